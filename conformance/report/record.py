@@ -1,0 +1,240 @@
+"""What a run found, as frozen values: the shape of `report.json` in Python.
+
+`to_json` and `from_json` are the only way in and out; the JSON Schema of the file
+is `schemas/report.json`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from conformance.contract.verdicts import RunVerdict, Stability, Verdict
+
+FORMAT = "threads-conformance-report/1"
+LEVELS = ("MUST", "SHOULD", "MAY")
+
+
+class ReportError(Exception):
+    """A report that cannot be read; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a check did not pass, and all that it takes to see it again.
+
+    `diff` holds the smallest differences, each a line that starts with a JSON path.
+    `exchanges` are the requests of the check with their answers, oldest first, as
+    `Exchange.summary()` gives them. `fingerprint` is equal for failures of one kind.
+    """
+
+    message: str
+    expected: str
+    actual: str
+    diff: tuple[str, ...]
+    fingerprint: str
+    curl: str
+    exchanges: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check of one run. `duration_s` in seconds, repetitions included."""
+
+    id: str
+    requirements: tuple[str, ...]
+    verdict: Verdict
+    capability: str
+    stability: Stability = Stability.STABLE
+    client: str = "http"
+    duration_s: float = 0.0
+    reason: str = ""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class RequirementResult:
+    """One requirement of one run; `verdict` is the worst of its checks."""
+
+    id: str
+    title: str
+    level: str
+    profile: str
+    capability: str
+    verdict: Verdict
+    baselined: bool
+    checks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Who was asked. `server_name` and `server_version` may be unknown."""
+
+    url: str
+    server_name: str | None
+    server_version: str | None
+    graph_id: str
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """How it was asked. `started_at` is RFC 3339; `duration_s` in seconds."""
+
+    id: str
+    started_at: str
+    duration_s: float
+    seed: int
+    profile: str
+    effort: str
+    requests: int
+    partial: bool
+
+
+@dataclass(frozen=True)
+class Cleanup:
+    """Threads that the run made and removed; `left` are the ids that remain."""
+
+    created: int = 0
+    removed: int = 0
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OperationTiming:
+    """How long one operation took: milliseconds at the 50th and 95th percentile."""
+
+    requests: int
+    p50_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that one run found."""
+
+    suite_version: str
+    catalogue_digest: str
+    deployment: Deployment
+    run: RunInfo
+    verdict: RunVerdict
+    totals: dict[str, dict[Verdict, int]]
+    cleanup: Cleanup
+    operations: dict[str, OperationTiming] = field(default_factory=dict)
+    requirements: tuple[RequirementResult, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+
+    def check(self, check_id: str) -> CheckResult:
+        """The check of that id; `KeyError` when there is none."""
+        for result in self.checks:
+            if result.id == check_id:
+                return result
+        raise KeyError(check_id)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as `report.json` has it."""
+        return {
+            "format": FORMAT,
+            "suite": {"version": self.suite_version, "catalogue_digest": self.catalogue_digest},
+            "deployment": {
+                "url": self.deployment.url,
+                "server": {
+                    "name": self.deployment.server_name,
+                    "version": self.deployment.server_version,
+                },
+                "graph_id": self.deployment.graph_id,
+            },
+            "run": dataclasses.asdict(self.run),
+            "verdict": str(self.verdict),
+            "totals": {
+                level: {str(verdict): count for verdict, count in counts.items()}
+                for level, counts in self.totals.items()
+            },
+            "cleanup": dataclasses.asdict(self.cleanup),
+            "operations": {
+                name: dataclasses.asdict(timing) for name, timing in self.operations.items()
+            },
+            "requirements": [dataclasses.asdict(result) for result in self.requirements],
+            "checks": [dataclasses.asdict(result) for result in self.checks],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Report:
+        """Read what `to_json` wrote; `ReportError` on anything else."""
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise ReportError(
+                f"not a report of format {FORMAT!r}: "
+                "give a report.json written by `threads-conformance run`"
+            )
+        try:
+            return cls(
+                suite_version=data["suite"]["version"],
+                catalogue_digest=data["suite"]["catalogue_digest"],
+                deployment=Deployment(
+                    url=data["deployment"]["url"],
+                    server_name=data["deployment"]["server"]["name"],
+                    server_version=data["deployment"]["server"]["version"],
+                    graph_id=data["deployment"]["graph_id"],
+                ),
+                run=RunInfo(**data["run"]),
+                verdict=RunVerdict(data["verdict"]),
+                totals={
+                    level: {Verdict(verdict): count for verdict, count in counts.items()}
+                    for level, counts in data["totals"].items()
+                },
+                cleanup=Cleanup(**{**data["cleanup"], "left": tuple(data["cleanup"]["left"])}),
+                operations={
+                    name: OperationTiming(**timing) for name, timing in data["operations"].items()
+                },
+                requirements=tuple(
+                    RequirementResult(
+                        **{
+                            **entry,
+                            "verdict": Verdict(entry["verdict"]),
+                            "checks": tuple(entry["checks"]),
+                        }
+                    )
+                    for entry in data["requirements"]
+                ),
+                checks=tuple(check_from_json(entry) for entry in data["checks"]),
+            )
+        except (KeyError, TypeError, ValueError) as broken:
+            raise ReportError(
+                f"the report is damaged ({broken}): write it anew with `threads-conformance run`"
+            ) from broken
+
+
+def check_from_json(entry: dict[str, Any]) -> CheckResult:
+    """One element of the report's `checks`."""
+    failure = entry.get("failure")
+    return CheckResult(
+        **{
+            **entry,
+            "requirements": tuple(entry["requirements"]),
+            "verdict": Verdict(entry["verdict"]),
+            "stability": Stability(entry["stability"]),
+            "failure": failure
+            and Failure(
+                **{
+                    **failure,
+                    "diff": tuple(failure["diff"]),
+                    "exchanges": tuple(failure["exchanges"]),
+                }
+            ),
+        }
+    )
+
+
+def load_report(path: Path) -> Report:
+    """Read a report file; `ReportError` says what is wrong with it."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as missing:
+        raise ReportError(f"no report at {path}: run `threads-conformance run` first") from missing
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise ReportError(f"cannot read {path}: {unreadable}") from unreadable
+    except json.JSONDecodeError as broken:
+        raise ReportError(f"{path} is not JSON ({broken}): was it cut off?") from broken
+    return Report.from_json(data)
