@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -35,13 +34,13 @@ class Exchange:
 
     def curl(self) -> str:
         """A command that sends the same request from a shell."""
-        parts = ["curl", "-sS", "-X", self.method, shlex.quote(self.url)]
+        parts = ["curl", "-sS", "-X", self.method, _quoted(self.url)]
         for name, value in self.request_headers:
             if name.lower() in _SENT_BY_CURL_ITSELF:
                 continue
-            parts += ["-H", shlex.quote(f"{name}: {value}")]
+            parts += ["-H", _quoted(f"{name}: {value}")]
         if self.request_body is not None:
-            parts += ["--data-raw", shlex.quote(self.request_body)]
+            parts += ["--data-raw", _quoted(self.request_body)]
         return " ".join(parts)
 
     def summary(self) -> dict[str, Any]:
@@ -74,6 +73,11 @@ class Exchange:
 _SENT_BY_CURL_ITSELF = frozenset(
     {"host", "accept", "accept-encoding", "connection", "user-agent", "content-length"}
 )
+
+
+def _quoted(text: str) -> str:
+    """`text` in single quotes, always, so that a shell variable can be set into it."""
+    return "'" + text.replace("'", "'\"'\"'") + "'"
 
 
 def _cut(body: str | None) -> str | None:

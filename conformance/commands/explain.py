@@ -1,0 +1,169 @@
+"""`threads-conformance explain`: one failure, with all that it takes to see it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import click
+
+from conformance.contract.catalogue import load_catalogue
+from conformance.contract.verdicts import Verdict
+from conformance.report.record import CheckResult, Report, ReportError, load_report
+from conformance.report.summary import (
+    WORDS,
+    Promise,
+    Requirements,
+    promises,
+    stability_note,
+)
+from conformance.report.text import counted, listed, printable
+
+
+class ExplainError(click.ClickException):
+    """What was asked for cannot be explained; the message says what to give instead."""
+
+    exit_code = 2
+
+
+@click.command("explain")
+@click.argument("report", type=click.Path(path_type=Path))
+@click.argument("check")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
+)
+def explain_command(report: Path, check: str, output_format: str) -> None:
+    """Explain a failure: the promise, the difference, the exchanges, a curl command.
+
+    REPORT is a report.json or the folder that holds it. CHECK is the id of a check, a
+    part of it that no other check has, or the id of a requirement (then each of its
+    checks that did not pass is explained).
+    """
+    try:
+        read = load_report(report / "report.json" if report.is_dir() else report)
+    except ReportError as unreadable:
+        raise ExplainError(str(unreadable)) from unreadable
+    chosen = find_checks(read, check)
+    requirements = load_catalogue().requirements
+    if output_format == "json":
+        click.echo(json.dumps([_as_json(each, read, requirements) for each in chosen], indent=2))
+        return
+    if not chosen:
+        click.echo(_nothing_to_explain(read, check))
+    for number, each in enumerate(chosen):
+        click.echo(("\n" if number else "") + explanation(each, read, requirements))
+
+
+def find_checks(report: Report, wanted: str) -> tuple[CheckResult, ...]:
+    """The checks that `wanted` names; for a requirement those that did not pass.
+
+    `ExplainError` when it names none, or a part of several ids.
+    """
+    for result in report.requirements:
+        if result.id == wanted.upper():
+            return tuple(
+                check
+                for check in report.checks
+                if check.id in result.checks and check.verdict is not Verdict.PASS
+            )
+    ids = [check.id for check in report.checks]
+    exact = [each for each in ids if wanted in (each, each.rpartition("::")[2])]
+    found = exact or [each for each in ids if wanted.lower() in each.lower()]
+    if len(found) == 1:
+        return (report.check(found[0]),)
+    if found:
+        raise ExplainError(
+            f"{wanted!r} is a part of {len(found)} checks; give more of the id: {listed(found, 8)}"
+        )
+    names = [*ids, *(result.id for result in report.requirements)]
+    near = _near(wanted, names)
+    hint = f"did you mean {' or '.join(near)}?" if near else "its ids stand in the report's checks"
+    raise ExplainError(f"no check or requirement {wanted!r} in this report: {hint}")
+
+
+def explanation(check: CheckResult, report: Report, requirements: Requirements) -> str:
+    """The explanation of one check as text."""
+    decided = promises(check.requirements, report, requirements)
+    lines = [f"{check.id}: {WORDS[check.verdict]}"]
+    if note := stability_note(check):
+        lines.append(f"  {note}")
+    if check.verdict is Verdict.PASS:
+        lines += [f"  {_promise_line(promise)}" for promise in decided]
+        lines.append("It passed: there is nothing to explain.")
+        return printable("\n".join(lines))
+    lines += _section("Promise", "\n".join(map(_promise_line, decided)))
+    lines += _section("Reason", check.reason)
+    if failure := check.failure:
+        lines += _section("What happened", failure.message)
+        lines += _section("Expected", failure.expected)
+        lines += _section("Actual", failure.actual)
+        lines += _section("Smallest difference", "\n".join(failure.diff))
+        for number, exchange in enumerate(failure.exchanges, start=1):
+            lines += _exchange(exchange, f"Exchange {number} of {len(failure.exchanges)}")
+        # Not indented: it is there to be pasted.
+        lines += ["", "Reproduce:", failure.curl] if failure.curl else []
+    sources = dict.fromkeys(source for promise in decided for source in promise.sources)
+    lines += _section("Where it is written", "\n".join(sources))
+    lines += _section("Disputed", "\n".join(each.disputed for each in decided if each.disputed))
+    return printable("\n".join(lines))
+
+
+def _promise_line(promise: Promise) -> str:
+    return f"{promise.id} ({promise.level}) {promise.statement}"
+
+
+def _section(title: str, text: str) -> list[str]:
+    return ["", f"{title}:", textwrap.indent(text, "  ")] if text.strip() else []
+
+
+def _exchange(exchange: dict[str, Any], title: str) -> list[str]:
+    answer = exchange.get("status") or exchange.get("error") or "no answer"
+    lines = ["", f"{title}: {exchange.get('method')} {exchange.get('url')} -> {answer}"]
+    for name in ("request_body", "response_body"):
+        if body := exchange.get(name):
+            lines += [f"  {name.replace('_', ' ')}:", textwrap.indent(_pretty(body), "    ")]
+    return lines
+
+
+def _pretty(body: str) -> str:
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except ValueError:
+        return body
+
+
+def _nothing_to_explain(report: Report, requirement_id: str) -> str:
+    result = next(each for each in report.requirements if each.id == requirement_id.upper())
+    if result.verdict is Verdict.PASS:
+        return f"{result.id} passed ({counted(len(result.checks), 'check')}): there is nothing to explain."
+    return f"{result.id}: {WORDS[result.verdict]}; none of its checks left a result."
+
+
+def _as_json(check: CheckResult, report: Report, requirements: Requirements) -> dict[str, Any]:
+    return {
+        "check": dataclasses.asdict(check),
+        "promises": [
+            dataclasses.asdict(promise)
+            for promise in promises(check.requirements, report, requirements)
+        ],
+    }
+
+
+def _near(wanted: str, names: list[str]) -> list[str]:
+    # The last part of an id is what people type.
+    by_short = {name.rpartition("::")[2].lower(): name for name in names}
+    return [
+        by_short[short]
+        for short in difflib.get_close_matches(
+            wanted.rpartition("::")[2].lower(), by_short, n=3, cutoff=0.5
+        )
+    ]

@@ -1,0 +1,106 @@
+"""`threads-conformance requirements`: the catalogue, for people and for programs."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+
+import click
+
+from conformance.contract.catalogue import (
+    PROFILES,
+    Catalogue,
+    LeftOut,
+    Requirement,
+    load_catalogue,
+)
+
+
+@click.command("requirements")
+@click.argument("requirement", metavar="[ID]", required=False)
+@click.option("--profile", type=click.Choice(PROFILES), help="Only those of a profile.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("text", "json", "markdown")),
+    default="text",
+    show_default=True,
+    help="How to print them.",
+)
+def requirements_command(requirement: str | None, profile: str | None, form: str) -> None:
+    """Print the promises that are checked, or one of them.
+
+    ID is a requirement's id, such as COPY-03.
+    """
+    catalogue = load_catalogue()
+    found = list(catalogue.in_profile(profile or PROFILES[-1]))
+    if requirement:
+        found = [find_requirement(catalogue, requirement)]
+    if form == "json":
+        click.echo(json.dumps([asdict(each) for each in found], indent=2, ensure_ascii=False))
+    elif form == "markdown":
+        click.echo(as_markdown(found, () if requirement or profile else catalogue.left_out))
+    else:
+        click.echo("\n\n".join(map(as_text, found)))
+
+
+def find_requirement(catalogue: Catalogue, name: str) -> Requirement:
+    """The requirement of that id; a usage error with near matches if there is none."""
+    known = catalogue.requirements
+    if name.upper() in known:
+        return known[name.upper()]
+    near = difflib.get_close_matches(name.upper(), known, n=3)
+    hint = f": did you mean {', '.join(near)}?" if near else ""
+    raise click.UsageError(
+        f"no requirement {name}{hint} `threads-conformance requirements` lists all of them"
+        if hint
+        else f"no requirement {name}; `threads-conformance requirements` lists all of them"
+    )
+
+
+def as_text(requirement: Requirement) -> str:
+    """One requirement, as a paragraph for a terminal."""
+    lines = [
+        f"{requirement.id}  {requirement.title}",
+        f"    {requirement.statement}",
+        f"    {requirement.level}, {requirement.profile}, {requirement.capability}",
+        *(f"    written in {source}" for source in requirement.sources),
+    ]
+    if requirement.rationale:
+        lines.append(f"    why: {requirement.rationale}")
+    if requirement.disputed:
+        lines.append(f"    disputed: {requirement.disputed}")
+    return "\n".join(lines)
+
+
+def as_markdown(requirements: Iterable[Requirement], left_out: Iterable[LeftOut]) -> str:
+    """The catalogue as tables, one per capability, and what is left out with reasons."""
+    lines = ["# Requirements"]
+    capability = None
+    for each in requirements:
+        if each.capability != capability:
+            capability = each.capability
+            lines += ["", f"## {capability}", "", "| id | level | profile | promise | written in |"]
+            lines.append("|---|---|---|---|---|")
+        promise = " ".join(
+            filter(
+                None,
+                (
+                    each.statement,
+                    each.rationale and f"*Why:* {each.rationale}",
+                    each.disputed and f"*Disputed:* {each.disputed}",
+                ),
+            )
+        )
+        cells = (each.id, each.level, each.profile, promise, "; ".join(each.sources))
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    rest = list(left_out)
+    if rest:
+        lines += ["", "## Left out", "", "| what | source | why |", "|---|---|---|"]
+        lines += [
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in (each.what, each.source, each.reason)) + " |"
+            for each in rest
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,245 @@
+"""`threads-conformance run`: check a deployment and say whether it keeps its promises."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import click
+from _pytest.mark.expression import Expression
+
+from conformance.commands.requirements import find_requirement
+from conformance.contract.catalogue import PROFILES, load_catalogue
+from conformance.deployment.connect import parse_url
+from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.settings import (
+    DEFAULT_SEED,
+    EFFORTS,
+    GraphSettings,
+    Settings,
+    SettingsError,
+    graph_settings,
+)
+from conformance.engine import (
+    NothingSelectedError,
+    all_exchanges,
+    identify_deployment,
+    new_settings,
+    run_suite,
+)
+from conformance.reference.process import ReferenceProcess
+from conformance.report.score import exit_status
+from conformance.report.terminal import TerminalView
+from conformance.report.write import write_all
+
+_UNREACHABLE = 3
+_API_KEY_HEADER = "x-api-key"
+
+
+def parse_headers(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> Any:
+    """`Name: value` as a pair."""
+    pairs = []
+    for each in given:
+        name, colon, value = each.partition(":")
+        if not colon or not name.strip():
+            raise click.BadParameter("a header is written 'Name: value'")
+        pairs.append((name.strip(), value.strip()))
+    return tuple(pairs)
+
+
+def _workers(_context: click.Context, _option: click.Parameter, given: str) -> str:
+    """A number of worker processes, or auto."""
+    if given != "auto" and not given.isdecimal():
+        raise click.BadParameter("give a number of processes, or auto")
+    return given
+
+
+header_option = click.option(
+    "-H",
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="'Name: value'",
+    callback=parse_headers,
+    help="A header for every request; may be repeated. Its value is never shown.",
+)
+api_key_option = click.option("--api-key", metavar="KEY", help="Sent as x-api-key; never shown.")
+
+
+def with_api_key(
+    headers: tuple[tuple[str, str], ...], api_key: str | None
+) -> tuple[tuple[str, str], ...]:
+    """The headers to send, the key among them."""
+    return (*headers, (_API_KEY_HEADER, api_key)) if api_key else headers
+
+
+@click.command("run")
+@click.option("--url", metavar="URL", help="The deployment; without it, the embedded reference.")
+@click.option(
+    "--profile",
+    type=click.Choice(PROFILES),
+    default="documented",
+    show_default=True,
+    help="How much of the Threads API to check.",
+)
+@click.option("--graph", metavar="ID", help="The graph to use.  [default: agent]")
+@header_option
+@api_key_option
+@click.option(
+    "-n",
+    "--workers",
+    "workers",
+    default="0",
+    metavar="N|auto",
+    callback=_workers,
+    show_default=True,
+    help="Worker processes; 0 checks in this one.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63), default=DEFAULT_SEED, show_default=True,
+    help="Seed of the generated requests.",
+)
+@click.option(
+    "--effort",
+    type=click.Choice(EFFORTS),
+    default="standard",
+    show_default=True,
+    help="How many requests the property checks generate.",
+)
+@click.option("-k", "keyword", metavar="EXPR", default="", help="Only checks whose name matches.")
+@click.option("--requirement", "requirements", multiple=True, metavar="ID", help="Only this one.")
+@click.option(
+    "--capability", "capabilities", multiple=True, metavar="NAME", help="Only this capability."
+)
+@click.option(
+    "--report-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reports/latest"),
+    show_default=True,
+    help="Where report.json, junit.xml, report.md, report.html and exchanges.har go.",
+)
+@click.option("--keep", is_flag=True, help="Leave the threads of the run; `sweep` removes them.")
+@click.option("--timeout", "timeout_s", type=click.FloatRange(0.1), default=30.0, show_default=True,
+              help="Seconds to wait for an answer.")
+@click.option("--run-timeout", "run_timeout_s", type=click.FloatRange(0.1), default=60.0,
+              show_default=True, help="Seconds to wait for a run of the graph.")
+@click.option("--visible-within", "visible_within_s", type=click.FloatRange(0.0), default=5.0,
+              show_default=True, help="Seconds within which search and count show a change.")
+@click.pass_context
+def run_command(
+    context: click.Context,
+    url: str | None,
+    graph: str | None,
+    headers: tuple[tuple[str, str], ...],
+    api_key: str | None,
+    workers: str,
+    keyword: str,
+    requirements: tuple[str, ...],
+    capabilities: tuple[str, ...],
+    report_dir: Path,
+    keep: bool,
+    **options: Any,
+) -> None:
+    """Check a deployment and say whether it keeps its promises.
+
+    Without --url the embedded reference deployment is started and checked.
+
+    Exit status: 0 conformant, 1 non-conformant, 2 wrong usage, 3 incomplete or not
+    reachable.
+    """
+    _check_keyword(keyword)
+    _check_writable(report_dir)
+    options["requirements"] = tuple(
+        find_requirement(load_catalogue(), each).id for each in requirements
+    )
+    options["capabilities"] = tuple(map(_known_capability, capabilities))
+    options["graph"] = _graph(context, graph)
+    view = TerminalView()
+    with ExitStack() as stack:
+        try:
+            url = url or stack.enter_context(ReferenceProcess()).url
+            parse_url(url)
+            settings = new_settings(
+                url, run_dir=stack.enter_context(_run_dir()), headers=with_api_key(headers, api_key), **options
+            )
+            server = identify_deployment(settings)
+            report = run_suite(
+                settings, server, view, workers=workers, keyword=keyword, keep=keep
+            )
+        except (SettingsError, NothingSelectedError) as unusable:
+            raise click.UsageError(str(unusable)) from unusable
+        except UnreachableError as unreachable:
+            click.echo(f"Error: {unreachable}", err=True)
+            sys.exit(_UNREACHABLE)
+        catalogue = load_catalogue().requirements
+        files = write_all(report, catalogue, _joined_exchanges(settings), report_dir)
+        view.finish(report, catalogue, files)
+    sys.exit(exit_status(report.verdict))
+
+
+def _graph(context: click.Context, graph_id: str | None) -> GraphSettings:
+    """The graph of the configuration file, its id replaced by the option's."""
+    table = dict((context.obj or {}).get("graph", {}))
+    if graph_id:
+        table["id"] = graph_id
+    try:
+        return graph_settings(table)
+    except SettingsError as unusable:
+        raise click.UsageError(str(unusable)) from unusable
+
+
+def _check_keyword(keyword: str) -> None:
+    if keyword:
+        try:
+            Expression.compile(keyword)
+        except SyntaxError as broken:
+            raise click.BadParameter(
+                f"{keyword!r} is not an expression of names with and, or, not ({broken})",
+                param_hint="-k",
+            ) from broken
+
+
+def _check_writable(directory: Path) -> None:
+    """Better now than after the run."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe = directory / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as broken:
+        raise click.BadParameter(
+            f"cannot write to {directory} ({broken.strerror}): name another folder",
+            param_hint="--report-dir",
+        ) from broken
+
+
+def _known_capability(name: str) -> str:
+    known = load_catalogue().capabilities()
+    if name not in known:
+        raise click.BadParameter(
+            f"no capability {name!r}: one of {', '.join(known)}", param_hint="--capability"
+        )
+    return name
+
+
+@contextlib.contextmanager
+def _run_dir() -> Iterator[Path]:
+    """A folder of the run's own, readable by its user only, gone at the end."""
+    directory = Path(mkdtemp(prefix="threads-conformance-"))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _joined_exchanges(settings: Settings) -> Path:
+    joined = Path(settings.run_dir) / "all.jsonl"
+    with joined.open("w", encoding="utf-8") as file:
+        file.writelines(all_exchanges(settings))
+    return joined

@@ -1,0 +1,104 @@
+"""`threads-conformance schemas`: derive, check and use the schemas."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from conformance.contract import derive
+from conformance.contract.schemas import load_schema, schema_names, violations
+
+#: What a file may be guessed to hold: answers, the likeliest first.
+_OBJECTS = ("thread", "thread_state", "run", "message", "error_published", "prune_response")
+
+
+@click.group(name="schemas")
+def schemas_group() -> None:
+    """Derive, check and use the JSON Schemas of the contract."""
+
+
+@schemas_group.command(name="derive")
+def derive_command() -> None:
+    """Write the schemas that the fixtures give."""
+    written = derive.write()
+    click.echo(f"wrote {len(written)} files to {written[0].parent}")
+
+
+@schemas_group.command(name="check")
+def check_command() -> None:
+    """Exit 1 if the committed schemas differ from what the fixtures give."""
+    differing = derive.check()
+    if not differing:
+        click.echo("the schemas are what the fixtures give")
+        return
+    for line in differing:
+        click.echo(line)
+    click.echo("Run `threads-conformance schemas derive` and commit what it writes.")
+    sys.exit(1)
+
+
+@schemas_group.command(name="validate")
+@click.argument("file", metavar="FILE")
+@click.option("--schema", "name", metavar="NAME", help="Schema to take; guessed when not given.")
+def validate_command(file: str, name: str | None) -> None:
+    """Say in plain words what in FILE breaks a schema, and where. FILE - is standard input.
+
+    Exits 0 if nothing does, 1 if something does, 2 if FILE cannot be used.
+    """
+    instance = _read(file)
+    if name is None:
+        name = guess(instance)
+        if name is None:
+            raise click.UsageError(
+                f"{_called(file)} looks like no answer of the Threads API; "
+                f"name its schema with --schema: {', '.join(schema_names())}"
+            )
+        click.echo(f"taken for: {name} ({load_schema(name)['title']})")
+    elif name not in schema_names():
+        raise click.UsageError(f"there is no schema {name!r}; take {', '.join(schema_names())}")
+    found = violations(name, instance)
+    for violation in found:
+        click.echo(str(violation))
+    if found:
+        sys.exit(1)
+    click.echo(f"{_called(file)} is valid")
+
+
+def guess(instance: Any) -> str | None:
+    """The name of the schema whose members an instance shows most of; none if it shows none."""
+    if isinstance(instance, list):
+        kinds = [kind for each in instance[:1] if (kind := guess(each))]
+        states = ("thread_state", "thread_state_empty")
+        return "thread_history" if kinds and kinds[0] in states else "thread_list"
+    if isinstance(instance, int) and not isinstance(instance, bool):
+        return "count"
+    if not isinstance(instance, dict):
+        return None
+    shown = {name: len(instance.keys() & load_schema(name)["properties"]) for name in _OBJECTS}
+    likeliest = max(_OBJECTS, key=lambda name: shown[name])
+    if not shown[likeliest]:
+        return None
+    if likeliest == "thread_state" and instance.get("checkpoint", "") is None:
+        return "thread_state_empty"
+    return likeliest
+
+
+def _called(file: str) -> str:
+    return "standard input" if file == "-" else file
+
+
+def _read(file: str) -> Any:
+    try:
+        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as problem:
+        raise click.UsageError(f"{file} cannot be read: {problem.strerror or problem}") from problem
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError) as problem:
+        raise click.UsageError(
+            f"{_called(file)} is not JSON ({problem}); give a file that holds one answer's body"
+        ) from problem

@@ -1,0 +1,219 @@
+"""The schemas under `schemas/`, derived from the fixtures and a reviewed overlay.
+
+What the documents print is inferred by genson; what they do not print begins with the
+published facts. `overlay.toml` then adds formats and enums and relaxes, each with its
+reason, and says for every schema where it comes from.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from genson import SchemaBuilder  # type: ignore[import-untyped]
+
+from conformance.contract import openapi
+from conformance.contract.documents import outputs_of, requests_of
+from conformance.contract.published import load_published, references
+from conformance.data import schemas_dir
+
+BASE = "https://threads-conformance.invalid/schemas/"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_OVERLAY = Path(__file__).with_name("overlay.toml")
+
+Schema = dict[str, Any]
+
+
+class DerivationError(Exception):
+    """The overlay does not fit the fixtures; the message names schema and place."""
+
+
+@cache
+def load_overlay() -> dict[str, Any]:
+    """The reviewed overlay by schema name."""
+    overlay: dict[str, Any] = tomllib.loads(_OVERLAY.read_text(encoding="utf-8"))["schemas"]
+    return overlay
+
+
+def derive_all() -> dict[str, Schema]:
+    """Every schema by its name, as the fixtures and the overlay give it."""
+    bodies: dict[str, Schema] = {}
+    return {name: _derive(name, entry, bodies) for name, entry in load_overlay().items()}
+
+
+def _derive(name: str, entry: dict[str, Any], bodies: dict[str, Schema]) -> Schema:
+    samples, documented = _samples(entry.get("cases", []))
+    body = _begin(entry, samples, bodies)
+    for edit in entry.get("edits", []):
+        try:
+            body = _edited(body, edit)
+        except (KeyError, TypeError, ValueError) as problem:
+            raise DerivationError(f"{name}: no edit at {edit['at']!r}: {problem}") from problem
+    bodies[name] = body
+    body = _self_contained(body)
+    documented += [path for case in entry.get("requests", []) for path in requests_of(case)]
+    return {
+        "$schema": DIALECT,
+        "$id": f"{BASE}{name}.json",
+        "title": entry["title"],
+        "description": entry["about"],
+        "x-source": _source(entry, documented),
+        "x-reviewed": [
+            {"at": each["at"], "reason": each["reason"]} for each in entry.get("edits", [])
+        ],
+        **body,
+    }
+
+
+def _begin(entry: dict[str, Any], samples: list[Any], bodies: dict[str, Schema]) -> Schema:
+    """The schema before any edit."""
+    body: Schema = {}
+    inferred = _inferred(samples) if samples else {}
+    if "published" in entry:
+        body = _fact(entry["published"])
+    elif "like" in entry:
+        body = copy.deepcopy(bodies[entry["like"]])
+        if samples:
+            body["required"] = inferred["required"]
+    else:
+        body = inferred
+    return body
+
+
+def _samples(cases: list[list[str]]) -> tuple[list[Any], list[str]]:
+    """The documented values of the cases, and the fixtures that show them."""
+    values: list[Any] = []
+    paths: list[str] = []
+    for case, *steps in cases:
+        for path, output in outputs_of(case).items():
+            paths.append(path)
+            values += _inside(output, steps)
+    return values, paths
+
+
+def _inside(value: Any, steps: list[str]) -> list[Any]:
+    if not steps:
+        return [value]
+    step, *rest = steps
+    items = value if step == "*" else [value[step]]
+    return [found for item in items for found in _inside(item, rest)]
+
+
+def _inferred(samples: list[Any]) -> Schema:
+    builder = SchemaBuilder(schema_uri=None)
+    for sample in samples:
+        builder.add_object(sample)
+    schema: Schema = builder.to_schema()
+    return schema
+
+
+def _fact(steps: list[str]) -> Any:
+    fact: Any = load_published()
+    for step in steps:
+        fact = fact[step]
+    return copy.deepcopy(fact)
+
+
+def _self_contained(schema: Schema) -> Schema:
+    """The schema with the published schemas that it refers to under `$defs`."""
+    declared = load_published()["schemas"]
+    definitions: Schema = {}
+    wanted = references(schema) & declared.keys()
+    while wanted:
+        name = wanted.pop()
+        definitions[name] = declared[name]
+        wanted |= references(declared[name]) - definitions.keys()
+    if not definitions:
+        return schema
+    text = json.dumps({**schema, "$defs": dict(sorted(definitions.items()))})
+    contained: Schema = json.loads(text.replace("#/components/schemas/", "#/$defs/"))
+    return contained
+
+
+def _edited(schema: Schema, edit: dict[str, Any]) -> Schema:
+    """The schema with one edit made; members on the way must exist, the last need not."""
+    holder: dict[str, Any] = {"": copy.deepcopy(schema)}
+    at: dict[str, Any] = holder
+    steps = edit["at"].split("/")
+    for step in steps[:-1]:
+        at = at[step]
+    last = steps[-1]
+    if "put" in edit:
+        at[last] = edit["put"]
+    elif "take" in edit:
+        at[last] = _fact(edit["take"])
+    elif "set" in edit:
+        at[last].update(edit["set"])
+    elif isinstance(at[last], list):
+        for item in edit["drop"]:
+            at[last].remove(item)
+    else:
+        for member in edit["drop"]:
+            del at[last][member]
+    edited: Schema = holder[""]
+    return edited
+
+
+def _source(entry: dict[str, Any], documented: list[str]) -> dict[str, Any]:
+    """Where the schema comes from: fixtures, published facts, another schema, a rule."""
+    server = load_published()["server"]
+    published = [entry["published"]] if "published" in entry else []
+    published += [edit["take"] for edit in entry.get("edits", []) if "take" in edit]
+    source: dict[str, Any] = {}
+    if "like" in entry:
+        source["like"] = f"{entry['like']}.json"
+    if documented:
+        source["documented"] = sorted(set(documented))
+    if published:
+        source["published"] = {
+            "by": f"{server['name']} {server['version']}",
+            "facts": [" > ".join(steps) for steps in published],
+        }
+    if "rule" in entry:
+        source["rule"] = entry["rule"]
+    return source
+
+
+def files() -> dict[str, str]:
+    """What stands in each file under `schemas/`, by file name."""
+    schemas = derive_all()
+    documents = {f"{name}.json": schema for name, schema in schemas.items()}
+    documents["openapi.json"] = openapi.assemble(schemas)
+    return {
+        name: json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        for name, document in documents.items()
+    }
+
+
+def write() -> list[Path]:
+    """Write every derived file; the paths written."""
+    written = []
+    for name, text in files().items():
+        path = schemas_dir() / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def check() -> list[str]:
+    """Where the files differ from what the fixtures give; empty when they are the same.
+
+    `report.json` is no schema of the contract and is left alone.
+    """
+    found = []
+    expected = files()
+    for name, text in expected.items():
+        path = schemas_dir() / name
+        if not path.is_file():
+            found.append(f"{name} is missing")
+        elif path.read_text(encoding="utf-8") != text:
+            found.append(f"{name} is not what the fixtures give")
+    present = {path.name for path in schemas_dir().glob("*.json")}
+    extra = present - expected.keys() - {"report.json"}
+    return found + [f"{name} comes from no fixture" for name in sorted(extra)]

@@ -1,0 +1,227 @@
+"""The facts of a published OpenAPI document that the contract stands on.
+
+The pinned facts are those of langgraph-api 0.16.7. To see what a newer server changed,
+or to pin another:
+
+    python -m conformance.contract.published http://127.0.0.1:2024/openapi.json \\
+        --version 0.17.0 --diff
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+from deepdiff import DeepDiff
+
+from conformance.data import fixtures_dir
+
+PINNED_VERSION = "0.16.7"
+SERVER = "langgraph-api"
+
+#: Thread operations, and the thread runs that the documented profile makes.
+OPERATIONS = (
+    "POST /threads",
+    "POST /threads/search",
+    "POST /threads/count",
+    "POST /threads/prune",
+    "GET /threads/{thread_id}",
+    "PATCH /threads/{thread_id}",
+    "DELETE /threads/{thread_id}",
+    "POST /threads/{thread_id}/copy",
+    "GET /threads/{thread_id}/state",
+    "POST /threads/{thread_id}/state",
+    "GET /threads/{thread_id}/state/{checkpoint_id}",
+    "POST /threads/{thread_id}/state/checkpoint",
+    "GET /threads/{thread_id}/history",
+    "POST /threads/{thread_id}/history",
+    "POST /threads/{thread_id}/runs",
+    "POST /threads/{thread_id}/runs/wait",
+    "POST /threads/{thread_id}/runs/stream",
+    "GET /threads/{thread_id}/runs/{run_id}",
+    "GET /threads/{thread_id}/runs/{run_id}/join",
+)
+
+_METHODS = ("get", "put", "post", "delete", "patch")
+_PROSE = ("title", "description", "summary", "example", "examples")
+_COMPONENT = "#/components/schemas/"
+
+
+class PublishedError(Exception):
+    """A published document cannot be read; the message says what to do."""
+
+
+@cache
+def load_published(version: str = PINNED_VERSION) -> dict[str, Any]:
+    """The facts kept under `fixtures/published` for a version of langgraph-api."""
+    facts: dict[str, Any] = json.loads(facts_file(version).read_text(encoding="utf-8"))
+    return facts
+
+
+def facts_file(version: str) -> Path:
+    """Where the facts of a version are kept."""
+    return fixtures_dir() / "published" / f"{SERVER}-{version}.json"
+
+
+def extract(openapi: dict[str, Any], version: str) -> dict[str, Any]:
+    """The facts of an OpenAPI document: operations, schemas, what is left aside.
+
+    `digest` is of the document as canonical JSON (sorted keys, no spaces), so that two
+    servings of one document agree. Prose (titles, descriptions, examples) is not kept.
+    """
+    canonical = json.dumps(openapi, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    found = dict(_operations(openapi))
+    operations = {key: _operation(found[key]) for key in OPERATIONS if key in found}
+    return {
+        "server": {"name": SERVER, "version": version},
+        "openapi": openapi["openapi"],
+        "digest": f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}",
+        "operations": operations,
+        "schemas": _schemas(openapi, operations),
+        "other_operations": sorted(found.keys() - set(OPERATIONS)),
+    }
+
+
+def _operations(openapi: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{method.upper()} {path}", operation)
+        for path, methods in openapi["paths"].items()
+        for method, operation in methods.items()
+        if method in _METHODS
+    ]
+
+
+def _operation(operation: dict[str, Any]) -> dict[str, Any]:
+    body = operation.get("requestBody", {})
+    return {
+        "operationId": operation.get("operationId"),
+        "parameters": {
+            f"{each['in']} {each['name']}": {
+                "required": each.get("required", False),
+                "schema": facts_of(each.get("schema", {})),
+            }
+            for each in operation.get("parameters", [])
+        },
+        "request": _content(body),
+        "request_required": body.get("required", False),
+        "responses": {
+            status: _content(response) for status, response in operation["responses"].items()
+        },
+    }
+
+
+def _content(holder: dict[str, Any]) -> dict[str, Any] | None:
+    """Media type and schema of a body; nothing where none is declared."""
+    for media_type, content in holder.get("content", {}).items():
+        return {"media_type": media_type, "schema": facts_of(content.get("schema", {}))}
+    return None
+
+
+def facts_of(schema: Any) -> Any:
+    """A schema without its prose; properties that are named like prose stay."""
+    if isinstance(schema, list):
+        return [facts_of(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {}
+    for key, value in schema.items():
+        if key == "properties":
+            kept[key] = {name: facts_of(each) for name, each in value.items()}
+        elif key in ("default", "enum", "const"):
+            kept[key] = value
+        elif key not in _PROSE:
+            kept[key] = facts_of(value)
+    return kept
+
+
+def _schemas(openapi: dict[str, Any], operations: dict[str, Any]) -> dict[str, Any]:
+    """The component schemas that the operations use, and those that these use."""
+    declared = openapi.get("components", {}).get("schemas", {})
+    wanted = references(operations)
+    facts: dict[str, Any] = {}
+    while wanted:
+        name = wanted.pop()
+        if name not in facts:
+            facts[name] = facts_of(declared[name])
+            wanted |= references(facts[name])
+    return dict(sorted(facts.items()))
+
+
+def references(node: Any) -> set[str]:
+    """The names of the component schemas that a piece of the document refers to."""
+    if isinstance(node, list):
+        return {name for each in node for name in references(each)}
+    if not isinstance(node, dict):
+        return set()
+    own = node.get("$ref")
+    found = {own.removeprefix(_COMPONENT)} if isinstance(own, str) else set()
+    return found | {name for value in node.values() for name in references(value)}
+
+
+def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What differs between two extracts, one line each, the path first."""
+    tree = DeepDiff(old, new, ignore_order=True, view="tree", verbose_level=2)
+    lines = []
+    for kind, levels in tree.items():
+        for level in levels:
+            if kind.endswith("_added"):
+                what = f"added {_short(level.t2)}"
+            elif kind.endswith("_removed"):
+                what = f"removed {_short(level.t1)}"
+            else:
+                what = f"{_short(level.t1)} -> {_short(level.t2)}"
+            path = ".".join(str(step) for step in level.path(output_format="list"))
+            lines.append(f"{path}: {what}")
+    return sorted(lines)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def read_openapi(source: str) -> dict[str, Any]:
+    """An OpenAPI document from a file or a URL; `PublishedError` when there is none."""
+    try:
+        if source.startswith(("http://", "https://")):
+            document = httpx.get(source, timeout=30).raise_for_status().json()
+        else:
+            document = json.loads(Path(source).read_text(encoding="utf-8"))
+    except (OSError, ValueError, httpx.HTTPError) as problem:
+        raise PublishedError(f"{source} cannot be read as JSON: {problem}") from problem
+    if not isinstance(document, dict) or "paths" not in document:
+        raise PublishedError(f"{source} is no OpenAPI document: it has no paths")
+    return document
+
+
+@click.command()
+@click.argument("source", metavar="FILE_OR_URL")
+@click.option("--version", required=True, help="Version of the server that published it.")
+@click.option("--write", "mode", flag_value="write", help="Keep the facts as a fixture.")
+@click.option(
+    "--diff", "mode", flag_value="diff", default=True, help="Show what differs from the pinned."
+)
+def main(source: str, version: str, mode: str) -> None:
+    """Extract the facts of a published OpenAPI document."""
+    try:
+        facts = extract(read_openapi(source), version)
+    except PublishedError as problem:
+        raise click.UsageError(str(problem)) from problem
+    if mode == "write":
+        text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+        facts_file(version).parent.mkdir(parents=True, exist_ok=True)
+        facts_file(version).write_text(text, encoding="utf-8")
+        click.echo(f"wrote {facts_file(version)}")
+        return
+    lines = changes(load_published(), facts)
+    click.echo("\n".join(lines) or "nothing differs from the pinned facts")
+    raise SystemExit(1 if lines else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""The committed schemas, and what is wrong with an instance in plain words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
+from referencing import Registry, Resource
+
+from conformance.data import schemas_dir
+
+#: The formats that the schemas use; each is checked, none passes for want of a library.
+FORMATS = ("date-time", "uuid", "uri-reference")
+
+_NOT_OF_THE_CONTRACT = ("openapi", "report")
+_TYPES = {
+    "object": "an object",
+    "array": "a list",
+    "string": "text",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
+_FORMAT_WORDS = {
+    "date-time": "a date and time with an offset (RFC 3339)",
+    "uuid": "a UUID",
+    "uri-reference": "a URI reference",
+}
+_LIMITS = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "minLength": "at least {} characters long",
+    "maxLength": "at most {} characters long",
+    "minItems": "a list of at least {}",
+    "maxItems": "a list of at most {}",
+    "minProperties": "an object of at least {} members",
+    "maxProperties": "an object of at most {} members",
+}
+
+
+class SchemaError(Exception):
+    """A schema cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One thing that is wrong: where (`$.values.messages[0].id`), and in plain words."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+@cache
+def schema_names() -> tuple[str, ...]:
+    """The names of the contract's schemas, sorted."""
+    names = sorted(path.stem for path in schemas_dir().glob("*.json"))
+    return tuple(name for name in names if name not in _NOT_OF_THE_CONTRACT)
+
+
+@cache
+def load_schema(name: str) -> dict[str, Any]:
+    """A schema by its name (`thread`); `SchemaError` for a name that there is not."""
+    if name not in schema_names():
+        raise SchemaError(f"there is no schema {name!r}; there are {', '.join(schema_names())}")
+    text = (schemas_dir() / f"{name}.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+@cache
+def validator(name: str) -> Draft202012Validator:
+    """The validator of a schema, with formats checked."""
+    return Draft202012Validator(
+        load_schema(name), registry=_registry(), format_checker=format_checker()
+    )
+
+
+@cache
+def format_checker() -> FormatChecker:
+    """A checker of exactly `FORMATS`; `SchemaError` if a library that it needs is missing."""
+    try:
+        known = {each: Draft202012Validator.FORMAT_CHECKER.checkers[each] for each in FORMATS}
+    except KeyError as missing:
+        raise SchemaError(
+            f"the format {missing} cannot be checked here: "
+            "install jsonschema with its extra, pip install 'jsonschema[format-nongpl]'"
+        ) from missing
+    checker = FormatChecker(formats=())
+    checker.checkers = known
+    return checker
+
+
+@cache
+def _registry() -> Registry[Any]:
+    schemas = [load_schema(name) for name in schema_names()]
+    resources = [(schema["$id"], Resource.from_contents(schema)) for schema in schemas]
+    return Registry().with_resources(resources).crawl()
+
+
+def violations(name: str, instance: Any) -> list[Violation]:
+    """What of an instance breaks a schema, sorted by path; empty if nothing does."""
+    return list(_plain(validator(name).iter_errors(instance)))
+
+
+def _plain(errors: Iterable[ValidationError]) -> Iterable[Violation]:
+    for error in sorted(errors, key=lambda each: list(each.absolute_path)):
+        if error.validator in ("anyOf", "oneOf") and error.context:
+            yield from _of_alternatives(error)
+        elif error.validator == "required":
+            yield from _missing(error)
+        else:
+            yield Violation(error.json_path, f"{_subject(error)} {_predicate(error)}")
+
+
+def _missing(error: ValidationError) -> Iterable[Violation]:
+    # jsonschema reports each missing member as an error of its own, its name only in words.
+    required: Any = error.validator_value
+    instance: Any = error.instance
+    absent = [each for each in required if each not in instance]
+    name = next(each for each in absent if error.message.startswith(repr(each)))
+    yield Violation(f"{error.json_path}.{name}", f"{name} is missing")
+
+
+def _of_alternatives(error: ValidationError) -> Iterable[Violation]:
+    """The violations of the alternative that was most likely meant."""
+    branches: dict[Any, list[ValidationError]] = {}
+    for each in error.context:
+        branches.setdefault(each.schema_path[0], []).append(each)
+    meant = [errors for errors in branches.values() if not _wrong_kind(errors, error)]
+    if meant:
+        likeliest = min(meant, key=len)
+        yield from _plain(likeliest)
+        return
+    kinds = [kind for errors in branches.values() for kind in _kinds(errors[0])]
+    words = f"{_subject(error)} is {_shown(error.instance)}, but must be {_either(kinds)}"
+    yield Violation(error.json_path, words)
+
+
+def _wrong_kind(errors: list[ValidationError], parent: ValidationError) -> bool:
+    """Whether an alternative already fails on the kind of the instance itself."""
+    depth = len(parent.absolute_path)
+    return any(each.validator == "type" and len(each.absolute_path) == depth for each in errors)
+
+
+def _kinds(error: ValidationError) -> list[str]:
+    kinds: Any = error.validator_value
+    return [kinds] if isinstance(kinds, str) else list(kinds)
+
+
+def _either(kinds: list[str]) -> str:
+    words = [_TYPES[kind] for kind in dict.fromkeys(kinds)]
+    return " or ".join(words)
+
+
+def _subject(error: ValidationError) -> str:
+    """What the error is about: the nearest name on its path."""
+    if not error.absolute_path:
+        return "it"
+    last = error.absolute_path[-1]
+    return str(last) if isinstance(last, str) else f"item {last}"
+
+
+def _predicate(error: ValidationError) -> str:
+    keyword, shown = error.validator, _shown(error.instance)
+    wanted: Any = error.validator_value
+    if keyword == "type":
+        return f"is {shown}, but must be {_either(_kinds(error))}"
+    if keyword == "enum":
+        return f"is {shown}, but must be one of {', '.join(map(str, wanted))}"
+    if keyword == "format":
+        return f"is {shown}, but must be {_FORMAT_WORDS.get(wanted, wanted)}"
+    if keyword in _LIMITS:
+        return f"is {shown}, but must be {_LIMITS[keyword].format(wanted)}"
+    return f"is {shown}, which breaks {keyword}: {json.dumps(wanted)[:80]}"
+
+
+def _shown(value: Any) -> str:
+    """A value as people read it; long ones by kind and size."""
+    if isinstance(value, dict):
+        return "an empty object" if not value else f"an object with {', '.join(list(value)[:4])}"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, str):
+        return repr(value if len(value) <= 80 else value[:77] + "...")
+    return json.dumps(value)

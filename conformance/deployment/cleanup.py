@@ -1,0 +1,94 @@
+"""Removing what a run made, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import httpx
+
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.guard import RUN_TAG, canonical
+from conformance.deployment.ledger import Account
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Threads that a run made and that were removed; `left` are the ids that remain."""
+
+    created: int
+    removed: int
+    left: tuple[str, ...]
+
+
+def remove_all(client: ThreadsClient, account: Account) -> Removal:
+    """Delete every thread of a run: those of its ledger, and those with its tag.
+
+    Errors of the connection do not stop it: what could not be asked for is left.
+    """
+    ids = dict.fromkeys(each for each in account.planned if _is_uuid(each))
+    for thread_id in ids:
+        client.ownership.adopt(thread_id)
+    created = {each for each in account.created if each in ids}
+    tagged = _tagged(client)
+    for thread_id in tagged:
+        client.ownership.adopt(thread_id)
+    ids.update(dict.fromkeys(tagged))
+    created.update(tagged)
+    left: dict[str, None] = {}
+    for thread_id in ids:
+        match _delete(client, thread_id):
+            case "removed":
+                created.add(thread_id)
+            case "left":
+                left[thread_id] = None
+    left.update(dict.fromkeys(_tagged(client)))
+    remaining = tuple(each for each in left if each in created)
+    return Removal(len(created), len(created) - len(remaining), remaining)
+
+
+def _delete(client: ThreadsClient, thread_id: str) -> str:
+    """`removed`, `absent` or `left`."""
+    try:
+        answer = client.delete(thread_id)
+        if answer.ok:
+            return "removed"
+        # A deployment that cannot delete answers 404 as well: look whether it stands.
+        return "left" if client.get(thread_id).ok else "absent"
+    except httpx.HTTPError:
+        return "left"
+
+
+def _tagged(client: ThreadsClient) -> list[str]:
+    """The ids of the threads that carry the run's tag; other answers are ignored."""
+    found: dict[str, None] = {}
+    try:
+        while True:
+            body = {"metadata": client.tag, "limit": _PAGE, "offset": len(found)}
+            answer = client.search(body)
+            page = answer.body if answer.ok and isinstance(answer.body, list) else []
+            fresh = {
+                canonical(each["thread_id"]): None
+                for each in page
+                if isinstance(each, dict)
+                and isinstance(each.get("thread_id"), str)
+                and isinstance(each.get("metadata"), dict)
+                and each["metadata"].get(RUN_TAG) == client.tag[RUN_TAG]
+            }
+            if not fresh.keys() - found.keys():
+                return list(found)
+            found.update(fresh)
+            if len(page) < _PAGE:
+                return list(found)
+    except httpx.HTTPError:
+        return list(found)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,227 @@
+"""The typed client: one method per operation, each giving the deployment's own answer.
+
+It judges nothing. `Answer` is what came back; the suite decides what that means.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from conformance.deployment.guard import RUN_TAG, Ownership
+from conformance.deployment.transport import PRIVATE
+
+#: Where a body is left to the caller, and None would be one.
+ABSENT: Any = object()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response: its status, headers and text, and the operation that was asked."""
+
+    operation: str
+    status: int
+    headers: httpx.Headers
+    text: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is one of success: any 2xx."""
+        return httpx.codes.is_success(self.status)
+
+    @cached_property
+    def is_json(self) -> bool:
+        """Whether the body is a JSON text."""
+        try:
+            json.loads(self.text)
+        except (ValueError, RecursionError):
+            return False
+        return True
+
+    @cached_property
+    def body(self) -> Any:
+        """The parsed body; None where it is empty or no JSON."""
+        return json.loads(self.text) if self.is_json else None
+
+
+class ThreadsClient:
+    """The operations of one deployment, through one `httpx.Client`.
+
+    A thread is named by its id. Bodies are sent as given: `json` by `json.dumps`,
+    `raw` to the letter. Errors of the connection are `httpx.HTTPError`.
+    """
+
+    def __init__(
+        self, http: httpx.Client, ownership: Ownership, run_id: str, run_timeout_s: float = 60.0
+    ) -> None:
+        self._http = http
+        self.ownership = ownership
+        self.tag = {RUN_TAG: run_id}
+        self._run_timeout_s = run_timeout_s
+
+    def send(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        body: Any = ABSENT,
+        *,
+        raw: bytes | None = None,
+        params: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        private: bool = False,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """Send one request. `private`: the answer may hold other people's threads."""
+        content = raw
+        if body is not ABSENT:
+            content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        sent = dict(headers or {})
+        if content is not None:
+            sent.setdefault("Content-Type", "application/json")
+        response = self._http.request(
+            method,
+            path,
+            content=content,
+            params=params,
+            headers=sent,
+            extensions={PRIVATE: True} if private else None,
+            timeout=timeout_s if timeout_s is not None else httpx.USE_CLIENT_DEFAULT,
+        )
+        return Answer(operation, response.status_code, response.headers, response.text)
+
+    # What the documents show
+
+    def create(self, body: Any = ABSENT, *, raw: bytes | None = None) -> Answer:
+        """POST /threads."""
+        return self.send("create", "POST", "/threads", body, raw=raw)
+
+    def copy(self, thread_id: str) -> Answer:
+        """POST /threads/{thread_id}/copy, as the documents' cURL sends it."""
+        return self.send(
+            "copy",
+            "POST",
+            f"{_thread(thread_id)}/copy",
+            headers={"Content-Type": "application/json"},
+        )
+
+    def get(self, thread_id: str, **params: Any) -> Answer:
+        """GET /threads/{thread_id}."""
+        return self.send("get", "GET", _thread(thread_id), params=params or None)
+
+    def state(self, thread_id: str) -> Answer:
+        """GET /threads/{thread_id}/state."""
+        return self.send("state", "GET", f"{_thread(thread_id)}/state")
+
+    def state_at_checkpoint(self, thread_id: str, checkpoint_id: str) -> Answer:
+        """GET /threads/{thread_id}/state/{checkpoint_id}."""
+        path = f"{_thread(thread_id)}/state/{quote(checkpoint_id, safe='')}"
+        return self.send("state_at_checkpoint", "GET", path)
+
+    def history(self, thread_id: str, **params: Any) -> Answer:
+        """GET /threads/{thread_id}/history: one page."""
+        return self.send("history", "GET", f"{_thread(thread_id)}/history", params=params or None)
+
+    def post_history(
+        self, thread_id: str, body: Any = ABSENT, *, raw: bytes | None = None
+    ) -> Answer:
+        """POST /threads/{thread_id}/history: one page."""
+        return self.send("post_history", "POST", f"{_thread(thread_id)}/history", body, raw=raw)
+
+    def search(
+        self, body: Any = ABSENT, *, raw: bytes | None = None, private: bool = False
+    ) -> Answer:
+        """POST /threads/search, the body as given."""
+        return self.send("search", "POST", "/threads/search", body, raw=raw, private=private)
+
+    # The rest of the published surface of threads
+
+    def count(self, body: Any = ABSENT, *, raw: bytes | None = None) -> Answer:
+        """POST /threads/count, the body as given."""
+        return self.send("count", "POST", "/threads/count", body, raw=raw)
+
+    def update(
+        self,
+        thread_id: str,
+        body: Any = ABSENT,
+        *,
+        raw: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """PATCH /threads/{thread_id}."""
+        return self.send("update", "PATCH", _thread(thread_id), body, raw=raw, headers=headers)
+
+    def delete(self, thread_id: str) -> Answer:
+        """DELETE /threads/{thread_id}."""
+        return self.send("delete", "DELETE", _thread(thread_id))
+
+    def prune(self, body: Any = ABSENT, *, raw: bytes | None = None) -> Answer:
+        """POST /threads/prune."""
+        return self.send("prune", "POST", "/threads/prune", body, raw=raw)
+
+    def update_state(
+        self, thread_id: str, body: Any = ABSENT, *, raw: bytes | None = None
+    ) -> Answer:
+        """POST /threads/{thread_id}/state."""
+        return self.send("update_state", "POST", f"{_thread(thread_id)}/state", body, raw=raw)
+
+    def post_state_at_checkpoint(
+        self, thread_id: str, body: Any = ABSENT, *, raw: bytes | None = None
+    ) -> Answer:
+        """POST /threads/{thread_id}/state/checkpoint."""
+        path = f"{_thread(thread_id)}/state/checkpoint"
+        return self.send("post_state_at_checkpoint", "POST", path, body, raw=raw)
+
+    # Runs, as the documents use them
+
+    def run_wait(self, thread_id: str, body: Any = ABSENT, *, raw: bytes | None = None) -> Answer:
+        """POST /threads/{thread_id}/runs/wait."""
+        return self._run("run_wait", f"{_thread(thread_id)}/runs/wait", body, raw)
+
+    def run_stream(self, thread_id: str, body: Any = ABSENT, *, raw: bytes | None = None) -> Answer:
+        """POST /threads/{thread_id}/runs/stream; the text is the whole event stream."""
+        return self._run("run_stream", f"{_thread(thread_id)}/runs/stream", body, raw)
+
+    def run_background(
+        self, thread_id: str, body: Any = ABSENT, *, raw: bytes | None = None
+    ) -> Answer:
+        """POST /threads/{thread_id}/runs."""
+        return self._run("run_background", f"{_thread(thread_id)}/runs", body, raw)
+
+    def run_join(self, thread_id: str, run_id: str) -> Answer:
+        """GET /threads/{thread_id}/runs/{run_id}/join."""
+        path = f"{_thread(thread_id)}/runs/{quote(run_id, safe='')}/join"
+        return self.send("run_join", "GET", path, timeout_s=self._run_timeout_s)
+
+    def run_get(self, thread_id: str, run_id: str) -> Answer:
+        """GET /threads/{thread_id}/runs/{run_id}."""
+        path = f"{_thread(thread_id)}/runs/{quote(run_id, safe='')}"
+        return self.send("run_get", "GET", path)
+
+    def _run(self, operation: str, path: str, body: Any, raw: bytes | None) -> Answer:
+        return self.send(
+            operation, "POST", path, body, raw=raw, timeout_s=self._run_timeout_s
+        )
+
+    # The deployment itself
+
+    def assistants(self, body: Any) -> Answer:
+        """POST /assistants/search."""
+        return self.send("assistants_search", "POST", "/assistants/search", body)
+
+    def ok(self) -> Answer:
+        """GET /ok."""
+        return self.send("ok", "GET", "/ok")
+
+    def info(self) -> Answer:
+        """GET /info."""
+        return self.send("info", "GET", "/info")
+
+
+def _thread(thread_id: str) -> str:
+    return f"/threads/{quote(thread_id, safe='')}"

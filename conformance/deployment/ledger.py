@@ -1,0 +1,149 @@
+"""The write-ahead ledger: what a run is about to create, on disk before it is sent.
+
+One folder per run under the user's state folder, one file of JSON lines per worker.
+A run that ends well removes its folder; what a killed run leaves, `sweep` reads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from filelock import FileLock, Timeout
+
+
+def ledgers_dir() -> Path:
+    """`$XDG_STATE_HOME/threads-conformance/ledgers`, by default below `~/.local/state`."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "threads-conformance" / "ledgers"
+
+
+@dataclass(frozen=True)
+class Account:
+    """What the ledger of one run says.
+
+    `planned` are the ids under which something may stand, `created` those of them
+    that the deployment said it made. `nameless` describes the creations whose id was
+    never learned (a documented request sent verbatim, or a copy, without an answer).
+    """
+
+    run_id: str
+    url: str
+    planned: tuple[str, ...]
+    created: frozenset[str]
+    nameless: tuple[str, ...]
+
+
+class Ledger:
+    """The open ledger of one worker. Every line is flushed before the request leaves."""
+
+    def __init__(self, directory: Path, worker: str, url: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._file: IO[str] = (directory / f"{worker}.jsonl").open("a", encoding="utf-8")
+        self._write("opened", url=url)
+        self._under_way = 0
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def planned(self, thread_id: str) -> None:
+        """A thread is about to be created under this id."""
+        self._write("planned", thread_id=thread_id)
+
+    def created(self, thread_id: str) -> None:
+        """The deployment answered that it made the thread."""
+        self._write("created", thread_id=thread_id)
+
+    def begun(self, what: str) -> int:
+        """A creation whose id the deployment chooses is about to be sent; its number."""
+        self._under_way += 1
+        self._write("begun", number=self._under_way, what=what)
+        return self._under_way
+
+    def ended(self, number: int, thread_id: str | None) -> None:
+        """The creation `number` was answered, with this id or with none."""
+        self._write("ended", number=number, thread_id=thread_id)
+
+    def _write(self, event: str, **details: Any) -> None:
+        self._file.write(json.dumps({"event": event, **details}) + "\n")
+        self._file.flush()
+
+
+def read_account(directory: Path) -> Account:
+    """Read the ledger of one run: all workers together, a cut-off last line ignored."""
+    url = ""
+    planned: dict[str, None] = {}
+    created: set[str] = set()
+    nameless: list[str] = []
+    for file in sorted(directory.glob("*.jsonl")):
+        under_way: dict[int, str] = {}
+        for entry in _entries(file):
+            match entry.get("event"):
+                case "opened":
+                    url = entry["url"]
+                case "planned":
+                    planned[entry["thread_id"]] = None
+                case "begun":
+                    under_way[entry["number"]] = entry["what"]
+                case "ended":
+                    under_way.pop(entry["number"], None)
+                    if entry["thread_id"]:
+                        planned[entry["thread_id"]] = None
+                        created.add(entry["thread_id"])
+                case "created":
+                    created.add(entry["thread_id"])
+        nameless += under_way.values()
+    return Account(directory.name, url, tuple(planned), frozenset(created), tuple(nameless))
+
+
+def accounts() -> Iterator[tuple[Path, Account]]:
+    """The folders and accounts of all runs that did not end well."""
+    for directory in sorted(ledgers_dir().glob("*")):
+        if directory.is_dir():
+            yield directory, read_account(directory)
+
+
+@contextmanager
+def claim(directory: Path) -> Iterator[bool]:
+    """Hold a run's ledger; False where another process holds it: that run is alive."""
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(directory / "alive.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def close_account(directory: Path) -> None:
+    """Forget a run: everything that it made is gone."""
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _entries(file: Path) -> Iterator[dict[str, Any]]:
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(entry, dict):
+            yield entry

@@ -1,0 +1,163 @@
+"""What a run is asked to do, and where that may be written down.
+
+Options come from the command line, else from `THREADS_CONFORMANCE_*`, else from
+`threads-conformance.toml`, else from `[tool.threads-conformance]` in pyproject.toml.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from conformance.contract.catalogue import PROFILES
+from conformance.data import fixtures_dir
+
+EFFORTS = ("quick", "standard", "thorough")
+DEFAULT_SEED = 20250512
+CONFIG_FILE = "threads-conformance.toml"
+#: Stands for a number in the graph's input and updates, so that texts differ.
+NUMBER = "{n}"
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the message says which and what to write."""
+
+
+@dataclass(frozen=True)
+class GraphSettings:
+    """How to use the graph that the deployment offers: the documents' by default.
+
+    `supersteps` prepopulate a thread to its end; `append` is one more update that may
+    be applied to it any number of times; `run_input` is the input of a run. In every
+    text `{n}` is replaced by a number. `appending` are the keys of the state whose
+    updates add to a list of messages; updates of other keys replace.
+    """
+
+    id: str = "agent"
+    run_input: Any = field(
+        default_factory=lambda: {"messages": [{"type": "human", "content": "question {n}"}]}
+    )
+    supersteps: tuple[dict[str, Any], ...] = field(default_factory=lambda: documented_supersteps())
+    append: dict[str, Any] = field(
+        default_factory=lambda: {
+            "values": {"messages": [{"type": "ai", "content": "answer {n}"}]},
+            "as_node": "call_model",
+        }
+    )
+    appending: tuple[str, ...] = ("messages",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run. Times in seconds; `headers` are (name, value) pairs, all of them secret.
+
+    `visible_within_s` is the declared deadline by which search and count show a change.
+    """
+
+    url: str
+    run_id: str
+    started_at: str
+    run_dir: str
+    profile: str = "documented"
+    effort: str = "standard"
+    seed: int = DEFAULT_SEED
+    headers: tuple[tuple[str, str], ...] = ()
+    graph: GraphSettings = field(default_factory=GraphSettings)
+    requirements: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    visible_within_s: float = 5.0
+    timeout_s: float = 30.0
+    run_timeout_s: float = 60.0
+    repeat_failures: int = 2
+
+    def to_json(self) -> str:
+        """The settings as text, to be handed to a worker."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Settings:
+        """Read what `to_json` wrote."""
+        data = json.loads(text)
+        graph = data.pop("graph")
+        for name in ("requirements", "capabilities"):
+            data[name] = tuple(data[name])
+        data["headers"] = tuple((name, value) for name, value in data["headers"])
+        return cls(graph=graph_settings(graph), **data)
+
+    def includes(self, profile: str) -> bool:
+        """Whether requirements of `profile` are asked for."""
+        return PROFILES.index(profile) <= PROFILES.index(self.profile)
+
+
+def documented_supersteps() -> tuple[dict[str, Any], ...]:
+    """The supersteps of the documented prepopulation."""
+    return tuple(documented_prepopulation()["supersteps"])
+
+
+def documented_prepopulation() -> dict[str, Any]:
+    """The body of the documented create request with supersteps, as cURL sends it."""
+    file = fixtures_dir() / "documented" / "prepopulate" / "003-block09-curl.json"
+    body: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["request"]["body"]
+    return body
+
+
+def graph_settings(table: dict[str, Any]) -> GraphSettings:
+    """Read the `[graph]` table; `SettingsError` names what cannot be used."""
+    known = {each.name for each in fields(GraphSettings)}
+    if unknown := table.keys() - known:
+        raise SettingsError(
+            f"[graph] has no setting {', '.join(sorted(unknown))}: use {', '.join(sorted(known))}"
+        )
+    _check(table, "id", str, "a text, the id of a graph")
+    _check(table, "supersteps", list, "a list of tables with `updates`")
+    _check(table, "append", dict, "a table with `values` and `as_node`")
+    _check(table, "appending", list, "a list of keys of the state")
+    for superstep in table.get("supersteps", ()):
+        if not isinstance(superstep, dict) or not isinstance(superstep.get("updates"), list):
+            raise SettingsError("[graph] supersteps: each is a table with a list `updates`")
+    read = dict(table)
+    for name in ("supersteps", "appending"):
+        if name in read:
+            read[name] = tuple(read[name])
+    return GraphSettings(**read)
+
+
+def _check(table: dict[str, Any], name: str, kind: type, what: str) -> None:
+    # What went through JSON on its way to a worker has lists for tuples.
+    if name in table and not isinstance(table[name], (kind, tuple) if kind is list else kind):
+        raise SettingsError(f"[graph] {name} must be {what}")
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """The options written in `directory`; `SettingsError` if the file is not TOML."""
+    own = directory / CONFIG_FILE
+    if own.is_file():
+        return _toml(own)
+    project = directory / "pyproject.toml"
+    if project.is_file():
+        table = _toml(project).get("tool", {}).get("threads-conformance", {})
+        if not isinstance(table, dict):
+            raise SettingsError(f"{project}: [tool.threads-conformance] must be a table")
+        return table
+    return {}
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
+        raise SettingsError(f"{file} is not TOML: {broken}") from broken
+
+
+def numbered(value: Any, number: int) -> Any:
+    """A copy of `value` in which `{n}` is replaced in every text."""
+    if isinstance(value, str):
+        return value.replace(NUMBER, str(number))
+    if isinstance(value, list | tuple):
+        return [numbered(each, number) for each in value]
+    if isinstance(value, dict):
+        return {key: numbered(each, number) for key, each in value.items()}
+    return value

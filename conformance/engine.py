@@ -1,0 +1,343 @@
+"""Runs the checks: pytest is the engine, not the host.
+
+`run_suite` starts pytest in this process with the suite's own configuration and no
+plugin but those named here, collects what the workers report, removes what the run
+made, and gives a `Report`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
+from typing import Any, Protocol
+from uuid import uuid4
+
+import pytest
+
+from conformance import __version__
+from conformance.contract.catalogue import load_catalogue
+from conformance.deployment.cleanup import remove_all
+from conformance.deployment.connect import connect, redactor_for
+from conformance.deployment.exchange import Exchange
+from conformance.deployment.ledger import claim, close_account, ledgers_dir, read_account
+from conformance.deployment.preflight import ServerInfo, look
+from conformance.deployment.settings import GraphSettings, Settings
+from conformance.plugin import CARRIED, CONTROLLER, selected_requirements
+from conformance.report.record import (
+    CheckResult,
+    Cleanup,
+    Deployment,
+    OperationTiming,
+    Report,
+    RunInfo,
+    check_from_json,
+)
+from conformance.report.score import requirement_results, run_verdict, totals
+
+_SUITE = Path(__file__).parent / "suite"
+_PLUGINS = ("no:terminal", "no:cacheprovider", "no:junitxml", "xdist.plugin", "conformance.plugin")
+
+
+class NothingSelectedError(Exception):
+    """No check was left by the options; the message says which to change."""
+
+
+class View(Protocol):
+    """What is told of a run while it goes on."""
+
+    def start(self, deployment: Deployment, run: RunInfo, total_checks: int) -> None:
+        """So many checks begin."""
+
+    def check_finished(self, result: CheckResult) -> None:
+        """A check ended."""
+
+    def stop(self) -> None:
+        """No more checks will be made."""
+
+
+class Controller:
+    """The pytest plugin of the process that the user started: it collects results."""
+
+    def __init__(self, settings: Settings, started: Callable[[int], None] | None = None) -> None:
+        self.settings = settings
+        self.results: list[CheckResult] = []
+        #: Requirements by check id, of all checks that were to run.
+        self.planned: dict[str, tuple[str, ...]] = {}
+        self.interrupted = False
+        self.view: View | None = None
+        self._started = started
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Hand the settings to a worker, in memory: they may hold secrets."""
+        node.workerinput[CARRIED] = self.settings.to_json()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """A worker knows how many checks there are."""
+        self._count(len(ids))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """This process knows how many checks there are."""
+        self._count(len(session.items))
+
+    def _count(self, checks: int) -> None:
+        if self._started and checks:
+            self._started(checks)
+            self._started = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the result that the report carries."""
+        for name, value in report.user_properties:
+            if name == CARRIED:
+                result = check_from_json(value)  # type: ignore[arg-type]
+                self.results.append(result)
+                if self.view:
+                    self.view.check_finished(result)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """The user wants to stop."""
+        self.interrupted = True
+
+
+class EmbeddedController(Controller):
+    """The controller under plain pytest: it also cleans up when the session ends."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._directory = TemporaryDirectory(prefix="threads-conformance-")
+        graph = config.getoption("deployment_graph")
+        headers = (each.partition(":") for each in config.getoption("deployment_header"))
+        super().__init__(
+            new_settings(
+                config.getoption("deployment_url"),
+                run_dir=Path(self._directory.name),
+                profile=config.getoption("deployment_profile"),
+                graph=GraphSettings(id=graph) if graph else GraphSettings(),
+                headers=tuple((name.strip(), value.strip()) for name, _, value in headers),
+            )
+        )
+
+    def pytest_unconfigure(self) -> None:
+        """Remove what the checks made."""
+        clean_up(self.settings)
+        self._directory.cleanup()
+
+
+def new_settings(url: str, run_dir: Path, **options: Any) -> Settings:
+    """The settings of a new run, with a run id of its own."""
+    return Settings(
+        url=url,
+        run_id=str(uuid4()),
+        started_at=datetime.now(UTC).isoformat(),
+        run_dir=str(run_dir),
+        **options,
+    )
+
+
+def identify_deployment(settings: Settings) -> ServerInfo:
+    """Who answers at the URL; `UnreachableError` if no such server does."""
+    with connect(settings, "preflight", record=False) as connection:
+        return look(connection.client, settings.url, connection.recorder.redactor)
+
+
+def run_suite(
+    settings: Settings,
+    server: ServerInfo,
+    view: View | None = None,
+    *,
+    workers: str = "0",
+    keyword: str = "",
+    keep: bool = False,
+    pytest_args: Iterable[str] = (),
+) -> Report:
+    """Check one deployment and report. `keep` leaves the threads where they are.
+
+    `workers` is what pytest-xdist's `-n` takes; `keyword` what pytest's `-k` takes.
+    """
+    started = time.perf_counter()
+    deployment = Deployment(
+        url=_shown_url(settings),
+        server_name=server.name,
+        server_version=server.version,
+        graph_id=settings.graph.id,
+    )
+    partial = bool(keyword or settings.requirements or settings.capabilities)
+    run = RunInfo(
+        id=settings.run_id,
+        started_at=settings.started_at,
+        duration_s=0.0,
+        seed=settings.seed,
+        profile=settings.profile,
+        effort=settings.effort,
+        requests=0,
+        partial=partial,
+    )
+    controller = Controller(
+        settings, (lambda total: view.start(deployment, run, total)) if view else None
+    )
+    controller.view = view
+    arguments = [*_arguments(keyword), *pytest_args]
+    with claim(ledgers_dir() / settings.run_id):
+        with _own_pytest(), _termination_as_interrupt():
+            if workers == "0":
+                _pytest_main(arguments, controller)
+            else:
+                # Only workers collect: ask beforehand which checks there are to be.
+                planning = Controller(settings)
+                _pytest_main([*arguments, "--collect-only"], planning)
+                controller.planned = planning.planned
+                if controller.planned:
+                    _pytest_main([*arguments, "-n", workers], controller)
+        if view:
+            view.stop()
+        cleanup = Cleanup() if keep else clean_up(settings)
+    if not controller.planned and not controller.interrupted:
+        raise NothingSelectedError(
+            "no check is left by these options: loosen -k, --requirement, --capability or --profile"
+        )
+    catalogue = load_catalogue()
+    checks_of = _by_requirement(controller.planned)
+    judged = [
+        each
+        for each in catalogue.requirements.values()
+        # With -k only what was picked counts.
+        if each.id in (checks_of if keyword else selected_requirements(settings, catalogue))
+    ]
+    checks = tuple(sorted(controller.results, key=lambda each: each.id))
+    results = requirement_results(checks, judged, checks_of)
+    exchanges = list(_timings(settings))
+    return Report(
+        suite_version=__version__,
+        catalogue_digest=catalogue.digest,
+        deployment=deployment,
+        run=dataclasses.replace(
+            run,
+            duration_s=round(time.perf_counter() - started, 3),
+            requests=len(exchanges),
+        ),
+        verdict=run_verdict(results),
+        totals=totals(results),
+        cleanup=cleanup,
+        operations=_operations(exchanges),
+        requirements=results,
+        checks=checks,
+    )
+
+
+def clean_up(settings: Settings) -> Cleanup:
+    """Remove what the run made; the ledger is kept while anything is left."""
+    directory = ledgers_dir() / settings.run_id
+    account = read_account(directory)
+    with connect(settings, "cleanup", record=False) as connection:
+        removal = remove_all(connection.client, account)
+    if not removal.left and not account.nameless:
+        close_account(directory)
+    return Cleanup(removal.created, removal.removed, removal.left)
+
+
+def all_exchanges(settings: Settings) -> Iterator[str]:
+    """The recorded exchanges of all workers, a line each."""
+    for file in sorted(Path(settings.run_dir).glob("exchanges-*.jsonl")):
+        with file.open(encoding="utf-8") as lines:
+            yield from lines
+
+
+class _Named:
+    """Registers the controller under its name before the suite's plugin asks for it."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.pluginmanager.register(self._controller, CONTROLLER)
+
+
+def _pytest_main(arguments: Sequence[str], controller: Controller) -> None:
+    pytest.main(list(arguments), plugins=[_Named(controller)])
+
+
+def _by_requirement(planned: dict[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    checks_of: dict[str, list[str]] = defaultdict(list)
+    for check, requirements in planned.items():
+        for requirement in requirements:
+            checks_of[requirement].append(check)
+    return dict(checks_of)
+
+
+def _arguments(keyword: str) -> list[str]:
+    arguments = ["-c", str(_SUITE / "pytest.ini"), "--rootdir", str(_SUITE), "--noconftest"]
+    for plugin in _PLUGINS:
+        arguments += ["-p", plugin]
+    if keyword:
+        arguments += ["-k", keyword]
+    return [*arguments, str(_SUITE)]
+
+
+@contextmanager
+def _own_pytest() -> Iterator[None]:
+    """Keep the user's pytest settings out of ours, here and in the workers."""
+    ours = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": ""}
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does: what it made is removed."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _shown_url(settings: Settings) -> str:
+    return redactor_for(settings.url, settings.headers).url(settings.url)
+
+
+def _timings(settings: Settings) -> Iterator[tuple[str, float]]:
+    for line in all_exchanges(settings):
+        exchange = Exchange.from_json(line)
+        yield exchange.operation, exchange.elapsed_ms
+
+
+def _operations(timings: Iterable[tuple[str, float]]) -> dict[str, OperationTiming]:
+    by_operation: dict[str, list[float]] = defaultdict(list)
+    for operation, elapsed_ms in timings:
+        by_operation[operation].append(elapsed_ms)
+    return {
+        operation: OperationTiming(
+            requests=len(elapsed),
+            p50_ms=round(statistics.median(elapsed), 2),
+            p95_ms=round(_percentile(elapsed, 0.95), 2),
+        )
+        for operation, elapsed in sorted(by_operation.items())
+    }
+
+
+def _percentile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]

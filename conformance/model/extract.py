@@ -1,0 +1,46 @@
+"""Paths of a search's `extract`, such as `values.messages[-1].content`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from conformance.model.errors import InvalidError
+
+#: The members of a thread that a path may start with.
+ROOTS = ("values", "metadata", "config", "interrupts")
+#: The most paths that one search may ask for.
+MOST_PATHS = 10
+
+_STEP = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>-?\d{1,9})\]")
+
+
+def parsed(path: str) -> tuple[str | int, ...]:
+    """The steps of a path: names of members, indices of elements; else InvalidError."""
+    root = re.match(r"[^.\[\]]*", path)
+    name = root.group() if root else ""
+    if name not in ROOTS:
+        raise InvalidError(f"extract path {path!r} must start with one of {', '.join(ROOTS)}")
+    steps: list[str | int] = [name]
+    position = len(name)
+    while position < len(path):
+        step = _STEP.match(path, position)
+        if step is None:
+            raise InvalidError(f"extract path {path!r} must read like 'values.messages[-1].id'")
+        steps.append(step["key"] if step["key"] is not None else int(step["index"]))
+        position = step.end()
+    return tuple(steps)
+
+
+def extracted(thread: Mapping[str, Any], path: str) -> Any:
+    """What stands at `path` in a thread; None where nothing does."""
+    found: Any = thread
+    for step in parsed(path):
+        if isinstance(step, str):
+            found = found.get(step) if isinstance(found, Mapping) else None
+        elif isinstance(found, list) and -len(found) <= step < len(found):
+            found = found[step]
+        else:
+            return None
+    return found

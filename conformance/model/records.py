@@ -1,0 +1,221 @@
+"""What every operation of a store stands on: its threads, its clock, its ids."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from conformance.model.errors import InvalidError, NotFoundError
+from conformance.model.graphs import GRAPHS, Graph
+from conformance.model.supersteps import Stamp
+from conformance.model.threads import Checkpoint, Run, Task, Thread
+from conformance.model.values import (
+    Clock,
+    Ids,
+    JsonObject,
+    canonical_id,
+    time_ordered_id,
+    timestamp,
+)
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Records:
+    """Threads by id. Each operation replaces whole values, so it happens or it does not.
+
+    `clock` and `ids` are asked for every time and every id; the store itself only
+    sees to it that no moment is used twice.
+    """
+
+    def __init__(self, clock: Clock, ids: Ids, graphs: Mapping[str, Graph] = GRAPHS) -> None:
+        self.graphs = dict(graphs)
+        self._clock = clock
+        self._ids = ids
+        self._last = datetime.min.replace(tzinfo=UTC)
+        self._threads: dict[str, Thread] = {}
+        self.started_at = self.now()
+
+    # Sources
+
+    def moment(self) -> datetime:
+        """The current time, later than every one that was given before."""
+        self._last = max(self._clock().astimezone(UTC), self._last + _MICROSECOND)
+        return self._last
+
+    def now(self) -> str:
+        """`moment` as RFC 3339."""
+        return timestamp(self.moment())
+
+    def new_id(self) -> str:
+        """A fresh UUID, for a thread, a run or a message."""
+        return str(self._ids())
+
+    def stamp(self) -> Stamp:
+        """Id and time for a new checkpoint."""
+        moment = self.moment()
+        tail: uuid.UUID = self._ids()
+        return Stamp(time_ordered_id(moment, tail), timestamp(moment), self.new_id)
+
+    # Looking up
+
+    def thread(self, thread_id: object) -> Thread:
+        """The thread of that id; NotFoundError, or InvalidError if it is no UUID."""
+        own = canonical_id(thread_id, "a thread id")
+        found = self._threads.get(own)
+        if found is None:
+            raise NotFoundError(f"there is no thread {own}; create it first")
+        return found
+
+    def checkpoint(self, thread: Thread, checkpoint_id: object) -> Checkpoint:
+        """The checkpoint of that id in this thread; NotFoundError if it is elsewhere."""
+        own = canonical_id(checkpoint_id, "a checkpoint id")
+        for checkpoint in thread.checkpoints:
+            if checkpoint.checkpoint_id == own:
+                return checkpoint
+        raise NotFoundError(f"thread {thread.thread_id} has no checkpoint {own}")
+
+    def named_checkpoint(self, thread: Thread, config: JsonObject | None) -> Checkpoint | None:
+        """The checkpoint that `{thread_id?, checkpoint_ns?, checkpoint_id?}` names, if any.
+
+        A config may name its own thread again, but no other: InvalidError.
+        """
+        config = config or {}
+        named = config.get("thread_id")
+        if named is not None and canonical_id(named, "checkpoint.thread_id") != thread.thread_id:
+            raise InvalidError(f"checkpoint.thread_id is not the thread {thread.thread_id}")
+        if config.get("checkpoint_ns"):
+            raise NotFoundError("there is no subgraph under that checkpoint_ns")
+        if config.get("checkpoint_id") is None:
+            return None
+        return self.checkpoint(thread, config["checkpoint_id"])
+
+    def graph(self, graph_id: object) -> Graph:
+        """The graph of that id, or InvalidError that names those there are."""
+        found = self.graphs.get(graph_id) if isinstance(graph_id, str) else None
+        if found is None:
+            known = ", ".join(self.graphs)
+            raise InvalidError(f"there is no graph {graph_id!r}, only: {known}")
+        return found
+
+    def graph_of(self, metadata: JsonObject) -> Graph:
+        """The graph that a thread's metadata names by `graph_id`, or InvalidError."""
+        if "graph_id" not in metadata:
+            raise InvalidError("the thread has no graph yet: set metadata.graph_id, or run one")
+        return self.graph(metadata["graph_id"])
+
+    # Keeping
+
+    def keep(self, thread: Thread) -> Thread:
+        """Make `thread` what its id stands for from now on."""
+        self._threads[thread.thread_id] = thread
+        return thread
+
+    def appended(self, thread: Thread, made: Checkpoint) -> Thread:
+        """`thread` with one more checkpoint, its status and times following."""
+        return self.touched(
+            replace(thread, checkpoints=(*thread.checkpoints, made)), state_changed=True
+        )
+
+    def with_replaced(self, thread: Thread, checkpoint: Checkpoint) -> Thread:
+        """`thread` with that checkpoint in the place of the one of the same id."""
+        return replace(
+            thread,
+            checkpoints=tuple(
+                checkpoint if known.checkpoint_id == checkpoint.checkpoint_id else known
+                for known in thread.checkpoints
+            ),
+        )
+
+    def touched(self, thread: Thread, *, state_changed: bool = False) -> Thread:
+        """`thread` with its status and `updated_at` brought up to date."""
+        now = self.now()
+        return replace(
+            thread,
+            status=self.status_of(thread),
+            updated_at=now,
+            state_updated_at=now if state_changed else thread.state_updated_at,
+        )
+
+    def status_of(self, thread: Thread) -> str:
+        """busy while a run has steps to take, else what the last run and state say."""
+        if any(run.active for run in thread.runs):
+            return "busy"
+        latest = thread.latest
+        if latest is None:
+            return "idle"
+        if any(task.error is not None for task in latest.tasks):
+            return "error"
+        return "interrupted" if latest.tasks else "idle"
+
+    # Showing
+
+    def thread_view(self, thread: Thread) -> JsonObject:
+        """A thread as the API shows it."""
+        return {
+            "thread_id": thread.thread_id,
+            "created_at": thread.created_at,
+            "updated_at": thread.updated_at,
+            "state_updated_at": thread.state_updated_at,
+            "metadata": thread.metadata,
+            "status": thread.status,
+            "config": thread.config,
+            "values": thread.values,
+            "interrupts": {},
+        }
+
+    def state_view(self, thread: Thread, checkpoint: Checkpoint) -> JsonObject:
+        """A state as the API shows it, the id of its thread written in."""
+        parent_id = checkpoint.parent_id
+        metadata = {**checkpoint.metadata, "thread_id": thread.thread_id}
+        if parent_id is not None and metadata["source"] == "update":
+            metadata["checkpoint_id"] = parent_id
+        return {
+            "values": checkpoint.values,
+            "next": list(checkpoint.next),
+            "tasks": [task_view(task) for task in checkpoint.tasks],
+            "metadata": metadata,
+            "created_at": checkpoint.created_at,
+            "checkpoint": checkpoint_config(thread, checkpoint.checkpoint_id),
+            "parent_checkpoint": checkpoint_config(thread, parent_id) if parent_id else None,
+            "interrupts": [],
+            "checkpoint_id": checkpoint.checkpoint_id,
+            "parent_checkpoint_id": parent_id,
+        }
+
+    def run_view(self, thread: Thread, run: Run) -> JsonObject:
+        """A run as the API shows it."""
+        return {
+            "run_id": run.run_id,
+            "thread_id": thread.thread_id,
+            "assistant_id": run.assistant_id,
+            "created_at": run.created_at,
+            "updated_at": run.updated_at,
+            "status": run.status,
+            "metadata": run.metadata,
+            "kwargs": run.kwargs,
+            "multitask_strategy": run.multitask_strategy,
+        }
+
+
+def checkpoint_config(thread: Thread, checkpoint_id: str) -> JsonObject:
+    """How the API names a checkpoint: thread_id, checkpoint_ns, checkpoint_id."""
+    return {
+        "checkpoint_id": checkpoint_id,
+        "thread_id": thread.thread_id,
+        "checkpoint_ns": "",
+    }
+
+
+def task_view(task: Task) -> JsonObject:
+    """A task as the API shows it; `error` only where there is one, as published."""
+    view: dict[str, Any] = {
+        "id": task.task_id,
+        "name": task.name,
+        "interrupts": [],
+        "result": task.result,
+    }
+    return view if task.error is None else {**view, "error": task.error}

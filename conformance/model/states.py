@@ -1,0 +1,129 @@
+"""Operations on the states of a thread: state, history, update, fork."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conformance.model.errors import ConflictError, InvalidError
+from conformance.model.filters import contains
+from conformance.model.graphs import INPUT, START
+from conformance.model.records import Records, checkpoint_config
+from conformance.model.supersteps import parsed_update, superstep, with_results
+from conformance.model.threads import Checkpoint, Thread
+from conformance.model.values import JsonObject, copied
+
+
+class StateOperations(Records):
+    """What a store does with checkpoints."""
+
+    def state(self, thread_id: str, checkpoint: JsonObject | None = None) -> JsonObject:
+        """The current state, or that at the checkpoint that `checkpoint` names."""
+        thread = self.thread(thread_id)
+        found = self.named_checkpoint(thread, checkpoint) or self.current(thread)
+        return self.state_view(thread, found) if found else self.empty_state(thread)
+
+    def current(self, thread: Thread) -> Checkpoint | None:
+        """The checkpoint that is the thread's state."""
+        return thread.latest
+
+    def empty_state(self, thread: Thread) -> JsonObject:
+        """The state of a thread without checkpoints; members as published, so no null."""
+        return {
+            "values": {},
+            "next": [],
+            "tasks": [],
+            "metadata": {},
+            "created_at": thread.created_at,
+            "checkpoint": {"thread_id": thread.thread_id, "checkpoint_ns": ""},
+            "parent_checkpoint": None,
+            "interrupts": [],
+            "checkpoint_id": None,
+            "parent_checkpoint_id": None,
+        }
+
+    def history(
+        self,
+        thread_id: str,
+        *,
+        limit: int = 10,
+        before: JsonObject | None = None,
+        metadata: JsonObject | None = None,
+        checkpoint: JsonObject | None = None,
+    ) -> list[JsonObject]:
+        """States, the one made last first, at most `limit`.
+
+        `before` names a checkpoint: only states made before it. `metadata` is what
+        a state's metadata must contain. `checkpoint` names the (sub)graph.
+        """
+        thread = self.thread(thread_id)
+        self.named_checkpoint(thread, checkpoint)
+        bound = self.named_checkpoint(thread, before)
+        states = self.made_before(thread.checkpoints, bound)
+        views = (self.state_view(thread, state) for state in self.ordered_states(states))
+        found: list[JsonObject] = []
+        for view in views:
+            if len(found) >= limit:
+                break
+            if self.state_matches(view, metadata or {}):
+                found.append(view)
+        return found
+
+    def made_before(
+        self, checkpoints: Sequence[Checkpoint], bound: Checkpoint | None
+    ) -> Sequence[Checkpoint]:
+        """The checkpoints made before `bound`; all of them where it is None."""
+        if bound is None:
+            return checkpoints
+        return checkpoints[: [c.checkpoint_id for c in checkpoints].index(bound.checkpoint_id)]
+
+    def ordered_states(self, checkpoints: Sequence[Checkpoint]) -> Sequence[Checkpoint]:
+        """Checkpoints in the order of a history: newest first."""
+        return checkpoints[::-1]
+
+    def state_matches(self, state: JsonObject, metadata: JsonObject) -> bool:
+        """Whether a state passes the history's metadata filter."""
+        return contains(state["metadata"], metadata)
+
+    def update_state(
+        self,
+        thread_id: str,
+        values: object = None,
+        *,
+        as_node: str | None = None,
+        checkpoint: JsonObject | None = None,
+    ) -> JsonObject:
+        """Write `values` as `as_node`, after the current state or, a fork, after `checkpoint`.
+
+        Answers `{"checkpoint", "configurable", "checkpoint_id"}` of the new state.
+        """
+        thread = self.thread(thread_id)
+        base = self.named_checkpoint(thread, checkpoint) or self.current(thread)
+        if self.status_of(thread) == "busy":
+            raise ConflictError(f"thread {thread.thread_id} is busy; wait for its run to end")
+        node = as_node if as_node is not None else self.default_node(base)
+        update = {"values": copied(values), "as_node": node}
+        thread = self.keep(self.with_superstep(thread, base, [update]))
+        made = thread.checkpoints[-1].checkpoint_id
+        config = checkpoint_config(thread, made)
+        return {"checkpoint": config, "configurable": config, "checkpoint_id": made}
+
+    def default_node(self, base: Checkpoint | None) -> str:
+        """The node that an update without `as_node` counts as: the one that wrote last."""
+        if base is None or not base.wrote:
+            return START
+        writers = set(base.wrote)
+        if len(writers) > 1:
+            raise InvalidError("several nodes wrote last; say which one by as_node")
+        return writers.pop()
+
+    def with_superstep(
+        self, thread: Thread, base: Checkpoint | None, updates: Sequence[JsonObject]
+    ) -> Thread:
+        """`thread` with the checkpoint that `updates` make after `base`; not kept yet."""
+        graph = self.graph_of(thread.metadata)
+        parsed = [parsed_update(graph, update) for update in updates]
+        metadata = {"graph_id": graph.graph_id}
+        made = superstep(graph, base, parsed, metadata, self.stamp())
+        if base is not None and INPUT not in (update.as_node for update in parsed):
+            thread = self.with_replaced(thread, with_results(base, parsed))
+        return self.appended(thread, made)

@@ -1,0 +1,258 @@
+"""The executable model of a Threads deployment: `ThreadStore`, every operation of it.
+
+Operations take and give plain JSON values, named as the API names them. Each
+either happens or raises a `ModelError` and changes nothing. Answers share parts
+with the store: read them, do not change them. Every decision is a method of its
+own, so that a fault is an instance (or subclass) that decides one thing wrongly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from conformance.model import extract as paths
+from conformance.model.errors import ConflictError, InvalidError
+from conformance.model.filters import contains
+from conformance.model.runs import RunOperations
+from conformance.model.states import StateOperations
+from conformance.model.threads import Checkpoint, Run, Thread, Ttl
+from conformance.model.values import JsonObject, canonical_id, copied, timestamp
+
+DEFAULT_SORT = "created_at"
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which threads are meant: every member that is given must hold."""
+
+    ids: Sequence[str] | None = None
+    metadata: JsonObject | None = None
+    values: JsonObject | None = None
+    status: str | None = None
+
+
+class ThreadStore(StateOperations, RunOperations):
+    """All threads of one deployment."""
+
+    # Create, read, update, delete
+
+    def create(
+        self,
+        *,
+        thread_id: str | None = None,
+        metadata: JsonObject | None = None,
+        if_exists: str = "raise",
+        ttl: JsonObject | None = None,
+        supersteps: Sequence[JsonObject] = (),
+    ) -> JsonObject:
+        """A new thread, prepopulated by `supersteps` wholly or not made at all.
+
+        ConflictError if `thread_id` is taken, unless `if_exists` is do_nothing:
+        then the thread that there is comes back untouched.
+        """
+        own = self.new_id() if thread_id is None else canonical_id(thread_id, "thread_id")
+        if own in self._threads:
+            return self.thread_view(self.already_there(self._threads[own], if_exists))
+        thread = self.blank(own, copied(metadata or {}), ttl)
+        for step in supersteps:
+            thread = self.with_superstep(thread, self.current(thread), copied(step["updates"]))
+        return self.thread_view(self.keep(thread))
+
+    def already_there(self, thread: Thread, if_exists: str) -> Thread:
+        """What creating a thread again comes to."""
+        if if_exists != "do_nothing":
+            raise ConflictError(f"thread {thread.thread_id} already exists")
+        return thread
+
+    def blank(self, thread_id: str, metadata: JsonObject, ttl: JsonObject | None = None) -> Thread:
+        """A thread without history, not kept yet."""
+        moment = self.moment()
+        now = timestamp(moment)
+        return Thread(thread_id, now, now, now, metadata, ttl=self.ttl_from(ttl, moment))
+
+    def ttl_from(self, ttl: JsonObject | None, moment: datetime) -> Ttl | None:
+        """The time to live that `{"ttl": minutes, "strategy"?}` sets from `moment` on."""
+        if ttl is None or ttl.get("ttl") is None:
+            return None
+        try:
+            expires_at = moment + timedelta(minutes=ttl["ttl"])
+        except OverflowError:
+            expires_at = _END_OF_TIME
+        return Ttl(ttl.get("strategy", "delete"), ttl["ttl"], timestamp(expires_at))
+
+    def get(self, thread_id: str, include: Iterable[str] = ()) -> JsonObject:
+        """The thread; with its `ttl` where `include` names that and one is set."""
+        thread = self.thread(thread_id)
+        view = self.thread_view(thread)
+        if "ttl" in include and thread.ttl is not None:
+            view["ttl"] = {
+                "strategy": thread.ttl.strategy,
+                "ttl_minutes": thread.ttl.minutes,
+                "expires_at": thread.ttl.expires_at,
+            }
+        return view
+
+    def update(
+        self, thread_id: str, metadata: JsonObject | None = None, ttl: JsonObject | None = None
+    ) -> JsonObject:
+        """The thread with `metadata` merged into its own, member by member, and a new ttl."""
+        thread = self.thread(thread_id)
+        moment = self.moment()
+        changed = replace(
+            thread,
+            metadata=self.merged(thread.metadata, copied(metadata or {})),
+            ttl=self.ttl_from(ttl, moment) or thread.ttl,
+            updated_at=timestamp(moment),
+        )
+        return self.thread_view(self.keep(changed))
+
+    def merged(self, metadata: JsonObject, new: JsonObject) -> JsonObject:
+        """Metadata after a merge of the first level; a member given as null is kept as null."""
+        return metadata | new
+
+    def delete(self, thread_id: str) -> None:
+        """Remove the thread with all that belongs to it."""
+        del self._threads[self.thread(thread_id).thread_id]
+
+    # Copy
+
+    def copy(self, thread_id: str) -> JsonObject:
+        """An independent thread with the same metadata and history under an id of its own."""
+        source = self.thread(thread_id)
+        checkpoints = self.copied_checkpoints(source)
+        blank = self.blank(self.new_id(), self.copied_metadata(source))
+        copy = replace(blank, config=source.config, checkpoints=checkpoints, ttl=source.ttl)
+        return self.thread_view(self.keep(replace(copy, status=self.status_of(copy))))
+
+    def copied_checkpoints(self, source: Thread) -> tuple[Checkpoint, ...]:
+        """The history that a copy starts with: the very same frozen checkpoints."""
+        return source.checkpoints
+
+    def copied_metadata(self, source: Thread) -> JsonObject:
+        """The metadata that a copy starts with."""
+        return source.metadata
+
+    # Search, count, prune
+
+    def search(
+        self,
+        query: Query = Query(),  # noqa: B008  # frozen
+        *,
+        limit: int = 10,
+        offset: int = 0,
+        sort_by: str = DEFAULT_SORT,
+        sort_order: str = "desc",
+        select: Sequence[str] | None = None,
+        extract: dict[str, str] | None = None,
+    ) -> list[JsonObject]:
+        """The matching threads from `offset` on, at most `limit`, each as get shows it.
+
+        `select` keeps only those members; `extract` adds `extracted` (alias to what
+        stands at its path).
+        """
+        if extract is not None and len(extract) > paths.MOST_PATHS:
+            raise InvalidError(f"extract takes at most {paths.MOST_PATHS} paths")
+        for path in (extract or {}).values():
+            paths.parsed(path)
+        ordered = self.ordered_threads(self.matching(query), sort_by, sort_order)
+        page = self.page(ordered, offset, limit)
+        return [self.selected(self.thread_view(thread), select, extract) for thread in page]
+
+    def count(self, query: Query = Query()) -> int:  # noqa: B008  # frozen
+        """How many threads match."""
+        return len(self.matching(query))
+
+    def matching(self, query: Query) -> list[Thread]:
+        """Every thread that satisfies `query`, oldest first."""
+        ids = None
+        if query.ids is not None:
+            ids = {canonical_id(one, "each of ids") for one in query.ids}
+        return [
+            thread
+            for thread in self._threads.values()
+            if (ids is None or thread.thread_id in ids) and self.matches(thread, query)
+        ]
+
+    def matches(self, thread: Thread, query: Query) -> bool:
+        """Whether a thread has the status, and contains the metadata and values asked for."""
+        return (
+            (query.status is None or thread.status == query.status)
+            and contains(thread.metadata, query.metadata or {})
+            and contains(thread.values, query.values or {})
+        )
+
+    def ordered_threads(
+        self, threads: Sequence[Thread], sort_by: str, sort_order: str
+    ) -> list[Thread]:
+        """Threads in the order asked for, the newer first among equals."""
+        newest_first = sorted(threads, key=lambda thread: thread.created_at, reverse=True)
+        backwards = sort_order != "asc"
+        # A reversed sort of Python keeps equals in their order, as we want it.
+        return sorted(
+            newest_first, key=lambda thread: str(getattr(thread, sort_by)), reverse=backwards
+        )
+
+    def page(self, threads: Sequence[Thread], offset: int, limit: int) -> Sequence[Thread]:
+        """The part of a search's results that was asked for."""
+        return threads[offset : offset + limit]
+
+    def selected(
+        self, view: JsonObject, select: Sequence[str] | None, extract: dict[str, str] | None
+    ) -> JsonObject:
+        """A thread as a search shows it."""
+        shown = view if select is None else {name: view[name] for name in select}
+        if extract:
+            found = {alias: paths.extracted(view, path) for alias, path in extract.items()}
+            shown = {**shown, "extracted": found}
+        return shown
+
+    def prune(self, thread_ids: Sequence[str], strategy: str = "delete") -> JsonObject:
+        """Delete threads, or forget all but their latest state; unknown ids do not count."""
+        ids = {canonical_id(one, "each of thread_ids") for one in thread_ids}
+        known = [self._threads[one] for one in sorted(ids) if one in self._threads]
+        for thread in known:
+            if strategy == "delete":
+                self.delete(thread.thread_id)
+            else:
+                self.keep(self.pruned(thread))
+        return {"pruned_count": len(known)}
+
+    def pruned(self, thread: Thread) -> Thread:
+        """`thread` with its latest state only, which then has no parent."""
+        latest = thread.latest
+        if latest is None:
+            return thread
+        return replace(thread, checkpoints=(replace(latest, parent_id=None),))
+
+    # Assistants
+
+    def assistants(self) -> list[JsonObject]:
+        """Each graph's assistant, as the API shows it."""
+        return [
+            {
+                "assistant_id": graph.assistant_id,
+                "graph_id": graph.graph_id,
+                "name": graph.graph_id,
+                "description": None,
+                "config": {},
+                "context": {},
+                "metadata": {"created_by": "system"},
+                "version": 1,
+                "created_at": self.started_at,
+                "updated_at": self.started_at,
+            }
+            for graph in self.graphs.values()
+        ]
+
+    # Runs, as a whole
+
+    def run(self, thread_id: str, request: JsonObject) -> Run:
+        """Start a run and take all its steps; the run as it ended."""
+        thread = self.thread(thread_id)
+        run = self.begin_run(thread_id, request)
+        while self.run_of(thread_id, run.run_id).active:
+            self.advance(thread.thread_id)
+        return self.run_of(thread_id, run.run_id)

@@ -1,0 +1,165 @@
+"""Supersteps: what updates say, and the checkpoint that they make of another one."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from conformance.model.errors import InvalidError
+from conformance.model.graphs import END, INPUT, START, Graph
+from conformance.model.threads import Checkpoint, Task
+from conformance.model.values import JsonObject
+
+
+@dataclass(frozen=True)
+class Update:
+    """Values written as if `as_node` had just run; `goto` are further nodes to run."""
+
+    as_node: str
+    values: Any
+    goto: tuple[Task, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What makes a new checkpoint unlike any other: its id, its time, fresh message ids."""
+
+    checkpoint_id: str
+    created_at: str
+    new_id: Callable[[], str]
+
+
+def parsed_update(graph: Graph, raw: JsonObject) -> Update:
+    """One update of a superstep, `{"as_node", "values" | "command"}`; or InvalidError."""
+    as_node = raw["as_node"]
+    if as_node != INPUT:
+        graph.require_node(as_node)
+    command = raw.get("command")
+    if command is None:
+        return Update(as_node, raw.get("values"))
+    if command.get("resume") is not None:
+        raise InvalidError("an update cannot resume; start a run with that command instead")
+    goto = command.get("goto") or []
+    targets = goto if isinstance(goto, list) else [goto]
+    return Update(as_node, command.get("update"), tuple(_targets(graph, targets)))
+
+
+def _targets(graph: Graph, targets: Sequence[Any]) -> list[Task]:
+    tasks = []
+    for target in targets:
+        if isinstance(target, dict):
+            name = graph.require_node(target["node"])
+            tasks.append(Task("", name, reads_state=False, input=target["input"]))
+        elif target != END:
+            tasks.append(Task("", graph.require_node(target)))
+    return tasks
+
+
+def superstep(
+    graph: Graph,
+    base: Checkpoint | None,
+    updates: Sequence[Update],
+    metadata: JsonObject,
+    stamp: Stamp,
+    source: str = "update",
+) -> Checkpoint:
+    """The checkpoint that `updates`, taken together, make after `base`.
+
+    An update as `__input__` stands alone: it is kept for the entry node, which
+    is to run next. InvalidError where the updates cannot be applied.
+    """
+    if not updates:
+        raise InvalidError("a superstep must have at least one update")
+    values = base.values if base else graph.initial()
+    if any(update.as_node == INPUT for update in updates):
+        return _input_step(graph, base, updates, metadata, stamp)
+    pending: list[Task] = []
+    for update in updates:
+        values = graph.applied(values, update.values, stamp.new_id)
+        pending += [Task("", name) for name in graph.after(update.as_node)]
+        pending += update.goto
+    return Checkpoint(
+        checkpoint_id=stamp.checkpoint_id,
+        parent_id=base.checkpoint_id if base else None,
+        values=values,
+        tasks=numbered(stamp.checkpoint_id, pending),
+        metadata={
+            **metadata,
+            "source": source,
+            "step": base.step + 1 if base else 0,
+            "writes": _writes(updates),
+            "parents": {},
+        },
+        created_at=stamp.created_at,
+        wrote=tuple(update.as_node for update in updates),
+    )
+
+
+def _input_step(
+    graph: Graph,
+    base: Checkpoint | None,
+    updates: Sequence[Update],
+    metadata: JsonObject,
+    stamp: Stamp,
+) -> Checkpoint:
+    if len(updates) > 1:
+        raise InvalidError(f"an update as {INPUT} must be alone in its superstep")
+    given = updates[0].values
+    if not isinstance(given, dict):
+        raise InvalidError("an input must be an object of channels, {} at the least")
+    graph.applied(graph.initial(), given, stamp.new_id)  # refuses what START could not write
+    entry = Task("", START, reads_state=False, input=given)
+    return Checkpoint(
+        checkpoint_id=stamp.checkpoint_id,
+        parent_id=base.checkpoint_id if base else None,
+        values=base.values if base else graph.initial(),
+        tasks=numbered(stamp.checkpoint_id, [entry]),
+        metadata={
+            **metadata,
+            "source": "input",
+            "step": base.step + 1 if base else -1,
+            "writes": _writes(updates),
+            "parents": {},
+        },
+        created_at=stamp.created_at,
+        wrote=(),
+    )
+
+
+def numbered(checkpoint_id: str, tasks: Sequence[Task]) -> tuple[Task, ...]:
+    """The tasks of a checkpoint under ids of their own; a node is triggered once."""
+    distinct: list[Task] = []
+    for task in tasks:
+        if task.reads_state and any(t.reads_state and t.name == task.name for t in distinct):
+            continue
+        distinct.append(task)
+    owner = uuid.UUID(checkpoint_id)
+    return tuple(
+        replace(task, task_id=str(uuid.uuid5(owner, f"{position}:{task.name}")))
+        for position, task in enumerate(distinct)
+    )
+
+
+def with_results(checkpoint: Checkpoint, updates: Sequence[Update]) -> Checkpoint:
+    """`checkpoint` with its tasks done by `updates`; a result once there stays."""
+    tasks = list(checkpoint.tasks)
+    for update in updates:
+        for position, task in enumerate(tasks):
+            if task.name == update.as_node and not task.done:
+                tasks[position] = replace(task, done=True, result=update.values)
+                break
+    return replace(checkpoint, tasks=tuple(tasks))
+
+
+def _writes(updates: Sequence[Update]) -> JsonObject:
+    writes: JsonObject = {}
+    for update in updates:
+        if update.as_node in writes:
+            earlier = writes[update.as_node]
+            earlier = earlier if isinstance(earlier, list) else [earlier]
+            writes[update.as_node] = [*earlier, update.values]
+        else:
+            writes[update.as_node] = update.values
+    return writes

@@ -1,0 +1,111 @@
+"""The values that a store holds: threads, checkpoints, tasks, runs. All frozen.
+
+No checkpoint knows the id of its thread; it is written in where a state is
+shown. So a copy can never show the id of its source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.model.values import JsonObject
+
+
+@dataclass(frozen=True)
+class Task:
+    """A node that is to run next. `input` counts only where `reads_state` is false.
+
+    `result` is the update that the node gave, once it is `done`; `error` what it raised.
+    """
+
+    task_id: str
+    name: str
+    reads_state: bool = True
+    input: Any = None
+    done: bool = False
+    result: Any = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One state in the history of a thread; `wrote` are the nodes that made it."""
+
+    checkpoint_id: str
+    parent_id: str | None
+    values: JsonObject
+    tasks: tuple[Task, ...]
+    metadata: JsonObject
+    created_at: str
+    wrote: tuple[str, ...]
+
+    @property
+    def next(self) -> tuple[str, ...]:
+        """Names of the nodes that are to run next."""
+        return tuple(task.name for task in self.tasks)
+
+    @property
+    def step(self) -> int:
+        """The number of its superstep; the first input is -1."""
+        step: int = self.metadata["step"]
+        return step
+
+
+@dataclass(frozen=True)
+class Ttl:
+    """Time to live: `minutes` from when it was set; `strategy` delete or keep_latest."""
+
+    strategy: str
+    minutes: float
+    expires_at: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a graph on a thread. `output` are the values at its end."""
+
+    run_id: str
+    graph_id: str
+    assistant_id: str
+    status: str
+    metadata: JsonObject
+    kwargs: JsonObject
+    multitask_strategy: str
+    created_at: str
+    updated_at: str
+    base_id: str | None = None
+    position: str | None = None
+    started: bool = False
+    output: Any = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it still has steps to take."""
+        return self.status in ("pending", "running")
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A thread with all that belongs to it; checkpoints in the order they were made."""
+
+    thread_id: str
+    created_at: str
+    updated_at: str
+    state_updated_at: str
+    metadata: JsonObject
+    status: str = "idle"
+    config: JsonObject = field(default_factory=dict)
+    checkpoints: tuple[Checkpoint, ...] = ()
+    ttl: Ttl | None = None
+    runs: tuple[Run, ...] = ()
+
+    @property
+    def latest(self) -> Checkpoint | None:
+        """The current state: the checkpoint made last, forks included."""
+        return self.checkpoints[-1] if self.checkpoints else None
+
+    @property
+    def values(self) -> JsonObject:
+        """The values of the current state; `{}` on an empty thread."""
+        return self.latest.values if self.latest else {}

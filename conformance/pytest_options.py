@@ -1,0 +1,40 @@
+"""The `pytest11` entry point: options for those who run the checks under plain pytest.
+
+    pytest --pyargs conformance.suite --deployment-url http://127.0.0.1:2024
+
+It imports nothing of the suite until a URL is given.
+"""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the options of the conformance checks."""
+    group = parser.getgroup("threads-conformance")
+    group.addoption("--deployment-url", help="check the LangGraph Server at this URL")
+    group.addoption(
+        "--deployment-profile",
+        default="documented",
+        choices=("documented", "extended", "full"),
+        help="how much of the Threads API to check (default: documented)",
+    )
+    group.addoption("--deployment-graph", default=None, help="graph id to use (default: agent)")
+    group.addoption(
+        "--deployment-header",
+        action="append",
+        default=[],
+        metavar="'Name: value'",
+        help="header to send with every request; may be repeated",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the checks' plugin where a deployment is named, here or by a controller."""
+    named = config.getoption("deployment_url", None) or "threads_conformance" in getattr(
+        config, "workerinput", {}
+    )
+    if named:
+        from conformance import plugin
+
+        if not config.pluginmanager.is_registered(plugin):
+            config.pluginmanager.register(plugin, plugin.NAME)

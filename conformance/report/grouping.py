@@ -1,0 +1,153 @@
+"""Failures of one cause, found by what stays the same from run to run."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+
+from conformance.contract.verdicts import Verdict
+from conformance.report.record import LEVELS, CheckResult, Report
+from conformance.report.text import one_line
+
+# Order matters: what a later pattern would tear apart comes first.
+_CHANGING = (
+    (re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I), "<id>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
+    (re.compile(r"(?<=[\w\]]):\d{2,5}(?=[/\s'\"),?]|$)"), ":<port>"),
+    (re.compile(r"\b0x[0-9a-f]+\b", re.I), "<id>"),
+    (re.compile(r"\b(?=[0-9a-f]*\d)(?=\d*[a-f])[0-9a-f]{8,}\b", re.I), "<id>"),
+    # Numbers, but not a status such as 404 and not the number in a name such as COPY-03.
+    (re.compile(r"(?<![\w.-])(?![1-5]\d\d(?![\d.]))-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.I), "<n>"),
+)
+
+
+def masked(text: str) -> str:
+    """`text` with the ids, times, ports and numbers of one run replaced."""
+    for pattern, placeholder in _CHANGING:
+        text = pattern.sub(placeholder, text)
+    return text
+
+
+def fingerprint(kind: str, text: str) -> str:
+    """16 hex digits, equal for failures of one kind whatever ids and times they hold."""
+    return hashlib.sha256(f"{kind}\n{masked(text)}".encode(errors="backslashreplace")).hexdigest()[
+        :16
+    ]
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    """Failed checks of one cause, the one that says most about it first.
+
+    `cause` is one line; `level` the highest level of `requirements`; `baselined` says
+    that each of them is accepted.
+    """
+
+    cause: str
+    level: str
+    baselined: bool
+    requirements: tuple[str, ...]
+    checks: tuple[CheckResult, ...]
+
+
+@dataclass(frozen=True)
+class UndecidedGroup:
+    """Requirements that ended alike without a decision, for one reason."""
+
+    verdict: Verdict
+    reason: str
+    requirements: tuple[str, ...]
+
+
+def groups(report: Report) -> tuple[FailureGroup, ...]:
+    """The failed checks of `report` by cause: MUST first, what is accepted last."""
+    levels = {result.id: result.level for result in report.requirements}
+    accepted = {result.id for result in report.requirements if result.baselined}
+    by_cause: dict[tuple[str, ...], list[CheckResult]] = defaultdict(list)
+    for check in report.checks:
+        if check.verdict is Verdict.FAIL:
+            by_cause[_cause_key(check)].append(check)
+
+    def level_of(requirements: tuple[str, ...]) -> str:
+        return min(
+            (levels.get(each, LEVELS[-1]) for each in requirements),
+            key=LEVELS.index,
+            default=LEVELS[-1],
+        )
+
+    found = []
+    for key, checks in by_cause.items():
+        checks.sort(key=lambda check: LEVELS.index(level_of(check.requirements)))
+        requirements = tuple(dict.fromkeys(each for check in checks for each in check.requirements))
+        found.append(
+            FailureGroup(
+                cause=_cause(key, checks[0]),
+                level=level_of(requirements),
+                baselined=bool(requirements) and accepted.issuperset(requirements),
+                requirements=requirements,
+                checks=tuple(checks),
+            )
+        )
+    return tuple(sorted(found, key=lambda group: (group.baselined, LEVELS.index(group.level))))
+
+
+def undecided(report: Report) -> tuple[UndecidedGroup, ...]:
+    """What was not decided, by verdict and reason: error, blocked, not run, unsupported."""
+    checks = {check.id: check for check in report.checks}
+    found: dict[tuple[Verdict, str], tuple[str, list[str]]] = {}
+    order = (Verdict.ERROR, Verdict.BLOCKED, Verdict.NOT_RUN, Verdict.UNSUPPORTED)
+    for verdict in order:
+        for result in report.requirements:
+            if result.verdict is not verdict:
+                continue
+            reason = next(
+                (
+                    one_line(checks[each].reason)
+                    for each in result.checks
+                    if each in checks and checks[each].verdict is verdict
+                ),
+                "",
+            )
+            reason = reason or _WITHOUT_REASON[verdict]
+            found.setdefault((verdict, masked(reason)), (reason, []))[1].append(result.id)
+    return tuple(
+        UndecidedGroup(verdict, reason, tuple(requirements))
+        for (verdict, _), (reason, requirements) in found.items()
+    )
+
+
+_WITHOUT_REASON = {
+    Verdict.ERROR: "the check broke off",
+    Verdict.BLOCKED: "what it stands on failed",
+    Verdict.NOT_RUN: "no check of it gave a result",
+    Verdict.UNSUPPORTED: "the deployment does not offer the operation",
+}
+
+
+def _cause_key(check: CheckResult) -> tuple[str, ...]:
+    """Equal for checks that failed of one cause."""
+    if broke := _server_error(check):
+        return ("server error", *broke)
+    fingerprinted = check.failure.fingerprint if check.failure else ""
+    return ("fingerprint", fingerprinted or masked(check.reason) or check.id)
+
+
+def _server_error(check: CheckResult) -> tuple[str, str] | None:
+    """Operation and status where the last answer that the check got was a 5xx."""
+    if check.failure is None or not check.failure.exchanges:
+        return None
+    last = check.failure.exchanges[-1]
+    status = last.get("status")
+    if not isinstance(status, int) or not 500 <= status <= 599:
+        return None
+    return str(last.get("operation") or last.get("method")), str(status)
+
+
+def _cause(key: tuple[str, ...], check: CheckResult) -> str:
+    if key[0] == "server error":
+        return f"{key[1]} answers {key[2]}"
+    said = (check.failure.message if check.failure else "") or check.reason
+    first = next((line for line in said.splitlines() if line.strip()), check.id)
+    return one_line(first)

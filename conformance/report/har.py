@@ -1,0 +1,96 @@
+"""exchanges.har: every request of a run, as HTTP Archive 1.2.
+
+Source: the HAR 1.2 specification, http://www.softwareishard.com/blog/har-12-spec/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import TextIO
+from urllib.parse import parse_qsl, urldefrag, urlsplit
+
+import harfile
+
+from conformance.deployment.exchange import Exchange
+
+#: Longest body, in bytes, that the archive keeps.
+BODY_LIMIT = 64 * 1024
+
+
+def write_har(exchanges: Iterable[Exchange], file: TextIO, suite_version: str) -> None:
+    """Write `exchanges` to `file` one after the other, without holding them in memory."""
+    creator = harfile.Creator(name="threads-conformance", version=suite_version)
+    with harfile.HarFile(file, creator=creator) as archive:
+        for exchange in exchanges:
+            archive.add_entry(
+                startedDateTime=exchange.started_at,
+                time=exchange.elapsed_ms,
+                request=_request(exchange),
+                response=_response(exchange),
+                timings=harfile.Timings(send=0, wait=exchange.elapsed_ms, receive=0),
+                comment=f"{exchange.operation} in {exchange.check}",
+            )
+
+
+def _request(exchange: Exchange) -> harfile.Request:
+    body, size, comment = _capped(exchange.request_body)
+    post = None
+    if body is not None:
+        mime_type = _header(exchange.request_headers, "content-type")
+        post = harfile.PostData(mimeType=mime_type, text=body, comment=comment)
+    return harfile.Request(
+        method=exchange.method,
+        url=urldefrag(exchange.url).url,
+        httpVersion="HTTP/1.1",
+        headers=_records(exchange.request_headers),
+        queryString=_records(parse_qsl(urlsplit(exchange.url).query, keep_blank_values=True)),
+        postData=post,
+        bodySize=size,
+    )
+
+
+def _response(exchange: Exchange) -> harfile.Response:
+    body, size, comment = _capped(exchange.response_body)
+    status = exchange.status or 0
+    return harfile.Response(
+        status=status,
+        statusText=_phrase(status),
+        httpVersion="HTTP/1.1",
+        headers=_records(exchange.response_headers),
+        content=harfile.Content(
+            size=size,
+            mimeType=_header(exchange.response_headers, "content-type"),
+            text=body,
+            comment=comment,
+        ),
+        redirectURL=_header(exchange.response_headers, "location"),
+        bodySize=size if exchange.status is not None else -1,
+        comment=exchange.error,
+    )
+
+
+def _capped(body: str | None) -> tuple[str | None, int, str | None]:
+    """The body as it is kept, its whole size in bytes, and a remark where it was cut."""
+    if body is None:
+        return None, 0, None
+    data = body.encode("utf-8", "surrogatepass")
+    if len(data) <= BODY_LIMIT:
+        return body, len(data), None
+    kept = data[:BODY_LIMIT].decode("utf-8", "ignore")
+    return kept, len(data), f"cut to the first {BODY_LIMIT} of {len(data)} bytes"
+
+
+def _records(pairs: Iterable[tuple[str, str]]) -> list[harfile.Record]:
+    return [harfile.Record(name=name, value=value) for name, value in pairs]
+
+
+def _header(headers: tuple[tuple[str, str], ...], wanted: str) -> str:
+    return next((value for name, value in headers if name.lower() == wanted), "")
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""

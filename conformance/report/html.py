@@ -1,0 +1,92 @@
+"""report.html: one file that needs nothing else, made from `templates/report.html.j2`."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from conformance.contract.verdicts import Verdict
+from conformance.report.grouping import groups, undecided
+from conformance.report.record import LEVELS, Report
+from conformance.report.summary import (
+    WORDS,
+    Requirements,
+    capability_rows,
+    cleanup_line,
+    promises,
+    server_name,
+    stability_note,
+    verdict_meaning,
+    verdict_words,
+)
+from conformance.report.text import counted, cut, printable
+
+_VALUE_LIMIT = 8_000
+#: A sign beside the word, so that colour is never the only difference.
+_SIGNS = {
+    Verdict.PASS: "✓",
+    Verdict.FAIL: "✗",
+    Verdict.ERROR: "!",
+    Verdict.BLOCKED: "⊘",
+    Verdict.NOT_RUN: "○",
+    Verdict.UNSUPPORTED: "–",
+}
+
+
+def html_report(report: Report, requirements: Requirements) -> str:
+    """The text of report.html."""
+    found = groups(report)
+    causes: dict[str, int] = {}
+    for number, group in enumerate(found, start=1):
+        for each in group.requirements:
+            causes.setdefault(each, number)
+    failures = [
+        {
+            "group": group,
+            "promises": promises(group.requirements, report, requirements),
+            "check": group.checks[0],
+            "note": stability_note(group.checks[0]),
+        }
+        for group in found
+    ]
+    return _template().render(
+        report=report,
+        levels=LEVELS,
+        verdicts=tuple(WORDS),
+        words=WORDS,
+        signs=_SIGNS,
+        verdict_words=verdict_words(report),
+        meaning=verdict_meaning(report),
+        server=server_name(report),
+        capabilities=capability_rows(report),
+        failures=failures,
+        causes=causes,
+        undecided=undecided(report),
+        cleanup=cleanup_line(report),
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("conformance.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters |= {"shown": _shown, "counted": counted}
+    return environment.get_template("report.html.j2")
+
+
+def _finalize(value: Any) -> Any:
+    # Whatever reaches the page passes here; `str` itself only, so that text which
+    # jinja2 has marked as safe stays so.
+    return printable(value) if type(value) is str else value
+
+
+def _shown(text: str) -> str:
+    return cut(text, _VALUE_LIMIT)

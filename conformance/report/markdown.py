@@ -1,0 +1,164 @@
+"""report.md: the report as a comment on a pull request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from conformance.report.grouping import FailureGroup, groups, undecided
+from conformance.report.record import LEVELS, Report
+from conformance.report.summary import (
+    WORDS,
+    Requirements,
+    capability_rows,
+    cleanup_line,
+    promises,
+    server_name,
+    stability_note,
+    verdict_meaning,
+    verdict_words,
+)
+from conformance.report.text import counted, cut, listed, one_line, printable
+
+#: GitHub refuses a comment of more than 65,536 characters.
+_COMMENT_LIMIT = 60_000
+_VALUE_LIMIT = 1_500
+_DIFF_LINES = 20
+_PROMISES = 8
+
+
+def markdown_report(report: Report, requirements: Requirements) -> str:
+    """The text of report.md; failures beyond what a comment can hold are only named."""
+    deployment = report.deployment
+    head = [
+        f"# {verdict_words(report)}: {code(server_name(report))}",
+        verdict_meaning(report),
+        f"Deployment {code(deployment.url)}, graph {code(deployment.graph_id)}, profile "
+        f"{report.run.profile}, effort {report.run.effort}, seed {report.run.seed}; "
+        f"{report.run.requests} requests in {report.run.duration_s:.1f} s; "
+        f"threads-conformance {report.suite_version}, run {code(report.run.id)}.",
+        "## Requirements",
+        _totals(report),
+        "## Capabilities",
+        _capabilities(report),
+    ]
+    foot = [*_undecided(report), "## Cleanup", _cleanup(report)]
+    room = _COMMENT_LIMIT - len("\n\n".join([*head, *foot]))
+    return "\n\n".join([*head, *_failures(report, requirements, room), *foot]) + "\n"
+
+
+def code(text: str) -> str:
+    """`text` as inline code that nothing in it can end."""
+    shown = cut(one_line(text), _VALUE_LIMIT).replace("|", "\\|")
+    ticks = "`" * (_longest_run_of_backticks(shown) + 1)
+    pad = " " if not shown or shown[0] == "`" or shown[-1] == "`" else ""
+    return f"{ticks}{pad}{shown}{pad}{ticks}"
+
+
+def fenced(text: str, language: str = "") -> str:
+    """`text` as a block of code that nothing in it can end."""
+    shown = printable(text)
+    fence = "`" * max(3, _longest_run_of_backticks(shown) + 1)
+    return f"{fence}{language}\n{shown}\n{fence}"
+
+
+def _totals(report: Report) -> str:
+    rows = []
+    for level in LEVELS:
+        counts = report.totals[level]
+        of = sum(counts.values())
+        rows.append([level, *(f"{counts[verdict]} of {of}" for verdict in WORDS)])
+    return _table(["level", *WORDS.values()], rows)
+
+
+def _capabilities(report: Report) -> str:
+    rows = []
+    for row in capability_rows(report):
+        cells = [f"{passed} of {of}" if of else "-" for passed, of in row.passed.values()]
+        rows.append([row.capability, *cells, ", ".join(row.failing) or "-"])
+    return _table(["capability", *(f"{level} passed" for level in LEVELS), "failing"], rows)
+
+
+def _failures(report: Report, requirements: Requirements, room: int) -> list[str]:
+    found = groups(report)
+    if not found:
+        return []
+    parts = ["## Failures"]
+    unshown: list[str] = []
+    for group in found:
+        block = _failure(group, report, requirements)
+        room -= len(block) + 2
+        if room > 0 and not unshown:
+            parts.append(block)
+        else:
+            unshown.append(f"- {group.level} {listed(group.requirements, _PROMISES)}")
+    if unshown:
+        parts += [
+            f"{counted(len(unshown), 'more cause')}, shown in report.html:",
+            "\n".join(unshown[:100]),
+        ]
+    return parts
+
+
+def _failure(group: FailureGroup, report: Report, requirements: Requirements) -> str:
+    check = group.checks[0]
+    failure = check.failure
+    accepted = ", accepted by the baseline" if group.baselined else ""
+    decided = promises(group.requirements, report, requirements)
+    parts = [
+        f"### {group.level} {listed(group.requirements, _PROMISES)}{accepted}",
+        code(cut(group.cause, 300)),
+        "\n".join(
+            f"- **{each.id}** ({each.level}) {each.statement}" for each in decided[:_PROMISES]
+        ),
+    ]
+    if failure:
+        parts += ["Expected:", fenced(cut(failure.expected, _VALUE_LIMIT))]
+        parts += ["Actual:", fenced(cut(failure.actual, _VALUE_LIMIT))]
+        if failure.diff:
+            lines = [cut(line, 300) for line in failure.diff[:_DIFF_LINES]]
+            parts += ["Smallest difference:", fenced("\n".join(lines))]
+        if failure.curl:
+            parts += ["Reproduce:", _curl(failure.curl, check.id)]
+    if note := stability_note(check):
+        parts.append(f"This failure is {note}.")
+    sources = dict.fromkeys(source for each in decided for source in each.sources)
+    if sources:
+        parts.append("Where it is written:\n\n" + "\n".join(f"- {code(each)}" for each in sources))
+    parts += [f"Disputed ({each.id}): {each.disputed}" for each in decided if each.disputed]
+    ids = [code(each.id) for each in group.checks]
+    parts.append(f"{counted(len(ids), 'check')}: {listed(ids, 6)}")
+    return "\n\n".join(parts)
+
+
+def _curl(command: str, check_id: str) -> str:
+    if len(command) > 2 * _VALUE_LIMIT:
+        return f"The command is long: `threads-conformance explain report.json` {code(check_id)}"
+    return fenced(command, "sh")
+
+
+def _undecided(report: Report) -> list[str]:
+    found = undecided(report)
+    if not found:
+        return []
+    rows = [
+        [WORDS[group.verdict], ", ".join(group.requirements), code(cut(group.reason, 300))]
+        for group in found
+    ]
+    return ["## Not decided", _table(["verdict", "requirements", "reason"], rows)]
+
+
+def _cleanup(report: Report) -> str:
+    line = f"{cleanup_line(report)}."
+    if report.cleanup.left:
+        line += f" Still there: {listed([code(each) for each in report.cleanup.left], 20)}"
+    return f"{line[0].upper()}{line[1:]}"
+
+
+def _table(header: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _longest_run_of_backticks(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)

@@ -1,0 +1,127 @@
+"""From the verdicts of checks to those of requirements, of the run, and the exit status.
+
+The rules are those of DESIGN.md, "Verdicts"; nothing here reads or writes anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+
+from conformance.contract.catalogue import LEVELS, Requirement
+from conformance.contract.verdicts import WORST_FIRST, RunVerdict, Verdict, worst
+from conformance.report.record import CheckResult, RequirementResult
+
+#: A MUST with one of these verdicts has not been decided.
+UNDECIDED = (Verdict.ERROR, Verdict.BLOCKED, Verdict.NOT_RUN)
+_REQUIREMENT_ID = re.compile(r"\b[A-Z]+(?:-[A-Z]+)?-\d{2}\b")
+
+
+def requirement_results(
+    checks: Iterable[CheckResult],
+    requirements: Iterable[Requirement],
+    checks_of: Mapping[str, Collection[str]],
+    baselined: Collection[str] = frozenset(),
+) -> tuple[RequirementResult, ...]:
+    """The verdict of each of `requirements`: the worst of its checks.
+
+    `checks_of` gives by requirement the ids of the checks that were to run: one of
+    them without a result is `not_run`, so that a lost result never counts as passed.
+    `baselined` are the ids of the requirements that the baseline accepts as failed.
+    A blocked requirement is accepted with them where the reason of each of its blocked
+    checks names the requirements that block it, and all of those are accepted.
+    """
+    by_requirement: dict[str, list[CheckResult]] = defaultdict(list)
+    for check in checks:
+        for requirement_id in check.requirements:
+            by_requirement[requirement_id].append(check)
+    judged = []
+    for requirement in requirements:
+        found = by_requirement[requirement.id]
+        ids = tuple(
+            dict.fromkeys([*checks_of.get(requirement.id, ()), *(check.id for check in found)])
+        )
+        lost = len(ids) - len({check.id for check in found})
+        verdicts = [check.verdict for check in found] + [Verdict.NOT_RUN] * lost
+        judged.append((requirement, worst(verdicts), ids, lost > 0))
+
+    accepted = {
+        requirement.id
+        for requirement, verdict, _, _ in judged
+        if verdict is Verdict.FAIL and requirement.id in baselined
+    }
+    blocked = {
+        requirement.id: by_requirement[requirement.id]
+        for requirement, verdict, _, lost in judged
+        if verdict is Verdict.BLOCKED and not lost
+    }
+    accepted |= _blocked_by_accepted(blocked, accepted)
+    return tuple(
+        RequirementResult(
+            id=requirement.id,
+            title=requirement.title,
+            level=requirement.level,
+            profile=requirement.profile,
+            capability=requirement.capability,
+            verdict=verdict,
+            baselined=requirement.id in accepted,
+            checks=ids,
+        )
+        for requirement, verdict, ids, _ in judged
+    )
+
+
+def totals(results: Iterable[RequirementResult]) -> dict[str, dict[Verdict, int]]:
+    """How many requirements of each level ended with each verdict, zeros included."""
+    shown_first = (Verdict.PASS, Verdict.FAIL, Verdict.UNSUPPORTED)
+    order = (*shown_first, *(each for each in WORST_FIRST[::-1] if each not in shown_first))
+    counts = {level: dict.fromkeys(order, 0) for level in LEVELS}
+    for result in results:
+        counts[result.level][result.verdict] += 1
+    return counts
+
+
+def run_verdict(results: Iterable[RequirementResult]) -> RunVerdict:
+    """What the run says of the deployment; a run that judged nothing is incomplete."""
+    everything = tuple(results)
+    if not everything:
+        return RunVerdict.INCOMPLETE
+    short = {
+        result.verdict for result in everything if result.level == "MUST" and not result.baselined
+    }
+    if Verdict.FAIL in short:
+        return RunVerdict.NON_CONFORMANT
+    if short.intersection(UNDECIDED):
+        return RunVerdict.INCOMPLETE
+    return RunVerdict.CONFORMANT
+
+
+def exit_status(verdict: RunVerdict, reachable: bool = True) -> int:
+    """The exit status of `run`: 0 conformant, 1 not, 3 incomplete or out of reach."""
+    if not reachable:
+        return 3
+    statuses = {RunVerdict.CONFORMANT: 0, RunVerdict.NON_CONFORMANT: 1, RunVerdict.INCOMPLETE: 3}
+    return statuses[verdict]
+
+
+def _blocked_by_accepted(
+    blocked: Mapping[str, list[CheckResult]], accepted: Collection[str]
+) -> set[str]:
+    """Those of `blocked` that stand on nothing but what is accepted, through any depth."""
+    known, added = set(accepted), set(accepted)
+    while added:
+        added = {
+            requirement_id
+            for requirement_id, checks in blocked.items()
+            if requirement_id not in known and all(_accepts(check, known) for check in checks)
+        }
+        known |= added
+    return known - set(accepted)
+
+
+def _accepts(check: CheckResult, accepted: set[str]) -> bool:
+    if check.verdict in (Verdict.PASS, Verdict.UNSUPPORTED):
+        return True
+    blockers = set(_REQUIREMENT_ID.findall(check.reason))
+    return check.verdict is Verdict.BLOCKED and bool(blockers) and blockers <= accepted

@@ -1,0 +1,144 @@
+"""What every way of showing a report says: the verdict in words, counts, promises."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.contract.catalogue import Requirement
+from conformance.contract.verdicts import RunVerdict, Verdict
+from conformance.report.grouping import groups
+from conformance.report.record import LEVELS, CheckResult, Report
+from conformance.report.score import UNDECIDED
+
+Requirements = Mapping[str, Requirement]
+
+#: Verdicts as people read them.
+WORDS = {
+    Verdict.PASS: "passed",
+    Verdict.FAIL: "failed",
+    Verdict.UNSUPPORTED: "unsupported",
+    Verdict.BLOCKED: "blocked",
+    Verdict.ERROR: "error",
+    Verdict.NOT_RUN: "not run",
+}
+VERDICT_WORDS = {
+    RunVerdict.CONFORMANT: "CONFORMANT",
+    RunVerdict.NON_CONFORMANT: "NON-CONFORMANT",
+    RunVerdict.INCOMPLETE: "INCOMPLETE",
+}
+
+
+@dataclass(frozen=True)
+class CapabilityRow:
+    """How one capability did: per level how many passed, of how many; what failed."""
+
+    capability: str
+    passed: dict[str, tuple[int, int]]
+    failing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A requirement as a failure quotes it."""
+
+    id: str
+    level: str
+    statement: str
+    sources: tuple[str, ...]
+    disputed: str
+
+
+def capability_rows(report: Report) -> tuple[CapabilityRow, ...]:
+    """One row per capability, in the order of the report's requirements."""
+    rows = []
+    for capability in dict.fromkeys(result.capability for result in report.requirements):
+        results = [result for result in report.requirements if result.capability == capability]
+        passed = {}
+        for level in LEVELS:
+            verdicts = [result.verdict for result in results if result.level == level]
+            passed[level] = (verdicts.count(Verdict.PASS), len(verdicts))
+        failing = tuple(result.id for result in results if result.verdict is Verdict.FAIL)
+        rows.append(CapabilityRow(capability, passed, failing))
+    return tuple(rows)
+
+
+def verdict_words(report: Report) -> str:
+    """The verdict in capitals, and whether it is partial."""
+    return VERDICT_WORDS[report.verdict] + (" (partial)" if report.run.partial else "")
+
+
+def verdict_meaning(report: Report) -> str:
+    """What the verdict means, in one sentence with its denominators."""
+    counts = report.totals["MUST"]
+    of = sum(counts.values())
+    accepted = sum(result.baselined and result.level == "MUST" for result in report.requirements)
+    if report.verdict is RunVerdict.NON_CONFORMANT:
+        said = f"{counts[Verdict.FAIL]} of {of} MUST requirements fail"
+    elif report.verdict is RunVerdict.INCOMPLETE:
+        undecided = ", ".join(
+            f"{counts[verdict]} {WORDS[verdict]}" for verdict in UNDECIDED if counts[verdict]
+        )
+        said = "nothing was judged"
+        if undecided:
+            said = f"of {of} MUST requirements not all were decided ({undecided})"
+    elif of:
+        said = f"{counts[Verdict.PASS]} of {of} MUST requirements pass"
+        said += "" if accepted else " and none fails"
+    else:
+        said = "no MUST was among what was judged"
+    if accepted:
+        said += f"; the baseline accepts {accepted} of {of}"
+    if counts[Verdict.UNSUPPORTED]:
+        said += f"; {counts[Verdict.UNSUPPORTED]} of {of} unsupported"
+    if report.run.partial:
+        said += "; only what was selected was judged"
+    return f"{said[0].upper()}{said[1:]}."
+
+
+def next_step(report: Report, report_json: Path | str) -> str:
+    """What to do after this verdict, in one sentence."""
+    failures = groups(report)
+    explain = f"threads-conformance explain {shlex.quote(str(report_json))}"
+    if report.verdict is RunVerdict.INCOMPLETE:
+        return "mend what kept the checks from deciding (named above), then run again."
+    if failures:
+        first = failures[0].checks[0].id
+        return f"see a failure with all its exchanges: {explain} {shlex.quote(first)}"
+    return "nothing to mend; run this in CI to keep it so."
+
+
+def server_name(report: Report) -> str:
+    """Name and version of the server, as far as known."""
+    name, version = report.deployment.server_name, report.deployment.server_version
+    return " ".join(part for part in (name, version) if part) or "unknown server"
+
+
+def cleanup_line(report: Report) -> str:
+    """What the run left behind: `created 412, removed 412`."""
+    cleanup = report.cleanup
+    line = f"created {cleanup.created}, removed {cleanup.removed}"
+    return f"{line}, left {len(cleanup.left)}" if cleanup.left else line
+
+
+def promises(ids: Iterable[str], report: Report, requirements: Requirements) -> tuple[Promise, ...]:
+    """The promises of these ids; the report's own words where the catalogue has none."""
+    results = {result.id: result for result in report.requirements}
+    found = []
+    for each in ids:
+        if known := requirements.get(each):
+            found.append(Promise(each, known.level, known.statement, known.sources, known.disputed))
+        elif result := results.get(each):
+            found.append(Promise(each, result.level, result.title, (), ""))
+        else:
+            found.append(Promise(each, "", "not in this version's catalogue", (), ""))
+    return tuple(found)
+
+
+def stability_note(check: CheckResult) -> str:
+    """A remark on a failure that did not come each time; empty otherwise."""
+    if check.verdict is Verdict.FAIL and check.stability == "flaky":
+        return "flaky: it did not fail on every repetition"
+    return ""

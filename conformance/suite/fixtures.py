@@ -1,0 +1,68 @@
+"""The fixtures of the checks. All are made anew for every check and every attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from uuid import uuid4
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.connect import Connection
+from conformance.deployment.preflight import graph_missing
+from conformance.deployment.settings import GraphSettings, Settings
+from conformance.suite.asking import CHECK_TAG, Asker, Case
+
+
+class SuiteFixtures:
+    """A pytest plugin that binds the fixtures to one connection."""
+
+    def __init__(self, settings: Settings, connection: Connection) -> None:
+        self._settings = settings
+        self._connection = connection
+        # Asked at most once per worker, and only if a check needs a graph.
+        self._graph_missing = cache(
+            lambda: graph_missing(connection.client, settings.graph.id)
+        )
+
+    @pytest.fixture
+    def case(self, request: pytest.FixtureRequest) -> Iterator[Case]:
+        """The check at hand."""
+        mark = request.node.get_closest_marker("requires")
+        case = Case(
+            settings=self._settings,
+            tag={CHECK_TAG: uuid4().hex},
+            offers=mark.kwargs.get("offers", "") if mark else "",
+            graph_missing=self._graph_missing,
+        )
+        request.node.stash[CASE] = case
+        yield case
+
+    @pytest.fixture
+    def given(self, ask: ThreadsClient, case: Case) -> Asker:
+        """Asks for what the check stands on: refused, it is blocked."""
+        return Asker(ask, case, arranging=True)
+
+    @pytest.fixture
+    def threads(self, ask: ThreadsClient, case: Case) -> Asker:
+        """Asks for what the check is about: refused, the promise is broken."""
+        return Asker(ask, case, arranging=False)
+
+    @pytest.fixture
+    def ask(self) -> ThreadsClient:
+        """The plain client, which judges nothing."""
+        return self._connection.client
+
+    @pytest.fixture
+    def settings(self) -> Settings:
+        """The settings of the run."""
+        return self._settings
+
+    @pytest.fixture
+    def graph(self, case: Case) -> GraphSettings:
+        """The graph to use; blocks the check where the deployment has none."""
+        return case.graph()
+
+
+CASE = pytest.StashKey[Case]()

@@ -1,0 +1,54 @@
+"""How a check can end other than well, and the decorator that says what it decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+
+from conformance.model.history import differences
+
+_Check = TypeVar("_Check", bound=Callable[..., Any])
+
+
+class PromiseBroken(AssertionError):  # noqa: N818 - what happened, not an error of ours
+    """The deployment did not do what a requirement says.
+
+    `expected` and `actual` are sentences; `diff` lines start with a JSON path.
+    """
+
+    def __init__(self, expected: str, actual: str, diff: tuple[str, ...] = ()) -> None:
+        self.expected = expected
+        self.actual = actual
+        self.diff = diff
+        super().__init__(f"expected {expected}; got {actual}")
+
+    @classmethod
+    def by_difference(cls, expected: Any, actual: Any, what: str) -> PromiseBroken:
+        """Two JSON values that should be equal, and are not."""
+        return cls(
+            f"{what} to be {_short(expected)}", _short(actual), differences(expected, actual)
+        )
+
+
+class Blocked(Exception):  # noqa: N818
+    """What a check stands on failed, so that nothing can be said."""
+
+
+class Unsupported(Exception):  # noqa: N818
+    """The deployment does not offer an operation beyond the documented ones."""
+
+
+def requires(*requirements: str, offers: str = "") -> Callable[[_Check], _Check]:
+    """Name the requirements that a check decides.
+
+    `offers` names the documented operation whose mere presence the check decides: if
+    it is missing, this check fails, and every other that stands on it is blocked.
+    """
+    return pytest.mark.requires(*requirements, offers=offers)
+
+
+def _short(value: Any, width: int = 200) -> str:
+    text = "null" if value is None else repr(value)
+    return text if len(text) <= width else f"{text[: width - 1]}…"

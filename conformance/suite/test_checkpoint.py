@@ -1,0 +1,110 @@
+"""Inspecting the state at a checkpoint."""
+
+from typing import Any
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.suite.asking import Asker, State, Thread, checkpoint_id_of, id_of
+from conformance.suite.expect import assert_equal, assert_refused
+from conformance.suite.outcomes import requires
+
+#: Looks like the checkpoint ids of langgraph: a UUID whose version is 6.
+_UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
+
+
+@pytest.fixture
+def thread(given: Asker) -> Thread:
+    """A thread whose history was made by supersteps and by one update more."""
+    made = given.prepopulated()
+    given.appended(made, 2)
+    return made
+
+
+@requires("CHECKPOINT-01", offers="state_at_checkpoint")
+def test_the_state_at_a_checkpoint_can_be_read(
+    given: Asker, threads: Asker, thread: Thread
+) -> None:
+    for checkpoint_id in given.history(thread).checkpoint_ids():
+        threads.state_at(thread, checkpoint_id)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        pytest.param("values", marks=requires("CHECKPOINT-02")),
+        pytest.param("next", marks=requires("CHECKPOINT-03")),
+        pytest.param("tasks", marks=requires("CHECKPOINT-04")),
+        pytest.param("metadata", marks=requires("CHECKPOINT-05")),
+        pytest.param("created_at", marks=requires("CHECKPOINT-06")),
+    ],
+)
+def test_it_equals_the_entry_of_the_history(
+    given: Asker, threads: Asker, thread: Thread, member: str
+) -> None:
+    for entry in given.history(thread):
+        state = threads.state_at(thread, checkpoint_id_of(entry))
+        assert_equal(state.get(member), entry.get(member), member)
+
+
+@requires("CHECKPOINT-07")
+def test_its_parent_is_that_of_the_history(given: Asker, threads: Asker, thread: Thread) -> None:
+    for entry in given.history(thread):
+        state = threads.state_at(thread, checkpoint_id_of(entry))
+        assert_equal(_parent(state), _parent(entry), "the parent's checkpoint id")
+
+
+@requires("CHECKPOINT-08")
+def test_it_is_the_checkpoint_asked_for(given: Asker, threads: Asker, thread: Thread) -> None:
+    for checkpoint_id in given.history(thread).checkpoint_ids():
+        state = threads.state_at(thread, checkpoint_id)
+        checkpoint = state.get("checkpoint") or {}
+        shown = [
+            state.get("checkpoint_id"),
+            checkpoint.get("checkpoint_id"),
+            checkpoint.get("thread_id"),
+        ]
+        assert_equal(shown, [checkpoint_id, checkpoint_id, id_of(thread)], "checkpoint and thread")
+
+
+@requires("CHECKPOINT-09")
+def test_an_unknown_checkpoint_is_refused(
+    given: Asker, ask: ThreadsClient, thread: Thread
+) -> None:
+    _readable(given, thread)
+    assert_refused(ask.state_at_checkpoint(id_of(thread), _UNKNOWN_CHECKPOINT))
+
+
+@requires("CHECKPOINT-10")
+def test_an_unknown_thread_is_refused(given: Asker, ask: ThreadsClient, thread: Thread) -> None:
+    checkpoint_id = _readable(given, thread)
+    assert_refused(ask.state_at_checkpoint(ask.ownership.absent_id(), checkpoint_id))
+
+
+@requires("CHECKPOINT-11")
+def test_a_malformed_thread_id_is_refused(
+    given: Asker, ask: ThreadsClient, thread: Thread
+) -> None:
+    checkpoint_id = _readable(given, thread)
+    malformed = ask.ownership.absent_id("not-a-uuid")
+    assert_refused(ask.state_at_checkpoint(malformed, checkpoint_id))
+
+
+@requires("CHECKPOINT-12")
+def test_a_malformed_checkpoint_id_is_refused(
+    given: Asker, ask: ThreadsClient, thread: Thread
+) -> None:
+    _readable(given, thread)
+    assert_refused(ask.state_at_checkpoint(id_of(thread), "not-a-uuid"))
+
+
+def _readable(given: Asker, thread: Thread) -> str:
+    """The id of a checkpoint that can be read."""
+    checkpoint_id = given.history(thread).checkpoint_ids()[0]
+    given.state_at(thread, checkpoint_id)
+    return checkpoint_id
+
+
+def _parent(state: State) -> Any:
+    parent = state.get("parent_checkpoint")
+    return parent.get("checkpoint_id") if isinstance(parent, dict) else None

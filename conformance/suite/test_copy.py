@@ -1,0 +1,228 @@
+"""Copying a thread."""
+
+from uuid import UUID
+
+import pytest
+
+from conformance.model.history import mask_thread_id
+from conformance.suite.asking import Asker, Case, Thread, id_of
+from conformance.suite.expect import (
+    assert_equal,
+    assert_identical_history,
+    assert_that,
+    assert_untouched,
+)
+from conformance.suite.outcomes import requires
+
+#: One more than the default page of the history.
+MORE_THAN_A_PAGE = 11
+MORE_THAN_A_HUNDRED = 105
+
+_WAYS_TO_CONTINUE = pytest.mark.parametrize("way", ["update", "run"])
+
+
+@requires("COPY-01", offers="copy")
+def test_a_copy_is_answered(given: Asker, threads: Asker) -> None:
+    threads.copy(given.prepopulated())
+
+
+@requires("COPY-02")
+def test_a_copy_has_a_new_id(given: Asker) -> None:
+    source = given.prepopulated()
+    made = id_of(given.copy(source))
+    assert_that(made != id_of(source), "an id other than the source's", made)
+    try:
+        UUID(made)
+    except ValueError:
+        assert_that(False, "a thread_id that is a UUID", made)
+
+
+@requires("COPY-03")
+def test_a_copy_has_the_whole_history(given: Asker, threads: Asker) -> None:
+    source = given.prepopulated()
+    copy = threads.copy(source)
+    assert_identical_history(threads.history(copy), given.history(source))
+
+
+@requires("COPY-04")
+def test_a_copy_of_a_thread_with_runs_is_whole(given: Asker, threads: Asker) -> None:
+    source = given.empty()
+    given.run(source, 1)
+    given.run(source, 2)
+    copy = threads.copy(source)
+    assert_identical_history(threads.history(copy), given.history(source))
+
+
+@requires("COPY-05")
+def test_a_copy_of_a_mixed_history_is_whole(given: Asker, threads: Asker) -> None:
+    source = given.prepopulated()
+    given.run(source, 1)
+    given.appended(source, 2)
+    copy = threads.copy(source)
+    assert_identical_history(threads.history(copy), given.history(source))
+
+
+@requires("COPY-06")
+def test_a_copy_of_more_than_a_page_is_whole(given: Asker, threads: Asker) -> None:
+    _assert_long_copy_is_whole(given, threads, MORE_THAN_A_PAGE)
+
+
+@requires("COPY-07")
+def test_a_copy_of_more_than_a_hundred_states_is_whole(given: Asker, threads: Asker) -> None:
+    _assert_long_copy_is_whole(given, threads, MORE_THAN_A_HUNDRED)
+
+
+@requires("COPY-08")
+def test_a_copy_shows_the_values_of_its_source(given: Asker, threads: Asker) -> None:
+    source = given.prepopulated()
+    copy = given.copy(source)
+    assert_equal(threads.get(copy).get("values"), given.get(source).get("values"), "values")
+
+
+@requires("COPY-09")
+def test_a_copy_has_the_state_of_its_source(given: Asker, threads: Asker) -> None:
+    source = given.prepopulated()
+    copy = given.copy(source)
+    assert_equal(
+        mask_thread_id(threads.state(copy), id_of(copy)),
+        mask_thread_id(given.state(source), id_of(source)),
+        "the state of the copy",
+    )
+
+
+@requires("COPY-10")
+def test_a_copy_has_the_metadata_of_its_source(given: Asker, threads: Asker) -> None:
+    source = given.prepopulated(metadata={"kept": {"by": ["the", "copy"]}})
+    copy = given.copy(source)
+    assert_equal(threads.get(copy).get("metadata"), source["metadata"], "metadata")
+
+
+@requires("COPY-11")
+def test_a_copy_has_the_status_of_its_source(given: Asker, threads: Asker) -> None:
+    source = given.prepopulated()
+    copy = given.copy(source)
+    assert_equal(threads.get(copy).get("status"), given.get(source).get("status"), "status")
+
+
+@requires("COPY-12")
+def test_copying_an_empty_thread_does_not_fail(given: Asker, threads: Asker) -> None:
+    threads.copy(given.empty())
+
+
+@requires("COPY-13")
+def test_a_copy_can_be_copied(given: Asker, threads: Asker) -> None:
+    source = given.prepopulated()
+    second = threads.copy(given.copy(source))
+    assert_identical_history(threads.history(second), given.history(source))
+
+
+@requires("COPY-14")
+def test_a_thread_can_be_copied_several_times(given: Asker, threads: Asker) -> None:
+    source = given.prepopulated()
+    copies = [threads.copy(source) for _ in range(3)]
+    assert_equal(len({id_of(each) for each in copies}), 3, "the number of different ids")
+    for copy in copies:
+        assert_identical_history(threads.history(copy), given.history(source))
+
+
+@requires("COPY-15")
+@_WAYS_TO_CONTINUE
+def test_continuing_a_copy_leaves_the_source(given: Asker, threads: Asker, way: str) -> None:
+    source = given.prepopulated()
+    copy = given.copy(source)
+    assert_untouched(threads, source, lambda: _continue(given, copy, way))
+
+
+@requires("COPY-16")
+@_WAYS_TO_CONTINUE
+def test_continuing_the_source_leaves_a_copy(given: Asker, threads: Asker, way: str) -> None:
+    source = given.prepopulated()
+    copy = given.copy(source)
+    assert_untouched(threads, copy, lambda: _continue(given, source, way))
+
+
+@requires("COPY-17")
+def test_a_copy_can_be_run(given: Asker, threads: Asker) -> None:
+    copy = given.copy(given.prepopulated())
+    before = given.history(copy)
+    threads.run(copy)
+    after = threads.history(copy)
+    assert_that(len(after) > len(before), f"more than {len(before)} states", len(after))
+    assert_equal(list(after)[-len(before) :], list(before), "the copied states after the run")
+
+
+@requires("COPY-18")
+@pytest.mark.parametrize("deleted", ["source", "copy"])
+def test_deleting_one_leaves_the_other(given: Asker, threads: Asker, deleted: str) -> None:
+    source = given.prepopulated()
+    copy = given.copy(source)
+    gone, other = (source, copy) if deleted == "source" else (copy, source)
+    assert_untouched(threads, other, lambda: given.delete(gone))
+
+
+@requires("COPY-19")
+def test_a_copy_holds_its_moment(given: Asker, threads: Asker) -> None:
+    source = given.empty()
+    given.run(source, 1)
+    at_the_time = given.history(source)
+    copy = threads.copy(source)
+    given.run(source, 2)
+    assert_identical_history(threads.history(copy), at_the_time)
+
+
+@requires("COPY-20")
+def test_copied_checkpoints_are_readable(given: Asker, threads: Asker) -> None:
+    source = given.prepopulated()
+    copy = given.copy(source)
+    for checkpoint_id in given.history(source).checkpoint_ids():
+        expected = mask_thread_id(given.state_at(source, checkpoint_id), id_of(source))
+        shown = mask_thread_id(threads.state_at(copy, checkpoint_id), id_of(copy))
+        assert_equal(shown, expected, "the state at the copied checkpoint")
+
+
+@requires("COPY-21")
+def test_the_recipe_of_the_documents(given: Asker, threads: Asker) -> None:
+    source = given.prepopulated()
+    copy = given.copy(source)
+    assert_equal(
+        [_without_metadata_thread_id(state) for state in threads.page(copy)],
+        [_without_metadata_thread_id(state) for state in given.page(source)],
+        "the history of the copy, as the recipe compares it",
+    )
+
+
+@requires("COPY-22")
+def test_a_copy_is_found(given: Asker, threads: Asker, case: Case) -> None:
+    copy = given.copy(given.prepopulated())
+    metadata = given.get(copy)["metadata"]
+    if not case.tag.items() <= metadata.items():
+        # Whether a copy keeps the metadata of its source is another question.
+        metadata = given.update(copy, metadata=case.tag)["metadata"]
+    found = case.eventually(
+        lambda: threads.found(metadata=metadata), lambda found: id_of(copy) in found
+    )
+    assert_that(id_of(copy) in found, f"the copy {id_of(copy)} among the threads found", found)
+
+
+def _continue(given: Asker, thread: Thread, way: str) -> None:
+    if way == "run":
+        given.run(thread, 7)
+    else:
+        given.appended(thread, 7)
+
+
+def _assert_long_copy_is_whole(given: Asker, threads: Asker, states: int) -> None:
+    source = given.long(states)
+    history = given.history(source, states)
+    copy = threads.copy(source)
+    assert_identical_history(threads.history(copy, states), history)
+
+
+def _without_metadata_thread_id(state: dict[str, object]) -> dict[str, object]:
+    metadata = state.get("metadata")
+    if not isinstance(metadata, dict):
+        return state
+    kept = {name: value for name, value in metadata.items() if name != "thread_id"}
+    return {**state, "metadata": kept}
+
+

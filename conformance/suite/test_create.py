@@ -1,0 +1,151 @@
+"""Creating a thread without a state."""
+
+import re
+from uuid import UUID
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.suite.asking import Asker, Case, id_of
+from conformance.suite.expect import assert_equal, assert_no_server_error, assert_that, moment
+from conformance.suite.outcomes import requires
+
+
+@requires("CREATE-01", offers="create")
+def test_an_empty_body_creates_a_thread(threads: Asker) -> None:
+    threads.created({})
+
+
+@requires("CREATE-02", offers="create")
+def test_empty_metadata_creates_a_thread(threads: Asker) -> None:
+    threads.created({"metadata": {}})
+
+
+@requires("CREATE-03")
+def test_the_id_is_a_uuid(given: Asker) -> None:
+    thread_id = id_of(given.created({}))
+    assert_that(_is_uuid(thread_id), "a thread_id that is a UUID", thread_id)
+
+
+@requires("CREATE-04")
+def test_every_id_is_fresh(given: Asker) -> None:
+    made = [id_of(given.created({})) for _ in range(3)]
+    assert_equal(len(set(made)), len(made), "the number of different ids")
+
+
+@requires("CREATE-05")
+def test_created_at_has_an_offset(given: Asker) -> None:
+    moment(given.created({}).get("created_at"), "created_at")
+
+
+@requires("CREATE-06")
+def test_updated_at_has_an_offset(given: Asker) -> None:
+    moment(given.created({}).get("updated_at"), "updated_at")
+
+
+@requires("CREATE-07")
+def test_a_new_thread_was_never_updated(given: Asker) -> None:
+    thread = given.created({})
+    created, updated = thread.get("created_at"), thread.get("updated_at")
+    assert_that(
+        moment(created, "created_at") == moment(updated, "updated_at"),
+        f"updated_at equal to created_at, {created}",
+        updated,
+    )
+
+
+@requires("CREATE-08")
+@pytest.mark.parametrize("body", [{}, {"metadata": {}}], ids=["empty-body", "empty-metadata"])
+def test_metadata_is_empty_where_none_was_sent(given: Asker, body: dict[str, object]) -> None:
+    assert_equal(given.created(body).get("metadata"), {}, "metadata")
+
+
+@requires("CREATE-09")
+def test_a_new_thread_is_idle(given: Asker) -> None:
+    assert_equal(given.created({}).get("status"), "idle", "status")
+
+
+@requires("CREATE-10")
+@pytest.mark.parametrize("body", [{}, {"metadata": {}}], ids=["empty-body", "empty-metadata"])
+def test_a_new_thread_has_empty_values(given: Asker, body: dict[str, object]) -> None:
+    thread = given.created(body)
+    assert_that("values" in thread, "a member values", f"only {', '.join(thread)}")
+    assert_equal(thread["values"], {}, "values")
+
+
+@requires("CREATE-11")
+def test_a_new_thread_can_be_got_at_once(given: Asker, threads: Asker) -> None:
+    made = given.empty()
+    assert_equal(threads.get(made), made, "the thread that GET shows")
+
+
+@requires("CREATE-12")
+def test_a_new_thread_is_found_by_search(given: Asker, threads: Asker, case: Case) -> None:
+    made = id_of(given.empty())
+    found = case.eventually(threads.found, lambda found: made in found)
+    assert_equal(found, [made], "the threads found by their metadata")
+
+
+@requires("CREATE-13")
+def test_nested_metadata_is_echoed(threads: Asker) -> None:
+    _assert_echoed(threads, {"deep": {"list": [1, "two", [3], {"four": False}], "empty": {}}})
+
+
+@requires("CREATE-14")
+@pytest.mark.parametrize(
+    "text", ["Grüße, мир, 世界", "👩‍👩‍👧 e\u0301", "\u202eabc\u2028\t\\\"'"], ids=["letters", "marks", "controls"]
+)
+def test_unicode_metadata_is_echoed(threads: Asker, text: str) -> None:
+    _assert_echoed(threads, {"text": text, text: "as a key"})
+
+
+@requires("CREATE-15")
+def test_null_metadata_is_echoed(threads: Asker) -> None:
+    _assert_echoed(threads, {"nothing": None, "nested": {"nothing": None}})
+
+
+@requires("CREATE-16")
+@pytest.mark.parametrize("number", [0, -1, 2**31, 2**53, -(2**53)])
+def test_integers_in_metadata_are_echoed(threads: Asker, number: int) -> None:
+    _assert_echoed(threads, {"number": number})
+
+
+@requires("CREATE-17")
+@pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 2**63, 10**30])
+def test_large_integers_are_echoed_or_refused(
+    given: Asker, ask: ThreadsClient, number: int
+) -> None:
+    given.empty()
+    body = {
+        "thread_id": ask.ownership.new_id(),
+        "metadata": {**ask.tag, "number": number},
+    }
+    answer = ask.create(body)
+    assert_no_server_error(answer)
+    if answer.ok:
+        assert_equal(answer.body["metadata"].get("number"), number, "metadata.number")
+
+
+@requires("CREATE-18")
+def test_creation_is_not_after_the_update(given: Asker) -> None:
+    thread = given.get(given.prepopulated())
+    created, updated = thread.get("created_at"), thread.get("updated_at")
+    assert_that(
+        moment(created, "created_at") <= moment(updated, "updated_at"),
+        f"updated_at not before created_at, {created}",
+        updated,
+    )
+
+
+def _assert_echoed(threads: Asker, metadata: dict[str, object]) -> None:
+    """Metadata is answered as sent, by the creation and by GET."""
+    made = threads.empty(metadata=metadata)
+    sent = {**threads.client.tag, **threads.case.tag, **metadata}
+    assert_equal(made.get("metadata"), sent, "metadata as the creation answers it")
+    assert_equal(threads.get(made).get("metadata"), sent, "metadata as GET answers it")
+
+
+def _is_uuid(text: str) -> bool:
+    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
+        return False
+    return bool(UUID(text))

@@ -1,0 +1,36 @@
+"""Inspecting a thread."""
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.suite.asking import Asker, id_of
+from conformance.suite.expect import assert_equal, assert_refused, assert_that, assert_valid
+from conformance.suite.outcomes import requires
+
+
+@requires("GET-01", offers="get")
+def test_a_thread_has_every_documented_member(given: Asker, threads: Asker) -> None:
+    assert_valid("thread", threads.get(given.prepopulated()))
+
+
+@requires("GET-02")
+def test_an_unknown_thread_is_404(given: Asker, ask: ThreadsClient) -> None:
+    given.get(given.empty())
+    answer = ask.get(ask.ownership.absent_id())
+    assert_that(answer.status == 404, "404", f"{answer.status} {answer.text[:200]}")
+
+
+@requires("GET-03")
+@pytest.mark.parametrize("malformed", ["not-a-uuid", "123", "%00"])
+def test_a_malformed_id_is_refused(given: Asker, ask: ThreadsClient, malformed: str) -> None:
+    given.get(given.empty())
+    assert_refused(ask.get(ask.ownership.absent_id(malformed)))
+
+
+@requires("GET-04")
+def test_get_answers_the_thread_asked_for(given: Asker, threads: Asker) -> None:
+    made = [given.empty(metadata={"number": number}) for number in range(3)]
+    for each in made:
+        shown = threads.get(each)
+        for member in ("thread_id", "metadata", "status"):
+            assert_equal(shown.get(member), each.get(member), f"{member} of {id_of(each)}")

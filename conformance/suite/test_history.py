@@ -1,0 +1,139 @@
+"""Inspecting the history of a thread."""
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.settings import GraphSettings
+from conformance.suite.asking import Asker, checkpoint_id_of, messages_of
+from conformance.suite.expect import (
+    assert_equal,
+    assert_refused,
+    assert_that,
+    assert_valid,
+    moment,
+)
+from conformance.suite.outcomes import requires
+
+#: The published default of GET history's limit, and of search's.
+DEFAULT_PAGE = 10
+
+
+@requires("HISTORY-01", offers="history")
+def test_the_history_is_a_list_of_states(given: Asker, threads: Asker) -> None:
+    made = given.prepopulated()
+    given.appended(made, 2)
+    states = threads.page(made, limit=100)
+    assert_that(bool(states), "the states of the thread", "an empty list")
+    assert_valid("thread_history", states)
+
+
+@requires("HISTORY-02")
+@pytest.mark.parametrize("states", [4, 30])
+def test_newest_first(
+    given: Asker, threads: Asker, graph: GraphSettings, states: int
+) -> None:
+    history = threads.history(given.long(states), states)
+    moments = [moment(each.get("created_at"), "created_at") for each in history]
+    assert_that(moments == sorted(moments, reverse=True), "created_at falling", moments)
+    # Moments may be equal; every superstep of this history adds messages.
+    told = [len(messages_of(each, graph)) for each in history]
+    assert_equal(told, sorted(told, reverse=True), "the numbers of messages")
+
+
+@requires("HISTORY-02")
+def test_an_update_comes_first(given: Asker, threads: Asker) -> None:
+    made = given.prepopulated()
+    newest = checkpoint_id_of(given.appended(made, 2))
+    assert_equal(threads.history(made).checkpoint_ids()[0], newest, "the first checkpoint")
+
+
+@requires("HISTORY-03")
+def test_every_parent_is_in_the_history(given: Asker, threads: Asker) -> None:
+    made = given.long(12)
+    given.run(made)
+    history = threads.history(made)
+    known = set(history.checkpoint_ids())
+    for state in history:
+        parent = state.get("parent_checkpoint")
+        if parent is not None:
+            named = parent.get("checkpoint_id") if isinstance(parent, dict) else parent
+            assert_that(named in known, "a parent that is in the history", named)
+
+
+@requires("HISTORY-04")
+@pytest.mark.parametrize("limit", [1, 3, 1000])
+def test_get_and_post_agree(given: Asker, threads: Asker, limit: int) -> None:
+    made = given.long(12)
+    assert_equal(
+        threads.post_page(made, limit=limit), threads.page(made, limit=limit), "POST history"
+    )
+
+
+@requires("HISTORY-05")
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_unknown_thread_is_refused(given: Asker, ask: ThreadsClient, method: str) -> None:
+    given.page(given.prepopulated())
+    absent = ask.ownership.absent_id()
+    assert_refused(ask.history(absent) if method == "GET" else ask.post_history(absent, {}))
+
+
+@requires("HISTORY-06")
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_malformed_id_is_refused(given: Asker, ask: ThreadsClient, method: str) -> None:
+    given.page(given.prepopulated())
+    malformed = ask.ownership.absent_id("not-a-uuid")
+    assert_refused(ask.history(malformed) if method == "GET" else ask.post_history(malformed, {}))
+
+
+@requires("HISTORY-07")
+def test_a_fresh_thread_has_no_history(given: Asker, threads: Asker) -> None:
+    assert_equal(threads.page(given.empty(), limit=10), [], "the history")
+
+
+@requires("HISTORY-08")
+def test_checkpoint_ids_are_unique(given: Asker, threads: Asker) -> None:
+    # One page, as it is: reading the history whole would hide a state given twice.
+    page = threads.page(given.long(30), limit=1000)
+    ids = [checkpoint_id_of(state) for state in page]
+    assert_equal(len(set(ids)), len(ids), "the number of different checkpoint ids")
+
+
+@requires("HISTORY-09")
+def test_steps_count_up(given: Asker, threads: Asker) -> None:
+    made = given.prepopulated()
+    given.run(made)
+    history = threads.history(made)
+    steps = {checkpoint_id_of(each): (each.get("metadata") or {}).get("step") for each in history}
+    for state in history:
+        parent = state.get("parent_checkpoint_id")
+        if parent in steps:
+            shown = steps[checkpoint_id_of(state)]
+            assert_equal(shown, steps[parent] + 1, "the step after its parent's")
+
+
+@requires("HISTORY-10")
+@pytest.mark.parametrize("position", [0, 4, 11])
+def test_before_continues_a_page(given: Asker, threads: Asker, position: int) -> None:
+    made = given.long(12)
+    states = given.page(made, limit=100)
+    before = checkpoint_id_of(states[position])
+    older = threads.page(made, limit=100, before=before)
+    assert_equal(older, states[position + 1 :], f"the states before number {position}")
+
+
+@requires("HISTORY-11")
+@pytest.mark.parametrize("limit", [1, 2, 5])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_limit_bounds_a_page(given: Asker, threads: Asker, limit: int, method: str) -> None:
+    made = given.long(6)
+    ask = threads.page if method == "GET" else threads.post_page
+    page = ask(made, limit=limit)
+    assert_that(0 < len(page) <= limit, f"1 to {limit} states", f"{len(page)} states")
+
+
+@requires("HISTORY-12")
+@pytest.mark.parametrize("states", [3, 12])
+def test_the_default_page_holds_ten(given: Asker, threads: Asker, states: int) -> None:
+    made = given.long(states)
+    assert_equal(len(threads.page(made)), min(states, DEFAULT_PAGE), "the number of states")
+

@@ -1,0 +1,119 @@
+"""A request about one thread never reads or changes another."""
+
+from typing import Any
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.settings import GraphSettings, numbered
+from conformance.suite.asking import LONGEST_PAGE, Asker, Thread, checkpoint_id_of, id_of
+from conformance.suite.expect import assert_no_server_error, assert_that, assert_untouched
+from conformance.suite.outcomes import requires
+
+#: A text that stands in the messages of the other thread and nowhere else.
+SECRET = "only the other thread says this"
+
+
+@pytest.fixture
+def other(given: Asker, graph: GraphSettings) -> Thread:
+    """A thread that must neither be read nor changed."""
+    steps = [numbered(each, 1) for each in graph.supersteps]
+    update = {"type": "ai", "content": SECRET}
+    steps.append(
+        {"updates": [{**graph.append, "values": {key: [update] for key in graph.appending}}]}
+    )
+    return given.prepopulated(steps)
+
+
+@requires("ISOLATE-01")
+@pytest.mark.parametrize("with_checkpoint", [True, False], ids=["checkpoint", "thread-id"])
+def test_a_state_update_stays_on_its_thread(
+    given: Asker, ask: ThreadsClient, other: Thread, with_checkpoint: bool
+) -> None:
+    thread = given.prepopulated()
+    body = {
+        **numbered(given.case.graph().append, 3),
+        "checkpoint": _of(given, other, with_checkpoint),
+    }
+    assert_untouched(given, other, lambda: ask.update_state(id_of(thread), body))
+    _assert_silent(given, thread)
+
+
+@requires("ISOLATE-02")
+@pytest.mark.parametrize("where", ["checkpoint", "config"])
+def test_a_run_stays_on_its_thread(
+    given: Asker, ask: ThreadsClient, other: Thread, where: str
+) -> None:
+    thread = given.prepopulated()
+    named = {
+        "checkpoint": {"checkpoint": _of(given, other, True)},
+        "config": {"config": {"configurable": {"thread_id": id_of(other)}}},
+    }
+    body = given.run_body(**named[where])
+    assert_untouched(given, other, lambda: ask.run_wait(id_of(thread), body))
+    _assert_silent(given, thread)
+
+
+@requires("ISOLATE-03")
+def test_a_state_at_a_checkpoint_stays_on_its_thread(
+    given: Asker, ask: ThreadsClient, other: Thread
+) -> None:
+    thread = given.prepopulated()
+    body = {"checkpoint": _of(given, other, True)}
+    answer = ask.post_state_at_checkpoint(id_of(thread), body)
+    assert_no_server_error(answer)
+    assert_that(SECRET not in answer.text, "nothing of the other thread", answer.text[:300])
+
+
+@requires("ISOLATE-04")
+@pytest.mark.parametrize("member", ["checkpoint", "before"])
+def test_a_history_stays_on_its_thread(
+    given: Asker, ask: ThreadsClient, other: Thread, member: str
+) -> None:
+    thread = given.prepopulated()
+    body = {"limit": LONGEST_PAGE, member: _of(given, other, member == "before")}
+    answer = ask.post_history(id_of(thread), body)
+    assert_that(SECRET not in answer.text, "nothing of the other thread", answer.text[:300])
+
+
+@requires("ISOLATE-05")
+def test_anothers_checkpoint_is_not_readable(
+    given: Asker, ask: ThreadsClient, other: Thread
+) -> None:
+    thread = given.prepopulated()
+    newest = checkpoint_id_of(given.state(other))
+    answer = ask.state_at_checkpoint(id_of(thread), newest)
+    assert_that(SECRET not in answer.text, "nothing of the other thread", answer.text[:300])
+
+
+@requires("ISOLATE-06")
+def test_working_on_one_thread_leaves_the_others(given: Asker, other: Thread) -> None:
+    def work() -> None:
+        thread = given.prepopulated()
+        given.copy(thread)
+        given.run(thread)
+        given.update(thread, metadata={"changed": True})
+        given.appended(thread, 3)
+        given.delete(thread)
+
+    assert_untouched(given, other, work)
+
+
+def _of(given: Asker, other: Thread, with_checkpoint: bool) -> dict[str, Any]:
+    named = {"thread_id": id_of(other), "checkpoint_ns": ""}
+    if with_checkpoint:
+        named["checkpoint_id"] = checkpoint_id_of(given.state(other))
+    return named
+
+
+def _assert_silent(given: Asker, thread: Thread) -> None:
+    """Nothing of the other thread came into this one."""
+    for answer in (
+        given.client.state(id_of(thread)),
+        given.client.history(id_of(thread), limit=LONGEST_PAGE),
+    ):
+        assert_that(
+            SECRET not in given.granted(answer, thread).text,
+            "nothing of the other thread",
+            answer.text[:300],
+        )

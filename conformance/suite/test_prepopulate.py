@@ -1,0 +1,249 @@
+"""Creating a thread with a state, from supersteps."""
+
+from typing import Any
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.settings import (
+    GraphSettings,
+    documented_prepopulation,
+    numbered,
+)
+from conformance.suite.asking import Asker, Case, Thread, id_of, messages_of
+from conformance.suite.expect import assert_equal, assert_refused, assert_that, moment
+from conformance.suite.messages import told, messages_sent, messages_sent_in
+from conformance.suite.outcomes import requires
+
+
+@requires("PREPOP-01", offers="create")
+def test_the_documented_request_creates_a_thread(
+    given: Asker, threads: Asker, graph: GraphSettings
+) -> None:
+    given.empty()
+    if graph == GraphSettings():
+        threads.created(documented_prepopulation())
+    else:
+        threads.prepopulated()
+
+
+@requires("PREPOP-02")
+def test_the_values_are_what_was_sent(threads: Asker, graph: GraphSettings) -> None:
+    made = threads.prepopulated()
+    assert_equal(told(messages_of(made, graph)), _all_sent(graph), "the messages")
+
+
+@requires("PREPOP-03")
+def test_messages_get_ids(given: Asker, graph: GraphSettings) -> None:
+    ids = [message.get("id") for message in messages_of(given.prepopulated(), graph)]
+    assert_that(all(isinstance(each, str) and each for each in ids), "an id per message", ids)
+    assert_equal(len(set(ids)), len(ids), "the number of different message ids")
+
+
+@requires("PREPOP-04")
+def test_the_graph_id_is_kept(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+    made = given.prepopulated()
+    for shown in (made, threads.get(made)):
+        assert_equal(shown["metadata"].get("graph_id"), graph.id, "metadata.graph_id")
+
+
+@requires("PREPOP-05")
+def test_a_finished_prepopulation_is_idle(given: Asker) -> None:
+    assert_equal(given.get(given.prepopulated()).get("status"), "idle", "status")
+
+
+@requires("PREPOP-06")
+def test_nothing_is_next(given: Asker) -> None:
+    assert_equal(given.state(given.prepopulated()).get("next"), [], "next")
+
+
+@requires("PREPOP-07")
+def test_the_newest_state_tells_of_an_update(given: Asker, graph: GraphSettings) -> None:
+    metadata = given.state(given.prepopulated()).get("metadata") or {}
+    shown = {name: metadata.get(name) for name in ("source", "step")}
+    step = len(graph.supersteps) - 2
+    assert_equal(shown, {"source": "update", "step": step}, "source and step")
+
+
+@requires("PREPOP-08")
+def test_a_prepopulated_state_has_no_parents(given: Asker) -> None:
+    metadata = given.state(given.prepopulated()).get("metadata") or {}
+    assert_equal(metadata.get("parents"), {}, "metadata.parents")
+
+
+@requires("PREPOP-09")
+@pytest.mark.parametrize("states", [3, 12])
+def test_one_checkpoint_per_superstep(
+    given: Asker, threads: Asker, graph: GraphSettings, states: int
+) -> None:
+    made = given.long(max(states, len(graph.supersteps)))
+    expected = max(states, len(graph.supersteps))
+    assert_equal(len(threads.history(made, expected)), expected, "the number of states")
+
+
+@requires("PREPOP-10")
+def test_every_superstep_adds_its_messages(given: Asker, graph: GraphSettings) -> None:
+    steps = [numbered(each, 1) for each in graph.supersteps]
+    steps += [{"updates": [numbered(graph.append, number)]} for number in (2, 3)]
+    history = given.history(given.prepopulated(steps), len(steps))
+    shown = [told(messages_of(state, graph)) for state in reversed(list(history))]
+    expected = [
+        messages_sent(steps[: position + 1], graph) for position in range(len(steps))
+    ]
+    assert_equal(shown, expected, "the messages after each superstep, oldest first")
+
+
+@requires("PREPOP-11")
+def test_several_updates_make_one_superstep(
+    given: Asker, threads: Asker, graph: GraphSettings
+) -> None:
+    steps = [numbered(each, 1) for each in graph.supersteps]
+    steps.append({"updates": [numbered(graph.append, number) for number in (2, 3, 4)]})
+    made = threads.prepopulated(steps)
+    assert_equal(told(messages_of(made, graph)), messages_sent(steps, graph), "the messages")
+    assert_equal(len(given.history(made, len(steps))), len(steps), "the number of states")
+
+
+@requires("PREPOP-12")
+def test_message_ids_are_stable(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+    made = given.prepopulated()
+    expected = _ids(made, graph)
+    shown = {
+        "get": _ids(threads.get(made), graph),
+        "state": _ids(threads.state(made), graph),
+        "history": _ids(threads.page(made, limit=10)[0], graph),
+        "copy": _ids(threads.state(given.copy(made)), graph),
+    }
+    assert_equal(shown, dict.fromkeys(shown, expected), "the ids of the messages")
+
+
+@requires("PREPOP-13")
+def test_an_unknown_graph_is_refused(
+    given: Asker, ask: ThreadsClient, graph: GraphSettings
+) -> None:
+    given.prepopulated()
+    metadata = {"graph_id": "no-such-graph-of-threads-conformance"}
+    assert_refused(ask.create(_request(given, graph.supersteps, metadata)))
+
+
+@requires("PREPOP-14")
+@pytest.mark.parametrize("position", ["first", "last"])
+def test_an_unknown_node_is_refused(
+    given: Asker, ask: ThreadsClient, graph: GraphSettings, position: str
+) -> None:
+    given.prepopulated()
+    assert_refused(ask.create(_request(given, _with_unknown_node(graph, position))))
+
+
+@requires("PREPOP-15")
+@pytest.mark.parametrize(
+    "supersteps",
+    [
+        5,
+        [{}],
+        [{"updates": 5}],
+        [{"updates": [{"values": {}}]}],
+        [{"updates": [{"values": 5, "as_node": "__input__"}]}],
+        [{"updates": [{"values": {}, "as_node": 5}]}],
+    ],
+    ids=["no-list", "no-updates", "updates-no-list", "no-as_node", "values-number", "node-number"],
+)
+def test_a_malformed_update_is_refused(
+    given: Asker, ask: ThreadsClient, graph: GraphSettings, supersteps: Any
+) -> None:
+    given.prepopulated()
+    assert_refused(ask.create(_request(given, supersteps)))
+
+
+@requires("PREPOP-16")
+def test_a_refused_prepopulation_leaves_nothing(
+    given: Asker, ask: ThreadsClient, graph: GraphSettings
+) -> None:
+    body = _request(given, _with_unknown_node(graph, "last"))
+    assert_refused(ask.create(body))
+    left = ask.get(body["thread_id"])
+    assert_that(left.status == 404, "no thread under the id: 404", f"{left.status} {left.text}")
+
+
+@requires("PREPOP-17")
+def test_a_prepopulated_thread_can_be_run(
+    given: Asker, threads: Asker, graph: GraphSettings
+) -> None:
+    made = given.prepopulated()
+    before = given.history(made, len(graph.supersteps))
+    threads.run(made)
+    after = given.history(made)
+    kept = list(after)[-len(before) :]
+    assert_equal(kept, list(before), "the oldest states after the run")
+    assert_that(len(after) > len(before), f"more than {len(before)} states", len(after))
+
+
+@requires("PREPOP-18")
+def test_a_prepopulated_thread_can_be_copied(
+    given: Asker, threads: Asker, graph: GraphSettings
+) -> None:
+    made = given.prepopulated()
+    copy = threads.copy(made)
+    assert_equal(threads.state(copy).get("values"), given.state(made)["values"], "values")
+
+
+@requires("PREPOP-19")
+def test_a_prepopulated_thread_is_found(
+    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+) -> None:
+    made = id_of(given.prepopulated())
+    found = case.eventually(
+        lambda: threads.found(metadata={"graph_id": graph.id}), lambda found: made in found
+    )
+    assert_equal(found, [made], "the threads found by graph_id")
+
+
+@requires("PREPOP-20")
+def test_its_moments_have_an_offset(given: Asker) -> None:
+    made = given.prepopulated()
+    created = moment(made.get("created_at"), "created_at")
+    updated = moment(made.get("updated_at"), "updated_at")
+    assert_that(created <= updated, f"updated_at not before {created}", updated)
+
+
+@requires("PREPOP-21")
+def test_get_shows_what_was_answered(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+    made = given.prepopulated()
+    assert_equal(threads.get(made).get("values"), made.get("values"), "values as GET shows them")
+
+
+@requires("PREPOP-22")
+def test_a_prepopulated_thread_can_be_continued(
+    given: Asker, threads: Asker, graph: GraphSettings
+) -> None:
+    made = given.prepopulated()
+    threads.appended(made, 2)
+    expected = _all_sent(graph) + messages_sent_in(numbered(graph.append, 2), graph)
+    assert_equal(told(messages_of(given.state(made), graph)), expected, "the messages")
+
+
+def _request(given: Asker, supersteps: Any, metadata: Any = None) -> dict[str, Any]:
+    """A create request under an id of ours."""
+    return {
+        "thread_id": given.client.ownership.new_id(),
+        "metadata": {
+            **given.client.tag,
+            "graph_id": given.case.graph().id,
+            **(metadata or {}),
+        },
+        "supersteps": supersteps,
+    }
+
+
+def _with_unknown_node(graph: GraphSettings, position: str) -> list[dict[str, Any]]:
+    unknown = {"updates": [{**numbered(graph.append, 1), "as_node": "no_such_node"}]}
+    steps = [numbered(each, 1) for each in graph.supersteps]
+    return [unknown, *steps] if position == "first" else [*steps, unknown]
+
+
+def _all_sent(graph: GraphSettings) -> list[dict[str, Any]]:
+    return messages_sent([numbered(each, 1) for each in graph.supersteps], graph)
+
+
+def _ids(holder: Thread, graph: GraphSettings) -> list[Any]:
+    return [message.get("id") for message in messages_of(holder, graph)]

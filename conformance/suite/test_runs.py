@@ -1,0 +1,155 @@
+"""Runs as far as the documents use them: to give a thread a history."""
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.settings import GraphSettings, numbered
+from conformance.suite.asking import Asker, Case, Thread, id_of, messages_of
+from conformance.suite.expect import (
+    assert_equal,
+    assert_identical_history,
+    assert_refused,
+    assert_that,
+)
+from conformance.suite.messages import messages_sent_in, told
+from conformance.suite.outcomes import PromiseBroken, requires
+
+#: Ways to run a graph on a thread to its end.
+Way = Callable[[Asker, Thread], None]
+
+
+def wait(asker: Asker, thread: Thread) -> None:
+    """A run that is waited for."""
+    asker.run(thread)
+
+
+def stream(asker: Asker, thread: Thread) -> None:
+    """A run whose stream is read to its end."""
+    body = asker.run_body(stream_mode=["values"])
+    answer = asker.granted(asker.client.run_stream(id_of(thread), body), thread)
+    if "event: error" in answer.text:
+        raise PromiseBroken("a stream without an error", answer.text[-300:])
+
+
+def background(asker: Asker, thread: Thread) -> None:
+    """A run in the background, joined."""
+    answer = asker.granted(asker.client.run_background(id_of(thread), asker.run_body()), thread)
+    run_id = answer.body.get("run_id") if isinstance(answer.body, dict) else None
+    assert_that(isinstance(run_id, str), "a run with run_id", answer.text[:200])
+    asker.granted(asker.client.run_join(id_of(thread), str(run_id)))
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(wait, marks=requires("RUN-01", offers="run_wait")),
+        pytest.param(stream, marks=requires("RUN-02", offers="run_stream")),
+        pytest.param(background, marks=requires("RUN-03", offers="run_background")),
+    ],
+)
+def test_a_run_makes_history(given: Asker, threads: Asker, graph: GraphSettings, way: Way) -> None:
+    thread = given.empty()
+    way(threads, thread)
+    assert_that(len(threads.history(thread)) > 0, "a history", "no state")
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(wait, marks=requires("RUN-04")),
+        pytest.param(stream, marks=requires("RUN-05")),
+        pytest.param(background, marks=requires("RUN-06")),
+    ],
+)
+def test_it_copies_identically(
+    given: Asker, threads: Asker, graph: GraphSettings, way: Way
+) -> None:
+    thread = given.empty()
+    way(given, thread)
+    source = given.history(thread)
+    assert_that(len(source) > 0, "a history", "no state")
+    copy = threads.copy(thread)
+    assert_identical_history(threads.history(copy), source)
+
+
+@requires("RUN-08")
+def test_a_run_starts_from_the_state(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+    thread = given.prepopulated()
+    before = messages_of(given.state(thread), graph)
+    threads.run(thread, 5)
+    after = messages_of(given.state(thread), graph)
+    assert_equal(after[: len(before)], before, "the messages that were there")
+    sent = messages_sent_in({"values": numbered(graph.run_input, 5)}, graph)
+    added = told(after[len(before) :])
+    assert_equal(added[: len(sent)], sent, "the messages of the input")
+
+
+@requires("RUN-09")
+def test_a_run_keeps_the_history(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+    thread = given.long(12)
+    before = given.history(thread, 12)
+    threads.run(thread)
+    after = threads.history(thread)
+    assert_equal(list(after)[-len(before) :], list(before), "the states that were there")
+
+
+@requires("RUN-10")
+def test_a_thread_is_idle_after_its_run(
+    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+) -> None:
+    thread = given.empty()
+    given.run(thread)
+    shown = case.eventually(
+        lambda: threads.get(thread).get("status"), lambda status: status == "idle"
+    )
+    assert_equal(shown, "idle", "status")
+
+
+@requires("RUN-11")
+def test_a_waited_run_answers_the_values(
+    given: Asker, threads: Asker, graph: GraphSettings
+) -> None:
+    thread = given.empty()
+    output = threads.run(thread)
+    assert_equal(output, given.state(thread).get("values"), "the final output")
+
+
+@requires("RUN-12")
+@pytest.mark.parametrize("way", ["wait", "stream", "background"])
+def test_an_unknown_thread_is_refused(
+    given: Asker, ask: ThreadsClient, graph: GraphSettings, way: str
+) -> None:
+    given.empty()
+    absent = ask.ownership.absent_id()
+    assert_refused(_start(ask, way, absent, given.run_body()))
+    assert_that(not ask.get(absent).ok, "no thread under the id", "there is one now")
+
+
+@requires("RUN-13")
+@pytest.mark.parametrize("way", ["wait", "stream", "background"])
+def test_an_unknown_assistant_is_refused(
+    given: Asker, ask: ThreadsClient, graph: GraphSettings, way: str
+) -> None:
+    body = {**given.run_body(), "assistant_id": "no-such-graph-of-threads-conformance"}
+    assert_refused(_start(ask, way, id_of(given.empty()), body))
+
+
+@requires("RUN-14")
+def test_a_background_run_is_answered_as_a_run(
+    given: Asker, threads: Asker, ask: ThreadsClient, graph: GraphSettings
+) -> None:
+    thread = given.empty()
+    answer = threads.granted(ask.run_background(id_of(thread), given.run_body()), thread)
+    run = answer.body if isinstance(answer.body, dict) else {}
+    assert_that(isinstance(run.get("run_id"), str), "a run with run_id", answer.text[:200])
+    assert_equal(run.get("thread_id"), id_of(thread), "thread_id of the run")
+    given.granted(ask.run_join(id_of(thread), run["run_id"]))
+
+
+def _start(ask: ThreadsClient, way: str, thread_id: str, body: dict[str, object]) -> Answer:
+    start = {"wait": ask.run_wait, "stream": ask.run_stream, "background": ask.run_background}
+    return start[way](thread_id, body)
+
+

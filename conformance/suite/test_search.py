@@ -1,0 +1,186 @@
+"""Finding threads by status and metadata."""
+
+from typing import Any
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.settings import GraphSettings
+from conformance.suite.asking import Asker, Case, Thread, id_of
+from conformance.suite.expect import assert_equal, assert_that, assert_valid
+from conformance.suite.outcomes import Blocked, requires
+
+STATUSES = ("idle", "busy", "interrupted", "error")
+#: Ten by default, and one more.
+DEFAULT_LIMIT = 10
+
+
+@requires("SEARCH-01")
+@pytest.mark.parametrize("status", STATUSES)
+def test_search_by_status(given: Asker, threads: Asker, case: Case, status: str) -> None:
+    made = [id_of(given.empty()) for _ in range(3)]
+    expected = sorted(made) if status == "idle" else []
+    _assert_found(threads, case, expected, status=status)
+
+
+@requires("SEARCH-02")
+@pytest.mark.parametrize("value", ["red", 7, True, "ünï", ""], ids=repr)
+def test_search_by_one_member(
+    given: Asker, threads: Asker, case: Case, value: Any
+) -> None:
+    wanted = given.empty(metadata={"colour": value})
+    given.empty(metadata={"colour": "blue"})
+    given.empty()
+    _assert_found(threads, case, [id_of(wanted)], metadata={"colour": value})
+
+
+@requires("SEARCH-03")
+def test_search_by_several_members(given: Asker, threads: Asker, case: Case) -> None:
+    wanted = given.empty(metadata={"colour": "red", "size": 1, "other": "x"})
+    given.empty(metadata={"colour": "red", "size": 2})
+    given.empty(metadata={"colour": "blue", "size": 1})
+    given.empty(metadata={"colour": "red"})
+    _assert_found(threads, case, [id_of(wanted)], metadata={"colour": "red", "size": 1})
+
+
+@requires("SEARCH-04")
+@pytest.mark.parametrize(
+    "value", [{"in": {"side": 1}}, {"list": [1, 2]}, {"a": 1, "b": None}], ids=repr
+)
+def test_search_by_a_nested_member(
+    given: Asker, threads: Asker, case: Case, value: dict[str, Any]
+) -> None:
+    wanted = given.empty(metadata={"nested": value})
+    given.empty(metadata={"nested": {key: "different" for key in value}})
+    given.empty(metadata={"nested": {"other": True}})
+    given.empty(metadata=value)
+    _assert_found(threads, case, [id_of(wanted)], metadata={"nested": value})
+
+
+@requires("SEARCH-05")
+def test_no_match_gives_an_empty_list(given: Asker, threads: Asker) -> None:
+    given.empty(metadata={"colour": "red"})
+    assert_equal(threads.search(metadata={"colour": "no such colour"}), [], "the threads found")
+
+
+@requires("SEARCH-06")
+def test_search_by_status_and_metadata(given: Asker, threads: Asker, case: Case) -> None:
+    wanted = given.empty(metadata={"colour": "red"})
+    given.empty(metadata={"colour": "blue"})
+    _assert_found(threads, case, [id_of(wanted)], status="idle", metadata={"colour": "red"})
+    found = threads.found(status="error", metadata={"colour": "red"})
+    assert_equal(found, [], "the threads in error")
+
+
+@requires("SEARCH-07")
+@pytest.mark.parametrize(("limit", "expected"), [(1, 1), (3, 3), (4, 4), (5, 4)])
+def test_limit_bounds_the_answer(
+    given: Asker, threads: Asker, case: Case, limit: int, expected: int
+) -> None:
+    _some_threads(given, case, 4)
+    assert_equal(len(threads.search(limit=limit)), expected, "the number of threads found")
+
+
+@requires("SEARCH-08")
+def test_what_is_found_is_what_get_shows(
+    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+) -> None:
+    made = [given.prepopulated(), given.empty(metadata={"colour": "red"})]
+    case.eventually(given.search, lambda found: len(found) == len(made))
+    for found in threads.search():
+        shown = given.get(found)
+        both = shown.keys() & found.keys()
+        assert_equal(
+            {name: found[name] for name in both},
+            {name: shown[name] for name in both},
+            f"the thread {id_of(found)} as found",
+        )
+
+
+@requires("SEARCH-09")
+def test_changed_metadata_moves_a_thread(given: Asker, threads: Asker, case: Case) -> None:
+    made = id_of(given.empty(metadata={"colour": "red"}))
+    _assert_found(threads, case, [made], metadata={"colour": "red"})
+    given.update({"thread_id": made}, metadata={"colour": "blue"})
+    _assert_found(threads, case, [made], metadata={"colour": "blue"})
+    _assert_found(threads, case, [], metadata={"colour": "red"})
+
+
+@requires("SEARCH-10")
+def test_a_changed_status_moves_a_thread(
+    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+) -> None:
+    thread = given.empty()
+    before = given.get(thread)["status"]
+    _assert_found(threads, case, [id_of(thread)], status=before)
+    given.run(thread, interrupt_before="*")
+    during = given.get(thread)["status"]
+    if during == before:
+        raise Blocked("no change of status could be brought about by a run with interrupt_before")
+    _assert_found(threads, case, [id_of(thread)], status=during)
+    _assert_found(threads, case, [], status=before)
+    given.granted(given.client.run_wait(id_of(thread), {"assistant_id": graph.id, "input": None}))
+    _assert_found(threads, case, [id_of(thread)], status=given.get(thread)["status"])
+    _assert_found(threads, case, [], status=during)
+
+
+@requires("SEARCH-11", offers="search")
+def test_the_documented_search_by_status(given: Asker, threads: Asker, ask: ThreadsClient) -> None:
+    given.empty()
+    found = _verbatim(threads, ask, {"status": "idle", "limit": 1})
+    assert_that(len(found) <= 1, "at most one thread", f"{len(found)} threads")
+    assert_equal([each.get("status") for each in found], ["idle"] * len(found), "status")
+
+
+@requires("SEARCH-12", offers="search")
+def test_the_documented_search_by_metadata(
+    given: Asker, threads: Asker, ask: ThreadsClient
+) -> None:
+    given.empty()
+    found = _verbatim(threads, ask, {"metadata": {"graph_id": "agent"}, "limit": 1})
+    assert_that(len(found) <= 1, "at most one thread", f"{len(found)} threads")
+    shown = [(each.get("metadata") or {}).get("graph_id") for each in found]
+    assert_equal(shown, ["agent"] * len(found), "metadata.graph_id")
+
+
+@requires("SEARCH-13")
+def test_a_found_thread_has_every_documented_member(
+    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+) -> None:
+    made = id_of(given.prepopulated())
+    found = case.eventually(threads.search, bool)
+    assert_equal([id_of(each) for each in found], [made], "the threads found")
+    assert_valid("thread", found[0])
+
+
+@requires("SEARCH-15")
+def test_the_default_limit_is_ten(
+    given: Asker, threads: Asker, ask: ThreadsClient, case: Case
+) -> None:
+    _some_threads(given, case, DEFAULT_LIMIT + 2)
+    answer = threads.granted(ask.search({"metadata": case.tag}))
+    assert_equal(len(answer.body), DEFAULT_LIMIT, "the number of threads found")
+
+
+def _assert_found(threads: Asker, case: Case, expected: list[str], **filters: Any) -> None:
+    """Within the declared deadline, exactly these threads are found, each once."""
+    found = case.eventually(
+        lambda: sorted(threads.found(**filters)), lambda found: found == sorted(expected)
+    )
+    assert_equal(found, sorted(expected), f"the threads found by {filters}")
+
+
+def _some_threads(given: Asker, case: Case, number: int) -> None:
+    """So many threads, all of them visible."""
+    for _ in range(number):
+        given.empty()
+    if len(case.eventually(given.found, lambda found: len(found) == number)) != number:
+        raise Blocked(f"search does not show the {number} threads made")
+
+
+def _verbatim(threads: Asker, ask: ThreadsClient, body: dict[str, Any]) -> list[Thread]:
+    """A documented search as it is written; the answer may hold anyone's threads."""
+    answer = threads.granted(ask.search(body, private=True))
+    found: list[Thread] = answer.body if isinstance(answer.body, list) else []
+    assert_that(isinstance(answer.body, list), "a list", type(answer.body).__name__)
+    return found

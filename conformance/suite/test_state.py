@@ -1,0 +1,169 @@
+"""Inspecting the newest state of a thread."""
+
+from typing import Any
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.settings import GraphSettings, numbered
+from conformance.suite.asking import Asker, State, Thread, id_of, messages_of
+from conformance.suite.expect import assert_equal, assert_refused, assert_that, moment
+from conformance.suite.messages import messages_sent, told
+from conformance.suite.outcomes import requires
+
+#: Where a state names the checkpoint, and where the one before it.
+_CHECKPOINTS = {"checkpoint": "checkpoint_id", "parent_checkpoint": "parent_checkpoint_id"}
+
+
+@requires("STATE-01", offers="state")
+def test_values_hold_the_state(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+    state = threads.state(given.prepopulated())
+    sent = messages_sent([numbered(each, 1) for each in graph.supersteps], graph)
+    assert_equal(told(messages_of(state, graph)), sent, "the messages in the values")
+
+
+@requires("STATE-02")
+def test_next_is_a_list_of_names(given: Asker, threads: Asker) -> None:
+    for state in (threads.state(given.prepopulated()), threads.state(_unfinished(given))):
+        shown = state.get("next")
+        names = isinstance(shown, list) and all(isinstance(each, str) for each in shown)
+        assert_that(names, "next: a list of texts", repr(shown))
+
+
+@requires("STATE-03")
+def test_tasks_are_a_list(given: Asker, threads: Asker) -> None:
+    for state in (threads.state(given.prepopulated()), threads.state(_unfinished(given))):
+        tasks = state.get("tasks")
+        assert_that(isinstance(tasks, list), "tasks: a list", repr(tasks))
+        for task in tasks or []:
+            named = isinstance(task, dict) and all(
+                isinstance(task.get(member), str) for member in ("id", "name")
+            )
+            assert_that(named, "a task with id and name", repr(task))
+
+
+@requires("STATE-04")
+@pytest.mark.parametrize("member", ["checkpoint_id", "thread_id", "checkpoint_ns"])
+def test_checkpoint_names_the_checkpoint(given: Asker, threads: Asker, member: str) -> None:
+    _assert_named(threads, given.prepopulated(), "checkpoint", member)
+
+
+@requires("STATE-05")
+@pytest.mark.parametrize("member", ["checkpoint_id", "thread_id", "checkpoint_ns"])
+def test_parent_checkpoint_names_the_one_before(
+    given: Asker, threads: Asker, member: str
+) -> None:
+    made = given.prepopulated()
+    _assert_named(threads, made, "parent_checkpoint", member)
+    if member == "checkpoint_id":
+        before = given.history(made).checkpoint_ids()[1]
+        shown = threads.state(made)["parent_checkpoint"]["checkpoint_id"]
+        assert_equal(shown, before, "parent_checkpoint.checkpoint_id")
+
+
+@requires("STATE-06")
+def test_checkpoint_id_agrees(given: Asker, threads: Asker) -> None:
+    _assert_agrees(threads.state(given.prepopulated()), "checkpoint")
+
+
+@requires("STATE-07")
+def test_parent_checkpoint_id_agrees(given: Asker, threads: Asker) -> None:
+    _assert_agrees(threads.state(given.prepopulated()), "parent_checkpoint")
+
+
+@requires("STATE-08")
+def test_created_at_has_an_offset(given: Asker, threads: Asker) -> None:
+    moment(threads.state(given.prepopulated()).get("created_at"), "created_at")
+
+
+@requires("STATE-09")
+@pytest.mark.parametrize(("member", "kind"), [("source", str), ("step", int), ("parents", dict)])
+def test_metadata_tells_source_step_and_parents(
+    given: Asker, threads: Asker, member: str, kind: type
+) -> None:
+    metadata = threads.state(given.prepopulated()).get("metadata")
+    shown = metadata.get(member) if isinstance(metadata, dict) else None
+    right = isinstance(shown, kind) and not isinstance(shown, bool)
+    assert_that(right, f"metadata.{member} of type {kind.__name__}", repr(shown))
+
+
+@requires("STATE-10")
+def test_the_state_is_the_newest_of_the_history(given: Asker, threads: Asker) -> None:
+    for made in (given.prepopulated(), _unfinished(given)):
+        state, newest = threads.state(made), given.page(made, limit=10)[0]
+        both = state.keys() & newest.keys()
+        assert_equal(
+            {name: state[name] for name in both},
+            {name: newest[name] for name in both},
+            "the state of the thread",
+        )
+
+
+@requires("STATE-11")
+def test_an_unknown_thread_is_refused(given: Asker, ask: ThreadsClient) -> None:
+    given.state(given.prepopulated())
+    assert_refused(ask.state(ask.ownership.absent_id()))
+
+
+@requires("STATE-12")
+def test_a_malformed_id_is_refused(given: Asker, ask: ThreadsClient) -> None:
+    given.state(given.prepopulated())
+    assert_refused(ask.state(ask.ownership.absent_id("not-a-uuid")))
+
+
+@requires("STATE-13")
+@pytest.mark.parametrize("member", ["thread_id", "checkpoint_id", "graph_id", "writes"])
+def test_application_members_of_the_metadata(given: Asker, threads: Asker, member: str) -> None:
+    metadata = threads.state(given.prepopulated()).get("metadata") or {}
+    assert_that(member in metadata, f"metadata.{member}", f"only {', '.join(sorted(metadata))}")
+
+
+@requires("STATE-14")
+def test_the_state_of_a_fresh_thread_is_empty(given: Asker, threads: Asker) -> None:
+    state = threads.state(given.empty())
+    shown = {"values": state.get("values"), "next": state.get("next")}
+    assert_equal(shown, {"values": {}, "next": []}, "values and next")
+
+
+@requires("STATE-15")
+@pytest.mark.parametrize("member", ["type", "content", "id"])
+def test_messages_have_type_content_and_id(
+    given: Asker, threads: Asker, graph: GraphSettings, member: str
+) -> None:
+    messages = messages_of(threads.state(given.prepopulated()), graph)
+    assert_that(bool(messages), "messages in the values", "none")
+    for message in messages:
+        assert_that(member in message, f"a message with {member}", repr(message))
+
+
+@requires("STATE-16")
+def test_source_is_a_known_one(given: Asker, threads: Asker) -> None:
+    thread = given.prepopulated()
+    given.run(thread)
+    for state in threads.history(thread):
+        source = (state.get("metadata") or {}).get("source")
+        known = source in ("input", "loop", "update", "fork")
+        assert_that(known, "metadata.source input, loop, update or fork", repr(source))
+
+
+def _unfinished(given: Asker) -> Thread:
+    """A thread prepopulated short of the end of its graph, where something is next."""
+    return given.prepopulated([numbered(each, 1) for each in given.case.graph().supersteps[:-1]])
+
+
+def _assert_named(threads: Asker, thread: Thread, where: str, member: str) -> None:
+    shown: Any = threads.state(thread).get(where)
+    value = shown.get(member) if isinstance(shown, dict) else None
+    expected: dict[str, Any] = {"thread_id": id_of(thread), "checkpoint_ns": ""}
+    if member in expected:
+        assert_equal(value, expected[member], f"{where}.{member}")
+    else:
+        named = isinstance(value, str) and bool(value)
+        assert_that(named, f"{where}.{member}: a text", repr(shown))
+
+
+def _assert_agrees(state: State, where: str) -> None:
+    nested = state.get(where)
+    expected = nested.get("checkpoint_id") if isinstance(nested, dict) else None
+    assert_that(isinstance(expected, str), f"{where} with checkpoint_id", repr(nested))
+    assert_equal(state.get(_CHECKPOINTS[where]), expected, _CHECKPOINTS[where])

@@ -1,0 +1,375 @@
+"""Each file of a report, read back as its readers do."""
+
+import copy
+import json
+import os
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from report_examples import (
+    CHECKS,
+    CONFORMANT,
+    REQUIREMENTS,
+    RICH,
+    THREAD,
+    check,
+    exchange,
+    failure,
+    report_of,
+)
+from snapshot import assert_snapshot
+
+from conformance.data import schemas_dir
+from conformance.deployment.exchange import Exchange
+from conformance.report.har import BODY_LIMIT
+from conformance.report.html import html_report
+from conformance.report.junit import junit_report
+from conformance.report.markdown import markdown_report
+from conformance.report.record import Cleanup, Report, ReportError, load_report
+from conformance.report.write import report_json, write_all
+
+SCHEMA = json.loads((schemas_dir() / "report.json").read_text(encoding="utf-8"))
+VALIDATOR = jsonschema.Draft202012Validator(
+    SCHEMA, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+)
+HOSTILE = st.one_of(
+    st.text(st.characters(), max_size=40),
+    st.sampled_from(
+        [
+            "]]>",
+            "<script>alert(1)</script>",
+            "</pre><img src=x onerror=alert(1)>",
+            "[/bold][red]",
+            "\x1b[31mred\x1b[0m",
+            "a\x00b\ud800",
+            "```\n# heading\n````",
+            "a | b\n| c",
+            "{{ 7 * 7 }}",
+        ]
+    ),
+)
+
+
+def hostile_report(text: str) -> Report:
+    """A report in which a server's text stands wherever it may."""
+    answered = exchange(response_body=text, request_body=text, error=text or None)
+    broken = failure(text, answered, expected=text, actual=text, diff=(text,), curl=text)
+    return report_of(
+        [
+            check("test_a[" + text + "]", "COPY-01", "fail", reason=text, failure=broken),
+            check("test_b", "COPY-03", "error", reason=text),
+            check("test_c", "COPY-04", "blocked", reason=text),
+        ],
+        cleanup=Cleanup(1, 0, (text,)),
+    )
+
+
+class Tags(HTMLParser):
+    """Collects what a browser would make elements of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def tags_of(page: str) -> Tags:
+    parser = Tags()
+    parser.feed(page)
+    parser.close()
+    return parser
+
+
+class TestReportJson:
+    @pytest.mark.parametrize("report", [RICH, CONFORMANT], ids=["rich", "conformant"])
+    def test_it_is_valid_and_reads_back_as_it_was(self, report):
+        data = json.loads(report_json(report))
+        assert [error.message for error in VALIDATOR.iter_errors(data)] == []
+        assert Report.from_json(data) == report
+
+    def test_the_schema_is_one(self):
+        jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+    @pytest.mark.parametrize(
+        "slip",
+        [
+            lambda data: data.pop("cleanup"),
+            lambda data: data.update(verdict="passed"),
+            lambda data: data["totals"]["MUST"].pop("not_run"),
+            lambda data: data["totals"].update(WISH={}),
+            lambda data: data["requirements"][0].update(level="must"),
+            lambda data: data["requirements"][0].update(id="copy"),
+            lambda data: data["checks"][0].update(verdict="skipped"),
+            lambda data: data["checks"][0].pop("failure"),
+            lambda data: data["checks"][0].update(failure=data["checks"][4]["failure"]),
+            lambda data: data["checks"][4]["failure"].pop("curl"),
+            lambda data: data["run"].update(started_at="yesterday"),
+            lambda data: data["run"].update(profile="all"),
+        ],
+    )
+    def test_the_schema_catches_a_slip(self, slip):
+        data = copy.deepcopy(json.loads(report_json(RICH)))
+        slip(data)
+        assert not VALIDATOR.is_valid(data)
+
+    def test_the_schema_lets_a_later_version_add_members(self):
+        data = json.loads(report_json(RICH))
+        for place in (data, data["run"], data["checks"][0], data["requirements"][0]):
+            place["added_later"] = 1
+        assert VALIDATOR.is_valid(data)
+
+
+class TestJunit:
+    def test_every_check_is_a_testcase_with_its_requirements(self):
+        root = ET.fromstring(junit_report(RICH, REQUIREMENTS))
+        cases = {case.get("name"): case for case in root.iter("testcase")}
+        assert list(cases) == [each.id for each in CHECKS]
+        assert [suite.get("name") for suite in root] == ["create", "copy", "search", "prune"]
+        properties = [
+            (each.get("name"), each.get("value"))
+            for each in cases["test_copy.py::test_history"].iter("property")
+        ]
+        assert ("requirement", "COPY-03") in properties
+
+    @pytest.mark.parametrize(
+        ("name", "tag", "says"),
+        [
+            ("test_copy.py::test_history", "failure", "the copy has 3 states"),
+            ("test_search.py::test_by_metadata", "error", "closed the connection"),
+            ("test_search.py::test_no_match", "skipped", "blocked: SEARCH-01"),
+            ("test_prune.py::test_prune", "skipped", "unsupported: POST /threads/prune"),
+        ],
+    )
+    def test_verdicts_become_what_ci_systems_know(self, name, tag, says):
+        root = ET.fromstring(junit_report(RICH, REQUIREMENTS))
+        outcome = root.find(f".//testcase[@name='{name}']/{tag}")
+        assert outcome is not None
+        assert says in outcome.get("message")
+
+    def test_the_counts_agree_with_the_cases(self):
+        root = ET.fromstring(junit_report(RICH, REQUIREMENTS))
+        for element in (root, *root):
+            for name, tag in (
+                ("tests", "testcase"),
+                ("failures", "failure"),
+                ("errors", "error"),
+                ("skipped", "skipped"),
+            ):
+                assert int(element.get(name)) == len(list(element.iter(tag)))
+        assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("12", "6", "1")
+
+    def test_an_accepted_failure_turns_nothing_red(self):
+        report = report_of(CHECKS, baselined=frozenset({"COPY-03"}))
+        root = ET.fromstring(junit_report(report, REQUIREMENTS))
+        case = root.find(".//testcase[@name='test_copy.py::test_history']")
+        assert case.find("failure") is None
+        assert case.find("skipped").get("message").startswith("accepted by the baseline")
+
+    def test_a_requirement_without_result_shows_as_not_run(self):
+        report = report_of([check("test_own_id", "COPY-01")])
+        root = ET.fromstring(junit_report(report, REQUIREMENTS))
+        case = root.find(".//testcase[@name='COPY-03']")
+        assert case.find("skipped").get("message").startswith("not run")
+
+
+class TestMarkdown:
+    def test_it_reads_as_it_did_when_it_was_looked_at(self):
+        assert_snapshot(markdown_report(RICH, REQUIREMENTS), "report.md.txt")
+
+    def test_it_fits_a_comment_however_much_failed(self):
+        long = "x" * 5_000
+        checks = [
+            check(
+                f"test_{number}",
+                "COPY-03",
+                "fail",
+                failure=failure(long, expected=long, actual=long, fingerprint=str(number)),
+            )
+            for number in range(200)
+        ]
+        text = markdown_report(report_of(checks), REQUIREMENTS)
+        assert len(text) < 65_536
+        assert "more causes, shown in report.html" in text
+        assert "Created 412, removed 412." in text
+
+
+class TestHtml:
+    def test_it_needs_nothing_but_itself(self):
+        page = html_report(RICH, REQUIREMENTS)
+        found = tags_of(page).found
+        assert not {"script", "link", "img", "iframe"}.intersection(tag for tag, _ in found)
+        for _, attributes in found:
+            assert attributes.get("src") is None
+            assert (attributes.get("href") or "#").startswith("#")
+        assert "url(" not in page
+
+    def test_it_can_be_read_without_seeing_it(self):
+        found = tags_of(html_report(RICH, REQUIREMENTS)).found
+        tags = [tag for tag, _ in found]
+        assert ("html", {"lang": "en"}) in found
+        assert tags.count("h1") == 1
+        assert tags.count("caption") == tags.count("table")
+        assert all("scope" in attributes for tag, attributes in found if tag == "th")
+
+    def test_every_link_and_id_is_sound(self):
+        found = tags_of(html_report(RICH, REQUIREMENTS)).found
+        ids = [attributes["id"] for _, attributes in found if "id" in attributes]
+        links = {attributes["href"] for _, attributes in found if "href" in attributes}
+        assert len(ids) == len(set(ids))
+        assert links
+        assert links <= {f"#{each}" for each in ids}
+
+    def test_it_says_what_there_is_to_say(self):
+        text = tags_of(html_report(RICH, REQUIREMENTS)).text
+        for said in (
+            "NON-CONFORMANT: langgraph-api 0.16.7",
+            "3 of 9 MUST requirements fail; 1 of 9 unsupported.",
+            "created 412, removed 411, left 1",
+            THREAD,
+            "$[3]: removed",
+            "<script>alert(1)</script>",
+            "POST /threads/prune answers 404",
+            "003_a519280589421030.txt: Copy thread",
+        ):
+            assert said in text
+
+
+class TestHar:
+    def entries(self, tmp_path, *exchanges: Exchange, torn: str = ""):
+        file = tmp_path / "exchanges.jsonl"
+        file.write_text("".join(f"{each.to_json()}\n" for each in exchanges) + torn)
+        write_all(RICH, REQUIREMENTS, file, tmp_path)
+        log = json.loads((tmp_path / "exchanges.har").read_text(encoding="utf-8"))["log"]
+        assert log["version"] == "1.2"
+        assert log["creator"]["name"] == "threads-conformance"
+        return log["entries"]
+
+    def test_an_exchange_becomes_an_entry(self, tmp_path):
+        sent = exchange(
+            method="POST", url="http://127.0.0.1:2024/threads/search?a=1&b=", request_body="{}"
+        )
+        (entry,) = self.entries(tmp_path, sent)
+        assert entry["startedDateTime"] == sent.started_at
+        assert entry["request"]["postData"] == {"mimeType": "application/json", "text": "{}"}
+        assert entry["request"]["queryString"] == [
+            {"name": "a", "value": "1"},
+            {"name": "b", "value": ""},
+        ]
+        assert entry["response"]["status"] == 200
+        assert entry["response"]["content"]["text"] == sent.response_body
+        assert entry["comment"] == "copy in test_copy.py::test_copy"
+
+    def test_the_members_that_har_requires_are_there(self, tmp_path):
+        (entry,) = self.entries(tmp_path, exchange(request_body="{}"))
+        required = {
+            "": "startedDateTime time request response cache timings",
+            "request": "method url httpVersion cookies headers queryString headersSize bodySize",
+            "response": "status statusText httpVersion cookies headers content redirectURL "
+            "headersSize bodySize",
+            "timings": "send wait receive",
+        }
+        for place, members in required.items():
+            assert set(members.split()) <= set(entry[place] if place else entry)
+
+    def test_no_answer_is_status_0_with_the_error(self, tmp_path):
+        silent = exchange(status=None, response_body=None, response_headers=(), error="reset")
+        (entry,) = self.entries(tmp_path, silent)
+        assert entry["response"]["status"] == 0
+        assert entry["response"]["comment"] == "reset"
+
+    def test_long_bodies_are_cut_and_it_says_so(self, tmp_path):
+        body = "é" * BODY_LIMIT
+        (entry,) = self.entries(tmp_path, exchange(response_body=body, request_body=body))
+        content = entry["response"]["content"]
+        assert content["text"] == "é" * (BODY_LIMIT // 2)
+        assert content["size"] == 2 * BODY_LIMIT
+        assert "cut to the first 65536 of 131072 bytes" in content["comment"]
+        assert "cut" in entry["request"]["postData"]["comment"]
+
+    def test_a_line_that_a_killed_worker_cut_is_left_out(self, tmp_path):
+        whole = exchange()
+        assert len(self.entries(tmp_path, whole, whole, torn=whole.to_json()[:40])) == 2
+
+    def test_a_run_without_exchanges_has_an_archive_too(self, tmp_path):
+        assert self.entries(tmp_path) == []
+
+
+class TestWriteAll:
+    NAMES = ("report.json", "junit.xml", "report.md", "report.html", "exchanges.har")
+
+    def test_it_writes_five_files_and_nothing_else(self, tmp_path):
+        directory = tmp_path / "reports" / "latest"
+        files = write_all(RICH, REQUIREMENTS, None, directory)
+        assert files == tuple(directory / name for name in self.NAMES)
+        assert sorted(os.listdir(directory)) == sorted(self.NAMES)
+        assert load_report(directory / "report.json") == RICH
+
+    def test_the_same_report_gives_the_same_files(self, tmp_path):
+        one = write_all(RICH, REQUIREMENTS, None, tmp_path / "one")
+        other = write_all(RICH, REQUIREMENTS, None, tmp_path / "other")
+        assert [file.read_bytes() for file in one] == [file.read_bytes() for file in other]
+
+    def test_an_earlier_report_stays_whole_when_writing_breaks(self, tmp_path):
+        write_all(CONFORMANT, REQUIREMENTS, None, tmp_path)
+        before = (tmp_path / "exchanges.har").read_bytes()
+        exchanges = tmp_path / "exchanges.jsonl"
+        exchanges.write_text(exchange().to_json() + "\n[]\n")
+        with pytest.raises(TypeError):
+            write_all(RICH, REQUIREMENTS, exchanges, tmp_path)
+        assert (tmp_path / "exchanges.har").read_bytes() == before
+        assert not list(tmp_path.glob(".*.partial"))
+
+    def test_a_folder_that_cannot_be_written_is_named(self, tmp_path):
+        (tmp_path / "taken").write_text("a file")
+        with pytest.raises(ReportError, match=r"cannot write the report to .*taken.*--report-dir"):
+            write_all(RICH, REQUIREMENTS, None, tmp_path / "taken")
+
+
+@settings(max_examples=60, deadline=None)
+@given(HOSTILE)
+def test_whatever_a_server_says_the_files_stay_sound(tmp_path_factory, text):
+    report = hostile_report(text)
+    plain = hostile_report("plain")
+    directory = tmp_path_factory.mktemp("hostile")
+    exchanges = directory / "exchanges.jsonl"
+    exchanges.write_text(exchange(response_body=text, request_body=text).to_json() + "\n")
+    for file in write_all(report, REQUIREMENTS, exchanges, directory):
+        content = file.read_text(encoding="utf-8")
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", content)
+        if file.suffix == ".xml":
+            ET.fromstring(content)
+        elif file.suffix == ".html":
+            shape = [tag for tag, _ in tags_of(content).found]
+            expected = [tag for tag, _ in tags_of(html_report(plain, REQUIREMENTS)).found]
+            # An empty text leaves out the parts that would hold it.
+            assert shape == expected or not text
+        elif file.suffix == ".md":
+            assert_no_fence_is_open(content)
+        else:
+            json.loads(content)
+    assert load_report(directory / "report.json") == report
+
+
+def assert_no_fence_is_open(text: str) -> None:
+    fence = ""
+    for line in text.splitlines():
+        ticks = re.match("`{3,}", line)
+        if not fence and ticks:
+            fence = ticks[0]
+        elif fence and re.fullmatch(f"{fence}`*", line):
+            fence = ""
+        elif not fence:
+            # Outside of code only our own words may begin a heading.
+            assert not line.startswith("# ") or "NON-CONFORMANT" in line
+    assert not fence

@@ -1,0 +1,101 @@
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_examples import CHECKS, RICH, check, exchange, failure, report_of
+
+from conformance.contract.verdicts import Verdict
+from conformance.report.grouping import fingerprint, groups, masked, undecided
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("thread 3f0c5f6e-8a54-4a52-9a35-0d7a3f1c2b11", f"thread {uuid.uuid4()}"),
+        ("made 2026-11-21T10:48:31.509533+00:00", "made 2024-09-26T15:46:20.123Z"),
+        ("http://127.0.0.1:2024/threads", "http://127.0.0.1:43117/threads"),
+        ("hash 9f86d081884c7d65", "hash 2c26b46b68ffc68f"),
+        ("3 states, the source has 4", "11 states, the source has 12"),
+        ("$[3].metadata.step: -1", "$[17].metadata.step: 4"),
+        ("after 0.52 s", "after 12.7 s"),
+    ],
+)
+def test_what_changes_from_run_to_run_does_not_change_the_fingerprint(one, other):
+    assert fingerprint("history", one) == fingerprint("history", other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("answered with 404", "answered with 500"),
+        ("$.metadata.step", "$.metadata.source"),
+        ("COPY-03 failed", "COPY-04 failed"),
+        ("expected a list", "expected an object"),
+    ],
+)
+def test_what_makes_another_failure_changes_it(one, other):
+    assert fingerprint("history", one) != fingerprint("history", other)
+
+
+def test_failures_of_different_kinds_differ():
+    assert fingerprint("history", "3 states") != fingerprint("status", "3 states")
+
+
+@given(st.text())
+def test_any_text_has_a_fingerprint(text):
+    assert len(fingerprint("any", text)) == 16
+    assert masked(masked(text)) == masked(text)
+
+
+def test_failures_of_one_cause_stand_together_the_highest_level_first():
+    found = groups(RICH)
+    assert [group.requirements for group in found] == [
+        ("COPY-03", "COPY-05"),
+        ("COPY-04",),
+        ("CREATE-03",),
+        ("COPY-09",),
+    ]
+    assert [group.level for group in found] == ["MUST", "MUST", "SHOULD", "MAY"]
+    assert found[0].cause == "the copy has 3 states, its source has 4"
+
+
+def test_one_operation_that_answers_with_one_server_error_is_one_cause():
+    broken = exchange(status=500)
+    checks = [
+        check("test_a", "COPY-01", "fail", failure=failure("no id", broken)),
+        check("test_b", "COPY-03", "fail", failure=failure("no history", exchange(), broken)),
+        check("test_c", "COPY-04", "fail", failure=failure("no", exchange(status=503))),
+    ]
+    found = groups(report_of(checks))
+    assert [(group.cause, len(group.checks)) for group in found] == [
+        ("copy answers 500", 2),
+        ("copy answers 503", 1),
+    ]
+
+
+def test_what_the_baseline_accepts_comes_last():
+    found = groups(report_of(CHECKS, baselined=frozenset({"COPY-03", "COPY-05"})))
+    assert found[-1].requirements == ("COPY-03", "COPY-05")
+    assert found[-1].baselined
+    assert not any(group.baselined for group in found[:-1])
+
+
+def test_a_failure_without_evidence_is_shown_by_its_reason():
+    found = groups(report_of([check("test_a", "COPY-01", "fail", reason="it said no")]))
+    assert [group.cause for group in found] == ["it said no"]
+
+
+def test_what_was_not_decided_stands_by_verdict_and_reason():
+    checks = [
+        check("test_a", "COPY-01", "blocked", reason="no thread 3 could be made"),
+        check("test_b", "COPY-03", "blocked", reason="no thread 4 could be made"),
+        check("test_c", "COPY-04", "error", reason="reset"),
+    ]
+    found = undecided(report_of(checks))
+    assert [(group.verdict, group.requirements) for group in found[:2]] == [
+        (Verdict.ERROR, ("COPY-04",)),
+        (Verdict.BLOCKED, ("COPY-01", "COPY-03")),
+    ]
+    assert found[2].verdict is Verdict.NOT_RUN
+    assert found[2].reason == "no check of it gave a result"
