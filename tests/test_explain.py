@@ -128,3 +128,9 @@ def test_escape_sequences_of_a_server_are_shown_not_obeyed():
     text = explanation(broken, report_of([broken]), {})
     assert "\\u001b[2J" in text
     assert "a\\u0000\\ud800b" in text
+
+
+def test_a_body_that_is_nested_too_deep_to_lay_out_is_shown_as_it_came():
+    body = "[" * 1_900 + "]" * 1_900
+    broken = check("test_a", "COPY-03", "fail", failure=failure("no", exchange(response_body=body)))
+    assert body in explanation(broken, report_of([broken]), {})

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
@@ -48,6 +47,7 @@ HOSTILE = st.one_of(
             "\x1b[31mred\x1b[0m",
             "a\x00b\ud800",
             "```\n# heading\n````",
+            "```\n# ``",
             "a | b\n| c",
             "{{ 7 * 7 }}",
         ]
@@ -230,6 +230,10 @@ class TestHtml:
         assert links
         assert links <= {f"#{each}" for each in ids}
 
+    def test_a_source_that_several_promises_share_is_named_once(self):
+        text = tags_of(html_report(report_of(CHECKS[4:7]), REQUIREMENTS)).text
+        assert text.count("003_a519280589421030.txt: Copy thread") == 1
+
     def test_it_says_what_there_is_to_say(self):
         text = tags_of(html_report(RICH, REQUIREMENTS)).text
         for said in (
@@ -312,7 +316,7 @@ class TestWriteAll:
         directory = tmp_path / "reports" / "latest"
         files = write_all(RICH, REQUIREMENTS, None, directory)
         assert files == tuple(directory / name for name in self.NAMES)
-        assert sorted(os.listdir(directory)) == sorted(self.NAMES)
+        assert {file.name for file in directory.iterdir()} == set(self.NAMES)
         assert load_report(directory / "report.json") == RICH
 
     def test_the_same_report_gives_the_same_files(self, tmp_path):
@@ -364,9 +368,10 @@ def test_whatever_a_server_says_the_files_stay_sound(tmp_path_factory, text):
 def assert_no_fence_is_open(text: str) -> None:
     fence = ""
     for line in text.splitlines():
-        ticks = re.match("`{3,}", line)
-        if not fence and ticks:
-            fence = ticks[0]
+        # Ticks that come again on the line are inline code, not a fence.
+        opened = re.fullmatch("(`{3,})[^`]*", line)
+        if not fence and opened:
+            fence = opened[1]
         elif fence and re.fullmatch(f"{fence}`*", line):
             fence = ""
         elif not fence:

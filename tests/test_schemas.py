@@ -258,6 +258,8 @@ def test_a_breach_is_named_in_plain_words(
 
 
 def test_several_breaches_are_in_order() -> None:
+    state = {**STATE, "values": 1, "created_at": 2}
+    assert [each.path for each in violations("thread_state", state)] == ["$.created_at", "$.values"]
     broken = {**THREAD, "status": 1, "created_at": 2}
     assert [each.path for each in violations("thread_list", [THREAD, broken, 5])] == [
         "$[1].created_at",

@@ -137,14 +137,15 @@ def _exchange(exchange: dict[str, Any], title: str) -> list[str]:
 def _pretty(body: str) -> str:
     try:
         return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body
 
 
 def _nothing_to_explain(report: Report, requirement_id: str) -> str:
     result = next(each for each in report.requirements if each.id == requirement_id.upper())
     if result.verdict is Verdict.PASS:
-        return f"{result.id} passed ({counted(len(result.checks), 'check')}): there is nothing to explain."
+        checks = counted(len(result.checks), "check")
+        return f"{result.id} passed ({checks}): there is nothing to explain."
     return f"{result.id}: {WORDS[result.verdict]}; none of its checks left a result."
 
 

@@ -34,7 +34,8 @@ class Ownership:
     def __init__(self, run_id: str, worker: str = "main") -> None:
         self._namespace = uuid5(UUID(run_id), worker)
         self._made: dict[str, None] = {}
-        self._absent: set[str] = set()
+        # The run's own id stands in the metadata of its threads: it names no thread.
+        self._absent = {canonical(run_id)}
 
     def new_id(self) -> str:
         """A fresh thread id of this run, registered before anything stands under it."""

@@ -1,0 +1,1 @@
+"""How threads behave: pure Python, no I/O."""

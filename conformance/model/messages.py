@@ -41,7 +41,7 @@ def normalised(raw: Any, new_id: Callable[[], str]) -> JsonObject:
         raise InvalidError(
             "a message must be an object such as {'type': 'human', 'content': 'hello'}"
         )
-    message = copied(raw)
+    message: JsonObject = copied(raw)
     kind = _kind(message)
     message_id = message.pop("id", None) or new_id()
     if not isinstance(message_id, str):

@@ -53,7 +53,7 @@ class RunOperations(Records):
         base = self.named_checkpoint(thread, request.get("checkpoint"))
         if request.get("command") is not None:
             raise InvalidError("no graph here asks anything; leave command out, send an input")
-        self._check_input(graph, thread, request.get("input"))
+        self._check_input(graph, thread, base or thread.latest, request.get("input"))
         strategy = request.get("multitask_strategy", "enqueue")
         active = [run for run in thread.runs if run.active]
         if active and strategy == "reject":
@@ -95,9 +95,12 @@ class RunOperations(Records):
         now = self.now()
         return Thread(canonical_id(thread_id, "a thread id"), now, now, now, {})
 
-    def _check_input(self, graph: Graph, thread: Thread, given: Any) -> None:
+    def _check_input(
+        self, graph: Graph, thread: Thread, base: Checkpoint | None, given: Any
+    ) -> None:
         if given is not None:
-            graph.applied(graph.initial(), _input_object(given), self.new_id)
+            values = base.values if base else graph.initial()
+            graph.applied(values, _input_object(given), self.new_id)
         elif not thread.checkpoints and not any(run.active for run in thread.runs):
             raise InvalidError("the thread has no state to continue from; send an input")
 
@@ -105,30 +108,34 @@ class RunOperations(Records):
 
     def advance(self, thread_id: str) -> Advance | None:
         """Take the next step of the thread's first active run; None if there is none."""
-        thread = self.thread(thread_id)
-        run = next((run for run in thread.runs if run.active), None)
+        run = self.next_run(thread_id)
         if run is None:
             return None
+        thread = self.thread(thread_id)
         if not run.started:
             return self._start(thread, run)
         return self._step(thread, run)
 
+    def next_run(self, thread_id: str) -> Run | None:
+        """The thread's first active run, which takes the next step."""
+        return next((run for run in self.thread(thread_id).runs if run.active), None)
+
     def _start(self, thread: Thread, run: Run) -> Advance:
         events = (RunEvent("metadata", {"run_id": run.run_id, "attempt": 1}),)
         given = run.kwargs.get("input")
+        graph = self.graphs[run.graph_id]
         try:
             base = self.checkpoint(thread, run.base_id) if run.base_id else thread.latest
-            if base is None and given is None:
-                raise InvalidError("the thread has no state to continue from")
+            position = base
+            if given is not None:
+                update = Update(INPUT, given)
+                position = superstep(graph, base, [update], _of_run(run), self.stamp())
+                thread = self.appended(thread, position)
+            if position is None:
+                raise InvalidError("the thread has no state to continue from; send an input")
         except ModelError as problem:
+            # The thread has changed since the run was begun: other runs, a prune.
             return self._failed(thread, run, problem, events)
-        position = base
-        if given is not None:
-            graph = self.graphs[run.graph_id]
-            update = Update(INPUT, given)
-            position = superstep(graph, base, [update], _of_run(run), self.stamp())
-            thread = self.appended(thread, position)
-        assert position is not None
         run = replace(
             run,
             status="running",
@@ -160,7 +167,10 @@ class RunOperations(Records):
                 tasks = (*here.tasks[:position], failed, *here.tasks[position + 1 :])
                 thread = self.with_replaced(thread, replace(here, tasks=tasks))
                 return self._failed(thread, run, problem)
-        made = superstep(graph, here, updates, _of_run(run), self.stamp(), "loop")
+        try:
+            made = superstep(graph, here, updates, _of_run(run), self.stamp(), "loop")
+        except ModelError as problem:  # a node gave what its channels do not take
+            return self._failed(thread, run, problem)
         thread = self.appended(self.with_replaced(thread, with_results(here, updates)), made)
         run = replace(run, position=made.checkpoint_id)
         events = self.step_events(run, updates, made)

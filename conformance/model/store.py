@@ -139,7 +139,7 @@ class ThreadStore(StateOperations, RunOperations):
 
     def search(
         self,
-        query: Query = Query(),  # noqa: B008  # frozen
+        query: Query = Query(),
         *,
         limit: int = 10,
         offset: int = 0,
@@ -161,7 +161,7 @@ class ThreadStore(StateOperations, RunOperations):
         page = self.page(ordered, offset, limit)
         return [self.selected(self.thread_view(thread), select, extract) for thread in page]
 
-    def count(self, query: Query = Query()) -> int:  # noqa: B008  # frozen
+    def count(self, query: Query = Query()) -> int:
         """How many threads match."""
         return len(self.matching(query))
 
@@ -251,8 +251,7 @@ class ThreadStore(StateOperations, RunOperations):
 
     def run(self, thread_id: str, request: JsonObject) -> Run:
         """Start a run and take all its steps; the run as it ended."""
-        thread = self.thread(thread_id)
         run = self.begin_run(thread_id, request)
         while self.run_of(thread_id, run.run_id).active:
-            self.advance(thread.thread_id)
+            self.advance(thread_id)
         return self.run_of(thread_id, run.run_id)

@@ -109,12 +109,13 @@ def _input_step(
     given = updates[0].values
     if not isinstance(given, dict):
         raise InvalidError("an input must be an object of channels, {} at the least")
-    graph.applied(graph.initial(), given, stamp.new_id)  # refuses what START could not write
+    values = base.values if base else graph.initial()
+    graph.applied(values, given, stamp.new_id)  # refuses what START could not write
     entry = Task("", START, reads_state=False, input=given)
     return Checkpoint(
         checkpoint_id=stamp.checkpoint_id,
         parent_id=base.checkpoint_id if base else None,
-        values=base.values if base else graph.initial(),
+        values=values,
         tasks=numbered(stamp.checkpoint_id, [entry]),
         metadata={
             **metadata,

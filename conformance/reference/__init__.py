@@ -1,0 +1,1 @@
+"""The reference deployment: HTTP over the model of threads."""

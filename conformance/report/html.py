@@ -42,15 +42,18 @@ def html_report(report: Report, requirements: Requirements) -> str:
     for number, group in enumerate(found, start=1):
         for each in group.requirements:
             causes.setdefault(each, number)
-    failures = [
-        {
-            "group": group,
-            "promises": promises(group.requirements, report, requirements),
-            "check": group.checks[0],
-            "note": stability_note(group.checks[0]),
-        }
-        for group in found
-    ]
+    failures = []
+    for group in found:
+        decided = promises(group.requirements, report, requirements)
+        failures.append(
+            {
+                "group": group,
+                "promises": decided,
+                "sources": tuple(dict.fromkeys(each for one in decided for each in one.sources)),
+                "check": group.checks[0],
+                "note": stability_note(group.checks[0]),
+            }
+        )
     return _template().render(
         report=report,
         levels=LEVELS,

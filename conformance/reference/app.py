@@ -1,0 +1,44 @@
+"""The reference deployment as a Starlette application."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+
+from conformance.model.errors import ModelError
+from conformance.model.store import ThreadStore
+from conformance.reference.answers import broken, not_routed, refused
+from conformance.reference.driver import RunDriver
+from conformance.reference.runs import run_routes
+from conformance.reference.states import state_routes
+from conformance.reference.system import system_routes
+from conformance.reference.threads import thread_routes
+
+
+def new_store() -> ThreadStore:
+    """An empty store on the wall clock, with random ids."""
+    return ThreadStore(clock=lambda: datetime.now(UTC), ids=uuid.uuid4)
+
+
+def create_app(store: ThreadStore | None = None) -> Starlette:
+    """A deployment of `store`, of an empty one by default."""
+    store = store if store is not None else new_store()
+    driver = RunDriver(store)
+    app = Starlette(
+        routes=[
+            *thread_routes(store, driver),
+            *state_routes(store),
+            *run_routes(store, driver),
+            *system_routes(store),
+        ],
+        exception_handlers={
+            ModelError: refused,
+            HTTPException: not_routed,
+            Exception: broken,
+        },
+    )
+    app.router.redirect_slashes = False
+    return app

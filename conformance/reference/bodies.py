@@ -1,0 +1,94 @@
+"""What a request says: its body as strict JSON of the published shape, its query."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+from starlette.requests import Request
+
+from conformance.contract.schemas import violations
+from conformance.model.errors import InvalidError
+from conformance.model.values import JsonObject
+
+#: How deep objects and arrays may stand in each other; far below Python's recursion limit.
+DEEPEST = 200
+
+_INTEGER = re.compile(r"-?\d{1,18}")
+_SHOWN_VIOLATIONS = 3
+
+
+async def read_body(request: Request, schema: str) -> JsonObject:
+    """The body, valid by the contract's schema of that name; else InvalidError."""
+    body = parsed(await request.body())
+    if schema == "history_search" and isinstance(body, dict):
+        _accept_plain_before(body)
+    wrong = violations(schema, body)
+    if wrong:
+        raise InvalidError("; ".join(str(each) for each in wrong[:_SHOWN_VIOLATIONS]))
+    checked: JsonObject = body
+    return checked
+
+
+def _accept_plain_before(body: JsonObject) -> None:
+    # Published is an object; the SDK's type also allows the bare checkpoint id.
+    if isinstance(body.get("before"), str):
+        body["before"] = {"checkpoint_id": body["before"]}
+
+
+def parsed(raw: bytes) -> Any:
+    """JSON as RFC 8259 has it: UTF-8, no NaN, no number that would become infinite."""
+    try:
+        value = json.loads(raw.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)
+    except RecursionError as problem:
+        raise InvalidError(f"the body is nested deeper than {DEEPEST} levels") from problem
+    except ValueError as problem:
+        raise InvalidError(f"the body is not valid JSON: {problem}") from problem
+    if raw.count(b"[") + raw.count(b"{") > DEEPEST and _depth(value) > DEEPEST:
+        raise InvalidError(f"the body is nested deeper than {DEEPEST} levels")
+    return value
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large a number")
+    return number
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level:
+        inner: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                inner += one.values()
+            elif isinstance(one, list):
+                inner += one
+        nested = any(isinstance(one, dict | list) for one in level)
+        depth, level = depth + nested, inner
+    return depth
+
+
+def query_integer(request: Request, name: str, default: int) -> int:
+    """An integer of the query, zero or more; else InvalidError."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not _INTEGER.fullmatch(text) or int(text) < 0:
+        raise InvalidError(f"{name} must be an integer, zero or more")
+    return int(text)
+
+
+def query_choice(request: Request, name: str, choices: tuple[str, ...]) -> str | None:
+    """A word of the query out of `choices`; None where it is not given."""
+    text = request.query_params.get(name)
+    if text is not None and text not in choices:
+        raise InvalidError(f"{name} must be one of {', '.join(choices)}")
+    return text

@@ -1,0 +1,71 @@
+"""The reference deployment as a process: uvicorn on loopback."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+
+import uvicorn
+
+from conformance.model.store import ThreadStore
+from conformance.reference.app import create_app
+
+HOST = "127.0.0.1"
+#: What stands before the URL in the one line that says that requests are accepted.
+READY = "reference deployment on "
+
+_BACKLOG = 256
+
+
+class PortTakenError(Exception):
+    """Another process listens on the port; the message says what to do."""
+
+
+class _AnnouncedServer(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and sockets:
+            print(f"{READY}http://{HOST}:{sockets[0].getsockname()[1]}", flush=True)
+
+
+def serve(port: int = 0, *, store: ThreadStore | None = None, until_eof: bool = False) -> None:
+    """Serve on loopback until interrupted; prints one line with the URL when ready.
+
+    Port 0 takes a free one. With `until_eof` it also ends when stdin does, so that a
+    parent that was killed leaves nothing behind. PortTakenError if the port is in use.
+    """
+    config = uvicorn.Config(
+        create_app(store),
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=1,
+    )
+    server = _AnnouncedServer(config)
+    with _listening(port) as listener:
+        if until_eof:
+            threading.Thread(target=_stop_at_eof, args=(server,), daemon=True).start()
+        server.run(sockets=[listener])
+
+
+def _listening(port: int) -> socket.socket:
+    # asyncio sends without delay only where the protocol is said to be TCP; else 40 ms an answer.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(_BACKLOG)
+    except OSError as problem:
+        listener.close()
+        raise PortTakenError(
+            f"cannot listen on port {port} ({problem.strerror}): "
+            "choose another with --port, or 0 for a free one"
+        ) from problem
+    return listener
+
+
+def _stop_at_eof(server: uvicorn.Server) -> None:
+    sys.stdin.buffer.read()
+    server.should_exit = True

@@ -1,0 +1,80 @@
+"""Operations on the states of a thread: state, state at a checkpoint, update, history."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from conformance.model.errors import InvalidError
+from conformance.model.store import ThreadStore
+from conformance.model.values import JsonObject
+from conformance.reference.answers import answer
+from conformance.reference.bodies import query_integer, read_body
+
+_GET_LIMIT, _POST_LIMIT = 10, 1
+
+
+def state_routes(store: ThreadStore) -> list[Route]:
+    """Routes under `/threads/{thread_id}` that deal with checkpoints."""
+
+    async def state(request: Request) -> Response:
+        return answer(store.state(request.path_params["thread_id"]))
+
+    async def state_at(request: Request) -> Response:
+        checkpoint = {"checkpoint_id": request.path_params["checkpoint_id"]}
+        return answer(store.state(request.path_params["thread_id"], checkpoint))
+
+    async def state_checkpoint(request: Request) -> Response:
+        body = await read_body(request, "state_checkpoint")
+        return answer(store.state(request.path_params["thread_id"], body["checkpoint"]))
+
+    async def update(request: Request) -> Response:
+        body = await read_body(request, "state_update")
+        updated = store.update_state(
+            request.path_params["thread_id"],
+            body.get("values"),
+            as_node=body.get("as_node"),
+            checkpoint=checkpoint_of(body),
+        )
+        return answer(updated)
+
+    async def history(request: Request) -> Response:
+        before = request.query_params.get("before")
+        found = store.history(
+            request.path_params["thread_id"],
+            limit=query_integer(request, "limit", _GET_LIMIT),
+            before=None if before is None else {"checkpoint_id": before},
+        )
+        return answer(found)
+
+    async def history_search(request: Request) -> Response:
+        body = await read_body(request, "history_search")
+        found = store.history(
+            request.path_params["thread_id"],
+            limit=int(body.get("limit", _POST_LIMIT)),
+            before=body.get("before"),
+            metadata=body.get("metadata"),
+            checkpoint=body.get("checkpoint"),
+        )
+        return answer(found)
+
+    return [
+        Route("/threads/{thread_id}/state", state, methods=["GET"]),
+        Route("/threads/{thread_id}/state", update, methods=["POST"]),
+        Route("/threads/{thread_id}/state/checkpoint", state_checkpoint, methods=["POST"]),
+        Route("/threads/{thread_id}/state/{checkpoint_id}", state_at, methods=["GET"]),
+        Route("/threads/{thread_id}/history", history, methods=["GET"]),
+        Route("/threads/{thread_id}/history", history_search, methods=["POST"]),
+    ]
+
+
+def checkpoint_of(body: JsonObject) -> JsonObject | None:
+    """The checkpoint that a body names, by `checkpoint` or, as the SDK, `checkpoint_id`."""
+    plain = body.get("checkpoint_id")
+    named: JsonObject = body.get("checkpoint") or {}
+    if plain is None:
+        return named or None
+    if named.get("checkpoint_id", plain) != plain:
+        raise InvalidError("checkpoint_id and checkpoint.checkpoint_id name different ones")
+    return {**named, "checkpoint_id": plain}

@@ -1,0 +1,63 @@
+"""What a deployment says of itself: health, name and version, its API, its assistants."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from conformance import __version__
+from conformance.data import schemas_dir
+from conformance.model.errors import InvalidError, NotFoundError
+from conformance.model.filters import contains
+from conformance.model.store import ThreadStore
+from conformance.reference.answers import answer
+from conformance.reference.bodies import parsed
+
+#: The name by which `/info` says that this is the reference.
+NAME = "threads-conformance-reference"
+
+
+def system_routes(store: ThreadStore) -> list[Route]:
+    """Routes that deal with no thread."""
+
+    async def ok(_request: Request) -> Response:
+        return answer({"ok": True})
+
+    async def info(_request: Request) -> Response:
+        flags = {"assistants": True, "crons": False}
+        metadata = {"name": NAME, "graphs": list(store.graphs)}
+        described = {"name": NAME, "version": __version__, "langgraph_py_version": ""}
+        return answer({**described, "flags": flags, "metadata": metadata})
+
+    async def openapi(_request: Request) -> Response:
+        document = schemas_dir() / "openapi.json"
+        if not document.is_file():
+            raise NotFoundError("openapi.json has not been derived yet: `schemas derive`")
+        return Response(document.read_bytes(), media_type="application/json")
+
+    async def search(request: Request) -> Response:
+        body = parsed(await request.body())
+        if not isinstance(body, dict):
+            raise InvalidError("the body must be an object")
+        wanted = body.get("graph_id")
+        found = [
+            assistant
+            for assistant in store.assistants()
+            if wanted in (None, assistant["graph_id"])
+            and contains(assistant["metadata"], body.get("metadata") or {})
+        ]
+        return answer(found)
+
+    async def get(request: Request) -> Response:
+        graph = store.assistant(request.path_params["assistant_id"])
+        same = (one for one in store.assistants() if one["graph_id"] == graph.graph_id)
+        return answer(next(same))
+
+    return [
+        Route("/ok", ok, methods=["GET"]),
+        Route("/info", info, methods=["GET"]),
+        Route("/openapi.json", openapi, methods=["GET"]),
+        Route("/assistants/search", search, methods=["POST"]),
+        Route("/assistants/{assistant_id}", get, methods=["GET"]),
+    ]

@@ -1,0 +1,51 @@
+"""Inspecting the state at a checkpoint by POST."""
+
+from typing import Any
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.suite.asking import Asker, State, Thread, checkpoint_id_of, id_of
+from conformance.suite.expect import assert_equal, assert_refused
+from conformance.suite.outcomes import requires
+
+_UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
+
+
+@requires("CHECKPOINT-POST-01")
+@pytest.mark.parametrize("member", ["values", "next", "tasks", "metadata", "created_at", "parent"])
+def test_post_agrees_with_get(
+    given: Asker, threads: Asker, ask: ThreadsClient, member: str
+) -> None:
+    made = given.prepopulated()
+    for checkpoint_id in given.history(made).checkpoint_ids():
+        by_get = given.state_at(made, checkpoint_id)
+        by_post = _post(threads, ask, made, checkpoint_id)
+        name = "parent_checkpoint_id" if member == "parent" else member
+        assert_equal(by_post.get(name), by_get.get(name), name)
+
+
+@requires("CHECKPOINT-POST-02")
+def test_an_unknown_checkpoint_is_refused(given: Asker, ask: ThreadsClient) -> None:
+    made = given.prepopulated()
+    _post(given, ask, made, checkpoint_id_of(given.state(made)))
+    body = {"checkpoint": {"checkpoint_id": _UNKNOWN_CHECKPOINT, "checkpoint_ns": ""}}
+    assert_refused(ask.post_state_at_checkpoint(id_of(made), body))
+
+
+@requires("CHECKPOINT-POST-03")
+def test_it_is_the_checkpoint_asked_for(
+    given: Asker, threads: Asker, ask: ThreadsClient
+) -> None:
+    made = given.prepopulated()
+    for checkpoint_id in given.history(made).checkpoint_ids():
+        checkpoint = _post(threads, ask, made, checkpoint_id).get("checkpoint") or {}
+        shown = {name: checkpoint.get(name) for name in ("checkpoint_id", "thread_id")}
+        expected = {"checkpoint_id": checkpoint_id, "thread_id": id_of(made)}
+        assert_equal(shown, expected, "the checkpoint")
+
+
+def _post(asker: Asker, ask: ThreadsClient, thread: Thread, checkpoint_id: str) -> State:
+    body = {"checkpoint": {"checkpoint_id": checkpoint_id, "checkpoint_ns": ""}}
+    answer: Any = asker.granted(ask.post_state_at_checkpoint(id_of(thread), body), thread).body
+    return answer if isinstance(answer, dict) else {}

@@ -1,0 +1,80 @@
+"""Counting threads: counts agree with complete searches."""
+
+from typing import Any
+
+import pytest
+
+from conformance.deployment.settings import GraphSettings
+from conformance.suite.asking import Asker, Case
+from conformance.suite.expect import assert_equal
+from conformance.suite.outcomes import Blocked, requires
+
+#: One more than the default page of search.
+MORE_THAN_A_PAGE = 11
+
+
+@requires("COUNT-01")
+@pytest.mark.parametrize(
+    ("colour", "expected"), [(None, 4), ("red", 2), ("ünï", 1), ({"r": 1}, 1)], ids=repr
+)
+def test_count_by_metadata(
+    given: Asker, threads: Asker, case: Case, colour: Any, expected: int
+) -> None:
+    for each in ("red", "red", "ünï", {"r": 1}):
+        given.empty(metadata={"colour": each})
+    metadata = {"colour": colour} if colour else {}
+    _assert_agrees(given, threads, case, expected, metadata=metadata)
+
+
+@requires("COUNT-02")
+@pytest.mark.parametrize("status", ["idle", "busy", "interrupted", "error"])
+def test_count_by_status(given: Asker, threads: Asker, case: Case, status: str) -> None:
+    for _ in range(2):
+        given.empty()
+    _assert_agrees(given, threads, case, 2 if status == "idle" else 0, status=status)
+
+
+@requires("COUNT-03")
+def test_count_by_values(
+    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+) -> None:
+    values = given.get(given.prepopulated())["values"]
+    given.prepopulated()
+    _assert_agrees(given, threads, case, 1, values=values)
+
+
+@requires("COUNT-04")
+def test_count_by_all_together(
+    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+) -> None:
+    values = given.get(given.prepopulated(metadata={"colour": "red"}))["values"]
+    given.prepopulated(metadata={"colour": "red"})
+    filters = {"values": values, "status": "idle"}
+    _assert_agrees(given, threads, case, 1, metadata={"colour": "red"}, **filters)
+    _assert_agrees(given, threads, case, 0, metadata={"colour": "blue"}, **filters)
+
+
+@requires("COUNT-05")
+def test_no_match_counts_zero(given: Asker, threads: Asker) -> None:
+    given.empty(metadata={"colour": "red"})
+    assert_equal(threads.count(metadata={"colour": "no such colour"}), 0, "the count")
+
+
+@requires("COUNT-06")
+def test_count_is_not_bounded_by_a_page(given: Asker, threads: Asker, case: Case) -> None:
+    for _ in range(MORE_THAN_A_PAGE):
+        given.empty()
+    _assert_agrees(given, threads, case, MORE_THAN_A_PAGE)
+
+
+def _assert_agrees(
+    given: Asker, threads: Asker, case: Case, expected: int, **filters: Any
+) -> None:
+    """Count and complete search agree, once search shows what is expected."""
+    found = case.eventually(
+        lambda: len(given.search(**filters)), lambda found: found == expected
+    )
+    if found != expected:
+        raise Blocked(f"search with {filters} gives {found} threads instead of {expected}")
+    count = case.eventually(lambda: threads.count(**filters), lambda count: count == found)
+    assert_equal(count, found, f"the count by {filters}")

@@ -1,0 +1,105 @@
+"""Deleting a thread, and what must then be gone."""
+
+import pytest
+
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.suite.asking import Asker, Case, Thread, id_of
+from conformance.suite.expect import assert_equal, assert_refused, assert_that
+from conformance.suite.outcomes import requires
+
+
+@requires("DELETE-01")
+def test_a_thread_can_be_deleted(given: Asker, threads: Asker) -> None:
+    threads.delete(given.prepopulated())
+
+
+@requires("DELETE-02")
+def test_a_deleted_thread_is_404(given: Asker, ask: ThreadsClient) -> None:
+    _assert_404(ask.get(id_of(_deleted(given))))
+
+
+@requires("DELETE-03")
+def test_a_deleted_thread_has_no_state(given: Asker, ask: ThreadsClient) -> None:
+    made = given.prepopulated()
+    checkpoint_id = given.history(made).checkpoint_ids()[0]
+    given.delete(made)
+    assert_refused(ask.state(id_of(made)))
+    assert_refused(ask.state_at_checkpoint(id_of(made), checkpoint_id))
+
+
+@requires("DELETE-04")
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_deleted_thread_has_no_history(given: Asker, ask: ThreadsClient, method: str) -> None:
+    gone = id_of(_deleted(given))
+    assert_refused(ask.history(gone) if method == "GET" else ask.post_history(gone, {}))
+
+
+@requires("DELETE-05")
+@pytest.mark.parametrize("by", ["metadata", "status"])
+def test_a_deleted_thread_is_not_found(
+    given: Asker, threads: Asker, case: Case, by: str
+) -> None:
+    kept, gone = id_of(given.empty()), given.empty()
+    given.delete(gone)
+    filters = {"status": "idle"} if by == "status" else {}
+    found = case.eventually(lambda: threads.found(**filters), lambda found: found == [kept])
+    assert_equal(found, [kept], "the threads found")
+
+
+@requires("DELETE-06")
+def test_a_deleted_thread_is_not_counted(given: Asker, threads: Asker, case: Case) -> None:
+    given.empty()
+    given.delete(given.empty())
+    assert_equal(case.eventually(threads.count, lambda count: count == 1), 1, "the count")
+
+
+@requires("DELETE-07")
+def test_a_thread_anew_has_no_trace(given: Asker, threads: Asker) -> None:
+    gone = given.prepopulated(metadata={"old": True})
+    checkpoint_id = given.history(gone).checkpoint_ids()[0]
+    given.delete(gone)
+    anew = threads.empty(thread_id=id_of(gone), metadata={"new": True})
+    sent = {**given.client.tag, **given.case.tag, "new": True}
+    assert_equal(threads.get(anew).get("metadata"), sent, "metadata")
+    assert_that(not threads.get(anew).get("values"), "no values", threads.get(anew).get("values"))
+    assert_that(not threads.state(anew).get("values"), "an empty state", threads.state(anew))
+    assert_equal(threads.page(anew, limit=10), [], "the history")
+    at_checkpoint = given.client.state_at_checkpoint(id_of(anew), checkpoint_id)
+    values = at_checkpoint.body.get("values") if isinstance(at_checkpoint.body, dict) else None
+    assert_that(not values, "nothing at the old checkpoint", at_checkpoint.text)
+
+
+@requires("DELETE-08")
+def test_deleting_twice_is_404(given: Asker, ask: ThreadsClient) -> None:
+    _assert_404(ask.delete(id_of(_deleted(given))))
+
+
+@requires("DELETE-09")
+def test_deleting_an_unknown_thread_is_404(given: Asker, ask: ThreadsClient) -> None:
+    _deleted(given)
+    _assert_404(ask.delete(ask.ownership.absent_id()))
+
+
+@requires("DELETE-10")
+@pytest.mark.parametrize("use", ["copy", "update", "run", "update_state"])
+def test_a_deleted_thread_cannot_be_used(given: Asker, ask: ThreadsClient, use: str) -> None:
+    gone = id_of(_deleted(given))
+    answers = {
+        "copy": lambda: ask.copy(gone),
+        "update": lambda: ask.update(gone, {"metadata": {"colour": "red"}}),
+        "run": lambda: ask.run_wait(gone, given.run_body()),
+        "update_state": lambda: ask.update_state(gone, given.case.graph().append),
+    }
+    assert_refused(answers[use]())
+    assert_that(not ask.get(gone).ok, "no thread under the id", "there is one again")
+
+
+def _deleted(given: Asker) -> Thread:
+    """A thread that was there, and is deleted."""
+    made = given.prepopulated()
+    given.delete(made)
+    return made
+
+
+def _assert_404(answer: Answer) -> None:
+    assert_that(answer.status == 404, "404", f"{answer.status} {answer.text}")

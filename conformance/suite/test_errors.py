@@ -1,0 +1,366 @@
+"""Answers to bad requests: any 4xx that says why, never a 5xx, and nothing changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.settings import numbered
+from conformance.suite.asking import Asker, Thread, checkpoint_id_of, id_of
+from conformance.suite.expect import (
+    assert_equal,
+    assert_no_server_error,
+    assert_refused,
+    assert_says_why,
+    assert_that,
+    assert_untouched,
+)
+from conformance.suite.outcomes import requires
+
+MALFORMED_JSON = (b"{", b'{"metadata": }', b"not json", b"\xff\xfe")
+DEPTH = 5_000
+LARGE = 2_000_000
+
+
+@dataclass(frozen=True)
+class Request:
+    """An operation on a thread, a body that is right for it, and how to send one."""
+
+    send: Callable[[ThreadsClient, str, Any], Answer]
+    send_raw: Callable[[ThreadsClient, str, bytes], Answer]
+    right: Callable[[Asker, Thread], Any]
+
+
+REQUESTS: dict[str, Request] = {
+    "create": Request(
+        lambda ask, _, body: ask.create(body),
+        lambda ask, _, raw: ask.create(raw=raw),
+        lambda given, _: {"thread_id": given.client.ownership.new_id(), "metadata": _tags(given)},
+    ),
+    "search": Request(
+        lambda ask, _, body: ask.search(body, private=True),
+        lambda ask, _, raw: ask.search(raw=raw, private=True),
+        lambda given, _: {"metadata": _tags(given)},
+    ),
+    "count": Request(
+        lambda ask, _, body: ask.count(body),
+        lambda ask, _, raw: ask.count(raw=raw),
+        lambda given, _: {"metadata": _tags(given)},
+    ),
+    "prune": Request(
+        lambda ask, _, body: ask.prune(body),
+        lambda ask, _, raw: ask.prune(raw=raw),
+        lambda given, _: {"thread_ids": [given.client.ownership.absent_id()]},
+    ),
+    "update": Request(
+        lambda ask, thread_id, body: ask.update(thread_id, body),
+        lambda ask, thread_id, raw: ask.update(thread_id, raw=raw),
+        lambda _given, _: {"metadata": {"colour": "red"}},
+    ),
+    "update_state": Request(
+        lambda ask, thread_id, body: ask.update_state(thread_id, body),
+        lambda ask, thread_id, raw: ask.update_state(thread_id, raw=raw),
+        lambda given, _: numbered(given.case.graph().append, 3),
+    ),
+    "post_state_at_checkpoint": Request(
+        lambda ask, thread_id, body: ask.post_state_at_checkpoint(thread_id, body),
+        lambda ask, thread_id, raw: ask.post_state_at_checkpoint(thread_id, raw=raw),
+        lambda given, thread: {
+            "checkpoint": {"checkpoint_id": checkpoint_id_of(given.state(thread))}
+        },
+    ),
+    "post_history": Request(
+        lambda ask, thread_id, body: ask.post_history(thread_id, body),
+        lambda ask, thread_id, raw: ask.post_history(thread_id, raw=raw),
+        lambda _given, _: {"limit": 1},
+    ),
+    "run_wait": Request(
+        lambda ask, thread_id, body: ask.run_wait(thread_id, body),
+        lambda ask, thread_id, raw: ask.run_wait(thread_id, raw=raw),
+        lambda given, _: given.run_body(),
+    ),
+}
+BODIED = tuple(REQUESTS)
+
+
+def _decides(kind: str, operations: tuple[str, ...]) -> pytest.MarkDecorator:
+    """One requirement per operation, numbered as in the catalogue."""
+    return pytest.mark.parametrize(
+        "operation",
+        [
+            pytest.param(operation, marks=requires(f"ERROR-{kind}-{number:02}"))
+            for number, operation in enumerate(operations, 1)
+        ],
+    )
+
+
+@pytest.fixture
+def thread(given: Asker) -> Thread:
+    """A thread with a history."""
+    return given.prepopulated()
+
+
+@_decides("JSON", BODIED)
+def test_malformed_json_is_refused(
+    given: Asker, ask: ThreadsClient, thread: Thread, operation: str
+) -> None:
+    _offered(given, thread, operation)
+    for raw in MALFORMED_JSON:
+        assert_refused(REQUESTS[operation].send_raw(ask, id_of(thread), raw))
+
+
+WRONG_TYPES: dict[str, tuple[Any, ...]] = {
+    "create": ([], 5, {"metadata": 5}, {"metadata": []}, {"thread_id": 5}, {"if_exists": 5}),
+    "search": (
+        [],
+        {"metadata": 5},
+        {"limit": "ten"},
+        {"limit": 1.5},
+        {"offset": "x"},
+        {"ids": "x"},
+        {"values": []},
+        {"select": "x"},
+        {"extract": []},
+    ),
+    "count": ([], {"metadata": 5}, {"values": []}, {"status": 5}),
+    "prune": ([], {}, {"thread_ids": "x"}, {"thread_ids": [5]}),
+    "update": ([], {"metadata": 5}, {"metadata": []}, {"ttl": 5}),
+    "update_state": ([], {"values": 5}, {"checkpoint": 5}, {"as_node": 5}),
+    "post_state_at_checkpoint": ([], {}, {"checkpoint": 5}, {"checkpoint": None}),
+    "post_history": ([], {"limit": "ten"}, {"metadata": 5}, {"before": 5}),
+    "run_wait": ([], {}, {"assistant_id": 5}),
+    "history": ("x",),
+}
+
+
+@_decides("TYPE", (*BODIED, "history"))
+def test_wrong_types_are_refused(
+    given: Asker, ask: ThreadsClient, thread: Thread, operation: str
+) -> None:
+    if operation == "history":
+        given.page(thread)
+        assert_refused(ask.history(id_of(thread), limit="ten"))
+        return
+    _offered(given, thread, operation)
+    for body in WRONG_TYPES[operation]:
+        _assert_body_refused(given, ask, thread, operation, body)
+
+
+OUT_OF_RANGE: dict[str, tuple[dict[str, Any], ...]] = {
+    "create": ({"if_exists": "replace"}, {"thread_id": "not-a-uuid"}, {"ttl": {"strategy": "x"}}),
+    "search": (
+        {"limit": 0},
+        {"limit": -1},
+        {"limit": 1001},
+        {"offset": -1},
+        {"status": "asleep"},
+        {"sort_by": "colour"},
+        {"sort_order": "up"},
+        {"select": ["colour"]},
+        {"ids": ["not-a-uuid"]},
+    ),
+    "count": ({"status": "asleep"},),
+    "prune": ({"strategy": "some"}, {"thread_ids": ["not-a-uuid"]}),
+    "post_history": ({"limit": 0}, {"limit": -1}, {"limit": 1001}),
+}
+
+
+@_decides("RANGE", tuple(OUT_OF_RANGE))
+def test_values_out_of_range_are_refused(
+    given: Asker, ask: ThreadsClient, thread: Thread, operation: str
+) -> None:
+    _offered(given, thread, operation)
+    for wrong in OUT_OF_RANGE[operation]:
+        right = REQUESTS[operation].right(given, thread)
+        _assert_body_refused(given, ask, thread, operation, {**right, **wrong})
+
+
+@_decides("UNKNOWN", ("copy", "update_state", "post_state_at_checkpoint"))
+def test_an_unknown_thread_is_refused(
+    given: Asker, ask: ThreadsClient, thread: Thread, operation: str
+) -> None:
+    absent = ask.ownership.absent_id()
+    assert_refused(_send_right(given, ask, thread, operation, absent))
+    assert_that(not ask.get(absent).ok, "no thread under the id", "there is one now")
+
+
+@_decides(
+    "ID", ("copy", "update", "delete", "update_state", "post_state_at_checkpoint", "run_wait")
+)
+def test_a_malformed_id_is_refused(
+    given: Asker, ask: ThreadsClient, thread: Thread, operation: str
+) -> None:
+    malformed = ask.ownership.absent_id("not-a-uuid")
+    assert_refused(_send_right(given, ask, thread, operation, malformed))
+
+
+@_decides("ODD", ("create", "update", "search", "update_state"))
+@pytest.mark.parametrize("odd", ["nul", "surrogate"])
+def test_odd_texts_are_refused_or_kept(
+    given: Asker, ask: ThreadsClient, thread: Thread, operation: str, odd: str
+) -> None:
+    text = {"nul": "a\u0000b", "surrogate": "a\ud800b"}[odd]
+    answer = _send_text(given, ask, thread, operation, text)
+    assert_no_server_error(answer)
+    if answer.ok:
+        _assert_kept(given, thread, operation, answer, text)
+
+
+@_decides("BIG", ("create", "update", "search", "update_state"))
+@pytest.mark.parametrize("big", ["deep", "large"])
+def test_big_bodies_are_refused_or_kept(
+    given: Asker, ask: ThreadsClient, thread: Thread, operation: str, big: str
+) -> None:
+    if big == "large":
+        text = "x" * LARGE
+        answer = _send_text(given, ask, thread, operation, text)
+        assert_no_server_error(answer)
+        if answer.ok:
+            _assert_kept(given, thread, operation, answer, text)
+        return
+    nested = "[" * DEPTH + "]" * DEPTH
+    answer = _send_text(given, ask, thread, operation, "<nested>", lambda raw: raw.replace('"<nested>"', nested))
+    assert_no_server_error(answer)
+
+
+@_decides("SAFE", ("create", "update", "update_state", "run_wait"))
+def test_what_was_refused_changed_nothing(
+    given: Asker, ask: ThreadsClient, thread: Thread, operation: str
+) -> None:
+    if operation == "create":
+        body = {**REQUESTS["create"].right(given, thread), "if_exists": "replace"}
+        assert_refused(ask.create(body))
+        assert_equal(ask.get(body["thread_id"]).status, 404, "the status of GET")
+        return
+    _offered(given, thread, operation)
+
+    def refuse() -> None:
+        for body in WRONG_TYPES[operation]:
+            _assert_body_refused(given, ask, thread, operation, body)
+
+    assert_untouched(given, thread, refuse)
+
+
+_REFUSALS: dict[str, Callable[[ThreadsClient, str], Answer]] = {
+    "create": lambda ask, _: ask.create({"metadata": 5}),
+    "search": lambda ask, _: ask.search({"limit": -1}),
+    "get": lambda ask, _: ask.get(ask.ownership.absent_id()),
+    "copy": lambda ask, _: ask.copy(ask.ownership.absent_id()),
+    "update": lambda ask, thread_id: ask.update(thread_id, {"metadata": 5}),
+    "delete": lambda ask, _: ask.delete(ask.ownership.absent_id()),
+    "state": lambda ask, _: ask.state(ask.ownership.absent_id()),
+    "history": lambda ask, _: ask.history(ask.ownership.absent_id()),
+    "post_history": lambda ask, thread_id: ask.post_history(thread_id, {"limit": -1}),
+    "update_state": lambda ask, thread_id: ask.update_state(thread_id, {"values": 5}),
+    "run_wait": lambda ask, thread_id: ask.run_wait(thread_id, {}),
+    "json": lambda ask, _: ask.create(raw=b"{"),
+}
+
+
+@requires("ERROR-BODY-01")
+@pytest.mark.parametrize("refusal", _REFUSALS)
+def test_a_refusal_says_why(
+    given: Asker, ask: ThreadsClient, thread: Thread, refusal: str
+) -> None:
+    assert_says_why(_REFUSALS[refusal](ask, id_of(thread)))
+
+
+@requires("ERROR-BODY-02")
+@pytest.mark.parametrize("refusal", _REFUSALS)
+def test_a_refusal_has_detail(
+    given: Asker, ask: ThreadsClient, thread: Thread, refusal: str
+) -> None:
+    answer = _REFUSALS[refusal](ask, id_of(thread))
+    assert_refused(answer)
+    detail = answer.body.get("detail") if isinstance(answer.body, dict) else None
+    assert_that(isinstance(detail, str) and bool(detail), "a text in detail", answer.text)
+
+
+def _tags(given: Asker) -> dict[str, Any]:
+    return {**given.client.tag, **given.case.tag}
+
+
+def _offered(given: Asker, thread: Thread, operation: str) -> None:
+    """The operation answers a right request, so that a refusal means something."""
+    request = REQUESTS[operation]
+    other = thread if operation in ("search", "count", "post_history") else given.prepopulated()
+    body = request.right(given, other)
+    given.granted(request.send(given.client, id_of(other), body), other)
+
+
+def _assert_body_refused(
+    given: Asker, ask: ThreadsClient, thread: Thread, operation: str, body: Any
+) -> None:
+    named = body.get("thread_id") if isinstance(body, dict) else None
+    for each in [named, *(body.get("thread_ids") or [] if isinstance(body, dict) else [])]:
+        if isinstance(each, str) and not ask.ownership.may_use(each):
+            ask.ownership.absent_id(each)
+    answer = REQUESTS[operation].send(ask, id_of(thread), body)
+    if not 400 <= answer.status < 500:
+        shown = json.dumps(body)
+        assert_that(False, f"a refusal by 4xx of {shown}", f"{answer.status} {answer.text}")
+
+
+def _send_right(
+    given: Asker, ask: ThreadsClient, thread: Thread, operation: str, thread_id: str
+) -> Answer:
+    """A right request, but about another thread id."""
+    if operation == "copy":
+        given.copy(thread)
+        return ask.copy(thread_id)
+    if operation == "delete":
+        given.delete(given.empty())
+        return ask.delete(thread_id)
+    _offered(given, thread, operation)
+    request = REQUESTS[operation]
+    return request.send(ask, thread_id, request.right(given, thread))
+
+
+def _send_text(
+    given: Asker,
+    ask: ThreadsClient,
+    thread: Thread,
+    operation: str,
+    text: str,
+    change: Callable[[str], str] = lambda raw: raw,
+) -> Answer:
+    """A request with this text in a place where any text may stand."""
+    _offered(given, thread, operation)
+    right = REQUESTS[operation].right(given, thread)
+    if operation == "update_state":
+        graph = given.case.graph()
+        message = {"type": "ai", "content": text}
+        right["values"] = {key: [message] for key in graph.appending}
+    else:
+        right["metadata"] = {**right["metadata"], "text": text}
+    raw = change(json.dumps(right)).encode()
+    return REQUESTS[operation].send_raw(ask, id_of(thread), raw)
+
+
+def _assert_kept(
+    given: Asker, thread: Thread, operation: str, answer: Answer, text: str
+) -> None:
+    """What was accepted was done to the letter."""
+    if operation == "search":
+        assert_equal(answer.body, [], "the threads found, of which none has that text")
+    elif operation == "update_state":
+        # As an escape, so that a text that UTF-8 cannot hold is compared as well.
+        state = given.client.state(id_of(thread))
+        kept = [
+            message.get("content")
+            for key in given.case.graph().appending
+            for message in state.body["values"][key]
+        ]
+        assert_that(text in kept, "the text in a message, as sent", kept[-1])
+    else:
+        shown = answer.body if operation == "create" else given.get(thread)
+        assert_that(
+            shown["metadata"].get("text") == text,
+            "metadata.text as sent",
+            ascii(shown["metadata"].get("text")),
+        )

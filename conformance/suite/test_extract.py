@@ -1,0 +1,90 @@
+"""Extracting values from what a search gives."""
+
+from typing import Any
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.settings import GraphSettings
+from conformance.suite.asking import Asker, Case, messages_of
+from conformance.suite.expect import assert_equal, assert_refused, assert_that
+from conformance.suite.outcomes import Blocked, requires
+
+MOST_PATHS = 10
+
+
+@requires("EXTRACT-01")
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("metadata.colour", "red"), ("metadata.deep.er", [1, {"a": None}]), ("metadata.n", 7)],
+)
+def test_a_path_gives_its_value(
+    given: Asker, threads: Asker, ask: ThreadsClient, case: Case, path: str, expected: Any
+) -> None:
+    given.empty(metadata={"colour": "red", "deep": {"er": [1, {"a": None}]}, "n": 7})
+    assert_equal(_extracted(given, threads, ask, case, path), expected, path)
+
+
+@requires("EXTRACT-02")
+@pytest.mark.parametrize("index", [0, -1])
+def test_an_index_counts_from_both_ends(
+    given: Asker,
+    threads: Asker,
+    ask: ThreadsClient,
+    case: Case,
+    graph: GraphSettings,
+    index: int,
+) -> None:
+    made = given.prepopulated()
+    expected = messages_of(given.get(made), graph)[index]["content"]
+    path = f"values.{graph.appending[0]}[{index}].content"
+    assert_equal(_extracted(given, threads, ask, case, path), expected, path)
+
+
+@requires("EXTRACT-03")
+@pytest.mark.parametrize("path", ["metadata.absent", "values.absent[0].text"])
+def test_a_path_to_nothing_is_no_error(
+    given: Asker, threads: Asker, ask: ThreadsClient, case: Case, path: str
+) -> None:
+    given.prepopulated()
+    extracted = _extracted(given, threads, ask, case, path)
+    assert_that(extracted is None, "null or no member", repr(extracted))
+
+
+@requires("EXTRACT-04")
+def test_more_than_ten_paths_are_refused(
+    given: Asker, threads: Asker, ask: ThreadsClient, case: Case
+) -> None:
+    given.empty()
+    paths = {f"p{number}": "metadata.colour" for number in range(MOST_PATHS + 1)}
+    _offered(given, ask, case)
+    assert_refused(ask.search({"metadata": case.tag, "extract": paths}))
+
+
+@requires("EXTRACT-05")
+@pytest.mark.parametrize("path", ["thread_id", "status.x", "nothing.of.this"])
+def test_a_path_outside_the_columns_is_refused(
+    given: Asker, ask: ThreadsClient, case: Case, path: str
+) -> None:
+    given.empty()
+    _offered(given, ask, case)
+    assert_refused(ask.search({"metadata": case.tag, "extract": {"alias": path}}))
+
+
+def _offered(given: Asker, ask: ThreadsClient, case: Case) -> None:
+    """A search with ten paths is answered."""
+    paths = {f"p{number}": "metadata.colour" for number in range(MOST_PATHS)}
+    given.granted(ask.search({"metadata": case.tag, "extract": paths}))
+
+
+def _extracted(
+    given: Asker, threads: Asker, ask: ThreadsClient, case: Case, path: str
+) -> Any:
+    """What is extracted at a path from the only thread of the check."""
+    if not case.eventually(given.search, bool):
+        raise Blocked("search does not show the thread made")
+    body = {"metadata": case.tag, "extract": {"alias": path}}
+    found = threads.granted(ask.search(body)).body
+    extracted = found[0].get("extracted") if isinstance(found, list) and found else None
+    assert_that(isinstance(extracted, dict), "a thread with extracted", found)
+    return extracted.get("alias") if isinstance(extracted, dict) else None

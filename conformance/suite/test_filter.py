@@ -1,0 +1,74 @@
+"""Finding threads by ids and values."""
+
+from typing import Any
+
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.settings import GraphSettings
+from conformance.suite.asking import Asker, Case, id_of
+from conformance.suite.expect import assert_equal, assert_that
+from conformance.suite.outcomes import requires
+
+
+@requires("FILTER-01")
+def test_search_by_ids(given: Asker, threads: Asker, case: Case) -> None:
+    made = [id_of(given.empty()) for _ in range(4)]
+    for wanted in (made[:1], made[1:3], made):
+        _assert_found(threads, case, wanted, ids=wanted)
+
+
+@requires("FILTER-02")
+def test_unknown_ids_find_nothing(
+    given: Asker, threads: Asker, ask: ThreadsClient, case: Case
+) -> None:
+    made = id_of(given.empty())
+    given.empty()
+    absent = [ask.ownership.absent_id() for _ in range(2)]
+    _assert_found(threads, case, [made], ids=[absent[0], made, absent[1]])
+    _assert_found(threads, case, [], ids=absent)
+
+
+@requires("FILTER-03")
+def test_search_by_values(
+    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+) -> None:
+    wanted = given.prepopulated()
+    given.prepopulated()
+    given.empty()
+    _assert_found(threads, case, [id_of(wanted)], values=given.get(wanted)["values"])
+
+
+@requires("FILTER-04")
+def test_search_by_ids_and_metadata(given: Asker, threads: Asker, case: Case) -> None:
+    red = id_of(given.empty(metadata={"colour": "red"}))
+    blue = id_of(given.empty(metadata={"colour": "blue"}))
+    given.empty(metadata={"colour": "red"})
+    _assert_found(threads, case, [red], ids=[red, blue], metadata={"colour": "red"})
+
+
+@requires("FILTER-05")
+def test_an_empty_list_of_ids(given: Asker, threads: Asker) -> None:
+    given.empty()
+    assert_that(threads.found(ids=[]) == [], "no thread", "threads")
+
+
+@requires("FILTER-06")
+def test_values_are_those_of_now(
+    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+) -> None:
+    made = given.prepopulated()
+    before = given.state(made)["values"]
+    older = given.history(made).checkpoint_ids()[1]
+    # A fork: the last message of before is not in the values any more.
+    given.appended(made, 2, checkpoint={"checkpoint_id": older})
+    after = case.eventually(
+        lambda: given.get(made).get("values"), lambda values: values != before
+    )
+    _assert_found(threads, case, [id_of(made)], values=after)
+    _assert_found(threads, case, [], values=before)
+
+
+def _assert_found(threads: Asker, case: Case, expected: list[str], **filters: Any) -> None:
+    found = case.eventually(
+        lambda: sorted(threads.found(**filters)), lambda found: found == sorted(expected)
+    )
+    assert_equal(found, sorted(expected), f"the threads found by {filters}")

@@ -1,0 +1,61 @@
+"""Choosing from the history."""
+
+from typing import Any
+
+import pytest
+
+from conformance.suite.asking import Asker, State, checkpoint_id_of
+from conformance.suite.expect import assert_equal, assert_that
+from conformance.suite.outcomes import requires
+
+STATES = 12
+
+
+@requires("HISTORY-FILTER-01")
+@pytest.mark.parametrize("position", [0, 5, STATES - 1])
+def test_before_by_post_continues_a_page(given: Asker, threads: Asker, position: int) -> None:
+    made = given.long(STATES)
+    states = given.page(made, limit=100)
+    older = threads.post_page(made, limit=100, before=states[position]["checkpoint"])
+    assert_equal(older, states[position + 1 :], f"the states before number {position}")
+
+
+@requires("HISTORY-FILTER-02")
+@pytest.mark.parametrize("wanted", [{"step": 1}, {"source": "input"}, {"source": "no such"}])
+def test_metadata_chooses_states(given: Asker, threads: Asker, wanted: dict[str, Any]) -> None:
+    made = given.prepopulated()
+    given.run(made)
+    states = given.page(made, limit=100)
+    expected = [each for each in states if wanted.items() <= (each.get("metadata") or {}).items()]
+    found = threads.post_page(made, limit=100, metadata=wanted)
+    assert_equal(_ids(found), _ids(expected), f"the checkpoints with {wanted}")
+
+
+@requires("HISTORY-FILTER-03")
+def test_the_default_page_of_post_holds_one(given: Asker, threads: Asker) -> None:
+    page = threads.post_page(given.prepopulated())
+    assert_equal(len(page), 1, "the number of states")
+
+
+@requires("HISTORY-FILTER-04")
+@pytest.mark.parametrize("size", [1, 5, STATES])
+def test_pages_are_complete(given: Asker, threads: Asker, size: int) -> None:
+    made = given.long(STATES)
+    paged: list[State] = []
+    page = threads.page(made, limit=size)
+    while page and len(paged) <= STATES:
+        assert_that(len(page) <= size, f"at most {size} states a page", len(page))
+        paged += page
+        page = threads.page(made, limit=size, before=checkpoint_id_of(page[-1]))
+    assert_equal(_ids(paged), _ids(given.page(made, limit=100)), "the checkpoints of all pages")
+
+
+@requires("HISTORY-FILTER-05")
+def test_before_by_post_takes_a_checkpoint_id(given: Asker, threads: Asker) -> None:
+    made = given.long(STATES)
+    ids = _ids(given.page(made, limit=100))
+    assert_equal(_ids(threads.post_page(made, limit=100, before=ids[4])), ids[5:], "checkpoints")
+
+
+def _ids(states: list[State]) -> list[str]:
+    return [checkpoint_id_of(state) for state in states]

@@ -1,0 +1,98 @@
+"""Creating a thread under a given id."""
+
+from typing import Any
+
+import pytest
+
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.settings import numbered
+from conformance.suite.asking import Asker, Thread, id_of
+from conformance.suite.expect import assert_equal, assert_that, assert_untouched
+from conformance.suite.outcomes import requires
+
+_WITH_SUPERSTEPS = pytest.mark.parametrize(
+    "supersteps", [False, True], ids=["plain", "supersteps"]
+)
+
+
+@requires("IDENTITY-01")
+def test_a_given_id_is_used(threads: Asker) -> None:
+    chosen = threads.client.ownership.new_id()
+    assert_equal(threads.empty(thread_id=chosen)["thread_id"], chosen, "thread_id")
+
+
+@requires("IDENTITY-02")
+@pytest.mark.parametrize("if_exists", [None, "raise"])
+def test_a_second_creation_conflicts(
+    given: Asker, ask: ThreadsClient, if_exists: str | None
+) -> None:
+    made = given.empty()
+    answer = _again(given, ask, made, if_exists)
+    assert_that(answer.status == 409, "409", f"{answer.status} {answer.text}")
+
+
+@requires("IDENTITY-03")
+@_WITH_SUPERSTEPS
+def test_a_conflict_changes_nothing(given: Asker, ask: ThreadsClient, supersteps: bool) -> None:
+    made = given.prepopulated()
+    assert_untouched(given, made, lambda: _again(given, ask, made, "raise", supersteps))
+
+
+@requires("IDENTITY-04")
+@_WITH_SUPERSTEPS
+def test_do_nothing_answers_the_existing_thread(
+    given: Asker, threads: Asker, ask: ThreadsClient, supersteps: bool
+) -> None:
+    made = given.prepopulated(metadata={"first": True})
+    answer = threads.granted(_again(given, ask, made, "do_nothing", supersteps))
+    shown = answer.body if isinstance(answer.body, dict) else {}
+    assert_equal(shown.get("thread_id"), id_of(made), "thread_id")
+    assert_equal(shown.get("metadata"), made["metadata"], "metadata")
+
+
+@requires("IDENTITY-05")
+def test_do_nothing_leaves_the_existing_thread(given: Asker, ask: ThreadsClient) -> None:
+    made = given.empty(metadata={"first": True})
+    given.granted(_again(given, ask, made, "do_nothing"))
+    assert_equal(given.get(made).get("metadata"), made["metadata"], "metadata")
+
+
+@requires("IDENTITY-06")
+@pytest.mark.parametrize("existing", ["empty", "prepopulated"])
+def test_do_nothing_applies_no_supersteps(
+    given: Asker, ask: ThreadsClient, existing: str
+) -> None:
+    graph = given.case.graph()
+    made = (
+        given.empty(metadata={"graph_id": graph.id})
+        if existing == "empty"
+        else given.prepopulated()
+    )
+    assert_untouched(given, made, lambda: _again(given, ask, made, "do_nothing", True))
+
+
+@requires("IDENTITY-07")
+def test_do_nothing_creates_what_is_not_there(threads: Asker) -> None:
+    made = threads.empty(if_exists="do_nothing", metadata={"first": True})
+    assert_equal(threads.get(made).get("metadata"), made["metadata"], "metadata")
+
+
+def _again(
+    given: Asker,
+    ask: ThreadsClient,
+    made: Thread,
+    if_exists: str | None,
+    supersteps: bool = False,
+) -> Answer:
+    """Create once more under the id of a thread, with other metadata."""
+    graph = given.case.settings.graph
+    body: dict[str, Any] = {
+        "thread_id": id_of(made),
+        "metadata": {**ask.tag, **given.case.tag, "second": True},
+    }
+    if if_exists:
+        body["if_exists"] = if_exists
+    if supersteps:
+        body["metadata"]["graph_id"] = graph.id
+        body["supersteps"] = [numbered(each, 9) for each in graph.supersteps]
+    return ask.create(body)

@@ -1,0 +1,48 @@
+"""Paging through what a search gives."""
+
+import pytest
+
+from conformance.suite.asking import Asker, Case, id_of
+from conformance.suite.expect import assert_equal
+from conformance.suite.outcomes import Blocked, requires
+
+THREADS = 7
+_ORDER = {"sort_by": "thread_id", "sort_order": "asc"}
+
+
+@requires("PAGE-01")
+@pytest.mark.parametrize("offset", [0, 1, 3, 6])
+def test_offset_leaves_out_the_first(
+    given: Asker, threads: Asker, case: Case, offset: int
+) -> None:
+    made = _make(given, case)
+    found = threads.found(**_ORDER, offset=offset)
+    assert_equal(found, made[offset:], f"the threads from number {offset} on")
+
+
+@requires("PAGE-02")
+@pytest.mark.parametrize("size", [1, 3, 7, 10])
+def test_pages_are_complete(given: Asker, threads: Asker, case: Case, size: int) -> None:
+    made = _make(given, case)
+    pages = [
+        threads.found(**_ORDER, limit=size, offset=offset) for offset in range(0, THREADS, size)
+    ]
+    assert_equal([each for page in pages for each in page], made, "the threads of all pages")
+
+
+@requires("PAGE-03")
+@pytest.mark.parametrize("offset", [THREADS, THREADS + 1, 1000])
+def test_beyond_the_end_is_nothing(
+    given: Asker, threads: Asker, case: Case, offset: int
+) -> None:
+    _make(given, case)
+    assert_equal(threads.found(**_ORDER, offset=offset), [], "the threads found")
+
+
+def _make(given: Asker, case: Case) -> list[str]:
+    """The ids of some threads, all of them visible, in their order."""
+    made = sorted(id_of(given.empty()) for _ in range(THREADS))
+    shown = case.eventually(lambda: sorted(given.found()), lambda found: found == made)
+    if shown != made:
+        raise Blocked(f"search shows {len(shown)} of the {len(made)} threads made")
+    return made

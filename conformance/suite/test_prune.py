@@ -1,0 +1,57 @@
+"""Removing threads, or their old checkpoints, by id."""
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.suite.asking import Asker, id_of
+from conformance.suite.expect import assert_equal, assert_untouched
+from conformance.suite.outcomes import requires
+
+LATEST = {"strategy": "keep_latest"}
+
+
+@requires("PRUNE-01")
+@pytest.mark.parametrize("body", [{}, {"strategy": "delete"}], ids=["default", "delete"])
+def test_delete_removes_the_threads(
+    given: Asker, threads: Asker, ask: ThreadsClient, body: dict[str, str]
+) -> None:
+    made = [given.prepopulated(), given.empty()]
+    threads.prune(*made, **body)
+    for each in made:
+        assert_equal(ask.get(id_of(each)).status, 404, "the status of GET")
+
+
+@requires("PRUNE-02")
+def test_the_threads_pruned_are_counted(
+    given: Asker, threads: Asker, ask: ThreadsClient
+) -> None:
+    made = [given.empty(), given.empty()]
+    absent = {"thread_id": ask.ownership.absent_id()}
+    assert_equal(threads.prune(*made, absent).get("pruned_count"), 2, "pruned_count")
+    assert_equal(threads.prune(absent).get("pruned_count"), 0, "pruned_count")
+
+
+@requires("PRUNE-03")
+def test_keep_latest_keeps_the_newest_state(given: Asker, threads: Asker) -> None:
+    made = given.long(5)
+    before = given.state(made)
+    threads.prune(made, **LATEST)
+    after = threads.state(made)
+    for member in ("values", "next", "checkpoint_id"):
+        assert_equal(after.get(member), before.get(member), member)
+
+
+@requires("PRUNE-04")
+def test_keep_latest_removes_the_old_states(given: Asker, threads: Asker) -> None:
+    made = given.long(5)
+    newest = given.history(made).checkpoint_ids()[0]
+    threads.prune(made, **LATEST)
+    left = [state.get("checkpoint_id") for state in threads.page(made, limit=100)]
+    assert_equal(left, [newest], "the checkpoints in the history")
+
+
+@requires("PRUNE-05")
+@pytest.mark.parametrize("strategy", ["delete", "keep_latest"])
+def test_pruning_leaves_the_other_threads(given: Asker, threads: Asker, strategy: str) -> None:
+    made, other = given.long(5), given.long(5)
+    assert_untouched(threads, other, lambda: given.prune(made, strategy=strategy))

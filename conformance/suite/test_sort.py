@@ -1,0 +1,82 @@
+"""Ordering what a search gives."""
+
+from typing import Any
+
+import pytest
+
+from conformance.suite.asking import Asker, Case, Thread, id_of
+from conformance.suite.expect import assert_equal, assert_that, moment
+from conformance.suite.outcomes import Blocked, requires
+
+_ORDERS = pytest.mark.parametrize("order", ["asc", "desc"])
+THREADS = 5
+
+
+@_ORDERS
+@pytest.mark.parametrize(
+    "member",
+    [
+        pytest.param("thread_id", marks=requires("SORT-01")),
+        pytest.param("created_at", marks=requires("SORT-02")),
+        pytest.param("updated_at", marks=requires("SORT-03")),
+        pytest.param("state_updated_at", marks=requires("SORT-04")),
+    ],
+)
+def test_sort_by(given: Asker, threads: Asker, case: Case, member: str, order: str) -> None:
+    _make(given, case, member)
+    found = threads.search(sort_by=member, sort_order=order)
+    assert_equal(len(found), THREADS, "the number of threads found")
+    keys = [_key(given, each, member) for each in found]
+    expected = sorted(keys, reverse=order == "desc")
+    assert_equal(list(map(str, keys)), list(map(str, expected)), f"{member}, {order}")
+
+
+@requires("SORT-05")
+@_ORDERS
+def test_sort_by_status(given: Asker, threads: Asker, case: Case, order: str) -> None:
+    graph = case.graph()
+    for position in range(4):
+        thread = given.empty()
+        if position % 2:
+            given.run(thread, interrupt_before="*")
+    if len({each["status"] for each in given.search()}) == 1:
+        raise Blocked(f"all threads of the graph {graph.id} have one status")
+    statuses = [each["status"] for each in threads.search(sort_by="status", sort_order=order)]
+    changes = sum(one != other for one, other in zip(statuses, statuses[1:], strict=False))
+    assert_that(changes == len(set(statuses)) - 1, "threads of one status together", statuses)
+
+
+@requires("SORT-06")
+@_ORDERS
+def test_sorting_comes_before_the_limit(
+    given: Asker, threads: Asker, case: Case, order: str
+) -> None:
+    _make(given, case, "thread_id")
+    every = threads.found(sort_by="thread_id", sort_order=order)
+    first = threads.found(sort_by="thread_id", sort_order=order, limit=2)
+    assert_equal(first, sorted(every, reverse=order == "desc")[:2], "the first two threads")
+
+
+def _make(given: Asker, case: Case, member: str) -> None:
+    """Threads of which the oldest was changed last, all of them visible."""
+    made = [
+        given.prepopulated() if member == "state_updated_at" else given.empty()
+        for _ in range(THREADS)
+    ]
+    if member == "updated_at":
+        for each in reversed(made[:2]):
+            given.update(each, metadata={"touched": True})
+    if member == "state_updated_at":
+        for each in reversed(made[:2]):
+            given.appended(each, 2)
+    shown = case.eventually(given.found, lambda found: len(found) == len(made))
+    if len(shown) != len(made):
+        raise Blocked(f"search shows {len(shown)} of the {len(made)} threads made")
+
+
+def _key(given: Asker, thread: Thread, member: str) -> Any:
+    if member == "thread_id":
+        return id_of(thread)
+    if member not in thread:
+        raise Blocked(f"threads have no {member} by which the order could be seen")
+    return moment(thread[member], member)

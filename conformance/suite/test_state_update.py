@@ -1,0 +1,182 @@
+"""Updating the state of a thread; forks."""
+
+from typing import Any
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.settings import GraphSettings, numbered
+from conformance.suite.asking import Asker, Case, Thread, checkpoint_id_of, id_of, messages_of
+from conformance.suite.expect import (
+    assert_equal,
+    assert_identical_history,
+    assert_refused,
+    assert_that,
+)
+from conformance.suite.messages import messages_sent_in, told
+from conformance.suite.outcomes import requires
+
+_UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
+
+
+@requires("STATE-UPDATE-01")
+def test_an_update_answers_a_checkpoint(given: Asker, threads: Asker) -> None:
+    made = given.prepopulated()
+    checkpoint = threads.appended(made, 2).get("checkpoint")
+    shown = checkpoint if isinstance(checkpoint, dict) else {}
+    assert_equal(shown.get("thread_id"), id_of(made), "checkpoint.thread_id")
+    named = isinstance(shown.get("checkpoint_id"), str)
+    assert_that(named, "checkpoint.checkpoint_id: a text", checkpoint)
+
+
+@requires("STATE-UPDATE-02")
+def test_the_checkpoint_is_the_newest_state(given: Asker, threads: Asker) -> None:
+    made = given.prepopulated()
+    answered = checkpoint_id_of(threads.appended(made, 2))
+    assert_equal(checkpoint_id_of(given.state(made)), answered, "the checkpoint of the state")
+
+
+@requires("STATE-UPDATE-03")
+def test_the_values_are_in_the_state(
+    given: Asker, threads: Asker, graph: GraphSettings
+) -> None:
+    made = given.prepopulated()
+    before = messages_of(given.state(made), graph)
+    threads.appended(made, 2)
+    after = messages_of(given.state(made), graph)
+    assert_equal(after[: len(before)], before, "the messages that were there")
+    assert_equal(told(after[len(before) :]), _sent(graph, 2), "the messages of the update")
+
+
+@requires("STATE-UPDATE-04")
+def test_an_update_adds_one_checkpoint(given: Asker, threads: Asker) -> None:
+    made = given.prepopulated()
+    before = given.history(made)
+    threads.appended(made, 2)
+    after = threads.history(made)
+    assert_equal(after.states[1:], before.states, "the states that were there")
+    parent = after.states[0].get("parent_checkpoint_id")
+    assert_equal(parent, before.checkpoint_ids()[0], "the parent of the new state")
+
+
+@requires("STATE-UPDATE-05")
+def test_the_state_tells_of_an_update(given: Asker, threads: Asker) -> None:
+    made = given.empty()
+    given.run(made)
+    threads.appended(made, 2)
+    metadata = given.state(made).get("metadata") or {}
+    assert_equal(metadata.get("source"), "update", "metadata.source")
+
+
+@requires("STATE-UPDATE-06")
+def test_as_node_decides_what_is_next(
+    given: Asker, threads: Asker, graph: GraphSettings
+) -> None:
+    made = given.prepopulated()
+    earlier = numbered(graph.supersteps[-2]["updates"][-1], 2)
+    threads.update_state(made, **earlier)
+    follows = given.state(made).get("next")
+    assert_that(bool(follows), f"something next after {earlier['as_node']}", follows)
+    threads.appended(made, 3)
+    assert_equal(given.state(made).get("next"), [], f"next after {graph.append['as_node']}")
+
+
+@requires("STATE-UPDATE-07")
+def test_the_thread_shows_the_new_values(given: Asker, threads: Asker, case: Case) -> None:
+    made = given.prepopulated()
+    threads.appended(made, 2)
+    expected = given.state(made)["values"]
+    shown = case.eventually(
+        lambda: threads.get(made).get("values"), lambda values: values == expected
+    )
+    assert_equal(shown, expected, "values by GET")
+
+
+@requires("STATE-UPDATE-08")
+@pytest.mark.parametrize("position", [1, 3])
+def test_an_older_checkpoint_forks(given: Asker, threads: Asker, position: int) -> None:
+    made = given.long(5)
+    older = given.history(made).checkpoint_ids()[position]
+    fork = checkpoint_id_of(_fork(threads, made, older))
+    state = given.state_at(made, fork)
+    assert_equal(state.get("parent_checkpoint_id"), older, "the parent of the fork")
+
+
+@requires("STATE-UPDATE-09")
+def test_a_fork_starts_from_its_checkpoint(
+    given: Asker, threads: Asker, graph: GraphSettings
+) -> None:
+    made = given.long(5)
+    older = given.history(made).states[2]
+    fork = checkpoint_id_of(_fork(threads, made, checkpoint_id_of(older)))
+    shown = messages_of(given.state_at(made, fork), graph)
+    kept = messages_of(older, graph)
+    assert_equal(shown[: len(kept)], kept, "the messages at the checkpoint")
+    assert_equal(told(shown[len(kept) :]), _sent(graph, 7), "the messages of the update")
+
+
+@requires("STATE-UPDATE-10")
+def test_a_fork_is_the_state_of_the_thread(given: Asker, threads: Asker) -> None:
+    made = given.long(5)
+    fork = checkpoint_id_of(_fork(threads, made, given.history(made).checkpoint_ids()[2]))
+    assert_equal(checkpoint_id_of(threads.state(made)), fork, "the checkpoint of the state")
+
+
+@requires("STATE-UPDATE-11")
+def test_a_fork_keeps_the_former_branch(given: Asker, threads: Asker) -> None:
+    made = given.long(5)
+    before = given.history(made)
+    _fork(threads, made, before.checkpoint_ids()[2])
+    after = {checkpoint_id_of(state): state for state in threads.history(made)}
+    kept = [after.get(each) for each in before.checkpoint_ids()]
+    assert_equal(kept, before.states, "the states that were there")
+
+
+@requires("STATE-UPDATE-12")
+def test_an_unknown_node_is_refused(
+    given: Asker, ask: ThreadsClient, graph: GraphSettings
+) -> None:
+    made = given.prepopulated()
+    given.appended(made, 2)
+    body = {**numbered(graph.append, 3), "as_node": "no_such_node"}
+    assert_refused(ask.update_state(id_of(made), body))
+
+
+@requires("STATE-UPDATE-13")
+def test_an_unknown_checkpoint_is_refused(
+    given: Asker, ask: ThreadsClient, graph: GraphSettings
+) -> None:
+    made = given.prepopulated()
+    given.appended(made, 2)
+    body = {**numbered(graph.append, 3), "checkpoint": {"checkpoint_id": _UNKNOWN_CHECKPOINT}}
+    assert_refused(ask.update_state(id_of(made), body))
+
+
+@requires("STATE-UPDATE-14")
+def test_a_forked_history_copies_identically(given: Asker, threads: Asker) -> None:
+    made = given.long(5)
+    _fork(given, made, given.history(made).checkpoint_ids()[2])
+    given.appended(made, 8)
+    copy = threads.copy(made)
+    assert_identical_history(threads.history(copy, 7), given.history(made, 7))
+
+
+@requires("STATE-UPDATE-15")
+def test_the_thread_shows_the_values_of_a_fork(
+    given: Asker, threads: Asker, case: Case
+) -> None:
+    made = given.long(5)
+    _fork(given, made, given.history(made).checkpoint_ids()[2])
+    expected = given.state(made)["values"]
+    shown = case.eventually(
+        lambda: threads.get(made).get("values"), lambda values: values == expected
+    )
+    assert_equal(shown, expected, "values by GET")
+
+
+def _fork(asker: Asker, thread: Thread, checkpoint_id: str) -> dict[str, Any]:
+    return asker.appended(thread, 7, checkpoint={"checkpoint_id": checkpoint_id})
+
+
+def _sent(graph: GraphSettings, number: int) -> list[dict[str, Any]]:
+    return messages_sent_in(numbered(graph.append, number), graph)

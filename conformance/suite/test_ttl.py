@@ -1,0 +1,66 @@
+"""The time to live of a thread."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.suite.asking import Asker, Thread, id_of
+from conformance.suite.expect import assert_equal, assert_that, moment
+from conformance.suite.outcomes import requires
+
+#: Long enough that no thread of a run expires under way.
+MINUTES = 600
+#: How far expires_at may be from its minutes after the thread was made.
+TOLERANCE = timedelta(minutes=2)
+
+
+@requires("TTL-01")
+@pytest.mark.parametrize("strategy", ["delete", "keep_latest"])
+def test_a_time_to_live_is_shown_on_request(
+    given: Asker, threads: Asker, ask: ThreadsClient, strategy: str
+) -> None:
+    made = given.empty(ttl={"ttl": MINUTES, "strategy": strategy})
+    shown = _ttl(threads, ask, made)
+    assert_equal(
+        {name: shown.get(name) for name in ("strategy", "ttl_minutes")},
+        {"strategy": strategy, "ttl_minutes": MINUTES},
+        "ttl",
+    )
+
+
+@requires("TTL-02")
+def test_a_time_to_live_is_not_shown_unasked(given: Asker, threads: Asker) -> None:
+    shown = threads.get(given.empty(ttl={"ttl": MINUTES}))
+    assert_that("ttl" not in shown, "no member ttl", shown.get("ttl"))
+
+
+@requires("TTL-03")
+def test_a_time_to_live_has_an_end(given: Asker, threads: Asker, ask: ThreadsClient) -> None:
+    made = given.empty(ttl={"ttl": MINUTES})
+    expires = moment(_ttl(threads, ask, made).get("expires_at"), "expires_at")
+    expected = moment(made["created_at"], "created_at") + timedelta(minutes=MINUTES)
+    assert_that(abs(expires - expected) < TOLERANCE, f"expires_at about {expected}", expires)
+
+
+@requires("TTL-04")
+def test_a_time_to_live_can_be_set_later(
+    given: Asker, threads: Asker, ask: ThreadsClient
+) -> None:
+    made = given.empty()
+    threads.update(made, ttl={"ttl": MINUTES})
+    assert_equal(_ttl(threads, ask, made).get("ttl_minutes"), MINUTES, "ttl_minutes")
+
+
+@requires("TTL-05")
+def test_a_creation_with_a_time_to_live_is_accepted(given: Asker, threads: Asker) -> None:
+    made = threads.empty(ttl={"ttl": MINUTES, "strategy": "delete"})
+    assert_equal(threads.get(made).get("thread_id"), id_of(made), "thread_id")
+
+
+def _ttl(threads: Asker, ask: ThreadsClient, thread: Thread) -> dict[str, Any]:
+    shown = threads.granted(ask.get(id_of(thread), include="ttl"), thread).body
+    ttl = shown.get("ttl") if isinstance(shown, dict) else None
+    assert_that(isinstance(ttl, dict), "a member ttl", shown)
+    return ttl if isinstance(ttl, dict) else {}

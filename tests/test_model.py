@@ -1,0 +1,390 @@
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conformance.model.errors import ConflictError, InvalidError, ModelError, NotFoundError
+from conformance.model.store import Query, ThreadStore
+from tests.model_examples import (
+    DOCUMENTED,
+    ON_AGENT,
+    contents,
+    masked,
+    message,
+    new_store,
+    superstep,
+)
+
+UNKNOWN = "ffffffff-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def store() -> ThreadStore:
+    return new_store()
+
+
+def prepopulated(store: ThreadStore, supersteps: Any = DOCUMENTED, **members: Any) -> str:
+    made = store.create(metadata={**ON_AGENT, **members}, supersteps=supersteps)
+    return str(made["thread_id"])
+
+
+# create
+
+
+def test_an_empty_thread(store: ThreadStore) -> None:
+    thread = store.create()
+    assert thread["status"] == "idle"
+    assert (thread["values"], thread["metadata"], thread["config"]) == ({}, {}, {})
+    assert thread["created_at"] == thread["updated_at"] == thread["state_updated_at"]
+    assert thread["created_at"].endswith("+00:00")
+    state = store.state(thread["thread_id"])
+    assert (state["values"], state["next"], state["tasks"]) == ({}, [], [])
+    assert store.history(thread["thread_id"]) == []
+
+
+def test_what_was_given_is_not_shared_with_the_giver(store: ThreadStore) -> None:
+    metadata = {"a": {"b": [1]}}
+    thread_id = store.create(metadata=metadata)["thread_id"]
+    metadata["a"]["b"].append(2)
+    assert store.get(thread_id)["metadata"] == {"a": {"b": [1]}}
+
+
+def test_creating_a_thread_again(store: ThreadStore) -> None:
+    first = store.create(thread_id=UNKNOWN, metadata={"a": 1})
+    with pytest.raises(ConflictError, match="already exists"):
+        store.create(thread_id=UNKNOWN.upper())
+    again = store.create(
+        thread_id=UNKNOWN, metadata=ON_AGENT, if_exists="do_nothing", supersteps=DOCUMENTED
+    )
+    assert again == first
+    assert store.history(UNKNOWN) == []
+
+
+def test_the_documented_prepopulation(store: ThreadStore) -> None:
+    thread_id = prepopulated(store)
+    newest, middle, oldest = store.history(thread_id)
+    assert [state["next"] for state in (oldest, middle, newest)] == [
+        ["__start__"],
+        ["call_model"],
+        [],
+    ]
+    assert [state["metadata"]["step"] for state in (oldest, middle, newest)] == [-1, 0, 1]
+    assert [s["metadata"]["source"] for s in (oldest, middle, newest)] == [
+        "input",
+        "update",
+        "update",
+    ]
+    assert oldest["parent_checkpoint"] is None
+    assert newest["parent_checkpoint"] == middle["checkpoint"]
+    assert middle["tasks"][0]["result"] == {"messages": [DOCUMENTED_ANSWER]}
+    thread = store.get(thread_id)
+    assert thread["status"] == "idle"
+    human, ai = thread["values"]["messages"]
+    assert {"content", "additional_kwargs", "response_metadata", "type", "name", "id"} <= set(human)
+    assert (ai["example"], ai["tool_calls"], ai["usage_metadata"]) == (False, [], None)
+
+
+DOCUMENTED_ANSWER = message("ai", "Hello! How can I assist you today?")
+
+
+def test_several_updates_make_one_checkpoint(store: ThreadStore) -> None:
+    both = {
+        "updates": [
+            superstep("call_model", message("ai", text))["updates"][0] for text in ("a", "b")
+        ]
+    }
+    thread_id = prepopulated(store, [DOCUMENTED[1], both])
+    assert [contents(state["values"]) for state in store.history(thread_id)] == [
+        ["hello", "a", "b"],
+        ["hello"],
+    ]
+
+
+def test_a_prepopulation_that_stops_halfway_is_interrupted(store: ThreadStore) -> None:
+    thread_id = prepopulated(store, DOCUMENTED[:2])
+    assert store.get(thread_id)["status"] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "supersteps"),
+    [
+        ({}, DOCUMENTED),
+        ({"graph_id": "nograph"}, DOCUMENTED),
+        (ON_AGENT, [*DOCUMENTED, superstep("nonode")]),
+        (ON_AGENT, [*DOCUMENTED, {"updates": []}]),
+        (ON_AGENT, [superstep("__start__", {"type": "human"})]),
+        (ON_AGENT, [{"updates": [{"values": {"messages": [5]}, "as_node": "__start__"}]}]),
+        (ON_AGENT, [{"updates": [{"as_node": "__input__"}]}]),
+        (ON_AGENT, [{"updates": DOCUMENTED[0]["updates"] * 2}]),
+    ],
+)
+def test_a_prepopulation_that_cannot_be_applied_leaves_nothing(
+    store: ThreadStore, metadata: Any, supersteps: Any
+) -> None:
+    with pytest.raises(InvalidError):
+        store.create(thread_id=UNKNOWN, metadata=metadata, supersteps=supersteps)
+    assert store.count() == 0
+
+
+def test_a_command_updates_and_goes_on(store: ThreadStore) -> None:
+    command = {"update": {"messages": message("human", "x")}, "goto": "call_model"}
+    steps = [{"updates": [{"command": command, "as_node": "call_model"}]}]
+    state = store.state(prepopulated(store, steps))
+    assert contents(state["values"]) == ["x"]
+    assert state["next"] == ["call_model"]
+
+
+def test_ttl_is_shown_when_asked_for(store: ThreadStore) -> None:
+    thread_id = store.create(ttl={"ttl": 60})["thread_id"]
+    assert "ttl" not in store.get(thread_id)
+    ttl = store.get(thread_id, ["ttl"])["ttl"]
+    assert (ttl["strategy"], ttl["ttl_minutes"]) == ("delete", 60)
+    assert ttl["expires_at"].startswith("2025-05-12T13:00:00")
+    store.update(thread_id, ttl={"ttl": 1e300, "strategy": "keep_latest"})
+    assert store.get(thread_id, ["ttl"])["ttl"]["expires_at"].startswith("9999")
+
+
+# update, delete
+
+
+def test_update_merges_the_first_level(store: ThreadStore) -> None:
+    before = store.create(metadata={"a": 1, "n": {"x": 1}})
+    after = store.update(before["thread_id"], {"b": 2, "n": {"y": 1}, "a": None})
+    assert after["metadata"] == {"a": None, "n": {"y": 1}, "b": 2}
+    assert after["updated_at"] > before["updated_at"]
+    assert after["created_at"] == before["created_at"]
+
+
+def test_a_deleted_thread_leaves_no_trace(store: ThreadStore) -> None:
+    thread_id = prepopulated(store)
+    store.delete(thread_id)
+    for ask in (store.get, store.state, store.history, store.copy, store.delete, store.list_runs):
+        with pytest.raises(NotFoundError):
+            ask(thread_id)
+    store.create(thread_id=thread_id)
+    assert store.history(thread_id) == []
+    assert store.get(thread_id)["metadata"] == {}
+
+
+def test_ids_are_canonical_uuids(store: ThreadStore) -> None:
+    store.create(thread_id=UNKNOWN.upper())
+    assert store.get(UNKNOWN.replace("-", "").upper())["thread_id"] == UNKNOWN
+    with pytest.raises(InvalidError, match="UUID"):
+        store.get("not-a-uuid")
+
+
+# copy
+
+
+def test_a_copy_has_the_same_history_under_its_own_id(store: ThreadStore) -> None:
+    source = prepopulated(store)
+    store.update_state(source, {"messages": [message("human", "more")]}, as_node="__start__")
+    copy = store.copy(source)
+    own = copy["thread_id"]
+    assert own != source
+    assert masked(own, store.history(own)) == masked(source, store.history(source))
+    assert source not in repr(store.history(own))
+    for name in ("metadata", "values", "status"):
+        assert copy[name] == store.get(source)[name]
+    assert copy["created_at"] == copy["updated_at"] > store.get(source)["updated_at"]
+
+
+def test_copy_and_source_are_independent(store: ThreadStore) -> None:
+    source = prepopulated(store)
+    copy = store.copy(source)["thread_id"]
+    before = deepcopy((store.history(source), store.get(source)))
+    store.run(copy, {"assistant_id": "agent", "input": {"messages": [message("human", "x")]}})
+    store.update(copy, {"k": 1})
+    assert (store.history(source), store.get(source)) == before
+    store.delete(source)
+    assert len(store.history(copy)) == 6
+
+
+def test_copying_an_empty_thread(store: ThreadStore) -> None:
+    copy = store.copy(store.create(metadata={"a": 1})["thread_id"])
+    assert (copy["metadata"], copy["values"], copy["status"]) == ({"a": 1}, {}, "idle")
+
+
+# state, history, forks
+
+
+def test_a_fork_becomes_the_current_state(store: ThreadStore) -> None:
+    thread_id = prepopulated(store)
+    middle = store.history(thread_id)[1]
+    made = store.update_state(
+        thread_id,
+        {"messages": [message("ai", "fork")]},
+        as_node="call_model",
+        checkpoint={"checkpoint_id": middle["checkpoint_id"]},
+    )
+    newest = store.history(thread_id)[0]
+    assert newest == store.state(thread_id)
+    assert newest["checkpoint"] == made["checkpoint"]
+    assert newest["parent_checkpoint"] == middle["checkpoint"]
+    assert newest["metadata"]["step"] == middle["metadata"]["step"] + 1
+    assert contents(store.get(thread_id)["values"]) == ["hello", "fork"]
+    assert store.history(thread_id)[1:3][1] == middle  # its task keeps its first result
+
+
+def test_an_update_counts_as_the_node_that_wrote_last(store: ThreadStore) -> None:
+    thread_id = prepopulated(store, DOCUMENTED[:2])
+    store.update_state(thread_id, {"messages": [message("human", "more")]})
+    assert store.state(thread_id)["next"] == ["call_model"]
+    empty = store.create(metadata=ON_AGENT)["thread_id"]
+    store.update_state(empty, {"messages": [message("human", "first")]})
+    assert store.state(empty)["next"] == ["call_model"]
+
+
+def test_an_update_leaves_unknown_channels_out(store: ThreadStore) -> None:
+    thread_id = prepopulated(store)
+    store.update_state(thread_id, {"bogus": 1}, as_node="call_model")
+    assert set(store.state(thread_id)["values"]) == {"messages"}
+
+
+def test_history_before_limit_and_metadata(store: ThreadStore) -> None:
+    thread_id = prepopulated(store, DOCUMENTED * 5)
+    whole = store.history(thread_id, limit=1000)
+    assert len(whole) == 15
+    assert len(store.history(thread_id)) == 10
+    assert store.history(thread_id, before=whole[9]["checkpoint"], limit=1000) == whole[10:]
+    inputs = store.history(thread_id, limit=3, metadata={"source": "input"})
+    assert inputs == [s for s in whole if s["metadata"]["source"] == "input"][:3]
+    assert store.history(thread_id, limit=0) == []
+
+
+def test_no_body_reaches_another_thread(store: ThreadStore) -> None:
+    own, other = prepopulated(store), prepopulated(store)
+    foreign = store.state(other)["checkpoint"]
+    only_id = {"checkpoint_id": foreign["checkpoint_id"]}
+    before = deepcopy(store.history(own))
+    for config, problem in ((foreign, InvalidError), (only_id, NotFoundError)):
+        with pytest.raises(problem):
+            store.state(own, config)
+        with pytest.raises(problem):
+            store.history(own, before=config)
+        with pytest.raises(problem):
+            store.update_state(own, {}, as_node="call_model", checkpoint=config)
+        with pytest.raises(problem):
+            store.run(own, {"assistant_id": "agent", "input": {}, "checkpoint": config})
+    assert store.history(own) == before
+
+
+# search, count, prune
+
+
+def test_search_filters(store: ThreadStore) -> None:
+    a = store.create(metadata={"k": 1, "n": {"x": 1, "y": [1, 2]}})["thread_id"]
+    b = store.create(metadata={"k": True})["thread_id"]
+    c = prepopulated(store, DOCUMENTED[:2], k=1.0)
+    found = [
+        (Query(), [c, b, a]),
+        (Query(metadata={"k": 1}), [c, a]),
+        (Query(metadata={"n": {"y": [2]}}), [a]),
+        (Query(metadata={"k": 99}), []),
+        (Query(status="interrupted"), [c]),
+        (Query(status="idle", metadata={"k": True}), [b]),
+        (Query(values={"messages": [{"content": "hello"}]}), [c]),
+        (Query(ids=[a, UNKNOWN]), [a]),
+        (Query(ids=[]), []),
+    ]
+    for query, expected in found:
+        assert [thread["thread_id"] for thread in store.search(query)] == expected
+        assert store.count(query) == len(expected)
+
+
+def test_search_orders_pages_and_selects(store: ThreadStore) -> None:
+    ids = [store.create(metadata={"n": n})["thread_id"] for n in range(12)]
+    busy = store.begin_run(ids[3], {"assistant_id": "agent", "input": {}})
+
+    def found(**options: Any) -> list[str]:
+        return [thread["thread_id"] for thread in store.search(**options)]
+
+    assert found() == ids[::-1][:10]
+    assert found(sort_order="asc", limit=1000) == ids
+    assert found(sort_by="thread_id", limit=3) == sorted(ids)[::-1][:3]
+    assert found(sort_by="updated_at", limit=1) == [ids[3]]
+    assert found(sort_by="status", sort_order="asc", limit=1) == [ids[3]]
+    assert found(limit=2, offset=2) == ids[::-1][2:4]
+    assert found(offset=50) == []
+    paths = {"n": "metadata.n", "none": "values.messages[-1].content"}
+    shown = store.search(select=["thread_id"], extract=paths, limit=1)
+    assert shown == [{"thread_id": ids[-1], "extracted": {"n": 11, "none": None}}]
+    assert busy.status == "pending"
+
+
+@pytest.mark.parametrize("path", ["bogus.x", "values..x", "values.a[x]", "values[", ""])
+def test_extract_refuses_other_paths(store: ThreadStore, path: str) -> None:
+    with pytest.raises(InvalidError):
+        store.search(extract={"a": path})
+
+
+def test_extract_reads_from_the_end(store: ThreadStore) -> None:
+    prepopulated(store)
+    paths = {
+        "last": "values.messages[-1].type",
+        "first": "values.messages[0].type",
+        "far": "values.messages[2]",
+        "whole": "metadata",
+    }
+    assert store.search(extract=paths)[0]["extracted"] == {
+        "last": "ai",
+        "first": "human",
+        "far": None,
+        "whole": ON_AGENT,
+    }
+
+
+def test_prune(store: ThreadStore) -> None:
+    kept, gone = prepopulated(store), prepopulated(store)
+    before = store.state(kept)
+    assert store.prune([kept, kept, UNKNOWN], "keep_latest") == {"pruned_count": 1}
+    (only,) = store.history(kept)
+    assert only["parent_checkpoint"] is None
+    assert only["values"] == before["values"]
+    assert only["checkpoint_id"] == before["checkpoint_id"]
+    assert only == store.state(kept)
+    with pytest.raises(InvalidError):
+        store.prune([gone, "x"])
+    assert store.prune([gone]) == {"pruned_count": 1}
+    assert store.count() == 1
+
+
+# all operations
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=12))
+def test_a_refused_operation_changes_nothing_and_times_only_grow(
+    plan: list[tuple[int, int]],
+) -> None:
+    store = new_store()
+    ids = [prepopulated(store), prepopulated(store, DOCUMENTED[:2])]
+    operations = [
+        lambda i: ids.append(store.copy(i)["thread_id"]),
+        lambda i: store.update_state(i, {"messages": [message("ai", "x")]}, as_node="call_model"),
+        lambda i: store.update_state(i, {"messages": [5]}),
+        lambda i: store.run(i, {"assistant_id": "agent", "input": {"messages": []}}),
+        lambda i: store.run(i, {"assistant_id": "nope"}),
+        lambda i: store.prune([i], "keep_latest"),
+    ]
+    for operation, which in plan:
+        target = ids[which % len(ids)]
+        before = deepcopy({i: (store.get(i), store.history(i, limit=1000)) for i in ids})
+        refused = False
+        try:
+            operations[operation](target)
+        except ModelError:
+            refused = True
+        for one, was in before.items():
+            if refused or one != target:
+                assert (store.get(one), store.history(one, limit=1000)) == was
+    for one in ids:
+        history = store.history(one, limit=1000)
+        known = {state["checkpoint_id"] for state in history}
+        assert all(s["parent_checkpoint_id"] in {None, *known} for s in history)
+        made = [state["created_at"] for state in history]
+        assert made == sorted(made, reverse=True)
+        assert len(set(made)) == len(made)
