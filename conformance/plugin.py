@@ -132,9 +132,7 @@ class Checks:
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
-    def _attempt(
-        self, item: pytest.Item, nextitem: pytest.Item | None
-    ) -> list[pytest.TestReport]:
+    def _attempt(self, item: pytest.Item, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
         item.stash[_RESULT] = CheckResult(
             id=check_id(item),
             requirements=self._judged_requirements(item),
@@ -169,9 +167,7 @@ class Checks:
             item.stash[_RESULT] = dataclasses.replace(result, reason="; ".join(case.notes))
         return report
 
-    def _judge(
-        self, item: pytest.Item, result: CheckResult, ended: BaseException
-    ) -> CheckResult:
+    def _judge(self, item: pytest.Item, result: CheckResult, ended: BaseException) -> CheckResult:
         """The result that an exception means."""
         redact = self._connection.recorder.redactor.text
         exchanges = list(item.stash[_EXCHANGES])

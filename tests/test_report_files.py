@@ -334,6 +334,12 @@ class TestWriteAll:
         assert (tmp_path / "exchanges.har").read_bytes() == before
         assert not list(tmp_path.glob(".*.partial"))
 
+    def test_who_is_reading_a_report_keeps_the_one_that_was_there(self, tmp_path):
+        write_all(CONFORMANT, REQUIREMENTS, None, tmp_path)
+        with (tmp_path / "report.json").open(encoding="utf-8") as reader:
+            write_all(RICH, REQUIREMENTS, None, tmp_path)
+            assert reader.read() == report_json(CONFORMANT)
+
     def test_a_folder_that_cannot_be_written_is_named(self, tmp_path):
         (tmp_path / "taken").write_text("a file")
         with pytest.raises(ReportError, match=r"cannot write the report to .*taken.*--report-dir"):

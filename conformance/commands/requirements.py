@@ -100,7 +100,9 @@ def as_markdown(requirements: Iterable[Requirement], left_out: Iterable[LeftOut]
     if rest:
         lines += ["", "## Left out", "", "| what | source | why |", "|---|---|---|"]
         lines += [
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in (each.what, each.source, each.reason)) + " |"
+            "| "
+            + " | ".join(cell.replace("|", "\\|") for cell in (each.what, each.source, each.reason))
+            + " |"
             for each in rest
         ]
     return "\n".join(lines)

@@ -102,7 +102,10 @@ def with_api_key(
     help="Worker processes; 0 checks in this one.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0, 2**63), default=DEFAULT_SEED, show_default=True,
+    "--seed",
+    type=click.IntRange(0, 2**63),
+    default=DEFAULT_SEED,
+    show_default=True,
     help="Seed of the generated requests.",
 )
 @click.option(
@@ -125,12 +128,30 @@ def with_api_key(
     help="Where report.json, junit.xml, report.md, report.html and exchanges.har go.",
 )
 @click.option("--keep", is_flag=True, help="Leave the threads of the run; `sweep` removes them.")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(0.1), default=30.0, show_default=True,
-              help="Seconds to wait for an answer.")
-@click.option("--run-timeout", "run_timeout_s", type=click.FloatRange(0.1), default=60.0,
-              show_default=True, help="Seconds to wait for a run of the graph.")
-@click.option("--visible-within", "visible_within_s", type=click.FloatRange(0.0), default=5.0,
-              show_default=True, help="Seconds within which search and count show a change.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0.1),
+    default=30.0,
+    show_default=True,
+    help="Seconds to wait for an answer.",
+)
+@click.option(
+    "--run-timeout",
+    "run_timeout_s",
+    type=click.FloatRange(0.1),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for a run of the graph.",
+)
+@click.option(
+    "--visible-within",
+    "visible_within_s",
+    type=click.FloatRange(0.0),
+    default=5.0,
+    show_default=True,
+    help="Seconds within which search and count show a change.",
+)
 @click.pass_context
 def run_command(
     context: click.Context,
@@ -166,12 +187,13 @@ def run_command(
             url = url or stack.enter_context(ReferenceProcess()).url
             parse_url(url)
             settings = new_settings(
-                url, run_dir=stack.enter_context(_run_dir()), headers=with_api_key(headers, api_key), **options
+                url,
+                run_dir=stack.enter_context(_run_dir()),
+                headers=with_api_key(headers, api_key),
+                **options,
             )
             server = identify_deployment(settings)
-            report = run_suite(
-                settings, server, view, workers=workers, keyword=keyword, keep=keep
-            )
+            report = run_suite(settings, server, view, workers=workers, keyword=keyword, keep=keep)
         except (SettingsError, NothingSelectedError) as unusable:
             raise click.UsageError(str(unusable)) from unusable
         except UnreachableError as unreachable:

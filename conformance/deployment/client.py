@@ -204,9 +204,7 @@ class ThreadsClient:
         return self.send("run_get", "GET", path)
 
     def _run(self, operation: str, path: str, body: Any, raw: bytes | None) -> Answer:
-        return self.send(
-            operation, "POST", path, body, raw=raw, timeout_s=self._run_timeout_s
-        )
+        return self.send(operation, "POST", path, body, raw=raw, timeout_s=self._run_timeout_s)
 
     # The deployment itself
 

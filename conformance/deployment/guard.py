@@ -18,7 +18,7 @@ from conformance.deployment.operations import identify
 RUN_TAG = "threads_conformance_run"
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
-_ID_MEMBERS = frozenset({"thread_id", "thread_ids"})
+ID_MEMBERS = frozenset({"thread_id", "thread_ids"})
 
 
 class GuardRefusal(Exception):  # noqa: N818 - a refusal is what it is
@@ -114,7 +114,7 @@ def _named_ids(value: Any) -> Iterator[str]:
         current = open_values.pop()
         if isinstance(current, dict):
             for key, member in current.items():
-                if key in _ID_MEMBERS:
+                if key in ID_MEMBERS:
                     yield from _strings(member)
                 open_values.append(member)
         elif isinstance(current, list):

@@ -88,7 +88,9 @@ def _lists(search: Answer) -> bool:
 def _knows_threads(client: ThreadsClient) -> bool:
     """Whether an unknown thread is answered as only a server of threads would."""
     unknown = client.get(client.ownership.absent_id(_STRANGER))
-    return unknown.status in (404, 422) and isinstance(unknown.body, dict) and "hread" in unknown.text
+    return (
+        unknown.status in (404, 422) and isinstance(unknown.body, dict) and "hread" in unknown.text
+    )
 
 
 def _name(described: dict[str, Any]) -> str | None:

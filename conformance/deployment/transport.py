@@ -99,7 +99,9 @@ class SuiteTransport(httpx.BaseTransport):
             response = self._inner.handle_request(request)
             response.read()
         except httpx.HTTPError as broken:
-            self._record(request, body, operation, started_at, clock, error=str(broken) or repr(broken))
+            self._record(
+                request, body, operation, started_at, clock, error=str(broken) or repr(broken)
+            )
             raise
         self._record(request, body, operation, started_at, clock, response=response)
         self._write_after(operation, begun, thread_id, body, response)
@@ -124,7 +126,9 @@ class SuiteTransport(httpx.BaseTransport):
             return None
         thread_id = _chosen_id(body)
         if thread_id is None:
-            return self._ledger.begun(f"a thread created by the body {body[:80].decode(errors='replace')}")
+            return self._ledger.begun(
+                f"a thread created by the body {body[:80].decode(errors='replace')}"
+            )
         self._ledger.planned(thread_id)
         return None
 

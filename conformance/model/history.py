@@ -38,7 +38,7 @@ def same_json(one: Any, other: Any) -> bool:
         return one.keys() == other.keys() and all(same_json(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same_json, one, other))
-    return type(one) is type(other) and bool(one == other) or _same_number(one, other)
+    return (type(one) is type(other) and bool(one == other)) or _same_number(one, other)
 
 
 def _same_number(one: Any, other: Any) -> bool:

@@ -114,7 +114,9 @@ class Asker:
     def prepopulated(self, supersteps: Any = None, **members: Any) -> Thread:
         """A new thread made from supersteps, by default those of the settings."""
         graph = self.case.graph()
-        steps = [numbered(each, 1) for each in graph.supersteps] if supersteps is None else supersteps
+        steps = (
+            [numbered(each, 1) for each in graph.supersteps] if supersteps is None else supersteps
+        )
         metadata = {"graph_id": graph.id, **members.pop("metadata", {})}
         return self.created(self._body({"metadata": metadata, "supersteps": steps, **members}))
 
@@ -222,9 +224,7 @@ class Asker:
 
     def appended(self, thread: Thread, number: int, **body: Any) -> dict[str, Any]:
         """One more update of the settings' template applied to the thread."""
-        return self.update_state(
-            thread, **{**numbered(self.case.graph().append, number), **body}
-        )
+        return self.update_state(thread, **{**numbered(self.case.graph().append, number), **body})
 
     def run(self, thread: Thread, number: int = 1, **body: Any) -> Any:
         """Run the graph on the thread and wait; the final output."""

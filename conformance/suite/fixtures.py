@@ -22,9 +22,7 @@ class SuiteFixtures:
         self._settings = settings
         self._connection = connection
         # Asked at most once per worker, and only if a check needs a graph.
-        self._graph_missing = cache(
-            lambda: graph_missing(connection.client, settings.graph.id)
-        )
+        self._graph_missing = cache(lambda: graph_missing(connection.client, settings.graph.id))
 
     @pytest.fixture
     def case(self, request: pytest.FixtureRequest) -> Iterator[Case]:
@@ -32,7 +30,7 @@ class SuiteFixtures:
         mark = request.node.get_closest_marker("requires")
         case = Case(
             settings=self._settings,
-            tag={CHECK_TAG: uuid4().hex},
+            tag={CHECK_TAG: uuid4().hex[:16]},
             offers=mark.kwargs.get("offers", "") if mark else "",
             graph_missing=self._graph_missing,
         )

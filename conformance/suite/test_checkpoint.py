@@ -68,9 +68,7 @@ def test_it_is_the_checkpoint_asked_for(given: Asker, threads: Asker, thread: Th
 
 
 @requires("CHECKPOINT-09")
-def test_an_unknown_checkpoint_is_refused(
-    given: Asker, ask: ThreadsClient, thread: Thread
-) -> None:
+def test_an_unknown_checkpoint_is_refused(given: Asker, ask: ThreadsClient, thread: Thread) -> None:
     _readable(given, thread)
     assert_refused(ask.state_at_checkpoint(id_of(thread), _UNKNOWN_CHECKPOINT))
 
@@ -82,9 +80,7 @@ def test_an_unknown_thread_is_refused(given: Asker, ask: ThreadsClient, thread: 
 
 
 @requires("CHECKPOINT-11")
-def test_a_malformed_thread_id_is_refused(
-    given: Asker, ask: ThreadsClient, thread: Thread
-) -> None:
+def test_a_malformed_thread_id_is_refused(given: Asker, ask: ThreadsClient, thread: Thread) -> None:
     checkpoint_id = _readable(given, thread)
     malformed = ask.ownership.absent_id("not-a-uuid")
     assert_refused(ask.state_at_checkpoint(malformed, checkpoint_id))

@@ -34,9 +34,7 @@ def test_an_unknown_checkpoint_is_refused(given: Asker, ask: ThreadsClient) -> N
 
 
 @requires("CHECKPOINT-POST-03")
-def test_it_is_the_checkpoint_asked_for(
-    given: Asker, threads: Asker, ask: ThreadsClient
-) -> None:
+def test_it_is_the_checkpoint_asked_for(given: Asker, threads: Asker, ask: ThreadsClient) -> None:
     made = given.prepopulated()
     for checkpoint_id in given.history(made).checkpoint_ids():
         checkpoint = _post(threads, ask, made, checkpoint_id).get("checkpoint") or {}

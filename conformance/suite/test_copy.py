@@ -224,5 +224,3 @@ def _without_metadata_thread_id(state: dict[str, object]) -> dict[str, object]:
         return state
     kept = {name: value for name, value in metadata.items() if name != "thread_id"}
     return {**state, "metadata": kept}
-
-

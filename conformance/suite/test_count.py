@@ -35,9 +35,7 @@ def test_count_by_status(given: Asker, threads: Asker, case: Case, status: str) 
 
 
 @requires("COUNT-03")
-def test_count_by_values(
-    given: Asker, threads: Asker, case: Case, graph: GraphSettings
-) -> None:
+def test_count_by_values(given: Asker, threads: Asker, case: Case, graph: GraphSettings) -> None:
     values = given.get(given.prepopulated())["values"]
     given.prepopulated()
     _assert_agrees(given, threads, case, 1, values=values)
@@ -67,13 +65,9 @@ def test_count_is_not_bounded_by_a_page(given: Asker, threads: Asker, case: Case
     _assert_agrees(given, threads, case, MORE_THAN_A_PAGE)
 
 
-def _assert_agrees(
-    given: Asker, threads: Asker, case: Case, expected: int, **filters: Any
-) -> None:
+def _assert_agrees(given: Asker, threads: Asker, case: Case, expected: int, **filters: Any) -> None:
     """Count and complete search agree, once search shows what is expected."""
-    found = case.eventually(
-        lambda: len(given.search(**filters)), lambda found: found == expected
-    )
+    found = case.eventually(lambda: len(given.search(**filters)), lambda found: found == expected)
     if found != expected:
         raise Blocked(f"search with {filters} gives {found} threads instead of {expected}")
     count = case.eventually(lambda: threads.count(**filters), lambda count: count == found)

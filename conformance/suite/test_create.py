@@ -93,7 +93,9 @@ def test_nested_metadata_is_echoed(threads: Asker) -> None:
 
 @requires("CREATE-14")
 @pytest.mark.parametrize(
-    "text", ["Grüße, мир, 世界", "👩‍👩‍👧 e\u0301", "\u202eabc\u2028\t\\\"'"], ids=["letters", "marks", "controls"]
+    "text",
+    ["Grüße, мир, 世界", "👩‍👩‍👧 e\u0301", "\u202eabc\u2028\t\\\"'"],
+    ids=["letters", "marks", "controls"],
 )
 def test_unicode_metadata_is_echoed(threads: Asker, text: str) -> None:
     _assert_echoed(threads, {"text": text, text: "as a key"})

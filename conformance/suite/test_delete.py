@@ -36,9 +36,7 @@ def test_a_deleted_thread_has_no_history(given: Asker, ask: ThreadsClient, metho
 
 @requires("DELETE-05")
 @pytest.mark.parametrize("by", ["metadata", "status"])
-def test_a_deleted_thread_is_not_found(
-    given: Asker, threads: Asker, case: Case, by: str
-) -> None:
+def test_a_deleted_thread_is_not_found(given: Asker, threads: Asker, case: Case, by: str) -> None:
     kept, gone = id_of(given.empty()), given.empty()
     given.delete(gone)
     filters = {"status": "idle"} if by == "status" else {}

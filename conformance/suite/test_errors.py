@@ -224,7 +224,9 @@ def test_big_bodies_are_refused_or_kept(
             _assert_kept(given, thread, operation, answer, text)
         return
     nested = "[" * DEPTH + "]" * DEPTH
-    answer = _send_text(given, ask, thread, operation, "<nested>", lambda raw: raw.replace('"<nested>"', nested))
+    answer = _send_text(
+        given, ask, thread, operation, "<nested>", lambda raw: raw.replace('"<nested>"', nested)
+    )
     assert_no_server_error(answer)
 
 
@@ -264,9 +266,7 @@ _REFUSALS: dict[str, Callable[[ThreadsClient, str], Answer]] = {
 
 @requires("ERROR-BODY-01")
 @pytest.mark.parametrize("refusal", _REFUSALS)
-def test_a_refusal_says_why(
-    given: Asker, ask: ThreadsClient, thread: Thread, refusal: str
-) -> None:
+def test_a_refusal_says_why(given: Asker, ask: ThreadsClient, thread: Thread, refusal: str) -> None:
     assert_says_why(_REFUSALS[refusal](ask, id_of(thread)))
 
 
@@ -342,9 +342,7 @@ def _send_text(
     return REQUESTS[operation].send_raw(ask, id_of(thread), raw)
 
 
-def _assert_kept(
-    given: Asker, thread: Thread, operation: str, answer: Answer, text: str
-) -> None:
+def _assert_kept(given: Asker, thread: Thread, operation: str, answer: Answer, text: str) -> None:
     """What was accepted was done to the letter."""
     if operation == "search":
         assert_equal(answer.body, [], "the threads found, of which none has that text")

@@ -77,9 +77,7 @@ def _offered(given: Asker, ask: ThreadsClient, case: Case) -> None:
     given.granted(ask.search({"metadata": case.tag, "extract": paths}))
 
 
-def _extracted(
-    given: Asker, threads: Asker, ask: ThreadsClient, case: Case, path: str
-) -> Any:
+def _extracted(given: Asker, threads: Asker, ask: ThreadsClient, case: Case, path: str) -> Any:
     """What is extracted at a path from the only thread of the check."""
     if not case.eventually(given.search, bool):
         raise Blocked("search does not show the thread made")

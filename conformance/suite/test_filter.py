@@ -28,9 +28,7 @@ def test_unknown_ids_find_nothing(
 
 
 @requires("FILTER-03")
-def test_search_by_values(
-    given: Asker, threads: Asker, case: Case, graph: GraphSettings
-) -> None:
+def test_search_by_values(given: Asker, threads: Asker, case: Case, graph: GraphSettings) -> None:
     wanted = given.prepopulated()
     given.prepopulated()
     given.empty()
@@ -60,9 +58,7 @@ def test_values_are_those_of_now(
     older = given.history(made).checkpoint_ids()[1]
     # A fork: the last message of before is not in the values any more.
     given.appended(made, 2, checkpoint={"checkpoint_id": older})
-    after = case.eventually(
-        lambda: given.get(made).get("values"), lambda values: values != before
-    )
+    after = case.eventually(lambda: given.get(made).get("values"), lambda values: values != before)
     _assert_found(threads, case, [id_of(made)], values=after)
     _assert_found(threads, case, [], values=before)
 

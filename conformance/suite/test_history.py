@@ -29,9 +29,7 @@ def test_the_history_is_a_list_of_states(given: Asker, threads: Asker) -> None:
 
 @requires("HISTORY-02")
 @pytest.mark.parametrize("states", [4, 30])
-def test_newest_first(
-    given: Asker, threads: Asker, graph: GraphSettings, states: int
-) -> None:
+def test_newest_first(given: Asker, threads: Asker, graph: GraphSettings, states: int) -> None:
     history = threads.history(given.long(states), states)
     moments = [moment(each.get("created_at"), "created_at") for each in history]
     assert_that(moments == sorted(moments, reverse=True), "created_at falling", moments)
@@ -136,4 +134,3 @@ def test_limit_bounds_a_page(given: Asker, threads: Asker, limit: int, method: s
 def test_the_default_page_holds_ten(given: Asker, threads: Asker, states: int) -> None:
     made = given.long(states)
     assert_equal(len(threads.page(made)), min(states, DEFAULT_PAGE), "the number of states")
-

@@ -10,9 +10,7 @@ from conformance.suite.asking import Asker, Thread, id_of
 from conformance.suite.expect import assert_equal, assert_that, assert_untouched
 from conformance.suite.outcomes import requires
 
-_WITH_SUPERSTEPS = pytest.mark.parametrize(
-    "supersteps", [False, True], ids=["plain", "supersteps"]
-)
+_WITH_SUPERSTEPS = pytest.mark.parametrize("supersteps", [False, True], ids=["plain", "supersteps"])
 
 
 @requires("IDENTITY-01")
@@ -59,9 +57,7 @@ def test_do_nothing_leaves_the_existing_thread(given: Asker, ask: ThreadsClient)
 
 @requires("IDENTITY-06")
 @pytest.mark.parametrize("existing", ["empty", "prepopulated"])
-def test_do_nothing_applies_no_supersteps(
-    given: Asker, ask: ThreadsClient, existing: str
-) -> None:
+def test_do_nothing_applies_no_supersteps(given: Asker, ask: ThreadsClient, existing: str) -> None:
     graph = given.case.graph()
     made = (
         given.empty(metadata={"graph_id": graph.id})

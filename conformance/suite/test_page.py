@@ -12,9 +12,7 @@ _ORDER = {"sort_by": "thread_id", "sort_order": "asc"}
 
 @requires("PAGE-01")
 @pytest.mark.parametrize("offset", [0, 1, 3, 6])
-def test_offset_leaves_out_the_first(
-    given: Asker, threads: Asker, case: Case, offset: int
-) -> None:
+def test_offset_leaves_out_the_first(given: Asker, threads: Asker, case: Case, offset: int) -> None:
     made = _make(given, case)
     found = threads.found(**_ORDER, offset=offset)
     assert_equal(found, made[offset:], f"the threads from number {offset} on")
@@ -32,9 +30,7 @@ def test_pages_are_complete(given: Asker, threads: Asker, case: Case, size: int)
 
 @requires("PAGE-03")
 @pytest.mark.parametrize("offset", [THREADS, THREADS + 1, 1000])
-def test_beyond_the_end_is_nothing(
-    given: Asker, threads: Asker, case: Case, offset: int
-) -> None:
+def test_beyond_the_end_is_nothing(given: Asker, threads: Asker, case: Case, offset: int) -> None:
     _make(given, case)
     assert_equal(threads.found(**_ORDER, offset=offset), [], "the threads found")
 

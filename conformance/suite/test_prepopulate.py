@@ -12,7 +12,7 @@ from conformance.deployment.settings import (
 )
 from conformance.suite.asking import Asker, Case, Thread, id_of, messages_of
 from conformance.suite.expect import assert_equal, assert_refused, assert_that, moment
-from conformance.suite.messages import told, messages_sent, messages_sent_in
+from conformance.suite.messages import messages_sent, messages_sent_in, told
 from conformance.suite.outcomes import requires
 
 
@@ -87,9 +87,7 @@ def test_every_superstep_adds_its_messages(given: Asker, graph: GraphSettings) -
     steps += [{"updates": [numbered(graph.append, number)]} for number in (2, 3)]
     history = given.history(given.prepopulated(steps), len(steps))
     shown = [told(messages_of(state, graph)) for state in reversed(list(history))]
-    expected = [
-        messages_sent(steps[: position + 1], graph) for position in range(len(steps))
-    ]
+    expected = [messages_sent(steps[: position + 1], graph) for position in range(len(steps))]
     assert_equal(shown, expected, "the messages after each superstep, oldest first")
 
 

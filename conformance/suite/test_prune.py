@@ -22,9 +22,7 @@ def test_delete_removes_the_threads(
 
 
 @requires("PRUNE-02")
-def test_the_threads_pruned_are_counted(
-    given: Asker, threads: Asker, ask: ThreadsClient
-) -> None:
+def test_the_threads_pruned_are_counted(given: Asker, threads: Asker, ask: ThreadsClient) -> None:
     made = [given.empty(), given.empty()]
     absent = {"thread_id": ask.ownership.absent_id()}
     assert_equal(threads.prune(*made, absent).get("pruned_count"), 2, "pruned_count")

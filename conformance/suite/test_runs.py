@@ -151,5 +151,3 @@ def test_a_background_run_is_answered_as_a_run(
 def _start(ask: ThreadsClient, way: str, thread_id: str, body: dict[str, object]) -> Answer:
     start = {"wait": ask.run_wait, "stream": ask.run_stream, "background": ask.run_background}
     return start[way](thread_id, body)
-
-

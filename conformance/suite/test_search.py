@@ -25,9 +25,7 @@ def test_search_by_status(given: Asker, threads: Asker, case: Case, status: str)
 
 @requires("SEARCH-02")
 @pytest.mark.parametrize("value", ["red", 7, True, "ünï", ""], ids=repr)
-def test_search_by_one_member(
-    given: Asker, threads: Asker, case: Case, value: Any
-) -> None:
+def test_search_by_one_member(given: Asker, threads: Asker, case: Case, value: Any) -> None:
     wanted = given.empty(metadata={"colour": value})
     given.empty(metadata={"colour": "blue"})
     given.empty()
@@ -51,7 +49,7 @@ def test_search_by_a_nested_member(
     given: Asker, threads: Asker, case: Case, value: dict[str, Any]
 ) -> None:
     wanted = given.empty(metadata={"nested": value})
-    given.empty(metadata={"nested": {key: "different" for key in value}})
+    given.empty(metadata={"nested": dict.fromkeys(value, "different")})
     given.empty(metadata={"nested": {"other": True}})
     given.empty(metadata=value)
     _assert_found(threads, case, [id_of(wanted)], metadata={"nested": value})

@@ -50,9 +50,7 @@ def test_checkpoint_names_the_checkpoint(given: Asker, threads: Asker, member: s
 
 @requires("STATE-05")
 @pytest.mark.parametrize("member", ["checkpoint_id", "thread_id", "checkpoint_ns"])
-def test_parent_checkpoint_names_the_one_before(
-    given: Asker, threads: Asker, member: str
-) -> None:
+def test_parent_checkpoint_names_the_one_before(given: Asker, threads: Asker, member: str) -> None:
     made = given.prepopulated()
     _assert_named(threads, made, "parent_checkpoint", member)
     if member == "checkpoint_id":

@@ -37,9 +37,7 @@ def test_the_checkpoint_is_the_newest_state(given: Asker, threads: Asker) -> Non
 
 
 @requires("STATE-UPDATE-03")
-def test_the_values_are_in_the_state(
-    given: Asker, threads: Asker, graph: GraphSettings
-) -> None:
+def test_the_values_are_in_the_state(given: Asker, threads: Asker, graph: GraphSettings) -> None:
     made = given.prepopulated()
     before = messages_of(given.state(made), graph)
     threads.appended(made, 2)
@@ -69,9 +67,7 @@ def test_the_state_tells_of_an_update(given: Asker, threads: Asker) -> None:
 
 
 @requires("STATE-UPDATE-06")
-def test_as_node_decides_what_is_next(
-    given: Asker, threads: Asker, graph: GraphSettings
-) -> None:
+def test_as_node_decides_what_is_next(given: Asker, threads: Asker, graph: GraphSettings) -> None:
     made = given.prepopulated()
     earlier = numbered(graph.supersteps[-2]["updates"][-1], 2)
     threads.update_state(made, **earlier)
@@ -133,9 +129,7 @@ def test_a_fork_keeps_the_former_branch(given: Asker, threads: Asker) -> None:
 
 
 @requires("STATE-UPDATE-12")
-def test_an_unknown_node_is_refused(
-    given: Asker, ask: ThreadsClient, graph: GraphSettings
-) -> None:
+def test_an_unknown_node_is_refused(given: Asker, ask: ThreadsClient, graph: GraphSettings) -> None:
     made = given.prepopulated()
     given.appended(made, 2)
     body = {**numbered(graph.append, 3), "as_node": "no_such_node"}
@@ -162,9 +156,7 @@ def test_a_forked_history_copies_identically(given: Asker, threads: Asker) -> No
 
 
 @requires("STATE-UPDATE-15")
-def test_the_thread_shows_the_values_of_a_fork(
-    given: Asker, threads: Asker, case: Case
-) -> None:
+def test_the_thread_shows_the_values_of_a_fork(given: Asker, threads: Asker, case: Case) -> None:
     made = given.long(5)
     _fork(given, made, given.history(made).checkpoint_ids()[2])
     expected = given.state(made)["values"]

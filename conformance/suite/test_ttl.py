@@ -45,9 +45,7 @@ def test_a_time_to_live_has_an_end(given: Asker, threads: Asker, ask: ThreadsCli
 
 
 @requires("TTL-04")
-def test_a_time_to_live_can_be_set_later(
-    given: Asker, threads: Asker, ask: ThreadsClient
-) -> None:
+def test_a_time_to_live_can_be_set_later(given: Asker, threads: Asker, ask: ThreadsClient) -> None:
     made = given.empty()
     threads.update(made, ttl={"ttl": MINUTES})
     assert_equal(_ttl(threads, ask, made).get("ttl_minutes"), MINUTES, "ttl_minutes")

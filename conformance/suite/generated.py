@@ -1,0 +1,137 @@
+"""Requests that schemathesis and hypothesis generate from our `schemas/openapi.json`.
+
+They are sent through our own client, so that guard, ledger and record hold for them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import hypothesis
+import schemathesis
+from hypothesis import HealthCheck, Phase, Verbosity
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+
+from conformance.contract.schemas import violations
+from conformance.data import schemas_dir
+from conformance.deployment.guard import ID_MEMBERS
+from conformance.deployment.settings import Settings
+
+#: How many requests a property is tried with, by effort.
+EXAMPLES = {"quick": 5, "standard": 20, "thorough": 200}
+#: The largest integer that every JSON reader keeps.
+LARGEST = 2**53
+
+
+def for_all(strategy: st.SearchStrategy[Any], holds: Callable[[Any], None], run: Settings) -> None:
+    """Try a property with generated values, as many as the effort asks for.
+
+    What makes it fail is shrunk; the last requests of the check are those of the
+    smallest failure.
+    """
+
+    @hypothesis.seed(run.seed)
+    @hypothesis.settings(
+        max_examples=EXAMPLES[run.effort],
+        deadline=None,
+        database=None,
+        print_blob=False,
+        report_multiple_bugs=False,
+        verbosity=Verbosity.quiet,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @hypothesis.given(strategy)
+    def holds_always(value: Any) -> None:
+        holds(value)
+
+    holds_always()
+
+
+def valid_bodies(operation_id: str, schema: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Bodies that fit the schema of the request, and that every JSON reader keeps."""
+
+    def fits(body: Any) -> bool:
+        return isinstance(body, dict) and portable(body) and not violations(schema, body)
+
+    return _bodies(operation_id, GenerationMode.POSITIVE).map(without_thread_ids).filter(fits)
+
+
+def invalid_bodies(operation_id: str, schema: str) -> st.SearchStrategy[bytes]:
+    """Bodies, as bytes, that do not fit the schema, or are no JSON at all."""
+
+    def encoded(body: Any) -> bytes:
+        if isinstance(body, bytes):
+            return body
+        return json.dumps(without_thread_ids(body), default=str).encode()
+
+    def misfits(raw: bytes) -> bool:
+        try:
+            value = json.loads(raw, parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            return True
+        return bool(violations(schema, value))
+
+    return _bodies(operation_id, GenerationMode.NEGATIVE).map(encoded).filter(misfits)
+
+
+def metadata_values() -> st.SearchStrategy[Any]:
+    """Values of metadata: few enough that two threads often share one."""
+    scalars = st.sampled_from(["red", "ünï", "", "1", 0, 1, -7, True, False, None, 0.5])
+    return st.one_of(
+        scalars,
+        st.lists(scalars, max_size=2),
+        st.dictionaries(st.sampled_from(["a", "b"]), scalars, max_size=2),
+    )
+
+
+def metadata() -> st.SearchStrategy[dict[str, Any]]:
+    """Metadata with few different keys."""
+    return st.dictionaries(st.sampled_from(["k", "l", "ключ"]), metadata_values(), max_size=3)
+
+
+def portable(value: Any) -> bool:
+    """Whether every JSON reader keeps the value: no NUL, no lone surrogate, no huge number."""
+    if isinstance(value, str):
+        return "\0" not in value and not any("\ud800" <= each <= "\udfff" for each in value)
+    if isinstance(value, bool) or value is None:
+        return True
+    if isinstance(value, int):
+        return -LARGEST <= value <= LARGEST
+    if isinstance(value, float):
+        return math.isfinite(value) and (value == 0 or 1e-100 < abs(value) < 1e100)
+    if isinstance(value, list):
+        return all(map(portable, value))
+    return all(portable(key) and portable(member) for key, member in value.items())
+
+
+def without_thread_ids(value: Any) -> Any:
+    """A copy without the members that name threads: those are for us to choose."""
+    if isinstance(value, list):
+        return [without_thread_ids(each) for each in value]
+    if isinstance(value, dict):
+        return {
+            key: without_thread_ids(member)
+            for key, member in value.items()
+            if key not in ID_MEMBERS
+        }
+    return value
+
+
+def _bodies(operation_id: str, mode: GenerationMode) -> st.SearchStrategy[Any]:
+    return _operation(operation_id).as_strategy(generation_mode=mode).map(lambda case: case.body)
+
+
+@cache
+def _operation(operation_id: str) -> Any:
+    document = json.loads((schemas_dir() / "openapi.json").read_text(encoding="utf-8"))
+    return schemathesis.openapi.from_dict(document).find_operation_by_id(operation_id)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
