@@ -11,9 +11,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack
-from typing import Any
 
 import httpx
 import pytest
@@ -49,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if settings is None:
         return
     config.stash[_SETTINGS] = settings
-    runs_checks = hasattr(config, "workerinput") or not config.getoption("dist", "no") != "no"
+    runs_checks = hasattr(config, "workerinput") or config.getoption("dist", "no") == "no"
     if not runs_checks:
         return
     stack = ExitStack()
@@ -150,9 +149,9 @@ class Checks:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Iterator[None]:
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Read the verdict off what ended the phase."""
-        report: Any = yield
+        report = yield
         if _RESULT not in item.stash:
             return report
         result = item.stash[_RESULT]

@@ -124,7 +124,9 @@ def test_a_missing_or_damaged_report_is_one_clear_sentence(tmp_path, content, sa
 
 
 def test_escape_sequences_of_a_server_are_shown_not_obeyed():
-    broken = check("test_a", "COPY-03", "fail", failure=failure("\x1b[2J", actual="a\x00\ud800b"))
+    broken = check(
+        "test_a", "COPY-03", "fail", failure=failure("odd", actual="\x1b[2Ja\x00\ud800b")
+    )
     text = explanation(broken, report_of([broken]), {})
     assert "\\u001b[2J" in text
     assert "a\\u0000\\ud800b" in text

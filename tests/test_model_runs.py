@@ -54,6 +54,15 @@ def test_an_input_that_waits_is_read_by_the_entry_node(store: ThreadStore) -> No
     assert contents(store.run(thread, request(input=None)).output) == ["hi", "You said: hi"]
 
 
+def test_an_input_is_judged_by_the_state_that_it_meets(store: ThreadStore) -> None:
+    thread = store.create(metadata=ON_AGENT, supersteps=DOCUMENTED)
+    human, ai = thread["values"]["messages"]
+    removing = {"messages": [{"type": "remove", "id": human["id"]}]}
+    run = store.run(thread["thread_id"], request(input=removing))
+    assert run.status == "success"
+    assert run.output["messages"][0] == ai
+
+
 def test_an_assistant_goes_by_its_id_too(store: ThreadStore, thread_id: str) -> None:
     (assistant,) = store.assistants()
     run = store.run(thread_id, request(assistant_id=assistant["assistant_id"]))

@@ -1,0 +1,1 @@
+"""What a person types: each command reads its options and calls one function."""

@@ -101,9 +101,7 @@ def explanation(check: CheckResult, report: Report, requirements: Requirements) 
         lines.append("It passed: there is nothing to explain.")
         return printable("\n".join(lines))
     lines += _section("Promise", "\n".join(map(_promise_line, decided)))
-    lines += _section("Reason", check.reason)
     if failure := check.failure:
-        lines += _section("What happened", failure.message)
         lines += _section("Expected", failure.expected)
         lines += _section("Actual", failure.actual)
         lines += _section("Smallest difference", "\n".join(failure.diff))
@@ -111,6 +109,8 @@ def explanation(check: CheckResult, report: Report, requirements: Requirements) 
             lines += _exchange(exchange, f"Exchange {number} of {len(failure.exchanges)}")
         # Not indented: it is there to be pasted.
         lines += ["", "Reproduce:", failure.curl] if failure.curl else []
+    else:
+        lines += _section("Reason", check.reason)
     sources = dict.fromkeys(source for promise in decided for source in promise.sources)
     lines += _section("Where it is written", "\n".join(sources))
     lines += _section("Disputed", "\n".join(each.disputed for each in decided if each.disputed))

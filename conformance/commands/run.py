@@ -35,7 +35,7 @@ from conformance.engine import (
 )
 from conformance.reference.process import ReferenceProcess
 from conformance.report.score import exit_status
-from conformance.report.terminal import TerminalView
+from conformance.report.terminal import TerminalView, own_console
 from conformance.report.write import write_all
 
 _UNREACHABLE = 3
@@ -155,6 +155,7 @@ def with_api_key(
 @click.pass_context
 def run_command(
     context: click.Context,
+    /,
     url: str | None,
     graph: str | None,
     headers: tuple[tuple[str, str], ...],
@@ -181,7 +182,7 @@ def run_command(
     )
     options["capabilities"] = tuple(map(_known_capability, capabilities))
     options["graph"] = _graph(context, graph)
-    view = TerminalView()
+    view = TerminalView(own_console())
     with ExitStack() as stack:
         try:
             url = url or stack.enter_context(ReferenceProcess()).url

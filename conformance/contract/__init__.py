@@ -1,0 +1,1 @@
+"""What must hold: the catalogue of requirements, and the schemas."""

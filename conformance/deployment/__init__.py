@@ -1,0 +1,1 @@
+"""Who is asked: settings, client, guard, ledger and record."""

@@ -58,7 +58,8 @@ def look(client: ThreadsClient, url: str, redactor: Redactor) -> ServerInfo:
         ) from refused
     except httpx.HTTPError as broken:
         raise UnreachableError(
-            f"{shown} breaks the connection ({redactor.text(str(broken)) or type(broken).__name__}): "
+            f"{shown} breaks the connection "
+            f"({redactor.text(str(broken)) or type(broken).__name__}): "
             "is it an HTTP server, and http or https as the URL says?"
         ) from broken
     return ServerInfo(_name(described), _text(described.get("version")))

@@ -148,9 +148,8 @@ class SuiteTransport(httpx.BaseTransport):
             self._ledger.ended(begun, thread_id)
             if thread_id is not None:
                 self._ownership.adopt(thread_id)
-        elif operation.name == "create" and response.is_success:
-            if chosen := _chosen_id(body):
-                self._ledger.created(chosen)
+        elif operation.name == "create" and response.is_success and (chosen := _chosen_id(body)):
+            self._ledger.created(chosen)
 
     def _new_thread(self, source: str | None, response: httpx.Response) -> str | None:
         try:

@@ -25,7 +25,8 @@ def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
     async def begun(request: Request) -> tuple[str, Run]:
         body = await read_body(request, "run_create")
         thread_id = canonical_id(request.path_params["thread_id"], "the thread id in the path")
-        body["checkpoint"] = checkpoint_of(body)
+        if (checkpoint := checkpoint_of(body)) is not None:
+            body["checkpoint"] = checkpoint
         run = store.begin_run(thread_id, body)
         driver.start(thread_id, run)
         return thread_id, run

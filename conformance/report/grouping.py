@@ -148,6 +148,6 @@ def _server_error(check: CheckResult) -> tuple[str, str] | None:
 def _cause(key: tuple[str, ...], check: CheckResult) -> str:
     if key[0] == "server error":
         return f"{key[1]} answers {key[2]}"
-    said = (check.failure.message if check.failure else "") or check.reason
+    said = check.reason or (check.failure.message if check.failure else "")
     first = next((line for line in said.splitlines() if line.strip()), check.id)
     return one_line(first)

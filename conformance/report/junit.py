@@ -63,7 +63,7 @@ def _case(
     if check.verdict is Verdict.PASS:
         return case
 
-    said = (check.failure.message if check.failure else "") or check.reason
+    said = check.reason or (check.failure.message if check.failure else "")
     summary = cut(one_line(said), 500) or WORDS[check.verdict]
     tag = _TAGS.get(check.verdict, "skipped")
     if tag == "skipped":

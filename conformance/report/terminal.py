@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +44,17 @@ _VERDICT_STYLES = {
     RunVerdict.NON_CONFORMANT: "bold red",
     RunVerdict.INCOMPLETE: "bold yellow",
 }
+
+
+def own_console() -> Console:
+    """A console on a standard output of its own.
+
+    While pytest runs the checks it captures file descriptor 1, and with it the size
+    of the terminal.
+    """
+    file = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding, buffering=1)
+    width = shutil.get_terminal_size().columns if file.isatty() else None
+    return Console(file=file, width=width, highlight=False)
 
 
 class TerminalView:
@@ -152,7 +166,6 @@ class TerminalView:
         style = "dim" if group.baselined or group.level != "MUST" else "bold red"
         accepted = ", accepted by the baseline" if group.baselined else ""
         self._line(f"\n{group.level} {listed(group.requirements, _PROMISES)}{accepted}", style)
-        self._indented(cut(group.cause, 200))
         for promise in decided:
             self._labelled("promise", f"{promise.id} ({promise.level}): {promise.statement}")
         if failure := check.failure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from uuid import uuid4
 
@@ -25,7 +24,7 @@ class SuiteFixtures:
         self._graph_missing = cache(lambda: graph_missing(connection.client, settings.graph.id))
 
     @pytest.fixture
-    def case(self, request: pytest.FixtureRequest) -> Iterator[Case]:
+    def case(self, request: pytest.FixtureRequest) -> Case:
         """The check at hand."""
         mark = request.node.get_closest_marker("requires")
         case = Case(
@@ -35,7 +34,7 @@ class SuiteFixtures:
             graph_missing=self._graph_missing,
         )
         request.node.stash[CASE] = case
-        yield case
+        return case
 
     @pytest.fixture
     def given(self, ask: ThreadsClient, case: Case) -> Asker:

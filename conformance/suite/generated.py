@@ -124,7 +124,8 @@ def without_thread_ids(value: Any) -> Any:
 
 
 def _bodies(operation_id: str, mode: GenerationMode) -> st.SearchStrategy[Any]:
-    return _operation(operation_id).as_strategy(generation_mode=mode).map(lambda case: case.body)
+    cases: st.SearchStrategy[Any] = _operation(operation_id).as_strategy(generation_mode=mode)
+    return cases.map(lambda case: case.body)
 
 
 @cache

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from conformance.model.history import differences
-
-_Check = TypeVar("_Check", bound=Callable[..., Any])
 
 
 class PromiseBroken(AssertionError):  # noqa: N818 - what happened, not an error of ours
@@ -40,7 +37,7 @@ class Unsupported(Exception):  # noqa: N818
     """The deployment does not offer an operation beyond the documented ones."""
 
 
-def requires(*requirements: str, offers: str = "") -> Callable[[_Check], _Check]:
+def requires(*requirements: str, offers: str = "") -> pytest.MarkDecorator:
     """Name the requirements that a check decides.
 
     `offers` names the documented operation whose mere presence the check decides: if

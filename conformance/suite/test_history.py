@@ -104,9 +104,9 @@ def test_steps_count_up(given: Asker, threads: Asker) -> None:
     steps = {checkpoint_id_of(each): (each.get("metadata") or {}).get("step") for each in history}
     for state in history:
         parent = state.get("parent_checkpoint_id")
-        if parent in steps:
-            shown = steps[checkpoint_id_of(state)]
-            assert_equal(shown, steps[parent] + 1, "the step after its parent's")
+        before = steps.get(parent) if isinstance(parent, str) else None
+        if before is not None:
+            assert_equal(steps[checkpoint_id_of(state)], before + 1, "the step after its parent's")
 
 
 @requires("HISTORY-10")

@@ -45,7 +45,7 @@ def test_a_run_stays_on_its_thread(
     given: Asker, ask: ThreadsClient, other: Thread, where: str
 ) -> None:
     thread = given.prepopulated()
-    named = {
+    named: dict[str, Any] = {
         "checkpoint": {"checkpoint": _of(given, other, True)},
         "config": {"config": {"configurable": {"thread_id": id_of(other)}}},
     }

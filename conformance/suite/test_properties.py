@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import strategies as st
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
@@ -17,7 +18,7 @@ from conformance.suite.expect import (
     assert_that,
     assert_valid,
 )
-from conformance.suite.generated import for_all, invalid_bodies, metadata, st, valid_bodies
+from conformance.suite.generated import for_all, invalid_bodies, metadata, valid_bodies
 from conformance.suite.outcomes import requires
 
 

@@ -1,5 +1,6 @@
 """Ordering what a search gives."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ def test_sort_by_status(given: Asker, threads: Asker, case: Case, order: str) ->
     if len({each["status"] for each in given.search()}) == 1:
         raise Blocked(f"all threads of the graph {graph.id} have one status")
     statuses = [each["status"] for each in threads.search(sort_by="status", sort_order=order)]
-    changes = sum(one != other for one, other in zip(statuses, statuses[1:], strict=False))
+    changes = sum(one != other for one, other in pairwise(statuses))
     assert_that(changes == len(set(statuses)) - 1, "threads of one status together", statuses)
 
 
