@@ -8,6 +8,7 @@ made, and gives a `Report`.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
 import statistics
@@ -100,7 +101,7 @@ class Controller:
         """Take the result that the report carries."""
         for name, value in report.user_properties:
             if name == CARRIED:
-                result = check_from_json(value)  # type: ignore[arg-type]
+                result = check_from_json(json.loads(str(value)))
                 self.results.append(result)
                 if self.view:
                     self.view.check_finished(result)

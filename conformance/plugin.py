@@ -9,6 +9,7 @@ that travels between processes. The process that the user started collects them.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import time
 from collections.abc import Generator
@@ -125,7 +126,8 @@ class Checks:
             if any(verdict is not Verdict.FAIL for verdict in again):
                 result = dataclasses.replace(result, stability=Stability.FLAKY)
         result = dataclasses.replace(result, duration_s=round(time.perf_counter() - started, 4))
-        reports[-1].user_properties.append((CARRIED, dataclasses.asdict(result)))
+        # As text in ASCII: execnet carries neither enums nor lone surrogates.
+        reports[-1].user_properties.append((CARRIED, json.dumps(dataclasses.asdict(result))))
         for report in reports:
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -169,7 +171,7 @@ class Checks:
     def _judge(self, item: pytest.Item, result: CheckResult, ended: BaseException) -> CheckResult:
         """The result that an exception means."""
         redact = self._connection.recorder.redactor.text
-        exchanges = list(item.stash[_EXCHANGES])
+        exchanges: list[Exchange] = item.stash[_EXCHANGES]
         verdict = verdict_of(ended)
         if verdict is Verdict.FAIL:
             failure = self._failure(result, ended, exchanges)

@@ -53,13 +53,27 @@ def for_all(strategy: st.SearchStrategy[Any], holds: Callable[[Any], None], run:
     holds_always()
 
 
-def valid_bodies(operation_id: str, schema: str) -> st.SearchStrategy[dict[str, Any]]:
-    """Bodies that fit the schema of the request, and that every JSON reader keeps."""
+def valid_bodies(
+    operation_id: str, schema: str, without: tuple[str, ...] = ()
+) -> st.SearchStrategy[dict[str, Any]]:
+    """Bodies that fit the schema of the request, and that every JSON reader keeps.
+
+    `without` are members that are left out.
+    """
 
     def fits(body: Any) -> bool:
-        return isinstance(body, dict) and portable(body) and not violations(schema, body)
+        return (
+            isinstance(body, dict)
+            and not body.keys() & set(without)
+            and portable(body)
+            and not violations(schema, body)
+        )
 
-    return _bodies(operation_id, GenerationMode.POSITIVE).map(without_thread_ids).filter(fits)
+    return (
+        _bodies(operation_id, GenerationMode.POSITIVE, schema, without)
+        .map(without_thread_ids)
+        .filter(fits)
+    )
 
 
 def invalid_bodies(operation_id: str, schema: str) -> st.SearchStrategy[bytes]:
@@ -77,7 +91,7 @@ def invalid_bodies(operation_id: str, schema: str) -> st.SearchStrategy[bytes]:
             return True
         return bool(violations(schema, value))
 
-    return _bodies(operation_id, GenerationMode.NEGATIVE).map(encoded).filter(misfits)
+    return _bodies(operation_id, GenerationMode.NEGATIVE, schema).map(encoded).filter(misfits)
 
 
 def metadata_values() -> st.SearchStrategy[Any]:
@@ -123,14 +137,24 @@ def without_thread_ids(value: Any) -> Any:
     return value
 
 
-def _bodies(operation_id: str, mode: GenerationMode) -> st.SearchStrategy[Any]:
-    cases: st.SearchStrategy[Any] = _operation(operation_id).as_strategy(generation_mode=mode)
+def _bodies(
+    operation_id: str, mode: GenerationMode, schema: str, without: tuple[str, ...] = ()
+) -> st.SearchStrategy[Any]:
+    operation = _operation(operation_id, schema, without)
+    cases: st.SearchStrategy[Any] = operation.as_strategy(generation_mode=mode)
     return cases.map(lambda case: case.body)
 
 
 @cache
-def _operation(operation_id: str) -> Any:
+def _operation(operation_id: str, schema: str, without: tuple[str, ...]) -> Any:
+    """The operation, in a document whose request schema lacks some members.
+
+    What is not in the schema need not be generated only to be dropped.
+    """
     document = json.loads((schemas_dir() / "openapi.json").read_text(encoding="utf-8"))
+    properties = document["components"]["schemas"][schema]["properties"]
+    for name in without:
+        del properties[name]
     return schemathesis.openapi.from_dict(document).find_operation_by_id(operation_id)
 
 

@@ -1,0 +1,137 @@
+"""What the tests of the deployment layer and of whole runs share."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from conformance.deployment.settings import Settings
+from conformance.engine import new_settings
+from conformance.model.store import ThreadStore
+from conformance.reference.app import create_app
+from conformance.reference.process import ReferenceProcess
+from conformance.reference.server import HOST
+
+#: The status, the content type and the body with which a tiny server answers.
+Reply = tuple[int, str, bytes]
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Ledgers of a test never mix with those of another, nor with the user's."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "threads-conformance" / "ledgers"
+
+
+@pytest.fixture(scope="module")
+def reference() -> Iterator[str]:
+    """The URL of a reference deployment that the tests of one module share."""
+    with ReferenceProcess() as process:
+        yield process.url
+
+
+@pytest.fixture
+def settings_for(tmp_path: Path) -> Callable[..., Settings]:
+    """Makes the settings of a quick run on a URL."""
+
+    def make(url: str, **options: Any) -> Settings:
+        return new_settings(url, tmp_path, **{"effort": "quick", **options})
+
+    return make
+
+
+@contextmanager
+def served(store: ThreadStore) -> Iterator[str]:
+    """The URL of a deployment of `store`, in a thread of this process."""
+    config = uvicorn.Config(create_app(store), log_level="critical", lifespan="off", ws="none")
+    server = _Announced(config)
+    with config.bind_socket() as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            server.ready.wait()
+            yield f"http://{HOST}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = server.force_exit = True
+            thread.join()
+
+
+class _Announced(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        config.port = 0
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+@contextmanager
+def answering(
+    reply: Callable[[str, str, bytes], Reply | None], *, drop_after_5xx: bool = False
+) -> Iterator[str]:
+    """The URL of a server that answers (method, path, body) as told; None says nothing.
+
+    With `drop_after_5xx` it silently ends a kept connection on which it answered 5xx.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            found = reply(self.command, self.path, body)
+            if found is None:
+                stopped.wait()
+                self.close_connection = True
+                return
+            status, kind, text = found
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+            self.close_connection = drop_after_5xx and status >= 500
+
+        do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            """Say nothing."""
+
+    stopped = threading.Event()
+    server = ThreadingHTTPServer((HOST, 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://{HOST}:{server.server_port}"
+    finally:
+        stopped.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def as_json(value: Any, status: int = 200) -> Reply:
+    return status, "application/json", json.dumps(value).encode()
+
+
+def threads_of(url: str) -> dict[str, Any]:
+    """Every thread of a deployment with its JSON, by id."""
+    found: dict[str, Any] = {}
+    with httpx.Client(base_url=url) as http:
+        while True:
+            body = {"limit": 1000, "offset": len(found)}
+            page = http.post("/threads/search", json=body).raise_for_status().json()
+            found.update((each["thread_id"], each) for each in page)
+            if not page:
+                return found
