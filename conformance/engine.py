@@ -151,6 +151,12 @@ def identify_deployment(settings: Settings) -> ServerInfo:
         return look(connection.client, settings.url, connection.recorder.redactor)
 
 
+def collect_checks(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """The checks of a run by id, each with the requirements that it decides."""
+    with _own_pytest():
+        return _collected(settings, _arguments("")).planned
+
+
 def run_suite(
     settings: Settings,
     server: ServerInfo,
@@ -194,14 +200,14 @@ def run_suite(
                 _pytest_main(arguments, controller)
             else:
                 # Only workers collect: ask beforehand which checks there are to be.
-                planning = Controller(settings)
-                _pytest_main([*arguments, "--collect-only"], planning)
+                planning = _collected(settings, arguments)
                 controller.planned = planning.planned
-                if controller.planned:
+                controller.interrupted = planning.interrupted
+                if controller.planned and not controller.interrupted:
                     _pytest_main([*arguments, "-n", workers], controller)
         if view:
             view.stop()
-        cleanup = Cleanup() if keep else clean_up(settings)
+        cleanup = _kept(settings) if keep else clean_up(settings)
     if not controller.planned and not controller.interrupted:
         raise NothingSelectedError(
             "no check is left by these options: loosen -k, --requirement, --capability or --profile"
@@ -241,9 +247,14 @@ def clean_up(settings: Settings) -> Cleanup:
     account = read_account(directory)
     with connect(settings, "cleanup", record=False) as connection:
         removal = remove_all(connection.client, account)
-    if not removal.left and not account.nameless:
+    if not (removal.left or removal.unknown or account.nameless):
         close_account(directory)
     return Cleanup(removal.created, removal.removed, removal.left)
+
+
+def _kept(settings: Settings) -> Cleanup:
+    kept = read_account(ledgers_dir() / settings.run_id).created
+    return Cleanup(created=len(kept), left=tuple(sorted(kept)))
 
 
 def all_exchanges(settings: Settings) -> Iterator[str]:
@@ -266,6 +277,12 @@ class _Named:
 
 def _pytest_main(arguments: Sequence[str], controller: Controller) -> None:
     pytest.main(list(arguments), plugins=[_Named(controller)])
+
+
+def _collected(settings: Settings, arguments: Sequence[str]) -> Controller:
+    planning = Controller(settings)
+    _pytest_main([*arguments, "--collect-only"], planning)
+    return planning
 
 
 def _by_requirement(planned: dict[str, tuple[str, ...]]) -> dict[str, list[str]]:

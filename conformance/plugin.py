@@ -11,15 +11,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import time
-from collections.abc import Generator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
 from _pytest.runner import runtestprotocol
+from hypothesis.configuration import set_hypothesis_home_dir
 
-from conformance.contract.catalogue import Catalogue, load_catalogue
+from conformance.contract.catalogue import PROFILES, Catalogue, load_catalogue
 from conformance.contract.verdicts import Stability, Verdict, worst
 from conformance.deployment.connect import Connection, connect
 from conformance.deployment.exchange import Exchange
@@ -140,7 +142,10 @@ class Checks:
             verdict=Verdict.PASS,
             capability=self._catalogue.requirements[requirements_of(item)[0]].capability,
         )
-        with self._connection.recorder.check(check_id(item)) as exchanges:
+        with (
+            _hypothesis_writes_to(self._settings.run_dir),
+            self._connection.recorder.check(check_id(item)) as exchanges,
+        ):
             item.stash[_EXCHANGES] = exchanges
             return runtestprotocol(item, nextitem=nextitem, log=False)
 
@@ -161,6 +166,8 @@ class Checks:
             found = self._judge(item, result, call.excinfo.value)
             if worst((found.verdict, result.verdict)) is found.verdict:
                 item.stash[_RESULT] = result = found
+            if found.failure:
+                report.longrepr = found.failure.message
             if found.verdict is Verdict.UNSUPPORTED:
                 report.outcome = "skipped"
                 report.longrepr = (str(item.path), item.location[1] or 0, found.reason)
@@ -170,9 +177,12 @@ class Checks:
 
     def _judge(self, item: pytest.Item, result: CheckResult, ended: BaseException) -> CheckResult:
         """The result that an exception means."""
-        redact = self._connection.recorder.redactor.text
+        redact = self._shown
         exchanges: list[Exchange] = item.stash[_EXCHANGES]
         verdict = verdict_of(ended)
+        if verdict is Verdict.UNSUPPORTED and self._documented(result):
+            # What the documents promise cannot be unsupported, whatever it stands on.
+            verdict = Verdict.BLOCKED
         if verdict is Verdict.FAIL:
             failure = self._failure(result, ended, exchanges)
             return dataclasses.replace(
@@ -186,7 +196,7 @@ class Checks:
     def _failure(
         self, result: CheckResult, ended: BaseException, exchanges: list[Exchange]
     ) -> Failure:
-        redact = self._connection.recorder.redactor.text
+        redact = self._shown
         broken = ended if isinstance(ended, PromiseBroken) else None
         expected = redact(broken.expected) if broken else "the check to hold"
         actual = redact(broken.actual) if broken else redact(_line(ended))
@@ -213,6 +223,15 @@ class Checks:
             exchanges=tuple(each.summary() for each in exchanges[-QUOTED_EXCHANGES:]),
         )
 
+    def _shown(self, text: str) -> str:
+        """The text without secrets, and without lone surrogates, which no file takes."""
+        redacted = self._connection.recorder.redactor.text(text)
+        return redacted.encode("utf-8", "backslashreplace").decode()
+
+    def _documented(self, result: CheckResult) -> bool:
+        profiles = {self._catalogue.requirements[each].profile for each in result.requirements}
+        return PROFILES[0] in profiles
+
     def _promises(self, result: CheckResult) -> list[str]:
         found = [self._catalogue.requirements[each] for each in result.requirements]
         return [f"{each.id}: {each.statement}" for each in found]
@@ -225,9 +244,21 @@ class Checks:
 _EXCHANGES = pytest.StashKey[list[Exchange]]()
 
 
+@contextmanager
+def _hypothesis_writes_to(directory: str) -> Iterator[None]:
+    """Keep what hypothesis stores out of the folder in which the user stands."""
+    set_hypothesis_home_dir(directory)
+    try:
+        yield
+    finally:
+        set_hypothesis_home_dir(None)
+
+
 def check_id(item: pytest.Item) -> str:
     """`test_copy.py::test_a_copy_is_answered`: the module, the function, the parameters."""
-    return f"{item.path.name}::{item.nodeid.partition('::')[2]}"
+    # pytest escapes an id once more each time that it collects in the same process.
+    name = re.sub(r"\\+", r"\\", item.nodeid.partition("::")[2])
+    return f"{item.path.name}::{name}"
 
 
 def requirements_of(item: pytest.Item) -> tuple[str, ...]:

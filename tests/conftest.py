@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,13 +17,15 @@ import httpx
 import pytest
 import uvicorn
 
+import conformance
 from conformance.deployment.settings import Settings
 from conformance.engine import new_settings
 from conformance.model.store import ThreadStore
 from conformance.reference.app import create_app
 from conformance.reference.process import ReferenceProcess
-from conformance.reference.server import HOST
+from conformance.reference.server import HOST, listening
 
+CHECKOUT = Path(conformance.__file__).parents[1]
 #: The status, the content type and the body with which a tiny server answers.
 Reply = tuple[int, str, bytes]
 
@@ -54,7 +59,7 @@ def served(store: ThreadStore) -> Iterator[str]:
     """The URL of a deployment of `store`, in a thread of this process."""
     config = uvicorn.Config(create_app(store), log_level="critical", lifespan="off", ws="none")
     server = _Announced(config)
-    with config.bind_socket() as listener:
+    with listening(0) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
@@ -82,13 +87,17 @@ def answering(
 ) -> Iterator[str]:
     """The URL of a server that answers (method, path, body) as told; None says nothing.
 
-    With `drop_after_5xx` it silently ends a kept connection on which it answered 5xx.
+    With `drop_after_5xx` it ends a kept connection on which it answered 5xx as soon as
+    the next request comes in.
     """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
+            if drop_after_5xx and failed.get(self.connection):
+                self.close_connection = True
+                return
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             found = reply(self.command, self.path, body)
             if found is None:
@@ -101,14 +110,15 @@ def answering(
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)
-            self.close_connection = drop_after_5xx and status >= 500
+            failed[self.connection] = status >= 500
 
         do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""
 
     stopped = threading.Event()
+    failed: dict[Any, bool] = {}
     server = ThreadingHTTPServer((HOST, 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -119,6 +129,29 @@ def answering(
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def arguments_of(*arguments: str) -> list[str]:
+    """The command line of `threads-conformance`; the working folder is not looked into."""
+    return [sys.executable, "-P", "-m", "conformance", *arguments]
+
+
+def environment_of(**added: str) -> dict[str, str]:
+    """The environment in which this checkout is found from any folder."""
+    return {**os.environ, "PYTHONPATH": str(CHECKOUT), **added}
+
+
+def command(
+    directory: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """`threads-conformance`, run in a folder to its end."""
+    return subprocess.run(
+        arguments_of(*arguments),
+        cwd=directory,
+        env=environment_of(**environment),
+        capture_output=True,
+        text=True,
+    )
 
 
 def as_json(value: Any, status: int = 200) -> Reply:

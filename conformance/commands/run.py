@@ -16,7 +16,7 @@ from _pytest.mark.expression import Expression
 
 from conformance.commands.requirements import find_requirement
 from conformance.contract.catalogue import PROFILES, load_catalogue
-from conformance.deployment.connect import parse_url
+from conformance.deployment.connect import parse_url, redactor_for
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.settings import (
     DEFAULT_SEED,
@@ -34,11 +34,13 @@ from conformance.engine import (
     run_suite,
 )
 from conformance.reference.process import ReferenceProcess
+from conformance.report.record import ReportError
 from conformance.report.score import exit_status
 from conformance.report.terminal import TerminalView, own_console
 from conformance.report.write import write_all
 
-_UNREACHABLE = 3
+#: Exit status where the deployment was not judged.
+_INCOMPLETE = 3
 _API_KEY_HEADER = "x-api-key"
 
 
@@ -86,7 +88,7 @@ def with_api_key(
     type=click.Choice(PROFILES),
     default="documented",
     show_default=True,
-    help="How much of the Threads API to check.",
+    help="How much of the Threads API to check; full holds nothing beyond extended yet.",
 )
 @click.option("--graph", metavar="ID", help="The graph to use.  [default: agent]")
 @header_option
@@ -183,6 +185,7 @@ def run_command(
     options["capabilities"] = tuple(map(_known_capability, capabilities))
     options["graph"] = _graph(context, graph)
     view = TerminalView(own_console())
+    given_url = url
     with ExitStack() as stack:
         try:
             url = url or stack.enter_context(ReferenceProcess()).url
@@ -199,11 +202,30 @@ def run_command(
             raise click.UsageError(str(unusable)) from unusable
         except UnreachableError as unreachable:
             click.echo(f"Error: {unreachable}", err=True)
-            sys.exit(_UNREACHABLE)
+            sys.exit(_INCOMPLETE)
+        except KeyboardInterrupt:
+            view.stop()
+            click.echo(f"Error: {_interrupted(given_url)}", err=True)
+            sys.exit(_INCOMPLETE)
         catalogue = load_catalogue().requirements
-        files = write_all(report, catalogue, _joined_exchanges(settings), report_dir)
+        try:
+            files = write_all(report, catalogue, _joined_exchanges(settings), report_dir)
+        except ReportError as broken:
+            # What was found is told all the same.
+            click.echo(f"Error: {broken}", err=True)
+            files = ()
         view.finish(report, catalogue, files)
     sys.exit(exit_status(report.verdict))
+
+
+def _interrupted(url: str | None) -> str:
+    """What to say where a run was ended before its clean-up was done."""
+    if url is None:
+        return "interrupted; the embedded reference is gone, and all threads with it"
+    return (
+        "interrupted before the clean-up was done; what the run may have left is removed by "
+        f"`threads-conformance sweep --url {redactor_for(url, ()).url(url)}`"
+    )
 
 
 def _graph(context: click.Context, graph_id: str | None) -> GraphSettings:

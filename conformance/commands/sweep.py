@@ -51,7 +51,7 @@ def _sweep_all(settings: Settings, url: str) -> bool:
     """Sweep every run of the deployment that is not alive; whether anything is left."""
     swept = left = False
     for directory, account in accounts():
-        if account.url.rstrip("/") != url.rstrip("/") or account.run_id == settings.run_id:
+        if account.url.rstrip("/") != url.rstrip("/"):
             continue
         swept = True
         with claim(directory) as ours:
@@ -62,13 +62,9 @@ def _sweep_all(settings: Settings, url: str) -> bool:
             with connect(of_run, "sweep", record=False) as connection:
                 removal = remove_all(connection.client, account)
             _tell(account, removal)
-        if removal.left:
+        if removal.left or removal.unknown:
             left = True
         else:
-            close_account(directory)
-    for directory, account in accounts():
-        # Looking at the deployment opened a ledger too, in which nothing stands.
-        if account.run_id == settings.run_id:
             close_account(directory)
     if not swept:
         click.echo("nothing to sweep: no interrupted run of this deployment is known here")
@@ -79,5 +75,7 @@ def _tell(account: Account, removal: Removal) -> None:
     click.echo(f"run {account.run_id}: found {removal.created}, removed {removal.removed}")
     for thread_id in removal.left:
         click.echo(f"  left: {thread_id}")
+    for thread_id in removal.unknown:
+        click.echo(f"  possible: {thread_id}, about which the deployment did not answer")
     for each in account.nameless:
         click.echo(f"  possible: {each}, whose answer never came; it has no tag to find it by")

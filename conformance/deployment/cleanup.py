@@ -12,15 +12,21 @@ from conformance.deployment.guard import RUN_TAG, canonical
 from conformance.deployment.ledger import Account
 
 _PAGE = 1000
+#: A deployment that breaks so many connections in a row is not asked again.
+_PATIENCE = 3
 
 
 @dataclass(frozen=True)
 class Removal:
-    """Threads that a run made and that were removed; `left` are the ids that remain."""
+    """Threads that a run made and that were removed; `left` are the ids that remain.
+
+    `unknown` are ids under which a thread may stand: the deployment never said.
+    """
 
     created: int
     removed: int
     left: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
 
 def remove_all(client: ThreadsClient, account: Account) -> Removal:
@@ -38,19 +44,23 @@ def remove_all(client: ThreadsClient, account: Account) -> Removal:
     ids.update(dict.fromkeys(tagged))
     created.update(tagged)
     left: dict[str, None] = {}
+    broken = 0
     for thread_id in ids:
-        match _delete(client, thread_id):
-            case "removed":
-                created.add(thread_id)
-            case "left":
-                left[thread_id] = None
-    left.update(dict.fromkeys(_tagged(client)))
+        found = _delete(client, thread_id) if broken < _PATIENCE else None
+        broken = broken + 1 if found is None else 0
+        if found == "removed":
+            created.add(thread_id)
+        elif found != "absent":
+            left[thread_id] = None
+    if broken < _PATIENCE:
+        left.update(dict.fromkeys(_tagged(client)))
     remaining = tuple(each for each in left if each in created)
-    return Removal(len(created), len(created) - len(remaining), remaining)
+    unknown = tuple(each for each in left if each not in created)
+    return Removal(len(created), len(created) - len(remaining), remaining, unknown)
 
 
-def _delete(client: ThreadsClient, thread_id: str) -> str:
-    """`removed`, `absent` or `left`."""
+def _delete(client: ThreadsClient, thread_id: str) -> str | None:
+    """`removed`, `absent` or `left`; None where the connection broke."""
     try:
         answer = client.delete(thread_id)
         if answer.ok:
@@ -58,7 +68,7 @@ def _delete(client: ThreadsClient, thread_id: str) -> str:
         # A deployment that cannot delete answers 404 as well: look whether it stands.
         return "left" if client.get(thread_id).ok else "absent"
     except httpx.HTTPError:
-        return "left"
+        return None
 
 
 def _tagged(client: ThreadsClient) -> list[str]:

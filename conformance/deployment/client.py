@@ -198,11 +198,6 @@ class ThreadsClient:
         path = f"{_thread(thread_id)}/runs/{quote(run_id, safe='')}/join"
         return self.send("run_join", "GET", path, timeout_s=self._run_timeout_s)
 
-    def run_get(self, thread_id: str, run_id: str) -> Answer:
-        """GET /threads/{thread_id}/runs/{run_id}."""
-        path = f"{_thread(thread_id)}/runs/{quote(run_id, safe='')}"
-        return self.send("run_get", "GET", path)
-
     def _run(self, operation: str, path: str, body: Any, raw: bytes | None) -> Answer:
         return self.send(operation, "POST", path, body, raw=raw, timeout_s=self._run_timeout_s)
 

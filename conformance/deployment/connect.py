@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -57,9 +57,13 @@ def connect(
     """A client for the deployment, with ledger and record; closed at the end."""
     url = parse_url(settings.url)
     redactor = redactor_for(settings.url, settings.headers)
-    recorder = Recorder(exchanges_file(settings, worker) if record else None, redactor)
     ownership = Ownership(settings.run_id, worker)
-    with Ledger(ledgers_dir() / settings.run_id, worker, redactor.url(url)) as ledger:
+    with (
+        closing(
+            Recorder(exchanges_file(settings, worker) if record else None, redactor)
+        ) as recorder,
+        Ledger(ledgers_dir() / settings.run_id, worker, redactor.url(url)) as ledger,
+    ):
         transport = SuiteTransport(
             http_transport,
             base_path=url.path,
@@ -77,7 +81,6 @@ def connect(
         ) as http:
             client = ThreadsClient(http, ownership, settings.run_id, settings.run_timeout_s)
             yield Connection(client, recorder)
-    recorder.close()
 
 
 def http_transport() -> httpx.BaseTransport:

@@ -96,11 +96,16 @@ def _refuse_strangers(ids: list[str], where: str, ownership: Ownership) -> None:
             raise GuardRefusal(f"{where} names the thread {each}, which this run did not make")
 
 
+class _Members(list[tuple[str, Any]]):
+    """The members of a JSON object, in their order."""
+
+
 def _ids_in_body(body: bytes) -> list[str]:
     if not body:
         return []
     try:
-        value = json.loads(body)
+        # As pairs: of a member that stands twice, servers differ in which one counts.
+        value = json.loads(body, object_pairs_hook=_Members)
     except (ValueError, RecursionError):
         # What cannot be read is searched: no id of a stranger, wherever it stands.
         return _UUID.findall(body.decode("utf-8", errors="replace"))
@@ -112,8 +117,8 @@ def _named_ids(value: Any) -> Iterator[str]:
     open_values = [value]
     while open_values:
         current = open_values.pop()
-        if isinstance(current, dict):
-            for key, member in current.items():
+        if isinstance(current, _Members):
+            for key, member in current:
                 if key in ID_MEMBERS:
                     yield from _strings(member)
                 open_values.append(member)

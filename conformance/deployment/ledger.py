@@ -10,13 +10,17 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from filelock import FileLock, Timeout
+
+from conformance.deployment.settings import SettingsError
+
+_LOCK = ".lock"
 
 
 def ledgers_dir() -> Path:
@@ -42,12 +46,16 @@ class Account:
 
 
 class Ledger:
-    """The open ledger of one worker. Every line is flushed before the request leaves."""
+    """The ledger of one worker. Every line is flushed before the request leaves.
+
+    Nothing is on disk before the first line. While it is open the run counts as alive:
+    a worker may outlive the process that was killed for a moment.
+    """
 
     def __init__(self, directory: Path, worker: str, url: str) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self._file: IO[str] = (directory / f"{worker}.jsonl").open("a", encoding="utf-8")
-        self._write("opened", url=url)
+        self._directory, self._worker, self._url = directory, worker, url
+        self._file: IO[str] | None = None
+        self._lock = FileLock(directory / f"{worker}{_LOCK}")
         self._under_way = 0
 
     def __enter__(self) -> Ledger:
@@ -59,7 +67,9 @@ class Ledger:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        if self._file:
+            self._file.close()
+            self._lock.release()
 
     def planned(self, thread_id: str) -> None:
         """A thread is about to be created under this id."""
@@ -80,8 +90,24 @@ class Ledger:
         self._write("ended", number=number, thread_id=thread_id)
 
     def _write(self, event: str, **details: Any) -> None:
+        if self._file is None:
+            make_ledger(self._directory)
+            self._lock.acquire()
+            self._file = (self._directory / f"{self._worker}.jsonl").open("a", encoding="utf-8")
+            self._write("opened", url=self._url)
         self._file.write(json.dumps({"event": event, **details}) + "\n")
         self._file.flush()
+
+
+def make_ledger(directory: Path) -> None:
+    """Make the folder of a run's ledger; `SettingsError` if that cannot be."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as broken:
+        raise SettingsError(
+            f"cannot keep a ledger of created threads in {directory.parent} "
+            f"({broken.strerror}): set XDG_STATE_HOME to a folder that can be written to"
+        ) from broken
 
 
 def read_account(directory: Path) -> Account:
@@ -121,17 +147,16 @@ def accounts() -> Iterator[tuple[Path, Account]]:
 @contextmanager
 def claim(directory: Path) -> Iterator[bool]:
     """Hold a run's ledger; False where another process holds it: that run is alive."""
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(directory / "alive.lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+    make_ledger(directory)
+    locks = [directory / f"run{_LOCK}", *directory.glob(f"*{_LOCK}")]
+    with ExitStack() as held:
+        try:
+            for each in dict.fromkeys(locks):
+                held.enter_context(FileLock(each, timeout=0))
+            ours = True
+        except Timeout:
+            ours = False
+        yield ours
 
 
 def close_account(directory: Path) -> None:

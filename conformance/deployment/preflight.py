@@ -41,7 +41,8 @@ def look(client: ThreadsClient, url: str, redactor: Redactor) -> ServerInfo:
             )
         info = client.info()
         described = info.body if info.ok and isinstance(info.body, dict) else {}
-        if not (_lists(search) or described.get("version") or _knows_threads(client)):
+        version = _text(described.get("version"))
+        if not (_lists(search) or version or _knows_threads(client)):
             raise UnreachableError(
                 f"no LangGraph Server at {shown}: POST /threads/search answers "
                 f"{search.status} ({search.headers.get('content-type', 'no content type')}), "
@@ -62,7 +63,7 @@ def look(client: ThreadsClient, url: str, redactor: Redactor) -> ServerInfo:
             f"({redactor.text(str(broken)) or type(broken).__name__}): "
             "is it an HTTP server, and http or https as the URL says?"
         ) from broken
-    return ServerInfo(_name(described), _text(described.get("version")))
+    return ServerInfo(_name(described), version)
 
 
 def graph_missing(client: ThreadsClient, graph_id: str) -> str | None:

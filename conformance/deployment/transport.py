@@ -126,9 +126,8 @@ class SuiteTransport(httpx.BaseTransport):
             return None
         thread_id = _chosen_id(body)
         if thread_id is None:
-            return self._ledger.begun(
-                f"a thread created by the body {body[:80].decode(errors='replace')}"
-            )
+            shown = self._recorder.redactor.text(_text(body))[:80]
+            return self._ledger.begun(f"a thread created by the body {shown}")
         self._ledger.planned(thread_id)
         return None
 
@@ -179,7 +178,7 @@ class SuiteTransport(httpx.BaseTransport):
         answer = None
         if response is not None:
             private = request.extensions.get(PRIVATE)
-            answer = _NOT_RECORDED if private else redactor.text(_cut(_text(response.content)))
+            answer = _NOT_RECORDED if private else _cut(redactor.text(_text(response.content)))
         self._recorder.add(
             Exchange(
                 check="",
@@ -187,7 +186,7 @@ class SuiteTransport(httpx.BaseTransport):
                 method=request.method,
                 url=redactor.url(request.url),
                 request_headers=redactor.headers(request.headers),
-                request_body=redactor.text(_cut(_text(body))) if body else None,
+                request_body=_cut(redactor.text(_text(body))) if body else None,
                 started_at=started_at.isoformat(),
                 elapsed_ms=(time.perf_counter() - clock) * 1000,
                 status=response.status_code if response is not None else None,

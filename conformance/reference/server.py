@@ -44,13 +44,14 @@ def serve(port: int = 0, *, store: ThreadStore | None = None, until_eof: bool = 
         timeout_graceful_shutdown=1,
     )
     server = _AnnouncedServer(config)
-    with _listening(port) as listener:
+    with listening(port) as listener:
         if until_eof:
             threading.Thread(target=_stop_at_eof, args=(server,), daemon=True).start()
         server.run(sockets=[listener])
 
 
-def _listening(port: int) -> socket.socket:
+def listening(port: int) -> socket.socket:
+    """A listening socket on loopback; port 0 takes a free one. PortTakenError if in use."""
     # asyncio sends without delay only where the protocol is said to be TCP; else 40 ms an answer.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

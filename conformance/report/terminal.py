@@ -180,6 +180,8 @@ class TerminalView:
                 self._curl(failure.curl, check, files)
         for source in dict.fromkeys(source for each in decided for source in each.sources):
             self._labelled("written", source)
+        for disputed in dict.fromkeys(each.disputed for each in decided if each.disputed):
+            self._labelled("disputed", disputed)
         if note := stability_note(check):
             self._labelled("note", note)
         self._labelled("check", check.id)

@@ -59,8 +59,9 @@ class History:
 class Case:
     """The check at hand: its settings, its tag, what it wants to have said.
 
-    `offers` is the documented operation whose presence the check itself decides.
-    `graph_missing` says in a sentence why no graph can be used, if none can.
+    `offers` are the documented operations whose presence the check itself decides.
+    `graph_missing` says in a sentence why no graph can be used, if none can. What was
+    granted once is in `granted`: if it is refused later, it is not missing.
     """
 
     settings: Settings
@@ -68,6 +69,7 @@ class Case:
     offers: str = ""
     graph_missing: Callable[[], str | None] = lambda: None
     notes: list[str] = field(default_factory=list)
+    granted: set[str] = field(default_factory=set)
 
     def graph(self) -> GraphSettings:
         """The graph to use; the check is blocked where the deployment has none."""
@@ -253,18 +255,21 @@ class Asker:
 
     def _granted(self, answer: Answer, thread: Thread | None) -> None:
         if answer.ok:
+            self.case.granted.add(answer.operation)
             return
         if answer.status in _MISSING and self._missing(answer, thread):
             operation = BY_NAME[answer.operation]
             line = f"{operation.method} {operation.path} answers {answer.status}"
             if operation.profile != "documented":
                 raise Unsupported(f"{line}: the deployment does not offer it")
-            if self._arranging or self.case.offers != operation.name:
+            if self._arranging or operation.name not in self.case.offers.split():
                 raise Blocked(f"{line}: the operation is missing")
         raise self._refusal("success", _told(answer))
 
     def _missing(self, answer: Answer, thread: Thread | None) -> bool:
         """Whether the operation is not there, rather than the thread."""
+        if answer.operation in self.case.granted:
+            return False
         if answer.status != _MISSING[0] or thread is None:
             return True
         return answer.operation != "get" and self.client.get(id_of(thread)).ok

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from conformance.contract.schemas import violations
 from conformance.deployment.client import Answer
 from conformance.model.history import differences, same_json
-from conformance.suite.asking import LONGEST_PAGE, Asker, History, Thread, id_of
-from conformance.suite.outcomes import PromiseBroken
+from conformance.suite.asking import LONGEST_PAGE, Asker, History, State, Thread, id_of
+from conformance.suite.outcomes import Blocked, PromiseBroken
 
 
 def assert_equal(actual: Any, expected: Any, what: str) -> None:
@@ -44,10 +44,11 @@ def assert_identical_history(copy: History, source: History) -> None:
 
 def assert_untouched(asker: Asker, thread: Thread, act: Callable[[], object]) -> None:
     """A thread, its state and its history are byte for byte the same after `act`."""
-    before = _everything(asker, thread)
+    before = [asker.granted(each, thread).text for each in _everything(asker, thread)]
     act()
-    for name, text in _everything(asker, thread).items():
-        assert_that(text == before[name], f"{name} as before: {before[name]}", text)
+    for answer, text in zip(_everything(asker, thread), before, strict=True):
+        same = answer.ok and answer.text == text
+        assert_that(same, f"{answer.operation} as before: {text}", _told(answer))
 
 
 def assert_valid(schema: str, value: Any) -> None:
@@ -91,14 +92,65 @@ def moment(value: Any, what: str) -> datetime:
     return parsed
 
 
-def _everything(asker: Asker, thread: Thread) -> dict[str, str]:
+def known_moment(value: Any, what: str) -> datetime:
+    """The moment that a timestamp names, where its form is another check's question."""
+    try:
+        return moment(value, what)
+    except PromiseBroken as unreadable:
+        raise Blocked(str(unreadable)) from None
+
+
+def assert_same_thread(actual: Thread, expected: Thread, what: str) -> None:
+    """Two views of a thread agree in every member that both show.
+
+    The documents show views with and without values and config, and write moments
+    in two ways.
+    """
+    shown, wanted = _both(actual, expected)
+    assert_equal(shown, wanted, what)
+
+
+def same_thread(actual: Thread, expected: Thread) -> bool:
+    """Whether two views of a thread agree, as `assert_same_thread` has it."""
+    return same_json(*_both(actual, expected))
+
+
+def assert_no_thread(asker: Asker, thread_id: str) -> None:
+    """No thread stands under an id."""
+    if asker.client.get(asker.client.ownership.absent_id()).ok:
+        raise Blocked("GET answers a 2xx for a thread that does not exist")
+    answer = asker.client.get(thread_id)
+    assert_that(not answer.ok, "no thread under the id", f"{answer.status} {answer.text}")
+
+
+def assert_page(page: list[State], expected: list[State], what: str, limit: int) -> None:
+    """A page of history begins as expected; it may hold fewer states than its limit."""
+    assert_that(len(page) <= limit, f"{what}: at most {limit}", f"{len(page)} states")
+    assert_that(bool(page) or not expected, f"{what}: {len(expected)} states", "an empty page")
+    assert_equal(page, expected[: max(len(page), 1)], what)
+
+
+def _both(actual: Thread, expected: Thread) -> tuple[Thread, Thread]:
+    names = actual.keys() & expected.keys()
+    return (
+        {name: _comparable(name, actual[name]) for name in names},
+        {name: _comparable(name, expected[name]) for name in names},
+    )
+
+
+def _comparable(name: str, value: Any) -> Any:
+    if name.endswith("_at") and isinstance(value, str):
+        return known_moment(value, name).astimezone(UTC).isoformat()
+    return value
+
+
+def _everything(asker: Asker, thread: Thread) -> list[Answer]:
     client, thread_id = asker.client, id_of(thread)
-    answers = [
+    return [
         client.get(thread_id),
         client.state(thread_id),
         client.history(thread_id, limit=LONGEST_PAGE),
     ]
-    return {each.operation: asker.granted(each, thread).text for each in answers}
 
 
 def _some_text(value: Any) -> bool:

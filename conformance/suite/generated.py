@@ -155,7 +155,13 @@ def _operation(operation_id: str, schema: str, without: tuple[str, ...]) -> Any:
     properties = document["components"]["schemas"][schema]["properties"]
     for name in without:
         del properties[name]
-    return schemathesis.openapi.from_dict(document).find_operation_by_id(operation_id)
+    path, method = next(
+        (path, method)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if operation.get("operationId") == operation_id
+    )
+    return schemathesis.openapi.from_dict(document)[path][method.upper()]
 
 
 def _refuse(constant: str) -> None:

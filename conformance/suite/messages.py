@@ -3,7 +3,7 @@
 Only type and content are the contract; the rest is the application's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from conformance.deployment.settings import GraphSettings
@@ -32,3 +32,23 @@ def messages_sent_in(update: dict[str, Any], graph: GraphSettings) -> list[Messa
     """Type and content of the messages in one update."""
     values = update.get("values") or {}
     return told([message for key in graph.appending for message in values.get(key, [])])
+
+
+def saying(text: str, graph: GraphSettings) -> dict[str, Any]:
+    """Values of an update in which a text stands: as a message, or wherever a text may."""
+    message = {"type": "ai", "content": text}
+    values: dict[str, Any] = graph.append.get("values") or {}
+    return {
+        key: [message] if key in graph.appending else text
+        for key, value in values.items()
+        if key in graph.appending or isinstance(value, str)
+    }
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every text in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from texts_in(each)

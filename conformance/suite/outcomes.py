@@ -40,8 +40,9 @@ class Unsupported(Exception):  # noqa: N818
 def requires(*requirements: str, offers: str = "") -> pytest.MarkDecorator:
     """Name the requirements that a check decides.
 
-    `offers` names the documented operation whose mere presence the check decides: if
-    it is missing, this check fails, and every other that stands on it is blocked.
+    `offers` names the documented operations (with spaces between them) whose mere
+    presence the check decides: if one is missing, this check fails, and every other
+    that stands on it is blocked.
     """
     return pytest.mark.requires(*requirements, offers=offers)
 

@@ -36,8 +36,8 @@ def test_count_by_status(given: Asker, threads: Asker, case: Case, status: str) 
 
 @requires("COUNT-03")
 def test_count_by_values(given: Asker, threads: Asker, case: Case, graph: GraphSettings) -> None:
-    values = given.get(given.prepopulated())["values"]
-    given.prepopulated()
+    values = given.state(given.prepopulated())["values"]
+    given.appended(given.prepopulated(), 5)
     _assert_agrees(given, threads, case, 1, values=values)
 
 
@@ -45,16 +45,19 @@ def test_count_by_values(given: Asker, threads: Asker, case: Case, graph: GraphS
 def test_count_by_all_together(
     given: Asker, threads: Asker, case: Case, graph: GraphSettings
 ) -> None:
-    values = given.get(given.prepopulated(metadata={"colour": "red"}))["values"]
-    given.prepopulated(metadata={"colour": "red"})
+    values = given.state(given.prepopulated(metadata={"colour": "red"}))["values"]
+    given.appended(given.prepopulated(metadata={"colour": "red"}), 5)
     filters = {"values": values, "status": "idle"}
     _assert_agrees(given, threads, case, 1, metadata={"colour": "red"}, **filters)
     _assert_agrees(given, threads, case, 0, metadata={"colour": "blue"}, **filters)
+    wrong = {"metadata": {"colour": "red"}, "values": values, "status": "error"}
+    _assert_agrees(given, threads, case, 0, **wrong)
 
 
 @requires("COUNT-05")
 def test_no_match_counts_zero(given: Asker, threads: Asker) -> None:
     given.empty(metadata={"colour": "red"})
+    given.count()
     assert_equal(threads.count(metadata={"colour": "no such colour"}), 0, "the count")
 
 

@@ -1,10 +1,12 @@
 """Deleting a thread, and what must then be gone."""
 
+from typing import Any
+
 import pytest
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.suite.asking import Asker, Case, Thread, id_of
-from conformance.suite.expect import assert_equal, assert_refused, assert_that
+from conformance.suite.expect import assert_equal, assert_no_thread, assert_refused, assert_that
 from conformance.suite.outcomes import requires
 
 
@@ -35,11 +37,14 @@ def test_a_deleted_thread_has_no_history(given: Asker, ask: ThreadsClient, metho
 
 
 @requires("DELETE-05")
-@pytest.mark.parametrize("by", ["metadata", "status"])
+@pytest.mark.parametrize("by", ["metadata", "status", "ids"])
 def test_a_deleted_thread_is_not_found(given: Asker, threads: Asker, case: Case, by: str) -> None:
     kept, gone = id_of(given.empty()), given.empty()
     given.delete(gone)
-    filters = {"status": "idle"} if by == "status" else {}
+    ids = [kept, id_of(gone)]
+    filters: dict[str, Any] = {}
+    if by != "metadata":
+        filters[by] = ids if by == "ids" else "idle"
     found = case.eventually(lambda: threads.found(**filters), lambda found: found == [kept])
     assert_equal(found, [kept], "the threads found")
 
@@ -89,7 +94,7 @@ def test_a_deleted_thread_cannot_be_used(given: Asker, ask: ThreadsClient, use: 
         "update_state": lambda: ask.update_state(gone, given.case.graph().append),
     }
     assert_refused(answers[use]())
-    assert_that(not ask.get(gone).ok, "no thread under the id", "there is one again")
+    assert_no_thread(given, gone)
 
 
 def _deleted(given: Asker) -> Thread:

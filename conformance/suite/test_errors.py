@@ -15,12 +15,14 @@ from conformance.suite.asking import Asker, Thread, checkpoint_id_of, id_of
 from conformance.suite.expect import (
     assert_equal,
     assert_no_server_error,
+    assert_no_thread,
     assert_refused,
     assert_says_why,
     assert_that,
     assert_untouched,
 )
-from conformance.suite.outcomes import requires
+from conformance.suite.messages import saying, texts_in
+from conformance.suite.outcomes import Blocked, requires
 
 MALFORMED_JSON = (b"{", b'{"metadata": }', b"not json", b"\xff\xfe")
 DEPTH = 5_000
@@ -186,7 +188,7 @@ def test_an_unknown_thread_is_refused(
 ) -> None:
     absent = ask.ownership.absent_id()
     assert_refused(_send_right(given, ask, thread, operation, absent))
-    assert_that(not ask.get(absent).ok, "no thread under the id", "there is one now")
+    assert_no_thread(given, absent)
 
 
 @_decides(
@@ -237,7 +239,7 @@ def test_what_was_refused_changed_nothing(
     if operation == "create":
         body = {**REQUESTS["create"].right(given, thread), "if_exists": "replace"}
         assert_refused(ask.create(body))
-        assert_equal(ask.get(body["thread_id"]).status, 404, "the status of GET")
+        assert_no_thread(given, body["thread_id"])
         return
     _offered(given, thread, operation)
 
@@ -334,8 +336,9 @@ def _send_text(
     right = REQUESTS[operation].right(given, thread)
     if operation == "update_state":
         graph = given.case.graph()
-        message = {"type": "ai", "content": text}
-        right["values"] = {key: [message] for key in graph.appending}
+        right["values"] = saying(text, graph)
+        if not right["values"]:
+            raise Blocked("append of the [graph] settings has no place for a text")
     else:
         right["metadata"] = {**right["metadata"], "text": text}
     raw = change(json.dumps(right)).encode()
@@ -349,12 +352,8 @@ def _assert_kept(given: Asker, thread: Thread, operation: str, answer: Answer, t
     elif operation == "update_state":
         # As an escape, so that a text that UTF-8 cannot hold is compared as well.
         state = given.client.state(id_of(thread))
-        kept = [
-            message.get("content")
-            for key in given.case.graph().appending
-            for message in state.body["values"][key]
-        ]
-        assert_that(text in kept, "the text in a message, as sent", kept[-1])
+        kept = list(texts_in(state.body["values"]))
+        assert_that(text in kept, "the text in the values, as sent", ascii(kept))
     else:
         shown = answer.body if operation == "create" else given.get(thread)
         assert_that(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from conformance.suite.asking import Asker, State, checkpoint_id_of
-from conformance.suite.expect import assert_equal, assert_that
+from conformance.suite.expect import assert_equal, assert_page, assert_that
 from conformance.suite.outcomes import requires
 
 STATES = 12
@@ -15,20 +15,40 @@ STATES = 12
 @pytest.mark.parametrize("position", [0, 5, STATES - 1])
 def test_before_by_post_continues_a_page(given: Asker, threads: Asker, position: int) -> None:
     made = given.long(STATES)
-    states = given.page(made, limit=100)
+    states = given.history(made, STATES).states
     older = threads.post_page(made, limit=100, before=states[position]["checkpoint"])
-    assert_equal(older, states[position + 1 :], f"the states before number {position}")
+    assert_page(older, states[position + 1 :], f"the states before number {position}", 100)
 
 
 @requires("HISTORY-FILTER-02")
-@pytest.mark.parametrize("wanted", [{"step": 1}, {"source": "input"}, {"source": "no such"}])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"step": 1},
+        {"source": "input"},
+        {"source": "no such"},
+        {"no such member": 1},
+        {"source": "input", "step": -1},
+        {"source": "update", "step": -1},
+    ],
+    ids=repr,
+)
 def test_metadata_chooses_states(given: Asker, threads: Asker, wanted: dict[str, Any]) -> None:
     made = given.prepopulated()
     given.run(made)
-    states = given.page(made, limit=100)
+    states = given.history(made)
     expected = [each for each in states if wanted.items() <= (each.get("metadata") or {}).items()]
     found = threads.post_page(made, limit=100, metadata=wanted)
     assert_equal(_ids(found), _ids(expected), f"the checkpoints with {wanted}")
+
+
+@requires("HISTORY-FILTER-02")
+def test_metadata_chooses_before_the_limit(given: Asker, threads: Asker) -> None:
+    made = given.long(5)
+    oldest = given.history(made, 5).states[-1]
+    wanted = {"step": (oldest.get("metadata") or {}).get("step")}
+    found = threads.post_page(made, limit=1, metadata=wanted)
+    assert_equal(_ids(found), [checkpoint_id_of(oldest)], f"the one checkpoint with {wanted}")
 
 
 @requires("HISTORY-FILTER-03")
@@ -47,14 +67,16 @@ def test_pages_are_complete(given: Asker, threads: Asker, size: int) -> None:
         assert_that(len(page) <= size, f"at most {size} states a page", len(page))
         paged += page
         page = threads.page(made, limit=size, before=checkpoint_id_of(page[-1]))
-    assert_equal(_ids(paged), _ids(given.page(made, limit=100)), "the checkpoints of all pages")
+    whole = given.history(made, STATES).checkpoint_ids()
+    assert_equal(_ids(paged), whole, "the checkpoints of all pages")
 
 
 @requires("HISTORY-FILTER-05")
 def test_before_by_post_takes_a_checkpoint_id(given: Asker, threads: Asker) -> None:
     made = given.long(STATES)
-    ids = _ids(given.page(made, limit=100))
-    assert_equal(_ids(threads.post_page(made, limit=100, before=ids[4])), ids[5:], "checkpoints")
+    states = given.history(made, STATES).states
+    older = threads.post_page(made, limit=100, before=checkpoint_id_of(states[4]))
+    assert_page(older, states[5:], "the states before number 4", 100)
 
 
 def _ids(states: list[State]) -> list[str]:

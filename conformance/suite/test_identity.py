@@ -68,9 +68,11 @@ def test_do_nothing_applies_no_supersteps(given: Asker, ask: ThreadsClient, exis
 
 
 @requires("IDENTITY-07")
-def test_do_nothing_creates_what_is_not_there(threads: Asker) -> None:
+def test_do_nothing_creates_what_is_not_there(given: Asker, threads: Asker) -> None:
+    given.empty()
     made = threads.empty(if_exists="do_nothing", metadata={"first": True})
-    assert_equal(threads.get(made).get("metadata"), made["metadata"], "metadata")
+    sent = {**given.client.tag, **given.case.tag, "first": True}
+    assert_equal(threads.get(made).get("metadata"), sent, "metadata")
 
 
 def _again(

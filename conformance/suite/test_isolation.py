@@ -8,7 +8,8 @@ from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.suite.asking import LONGEST_PAGE, Asker, Thread, checkpoint_id_of, id_of
 from conformance.suite.expect import assert_no_server_error, assert_that, assert_untouched
-from conformance.suite.outcomes import requires
+from conformance.suite.messages import saying
+from conformance.suite.outcomes import Blocked, requires
 
 #: A text that stands in the messages of the other thread and nowhere else.
 SECRET = "only the other thread says this"
@@ -17,11 +18,11 @@ SECRET = "only the other thread says this"
 @pytest.fixture
 def other(given: Asker, graph: GraphSettings) -> Thread:
     """A thread that must neither be read nor changed."""
+    values = saying(SECRET, graph)
+    if not values:
+        raise Blocked("append of the [graph] settings has no place for a text")
     steps = [numbered(each, 1) for each in graph.supersteps]
-    update = {"type": "ai", "content": SECRET}
-    steps.append(
-        {"updates": [{**graph.append, "values": {key: [update] for key in graph.appending}}]}
-    )
+    steps.append({"updates": [{**graph.append, "values": values}]})
     return given.prepopulated(steps)
 
 

@@ -11,9 +11,15 @@ from conformance.deployment.settings import (
     numbered,
 )
 from conformance.suite.asking import Asker, Case, Thread, id_of, messages_of
-from conformance.suite.expect import assert_equal, assert_refused, assert_that, moment
+from conformance.suite.expect import (
+    assert_equal,
+    assert_no_thread,
+    assert_refused,
+    assert_that,
+    moment,
+)
 from conformance.suite.messages import messages_sent, messages_sent_in, told
-from conformance.suite.outcomes import requires
+from conformance.suite.outcomes import Blocked, requires
 
 
 @requires("PREPOP-01", offers="create")
@@ -59,6 +65,8 @@ def test_nothing_is_next(given: Asker) -> None:
 
 @requires("PREPOP-07")
 def test_the_newest_state_tells_of_an_update(given: Asker, graph: GraphSettings) -> None:
+    if graph.supersteps[0]["updates"][0].get("as_node") != "__input__":
+        raise Blocked("the supersteps of the settings do not begin with an input")
     metadata = given.state(given.prepopulated()).get("metadata") or {}
     shown = {name: metadata.get(name) for name in ("source", "step")}
     step = len(graph.supersteps) - 2
@@ -72,7 +80,7 @@ def test_a_prepopulated_state_has_no_parents(given: Asker) -> None:
 
 
 @requires("PREPOP-09")
-@pytest.mark.parametrize("states", [3, 12])
+@pytest.mark.parametrize("states", [3, 12, 105])
 def test_one_checkpoint_per_superstep(
     given: Asker, threads: Asker, graph: GraphSettings, states: int
 ) -> None:
@@ -107,11 +115,13 @@ def test_message_ids_are_stable(given: Asker, threads: Asker, graph: GraphSettin
     made = given.prepopulated()
     expected = _ids(made, graph)
     shown = {
-        "get": _ids(threads.get(made), graph),
         "state": _ids(threads.state(made), graph),
         "history": _ids(threads.page(made, limit=10)[0], graph),
         "copy": _ids(threads.state(given.copy(made)), graph),
     }
+    thread = threads.get(made)
+    if "values" in thread:
+        shown["get"] = _ids(thread, graph)
     assert_equal(shown, dict.fromkeys(shown, expected), "the ids of the messages")
 
 
@@ -125,7 +135,7 @@ def test_an_unknown_graph_is_refused(
 
 
 @requires("PREPOP-14")
-@pytest.mark.parametrize("position", ["first", "last"])
+@pytest.mark.parametrize("position", ["first", "beside", "last"])
 def test_an_unknown_node_is_refused(
     given: Asker, ask: ThreadsClient, graph: GraphSettings, position: str
 ) -> None:
@@ -159,8 +169,7 @@ def test_a_refused_prepopulation_leaves_nothing(
 ) -> None:
     body = _request(given, _with_unknown_node(graph, "last"))
     assert_refused(ask.create(body))
-    left = ask.get(body["thread_id"])
-    assert_that(left.status == 404, "no thread under the id: 404", f"{left.status} {left.text}")
+    assert_no_thread(given, body["thread_id"])
 
 
 @requires("PREPOP-17")
@@ -205,9 +214,13 @@ def test_its_moments_have_an_offset(given: Asker) -> None:
 
 
 @requires("PREPOP-21")
-def test_get_shows_what_was_answered(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+def test_get_shows_what_was_answered(given: Asker, threads: Asker, case: Case) -> None:
     made = given.prepopulated()
-    assert_equal(threads.get(made).get("values"), made.get("values"), "values as GET shows them")
+    shown = threads.get(made)
+    if "values" in shown:
+        assert_equal(shown["values"], made.get("values"), "values as GET shows them")
+    else:
+        case.note("GET shows no values, as in the documented output")
 
 
 @requires("PREPOP-22")
@@ -234,7 +247,9 @@ def _request(given: Asker, supersteps: Any, metadata: Any = None) -> dict[str, A
 
 
 def _with_unknown_node(graph: GraphSettings, position: str) -> list[dict[str, Any]]:
-    unknown = {"updates": [{**numbered(graph.append, 1), "as_node": "no_such_node"}]}
+    right = numbered(graph.append, 1)
+    wrong = {**right, "as_node": "no_such_node"}
+    unknown = {"updates": [right, wrong] if position == "beside" else [wrong]}
     steps = [numbered(each, 1) for each in graph.supersteps]
     return [unknown, *steps] if position == "first" else [*steps, unknown]
 

@@ -10,6 +10,7 @@ from conformance.suite.asking import Asker, Case, Thread, id_of, messages_of
 from conformance.suite.expect import (
     assert_equal,
     assert_identical_history,
+    assert_no_thread,
     assert_refused,
     assert_that,
 )
@@ -46,7 +47,7 @@ def background(asker: Asker, thread: Thread) -> None:
     [
         pytest.param(wait, marks=requires("RUN-01", offers="run_wait")),
         pytest.param(stream, marks=requires("RUN-02", offers="run_stream")),
-        pytest.param(background, marks=requires("RUN-03", offers="run_background")),
+        pytest.param(background, marks=requires("RUN-03", offers="run_background run_join")),
     ],
 )
 def test_a_run_makes_history(given: Asker, threads: Asker, graph: GraphSettings, way: Way) -> None:
@@ -124,7 +125,7 @@ def test_an_unknown_thread_is_refused(
     given.empty()
     absent = ask.ownership.absent_id()
     assert_refused(_start(ask, way, absent, given.run_body()))
-    assert_that(not ask.get(absent).ok, "no thread under the id", "there is one now")
+    assert_no_thread(given, absent)
 
 
 @requires("RUN-13")

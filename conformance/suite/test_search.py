@@ -1,5 +1,6 @@
 """Finding threads by status and metadata."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -7,7 +8,13 @@ import pytest
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings
 from conformance.suite.asking import Asker, Case, Thread, id_of
-from conformance.suite.expect import assert_equal, assert_that, assert_valid
+from conformance.suite.expect import (
+    assert_equal,
+    assert_same_thread,
+    assert_that,
+    assert_valid,
+    same_thread,
+)
 from conformance.suite.outcomes import Blocked, requires
 
 STATUSES = ("idle", "busy", "interrupted", "error")
@@ -24,12 +31,27 @@ def test_search_by_status(given: Asker, threads: Asker, case: Case, status: str)
 
 
 @requires("SEARCH-02")
-@pytest.mark.parametrize("value", ["red", 7, True, "ünï", ""], ids=repr)
-def test_search_by_one_member(given: Asker, threads: Asker, case: Case, value: Any) -> None:
+@pytest.mark.parametrize(
+    ("value", "others"),
+    [
+        ("red", ["blue", "Red", "redder"]),
+        (7, ["7", 70]),
+        (True, [1, "true", False]),
+        ("ünï", ["uni"]),
+        ("", ["blue", None]),
+        (None, ["null", 0, False]),
+    ],
+    ids=repr,
+)
+def test_search_by_one_member(
+    given: Asker, threads: Asker, case: Case, value: Any, others: list[Any]
+) -> None:
     wanted = given.empty(metadata={"colour": value})
-    given.empty(metadata={"colour": "blue"})
+    for other in others:
+        given.empty(metadata={"colour": other})
     given.empty()
     _assert_found(threads, case, [id_of(wanted)], metadata={"colour": value})
+    _assert_found(threads, case, [id_of(wanted)], metadata={"colour": value}, limit=1)
 
 
 @requires("SEARCH-03")
@@ -58,6 +80,7 @@ def test_search_by_a_nested_member(
 @requires("SEARCH-05")
 def test_no_match_gives_an_empty_list(given: Asker, threads: Asker) -> None:
     given.empty(metadata={"colour": "red"})
+    given.search()
     assert_equal(threads.search(metadata={"colour": "no such colour"}), [], "the threads found")
 
 
@@ -84,15 +107,15 @@ def test_what_is_found_is_what_get_shows(
     given: Asker, threads: Asker, case: Case, graph: GraphSettings
 ) -> None:
     made = [given.prepopulated(), given.empty(metadata={"colour": "red"})]
-    case.eventually(given.search, lambda found: len(found) == len(made))
-    for found in threads.search():
-        shown = given.get(found)
-        both = shown.keys() & found.keys()
-        assert_equal(
-            {name: found[name] for name in both},
-            {name: shown[name] for name in both},
-            f"the thread {id_of(found)} as found",
-        )
+    shown = {id_of(each): given.get(each) for each in made}
+    found = case.eventually(
+        threads.search,
+        lambda found: (
+            len(found) == len(made) and all(same_thread(each, shown[id_of(each)]) for each in found)
+        ),
+    )
+    for each in found:
+        assert_same_thread(each, shown[id_of(each)], f"the thread {id_of(each)} as found")
 
 
 @requires("SEARCH-09")
@@ -124,7 +147,8 @@ def test_a_changed_status_moves_a_thread(
 
 @requires("SEARCH-11", offers="search")
 def test_the_documented_search_by_status(given: Asker, threads: Asker, ask: ThreadsClient) -> None:
-    given.empty()
+    for _ in range(2):
+        given.empty()
     found = _verbatim(threads, ask, {"status": "idle", "limit": 1})
     assert_that(len(found) <= 1, "at most one thread", f"{len(found)} threads")
     assert_equal([each.get("status") for each in found], ["idle"] * len(found), "status")
@@ -134,7 +158,8 @@ def test_the_documented_search_by_status(given: Asker, threads: Asker, ask: Thre
 def test_the_documented_search_by_metadata(
     given: Asker, threads: Asker, ask: ThreadsClient
 ) -> None:
-    given.empty()
+    for _ in range(2):
+        given.empty(metadata={"graph_id": "agent"})
     found = _verbatim(threads, ask, {"metadata": {"graph_id": "agent"}, "limit": 1})
     assert_that(len(found) <= 1, "at most one thread", f"{len(found)} threads")
     shown = [(each.get("metadata") or {}).get("graph_id") for each in found]
@@ -169,11 +194,12 @@ def _assert_found(threads: Asker, case: Case, expected: list[str], **filters: An
 
 
 def _some_threads(given: Asker, case: Case, number: int) -> None:
-    """So many threads, all of them visible."""
-    for _ in range(number):
-        given.empty()
-    if len(case.eventually(given.found, lambda found: len(found) == number)) != number:
-        raise Blocked(f"search does not show the {number} threads made")
+    """So many threads, each of them visible."""
+    for each in range(number):
+        given.empty(metadata={"number": each})
+    for each in range(number):
+        if not case.eventually(partial(given.found, metadata={"number": each}), bool):
+            raise Blocked("search does not show a thread that was made")
 
 
 def _verbatim(threads: Asker, ask: ThreadsClient, body: dict[str, Any]) -> list[Thread]:

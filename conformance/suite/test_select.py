@@ -4,7 +4,7 @@ import pytest
 
 from conformance.deployment.client import ThreadsClient
 from conformance.suite.asking import Asker, Case, Thread
-from conformance.suite.expect import assert_equal, assert_that
+from conformance.suite.expect import assert_equal, assert_same_thread, assert_that, same_thread
 from conformance.suite.outcomes import Blocked, requires
 
 #: What may be selected, as published; all of it beyond these two is always there.
@@ -43,12 +43,12 @@ def test_all_that_is_selected(
     given: Asker, threads: Asker, ask: ThreadsClient, case: Case, selected: list[str]
 ) -> None:
     found = _found(given, threads, ask, case, selected)
+    assert_equal(sorted(found.keys() & set(selected)), sorted(selected), "the members selected")
     shown = given.get(given.search()[0])
-    assert_equal(
-        {name: found.get(name, "absent") for name in selected},
-        {name: shown.get(name) for name in selected},
-        "the selected members",
+    found = case.eventually(
+        lambda: _selected(threads, ask, case, selected), lambda found: same_thread(found, shown)
     )
+    assert_same_thread(found, shown, "the selected members")
 
 
 @requires("SELECT-03")
@@ -66,6 +66,10 @@ def _found(
     given.prepopulated()
     if not case.eventually(given.search, bool):
         raise Blocked("search does not show the thread made")
+    return _selected(threads, ask, case, selected)
+
+
+def _selected(threads: Asker, ask: ThreadsClient, case: Case, selected: list[str]) -> Thread:
     answer = threads.granted(ask.search({"metadata": case.tag, "select": selected}))
     found = answer.body if isinstance(answer.body, list) else []
     assert_equal(len(found), 1, "the number of threads found")

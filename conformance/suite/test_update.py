@@ -4,7 +4,13 @@ import pytest
 
 from conformance.deployment.client import ThreadsClient
 from conformance.suite.asking import Asker, Case, id_of
-from conformance.suite.expect import assert_equal, assert_that, moment
+from conformance.suite.expect import (
+    assert_equal,
+    assert_that,
+    assert_untouched,
+    assert_valid,
+    known_moment,
+)
 from conformance.suite.outcomes import requires
 
 
@@ -14,6 +20,8 @@ def test_an_update_answers_the_thread(given: Asker, threads: Asker) -> None:
     shown = threads.update(made, metadata={"colour": "blue"})
     assert_equal(shown.get("thread_id"), id_of(made), "thread_id")
     assert_equal(shown["metadata"].get("colour"), "blue", "metadata.colour")
+    # What an empty thread has in values is a question of its own.
+    assert_valid("thread", {name: shown[name] for name in shown if name != "values"})
 
 
 @requires("UPDATE-02")
@@ -31,7 +39,7 @@ def test_new_metadata_is_added(given: Asker, threads: Asker) -> None:
 @requires("UPDATE-03")
 @pytest.mark.parametrize("value", ["blue", 2, False, [1], "ünï"], ids=repr)
 def test_known_metadata_is_replaced(given: Asker, threads: Asker, value: object) -> None:
-    made = given.empty(metadata={"colour": "red"})
+    made = given.empty(metadata={"colour": [0] if isinstance(value, list) else "red"})
     threads.update(made, metadata={"colour": value})
     assert_equal(given.get(made)["metadata"].get("colour"), value, "metadata.colour")
 
@@ -48,21 +56,23 @@ def test_other_metadata_is_kept(given: Asker, threads: Asker) -> None:
 @requires("UPDATE-05")
 def test_an_update_moves_updated_at(given: Asker, threads: Asker, case: Case) -> None:
     made = given.empty()
-    before = moment(made.get("updated_at"), "updated_at")
+    before = known_moment(made.get("updated_at"), "updated_at")
     # A deployment may count in milliseconds: the next update is later, at the latest.
     after = case.eventually(
-        lambda: moment(threads.update(made, metadata={"n": 1}).get("updated_at"), "updated_at"),
+        lambda: known_moment(
+            threads.update(made, metadata={"n": 1}).get("updated_at"), "updated_at"
+        ),
         lambda after: after > before,
     )
     assert_that(after > before, f"updated_at after {before}", after)
-    shown = moment(given.get(made).get("updated_at"), "updated_at")
+    shown = known_moment(given.get(made).get("updated_at"), "updated_at")
     assert_that(shown >= after, f"updated_at by GET, not before {after}", shown)
 
 
 @requires("UPDATE-06")
 def test_an_update_leaves_what_is_not_metadata(given: Asker, threads: Asker) -> None:
     made = given.prepopulated()
-    members = ("thread_id", "created_at", "status", "values")
+    members = ("thread_id", "created_at", "status", "values", "state_updated_at")
     before = given.get(made)
     state, history = given.state(made), given.history(made)
     threads.update(made, metadata={"colour": "red"})
@@ -109,3 +119,12 @@ def test_an_empty_update_keeps_the_metadata(
     made = given.empty(metadata={"colour": "red"})
     threads.update(made, **body)
     assert_equal(given.get(made).get("metadata"), made["metadata"], "metadata")
+
+
+@requires("UPDATE-12")
+@pytest.mark.parametrize("updated", ["source", "copy"])
+def test_a_copy_has_metadata_of_its_own(given: Asker, threads: Asker, updated: str) -> None:
+    source = given.prepopulated()
+    copy = given.copy(source)
+    changed, other = (source, copy) if updated == "source" else (copy, source)
+    assert_untouched(given, other, lambda: threads.update(changed, metadata={"colour": "red"}))

@@ -1,0 +1,164 @@
+"""The catalogue is whole: no promise without a check, no check without a promise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conformance.contract.catalogue import CatalogueError, load_catalogue, read_catalogue
+from conformance.contract.documents import load_index
+from conformance.contract.published import load_published
+from conformance.deployment.operations import OPERATIONS
+from conformance.deployment.settings import Settings
+from conformance.engine import collect_checks
+
+CATALOGUE = load_catalogue()
+
+
+@pytest.fixture(scope="module")
+def of_all(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(
+        url="http://127.0.0.1:1",
+        run_id="8c0ffee0-0000-4000-8000-00000000000a",
+        started_at="2025-05-12T12:00:00+00:00",
+        run_dir=str(tmp_path_factory.mktemp("run")),
+        profile="full",
+    )
+
+
+@pytest.fixture(scope="module")
+def checks_by_id(of_all: Settings) -> dict[str, tuple[str, ...]]:
+    return collect_checks(of_all)
+
+
+def test_every_requirement_has_a_check(checks_by_id: dict[str, tuple[str, ...]]) -> None:
+    checked = {each for requirements in checks_by_id.values() for each in requirements}
+    assert CATALOGUE.requirements.keys() - checked == set()
+
+
+def test_every_check_names_only_requirements(checks_by_id: dict[str, tuple[str, ...]]) -> None:
+    unnamed = {check for check, requirements in checks_by_id.items() if not requirements}
+    named = {each for requirements in checks_by_id.values() for each in requirements}
+    assert unnamed == set()
+    assert named - CATALOGUE.requirements.keys() == set()
+
+
+def test_every_test_of_the_suite_is_a_check(checks_by_id: dict[str, tuple[str, ...]]) -> None:
+    suite = Path(__file__).parents[1] / "conformance" / "suite"
+    written = {
+        f"{file.name}::{name}"
+        for file in suite.glob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert written == {check.partition("[")[0] for check in checks_by_id}
+
+
+def test_ids_of_checks_are_the_same_in_every_run_of_a_process(
+    of_all: Settings, checks_by_id: dict[str, tuple[str, ...]]
+) -> None:
+    assert collect_checks(of_all) == checks_by_id
+
+
+def test_the_index_names_only_requirements() -> None:
+    named = {
+        requirement
+        for document in load_index()["documents"]
+        for kind in ("blocks", "outputs", "sentences")
+        for entry in document[kind]
+        for requirement in entry.get("requirements", ())
+    }
+    assert named
+    assert named - CATALOGUE.requirements.keys() == set()
+
+
+def test_every_published_operation_on_threads_is_accounted_for() -> None:
+    published = load_published()
+    on_threads = [
+        each
+        for each in (*published["operations"], *published["other_operations"])
+        if each.partition(" ")[2].startswith("/threads")
+    ]
+    left_out = " ".join(f"{each.what} {each.source}" for each in CATALOGUE.left_out)
+    sources = " ".join(
+        source for each in CATALOGUE.requirements.values() for source in each.sources
+    )
+    covered = {f"{each.method} {each.path}" for each in OPERATIONS}
+    open_ones = [
+        each
+        for each in on_threads
+        if not (_names(left_out, each) or (each in covered and _names(sources, each)))
+    ]
+    assert open_ones == []
+
+
+def _names(text: str, operation: str) -> bool:
+    """Whether the text names the operation, and not just one whose path goes on."""
+    return re.search(re.escape(operation) + r"(?![\w/{])", text) is not None
+
+
+def test_every_left_out_entry_has_a_reason() -> None:
+    assert all(each.what and each.source and each.reason for each in CATALOGUE.left_out)
+
+
+GOOD = """
+[[requirement]]
+id = "COPY-03"
+title = "t"
+statement = "A copy MUST be whole."
+level = "MUST"
+profile = "documented"
+capability = "copy"
+sources = ["s"]
+"""
+
+
+@pytest.fixture
+def reading(tmp_path: Path) -> Callable[..., None]:
+    def read(*texts: str) -> None:
+        files = [tmp_path / f"{number}.toml" for number in range(len(texts))]
+        for file, text in zip(files, texts, strict=True):
+            file.write_text(text)
+        read_catalogue(files)
+
+    return read
+
+
+def test_a_good_catalogue_is_read(reading: Callable[..., None]) -> None:
+    reading(GOOD, GOOD.replace("COPY-03", "ERROR-ANY-01"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('level = "MUST"', 'level = "must"', "level is one of MUST, SHOULD, MAY"),
+        ('level = "MUST"', 'level = "MAY"', "does not use the verb MAY"),
+        ("documented", "basic", "profile is one of documented, extended, full"),
+        ("COPY-03", "copy-3", "an id looks like COPY-03"),
+        ('["s"]', "[]", "names its sources"),
+        ('title = "t"\n', "", "title"),
+        ('id = "COPY-03"\n', "", "a requirement without id"),
+        ('title = "t"', 'titel = "t"', "unknown members: titel"),
+    ],
+)
+def test_a_slip_is_refused(
+    old: str, new: str, complaint: str, reading: Callable[..., None]
+) -> None:
+    with pytest.raises(CatalogueError, match=complaint):
+        reading(GOOD.replace(old, new))
+
+
+def test_an_id_stands_once(reading: Callable[..., None]) -> None:
+    with pytest.raises(CatalogueError, match=r"1\.toml: COPY-03 is defined twice"):
+        reading(GOOD, GOOD)
+
+
+def test_the_digest_tells_contents_apart(tmp_path: Path) -> None:
+    file = tmp_path / "one.toml"
+    digests = set()
+    for text in (GOOD, GOOD.replace("whole", "full"), f"# comment\n{GOOD}"):
+        file.write_text(text)
+        digests.add(read_catalogue([file]).digest)
+    assert len(digests) == 2

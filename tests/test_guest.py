@@ -1,0 +1,319 @@
+"""A good guest: what the suite makes it removes, and what others made it leaves alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from conformance.contract.verdicts import RunVerdict
+from conformance.deployment.ledger import Ledger, accounts
+from conformance.deployment.settings import Settings
+from conformance.engine import clean_up
+from conformance.reference.process import ReferenceProcess
+from conformance.report.record import Cleanup, Report, load_report
+from tests.conftest import (
+    Reply,
+    answering,
+    arguments_of,
+    as_json,
+    command,
+    environment_of,
+    threads_of,
+)
+
+QUICK = ("--effort", "quick")
+FEW = ("--effort", "quick", "--capability", "copy")
+DEADLINE_S = 60.0
+
+
+@pytest.fixture
+def deployment() -> Iterator[str]:
+    """A deployment that holds some threads of other people."""
+    with ReferenceProcess() as process, httpx.Client(base_url=process.url) as http:
+        for number in range(3):
+            http.post("/threads", json={"metadata": {"other": number}}).raise_for_status()
+        yield process.url
+
+
+def report_in(directory: Path) -> Report:
+    return load_report(directory / "reports" / "latest" / "report.json")
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(0.01)
+
+
+def created() -> int:
+    """So many threads stand in the ledgers as created."""
+    return sum(len(account.created) for _, account in accounts())
+
+
+@contextmanager
+def under_way(directory: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A run that has created some threads and is not done."""
+    # Where the tests run in the background of a shell, Ctrl-C would be ignored by heritage.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
+        arguments_of("run", *arguments),
+        cwd=directory,
+        env=environment_of(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    signal.signal(signal.SIGINT, inherited)
+    try:
+        until(lambda: created() >= 20 or process.poll() is not None)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_run_leaves_the_deployment_as_it_was(
+    workers: str, deployment: str, tmp_path: Path, own_state: Path
+) -> None:
+    before = threads_of(deployment)
+    ended = command(
+        tmp_path, "run", "--url", deployment, "--profile", "extended", *QUICK, "-n", workers
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert threads_of(deployment) == before
+    cleanup = report_in(tmp_path).cleanup
+    assert cleanup.created == cleanup.removed > 100
+    assert f"created {cleanup.created}, removed {cleanup.removed}" in ended.stdout
+    assert not list(own_state.iterdir())
+
+
+def test_what_is_kept_is_swept(deployment: str, tmp_path: Path) -> None:
+    before = threads_of(deployment)
+    assert command(tmp_path, "run", "--url", deployment, *FEW, "--keep").returncode == 0
+    kept = threads_of(deployment)
+    assert len(kept) > len(before) + 10
+    cleanup = report_in(tmp_path).cleanup
+    assert cleanup.removed == 0
+    assert kept.keys() - before.keys() <= set(cleanup.left)
+    assert len(cleanup.left) == cleanup.created
+    swept = command(tmp_path, "sweep", "--url", deployment)
+    assert swept.returncode == 0, swept.stdout + swept.stderr
+    assert f"found {cleanup.created}, removed {cleanup.created}" in swept.stdout
+    assert threads_of(deployment) == before
+    again = command(tmp_path, "sweep", "--url", deployment)
+    assert again.returncode == 0
+    assert "nothing to sweep" in again.stdout
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_what_a_killed_run_left_is_swept(workers: str, deployment: str, tmp_path: Path) -> None:
+    before = threads_of(deployment)
+    with under_way(tmp_path, "--url", deployment, "-n", workers) as process:
+        alive = command(tmp_path, "sweep", "--url", deployment)
+        assert "still under way, left alone" in alive.stdout
+        assert alive.returncode == 0
+        process.kill()
+        process.wait()
+    assert len(threads_of(deployment)) > len(before) + 10
+    told: list[str] = []
+
+    def swept() -> bool:
+        # The workers of a killed run end a moment later.
+        told.append(command(tmp_path, "sweep", "--url", deployment).stdout)
+        return "still under way" not in told[-1]
+
+    until(swept)
+    after = threads_of(deployment)
+    possible = told[-1].count("  possible: ")
+    assert possible <= max(int(workers), 1)
+    assert len(after) - len(before) <= possible
+    assert {key: after[key] for key in before} == before
+    assert not list(accounts())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminated"])
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_an_interrupted_run_cleans_up(
+    number: signal.Signals, workers: str, deployment: str, tmp_path: Path
+) -> None:
+    before = threads_of(deployment)
+    with under_way(tmp_path, "--url", deployment, "-n", workers) as process:
+        if number is signal.SIGINT:
+            # A terminal tells all processes of the group.
+            signal_group(process, number)
+        else:
+            process.send_signal(number)
+        out, errors = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 3, out + errors
+    assert "Traceback" not in out + errors
+    report = report_in(tmp_path)
+    assert report.verdict is RunVerdict.INCOMPLETE
+    assert report.cleanup.created == report.cleanup.removed >= 20
+    assert f"created {report.cleanup.created}, removed {report.cleanup.removed}" in out
+    assert threads_of(deployment) == before
+
+
+def signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    os.killpg(process.pid, number)
+
+
+def test_a_second_ctrl_c_names_sweep(tmp_path: Path) -> None:
+    with slow_to_delete() as (url, asked), under_way(tmp_path, "--url", url) as process:
+        process.send_signal(signal.SIGINT)
+        assert asked.wait(DEADLINE_S)
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 3, out + errors
+    assert "Traceback" not in out + errors
+    assert errors.splitlines()[-1].startswith("Error: interrupted")
+    assert f"threads-conformance sweep --url {url}" in errors
+
+
+@contextmanager
+def slow_to_delete() -> Iterator[tuple[str, threading.Event]]:
+    """A deployment whose first deletion in the clean-up never ends."""
+    asked = threading.Event()
+    with ReferenceProcess() as process, httpx.Client(base_url=process.url) as http:
+
+        def reply(method: str, path: str, body: bytes) -> Reply | None:
+            if method == "DELETE":
+                asked.set()
+                return None
+            answer = http.request(method, path, content=body)
+            return answer.status_code, answer.headers.get("content-type", ""), answer.content
+
+        with answering(reply) as url:
+            yield url, asked
+
+
+def test_sweep_when_the_server_lost_its_threads(deployment: str, tmp_path: Path) -> None:
+    assert command(tmp_path, "run", "--url", deployment, *FEW, "--keep").returncode == 0
+    with httpx.Client(base_url=deployment) as http:
+        for thread_id in threads_of(deployment):
+            http.delete(f"/threads/{thread_id}").raise_for_status()
+    swept = command(tmp_path, "sweep", "--url", deployment)
+    assert swept.returncode == 0, swept.stdout + swept.stderr
+    assert "left:" not in swept.stdout
+    assert not list(accounts())
+
+
+def test_sweep_of_a_server_that_is_gone(deployment: str, tmp_path: Path) -> None:
+    ended = command(tmp_path, "sweep", "--url", "http://127.0.0.1:1")
+    assert ended.returncode == 3
+    assert ended.stderr.startswith("Error: cannot connect to")
+
+
+def test_sweep_touches_only_what_its_ledgers_name(deployment: str, tmp_path: Path) -> None:
+    before = threads_of(deployment)
+    ended = command(tmp_path, "sweep", "--url", deployment)
+    assert ended.returncode == 0
+    assert threads_of(deployment) == before
+
+
+def test_a_server_that_falls_silent_is_not_waited_for(
+    settings_for: Callable[..., Settings], own_state: Path
+) -> None:
+    asked: list[str] = []
+
+    def reply(method: str, path: str, _body: bytes) -> Reply | None:
+        if method == "DELETE":
+            asked.append(path)
+            return None
+        return as_json([])
+
+    with answering(reply) as url:
+        settings = settings_for(url, timeout_s=0.1)
+        with Ledger(own_state / settings.run_id, "main", url) as ledger:
+            for number in range(50):
+                ledger.planned(str(UUID(int=number)))
+            ledger.created(str(UUID(int=49)))
+        cleanup = clean_up(settings)
+    assert len(asked) < 5
+    assert cleanup == Cleanup(created=1, removed=0, left=(str(UUID(int=49)),))
+    (_, account) = next(accounts())
+    assert len(account.planned) == 50  # nothing is forgotten
+
+
+def test_what_may_stand_is_not_forgotten(
+    settings_for: Callable[..., Settings], own_state: Path
+) -> None:
+    with answering(lambda *_: None) as url:
+        settings = settings_for(url, timeout_s=0.1)
+        with Ledger(own_state / settings.run_id, "main", url) as ledger:
+            ledger.planned(str(UUID(int=1)))
+        assert clean_up(settings) == Cleanup()
+    assert [account.planned for _, account in accounts()] == [(str(UUID(int=1)),)]
+
+
+# ---- beside other people ------------------------------------------------------------
+
+
+class Busy(threading.Thread):
+    """Changes a thousand threads of its own, one after the other, until told to stop."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._http = httpx.Client(base_url=url)
+        self.stopping = threading.Event()
+        self.known: dict[str, dict[str, Any]] = {}
+        self.rounds = 0
+        for number in range(1000):
+            body = {"metadata": {"of": "a-stranger", "number": number}}
+            made = self._http.post("/threads", json=body).raise_for_status().json()
+            self.known[made["thread_id"]] = made
+
+    def run(self) -> None:
+        while not self.stopping.is_set():
+            self.rounds += 1
+            for thread_id in self.known:
+                if self.stopping.is_set():
+                    break
+                answer = self._http.patch(
+                    f"/threads/{thread_id}", json={"metadata": {"round": self.rounds}}
+                )
+                self.known[thread_id] = answer.raise_for_status().json()
+        self._http.close()
+
+
+def test_a_busy_deployment_changes_no_verdict(tmp_path: Path) -> None:
+    arguments = ("run", "--profile", "extended", *QUICK)
+    quiet, busy = tmp_path / "quiet", tmp_path / "busy"
+    quiet.mkdir()
+    busy.mkdir()
+    assert command(quiet, *arguments).returncode == 0
+    with ReferenceProcess() as process:
+        strangers = Busy(process.url)
+        strangers.start()
+        try:
+            ended = command(busy, *arguments, "--url", process.url)
+        finally:
+            strangers.stopping.set()
+            strangers.join()
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert strangers.rounds > 0
+        assert threads_of(process.url) == strangers.known
+    assert verdicts(report_in(busy)) == verdicts(report_in(quiet))
+    texts = {file: file.read_text(encoding="utf-8") for file in busy.rglob("*") if file.is_file()}
+    assert len(texts) == 5
+    assert [file for file, text in texts.items() if "a-stranger" in text] == []
+    assert [
+        file for file, text in texts.items() if any(map(text.__contains__, strangers.known))
+    ] == []
+
+
+def verdicts(report: Report) -> dict[str, str]:
+    return {each.id: each.verdict.value for each in report.requirements}

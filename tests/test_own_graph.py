@@ -1,0 +1,97 @@
+"""A deployment whose graph is not ours: described in the settings, or not there at all."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from conftest import served
+
+from conformance.model.graphs import START, Channel, Graph, Node
+from conformance.model.messages import add_messages
+from conformance.model.store import ThreadStore
+
+NOTEBOOK = Graph(
+    graph_id="notebook",
+    channels={"notes": Channel(default=[], reduce=add_messages)},
+    nodes={
+        START: Node(run=lambda given: given, then=("read",)),
+        "read": Node(run=lambda values: {}, then=("write",)),
+        "write": Node(run=lambda values: {"notes": [{"type": "ai", "content": "noted"}]}),
+    },
+)
+CONFIGURATION = """
+profile = "extended"
+effort = "quick"
+
+[graph]
+id = "notebook"
+appending = ["notes"]
+run_input = { notes = [{ type = "human", content = "note {n}" }] }
+append = { as_node = "write", values = { notes = [{ type = "ai", content = "written {n}" }] } }
+supersteps = [
+  { updates = [{ as_node = "__input__", values = {} }] },
+  { updates = [{ as_node = "__start__", values.notes = [{ type = "human", content = "a" }] }] },
+  { updates = [{ as_node = "read", values.notes = [{ type = "ai", content = "b" }] }] },
+  { updates = [{ as_node = "write", values.notes = [{ type = "ai", content = "c" }] }] },
+]
+"""
+
+
+def run(url: str, folder: Path, *arguments: str) -> tuple[int, dict[str, object], str]:
+    ended = subprocess.run(
+        [sys.executable, "-m", "conformance", "run", "--url", url, *arguments],
+        cwd=folder,
+        env={**_environment(), "PYTHONPATH": str(Path(__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    report = folder / "reports" / "latest" / "report.json"
+    assert report.exists(), ended.stdout + ended.stderr
+    return ended.returncode, json.loads(report.read_text()), ended.stdout
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return dict(os.environ)
+
+
+@pytest.fixture(scope="module")
+def notebook() -> ThreadStore:
+    return ThreadStore(lambda: datetime.now(UTC), uuid.uuid4, {NOTEBOOK.graph_id: NOTEBOOK})
+
+
+def test_a_graph_described_in_the_settings_is_judged(notebook: ThreadStore, tmp_path: Path) -> None:
+    (tmp_path / "threads-conformance.toml").write_text(CONFIGURATION)
+    with served(notebook) as url:
+        status, report, output = run(url, tmp_path)
+    assert status == 0, output
+    assert report["deployment"]["graph_id"] == "notebook"  # type: ignore[index]
+    assert report["totals"]["MUST"]["blocked"] == 0  # type: ignore[index]
+
+
+def test_without_a_graph_the_checks_that_need_none_still_run(
+    notebook: ThreadStore, tmp_path: Path
+) -> None:
+    with served(notebook) as url:
+        status, report, output = run(url, tmp_path, "--effort", "quick")
+    assert status == 3, output
+    blocked = [check for check in report["checks"] if check["verdict"] == "blocked"]  # type: ignore[attr-defined,index]
+    assert blocked
+    for check in blocked:
+        assert "has no graph 'agent'" in check["reason"], check
+        assert "fixtures/deployments/langgraph-python" in check["reason"]
+    by_capability = {
+        each["capability"]: each["verdict"]
+        for each in report["requirements"]  # type: ignore[attr-defined]
+        if each["level"] == "MUST"
+    }
+    assert by_capability["create"] == "pass"
+    assert not [check for check in report["checks"] if check["verdict"] in ("fail", "error")]  # type: ignore[attr-defined,index]

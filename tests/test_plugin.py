@@ -1,0 +1,260 @@
+"""From what ends a check to its verdict; under `run`, and under plain pytest."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from conformance import engine
+from conformance.contract.verdicts import Stability, Verdict
+from conformance.deployment.preflight import ServerInfo
+from conformance.deployment.settings import Settings
+from conformance.engine import run_suite
+from conformance.plugin import verdict_of
+from conformance.report.record import CheckResult, Report
+from conformance.suite.outcomes import Blocked, PromiseBroken, Unsupported
+from tests.conftest import Reply, answering, as_json, environment_of, threads_of
+
+MakeSettings = Callable[..., Settings]
+SERVER = ServerInfo(None, None)
+
+
+@pytest.mark.parametrize(
+    ("ended", "verdict"),
+    [
+        (PromiseBroken("a", "b"), Verdict.FAIL),
+        (AssertionError(), Verdict.FAIL),
+        (Blocked("why"), Verdict.BLOCKED),
+        (Unsupported("why"), Verdict.UNSUPPORTED),
+        (httpx.ReadTimeout("slow"), Verdict.ERROR),
+        (httpx.RemoteProtocolError("gone"), Verdict.ERROR),
+        (KeyError("ours"), Verdict.ERROR),
+        (ExceptionGroup("", [PromiseBroken("a", "b"), httpx.ReadError("gone")]), Verdict.FAIL),
+        (ExceptionGroup("", [Blocked("why"), KeyError("ours")]), Verdict.ERROR),
+    ],
+)
+def test_what_an_exception_says_of_the_promise(ended: BaseException, verdict: Verdict) -> None:
+    assert verdict_of(ended) is verdict
+
+
+#: A suite of few checks, one for each way to end. The files count the attempts.
+CHECKS = """
+from pathlib import Path
+import pytest
+from conformance.suite.outcomes import Blocked, PromiseBroken, Unsupported, requires
+
+ATTEMPTS = Path(__file__).parent / "attempts"
+
+def attempt(name):
+    with (ATTEMPTS / name).open("a") as file:
+        file.write(".")
+    return len((ATTEMPTS / name).read_text())
+
+@requires("COPY-01")
+def test_passes():
+    attempt("passes")
+
+@requires("COPY-02")
+def test_fails():
+    attempt("fails")
+    raise PromiseBroken("one thing", "another", ("$.a: expected 1, got 2",))
+
+@requires("COPY-03")
+def test_flaky():
+    assert attempt("flaky") > 1, "only the first time"
+
+@requires("COPY-04")
+def test_flaky_at_last():
+    assert attempt("flaky_at_last") == 3, "but for the last time"
+
+@requires("COPY-05")
+def test_blocked():
+    attempt("blocked")
+    raise Blocked("no graph")
+
+@requires("COPY-06")
+def test_documented_stands_on_unsupported():
+    raise Unsupported("not offered")
+
+@requires("COUNT-01")
+def test_unsupported():
+    raise Unsupported("not offered")
+
+@requires("COPY-07")
+def test_connection_broken(ask):
+    attempt("connection_broken")
+    ask.info()
+
+@requires("COPY-08")
+def test_suite_broken():
+    raise KeyError("ours")
+
+@requires("COPY-09", "COPY-10")
+@pytest.mark.parametrize("way", ["a", "b"])
+def test_of_two_ways(way):
+    assert way == "a", "the second way \\ud800"
+
+@requires("COPY-11")
+def test_notes(case):
+    case.note("waited 7 ms")
+
+@requires("COPY-12")
+def test_set_up_fails(broken):
+    pass
+
+@requires("CREATE-16")
+def test_of_another_capability():
+    pass
+
+@pytest.fixture
+def broken(ask):
+    raise PromiseBroken("a fixture", "none")
+"""
+
+
+@pytest.fixture
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that stands in for the suite's modules."""
+    folder = tmp_path / "suite"
+    (folder / "attempts").mkdir(parents=True)
+    # No two modules of one name: pytest keeps what it imported.
+    (folder / f"test_{uuid4().hex}.py").write_text(CHECKS)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    monkeypatch.setattr(engine, "_SUITE", folder)
+    return folder
+
+
+def broken_after_preflight(_method: str, path: str, _body: bytes) -> Reply | None:
+    return None if path == "/info" else as_json([])
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_every_way_to_end(workers: str, suite: Path, settings_for: MakeSettings) -> None:
+    with answering(broken_after_preflight) as url:
+        settings = settings_for(
+            url, timeout_s=0.2, profile="extended", capabilities=("copy", "count")
+        )
+        report = run_suite(settings, SERVER, workers=workers)
+    found = by_name(report)
+    assert len(found) == len(report.checks)  # each check has one result
+    assert {name: (each.verdict.value, each.stability.value) for name, each in found.items()} == {
+        "test_passes": ("pass", "stable"),
+        "test_fails": ("fail", "stable"),
+        "test_flaky": ("fail", "flaky"),
+        "test_flaky_at_last": ("fail", "flaky"),
+        "test_blocked": ("blocked", "stable"),
+        "test_documented_stands_on_unsupported": ("blocked", "stable"),
+        "test_unsupported": ("unsupported", "stable"),
+        "test_connection_broken": ("error", "stable"),
+        "test_suite_broken": ("error", "stable"),
+        "test_of_two_ways[a]": ("pass", "stable"),
+        "test_of_two_ways[b]": ("fail", "stable"),
+        "test_notes": ("pass", "stable"),
+        "test_set_up_fails": ("fail", "stable"),
+    }
+    attempts = {file.name: len(file.read_text()) for file in (suite / "attempts").iterdir()}
+    assert attempts == {
+        "passes": 1,
+        "fails": 3,
+        "flaky": 3,
+        "flaky_at_last": 3,
+        "blocked": 1,
+        "connection_broken": 1,
+    }
+    assert found["test_blocked"].reason == "no graph"
+    assert found["test_connection_broken"].reason.startswith("ReadTimeout")
+    assert found["test_suite_broken"].reason == "KeyError: 'ours'"
+    assert found["test_notes"].reason == "waited 7 ms"
+    assert found["test_of_two_ways[b]"].requirements == ("COPY-09", "COPY-10")
+    json.dumps(report.to_json(), ensure_ascii=False).encode()  # every text can be written
+
+
+def by_name(report: Report) -> dict[str, CheckResult]:
+    return {each.id.partition("::")[2]: each for each in report.checks}
+
+
+def test_a_failure_tells_its_story_in_order(suite: Path, settings_for: MakeSettings) -> None:
+    with answering(lambda *_: as_json([])) as url:
+        report = run_suite(settings_for(url, requirements=("COPY-02",)), SERVER)
+    (check,) = report.checks
+    assert check.stability is Stability.STABLE
+    assert check.failure is not None
+    lines = check.failure.message.splitlines()
+    assert [line.partition(": ")[0] for line in lines][:5] == [
+        "COPY-02",
+        "expected",
+        "got",
+        "difference",
+        "reproduce",
+    ]
+    assert lines[-1].startswith("written in: ")
+    assert report.run.partial
+
+
+def test_the_worst_check_decides_a_requirement(suite: Path, settings_for: MakeSettings) -> None:
+    with answering(lambda *_: as_json([])) as url:
+        report = run_suite(settings_for(url, requirements=("COPY-09",)), SERVER)
+    (requirement,) = report.requirements
+    assert (requirement.id, requirement.verdict) == ("COPY-09", Verdict.FAIL)
+    assert len(requirement.checks) == 2
+
+
+# ---- plain pytest -------------------------------------------------------------------
+
+
+def plain_pytest(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """pytest in a folder of its own, as if this project were installed."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "conformance.pytest_options", *arguments],
+        cwd=directory,
+        env=environment_of(),
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_the_checks_run_under_plain_pytest(
+    workers: str, reference: str, tmp_path: Path, own_state: Path
+) -> None:
+    before = threads_of(reference)
+    ended = plain_pytest(
+        tmp_path,
+        *("--pyargs", "conformance.suite", "--deployment-url", reference),
+        *("-k", "test_create and not valid", "-n", workers),
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert " passed" in ended.stdout
+    assert " failed" not in ended.stdout
+    assert threads_of(reference) == before
+    assert not list(own_state.glob("*"))
+
+
+def test_plain_pytest_shows_the_promise_that_broke(tmp_path: Path) -> None:
+    with answering(lambda *_: as_json({"detail": "no"}, 500)) as url:
+        ended = plain_pytest(
+            tmp_path,
+            *("--pyargs", "conformance.suite", "--deployment-url", url),
+            *("-k", "test_an_empty_body_creates or test_a_copy_is_answered"),
+        )
+    assert ended.returncode == 1
+    assert "MUST" in ended.stdout
+    assert "reproduce: curl" in ended.stdout
+
+
+def test_without_a_url_the_options_load_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text(
+        "import sys\n"
+        "def test_other():\n"
+        "    assert not [name for name in sys.modules if name.startswith('conformance.suite')]\n"
+        "    assert 'httpx' not in sys.modules\n"
+    )
+    ended = plain_pytest(tmp_path, "-p", "no:schemathesis")
+    assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -1,0 +1,47 @@
+"""The README is true: its commands are those that CI runs, its example is the default."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+from conformance.cli import cli
+from conformance.deployment.settings import GraphSettings, graph_settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_ci_runs_the_commands_of_the_readme() -> None:
+    first, second = (block.strip() for block in blocks("sh")[:2])
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert second in ci
+    assert first.rpartition("&& ")[2] in ci
+
+
+def test_every_command_named_exists() -> None:
+    named = set(re.findall(r"threads-conformance ([a-z]+)", README))
+    assert named <= cli.commands.keys()
+    assert cli.commands.keys() <= named
+
+
+def test_the_example_configuration_is_the_default() -> None:
+    (example,) = blocks("toml")
+    graph = graph_settings(tomllib.loads(example)["graph"])
+    default = GraphSettings()
+    assert graph.id == default.id
+    assert graph.appending == default.appending
+    assert graph.run_input == default.run_input
+    assert graph.append == default.append
+    nodes = [[update["as_node"] for update in step["updates"]] for step in graph.supersteps]
+    assert nodes == [[u["as_node"] for u in step["updates"]] for step in default.supersteps]
+
+
+def test_every_path_named_exists() -> None:
+    for path in re.findall(r"\]\(([a-z][^)#:]*)\)", README):
+        assert (ROOT / path).exists(), path

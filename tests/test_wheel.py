@@ -1,0 +1,64 @@
+"""What is installed works without the checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built wheel, unpacked as an installer would."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", folder, ROOT],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def run(unpacked: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "conformance", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(unpacked)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_wheel_carries_one_package_and_its_data(unpacked: Path) -> None:
+    top = {path.name for path in unpacked.iterdir() if not path.name.endswith(".dist-info")}
+    assert top == {"conformance"}
+    data = unpacked / "conformance" / "_data"
+    for folder in ("schemas", "fixtures"):
+        carried = {path.relative_to(data) for path in (data / folder).rglob("*.json")}
+        committed = {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*.json")}
+        assert carried == committed
+
+
+def test_commands_work_outside_the_checkout(unpacked: Path, tmp_path: Path) -> None:
+    shown = run(unpacked, tmp_path, "requirements", "COPY-03", "--format", "json")
+    assert [each["id"] for each in json.loads(shown.stdout)] == ["COPY-03"]
+    assert run(unpacked, tmp_path, "schemas", "check").returncode == 0
+
+
+def test_a_run_works_outside_the_checkout(unpacked: Path, tmp_path: Path) -> None:
+    ended = run(unpacked, tmp_path, "run", "--capability", "create", "--effort", "quick")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    report = json.loads((tmp_path / "reports" / "latest" / "report.json").read_text())
+    assert report["verdict"] == "conformant"
+    assert report["totals"]["MUST"]["pass"] > 0
