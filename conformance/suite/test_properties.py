@@ -185,12 +185,13 @@ def _has(metadata: Any, wanted: dict[str, Any]) -> bool:
 def _contradicts(metadata: dict[str, Any], wanted: dict[str, Any]) -> bool:
     """Whether a wanted member is missing, or is another scalar.
 
-    Whether a filter that is part of a larger object or list matches, no source says.
+    Whether a filter that is part of a larger object or list matches, no source says;
+    whether true is told from 1 is a question of its own, so they are not told here.
     """
     return any(
         name not in metadata
         or not (
-            same_json(metadata[name], value)
+            metadata[name] == value
             or isinstance(value, dict | list)
             or isinstance(metadata[name], dict | list)
         )
