@@ -72,9 +72,11 @@ def extract(openapi: dict[str, Any], version: str) -> dict[str, Any]:
     """The facts of an OpenAPI document: operations, schemas, what is left aside.
 
     `digest` is of the document as canonical JSON (sorted keys, no spaces), so that two
-    servings of one document agree. Prose (titles, descriptions, examples) is not kept.
+    servings of one document agree; `servers`, which names where one instance listens,
+    does not count. Prose (titles, descriptions, examples) is not kept.
     """
-    canonical = json.dumps(openapi, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    lasting = {key: value for key, value in openapi.items() if key != "servers"}
+    canonical = json.dumps(lasting, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     found = dict(_operations(openapi))
     operations = {key: _operation(found[key]) for key in OPERATIONS if key in found}
     return {

@@ -92,7 +92,7 @@ def format_checker() -> FormatChecker:
     except KeyError as missing:
         raise SchemaError(
             f"the format {missing} cannot be checked here: "
-            "install the library that checks it, pip install rfc3339-validator"
+            "install what checks it, pip install rfc3339-validator rfc3986-validator"
         ) from missing
     checker = FormatChecker(formats=())
     checker.checkers = known

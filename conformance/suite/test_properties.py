@@ -20,7 +20,7 @@ from conformance.suite.expect import (
     assert_valid,
 )
 from conformance.suite.generated import for_all, invalid_bodies, metadata, valid_bodies
-from conformance.suite.outcomes import requires
+from conformance.suite.outcomes import Blocked, requires
 
 
 @requires("CREATE-19")
@@ -139,13 +139,27 @@ def test_whatever_is_invalid_is_refused(
 ) -> None:
     thread = given.empty()
     _offered(given, operation, thread)
-    before = given.get(thread)
 
     def refused(raw: bytes) -> None:
         assert_refused(_send(ask, operation, id_of(thread), raw))
-        assert_equal(given.get(thread), before, "the thread, after the refusal")
 
     for_all(invalid_bodies(operation_id, schema), refused, settings)
+
+
+@requires("ERROR-SAFE-05")
+def test_whatever_was_refused_changed_nothing(
+    given: Asker, threads: Asker, ask: ThreadsClient, settings: Settings
+) -> None:
+    thread = given.empty(metadata={"colour": "red"})
+    _offered(given, "update", thread)
+    before = given.get(thread)
+
+    def changed_nothing(raw: bytes) -> None:
+        if ask.update(id_of(thread), raw=raw).ok:
+            raise Blocked("an update that does not fit the schema was accepted")
+        assert_equal(threads.get(thread), before, "the thread, after the refusal")
+
+    for_all(invalid_bodies("update_thread", "thread_patch"), changed_nothing, settings)
 
 
 def _send(ask: ThreadsClient, operation: str, thread_id: str, raw: bytes) -> Answer:
