@@ -41,7 +41,8 @@ def main() -> None:
         entries = json.loads((folder / "exchanges.har").read_text())["log"]["entries"]
         report = json.loads((folder / "report.json").read_text())
         bare = replay(entries)
-    print(f"deployment  {report['deployment']['server']} at {url}, profile {chosen.profile}")
+    server = report["deployment"]["server"]
+    print(f"deployment  {server['name']} {server['version']} at {url}, profile {chosen.profile}")
     print(f"run         {wall:6.1f} s wall time, of it {report['run']['duration_s']:.1f} s checks")
     print(f"requests    {len(entries):6d}")
     print(f"replay      {bare:6.1f} s, the same requests bare")
