@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 from uuid import uuid4
 
@@ -210,9 +211,12 @@ def test_the_worst_check_decides_a_requirement(suite: Path, settings_for: MakeSe
 
 
 def plain_pytest(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """pytest in a folder of its own, as if this project were installed."""
+    """pytest in a folder of its own, with the project's entry point, installed or not."""
+    module = "conformance.pytest_options"
+    installed = any(each.value == module for each in entry_points(group="pytest11"))
+    loaded = [] if installed else ["-p", module]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "conformance.pytest_options", *arguments],
+        [sys.executable, "-m", "pytest", *loaded, *arguments],
         cwd=directory,
         env=environment_of(),
         capture_output=True,
