@@ -12,6 +12,7 @@ from conformance.commands.explain import explain_command
 from conformance.commands.requirements import requirements_command
 from conformance.commands.run import run_command
 from conformance.commands.schemas import schemas_group
+from conformance.commands.selftest import selftest_command
 from conformance.commands.serve import serve_command
 from conformance.commands.sweep import sweep_command
 from conformance.deployment.settings import SettingsError, read_config
@@ -86,6 +87,7 @@ for _command in (
     schemas_group,
     explain_command,
     sweep_command,
+    selftest_command,
 ):
     cli.add_command(_command)
 _read_environment(cli)

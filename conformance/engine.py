@@ -46,7 +46,7 @@ from conformance.report.record import (
 from conformance.report.score import requirement_results, run_verdict, totals
 
 _SUITE = Path(__file__).parent / "suite"
-_PLUGINS = ("no:terminal", "no:cacheprovider", "no:junitxml", "xdist.plugin", "conformance.plugin")
+_PLUGINS = ("no:terminal", "no:cacheprovider", "no:junitxml", "xdist.plugin")
 
 
 class NothingSelectedError(Exception):
@@ -153,8 +153,8 @@ def identify_deployment(settings: Settings) -> ServerInfo:
 
 def collect_checks(settings: Settings) -> dict[str, tuple[str, ...]]:
     """The checks of a run by id, each with the requirements that it decides."""
-    with _own_pytest():
-        return _collected(settings, _arguments("")).planned
+    with own_pytest():
+        return _collected(settings, pytest_arguments()).planned
 
 
 def run_suite(
@@ -193,9 +193,9 @@ def run_suite(
         settings, (lambda total: view.start(deployment, run, total)) if view else None
     )
     controller.view = view
-    arguments = [*_arguments(keyword), *pytest_args]
+    arguments = [*pytest_arguments(keyword), *pytest_args]
     with claim(ledgers_dir() / settings.run_id):
-        with _own_pytest(), _termination_as_interrupt():
+        with own_pytest(), _termination_as_interrupt():
             if workers == "0":
                 _pytest_main(arguments, controller)
             else:
@@ -293,9 +293,12 @@ def _by_requirement(planned: dict[str, tuple[str, ...]]) -> dict[str, list[str]]
     return dict(checks_of)
 
 
-def _arguments(keyword: str) -> list[str]:
+def pytest_arguments(
+    keyword: str = "", plugins: Sequence[str] = ("conformance.plugin",)
+) -> list[str]:
+    """What pytest is called with to run the suite, and nothing of the user's."""
     arguments = ["-c", str(_SUITE / "pytest.ini"), "--rootdir", str(_SUITE), "--noconftest"]
-    for plugin in _PLUGINS:
+    for plugin in (*_PLUGINS, *plugins):
         arguments += ["-p", plugin]
     if keyword:
         arguments += ["-k", keyword]
@@ -303,7 +306,7 @@ def _arguments(keyword: str) -> list[str]:
 
 
 @contextmanager
-def _own_pytest() -> Iterator[None]:
+def own_pytest() -> Iterator[None]:
     """Keep the user's pytest settings out of ours, here and in the workers."""
     ours = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": ""}
     before = {name: os.environ.get(name) for name in ours}

@@ -37,6 +37,7 @@ NAME = "threads-conformance"
 CONTROLLER = "threads-conformance-controller"
 #: Under this name a report carries a check's result, and a worker gets its settings.
 CARRIED = "threads_conformance"
+MARKER = "requires(*ids, offers): the requirements of a check"
 #: Exchanges quoted with a failure: enough for a story, few enough to read.
 QUOTED_EXCHANGES = 20
 
@@ -46,7 +47,7 @@ _RESULT = pytest.StashKey[CheckResult]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Open the connection of this process, if checks run in it."""
-    config.addinivalue_line("markers", "requires(*ids, offers): the requirements of a check")
+    config.addinivalue_line("markers", MARKER)
     settings = _settings_of(config)
     if settings is None:
         return
@@ -118,13 +119,11 @@ class Checks:
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         started = time.perf_counter()
-        reports = self._attempt(item, nextitem)
-        result = item.stash[_RESULT]
+        reports, result = self.attempt(item, nextitem)
         if result.verdict is Verdict.FAIL:
             again = []
             for _ in range(self._settings.repeat_failures):
-                self._attempt(item, nextitem)
-                again.append(item.stash[_RESULT].verdict)
+                again.append(self.attempt(item, nextitem)[1].verdict)
             if any(verdict is not Verdict.FAIL for verdict in again):
                 result = dataclasses.replace(result, stability=Stability.FLAKY)
         result = dataclasses.replace(result, duration_s=round(time.perf_counter() - started, 4))
@@ -135,7 +134,10 @@ class Checks:
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
-    def _attempt(self, item: pytest.Item, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
+    def attempt(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> tuple[list[pytest.TestReport], CheckResult]:
+        """Run a check once: the reports of its phases, and its result."""
         item.stash[_RESULT] = CheckResult(
             id=check_id(item),
             requirements=self._judged_requirements(item),
@@ -147,7 +149,8 @@ class Checks:
             self._connection.recorder.check(check_id(item)) as exchanges,
         ):
             item.stash[_EXCHANGES] = exchanges
-            return runtestprotocol(item, nextitem=nextitem, log=False)
+            reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        return reports, item.stash[_RESULT]
 
     def _judged_requirements(self, item: pytest.Item) -> tuple[str, ...]:
         wanted = selected_requirements(self._settings, self._catalogue)

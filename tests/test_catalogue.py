@@ -10,8 +10,8 @@ import pytest
 
 from conformance.contract.catalogue import CatalogueError, load_catalogue, read_catalogue
 from conformance.contract.documents import load_index
+from conformance.contract.operations import OPERATIONS
 from conformance.contract.published import load_published
-from conformance.deployment.operations import OPERATIONS
 from conformance.deployment.settings import Settings
 from conformance.engine import collect_checks
 

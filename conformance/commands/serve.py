@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import difflib
+
 import click
 
+from conformance.reference.faults import Fault, all_faults, broken_deployment
 from conformance.reference.server import PortTakenError, serve
 
 DEFAULT_PORT = 8123
 
 
-def _known_fault(_context: click.Context, _option: click.Parameter, name: str | None) -> str | None:
-    if name is not None:
-        raise click.BadParameter(f"there is no fault {name!r}; there are none yet")
-    return name
+def known_fault(
+    _context: click.Context, _option: click.Parameter, name: str | None
+) -> Fault | None:
+    """The fault of that name; a usage error with near matches if there is none."""
+    faults = all_faults()
+    if name is None or name in faults:
+        return faults[name] if name else None
+    near = difflib.get_close_matches(name, faults, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "reports/selftest.md lists them"
+    raise click.BadParameter(f"there is no fault {name!r}; {hint}")
 
 
 @click.command("serve")
@@ -23,16 +32,16 @@ def _known_fault(_context: click.Context, _option: click.Parameter, name: str | 
     show_default=True,
     help="The port on 127.0.0.1; 0 takes a free one.",
 )
-@click.option("--fault", metavar="NAME", callback=_known_fault, hidden=True)
+@click.option("--fault", metavar="NAME", callback=known_fault, help="Break promises in this way.")
 @click.option("--until-eof", is_flag=True, hidden=True)
-def serve_command(port: int, fault: str | None, until_eof: bool) -> None:
+def serve_command(port: int, fault: Fault | None, until_eof: bool) -> None:
     """Serve the reference deployment, which keeps every promise, on this machine.
 
     It offers the graph `agent`, holds its threads in memory, and says its URL when
     it is ready. End it with Ctrl-C.
     """
     try:
-        serve(port, until_eof=until_eof)
+        serve(port, until_eof=until_eof, app=broken_deployment(fault)[1] if fault else None)
     except PortTakenError as taken:
         raise click.UsageError(str(taken)) from taken
     except KeyboardInterrupt:

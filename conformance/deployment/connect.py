@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,9 +52,16 @@ def redactor_for(url: str, headers: tuple[tuple[str, str], ...]) -> Redactor:
 
 @contextmanager
 def connect(
-    settings: Settings, worker: str = "main", *, record: bool = True
+    settings: Settings,
+    worker: str = "main",
+    *,
+    record: bool = True,
+    reach: Callable[[], httpx.BaseTransport] | None = None,
 ) -> Iterator[Connection]:
-    """A client for the deployment, with ledger and record; closed at the end."""
+    """A client for the deployment, with ledger and record; closed at the end.
+
+    `reach` makes the transport to the deployment, by default over HTTP.
+    """
     url = parse_url(settings.url)
     redactor = redactor_for(settings.url, settings.headers)
     ownership = Ownership(settings.run_id, worker)
@@ -65,7 +72,7 @@ def connect(
         Ledger(ledgers_dir() / settings.run_id, worker, redactor.url(url)) as ledger,
     ):
         transport = SuiteTransport(
-            http_transport,
+            reach or http_transport,
             base_path=url.path,
             ownership=ownership,
             recorder=recorder,

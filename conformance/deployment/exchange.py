@@ -14,7 +14,7 @@ QUOTED_BODY = 4_000
 class Exchange:
     """A request and its answer, secrets already replaced.
 
-    `operation` is a name of `conformance.deployment.operations`; `elapsed_ms` is in
+    `operation` is a name of `conformance.contract.operations`; `elapsed_ms` is in
     milliseconds; `started_at` is RFC 3339 in UTC. `status` is None, and `error` says
     why, where no answer came. Bodies are text; None means that there was none.
     """

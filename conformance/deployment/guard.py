@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-from conformance.deployment.operations import identify
+from conformance.contract.operations import identify
 
 #: Every thread of a run carries its id under this key of its metadata.
 RUN_TAG = "threads_conformance_run"

@@ -13,10 +13,10 @@ from typing import IO, Any
 
 import httpx
 
+from conformance.contract.operations import Operation, identify
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.guard import Ownership, check_request
 from conformance.deployment.ledger import Ledger
-from conformance.deployment.operations import Operation, identify
 from conformance.deployment.redaction import Redactor
 
 #: Set in `request.extensions` where the answer may hold other people's threads.

@@ -7,8 +7,8 @@ import sys
 import threading
 
 import uvicorn
+from starlette.types import ASGIApp
 
-from conformance.model.store import ThreadStore
 from conformance.reference.app import create_app
 
 HOST = "127.0.0.1"
@@ -29,14 +29,15 @@ class _AnnouncedServer(uvicorn.Server):
             print(f"{READY}http://{HOST}:{sockets[0].getsockname()[1]}", flush=True)
 
 
-def serve(port: int = 0, *, store: ThreadStore | None = None, until_eof: bool = False) -> None:
-    """Serve on loopback until interrupted; prints one line with the URL when ready.
+def serve(port: int = 0, *, app: ASGIApp | None = None, until_eof: bool = False) -> None:
+    """Serve `app`, by default the reference without faults, on loopback until interrupted.
 
+    Prints one line with the URL when ready.
     Port 0 takes a free one. With `until_eof` it also ends when stdin does, so that a
     parent that was killed leaves nothing behind. PortTakenError if the port is in use.
     """
     config = uvicorn.Config(
-        create_app(store),
+        app or create_app(),
         log_level="critical",
         access_log=False,
         lifespan="off",

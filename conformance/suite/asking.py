@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from conformance.contract.operations import BY_NAME
 from conformance.deployment.client import ABSENT, Answer, ThreadsClient
-from conformance.deployment.operations import BY_NAME
 from conformance.deployment.settings import GraphSettings, Settings, numbered
 from conformance.model.history import mask_thread_id
 from conformance.suite.outcomes import Blocked, PromiseBroken, Unsupported

@@ -1,0 +1,96 @@
+"""Faults: named ways to break promises in the reference deployment.
+
+A fault replaces one decision of the model (`instead`), or changes requests and answers
+at the HTTP layer (the rules of `Wire`), and names every requirement that it breaks.
+The faults themselves stand by capability in `conformance.reference.faulty`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from conformance.model.store import ThreadStore
+from conformance.reference.app import create_app, new_store
+from conformance.reference.wire import Wire
+
+Apply = Callable[["Broken"], None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A way to break the requirements `breaks`: all of them, and no others."""
+
+    name: str
+    breaks: tuple[str, ...]
+    apply: Apply
+
+
+@dataclass
+class Broken:
+    """A deployment of its own for one fault: its store and its HTTP layer."""
+
+    store: ThreadStore = field(default_factory=new_store)
+    wire: Wire = field(default_factory=Wire)
+    #: The decisions of the store that are replaced.
+    replaced: set[str] = field(default_factory=set)
+    #: How often a replaced decision was asked for.
+    decided: int = 0
+
+    def instead(self, decision: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Replace a method of the store; the replacement is given the right one first."""
+        right = getattr(self.store, decision)
+        self.replaced.add(decision)
+
+        def register(wrong: Callable[..., Any]) -> Callable[..., Any]:
+            def decide(*arguments: Any, **named: Any) -> Any:
+                self.decided += 1
+                return wrong(right, *arguments, **named)
+
+            setattr(self.store, decision, decide)
+            return wrong
+
+        return register
+
+    @property
+    def exercised(self) -> bool:
+        """Whether a request reached what the fault alters."""
+        return bool(self.decided or self.wire.acted)
+
+
+_FAULTS: dict[str, Fault] = {}
+
+
+def fault(name: str, *, breaks: list[str]) -> Callable[[Apply], Apply]:
+    """Register a fault under its name."""
+    if name in _FAULTS:
+        raise ValueError(f"there are two faults {name!r}")
+
+    def register(apply: Apply) -> Apply:
+        _FAULTS[name] = Fault(name, tuple(breaks), apply)
+        return apply
+
+    return register
+
+
+@cache
+def all_faults() -> dict[str, Fault]:
+    """Every fault by name, in the order in which they are written."""
+    package = importlib.import_module("conformance.reference.faulty")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    return _FAULTS
+
+
+def broken_deployment(chosen: Fault) -> tuple[Broken, ASGIApp]:
+    """A deployment with the fault, and the application that serves it."""
+    broken = Broken()
+    chosen.apply(broken)
+    broken.wire.app = create_app(broken.store)
+    return broken, broken.wire

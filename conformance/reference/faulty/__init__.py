@@ -1,0 +1,1 @@
+"""The faults by capability; each module registers its own when it is imported."""

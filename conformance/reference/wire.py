@@ -1,0 +1,230 @@
+"""The HTTP layer around the reference, where a fault changes requests and answers.
+
+`Wire` is an ASGI application around another. Before the inner application sees a
+request, each rule of `before` may change it or answer it; each rule of `after` may
+change the answer. Without rules everything passes as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from conformance.contract.operations import identify
+
+Json = Any
+
+
+class WireRequest:
+    """A request on its way in. `operation` and `thread_id` are "" where there is none."""
+
+    def __init__(
+        self, method: str, path: str, query: dict[str, str], raw: bytes, headers: list[Any]
+    ) -> None:
+        self.method, self.path, self.query = method, path, query
+        self.raw, self.headers = raw, headers
+        operation, thread_id = identify(method, path)
+        self.operation = operation.name if operation else ""
+        self.thread_id = thread_id or ""
+
+    @property
+    def body(self) -> Json:
+        """The JSON of the body; None where it is none."""
+        return _json(self.raw)
+
+    @body.setter
+    def body(self, value: Json) -> None:
+        self.raw = json.dumps(value).encode()
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """The members of the body; none where it is no JSON object."""
+        body = self.body
+        return body if isinstance(body, dict) else {}
+
+
+@dataclass
+class WireAnswer:
+    """An answer on its way out."""
+
+    status: int
+    raw: bytes
+    headers: list[tuple[bytes, bytes]] = field(
+        default_factory=lambda: [(b"content-type", b"application/json")]
+    )
+
+    @property
+    def body(self) -> Json:
+        """The JSON of the body; None where it is none."""
+        return _json(self.raw)
+
+    @body.setter
+    def body(self, value: Json) -> None:
+        self.raw = json.dumps(value).encode()
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is a success."""
+        return 200 <= self.status < 300
+
+
+def json_answer(status: int, body: Json) -> WireAnswer:
+    """An answer with a JSON body."""
+    return WireAnswer(status, json.dumps(body).encode())
+
+
+Before = Callable[[WireRequest], WireAnswer | None]
+After = Callable[[WireRequest, WireAnswer], None]
+When = Callable[[WireRequest], bool]
+
+
+def always(_request: WireRequest) -> bool:
+    """Every request."""
+    return True
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What happens to requests of these operations (of all, if none) that satisfy `when`.
+
+    `when` looks at the request only, so that it can be told from recorded requests
+    whether a rule would have touched anything.
+    """
+
+    operations: frozenset[str]
+    when: When
+    act: Callable[..., Any]
+
+    def concerns(self, request: WireRequest) -> bool:
+        """Whether the rule acts on this request."""
+        return (not self.operations or request.operation in self.operations) and self.when(request)
+
+
+class Wire:
+    """An ASGI application around `app`, which may be set later."""
+
+    def __init__(self, app: ASGIApp | None = None) -> None:
+        self.app = app
+        self.rules_before: list[Rule] = []
+        self.rules_after: list[Rule] = []
+        #: How often a rule acted.
+        self.acted = 0
+        #: What a rule or the inner application raised.
+        self.crashes: list[BaseException] = []
+
+    def before(self, *operations: str, when: When = always) -> Callable[[Before], Before]:
+        """Register a rule for requests: it changes the request, or answers it itself."""
+
+        def register(act: Before) -> Before:
+            self.rules_before.append(Rule(frozenset(operations), when, act))
+            return act
+
+        return register
+
+    def after(self, *operations: str, when: When = always) -> Callable[[After], After]:
+        """Register a rule that changes answers, of whatever status."""
+
+        def register(act: After) -> After:
+            self.rules_after.append(Rule(frozenset(operations), when, act))
+            return act
+
+        return register
+
+    def answers(
+        self, *operations: str, when: When = always
+    ) -> Callable[[Callable[[WireRequest, Json], Json]], None]:
+        """Register what the JSON of successes becomes."""
+
+        def register(change: Callable[[WireRequest, Json], Json]) -> None:
+            def act(request: WireRequest, answer: WireAnswer) -> None:
+                if answer.ok and answer.raw:
+                    answer.body = change(request, answer.body)
+
+            self.rules_after.append(Rule(frozenset(operations), when, act))
+
+        return register
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        assert self.app is not None
+        if scope["type"] != "http" or not (self.rules_before or self.rules_after):
+            await self.app(scope, receive, send)
+            return
+        request = await _read(scope, receive)
+        answer = await self._answer(request, scope)
+        headers = [(name, value) for name, value in answer.headers if name != b"content-length"]
+        headers.append((b"content-length", str(len(answer.raw)).encode()))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.raw})
+
+    async def _answer(self, request: WireRequest, scope: Scope) -> WireAnswer:
+        try:
+            # Chosen by the request as it came, whatever the rules make of it.
+            after = [rule for rule in self.rules_after if rule.concerns(request)]
+            answer = self._own_answer(request) or await self._ask(request, scope)
+            for rule in after:
+                self.acted += 1
+                rule.act(request, answer)
+        except Exception as crash:
+            self.crashes.append(crash)
+            return json_answer(500, {"detail": "the fault itself broke"})
+        return answer
+
+    def _own_answer(self, request: WireRequest) -> WireAnswer | None:
+        for rule in self.rules_before:
+            if rule.concerns(request):
+                self.acted += 1
+                answer: WireAnswer | None = rule.act(request)
+                if answer is not None:
+                    return answer
+        return None
+
+    async def _ask(self, request: WireRequest, scope: Scope) -> WireAnswer:
+        assert self.app is not None
+        sent: list[Message] = []
+        inner = {
+            **scope,
+            "method": request.method,
+            "path": request.path,
+            "raw_path": request.path.encode(),
+            "query_string": urlencode(request.query).encode(),
+            "headers": request.headers,
+        }
+        unread = [{"type": "http.request", "body": request.raw, "more_body": False}]
+
+        async def receive() -> Message:
+            return unread.pop() if unread else {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        try:
+            await self.app(inner, receive, send)
+        except Exception as crash:
+            self.crashes.append(crash)
+        start = next(each for each in sent if each["type"] == "http.response.start")
+        raw = b"".join(each.get("body", b"") for each in sent)
+        return WireAnswer(start["status"], raw, list(start["headers"]))
+
+
+async def _read(scope: Scope, receive: Receive) -> WireRequest:
+    raw = b""
+    while True:
+        message = await receive()
+        raw += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    query = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
+    return WireRequest(scope["method"], scope["path"], query, raw, list(scope["headers"]))
+
+
+def _json(raw: bytes) -> Json:
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,108 @@
+"""An application in this process behind an ordinary httpx client, without sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import threading
+from types import TracebackType
+
+import httpx
+from starlette.types import ASGIApp, Message
+
+
+class InProcess:
+    """A loop in a thread of its own that serves `app`, which may be changed between requests."""
+
+    def __init__(self) -> None:
+        self.app: ASGIApp | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self) -> InProcess:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.abandon()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def abandon(self) -> None:
+        """Cancel what the former application still does, such as its runs."""
+
+        async def cancel() -> None:
+            rest = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in rest:
+                task.cancel()
+            await asyncio.gather(*rest, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(cancel(), self._loop).result()
+
+    def send(self, request: httpx.Request) -> httpx.Response:
+        """The whole answer to one request; `httpx.ReadTimeout` as a server would cause it."""
+        timeout = request.extensions.get("timeout", {}).get("read")
+        serving = asyncio.run_coroutine_threadsafe(self._serve(request), self._loop)
+        try:
+            return serving.result(timeout)
+        except concurrent.futures.TimeoutError as late:
+            serving.cancel()
+            raise httpx.ReadTimeout("no answer in time", request=request) from late
+
+    async def _serve(self, request: httpx.Request) -> httpx.Response:
+        assert self.app is not None
+        sent: list[Message] = []
+        unread: list[Message] = [
+            {"type": "http.request", "body": request.read(), "more_body": False}
+        ]
+
+        async def receive() -> Message:
+            if not unread:  # the client stays until it has the answer
+                await asyncio.Event().wait()
+            return unread.pop()
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        raw_path, _, query = request.url.raw_path.partition(b"?")
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": request.method,
+            "scheme": request.url.scheme,
+            "path": request.url.path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "root_path": "",
+            "headers": [(name.lower(), value) for name, value in request.headers.raw],
+            "server": (request.url.host, request.url.port),
+            "client": ("127.0.0.1", 1),
+        }
+        # What it raises it has answered with 500 before, as behind a real server.
+        with contextlib.suppress(Exception):
+            await self.app(scope, receive, send)
+        start = next(each for each in sent if each["type"] == "http.response.start")
+        return httpx.Response(
+            start["status"],
+            headers=start["headers"],
+            content=b"".join(each.get("body", b"") for each in sent),
+            request=request,
+        )
+
+
+class InProcessTransport(httpx.BaseTransport):
+    """Sends requests to the application of an `InProcess`."""
+
+    def __init__(self, host: InProcess) -> None:
+        self._host = host
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The whole answer to one request."""
+        return self._host.send(request)

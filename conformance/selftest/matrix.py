@@ -1,0 +1,209 @@
+"""Runs every fault against the checks, in processes beside each other.
+
+Each process collects the suite once, runs it without a fault to learn what every check
+touches, and then takes faults from a queue until there are no more.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from conformance.contract.catalogue import PROFILES
+from conformance.contract.verdicts import Verdict
+from conformance.deployment.connect import connect
+from conformance.deployment.settings import Settings
+from conformance.engine import new_settings, own_pytest, pytest_arguments
+from conformance.plugin import MARKER, Checks
+from conformance.reference.app import create_app
+from conformance.reference.faults import Broken, Fault, all_faults, broken_deployment
+from conformance.report.record import CheckResult
+from conformance.selftest.asgi import InProcess, InProcessTransport
+from conformance.selftest.row import Row
+from conformance.selftest.touching import Touched, Watcher
+from conformance.suite.fixtures import SuiteFixtures
+
+#: The reference shows what was done at once; nobody waits for what never comes.
+VISIBLE_WITHIN_S = 0.05
+TIMEOUT_S = 10.0
+RUN_TIMEOUT_S = 10.0
+
+
+class SelftestError(Exception):
+    """The matrix cannot be made; the message says why."""
+
+
+def run_matrix(
+    faults: Sequence[str], workers: int, told: Callable[[Row], None], profile: str = PROFILES[-1]
+) -> list[Row]:
+    """A row for each fault, in their order; `told` hears of each as it comes."""
+    context = multiprocessing.get_context("spawn")
+    tasks: SimpleQueue[str | None] = context.SimpleQueue()
+    results: SimpleQueue[Row | str] = context.SimpleQueue()
+    for name in faults:
+        tasks.put(name)
+    for _ in range(workers):
+        tasks.put(None)
+    processes = [
+        context.Process(target=_work, args=(profile, tasks, results), daemon=True)
+        for _ in range(workers)
+    ]
+    for process in processes:
+        process.start()
+    rows: dict[str, Row] = {}
+    try:
+        while len(rows) < len(faults):
+            result = _next(results, processes)
+            if isinstance(result, str):
+                raise SelftestError(result)
+            rows[result.fault] = result
+            told(result)
+    finally:
+        for process in processes:
+            if len(rows) < len(faults):
+                process.terminate()
+            process.join()
+    return [rows[name] for name in faults]
+
+
+def _next(
+    results: SimpleQueue[Row | str], processes: Sequence[multiprocessing.process.BaseProcess]
+) -> Row | str:
+    while results.empty():
+        if not any(process.is_alive() for process in processes) and results.empty():
+            return "the processes of the matrix ended before it was whole"
+        time.sleep(0.02)
+    return results.get()
+
+
+def _work(profile: str, tasks: SimpleQueue[str | None], results: SimpleQueue[Row | str]) -> None:
+    with TemporaryDirectory(prefix="threads-conformance-selftest-") as directory:
+        # Nothing here outlives the process: its ledger need not either.
+        os.environ["XDG_STATE_HOME"] = directory
+        settings = new_settings(
+            "http://reference.test",
+            run_dir=Path(directory),
+            profile=profile,
+            effort="quick",
+            repeat_failures=0,
+            visible_within_s=VISIBLE_WITHIN_S,
+            timeout_s=TIMEOUT_S,
+            run_timeout_s=RUN_TIMEOUT_S,
+        )
+        try:
+            with InProcess() as host, own_pytest():
+                worker = _Worker(settings, host, tasks, results)
+                ended = pytest.main(pytest_arguments(plugins=()), plugins=[worker])
+        except BaseException as broken:
+            results.put(f"a process of the matrix broke: {broken!r}")
+            raise
+        if ended not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            results.put(f"pytest ended with {ended!r}: {worker.problem}")
+
+
+class _Worker:
+    """The pytest plugin of one process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        host: InProcess,
+        tasks: SimpleQueue[str | None],
+        results: SimpleQueue[Row | str],
+    ) -> None:
+        self._settings, self._host = settings, host
+        self._tasks, self._results = tasks, results
+        self._checks: Checks | None = None
+        self.problem = ""
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Bind the checks to the deployment in this process."""
+        config.addinivalue_line("markers", MARKER)
+        # Nobody reads where a check failed; to tell it prettily takes longer than the check.
+        config.option.tbstyle = "native"
+        opened = connect(self._settings, record=False, reach=lambda: InProcessTransport(self._host))
+        connection = opened.__enter__()
+        config.add_cleanup(lambda: opened.__exit__(None, None, None))
+        self._checks = Checks(self._settings, connection)
+        config.pluginmanager.register(self._checks)
+        config.pluginmanager.register(SuiteFixtures(self._settings, connection))
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """Keep what broke, to tell it."""
+        self.problem = str(excrepr)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Learn what the checks touch, then take one fault after the other."""
+        faults = all_faults()
+        touched, fallen = self._faultless(session.items, faults)
+        for name in iter(self._tasks.get, None):
+            self._results.put(self._row(faults[name], session.items, touched, fallen))
+        return True
+
+    def _faultless(
+        self, items: Sequence[pytest.Item], faults: dict[str, Fault]
+    ) -> tuple[dict[pytest.Item, Touched], set[str]]:
+        decisions = set()
+        for each in faults.values():
+            decisions |= broken_deployment(each)[0].replaced
+        deployment = Broken()
+        watcher = Watcher(deployment, sorted(decisions))
+        deployment.wire.app = create_app(deployment.store)
+        self._host.app = deployment.wire
+        touched = {}
+        fallen: set[str] = set()
+        for item in items:
+            watcher.current = touched[item] = Touched()
+            result = self._result(item)
+            if result.verdict is not Verdict.PASS:
+                fallen.update(result.requirements)
+        self._host.abandon()
+        return touched, fallen
+
+    def _row(
+        self,
+        chosen: Fault,
+        items: Sequence[pytest.Item],
+        touched: dict[pytest.Item, Touched],
+        fallen: set[str],
+    ) -> Row:
+        started = time.perf_counter()
+        broken, self._host.app = broken_deployment(chosen)
+        concerned = [item for item in items if touched[item].by(broken)]
+        results = [self._result(item) for item in concerned]
+        self._host.abandon()
+
+        def named(verdict: Verdict) -> tuple[str, ...]:
+            found = {
+                one for each in results if each.verdict is verdict for one in each.requirements
+            }
+            return tuple(sorted(found - fallen))
+
+        return Row(
+            fault=chosen.name,
+            breaks=chosen.breaks,
+            fell=named(Verdict.FAIL),
+            blocked=named(Verdict.BLOCKED),
+            errors=named(Verdict.ERROR),
+            exercised=broken.exercised,
+            crashes=tuple(sorted({repr(each) for each in broken.wire.crashes})),
+            checks=len(results),
+            duration_s=round(time.perf_counter() - started, 2),
+            why={
+                each.id: f"{each.verdict.value}: {each.reason}"
+                for each in results
+                if each.verdict is not Verdict.PASS
+            },
+        )
+
+    def _result(self, item: pytest.Item) -> CheckResult:
+        assert self._checks is not None
+        return self._checks.attempt(item, None)[1]

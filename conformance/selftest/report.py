@@ -1,0 +1,129 @@
+"""The kill matrix as text, JSON and Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from conformance.contract.catalogue import load_catalogue
+from conformance.selftest.row import Outcome, Row
+
+_LEVELS = ("MUST", "SHOULD")
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Every fault's row. `partial`: only some faults were tried."""
+
+    rows: tuple[Row, ...]
+    partial: bool
+    profile: str
+    duration_s: float
+
+    @cached_property
+    def killers(self) -> dict[str, list[str]]:
+        """The faults that were killed exactly, by the requirements that fell."""
+        found: dict[str, list[str]] = {}
+        for row in self.rows:
+            if row.outcome is Outcome.KILLED:
+                for requirement in row.fell:
+                    found.setdefault(requirement, []).append(row.fault)
+        return found
+
+    @cached_property
+    def unproved(self) -> dict[str, list[str]]:
+        """The requirements of each level that no fault was killed for."""
+        judged = load_catalogue().in_profile(self.profile)
+        return {
+            level: [e.id for e in judged if e.level == level and e.id not in self.killers]
+            for level in _LEVELS
+        }
+
+    @property
+    def sharp(self) -> bool:
+        """Whether every fault was killed, and every MUST and SHOULD has one."""
+        killed = all(row.outcome is Outcome.KILLED for row in self.rows)
+        return killed and (self.partial or not any(self.unproved.values()))
+
+
+def as_line(row: Row) -> str:
+    """One fault on one line, with what is wrong about it."""
+    parts = [f"{row.outcome.name.lower().replace('_', ' '):15} {row.fault}"]
+    for word, names in (
+        ("missed", row.missed),
+        ("fell unnamed", row.unnamed),
+        ("error", row.errors),
+        ("crash", row.crashes),
+    ):
+        if names and row.outcome is not Outcome.KILLED:
+            parts.append(f"{word}: {', '.join(names)}")
+    return "  ".join(parts)
+
+
+def as_summary(matrix: Matrix) -> str:
+    """What the whole matrix comes to."""
+    counted = Counter(row.outcome for row in matrix.rows)
+    lines = ["", f"{len(matrix.rows)} faults in {matrix.duration_s} s"]
+    lines += [f"  {counted[outcome]:4} {outcome}" for outcome in Outcome if counted[outcome]]
+    if not matrix.partial:
+        lines += [_proved(matrix, level) for level in _LEVELS]
+    return "\n".join(lines)
+
+
+def _proved(matrix: Matrix, level: str) -> str:
+    judged = [e.id for e in load_catalogue().in_profile(matrix.profile) if e.level == level]
+    missing = matrix.unproved[level]
+    line = f"{level}: {len(judged) - len(missing)} of {len(judged)} requirements proved by a fault"
+    return f"{line}; without one: {', '.join(missing)}" if missing else line
+
+
+def write(matrix: Matrix, directory: Path) -> None:
+    """Write selftest.json and selftest.md."""
+    directory.mkdir(parents=True, exist_ok=True)
+    data = {
+        "format": "threads-conformance-selftest/1",
+        "catalogue_digest": load_catalogue().digest,
+        "profile": matrix.profile,
+        "duration_s": matrix.duration_s,
+        "outcomes": {
+            outcome.name.lower(): sum(row.outcome is outcome for row in matrix.rows)
+            for outcome in Outcome
+        },
+        "unproved": matrix.unproved,
+        "faults": [_as_json(row) for row in matrix.rows],
+    }
+    text = json.dumps(data, indent=1, ensure_ascii=False)
+    (directory / "selftest.json").write_text(f"{text}\n", encoding="utf-8")
+    (directory / "selftest.md").write_text(as_markdown(matrix), encoding="utf-8")
+
+
+def _as_json(row: Row) -> dict[str, object]:
+    shown = {name: value for name, value in asdict(row).items() if name != "why"}
+    return {"outcome": row.outcome.name.lower(), **shown}
+
+
+def as_markdown(matrix: Matrix) -> str:
+    """The matrix for people: what was proved, then fault by fault."""
+    lines = ["# The kill matrix", "", "Every fault of the reference deployment, tried against"]
+    lines += [f"all checks of the profile `{matrix.profile}`.", "", "```"]
+    lines += [as_summary(matrix).strip(), "```", "", "## Faults by requirement", ""]
+    lines += ["| requirement | level | faults that it notices |", "|---|---|---|"]
+    for requirement in load_catalogue().in_profile(matrix.profile):
+        faults = matrix.killers.get(requirement.id, [])
+        if faults or requirement.level in _LEVELS:
+            lines.append(f"| {requirement.id} | {requirement.level} | {_listed(faults)} |")
+    lines += ["", "## Requirements by fault", "", "| fault | outcome | breaks | blocked |"]
+    lines += ["|---|---|---|---|"]
+    lines += [
+        f"| {row.fault} | {row.outcome.name.lower()} | {_listed(row.breaks)} | {len(row.blocked)} |"
+        for row in matrix.rows
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"

@@ -1,0 +1,57 @@
+"""What one fault came to: a row of the kill matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What the suite made of a fault. Only `KILLED` counts."""
+
+    KILLED = "killed by exactly the named requirements"
+    INEXACT = "killed, but not by exactly the named requirements"
+    SURVIVED = "survived"
+    NEVER_EXERCISED = "never exercised"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault, the requirements that it breaks, and those that fell, were blocked or in error.
+
+    `checks` is the number of checks that were run; all others provably never touch
+    what the fault alters. `why` has the first line of a failed or blocked check by id.
+    """
+
+    fault: str
+    breaks: tuple[str, ...]
+    fell: tuple[str, ...]
+    blocked: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    exercised: bool = True
+    crashes: tuple[str, ...] = ()
+    checks: int = 0
+    duration_s: float = 0.0
+    why: dict[str, str] | None = None
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """The named requirements that did not fall."""
+        return tuple(sorted(set(self.breaks) - set(self.fell)))
+
+    @property
+    def unnamed(self) -> tuple[str, ...]:
+        """The requirements that fell without being named."""
+        return tuple(sorted(set(self.fell) - set(self.breaks)))
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the suite made of the fault."""
+        if self.crashes:
+            return Outcome.CRASHED
+        if not self.exercised:
+            return Outcome.NEVER_EXERCISED
+        if not self.fell:
+            return Outcome.SURVIVED
+        return Outcome.INEXACT if self.missed or self.unnamed else Outcome.KILLED
