@@ -10,6 +10,8 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -128,9 +130,10 @@ class _Worker:
         config.addinivalue_line("markers", MARKER)
         # Nobody reads where a check failed; to tell it prettily takes longer than the check.
         config.option.tbstyle = "native"
-        opened = connect(self._settings, record=False, reach=lambda: InProcessTransport(self._host))
-        connection = opened.__enter__()
-        config.add_cleanup(lambda: opened.__exit__(None, None, None))
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        reach = partial(InProcessTransport, self._host)
+        connection = stack.enter_context(connect(self._settings, record=False, reach=reach))
         self._checks = Checks(self._settings, connection)
         config.pluginmanager.register(self._checks)
         config.pluginmanager.register(SuiteFixtures(self._settings, connection))
