@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from conformance.commands.serve import find_fault
 from conformance.contract.catalogue import PROFILES
 from conformance.reference.faults import all_faults
 from conformance.selftest.matrix import SelftestError, run_matrix
@@ -54,14 +55,11 @@ def selftest_command(
     every MUST and SHOULD has one; else 1.
     """
     faults = all_faults()
-    if unknown := [name for name in names if name not in faults]:
-        raise click.UsageError(
-            f"there is no fault {unknown[0]!r}; `serve --help` tells how to list them"
-        )
+    named = [find_fault(name).name for name in names]
     chosen = [
         each.name
         for each in faults.values()
-        if (not names or each.name in names)
+        if (not named or each.name in named)
         and (matching in each.name or any(matching in one for one in each.breaks))
     ]
     if not chosen:

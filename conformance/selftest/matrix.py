@@ -15,6 +15,7 @@ from functools import partial
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 import pytest
 
@@ -38,6 +39,20 @@ TIMEOUT_S = 10.0
 RUN_TIMEOUT_S = 10.0
 
 
+class Tasks(Protocol):
+    """Names of faults, and None at the end."""
+
+    def get(self) -> str | None:
+        """The next one."""
+
+
+class Results(Protocol):
+    """Where rows go, or a text that says what broke."""
+
+    def put(self, result: Row | str) -> None:
+        """Hand over a row."""
+
+
 class SelftestError(Exception):
     """The matrix cannot be made; the message says why."""
 
@@ -54,7 +69,7 @@ def run_matrix(
     for _ in range(workers):
         tasks.put(None)
     processes = [
-        context.Process(target=_work, args=(profile, tasks, results), daemon=True)
+        context.Process(target=work, args=(profile, tasks, results), daemon=True)
         for _ in range(workers)
     ]
     for process in processes:
@@ -85,7 +100,8 @@ def _next(
     return results.get()
 
 
-def _work(profile: str, tasks: SimpleQueue[str | None], results: SimpleQueue[Row | str]) -> None:
+def work(profile: str, tasks: Tasks, results: Results) -> None:
+    """Take faults until None comes; a row for each, or a text that says what broke."""
     with TemporaryDirectory(prefix="threads-conformance-selftest-") as directory:
         # Nothing here outlives the process: its ledger need not either.
         os.environ["XDG_STATE_HOME"] = directory
@@ -117,8 +133,8 @@ class _Worker:
         self,
         settings: Settings,
         host: InProcess,
-        tasks: SimpleQueue[str | None],
-        results: SimpleQueue[Row | str],
+        tasks: Tasks,
+        results: Results,
     ) -> None:
         self._settings, self._host = settings, host
         self._tasks, self._results = tasks, results

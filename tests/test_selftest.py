@@ -1,0 +1,198 @@
+"""Every fault against the checks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from conformance.cli import cli
+from conformance.contract.catalogue import load_catalogue
+from conformance.reference.app import create_app
+from conformance.reference.faults import Broken, Fault, all_faults, broken_deployment
+from conformance.reference.wire import WireRequest
+from conformance.selftest import matrix
+from conformance.selftest.asgi import InProcess, InProcessTransport
+from conformance.selftest.report import Matrix, as_line, as_markdown, as_summary, write
+from conformance.selftest.row import Outcome, Row
+from conformance.selftest.touching import Touched, Watcher
+
+
+class Queue:
+    """As much of a queue as the worker needs."""
+
+    def __init__(self, *items: Any) -> None:
+        self.items = list(items)
+
+    def get(self) -> Any:
+        return self.items.pop(0)
+
+    def put(self, item: Any) -> None:
+        self.items.append(item)
+
+
+def rows_of(monkeypatch: pytest.MonkeyPatch, *faults: Fault) -> dict[str, Row]:
+    known = {each.name: each for each in faults}
+    monkeypatch.setattr(matrix, "all_faults", lambda: known)
+    results = Queue()
+    matrix.work("documented", Queue(*known, None), results)
+    assert all(isinstance(each, Row) for each in results.items), results.items
+    return {row.fault: row for row in results.items}
+
+
+def copy_forgets(broken: Broken) -> None:
+    broken.instead("copied_checkpoints")(lambda right, source: right(source)[1:])
+
+
+def crashing(broken: Broken) -> None:
+    @broken.wire.before("copy")
+    def fail(_request: WireRequest) -> None:
+        raise ZeroDivisionError
+
+
+def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(broken: Broken) -> None:
+        broken.wire.before("copy", when=lambda _: False)(lambda _: None)
+
+    def harmless(broken: Broken) -> None:
+        broken.wire.answers("copy")(lambda _, body: body)
+
+    rows = rows_of(
+        monkeypatch,
+        Fault("forgets", ("COPY-03",), copy_forgets),
+        Fault("crashes", ("COPY-01",), crashing),
+        Fault("never", ("COPY-01",), never),
+        Fault("harmless", ("COPY-01",), harmless),
+    )
+    assert rows["forgets"].outcome is Outcome.INEXACT
+    assert "COPY-03" in rows["forgets"].fell
+    assert "COPY-04" in rows["forgets"].unnamed
+    assert rows["crashes"].outcome is Outcome.CRASHED
+    assert rows["never"].outcome is Outcome.NEVER_EXERCISED
+    assert rows["never"].checks == 0
+    assert rows["harmless"].outcome is Outcome.SURVIVED
+    assert 0 < rows["harmless"].checks < 120  # only those that copy
+    # The same fault, with all that it broke, is a kill: one fault leaves no trace on the next.
+    whole = Fault("forgets", rows["forgets"].fell, copy_forgets)
+    again = rows_of(monkeypatch, Fault("crashes", (), crashing), whole)["forgets"]
+    assert again.outcome is Outcome.KILLED
+
+
+def test_a_check_is_concerned_by_what_it_touches() -> None:
+    touched = Touched({"copied_checkpoints"}, [WireRequest("POST", "/threads", {}, b"{}", [])])
+
+    def concerned(apply: Callable[[Broken], Any]) -> bool:
+        broken = Broken()
+        apply(broken)
+        return touched.by(broken)
+
+    assert concerned(copy_forgets)
+    assert not concerned(lambda b: b.instead("merged")(lambda right, *given: right(*given)))
+    assert concerned(lambda b: b.wire.answers("create")(lambda _, body: body))
+    assert concerned(lambda b: b.wire.before()(lambda _: None))
+    assert not concerned(lambda b: b.wire.answers("get")(lambda _, body: body))
+    assert not concerned(
+        lambda b: b.wire.before("create", when=lambda r: r.body == {"a": 1})(lambda _: None)
+    )
+
+
+def test_a_watcher_sees_decisions_and_requests_and_changes_nothing() -> None:
+    deployment = Broken()
+    watcher = Watcher(deployment, ["copied_checkpoints", "merged"])
+    deployment.wire.app = create_app(deployment.store)
+    with InProcess() as host:
+        host.app = deployment.wire
+        http = httpx.Client(transport=InProcessTransport(host), base_url="http://reference.test")
+        made = http.post("/threads", json={"metadata": {"a": 1}}).json()
+        watcher.current = Touched()
+        copy = http.post(f"/threads/{made['thread_id']}/copy").json()
+    assert copy["metadata"] == {"a": 1}
+    assert watcher.current.decisions == {"copied_checkpoints"}
+    assert [each.operation for each in watcher.current.requests] == ["copy"]
+
+
+def test_every_fault_names_requirements_that_there_are() -> None:
+    known = load_catalogue().requirements
+    for each in all_faults().values():
+        assert each.breaks, each.name
+        assert not set(each.breaks) - known.keys(), each.name
+        assert len(set(each.breaks)) == len(each.breaks), each.name
+
+
+def test_every_fault_can_be_served() -> None:
+    for each in all_faults().values():
+        broken, _ = broken_deployment(each)
+        rules = [*broken.wire.rules_before, *broken.wire.rules_after]
+        assert broken.replaced or rules, each.name
+
+
+def a_matrix(*rows: Row, partial: bool = True) -> Matrix:
+    return Matrix(rows=rows, partial=partial, profile="documented", duration_s=1.5)
+
+
+KILL = Row("one", breaks=("COPY-03",), fell=("COPY-03",))
+MISS = Row("two", breaks=("COPY-03", "COPY-04"), fell=("COPY-04", "COPY-05"))
+
+
+def test_only_an_exact_kill_counts() -> None:
+    assert a_matrix(KILL).sharp
+    assert not a_matrix(KILL, MISS).sharp
+    assert not a_matrix(KILL, partial=False).sharp  # requirements without a fault
+    assert a_matrix(KILL, MISS).killers == {"COPY-03": ["one"]}
+
+
+def test_what_is_wrong_is_told() -> None:
+    assert "missed: COPY-03" in as_line(MISS)
+    assert "fell unnamed: COPY-05" in as_line(MISS)
+    assert "2 faults" in as_summary(a_matrix(KILL, MISS))
+    whole = as_summary(a_matrix(KILL, partial=False))
+    assert "COPY-01" in whole
+    assert "COPY-03" not in whole
+    assert "| COPY-03 | MUST | one |" in as_markdown(a_matrix(KILL, MISS))
+
+
+def test_the_matrix_is_written(tmp_path: Path) -> None:
+    write(a_matrix(KILL, MISS, partial=False), tmp_path / "new")
+    data = json.loads((tmp_path / "new" / "selftest.json").read_text())
+    assert data["outcomes"]["killed"] == 1
+    assert data["outcomes"]["inexact"] == 1
+    assert "COPY-04" in data["unproved"]["MUST"]
+    assert [each["fault"] for each in data["faults"]] == ["one", "two"]
+    assert "# The kill matrix" in (tmp_path / "new" / "selftest.md").read_text()
+
+
+def test_the_command_tells_kill_from_miss(own_state: Path) -> None:
+    arguments = ["selftest", "--profile", "documented", "-n", "2"]
+    ended = CliRunner().invoke(cli, [*arguments, "--fault", "create-refuses-an-empty-body"])
+    assert ended.exit_code == 0, ended.output
+    assert "killed          create-refuses-an-empty-body" in ended.output
+    assert "1 faults" in ended.output
+
+
+def test_an_unknown_fault_is_wrong_usage() -> None:
+    ended = CliRunner().invoke(cli, ["selftest", "--fault", "create-refuses-an-empty"])
+    assert ended.exit_code == 2
+    assert "did you mean create-refuses-an-empty-body" in ended.output
+    ended = CliRunner().invoke(cli, ["selftest", "--matching", "no such"])
+    assert ended.exit_code == 2
+    assert "no fault matches" in ended.output
+
+
+def test_who_gives_no_answer_is_not_waited_for_longer_than_the_timeout() -> None:
+    async def silent(_scope: Any, receive: Any, _send: Any) -> None:
+        await receive()
+        await receive()
+
+    with InProcess() as host:
+        host.app = silent
+        transport = InProcessTransport(host)
+        with (
+            httpx.Client(transport=transport, base_url="http://x.test", timeout=0.01) as http,
+            pytest.raises(httpx.ReadTimeout),
+        ):
+            http.get("/ok")

@@ -1,0 +1,94 @@
+"""The HTTP layer around the reference, in which faults stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from conformance.reference.app import create_app
+from conformance.reference.wire import Wire, WireAnswer, WireRequest, json_answer
+from conformance.selftest.asgi import InProcess, InProcessTransport
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire(create_app())
+
+
+@pytest.fixture
+def http(wire: Wire) -> Iterator[httpx.Client]:
+    with InProcess() as host:
+        host.app = wire
+        transport = InProcessTransport(host)
+        with httpx.Client(transport=transport, base_url="http://reference.test") as client:
+            yield client
+
+
+def test_without_rules_everything_passes(http: httpx.Client) -> None:
+    made = http.post("/threads", json={"metadata": {"a": 1}}).json()
+    assert http.get(f"/threads/{made['thread_id']}").json() == made
+
+
+def test_a_request_is_changed_on_its_way_in(wire: Wire, http: httpx.Client) -> None:
+    @wire.before("create")
+    def add(request: WireRequest) -> None:
+        request.body = {"metadata": {**request.members["metadata"], "b": 2}}
+
+    assert http.post("/threads", json={"metadata": {"a": 1}}).json()["metadata"] == {"a": 1, "b": 2}
+
+
+def test_a_rule_answers_itself_where_its_condition_holds(wire: Wire, http: httpx.Client) -> None:
+    @wire.before("create", when=lambda request: request.body == {})
+    def refuse(_request: WireRequest) -> WireAnswer:
+        return json_answer(418, {"detail": "no"})
+
+    assert http.post("/threads", json={}).status_code == 418
+    assert http.post("/threads", json={"metadata": {}}).status_code == 200
+    assert wire.acted == 1
+
+
+def test_an_answer_is_changed_on_its_way_out(wire: Wire, http: httpx.Client) -> None:
+    wire.answers("create")(lambda _, thread: {**thread, "status": "busy"})
+
+    @wire.after("get")
+    def success(_request: WireRequest, answer: WireAnswer) -> None:
+        answer.status = 200
+
+    made = http.post("/threads", json={}).json()
+    assert made["status"] == "busy"
+    assert http.get(f"/threads/{made['thread_id']}").json()["status"] == "idle"
+    assert http.get("/threads/00000000-0000-4000-8000-000000000000").status_code == 200
+
+
+def test_refusals_are_no_answers_to_change(wire: Wire, http: httpx.Client) -> None:
+    wire.answers("get")(lambda _request, _body: {"changed": True})
+    refused = http.get("/threads/00000000-0000-4000-8000-000000000000")
+    assert refused.status_code == 404
+    assert refused.json() != {"changed": True}
+
+
+def test_what_a_rule_raises_is_kept(wire: Wire, http: httpx.Client) -> None:
+    broken = ValueError("a rule")
+
+    @wire.after("create")
+    def fail(_request: WireRequest, _answer: WireAnswer) -> None:
+        raise broken
+
+    assert http.post("/threads", json={}).status_code == 500
+    assert wire.crashes == [broken]
+
+
+@pytest.mark.parametrize(
+    ("raw", "body", "members"),
+    [(b'{"a": 1}', {"a": 1}, {"a": 1}), (b"[1]", [1], {}), (b"{", None, {}), (b"\xff", None, {})],
+)
+def test_a_body_that_is_no_json_has_no_members(
+    raw: bytes, body: Any, members: dict[str, Any]
+) -> None:
+    request = WireRequest("POST", "/threads", {}, raw, [])
+    assert request.body == body
+    assert request.members == members
+    assert request.operation == "create"
