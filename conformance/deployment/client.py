@@ -114,9 +114,9 @@ class ThreadsClient:
         """GET /threads/{thread_id}."""
         return self.send("get", "GET", _thread(thread_id), params=params or None)
 
-    def state(self, thread_id: str) -> Answer:
+    def state(self, thread_id: str, **params: Any) -> Answer:
         """GET /threads/{thread_id}/state."""
-        return self.send("state", "GET", f"{_thread(thread_id)}/state")
+        return self.send("state", "GET", f"{_thread(thread_id)}/state", params=params or None)
 
     def state_at_checkpoint(self, thread_id: str, checkpoint_id: str) -> Answer:
         """GET /threads/{thread_id}/state/{checkpoint_id}."""

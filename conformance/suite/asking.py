@@ -166,9 +166,9 @@ class Asker:
         """The thread as GET shows it."""
         return self._thread(self.client.get(id_of(thread)), thread)
 
-    def state(self, thread: Thread) -> State:
+    def state(self, thread: Thread, **params: Any) -> State:
         """The state of the thread."""
-        return self.object_of(self.client.state(id_of(thread)), thread)
+        return self.object_of(self.client.state(id_of(thread), **params), thread)
 
     def state_at(self, thread: Thread, checkpoint_id: str) -> State:
         """The state of the thread at a checkpoint."""

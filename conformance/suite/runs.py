@@ -172,16 +172,20 @@ def contents(holder: dict[str, Any] | State) -> list[Any]:
     return [each.get("content") for each in messages or [] if isinstance(each, dict)]
 
 
+def run_of(value: Any) -> Run | None:
+    """The run that a JSON value is."""
+    names = value if isinstance(value, dict) else {}
+    thread_id, run_id = names.get("thread_id"), names.get("run_id")
+    if isinstance(thread_id, str) and isinstance(run_id, str):
+        return Run(thread_id, run_id)
+    return None
+
+
 def run_in(answer: Answer) -> Run | None:
     """The run that an answer names: in its body, else in its Content-Location."""
-    body = answer.body if isinstance(answer.body, dict) else {}
-    names = (body.get("thread_id"), body.get("run_id"))
-    if not all(isinstance(each, str) for each in names):
-        path = answer.headers.get("content-location", "").strip("/").split("/")
-        if len(path) < 4 or path[0] != "threads":
-            return None
-        names = (path[1], path[3])
-    return Run(str(names[0]), str(names[1]))
+    path = answer.headers.get("content-location", "").strip("/").split("/")
+    located = Run(path[1], path[3]) if len(path) > 3 and path[0] == "threads" else None
+    return run_of(answer.body) or located
 
 
 def _thread(run: Run) -> Thread:

@@ -60,7 +60,7 @@ def test_rollback_deletes_the_checkpoints_of_the_run(
     given: Asker, threads: Asker, given_runs: Runs, case: Case
 ) -> None:
     thread = given.empty()
-    given_runs.ended(thread, "agent")
+    given_runs.ended(thread, "slow", seconds=0)
     before = list(given.history(thread))
     run = given_runs.halfway(thread)
     given_runs.cancelled(run, "rollback")
