@@ -61,29 +61,28 @@ def test_no_update_of_metadata_is_lost(given: Asker, threads: Asker) -> None:
 @requires("CONCURRENT-04")
 def test_a_copy_while_states_are_added_is_whole(given: Asker, threads: Asker) -> None:
     source = given.prepopulated()
+    before = len(given.history(source))
 
     def add() -> None:
         for number in range(UPDATES):
             given.appended(source, number)
 
     copies = while_doing(add, lambda: threads.copy(source), least=1)
-    history = given.history(source)
-    for copy in copies:
-        assert_a_moment_of(threads.history(copy), history)
+    assert_moments_of(given.history(source), [threads.history(copy) for copy in copies], before)
 
 
 @requires("CONCURRENT-05")
 def test_a_copy_during_a_run_is_whole(given: Asker, threads: Asker, given_runs: Runs) -> None:
     source = given.empty()
     given_runs.ended(source, "slow", "before", seconds=0)
+    before = len(given.history(source))
 
     def run() -> None:
         given_runs.joined(given_runs.started(source, "slow", seconds=1))
 
     copies = while_doing(run, lambda: threads.copy(source), least=1)
-    history = given.history(source)
-    for copy in copies[:: max(1, len(copies) // UPDATES)]:
-        assert_a_moment_of(threads.history(copy), history)
+    some = copies[:: max(1, len(copies) // UPDATES)]
+    assert_moments_of(given.history(source), [threads.history(copy) for copy in some], before)
 
 
 @requires("CONCURRENT-06")
@@ -148,18 +147,21 @@ def test_threads_worked_on_at_once_do_not_mix(
         assert_equal(said, [*before[number], *added], "the messages of the thread")
 
 
-def assert_a_moment_of(copy: History, source: History) -> None:
-    """A copy's history is what the source's was at some moment: its oldest states, whole.
+def assert_moments_of(source: History, copies: list[History], least: int) -> None:
+    """Each copy's history is what the source's was at some moment, one after the other.
 
-    What the tasks of the newest state had yielded by then may be less than in the end.
+    That is its oldest states, whole, and at least as many as were there before. What
+    the tasks of the newest state had yielded by then may be less than in the end.
     """
-    copied, final = copy.masked(), source.masked()
-    kept = final[len(final) - len(copied) :] if copied else []
-    if len(copied) > len(final):
-        raise PromiseBroken(f"at most {len(final)} states", f"{len(copied)} states")
-    if copied:
-        assert_equal(_settled(copied[0]), _settled(kept[0]), "the newest state of the copy")
-        assert_equal(copied[1:], kept[1:], "the states before it")
+    final = source.masked()
+    for copy in copies:
+        copied = copy.masked()
+        wanted = f"{least} to {len(final)} states"
+        assert_that(least <= len(copied) <= len(final), wanted, f"{len(copied)} states")
+        newest, *older = final[len(final) - len(copied) :]
+        assert_equal(_settled(copied[0]), _settled(newest), "the newest state of the copy")
+        assert_equal(copied[1:], older, "the states before it")
+        least = len(copied)
 
 
 def _settled(state: State) -> State:
