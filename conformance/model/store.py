@@ -115,7 +115,7 @@ class ThreadStore(StateOperations, RunOperations):
 
     def delete(self, thread_id: str) -> None:
         """Remove the thread with all that belongs to it."""
-        del self._threads[self.thread(thread_id).thread_id]
+        self.forget(self.thread(thread_id).thread_id)
 
     # Copy
 

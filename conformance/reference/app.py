@@ -13,6 +13,7 @@ from conformance.model.store import ThreadStore
 from conformance.reference.answers import broken, not_routed, refused
 from conformance.reference.driver import RunDriver
 from conformance.reference.runs import run_routes
+from conformance.reference.stateless import stateless_routes
 from conformance.reference.states import state_routes
 from conformance.reference.system import system_routes
 from conformance.reference.threads import thread_routes
@@ -32,6 +33,7 @@ def create_app(store: ThreadStore | None = None) -> Starlette:
             *thread_routes(store, driver),
             *state_routes(store),
             *run_routes(store, driver),
+            *stateless_routes(store, driver),
             *system_routes(store),
         ],
         exception_handlers={
