@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from conformance.model import extract as paths
+from conformance.model.crons import CronOperations
 from conformance.model.errors import ConflictError, InvalidError
 from conformance.model.filters import contains
-from conformance.model.runs import RunOperations
 from conformance.model.states import StateOperations
 from conformance.model.threads import Checkpoint, Run, Thread, Ttl
 from conformance.model.values import JsonObject, canonical_id, copied, timestamp
@@ -34,7 +34,7 @@ class Query:
     status: str | None = None
 
 
-class ThreadStore(StateOperations, RunOperations):
+class ThreadStore(StateOperations, CronOperations):
     """All threads of one deployment."""
 
     # Create, read, update, delete

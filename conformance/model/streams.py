@@ -118,6 +118,9 @@ class StreamOperations(Records):
     ) -> Iterator[RunEvent]:
         """What is said of a checkpoint that was made."""
         state = self.state_view(thread, made)
+        parent = state["parent_checkpoint"]
+        state["config"] = {"configurable": state["checkpoint"]}
+        state["parent_config"] = parent and {"configurable": parent}
         if "checkpoints" in modes:
             yield RunEvent("checkpoints", state)
         if "debug" in modes:
