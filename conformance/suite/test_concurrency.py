@@ -4,10 +4,11 @@ from typing import Any
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.suite.asking import LONGEST_PAGE, Asker, History, State, Thread, id_of, messages_of
+from conformance.suite.asking import LONGEST_PAGE, Asker, Thread, id_of, messages_of
 from conformance.suite.expect import (
     assert_equal,
     assert_identical_history,
+    assert_moments_of,
     assert_same_thread,
     assert_that,
 )
@@ -145,30 +146,6 @@ def test_threads_worked_on_at_once_do_not_mix(
         ]
         said = told(messages_of(threads.state(thread), graph))
         assert_equal(said, [*before[number], *added], "the messages of the thread")
-
-
-def assert_moments_of(source: History, copies: list[History], least: int) -> None:
-    """Each copy's history is what the source's was at some moment, one after the other.
-
-    That is its oldest states, whole, and at least as many as were there before. What
-    the tasks of the newest state had yielded by then may be less than in the end.
-    """
-    final = source.masked()
-    for copy in copies:
-        copied = copy.masked()
-        wanted = f"{least} to {len(final)} states"
-        assert_that(least <= len(copied) <= len(final), wanted, f"{len(copied)} states")
-        newest, *older = final[len(final) - len(copied) :]
-        assert_equal(_settled(copied[0]), _settled(newest), "the newest state of the copy")
-        assert_equal(copied[1:], older, "the states before it")
-        least = len(copied)
-
-
-def _settled(state: State) -> State:
-    """A state without what its tasks yielded."""
-    tasks = state.get("tasks") or []
-    named = [{"id": each.get("id"), "name": each.get("name")} for each in tasks]
-    return {**state, "tasks": named, "interrupts": None}
 
 
 def _marked(given: Asker, thread_id: str, number: int) -> dict[str, Any]:
