@@ -272,11 +272,18 @@ def requirements_of(item: pytest.Item) -> tuple[str, ...]:
 
 
 def selected_requirements(settings: Settings, catalogue: Catalogue) -> frozenset[str]:
-    """The ids that a run judges: of its profile, and of what was picked."""
+    """The ids that a run judges: of its profile and effort, and of what was picked.
+
+    What is picked by its id is judged at any effort.
+    """
     return frozenset(
         each.id
         for each in catalogue.in_profile(settings.profile)
-        if (not settings.requirements or each.id in settings.requirements)
+        if (
+            each.id in settings.requirements
+            if settings.requirements
+            else settings.affords(each.effort)
+        )
         and (not settings.capabilities or each.capability in settings.capabilities)
     )
 

@@ -26,6 +26,7 @@ def of_all(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         started_at="2025-05-12T12:00:00+00:00",
         run_dir=str(tmp_path_factory.mktemp("run")),
         profile="full",
+        effort="thorough",
     )
 
 
@@ -74,12 +75,12 @@ def test_the_index_names_only_requirements() -> None:
     assert named - CATALOGUE.requirements.keys() == set()
 
 
-def test_every_published_operation_on_threads_is_accounted_for() -> None:
+def test_every_published_operation_on_threads_and_runs_is_accounted_for() -> None:
     published = load_published()
     on_threads = [
         each
         for each in (*published["operations"], *published["other_operations"])
-        if each.partition(" ")[2].startswith("/threads")
+        if each.partition(" ")[2].startswith(("/threads", "/runs"))
     ]
     left_out = " ".join(f"{each.what} {each.source}" for each in CATALOGUE.left_out)
     sources = " ".join(

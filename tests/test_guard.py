@@ -86,7 +86,7 @@ def test_reading_may_name_anyone(ours: Ownership) -> None:
         "/threads//{stranger}",
         "/threads/{own}%2F..%2F{stranger}",
         "/threads/{own}/",
-        "/runs/wait",
+        "/runs/crons",
         "/runs/cancel",
         "/threads/{own}/unheard/of",
         "/store/items",

@@ -145,4 +145,3 @@ def test_a_missing_graph(
     assert (sentence is not None) is missing
     if sentence:
         assert "fixtures/deployments/langgraph-python" in sentence
-        assert "--graph" in sentence

@@ -15,16 +15,17 @@ import click
 from _pytest.mark.expression import Expression
 
 from conformance.commands.requirements import find_requirement
-from conformance.contract.catalogue import PROFILES, load_catalogue
+from conformance.contract.catalogue import EFFORTS, PROFILES, load_catalogue
 from conformance.deployment.connect import parse_url, redactor_for
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.settings import (
     DEFAULT_SEED,
-    EFFORTS,
     GraphSettings,
+    OtherGraphs,
     Settings,
     SettingsError,
     graph_settings,
+    other_graphs,
 )
 from conformance.engine import (
     NothingSelectedError,
@@ -183,7 +184,7 @@ def run_command(
         find_requirement(load_catalogue(), each).id for each in requirements
     )
     options["capabilities"] = tuple(map(_known_capability, capabilities))
-    options["graph"] = _graph(context, graph)
+    options["graph"], options["graphs"] = _graphs(context, graph)
     view = TerminalView(own_console())
     given_url = url
     with ExitStack() as stack:
@@ -228,13 +229,14 @@ def _interrupted(url: str | None) -> str:
     )
 
 
-def _graph(context: click.Context, graph_id: str | None) -> GraphSettings:
-    """The graph of the configuration file, its id replaced by the option's."""
-    table = dict((context.obj or {}).get("graph", {}))
+def _graphs(context: click.Context, graph_id: str | None) -> tuple[GraphSettings, OtherGraphs]:
+    """The graphs of the configuration file; the first one's id replaced by the option's."""
+    config = context.obj or {}
+    table = dict(config.get("graph", {}))
     if graph_id:
         table["id"] = graph_id
     try:
-        return graph_settings(table)
+        return graph_settings(table), other_graphs(dict(config.get("graphs", {})))
     except SettingsError as unusable:
         raise click.UsageError(str(unusable)) from unusable
 

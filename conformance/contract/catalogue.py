@@ -20,6 +20,8 @@ from typing import Any
 LEVELS = ("MUST", "SHOULD", "MAY")
 #: Profiles nest: each holds all that stands before it.
 PROFILES = ("documented", "extended", "full")
+#: What a run takes upon itself, least first.
+EFFORTS = ("quick", "standard", "thorough")
 
 _DIRECTORY = Path(__file__).parent / "requirements"
 _ID = re.compile(r"^[A-Z]+(-[A-Z]+)?-\d{2}$")
@@ -31,7 +33,11 @@ class CatalogueError(Exception):
 
 @dataclass(frozen=True)
 class Requirement:
-    """One promise. `sources` name a document, the published OpenAPI or the SDK."""
+    """One promise. `sources` name a document, the published OpenAPI or the SDK.
+
+    `effort` is the least at which it is checked: below it, it is not selected, so that
+    what takes minutes makes no run incomplete.
+    """
 
     id: str
     title: str
@@ -42,6 +48,7 @@ class Requirement:
     sources: tuple[str, ...]
     rationale: str = ""
     disputed: str = ""
+    effort: str = EFFORTS[0]
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,8 @@ def _requirement(entry: dict[str, Any], file: Path) -> Requirement:
         raise CatalogueError(f"{where}: level is one of {', '.join(LEVELS)}")
     if made.profile not in PROFILES:
         raise CatalogueError(f"{where}: profile is one of {', '.join(PROFILES)}")
+    if made.effort not in EFFORTS:
+        raise CatalogueError(f"{where}: effort is one of {', '.join(EFFORTS)}")
     if made.level not in made.statement:
         raise CatalogueError(f"{where}: the statement does not use the verb {made.level}")
     if not made.sources:

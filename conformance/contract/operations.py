@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 @dataclass(frozen=True)
 class Operation:
-    """One method on one path. `writes`: whether it may change a thread."""
+    """One method on one path. `writes`: whether it may change a thread, a run or a cron."""
 
     name: str
     method: str
@@ -25,6 +25,12 @@ class Operation:
         if method != self.method:
             return None
         return _pattern(self.path).fullmatch(path)
+
+    def id_in(self, path: str, name: str) -> str | None:
+        """The id of that name (`thread_id`, `run_id`, `cron_id`) in a path of the operation."""
+        found = self.matches(self.method, path)
+        value = found.groupdict().get(name) if found else None
+        return unquote(value) if value is not None else None
 
 
 OPERATIONS = (
@@ -55,16 +61,31 @@ OPERATIONS = (
     Operation("history", "GET", "/threads/{thread_id}/history", "documented", writes=False),
     Operation("post_history", "POST", "/threads/{thread_id}/history", "documented", writes=False),
     Operation("run_background", "POST", "/threads/{thread_id}/runs", "documented", writes=True),
-    Operation("run_list", "GET", "/threads/{thread_id}/runs", "full", writes=False),
     Operation("run_wait", "POST", "/threads/{thread_id}/runs/wait", "documented", writes=True),
     Operation("run_stream", "POST", "/threads/{thread_id}/runs/stream", "documented", writes=True),
-    Operation("run_get", "GET", "/threads/{thread_id}/runs/{run_id}", "documented", writes=False),
     Operation(
         "run_join", "GET", "/threads/{thread_id}/runs/{run_id}/join", "documented", writes=False
+    ),
+    Operation("run_list", "GET", "/threads/{thread_id}/runs", "full", writes=False),
+    Operation("run_get", "GET", "/threads/{thread_id}/runs/{run_id}", "full", writes=False),
+    Operation("run_delete", "DELETE", "/threads/{thread_id}/runs/{run_id}", "full", writes=True),
+    Operation(
+        "run_join_stream", "GET", "/threads/{thread_id}/runs/{run_id}/stream", "full", writes=False
     ),
     Operation(
         "run_cancel", "POST", "/threads/{thread_id}/runs/{run_id}/cancel", "full", writes=True
     ),
+    Operation("runs_cancel", "POST", "/runs/cancel", "full", writes=True),
+    Operation("stateless_background", "POST", "/runs", "full", writes=True),
+    Operation("stateless_wait", "POST", "/runs/wait", "full", writes=True),
+    Operation("stateless_stream", "POST", "/runs/stream", "full", writes=True),
+    Operation("stateless_batch", "POST", "/runs/batch", "full", writes=True),
+    Operation("cron_create", "POST", "/threads/{thread_id}/runs/crons", "full", writes=True),
+    Operation("cron_search", "POST", "/runs/crons/search", "full", writes=False),
+    Operation("cron_count", "POST", "/runs/crons/count", "full", writes=False),
+    Operation("cron_get", "GET", "/runs/crons/{cron_id}", "full", writes=False),
+    Operation("cron_update", "PATCH", "/runs/crons/{cron_id}", "full", writes=True),
+    Operation("cron_delete", "DELETE", "/runs/crons/{cron_id}", "full", writes=True),
     Operation("ok", "GET", "/ok", "documented", writes=False),
     Operation("info", "GET", "/info", "documented", writes=False),
     Operation("openapi", "GET", "/openapi.json", "documented", writes=False),
@@ -80,9 +101,8 @@ def identify(method: str, path: str) -> tuple[Operation | None, str | None]:
     `(None, None)` for a request that is none of the operations.
     """
     for operation in OPERATIONS:
-        if found := operation.matches(method, path):
-            thread_id = found.groupdict().get("thread_id")
-            return operation, unquote(thread_id) if thread_id is not None else None
+        if operation.matches(method, path):
+            return operation, operation.id_in(path, "thread_id")
     return None, None
 
 

@@ -24,7 +24,7 @@ from conformance.data import fixtures_dir
 PINNED_VERSION = "0.16.7"
 SERVER = "langgraph-api"
 
-#: Thread operations, and the thread runs that the documented profile makes.
+#: The operations on threads, on their runs and crons, and the runs without a thread.
 OPERATIONS = (
     "POST /threads",
     "POST /threads/search",
@@ -43,8 +43,23 @@ OPERATIONS = (
     "POST /threads/{thread_id}/runs",
     "POST /threads/{thread_id}/runs/wait",
     "POST /threads/{thread_id}/runs/stream",
+    "GET /threads/{thread_id}/runs",
     "GET /threads/{thread_id}/runs/{run_id}",
+    "DELETE /threads/{thread_id}/runs/{run_id}",
     "GET /threads/{thread_id}/runs/{run_id}/join",
+    "GET /threads/{thread_id}/runs/{run_id}/stream",
+    "POST /threads/{thread_id}/runs/{run_id}/cancel",
+    "POST /runs/cancel",
+    "POST /runs",
+    "POST /runs/wait",
+    "POST /runs/stream",
+    "POST /runs/batch",
+    "POST /threads/{thread_id}/runs/crons",
+    "POST /runs/crons/search",
+    "POST /runs/crons/count",
+    "GET /runs/crons/{cron_id}",
+    "PATCH /runs/crons/{cron_id}",
+    "DELETE /runs/crons/{cron_id}",
 )
 
 _METHODS = ("get", "put", "post", "delete", "patch")

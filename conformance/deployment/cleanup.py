@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from uuid import UUID
+from datetime import datetime
 
 import httpx
 
+from conformance.deployment.bookkeeping import CLOCK_TOLERANCE, is_newer, is_uuid
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.guard import RUN_TAG, canonical
 from conformance.deployment.ledger import Account
@@ -20,7 +22,8 @@ _PATIENCE = 3
 class Removal:
     """Threads that a run made and that were removed; `left` are the ids that remain.
 
-    `unknown` are ids under which a thread may stand: the deployment never said.
+    A thread on which a cron may still stand counts as left. `unknown` are ids under
+    which a thread may stand: the deployment never said.
     """
 
     created: int
@@ -30,11 +33,14 @@ class Removal:
 
 
 def remove_all(client: ThreadsClient, account: Account) -> Removal:
-    """Delete every thread of a run: those of its ledger, and those with its tag.
+    """Delete every cron and thread of a run: those of its ledger, and those with its tag.
 
     Errors of the connection do not stop it: what could not be asked for is left.
     """
-    ids = dict.fromkeys(each for each in account.planned if _is_uuid(each))
+    ids = dict.fromkeys(each for each in account.planned if is_uuid(each))
+    # First what could make more threads, or history where it is being removed.
+    scheduled = _unschedule(client, account)
+    ids.update(dict.fromkeys(_kept(client, account)))
     for thread_id in ids:
         client.ownership.adopt(thread_id)
     created = {each for each in account.created if each in ids}
@@ -54,6 +60,8 @@ def remove_all(client: ThreadsClient, account: Account) -> Removal:
             left[thread_id] = None
     if broken < _PATIENCE:
         left.update(dict.fromkeys(_tagged(client)))
+    left.update(dict.fromkeys(scheduled))
+    created.update(scheduled)
     remaining = tuple(each for each in left if each in created)
     unknown = tuple(each for each in left if each not in created)
     return Removal(len(created), len(created) - len(remaining), remaining, unknown)
@@ -69,6 +77,54 @@ def _delete(client: ThreadsClient, thread_id: str) -> str | None:
         return "left" if client.get(thread_id).ok else "absent"
     except httpx.HTTPError:
         return None
+
+
+def _unschedule(client: ThreadsClient, account: Account) -> list[str]:
+    """Delete the crons of a run; the threads on which one may still stand."""
+    known = [_delete_cron(client, each) for each in account.crons]
+    return [
+        each for each in account.scheduled if not _unscheduled(client, each, otherwise=all(known))
+    ]
+
+
+def _unscheduled(client: ThreadsClient, thread_id: str, *, otherwise: bool) -> bool:
+    """Whether no cron is left on a thread; `otherwise` where the deployment does not say."""
+    try:
+        answer = client.crons.search({"thread_id": thread_id, "limit": _PAGE})
+    except httpx.HTTPError:
+        return False
+    if not answer.ok or not isinstance(answer.body, list):
+        return otherwise
+    standing = [
+        each["cron_id"]
+        for each in answer.body
+        if isinstance(each, dict)
+        and each.get("thread_id") == thread_id
+        and isinstance(each.get("cron_id"), str)
+    ]
+    deleted = [_delete_cron(client, each) for each in standing]
+    return all(deleted)
+
+
+def _delete_cron(client: ThreadsClient, cron_id: str) -> bool:
+    client.ownership.adopt_cron(cron_id)
+    try:
+        answer = client.crons.delete(cron_id)
+    except httpx.HTTPError:
+        return False
+    return answer.ok or answer.status == httpx.codes.NOT_FOUND
+
+
+def _kept(client: ThreadsClient, account: Account) -> Iterator[str]:
+    """The threads of stateless runs that still stand, and are no older than the run."""
+    for thread_id in account.temporary:
+        try:
+            answer = client.get(thread_id)
+            opened_at = datetime.fromisoformat(account.opened_at) - CLOCK_TOLERANCE
+        except (httpx.HTTPError, ValueError):
+            continue
+        if answer.ok and is_newer(answer.body, opened_at):
+            yield thread_id
 
 
 def _tagged(client: ThreadsClient) -> list[str]:
@@ -94,11 +150,3 @@ def _tagged(client: ThreadsClient) -> list[str]:
                 return list(found)
     except httpx.HTTPError:
         return list(found)
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True

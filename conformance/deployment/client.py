@@ -62,7 +62,7 @@ class ThreadsClient:
         self._http = http
         self.ownership = ownership
         self.tag = {RUN_TAG: run_id}
-        self._run_timeout_s = run_timeout_s
+        self.run_timeout_s = run_timeout_s
 
     def send(
         self,
@@ -114,9 +114,9 @@ class ThreadsClient:
         """GET /threads/{thread_id}."""
         return self.send("get", "GET", _thread(thread_id), params=params or None)
 
-    def state(self, thread_id: str) -> Answer:
+    def state(self, thread_id: str, **params: Any) -> Answer:
         """GET /threads/{thread_id}/state."""
-        return self.send("state", "GET", f"{_thread(thread_id)}/state")
+        return self.send("state", "GET", f"{_thread(thread_id)}/state", params=params or None)
 
     def state_at_checkpoint(self, thread_id: str, checkpoint_id: str) -> Answer:
         """GET /threads/{thread_id}/state/{checkpoint_id}."""
@@ -195,11 +195,23 @@ class ThreadsClient:
 
     def run_join(self, thread_id: str, run_id: str) -> Answer:
         """GET /threads/{thread_id}/runs/{run_id}/join."""
-        path = f"{_thread(thread_id)}/runs/{quote(run_id, safe='')}/join"
-        return self.send("run_join", "GET", path, timeout_s=self._run_timeout_s)
+        path = f"{_run(thread_id, run_id)}/join"
+        return self.send("run_join", "GET", path, timeout_s=self.run_timeout_s)
 
     def _run(self, operation: str, path: str, body: Any, raw: bytes | None) -> Answer:
-        return self.send(operation, "POST", path, body, raw=raw, timeout_s=self._run_timeout_s)
+        return self.send(operation, "POST", path, body, raw=raw, timeout_s=self.run_timeout_s)
+
+    # Beyond threads
+
+    @cached_property
+    def runs(self) -> RunOperations:
+        """The operations on runs that are beyond the documented ones."""
+        return RunOperations(self)
+
+    @cached_property
+    def crons(self) -> CronOperations:
+        """The operations on crons."""
+        return CronOperations(self)
 
     # The deployment itself
 
@@ -216,5 +228,94 @@ class ThreadsClient:
         return self.send("info", "GET", "/info")
 
 
+class RunOperations:
+    """Run control, and runs without a thread of the caller's."""
+
+    def __init__(self, client: ThreadsClient) -> None:
+        self._client = client
+
+    def list(self, thread_id: str, **params: Any) -> Answer:
+        """GET /threads/{thread_id}/runs."""
+        path = f"{_thread(thread_id)}/runs"
+        return self._client.send("run_list", "GET", path, params=params or None)
+
+    def get(self, thread_id: str, run_id: str) -> Answer:
+        """GET /threads/{thread_id}/runs/{run_id}."""
+        return self._client.send("run_get", "GET", _run(thread_id, run_id))
+
+    def delete(self, thread_id: str, run_id: str) -> Answer:
+        """DELETE /threads/{thread_id}/runs/{run_id}."""
+        return self._client.send("run_delete", "DELETE", _run(thread_id, run_id))
+
+    def cancel(self, thread_id: str, run_id: str, **params: Any) -> Answer:
+        """POST /threads/{thread_id}/runs/{run_id}/cancel."""
+        path = f"{_run(thread_id, run_id)}/cancel"
+        return self._long("run_cancel", "POST", path, params=params or None)
+
+    def cancel_many(self, body: Any, **params: Any) -> Answer:
+        """POST /runs/cancel."""
+        return self._client.send("runs_cancel", "POST", "/runs/cancel", body, params=params or None)
+
+    def join_stream(
+        self, thread_id: str, run_id: str, last_event_id: str | None = None, **params: Any
+    ) -> Answer:
+        """GET /threads/{thread_id}/runs/{run_id}/stream; the text is the whole stream."""
+        return self._long(
+            "run_join_stream",
+            "GET",
+            f"{_run(thread_id, run_id)}/stream",
+            params=params or None,
+            headers=None if last_event_id is None else {"Last-Event-ID": last_event_id},
+        )
+
+    def stateless(self, way: str, body: Any) -> Answer:
+        """POST /runs, or below it: `way` is wait, stream, background or batch."""
+        path = "/runs" if way == "background" else f"/runs/{way}"
+        return self._long(f"stateless_{way}", "POST", path, body)
+
+    def _long(self, *request: Any, **options: Any) -> Answer:
+        return self._client.send(*request, **options, timeout_s=self._client.run_timeout_s)
+
+
+class CronOperations:
+    """Runs on a schedule, always on a thread of the caller's."""
+
+    def __init__(self, client: ThreadsClient) -> None:
+        self._client = client
+
+    def create(self, thread_id: str, body: Any) -> Answer:
+        """POST /threads/{thread_id}/runs/crons."""
+        path = f"{_thread(thread_id)}/runs/crons"
+        return self._client.send("cron_create", "POST", path, body)
+
+    def search(self, body: Any) -> Answer:
+        """POST /runs/crons/search."""
+        return self._client.send("cron_search", "POST", "/runs/crons/search", body)
+
+    def count(self, body: Any) -> Answer:
+        """POST /runs/crons/count."""
+        return self._client.send("cron_count", "POST", "/runs/crons/count", body)
+
+    def get(self, cron_id: str) -> Answer:
+        """GET /runs/crons/{cron_id}."""
+        return self._client.send("cron_get", "GET", _cron(cron_id))
+
+    def update(self, cron_id: str, body: Any) -> Answer:
+        """PATCH /runs/crons/{cron_id}."""
+        return self._client.send("cron_update", "PATCH", _cron(cron_id), body)
+
+    def delete(self, cron_id: str) -> Answer:
+        """DELETE /runs/crons/{cron_id}."""
+        return self._client.send("cron_delete", "DELETE", _cron(cron_id))
+
+
 def _thread(thread_id: str) -> str:
     return f"/threads/{quote(thread_id, safe='')}"
+
+
+def _run(thread_id: str, run_id: str) -> str:
+    return f"{_thread(thread_id)}/runs/{quote(run_id, safe='')}"
+
+
+def _cron(cron_id: str) -> str:
+    return f"/runs/crons/{quote(cron_id, safe='')}"

@@ -1,4 +1,4 @@
-"""The guard: no request may change a thread that this run did not make.
+"""The guard: no request may change a thread, a run or a cron that this run did not make.
 
 It decides on the final request, just before it leaves: on its method, its normalised
 path, and every thread id in path and body.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -29,25 +30,34 @@ class Ownership:
     """The ids that one worker of a run may use, and where new ones come from.
 
     New ids come from the run's own UUID namespace (`run_id`), numbered per worker.
+    Several threads may ask at once.
     """
 
     def __init__(self, run_id: str, worker: str = "main") -> None:
         self._namespace = uuid5(UUID(run_id), worker)
         self._made: dict[str, None] = {}
+        self._crons: set[str] = set()
+        self._lock = threading.Lock()
         # The run's own id stands in the metadata of its threads: it names no thread.
         self._absent = {canonical(run_id)}
 
     def new_id(self) -> str:
         """A fresh thread id of this run, registered before anything stands under it."""
-        drawn = uuid5(self._namespace, str(len(self._made)))
-        # Servers that look at the version expect a random one.
-        made = str(UUID(bytes=drawn.bytes, version=4))
-        self._made[made] = None
-        return made
+        with self._lock:
+            drawn = uuid5(self._namespace, str(len(self._made)))
+            # Servers that look at the version expect a random one.
+            made = str(UUID(bytes=drawn.bytes, version=4))
+            self._made[made] = None
+            return made
 
     def adopt(self, thread_id: str) -> None:
         """Take a thread that the deployment made for this run, and named itself."""
-        self._made[canonical(thread_id)] = None
+        with self._lock:
+            self._made[canonical(thread_id)] = None
+
+    def adopt_cron(self, cron_id: str) -> None:
+        """Take a cron that was made on a thread of this run."""
+        self._crons.add(canonical(cron_id))
 
     def absent_id(self, thread_id: str | None = None) -> str:
         """An id under which nothing stands: drawn at random, or a malformed one."""
@@ -58,6 +68,10 @@ class Ownership:
     def may_use(self, thread_id: str) -> bool:
         """Whether the id is this run's, or registered as one that must not exist."""
         return canonical(thread_id) in self._made or canonical(thread_id) in self._absent
+
+    def may_use_cron(self, cron_id: str) -> bool:
+        """Whether the cron is this run's, or the id registered as one that must not exist."""
+        return canonical(cron_id) in self._crons or canonical(cron_id) in self._absent
 
     def owns(self, thread_id: str) -> bool:
         """Whether a thread of this run stands, or may stand, under the id."""
@@ -86,6 +100,11 @@ def check_request(method: str, path: str, body: bytes, ownership: Ownership) -> 
         raise GuardRefusal(f"{method} {path}: not an operation that the suite sends")
     if thread_id is not None:
         _refuse_strangers([thread_id], f"{method} {path}", ownership)
+    cron_id = operation.id_in(path, "cron_id")
+    if cron_id is not None and not ownership.may_use_cron(cron_id):
+        raise GuardRefusal(f"{method} {path}: this run did not make the cron {cron_id}")
+    if operation.name == "runs_cancel":
+        _refuse_cancelling_by_status(body)
     if operation.writes:
         _refuse_strangers(_ids_in_body(body), f"the body of {method} {path}", ownership)
 
@@ -94,6 +113,17 @@ def _refuse_strangers(ids: list[str], where: str, ownership: Ownership) -> None:
     for each in ids:
         if not ownership.may_use(each):
             raise GuardRefusal(f"{where} names the thread {each}, which this run did not make")
+
+
+def _refuse_cancelling_by_status(body: bytes) -> None:
+    """Runs are cancelled on a thread, by their ids: a status would mean everyone's."""
+    try:
+        value = json.loads(body, object_pairs_hook=_Members)
+    except (ValueError, RecursionError):
+        value = None
+    names = {name for name, _ in value} if isinstance(value, _Members) else set()
+    if "thread_id" not in names or "status" in names:
+        raise GuardRefusal("POST /runs/cancel without a thread could cancel the runs of others")
 
 
 class _Members(list[tuple[str, Any]]):

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -36,6 +39,9 @@ class Account:
     `planned` are the ids under which something may stand, `created` those of them
     that the deployment said it made. `nameless` describes the creations whose id was
     never learned (a documented request sent verbatim, or a copy, without an answer).
+    `temporary` are the threads that a deployment said it made for stateless runs, at
+    `opened_at` (RFC 3339) or later; on `scheduled` threads the crons of `crons`, and
+    others whose id was never learned, may stand.
     """
 
     run_id: str
@@ -43,20 +49,27 @@ class Account:
     planned: tuple[str, ...]
     created: frozenset[str]
     nameless: tuple[str, ...]
+    temporary: tuple[str, ...] = ()
+    scheduled: tuple[str, ...] = ()
+    crons: tuple[str, ...] = ()
+    opened_at: str = field(default="", compare=False)
 
 
 class Ledger:
     """The ledger of one worker. Every line is flushed before the request leaves.
 
     Nothing is on disk before the first line. While it is open the run counts as alive:
-    a worker may outlive the process that was killed for a moment.
+    a worker may outlive the process that was killed for a moment. Several threads may
+    write at once.
     """
 
     def __init__(self, directory: Path, worker: str, url: str) -> None:
         self._directory, self._worker, self._url = directory, worker, url
         self._file: IO[str] | None = None
-        self._lock = FileLock(directory / f"{worker}{_LOCK}")
-        self._under_way = 0
+        # Taken by the thread that writes first, released by the one that closes.
+        self._alive = FileLock(directory / f"{worker}{_LOCK}", thread_local=False)
+        self._one_at_a_time = threading.Lock()
+        self._numbers = count(1)
 
     def __enter__(self) -> Ledger:
         return self
@@ -69,7 +82,7 @@ class Ledger:
     ) -> None:
         if self._file:
             self._file.close()
-            self._lock.release()
+            self._alive.release()
 
     def planned(self, thread_id: str) -> None:
         """A thread is about to be created under this id."""
@@ -81,22 +94,43 @@ class Ledger:
 
     def begun(self, what: str) -> int:
         """A creation whose id the deployment chooses is about to be sent; its number."""
-        self._under_way += 1
-        self._write("begun", number=self._under_way, what=what)
-        return self._under_way
+        number = next(self._numbers)
+        self._write("begun", number=number, what=what)
+        return number
 
     def ended(self, number: int, thread_id: str | None) -> None:
         """The creation `number` was answered, with this id or with none."""
         self._write("ended", number=number, thread_id=thread_id)
 
+    def temporary(self, thread_id: str) -> None:
+        """The deployment said that it made this thread for a stateless run."""
+        self._write("temporary", thread_id=thread_id)
+
+    def scheduled(self, thread_id: str) -> None:
+        """A cron is about to be created on this thread."""
+        self._write("scheduled", thread_id=thread_id)
+
+    def cron(self, cron_id: str) -> None:
+        """The deployment answered that it made the cron."""
+        self._write("cron", cron_id=cron_id)
+
     def _write(self, event: str, **details: Any) -> None:
-        if self._file is None:
-            make_ledger(self._directory)
-            self._lock.acquire()
-            self._file = (self._directory / f"{self._worker}.jsonl").open("a", encoding="utf-8")
-            self._write("opened", url=self._url)
-        self._file.write(json.dumps({"event": event, **details}) + "\n")
-        self._file.flush()
+        with self._one_at_a_time:
+            if self._file is None:
+                self._file = self._opened()
+                opened_at = datetime.now(UTC).isoformat()
+                self._line(self._file, "opened", url=self._url, at=opened_at)
+            self._line(self._file, event, **details)
+
+    def _opened(self) -> IO[str]:
+        make_ledger(self._directory)
+        self._alive.acquire()
+        return (self._directory / f"{self._worker}.jsonl").open("a", encoding="utf-8")
+
+    @staticmethod
+    def _line(file: IO[str], event: str, **details: Any) -> None:
+        file.write(json.dumps({"event": event, **details}) + "\n")
+        file.flush()
 
 
 def make_ledger(directory: Path) -> None:
@@ -112,8 +146,9 @@ def make_ledger(directory: Path) -> None:
 
 def read_account(directory: Path) -> Account:
     """Read the ledger of one run: all workers together, a cut-off last line ignored."""
-    url = ""
+    url = opened_at = ""
     planned: dict[str, None] = {}
+    others: dict[str, dict[str, None]] = {"temporary": {}, "scheduled": {}, "cron": {}}
     created: set[str] = set()
     nameless: list[str] = []
     for file in sorted(directory.glob("*.jsonl")):
@@ -122,6 +157,7 @@ def read_account(directory: Path) -> Account:
             match entry.get("event"):
                 case "opened":
                     url = entry["url"]
+                    opened_at = min(filter(None, (opened_at, entry.get("at", ""))), default="")
                 case "planned":
                     planned[entry["thread_id"]] = None
                 case "begun":
@@ -133,8 +169,22 @@ def read_account(directory: Path) -> Account:
                         created.add(entry["thread_id"])
                 case "created":
                     created.add(entry["thread_id"])
+                case "temporary" | "scheduled" as event:
+                    others[event][entry["thread_id"]] = None
+                case "cron":
+                    others["cron"][entry["cron_id"]] = None
         nameless += under_way.values()
-    return Account(directory.name, url, tuple(planned), frozenset(created), tuple(nameless))
+    return Account(
+        directory.name,
+        url,
+        tuple(planned),
+        frozenset(created),
+        tuple(nameless),
+        temporary=tuple(others["temporary"]),
+        scheduled=tuple(others["scheduled"]),
+        crons=tuple(others["cron"]),
+        opened_at=opened_at,
+    )
 
 
 def accounts() -> Iterator[tuple[Path, Account]]:

@@ -10,6 +10,9 @@ import httpx
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.redaction import Redactor
 
+#: Where the graphs are that the checks use.
+GRAPH_PROJECT = "fixtures/deployments/langgraph-python"
+
 _STRANGER = "00000000-0000-4000-8000-000000000000"
 
 
@@ -76,11 +79,7 @@ def graph_missing(client: ThreadsClient, graph_id: str) -> str | None:
         return None
     if not listed.ok and not client.assistants({"limit": 1}).ok:
         return None
-    return (
-        f"the deployment has no graph {graph_id!r}: deploy the graph project of "
-        "fixtures/deployments/langgraph-python, or name a graph of its own with --graph "
-        "and describe it in the [graph] table of threads-conformance.toml"
-    )
+    return f"the deployment has no graph {graph_id!r}: deploy the graph project of {GRAPH_PROJECT}"
 
 
 def _lists(search: Answer) -> bool:

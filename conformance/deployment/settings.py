@@ -12,10 +12,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from conformance.contract.catalogue import PROFILES
+from conformance.contract.catalogue import EFFORTS, PROFILES
 from conformance.data import fixtures_dir
 
-EFFORTS = ("quick", "standard", "thorough")
 DEFAULT_SEED = 20250512
 CONFIG_FILE = "threads-conformance.toml"
 #: Stands for a number in the graph's input and updates, so that texts differ.
@@ -51,6 +50,22 @@ class GraphSettings:
 
 
 @dataclass(frozen=True)
+class OtherGraphs:
+    """The ids of the graphs that the profile full needs beside the one of `[graph]`.
+
+    All take and keep `messages`. `interrupter` asks once, by an interrupt, and adds a
+    message that holds the answer; `failing` raises; `slow` takes the `seconds` of its
+    input, and adds a message in each of at least two steps; `nested` has `interrupter`
+    as a subgraph.
+    """
+
+    interrupter: str = "interrupter"
+    failing: str = "failing"
+    slow: str = "slow"
+    nested: str = "nested"
+
+
+@dataclass(frozen=True)
 class Settings:
     """One run. Times in seconds; `headers` are (name, value) pairs, all of them secret.
 
@@ -66,6 +81,7 @@ class Settings:
     seed: int = DEFAULT_SEED
     headers: tuple[tuple[str, str], ...] = ()
     graph: GraphSettings = field(default_factory=GraphSettings)
+    graphs: OtherGraphs = field(default_factory=OtherGraphs)
     requirements: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
     visible_within_s: float = 5.0
@@ -81,15 +97,19 @@ class Settings:
     def from_json(cls, text: str) -> Settings:
         """Read what `to_json` wrote."""
         data = json.loads(text)
-        graph = data.pop("graph")
+        graph, graphs = data.pop("graph"), data.pop("graphs")
         for name in ("requirements", "capabilities"):
             data[name] = tuple(data[name])
         data["headers"] = tuple((name, value) for name, value in data["headers"])
-        return cls(graph=graph_settings(graph), **data)
+        return cls(graph=graph_settings(graph), graphs=other_graphs(graphs), **data)
 
     def includes(self, profile: str) -> bool:
         """Whether requirements of `profile` are asked for."""
         return PROFILES.index(profile) <= PROFILES.index(self.profile)
+
+    def affords(self, effort: str) -> bool:
+        """Whether what needs `effort` is checked."""
+        return EFFORTS.index(effort) <= EFFORTS.index(self.effort)
 
 
 def documented_supersteps() -> tuple[dict[str, Any], ...]:
@@ -104,13 +124,18 @@ def documented_prepopulation() -> dict[str, Any]:
     return body
 
 
+def other_graphs(table: dict[str, Any]) -> OtherGraphs:
+    """Read the `[graphs]` table; `SettingsError` names what cannot be used."""
+    _check_names(table, "graphs", OtherGraphs)
+    for name, graph_id in table.items():
+        if not isinstance(graph_id, str):
+            raise SettingsError(f"[graphs] {name} must be a text, the id of a graph")
+    return OtherGraphs(**table)
+
+
 def graph_settings(table: dict[str, Any]) -> GraphSettings:
     """Read the `[graph]` table; `SettingsError` names what cannot be used."""
-    known = {each.name for each in fields(GraphSettings)}
-    if unknown := table.keys() - known:
-        raise SettingsError(
-            f"[graph] has no setting {', '.join(sorted(unknown))}: use {', '.join(sorted(known))}"
-        )
+    _check_names(table, "graph", GraphSettings)
     _check(table, "id", str, "a text, the id of a graph")
     _check(table, "supersteps", list, "a list of tables with `updates`")
     _check(table, "append", dict, "a table with `values` and `as_node`")
@@ -123,6 +148,13 @@ def graph_settings(table: dict[str, Any]) -> GraphSettings:
         if name in read:
             read[name] = tuple(read[name])
     return GraphSettings(**read)
+
+
+def _check_names(table: dict[str, Any], title: str, settings: type) -> None:
+    known = {each.name for each in fields(settings)}
+    if unknown := table.keys() - known:
+        names = ", ".join(sorted(unknown))
+        raise SettingsError(f"[{title}] has no setting {names}: use {', '.join(sorted(known))}")
 
 
 def _check(table: dict[str, Any], name: str, kind: type, what: str) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import httpx
 
 from conformance.contract.operations import Operation, identify
+from conformance.deployment.bookkeeping import Bookkeeper
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.guard import Ownership, check_request
 from conformance.deployment.ledger import Ledger
@@ -23,17 +24,19 @@ from conformance.deployment.redaction import Redactor
 PRIVATE = "threads_conformance_private"
 #: Longest body, in characters, that is recorded.
 RECORDED_BODY = 64 * 1024
-#: How far the clocks of suite and deployment may differ.
-CLOCK_TOLERANCE = timedelta(minutes=5)
 
 _NOT_RECORDED = "[not recorded: other people's threads]"
 
 
 class Recorder:
-    """Keeps the exchanges of the check at hand, and writes all of them to a file."""
+    """Keeps the exchanges of the check at hand, and writes all of them to a file.
+
+    Several threads of a check may add at once; each exchange is a line of its own.
+    """
 
     def __init__(self, file: Path | None, redactor: Redactor) -> None:
         self.redactor = redactor
+        self._lock = threading.Lock()
         self._file: IO[str] | None = file.open("a", encoding="utf-8") if file else None
         self._check = ""
         self._current: list[Exchange] = []
@@ -49,11 +52,12 @@ class Recorder:
 
     def add(self, exchange: Exchange) -> None:
         """Record one exchange, its texts already redacted."""
-        exchange = replace(exchange, check=self._check)
-        self._current.append(exchange)
-        if self._file:
-            self._file.write(exchange.to_json() + "\n")
-            self._file.flush()
+        with self._lock:
+            exchange = replace(exchange, check=self._check)
+            self._current.append(exchange)
+            if self._file:
+                self._file.write(exchange.to_json() + "\n")
+                self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
@@ -61,12 +65,22 @@ class Recorder:
             self._file.close()
 
 
+@dataclass
+class _Connections:
+    """A pool of connections, and how many requests are under way on it."""
+
+    transport: httpx.BaseTransport
+    under_way: int = 0
+    retired: bool = False
+
+
 class SuiteTransport(httpx.BaseTransport):
     """Sends what the guard lets pass, after the ledger knows of it, and records it.
 
     `connect` makes the transport that reaches the deployment; it is made anew after
     an answer of 5xx, since a server may drop the connection on which it failed, and
-    the next request is not to blame for that.
+    the next request is not to blame for that. Several threads may send at once: what
+    is under way on the old connections ends there.
     """
 
     def __init__(
@@ -80,12 +94,16 @@ class SuiteTransport(httpx.BaseTransport):
         started_at: datetime | None = None,
     ) -> None:
         self._connect = connect
-        self._inner = connect()
+        self._connections = _Connections(connect())
+        self._lock = threading.Lock()
         self._base_path = base_path.rstrip("/")
         self._ownership = ownership
         self._recorder = recorder
-        self._ledger = ledger
-        self._not_before = (started_at or datetime.now(UTC)) - CLOCK_TOLERANCE
+        self._books = (
+            Bookkeeper(ledger, ownership, recorder.redactor, started_at or datetime.now(UTC))
+            if ledger
+            else None
+        )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and read its whole answer; `GuardRefusal` if it is not safe."""
@@ -93,76 +111,43 @@ class SuiteTransport(httpx.BaseTransport):
         path = request.url.raw_path.decode().partition("?")[0].removeprefix(self._base_path)
         check_request(request.method, path, body, self._ownership)
         operation, thread_id = identify(request.method, path)
-        begun = self._write_ahead(operation, thread_id, body)
+        entry = self._books.before(operation, thread_id, body) if self._books else None
         started_at, clock = datetime.now(UTC), time.perf_counter()
         try:
-            response = self._inner.handle_request(request)
-            response.read()
+            response = self._sent(request)
         except httpx.HTTPError as broken:
             self._record(
                 request, body, operation, started_at, clock, error=str(broken) or repr(broken)
             )
             raise
         self._record(request, body, operation, started_at, clock, response=response)
-        self._write_after(operation, begun, thread_id, body, response)
-        if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-            self._inner.close()
-            self._inner = self._connect()
+        if self._books and entry:
+            self._books.after(entry, response)
         return response
 
     def close(self) -> None:
         """Close the connections."""
-        self._inner.close()
+        self._connections.transport.close()
 
-    def _write_ahead(
-        self, operation: Operation | None, source: str | None, body: bytes
-    ) -> int | None:
-        """Tell the ledger what the request may create; a number if it has no id yet."""
-        if self._ledger is None or operation is None:
-            return None
-        if operation.name == "copy":
-            return self._ledger.begun(f"a copy of {source}")
-        if operation.name != "create":
-            return None
-        thread_id = _chosen_id(body)
-        if thread_id is None:
-            shown = self._recorder.redactor.text(_text(body))[:80]
-            return self._ledger.begun(f"a thread created by the body {shown}")
-        self._ledger.planned(thread_id)
-        return None
-
-    def _write_after(
-        self,
-        operation: Operation | None,
-        begun: int | None,
-        source: str | None,
-        body: bytes,
-        response: httpx.Response,
-    ) -> None:
-        """Tell the ledger what was made, and adopt a thread that can only be ours."""
-        if self._ledger is None or operation is None:
-            return
-        if begun is not None:
-            thread_id = self._new_thread(source, response) if response.is_success else None
-            self._ledger.ended(begun, thread_id)
-            if thread_id is not None:
-                self._ownership.adopt(thread_id)
-        elif operation.name == "create" and response.is_success and (chosen := _chosen_id(body)):
-            self._ledger.created(chosen)
-
-    def _new_thread(self, source: str | None, response: httpx.Response) -> str | None:
+    def _sent(self, request: httpx.Request) -> httpx.Response:
+        with self._lock:
+            used = self._connections
+            used.under_way += 1
+        failed = False
         try:
-            answer = response.json()
-            thread_id = str(answer["thread_id"])
-            created_at = datetime.fromisoformat(answer["created_at"])
-        except (ValueError, TypeError, KeyError, RecursionError):
-            return None
-        if created_at.tzinfo is None:
-            created_at = created_at.replace(tzinfo=UTC)
-        # A thread older than the run is someone's: never adopted, changed or removed.
-        if created_at < self._not_before or thread_id == source:
-            return None
-        return thread_id
+            response = used.transport.handle_request(request)
+            response.read()
+            failed = response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR
+            return response
+        finally:
+            with self._lock:
+                used.under_way -= 1
+                if failed and used is self._connections:
+                    self._connections = _Connections(self._connect())
+                    used.retired = True
+                last = used.retired and not used.under_way
+            if last:
+                used.transport.close()
 
     def _record(
         self,
@@ -195,16 +180,6 @@ class SuiteTransport(httpx.BaseTransport):
                 error=redactor.text(error) if error else None,
             )
         )
-
-
-def _chosen_id(body: bytes) -> str | None:
-    """The thread id that a create request asks for; None if the deployment chooses."""
-    try:
-        value: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    thread_id = value.get("thread_id") if isinstance(value, dict) else None
-    return thread_id if isinstance(thread_id, str) else None
 
 
 def _text(body: bytes) -> str:

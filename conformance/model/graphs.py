@@ -1,18 +1,20 @@
 """Graphs: channels with reducers, nodes, and what follows each node.
 
 A node is a pure function of the values, so that a run gives the same answer
-every time. New graphs join by an entry in the mapping that a store is given.
+every time. Those at the end have the ids that DESIGN.md pins; each does what its
+namesake in `fixtures/deployments/langgraph-python` does. New graphs join by an entry
+in the mapping that a store is given.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.model.errors import InvalidError
-from conformance.model.messages import add_messages, text_of
+from conformance.model.messages import add_messages, all_normalised, text_of
 from conformance.model.values import JsonObject, copied
 
 #: Names that the documents' supersteps use: the input itself, and the entry node.
@@ -20,12 +22,28 @@ INPUT = "__input__"
 START = "__start__"
 END = "__end__"
 
+#: The default of a channel that is no member of the values until it is written.
+UNSET: Any = object()
+
 GREETING = "Hello! How can I assist you today?"
+QUESTION = {"question": "Shall I go on?"}
 
 _ASSISTANTS = uuid.uuid5(uuid.NAMESPACE_URL, "threads-conformance/assistants")
 
 #: (current value, update, source of message ids) to the new value.
 Reducer = Callable[[Any, Any, Callable[[], str]], Any]
+#: (update of a node, source of message ids) to the update as its task shows it.
+Prepare = Callable[[Any, Callable[[], str]], Any]
+
+
+def replaced(_current: Any, update: Any, _new_id: Callable[[], str]) -> Any:
+    """The reducer of a channel that holds what was written last."""
+    return update
+
+
+def unchanged(given: Any) -> Any:
+    """A node that passes on what it is given."""
+    return given
 
 
 @dataclass(frozen=True)
@@ -34,14 +52,23 @@ class Channel:
 
     default: Any
     reduce: Reducer
+    prepare: Prepare | None = None
 
 
 @dataclass(frozen=True)
 class Node:
-    """A step: `run` takes the values (or its own input) and gives an update of them."""
+    """A step: `run` takes the values (or its own input) and gives an update of them.
 
-    run: Callable[[Any], Any]
+    `asks` is what it asks first; `run` then takes the answer as well. `seconds` tells
+    from the values how long it takes; whoever drives the store waits that long. With a
+    `subgraph` the update are the values with which that graph ends.
+    """
+
+    run: Callable[..., Any] = unchanged
     then: tuple[str, ...] = ()
+    asks: JsonObject | None = None
+    seconds: Callable[[Any], float] | None = None
+    subgraph: Graph | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +86,11 @@ class Graph:
 
     def initial(self) -> JsonObject:
         """The values before anything was written."""
-        return {name: copied(channel.default) for name, channel in self.channels.items()}
+        return {
+            name: copied(channel.default)
+            for name, channel in self.channels.items()
+            if channel.default is not UNSET
+        }
 
     def applied(self, values: JsonObject, update: Any, new_id: Callable[[], str]) -> JsonObject:
         """`values` after one update; what names no channel is left out, as LangGraph does.
@@ -75,8 +106,21 @@ class Graph:
                 raise InvalidError("the values of an update must be an object of channels")
             for name, value in part.items():
                 if name in self.channels:
-                    changed[name] = self.channels[name].reduce(changed[name], value, new_id)
+                    current = changed.get(name)
+                    changed[name] = self.channels[name].reduce(current, value, new_id)
         return changed
+
+    def prepared(self, update: Any, new_id: Callable[[], str]) -> Any:
+        """What a node gave, brought to the form in which the values will hold it."""
+        if not isinstance(update, dict):
+            return update
+        channels = self.channels
+        return {
+            name: prepare(value, new_id)
+            if name in channels and (prepare := channels[name].prepare)
+            else value
+            for name, value in update.items()
+        }
 
     def require_node(self, name: object) -> str:
         """`name` if it is a node; InvalidError otherwise."""
@@ -90,20 +134,73 @@ class Graph:
         return self.nodes[name].then
 
 
-def call_model(values: JsonObject) -> JsonObject:
-    """The stand-in for a model: says what it was told last, or greets."""
-    human = [message for message in values["messages"] if message["type"] == "human"]
-    content = f"You said: {text_of(human[-1])}" if human else GREETING
+def chain(graph_id: str, channels: Mapping[str, Channel], **nodes: Node) -> Graph:
+    """A graph whose nodes follow each other in the order given, behind the entry node."""
+    names = [*nodes]
+    entry = Node(then=tuple(names[:1]))
+    return Graph(
+        graph_id,
+        channels,
+        {START: entry}
+        | {
+            name: replace(node, then=tuple(names[position : position + 1]))
+            for position, (name, node) in enumerate(nodes.items(), start=1)
+        },
+    )
+
+
+MESSAGES = {"messages": Channel(default=[], reduce=add_messages, prepare=all_normalised)}
+
+
+def saying(content: str) -> JsonObject:
+    """The update that adds one message of the assistant."""
     return {"messages": [{"type": "ai", "content": content}]}
 
 
-AGENT = Graph(
-    graph_id="agent",
-    channels={"messages": Channel(default=[], reduce=add_messages)},
-    nodes={
-        START: Node(run=lambda given: given, then=("call_model",)),
-        "call_model": Node(run=call_model),
-    },
-)
+def call_model(values: JsonObject) -> JsonObject:
+    """The stand-in for a model: says what it was told last, or greets."""
+    human = [message for message in values["messages"] if message["type"] == "human"]
+    return saying(f"You said: {text_of(human[-1])}" if human else GREETING)
 
-GRAPHS: Mapping[str, Graph] = {graph.graph_id: graph for graph in (AGENT,)}
+
+def answered(_values: JsonObject, answer: Any) -> JsonObject:
+    """Record what the run was resumed with."""
+    return saying(f"You answered: {answer}")
+
+
+def fail(_values: JsonObject) -> JsonObject:
+    """Raise, whatever the input."""
+    raise ValueError("this graph always fails")
+
+
+def half_of_seconds(values: JsonObject) -> float:
+    """How long one half of the slow graph takes."""
+    return max(0.0, float(values.get("seconds") or 0)) / 2
+
+
+def first_half(values: JsonObject) -> JsonObject:
+    """Say so after one half of the time; raises if `seconds` is no number."""
+    half_of_seconds(values)
+    return saying("First half done")
+
+
+def second_half(values: JsonObject) -> JsonObject:
+    """Say so after the other half; raises if `seconds` is no number."""
+    half_of_seconds(values)
+    return saying("Second half done")
+
+
+AGENT = chain("agent", MESSAGES, call_model=Node(run=call_model))
+INTERRUPTER = chain("interrupter", MESSAGES, ask=Node(run=answered, asks=QUESTION))
+FAILING = chain("failing", MESSAGES, fail=Node(run=fail))
+SLOW = chain(
+    "slow",
+    {**MESSAGES, "seconds": Channel(default=UNSET, reduce=replaced)},
+    first_half=Node(run=first_half, seconds=half_of_seconds),
+    second_half=Node(run=second_half, seconds=half_of_seconds),
+)
+NESTED = chain("nested", MESSAGES, inner=Node(subgraph=INTERRUPTER))
+
+GRAPHS: Mapping[str, Graph] = {
+    graph.graph_id: graph for graph in (AGENT, INTERRUPTER, FAILING, SLOW, NESTED)
+}

@@ -26,13 +26,17 @@ def add_messages(current: list[JsonObject], update: Any, new_id: Callable[[], st
     `update` is one message or a list of them; InvalidError if one is malformed.
     """
     merged = {message["id"]: message for message in current}
-    for raw in update if isinstance(update, list) else [update]:
-        message = normalised(raw, new_id)
+    for message in all_normalised(update, new_id):
         if message["type"] != "remove":
             merged[message["id"]] = message
         elif merged.pop(message["id"], None) is None:
             raise InvalidError(f"there is no message {message['id']!r} to remove")
     return list(merged.values())
+
+
+def all_normalised(update: Any, new_id: Callable[[], str]) -> list[JsonObject]:
+    """Each message of an update, one or a list of them, with every documented member."""
+    return [normalised(raw, new_id) for raw in (update if isinstance(update, list) else [update])]
 
 
 def normalised(raw: Any, new_id: Callable[[], str]) -> JsonObject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from conformance.model.errors import InvalidError, NotFoundError
 from conformance.model.graphs import GRAPHS, Graph
 from conformance.model.supersteps import Stamp
-from conformance.model.threads import Checkpoint, Run, Task, Thread
+from conformance.model.threads import Checkpoint, Interrupt, Run, Task, Thread
 from conformance.model.values import (
     Clock,
     Ids,
@@ -88,10 +88,20 @@ class Records:
         if named is not None and canonical_id(named, "checkpoint.thread_id") != thread.thread_id:
             raise InvalidError(f"checkpoint.thread_id is not the thread {thread.thread_id}")
         if config.get("checkpoint_ns"):
-            raise NotFoundError("there is no subgraph under that checkpoint_ns")
+            raise InvalidError("name a checkpoint of the graph itself, not of a subgraph")
         if config.get("checkpoint_id") is None:
             return None
         return self.checkpoint(thread, config["checkpoint_id"])
+
+    def level(self, thread: Thread, namespace: str) -> Thread:
+        """`thread` with the history of the subgraph of that `checkpoint_ns`; itself for `""`."""
+        if not namespace:
+            return thread
+        for checkpoint in reversed(thread.checkpoints):
+            for task in checkpoint.tasks:
+                if task.inner and task.namespace == namespace:
+                    return replace(thread, checkpoints=task.inner)
+        raise NotFoundError(f"thread {thread.thread_id} has no subgraph under {namespace!r}")
 
     def graph(self, graph_id: object) -> Graph:
         """The graph of that id, or InvalidError that names those there are."""
@@ -113,6 +123,10 @@ class Records:
         """Make `thread` what its id stands for from now on."""
         self._threads[thread.thread_id] = thread
         return thread
+
+    def forget(self, thread_id: str) -> None:
+        """Let that id stand for nothing from now on."""
+        del self._threads[thread_id]
 
     def appended(self, thread: Thread, made: Checkpoint) -> Thread:
         """`thread` with one more checkpoint, its status and times following."""
@@ -164,27 +178,65 @@ class Records:
             "status": thread.status,
             "config": thread.config,
             "values": thread.values,
-            "interrupts": {},
+            "interrupts": self.pending_interrupts(thread),
         }
 
-    def state_view(self, thread: Thread, checkpoint: Checkpoint) -> JsonObject:
-        """A state as the API shows it, the id of its thread written in."""
+    def pending_interrupts(self, thread: Thread) -> JsonObject:
+        """What the current state of a thread asks: interrupts by the id of their task."""
+        tasks = thread.latest.tasks if thread.latest else ()
+        return {task.task_id: interrupts_view(task.interrupts) for task in tasks if task.asks}
+
+    def state_view(
+        self,
+        thread: Thread,
+        checkpoint: Checkpoint,
+        namespace: str = "",
+        *,
+        subgraphs: bool = False,
+    ) -> JsonObject:
+        """A state as the API shows it, the id of its thread written in.
+
+        With `subgraphs` the tasks have the states of their subgraphs.
+        """
         parent_id = checkpoint.parent_id
+
+        def config(checkpoint_id: str) -> JsonObject:
+            named = checkpoint_config(thread, checkpoint_id, namespace)
+            if not namespace:
+                return named
+            above = checkpoint.metadata["parents"]
+            return {**named, "checkpoint_map": {**above, namespace: checkpoint_id}}
+
         metadata = {**checkpoint.metadata, "thread_id": thread.thread_id}
         if parent_id is not None and metadata["source"] == "update":
             metadata["checkpoint_id"] = parent_id
         return {
             "values": checkpoint.values,
             "next": list(checkpoint.next),
-            "tasks": [task_view(task) for task in checkpoint.tasks],
+            "tasks": [
+                self.task_state_view(thread, task, subgraphs=subgraphs) for task in checkpoint.tasks
+            ],
             "metadata": metadata,
             "created_at": checkpoint.created_at,
-            "checkpoint": checkpoint_config(thread, checkpoint.checkpoint_id),
-            "parent_checkpoint": checkpoint_config(thread, parent_id) if parent_id else None,
-            "interrupts": [],
+            "checkpoint": config(checkpoint.checkpoint_id),
+            "parent_checkpoint": config(parent_id) if parent_id else None,
+            "interrupts": interrupts_view(
+                each for task in checkpoint.tasks for each in task.interrupts
+            ),
             "checkpoint_id": checkpoint.checkpoint_id,
             "parent_checkpoint_id": parent_id,
         }
+
+    def task_state_view(self, thread: Thread, task: Task, *, subgraphs: bool) -> JsonObject:
+        """A task of a state; one with a subgraph says where its history is, or its state."""
+        if not task.inner:
+            return task_view(task)
+        if subgraphs:
+            latest = task.inner[-1]
+            state = self.state_view(thread, latest, task.namespace, subgraphs=True)
+            return {**task_view(task), "state": state}
+        checkpoint = {"thread_id": thread.thread_id, "checkpoint_ns": task.namespace}
+        return {**task_view(task), "checkpoint": checkpoint}
 
     def run_view(self, thread: Thread, run: Run) -> JsonObject:
         """A run as the API shows it."""
@@ -201,13 +253,18 @@ class Records:
         }
 
 
-def checkpoint_config(thread: Thread, checkpoint_id: str) -> JsonObject:
+def checkpoint_config(thread: Thread, checkpoint_id: str, namespace: str = "") -> JsonObject:
     """How the API names a checkpoint: thread_id, checkpoint_ns, checkpoint_id."""
     return {
         "checkpoint_id": checkpoint_id,
         "thread_id": thread.thread_id,
-        "checkpoint_ns": "",
+        "checkpoint_ns": namespace,
     }
+
+
+def interrupts_view(interrupts: Iterable[Interrupt]) -> list[JsonObject]:
+    """Interrupts as the API shows them."""
+    return [{"id": each.interrupt_id, "value": each.value} for each in interrupts]
 
 
 def task_view(task: Task) -> JsonObject:
@@ -215,7 +272,7 @@ def task_view(task: Task) -> JsonObject:
     view: dict[str, Any] = {
         "id": task.task_id,
         "name": task.name,
-        "interrupts": [],
+        "interrupts": interrupts_view(task.interrupts),
         "result": task.result,
     }
     return view if task.error is None else {**view, "error": task.error}

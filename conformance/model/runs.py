@@ -1,19 +1,15 @@
-"""Operations on runs: begun, taken step by step in the order they came, ended.
-
-The model does not wait: whoever holds the store calls `advance` until no run of
-the thread is active. Runs of one thread follow each other.
-"""
+"""Operations on runs: begun on a thread or without one, looked at, ended."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from conformance.model.errors import ConflictError, InvalidError, ModelError, NotFoundError
-from conformance.model.graphs import INPUT, START, Graph
-from conformance.model.records import Records
-from conformance.model.supersteps import Update, superstep, with_results
+from conformance.model.advance import AdvanceOperations
+from conformance.model.errors import ConflictError, InvalidError, NotFoundError
+from conformance.model.graphs import Graph
+from conformance.model.supersteps import commanded, goto_tasks
 from conformance.model.threads import Checkpoint, Run, Thread
 from conformance.model.values import JsonObject, canonical_id, copied
 
@@ -21,39 +17,34 @@ from conformance.model.values import JsonObject, canonical_id, copied
 _OWN_MEMBERS = ("assistant_id", "metadata", "multitask_strategy", "if_not_exists")
 
 
-@dataclass(frozen=True)
-class RunEvent:
-    """What a stream says of a run: `event` is metadata, values, updates or error."""
-
-    event: str
-    data: Any
-
-
-@dataclass(frozen=True)
-class Advance:
-    """One step that was taken: the run as it is now, and what its stream says of it."""
-
-    run: Run
-    events: tuple[RunEvent, ...] = ()
-
-
-class RunOperations(Records):
+class RunOperations(AdvanceOperations):
     """What a store does with runs."""
 
     def begin_run(self, thread_id: str, request: JsonObject) -> Run:
         """A pending run of the graph that `request["assistant_id"]` names.
 
         NotFoundError without the thread (unless `if_not_exists` is create),
-        InvalidError for an assistant or input that cannot run, ConflictError where
-        the thread is busy and `multitask_strategy` is reject.
+        InvalidError for an assistant, input or command that cannot run, ConflictError
+        where the thread is busy and `multitask_strategy` is reject.
         """
+        self.assistant(request["assistant_id"])
+        return self._begin_run(self._thread_to_run_on(thread_id, request), copied(request))
+
+    def begin_stateless_run(self, request: JsonObject) -> tuple[str, Run]:
+        """A pending run on a thread of its own, and the id of that thread.
+
+        The thread ends with the run, unless `on_completion` is keep.
+        """
+        self.assistant(request["assistant_id"])
+        now = self.now()
+        temporary = request.get("on_completion", "delete") == "delete"
+        thread = Thread(self.new_id(), now, now, now, {}, temporary=temporary)
+        return thread.thread_id, self._begin_run(thread, copied(request))
+
+    def _begin_run(self, thread: Thread, request: JsonObject) -> Run:
         graph = self.assistant(request["assistant_id"])
-        thread = self._thread_to_run_on(thread_id, request)
-        request = copied(request)
         base = self.named_checkpoint(thread, request.get("checkpoint"))
-        if request.get("command") is not None:
-            raise InvalidError("no graph here asks anything; leave command out, send an input")
-        self._check_input(graph, thread, base or thread.latest, request.get("input"))
+        self._check_input(graph, thread, base or thread.latest, request)
         strategy = request.get("multitask_strategy", "enqueue")
         active = [run for run in thread.runs if run.active]
         if active and strategy == "reject":
@@ -96,130 +87,19 @@ class RunOperations(Records):
         return Thread(canonical_id(thread_id, "a thread id"), now, now, now, {})
 
     def _check_input(
-        self, graph: Graph, thread: Thread, base: Checkpoint | None, given: Any
+        self, graph: Graph, thread: Thread, base: Checkpoint | None, request: JsonObject
     ) -> None:
+        given, command = request.get("input"), request.get("command") or {}
+        if given is not None and command:
+            raise InvalidError("send an input or a command, not both")
+        goto_tasks(graph, command)
+        if base is not None and command:
+            commanded(graph, base, command, self.new_id)  # refuses what could not be written
         if given is not None:
             values = base.values if base else graph.initial()
             graph.applied(values, _input_object(given), self.new_id)
         elif not thread.checkpoints and not any(run.active for run in thread.runs):
             raise InvalidError("the thread has no state to continue from; send an input")
-
-    # Taking steps
-
-    def advance(self, thread_id: str) -> Advance | None:
-        """Take the next step of the thread's first active run; None if there is none."""
-        run = self.next_run(thread_id)
-        if run is None:
-            return None
-        thread = self.thread(thread_id)
-        if not run.started:
-            return self._start(thread, run)
-        return self._step(thread, run)
-
-    def next_run(self, thread_id: str) -> Run | None:
-        """The thread's first active run, which takes the next step."""
-        return next((run for run in self.thread(thread_id).runs if run.active), None)
-
-    def _start(self, thread: Thread, run: Run) -> Advance:
-        events = (RunEvent("metadata", {"run_id": run.run_id, "attempt": 1}),)
-        given = run.kwargs.get("input")
-        graph = self.graphs[run.graph_id]
-        try:
-            base = self.checkpoint(thread, run.base_id) if run.base_id else thread.latest
-            position = base
-            if given is not None:
-                update = Update(INPUT, given)
-                position = superstep(graph, base, [update], _of_run(run), self.stamp())
-                thread = self.appended(thread, position)
-            if position is None:
-                raise InvalidError("the thread has no state to continue from; send an input")
-        except ModelError as problem:
-            # The thread has changed since the run was begun: other runs, a prune.
-            return self._failed(thread, run, problem, events)
-        run = replace(
-            run,
-            status="running",
-            started=True,
-            base_id=base.checkpoint_id if base else None,
-            position=position.checkpoint_id,
-        )
-        return Advance(self._keep_run(thread, run), events)
-
-    def _step(self, thread: Thread, run: Run) -> Advance:
-        try:
-            here = self.checkpoint(thread, run.position)
-        except NotFoundError as problem:  # pruned meanwhile
-            return self._failed(thread, run, problem)
-        if not here.tasks:
-            return self._finished(thread, run, "success", here)
-        # A run that continues has been stopped here before; do not stop it again.
-        continued = run.position == run.base_id
-        if not continued and _stops(run, "interrupt_before", here.next):
-            return self._finished(thread, run, "interrupted", here)
-        graph = self.graphs[run.graph_id]
-        updates = []
-        for position, task in enumerate(here.tasks):
-            try:
-                given = here.values if task.reads_state else task.input
-                updates.append(Update(task.name, graph.nodes[task.name].run(given)))
-            except Exception as problem:  # whatever a node raises is the end of its run
-                failed = replace(task, error=f"{type(problem).__name__}: {problem}")
-                tasks = (*here.tasks[:position], failed, *here.tasks[position + 1 :])
-                thread = self.with_replaced(thread, replace(here, tasks=tasks))
-                return self._failed(thread, run, problem)
-        try:
-            made = superstep(graph, here, updates, _of_run(run), self.stamp(), "loop")
-        except ModelError as problem:  # a node gave what its channels do not take
-            return self._failed(thread, run, problem)
-        thread = self.appended(self.with_replaced(thread, with_results(here, updates)), made)
-        run = replace(run, position=made.checkpoint_id)
-        events = self.step_events(run, updates, made)
-        if _stops(run, "interrupt_after", here.next) and made.tasks:
-            return self._finished(thread, run, "interrupted", made, events)
-        if not made.tasks:
-            return self._finished(thread, run, "success", made, events)
-        return Advance(self._keep_run(thread, run), events)
-
-    def step_events(
-        self, run: Run, updates: Sequence[Update], made: Checkpoint
-    ) -> tuple[RunEvent, ...]:
-        """What a stream says after a superstep, in the modes that were asked for."""
-        modes = run.kwargs.get("stream_mode", ["values"])
-        events = []
-        if "values" in modes:
-            events.append(RunEvent("values", made.values))
-        if "updates" in modes:
-            events += [
-                RunEvent("updates", {update.as_node: update.values})
-                for update in updates
-                if update.as_node != START
-            ]
-        return tuple(events)
-
-    def _finished(
-        self,
-        thread: Thread,
-        run: Run,
-        status: str,
-        at: Checkpoint,
-        events: tuple[RunEvent, ...] = (),
-    ) -> Advance:
-        ended = replace(run, status=status, output=at.values)
-        return Advance(self._keep_run(thread, ended), events)
-
-    def _failed(
-        self, thread: Thread, run: Run, problem: Exception, events: tuple[RunEvent, ...] = ()
-    ) -> Advance:
-        error = {"error": type(problem).__name__, "message": str(problem)}
-        ended = replace(run, status="error", output={"__error__": error})
-        kept = self._keep_run(thread, ended)
-        return Advance(kept, (*events, RunEvent("error", error)))
-
-    def _keep_run(self, thread: Thread, run: Run) -> Run:
-        run = replace(run, updated_at=self.now())
-        runs = tuple(run if known.run_id == run.run_id else known for known in thread.runs)
-        self.keep(self.touched(replace(thread, runs=runs)))
-        return run
 
     # Looking at runs, ending them
 
@@ -245,21 +125,52 @@ class RunOperations(Records):
         return [self.run_view(thread, run) for run in found[offset : offset + limit]]
 
     def cancel_run(self, thread_id: str, run_id: str, action: str = "interrupt") -> None:
-        """End an active run; `rollback` also takes back what it did. Else ConflictError."""
+        """End an active run; `rollback` also takes back what it did. Else NotFoundError."""
         run = self.run_of(thread_id, run_id)
         if not run.active:
-            raise ConflictError(f"run {run.run_id} has ended already ({run.status})")
-        self.keep(self.touched(self._ended(self.thread(thread_id), run, action)))
+            raise NotFoundError(f"run {run.run_id} has ended already ({run.status})")
+        self.keep_after_run(self._ended(self.thread(thread_id), run, action))
 
     def delete_run(self, thread_id: str, run_id: str) -> None:
         """Forget a run; one that is active is ended first. Its checkpoints stay."""
         run = self.run_of(thread_id, run_id)
         thread = self.thread(thread_id)
         runs = tuple(known for known in thread.runs if known.run_id != run.run_id)
-        self.keep(self.touched(replace(thread, runs=runs)))
+        self.keep_after_run(replace(thread, runs=runs))
+
+    def cancel_runs(
+        self,
+        thread_id: str | None = None,
+        run_ids: Sequence[str] = (),
+        *,
+        status: str = "all",
+        action: str = "interrupt",
+    ) -> list[str]:
+        """End those runs of a thread, or the active ones of every thread; ids of the threads.
+
+        `status` is pending, running or all. NotFoundError if none is there to end.
+        """
+        threads = [self.thread(thread_id)] if thread_id else list(self._threads.values())
+        wanted = {canonical_id(one, "each of run_ids") for one in run_ids}
+        found = [
+            (thread.thread_id, run.run_id)
+            for thread in threads
+            for run in thread.runs
+            if run.active
+            and status in ("all", run.status)
+            and (thread_id is None or run.run_id in wanted)
+        ]
+        if not found:
+            raise NotFoundError("there is no such run to cancel")
+        for own, run_id in found:
+            if own in self._threads:  # a temporary thread ends with its last run
+                self.cancel_run(own, run_id, action)
+        return [own for own, _ in found]
 
     def _ended(self, thread: Thread, run: Run, action: str) -> Thread:
         if action == "rollback":
+            if run.undo is not None:
+                thread = self.with_replaced(thread, run.undo)
             return replace(
                 thread,
                 runs=tuple(known for known in thread.runs if known.run_id != run.run_id),
@@ -278,13 +189,3 @@ def _input_object(given: Any) -> JsonObject:
     if not isinstance(given, dict):
         raise InvalidError("an input must be an object of channels, {} at the least")
     return given
-
-
-def _of_run(run: Run) -> JsonObject:
-    return {**run.metadata, "run_id": run.run_id}
-
-
-def _stops(run: Run, option: str, names: Sequence[str]) -> bool:
-    stops = run.kwargs.get(option) or []
-    # The entry node is not for the user to see, so "*" does not mean it.
-    return any(name in stops or (stops == "*" and name != START) for name in names)

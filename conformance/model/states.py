@@ -16,11 +16,28 @@ from conformance.model.values import JsonObject, copied
 class StateOperations(Records):
     """What a store does with checkpoints."""
 
-    def state(self, thread_id: str, checkpoint: JsonObject | None = None) -> JsonObject:
-        """The current state, or that at the checkpoint that `checkpoint` names."""
-        thread = self.thread(thread_id)
+    def state(
+        self, thread_id: str, checkpoint: JsonObject | None = None, *, subgraphs: bool = False
+    ) -> JsonObject:
+        """The current state, or that at the checkpoint that `checkpoint` names.
+
+        With `checkpoint_ns` it is a state of that subgraph; with `subgraphs` the tasks
+        have the states of theirs.
+        """
+        thread, checkpoint, namespace = self.leveled(self.thread(thread_id), checkpoint)
         found = self.named_checkpoint(thread, checkpoint) or self.current(thread)
-        return self.state_view(thread, found) if found else self.empty_state(thread)
+        if found is None:
+            return self.empty_state(thread)
+        return self.state_view(thread, found, namespace, subgraphs=subgraphs)
+
+    def leveled(self, thread: Thread, config: JsonObject | None) -> tuple[Thread, JsonObject, str]:
+        """The thread with the history of the (sub)graph that `config` names.
+
+        And what else the config says, and the name of the subgraph, `""` for the graph.
+        """
+        namespace = (config or {}).get("checkpoint_ns") or ""
+        rest = {name: value for name, value in (config or {}).items() if name != "checkpoint_ns"}
+        return self.level(thread, namespace), rest, namespace
 
     def current(self, thread: Thread) -> Checkpoint | None:
         """The checkpoint that is the thread's state."""
@@ -55,11 +72,13 @@ class StateOperations(Records):
         `before` names a checkpoint: only states made before it. `metadata` is what
         a state's metadata must contain. `checkpoint` names the (sub)graph.
         """
-        thread = self.thread(thread_id)
+        thread, checkpoint, namespace = self.leveled(self.thread(thread_id), checkpoint)
         self.named_checkpoint(thread, checkpoint)
+        if namespace and (before or {}).get("checkpoint_ns") == namespace:
+            before = {**(before or {}), "checkpoint_ns": ""}
         bound = self.named_checkpoint(thread, before)
         states = self.made_before(thread.checkpoints, bound)
-        views = (self.state_view(thread, state) for state in self.ordered_states(states))
+        views = (self.state_view(thread, state, namespace) for state in self.ordered_states(states))
         found: list[JsonObject] = []
         for view in views:
             if len(found) >= limit:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from conformance.model import extract as paths
+from conformance.model.crons import CronOperations
 from conformance.model.errors import ConflictError, InvalidError
 from conformance.model.filters import contains
-from conformance.model.runs import RunOperations
 from conformance.model.states import StateOperations
 from conformance.model.threads import Checkpoint, Run, Thread, Ttl
 from conformance.model.values import JsonObject, canonical_id, copied, timestamp
@@ -34,7 +34,7 @@ class Query:
     status: str | None = None
 
 
-class ThreadStore(StateOperations, RunOperations):
+class ThreadStore(StateOperations, CronOperations):
     """All threads of one deployment."""
 
     # Create, read, update, delete
@@ -115,7 +115,7 @@ class ThreadStore(StateOperations, RunOperations):
 
     def delete(self, thread_id: str) -> None:
         """Remove the thread with all that belongs to it."""
-        del self._threads[self.thread(thread_id).thread_id]
+        self.forget(self.thread(thread_id).thread_id)
 
     # Copy
 

@@ -41,20 +41,40 @@ def parsed_update(graph: Graph, raw: JsonObject) -> Update:
         return Update(as_node, raw.get("values"))
     if command.get("resume") is not None:
         raise InvalidError("an update cannot resume; start a run with that command instead")
+    return Update(as_node, command.get("update"), goto_tasks(graph, command))
+
+
+def commanded(
+    graph: Graph, base: Checkpoint, command: JsonObject, new_id: Callable[[], str]
+) -> Checkpoint:
+    """`base` with what a run's command writes into it: its update, its goto's nodes to run.
+
+    As in LangGraph this makes no checkpoint of its own, so that what was asked there
+    can be answered by the same command. InvalidError where it cannot be applied.
+    """
+    pending = (*base.tasks, *goto_tasks(graph, command))
+    tasks = base.tasks if len(pending) == len(base.tasks) else _kept(base, pending)
+    return replace(
+        base, values=graph.applied(base.values, command.get("update"), new_id), tasks=tasks
+    )
+
+
+def _kept(base: Checkpoint, pending: Sequence[Task]) -> tuple[Task, ...]:
+    known = {task.task_id: task for task in base.tasks}
+    return tuple(known.get(task.task_id, task) for task in numbered(base.checkpoint_id, pending))
+
+
+def goto_tasks(graph: Graph, command: JsonObject) -> tuple[Task, ...]:
+    """The tasks for the nodes that a command goes to; InvalidError if there is no such node."""
     goto = command.get("goto") or []
-    targets = goto if isinstance(goto, list) else [goto]
-    return Update(as_node, command.get("update"), tuple(_targets(graph, targets)))
-
-
-def _targets(graph: Graph, targets: Sequence[Any]) -> list[Task]:
     tasks = []
-    for target in targets:
+    for target in goto if isinstance(goto, list) else [goto]:
         if isinstance(target, dict):
             name = graph.require_node(target["node"])
             tasks.append(Task("", name, reads_state=False, input=target["input"]))
         elif target != END:
             tasks.append(Task("", graph.require_node(target)))
-    return tasks
+    return tuple(tasks)
 
 
 def superstep(

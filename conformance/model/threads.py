@@ -13,10 +13,19 @@ from conformance.model.values import JsonObject
 
 
 @dataclass(frozen=True)
+class Interrupt:
+    """What a node asks before it goes on; `value` is a JSON object."""
+
+    interrupt_id: str
+    value: JsonObject
+
+
+@dataclass(frozen=True)
 class Task:
     """A node that is to run next. `input` counts only where `reads_state` is false.
 
-    `result` is the update that the node gave, once it is `done`; `error` what it raised.
+    `result` is the update that the node gave, once it is `done`; `error` what it raised;
+    `interrupts` what it has asked. `inner` is the history of its subgraph.
     """
 
     task_id: str
@@ -26,6 +35,18 @@ class Task:
     done: bool = False
     result: Any = None
     error: str | None = None
+    interrupts: tuple[Interrupt, ...] = ()
+    inner: tuple[Checkpoint, ...] = ()
+
+    @property
+    def asks(self) -> bool:
+        """Whether it waits for an answer."""
+        return bool(self.interrupts) and not self.done
+
+    @property
+    def namespace(self) -> str:
+        """The `checkpoint_ns` of its subgraph's history."""
+        return f"{self.name}:{self.task_id}"
 
 
 @dataclass(frozen=True)
@@ -63,7 +84,10 @@ class Ttl:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a graph on a thread. `output` are the values at its end."""
+    """One run of a graph on a thread. `output` are the values at its end.
+
+    `undo` is the checkpoint that it started from, as it was then.
+    """
 
     run_id: str
     graph_id: str
@@ -76,6 +100,7 @@ class Run:
     updated_at: str
     base_id: str | None = None
     position: str | None = None
+    undo: Checkpoint | None = None
     started: bool = False
     output: Any = None
 
@@ -87,7 +112,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Thread:
-    """A thread with all that belongs to it; checkpoints in the order they were made."""
+    """A thread with all that belongs to it; checkpoints in the order they were made.
+
+    One that is `temporary` lasts as long as the stateless run that it was made for.
+    """
 
     thread_id: str
     created_at: str
@@ -99,6 +127,7 @@ class Thread:
     checkpoints: tuple[Checkpoint, ...] = ()
     ttl: Ttl | None = None
     runs: tuple[Run, ...] = ()
+    temporary: bool = False
 
     @property
     def latest(self) -> Checkpoint | None:

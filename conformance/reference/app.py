@@ -11,8 +11,10 @@ from starlette.exceptions import HTTPException
 from conformance.model.errors import ModelError
 from conformance.model.store import ThreadStore
 from conformance.reference.answers import broken, not_routed, refused
+from conformance.reference.crons import CronDriver, cron_routes
 from conformance.reference.driver import RunDriver
 from conformance.reference.runs import run_routes
+from conformance.reference.stateless import stateless_routes
 from conformance.reference.states import state_routes
 from conformance.reference.system import system_routes
 from conformance.reference.threads import thread_routes
@@ -23,15 +25,21 @@ def new_store() -> ThreadStore:
     return ThreadStore(clock=lambda: datetime.now(UTC), ids=uuid.uuid4)
 
 
-def create_app(store: ThreadStore | None = None) -> Starlette:
-    """A deployment of `store`, of an empty one by default."""
+def create_app(store: ThreadStore | None = None, *, cron_minute_s: float = 60.0) -> Starlette:
+    """A deployment of `store`, of an empty one by default.
+
+    `cron_minute_s` is how many seconds a minute of a cron's schedule lasts.
+    """
     store = store if store is not None else new_store()
     driver = RunDriver(store)
     app = Starlette(
         routes=[
             *thread_routes(store, driver),
             *state_routes(store),
+            # Before the runs, since `crons` is no id of a run.
+            *cron_routes(store, CronDriver(store, driver, cron_minute_s)),
             *run_routes(store, driver),
+            *stateless_routes(store, driver),
             *system_routes(store),
         ],
         exception_handlers={

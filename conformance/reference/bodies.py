@@ -92,3 +92,8 @@ def query_choice(request: Request, name: str, choices: tuple[str, ...]) -> str |
     if text is not None and text not in choices:
         raise InvalidError(f"{name} must be one of {', '.join(choices)}")
     return text
+
+
+def query_flag(request: Request, name: str) -> bool:
+    """A boolean of the query, `true` or `false`; false where it is not given."""
+    return query_choice(request, name, ("true", "false")) == "true"

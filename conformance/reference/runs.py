@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from conformance.model.store import ThreadStore
 from conformance.model.threads import Run
 from conformance.model.values import JsonObject, canonical_id
-from conformance.reference.answers import answer, encoded, no_content
-from conformance.reference.bodies import query_choice, query_integer, read_body
+from conformance.reference.answers import answer, no_content
+from conformance.reference.bodies import query_choice, query_flag, query_integer, read_body
 from conformance.reference.driver import RunDriver
+from conformance.reference.events import event_stream, last_event
 from conformance.reference.states import checkpoint_of
 
 _STATUSES = ("pending", "running", "error", "success", "timeout", "interrupted")
+_MODES = (
+    "values",
+    "messages",
+    "messages-tuple",
+    "tasks",
+    "checkpoints",
+    "updates",
+    "events",
+    "debug",
+    "custom",
+)
 
 
 def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
@@ -35,26 +45,18 @@ def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
         thread_id = store.thread(request.path_params["thread_id"]).thread_id
         return thread_id, store.run_of(thread_id, request.path_params["run_id"]).run_id
 
-    async def events(run_id: str) -> AsyncIterator[str]:
-        async for event in driver.events(run_id):
-            yield f"event: {event.event}\ndata: {encoded(event.data)}\n\n"
-
     async def in_background(request: Request) -> Response:
         thread_id, run = await begun(request)
-        return answer(store.get_run(thread_id, run.run_id), headers=_location(thread_id, run))
+        return answer(store.get_run(thread_id, run.run_id), headers=location_of(thread_id, run))
 
     async def wait(request: Request) -> Response:
         thread_id, run = await begun(request)
-        await driver.ended(run.run_id)
-        output = store.run_of(thread_id, run.run_id).output
-        return answer(output, headers=_location(thread_id, run))
+        ended = await driver.ended(thread_id, run)
+        return answer(ended.output, headers=location_of(thread_id, run))
 
     async def stream(request: Request) -> Response:
         thread_id, run = await begun(request)
-        headers = {"cache-control": "no-store", **_location(thread_id, run)}
-        return StreamingResponse(
-            events(run.run_id), headers=headers, media_type="text/event-stream"
-        )
+        return event_stream(driver, run.run_id, headers=location_of(thread_id, run))
 
     async def list_runs(request: Request) -> Response:
         found = store.list_runs(
@@ -71,19 +73,22 @@ def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
 
     async def join(request: Request) -> Response:
         thread_id, run_id = named(request)
-        await driver.ended(run_id)
-        return answer(store.run_of(thread_id, run_id).output)
+        ended = await driver.ended(thread_id, store.run_of(thread_id, run_id))
+        return answer(ended.output)
 
     async def join_stream(request: Request) -> Response:
         _, run_id = named(request)
-        return StreamingResponse(events(run_id), media_type="text/event-stream")
+        mode = query_choice(request, "stream_mode", _MODES)
+        modes = None if mode is None else (mode,)
+        return event_stream(driver, run_id, after=last_event(request), modes=modes)
 
     async def cancel(request: Request) -> Response:
+        # The store ends a run at once, so there is nothing that `wait` would wait for.
+        query_flag(request, "wait")
         thread_id, run_id = named(request)
-        action = query_choice(request, "action", ("interrupt", "rollback")) or "interrupt"
-        store.cancel_run(thread_id, run_id, action)
+        store.cancel_run(thread_id, run_id, action_of(request))
         driver.settle(thread_id)
-        return no_content()
+        return answer({})
 
     async def delete(request: Request) -> Response:
         thread_id, run_id = named(request)
@@ -105,8 +110,14 @@ def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
     ]
 
 
-def _location(thread_id: str, run: Run) -> dict[str, str]:
+def location_of(thread_id: str, run: Run) -> dict[str, str]:
+    """The header that says where a run is to be found."""
     return {"content-location": f"/threads/{thread_id}/runs/{run.run_id}"}
+
+
+def action_of(request: Request) -> str:
+    """What the query says is to become of a cancelled run."""
+    return query_choice(request, "action", ("interrupt", "rollback")) or "interrupt"
 
 
 def _selected(run: JsonObject, select: list[str]) -> JsonObject:

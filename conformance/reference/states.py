@@ -10,7 +10,7 @@ from conformance.model.errors import InvalidError
 from conformance.model.store import ThreadStore
 from conformance.model.values import JsonObject
 from conformance.reference.answers import answer
-from conformance.reference.bodies import query_integer, read_body
+from conformance.reference.bodies import query_flag, query_integer, read_body
 
 _GET_LIMIT, _POST_LIMIT = 10, 1
 
@@ -19,15 +19,23 @@ def state_routes(store: ThreadStore) -> list[Route]:
     """Routes under `/threads/{thread_id}` that deal with checkpoints."""
 
     async def state(request: Request) -> Response:
-        return answer(store.state(request.path_params["thread_id"]))
+        subgraphs = query_flag(request, "subgraphs")
+        return answer(store.state(request.path_params["thread_id"], subgraphs=subgraphs))
 
     async def state_at(request: Request) -> Response:
         checkpoint = {"checkpoint_id": request.path_params["checkpoint_id"]}
-        return answer(store.state(request.path_params["thread_id"], checkpoint))
+        subgraphs = query_flag(request, "subgraphs")
+        thread_id = request.path_params["thread_id"]
+        return answer(store.state(thread_id, checkpoint, subgraphs=subgraphs))
 
     async def state_checkpoint(request: Request) -> Response:
         body = await read_body(request, "state_checkpoint")
-        return answer(store.state(request.path_params["thread_id"], body["checkpoint"]))
+        found = store.state(
+            request.path_params["thread_id"],
+            body["checkpoint"],
+            subgraphs=body.get("subgraphs", False),
+        )
+        return answer(found)
 
     async def update(request: Request) -> Response:
         body = await read_body(request, "state_update")

@@ -25,7 +25,7 @@ def system_routes(store: ThreadStore) -> list[Route]:
         return answer({"ok": True})
 
     async def info(_request: Request) -> Response:
-        flags = {"assistants": True, "crons": False}
+        flags = {"assistants": True, "crons": True}
         metadata = {"name": NAME, "graphs": list(store.graphs)}
         described = {"name": NAME, "version": __version__, "langgraph_py_version": ""}
         return answer({**described, "flags": flags, "metadata": metadata})

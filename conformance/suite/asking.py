@@ -60,38 +60,58 @@ class Case:
     """The check at hand: its settings, its tag, what it wants to have said.
 
     `offers` are the documented operations whose presence the check itself decides.
-    `graph_missing` says in a sentence why no graph can be used, if none can. What was
-    granted once is in `granted`: if it is refused later, it is not missing.
+    `missing` says in a sentence why the graph of an id cannot be used, if it cannot.
+    What was granted once is in `granted`: if it is refused later, it is not missing.
     """
 
     settings: Settings
     tag: dict[str, str]
     offers: str = ""
-    graph_missing: Callable[[], str | None] = lambda: None
+    missing: Callable[[str], str | None] = lambda graph_id: None
     notes: list[str] = field(default_factory=list)
     granted: set[str] = field(default_factory=set)
 
     def graph(self) -> GraphSettings:
         """The graph to use; the check is blocked where the deployment has none."""
         if sentence := self.graph_missing():
-            raise Blocked(sentence)
+            raise Blocked(
+                f"{sentence}, or name a graph of its own with --graph and describe it in the "
+                "[graph] table of threads-conformance.toml"
+            )
         return self.settings.graph
+
+    def graph_missing(self) -> str | None:
+        """A sentence, if the deployment has no graph to use."""
+        return self.missing(self.settings.graph.id)
+
+    def other_graph(self, name: str) -> str:
+        """The id of `interrupter`, `failing`, `slow` or `nested`; blocked if it is not there."""
+        graph_id: str = getattr(self.settings.graphs, name)
+        if sentence := self.missing(graph_id):
+            raise Blocked(
+                f"{sentence}, or name a graph that does the same as {name} in the [graphs] "
+                "table of threads-conformance.toml"
+            )
+        return graph_id
 
     def note(self, text: str) -> None:
         """Say something in the report beside the verdict."""
         self.notes.append(text)
 
-    def eventually(self, look: Callable[[], _T], holds: Callable[[_T], bool]) -> _T:
-        """Look again until it holds, up to the declared deadline; the last look.
+    def eventually(
+        self, look: Callable[[], _T], holds: Callable[[_T], bool], within_s: float | None = None
+    ) -> _T:
+        """Look again until it holds, up to `within_s` or the declared deadline; the last look.
 
         How long it took is noted, where it did not hold at once.
         """
+        deadline = self.settings.visible_within_s if within_s is None else within_s
         started = time.monotonic()
         wait = _FIRST_WAIT_S
         while True:
             seen = look()
             waited = time.monotonic() - started
-            if holds(seen) or waited > self.settings.visible_within_s:
+            if holds(seen) or waited > deadline:
                 if wait > _FIRST_WAIT_S:
                     self.note(f"waited {waited * 1000:.0f} ms")
                 return seen
@@ -146,21 +166,21 @@ class Asker:
         """The thread as GET shows it."""
         return self._thread(self.client.get(id_of(thread)), thread)
 
-    def state(self, thread: Thread) -> State:
+    def state(self, thread: Thread, **params: Any) -> State:
         """The state of the thread."""
-        return self._object(self.client.state(id_of(thread)), thread)
+        return self.object_of(self.client.state(id_of(thread), **params), thread)
 
     def state_at(self, thread: Thread, checkpoint_id: str) -> State:
         """The state of the thread at a checkpoint."""
-        return self._object(self.client.state_at_checkpoint(id_of(thread), checkpoint_id), thread)
+        return self.object_of(self.client.state_at_checkpoint(id_of(thread), checkpoint_id), thread)
 
     def page(self, thread: Thread, **params: Any) -> list[State]:
         """One page of the history, by GET."""
-        return self._list(self.client.history(id_of(thread), **params), thread)
+        return self.list_of(self.client.history(id_of(thread), **params), thread)
 
     def post_page(self, thread: Thread, **body: Any) -> list[State]:
         """One page of the history, by POST."""
-        return self._list(self.client.post_history(id_of(thread), body), thread)
+        return self.list_of(self.client.post_history(id_of(thread), body), thread)
 
     def history(self, thread: Thread, made: int | None = None) -> History:
         """The whole history: pages until one is empty or holds nothing new.
@@ -190,7 +210,7 @@ class Asker:
         """The threads of this check that the filters find: at most `limit`, or 1000."""
         body = {"limit": LONGEST_PAGE, **filters}
         body["metadata"] = {**self.case.tag, **filters.get("metadata", {})}
-        return self._list(self.client.search(body))
+        return self.list_of(self.client.search(body))
 
     def found(self, **filters: Any) -> list[str]:
         """The ids of the threads that `search` gives."""
@@ -202,7 +222,7 @@ class Asker:
         answer = self.client.count(body)
         self._granted(answer, None)
         if not isinstance(answer.body, int) or isinstance(answer.body, bool):
-            raise self._refusal("a whole number", _told(answer))
+            raise self.refusal("a whole number", _told(answer))
         return answer.body
 
     # Changing threads
@@ -218,11 +238,11 @@ class Asker:
     def prune(self, *threads: Thread, **body: Any) -> dict[str, Any]:
         """What POST /threads/prune answers for these threads."""
         ids = [id_of(each) for each in threads]
-        return self._object(self.client.prune({"thread_ids": ids, **body}), None)
+        return self.object_of(self.client.prune({"thread_ids": ids, **body}), None)
 
     def update_state(self, thread: Thread, **body: Any) -> dict[str, Any]:
         """What POST state answers: a checkpoint."""
-        return self._object(self.client.update_state(id_of(thread), body), thread)
+        return self.object_of(self.client.update_state(id_of(thread), body), thread)
 
     def appended(self, thread: Thread, number: int, **body: Any) -> dict[str, Any]:
         """One more update of the settings' template applied to the thread."""
@@ -233,7 +253,7 @@ class Asker:
         answer = self.client.run_wait(id_of(thread), self.run_body(number, **body))
         self._granted(answer, thread)
         if isinstance(answer.body, dict) and "__error__" in answer.body:
-            raise self._refusal("the run to end well", _told(answer))
+            raise self.refusal("the run to end well", _told(answer))
         return answer.body
 
     def run_body(self, number: int = 1, **body: Any) -> dict[str, Any]:
@@ -264,7 +284,7 @@ class Asker:
                 raise Unsupported(f"{line}: the deployment does not offer it")
             if self._arranging or operation.name not in self.case.offers.split():
                 raise Blocked(f"{line}: the operation is missing")
-        raise self._refusal("success", _told(answer))
+        raise self.refusal("success", _told(answer))
 
     def _missing(self, answer: Answer, thread: Thread | None) -> bool:
         """Whether the operation is not there, rather than the thread."""
@@ -274,29 +294,32 @@ class Asker:
             return True
         return answer.operation != "get" and self.client.get(id_of(thread)).ok
 
-    def _refusal(self, expected: str, actual: str) -> Exception:
+    def refusal(self, expected: str, actual: str) -> Exception:
+        """What ends the check where something else came than was expected."""
         if self._arranging:
             return Blocked(f"expected {expected}, got {actual}")
         return PromiseBroken(expected, actual)
 
     def _thread(self, answer: Answer, of: Thread | None = None) -> Thread:
-        made = self._object(answer, of)
+        made = self.object_of(answer, of)
         if not isinstance(made.get("thread_id"), str):
-            raise self._refusal("a thread", _told(answer))
+            raise self.refusal("a thread", _told(answer))
         return made
 
-    def _object(self, answer: Answer, of: Thread | None) -> dict[str, Any]:
+    def object_of(self, answer: Answer, of: Thread | None = None) -> dict[str, Any]:
+        """The JSON object that an answer holds."""
         self._granted(answer, of)
         if not isinstance(answer.body, dict):
-            raise self._refusal("a JSON object", _told(answer))
+            raise self.refusal("a JSON object", _told(answer))
         return answer.body
 
-    def _list(self, answer: Answer, of: Thread | None = None) -> list[dict[str, Any]]:
+    def list_of(self, answer: Answer, of: Thread | None = None) -> list[dict[str, Any]]:
+        """The JSON list of objects that an answer holds."""
         self._granted(answer, of)
         if not isinstance(answer.body, list) or not all(
             isinstance(each, dict) for each in answer.body
         ):
-            raise self._refusal("a JSON list of objects", _told(answer))
+            raise self.refusal("a JSON list of objects", _told(answer))
         return answer.body
 
 

@@ -42,6 +42,23 @@ def assert_identical_history(copy: History, source: History) -> None:
         )
 
 
+def assert_moments_of(source: History, copies: list[History], least: int) -> None:
+    """Each copy's history is what the source's was at some moment, one after the other.
+
+    That is its oldest states, whole, and at least as many as were there before. What
+    the tasks of the newest state had yielded by then may be less than in the end.
+    """
+    final = source.masked()
+    for copy in copies:
+        copied = copy.masked()
+        wanted = f"{least} to {len(final)} states"
+        assert_that(least <= len(copied) <= len(final), wanted, f"{len(copied)} states")
+        newest, *older = final[len(final) - len(copied) :]
+        assert_equal(_settled(copied[0]), _settled(newest), "the newest state of the copy")
+        assert_equal(copied[1:], older, "the states before it")
+        least = len(copied)
+
+
 def assert_untouched(asker: Asker, thread: Thread, act: Callable[[], object]) -> None:
     """A thread, its state and its history are byte for byte the same after `act`."""
     before = [asker.granted(each, thread).text for each in _everything(asker, thread)]
@@ -151,6 +168,13 @@ def _everything(asker: Asker, thread: Thread) -> list[Answer]:
         client.state(thread_id),
         client.history(thread_id, limit=LONGEST_PAGE),
     ]
+
+
+def _settled(state: State) -> State:
+    """A state without what its tasks yielded."""
+    tasks = state.get("tasks") or []
+    named = [{"id": each.get("id"), "name": each.get("name")} for each in tasks]
+    return {**state, "tasks": named, "interrupts": None}
 
 
 def _some_text(value: Any) -> bool:

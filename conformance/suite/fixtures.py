@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from uuid import uuid4
 
@@ -12,6 +13,8 @@ from conformance.deployment.connect import Connection
 from conformance.deployment.preflight import graph_missing
 from conformance.deployment.settings import GraphSettings, Settings
 from conformance.suite.asking import CHECK_TAG, Asker, Case
+from conformance.suite.crons import Crons
+from conformance.suite.runs import Runs
 
 
 class SuiteFixtures:
@@ -20,8 +23,8 @@ class SuiteFixtures:
     def __init__(self, settings: Settings, connection: Connection) -> None:
         self._settings = settings
         self._connection = connection
-        # Asked at most once per worker, and only if a check needs a graph.
-        self._graph_missing = cache(lambda: graph_missing(connection.client, settings.graph.id))
+        # Asked at most once per worker and graph, and only if a check needs it.
+        self._graph_missing = cache(lambda graph_id: graph_missing(connection.client, graph_id))
 
     @pytest.fixture
     def case(self, request: pytest.FixtureRequest) -> Case:
@@ -31,7 +34,7 @@ class SuiteFixtures:
             settings=self._settings,
             tag={CHECK_TAG: uuid4().hex[:16]},
             offers=mark.kwargs.get("offers", "") if mark else "",
-            graph_missing=self._graph_missing,
+            missing=self._graph_missing,
         )
         request.node.stash[CASE] = case
         return case
@@ -45,6 +48,30 @@ class SuiteFixtures:
     def threads(self, ask: ThreadsClient, case: Case) -> Asker:
         """Asks for what the check is about: refused, the promise is broken."""
         return Asker(ask, case, arranging=False)
+
+    @pytest.fixture
+    def runs(self, threads: Asker) -> Iterator[Runs]:
+        """Asks for runs that the check is about; what still runs is cancelled in the end."""
+        with Runs(threads) as runs:
+            yield runs
+
+    @pytest.fixture
+    def given_runs(self, given: Asker) -> Iterator[Runs]:
+        """Asks for runs that the check stands on; what still runs is cancelled in the end."""
+        with Runs(given) as runs:
+            yield runs
+
+    @pytest.fixture
+    def crons(self, threads: Asker) -> Iterator[Crons]:
+        """Asks for crons that the check is about; all are deleted in the end."""
+        with Crons(threads) as crons:
+            yield crons
+
+    @pytest.fixture
+    def given_crons(self, given: Asker) -> Iterator[Crons]:
+        """Asks for crons that the check stands on; all are deleted in the end."""
+        with Crons(given) as crons:
+            yield crons
 
     @pytest.fixture
     def ask(self) -> ThreadsClient:

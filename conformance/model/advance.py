@@ -1,0 +1,173 @@
+"""The steps of runs: how one starts, takes a superstep, ends.
+
+The model does not wait: whoever holds the store calls `advance` until no run of
+the thread is active. Runs of one thread follow each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from conformance.model.errors import InvalidError, ModelError, NotFoundError
+from conformance.model.graphs import INPUT, START, Graph
+from conformance.model.records import interrupts_view
+from conformance.model.steps import Answer, StepOperations, seconds_of
+from conformance.model.streams import INTERRUPT, RunEvent, StreamOperations
+from conformance.model.supersteps import Update, commanded, superstep
+from conformance.model.threads import Checkpoint, Run, Thread
+from conformance.model.values import JsonObject
+
+
+@dataclass(frozen=True)
+class Advance:
+    """One step that was taken: the run as it is now, and what its stream says of it."""
+
+    run: Run
+    events: tuple[RunEvent, ...] = ()
+
+
+class AdvanceOperations(StepOperations, StreamOperations):
+    """How a store takes the steps of runs."""
+
+    def advance(self, thread_id: str) -> Advance | None:
+        """Take the next step of the thread's first active run; None if there is none."""
+        run = self.next_run(thread_id)
+        if run is None:
+            return None
+        thread = self.thread(thread_id)
+        if not run.started:
+            return self._start(thread, run)
+        return self._step(thread, run)
+
+    def next_run(self, thread_id: str) -> Run | None:
+        """The thread's first active run, which takes the next step."""
+        return next((run for run in self.thread(thread_id).runs if run.active), None)
+
+    def seconds_before(self, thread_id: str) -> float:
+        """How long it is to take until the thread's next step is done: wait, then advance."""
+        run = self.next_run(thread_id)
+        if run is None:
+            return 0.0
+        if not run.started:
+            seconds: float = run.kwargs.get("after_seconds", 0)
+            return seconds
+        try:
+            here = self.checkpoint(self.thread(thread_id), run.position)
+        except NotFoundError:  # pruned meanwhile
+            return 0.0
+        return seconds_of(self.graphs[run.graph_id], here)
+
+    def _start(self, thread: Thread, run: Run) -> Advance:
+        events: tuple[RunEvent, ...] = (RunEvent("metadata", {"run_id": run.run_id, "attempt": 1}),)
+        graph = self.graphs[run.graph_id]
+        try:
+            base = self.checkpoint(thread, run.base_id) if run.base_id else thread.latest
+            position = self.first_position(graph, base, run)
+        except ModelError as problem:
+            # The thread has changed since the run was begun: other runs, a prune.
+            return self._failed(thread, run, problem, events)
+        if base is not None and position.checkpoint_id == base.checkpoint_id:
+            thread = self.with_replaced(thread, position)
+        else:
+            thread = self.appended(thread, position)
+        run = replace(
+            run,
+            status="running",
+            started=True,
+            base_id=base.checkpoint_id if base else None,
+            undo=base,
+            position=position.checkpoint_id,
+        )
+        events += self.start_events(thread, run, position)
+        return Advance(self._keep_run(thread, run), events)
+
+    def first_position(self, graph: Graph, base: Checkpoint | None, run: Run) -> Checkpoint:
+        """The checkpoint from which a run takes its first superstep.
+
+        A new one for an input; else `base`, with what the run's command writes into it.
+        """
+        given = run.kwargs.get("input")
+        if given is not None:
+            return superstep(graph, base, [Update(INPUT, given)], _of_run(run), self.stamp())
+        if base is None:
+            raise InvalidError("the thread has no state to continue from; send an input")
+        return commanded(graph, base, run.kwargs.get("command") or {}, self.new_id)
+
+    def _step(self, thread: Thread, run: Run) -> Advance:
+        try:
+            here = self.checkpoint(thread, run.position)
+        except NotFoundError as problem:  # pruned meanwhile
+            return self._failed(thread, run, problem)
+        if not here.tasks:
+            return self._finished(thread, run, "success", here.values)
+        # A run that continues has been stopped here before; do not stop it again.
+        continued = run.position == run.base_id
+        if not continued and _stops(run, "interrupt_before", here.next):
+            return self._finished(thread, run, "interrupted", here.values)
+        graph = self.graphs[run.graph_id]
+        answer = self.answer_of(run) if continued else None
+        step = self.taken(graph, here, answer, _of_run(run))
+        thread = self.with_replaced(thread, step.here)
+        events = self.step_events(thread, run, step)
+        if step.problem is not None:
+            return self._failed(thread, run, step.problem, events)
+        if step.made is None:
+            output = {**here.values, INTERRUPT: interrupts_view(step.interrupts)}
+            return self._finished(thread, run, "interrupted", output, events)
+        made = step.made
+        thread = self.appended(thread, made)
+        run = replace(run, position=made.checkpoint_id)
+        if _stops(run, "interrupt_after", here.next) and made.tasks:
+            return self._finished(thread, run, "interrupted", made.values, events)
+        if not made.tasks:
+            return self._finished(thread, run, "success", made.values, events)
+        return Advance(self._keep_run(thread, run), events)
+
+    def answer_of(self, run: Run) -> Answer | None:
+        """What the run was resumed with."""
+        resume = (run.kwargs.get("command") or {}).get("resume")
+        return None if resume is None else Answer(resume)
+
+    def _finished(
+        self,
+        thread: Thread,
+        run: Run,
+        status: str,
+        output: JsonObject,
+        events: tuple[RunEvent, ...] = (),
+    ) -> Advance:
+        ended = replace(run, status=status, output=output)
+        return Advance(self._keep_run(thread, ended), events)
+
+    def _failed(
+        self, thread: Thread, run: Run, problem: Exception, events: tuple[RunEvent, ...] = ()
+    ) -> Advance:
+        error = {"error": type(problem).__name__, "message": str(problem)}
+        ended = replace(run, status="error", output={"__error__": error})
+        kept = self._keep_run(thread, ended)
+        return Advance(kept, (*events, RunEvent("error", error)))
+
+    def _keep_run(self, thread: Thread, run: Run) -> Run:
+        run = replace(run, updated_at=self.now())
+        runs = tuple(run if known.run_id == run.run_id else known for known in thread.runs)
+        self.keep_after_run(replace(thread, runs=runs))
+        return run
+
+    def keep_after_run(self, thread: Thread) -> None:
+        """Keep a thread whose runs have changed; a temporary one until none is active."""
+        if thread.temporary and not any(run.active for run in thread.runs):
+            self.forget(thread.thread_id)
+        else:
+            self.keep(self.touched(thread))
+
+
+def _of_run(run: Run) -> dict[str, Any]:
+    return {**run.metadata, "run_id": run.run_id}
+
+
+def _stops(run: Run, option: str, names: Sequence[str]) -> bool:
+    stops = run.kwargs.get(option) or []
+    # The entry node is not for the user to see, so "*" does not mean it.
+    return any(name in stops or (stops == "*" and name != START) for name in names)

@@ -1,0 +1,218 @@
+"""Operations on crons: runs that come again by a schedule, on a thread or on new ones.
+
+The model does not wait: whoever holds the store calls `fire_cron` when one is due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from conformance.model.errors import InvalidError, ModelError, NotFoundError
+from conformance.model.filters import contains
+from conformance.model.graphs import GRAPHS, Graph
+from conformance.model.runs import RunOperations
+from conformance.model.schedule import parsed_schedule
+from conformance.model.threads import Run
+from conformance.model.values import Clock, Ids, JsonObject, canonical_id, copied, timestamp
+
+#: Members of a cron's request that are of the cron, not of its runs.
+_OWN_MEMBERS = ("schedule", "timezone", "end_time", "enabled", "on_run_completed")
+
+
+@dataclass(frozen=True)
+class Cron:
+    """A schedule with what is run; without `thread_id` each run has a thread of its own.
+
+    `due` is when it runs next: None where it is disabled, or beyond its end.
+    """
+
+    cron_id: str
+    assistant_id: str
+    thread_id: str | None
+    schedule: str
+    payload: JsonObject
+    metadata: JsonObject
+    created_at: str
+    updated_at: str
+    timezone: str | None = None
+    end_time: str | None = None
+    enabled: bool = True
+    on_run_completed: str | None = None
+    due: datetime | None = None
+
+    @property
+    def next_run_date(self) -> str | None:
+        """`due` as RFC 3339."""
+        return None if self.due is None else timestamp(self.due)
+
+
+class CronOperations(RunOperations):
+    """What a store does with crons."""
+
+    def __init__(self, clock: Clock, ids: Ids, graphs: Mapping[str, Graph] = GRAPHS) -> None:
+        super().__init__(clock, ids, graphs)
+        self._crons: dict[str, Cron] = {}
+
+    def create_cron(self, request: JsonObject, thread_id: str | None = None) -> JsonObject:
+        """A cron that runs `request` by its `schedule`, on that thread if one is given.
+
+        NotFoundError without the thread, InvalidError for an assistant, a schedule, a
+        time zone or an end that cannot be meant.
+        """
+        own = None if thread_id is None else self.thread(thread_id).thread_id
+        assistant_id = self.assistant(request["assistant_id"]).assistant_id
+        request = copied(request)
+        now = self.now()
+        completed = None if own else request.get("on_run_completed", "delete")
+        cron = Cron(
+            cron_id=self.new_id(),
+            assistant_id=assistant_id,
+            thread_id=own,
+            schedule=request["schedule"],
+            payload={**request, "assistant_id": assistant_id},
+            metadata=request.get("metadata") or {},
+            created_at=now,
+            updated_at=now,
+            timezone=request.get("timezone"),
+            end_time=request.get("end_time"),
+            enabled=request.get("enabled", True),
+            on_run_completed=completed,
+        )
+        return self.cron_view(self.keep_cron(self.scheduled(cron, self.moment())))
+
+    def scheduled(self, cron: Cron, moment: datetime) -> Cron:
+        """The cron with the first time after `moment` at which it is due."""
+        due = parsed_schedule(cron.schedule, cron.timezone).after(moment)
+        if due is None:
+            raise InvalidError(f"the schedule {cron.schedule!r} is never due")
+        ended = cron.end_time is not None and due > _moment(cron.end_time)
+        return replace(cron, due=due if cron.enabled and not ended else None)
+
+    def keep_cron(self, cron: Cron) -> Cron:
+        """Make `cron` what its id stands for from now on."""
+        self._crons[cron.cron_id] = cron
+        return cron
+
+    def cron(self, cron_id: str) -> Cron:
+        """The cron of that id, or NotFoundError."""
+        found = self._crons.get(canonical_id(cron_id, "a cron id"))
+        if found is None:
+            raise NotFoundError(f"there is no cron {cron_id}")
+        return found
+
+    def get_cron(self, cron_id: str) -> JsonObject:
+        """The cron as the API shows it."""
+        return self.cron_view(self.cron(cron_id))
+
+    def update_cron(self, cron_id: str, changes: JsonObject) -> JsonObject:
+        """The cron with what `changes` names; its metadata merged, its next run anew."""
+        cron, changes = self.cron(cron_id), copied(changes)
+        metadata = {**cron.metadata, **(changes.pop("metadata", None) or {})}
+        own = {name: changes[name] for name in _OWN_MEMBERS if name in changes}
+        payload = {**cron.payload, **changes, "metadata": metadata}
+        moment = self.moment()
+        cron = replace(
+            cron, metadata=metadata, payload=payload, updated_at=timestamp(moment), **own
+        )
+        return self.cron_view(self.keep_cron(self.scheduled(cron, moment)))
+
+    def delete_cron(self, cron_id: str) -> None:
+        """Forget a cron; the runs that it made stay."""
+        del self._crons[self.cron(cron_id).cron_id]
+
+    def forget(self, thread_id: str) -> None:
+        """Let the id of a thread stand for nothing, and end the crons on that thread."""
+        super().forget(thread_id)
+        ended = [cron for cron in self._crons.values() if cron.thread_id == thread_id]
+        for cron in ended:
+            del self._crons[cron.cron_id]
+
+    def fire_cron(self, cron_id: str) -> tuple[str, Run] | None:
+        """Begin the run that is due: the id of its thread, and the run; None if it cannot be.
+
+        From then on the cron is due at the next time of its schedule.
+        """
+        cron = self.cron(cron_id)
+        now = self.moment()
+        self.keep_cron(self.scheduled(cron, max(now, cron.due or now)))
+        request = {k: v for k, v in cron.payload.items() if k not in _OWN_MEMBERS}
+        request = {**request, "metadata": {**cron.metadata, "cron_id": cron.cron_id}}
+        try:
+            if cron.thread_id is not None:
+                return cron.thread_id, self.begin_run(cron.thread_id, request)
+            request["on_completion"] = cron.on_run_completed or "delete"
+            return self.begin_stateless_run(request)
+        except ModelError:  # such as a busy thread where the run is to be rejected
+            return None
+
+    # Search and count
+
+    def search_crons(
+        self,
+        filters: JsonObject,
+        *,
+        limit: int = 10,
+        offset: int = 0,
+        sort_by: str = "created_at",
+        sort_order: str = "desc",
+        select: Sequence[str] | None = None,
+    ) -> list[JsonObject]:
+        """The matching crons from `offset` on, at most `limit`, the newest first by default."""
+        found = sorted(
+            self.matching_crons(filters),
+            key=lambda cron: str(getattr(cron, sort_by) or ""),
+            reverse=sort_order != "asc",
+        )
+        views = [self.cron_view(cron) for cron in found[offset : offset + limit]]
+        return views if select is None else [{k: view[k] for k in select} for view in views]
+
+    def count_crons(self, filters: JsonObject) -> int:
+        """How many crons match."""
+        return len(self.matching_crons(filters))
+
+    def matching_crons(self, filters: JsonObject) -> list[Cron]:
+        """The crons with the assistant_id, thread_id, enabled and metadata asked for."""
+
+        def matches(cron: Cron) -> bool:
+            return contains(cron.metadata, filters.get("metadata") or {}) and all(
+                getattr(cron, name) == wanted for name, wanted in exact.items()
+            )
+
+        exact: dict[str, Any] = {
+            name: canonical_id(filters[name], name)
+            for name in ("assistant_id", "thread_id")
+            if filters.get(name) is not None
+        }
+        if filters.get("enabled") is not None:
+            exact["enabled"] = filters["enabled"]
+        return [cron for cron in self._crons.values() if matches(cron)]
+
+    def cron_view(self, cron: Cron) -> JsonObject:
+        """A cron as the API shows it."""
+        return {
+            "cron_id": cron.cron_id,
+            "assistant_id": cron.assistant_id,
+            "thread_id": cron.thread_id,
+            "on_run_completed": cron.on_run_completed,
+            "end_time": cron.end_time,
+            "schedule": cron.schedule,
+            "timezone": cron.timezone,
+            "created_at": cron.created_at,
+            "updated_at": cron.updated_at,
+            "user_id": None,
+            "payload": cron.payload,
+            "next_run_date": cron.next_run_date,
+            "metadata": cron.metadata,
+            "enabled": cron.enabled,
+        }
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidError(f"end_time {text!r} is no RFC 3339 date and time") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

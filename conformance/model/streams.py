@@ -1,0 +1,147 @@
+"""What the stream of a run says, in each of the published stream modes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.model.graphs import START
+from conformance.model.records import Records, interrupts_view, task_view
+from conformance.model.steps import Step
+from conformance.model.threads import Checkpoint, Run, Task, Thread
+from conformance.model.values import JsonObject
+
+#: What stands in the values, and in an update, for what a run asks.
+INTERRUPT = "__interrupt__"
+_DEFAULT_MODES = ("values",)
+#: Modes whose events do not bear the mode's own name.
+_EVENT_OF_MODE = {"messages-tuple": "messages", "messages": "messages/complete"}
+#: Events that are told in every mode.
+_ALWAYS = ("metadata", "error")
+
+
+@dataclass(frozen=True)
+class RunEvent:
+    """What a stream says of a run: metadata, error, or of a mode, `mode|namespace`."""
+
+    event: str
+    data: Any
+
+
+def modes_of(given: Any) -> tuple[str, ...]:
+    """The stream modes that a request names, one or a list of them; values by default."""
+    return (given,) if isinstance(given, str) else tuple(given or ()) or _DEFAULT_MODES
+
+
+def is_of(event: RunEvent, modes: tuple[str, ...]) -> bool:
+    """Whether a stream in these modes tells that event."""
+    name = event.event.split("|")[0]
+    return name in _ALWAYS or name in [_EVENT_OF_MODE.get(mode, mode) for mode in modes]
+
+
+class StreamOperations(Records):
+    """What a store's streams say."""
+
+    def start_events(self, thread: Thread, run: Run, at: Checkpoint) -> tuple[RunEvent, ...]:
+        """What a stream says as a run starts from, or has just written, a checkpoint."""
+        modes = modes_of(run.kwargs.get("stream_mode"))
+        events = []
+        if "values" in modes and START not in at.next:
+            events.append(RunEvent("values", at.values))
+        return (*events, *self.checkpoint_events(thread, modes, at))
+
+    def step_events(self, thread: Thread, run: Run, step: Step) -> tuple[RunEvent, ...]:
+        """What a stream says of a superstep, in the modes that were asked for."""
+        modes = modes_of(run.kwargs.get("stream_mode"))
+        events: list[RunEvent] = []
+        for old, task in zip(step.stood_on.tasks, step.tasks, strict=True):
+            if run.kwargs.get("stream_subgraphs"):
+                events += self.inner_events(modes, old, task)
+            if task.name != START:
+                events += self.task_events(run, step, task, modes)
+        if step.made is not None:
+            if "values" in modes:
+                events.append(RunEvent("values", step.made.values))
+            events += self.checkpoint_events(thread, modes, step.made)
+        elif step.interrupts:
+            asked = {INTERRUPT: interrupts_view(step.interrupts)}
+            if "updates" in modes:
+                events.append(RunEvent("updates", asked))
+            if "values" in modes:
+                events.append(RunEvent("values", {**step.stood_on.values, **asked}))
+        return tuple(events)
+
+    def task_events(
+        self, run: Run, step: Step, task: Task, modes: tuple[str, ...]
+    ) -> Iterator[RunEvent]:
+        """What is said of one task of a superstep."""
+        given = step.stood_on.values if task.reads_state else task.input
+        begun: JsonObject = {"id": task.task_id, "name": task.name, "input": given, "triggers": []}
+        ended = {**task_view(task), "error": task.error}
+        number = step.stood_on.step + 1
+        for payload, kind in ((begun, "task"), (ended, "task_result")):
+            if "tasks" in modes:
+                yield RunEvent("tasks", payload)
+            if "debug" in modes:
+                yield RunEvent("debug", self.debug(number, kind, payload))
+        where = {**run.metadata, "langgraph_step": number, "langgraph_node": task.name}
+        if "events" in modes:
+            yield RunEvent("events", {**_chain_event(run, task, where), "data": {"input": given}})
+            yield RunEvent("events", _chain_ended(run, task, where, given))
+        if not task.done:
+            return
+        if "updates" in modes:
+            yield RunEvent("updates", {task.name: task.result})
+        result = task.result if isinstance(task.result, dict) else {}
+        known = [message["id"] for message in step.stood_on.values.get("messages", [])]
+        for message in result.get("messages", []):
+            if message["id"] not in known and "messages-tuple" in modes:
+                yield RunEvent("messages", [message, where])
+            if message["id"] not in known and "messages" in modes:
+                yield RunEvent("messages/complete", [message])
+
+    def inner_events(self, modes: tuple[str, ...], old: Task, task: Task) -> Iterator[RunEvent]:
+        """What is said of the supersteps that a task's subgraph took."""
+        known = [checkpoint.checkpoint_id for checkpoint in old.inner]
+        for before, made in zip(task.inner, task.inner[1:], strict=False):
+            if made.checkpoint_id in known:
+                continue
+            for done in before.tasks:
+                if "updates" in modes and done.name != START:
+                    yield RunEvent(f"updates|{task.namespace}", {done.name: done.result})
+            if "values" in modes:
+                yield RunEvent(f"values|{task.namespace}", made.values)
+
+    def checkpoint_events(
+        self, thread: Thread, modes: tuple[str, ...], made: Checkpoint
+    ) -> Iterator[RunEvent]:
+        """What is said of a checkpoint that was made."""
+        state = self.state_view(thread, made)
+        parent = state["parent_checkpoint"]
+        state["config"] = {"configurable": state["checkpoint"]}
+        state["parent_config"] = parent and {"configurable": parent}
+        if "checkpoints" in modes:
+            yield RunEvent("checkpoints", state)
+        if "debug" in modes:
+            yield RunEvent("debug", self.debug(made.step, "checkpoint", state))
+
+    def debug(self, step: int, kind: str, payload: JsonObject) -> JsonObject:
+        """What the mode debug says: `payload` with its kind, its step and the time."""
+        return {"step": step, "timestamp": self.now(), "type": kind, "payload": payload}
+
+
+def _chain_event(run: Run, task: Task, where: JsonObject) -> JsonObject:
+    return {
+        "event": "on_chain_start",
+        "name": task.name,
+        "run_id": task.task_id,
+        "tags": [],
+        "metadata": where,
+        "parent_ids": [run.run_id],
+    }
+
+
+def _chain_ended(run: Run, task: Task, where: JsonObject, given: Any) -> JsonObject:
+    data = {"input": given, "output": task.result}
+    return {**_chain_event(run, task, where), "event": "on_chain_end", "data": data}

@@ -1,0 +1,85 @@
+"""Operations on runs without a thread of the caller's, and on runs of any thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from conformance.contract.schemas import violations
+from conformance.model.errors import InvalidError
+from conformance.model.store import ThreadStore
+from conformance.model.threads import Run
+from conformance.model.values import JsonObject
+from conformance.reference.answers import answer, no_content
+from conformance.reference.bodies import parsed, read_body
+from conformance.reference.driver import RunDriver
+from conformance.reference.events import event_stream
+from conformance.reference.runs import action_of, location_of
+
+_STATUSES = ("pending", "running", "all")
+
+
+def stateless_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
+    """Routes under `/runs` that deal with runs."""
+
+    def begun(body: JsonObject) -> tuple[str, Run]:
+        if body.get("on_completion", "delete") not in ("delete", "keep"):
+            raise InvalidError("on_completion must be delete or keep")
+        thread_id, run = store.begin_stateless_run(body)
+        driver.start(thread_id, run)
+        return thread_id, run
+
+    async def in_background(request: Request) -> Response:
+        thread_id, run = begun(await read_body(request, "run_create"))
+        return answer(store.get_run(thread_id, run.run_id), headers=location_of(thread_id, run))
+
+    async def wait(request: Request) -> Response:
+        thread_id, run = begun(await read_body(request, "run_create"))
+        ended = await driver.ended(thread_id, run)
+        return answer(ended.output, headers=location_of(thread_id, run))
+
+    async def stream(request: Request) -> Response:
+        thread_id, run = begun(await read_body(request, "run_create"))
+        return event_stream(driver, run.run_id, headers=location_of(thread_id, run))
+
+    async def batch(request: Request) -> Response:
+        bodies = parsed(await request.body())
+        if not isinstance(bodies, list) or not bodies:
+            raise InvalidError("the body must be a list of runs, of one at the least")
+        for body in bodies:
+            if wrong := violations("run_create", body):
+                raise InvalidError(str(wrong[0]))
+            store.assistant(body["assistant_id"])
+        started = [begun(body) for body in bodies]
+        return answer([store.get_run(thread_id, run.run_id) for thread_id, run in started])
+
+    async def cancel(request: Request) -> Response:
+        chosen = _chosen(parsed(await request.body()))
+        for thread_id in store.cancel_runs(**chosen, action=action_of(request)):
+            driver.settle(thread_id)
+        return no_content()
+
+    return [
+        Route("/runs", in_background, methods=["POST"]),
+        Route("/runs/wait", wait, methods=["POST"]),
+        Route("/runs/stream", stream, methods=["POST"]),
+        Route("/runs/batch", batch, methods=["POST"]),
+        Route("/runs/cancel", cancel, methods=["POST"]),
+    ]
+
+
+def _chosen(body: Any) -> JsonObject:
+    """The runs that a body chooses, by `status` or by `thread_id` and `run_ids`."""
+    if isinstance(body, dict):
+        members = {name for name in ("status", "thread_id", "run_ids") if name in body}
+        if members == {"status"} and body["status"] in _STATUSES:
+            return {"status": body["status"]}
+        ids = body.get("run_ids")
+        if members == {"thread_id", "run_ids"} and isinstance(ids, list) and body["thread_id"]:
+            return {"thread_id": body["thread_id"], "run_ids": ids}
+    raise InvalidError(
+        "say which runs: either a status (pending, running, all), or a thread_id and its run_ids"
+    )

@@ -1,0 +1,73 @@
+"""Crons as a check uses them: always on a thread of its own, and deleted in the end."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from conformance.suite.asking import Asker, Thread, id_of
+
+Cron = dict[str, Any]
+
+#: Once a year, so that a cron of a check does not fire while it is looked at.
+RARELY = "0 0 1 1 *"
+EVERY_MINUTE = "* * * * *"
+
+
+class Crons:
+    """Makes crons on threads, and looks at them."""
+
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
+        self._crons = asker.client.crons
+        self._made: list[str] = []
+
+    def __enter__(self) -> Crons:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for cron_id in self._made:
+            try:
+                self._crons.delete(cron_id)
+            except httpx.HTTPError:
+                continue  # The ledger knows of it.
+
+    def body(self, schedule: str = RARELY, **members: Any) -> dict[str, Any]:
+        """The body of a cron that runs the graph of the settings."""
+        return self._asker.run_body(schedule=schedule, **members)
+
+    def created(self, thread: Thread, schedule: str = RARELY, **members: Any) -> Cron:
+        """A cron on the thread."""
+        answer = self._crons.create(id_of(thread), self.body(schedule, **members))
+        cron = self._asker.object_of(answer, thread)
+        if not isinstance(cron.get("cron_id"), str):
+            raise self._asker.refusal("a cron with cron_id", answer.text[:300])
+        self._made.append(cron["cron_id"])
+        return cron
+
+    def shown(self, cron: Cron) -> Cron:
+        """The cron as GET shows it."""
+        return self._asker.object_of(self._crons.get(cron["cron_id"]))
+
+    def found(self, **filters: Any) -> list[Any]:
+        """The ids of the crons that a search gives."""
+        return [each.get("cron_id") for each in self._asker.list_of(self._crons.search(filters))]
+
+    def count(self, **filters: Any) -> Any:
+        """What count answers."""
+        return self._asker.granted(self._crons.count(filters)).body
+
+    def updated(self, cron: Cron, **body: Any) -> Cron:
+        """The cron after PATCH."""
+        return self._asker.object_of(self._crons.update(cron["cron_id"], body))
+
+    def deleted(self, cron: Cron) -> None:
+        """Delete the cron."""
+        self._asker.granted(self._crons.delete(cron["cron_id"]))

@@ -1,0 +1,118 @@
+"""Cancelling runs."""
+
+from conformance.deployment.client import ThreadsClient
+from conformance.suite.asking import Asker, Case, id_of
+from conformance.suite.expect import assert_equal, assert_refused, assert_that
+from conformance.suite.outcomes import requires
+from conformance.suite.runs import UNDER_WAY, Runs, contents
+
+
+@requires("CANCEL-01")
+def test_a_cancelled_run_ends(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    thread = given.empty()
+    run = given_runs.halfway(thread)
+    halfway = contents(given.state(thread))
+    runs.cancelled(run, "interrupt")
+    given_runs.joined(run)
+    status = given_runs.status(run)
+    assert_that(status not in (*UNDER_WAY, "success"), "a run that was stopped", status)
+    assert_equal(contents(given.state(thread)), halfway, "the messages, as the run left them")
+
+
+@requires("CANCEL-02")
+def test_a_cancelled_run_is_interrupted(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    run = given_runs.halfway(given.empty())
+    given_runs.cancelled(run, "interrupt")
+    given_runs.joined(run)
+    assert_equal(runs.status(run), "interrupted", "the status of the run")
+
+
+@requires("CANCEL-03")
+def test_an_interrupted_run_leaves_what_it_did(
+    given: Asker, threads: Asker, given_runs: Runs
+) -> None:
+    thread = given.empty()
+    run = given_runs.halfway(thread, "keep this")
+    done = given.history(thread).checkpoint_ids()
+    given_runs.cancelled(run, "interrupt")
+    left = threads.history(thread).checkpoint_ids()
+    assert_equal(left[-len(done) :], done, "the checkpoints that the run had made")
+
+
+@requires("CANCEL-04")
+def test_a_run_rolled_back_is_deleted(
+    given: Asker, given_runs: Runs, runs: Runs, ask: ThreadsClient, case: Case
+) -> None:
+    thread = given.empty()
+    given_runs.ended(thread, "agent")
+    kept = [run.get("run_id") for run in given_runs.listed(thread)]
+    run = given_runs.halfway(thread)
+    given_runs.cancelled(run, "rollback")
+    listed = case.eventually(
+        lambda: [each.get("run_id") for each in runs.listed(thread)], lambda ids: ids == kept
+    )
+    assert_equal(listed, kept, "the runs that are left")
+    assert_refused(ask.runs.get(id_of(thread), run.run_id))
+
+
+@requires("CANCEL-05")
+def test_rollback_deletes_the_checkpoints_of_the_run(
+    given: Asker, threads: Asker, given_runs: Runs, case: Case
+) -> None:
+    thread = given.empty()
+    given_runs.ended(thread, "slow", seconds=0)
+    before = list(given.history(thread))
+    run = given_runs.halfway(thread)
+    given_runs.cancelled(run, "rollback")
+    after = case.eventually(
+        lambda: list(threads.history(thread)), lambda states: len(states) <= len(before)
+    )
+    assert_equal(after, before, "the history")
+
+
+@requires("CANCEL-06")
+def test_cancelling_may_wait_for_the_end(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    run = given_runs.halfway(given.empty())
+    runs.cancelled(run, "interrupt", wait=True)
+    status = given_runs.status(run)
+    assert_that(status not in UNDER_WAY, "a run that has ended", status)
+
+
+@requires("CANCEL-07")
+def test_a_run_of_another_thread_is_not_cancelled(
+    given: Asker, given_runs: Runs, runs: Runs, ask: ThreadsClient
+) -> None:
+    thread, other = given.empty(), given.empty()
+    run = given_runs.started(other, "slow", seconds=1)
+    answer = ask.runs.cancel(id_of(thread), run.run_id)
+    given_runs.joined(run)
+    assert_refused(answer)
+    assert_equal(runs.status(run), "success", "the status of the run")
+
+
+@requires("CANCEL-08")
+def test_runs_are_cancelled_by_their_ids(
+    given: Asker, threads: Asker, given_runs: Runs, runs: Runs, ask: ThreadsClient
+) -> None:
+    thread = given.empty()
+    under_way = given_runs.halfway(thread)
+    queued = given_runs.started(thread, "agent")
+    ids = [under_way.run_id, queued.run_id]
+    threads.granted(ask.runs.cancel_many({"thread_id": id_of(thread), "run_ids": ids}), thread)
+    for run in (under_way, queued):
+        given_runs.joined(run)
+        status = runs.status(run)
+        assert_that(status not in (*UNDER_WAY, "success"), "a run that was stopped", status)
+
+
+@requires("CANCEL-09")
+def test_only_the_runs_named_are_cancelled(
+    given: Asker, given_runs: Runs, runs: Runs, ask: ThreadsClient
+) -> None:
+    thread = given.empty()
+    under_way = given_runs.halfway(thread)
+    queued = given_runs.started(thread, "agent")
+    body = {"thread_id": id_of(thread), "run_ids": [under_way.run_id]}
+    given.granted(ask.runs.cancel_many(body), thread)
+    given_runs.joined(queued)
+    assert_equal(runs.status(queued), "success", "the status of the run that was not named")

@@ -1,0 +1,161 @@
+"""Requests at the same time, judged by what must hold whatever their order was."""
+
+from typing import Any
+
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.settings import GraphSettings, numbered
+from conformance.suite.asking import LONGEST_PAGE, Asker, Thread, id_of, messages_of
+from conformance.suite.expect import (
+    assert_equal,
+    assert_identical_history,
+    assert_moments_of,
+    assert_same_thread,
+    assert_that,
+)
+from conformance.suite.messages import told
+from conformance.suite.outcomes import PromiseBroken, requires
+from conformance.suite.runs import Runs
+from conformance.suite.together import times, together, while_doing
+
+#: How many ask at once.
+MANY = 8
+#: State updates made while copies are taken.
+UPDATES = 12
+#: A history that takes a deployment some time to read, copy and delete.
+LONG = 40
+
+
+@requires("CONCURRENT-01")
+def test_one_of_several_creations_wins(given: Asker, ask: ThreadsClient) -> None:
+    thread_id = ask.ownership.new_id()
+    answers = times(MANY, lambda number: ask.create(_marked(given, thread_id, number)))
+    won = [answer for answer in answers if answer.ok]
+    statuses = sorted(answer.status for answer in answers)
+    assert_equal(len(won), 1, f"the number of successes among {statuses}")
+    refused = [status for status in statuses if 400 <= status < 500]
+    assert_equal(len(refused), MANY - 1, f"the number of refusals among {statuses}")
+    assert_same_thread(given.get({"thread_id": thread_id}), won[0].body, "the thread")
+
+
+@requires("CONCURRENT-02")
+def test_several_creations_see_one_thread(given: Asker, threads: Asker, ask: ThreadsClient) -> None:
+    thread_id = ask.ownership.new_id()
+
+    def create(number: int) -> Thread:
+        return threads.created({**_marked(given, thread_id, number), "if_exists": "do_nothing"})
+
+    answered = times(MANY, create)
+    there = given.get({"thread_id": thread_id})
+    for each in answered:
+        assert_same_thread(each, there, "the thread that was answered")
+
+
+@requires("CONCURRENT-03")
+def test_no_update_of_metadata_is_lost(given: Asker, threads: Asker) -> None:
+    thread = given.empty()
+    times(MANY, lambda number: threads.update(thread, metadata={f"key-{number}": number}))
+    metadata = threads.get(thread).get("metadata") or {}
+    lost = [number for number in range(MANY) if metadata.get(f"key-{number}") != number]
+    assert_equal(lost, [], "the updates that were lost")
+
+
+@requires("CONCURRENT-04")
+def test_a_copy_while_states_are_added_is_whole(given: Asker, threads: Asker) -> None:
+    source = given.prepopulated()
+    before = len(given.history(source))
+
+    def add() -> None:
+        for number in range(UPDATES):
+            given.appended(source, number)
+
+    copies = while_doing(add, lambda: threads.copy(source), least=1)
+    assert_moments_of(given.history(source), [threads.history(copy) for copy in copies], before)
+
+
+@requires("CONCURRENT-05")
+def test_a_copy_during_a_run_is_whole(given: Asker, threads: Asker, given_runs: Runs) -> None:
+    source = given.empty()
+    given_runs.ended(source, "slow", "before", seconds=0)
+    before = len(given.history(source))
+
+    def run() -> None:
+        given_runs.joined(given_runs.started(source, "slow", seconds=1))
+
+    copies = while_doing(run, lambda: threads.copy(source), least=1)
+    some = copies[:: max(1, len(copies) // UPDATES)]
+    assert_moments_of(given.history(source), [threads.history(copy) for copy in some], before)
+
+
+@requires("CONCURRENT-06")
+def test_copies_taken_at_once_are_all_whole(given: Asker, threads: Asker) -> None:
+    source = given.long(LONG)
+    history = given.history(source, LONG)
+    copies = times(MANY, lambda _: threads.copy(source))
+    assert_equal(len({id_of(each) for each in copies}), MANY, "the number of different ids")
+    for copy in copies:
+        assert_identical_history(threads.history(copy, LONG), history)
+
+
+@requires("CONCURRENT-07")
+def test_a_thread_being_deleted_is_there_or_not(given: Asker, ask: ThreadsClient) -> None:
+    thread = given.long(LONG)
+    thread_id = id_of(thread)
+    given.copy(thread)
+
+    def look() -> list[Answer]:
+        return [
+            ask.get(thread_id),
+            ask.state(thread_id),
+            ask.history(thread_id, limit=LONGEST_PAGE),
+        ]
+
+    whole = [given.granted(each, thread).body for each in look()]
+    seen: list[list[Answer]] = []
+
+    def read(_: int) -> None:
+        while not seen or any(answer.ok for answer in seen[-1]):
+            seen.append(look())
+            if len(seen) > LONG * MANY:
+                raise PromiseBroken("a deleted thread to be gone", f"{len(seen)} answers later")
+
+    together(lambda: given.delete(thread), *[lambda: read(0)] * 3)
+    for answers in seen:
+        for answer, expected in zip(answers, whole, strict=True):
+            _assert_all_or_refused(answer, expected)
+
+
+@requires("CONCURRENT-08")
+def test_threads_worked_on_at_once_do_not_mix(
+    given: Asker, threads: Asker, graph: GraphSettings
+) -> None:
+    made = [given.prepopulated() for _ in range(MANY)]
+    before = [told(messages_of(given.state(thread), graph)) for thread in made]
+
+    def work(number: int) -> None:
+        for step in range(3):
+            threads.appended(made[number], 10 * number + step)
+
+    times(MANY, work)
+    for number, thread in enumerate(made):
+        sent = [numbered(graph.append, 10 * number + step) for step in range(3)]
+        added = [
+            message
+            for update in sent
+            for key in graph.appending
+            for message in told((update.get("values") or {}).get(key, []))
+        ]
+        said = told(messages_of(threads.state(thread), graph))
+        assert_equal(said, [*before[number], *added], "the messages of the thread")
+
+
+def _marked(given: Asker, thread_id: str, number: int) -> dict[str, Any]:
+    metadata = {**given.client.tag, **given.case.tag, "number": number}
+    return {"thread_id": thread_id, "metadata": metadata}
+
+
+def _assert_all_or_refused(answer: Answer, expected: Any) -> None:
+    if answer.ok:
+        assert_equal(answer.body, expected, f"what {answer.operation} gives while it is there")
+    else:
+        refused = 400 <= answer.status < 500
+        assert_that(refused, "all of the thread, or a refusal", f"{answer.status} {answer.text}")

@@ -1,0 +1,117 @@
+"""Runs on a schedule. Every cron is on a thread of the check, and deleted in the end."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.suite.asking import Asker, Case, id_of
+from conformance.suite.crons import EVERY_MINUTE, Crons
+from conformance.suite.expect import (
+    assert_equal,
+    assert_refused,
+    assert_that,
+    assert_valid,
+    known_moment,
+)
+from conformance.suite.outcomes import requires
+
+#: A cron that is due every minute has made its run by then, in seconds.
+A_MINUTE_AND_MORE_S = 100.0
+
+
+@requires("CRON-01")
+def test_a_cron_is_created(given: Asker, crons: Crons) -> None:
+    thread = given.empty()
+    cron = crons.created(thread, "30 4 * * 1")
+    assert_valid("cron", cron)
+    shown = [cron.get("thread_id"), cron.get("schedule")]
+    assert_equal(shown, [id_of(thread), "30 4 * * 1"], "thread_id and schedule")
+
+
+@requires("CRON-02")
+def test_a_cron_is_found_by_its_thread(given: Asker, given_crons: Crons, crons: Crons) -> None:
+    thread, other = given.empty(), given.empty()
+    made = {given_crons.created(thread)["cron_id"] for _ in range(2)}
+    given_crons.created(other)
+    found = crons.found(thread_id=id_of(thread))
+    assert_equal(sorted(map(str, found)), sorted(made), "the crons found by the thread")
+
+
+@requires("CRON-03")
+def test_crons_are_counted_by_their_thread(given: Asker, given_crons: Crons, crons: Crons) -> None:
+    thread, other = given.empty(), given.empty()
+    for each in (thread, thread, other):
+        given_crons.created(each)
+    assert_equal(crons.count(thread_id=id_of(thread)), 2, "the number of crons")
+
+
+@requires("CRON-04")
+def test_a_cron_is_answered_by_its_id(given: Asker, given_crons: Crons, crons: Crons) -> None:
+    made = given_crons.created(given.empty())
+    assert_equal(crons.shown(made), made, "the cron")
+
+
+@requires("CRON-05")
+@pytest.mark.parametrize("change", [{"schedule": "15 3 2 * *"}, {"enabled": False}], ids=str)
+def test_a_cron_can_be_changed(
+    given: Asker, given_crons: Crons, crons: Crons, change: dict[str, object]
+) -> None:
+    made = given_crons.created(given.empty())
+    crons.updated(made, **change)
+    lasting = ("cron_id", "thread_id", "schedule", "enabled", "created_at")
+    before = {name: made.get(name) for name in lasting}
+    shown = given_crons.shown(made)
+    after = {name: shown.get(name) for name in lasting}
+    assert_equal(after, {**before, **change}, "the cron after the update")
+
+
+@requires("CRON-06")
+def test_a_deleted_cron_is_gone(
+    given: Asker, given_crons: Crons, crons: Crons, ask: ThreadsClient
+) -> None:
+    thread = given.empty()
+    deleted, kept = given_crons.created(thread), given_crons.created(thread)
+    crons.deleted(deleted)
+    assert_refused(ask.crons.get(deleted["cron_id"]))
+    assert_equal(given_crons.found(thread_id=id_of(thread)), [kept["cron_id"]], "the crons left")
+
+
+@requires("CRON-07")
+@pytest.mark.parametrize("schedule", ["now and then", "99 99 * * *"])
+def test_a_schedule_that_is_none_is_refused(
+    given: Asker, given_crons: Crons, ask: ThreadsClient, schedule: str
+) -> None:
+    thread = given.empty()
+    given_crons.created(thread)
+    assert_refused(ask.crons.create(id_of(thread), given_crons.body(schedule)))
+    assert_equal(given_crons.count(thread_id=id_of(thread)), 1, "the number of crons")
+
+
+@requires("CRON-08")
+def test_a_cron_on_an_unknown_thread_is_refused(
+    given: Asker, given_crons: Crons, ask: ThreadsClient
+) -> None:
+    given_crons.created(given.empty())
+    assert_refused(ask.crons.create(ask.ownership.absent_id(), given_crons.body()))
+
+
+@requires("CRON-09")
+def test_a_cron_tells_when_it_runs_next(given: Asker, crons: Crons) -> None:
+    cron = crons.created(given.empty(), "0 0 1 1 *")
+    made_at = known_moment(cron.get("created_at"), "created_at")
+    next_run = known_moment(cron.get("next_run_date"), "next_run_date").astimezone(UTC)
+    new_year = datetime(made_at.astimezone(UTC).year + 1, 1, 1, tzinfo=UTC)
+    assert_equal(next_run.isoformat(), new_year.isoformat(), "next_run_date")
+
+
+@requires("CRON-10")
+def test_a_scheduled_run_makes_history(
+    given: Asker, threads: Asker, given_crons: Crons, case: Case
+) -> None:
+    thread = given.empty()
+    given_crons.created(thread, EVERY_MINUTE)
+    history = case.eventually(
+        lambda: threads.history(thread), lambda history: len(history) > 0, A_MINUTE_AND_MORE_S
+    )
+    assert_that(len(history) > 0, "a history", f"no state after {A_MINUTE_AND_MORE_S:.0f} s")

@@ -1,0 +1,89 @@
+"""A second run while one is under way on the same thread."""
+
+from conformance.deployment.client import ThreadsClient
+from conformance.suite.asking import Asker, id_of
+from conformance.suite.expect import assert_equal, assert_refused, assert_that
+from conformance.suite.outcomes import requires
+from conformance.suite.runs import UNDER_WAY, Runs, contents
+
+
+@requires("MULTITASK-01")
+def test_reject_refuses_the_second_run(given: Asker, given_runs: Runs, ask: ThreadsClient) -> None:
+    thread = given.empty()
+    run = given_runs.halfway(thread)
+    answer = ask.run_background(
+        id_of(thread), given_runs.body("agent", multitask_strategy="reject")
+    )
+    assert_refused(answer)
+    assert_that(given_runs.status(run) == "running", "the first run still under way", run)
+
+
+@requires("MULTITASK-02")
+def test_reject_leaves_the_first_run_alone(
+    given: Asker, given_runs: Runs, runs: Runs, ask: ThreadsClient
+) -> None:
+    thread = given.empty()
+    run = given_runs.started(thread, "slow", "first", seconds=1)
+    body = given_runs.body("slow", "second", seconds=0, multitask_strategy="reject")
+    ask.run_background(id_of(thread), body)
+    given_runs.joined(run)
+    assert_equal(runs.status(run), "success", "the status of the first run")
+    said = contents(given.state(thread))
+    assert_that("second" not in said and "first" in said, "the first run's messages alone", said)
+    assert_equal(len(runs.listed(thread)), 1, "the number of runs")
+
+
+@requires("MULTITASK-03")
+def test_enqueue_runs_one_after_the_other(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    thread = given.empty()
+    first = given_runs.started(thread, "slow", "first", seconds=1)
+    second = runs.started(thread, "slow", "second", seconds=0, multitask_strategy="enqueue")
+    given_runs.joined(second)
+    said = contents(given.state(thread))
+    statuses = [runs.status(run) for run in (first, second)]
+    assert_equal(statuses, ["success", "success"], "the statuses of both runs")
+    half = len(said) // 2
+    assert_equal([said[:1], said[half : half + 1]], [["first"], ["second"]], "where each began")
+    assert_equal(said[1:half], said[half + 1 :], "what each then added")
+
+
+@requires("MULTITASK-04")
+def test_enqueue_is_the_default(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    thread = given.empty()
+    given_runs.started(thread, "slow", seconds=1)
+    second = runs.started(thread, "agent")
+    strategy = runs.shown(second).get("multitask_strategy")
+    assert_equal(strategy, "enqueue", "multitask_strategy")
+
+
+@requires("MULTITASK-05")
+def test_interrupt_stops_the_first_run(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    thread = given.empty()
+    first = given_runs.halfway(thread)
+    second = runs.started(thread, "agent", multitask_strategy="interrupt")
+    given_runs.joined(second)
+    assert_equal(runs.status(second), "success", "the status of the second run")
+    status = runs.status(first)
+    assert_that(status not in (*UNDER_WAY, "success"), "the first run stopped", status)
+
+
+@requires("MULTITASK-06")
+def test_interrupt_keeps_what_the_first_run_did(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    thread = given.empty()
+    given_runs.halfway(thread, "first")
+    second = given_runs.started(thread, "slow", "second", seconds=0, multitask_strategy="interrupt")
+    given_runs.joined(second)
+    said = contents(given.state(thread))
+    assert_equal(said[:2], ["first", "second"], "the first messages")
+
+
+@requires("MULTITASK-07")
+def test_rollback_undoes_the_first_run(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    thread = given.empty()
+    given_runs.ended(thread, "slow", "before", seconds=0)
+    before = contents(given.state(thread))
+    given_runs.halfway(thread, "first")
+    second = given_runs.started(thread, "slow", "second", seconds=0, multitask_strategy="rollback")
+    given_runs.joined(second)
+    said = contents(given.state(thread))
+    assert_equal(said[: len(before) + 1], [*before, "second"], "the first messages")

@@ -1,0 +1,144 @@
+"""Graphs in graphs."""
+
+from typing import Any
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.model.history import mask_thread_id
+from conformance.suite.asking import Asker, State, Thread, id_of
+from conformance.suite.expect import (
+    assert_equal,
+    assert_identical_history,
+    assert_that,
+    assert_untouched,
+)
+from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.runs import Runs, contents
+
+
+@pytest.fixture
+def waiting(given: Asker, given_runs: Runs) -> Thread:
+    """A thread whose subgraph has asked, and waits."""
+    thread = given.empty()
+    given_runs.ended(thread, "nested", "question")
+    return thread
+
+
+@requires("NESTED-01")
+def test_the_interrupt_reaches_the_thread(threads: Asker, waiting: Thread) -> None:
+    shown = threads.get(waiting).get("interrupts")
+    assert_that(bool(shown), "interrupts on the thread", shown)
+    asking = [task for task in _tasks(threads.state(waiting)) if task.get("interrupts")]
+    assert_equal(len(asking), 1, "the number of tasks that asked")
+
+
+@requires("NESTED-02")
+def test_the_state_may_include_the_subgraph(threads: Asker, waiting: Thread) -> None:
+    inner = _inner(threads.state(waiting, subgraphs="true"))
+    assert_that(isinstance(inner, dict), "the state of the subgraph in its task", inner)
+    assert_equal(contents(inner), ["question"], "the messages in the subgraph")
+    asking = [task for task in _tasks(inner) if task.get("interrupts")]
+    assert_equal(inner.get("next"), [task.get("name") for task in asking], "next in the subgraph")
+
+
+@requires("NESTED-03")
+def test_the_subgraph_is_left_out_unless_asked_for(threads: Asker, waiting: Thread) -> None:
+    tasks = _tasks(threads.state(waiting))
+    assert_that(bool(tasks) and not any(task.get("state") for task in tasks), "no state", tasks)
+
+
+@requires("NESTED-04")
+def test_a_subgraph_has_a_state_of_its_own(
+    given: Asker, threads: Asker, ask: ThreadsClient, waiting: Thread
+) -> None:
+    expected = _inner(given.state(waiting, subgraphs="true"))
+    answer = ask.post_state_at_checkpoint(id_of(waiting), {"checkpoint": _named(given, waiting)})
+    shown = threads.object_of(answer, waiting)
+    parts = ("values", "next")
+    assert_equal(
+        {name: shown.get(name) for name in parts},
+        {name: (expected or {}).get(name) for name in parts},
+        "the state of the subgraph",
+    )
+
+
+@requires("NESTED-05")
+def test_a_subgraph_has_a_history_of_its_own(given: Asker, threads: Asker, waiting: Thread) -> None:
+    expected = _inner(given.state(waiting, subgraphs="true"))
+    page = threads.post_page(waiting, checkpoint=_named(given, waiting), limit=1000)
+    newest = [state.get("next") for state in page[:1]]
+    assert_equal(newest, [(expected or {}).get("next")], "next in the newest state of the subgraph")
+    outer = set(given.history(waiting).checkpoint_ids())
+    ids = [state.get("checkpoint_id") for state in page]
+    assert_that(not outer.intersection(map(str, ids)), "no state of the graph around it", ids)
+
+
+@requires("NESTED-06")
+def test_the_answer_reaches_the_subgraph(given: Asker, runs: Runs, waiting: Thread) -> None:
+    runs.resumed(waiting, "nested", "by all means")
+    _assert_answered(given.state(waiting), "by all means")
+
+
+@requires("NESTED-07")
+def test_a_copy_has_the_identical_history(given: Asker, threads: Asker, waiting: Thread) -> None:
+    copy = threads.copy(waiting)
+    assert_identical_history(threads.history(copy), given.history(waiting))
+
+
+@requires("NESTED-08")
+def test_a_copy_has_the_state_of_the_subgraph(
+    given: Asker, threads: Asker, waiting: Thread
+) -> None:
+    source = given.state(waiting, subgraphs="true")
+    if not _inner(source):
+        raise Blocked("the state of the source does not include that of its subgraph")
+    copy = given.copy(waiting)
+    shown = mask_thread_id(threads.state(copy, subgraphs="true"), id_of(copy))
+    assert_equal(shown, mask_thread_id(source, id_of(waiting)), "the state of the copy")
+
+
+@requires("NESTED-09")
+def test_a_copy_resumes_its_own_subgraph(
+    given: Asker, threads: Asker, runs: Runs, waiting: Thread
+) -> None:
+    copy = given.copy(waiting)
+    assert_untouched(threads, waiting, lambda: runs.resumed(copy, "nested", "the copy's own"))
+    _assert_answered(given.state(copy), "the copy's own")
+
+
+@requires("NESTED-10")
+def test_subgraphs_are_streamed_on_demand(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    without = runs.events(given.empty(), "nested", stream_mode=["values"])
+    within = runs.events(given.empty(), "nested", stream_mode=["values"], stream_subgraphs=True)
+    names = {event.name for event in within} - {event.name for event in without}
+    assert_that(
+        bool(names) and all(name.startswith("values") for name in names),
+        "values events of the subgraph beside the others",
+        sorted({event.name for event in within}),
+    )
+
+
+def _tasks(state: State | None) -> list[Any]:
+    return [task for task in (state or {}).get("tasks") or [] if isinstance(task, dict)]
+
+
+def _inner(state: State) -> Any:
+    """The state of the subgraph that the one task of a state shows."""
+    tasks = _tasks(state)
+    return tasks[0].get("state") if tasks else None
+
+
+def _named(given: Asker, thread: Thread) -> dict[str, Any]:
+    """The checkpoint of the subgraph, as the task of the thread's state names it."""
+    tasks = _tasks(given.state(thread))
+    checkpoint = tasks[0].get("checkpoint") if tasks else None
+    if not isinstance(checkpoint, dict):
+        raise Blocked(f"the task of the subgraph names no checkpoint: {tasks}")
+    return checkpoint
+
+
+def _assert_answered(state: State, answer: str) -> None:
+    said = contents(state)
+    assert_that(bool(said) and answer in str(said[-1]), f"a message with {answer!r} last", said)
+    assert_equal(state.get("next"), [], "next")

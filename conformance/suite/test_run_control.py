@@ -1,0 +1,189 @@
+"""Looking at runs, and what a run may be asked to do."""
+
+from datetime import timedelta
+
+from conformance.deployment.client import ThreadsClient
+from conformance.suite.asking import Asker, Case, checkpoint_id_of, id_of
+from conformance.suite.expect import (
+    assert_equal,
+    assert_refused,
+    assert_that,
+    assert_valid,
+    known_moment,
+)
+from conformance.suite.outcomes import PromiseBroken, requires
+from conformance.suite.runs import UNDER_WAY, Runs, contents
+
+#: How long a run is asked to wait before it begins.
+DELAY_S = 2.0
+
+
+@requires("RUN-CONTROL-01")
+def test_a_run_is_shown(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    run = given_runs.started(given.empty(), "agent")
+    shown = runs.shown(run)
+    assert_valid("run", shown)
+    named = {"run_id": shown.get("run_id"), "thread_id": shown.get("thread_id")}
+    assert_equal(named, {"run_id": run.run_id, "thread_id": run.thread_id}, "the run")
+
+
+@requires("RUN-CONTROL-02")
+def test_the_runs_of_a_thread_are_listed(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    thread, other = given.empty(), given.empty()
+    made = {given_runs.started(thread, "agent").run_id for _ in range(2)}
+    given_runs.started(other, "agent")
+    listed = runs.listed(thread)
+    assert_equal(sorted(str(each.get("run_id")) for each in listed), sorted(made), "the runs")
+    for each in listed:
+        assert_valid("run", each)
+
+
+@requires("RUN-CONTROL-03")
+def test_runs_are_listed_by_status(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    thread = given.empty()
+    for graph in ("agent", "failing"):
+        given_runs.ended(thread, graph)
+    by_status = {str(each.get("status")): each for each in given_runs.listed(thread)}
+    assert_that(len(by_status) == 2, "a run that ended well and one that failed", by_status)
+    for status, run in by_status.items():
+        listed = [each.get("run_id") for each in runs.listed(thread, status=status)]
+        assert_equal(listed, [run.get("run_id")], f"the runs with status {status}")
+    assert_equal(runs.listed(thread, status="timeout"), [], "the runs with status timeout")
+
+
+@requires("RUN-CONTROL-04")
+def test_runs_are_listed_in_pages(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    thread = given.empty()
+    made = {given_runs.started(thread, "agent").run_id for _ in range(3)}
+    pages = [runs.listed(thread, limit=2, offset=offset) for offset in (0, 2)]
+    assert_equal([len(page) for page in pages], [2, 1], "the lengths of the pages")
+    listed = sorted(str(run.get("run_id")) for page in pages for run in page)
+    assert_equal(listed, sorted(made), "the runs of both pages")
+
+
+@requires("RUN-CONTROL-05")
+def test_only_selected_members_are_listed(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    thread = given.empty()
+    run = given_runs.started(thread, "agent")
+    listed = runs.listed(thread, select=["run_id", "thread_id"])
+    assert_equal(listed, [{"run_id": run.run_id, "thread_id": run.thread_id}], "the runs")
+
+
+@requires("RUN-CONTROL-06")
+def test_a_run_of_another_thread_is_refused(
+    given: Asker, given_runs: Runs, ask: ThreadsClient
+) -> None:
+    thread, other = given.empty(), given.empty()
+    run = given_runs.started(other, "agent")
+    given_runs.shown(run)
+    assert_refused(ask.runs.get(id_of(thread), run.run_id))
+    assert_refused(ask.runs.get(id_of(thread), ask.ownership.absent_id()))
+
+
+@requires("RUN-CONTROL-07")
+def test_a_run_ends_with_success_or_error(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    ends = {}
+    for graph in ("agent", "failing"):
+        thread = given.empty()
+        given_runs.ended(thread, graph)
+        ends[graph] = [run.get("status") for run in runs.listed(thread)]
+    assert_equal(ends, {"agent": ["success"], "failing": ["error"]}, "the statuses of the runs")
+
+
+@requires("RUN-CONTROL-08")
+def test_a_background_run_does_not_wait(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    run = given_runs.started(given.empty(), "slow", seconds=2)
+    status = runs.status(run)
+    assert_that(status in UNDER_WAY, "a run that is pending or running", status)
+
+
+@requires("RUN-CONTROL-09")
+def test_joining_waits_for_the_end(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    run = given_runs.started(given.empty(), "slow", seconds=1)
+    runs.joined(run)
+    status = given_runs.status(run)
+    assert_that(status not in UNDER_WAY, "a run that has ended", status)
+
+
+@requires("RUN-CONTROL-10")
+def test_joining_answers_the_values(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    thread = given.empty()
+    output = runs.joined(given_runs.started(thread, "agent"))
+    assert_equal(output, given.state(thread).get("values"), "what join answers")
+
+
+@requires("RUN-CONTROL-11")
+def test_an_unknown_run_cannot_be_joined(
+    given: Asker, given_runs: Runs, ask: ThreadsClient
+) -> None:
+    thread = given.empty()
+    given_runs.joined(given_runs.started(thread, "agent"))
+    assert_refused(ask.run_join(id_of(thread), ask.ownership.absent_id()))
+
+
+@requires("RUN-CONTROL-12")
+def test_a_deleted_run_is_gone(
+    given: Asker, given_runs: Runs, runs: Runs, ask: ThreadsClient
+) -> None:
+    thread = given.empty()
+    kept, deleted = (given_runs.started(thread, "agent") for _ in range(2))
+    given_runs.joined(kept)
+    given_runs.joined(deleted)
+    runs.deleted(deleted)
+    assert_refused(ask.runs.get(id_of(thread), deleted.run_id))
+    listed = [run.get("run_id") for run in runs.listed(thread)]
+    assert_equal(listed, [kept.run_id], "the runs that are left")
+
+
+@requires("RUN-CONTROL-13")
+def test_a_run_shows_its_metadata(given: Asker, given_runs: Runs, runs: Runs) -> None:
+    given_metadata = {"purpose": {"nested": ["list", 1, None]}}
+    run = given_runs.started(given.empty(), "agent", metadata=given_metadata)
+    shown = runs.shown(run).get("metadata") or {}
+    kept = {name: shown.get(name) for name in given_metadata}
+    assert_equal(kept, given_metadata, "the metadata of the run")
+
+
+@requires("RUN-CONTROL-14")
+def test_a_run_may_create_its_thread(given: Asker, threads: Asker, ask: ThreadsClient) -> None:
+    thread = {"thread_id": ask.ownership.new_id()}
+    tags = {**ask.tag, **given.case.tag}
+    threads.run(thread, if_not_exists="create", metadata=tags)
+    assert_equal(threads.get(thread).get("thread_id"), id_of(thread), "the thread")
+    assert_that(len(threads.history(thread)) > 0, "a history", "no state")
+
+
+@requires("RUN-CONTROL-15")
+def test_a_run_may_begin_later(given: Asker, given_runs: Runs) -> None:
+    thread = given.empty()
+    run = given_runs.started(thread, "agent", after_seconds=DELAY_S)
+    given_runs.joined(run)
+    oldest = list(given.history(thread))[-1:]
+    assert_that(len(oldest) == 1, "a history, once the run has ended", "no state")
+    begun_at = known_moment(oldest[0].get("created_at"), "created_at of the first state")
+    # By one clock: the run was asked for after its thread was created.
+    earliest = known_moment(thread.get("created_at"), "created_at") + timedelta(seconds=DELAY_S)
+    assert_that(begun_at >= earliest, f"no state before {earliest}", f"one of {begun_at}")
+
+
+@requires("RUN-CONTROL-16")
+def test_a_run_may_start_from_a_checkpoint(
+    given: Asker, given_runs: Runs, runs: Runs, case: Case
+) -> None:
+    thread = given.empty()
+    given_runs.ended(thread, "interrupter", "first")
+    given_runs.resumed(thread, "interrupter", "yes")
+    earlier = given.state(thread)
+    given_runs.ended(thread, "interrupter", "second")
+    checkpoint = {"checkpoint_id": checkpoint_id_of(earlier), "checkpoint_ns": ""}
+    runs.ended(thread, "interrupter", "third", checkpoint=checkpoint)
+    expected = [*contents(earlier), "third"]
+    assert_equal(contents(given.state(thread)), expected, "the messages after the run")
+
+
+@requires("RUN-CONTROL-17")
+def test_a_failing_run_says_so(given: Asker, given_runs: Runs, ask: ThreadsClient) -> None:
+    answer = ask.run_wait(id_of(given.empty()), given_runs.body("failing"))
+    told = answer.body.get("__error__") if isinstance(answer.body, dict) else None
+    if answer.ok and not told:
+        raise PromiseBroken("an __error__ that says why, or a refusal", answer.text[:300])

@@ -1,0 +1,104 @@
+"""Runs without a thread of the caller's."""
+
+from typing import Any
+
+import pytest
+
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.suite.asking import Asker, Case
+from conformance.suite.events import named, read_events
+from conformance.suite.expect import assert_equal, assert_refused, assert_that
+from conformance.suite.outcomes import requires
+from conformance.suite.runs import Runs, contents, run_in, run_of
+
+
+def stateless(asker: Asker, way: str, body: Any) -> Answer:
+    """A stateless run, or a batch of them, that carries the tags of the check."""
+    tags = {**asker.client.tag, **asker.case.tag}
+    tagged = [{**each, "metadata": tags} for each in body] if way == "batch" else body
+    if way != "batch":
+        tagged = {**body, "metadata": tags}
+    return asker.granted(asker.client.runs.stateless(way, tagged))
+
+
+@requires("STATELESS-01")
+def test_a_stateless_run_is_answered(threads: Asker, given_runs: Runs) -> None:
+    answer = stateless(threads, "wait", given_runs.body("slow", "first", seconds=0))
+    said = contents({"values": answer.body})
+    assert_equal(said[:1], ["first"], "the first message")
+    assert_that(len(said) > 1, "messages beyond the input", said)
+
+
+@requires("STATELESS-02")
+@pytest.mark.parametrize("way", ["wait", "stream", "background", "batch"])
+def test_a_stateless_run_leaves_no_thread(
+    given: Asker, given_runs: Runs, case: Case, ask: ThreadsClient, way: str
+) -> None:
+    body = given_runs.body("agent")
+    answer = stateless(given, way, [body] if way == "batch" else body)
+    first = answer.body[0] if way == "batch" and answer.body else answer.body
+    run = run_in(answer) or run_of(first)
+    if run and way in ("background", "batch"):
+        ask.run_join(run.thread_id, run.run_id)
+
+    def left() -> list[str]:
+        found = given.found()
+        stands = [run.thread_id] if run and ask.get(run.thread_id).ok else []
+        return found + stands
+
+    left_behind = case.eventually(left, lambda threads: not threads, case.settings.run_timeout_s)
+    assert_equal(left_behind, [], "the threads that are left")
+    assert_equal(given.count(), 0, "the number of threads that are left")
+
+
+@requires("STATELESS-03")
+def test_the_thread_may_be_kept(
+    given: Asker, threads: Asker, given_runs: Runs, case: Case, ask: ThreadsClient
+) -> None:
+    body = given_runs.body("slow", "kept", seconds=0, on_completion="keep")
+    answer = stateless(given, "background", body)
+    run = run_in(answer)
+    assert_that(run is not None, "a run with its thread_id", answer.text[:300])
+    if run is not None:
+        ask.run_join(run.thread_id, run.run_id)
+        thread = {"thread_id": run.thread_id}
+        assert_equal(contents(threads.get(thread))[:1], ["kept"], "the first message")
+        assert_that(len(threads.history(thread)) > 0, "a history", "no state")
+
+
+@requires("STATELESS-04")
+def test_stateless_runs_know_nothing_of_each_other(threads: Asker, given_runs: Runs) -> None:
+    said = [
+        contents({"values": stateless(threads, "wait", given_runs.body("slow", text)).body})
+        for text in ("one", "other")
+    ]
+    assert_that("one" in said[0], "what the first run was told", said[0])
+    assert_that("one" not in said[1] and "other" in said[1], "only the second's", said[1])
+
+
+@requires("STATELESS-05")
+def test_a_stateless_run_can_be_streamed(threads: Asker, given_runs: Runs) -> None:
+    answer = stateless(threads, "stream", given_runs.body("agent"))
+    kind = answer.headers.get("content-type", "")
+    assert_that(kind.startswith("text/event-stream"), "text/event-stream", kind)
+    values = named(read_events(answer.text), "values")
+    assert_that(bool(values), "values events", answer.text[:300])
+
+
+@requires("STATELESS-06")
+def test_a_batch_begins_every_run(threads: Asker, given_runs: Runs) -> None:
+    body = given_runs.body("agent")
+    answer = stateless(threads, "batch", [body, body])
+    runs = answer.body if isinstance(answer.body, list) else []
+    ids = {run.run_id for each in runs if (run := run_of(each))}
+    assert_equal(len(ids), 2, "the number of different runs")
+
+
+@requires("STATELESS-07")
+def test_an_unknown_assistant_is_refused(
+    given: Asker, given_runs: Runs, ask: ThreadsClient
+) -> None:
+    body = given_runs.body("agent")
+    stateless(given, "wait", body)
+    unknown = {**body, "assistant_id": "no-such-graph-of-threads-conformance"}
+    assert_refused(ask.runs.stateless("wait", unknown))
