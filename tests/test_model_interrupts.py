@@ -163,11 +163,12 @@ def test_a_command_goes_to_a_node(store: ThreadStore) -> None:
     assert contents(store.get(thread_id)["values"])[-1] == "You said: sent"
 
 
-def test_going_to_where_one_is_asks_once(store: ThreadStore) -> None:
-    thread_id = asked(store)
-    before = store.state(thread_id)
-    store.run(thread_id, {"assistant_id": "interrupter", "command": {"goto": "ask"}})
-    assert store.state(thread_id) == before
+@pytest.mark.parametrize(("graph", "node"), [("interrupter", "ask"), ("nested", "inner")])
+def test_going_to_where_one_is_asks_once(store: ThreadStore, graph: str, node: str) -> None:
+    thread_id = asked(store, graph)
+    before = store.state(thread_id, subgraphs=True)
+    store.run(thread_id, {"assistant_id": graph, "command": {"goto": node}})
+    assert store.state(thread_id, subgraphs=True) == before
 
 
 @pytest.mark.parametrize(
@@ -347,9 +348,10 @@ def test_a_stream_tells_of_subgraphs_where_asked_to(store: ThreadStore) -> None:
     thread_id = asked(store, "nested")
     (task,) = store.state(thread_id)["tasks"]
     namespace = task["checkpoint"]["checkpoint_ns"]
-    request = {**resume("nested", "yes"), "stream_mode": "updates", "stream_subgraphs": True}
-    names = [name for name, _ in streamed(store, thread_id, request)]
-    assert names == ["metadata", f"updates|{namespace}", "updates"]
+    modes = {"stream_mode": ["values", "updates"], "stream_subgraphs": True}
+    names = [name for name, _ in streamed(store, thread_id, {**resume("nested", 1), **modes})]
+    inner = [f"updates|{namespace}", f"values|{namespace}"]
+    assert names == ["metadata", "values", *inner, "updates", "values"]
 
 
 @pytest.mark.parametrize(
