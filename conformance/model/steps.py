@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.model.errors import ModelError
-from conformance.model.graphs import INPUT, Graph
+from conformance.model.graphs import INPUT, START, Graph
 from conformance.model.records import Records
 from conformance.model.supersteps import Update, superstep
 from conformance.model.threads import Checkpoint, Interrupt, Task
@@ -84,6 +84,8 @@ class StepOperations(Records):
         task = replace(task, done=False, result=None, error=None)
         if node.subgraph is not None:
             return self.performed_inside(node.subgraph, here, task, given, answer, metadata)
+        if task.name == START:
+            return self.finished(task, node.run(given))  # shown as the input was given
         if node.asks is None:
             return self.finished(task, graph.prepared(node.run(given), self.new_id))
         if answer is None:
