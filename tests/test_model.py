@@ -4,7 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.model.errors import ConflictError, InvalidError, ModelError, NotFoundError
@@ -356,6 +356,7 @@ def test_prune(store: ThreadStore) -> None:
 # all operations
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=12))
 def test_a_refused_operation_changes_nothing_and_times_only_grow(
     plan: list[tuple[int, int]],

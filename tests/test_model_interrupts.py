@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from conformance.model.errors import InvalidError, NotFoundError
-from conformance.model.graphs import QUESTION
+from conformance.model.graphs import (
+    FAILING,
+    GRAPHS,
+    MESSAGES,
+    QUESTION,
+    Node,
+    answered,
+    chain,
+)
 from conformance.model.store import ThreadStore
 from tests.model_examples import contents, masked, message, new_store
 
@@ -56,19 +64,32 @@ def test_an_answer_goes_on(store: ThreadStore) -> None:
     thread = store.get(thread_id)
     assert contents(thread["values"]) == ["hi", "You answered: {'a': 1}"]
     assert (thread["status"], thread["interrupts"]) == ("idle", {})
-    latest, answered, first = store.history(thread_id)
+    latest, asking, first = store.history(thread_id)
     assert latest["interrupts"] == latest["tasks"] == []
-    assert answered["interrupts"] == before[0]["interrupts"]
-    assert contents(answered["tasks"][0]["result"]) == ["You answered: {'a': 1}"]
+    assert asking["interrupts"] == before[0]["interrupts"]
+    assert contents(asking["tasks"][0]["result"]) == ["You answered: {'a': 1}"]
     assert first == before[1]
+    assert first["tasks"][0]["result"] == HI
 
 
-def test_asked_again_without_an_answer_nothing_changes(store: ThreadStore) -> None:
-    thread_id = asked(store)
-    before = store.history(thread_id)
-    for request in (on("interrupter", input=None), resume("interrupter", None)):
+@pytest.mark.parametrize("graph", ["interrupter", "nested"])
+def test_asked_again_without_an_answer_nothing_changes(store: ThreadStore, graph: str) -> None:
+    thread_id = asked(store, graph)
+    before = store.history(thread_id), store.state(thread_id, subgraphs=True)
+    for request in (on(graph, input=None), resume(graph, None)):
         assert store.run(thread_id, request).status == "interrupted"
-        assert store.history(thread_id) == before
+        assert (store.history(thread_id), store.state(thread_id, subgraphs=True)) == before
+
+
+def test_each_question_has_an_answer_of_its_own() -> None:
+    nodes = {name: Node(run=answered, asks=QUESTION) for name in ("first", "second")}
+    store = new_store({**GRAPHS, "twice": chain("twice", MESSAGES, **nodes)})
+    thread_id = asked(store, "twice")
+    assert store.run(thread_id, resume("twice", 1)).status == "interrupted"
+    assert store.state(thread_id)["next"] == ["second"]
+    assert store.run(thread_id, resume("twice", 2)).status == "success"
+    expected = ["hi", "You answered: 1", "You answered: 2"]
+    assert contents(store.get(thread_id)["values"]) == expected
 
 
 def test_an_answer_is_for_one_question(store: ThreadStore) -> None:
@@ -105,7 +126,9 @@ def test_an_older_question_is_answered_anew(store: ThreadStore) -> None:
     newest = store.state(thread_id)
     assert contents(newest["values"]) == ["hi", "You answered: two"]
     assert newest["parent_checkpoint"] == question
-    assert contents(store.history(thread_id)[1]["values"]) == ["hi", "You answered: one"]
+    _, ended, asking, _ = store.history(thread_id)
+    assert contents(ended["values"]) == ["hi", "You answered: one"]
+    assert contents(asking["tasks"][0]["result"]) == ["You answered: one"]
 
 
 def test_an_update_as_the_asking_node_answers_too(store: ThreadStore) -> None:
@@ -140,11 +163,12 @@ def test_a_command_goes_to_a_node(store: ThreadStore) -> None:
     assert contents(store.get(thread_id)["values"])[-1] == "You said: sent"
 
 
-def test_going_to_where_one_is_asks_once(store: ThreadStore) -> None:
-    thread_id = asked(store)
-    before = store.state(thread_id)
-    store.run(thread_id, {"assistant_id": "interrupter", "command": {"goto": "ask"}})
-    assert store.state(thread_id) == before
+@pytest.mark.parametrize(("graph", "node"), [("interrupter", "ask"), ("nested", "inner")])
+def test_going_to_where_one_is_asks_once(store: ThreadStore, graph: str, node: str) -> None:
+    thread_id = asked(store, graph)
+    before = store.state(thread_id, subgraphs=True)
+    store.run(thread_id, {"assistant_id": graph, "command": {"goto": node}})
+    assert store.state(thread_id, subgraphs=True) == before
 
 
 @pytest.mark.parametrize(
@@ -195,6 +219,16 @@ def test_a_failure_shows_everywhere(store: ThreadStore) -> None:
     assert store.run(copy["thread_id"], on("agent")).status == "success"
     assert store.get(copy["thread_id"])["status"] == "idle"
     assert store.get(thread_id)["status"] == "error"
+
+
+def test_a_failure_in_a_subgraph_is_one_of_the_graph() -> None:
+    outer = chain("outer", MESSAGES, inner=Node(subgraph=FAILING))
+    store = new_store({**GRAPHS, "outer": outer})
+    thread_id = str(store.create()["thread_id"])
+    assert store.run(thread_id, on("outer")).status == "error"
+    state = store.state(thread_id)
+    assert (state["next"], store.get(thread_id)["status"]) == (["inner"], "error")
+    assert "this graph always fails" in state["tasks"][0]["error"]
 
 
 # Slow
@@ -314,9 +348,10 @@ def test_a_stream_tells_of_subgraphs_where_asked_to(store: ThreadStore) -> None:
     thread_id = asked(store, "nested")
     (task,) = store.state(thread_id)["tasks"]
     namespace = task["checkpoint"]["checkpoint_ns"]
-    request = {**resume("nested", "yes"), "stream_mode": "updates", "stream_subgraphs": True}
-    names = [name for name, _ in streamed(store, thread_id, request)]
-    assert names == ["metadata", f"updates|{namespace}", "updates"]
+    modes = {"stream_mode": ["values", "updates"], "stream_subgraphs": True}
+    names = [name for name, _ in streamed(store, thread_id, {**resume("nested", 1), **modes})]
+    inner = [f"updates|{namespace}", f"values|{namespace}"]
+    assert names == ["metadata", "values", *inner, "updates", "values"]
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,18 @@ def test_cancel_and_rollback(store: ThreadStore, thread_id: str) -> None:
     assert store.list_runs(thread_id) == []
 
 
+def test_runs_are_cancelled_by_their_status(store: ThreadStore, thread_id: str) -> None:
+    first, second = (store.begin_run(thread_id, request()) for _ in range(2))
+    store.advance(thread_id)
+    assert store.cancel_runs(status="pending") == [thread_id]
+    assert [run["status"] for run in store.list_runs(thread_id)] == ["interrupted", "running"]
+    with pytest.raises(NotFoundError):
+        store.cancel_runs(thread_id, [second.run_id])
+    assert store.cancel_runs(thread_id, [first.run_id, second.run_id]) == [thread_id]
+    with pytest.raises(NotFoundError):
+        store.cancel_runs()
+
+
 def test_a_node_that_raises_ends_the_run_in_error() -> None:
     def fail(_values: Any) -> Any:
         raise RuntimeError("as it must")

@@ -239,7 +239,7 @@ def test_stateless_runs_in_the_background(http: httpx.Client) -> None:
 
 def test_a_batch_is_begun_wholly_or_not_at_all(http: httpx.Client) -> None:
     before = http.post("/threads/search", json={"limit": 1000}).json()
-    bodies: list[Any] = [[], {}, [on("slow"), on("nope")], [on("slow"), {}]]
+    bodies: list[Any] = [[], {}, [slow(60), on("nope")], [slow(60), {}]]
     for body in bodies:
         assert http.post("/runs/batch", json=body).status_code == 422
     assert http.post("/threads/search", json={"limit": 1000}).json() == before

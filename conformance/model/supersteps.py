@@ -52,16 +52,10 @@ def commanded(
     As in LangGraph this makes no checkpoint of its own, so that what was asked there
     can be answered by the same command. InvalidError where it cannot be applied.
     """
-    pending = (*base.tasks, *goto_tasks(graph, command))
-    tasks = base.tasks if len(pending) == len(base.tasks) else _kept(base, pending)
-    return replace(
-        base, values=graph.applied(base.values, command.get("update"), new_id), tasks=tasks
-    )
-
-
-def _kept(base: Checkpoint, pending: Sequence[Task]) -> tuple[Task, ...]:
-    known = {task.task_id: task for task in base.tasks}
-    return tuple(known.get(task.task_id, task) for task in numbered(base.checkpoint_id, pending))
+    values = graph.applied(base.values, command.get("update"), new_id)
+    # The tasks that there are keep their places, and with them their ids.
+    tasks = numbered(base.checkpoint_id, (*base.tasks, *goto_tasks(graph, command)))
+    return replace(base, values=values, tasks=tasks)
 
 
 def goto_tasks(graph: Graph, command: JsonObject) -> tuple[Task, ...]:
