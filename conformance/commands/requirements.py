@@ -10,6 +10,7 @@ from dataclasses import asdict
 import click
 
 from conformance.contract.catalogue import (
+    EFFORTS,
     PROFILES,
     Catalogue,
     LeftOut,
@@ -68,6 +69,8 @@ def as_text(requirement: Requirement) -> str:
         f"    {requirement.level}, {requirement.profile}, {requirement.capability}",
         *(f"    written in {source}" for source in requirement.sources),
     ]
+    if requirement.effort != EFFORTS[0]:
+        lines.append(f"    checked at effort {requirement.effort} only")
     if requirement.rationale:
         lines.append(f"    why: {requirement.rationale}")
     if requirement.disputed:

@@ -12,6 +12,7 @@ from conformance.report.summary import (
     Requirements,
     capability_rows,
     cleanup_line,
+    left_to_effort,
     promises,
     server_name,
     stability_note,
@@ -42,7 +43,9 @@ def markdown_report(report: Report, requirements: Requirements) -> str:
         "## Capabilities",
         _capabilities(report),
     ]
-    foot = [*_undecided(report), "## Cleanup", _cleanup(report)]
+    left = left_to_effort(report, requirements)
+    rest = [f"{left[0].upper()}{left[1:]}."] if left else []
+    foot = [*_undecided(report), *rest, "## Cleanup", _cleanup(report)]
     room = _COMMENT_LIMIT - len("\n\n".join([*head, *foot]))
     return "\n\n".join([*head, *_failures(report, requirements, room), *foot]) + "\n"
 

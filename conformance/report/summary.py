@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.contract.catalogue import Requirement
+from conformance.contract.catalogue import EFFORTS, PROFILES, Requirement
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.report.grouping import groups
 from conformance.report.record import LEVELS, CheckResult, Report
@@ -96,6 +96,25 @@ def verdict_meaning(report: Report) -> str:
     if report.run.partial:
         said += "; only what was selected was judged"
     return f"{said[0].upper()}{said[1:]}."
+
+
+def left_to_effort(report: Report, requirements: Requirements) -> str:
+    """What a whole run of this profile left to a greater effort; empty where nothing."""
+    if report.run.partial:
+        return ""
+    judged = {result.id for result in report.requirements}
+    profiles = PROFILES[: PROFILES.index(report.run.profile) + 1]
+    left = [
+        each
+        for each in requirements.values()
+        if each.profile in profiles
+        and each.id not in judged
+        and EFFORTS.index(each.effort) > EFFORTS.index(report.run.effort)
+    ]
+    if not left:
+        return ""
+    names = ", ".join(each.id for each in left)
+    return f"not checked at effort {report.run.effort}: {names}; give --effort {left[0].effort}"
 
 
 def next_step(report: Report, report_json: Path | str) -> str:

@@ -25,6 +25,7 @@ from conformance.report.summary import (
     Requirements,
     capability_rows,
     cleanup_line,
+    left_to_effort,
     next_step,
     promises,
     stability_note,
@@ -117,6 +118,8 @@ class TerminalView:
         self._console.print(self._summary(capability_rows(report)))
         self._failures(report, requirements, files)
         self._undecided(report)
+        if left := left_to_effort(report, requirements):
+            self._line(f"\n{left[0].upper()}{left[1:]}")
         self._end(report, files)
 
     def _summary(self, rows: Sequence[CapabilityRow]) -> Table:

@@ -16,7 +16,7 @@ from conformance.suite.outcomes import Blocked
 #: Statuses of a run that goes on, or is to begin.
 UNDER_WAY = ("pending", "running")
 #: A slow run of so many seconds is still under way when a check comes to stop it.
-LONG_S = 20.0
+LONG_S = 12.0
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from conformance.suite.expect import (
     known_moment,
 )
 from conformance.suite.outcomes import PromiseBroken, requires
-from conformance.suite.runs import UNDER_WAY, Runs, contents
+from conformance.suite.runs import LONG_S, UNDER_WAY, Runs, contents
 
 #: How long a run is asked to wait before it begins.
 DELAY_S = 2.0
@@ -92,7 +92,7 @@ def test_a_run_ends_with_success_or_error(given: Asker, given_runs: Runs, runs: 
 
 @requires("RUN-CONTROL-08")
 def test_a_background_run_does_not_wait(given: Asker, given_runs: Runs, runs: Runs) -> None:
-    run = given_runs.started(given.empty(), "slow", seconds=2)
+    run = given_runs.started(given.empty(), "slow", seconds=LONG_S)
     status = runs.status(run)
     assert_that(status in UNDER_WAY, "a run that is pending or running", status)
 

@@ -46,7 +46,7 @@ def test_a_stateless_run_leaves_no_thread(
         stands = [run.thread_id] if run and ask.get(run.thread_id).ok else []
         return found + stands
 
-    left_behind = case.eventually(left, lambda threads: not threads, case.settings.run_timeout_s)
+    left_behind = case.eventually(left, lambda threads: not threads)
     assert_equal(left_behind, [], "the threads that are left")
     assert_equal(given.count(), 0, "the number of threads that are left")
 

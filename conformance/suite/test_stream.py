@@ -89,7 +89,7 @@ def test_a_failure_is_streamed(given: Asker, runs: Runs) -> None:
 @requires("STREAM-10")
 def test_the_stream_of_a_run_can_be_joined(given: Asker, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
-    run = given_runs.started(thread, "slow", seconds=1, stream_mode=["values"])
+    run = given_runs.started(thread, "slow", seconds=2, stream_mode=["values"])
     values = named(runs.followed(run), "values")
     assert_equal(given_runs.status(run), "success", "the status of the run")
     assert_equal(values[-1:], [given.state(thread).get("values")], "the last values")
