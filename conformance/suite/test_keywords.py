@@ -12,7 +12,7 @@ import pytest
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
 from conformance.suite.asking import Asker, Thread, checkpoint_id_of, id_of
-from conformance.suite.expect import assert_no_thread, assert_untouched, cut
+from conformance.suite.expect import assert_no_thread, assert_that, assert_untouched, cut
 from conformance.suite.generated_keywords import Broken, broken_keywords, with_own_ids
 from conformance.suite.outcomes import Blocked, PromiseBroken, requires
 from conformance.suite.right_requests import REQUESTS, offered
@@ -120,13 +120,15 @@ def test_a_creation_that_breaks_a_keyword_creates_nothing(
     given: Asker, ask: ThreadsClient, thread: Thread, settings: Settings
 ) -> None:
     offered(given, thread, "create")
+    assert_no_thread(given, ask.ownership.absent_id())
     # Where the id itself is wrong there is nothing to look for.
     for broken in _broken(given, thread, settings, "create"):
         if "/thread_id" in broken.keyword or not isinstance(broken.body, dict):
             continue
         wanted = given.client.ownership.new_id()
         _refused(ask, thread, "create", [Broken(broken.keyword, {**broken.body, _ID: wanted})])
-        assert_no_thread(given, wanted)
+        found = ask.get(wanted)
+        assert_that(not found.ok, "no thread under the id", f"{found.status} {found.text}")
 
 
 @requires("ERROR-SAFE-08")
