@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,9 @@ from _pytest.mark.expression import Expression
 
 from conformance.commands.requirements import find_requirement
 from conformance.contract.catalogue import PROFILES, load_catalogue
+from conformance.data import schemas_dir
 from conformance.deployment.connect import parse_url, redactor_for
+from conformance.deployment.own_openapi import AUTO, document_url, read_own_openapi
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.settings import (
     DEFAULT_SEED,
@@ -35,9 +38,11 @@ from conformance.engine import (
 )
 from conformance.reference.process import ReferenceProcess
 from conformance.report.record import ReportError
+from conformance.report.schema_comparison import Comparison, compare
+from conformance.report.schema_markdown import comparison_line
 from conformance.report.score import exit_status
 from conformance.report.terminal import TerminalView, own_console
-from conformance.report.write import write_all
+from conformance.report.write import read_exchanges, write_all
 
 #: Exit status where the deployment was not judged.
 _INCOMPLETE = 3
@@ -129,6 +134,14 @@ def with_api_key(
     show_default=True,
     help="Where report.json, junit.xml, report.md, report.html and exchanges.har go.",
 )
+@click.option(
+    "--schema-url",
+    metavar="[URL]",
+    is_flag=False,
+    flag_value=AUTO,
+    help="Compare an OpenAPI document with what the deployment does and with the contract; "
+    "without a URL, the deployment's own /openapi.json.",
+)
 @click.option("--keep", is_flag=True, help="Leave the threads of the run; `sweep` removes them.")
 @click.option(
     "--timeout",
@@ -167,6 +180,7 @@ def run_command(
     requirements: tuple[str, ...],
     capabilities: tuple[str, ...],
     report_dir: Path,
+    schema_url: str | None,
     keep: bool,
     **options: Any,
 ) -> None:
@@ -197,6 +211,7 @@ def run_command(
                 **options,
             )
             server = identify_deployment(settings)
+            document = read_own_openapi(settings, schema_url) if schema_url else None
             report = run_suite(settings, server, view, workers=workers, keyword=keyword, keep=keep)
         except (SettingsError, NothingSelectedError) as unusable:
             raise click.UsageError(str(unusable)) from unusable
@@ -208,13 +223,21 @@ def run_command(
             click.echo(f"Error: {_interrupted(given_url)}", err=True)
             sys.exit(_INCOMPLETE)
         catalogue = load_catalogue().requirements
+        exchanges = _joined_exchanges(settings)
+        comparison = (
+            _compared(settings, schema_url, document, exchanges)
+            if schema_url and document is not None
+            else None
+        )
         try:
-            files = write_all(report, catalogue, _joined_exchanges(settings), report_dir)
+            files = write_all(report, catalogue, exchanges, report_dir, comparison)
         except ReportError as broken:
             # What was found is told all the same.
             click.echo(f"Error: {broken}", err=True)
             files = ()
         view.finish(report, catalogue, files)
+        if comparison is not None:
+            click.echo(comparison_line(comparison))
     sys.exit(exit_status(report.verdict))
 
 
@@ -281,6 +304,15 @@ def _run_dir() -> Iterator[Path]:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _compared(
+    settings: Settings, schema_url: str, document: dict[str, Any], exchanges: Path
+) -> Comparison:
+    """The document against our own, and against what the run saw."""
+    contract = json.loads((schemas_dir() / "openapi.json").read_text(encoding="utf-8"))
+    shown = redactor_for(settings.url, settings.headers).url(document_url(settings, schema_url))
+    return compare(document, contract, read_exchanges(exchanges), shown)
 
 
 def _joined_exchanges(settings: Settings) -> Path:
