@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -15,11 +14,11 @@ from typing import Any
 import click
 from _pytest.mark.expression import Expression
 
+from conformance.commands.comparison import compared
 from conformance.commands.requirements import find_requirement
 from conformance.contract.catalogue import PROFILES, load_catalogue
-from conformance.data import schemas_dir
 from conformance.deployment.connect import parse_url, redactor_for
-from conformance.deployment.own_openapi import AUTO, document_url, read_own_openapi
+from conformance.deployment.own_openapi import AUTO, read_own_openapi
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.settings import (
     DEFAULT_SEED,
@@ -38,11 +37,10 @@ from conformance.engine import (
 )
 from conformance.reference.process import ReferenceProcess
 from conformance.report.record import ReportError
-from conformance.report.schema_comparison import Comparison, compare
 from conformance.report.schema_markdown import comparison_line
 from conformance.report.score import exit_status
 from conformance.report.terminal import TerminalView, own_console
-from conformance.report.write import read_exchanges, write_all
+from conformance.report.write import write_all
 
 #: Exit status where the deployment was not judged.
 _INCOMPLETE = 3
@@ -211,7 +209,7 @@ def run_command(
                 **options,
             )
             server = identify_deployment(settings)
-            document = read_own_openapi(settings, schema_url) if schema_url else None
+            published = read_own_openapi(settings, schema_url) if schema_url else None
             report = run_suite(settings, server, view, workers=workers, keyword=keyword, keep=keep)
         except (SettingsError, NothingSelectedError) as unusable:
             raise click.UsageError(str(unusable)) from unusable
@@ -224,11 +222,7 @@ def run_command(
             sys.exit(_INCOMPLETE)
         catalogue = load_catalogue().requirements
         exchanges = _joined_exchanges(settings)
-        comparison = (
-            _compared(settings, schema_url, document, exchanges)
-            if schema_url and document is not None
-            else None
-        )
+        comparison = compared(published, exchanges) if published else None
         try:
             files = write_all(report, catalogue, exchanges, report_dir, comparison)
         except ReportError as broken:
@@ -304,15 +298,6 @@ def _run_dir() -> Iterator[Path]:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _compared(
-    settings: Settings, schema_url: str, document: dict[str, Any], exchanges: Path
-) -> Comparison:
-    """The document against our own, and against what the run saw."""
-    contract = json.loads((schemas_dir() / "openapi.json").read_text(encoding="utf-8"))
-    shown = redactor_for(settings.url, settings.headers).url(document_url(settings, schema_url))
-    return compare(document, contract, read_exchanges(exchanges), shown)
 
 
 def _joined_exchanges(settings: Settings) -> Path:

@@ -48,6 +48,7 @@ class Description:
         self._document = document
         resource = DRAFT202012.create_resource(document)
         self._registry: Registry[Any] = Registry().with_resource(_DOCUMENT, resource)
+        self._validators: dict[int, Draft202012Validator] = {}
         self.operations = dict(self._operations())
 
     def _operations(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -136,10 +137,11 @@ class Description:
         return node if isinstance(node, dict) else {}
 
     def validator(self, schema: dict[str, Any]) -> Draft202012Validator:
-        """A validator of a schema that stands in this document."""
-        absolute = _absolute(schema)
-        assert isinstance(absolute, dict)
-        return Draft202012Validator(absolute, registry=self._registry)
+        """A validator of a schema that stands in this document; formats are not checked."""
+        if id(schema) not in self._validators:
+            made = Draft202012Validator(_absolute(schema), registry=self._registry)
+            self._validators[id(schema)] = made
+        return self._validators[id(schema)]
 
     def _responses(self, key: str) -> dict[Any, Any]:
         found = self.operations[key].get("responses")

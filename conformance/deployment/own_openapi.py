@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -17,6 +18,14 @@ _OWN = "/openapi.json"
 #: Longest document that is read, in characters.
 LARGEST = 16 * 1024 * 1024
 _INSTEAD = "name another document with --schema-url URL, or leave the option out"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A document, and where it stands, secrets replaced."""
+
+    url: str
+    document: dict[str, Any]
 
 
 def document_url(settings: Settings, schema_url: str) -> httpx.URL:
@@ -36,8 +45,8 @@ def document_url(settings: Settings, schema_url: str) -> httpx.URL:
     return parsed
 
 
-def read_own_openapi(settings: Settings, schema_url: str) -> dict[str, Any]:
-    """The document, as JSON.
+def read_own_openapi(settings: Settings, schema_url: str) -> Published:
+    """Ask for the document.
 
     `SettingsError` if there is none that can be used, `UnreachableError` if nobody
     answers. Headers of the user's go to the deployment's own origin and nowhere else.
@@ -68,7 +77,7 @@ def read_own_openapi(settings: Settings, schema_url: str) -> dict[str, Any]:
         raise SettingsError(f"what {shown} answers is not JSON; {_INSTEAD}")
     if not isinstance(answer.body, dict) or not isinstance(answer.body.get("paths"), dict):
         raise SettingsError(f"what {shown} answers is no OpenAPI document: no paths; {_INSTEAD}")
-    return answer.body
+    return Published(shown, answer.body)
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
