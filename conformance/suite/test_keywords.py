@@ -28,8 +28,13 @@ class Bodied:
 
 
 def _creation(given: Asker, thread: Thread) -> dict[str, Any]:
-    steps = given.case.graph().supersteps
-    return {**REQUESTS["create"].right(given, thread), "supersteps": list(steps)}
+    """The body of a prepopulation, which is shown to be right."""
+    graph = given.case.graph()
+    right = REQUESTS["create"].right(given, thread)
+    right["metadata"]["graph_id"] = graph.id
+    body = {**right, "supersteps": list(graph.supersteps)}
+    given.created(body)
+    return body
 
 
 def _checkpoint(given: Asker, thread: Thread) -> dict[str, Any]:
@@ -161,7 +166,13 @@ def _refused(ask: ThreadsClient, thread: Thread, operation: str, bodies: list[Br
 def _broken(given: Asker, thread: Thread, settings: Settings, operation: str) -> list[Broken]:
     of = BODIED[operation]
     right = of.right(given, thread)
-    listed = broken_keywords(of.operation_id, of.schema, lambda: right, settings)
+
+    def anew() -> dict[str, Any]:
+        # Under an id that was taken a creation would be refused for that.
+        fresh = {_ID: given.client.ownership.new_id()} if operation == "create" else {}
+        return {**right, **fresh}
+
+    listed = broken_keywords(of.operation_id, of.schema, anew, settings)
     return [
         Broken(each.keyword, with_own_ids(each.body, given.client.ownership)) for each in listed
     ]

@@ -56,22 +56,26 @@ class Story:
         self._threads = threads
         self._ask = ask
         self._standing: dict[str, Known] = {}
+        self._steps = 0
 
     def ask(self, operation_id: str, ids: dict[str, Any], body: Any) -> Answer:
         """Send one request of the story, and judge its answer."""
+        self._steps += 1
+        # What is generated is often empty: this makes every update one that shows.
+        metadata = {**_metadata(body), "step": self._steps}
         if operation_id == "create_thread":
-            return self._created(_metadata(body))
+            return self._created(metadata)
         thread_id = str(ids["thread_id"])
         if not self._ask.ownership.may_use(thread_id):
             self._ask.ownership.absent_id(thread_id)
-        answer = self._send(operation_id, thread_id, ids, body)
+        answer = self._send(operation_id, thread_id, ids, metadata)
         known = self._standing.get(thread_id)
         checkpoint_id = ids.get("checkpoint_id")
         if known is None:
             assert_refused(answer)
         elif checkpoint_id is None or checkpoint_id in known.checkpoints:
             # What a checkpoint is answered that never was has requirements of its own.
-            self._judge(operation_id, thread_id, known, answer, body)
+            self._judge(operation_id, thread_id, known, answer, metadata)
         return answer
 
     def _created(self, metadata: dict[str, Any]) -> Answer:
@@ -85,12 +89,14 @@ class Story:
         self._standing[wanted] = Known(sent)
         return answer
 
-    def _send(self, operation_id: str, thread_id: str, ids: dict[str, Any], body: Any) -> Answer:
+    def _send(
+        self, operation_id: str, thread_id: str, ids: dict[str, Any], metadata: dict[str, Any]
+    ) -> Answer:
         match operation_id:
             case "get_thread":
                 return self._ask.get(thread_id)
             case "update_thread":
-                return self._ask.update(thread_id, {"metadata": _metadata(body)})
+                return self._ask.update(thread_id, {"metadata": metadata})
             case "delete_thread":
                 return self._ask.delete(thread_id)
             case "copy_thread":
@@ -104,7 +110,12 @@ class Story:
         raise NotImplementedError(f"a link leads to {operation_id}: say here how it is sent")
 
     def _judge(
-        self, operation_id: str, thread_id: str, known: Known, answer: Answer, body: Any
+        self,
+        operation_id: str,
+        thread_id: str,
+        known: Known,
+        answer: Answer,
+        metadata: dict[str, Any],
     ) -> None:
         shown = self._threads.granted(answer).body
         if operation_id == "delete_thread":
@@ -114,7 +125,7 @@ class Story:
         assert_valid(_SCHEMAS[operation_id], _without(shown, aside))
         match operation_id:
             case "update_thread":
-                known.metadata |= _metadata(body)
+                known.metadata |= metadata
                 assert_equal(shown["metadata"], known.metadata, "metadata")
             case "get_thread":
                 assert_equal(shown["metadata"], known.metadata, "metadata")

@@ -67,12 +67,14 @@ def test_every_valid_pruning_prunes_what_it_names(
     offered(given, kept, "prune")
 
     def pruned(body: dict[str, Any]) -> None:
-        named = given.empty()
-        sent = {**body, "thread_ids": [id_of(named), *(_absent(ask) for _ in body["thread_ids"])]}
+        named = [id_of(given.empty()), id_of(given.empty())]
+        absent = [ask.ownership.absent_id() for _ in body["thread_ids"]]
+        sent = {**body, "thread_ids": [*named, *absent]}
         answer = threads.granted(ask.prune(sent))
         assert_valid("prune_response", answer.body)
-        assert_equal(answer.body["pruned_count"], 1, "pruned_count")
-        assert_no_thread(threads, id_of(named))
+        assert_equal(answer.body["pruned_count"], len(named), "pruned_count")
+        for each in named:
+            assert_no_thread(threads, each)
 
     # Some deployments cannot keep the latest state: that is a requirement of its own.
     bodies = met_keywords("prune_threads", "thread_prune", (), settings)
@@ -106,10 +108,6 @@ def test_every_valid_question_for_a_checkpoint_is_answered_or_refused(
 
 #: Members of a creation that have requirements of their own.
 _OTHERS = ("thread_id", "metadata", "if_exists", "ttl")
-
-
-def _absent(ask: ThreadsClient) -> str:
-    return ask.ownership.absent_id()
 
 
 def _assert_done_or_refused(answer: Answer, schema: str, *aside: str) -> None:
