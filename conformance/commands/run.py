@@ -14,9 +14,11 @@ from typing import Any
 import click
 from _pytest.mark.expression import Expression
 
+from conformance.commands.comparison import compared
 from conformance.commands.requirements import find_requirement
 from conformance.contract.catalogue import EFFORTS, PROFILES, load_catalogue
 from conformance.deployment.connect import parse_url, redactor_for
+from conformance.deployment.own_openapi import AUTO, read_own_openapi
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.settings import (
     DEFAULT_SEED,
@@ -36,6 +38,7 @@ from conformance.engine import (
 )
 from conformance.reference.process import ReferenceProcess
 from conformance.report.record import ReportError
+from conformance.report.schema_markdown import comparison_line
 from conformance.report.score import exit_status
 from conformance.report.terminal import TerminalView, own_console
 from conformance.report.write import write_all
@@ -130,6 +133,14 @@ def with_api_key(
     show_default=True,
     help="Where report.json, junit.xml, report.md, report.html and exchanges.har go.",
 )
+@click.option(
+    "--schema-url",
+    metavar="[URL]",
+    is_flag=False,
+    flag_value=AUTO,
+    help="Compare an OpenAPI document with what the deployment does and with the contract; "
+    "without a URL, the deployment's own /openapi.json.",
+)
 @click.option("--keep", is_flag=True, help="Leave the threads of the run; `sweep` removes them.")
 @click.option(
     "--timeout",
@@ -168,6 +179,7 @@ def run_command(
     requirements: tuple[str, ...],
     capabilities: tuple[str, ...],
     report_dir: Path,
+    schema_url: str | None,
     keep: bool,
     **options: Any,
 ) -> None:
@@ -198,6 +210,7 @@ def run_command(
                 **options,
             )
             server = identify_deployment(settings)
+            published = read_own_openapi(settings, schema_url) if schema_url else None
             report = run_suite(settings, server, view, workers=workers, keyword=keyword, keep=keep)
         except (SettingsError, NothingSelectedError) as unusable:
             raise click.UsageError(str(unusable)) from unusable
@@ -209,13 +222,17 @@ def run_command(
             click.echo(f"Error: {_interrupted(given_url)}", err=True)
             sys.exit(_INCOMPLETE)
         catalogue = load_catalogue().requirements
+        exchanges = _joined_exchanges(settings)
+        comparison = compared(published, exchanges) if published else None
         try:
-            files = write_all(report, catalogue, _joined_exchanges(settings), report_dir)
+            files = write_all(report, catalogue, exchanges, report_dir, comparison)
         except ReportError as broken:
             # What was found is told all the same.
             click.echo(f"Error: {broken}", err=True)
             files = ()
         view.finish(report, catalogue, files)
+        if comparison is not None:
+            click.echo(comparison_line(comparison))
     sys.exit(exit_status(report.verdict))
 
 

@@ -113,7 +113,7 @@ class StateOperations(Records):
     ) -> JsonObject:
         """Write `values` as `as_node`, after the current state or, a fork, after `checkpoint`.
 
-        Answers `{"checkpoint", "configurable", "checkpoint_id"}` of the new state.
+        Answers the `checkpoint` of the new state.
         """
         thread = self.thread(thread_id)
         base = self.named_checkpoint(thread, checkpoint) or self.current(thread)
@@ -124,7 +124,7 @@ class StateOperations(Records):
         thread = self.keep(self.with_superstep(thread, base, [update]))
         made = thread.checkpoints[-1].checkpoint_id
         config = checkpoint_config(thread, made)
-        return {"checkpoint": config, "configurable": config, "checkpoint_id": made}
+        return {"checkpoint": config}
 
     def default_node(self, base: Checkpoint | None) -> str:
         """The node that an update without `as_node` counts as: the one that wrote last."""

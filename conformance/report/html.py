@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from conformance.contract.verdicts import Verdict
 from conformance.report.grouping import groups, undecided
 from conformance.report.record import LEVELS, Report
+from conformance.report.schema_comparison import KINDS, Comparison
 from conformance.report.summary import (
     WORDS,
     Requirements,
@@ -35,7 +36,9 @@ _SIGNS = {
 }
 
 
-def html_report(report: Report, requirements: Requirements) -> str:
+def html_report(
+    report: Report, requirements: Requirements, comparison: Comparison | None = None
+) -> str:
     """The text of report.html."""
     found = groups(report)
     causes: dict[str, int] = {}
@@ -68,6 +71,8 @@ def html_report(report: Report, requirements: Requirements) -> str:
         causes=causes,
         undecided=undecided(report),
         cleanup=cleanup_line(report),
+        comparison=comparison,
+        kinds=KINDS,
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-
 from conformance.report.grouping import FailureGroup, groups, undecided
+from conformance.report.markdown_text import code, fenced, table
 from conformance.report.record import LEVELS, Report
+from conformance.report.schema_comparison import Comparison
+from conformance.report.schema_markdown import comparison_section
 from conformance.report.summary import (
     WORDS,
     Requirements,
@@ -19,7 +19,7 @@ from conformance.report.summary import (
     verdict_meaning,
     verdict_words,
 )
-from conformance.report.text import counted, cut, listed, one_line, printable
+from conformance.report.text import counted, cut, listed
 
 #: GitHub refuses a comment of more than 65,536 characters.
 _COMMENT_LIMIT = 60_000
@@ -28,7 +28,9 @@ _DIFF_LINES = 20
 _PROMISES = 8
 
 
-def markdown_report(report: Report, requirements: Requirements) -> str:
+def markdown_report(
+    report: Report, requirements: Requirements, comparison: Comparison | None = None
+) -> str:
     """The text of report.md; failures beyond what a comment can hold are only named."""
     deployment = report.deployment
     head = [
@@ -45,24 +47,15 @@ def markdown_report(report: Report, requirements: Requirements) -> str:
     ]
     left = left_to_effort(report, requirements)
     rest = [f"{left[0].upper()}{left[1:]}."] if left else []
-    foot = [*_undecided(report), *rest, "## Cleanup", _cleanup(report)]
+    foot = [
+        *_undecided(report),
+        *rest,
+        *(comparison_section(comparison) if comparison else []),
+        "## Cleanup",
+        _cleanup(report),
+    ]
     room = _COMMENT_LIMIT - len("\n\n".join([*head, *foot]))
     return "\n\n".join([*head, *_failures(report, requirements, room), *foot]) + "\n"
-
-
-def code(text: str) -> str:
-    """`text` as inline code that nothing in it can end."""
-    shown = cut(one_line(text), _VALUE_LIMIT).replace("|", "\\|")
-    ticks = "`" * (_longest_run_of_backticks(shown) + 1)
-    pad = " " if not shown or shown[0] == "`" or shown[-1] == "`" else ""
-    return f"{ticks}{pad}{shown}{pad}{ticks}"
-
-
-def fenced(text: str, language: str = "") -> str:
-    """`text` as a block of code that nothing in it can end."""
-    shown = printable(text)
-    fence = "`" * max(3, _longest_run_of_backticks(shown) + 1)
-    return f"{fence}{language}\n{shown}\n{fence}"
 
 
 def _totals(report: Report) -> str:
@@ -71,7 +64,7 @@ def _totals(report: Report) -> str:
         counts = report.totals[level]
         of = sum(counts.values())
         rows.append([level, *(f"{counts[verdict]} of {of}" for verdict in WORDS)])
-    return _table(["level", *WORDS.values()], rows)
+    return table(["level", *WORDS.values()], rows)
 
 
 def _capabilities(report: Report) -> str:
@@ -79,7 +72,7 @@ def _capabilities(report: Report) -> str:
     for row in capability_rows(report):
         cells = [f"{passed} of {of}" if of else "-" for passed, of in row.passed.values()]
         rows.append([row.capability, *cells, ", ".join(row.failing) or "-"])
-    return _table(["capability", *(f"{level} passed" for level in LEVELS), "failing"], rows)
+    return table(["capability", *(f"{level} passed" for level in LEVELS), "failing"], rows)
 
 
 def _failures(report: Report, requirements: Requirements, room: int) -> list[str]:
@@ -148,7 +141,7 @@ def _undecided(report: Report) -> list[str]:
         [WORDS[group.verdict], ", ".join(group.requirements), code(cut(group.reason, 300))]
         for group in found
     ]
-    return ["## Not decided", _table(["verdict", "requirements", "reason"], rows)]
+    return ["## Not decided", table(["verdict", "requirements", "reason"], rows)]
 
 
 def _cleanup(report: Report) -> str:
@@ -156,12 +149,3 @@ def _cleanup(report: Report) -> str:
     if report.cleanup.left:
         line += f" Still there: {listed([code(each) for each in report.cleanup.left], 20)}"
     return f"{line[0].upper()}{line[1:]}"
-
-
-def _table(header: list[str], rows: Iterable[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _longest_run_of_backticks(text: str) -> int:
-    return max((len(run) for run in re.findall("`+", text)), default=0)

@@ -1,4 +1,4 @@
-"""The five files of a run, each written whole or not at all."""
+"""The files of a run, each written whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,26 +14,40 @@ from conformance.report.html import html_report
 from conformance.report.junit import junit_report
 from conformance.report.markdown import markdown_report
 from conformance.report.record import Report, ReportError
+from conformance.report.schema_comparison import Comparison
+from conformance.report.schema_markdown import comparison_report
 from conformance.report.summary import Requirements
 
 
 def write_all(
-    report: Report, requirements: Requirements, exchanges_file: Path | None, directory: Path
+    report: Report,
+    requirements: Requirements,
+    exchanges_file: Path | None,
+    directory: Path,
+    comparison: Comparison | None = None,
 ) -> tuple[Path, ...]:
     """Write report.json, junit.xml, report.md, report.html and exchanges.har.
 
-    `exchanges_file` holds one `Exchange.to_json()` a line. `ReportError` when
+    `exchanges_file` holds one `Exchange.to_json()` a line. With a comparison there are
+    schema-comparison.json and schema-comparison.md beside them. `ReportError` when
     `directory` cannot be written to. Returns the paths of the files.
     """
     writers: dict[str, Callable[[TextIO], object]] = {
         "report.json": lambda file: file.write(report_json(report)),
         "junit.xml": lambda file: file.write(junit_report(report, requirements)),
-        "report.md": lambda file: file.write(markdown_report(report, requirements)),
-        "report.html": lambda file: file.write(html_report(report, requirements)),
+        "report.md": lambda file: file.write(markdown_report(report, requirements, comparison)),
+        "report.html": lambda file: file.write(html_report(report, requirements, comparison)),
         "exchanges.har": lambda file: write_har(
             read_exchanges(exchanges_file), file, report.suite_version
         ),
     }
+    if comparison is not None:
+        compared = comparison
+        text = json.dumps(compared.to_json(), indent=2) + "\n"
+        writers |= {
+            "schema-comparison.json": lambda file: file.write(text),
+            "schema-comparison.md": lambda file: file.write(comparison_report(compared)),
+        }
     try:
         directory.mkdir(parents=True, exist_ok=True)
         return tuple(_replace(directory / name, write) for name, write in writers.items())

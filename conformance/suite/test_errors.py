@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.settings import numbered
-from conformance.suite.asking import Asker, Thread, checkpoint_id_of, id_of
+from conformance.suite.asking import Asker, Thread, id_of
 from conformance.suite.expect import (
     assert_equal,
     assert_no_server_error,
@@ -23,70 +21,13 @@ from conformance.suite.expect import (
 )
 from conformance.suite.messages import saying, texts_in
 from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.right_requests import REQUESTS, offered
 
 MALFORMED_JSON = (b"{", b'{"metadata": }', b"not json", b"\xff\xfe")
 DEPTH = 5_000
 LARGE = 2_000_000
 
 
-@dataclass(frozen=True)
-class Request:
-    """An operation on a thread, a body that is right for it, and how to send one."""
-
-    send: Callable[[ThreadsClient, str, Any], Answer]
-    send_raw: Callable[[ThreadsClient, str, bytes], Answer]
-    right: Callable[[Asker, Thread], Any]
-
-
-REQUESTS: dict[str, Request] = {
-    "create": Request(
-        lambda ask, _, body: ask.create(body),
-        lambda ask, _, raw: ask.create(raw=raw),
-        lambda given, _: {"thread_id": given.client.ownership.new_id(), "metadata": _tags(given)},
-    ),
-    "search": Request(
-        lambda ask, _, body: ask.search(body, private=True),
-        lambda ask, _, raw: ask.search(raw=raw, private=True),
-        lambda given, _: {"metadata": _tags(given)},
-    ),
-    "count": Request(
-        lambda ask, _, body: ask.count(body),
-        lambda ask, _, raw: ask.count(raw=raw),
-        lambda given, _: {"metadata": _tags(given)},
-    ),
-    "prune": Request(
-        lambda ask, _, body: ask.prune(body),
-        lambda ask, _, raw: ask.prune(raw=raw),
-        lambda given, _: {"thread_ids": [given.client.ownership.absent_id()]},
-    ),
-    "update": Request(
-        lambda ask, thread_id, body: ask.update(thread_id, body),
-        lambda ask, thread_id, raw: ask.update(thread_id, raw=raw),
-        lambda _given, _: {"metadata": {"colour": "red"}},
-    ),
-    "update_state": Request(
-        lambda ask, thread_id, body: ask.update_state(thread_id, body),
-        lambda ask, thread_id, raw: ask.update_state(thread_id, raw=raw),
-        lambda given, _: numbered(given.case.graph().append, 3),
-    ),
-    "post_state_at_checkpoint": Request(
-        lambda ask, thread_id, body: ask.post_state_at_checkpoint(thread_id, body),
-        lambda ask, thread_id, raw: ask.post_state_at_checkpoint(thread_id, raw=raw),
-        lambda given, thread: {
-            "checkpoint": {"checkpoint_id": checkpoint_id_of(given.state(thread))}
-        },
-    ),
-    "post_history": Request(
-        lambda ask, thread_id, body: ask.post_history(thread_id, body),
-        lambda ask, thread_id, raw: ask.post_history(thread_id, raw=raw),
-        lambda _given, _: {"limit": 1},
-    ),
-    "run_wait": Request(
-        lambda ask, thread_id, body: ask.run_wait(thread_id, body),
-        lambda ask, thread_id, raw: ask.run_wait(thread_id, raw=raw),
-        lambda given, _: given.run_body(),
-    ),
-}
 BODIED = tuple(REQUESTS)
 
 
@@ -111,7 +52,7 @@ def thread(given: Asker) -> Thread:
 def test_malformed_json_is_refused(
     given: Asker, ask: ThreadsClient, thread: Thread, operation: str
 ) -> None:
-    _offered(given, thread, operation)
+    offered(given, thread, operation)
     for raw in MALFORMED_JSON:
         assert_refused(REQUESTS[operation].send_raw(ask, id_of(thread), raw))
 
@@ -148,7 +89,7 @@ def test_wrong_types_are_refused(
         given.page(thread)
         assert_refused(ask.history(id_of(thread), limit="ten"))
         return
-    _offered(given, thread, operation)
+    offered(given, thread, operation)
     for body in WRONG_TYPES[operation]:
         _assert_body_refused(given, ask, thread, operation, body)
 
@@ -176,7 +117,7 @@ OUT_OF_RANGE: dict[str, tuple[dict[str, Any], ...]] = {
 def test_values_out_of_range_are_refused(
     given: Asker, ask: ThreadsClient, thread: Thread, operation: str
 ) -> None:
-    _offered(given, thread, operation)
+    offered(given, thread, operation)
     for wrong in OUT_OF_RANGE[operation]:
         right = REQUESTS[operation].right(given, thread)
         _assert_body_refused(given, ask, thread, operation, {**right, **wrong})
@@ -241,7 +182,7 @@ def test_what_was_refused_changed_nothing(
         _refused(ask.create(body))
         assert_no_thread(given, body["thread_id"])
         return
-    _offered(given, thread, operation)
+    offered(given, thread, operation)
 
     def refuse() -> None:
         for body in WRONG_TYPES[operation]:
@@ -289,18 +230,6 @@ def test_a_refusal_has_detail(
     assert_that(isinstance(detail, str) and bool(detail), "a text in detail", answer.text)
 
 
-def _tags(given: Asker) -> dict[str, Any]:
-    return {**given.client.tag, **given.case.tag}
-
-
-def _offered(given: Asker, thread: Thread, operation: str) -> None:
-    """The operation answers a right request, so that a refusal means something."""
-    request = REQUESTS[operation]
-    other = thread if operation in ("search", "count", "post_history") else given.prepopulated()
-    body = request.right(given, other)
-    given.granted(request.send(given.client, id_of(other), body), other)
-
-
 def _assert_body_refused(
     given: Asker, ask: ThreadsClient, thread: Thread, operation: str, body: Any
 ) -> None:
@@ -324,7 +253,7 @@ def _send_right(
     if operation == "delete":
         given.delete(given.empty())
         return ask.delete(thread_id)
-    _offered(given, thread, operation)
+    offered(given, thread, operation)
     request = REQUESTS[operation]
     return request.send(ask, thread_id, request.right(given, thread))
 
@@ -338,7 +267,7 @@ def _send_text(
     change: Callable[[str], str] = lambda raw: raw,
 ) -> Answer:
     """A request with this text in a place where any text may stand."""
-    _offered(given, thread, operation)
+    offered(given, thread, operation)
     right = REQUESTS[operation].right(given, thread)
     if operation == "update_state":
         graph = given.case.graph()

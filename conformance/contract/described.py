@@ -1,0 +1,179 @@
+"""What an OpenAPI document says: operations, statuses, and the members of a schema.
+
+Any document can be asked, also one that a stranger wrote: what cannot be resolved
+describes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
+
+_DOCUMENT = "urn:threads-conformance:described"
+_METHODS = ("get", "put", "post", "delete", "patch")
+_ALTERNATIVES = ("allOf", "anyOf", "oneOf")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member that a schema declares: its schema, resolved, and whether it is required."""
+
+    schema: dict[str, Any]
+    required: bool = False
+
+    @property
+    def default(self) -> Any:
+        """The declared default; None where there is none."""
+        return self.schema.get("default")
+
+    @cached_property
+    def enum(self) -> tuple[Any, ...] | None:
+        """The declared values, in a fixed order; None where any is allowed."""
+        found = self.schema.get("enum")
+        return tuple(sorted(found, key=repr)) if isinstance(found, list) else None
+
+
+class Description:
+    """An OpenAPI document, looked into by operation (`POST /threads/{}`)."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = document
+        resource = DRAFT202012.create_resource(document)
+        self._registry: Registry[Any] = Registry().with_resource(_DOCUMENT, resource)
+        self._validators: dict[int, Draft202012Validator] = {}
+        self.operations = dict(self._operations())
+
+    def _operations(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        paths = self._document.get("paths")
+        for path, methods in (paths if isinstance(paths, dict) else {}).items():
+            if not isinstance(methods, dict):
+                continue
+            shared = methods.get("parameters", [])
+            for method, operation in methods.items():
+                if method in _METHODS and isinstance(operation, dict):
+                    own = operation.get("parameters", [])
+                    yield (
+                        operation_key(method, str(path)),
+                        {**operation, "parameters": [*_list(shared), *_list(own)]},
+                    )
+
+    def declares(self, key: str, status: int) -> bool:
+        """Whether an operation declares a status: itself, by its class, or by default."""
+        declared = {str(each).upper() for each in self._responses(key)}
+        return bool(declared & {str(status), f"{status // 100}XX", "DEFAULT"})
+
+    def statuses(self, key: str) -> tuple[str, ...]:
+        """The statuses that an operation declares, as written."""
+        return tuple(sorted(map(str, self._responses(key))))
+
+    def asked(self, key: str) -> dict[str, Member]:
+        """What a request may hold: members of its body, and `query NAME`."""
+        operation = self.operations[key]
+        members = {}
+        for given in operation["parameters"]:
+            each = self.resolved(given)
+            if each.get("in") == "query" and isinstance(each.get("name"), str):
+                schema = self.resolved(each.get("schema"))
+                members[f"query {each['name']}"] = Member(schema, each.get("required") is True)
+        body = self._json_schema(self.resolved(operation.get("requestBody")))
+        return {**members, **self.members(body)}
+
+    def answered(self, key: str, status: int | None = None) -> dict[str, Any] | None:
+        """The schema of a JSON answer; of any success where no status is given."""
+        responses = {str(each).upper(): found for each, found in self._responses(key).items()}
+        wanted = (
+            [str(status), f"{status // 100}XX", "DEFAULT"]
+            if status
+            else sorted(each for each in responses if each.startswith("2"))
+        )
+        for each in wanted:
+            if each in responses:
+                return self._json_schema(self.resolved(responses[each]))
+        return None
+
+    def members(self, schema: Any) -> dict[str, Member]:
+        """The members that a schema declares, in all its alternatives, at its top."""
+        found: dict[str, Member] = {}
+        for each in self.alternatives(schema):
+            required = _list(each.get("required"))
+            properties = each.get("properties")
+            for name, member in (properties if isinstance(properties, dict) else {}).items():
+                found.setdefault(name, Member(self.resolved(member), name in required))
+        return found
+
+    def alternatives(self, schema: Any) -> list[dict[str, Any]]:
+        """A schema and all that it joins or offers, references followed, each once."""
+        found: list[dict[str, Any]] = []
+        open_schemas = [schema]
+        while open_schemas:
+            current = self.resolved(open_schemas.pop())
+            if current and not any(current is each for each in found):
+                found.append(current)
+                for keyword in _ALTERNATIVES:
+                    open_schemas += _list(current.get(keyword))
+        return found
+
+    def resolved(self, node: Any) -> dict[str, Any]:
+        """A node with the reference that it is followed; nothing where it leads nowhere."""
+        seen: set[str] = set()
+        while isinstance(node, dict) and isinstance(reference := node.get("$ref"), str):
+            if reference in seen or not reference.startswith("#"):
+                return {}
+            seen.add(reference)
+            try:
+                found = self._registry.resolver(_DOCUMENT).lookup(reference).contents
+            except (Unresolvable, ValueError, TypeError, AttributeError):
+                return {}
+            rest = {name: value for name, value in node.items() if name != "$ref"}
+            node = {**found, **rest} if rest and isinstance(found, dict) else found
+        return node if isinstance(node, dict) else {}
+
+    def validator(self, schema: dict[str, Any]) -> Draft202012Validator:
+        """A validator of a schema that stands in this document; formats are not checked."""
+        if id(schema) not in self._validators:
+            made = Draft202012Validator(_absolute(schema), registry=self._registry)
+            self._validators[id(schema)] = made
+        return self._validators[id(schema)]
+
+    def _responses(self, key: str) -> dict[Any, Any]:
+        found = self.operations[key].get("responses")
+        return found if isinstance(found, dict) else {}
+
+    def _json_schema(self, holder: dict[str, Any]) -> dict[str, Any] | None:
+        content = holder.get("content")
+        for media_type, each in (content if isinstance(content, dict) else {}).items():
+            if "json" in str(media_type) and isinstance(each, dict):
+                schema = each.get("schema")
+                return schema if isinstance(schema, dict) else None
+        return None
+
+
+def operation_key(method: str, path: str) -> str:
+    """`POST /threads/{}/copy`: documents name the parameters of a path as they like."""
+    return f"{method.upper()} {re.sub(r'{[^}]*}', '{}', path.rstrip('/') or '/')}"
+
+
+def _absolute(node: Any) -> Any:
+    """The node, its references pointing into the document from wherever it stands."""
+    if isinstance(node, list):
+        return [_absolute(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        name: f"{_DOCUMENT}{value}"
+        if name == "$ref" and isinstance(value, str) and value.startswith("#")
+        else _absolute(value)
+        for name, value in node.items()
+    }
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,85 @@
+"""The OpenAPI document that a deployment publishes about itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from conformance.deployment.connect import connect, parse_url, redactor_for
+from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.settings import Settings, SettingsError
+
+#: Stands for the deployment's own document.
+AUTO = "auto"
+_OWN = "/openapi.json"
+#: Longest document that is read, in characters.
+LARGEST = 16 * 1024 * 1024
+_INSTEAD = "name another document with --schema-url URL, or leave the option out"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A document, and where it stands, secrets replaced."""
+
+    url: str
+    document: dict[str, Any]
+
+
+def document_url(settings: Settings, schema_url: str) -> httpx.URL:
+    """Where the document is; `SettingsError` for what is no URL."""
+    if schema_url == AUTO:
+        base = parse_url(settings.url)
+        return base.copy_with(path=f"{base.path.rstrip('/')}{_OWN}")
+    try:
+        parsed = httpx.URL(schema_url.strip())
+    except httpx.InvalidURL as broken:
+        raise SettingsError(f"--schema-url {schema_url!r} is not a URL: {broken}") from broken
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise SettingsError(
+            f"--schema-url {schema_url!r} is not a URL: write it like "
+            "http://127.0.0.1:2024/openapi.json, or give none for the deployment's own"
+        )
+    return parsed
+
+
+def read_own_openapi(settings: Settings, schema_url: str) -> Published:
+    """Ask for the document.
+
+    `SettingsError` if there is none that can be used, `UnreachableError` if nobody
+    answers. Headers of the user's go to the deployment's own origin and nowhere else.
+    """
+    url = document_url(settings, schema_url)
+    origin = url.copy_with(path="/", query=None, fragment=None)
+    same = _origin(url) == _origin(parse_url(settings.url))
+    headers = settings.headers if same else ()
+    asked = dataclasses.replace(settings, url=str(origin), headers=headers)
+    shown = redactor_for(settings.url, settings.headers).url(url)
+    path = url.raw_path.decode("ascii")
+    try:
+        with connect(asked, "schema", record=False) as connection:
+            answer = connection.client.send("openapi", "GET", path)
+    except httpx.HTTPError as broken:
+        raise UnreachableError(
+            f"no answer from {shown} ({type(broken).__name__}): {_INSTEAD}"
+        ) from broken
+    if not answer.ok:
+        raise SettingsError(
+            f"no OpenAPI document at {shown}: it answers {answer.status}; {_INSTEAD}"
+        )
+    if len(answer.text) > LARGEST:
+        raise SettingsError(
+            f"the document at {shown} is longer than {LARGEST // 2**20} MiB; {_INSTEAD}"
+        )
+    if not answer.is_json:
+        raise SettingsError(f"what {shown} answers is not JSON; {_INSTEAD}")
+    if not isinstance(answer.body, dict) or not isinstance(answer.body.get("paths"), dict):
+        raise SettingsError(f"what {shown} answers is no OpenAPI document: no paths; {_INSTEAD}")
+    return Published(shown, answer.body)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    default = {"http": 80, "https": 443}.get(url.scheme)
+    return url.scheme, url.host, url.port or default

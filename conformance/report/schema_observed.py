@@ -1,0 +1,182 @@
+"""What a deployment did in a run, held against its own OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from conformance.contract.described import Description, operation_key
+from conformance.deployment.exchange import Exchange
+from conformance.deployment.operations import BY_NAME
+
+_MISSING = (404, 405, 501)
+#: How many findings of one kind at one place are named.
+_ALIKE = 6
+#: What says how long a list is at most, in the body or in the query.
+_LIMIT = ("limit", "query limit")
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One thing that was done otherwise than declared; `example` is a request that shows it."""
+
+    kind: str
+    operation: str
+    where: str
+    declared: str
+    found: str
+    example: str
+
+
+def observe(
+    document: Description, keys: Iterable[str], exchanges: Iterable[Exchange]
+) -> Iterator[Observed]:
+    """What the exchanges show of these operations, each thing once."""
+    compared = set(keys)
+    found: dict[tuple[str, str, str, str], list[Observed]] = {}
+    statuses: dict[str, set[int]] = {}
+    lists = _Lists()
+    for exchange in exchanges:
+        key = _key_of(exchange)
+        if key not in compared or exchange.status is None:
+            continue
+        statuses.setdefault(key, set()).add(exchange.status)
+        for each in (
+            *_status(document, key, exchange),
+            *_answer(document, key, exchange),
+            *lists.default_not_kept(document, key, exchange),
+        ):
+            alike = found.setdefault((each.kind, key, each.where, each.declared), [])
+            if all(each.found != known.found for known in alike):
+                alike.append(each)
+    for alike in found.values():
+        yield replace(alike[0], found=" or ".join(each.found for each in alike[:_ALIKE]))
+    for key, seen in statuses.items():
+        if seen <= set(_MISSING):
+            told = ", ".join(map(str, sorted(seen)))
+            yield Observed("missing_operation", key, "", "declared", f"answers {told}", "")
+
+
+def _key_of(exchange: Exchange) -> str | None:
+    operation = BY_NAME.get(exchange.operation)
+    return operation_key(operation.method, operation.path) if operation else None
+
+
+def _status(document: Description, key: str, exchange: Exchange) -> Iterator[Observed]:
+    status = exchange.status
+    if status is not None and not document.declares(key, status):
+        declared = ", ".join(document.statuses(key)) or "none"
+        yield Observed("undeclared_status", key, "", declared, str(status), _example(exchange))
+
+
+def _answer(document: Description, key: str, exchange: Exchange) -> Iterator[Observed]:
+    schema = document.answered(key, exchange.status or 0)
+    body = _json(exchange.response_body)
+    if schema is None or body is _NONE or exchange.status is None:
+        return
+    where = f"{exchange.status} $"
+    for path, shown in _undocumented(document, schema, body, where):
+        yield Observed("undocumented_member", key, path, "nothing", shown, _example(exchange))
+    try:
+        errors = list(document.validator(schema).iter_errors(body))
+    except Exception:
+        # What is no schema breaks a validator in any way; it declares nothing.
+        return
+    for error in errors:
+        path = where + "".join(
+            f".{step}" if isinstance(step, str) else "[]" for step in error.absolute_path
+        )
+        declared = f"{error.validator}: {json.dumps(error.validator_value, default=str)[:120]}"
+        yield Observed(
+            "unlike_declared", key, path, declared, _kind(error.instance), _example(exchange)
+        )
+
+
+def _undocumented(
+    document: Description, schema: Any, value: Any, path: str
+) -> Iterator[tuple[str, str]]:
+    """Members of an answer that its schema does not name, where it names any.
+
+    Only of the answer itself, or of the entries of a list: what stands deeper is the
+    application's as often as the server's.
+    """
+    described = document.alternatives(schema)
+    if isinstance(value, list):
+        for items in [each["items"] for each in described if "items" in each]:
+            for each in value:
+                if isinstance(each, dict):
+                    yield from _undocumented(document, items, each, f"{path}[]")
+    elif isinstance(value, dict) and (declared := document.members(schema)):
+        if any(isinstance(each.get("additionalProperties"), dict) for each in described):
+            return
+        for name, member in value.items():
+            if name not in declared:
+                yield f"{path}.{name}", _kind(member)
+
+
+class _Lists:
+    """How many entries lists are known to have, to judge what is given without a limit."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str], int] = {}
+
+    def default_not_kept(
+        self, document: Description, key: str, exchange: Exchange
+    ) -> Iterator[Observed]:
+        """A list that is longer than the default limit, or shorter though more was there."""
+        body = _json(exchange.response_body)
+        declared = [
+            document.asked(key)[name].default for name in _LIMIT if name in document.asked(key)
+        ]
+        default = next((each for each in declared if isinstance(each, int)), None)
+        if exchange.status != 200 or not isinstance(body, list) or default is None:
+            return
+        asked, limit = _question(exchange)
+        known = self._known.get((exchange.check, key, asked), 0)
+        self._known[exchange.check, key, asked] = max(known, len(body))
+        longer, shorter = len(body) > default, len(body) < min(known, default)
+        if limit or not (longer or shorter):
+            return
+        yield Observed(
+            "default_not_kept",
+            key,
+            "limit",
+            str(default),
+            f"{len(body)} of at least {max(known, len(body))}",
+            _example(exchange),
+        )
+
+
+def _question(exchange: Exchange) -> tuple[str, bool]:
+    """What a list was asked for apart from the limit, and whether one was given."""
+    parts = urlsplit(exchange.url)
+    query = parse_qs(parts.query)
+    body = _json(exchange.request_body)
+    asked = dict(body) if isinstance(body, dict) else {}
+    limit = asked.pop("limit", None) is not None or query.pop("limit", None) is not None
+    return json.dumps([parts.path, query, asked], sort_keys=True), limit
+
+
+_NONE: Any = object()
+
+
+def _json(text: str | None) -> Any:
+    """The JSON of a recorded body; `_NONE` where there is none, or it was cut."""
+    try:
+        return json.loads(text) if text else _NONE
+    except (ValueError, RecursionError):
+        return _NONE
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    kinds = {dict: "an object", list: "a list", str: "a text", int: "a number", float: "a number"}
+    return kinds.get(type(value), "null")
+
+
+def _example(exchange: Exchange) -> str:
+    return exchange.curl()

@@ -1,0 +1,84 @@
+"""The operations that take a body: a right body for each, and how to send any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.settings import numbered
+from conformance.suite.asking import Asker, Thread, checkpoint_id_of, id_of
+
+
+@dataclass(frozen=True)
+class Request:
+    """An operation on a thread, a body that is right for it, and how to send one."""
+
+    send: Callable[[ThreadsClient, str, Any], Answer]
+    send_raw: Callable[[ThreadsClient, str, bytes], Answer]
+    right: Callable[[Asker, Thread], Any]
+
+
+REQUESTS: dict[str, Request] = {
+    "create": Request(
+        lambda ask, _, body: ask.create(body),
+        lambda ask, _, raw: ask.create(raw=raw),
+        lambda given, _: {"thread_id": given.client.ownership.new_id(), "metadata": tags(given)},
+    ),
+    "search": Request(
+        lambda ask, _, body: ask.search(body, private=True),
+        lambda ask, _, raw: ask.search(raw=raw, private=True),
+        lambda given, _: {"metadata": tags(given)},
+    ),
+    "count": Request(
+        lambda ask, _, body: ask.count(body),
+        lambda ask, _, raw: ask.count(raw=raw),
+        lambda given, _: {"metadata": tags(given)},
+    ),
+    "prune": Request(
+        lambda ask, _, body: ask.prune(body),
+        lambda ask, _, raw: ask.prune(raw=raw),
+        lambda given, _: {"thread_ids": [given.client.ownership.absent_id()]},
+    ),
+    "update": Request(
+        lambda ask, thread_id, body: ask.update(thread_id, body),
+        lambda ask, thread_id, raw: ask.update(thread_id, raw=raw),
+        lambda _given, _: {"metadata": {"colour": "red"}},
+    ),
+    "update_state": Request(
+        lambda ask, thread_id, body: ask.update_state(thread_id, body),
+        lambda ask, thread_id, raw: ask.update_state(thread_id, raw=raw),
+        lambda given, _: numbered(given.case.graph().append, 3),
+    ),
+    "post_state_at_checkpoint": Request(
+        lambda ask, thread_id, body: ask.post_state_at_checkpoint(thread_id, body),
+        lambda ask, thread_id, raw: ask.post_state_at_checkpoint(thread_id, raw=raw),
+        lambda given, thread: {
+            "checkpoint": {"checkpoint_id": checkpoint_id_of(given.state(thread))}
+        },
+    ),
+    "post_history": Request(
+        lambda ask, thread_id, body: ask.post_history(thread_id, body),
+        lambda ask, thread_id, raw: ask.post_history(thread_id, raw=raw),
+        lambda _given, _: {"limit": 1},
+    ),
+    "run_wait": Request(
+        lambda ask, thread_id, body: ask.run_wait(thread_id, body),
+        lambda ask, thread_id, raw: ask.run_wait(thread_id, raw=raw),
+        lambda given, _: given.run_body(),
+    ),
+}
+
+
+def tags(given: Asker) -> dict[str, Any]:
+    """The metadata by which the threads of one check are known."""
+    return {**given.client.tag, **given.case.tag}
+
+
+def offered(given: Asker, thread: Thread, operation: str) -> None:
+    """The operation answers a right request, so that a refusal means something."""
+    request = REQUESTS[operation]
+    other = thread if operation in ("search", "count", "post_history") else given.prepopulated()
+    body = request.right(given, other)
+    given.granted(request.send(given.client, id_of(other), body), other)

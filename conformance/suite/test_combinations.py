@@ -1,0 +1,85 @@
+"""Filters in any combination: found and counted is what satisfies all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from conformance.deployment.settings import Settings
+from conformance.suite.asking import Asker, Case, Thread, id_of
+from conformance.suite.expect import assert_equal, assert_that
+from conformance.suite.generated import for_all, valid_bodies
+from conformance.suite.outcomes import requires
+
+_COLOURS = ("red", "green")
+
+
+@pytest.fixture
+def made(given: Asker, case: Case) -> list[Thread]:
+    """Four threads, two by two alike in each of two members of metadata."""
+    threads = [
+        given.empty(metadata={"colour": colour, "size": size})
+        for colour in _COLOURS
+        for size in (1, 2)
+    ]
+    case.eventually(lambda: len(given.found()), lambda found: found == len(threads))
+    return threads
+
+
+@requires("FILTER-07")
+def test_what_is_found_satisfies_every_filter(
+    made: list[Thread], threads: Asker, settings: Settings
+) -> None:
+    def found_exactly(example: tuple[dict[str, Any], dict[str, Any], list[str]]) -> None:
+        body, metadata, ids = example
+        sent = {**body, "metadata": metadata, **({"ids": ids} if ids else {})}
+        matching = [id_of(each) for each in made if _satisfies(each, sent)]
+        found = threads.found(**sent)
+        page = len(matching[sent.get("offset", 0) :][: sent.get("limit", len(made))])
+        assert_that(
+            set(found) <= set(matching), f"only threads that satisfy {sent}: {matching}", found
+        )
+        assert_equal(len(found), page, f"how many are found by {sent}")
+        assert_equal(len(set(found)), len(found), "how many of them differ")
+
+    # Ids and metadata are those of the threads, so that most filters match something.
+    shapes = valid_bodies(
+        "search_threads", "thread_search", ("ids", "metadata", "values", "select", "extract")
+    ).map(_near)
+    ids = st.lists(st.sampled_from([id_of(each) for each in made]), max_size=4, unique=True)
+    for_all(st.tuples(shapes, _metadata(), ids), found_exactly, settings)
+
+
+@requires("COUNT-07")
+def test_what_is_counted_satisfies_every_filter(
+    made: list[Thread], threads: Asker, settings: Settings
+) -> None:
+    def counted_exactly(example: tuple[dict[str, Any], dict[str, Any]]) -> None:
+        sent = {**example[0], "metadata": example[1]}
+        matching = [each for each in made if _satisfies(each, sent)]
+        assert_equal(threads.count(**sent), len(matching), f"the count by {sent}")
+
+    shapes = valid_bodies("count_threads", "thread_count", ("metadata", "values"))
+    for_all(st.tuples(shapes, _metadata()), counted_exactly, settings)
+
+
+def _metadata() -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {},
+        optional={"colour": st.sampled_from([*_COLOURS, "blue"]), "size": st.sampled_from([1, 2])},
+    )
+
+
+def _near(body: dict[str, Any]) -> dict[str, Any]:
+    """The body with an offset at which there may still be something."""
+    return {**body, "offset": body["offset"] % 6} if "offset" in body else body
+
+
+def _satisfies(thread: Thread, sent: dict[str, Any]) -> bool:
+    return (
+        id_of(thread) in sent.get("ids", [id_of(thread)])
+        and thread.get("status") == sent.get("status", thread.get("status"))
+        and all(thread["metadata"].get(name) == value for name, value in sent["metadata"].items())
+    )

@@ -1,0 +1,182 @@
+"""Every keyword of the request schemas: what breaks one is refused, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.settings import Settings
+from conformance.suite.asking import Asker, Thread, checkpoint_id_of, id_of
+from conformance.suite.expect import assert_no_thread, assert_that, assert_untouched, cut
+from conformance.suite.generated_keywords import Broken, broken_keywords, with_own_ids
+from conformance.suite.outcomes import Blocked, PromiseBroken, requires
+from conformance.suite.right_requests import REQUESTS, offered
+
+
+@dataclass(frozen=True)
+class Bodied:
+    """An operation of our OpenAPI document, its request schema, and a rich right body."""
+
+    operation_id: str
+    schema: str
+    right: Callable[[Asker, Thread], dict[str, Any]]
+
+
+def _creation(given: Asker, thread: Thread) -> dict[str, Any]:
+    """The body of a prepopulation, which is shown to be right."""
+    graph = given.case.graph()
+    right = REQUESTS["create"].right(given, thread)
+    right["metadata"]["graph_id"] = graph.id
+    body = {**right, "supersteps": list(graph.supersteps)}
+    given.created(body)
+    return body
+
+
+def _checkpoint(given: Asker, thread: Thread) -> dict[str, Any]:
+    return {
+        "thread_id": id_of(thread),
+        "checkpoint_ns": "",
+        "checkpoint_id": checkpoint_id_of(given.state(thread)),
+        "checkpoint_map": {},
+    }
+
+
+_ID = "thread_id"
+
+BODIED = {
+    "create": Bodied("create_thread", "thread_create", _creation),
+    "search": Bodied("search_threads", "thread_search", REQUESTS["search"].right),
+    "count": Bodied("count_threads", "thread_count", REQUESTS["count"].right),
+    "prune": Bodied("prune_threads", "thread_prune", REQUESTS["prune"].right),
+    "update": Bodied("update_thread", "thread_patch", REQUESTS["update"].right),
+    "update_state": Bodied(
+        "update_state",
+        "state_update",
+        lambda given, thread: {
+            **REQUESTS["update_state"].right(given, thread),
+            "checkpoint": _checkpoint(given, thread),
+        },
+    ),
+    "post_state_at_checkpoint": Bodied(
+        "post_state_at_checkpoint",
+        "state_checkpoint",
+        lambda given, thread: {"checkpoint": _checkpoint(given, thread)},
+    ),
+    "post_history": Bodied(
+        "post_history",
+        "history_search",
+        lambda given, thread: {"limit": 1, "before": _checkpoint(given, thread)},
+    ),
+}
+
+
+@pytest.fixture
+def thread(given: Asker) -> Thread:
+    """A thread with a history."""
+    return given.prepopulated()
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param("create", marks=requires("ERROR-ANY-01")),
+        pytest.param("search", marks=requires("ERROR-ANY-02")),
+        pytest.param("post_history", marks=requires("ERROR-ANY-03")),
+        pytest.param("update", marks=requires("ERROR-ANY-04")),
+        pytest.param("count", marks=requires("ERROR-ANY-06")),
+        pytest.param("prune", marks=requires("ERROR-ANY-07")),
+        pytest.param("update_state", marks=requires("ERROR-ANY-08")),
+        pytest.param("post_state_at_checkpoint", marks=requires("ERROR-ANY-09")),
+    ],
+)
+def test_whatever_breaks_a_keyword_is_refused(
+    given: Asker, ask: ThreadsClient, thread: Thread, settings: Settings, operation: str
+) -> None:
+    offered(given, thread, operation)
+    accepted = {}
+    for broken in _broken(given, thread, settings, operation):
+        answer = _send(ask, thread, operation, broken)
+        if not 400 <= answer.status < 500:
+            accepted[broken.keyword] = f"{answer.status} to {json.dumps(broken.body)}"
+    if accepted:
+        raise PromiseBroken(
+            "a refusal by 4xx of every body that breaks a keyword of the schema",
+            cut("; ".join(accepted.values())),
+            tuple(f"{keyword}: {cut(told)}" for keyword, told in accepted.items()),
+        )
+
+
+@requires("ERROR-SAFE-06")
+def test_an_update_of_the_state_that_breaks_a_keyword_changes_nothing(
+    given: Asker, ask: ThreadsClient, thread: Thread, settings: Settings
+) -> None:
+    offered(given, thread, "update_state")
+    bodies = _broken(given, thread, settings, "update_state")
+    assert_untouched(given, thread, lambda: _refused(ask, thread, "update_state", bodies))
+
+
+@requires("ERROR-SAFE-07")
+def test_a_creation_that_breaks_a_keyword_creates_nothing(
+    given: Asker, ask: ThreadsClient, thread: Thread, settings: Settings
+) -> None:
+    offered(given, thread, "create")
+    assert_no_thread(given, ask.ownership.absent_id())
+    # Where the id itself is wrong there is nothing to look for.
+    for broken in _broken(given, thread, settings, "create"):
+        if "/thread_id" in broken.keyword or not isinstance(broken.body, dict):
+            continue
+        wanted = given.client.ownership.new_id()
+        _refused(ask, thread, "create", [Broken(broken.keyword, {**broken.body, _ID: wanted})])
+        found = ask.get(wanted)
+        assert_that(not found.ok, "no thread under the id", f"{found.status} {found.text}")
+
+
+@requires("ERROR-SAFE-08")
+def test_a_pruning_that_breaks_a_keyword_removes_nothing(
+    given: Asker, ask: ThreadsClient, thread: Thread, settings: Settings
+) -> None:
+    offered(given, thread, "prune")
+    bodies = [
+        Broken(each.keyword, _naming(thread, each.body))
+        for each in _broken(given, thread, settings, "prune")
+    ]
+    assert_untouched(given, thread, lambda: _refused(ask, thread, "prune", bodies))
+
+
+def _naming(thread: Thread, body: Any) -> Any:
+    """The body, with the thread first among those that it names."""
+    if not isinstance(body, dict) or not isinstance(named := body.get("thread_ids"), list):
+        return body
+    return {**body, "thread_ids": [id_of(thread), *named]}
+
+
+def _refused(ask: ThreadsClient, thread: Thread, operation: str, bodies: list[Broken]) -> None:
+    """Send them all; whether they are refused is another check's question."""
+    for broken in bodies:
+        answer = _send(ask, thread, operation, broken)
+        if answer.ok:
+            raise Blocked(f"a body that breaks {broken.keyword} was accepted: {answer.status}")
+
+
+def _broken(given: Asker, thread: Thread, settings: Settings, operation: str) -> list[Broken]:
+    of = BODIED[operation]
+    right = of.right(given, thread)
+
+    def anew() -> dict[str, Any]:
+        # Under an id that was taken a creation would be refused for that.
+        fresh = {_ID: given.client.ownership.new_id()} if operation == "create" else {}
+        return {**right, **fresh}
+
+    listed = broken_keywords(of.operation_id, of.schema, anew, settings)
+    return [
+        Broken(each.keyword, with_own_ids(each.body, given.client.ownership)) for each in listed
+    ]
+
+
+def _send(ask: ThreadsClient, thread: Thread, operation: str, broken: Broken) -> Answer:
+    return REQUESTS[operation].send(ask, id_of(thread), broken.body)

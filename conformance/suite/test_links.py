@@ -1,0 +1,163 @@
+"""Stories by links: what one answer names, the next request may ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.settings import Settings
+from conformance.model.history import mask_thread_id
+from conformance.suite.asking import Asker, id_of
+from conformance.suite.expect import assert_equal, assert_refused, assert_valid
+from conformance.suite.generated import portable
+from conformance.suite.generated_links import for_all_stories
+from conformance.suite.outcomes import requires
+from conformance.suite.right_requests import offered, tags
+
+_WITHOUT = {
+    "thread_create": ("thread_id", "if_exists", "ttl", "supersteps"),
+    "thread_patch": ("ttl",),
+}
+#: What an answer must fit. What a copy shows in values is a question of its own.
+_SCHEMAS = {
+    "get_thread": "thread",
+    "update_thread": "thread",
+    "copy_thread": "thread",
+    "get_state": "thread_state",
+    "get_state_at_checkpoint": "state_at_checkpoint",
+    "get_history": "thread_history",
+}
+
+
+@requires("LINK-01")
+def test_what_an_answer_names_can_be_asked_for(
+    given: Asker, threads: Asker, ask: ThreadsClient, settings: Settings
+) -> None:
+    offered(given, given.prepopulated(), "update")
+    given.delete(given.copy(given.empty()))
+    for_all_stories(lambda: Story(given, threads, ask).ask, _WITHOUT, settings)
+
+
+@dataclass
+class Known:
+    """A thread that stands: its metadata, and what was answered about it so far."""
+
+    metadata: dict[str, Any]
+    seen: dict[str, Any] = field(default_factory=dict)
+    checkpoints: set[str] = field(default_factory=set)
+
+
+class Story:
+    """Asks for one story, and judges each answer by those before it."""
+
+    def __init__(self, given: Asker, threads: Asker, ask: ThreadsClient) -> None:
+        self._given = given
+        self._threads = threads
+        self._ask = ask
+        self._standing: dict[str, Known] = {}
+        self._steps = 0
+
+    def ask(self, operation_id: str, ids: dict[str, Any], body: Any) -> Answer:
+        """Send one request of the story, and judge its answer."""
+        self._steps += 1
+        # What is generated is often empty: this makes every update one that shows.
+        metadata = {**_metadata(body), "step": self._steps}
+        if operation_id == "create_thread":
+            return self._created(metadata)
+        thread_id = str(ids["thread_id"])
+        if not self._ask.ownership.may_use(thread_id):
+            self._ask.ownership.absent_id(thread_id)
+        answer = self._send(operation_id, thread_id, ids, metadata)
+        known = self._standing.get(thread_id)
+        checkpoint_id = ids.get("checkpoint_id")
+        if known is None:
+            assert_refused(answer)
+        elif checkpoint_id is None or checkpoint_id in known.checkpoints:
+            # What a checkpoint is answered that never was has requirements of its own.
+            self._judge(operation_id, thread_id, known, answer, metadata)
+        return answer
+
+    def _created(self, metadata: dict[str, Any]) -> Answer:
+        supersteps = list(self._given.case.graph().supersteps)
+        graph = {"graph_id": self._given.case.graph().id}
+        sent = {**metadata, **graph, **tags(self._given)}
+        wanted = self._ask.ownership.new_id()
+        body = {"thread_id": wanted, "metadata": sent, "supersteps": supersteps}
+        answer = self._threads.granted(self._ask.create(body))
+        assert_equal(answer.body.get("thread_id"), wanted, "thread_id")
+        self._standing[wanted] = Known(sent)
+        return answer
+
+    def _send(
+        self, operation_id: str, thread_id: str, ids: dict[str, Any], metadata: dict[str, Any]
+    ) -> Answer:
+        match operation_id:
+            case "get_thread":
+                return self._ask.get(thread_id)
+            case "update_thread":
+                return self._ask.update(thread_id, {"metadata": metadata})
+            case "delete_thread":
+                return self._ask.delete(thread_id)
+            case "copy_thread":
+                return self._ask.copy(thread_id)
+            case "get_state":
+                return self._ask.state(thread_id)
+            case "get_history":
+                return self._ask.history(thread_id, limit=1000)
+            case "get_state_at_checkpoint":
+                return self._ask.state_at_checkpoint(thread_id, str(ids["checkpoint_id"]))
+        raise NotImplementedError(f"a link leads to {operation_id}: say here how it is sent")
+
+    def _judge(
+        self,
+        operation_id: str,
+        thread_id: str,
+        known: Known,
+        answer: Answer,
+        metadata: dict[str, Any],
+    ) -> None:
+        shown = self._threads.granted(answer).body
+        if operation_id == "delete_thread":
+            del self._standing[thread_id]
+            return
+        aside = ("values",) if operation_id == "copy_thread" else ()
+        assert_valid(_SCHEMAS[operation_id], _without(shown, aside))
+        match operation_id:
+            case "update_thread":
+                known.metadata |= metadata
+                assert_equal(shown["metadata"], known.metadata, "metadata")
+            case "get_thread":
+                assert_equal(shown["metadata"], known.metadata, "metadata")
+            case "copy_thread":
+                seen = {name: known.seen[name] for name in known.seen if name in _OF_A_COPY}
+                self._standing[id_of(shown)] = Known(shown["metadata"], seen)
+            case "get_state":
+                known.checkpoints.add(shown["checkpoint"]["checkpoint_id"])
+                self._as_before(operation_id, thread_id, known, shown)
+            case "get_history":
+                self._as_before(operation_id, thread_id, known, shown)
+            case _:
+                named = shown["checkpoint"]["checkpoint_id"]
+                assert_equal(named in known.checkpoints, True, "whether it is that checkpoint")
+
+    def _as_before(self, operation_id: str, thread_id: str, known: Known, shown: Any) -> None:
+        """Nothing in a story changes a state: it is what it was, in the source of a copy too."""
+        masked = mask_thread_id(shown, thread_id)
+        assert_equal(masked, known.seen.setdefault(operation_id, masked), operation_id)
+
+
+#: What a copy has in common with its source, each thread's own id masked.
+_OF_A_COPY = ("get_history",)
+
+
+def _metadata(body: Any) -> dict[str, Any]:
+    """Generated metadata that every JSON reader keeps."""
+    generated = body.get("metadata", {}) if isinstance(body, dict) else {}
+    return generated if portable(generated) else {}
+
+
+def _without(body: Any, aside: tuple[str, ...]) -> Any:
+    if not isinstance(body, dict):
+        return body
+    return {name: value for name, value in body.items() if name not in aside}
