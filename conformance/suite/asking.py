@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.client import ABSENT, Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, Settings, numbered
-from conformance.model.history import mask_thread_id
+from conformance.model.history import mask_thread_id, same_json
 from conformance.suite.outcomes import Blocked, PromiseBroken, Unsupported
 
 Thread = dict[str, Any]
@@ -130,8 +130,23 @@ class Asker:
     # Making threads
 
     def empty(self, **members: Any) -> Thread:
-        """A new empty thread. `members` join the request; metadata joins the tags."""
-        return self.created(self._body(members))
+        """A new empty thread. `members` join the request; metadata joins the tags.
+
+        What a check stands on has the metadata sent, whatever the deployment adds to it:
+        whether it is kept is another's question.
+        """
+        body = self._body(members)
+        made = self.created(body)
+        kept = made.get("metadata")
+        if self._arranging and not (
+            isinstance(kept, dict)
+            and all(
+                name in kept and same_json(kept[name], sent)
+                for name, sent in body["metadata"].items()
+            )
+        ):
+            raise Blocked(f"expected the metadata sent, got {kept!r:.200}")
+        return made
 
     def prepopulated(self, supersteps: Any = None, **members: Any) -> Thread:
         """A new thread made from supersteps, by default those of the settings."""

@@ -70,8 +70,8 @@ def test_do_nothing_applies_no_supersteps(given: Asker, ask: ThreadsClient, exis
 @requires("IDENTITY-07")
 def test_do_nothing_creates_what_is_not_there(given: Asker, threads: Asker) -> None:
     given.empty()
-    made = threads.empty(if_exists="do_nothing", metadata={"first": True})
-    sent = {**given.client.tag, **given.case.tag, "first": True}
+    made = threads.empty(if_exists="do_nothing", metadata={"first": "yes"})
+    sent = {**given.client.tag, **given.case.tag, "first": "yes"}
     assert_equal(threads.get(made).get("metadata"), sent, "metadata")
 
 

@@ -1,0 +1,224 @@
+"""Faults of copying threads: the history that a copy starts with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from conformance.reference.faults import Apply, Broken, fault
+from conformance.reference.faulty.factories import copies_of
+
+#: What says of one more kind of history that its copy is identical.
+OF_ANY = ["COPY-03", "COPY-04", "COPY-05", "COPY-06", "COPY-07", "COPY-13", "COPY-14", "COPY-19"]
+OF_RUNS = ["RUN-04", "RUN-05", "RUN-06"]
+OF_FORKS = ["STATE-UPDATE-14"]
+WHOLE = [*OF_ANY, *OF_RUNS, *OF_FORKS]
+#: Those, and what else looks at the copied states, the newest among them or not.
+OLDER = sorted([*WHOLE, "COPY-20"])
+NEWEST = sorted([*OLDER, "COPY-09"])
+
+States = tuple[Any, ...]
+
+
+def copying(change: Callable[[States], Iterable[Any]]) -> Apply:
+    """Start a copy with other states than those of its source."""
+
+    def apply(broken: Broken) -> None:
+        @broken.instead("copied_checkpoints")
+        def copied_checkpoints(right: Any, source: Any) -> Any:
+            return tuple(change(right(source)))
+
+    return apply
+
+
+def each_state(change: Callable[[Any], Any]) -> Apply:
+    """Start a copy with each state changed."""
+    return copying(lambda states: map(change, states))
+
+
+def metadata(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Apply:
+    """Start a copy with the metadata of each state changed."""
+    return each_state(lambda state: replace(state, metadata=change(state.metadata)))
+
+
+def _from_tenth(states: States, change: Callable[[Any], Any]) -> Iterable[Any]:
+    return [change(each) if place >= 10 else each for place, each in enumerate(states)]
+
+
+def _sorted_as_text(states: States) -> Iterable[Any]:
+    return sorted(states, key=lambda state: str(state.step)) if len(states) > 15 else states
+
+
+def _without_results(state: Any) -> Any:
+    return replace(state, tasks=tuple(replace(task, result=None) for task in state.tasks))
+
+
+# States that are lost
+
+fault("copy-forgets-the-oldest-state", breaks=OLDER)(copying(lambda states: states[1:]))
+fault("copy-forgets-the-newest-state", breaks=[*NEWEST, "COPY-08", "COPY-11", "PREPOP-18"])(
+    copying(lambda states: states[:-1])
+)
+fault("copy-keeps-the-newest-ten-states", breaks=["COPY-06", "COPY-07"])(
+    copying(lambda states: states[-10:])
+)
+fault("copy-keeps-the-newest-hundred-states", breaks=["COPY-07"])(
+    copying(lambda states: states[-100:])
+)
+fault("copy-keeps-what-runs-made-if-any", breaks=["COPY-05"])(
+    copying(lambda states: [each for each in states if "run_id" in each.metadata] or states)
+)
+fault("copy-forgets-the-loop-of-runs", breaks=["COPY-04", "COPY-05", "COPY-19", *OF_RUNS])(
+    copying(lambda states: [each for each in states if each.metadata["source"] != "loop"])
+)
+fault("copy-forgets-other-branches", breaks=["STATE-UPDATE-14"])(
+    copying(lambda states: _branch(states))
+)
+
+# States that are changed, or come in another order
+
+fault("copy-of-a-long-history-is-sorted-as-text", breaks=["COPY-07"])(copying(_sorted_as_text))
+fault("copy-turns-the-oldest-two-states", breaks=WHOLE)(
+    copying(lambda states: [*states[1::-1], *states[2:]])
+)
+fault("copy-rounds-created-at", breaks=NEWEST)(
+    each_state(lambda each: replace(each, created_at=f"{each.created_at[:23]}000+00:00"))
+)
+
+
+@fault("copy-makes-the-oldest-state-anew", breaks=OLDER)
+def copy_makes_the_oldest_anew(broken: Broken) -> None:
+    @broken.instead("copied_checkpoints")
+    def copied_checkpoints(right: Any, source: Any) -> Any:
+        states = right(source)
+        return (*(replace(each, created_at=broken.store.now()) for each in states[:1]), *states[1:])
+
+
+fault("copy-loses-tasks", breaks=[*OLDER, "COPY-11"])(
+    each_state(lambda each: replace(each, tasks=()))
+)
+fault("copy-loses-the-results-of-tasks", breaks=OLDER)(each_state(_without_results))
+fault("copy-loses-parents", breaks=NEWEST)(each_state(lambda each: replace(each, parent_id=None)))
+fault("copy-names-a-wrong-parent-from-the-eleventh-state", breaks=["COPY-06", "COPY-07"])(
+    copying(
+        lambda states: _from_tenth(
+            states, lambda each: replace(each, parent_id=states[0].checkpoint_id)
+        )
+    )
+)
+fault("copied-states-all-have-the-newest-values", breaks=OLDER)(
+    copying(lambda states: [replace(each, values=states[-1].values) for each in states])
+)
+fault("copied-states-have-no-values", breaks=[*NEWEST, "COPY-08", "COPY-17", "PREPOP-18"])(
+    each_state(lambda each: replace(each, values={"messages": []}))
+)
+fault("copied-states-are-marked-as-forks", breaks=NEWEST)(
+    metadata(lambda data: {**data, "source": "fork"})
+)
+fault("copied-states-say-that-they-are-copies", breaks=NEWEST)(
+    metadata(lambda data: {**data, "copied": True})
+)
+fault("copied-states-lose-their-writes", breaks=NEWEST)(
+    metadata(lambda data: {name: each for name, each in data.items() if name != "writes"})
+)
+fault("copy-counts-steps-anew", breaks=NEWEST)(
+    copying(
+        lambda states: [
+            replace(each, metadata={**each.metadata, "step": place})
+            for place, each in enumerate(states)
+        ]
+    )
+)
+
+
+@fault("copy-gives-new-checkpoint-ids", breaks=NEWEST)
+def copy_gives_new_checkpoint_ids(broken: Broken) -> None:
+    @broken.instead("copied_checkpoints")
+    def copied_checkpoints(right: Any, source: Any) -> Any:
+        states = right(source)
+        made = {each.checkpoint_id: broken.store.stamp().checkpoint_id for each in states}
+        return tuple(
+            replace(
+                each,
+                checkpoint_id=made[each.checkpoint_id],
+                parent_id=made.get(each.parent_id),
+            )
+            for each in states
+        )
+
+
+@fault("copy-adds-a-state-of-its-own", breaks=WHOLE)
+def copy_adds_a_state(broken: Broken) -> None:
+    @broken.instead("copied_checkpoints")
+    def copied_checkpoints(right: Any, source: Any) -> Any:
+        states = right(source)
+        own = broken.store.stamp().checkpoint_id
+        return (
+            *states,
+            *(
+                replace(last, checkpoint_id=own, parent_id=last.checkpoint_id)
+                for last in states[-1:]
+            ),
+        )
+
+
+@fault("copy-gives-messages-new-ids", breaks=[*NEWEST, "COPY-08", "PREPOP-12", "PREPOP-18"])
+def copy_gives_messages_new_ids(broken: Broken) -> None:
+    @broken.instead("copied_checkpoints")
+    def copied_checkpoints(right: Any, source: Any) -> Any:
+        return tuple(replace(each, values=_renamed(each.values)) for each in right(source))
+
+
+def naming_the_source(change: Callable[[Any, str], Any]) -> Apply:
+    """Show copied states with the id of the source where the copy's own should be."""
+
+    def apply(broken: Broken) -> None:
+        sources = copies_of(broken)
+        copied: set[tuple[str, str]] = set()
+
+        @broken.instead("copy")
+        def copy(right: Any, thread_id: str) -> Any:
+            made = right(thread_id)
+            states = broken.store.thread(made["thread_id"]).checkpoints
+            copied.update((made["thread_id"], each.checkpoint_id) for each in states)
+            return made
+
+        @broken.instead("state_view")
+        def state_view(right: Any, thread: Any, checkpoint: Any) -> Any:
+            view = right(thread, checkpoint)
+            if (thread.thread_id, checkpoint.checkpoint_id) not in copied:
+                return view
+            return change(view, sources[thread.thread_id])
+
+    return apply
+
+
+fault("copied-states-name-their-source-in-checkpoint", breaks=NEWEST)(
+    naming_the_source(
+        lambda view, source: {**view, "checkpoint": {**view["checkpoint"], "thread_id": source}}
+    )
+)
+fault("copied-states-name-their-source-in-metadata", breaks=NEWEST)(
+    naming_the_source(
+        lambda view, source: {**view, "metadata": {**view["metadata"], "thread_id": source}}
+    )
+)
+
+
+def _renamed(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **values,
+        "messages": [{**each, "id": f"copy-{each['id']}"} for each in values["messages"]],
+    }
+
+
+def _branch(states: States) -> Iterable[Any]:
+    """The states that led to the newest one."""
+    wanted = states[-1].checkpoint_id if states else None
+    branch = []
+    for each in reversed(states):
+        if each.checkpoint_id == wanted:
+            branch.append(each)
+            wanted = each.parent_id
+    return branch[::-1]

@@ -1,0 +1,321 @@
+"""Faults of copying threads: the copy as a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.model.errors import ConflictError
+from conformance.reference.faults import Apply, Broken, fault
+from conformance.reference.faulty.factories import copies_of, shown
+from conformance.reference.faulty.parts import refusing
+from conformance.reference.wire import WireAnswer, WireRequest, json_answer
+
+# How it is answered
+
+fault("copy-is-not-offered", breaks=["COPY-01"])(refusing("copy", status=405))
+fault("copy-answers-an-error-with-200", breaks=["COPY-01"])(refusing("copy", status=200))
+fault("copy-answers-only-an-id", breaks=["COPY-01"])(
+    shown(lambda thread: {"thread_id": thread["thread_id"]}, "copy")
+)
+fault("copy-answers-created-at-without-offset", breaks=["COPY-01"])(
+    shown(lambda thread: {**thread, "created_at": thread["created_at"][:-6]}, "copy")
+)
+
+
+@fault("copy-answers-its-source", breaks=["COPY-02", "COPY-14"])
+def copy_answers_its_source(broken: Broken) -> None:
+    @broken.instead("copy")
+    def copy(right: Any, thread_id: str) -> Any:
+        return broken.store.get(thread_id)
+
+
+@fault("copying-an-empty-thread-conflicts", breaks=["COPY-12"])
+def copying_an_empty_thread_conflicts(broken: Broken) -> None:
+    @broken.instead("copy")
+    def copy(right: Any, thread_id: str) -> Any:
+        if not broken.store.thread(thread_id).checkpoints:
+            raise ConflictError("there is nothing to copy")
+        return right(thread_id)
+
+
+# What it has from its source
+
+fault("copy-loses-metadata", breaks=["COPY-10"])(
+    lambda broken: _metadata(broken, lambda _thread, _right: {})
+)
+fault("copy-keeps-the-graph-id-alone", breaks=["COPY-10"])(
+    lambda broken: _metadata(
+        broken, lambda _, right: {k: v for k, v in right.items() if k == "graph_id"}
+    )
+)
+fault("copy-says-what-it-is-a-copy-of", breaks=["COPY-10"])(
+    lambda broken: _metadata(broken, lambda thread, right: {**right, "copied": thread.thread_id})
+)
+
+
+def _metadata(broken: Broken, change: Callable[[Any, dict[str, Any]], dict[str, Any]]) -> None:
+    @broken.instead("copied_metadata")
+    def copied_metadata(right: Any, source: Any) -> Any:
+        return change(source, right(source))
+
+
+def with_copy(change: Callable[[Broken, Any], Any]) -> Apply:
+    """Keep the copy as `change` has it."""
+
+    def apply(broken: Broken) -> None:
+        store = broken.store
+
+        @broken.instead("copy")
+        def copy(right: Any, thread_id: str) -> Any:
+            made = store.thread(right(thread_id)["thread_id"])
+            return store.thread_view(store.keep(change(broken, made)))
+
+    return apply
+
+
+fault("copy-is-always-idle", breaks=["COPY-11"])(
+    with_copy(lambda _, thread: replace(thread, status="idle"))
+)
+fault("copy-stays-busy", breaks=["COPY-11"])(
+    with_copy(lambda _, thread: replace(thread, status="busy"))
+)
+
+
+@fault("get-shows-no-values-of-a-copy", breaks=["COPY-08"])
+def get_shows_no_values_of_a_copy(broken: Broken) -> None:
+    copies = copies_of(broken)
+
+    @broken.wire.answers("get")
+    def hide(request: WireRequest, thread: Any) -> Any:
+        return {**thread, "values": {}} if request.thread_id in copies else thread
+
+
+@fault("state-of-a-copy-has-no-tasks-member", breaks=["COPY-09"])
+def state_of_a_copy_lacks_tasks(broken: Broken) -> None:
+    copies = copies_of(broken)
+
+    @broken.wire.answers("state")
+    def hide(request: WireRequest, state: Any) -> Any:
+        return {**state, "tasks": None} if request.thread_id in copies else state
+
+
+@fault("copies-are-not-found", breaks=["COPY-22"])
+def copies_are_not_found(broken: Broken) -> None:
+    copies = copies_of(broken)
+
+    @broken.instead("matches")
+    def matches(right: Any, thread: Any, query: Any) -> Any:
+        return thread.thread_id not in copies and right(thread, query)
+
+
+def unreadable(which: Callable[[Any], Any]) -> Apply:
+    """Refuse to show states at the checkpoints of a copy that `which` chooses."""
+
+    def apply(broken: Broken) -> None:
+        copies = copies_of(broken)
+
+        @broken.wire.before("state_at_checkpoint")
+        def refuse(request: WireRequest) -> WireAnswer | None:
+            if request.thread_id not in copies:
+                return None
+            chosen = which(broken.store.thread(request.thread_id).checkpoints)
+            gone = any(request.path.endswith(each.checkpoint_id) for each in chosen)
+            return json_answer(404, {"detail": "no such checkpoint"}) if gone else None
+
+    return apply
+
+
+fault("copied-checkpoints-are-not-readable", breaks=["COPY-20"])(unreadable(lambda states: states))
+fault("oldest-copied-checkpoint-is-not-readable", breaks=["COPY-20"])(
+    unreadable(lambda states: states[:1])
+)
+
+
+@fault("state-at-a-copied-checkpoint-is-the-newest", breaks=["COPY-20"])
+def state_at_a_copied_checkpoint_is_the_newest(broken: Broken) -> None:
+    copies = copies_of(broken)
+
+    @broken.wire.answers("state_at_checkpoint")
+    def answer_newest(request: WireRequest, state: Any) -> Any:
+        return broken.store.state(request.thread_id) if request.thread_id in copies else state
+
+
+# Copies of copies, and several copies
+
+
+@fault("copy-of-a-copy-is-empty", breaks=["COPY-13"])
+def copy_of_a_copy_is_empty(broken: Broken) -> None:
+    copies = copies_of(broken)
+
+    @broken.instead("copied_checkpoints")
+    def copied_checkpoints(right: Any, source: Any) -> Any:
+        return () if source.thread_id in copies else right(source)
+
+
+@fault("copy-of-a-copy-is-made-of-the-first-source", breaks=["COPY-13"])
+def copy_of_a_copy_is_of_the_first_source(broken: Broken) -> None:
+    copies = copies_of(broken)
+
+    @broken.instead("copied_checkpoints")
+    def copied_checkpoints(right: Any, source: Any) -> Any:
+        return right(broken.store.thread(copies.get(source.thread_id, source.thread_id)))
+
+
+def from_nth_copy(nth: int, change: Callable[[Any], Any]) -> Apply:
+    """Make the n-th copy of a thread, and those after it, otherwise."""
+
+    def apply(broken: Broken) -> None:
+        made: dict[str, int] = {}
+
+        @broken.instead("copied_checkpoints")
+        def copied_checkpoints(right: Any, source: Any) -> Any:
+            made[source.thread_id] = made.get(source.thread_id, 0) + 1
+            states = right(source)
+            return states if made[source.thread_id] < nth else change(states)
+
+    return apply
+
+
+fault("third-copy-is-empty", breaks=["COPY-14"])(from_nth_copy(3, lambda _states: ()))
+fault("second-copy-forgets-the-oldest-state", breaks=["COPY-14"])(
+    from_nth_copy(2, lambda states: states[1:])
+)
+
+
+@fault("second-copy-is-the-first", breaks=["COPY-14"])
+def second_copy_is_the_first(broken: Broken) -> None:
+    first: dict[str, str] = {}
+
+    @broken.instead("copy")
+    def copy(right: Any, thread_id: str) -> Any:
+        if thread_id in first and first[thread_id] in broken.store._threads:
+            return broken.store.get(first[thread_id])
+        made = right(thread_id)
+        first[thread_id] = made["thread_id"]
+        return made
+
+
+@fault("second-copy-is-refused", breaks=["COPY-14"])
+def second_copy_is_refused(broken: Broken) -> None:
+    copied: set[str] = set()
+
+    @broken.wire.before("copy")
+    def refuse(request: WireRequest) -> WireAnswer | None:
+        if request.thread_id in copied:
+            return json_answer(409, {"detail": "there is a copy already"})
+        copied.add(request.thread_id)
+        return None
+
+
+# What source and copy share
+
+
+def sharing(*, to_copy: bool, from_write: int) -> Apply:
+    """Show states on the other thread too, from the n-th that is made after the copy."""
+
+    def apply(broken: Broken) -> None:
+        store, others, writes = broken.store, dict[str, list[str]](), dict[str, int]()
+
+        @broken.instead("copy")
+        def copy(right: Any, thread_id: str) -> Any:
+            made = right(thread_id)
+            ends = [store.thread(thread_id).thread_id, made["thread_id"]]
+            written, shows = ends if to_copy else ends[::-1]
+            others.setdefault(written, []).append(shows)
+            writes[written] = 0
+            return made
+
+        @broken.instead("keep")
+        def keep(right: Any, thread: Any) -> Any:
+            known = store._threads.get(thread.thread_id)
+            kept = right(thread)
+            if known and len(thread.checkpoints) > len(known.checkpoints):
+                writes[thread.thread_id] = writes.get(thread.thread_id, 0) + 1
+                if writes[thread.thread_id] >= from_write:
+                    for other in others.get(thread.thread_id, ()):
+                        if other in store._threads:
+                            shared = replace(store._threads[other], checkpoints=thread.checkpoints)
+                            right(shared)
+            return kept
+
+    return apply
+
+
+fault("states-of-a-copy-show-on-its-source", breaks=["COPY-15"])(
+    sharing(to_copy=False, from_write=1)
+)
+fault("fourth-state-of-a-copy-shows-on-its-source", breaks=["COPY-15"])(
+    sharing(to_copy=False, from_write=4)
+)
+fault("states-of-a-source-show-on-its-copy", breaks=["COPY-16", "COPY-19"])(
+    sharing(to_copy=True, from_write=1)
+)
+fault("fourth-state-of-a-source-shows-on-its-copy", breaks=["COPY-16"])(
+    sharing(to_copy=True, from_write=4)
+)
+
+
+@fault("copy-is-made-when-it-is-first-read", breaks=["COPY-19"])
+def copy_is_made_when_first_read(broken: Broken) -> None:
+    store = broken.store
+    unmade: dict[str, str] = {}
+
+    @broken.instead("copy")
+    def copy(right: Any, thread_id: str) -> Any:
+        made = right(thread_id)
+        unmade[made["thread_id"]] = store.thread(thread_id).thread_id
+        return made
+
+    @broken.instead("thread")
+    def thread(right: Any, thread_id: object) -> Any:
+        found = right(thread_id)
+        source = store._threads.get(unmade.pop(found.thread_id, ""))
+        return store.keep(replace(found, checkpoints=source.checkpoints)) if source else found
+
+
+def deleting_reaches(*, the_copy: bool) -> Apply:
+    """Empty the other thread when a source, or a copy, is deleted."""
+
+    def apply(broken: Broken) -> None:
+        store, copies = broken.store, copies_of(broken)
+
+        @broken.instead("delete")
+        def delete(right: Any, thread_id: str) -> None:
+            right(thread_id)
+            for copy, source in copies.items():
+                gone, other = (source, copy) if the_copy else (copy, source)
+                if gone == thread_id and other in store._threads:
+                    store.keep(replace(store._threads[other], checkpoints=()))
+
+    return apply
+
+
+fault("deleting-a-source-empties-its-copies", breaks=["COPY-18"])(deleting_reaches(the_copy=True))
+fault("deleting-a-copy-empties-its-source", breaks=["COPY-18"])(deleting_reaches(the_copy=False))
+
+# Running copies
+
+
+@fault("copy-cannot-be-run", breaks=["COPY-17"])
+def copy_cannot_be_run(broken: Broken) -> None:
+    copies = copies_of(broken)
+
+    @broken.wire.before("run_wait")
+    def refuse(request: WireRequest) -> WireAnswer | None:
+        return json_answer(409, {"detail": "busy"}) if request.thread_id in copies else None
+
+
+@fault("run-on-a-copy-starts-from-nothing", breaks=["COPY-17"])
+def run_on_a_copy_starts_from_nothing(broken: Broken) -> None:
+    store, copies = broken.store, copies_of(broken)
+
+    @broken.instead("_start")
+    def start(right: Any, thread: Any, run: Any) -> Any:
+        if thread.thread_id not in copies:
+            return right(thread, run)
+        step = right(replace(thread, checkpoints=()), run)
+        begun = store.thread(thread.thread_id)
+        store.keep(replace(begun, checkpoints=(*thread.checkpoints, *begun.checkpoints)))
+        return step

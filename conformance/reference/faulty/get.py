@@ -1,0 +1,76 @@
+"""Faults of getting threads."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from conformance.reference.faults import Broken, fault
+from conformance.reference.faulty.factories import shown, with_status
+from conformance.reference.faulty.parts import refusing, without
+from conformance.reference.wire import WireRequest
+
+
+def _is_malformed(request: WireRequest) -> bool:
+    try:
+        UUID(request.thread_id)
+    except ValueError:
+        return True
+    return False
+
+
+fault("get-leaves-out-updated-at", breaks=["GET-01"])(
+    shown(lambda thread: without(thread, "updated_at"), "get")
+)
+fault("get-shows-created-at-without-offset", breaks=["GET-01"])(
+    shown(lambda thread: {**thread, "created_at": thread["created_at"][:-6]}, "get")
+)
+
+
+@fault("finished-thread-is-done", breaks=["COPY-01", "GET-01", "PREPOP-05", "SEARCH-13"])
+def finished_thread_is_done(broken: Broken) -> None:
+    @broken.instead("thread_view")
+    def thread_view(right: Any, thread: Any) -> Any:
+        view = right(thread)
+        done = thread.checkpoints and not thread.runs and view["status"] == "idle"
+        return {**view, "status": "done"} if done else view
+
+
+fault("get-of-an-unknown-thread-is-400", breaks=["DELETE-02", "GET-02"])(
+    with_status(400, "get", instead_of=404)
+)
+fault("get-of-an-unknown-thread-is-200-with-an-error", breaks=["DELETE-02", "GET-02"])(
+    with_status(200, "get", instead_of=404)
+)
+
+
+@fault("get-makes-what-is-not-there", breaks=["DELETE-02", "GET-02"])
+def get_makes_what_is_not_there(broken: Broken) -> None:
+    @broken.wire.before("get", when=lambda request: not _is_malformed(request))
+    def make(request: WireRequest) -> None:
+        broken.store.create(thread_id=request.thread_id, if_exists="do_nothing")
+
+
+fault("get-of-a-malformed-id-is-500", breaks=["GET-03"])(refusing("get", _is_malformed, status=500))
+fault("get-of-a-malformed-id-is-200", breaks=["GET-03"])(refusing("get", _is_malformed, status=200))
+fault("get-of-a-number-is-500", breaks=["GET-03"])(
+    refusing("get", lambda request: request.thread_id.isdigit(), status=500)
+)
+
+
+@fault("get-shows-metadata-of-the-newest-thread-with-the-same-keys", breaks=["GET-04"])
+def get_shows_the_newest_metadata(broken: Broken) -> None:
+    @broken.instead("get")
+    def get(right: Any, thread_id: str, *include: Any) -> Any:
+        thread = right(thread_id, *include)
+        *_, newest = broken.store._threads.values()
+        alike = newest.metadata.keys() == thread["metadata"].keys()
+        return {**thread, "metadata": newest.metadata} if alike else thread
+
+
+fault("get-shows-a-neighbouring-id", breaks=["CREATE-11", "GET-04", "SEARCH-08", "SELECT-02"])(
+    shown(lambda thread: {**thread, "thread_id": thread["thread_id"][:-1] + "0"}, "get")
+)
+fault("get-always-says-idle", breaks=["GET-04"])(
+    shown(lambda thread: {**thread, "status": "idle"}, "get")
+)

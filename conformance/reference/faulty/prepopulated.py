@@ -1,0 +1,177 @@
+"""Faults of showing threads that were created with a state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.reference.faults import Apply, Broken, fault
+from conformance.reference.faulty.factories import prepopulates, shown
+from conformance.reference.faulty.parts import STATES, refusing, without
+from conformance.reference.wire import WireRequest
+
+Messages = list[dict[str, Any]]
+
+
+def messages(change: Callable[[Messages], Messages], *operations: str) -> Apply:
+    """Show other messages in the values of each thread or state."""
+
+    def changed(holder: dict[str, Any]) -> dict[str, Any]:
+        values = holder.get("values") or {}
+        if not values.get("messages"):
+            return holder
+        return {**holder, "values": {**values, "messages": change(values["messages"])}}
+
+    return shown(changed, *operations)
+
+
+def ids(prefix: str, *operations: str) -> Apply:
+    """Show each message under another id, every time the same."""
+    return messages(
+        lambda all_: [{**each, "id": f"{prefix}-{each['id']}"} for each in all_], *operations
+    )
+
+
+def metadata_of_states(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Apply:
+    """Show other metadata of each state that there is."""
+
+    def changed(state: dict[str, Any]) -> dict[str, Any]:
+        metadata = state.get("metadata")
+        return {**state, "metadata": change(metadata)} if metadata else state
+
+    return shown(changed, *STATES)
+
+
+def _filters_by_graph(request: WireRequest) -> bool:
+    metadata = request.members.get("metadata")
+    return isinstance(metadata, dict) and "graph_id" in metadata and len(metadata) > 1
+
+
+fault("create-answers-without-the-last-message", breaks=["PREPOP-02", "PREPOP-11", "PREPOP-21"])(
+    messages(lambda all_: all_[:-1], "create")
+)
+fault("create-answers-messages-reversed", breaks=["PREPOP-02", "PREPOP-11", "PREPOP-21"])(
+    messages(lambda all_: all_[::-1], "create")
+)
+fault("create-answers-types-as-roles", breaks=["PREPOP-02", "PREPOP-11", "PREPOP-21"])(
+    messages(
+        lambda all_: [
+            {**each, "type": {"human": "user", "ai": "assistant"}.get(each["type"], "system")}
+            for each in all_
+        ],
+        "create",
+    )
+)
+fault("create-answers-contents-as-blocks", breaks=["PREPOP-02", "PREPOP-11", "PREPOP-21"])(
+    messages(
+        lambda all_: [
+            {**each, "content": [{"type": "text", "text": each["content"]}]} for each in all_
+        ],
+        "create",
+    )
+)
+fault("create-answers-message-ids-as-null", breaks=["PREPOP-03", "PREPOP-12", "PREPOP-21"])(
+    messages(lambda all_: [{**each, "id": None} for each in all_], "create")
+)
+fault("create-answers-one-id-for-all-messages", breaks=["PREPOP-03", "PREPOP-12", "PREPOP-21"])(
+    messages(lambda all_: [{**each, "id": all_[0]["id"]} for each in all_], "create")
+)
+fault("get-loses-the-graph-id", breaks=["PREPOP-04"])(
+    shown(lambda thread: {**thread, "metadata": without(thread["metadata"], "graph_id")}, "get")
+)
+fault("create-answers-another-graph-id", breaks=["PREPOP-04"])(
+    shown(
+        lambda thread: {**thread, "metadata": {**thread["metadata"], "graph_id": "Agent"}},
+        "create",
+        when=prepopulates,
+    )
+)
+
+
+@fault("prepopulated-thread-is-interrupted", breaks=["PREPOP-05"])
+def prepopulated_thread_is_interrupted(broken: Broken) -> None:
+    @broken.instead("status_of")
+    def status_of(right: Any, thread: Any) -> Any:
+        return "interrupted" if thread.checkpoints and not thread.runs else right(thread)
+
+
+fault("state-says-what-is-next-at-the-end", breaks=["PREPOP-06", "STATE-10"])(
+    shown(
+        lambda state: (
+            {**state, "next": state["next"] or ["call_model"]}
+            if state.get("checkpoint_id")
+            else state
+        ),
+        "state",
+    )
+)
+fault("source-of-an-update-is-loop", breaks=["PREPOP-07"])(
+    metadata_of_states(
+        lambda data: {**data, "source": "loop"} if data["source"] == "update" else data
+    )
+)
+
+
+@fault("steps-start-at-zero", breaks=["PREPOP-07"])
+def steps_start_at_zero(broken: Broken) -> None:
+    @broken.instead("state_view")
+    def state_view(right: Any, *arguments: Any) -> Any:
+        view = right(*arguments)
+        return {**view, "metadata": {**view["metadata"], "step": view["metadata"]["step"] + 1}}
+
+
+fault("parents-is-null", breaks=["PREPOP-08"])(
+    metadata_of_states(lambda data: {**data, "parents": None})
+)
+fault("parents-name-the-state-before", breaks=["PREPOP-08"])(
+    metadata_of_states(lambda data: {**data, "parents": {"": str(data["step"] - 1)}})
+)
+fault("get-gives-messages-other-ids", breaks=["PREPOP-12", "PREPOP-21"])(ids("get", "get"))
+fault("state-gives-messages-other-ids", breaks=["PREPOP-12", "STATE-10"])(ids("state", "state"))
+fault("histories-give-messages-other-ids", breaks=["PREPOP-12"])(
+    ids("history", "history", "post_history")
+)
+fault("search-finds-nothing-by-graph", breaks=["PREPOP-19"])(
+    lambda broken: broken.wire.answers("search", when=_filters_by_graph)(lambda _request, _: [])
+)
+
+
+@fault("search-finds-no-prepopulated-thread", breaks=["PREPOP-19"])
+def search_finds_no_prepopulated_thread(broken: Broken) -> None:
+    @broken.instead("matches")
+    def matches(right: Any, thread: Any, query: Any) -> Any:
+        return not (thread.checkpoints and not thread.runs) and right(thread, query)
+
+
+fault("prepopulated-updated-at-without-offset", breaks=["PREPOP-20"])(
+    shown(
+        lambda thread: {**thread, "updated_at": thread["updated_at"][:-6]},
+        "create",
+        when=prepopulates,
+    )
+)
+fault("get-shows-no-values", breaks=["PREPOP-21"])(
+    shown(lambda thread: {**thread, "values": {}}, "get")
+)
+fault("get-shows-values-without-the-last-message", breaks=["PREPOP-21"])(
+    messages(lambda all_: all_[:-1], "get")
+)
+fault("prepopulated-thread-cannot-be-continued", breaks=["PREPOP-22"])(
+    refusing("update_state", lambda request: "checkpoint" not in request.members, status=409)
+)
+
+
+@fault("update-puts-its-message-first", breaks=["PREPOP-22", "STATE-UPDATE-03"])
+def update_puts_its_message_first(broken: Broken) -> None:
+    store = broken.store
+
+    @broken.instead("update_state")
+    def update_state(right: Any, thread_id: str, *values: Any, **members: Any) -> Any:
+        answered = right(thread_id, *values, **members)
+        thread = store.thread(thread_id)
+        made = thread.checkpoints[-1]
+        told = made.values["messages"]
+        turned = replace(made, values={**made.values, "messages": told[-1:] + told[:-1]})
+        store.keep(store.with_replaced(thread, turned))
+        return answered
