@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from conformance.contract.operations import BY_NAME
@@ -166,7 +167,8 @@ class Asker:
         """The whole history: pages until one is empty or holds nothing new.
 
         Where `before` does not work, a page counts as whole that holds as many states
-        as the check made; else the check is blocked.
+        as the check made; else the check is blocked. So is one that stands on a history
+        that is not newest first.
         """
         states = self.page(thread, limit=LONGEST_PAGE)
         known = {str(state.get("checkpoint_id")) for state in states}
@@ -184,6 +186,8 @@ class Asker:
                 break
             states += fresh
             known |= {str(state.get("checkpoint_id")) for state in fresh}
+        if self._arranging and not _newest_first(states):
+            raise Blocked(f"the history of {id_of(thread)} is not ordered newest first")
         return History(id_of(thread), states)
 
     def search(self, **filters: Any) -> list[Thread]:
@@ -330,6 +334,15 @@ def messages_of(holder: dict[str, Any], graph: GraphSettings) -> list[dict[str, 
         for message in (values.get(key) or [])
         if isinstance(message, dict)
     ]
+
+
+def _newest_first(states: list[State]) -> bool:
+    """Whether `created_at` falls; moments that cannot be read are another check's question."""
+    try:
+        moments = [datetime.fromisoformat(state["created_at"]) for state in states]
+        return moments == sorted(moments, reverse=True)
+    except (KeyError, TypeError, ValueError):
+        return True
 
 
 def _told(answer: Answer) -> str:

@@ -88,7 +88,7 @@ def test_metadata_tells_source_step_and_parents(
 @requires("STATE-10")
 def test_the_state_is_the_newest_of_the_history(given: Asker, threads: Asker) -> None:
     for made in (given.prepopulated(), _unfinished(given)):
-        state, newest = threads.state(made), given.page(made, limit=10)[0]
+        state, newest = threads.state(made), given.history(made).states[0]
         both = state.keys() & newest.keys()
         assert_equal(
             {name: state[name] for name in both},
