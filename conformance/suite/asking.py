@@ -148,8 +148,11 @@ class Asker:
         return self._thread(self.client.get(id_of(thread)), thread)
 
     def state(self, thread: Thread) -> State:
-        """The state of the thread."""
-        return self._object(self.client.state(id_of(thread)), thread)
+        """The state of the thread; where a check stands on it, one with values."""
+        state = self._object(self.client.state(id_of(thread)), thread)
+        if self._arranging and not isinstance(state.get("values"), dict):
+            raise Blocked(f"the state of {id_of(thread)} shows no values")
+        return state
 
     def state_at(self, thread: Thread, checkpoint_id: str) -> State:
         """The state of the thread at a checkpoint."""

@@ -12,6 +12,7 @@ from conformance.reference.faulty.pieces import (
     kept,
     last_part,
     malformed,
+    nested,
     refusal_becomes,
     state_becomes,
     status_becomes,
@@ -19,6 +20,7 @@ from conformance.reference.faulty.pieces import (
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always, json_answer
 
 GET, POST = "state_at_checkpoint", "post_state_at_checkpoint"
+ELSEWHERE = "00000000-0000-4000-8000-00000000dead"
 NOTHING: Json = {"values": {}, "next": [], "tasks": []}
 
 
@@ -78,6 +80,7 @@ fault(
         "CHECKPOINT-06",
         "CHECKPOINT-07",
         "CHECKPOINT-08",
+        "CHECKPOINT-POST-01",
     ],
 )(_newest_in(GET, lambda state, newest: newest))
 
@@ -86,18 +89,18 @@ def _newest_member(member: str) -> Apply:
     return _newest_in(GET, lambda state, newest: {**state, member: newest.get(member)})
 
 
-for _member, _requirement in (
-    ("values", "CHECKPOINT-02"),
-    ("next", "CHECKPOINT-03"),
-    ("tasks", "CHECKPOINT-04"),
-    ("created_at", "CHECKPOINT-06"),
-    ("parent_checkpoint", "CHECKPOINT-07"),
-    ("checkpoint_id", "CHECKPOINT-08"),
+for _member, _requirements in (
+    ("values", ["CHECKPOINT-02", "CHECKPOINT-POST-01"]),
+    ("next", ["CHECKPOINT-03", "CHECKPOINT-POST-01"]),
+    ("tasks", ["CHECKPOINT-04", "CHECKPOINT-POST-01"]),
+    ("created_at", ["CHECKPOINT-06", "CHECKPOINT-POST-01"]),
+    ("parent_checkpoint", ["CHECKPOINT-07", "CHECKPOINT-POST-01"]),
+    ("checkpoint_id", ["CHECKPOINT-08"]),
 ):
-    fault(f"{_member.replace('_', '-')}-at-a-checkpoint-is-the-newest", breaks=[_requirement])(
+    fault(f"{_member.replace('_', '-')}-at-a-checkpoint-is-the-newest", breaks=_requirements)(
         _newest_member(_member)
     )
-fault("step-at-a-checkpoint-is-the-newest", breaks=["CHECKPOINT-05"])(
+fault("step-at-a-checkpoint-is-the-newest", breaks=["CHECKPOINT-05", "CHECKPOINT-POST-01"])(
     _newest_in(
         GET,
         lambda state, newest: {
@@ -106,7 +109,7 @@ fault("step-at-a-checkpoint-is-the-newest", breaks=["CHECKPOINT-05"])(
         },
     )
 )
-fault("results-of-tasks-at-a-checkpoint-are-lost", breaks=["CHECKPOINT-04"])(
+fault("results-of-tasks-at-a-checkpoint-are-lost", breaks=["CHECKPOINT-04", "CHECKPOINT-POST-01"])(
     state_becomes(
         lambda state: {
             **state,
@@ -115,16 +118,20 @@ fault("results-of-tasks-at-a-checkpoint-are-lost", breaks=["CHECKPOINT-04"])(
         GET,
     )
 )
-fault("writes-at-a-checkpoint-are-lost", breaks=["CHECKPOINT-05"])(
+fault("writes-at-a-checkpoint-are-lost", breaks=["CHECKPOINT-05", "CHECKPOINT-POST-01"])(
     state_becomes(
         lambda state: {**state, "metadata": without(state.get("metadata") or {}, "writes")}, GET
     )
 )
-fault("time-at-a-checkpoint-has-no-offset", breaks=["CHECKPOINT-06"])(
+fault("time-at-a-checkpoint-has-no-offset", breaks=["CHECKPOINT-06", "CHECKPOINT-POST-01"])(
     state_becomes(
         lambda state: {**state, "created_at": str(state.get("created_at")).replace("+00:00", "")},
         GET,
     )
+)
+
+fault("state-at-a-checkpoint-names-another-thread", breaks=["CHECKPOINT-08"])(
+    state_becomes(lambda state: nested(state, "checkpoint", thread_id=ELSEWHERE), GET)
 )
 
 # What is not there
@@ -147,12 +154,13 @@ def _malformed_checkpoint(request: WireRequest) -> bool:
     return not is_uuid(last_part(request))
 
 
-fault("unknown-checkpoint-gives-the-newest-state", breaks=["CHECKPOINT-09", "DELETE-07"])(
+fault("unknown-checkpoint-gives-the-newest-state", breaks=["CHECKPOINT-09"])(
     _refusal_becomes_newest(GET, 404)
 )
-fault("unknown-checkpoint-gives-an-empty-state", breaks=["CHECKPOINT-09", "CHECKPOINT-10"])(
-    refusal_becomes(NOTHING, GET, when=lambda request: not malformed(request))
-)
+fault(
+    "unknown-checkpoint-gives-an-empty-state",
+    breaks=["CHECKPOINT-09", "CHECKPOINT-10", "DELETE-03"],
+)(refusal_becomes(NOTHING, GET, when=lambda r: not malformed(r) and is_uuid(last_part(r))))
 fault("state-at-a-checkpoint-of-a-malformed-id-is-500", breaks=["CHECKPOINT-11"])(
     status_becomes(422, 500, GET, when=malformed)
 )
@@ -208,6 +216,7 @@ fault("post-state-at-a-checkpoint-names-the-newest", breaks=["CHECKPOINT-POST-03
 fault("post-unknown-checkpoint-gives-the-newest-state", breaks=["CHECKPOINT-POST-02"])(
     _refusal_becomes_newest(POST, 404)
 )
-fault("post-unknown-checkpoint-is-200-with-its-error", breaks=["CHECKPOINT-POST-02"])(
-    status_becomes(404, 200, POST)
-)
+fault(
+    "post-unknown-checkpoint-is-200-with-its-error",
+    breaks=["CHECKPOINT-POST-02", "ERROR-UNKNOWN-03"],
+)(status_becomes(404, 200, POST))

@@ -10,7 +10,7 @@ from conformance.model.errors import NotFoundError
 from conformance.model.store import Query
 from conformance.model.threads import Thread
 from conformance.reference.faults import Apply, Broken, fault
-from conformance.reference.faulty.pieces import kept, status_becomes
+from conformance.reference.faulty.pieces import begin_with, kept, status_becomes
 from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
 
 DELETE = "delete"
@@ -19,7 +19,7 @@ EVERY = Query()
 
 
 def _remembered(broken: Broken) -> Gone:
-    """The threads that were deleted, by id; filled as they are."""
+    """The deleted threads by id; filled as they are deleted."""
     gone: Gone = {}
 
     @broken.wire.before(DELETE)
@@ -31,12 +31,33 @@ def _remembered(broken: Broken) -> Gone:
     return gone
 
 
+def _once_deleted(then: Callable[[Broken, Gone], None]) -> Apply:
+    """A fault that begins with a deletion: nothing is altered before.
+
+    `then` registers it, given the deleted threads by id.
+    """
+
+    def apply(broken: Broken) -> None:
+        gone = _remembered(broken)
+        begin_with(DELETE, lambda: then(broken, gone))(broken)
+
+    return apply
+
+
 # DELETE itself
 
 
 @fault(
     "delete-does-nothing",
-    breaks=["DELETE-02", "DELETE-03", "DELETE-04", "DELETE-05", "DELETE-06", "DELETE-08"],
+    breaks=[
+        "DELETE-02",
+        "DELETE-03",
+        "DELETE-04",
+        "DELETE-05",
+        "DELETE-06",
+        "DELETE-08",
+        "DELETE-10",
+    ],
 )
 def delete_does_nothing(broken: Broken) -> None:
     @broken.wire.before(DELETE)
@@ -57,15 +78,15 @@ def refuses_threads_with_history(broken: Broken) -> None:
 fault("delete-is-answered-500", breaks=["DELETE-01"])(status_becomes(204, 500, DELETE))
 
 
-def _unknown_answers(status: int, deleted: bool | None = None) -> Apply:
-    """How DELETE of a thread that is not there is answered; of one that was, or never was."""
+def _unknown_answers(status: int, deleted: bool) -> Apply:
+    """How DELETE is answered of a thread that was deleted, or of one that never was."""
 
     def apply(broken: Broken) -> None:
         gone = _remembered(broken)
 
         @broken.wire.after(DELETE)
         def _(request: WireRequest, answer: WireAnswer) -> None:
-            if answer.status == 404 and deleted in (None, request.thread_id in gone):
+            if answer.status == 404 and (request.thread_id in gone) is deleted:
                 answer.status = status
 
     return apply
@@ -76,7 +97,9 @@ fault("deleting-twice-is-410", breaks=["DELETE-08"])(_unknown_answers(410, delet
 fault("deleting-what-never-was-succeeds", breaks=["DELETE-09"])(
     _unknown_answers(200, deleted=False)
 )
-fault("deleting-an-unknown-thread-is-422", breaks=["DELETE-08", "DELETE-09"])(_unknown_answers(422))
+fault("deleting-an-unknown-thread-is-422", breaks=["DELETE-08", "DELETE-09"])(
+    status_becomes(404, 422, DELETE)
+)
 
 # What stays of the thread
 
@@ -84,9 +107,7 @@ fault("deleting-an-unknown-thread-is-422", breaks=["DELETE-08", "DELETE-09"])(_u
 def _still_there(*operations: str) -> Apply:
     """These operations answer as if the thread had not been deleted."""
 
-    def apply(broken: Broken) -> None:
-        gone = _remembered(broken)
-
+    def then(broken: Broken, gone: Gone) -> None:
         @broken.wire.after(*operations)
         def _(request: WireRequest, answer: WireAnswer) -> None:
             thread = gone.get(request.thread_id)
@@ -101,7 +122,7 @@ def _still_there(*operations: str) -> Apply:
             state = broken.store.state_view(thread, latest) if latest else None
             answer.status, answer.body = 200, views.get(request.operation, state)
 
-    return apply
+    return _once_deleted(then)
 
 
 fault("deleted-thread-is-still-shown", breaks=["DELETE-02"])(_still_there("get"))
@@ -114,9 +135,8 @@ fault("deleted-thread-has-a-history-by-post", breaks=["DELETE-04"])(_still_there
 
 
 @fault("deleted-thread-is-410", breaks=["DELETE-02"])
-def deleted_thread_is_410(broken: Broken) -> None:
-    gone = _remembered(broken)
-
+@_once_deleted
+def deleted_thread_is_410(broken: Broken, gone: Gone) -> None:
     @broken.wire.after("get")
     def _(request: WireRequest, answer: WireAnswer) -> None:
         if answer.status == 404 and request.thread_id in gone:
@@ -126,9 +146,7 @@ def deleted_thread_is_410(broken: Broken) -> None:
 def _found(by: Callable[[Query], Any]) -> Apply:
     """Searches still find deleted threads, where `by` holds of what was asked for."""
 
-    def apply(broken: Broken) -> None:
-        gone = _remembered(broken)
-
+    def then(broken: Broken, gone: Gone) -> None:
         @broken.instead("search")
         def search(right: Any, query: Query = EVERY, **options: Any) -> Any:
             found = right(query, **options)
@@ -143,7 +161,7 @@ def _found(by: Callable[[Query], Any]) -> Apply:
             ]
             return [*stale, *found][: options.get("limit", 10)]
 
-    return apply
+    return _once_deleted(then)
 
 
 fault("deleted-threads-are-found", breaks=["DELETE-05"])(_found(lambda query: True))
@@ -154,9 +172,8 @@ fault("deleted-threads-are-found-by-id", breaks=["DELETE-05"])(_found(lambda que
 
 
 @fault("deleted-threads-are-counted", breaks=["DELETE-06"])
-def deleted_threads_are_counted(broken: Broken) -> None:
-    gone = _remembered(broken)
-
+@_once_deleted
+def deleted_threads_are_counted(broken: Broken, gone: Gone) -> None:
     @broken.instead("count")
     def count(right: Any, query: Query = EVERY) -> Any:
         return right(query) + sum(broken.store.matches(each, query) for each in gone.values())
@@ -168,9 +185,7 @@ def deleted_threads_are_counted(broken: Broken) -> None:
 def _anew(change: Callable[[Thread, Thread], Thread]) -> Apply:
     """What a thread becomes that is made anew; `change` is also given the deleted one."""
 
-    def apply(broken: Broken) -> None:
-        gone = _remembered(broken)
-
+    def then(broken: Broken, gone: Gone) -> None:
         @broken.wire.answers("create", when=lambda request: "thread_id" in request.members)
         def _(_request: WireRequest, made: Json) -> Json:
             former, now = gone.get(made["thread_id"]), kept(broken, made["thread_id"])
@@ -178,7 +193,7 @@ def _anew(change: Callable[[Thread, Thread], Thread]) -> Apply:
                 return made
             return broken.store.thread_view(broken.store.keep(change(former, now)))
 
-    return apply
+    return _once_deleted(then)
 
 
 fault("thread-anew-has-the-old-history", breaks=["DELETE-07"])(
@@ -190,9 +205,8 @@ fault("thread-anew-has-the-old-metadata", breaks=["DELETE-07"])(
 
 
 @fault("thread-anew-has-the-old-checkpoints", breaks=["DELETE-07"])
-def anew_with_old_checkpoints(broken: Broken) -> None:
-    gone = _remembered(broken)
-
+@_once_deleted
+def anew_with_old_checkpoints(broken: Broken, gone: Gone) -> None:
     @broken.instead("checkpoint")
     def checkpoint(right: Any, thread: Thread, checkpoint_id: object) -> Any:
         try:
@@ -210,16 +224,14 @@ def anew_with_old_checkpoints(broken: Broken) -> None:
 def _revived(decision: str) -> Apply:
     """An operation brings a deleted thread back, with all that it had."""
 
-    def apply(broken: Broken) -> None:
-        gone = _remembered(broken)
-
+    def then(broken: Broken, gone: Gone) -> None:
         @broken.instead(decision)
         def decide(right: Any, thread_id: str, *arguments: Any, **members: Any) -> Any:
             if kept(broken, thread_id) is None and thread_id in gone:
                 broken.store.keep(gone[thread_id])
             return right(thread_id, *arguments, **members)
 
-    return apply
+    return _once_deleted(then)
 
 
 fault("copy-revives-a-deleted-thread", breaks=["DELETE-10"])(_revived("copy"))
@@ -229,9 +241,8 @@ fault("state-update-revives-a-deleted-thread", breaks=["DELETE-10"])(_revived("u
 
 
 @fault("run-on-a-deleted-thread-is-refused-and-makes-it", breaks=["DELETE-10"])
-def refused_run_makes_the_thread(broken: Broken) -> None:
-    gone = _remembered(broken)
-
+@_once_deleted
+def refused_run_makes_the_thread(broken: Broken, gone: Gone) -> None:
     @broken.wire.after("run_wait")
     def _(request: WireRequest, answer: WireAnswer) -> None:
         if answer.status == 404 and request.thread_id in gone:

@@ -23,17 +23,12 @@ NO_CHECKPOINT = "1ef00000-0000-6000-8000-00000000dead"
 
 # The order
 
-fault("history-oldest-first", breaks=["HISTORY-02", "STATE-10"])(
-    page_becomes(lambda page: page[::-1])
-)
+fault("history-oldest-first", breaks=["HISTORY-02"])(page_becomes(lambda page: page[::-1]))
 fault("long-history-begins-with-the-older-half", breaks=["HISTORY-02"])(
     page_becomes(lambda page: page if len(page) <= 10 else page[10:] + page[:10])
 )
 fault("history-sorted-by-the-text-of-the-step", breaks=["HISTORY-02"])(
     page_becomes(lambda page: sorted(page, key=lambda state: str(_step(state)), reverse=True))
-)
-fault("history-by-post-oldest-first", breaks=["HISTORY-04"])(
-    page_becomes(lambda page: page[::-1], POST)
 )
 
 # What is in it
@@ -44,17 +39,29 @@ fault("history-by-post-forgets-the-oldest", breaks=["HISTORY-04"])(
 fault("history-by-post-holds-ten-at-most", breaks=["HISTORY-04"])(
     page_becomes(lambda page: page[:10], POST)
 )
-fault("history-by-get-shows-no-tasks", breaks=["HISTORY-01", "HISTORY-04"])(
+fault("history-by-get-shows-no-tasks", breaks=["CHECKPOINT-04", "HISTORY-04"])(
     state_becomes(lambda state: without(state, "tasks"), *GET)
 )
-fault("history-forgets-the-oldest-state", breaks=["HISTORY-03"])(
-    page_becomes(lambda page: [state for state in page if state.get("parent_checkpoint")])
+fault("long-history-forgets-the-oldest-state", breaks=["HISTORY-03", "PREPOP-09"])(
+    page_becomes(
+        lambda page: [each for each in page if each.get("parent_checkpoint") or len(page) <= 5]
+    )
 )
-fault("history-shows-the-newest-values-everywhere", breaks=["HISTORY-02"])(
-    page_becomes(lambda page: [{**state, "values": page[0].get("values")} for state in page])
-)
-fault("second-state-of-a-history-without-next", breaks=["HISTORY-01"])(
-    page_becomes(lambda page: page[:1] + [without(state, "next") for state in page[1:2]] + page[2:])
+
+
+@fault("history-shows-the-newest-values-everywhere", breaks=["CHECKPOINT-02"])
+def newest_values_everywhere(broken: Broken) -> None:
+    @broken.wire.answers(*HISTORIES)
+    def _(request: WireRequest, page: Page) -> Json:
+        thread = kept(broken, request.thread_id)
+        return [{**state, "values": thread.values} for state in page] if thread else page
+
+
+fault("oldest-state-of-a-history-without-next", breaks=["CHECKPOINT-03", "HISTORY-01"])(
+    state_becomes(
+        lambda state: state if state.get("parent_checkpoint") else without(state, "next"),
+        *HISTORIES,
+    )
 )
 fault("history-shows-times-without-offset", breaks=["HISTORY-01"])(
     state_becomes(
@@ -65,11 +72,8 @@ fault("history-shows-times-without-offset", breaks=["HISTORY-01"])(
 fault("history-is-wrapped-in-an-object", breaks=["HISTORY-01"])(
     page_becomes(lambda page: {"states": page}, GET)
 )
-fault("history-gives-the-oldest-state-twice", breaks=["HISTORY-08"])(
-    page_becomes(lambda page: page + page[-1:] if len(page) > 3 else page)
-)
-fault("history-of-ten-or-more-gives-the-newest-twice", breaks=["HISTORY-08"])(
-    page_becomes(lambda page: page[:1] + page if len(page) >= 10 else page)
+fault("long-history-gives-the-oldest-state-twice", breaks=["HISTORY-08", "PREPOP-09"])(
+    page_becomes(lambda page: page + page[-1:] if len(page) > 20 else page)
 )
 
 # Parents and steps
@@ -79,7 +83,7 @@ def _dangling(state: dict[str, Any]) -> Json:
     return nested(state, "parent_checkpoint", checkpoint_id=NO_CHECKPOINT)
 
 
-fault("parents-in-a-history-are-not-there", breaks=["HISTORY-03"])(
+fault("parents-in-a-history-are-not-there", breaks=["CHECKPOINT-07", "HISTORY-03", "STATE-10"])(
     state_becomes(_dangling, *HISTORIES)
 )
 
@@ -92,7 +96,7 @@ def steps_of_runs_start_anew(broken: Broken) -> None:
             if "run_id" in (state.get("metadata") or {})
             else state
         ),
-        *HISTORIES,
+        *GET,
     )(broken)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from conformance.reference.faults import Apply, Broken, fault
 from conformance.reference.faulty.parts import HISTORIES, refusing
-from conformance.reference.faulty.pieces import Page, before_of, limit_of
+from conformance.reference.faulty.pieces import Page, before_of, limit_of, page_becomes
 from conformance.reference.wire import Json, When, WireRequest
 
 GET, POST = ("history",), ("post_history",)
@@ -15,12 +15,13 @@ LONGEST = 1000
 
 
 def _limited(request: WireRequest) -> bool:
-    limit = limit_of(request)
-    return limit is not None and limit < LONGEST
+    return 0 < (limit_of(request) or 0) < LONGEST
 
 
 def _unlimited(request: WireRequest) -> bool:
-    return limit_of(request) is None
+    if request.method == "GET":
+        return "limit" not in request.query
+    return isinstance(request.body, dict) and "limit" not in request.members
 
 
 def _continues(request: WireRequest) -> bool:
@@ -41,7 +42,7 @@ def _limit_becomes(
             limit = change(limit_of(request) or 0)
             if request.method == "GET":
                 request.query["limit"] = str(limit)
-            elif request.body is None or isinstance(request.body, dict):
+            else:
                 request.body = {**request.members, "limit": limit}
 
     return apply
@@ -49,7 +50,7 @@ def _limit_becomes(
 
 # limit
 
-fault("history-by-get-limit-is-one-more", breaks=["HISTORY-11", "HISTORY-04"])(
+fault("history-by-get-limit-is-one-more", breaks=["HISTORY-04", "HISTORY-11"])(
     _limit_becomes(lambda limit: limit + 1, GET)
 )
 fault("history-by-post-limit-is-one-more", breaks=["HISTORY-04", "HISTORY-11"])(
@@ -58,7 +59,7 @@ fault("history-by-post-limit-is-one-more", breaks=["HISTORY-04", "HISTORY-11"])(
 fault("history-by-post-limit-is-one-less", breaks=["HISTORY-04"])(
     _limit_becomes(lambda limit: max(limit - 1, 1), POST)
 )
-fault("history-by-get-ignores-limit", breaks=["HISTORY-04", "HISTORY-11", "HISTORY-FILTER-04"])(
+fault("history-by-get-ignores-limit", breaks=["HISTORY-04", "HISTORY-11"])(
     _limit_becomes(lambda limit: LONGEST, GET)
 )
 fault("history-by-get-holds-eleven-by-default", breaks=["HISTORY-12"])(
@@ -67,11 +68,11 @@ fault("history-by-get-holds-eleven-by-default", breaks=["HISTORY-12"])(
 fault("history-by-get-holds-five-by-default", breaks=["HISTORY-12"])(
     _limit_becomes(lambda limit: 5, GET, _unlimited)
 )
-fault("history-by-post-holds-ten-by-default", breaks=["HISTORY-FILTER-03"])(
+fault("history-by-post-holds-ten-by-default", breaks=["HISTORY-13", "HISTORY-FILTER-03"])(
     _limit_becomes(lambda limit: 10, POST, _unlimited)
 )
-fault("history-by-post-is-empty-by-default", breaks=["HISTORY-FILTER-03"])(
-    _limit_becomes(lambda limit: 0, POST, _unlimited)
+fault("history-by-post-is-empty-by-default", breaks=["HISTORY-13", "HISTORY-FILTER-03"])(
+    page_becomes(lambda page: [], POST, _unlimited)
 )
 
 # before
@@ -98,9 +99,10 @@ fault(
     "before-leaves-out-one-more",
     breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04", "HISTORY-FILTER-05"],
 )(_continued(lambda page, _bound: page[1:]))
-fault("last-page-of-one-state-is-empty", breaks=["HISTORY-10", "HISTORY-FILTER-01"])(
-    _continued(lambda page, _bound: page if len(page) > 1 else [])
-)
+fault(
+    "last-page-of-one-state-is-empty",
+    breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04"],
+)(_continued(lambda page, _bound: [] if page and not page[0].get("parent_checkpoint") else page))
 
 
 def _before_is_ignored(operations: tuple[str, ...], when: When) -> Apply:
@@ -122,7 +124,10 @@ fault("before-is-ignored-by-post", breaks=["HISTORY-FILTER-01", "HISTORY-FILTER-
 )
 
 
-@fault("before-the-oldest-starts-anew", breaks=["HISTORY-10"])
+@fault(
+    "before-the-oldest-starts-anew",
+    breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04"],
+)
 def before_the_oldest_starts_anew(broken: Broken) -> None:
     @broken.instead("made_before")
     def made_before(right: Any, checkpoints: Any, bound: Any) -> Any:
@@ -154,7 +159,7 @@ def _filtered_by(matches: Callable[[Any, Any, Any], bool]) -> Apply:
     return apply
 
 
-fault("metadata-is-ignored-by-history", breaks=["HISTORY-FILTER-02", "HISTORY-13"])(
+fault("metadata-is-ignored-by-history", breaks=["HISTORY-13", "HISTORY-FILTER-02"])(
     _filtered_by(lambda right, state, wanted: True)
 )
 fault("history-matches-any-member-of-metadata", breaks=["HISTORY-FILTER-02"])(
@@ -167,7 +172,7 @@ fault("step-is-ignored-by-history", breaks=["HISTORY-FILTER-02"])(
         )
     )
 )
-fault("unknown-metadata-is-ignored-by-history", breaks=["HISTORY-FILTER-02"])(
+fault("unknown-metadata-is-ignored-by-history", breaks=["HISTORY-13", "HISTORY-FILTER-02"])(
     _filtered_by(
         lambda right, state, wanted: right(
             state, {n: v for n, v in wanted.items() if n in state["metadata"]}
@@ -185,6 +190,6 @@ def limited_before_filtered(broken: Broken) -> None:
         return [state for state in first if broken.store.state_matches(state, wanted)]
 
 
-fault("history-refuses-metadata", breaks=["HISTORY-FILTER-02", "HISTORY-13"])(
+fault("history-refuses-metadata", breaks=["HISTORY-13", "HISTORY-FILTER-02"])(
     refusing("post_history", _filters)
 )

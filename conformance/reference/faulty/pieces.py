@@ -53,13 +53,13 @@ def status_becomes(was: int, becomes: int, *operations: str, when: When = always
     return apply
 
 
-def refusal_becomes(body: Json, *operations: str, when: When = always) -> Apply:
-    """Answer 200 with this body where a request should be refused."""
+def refusal_becomes(body: Json, *operations: str, status: int = 404, when: When = always) -> Apply:
+    """Answer 200 with this body where a request should be refused with a status."""
 
     def apply(broken: Broken) -> None:
         @broken.wire.after(*operations, when=when)
         def _(_request: WireRequest, answer: WireAnswer) -> None:
-            if 400 <= answer.status < 500:
+            if answer.status == status:
                 answer.status, answer.body = 200, body
 
     return apply
@@ -85,6 +85,21 @@ def afterwards(change: ChangeThread, operation: str, when: When = always) -> App
             now = kept(broken, request.thread_id)
             if answer.ok and now is not None and request.thread_id in before:
                 broken.store.keep(change(before[request.thread_id], now))
+
+    return apply
+
+
+def begin_with(operation: str, then: Callable[[], None]) -> Apply:
+    """Register a fault with the first request of an operation: nothing is altered before."""
+
+    def apply(broken: Broken) -> None:
+        begun: list[WireRequest] = []
+
+        @broken.wire.before(operation)
+        def begin(request: WireRequest) -> None:
+            if not begun:
+                begun.append(request)
+                then()
 
     return apply
 

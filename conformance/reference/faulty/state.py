@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.model.threads import Checkpoint, Thread
 from conformance.reference.faults import Apply, Broken, fault
-from conformance.reference.faulty.parts import STATES, without
+from conformance.reference.faulty.parts import without
 from conformance.reference.faulty.pieces import (
+    ChangeState,
     kept,
     malformed,
     nested,
@@ -21,187 +23,169 @@ from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answe
 ELSEWHERE = "00000000-0000-4000-8000-00000000dead"
 
 
-def _each_message(change: Callable[[dict[str, Any]], Json], *operations: str) -> Apply:
-    """Change each message in the values of the states shown."""
+def _state(change: ChangeState) -> Apply:
+    return state_becomes(change, "state")
+
+
+def _unfinished(change: ChangeState) -> Apply:
+    """Change the state of a thread where something is next."""
+    return _state(lambda state: change(state) if state.get("next") else state)
+
+
+def _messages(change: ChangeState) -> ChangeState:
+    """Change each message in the values of a state."""
 
     def changed(state: dict[str, Any]) -> Json:
         values = state.get("values") or {}
-        if "messages" not in values:
-            return state
-        return {**state, "values": {**values, "messages": [*map(change, values["messages"])]}}
+        return {
+            **state,
+            "values": {**values, "messages": [*map(change, values.get("messages", []))]},
+        }
 
-    return state_becomes(changed, *operations)
+    return changed
 
 
-def _each_metadata(change: Callable[[dict[str, Any]], Json], *operations: str) -> Apply:
-    """Change the metadata of the states shown."""
-    return state_becomes(
-        lambda state: {**state, "metadata": state.get("metadata") and change(state["metadata"])},
-        *operations,
-    )
+def _of_thread(change: Callable[[Thread, dict[str, Any]], Json]) -> Apply:
+    """Change the state of a thread that has any; `change` is also given the thread."""
+
+    def apply(broken: Broken) -> None:
+        @broken.wire.answers("state")
+        def _(request: WireRequest, state: Json) -> Json:
+            thread = kept(broken, request.thread_id)
+            return change(thread, state) if thread and thread.checkpoints else state
+
+    return apply
 
 
 # values
 
-fault("state-shows-no-values", breaks=["STATE-01", "STATE-14"])(
-    state_becomes(lambda state: without(state, "values"), "state")
+fault("unfinished-state-shows-no-values", breaks=["STATE-01"])(
+    _unfinished(lambda state: without(state, "values"))
 )
-fault("messages-of-states-without-type", breaks=["STATE-01", "STATE-15"])(
-    _each_message(lambda message: without(message, "type"), *STATES)
+fault("unfinished-state-shows-the-oldest-values", breaks=["STATE-01", "STATE-10"])(
+    _of_thread(
+        lambda thread, state: (
+            {**state, "values": thread.checkpoints[0].values} if state.get("next") else state
+        )
+    )
 )
-fault("messages-of-states-without-id", breaks=["STATE-15"])(
-    _each_message(lambda message: without(message, "id"), *STATES)
+fault("messages-of-an-unfinished-state-without-type", breaks=["STATE-01", "STATE-10", "STATE-15"])(
+    _unfinished(_messages(lambda message: without(message, "type")))
 )
-
-
-@fault("state-shows-the-oldest-values", breaks=["STATE-01", "STATE-10"])
-def oldest_values(broken: Broken) -> None:
-    @broken.wire.answers("state")
-    def _(request: WireRequest, state: Json) -> Json:
-        thread = kept(broken, request.thread_id)
-        if thread is None or not thread.checkpoints:
-            return state
-        return {**state, "values": thread.checkpoints[0].values}
-
+fault("messages-of-an-unfinished-state-without-id", breaks=["STATE-10", "STATE-15"])(
+    _unfinished(_messages(lambda message: without(message, "id")))
+)
 
 # next and tasks
 
-fault("nothing-next-is-null", breaks=["STATE-02", "PREPOP-06"])(
-    state_becomes(lambda state: {**state, "next": state.get("next") or None}, "state")
-)
-fault("next-is-a-text", breaks=["STATE-02"])(
-    state_becomes(
-        lambda state: {**state, "next": state["next"][0] if state.get("next") else []}, *STATES
-    )
+fault(
+    "nothing-next-is-null",
+    breaks=["PREPOP-06", "STATE-02", "STATE-10", "STATE-14", "STATE-UPDATE-06"],
+)(_state(lambda state: {**state, "next": state.get("next") or None}))
+fault("next-is-a-text", breaks=["STATE-02", "STATE-10"])(
+    _unfinished(lambda state: {**state, "next": state["next"][0]})
 )
 fault("state-shows-nothing-next", breaks=["STATE-10", "STATE-UPDATE-06"])(
-    state_becomes(lambda state: {**state, "next": []}, "state")
+    _state(lambda state: {**state, "next": []})
 )
-fault("state-shows-no-member-tasks", breaks=["STATE-03"])(
-    state_becomes(lambda state: without(state, "tasks"), "state")
-)
-fault("tasks-without-name", breaks=["STATE-03"])(
-    state_becomes(
+fault("state-shows-no-tasks", breaks=["STATE-03"])(_state(lambda state: without(state, "tasks")))
+fault("tasks-without-name", breaks=["STATE-03", "STATE-10"])(
+    _state(
         lambda state: {
             **state,
             "tasks": [without(task, "name") for task in state.get("tasks") or []],
-        },
-        *STATES,
+        }
     )
 )
 
 # checkpoint and parent_checkpoint
 
-
-def _member(where: str, name: str, value: Any) -> Apply:
-    return state_becomes(lambda state: nested(state, where, **{name: value}), *STATES)
-
-
-fault("checkpoints-have-no-id", breaks=["STATE-04", "STATE-06", "CHECKPOINT-08"])(
-    _member("checkpoint", "checkpoint_id", None)
+fault("checkpoint-of-the-state-has-no-id", breaks=["STATE-04", "STATE-06", "STATE-10"])(
+    _state(lambda state: nested(state, "checkpoint", checkpoint_id=None))
 )
-fault("checkpoints-name-another-thread", breaks=["STATE-04", "CHECKPOINT-08"])(
-    _member("checkpoint", "thread_id", ELSEWHERE)
+fault("checkpoint-of-the-state-names-another-thread", breaks=["STATE-04", "STATE-10"])(
+    _state(lambda state: nested(state, "checkpoint", thread_id=ELSEWHERE))
 )
-fault("namespace-of-checkpoints-is-null", breaks=["STATE-04"])(
-    _member("checkpoint", "checkpoint_ns", None)
+fault("checkpoint-of-the-state-has-a-null-namespace", breaks=["STATE-04", "STATE-10"])(
+    _state(lambda state: nested(state, "checkpoint", checkpoint_ns=None))
 )
-fault("parents-name-another-thread", breaks=["STATE-05"])(
-    _member("parent_checkpoint", "thread_id", ELSEWHERE)
+fault("parent-of-the-state-names-another-thread", breaks=["STATE-05", "STATE-10"])(
+    _state(lambda state: nested(state, "parent_checkpoint", thread_id=ELSEWHERE))
 )
 fault("state-has-no-parent", breaks=["STATE-05", "STATE-07", "STATE-10"])(
-    state_becomes(lambda state: {**state, "parent_checkpoint": None}, "state")
+    _state(lambda state: {**state, "parent_checkpoint": None})
 )
 fault("state-is-its-own-parent", breaks=["STATE-05", "STATE-10"])(
-    state_becomes(
+    _state(
         lambda state: {
             **state,
             "parent_checkpoint": state.get("checkpoint"),
             "parent_checkpoint_id": state.get("checkpoint_id"),
-        },
-        "state",
+        }
     )
 )
 fault("state-shows-no-checkpoint-id", breaks=["STATE-06"])(
-    state_becomes(lambda state: without(state, "checkpoint_id"), "state")
+    _state(lambda state: without(state, "checkpoint_id"))
 )
 fault("parent-checkpoint-id-of-the-state-is-its-own", breaks=["STATE-07", "STATE-10"])(
-    state_becomes(
-        lambda state: {**state, "parent_checkpoint_id": state.get("checkpoint_id")}, "state"
-    )
+    _state(lambda state: {**state, "parent_checkpoint_id": state.get("checkpoint_id")})
 )
 
 
-@fault("parents-skip-one", breaks=["STATE-05"])
+@fault("parents-skip-one", breaks=["HISTORY-09", "STATE-05", "STATE-UPDATE-04", "STATE-UPDATE-08"])
 def parents_skip_one(broken: Broken) -> None:
     @broken.instead("state_view")
-    def state_view(right: Any, thread: Any, checkpoint: Any) -> Any:
-        parent = next(
-            (each for each in thread.checkpoints if each.checkpoint_id == checkpoint.parent_id),
-            None,
-        )
-        skipped = parent.parent_id if parent is not None else None
+    def state_view(right: Any, thread: Thread, checkpoint: Checkpoint) -> Any:
+        parents = {each.checkpoint_id: each.parent_id for each in thread.checkpoints}
+        skipped = parents.get(checkpoint.parent_id or "")
         return right(thread, replace(checkpoint, parent_id=skipped or checkpoint.parent_id))
 
 
 # created_at and metadata
 
 fault("state-shows-a-time-without-offset", breaks=["STATE-08", "STATE-10"])(
-    state_becomes(
-        lambda state: {**state, "created_at": str(state.get("created_at")).replace("+00:00", "")},
-        "state",
+    _state(
+        lambda state: {**state, "created_at": str(state.get("created_at")).replace("+00:00", "")}
     )
 )
-fault("steps-are-texts", breaks=["STATE-09"])(
-    _each_metadata(lambda metadata: {**metadata, "step": str(metadata.get("step"))}, *STATES)
+fault("state-was-made-when-its-thread-was", breaks=["COPY-09", "STATE-10"])(
+    _of_thread(lambda thread, state: {**state, "created_at": thread.created_at})
 )
-fault("states-tell-no-parents", breaks=["PREPOP-08", "STATE-09"])(
-    _each_metadata(lambda metadata: without(metadata, "parents"), *STATES)
+fault("step-of-the-state-is-a-text", breaks=["PREPOP-07", "STATE-09", "STATE-10"])(
+    _state(lambda state: nested(state, "metadata", step=str(state["metadata"].get("step"))))
 )
-fault("states-tell-no-source", breaks=["PREPOP-07", "STATE-09", "STATE-UPDATE-05"])(
-    _each_metadata(lambda metadata: without(metadata, "source"), *STATES)
+fault("state-tells-no-parents", breaks=["PREPOP-08", "STATE-09", "STATE-10"])(
+    _state(lambda state: {**state, "metadata": without(state["metadata"], "parents")})
+)
+fault("state-tells-no-source", breaks=["PREPOP-07", "STATE-09", "STATE-10", "STATE-UPDATE-05"])(
+    _state(lambda state: {**state, "metadata": without(state["metadata"], "source")})
 )
 fault("source-of-a-run-is-run", breaks=["STATE-16"])(
-    _each_metadata(
-        lambda metadata: {
-            **metadata,
-            "source": "run" if metadata.get("source") == "loop" else metadata.get("source"),
-        },
-        *STATES,
+    state_becomes(
+        lambda state: (
+            nested(state, "metadata", source="run")
+            if state["metadata"].get("source") == "loop"
+            else state
+        ),
+        "history",
     )
 )
-
-
-@fault("state-was-made-when-its-thread-was", breaks=["STATE-10"])
-def made_with_the_thread(broken: Broken) -> None:
-    @broken.wire.answers("state")
-    def _(request: WireRequest, state: Json) -> Json:
-        thread = kept(broken, request.thread_id)
-        return {**state, "created_at": thread.created_at} if thread else state
-
 
 # The newest state, and no other
 
 
-def _lags(unfinished: bool) -> Apply:
-    def apply(broken: Broken) -> None:
-        @broken.wire.answers("state")
-        def _(request: WireRequest, state: Json) -> Json:
-            thread = kept(broken, request.thread_id)
-            if thread is None or len(thread.checkpoints) < 2:
-                return state
-            if unfinished and not state.get("next"):
-                return state
-            return broken.store.state_view(thread, thread.checkpoints[-2])
-
-    return apply
+@fault("unfinished-state-is-the-one-before", breaks=["STATE-01", "STATE-10", "STATE-UPDATE-06"])
+def unfinished_state_lags(broken: Broken) -> None:
+    _of_thread(
+        lambda thread, state: (
+            broken.store.state_view(thread, thread.checkpoints[-2])
+            if state.get("next") and len(thread.checkpoints) > 1
+            else state
+        )
+    )(broken)
 
 
-fault("state-is-the-one-before", breaks=["STATE-01", "STATE-10"])(_lags(unfinished=False))
-fault("state-that-is-unfinished-is-the-one-before", breaks=["STATE-10"])(_lags(unfinished=True))
-
-
-@fault("state-is-shown-as-first-asked-for", breaks=["STATE-UPDATE-02"])
+@fault("state-is-shown-as-first-asked-for", breaks=["RUN-08", "STATE-UPDATE-03", "STATE-UPDATE-06"])
 def state_is_cached(broken: Broken) -> None:
     shown: dict[str, Json] = {}
 

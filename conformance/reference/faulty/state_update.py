@@ -8,7 +8,6 @@ from typing import Any
 
 from conformance.model.threads import Checkpoint, Thread
 from conformance.reference.faults import Apply, Broken, fault
-from conformance.reference.faulty.parts import refusing
 from conformance.reference.faulty.pieces import (
     afterwards,
     kept,
@@ -24,8 +23,26 @@ UPDATE = "update_state"
 UNKNOWN = "1ef00000-"
 
 
+def _named(request: WireRequest) -> Any:
+    """The id of the checkpoint that an update is to be taken at, if it names one."""
+    checkpoint = request.members.get("checkpoint")
+    return checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None
+
+
 def _forks(request: WireRequest) -> bool:
-    return bool((request.members.get("checkpoint") or {}).get("checkpoint_id"))
+    return bool(_named(request))
+
+
+def _continues(request: WireRequest) -> bool:
+    return not _forks(request)
+
+
+def _unknown(request: WireRequest) -> bool:
+    return str(_named(request)).startswith(UNKNOWN)
+
+
+def _has_values(request: WireRequest) -> bool:
+    return isinstance(request.members.get("values"), dict)
 
 
 def _request_becomes(change: Callable[[dict[str, Any]], Json], when: When = always) -> Apply:
@@ -51,9 +68,6 @@ fault("state-update-names-no-thread", breaks=["STATE-UPDATE-01"])(
         lambda made: {**made, "checkpoint": {"checkpoint_id": made.get("checkpoint_id")}}
     )
 )
-fault("state-update-without-a-checkpoint-is-refused", breaks=["STATE-UPDATE-01"])(
-    refusing(UPDATE, lambda request: not _forks(request))
-)
 
 
 @fault("state-update-answers-the-parent", breaks=["STATE-UPDATE-02"])
@@ -77,15 +91,14 @@ def answers_an_own_id(broken: Broken) -> None:
 
 # What it makes
 
-fault("state-update-is-not-stored", breaks=["STATE-UPDATE-02"])(
-    afterwards(lambda before, now: before, UPDATE)
-)
-fault("values-of-a-state-update-are-lost", breaks=["STATE-UPDATE-03", "PREPOP-22"])(
-    _request_becomes(lambda body: {**body, "values": {}})
-)
-fault("values-of-a-state-update-are-taken-twice", breaks=["STATE-UPDATE-03", "PREPOP-22"])(
-    _request_becomes(lambda body: {**body, "values": [body.get("values")] * 2})
-)
+fault(
+    "values-of-a-state-update-are-lost",
+    breaks=["ERROR-BIG-04", "ERROR-ODD-04", "PREPOP-22", "STATE-UPDATE-03", "STATE-UPDATE-09"],
+)(_request_becomes(lambda body: {**body, "values": {}}, _has_values))
+fault(
+    "values-of-a-state-update-are-taken-twice",
+    breaks=["PREPOP-22", "STATE-UPDATE-03", "STATE-UPDATE-09"],
+)(_request_becomes(lambda body: {**body, "values": [body.get("values")] * 2}, _has_values))
 
 
 def _values(change: Callable[[Checkpoint | None, Checkpoint | None], Any]) -> Any:
@@ -95,7 +108,7 @@ def _values(change: Callable[[Checkpoint | None, Checkpoint | None], Any]) -> An
     )
 
 
-fault("state-update-puts-its-messages-first", breaks=["STATE-UPDATE-03", "PREPOP-22"])(
+fault("state-update-puts-its-messages-first", breaks=["PREPOP-22", "STATE-UPDATE-03"])(
     afterwards(
         _values(
             lambda before, now: [
@@ -104,14 +117,14 @@ fault("state-update-puts-its-messages-first", breaks=["STATE-UPDATE-03", "PREPOP
             ]
         ),
         UPDATE,
-        lambda request: not _forks(request),
+        _continues,
     )
 )
-fault("state-update-replaces-the-messages", breaks=["STATE-UPDATE-03", "PREPOP-22"])(
+fault("state-update-replaces-the-messages", breaks=["PREPOP-22", "STATE-UPDATE-03"])(
     afterwards(
         _values(lambda before, now: messages(now)[len(messages(before)) :]),
         UPDATE,
-        lambda request: not _forks(request),
+        _continues,
     )
 )
 fault("second-state-update-is-lost", breaks=["STATE-UPDATE-06"])(
@@ -132,28 +145,28 @@ fault("state-update-replaces-the-newest-state", breaks=["STATE-UPDATE-04"])(
             now, checkpoints=(*now.checkpoints[:-2], *now.checkpoints[-1:])
         ),
         UPDATE,
-        lambda request: not _forks(request),
+        _continues,
     )
 )
 fault("state-update-forgets-the-oldest-state", breaks=["STATE-UPDATE-04"])(
     afterwards(
         lambda before, now: replace(now, checkpoints=now.checkpoints[1:]),
         UPDATE,
-        lambda request: not _forks(request),
+        _continues,
     )
 )
 fault("state-update-hangs-on-the-oldest-state", breaks=["STATE-UPDATE-04"])(
     afterwards(
         lambda before, now: with_latest(now, parent_id=now.checkpoints[0].checkpoint_id),
         UPDATE,
-        lambda request: not _forks(request),
+        _continues,
     )
 )
 
 
 @fault("state-update-makes-two-states", breaks=["STATE-UPDATE-04"])
 def makes_two_states(broken: Broken) -> None:
-    @broken.wire.before(UPDATE, when=lambda request: not _forks(request))
+    @broken.wire.before(UPDATE, when=_continues)
     def _(request: WireRequest) -> None:
         thread = kept(broken, request.thread_id)
         if thread is not None and thread.checkpoints and "as_node" in request.members:
@@ -312,11 +325,6 @@ fault("fork-hangs-the-former-branch-below-itself", breaks=["STATE-UPDATE-11"])(
 )
 
 # What is to be refused
-
-
-def _unknown(request: WireRequest) -> bool:
-    named = (request.members.get("checkpoint") or {}).get("checkpoint_id")
-    return str(named).startswith(UNKNOWN)
 
 
 fault("state-update-as-an-unknown-node-is-taken", breaks=["STATE-UPDATE-12"])(

@@ -8,7 +8,13 @@ from typing import Any
 
 from conformance.reference.faults import Apply, Broken, fault
 from conformance.reference.faulty.parts import mapped, refusing, without
-from conformance.reference.faulty.pieces import afterwards, kept, state_becomes, status_becomes
+from conformance.reference.faulty.pieces import (
+    afterwards,
+    begin_with,
+    kept,
+    state_becomes,
+    status_becomes,
+)
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 UPDATE = "update"
@@ -184,10 +190,13 @@ def get_is_behind(broken: Broken) -> None:
         if thread is not None:
             behind[request.thread_id] = thread.metadata
 
-    @broken.wire.answers("get")
-    def _shown(request: WireRequest, thread: Json) -> Json:
-        # Only at first: whoever asks again is told.
-        return {**thread, "metadata": behind.pop(request.thread_id, thread["metadata"])}
+    def then() -> None:
+        @broken.wire.answers("get")
+        def _shown(request: WireRequest, thread: Json) -> Json:
+            # Only at first: whoever asks again is told.
+            return {**thread, "metadata": behind.pop(request.thread_id, thread["metadata"])}
+
+    begin_with(UPDATE, then)(broken)
 
 
 @fault("second-update-is-not-stored", breaks=["UPDATE-07"])
@@ -243,15 +252,18 @@ def _shared(source: bool, copy: bool) -> Apply:
             pairs.append((request.thread_id, made["thread_id"]))
             return made
 
-        @broken.wire.after(UPDATE, when=_sends_metadata)
-        def _updated(request: WireRequest, answer: WireAnswer) -> None:
-            for one, other in pairs:
-                reached = {one: other} if source else {}
-                reached |= {other: one} if copy else {}
-                thread = kept(broken, reached.get(request.thread_id, ""))
-                if thread is not None and answer.ok:
-                    metadata = {**thread.metadata, **request.members["metadata"]}
-                    broken.store.keep(replace(thread, metadata=metadata))
+        def then() -> None:
+            @broken.wire.after(UPDATE, when=_sends_metadata)
+            def _updated(request: WireRequest, answer: WireAnswer) -> None:
+                for one, other in pairs:
+                    reached = {one: other} if source else {}
+                    reached |= {other: one} if copy else {}
+                    thread = kept(broken, reached.get(request.thread_id, ""))
+                    if thread is not None and answer.ok:
+                        metadata = {**thread.metadata, **request.members["metadata"]}
+                        broken.store.keep(replace(thread, metadata=metadata))
+
+        begin_with("copy", then)(broken)
 
     return apply
 
