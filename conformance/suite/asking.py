@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from conformance.contract.operations import BY_NAME
@@ -182,8 +183,11 @@ class Asker:
         return self._thread(self.client.get(id_of(thread)), thread)
 
     def state(self, thread: Thread, **params: Any) -> State:
-        """The state of the thread."""
-        return self.object_of(self.client.state(id_of(thread), **params), thread)
+        """The state of the thread; where a check stands on it, one with values."""
+        state = self.object_of(self.client.state(id_of(thread), **params), thread)
+        if self._arranging and not isinstance(state.get("values"), dict):
+            raise Blocked(f"the state of {id_of(thread)} shows no values")
+        return state
 
     def state_at(self, thread: Thread, checkpoint_id: str) -> State:
         """The state of the thread at a checkpoint."""
@@ -201,7 +205,8 @@ class Asker:
         """The whole history: pages until one is empty or holds nothing new.
 
         Where `before` does not work, a page counts as whole that holds as many states
-        as the check made; else the check is blocked.
+        as the check made; else the check is blocked. So is one that stands on a history
+        that is not newest first.
         """
         states = self.page(thread, limit=LONGEST_PAGE)
         known = {str(state.get("checkpoint_id")) for state in states}
@@ -219,6 +224,8 @@ class Asker:
                 break
             states += fresh
             known |= {str(state.get("checkpoint_id")) for state in fresh}
+        if self._arranging and not _newest_first(states):
+            raise Blocked(f"the history of {id_of(thread)} is not ordered newest first")
         return History(id_of(thread), states)
 
     def search(self, **filters: Any) -> list[Thread]:
@@ -368,6 +375,15 @@ def messages_of(holder: dict[str, Any], graph: GraphSettings) -> list[dict[str, 
         for message in (values.get(key) or [])
         if isinstance(message, dict)
     ]
+
+
+def _newest_first(states: list[State]) -> bool:
+    """Whether `created_at` falls; moments that cannot be read are another check's question."""
+    try:
+        moments = [datetime.fromisoformat(state["created_at"]) for state in states]
+        return moments == sorted(moments, reverse=True)
+    except (KeyError, TypeError, ValueError):
+        return True
 
 
 def _told(answer: Answer) -> str:

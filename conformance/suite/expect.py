@@ -87,9 +87,15 @@ def assert_refused(answer: Answer) -> None:
         raise PromiseBroken("a refusal by 4xx", _told(answer))
 
 
+def require_refused(answer: Answer) -> None:
+    """What a check says of a refusal stands on there being one; else it is blocked."""
+    if not 400 <= answer.status < 500:
+        raise Blocked(f"not refused by 4xx: {_told(answer)}")
+
+
 def assert_says_why(answer: Answer) -> None:
-    """A refusal has a JSON body in which a text says why."""
-    assert_refused(answer)
+    """A refusal has a JSON body in which a text says why; without one, blocked."""
+    require_refused(answer)
     if not answer.is_json or not _some_text(answer.body):
         raise PromiseBroken("a JSON body that says why", _told(answer))
 

@@ -13,7 +13,7 @@ from conformance.suite.expect import (
     assert_valid,
     known_moment,
 )
-from conformance.suite.outcomes import requires
+from conformance.suite.outcomes import Blocked, requires
 
 #: The published default of GET history's limit, and of search's.
 DEFAULT_PAGE = 10
@@ -42,8 +42,12 @@ def test_newest_first(given: Asker, threads: Asker, graph: GraphSettings, states
 @requires("HISTORY-02")
 def test_an_update_comes_first(given: Asker, threads: Asker) -> None:
     made = given.prepopulated()
-    newest = checkpoint_id_of(given.appended(made, 2))
-    assert_equal(threads.history(made).checkpoint_ids()[0], newest, "the first checkpoint")
+    before = given.history(made).checkpoint_ids()
+    given.appended(made, 2)
+    after = threads.history(made).checkpoint_ids()
+    if len(after) <= len(before):
+        raise Blocked("the update is not in the history")
+    assert_that(after[0] not in before, "the state of the update, first", after[0])
 
 
 @requires("HISTORY-03")
@@ -108,15 +112,17 @@ def test_steps_count_up(given: Asker, threads: Asker) -> None:
     for state in history:
         parent = state.get("parent_checkpoint_id")
         before = steps.get(parent) if isinstance(parent, str) else None
-        if before is not None:
+        if isinstance(before, int):
             assert_equal(steps[checkpoint_id_of(state)], before + 1, "the step after its parent's")
 
 
 @requires("HISTORY-10")
-@pytest.mark.parametrize("position", [0, 4, 11])
+@pytest.mark.parametrize("position", [0, 4, 10, 11])
 def test_before_continues_a_page(given: Asker, threads: Asker, position: int) -> None:
     made = given.long(12)
     states = given.history(made, 12).states
+    if len(states) < 12:
+        raise Blocked(f"the history of twelve states shows {len(states)}")
     before = checkpoint_id_of(states[position])
     older = threads.page(made, limit=100, before=before)
     assert_page(older, states[position + 1 :], f"the states before number {position}", 100)

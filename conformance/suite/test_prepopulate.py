@@ -120,7 +120,7 @@ def test_message_ids_are_stable(given: Asker, threads: Asker, graph: GraphSettin
     made = given.prepopulated()
     holders = {
         "state": threads.state(made),
-        "history": threads.page(made, limit=10)[0],
+        "history": given.history(made).states[0],
         "copy": threads.state(given.copy(made)),
     }
     thread = threads.get(made)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
 from conformance.model.history import same_json
-from conformance.suite.asking import Asker, Case, Thread, id_of
+from conformance.suite.asking import LONGEST_PAGE, Asker, Case, Thread, id_of
 from conformance.suite.expect import (
     assert_equal,
     assert_page,
@@ -28,7 +28,6 @@ from conformance.suite.generated import (
 )
 from conformance.suite.generated_keywords import met_keywords
 from conformance.suite.outcomes import Blocked, requires
-
 
 #: Requests that are as valid as any, and hard to keep.
 _CREATIONS: tuple[dict[str, Any], ...] = (
@@ -87,7 +86,7 @@ def test_every_valid_history_request_is_accepted(
     given: Asker, threads: Asker, settings: Settings
 ) -> None:
     made = given.long(12)
-    states = given.history(made, 12).states
+    states = given.post_page(made, limit=LONGEST_PAGE)
 
     def accepted(generated: dict[str, Any]) -> None:
         body = dict(generated)

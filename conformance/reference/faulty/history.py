@@ -1,0 +1,130 @@
+"""Faults of the history of a thread: its order, its entries, whose it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conformance.reference.faults import Broken, fault
+from conformance.reference.faulty.parts import HISTORIES, without
+from conformance.reference.faulty.pieces import (
+    Page,
+    kept,
+    malformed,
+    nested,
+    page_becomes,
+    refusal_becomes,
+    state_becomes,
+    status_becomes,
+)
+from conformance.reference.wire import Json, WireRequest
+
+GET, POST = ("history",), ("post_history",)
+NO_CHECKPOINT = "1ef00000-0000-6000-8000-00000000dead"
+
+# The order
+
+fault("history-oldest-first", breaks=["HISTORY-02"])(page_becomes(lambda page: page[::-1]))
+fault("long-history-begins-with-the-older-half", breaks=["HISTORY-02"])(
+    page_becomes(lambda page: page if len(page) <= 10 else page[10:] + page[:10])
+)
+fault("history-sorted-by-the-text-of-the-step", breaks=["HISTORY-02"])(
+    page_becomes(lambda page: sorted(page, key=lambda state: str(_step(state)), reverse=True))
+)
+
+# What is in it
+
+fault("history-by-post-forgets-the-oldest", breaks=["HISTORY-04"])(
+    page_becomes(lambda page: page[:-1] if len(page) > 3 else page, POST)
+)
+fault("history-by-post-holds-ten-at-most", breaks=["HISTORY-04"])(
+    page_becomes(lambda page: page[:10], POST)
+)
+fault("history-by-get-shows-no-tasks", breaks=["CHECKPOINT-04", "HISTORY-04"])(
+    state_becomes(lambda state: without(state, "tasks"), *GET)
+)
+fault("long-history-forgets-the-oldest-state", breaks=["HISTORY-03", "PREPOP-09"])(
+    page_becomes(
+        lambda page: [each for each in page if each.get("parent_checkpoint") or len(page) <= 5]
+    )
+)
+
+
+@fault("history-shows-the-newest-values-everywhere", breaks=["CHECKPOINT-02"])
+def newest_values_everywhere(broken: Broken) -> None:
+    @broken.wire.answers(*HISTORIES)
+    def _(request: WireRequest, page: Page) -> Json:
+        thread = kept(broken, request.thread_id)
+        return [{**state, "values": thread.values} for state in page] if thread else page
+
+
+fault("oldest-state-of-a-history-without-next", breaks=["CHECKPOINT-03", "HISTORY-01"])(
+    state_becomes(
+        lambda state: state if state.get("parent_checkpoint") else without(state, "next"),
+        *HISTORIES,
+    )
+)
+fault("history-shows-times-without-offset", breaks=["HISTORY-01"])(
+    state_becomes(
+        lambda state: {**state, "created_at": str(state.get("created_at")).replace("+00:00", "")},
+        *HISTORIES,
+    )
+)
+fault("history-is-wrapped-in-an-object", breaks=["HISTORY-01"])(
+    page_becomes(lambda page: {"states": page}, GET)
+)
+fault("long-history-gives-the-oldest-state-twice", breaks=["HISTORY-08", "PREPOP-09"])(
+    page_becomes(lambda page: page + page[-1:] if len(page) > 20 else page)
+)
+
+# Parents and steps
+
+
+def _dangling(state: dict[str, Any]) -> Json:
+    return nested(state, "parent_checkpoint", checkpoint_id=NO_CHECKPOINT)
+
+
+fault("parents-in-a-history-are-not-there", breaks=["CHECKPOINT-07", "HISTORY-03", "STATE-10"])(
+    state_becomes(_dangling, *HISTORIES)
+)
+
+
+@fault("steps-of-runs-start-anew", breaks=["HISTORY-09"])
+def steps_of_runs_start_anew(broken: Broken) -> None:
+    state_becomes(
+        lambda state: (
+            nested(state, "metadata", step=-1)
+            if "run_id" in (state.get("metadata") or {})
+            else state
+        ),
+        *GET,
+    )(broken)
+
+
+# Threads that are empty, or are not there
+
+
+@fault("history-of-an-empty-thread-holds-its-state", breaks=["HISTORY-07"])
+def empty_thread_has_a_state(broken: Broken) -> None:
+    @broken.wire.answers(*HISTORIES)
+    def _(request: WireRequest, page: Page) -> Json:
+        thread = kept(broken, request.thread_id)
+        empty = thread is not None and not thread.checkpoints
+        return [broken.store.state(request.thread_id)] if empty else page
+
+
+fault("history-of-an-unknown-thread-is-empty", breaks=["HISTORY-05", "DELETE-04"])(
+    refusal_becomes([], *GET)
+)
+fault("history-by-post-of-an-unknown-thread-is-empty", breaks=["HISTORY-05", "DELETE-04"])(
+    refusal_becomes([], *POST)
+)
+fault("history-of-a-malformed-id-is-500", breaks=["HISTORY-06"])(
+    status_becomes(422, 500, *GET, when=malformed)
+)
+fault("history-by-post-of-a-malformed-id-is-empty", breaks=["HISTORY-06"])(
+    refusal_becomes([], *POST, when=malformed)
+)
+
+
+def _step(state: dict[str, Any]) -> Any:
+    return (state.get("metadata") or {}).get("step")

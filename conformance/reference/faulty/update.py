@@ -1,0 +1,274 @@
+"""Faults of changing the metadata of a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.reference.faults import Apply, Broken, fault
+from conformance.reference.faulty.parts import mapped, refusing, without
+from conformance.reference.faulty.pieces import (
+    afterwards,
+    begin_with,
+    kept,
+    state_becomes,
+    status_becomes,
+)
+from conformance.reference.wire import Json, WireAnswer, WireRequest
+
+UPDATE = "update"
+
+
+def _merges(merge: Callable[[Any, Any], Any]) -> Apply:
+    """Merge metadata in another way: `merge` is given what is there, and the update."""
+
+    def apply(broken: Broken) -> None:
+        @broken.instead("merged")
+        def merged(right: Any, metadata: Any, new: Any) -> Any:
+            return merge(metadata, new)
+
+    return apply
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_without_nulls(each) for each in value if each is not None]
+    return value
+
+
+def _sends_metadata(request: WireRequest) -> bool:
+    return bool(request.members.get("metadata"))
+
+
+def _minimal(request: WireRequest) -> bool:
+    return any(name == b"prefer" for name, _ in request.headers)
+
+
+# What it answers
+
+fault("update-answers-the-metadata-only", breaks=["UPDATE-01"])(
+    state_becomes(lambda thread: {"metadata": thread["metadata"]}, UPDATE)
+)
+fault("update-answers-a-time-without-offset", breaks=["UPDATE-01"])(
+    state_becomes(
+        lambda thread: {**thread, "updated_at": thread["updated_at"].replace("+00:00", "")}, UPDATE
+    )
+)
+fault("update-is-answered-500", breaks=["UPDATE-01"])(status_becomes(200, 500, UPDATE))
+
+
+@fault("update-answers-the-thread-before-it", breaks=["UPDATE-01", "UPDATE-07"])
+def answers_the_thread_before(broken: Broken) -> None:
+    before: dict[str, Json] = {}
+
+    @broken.wire.before(UPDATE, when=_sends_metadata)
+    def _(request: WireRequest) -> None:
+        thread = kept(broken, request.thread_id)
+        if thread is not None:
+            before[request.thread_id] = broken.store.thread_view(thread)
+
+    @broken.wire.answers(UPDATE, when=_sends_metadata)
+    def _shown(request: WireRequest, thread: Json) -> Json:
+        return before.get(request.thread_id, thread)
+
+
+# Metadata
+
+fault("update-adds-no-new-member", breaks=["UPDATE-02"])(
+    _merges(lambda old, new: {**old, **{name: new[name] for name in new if name in old}})
+)
+fault("update-drops-nulls", breaks=["UPDATE-02"])(
+    _merges(lambda old, new: {**old, **{n: v for n, v in new.items() if v is not None}})
+)
+fault("update-refuses-nested-metadata", breaks=["UPDATE-02", "UPDATE-03"])(
+    refusing(
+        UPDATE,
+        lambda request: any(
+            isinstance(each, dict | list)
+            for each in (request.members.get("metadata") or {}).values()
+        ),
+    )
+)
+fault("update-keeps-known-members", breaks=["UPDATE-03"])(_merges(lambda old, new: {**new, **old}))
+fault("update-keeps-known-members-where-the-new-are-empty", breaks=["UPDATE-03"])(
+    _merges(lambda old, new: {**old, **{n: v for n, v in new.items() if v or n not in old}})
+)
+fault("update-adds-to-known-lists", breaks=["UPDATE-03"])(
+    _merges(
+        lambda old, new: {
+            **old,
+            **{
+                name: [*old[name], *value]
+                if isinstance(value, list) and isinstance(old.get(name), list)
+                else value
+                for name, value in new.items()
+            },
+        }
+    )
+)
+fault("update-keeps-ascii-only", breaks=["UPDATE-03"])(
+    _merges(
+        lambda old, new: {
+            **old,
+            **mapped(
+                new, lambda v: v.encode("ascii", "replace").decode() if isinstance(v, str) else v
+            ),
+        }
+    )
+)
+fault("update-makes-numbers-of-booleans", breaks=["UPDATE-03"])(
+    _merges(lambda old, new: {**old, **mapped(new, lambda v: int(v) if v is False else v)})
+)
+fault("update-replaces-all-metadata", breaks=["UPDATE-04", "UPDATE-11"])(
+    _merges(lambda old, new: new)
+)
+fault("update-loses-nested-metadata", breaks=["UPDATE-04"])(
+    _merges(lambda old, new: {**{n: v for n, v in old.items() if not isinstance(v, dict)}, **new})
+)
+fault("update-drops-nulls-that-were-there", breaks=["UPDATE-04"])(
+    _merges(lambda old, new: {**_without_nulls(old), **new})
+)
+fault("empty-update-clears-the-metadata", breaks=["UPDATE-11"])(
+    _merges(lambda old, new: {**old, **new} if new else {})
+)
+fault("update-without-metadata-is-refused", breaks=["UPDATE-11"])(
+    refusing(UPDATE, lambda request: request.body == {})
+)
+
+# What else it touches, or should
+
+
+def _leaves(**members: Any) -> Apply:
+    """What a thread has after an update of its metadata, whatever it had."""
+    return afterwards(lambda before, now: replace(now, **members), UPDATE, _sends_metadata)
+
+
+fault("update-does-not-move-updated-at", breaks=["UPDATE-05"])(
+    afterwards(
+        lambda before, now: replace(now, updated_at=before.updated_at), UPDATE, _sends_metadata
+    )
+)
+fault("update-moves-created-at", breaks=["UPDATE-06"])(
+    afterwards(lambda before, now: replace(now, created_at=now.updated_at), UPDATE, _sends_metadata)
+)
+fault("update-moves-state-updated-at", breaks=["UPDATE-06"])(
+    afterwards(
+        lambda before, now: replace(now, state_updated_at=now.updated_at), UPDATE, _sends_metadata
+    )
+)
+fault("update-makes-the-thread-busy", breaks=["UPDATE-06"])(_leaves(status="busy"))
+fault("update-forgets-the-oldest-state", breaks=["UPDATE-06"])(
+    afterwards(
+        lambda before, now: replace(now, checkpoints=now.checkpoints[1:]), UPDATE, _sends_metadata
+    )
+)
+fault("update-writes-into-the-states", breaks=["UPDATE-06"])(
+    afterwards(
+        lambda before, now: replace(
+            now,
+            checkpoints=tuple(
+                replace(each, metadata={**each.metadata, **without(now.metadata, "graph_id")})
+                for each in now.checkpoints
+            ),
+        ),
+        UPDATE,
+        _sends_metadata,
+    )
+)
+
+
+@fault("get-is-one-update-behind", breaks=["UPDATE-07"])
+def get_is_behind(broken: Broken) -> None:
+    behind: dict[str, Any] = {}
+
+    @broken.wire.before(UPDATE, when=_sends_metadata)
+    def _(request: WireRequest) -> None:
+        thread = kept(broken, request.thread_id)
+        if thread is not None:
+            behind[request.thread_id] = thread.metadata
+
+    def then() -> None:
+        @broken.wire.answers("get")
+        def _shown(request: WireRequest, thread: Json) -> Json:
+            # Only at first: whoever asks again is told.
+            return {**thread, "metadata": behind.pop(request.thread_id, thread["metadata"])}
+
+    begin_with(UPDATE, then)(broken)
+
+
+@fault("second-update-is-not-stored", breaks=["UPDATE-07"])
+def second_update_is_not_stored(broken: Broken) -> None:
+    updated: dict[str, int] = {}
+
+    def change(before: Any, now: Any) -> Any:
+        updated[now.thread_id] = updated.get(now.thread_id, 0) + 1
+        return before if updated[now.thread_id] == 2 else now
+
+    afterwards(change, UPDATE, _sends_metadata)(broken)
+
+
+# Who is not there, and who wants no answer
+
+fault("update-of-an-unknown-thread-is-422", breaks=["UPDATE-08"])(status_becomes(404, 422, UPDATE))
+
+
+@fault("update-of-an-unknown-thread-makes-it", breaks=["UPDATE-08", "DELETE-10"])
+def update_makes_the_thread(broken: Broken) -> None:
+    @broken.instead("update")
+    def update(right: Any, thread_id: str, *arguments: Any, **members: Any) -> Any:
+        if kept(broken, thread_id) is None:
+            broken.store.create(thread_id=thread_id)
+        return right(thread_id, *arguments, **members)
+
+
+@fault("minimal-answer-of-an-update-has-a-body", breaks=["UPDATE-09"])
+def minimal_answer_has_a_body(broken: Broken) -> None:
+    @broken.wire.before(UPDATE, when=_minimal)
+    def _(request: WireRequest) -> None:
+        request.headers = [each for each in request.headers if each[0] != b"prefer"]
+
+
+@fault("minimal-update-is-not-applied", breaks=["UPDATE-09"])
+def minimal_update_is_not_applied(broken: Broken) -> None:
+    @broken.wire.before(UPDATE, when=_minimal)
+    def _(request: WireRequest) -> None:
+        request.body = {}
+
+
+# Copies
+
+
+def _shared(source: bool, copy: bool) -> Apply:
+    """An update of the source is also one of its copies, or the other way round."""
+
+    def apply(broken: Broken) -> None:
+        pairs: list[tuple[str, str]] = []
+
+        @broken.wire.answers("copy")
+        def _(request: WireRequest, made: Json) -> Json:
+            pairs.append((request.thread_id, made["thread_id"]))
+            return made
+
+        def then() -> None:
+            @broken.wire.after(UPDATE, when=_sends_metadata)
+            def _updated(request: WireRequest, answer: WireAnswer) -> None:
+                for one, other in pairs:
+                    reached = {one: other} if source else {}
+                    reached |= {other: one} if copy else {}
+                    thread = kept(broken, reached.get(request.thread_id, ""))
+                    if thread is not None and answer.ok:
+                        metadata = {**thread.metadata, **request.members["metadata"]}
+                        broken.store.keep(replace(thread, metadata=metadata))
+
+        begin_with("copy", then)(broken)
+
+    return apply
+
+
+fault("update-of-a-thread-reaches-its-copies", breaks=["UPDATE-12"])(
+    _shared(source=True, copy=False)
+)
+fault("update-of-a-copy-reaches-its-source", breaks=["UPDATE-12"])(_shared(source=False, copy=True))
