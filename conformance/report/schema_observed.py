@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from conformance.contract.described import Description, operation_key
+from conformance.contract.operations import BY_NAME
 from conformance.deployment.exchange import Exchange
-from conformance.deployment.operations import BY_NAME
 
 _MISSING = (404, 405, 501)
 #: How many findings of one kind at one place are named.
