@@ -247,11 +247,18 @@ class Asker:
             raise self.refusal("a whole number", _told(answer))
         return answer.body
 
+    def history_by_post(self, thread: Thread, made: int) -> list[State]:
+        """The `made` states of the history as one page by POST; else the check is blocked."""
+        states = self.post_page(thread, limit=LONGEST_PAGE)
+        if len(states) < made or not _newest_first(states):
+            raise Blocked(f"POST gives no page with all {made} states, newest first")
+        return states
+
     # Changing threads
 
     def update(self, thread: Thread, **body: Any) -> Thread:
-        """The thread after PATCH."""
-        return self._thread(self.client.update(id_of(thread), body), thread)
+        """The thread after PATCH, or whatever else that answers."""
+        return self._object(self.client.update(id_of(thread), body), thread)
 
     def delete(self, thread: Thread) -> None:
         """Delete the thread."""

@@ -55,23 +55,24 @@ def for_all(strategy: st.SearchStrategy[Any], holds: Callable[[Any], None], run:
 
 
 def valid_bodies(
-    operation_id: str, schema: str, without: tuple[str, ...] = ()
+    operation_id: str, schema: str, without: tuple[str, ...] = (), filled: tuple[str, ...] = ()
 ) -> st.SearchStrategy[dict[str, Any]]:
     """Bodies that fit the schema of the request, and that every JSON reader keeps.
 
-    `without` are members that are left out.
+    `without` are members that are left out, `filled` objects that have members always.
     """
 
     def fits(body: Any) -> bool:
         return (
             isinstance(body, dict)
             and not body.keys() & set(without)
+            and all(body.get(name) for name in filled)
             and portable(body)
             and not violations(schema, body)
         )
 
     return (
-        _bodies(operation_id, GenerationMode.POSITIVE, schema, without)
+        _bodies(operation_id, GenerationMode.POSITIVE, schema, without, filled)
         .map(without_thread_ids)
         .filter(fits)
         .map(_whole_numbers)
@@ -148,23 +149,33 @@ def _whole_numbers(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bodies(
-    operation_id: str, mode: GenerationMode, schema: str, without: tuple[str, ...] = ()
+    operation_id: str,
+    mode: GenerationMode,
+    schema: str,
+    without: tuple[str, ...] = (),
+    filled: tuple[str, ...] = (),
 ) -> st.SearchStrategy[Any]:
-    found = operation(operation_id, schema, without)
+    found = operation(operation_id, schema, without, filled)
     cases: st.SearchStrategy[Any] = found.as_strategy(generation_mode=mode)
     return cases.map(lambda case: case.body)
 
 
 @cache
-def operation(operation_id: str, schema: str, without: tuple[str, ...]) -> Any:
-    """The operation, in a document whose request schema lacks some members.
+def operation(
+    operation_id: str, schema: str, without: tuple[str, ...], filled: tuple[str, ...] = ()
+) -> Any:
+    """The operation, in a document whose request schema lacks members, or demands them.
 
-    What is not in the schema need not be generated only to be dropped.
+
+    What does not fit need not be generated only to be dropped.
     """
     document = json.loads((schemas_dir() / "openapi.json").read_text(encoding="utf-8"))
-    properties = document["components"]["schemas"][schema]["properties"]
+    body = document["components"]["schemas"][schema]
     for name in without:
-        del properties[name]
+        del body["properties"][name]
+    for name in filled:
+        body["properties"][name] = {**body["properties"][name], "minProperties": 1}
+        body["required"] = [*body.get("required", []), name]
     path, method = next(
         (path, method)
         for path, methods in document["paths"].items()

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from conformance.suite.asking import LONGEST_PAGE, Asker, State, Thread, checkpoint_id_of
+from conformance.suite.asking import Asker, State, checkpoint_id_of
 from conformance.suite.expect import assert_equal, assert_page
-from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.outcomes import requires
 
 STATES = 12
 
@@ -15,7 +15,7 @@ STATES = 12
 @pytest.mark.parametrize("position", [0, 5, STATES - 2, STATES - 1])
 def test_before_by_post_continues_a_page(given: Asker, threads: Asker, position: int) -> None:
     made = given.long(STATES)
-    states = _states(given, made)
+    states = given.history_by_post(made, STATES)
     before = {"checkpoint_id": checkpoint_id_of(states[position]), "checkpoint_ns": ""}
     older = threads.post_page(made, limit=100, before=before)
     assert_page(older, states[position + 1 :], f"the states before number {position}", 100)
@@ -37,7 +37,7 @@ def test_before_by_post_continues_a_page(given: Asker, threads: Asker, position:
 def test_metadata_chooses_states(given: Asker, threads: Asker, wanted: dict[str, Any]) -> None:
     made = given.prepopulated()
     given.run(made)
-    states = given.post_page(made, limit=LONGEST_PAGE)
+    states = given.history_by_post(made, 3)
     expected = [each for each in states if wanted.items() <= (each.get("metadata") or {}).items()]
     found = threads.post_page(made, limit=100, metadata=wanted)
     assert_equal(_ids(found), _ids(expected), f"the checkpoints with {wanted}")
@@ -74,17 +74,9 @@ def test_pages_are_complete(given: Asker, threads: Asker, size: int) -> None:
 @requires("HISTORY-FILTER-05")
 def test_before_by_post_takes_a_checkpoint_id(given: Asker, threads: Asker) -> None:
     made = given.long(STATES)
-    states = _states(given, made)
+    states = given.history_by_post(made, STATES)
     older = threads.post_page(made, limit=100, before=checkpoint_id_of(states[4]))
     assert_page(older, states[5:], "the states before number 4", 100)
-
-
-def _states(given: Asker, thread: Thread) -> list[State]:
-    """The whole history by POST; whether GET gives the same is another check's question."""
-    states = given.post_page(thread, limit=LONGEST_PAGE)
-    if len(states) < STATES:
-        raise Blocked(f"the history of {STATES} states shows {len(states)}")
-    return states
 
 
 def _ids(states: list[State]) -> list[str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
 from conformance.model.history import same_json
-from conformance.suite.asking import LONGEST_PAGE, Asker, Case, Thread, id_of
+from conformance.suite.asking import Asker, Case, Thread, id_of
 from conformance.suite.expect import (
     assert_equal,
     assert_page,
@@ -70,15 +70,16 @@ def test_every_valid_creation_is_accepted(given: Asker, threads: Asker, settings
 
 @requires("UPDATE-10")
 def test_every_valid_update_is_accepted(given: Asker, threads: Asker, settings: Settings) -> None:
-    made = given.empty()
-
     def accepted(body: dict[str, Any]) -> None:
-        before = given.get(made)["metadata"]
+        made = given.empty()
         threads.update(made, **body)
-        expected = {**before, **body.get("metadata", {})}
-        assert_equal(given.get(made).get("metadata"), expected, "metadata")
+        shown = given.get(made)["metadata"]
+        sent = body["metadata"]
+        assert_equal({name: shown.get(name, "absent") for name in sent}, sent, "metadata")
 
-    for_all(valid_bodies("update_thread", "thread_patch", ("ttl",)), accepted, settings)
+    accepted({"metadata": {"ключ": ["ünï", {"a": None, "b": False}], "none": None, "half": 0.5}})
+    bodies = valid_bodies("update_thread", "thread_patch", ("ttl",), filled=("metadata",))
+    for_all(bodies, accepted, settings)
 
 
 @requires("HISTORY-13")
@@ -86,7 +87,7 @@ def test_every_valid_history_request_is_accepted(
     given: Asker, threads: Asker, settings: Settings
 ) -> None:
     made = given.long(12)
-    states = given.post_page(made, limit=LONGEST_PAGE)
+    states = given.history_by_post(made, 12)
 
     def accepted(generated: dict[str, Any]) -> None:
         body = dict(generated)

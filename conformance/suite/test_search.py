@@ -133,9 +133,12 @@ def test_what_is_found_is_what_get_shows(
 
 @requires("SEARCH-09")
 def test_changed_metadata_moves_a_thread(given: Asker, threads: Asker, case: Case) -> None:
-    made = id_of(given.empty(metadata={"colour": "red"}))
+    thread = given.empty(metadata={"colour": "red"})
+    made = id_of(thread)
     _assert_found(threads, case, [made], metadata={"colour": "red"})
-    given.update({"thread_id": made}, metadata={"colour": "blue"})
+    given.update(thread, metadata={"colour": "blue"})
+    if given.get(thread).get("metadata") != {**thread["metadata"], "colour": "blue"}:
+        raise Blocked("GET does not show the metadata as changed")
     _assert_found(threads, case, [made], metadata={"colour": "blue"})
     _assert_found(threads, case, [], metadata={"colour": "red"})
 

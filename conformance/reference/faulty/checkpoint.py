@@ -165,7 +165,7 @@ fault("state-at-a-checkpoint-of-a-malformed-id-is-500", breaks=["CHECKPOINT-11"]
     status_becomes(422, 500, GET, when=malformed)
 )
 fault("state-at-a-checkpoint-of-a-malformed-id-is-empty", breaks=["CHECKPOINT-11"])(
-    refusal_becomes(NOTHING, GET, when=malformed)
+    refusal_becomes(NOTHING, GET, status=422, when=malformed)
 )
 fault("malformed-checkpoint-gives-the-newest-state", breaks=["CHECKPOINT-12"])(
     _refusal_becomes_newest(GET, 422, _malformed_checkpoint)

@@ -34,7 +34,7 @@ fault("history-sorted-by-the-text-of-the-step", breaks=["HISTORY-02"])(
 # What is in it
 
 fault("history-by-post-forgets-the-oldest", breaks=["HISTORY-04"])(
-    page_becomes(lambda page: page[:-1] if len(page) > 3 else page, POST)
+    page_becomes(lambda page: page[:-1] if len(page) > 10 else page, POST)
 )
 fault("history-by-post-holds-ten-at-most", breaks=["HISTORY-04"])(
     page_becomes(lambda page: page[:10], POST)
@@ -42,14 +42,30 @@ fault("history-by-post-holds-ten-at-most", breaks=["HISTORY-04"])(
 fault("history-by-get-shows-no-tasks", breaks=["CHECKPOINT-04", "HISTORY-04"])(
     state_becomes(lambda state: without(state, "tasks"), *GET)
 )
-fault("long-history-forgets-the-oldest-state", breaks=["HISTORY-03", "PREPOP-09"])(
-    page_becomes(
-        lambda page: [each for each in page if each.get("parent_checkpoint") or len(page) <= 5]
-    )
+
+
+@fault("long-history-forgets-the-oldest-state", breaks=["HISTORY-03", "PREPOP-09"])
+def long_history_forgets_the_oldest(broken: Broken) -> None:
+    @broken.wire.answers(*HISTORIES)
+    def _(request: WireRequest, page: Page) -> Json:
+        thread = kept(broken, request.thread_id)
+        if thread is None or len(thread.checkpoints) <= 10:
+            return page
+        return [state for state in page if state.get("parent_checkpoint")]
+
+
+@fault(
+    "history-shows-the-newest-values-everywhere",
+    breaks=[
+        "CHECKPOINT-02",
+        "COPY-17",
+        "PREPOP-10",
+        "PREPOP-17",
+        "RUN-09",
+        "STATE-UPDATE-04",
+        "STATE-UPDATE-11",
+    ],
 )
-
-
-@fault("history-shows-the-newest-values-everywhere", breaks=["CHECKPOINT-02"])
 def newest_values_everywhere(broken: Broken) -> None:
     @broken.wire.answers(*HISTORIES)
     def _(request: WireRequest, page: Page) -> Json:
@@ -63,14 +79,11 @@ fault("oldest-state-of-a-history-without-next", breaks=["CHECKPOINT-03", "HISTOR
         *HISTORIES,
     )
 )
-fault("history-shows-times-without-offset", breaks=["HISTORY-01"])(
+fault("history-shows-times-without-offset", breaks=["CHECKPOINT-06", "HISTORY-01", "STATE-10"])(
     state_becomes(
         lambda state: {**state, "created_at": str(state.get("created_at")).replace("+00:00", "")},
         *HISTORIES,
     )
-)
-fault("history-is-wrapped-in-an-object", breaks=["HISTORY-01"])(
-    page_becomes(lambda page: {"states": page}, GET)
 )
 fault("long-history-gives-the-oldest-state-twice", breaks=["HISTORY-08", "PREPOP-09"])(
     page_becomes(lambda page: page + page[-1:] if len(page) > 20 else page)
@@ -122,7 +135,7 @@ fault("history-of-a-malformed-id-is-500", breaks=["HISTORY-06"])(
     status_becomes(422, 500, *GET, when=malformed)
 )
 fault("history-by-post-of-a-malformed-id-is-empty", breaks=["HISTORY-06"])(
-    refusal_becomes([], *POST, when=malformed)
+    refusal_becomes([], *POST, status=422, when=malformed)
 )
 
 

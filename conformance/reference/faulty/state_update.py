@@ -41,6 +41,11 @@ def _unknown(request: WireRequest) -> bool:
     return str(_named(request)).startswith(UNKNOWN)
 
 
+def _as_unknown_node(request: WireRequest) -> bool:
+    node = request.members.get("as_node")
+    return isinstance(node, str) and node not in ("__start__", "call_model")
+
+
 def _has_values(request: WireRequest) -> bool:
     return isinstance(request.members.get("values"), dict)
 
@@ -283,7 +288,7 @@ fault("fork-is-not-the-state-of-the-thread", breaks=["STATE-UPDATE-10"])(
 )
 
 
-@fault("state-follows-the-longest-branch", breaks=["STATE-UPDATE-10"])
+@fault("state-follows-the-longest-branch", breaks=["STATE-UPDATE-10", "STATE-UPDATE-15"])
 def state_follows_the_longest_branch(broken: Broken) -> None:
     @broken.wire.answers("state")
     def _(request: WireRequest, state: Json) -> Json:
@@ -330,7 +335,7 @@ fault("fork-hangs-the-former-branch-below-itself", breaks=["STATE-UPDATE-11"])(
 fault("state-update-as-an-unknown-node-is-taken", breaks=["STATE-UPDATE-12"])(
     _request_becomes(
         lambda body: {**body, "as_node": "call_model"},
-        lambda request: request.members.get("as_node") not in (None, "__start__", "call_model"),
+        _as_unknown_node,
     )
 )
 fault("state-update-at-an-unknown-checkpoint-is-200", breaks=["STATE-UPDATE-13"])(
