@@ -258,7 +258,7 @@ class Asker:
 
     def update(self, thread: Thread, **body: Any) -> Thread:
         """The thread after PATCH, or whatever else that answers."""
-        return self._object(self.client.update(id_of(thread), body), thread)
+        return self.object_of(self.client.update(id_of(thread), body), thread)
 
     def delete(self, thread: Thread) -> None:
         """Delete the thread."""

@@ -166,7 +166,6 @@ def operation(
 ) -> Any:
     """The operation, in a document whose request schema lacks members, or demands them.
 
-
     What does not fit need not be generated only to be dropped.
     """
     document = json.loads((schemas_dir() / "openapi.json").read_text(encoding="utf-8"))

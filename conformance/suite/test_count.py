@@ -26,11 +26,19 @@ def test_count_by_metadata(
     _assert_agrees(given, threads, case, expected, metadata=metadata)
 
 
+@requires("COUNT-01")
+def test_count_follows_what_is_made(given: Asker, threads: Asker, case: Case) -> None:
+    for number in (1, 2):
+        given.empty(metadata={"colour": "red"})
+        _assert_agrees(given, threads, case, number, metadata={"colour": "red"})
+
+
 @requires("COUNT-02")
 @pytest.mark.parametrize("status", ["idle", "busy", "interrupted", "error"])
 def test_count_by_status(given: Asker, threads: Asker, case: Case, status: str) -> None:
     for _ in range(2):
         given.empty()
+    _offered(given)
     _assert_agrees(given, threads, case, 2 if status == "idle" else 0, status=status)
 
 
@@ -57,7 +65,7 @@ def test_count_by_all_together(
 @requires("COUNT-05")
 def test_no_match_counts_zero(given: Asker, threads: Asker) -> None:
     given.empty(metadata={"colour": "red"})
-    given.count()
+    _offered(given)
     assert_equal(threads.count(metadata={"colour": "no such colour"}), 0, "the count")
 
 
@@ -66,6 +74,11 @@ def test_count_is_not_bounded_by_a_page(given: Asker, threads: Asker, case: Case
     for _ in range(MORE_THAN_A_PAGE):
         given.empty()
     _assert_agrees(given, threads, case, MORE_THAN_A_PAGE)
+
+
+def _offered(given: Asker) -> None:
+    """Count is answered, so that a count which is not is one that is refused."""
+    given.granted(given.client.count({"metadata": given.case.tag}))
 
 
 def _assert_agrees(given: Asker, threads: Asker, case: Case, expected: int, **filters: Any) -> None:

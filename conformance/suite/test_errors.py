@@ -10,6 +10,12 @@ import pytest
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.suite.asking import Asker, Thread, id_of
+from conformance.suite.bad_bodies import (
+    MALFORMED_JSON,
+    OUT_OF_RANGE,
+    WRONG_TYPES,
+    register_ids,
+)
 from conformance.suite.expect import (
     assert_equal,
     assert_no_server_error,
@@ -24,7 +30,6 @@ from conformance.suite.messages import saying, texts_in
 from conformance.suite.outcomes import Blocked, requires
 from conformance.suite.right_requests import REQUESTS, offered
 
-MALFORMED_JSON = (b"{", b'{"metadata": }', b"not json", b"\xff\xfe")
 DEPTH = 5_000
 LARGE = 2_000_000
 
@@ -58,30 +63,6 @@ def test_malformed_json_is_refused(
         assert_refused(REQUESTS[operation].send_raw(ask, id_of(thread), raw))
 
 
-WRONG_TYPES: dict[str, tuple[Any, ...]] = {
-    "create": ([], 5, {"metadata": 5}, {"metadata": []}, {"thread_id": 5}, {"if_exists": 5}),
-    "search": (
-        [],
-        {"metadata": 5},
-        {"limit": "ten"},
-        {"limit": 1.5},
-        {"offset": "x"},
-        {"ids": "x"},
-        {"values": []},
-        {"select": "x"},
-        {"extract": []},
-    ),
-    "count": ([], {"metadata": 5}, {"values": []}, {"status": 5}),
-    "prune": ([], {}, {"thread_ids": "x"}, {"thread_ids": [5]}),
-    "update": ([], {"metadata": 5}, {"metadata": []}, {"ttl": 5}),
-    "update_state": ([], {"values": 5}, {"checkpoint": 5}, {"as_node": 5}),
-    "post_state_at_checkpoint": ([], {}, {"checkpoint": 5}, {"checkpoint": None}),
-    "post_history": ([], {"limit": "ten"}, {"metadata": 5}, {"before": 5}),
-    "run_wait": ([], {}, {"assistant_id": 5}),
-    "history": ("x",),
-}
-
-
 @_decides("TYPE", (*BODIED, "history"))
 def test_wrong_types_are_refused(
     given: Asker, ask: ThreadsClient, thread: Thread, operation: str
@@ -93,25 +74,6 @@ def test_wrong_types_are_refused(
     offered(given, thread, operation)
     for body in WRONG_TYPES[operation]:
         _assert_body_refused(given, ask, thread, operation, body)
-
-
-OUT_OF_RANGE: dict[str, tuple[dict[str, Any], ...]] = {
-    "create": ({"if_exists": "replace"}, {"thread_id": "not-a-uuid"}, {"ttl": {"strategy": "x"}}),
-    "search": (
-        {"limit": 0},
-        {"limit": -1},
-        {"limit": 1001},
-        {"offset": -1},
-        {"status": "asleep"},
-        {"sort_by": "colour"},
-        {"sort_order": "up"},
-        {"select": ["colour"]},
-        {"ids": ["not-a-uuid"]},
-    ),
-    "count": ({"status": "asleep"},),
-    "prune": ({"strategy": "some"}, {"thread_ids": ["not-a-uuid"]}),
-    "post_history": ({"limit": 0}, {"limit": -1}, {"limit": 1001}),
-}
 
 
 @_decides("RANGE", tuple(OUT_OF_RANGE))
@@ -234,10 +196,7 @@ def test_a_refusal_has_detail(
 def _assert_body_refused(
     given: Asker, ask: ThreadsClient, thread: Thread, operation: str, body: Any
 ) -> None:
-    named = body.get("thread_id") if isinstance(body, dict) else None
-    for each in [named, *(body.get("thread_ids") or [] if isinstance(body, dict) else [])]:
-        if isinstance(each, str) and not ask.ownership.may_use(each):
-            ask.ownership.absent_id(each)
+    register_ids(ask, body)
     answer = REQUESTS[operation].send(ask, id_of(thread), body)
     if not 400 <= answer.status < 500:
         shown = json.dumps(body)

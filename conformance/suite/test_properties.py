@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
 from conformance.model.history import same_json
 from conformance.suite.asking import Asker, Case, Thread, id_of
+from conformance.suite.bad_bodies import MALFORMED_JSON, bad_bodies, register_ids
 from conformance.suite.expect import (
     assert_equal,
     assert_page,
@@ -107,6 +109,25 @@ def test_every_valid_history_request_is_accepted(
     for_all(valid_bodies("post_history", "history_search", without), accepted, settings)
 
 
+#: Each member of a search in turn, and what random bodies meet too seldom.
+_EVERY_MEMBER_OF_SEARCH: tuple[dict[str, Any], ...] = (
+    {},
+    {"metadata": {}},
+    {"ids": []},
+    {"ids": ["00000000-0000-4000-8000-000000000000"]},
+    *({"limit": limit} for limit in (1, 2, 1000)),
+    *({"offset": offset} for offset in (0, 1, 3, 1000)),
+    *({"status": status} for status in ("idle", "busy", "interrupted", "error")),
+    *(
+        {"sort_by": member, "sort_order": order}
+        for member in ("thread_id", "status", "created_at", "updated_at", "state_updated_at")
+        for order in ("asc", "desc")
+    ),
+    {"select": []},
+    {"select": ["thread_id", "metadata"]},
+)
+
+
 @requires("ERROR-ANY-05")
 def test_every_valid_search_is_accepted(
     given: Asker, threads: Asker, ask: ThreadsClient, case: Case, settings: Settings
@@ -125,11 +146,24 @@ def test_every_valid_search_is_accepted(
             whole = "select" not in sent
             assert_valid("thread" if whole else "thread_selected", _without(each, "values"))
 
+    for body in _EVERY_MEMBER_OF_SEARCH:
+        accepted(body)
     # Values and paths to extract have requirements of their own.
     without = ("values", "extract")
     for body in met_keywords("search_threads", "thread_search", without, settings):
         accepted(body)
     for_all(valid_bodies("search_threads", "thread_search", without), accepted, settings)
+
+
+#: Metadata that a careless comparison takes for each other.
+_ALIKE: list[dict[str, Any]] = [
+    *({"k": value} for value in ("red", "Red", "redder", "", "uni", "ünï", "1", 1, None)),
+    *({"k": value} for value in ({"a": 1}, {"a": 2}, [1])),
+    {"a": 1},
+    {"k": "red", "l": 1},
+    {"k": "red", "l": 2},
+    {"l": 1},
+]
 
 
 @requires("SEARCH-14")
@@ -138,11 +172,16 @@ def test_a_thread_is_found_by_what_it_satisfies(
 ) -> None:
     given.empty()
 
-    def found_exactly(example: tuple[list[dict[str, Any]], dict[str, Any]]) -> None:
-        stored, wanted = example
+    def found_exactly(stored: list[dict[str, Any]], *filters: dict[str, Any]) -> None:
         # Every example searches among its own threads only.
         mark = {"example": uuid4().hex}
         made = {id_of(given.empty(metadata={**each, **mark})): each for each in stored}
+        for wanted in filters:
+            found_by(wanted, made, mark)
+
+    def found_by(
+        wanted: dict[str, Any], made: dict[str, dict[str, Any]], mark: dict[str, Any]
+    ) -> None:
         must = {each for each, metadata in made.items() if _has(metadata, wanted)}
         may = {each for each, metadata in made.items() if not _contradicts(metadata, wanted)}
         found = case.eventually(
@@ -154,8 +193,9 @@ def test_a_thread_is_found_by_what_it_satisfies(
             found <= may, f"no thread without {wanted}", [made.get(each) for each in found - may]
         )
 
+    found_exactly(_ALIKE, *_ALIKE)
     stored = st.lists(metadata(), min_size=1, max_size=3)
-    for_all(st.tuples(stored, metadata()), found_exactly, settings)
+    for_all(st.tuples(stored, metadata()), lambda example: found_exactly(*example), settings)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +223,11 @@ def test_whatever_is_invalid_is_refused(
     def refused(raw: bytes) -> None:
         assert_refused(_send(ask, operation, id_of(thread), raw))
 
+    for body in bad_bodies(operation):
+        register_ids(ask, body)
+        refused(json.dumps(body).encode())
+    for raw in MALFORMED_JSON:
+        refused(raw)
     for_all(invalid_bodies(operation_id, schema), refused, settings)
 
 
@@ -239,17 +284,19 @@ def _has(metadata: Any, wanted: dict[str, Any]) -> bool:
 
 
 def _contradicts(metadata: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Whether a wanted member is missing, or is another scalar.
+    """Whether a wanted member is missing, or is another value, at whatever depth.
 
     Whether a filter that is part of a larger object or list matches, no source says;
     whether true is told from 1 is a question of its own, so they are not told here.
     """
     return any(
-        name not in metadata
-        or not (
-            metadata[name] == value
-            or isinstance(value, dict | list)
-            or isinstance(metadata[name], dict | list)
-        )
-        for name, value in wanted.items()
+        name not in metadata or _differs(metadata[name], value) for name, value in wanted.items()
     )
+
+
+def _differs(value: Any, wanted: Any) -> bool:
+    if isinstance(value, list) or isinstance(wanted, list):
+        return False
+    if isinstance(value, dict) and isinstance(wanted, dict):
+        return _contradicts(value, wanted)
+    return bool(value != wanted)

@@ -26,6 +26,7 @@ DEFAULT_LIMIT = 10
 @pytest.mark.parametrize("status", STATUSES)
 def test_search_by_status(given: Asker, threads: Asker, case: Case, status: str) -> None:
     made = [id_of(given.empty()) for _ in range(3)]
+    given.search()
     expected = sorted(made) if status == "idle" else []
     _assert_found(threads, case, expected, status=status)
 
@@ -119,7 +120,8 @@ def test_limit_bounds_the_answer(
 def test_what_is_found_is_what_get_shows(
     given: Asker, threads: Asker, case: Case, graph: GraphSettings
 ) -> None:
-    made = [given.prepopulated(), given.empty(metadata={"colour": "red"})]
+    metadata = {"colour": "ünï", "nothing": None, "deep": {"er": [1, None]}}
+    made = [given.prepopulated(), given.empty(metadata=metadata)]
     shown = {id_of(each): given.get(each) for each in made}
     found = case.eventually(
         threads.search,
@@ -176,6 +178,7 @@ def test_the_documented_search_by_metadata(
 ) -> None:
     for _ in range(2):
         given.empty(metadata={"graph_id": "agent"})
+    given.empty()  # the newest thread, which is none of that graph
     found = _verbatim(threads, ask, {"metadata": {"graph_id": "agent"}, "limit": 1})
     assert_that(len(found) <= 1, "at most one thread", f"{len(found)} threads")
     shown = [(each.get("metadata") or {}).get("graph_id") for each in found]

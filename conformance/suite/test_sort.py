@@ -11,6 +11,8 @@ from conformance.suite.outcomes import Blocked, requires
 
 _ORDERS = pytest.mark.parametrize("order", ["asc", "desc"])
 THREADS = 5
+#: In which order threads are made, by the place of their ids: neither rising nor falling.
+_MIXED = (2, 0, 4, 1, 3)
 
 
 @_ORDERS
@@ -41,11 +43,11 @@ def test_sort_by_status(given: Asker, threads: Asker, case: Case, order: str) ->
         if position % 2:
             given.run(thread, interrupt_before="*")
     shown = case.eventually(
-        given.search, lambda found: len(found) == 4 and len({each["status"] for each in found}) == 2
+        lambda: _statuses(given.search()), lambda found: len(found) == 4 and len(set(found)) == 2
     )
-    if len(shown) != 4 or len({each["status"] for each in shown}) == 1:
+    if len(shown) != 4 or len(set(shown)) == 1:
         raise Blocked(f"no threads of two statuses could be made with the graph {graph.id}")
-    statuses = [each["status"] for each in threads.search(sort_by="status", sort_order=order)]
+    statuses = _statuses(threads.search(sort_by="status", sort_order=order))
     changes = sum(one != other for one, other in pairwise(statuses))
     assert_that(changes == len(set(statuses)) - 1, "threads of one status together", statuses)
 
@@ -61,18 +63,29 @@ def test_sorting_comes_before_the_limit(
     assert_equal(first, sorted(every, reverse=order == "desc")[:2], "the first two threads")
 
 
+def _statuses(found: list[Thread]) -> list[Any]:
+    return [each.get("status") for each in found]
+
+
 def _make(given: Asker, case: Case, member: str) -> None:
-    """Threads of which the oldest was changed last, all of them visible."""
+    """Threads of which the oldest were changed last, all of them visible.
+
+    Whichever moment is asked about, no other gives the same order.
+    """
+    ids = sorted(given.client.ownership.new_id() for _ in range(THREADS))
     made = [
-        given.prepopulated() if member == "state_updated_at" else given.empty()
-        for _ in range(THREADS)
+        given.prepopulated(thread_id=ids[place])
+        if member == "state_updated_at"
+        else given.empty(thread_id=ids[place])
+        for place in _MIXED
     ]
-    if member == "updated_at":
-        for each in reversed(made[:2]):
-            given.update(each, metadata={"touched": True})
     if member == "state_updated_at":
         for each in reversed(made[:2]):
             given.appended(each, 2)
+        given.update(made[2], metadata={"touched": True})
+    elif member != "thread_id":
+        for each in reversed(made[:2]):
+            given.update(each, metadata={"touched": True})
     shown = case.eventually(given.found, lambda found: len(found) == len(made))
     if len(shown) != len(made):
         raise Blocked(f"search shows {len(shown)} of the {len(made)} threads made")

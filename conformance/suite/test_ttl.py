@@ -31,8 +31,8 @@ def test_a_time_to_live_is_shown_on_request(
 
 
 @requires("TTL-02")
-def test_a_time_to_live_is_not_shown_unasked(given: Asker, threads: Asker) -> None:
-    shown = threads.get(given.empty(ttl={"ttl": MINUTES}))
+def test_a_time_to_live_is_not_shown_unasked(given: Asker) -> None:
+    shown = given.get(given.empty(ttl={"ttl": MINUTES}))
     assert_that("ttl" not in shown, "no member ttl", shown.get("ttl"))
 
 

@@ -1,0 +1,85 @@
+"""Faults of counting threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.model.store import Query
+from conformance.reference.faults import Apply, Broken, fault
+from conformance.reference.faulty.queries import about, asked, empty_is_missing
+
+
+def _counting(change: Callable[[Any, Query], Any]) -> Apply:
+    """Count by `change(right, query)`."""
+
+    def apply(broken: Broken) -> None:
+        @broken.instead("count")
+        def count(right: Any, query: Query) -> Any:
+            return change(right, query)
+
+    return apply
+
+
+ALL = ["COUNT-01", "COUNT-02", "COUNT-03", "COUNT-04", "COUNT-05", "COUNT-06"]
+
+fault("count-is-one-too-many", breaks=ALL)(_counting(lambda right, query: right(query) + 1))
+
+fault("count-is-an-object", breaks=ALL)(_counting(lambda right, query: {"count": right(query)}))
+
+fault("count-ends-at-a-page", breaks=["COUNT-06"])(
+    _counting(lambda right, query: min(right(query), 10))
+)
+
+fault("count-ignores-metadata", breaks=["COUNT-01", "COUNT-04", "COUNT-05"])(
+    _counting(lambda right, query: right(about(query, {})))
+)
+
+fault("count-ignores-metadata-that-is-no-text", breaks=["COUNT-01"])(
+    _counting(
+        lambda right, query: right(
+            about(
+                query, {name: each for name, each in asked(query).items() if isinstance(each, str)}
+            )
+        )
+    )
+)
+
+fault("count-ignores-status", breaks=["COUNT-02", "COUNT-04"])(
+    _counting(lambda right, query: right(replace(query, status=None)))
+)
+
+fault("count-ignores-values", breaks=["COUNT-03", "COUNT-04"])(
+    _counting(lambda right, query: right(replace(query, values=None)))
+)
+
+
+@fault("count-takes-any-of-three-filters", breaks=["COUNT-04"])
+def any_of_three_filters(broken: Broken) -> None:
+    def count(right: Any, query: Query) -> Any:
+        if query.values is None or query.status is None or not asked(query):
+            return right(query)
+        return max(
+            right(replace(query, values=None)),
+            right(replace(query, status=None)),
+            right(about(query, {})),
+        )
+
+    _counting(count)(broken)
+
+
+fault("count-without-a-match-is-404", breaks=["COUNT-02", "COUNT-04", "COUNT-05"])(
+    empty_is_missing("count", 0)
+)
+
+
+@fault("count-by-metadata-is-never-counted-anew", breaks=["COUNT-01"])
+def never_counted_anew(broken: Broken) -> None:
+    counted: dict[str, int] = {}
+
+    def count(right: Any, query: Query) -> Any:
+        alone = asked(query) and query.status is None and query.values is None
+        return counted.setdefault(repr(query), right(query)) if alone else right(query)
+
+    _counting(count)(broken)

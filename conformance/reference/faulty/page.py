@@ -1,0 +1,56 @@
+"""Faults of paging through what a search gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from conformance.model.store import Query
+from conformance.model.values import JsonObject
+from conformance.reference.faults import Apply, Broken, fault
+from conformance.reference.faulty.queries import changing, empty_is_missing
+from conformance.reference.wire import Json, WireRequest
+
+
+def _offset(request: WireRequest) -> bool:
+    offset = request.members.get("offset")
+    return type(offset) is int and offset > 0
+
+
+def _taking(change: Callable[[int, int], int]) -> Apply:
+    """Take `change(offset, limit)` for the offset."""
+
+    def changed(body: JsonObject) -> JsonObject:
+        return {**body, "offset": change(body["offset"], body.get("limit", 10))}
+
+    return changing("search", changed, _offset)
+
+
+fault("search-ignores-offset", breaks=["PAGE-01", "PAGE-02", "PAGE-03"])(_taking(lambda *_: 0))
+fault("offset-leaves-out-one-less", breaks=["PAGE-01", "PAGE-02", "PAGE-03"])(
+    _taking(lambda offset, _: offset - 1)
+)
+fault("offset-leaves-out-one-more", breaks=["PAGE-01", "PAGE-02"])(
+    _taking(lambda offset, _: offset + 1)
+)
+fault("offset-counts-pages", breaks=["PAGE-01", "PAGE-02"])(
+    _taking(lambda offset, limit: offset * limit)
+)
+fault("offset-beyond-the-end-is-404", breaks=["PAGE-03", "ERROR-ANY-05"])(
+    empty_is_missing("search", [], _offset)
+)
+
+
+@fault("offset-beyond-the-end-begins-again", breaks=["PAGE-03"])
+def begins_again(broken: Broken) -> None:
+    @broken.wire.answers("search", when=_offset)
+    def first(request: WireRequest, body: Json) -> Json:
+        query = Query(metadata=request.members.get("metadata"))
+        return body or broken.store.search(query, limit=1)
+
+
+@fault("later-pages-end-one-too-early", breaks=["PAGE-02"])
+def later_pages_end_too_early(broken: Broken) -> None:
+    @broken.wire.answers("search", when=_offset)
+    def shorter(request: WireRequest, body: Json) -> Json:
+        full = len(body) == request.members.get("limit", 10) > 1
+        return body[:-1] if full else body

@@ -1,0 +1,64 @@
+"""Faults of choosing the members of what a search gives."""
+
+from __future__ import annotations
+
+from conformance.model.values import JsonObject
+from conformance.reference.faults import Broken, fault
+from conformance.reference.faulty.parts import each_shown, without
+from conformance.reference.faulty.queries import changing
+from conformance.reference.wire import WireRequest
+
+_SELECTABLE = (
+    "thread_id",
+    "created_at",
+    "updated_at",
+    "state_updated_at",
+    "metadata",
+    "config",
+    "status",
+    "values",
+    "interrupts",
+)
+
+
+def _selecting(request: WireRequest) -> bool:
+    select = request.members.get("select")
+    return isinstance(select, list) and all(name in _SELECTABLE for name in select)
+
+
+fault("select-is-ignored", breaks=["SELECT-01"])(
+    changing("search", lambda body: without(body, "select"), _selecting)
+)
+fault("select-adds-the-thread-id", breaks=["SELECT-01"])(
+    changing("search", lambda body: {**body, "select": [*body["select"], "thread_id"]}, _selecting)
+)
+fault("select-shows-the-first-member-only", breaks=["SELECT-02"])(
+    changing("search", lambda body: {**body, "select": body["select"][:1]}, _selecting)
+)
+
+
+@fault("select-shows-the-others-as-null", breaks=["SELECT-01", "ERROR-ANY-05"])
+def others_as_null(broken: Broken) -> None:
+    each_shown(broken, "search", when=_selecting)(
+        lambda _, thread: {**dict.fromkeys(_SELECTABLE), **thread}
+    )
+
+
+@fault("select-shows-no-values", breaks=["SELECT-02"])
+def no_values(broken: Broken) -> None:
+    def shown(_: WireRequest, thread: JsonObject) -> JsonObject:
+        return {**thread, "values": {}} if "values" in thread else thread
+
+    each_shown(broken, "search", when=_selecting)(shown)
+
+
+fault(
+    "without-select-only-ids-are-shown",
+    breaks=["SEARCH-11", "SEARCH-12", "SEARCH-13", "SELECT-03", "ERROR-ANY-05"],
+)(
+    changing(
+        "search",
+        lambda body: {**body, "select": ["thread_id"]},
+        lambda request: "select" not in request.members,
+    )
+)
