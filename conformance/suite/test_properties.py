@@ -22,7 +22,6 @@ from conformance.suite.expect import (
 from conformance.suite.generated import for_all, invalid_bodies, metadata, valid_bodies
 from conformance.suite.outcomes import Blocked, requires
 
-
 #: Requests that are as valid as any, and hard to keep.
 _CREATIONS: tuple[dict[str, Any], ...] = (
     {"if_exists": "raise"},
