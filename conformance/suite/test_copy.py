@@ -124,6 +124,7 @@ def test_copying_an_empty_thread_does_not_fail(given: Asker, threads: Asker) -> 
 def test_a_copy_can_be_copied(given: Asker, threads: Asker) -> None:
     first = given.copy(given.prepopulated())
     given.appended(first, 2)
+    given.run(first, 3)
     history = given.history(first)
     second = threads.copy(first)
     assert_identical_history(threads.history(second), history)

@@ -69,10 +69,10 @@ def test_an_update_adds_one_checkpoint(given: Asker, threads: Asker) -> None:
 
 
 @requires("STATE-UPDATE-05")
-def test_the_state_tells_of_an_update(given: Asker, threads: Asker) -> None:
+def test_the_state_tells_of_an_update(given: Asker) -> None:
     made = given.empty()
     given.run(made)
-    threads.appended(made, 2)
+    given.appended(made, 2)
     metadata = given.state(made).get("metadata") or {}
     assert_equal(metadata.get("source"), "update", "metadata.source")
 

@@ -8,13 +8,19 @@ from typing import Any
 from uuid import uuid4
 
 from conformance.reference.faults import Apply, Broken, fault
-from conformance.reference.faulty.factories import prepopulates, shown, with_status
-from conformance.reference.faulty.parts import without
+from conformance.reference.faulty.factories import prepopulates, with_status
+from conformance.reference.faulty.parts import refusing, without
 from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
 
 
 def _named(request: WireRequest) -> bool:
     return "thread_id" in request.members
+
+
+def _version(request: WireRequest) -> str:
+    """The version of the UUID that is given as the id; "" where it is none."""
+    given = request.members.get("thread_id")
+    return given[14] if isinstance(given, str) and len(given) == 36 else ""
 
 
 def _does_nothing(request: WireRequest) -> bool:
@@ -25,15 +31,15 @@ def _raises(request: WireRequest) -> bool:
     return _named(request) and not _does_nothing(request)
 
 
-@fault("given-id-is-ignored", breaks=["IDENTITY-01"])
-def given_id_is_ignored(broken: Broken) -> None:
-    @broken.wire.before("create", when=_named)
+@fault("given-id-that-is-not-random-is-ignored", breaks=["IDENTITY-01"])
+def given_id_that_is_not_random_is_ignored(broken: Broken) -> None:
+    @broken.wire.before("create", when=lambda request: _version(request) not in ("", "4"))
     def ignore(request: WireRequest) -> None:
         request.body = without(request.members, "thread_id")
 
 
-fault("given-id-is-answered-in-capitals", breaks=["IDENTITY-01"])(
-    shown(lambda thread: {**thread, "thread_id": thread["thread_id"].upper()}, "create")
+fault("given-id-ordered-by-time-is-refused", breaks=["IDENTITY-01"])(
+    refusing("create", lambda request: _version(request) == "7")
 )
 fault("second-creation-is-422", breaks=["IDENTITY-02"])(with_status(422, "create", instead_of=409))
 fault("second-creation-answers-the-conflict-with-200", breaks=["IDENTITY-02"])(
@@ -105,9 +111,6 @@ fault("do-nothing-applies-supersteps", breaks=["IDENTITY-06"])(
 fault("do-nothing-applies-supersteps-to-empty-threads", breaks=["IDENTITY-06"])(
     on_existing(_apply_to_empty, lambda each: _does_nothing(each) and prepopulates(each))
 )
-fault("do-nothing-answers-another-id", breaks=["IDENTITY-04"])(
-    shown(lambda thread: {**thread, "thread_id": str(uuid4())}, "create", when=_does_nothing)
-)
 fault("do-nothing-is-a-conflict", breaks=["IDENTITY-04"])(lambda broken: _conflicting(broken))
 
 
@@ -116,6 +119,14 @@ def _conflicting(broken: Broken) -> None:
     def conflict(request: WireRequest) -> WireAnswer | None:
         known = request.members.get("thread_id") in broken.store._threads
         return json_answer(409, {"detail": "it exists"}) if known else None
+
+
+@fault("do-nothing-answers-another-id", breaks=["IDENTITY-04"])
+def do_nothing_answers_another_id(broken: Broken) -> None:
+    @broken.wire.answers("create", when=_does_nothing)
+    def answer_another(request: WireRequest, thread: Json) -> Json:
+        existed = thread["metadata"] != request.members.get("metadata")
+        return {**thread, "thread_id": str(uuid4())} if existed else thread
 
 
 @fault("do-nothing-answers-what-was-sent", breaks=["IDENTITY-04"])

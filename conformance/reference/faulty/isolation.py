@@ -149,17 +149,19 @@ def _touched(broken: Broken, thread: Any) -> Any:
 
 fault("runs-move-updated-at-of-every-thread", breaks=["ISOLATE-06"])(reaching("run_wait", _touched))
 fault("copying-moves-updated-at-of-every-thread", breaks=["ISOLATE-06"])(reaching("copy", _touched))
-fault("updates-reach-the-metadata-of-every-thread", breaks=["ISOLATE-06"])(
+fault("updates-reach-the-metadata-of-every-thread", breaks=["ISOLATE-06", "UPDATE-12"])(
     reaching("update", lambda _, thread: replace(thread, metadata={**thread.metadata, "x": 1}))
 )
 
 
-@fault("deleting-removes-the-thread-made-before", breaks=["ISOLATE-06"])
-def deleting_removes_its_neighbour(broken: Broken) -> None:
+@fault("deleting-empties-the-thread-made-before", breaks=["COPY-18", "ISOLATE-06"])
+def deleting_empties_its_neighbour(broken: Broken) -> None:
+    store = broken.store
+
     @broken.instead("delete")
     def delete(right: Any, thread_id: str) -> None:
-        ids = list(broken.store._threads)
+        ids = list(store._threads)
         right(thread_id)
         place = ids.index(thread_id) if thread_id in ids else 0
-        if place:
-            broken.store._threads.pop(ids[place - 1], None)
+        for neighbour in ids[:place][-1:]:
+            store.keep(replace(store._threads[neighbour], checkpoints=()))

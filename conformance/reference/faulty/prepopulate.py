@@ -50,7 +50,7 @@ def kept(change: Callable[[tuple[Any, ...]], Any]) -> Apply:
     def apply(broken: Broken) -> None:
         store = broken.store
 
-        @broken.wire.after("create", when=prepopulates)
+        @broken.wire.after("create", when=_prepopulates_anew)
         def keep(_request: WireRequest, answer: WireAnswer) -> None:
             if answer.ok:
                 thread = store.thread(answer.body["thread_id"])
@@ -64,6 +64,11 @@ def _graph_of(body: dict[str, Any]) -> Any:
     return metadata.get("graph_id") if isinstance(metadata, dict) else None
 
 
+def _prepopulates_anonymously(request: WireRequest) -> bool:
+    named = "thread_id" in request.members or _graph_of(request.members) is None
+    return prepopulates(request) and not named
+
+
 def _is_list_or_absent(step: Any) -> bool:
     return not isinstance(step, dict) or isinstance(step.get("updates", []), list)
 
@@ -74,11 +79,16 @@ def _has_updates(step: Any) -> bool:
 
 
 def _known(update: dict[str, Any]) -> bool:
-    return update.get("as_node") in _NODES
+    node = update.get("as_node")
+    return not isinstance(node, str) or node in _NODES
 
 
 def _known_only(step: dict[str, Any]) -> bool:
     return all(map(_known, step["updates"]))
+
+
+def _prepopulates_anew(request: WireRequest) -> bool:
+    return prepopulates(request) and request.members.get("if_exists") != "do_nothing"
 
 
 def _without_values(step: dict[str, Any]) -> dict[str, Any]:
@@ -92,10 +102,10 @@ def _names_unknown_node(request: WireRequest) -> bool:
 # Whether it is accepted
 
 fault("prepopulation-without-an-id-is-refused", breaks=["PREPOP-01"])(
-    refusing("create", lambda each: prepopulates(each) and "thread_id" not in each.members)
+    refusing("create", _prepopulates_anonymously)
 )
 fault("prepopulation-answers-an-error-with-200", breaks=["PREPOP-01"])(
-    refusing("create", lambda each: prepopulates(each) and "thread_id" not in each.members, 200)
+    refusing("create", _prepopulates_anonymously, status=200)
 )
 fault("prepopulation-of-an-unknown-graph-is-an-empty-thread", breaks=["PREPOP-13"])(
     sent(
@@ -184,7 +194,7 @@ fault("refused-prepopulation-leaves-what-came-before", breaks=["PREPOP-16"])(lea
 
 # Which states it makes
 
-fault("prepopulation-takes-ten-supersteps", breaks=["PREPOP-09", "PREPOP-10"])(
+fault("prepopulation-takes-ten-supersteps", breaks=["PREPOP-09"])(
     supersteps(lambda steps: steps[:10])
 )
 fault("prepopulation-takes-a-hundred-supersteps", breaks=["PREPOP-09"])(
@@ -196,7 +206,9 @@ fault("prepopulation-adds-a-closing-state", breaks=["PREPOP-07", "PREPOP-09"])(
 fault("prepopulation-loses-the-eleventh-values", breaks=["PREPOP-10"])(
     supersteps(lambda steps: [*steps[:10], *map(_without_values, steps[10:11]), *steps[11:]])
 )
-fault("superstep-keeps-the-first-update", breaks=["PREPOP-11"])(updates(lambda ups: ups[:1]))
+fault("superstep-keeps-the-first-update", breaks=["PREPOP-11", "PREPOP-14"])(
+    updates(lambda ups: ups[:1])
+)
 fault("superstep-keeps-the-last-update", breaks=["PREPOP-11"])(updates(lambda ups: ups[-1:]))
 fault("superstep-keeps-two-updates", breaks=["PREPOP-11"])(updates(lambda ups: ups[:2]))
 fault("superstep-reverses-its-updates", breaks=["PREPOP-11"])(updates(lambda ups: ups[::-1]))

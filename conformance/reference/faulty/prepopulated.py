@@ -8,13 +8,18 @@ from typing import Any
 
 from conformance.reference.faults import Apply, Broken, fault
 from conformance.reference.faulty.factories import prepopulates, shown
-from conformance.reference.faulty.parts import STATES, refusing, without
-from conformance.reference.wire import WireRequest
+from conformance.reference.faulty.parts import STATES, without
+from conformance.reference.wire import When, WireRequest, always
 
 Messages = list[dict[str, Any]]
 
+#: What compares the values that GET shows with those that others show.
+_BY_GET = ["PREPOP-21", "SEARCH-08", "SELECT-02", "STATE-UPDATE-07", "STATE-UPDATE-15"]
 
-def messages(change: Callable[[Messages], Messages], *operations: str) -> Apply:
+
+def messages(
+    change: Callable[[Messages], Messages], *operations: str, when: When = always
+) -> Apply:
     """Show other messages in the values of each thread or state."""
 
     def changed(holder: dict[str, Any]) -> dict[str, Any]:
@@ -23,13 +28,15 @@ def messages(change: Callable[[Messages], Messages], *operations: str) -> Apply:
             return holder
         return {**holder, "values": {**values, "messages": change(values["messages"])}}
 
-    return shown(changed, *operations)
+    return shown(changed, *operations, when=when)
 
 
-def ids(prefix: str, *operations: str) -> Apply:
+def ids(prefix: str, *operations: str, when: When = always) -> Apply:
     """Show each message under another id, every time the same."""
     return messages(
-        lambda all_: [{**each, "id": f"{prefix}-{each['id']}"} for each in all_], *operations
+        lambda all_: [{**each, "id": f"{prefix}-{each['id']}"} for each in all_],
+        *operations,
+        when=when,
     )
 
 
@@ -41,6 +48,11 @@ def metadata_of_states(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Ap
         return {**state, "metadata": change(metadata)} if metadata else state
 
     return shown(changed, *STATES)
+
+
+def _asks_for_few(request: WireRequest) -> bool:
+    limit = request.query.get("limit", "10")
+    return limit.isdigit() and int(limit) <= 10
 
 
 def _filters_by_graph(request: WireRequest) -> bool:
@@ -77,7 +89,7 @@ fault("create-answers-message-ids-as-null", breaks=["PREPOP-03", "PREPOP-12", "P
 fault("create-answers-one-id-for-all-messages", breaks=["PREPOP-03", "PREPOP-12", "PREPOP-21"])(
     messages(lambda all_: [{**each, "id": all_[0]["id"]} for each in all_], "create")
 )
-fault("get-loses-the-graph-id", breaks=["PREPOP-04"])(
+fault("get-loses-the-graph-id", breaks=["PREPOP-04", "SEARCH-08", "SELECT-02"])(
     shown(lambda thread: {**thread, "metadata": without(thread["metadata"], "graph_id")}, "get")
 )
 fault("create-answers-another-graph-id", breaks=["PREPOP-04"])(
@@ -96,7 +108,7 @@ def prepopulated_thread_is_interrupted(broken: Broken) -> None:
         return "interrupted" if thread.checkpoints and not thread.runs else right(thread)
 
 
-fault("state-says-what-is-next-at-the-end", breaks=["PREPOP-06", "STATE-10"])(
+fault("state-says-what-is-next-at-the-end", breaks=["PREPOP-06", "STATE-10", "STATE-UPDATE-06"])(
     shown(
         lambda state: (
             {**state, "next": state["next"] or ["call_model"]}
@@ -106,7 +118,7 @@ fault("state-says-what-is-next-at-the-end", breaks=["PREPOP-06", "STATE-10"])(
         "state",
     )
 )
-fault("source-of-an-update-is-loop", breaks=["PREPOP-07"])(
+fault("source-of-an-update-is-loop", breaks=["PREPOP-07", "STATE-UPDATE-05"])(
     metadata_of_states(
         lambda data: {**data, "source": "loop"} if data["source"] == "update" else data
     )
@@ -121,27 +133,19 @@ def steps_start_at_zero(broken: Broken) -> None:
         return {**view, "metadata": {**view["metadata"], "step": view["metadata"]["step"] + 1}}
 
 
-fault("parents-is-null", breaks=["PREPOP-08"])(
+fault("parents-is-null", breaks=["HISTORY-01", "PREPOP-08", "STATE-09"])(
     metadata_of_states(lambda data: {**data, "parents": None})
 )
 fault("parents-name-the-state-before", breaks=["PREPOP-08"])(
     metadata_of_states(lambda data: {**data, "parents": {"": str(data["step"] - 1)}})
 )
-fault("get-gives-messages-other-ids", breaks=["PREPOP-12", "PREPOP-21"])(ids("get", "get"))
-fault("state-gives-messages-other-ids", breaks=["PREPOP-12", "STATE-10"])(ids("state", "state"))
-fault("histories-give-messages-other-ids", breaks=["PREPOP-12"])(
-    ids("history", "history", "post_history")
+fault("get-gives-messages-other-ids", breaks=["PREPOP-12", *_BY_GET])(ids("get", "get"))
+fault("short-history-gives-messages-other-ids", breaks=["HISTORY-04", "PREPOP-12", "STATE-10"])(
+    ids("history", "history", when=_asks_for_few)
 )
-fault("search-finds-nothing-by-graph", breaks=["PREPOP-19"])(
+fault("search-finds-nothing-by-graph", breaks=["COPY-22", "PREPOP-19"])(
     lambda broken: broken.wire.answers("search", when=_filters_by_graph)(lambda _request, _: [])
 )
-
-
-@fault("search-finds-no-prepopulated-thread", breaks=["PREPOP-19"])
-def search_finds_no_prepopulated_thread(broken: Broken) -> None:
-    @broken.instead("matches")
-    def matches(right: Any, thread: Any, query: Any) -> Any:
-        return not (thread.checkpoints and not thread.runs) and right(thread, query)
 
 
 fault("prepopulated-updated-at-without-offset", breaks=["PREPOP-20"])(
@@ -151,18 +155,13 @@ fault("prepopulated-updated-at-without-offset", breaks=["PREPOP-20"])(
         when=prepopulates,
     )
 )
-fault("get-shows-no-values", breaks=["PREPOP-21"])(
-    shown(lambda thread: {**thread, "values": {}}, "get")
-)
-fault("get-shows-values-without-the-last-message", breaks=["PREPOP-21"])(
+fault("get-shows-no-values", breaks=_BY_GET)(shown(lambda thread: {**thread, "values": {}}, "get"))
+fault("get-shows-values-without-the-last-message", breaks=_BY_GET)(
     messages(lambda all_: all_[:-1], "get")
 )
-fault("prepopulated-thread-cannot-be-continued", breaks=["PREPOP-22"])(
-    refusing("update_state", lambda request: "checkpoint" not in request.members, status=409)
-)
 
 
-@fault("update-puts-its-message-first", breaks=["PREPOP-22", "STATE-UPDATE-03"])
+@fault("update-puts-its-message-first", breaks=["PREPOP-22", "STATE-UPDATE-03", "STATE-UPDATE-09"])
 def update_puts_its_message_first(broken: Broken) -> None:
     store = broken.store
 

@@ -39,7 +39,7 @@ def forgetting(operation: str, after: str = "") -> Apply:
 
 # Each way to run
 
-fault("waited-run-leaves-no-history", breaks=["RUN-01"])(forgetting("run_wait"))
+fault("waited-run-leaves-no-history", breaks=["RUN-01", "RUN-11"])(forgetting("run_wait"))
 fault("streamed-run-leaves-no-history", breaks=["RUN-02"])(forgetting("run_stream"))
 fault("background-run-leaves-no-history", breaks=["RUN-03"])(
     forgetting("run_background", after="run_join")
@@ -50,7 +50,10 @@ fault("background-runs-are-not-offered", breaks=["RUN-03"])(refusing("run_backgr
 fault("joining-is-not-offered", breaks=["RUN-03"])(refusing("run_join", status=404))
 
 
-@fault("waited-run-answers-an-error-with-200", breaks=["RUN-01"])
+@fault(
+    "waited-run-answers-an-error-with-200",
+    breaks=["COPY-17", "PREPOP-17", "RUN-01", "RUN-11"],
+)
 def waited_run_answers_an_error(broken: Broken) -> None:
     @broken.wire.answers("run_wait")
     def fail(_request: WireRequest, _output: Any) -> Any:
@@ -107,13 +110,15 @@ def starting(change: Callable[[Any], Any]) -> Apply:
     return apply
 
 
-fault("run-forgets-the-history", breaks=["COPY-17", "PREPOP-17", "RUN-09"])(
+fault("run-forgets-the-history", breaks=["COPY-17", "HISTORY-03", "PREPOP-17", "RUN-09"])(
     starting(lambda states: states[-1:])
 )
-fault("run-forgets-the-oldest-state", breaks=["COPY-17", "PREPOP-17", "RUN-09"])(
+fault("run-forgets-the-oldest-state", breaks=["COPY-17", "HISTORY-03", "PREPOP-17", "RUN-09"])(
     starting(lambda states: states[1:] or states)
 )
-fault("run-keeps-ten-states", breaks=["RUN-09"])(starting(lambda states: states[-10:]))
+fault("run-keeps-ten-states", breaks=["HISTORY-03", "RUN-09"])(
+    starting(lambda states: states[-10:])
+)
 fault("run-dates-the-states-that-were-there-anew", breaks=["COPY-17", "PREPOP-17", "RUN-09"])(
     starting(lambda states: [replace(each, created_at=states[-1].created_at) for each in states])
 )
@@ -210,12 +215,12 @@ fault("background-run-names-no-run", breaks=["RUN-03", "RUN-14"])(
 fault("stream-on-an-unknown-thread-is-200", breaks=["RUN-12"])(
     with_status(200, "run_stream", instead_of=404)
 )
-fault("waiting-on-an-unknown-thread-is-500", breaks=["RUN-12"])(
+fault("waiting-on-an-unknown-thread-is-500", breaks=["DELETE-10", "RUN-12"])(
     with_status(500, "run_wait", instead_of=404)
 )
 
 
-@fault("run-makes-an-unknown-thread", breaks=["RUN-12"])
+@fault("run-makes-an-unknown-thread", breaks=["DELETE-10", "RUN-12"])
 def run_makes_an_unknown_thread(broken: Broken) -> None:
     @broken.instead("begin_run")
     def begin_run(right: Any, thread_id: str, request: Any) -> Any:
