@@ -61,7 +61,8 @@ class Case:
 
     `offers` are the documented operations whose presence the check itself decides.
     `graph_missing` says in a sentence why no graph can be used, if none can. What was
-    granted once is in `granted`: if it is refused later, it is not missing.
+    granted once is in `granted`: if it is refused later, it is not missing. `forget`
+    drops the requests made so far, of which a failure is not to tell.
     """
 
     settings: Settings
@@ -70,6 +71,7 @@ class Case:
     graph_missing: Callable[[], str | None] = lambda: None
     notes: list[str] = field(default_factory=list)
     granted: set[str] = field(default_factory=set)
+    forget: Callable[[], None] = lambda: None
 
     def graph(self) -> GraphSettings:
         """The graph to use; the check is blocked where the deployment has none."""

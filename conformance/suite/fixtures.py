@@ -32,6 +32,7 @@ class SuiteFixtures:
             tag={CHECK_TAG: uuid4().hex[:16]},
             offers=mark.kwargs.get("offers", "") if mark else "",
             graph_missing=self._graph_missing,
+            forget=self._connection.recorder.forget,
         )
         request.node.stash[CASE] = case
         return case
