@@ -112,10 +112,15 @@ class World:
     # Looking, as several checks do
 
     def history(self, thread: Thread) -> History:
-        """The whole history; blocked where states do not name their checkpoints."""
-        history = self.asker.history(thread)
-        _named(history.states)
-        return history
+        """The whole history; blocked where states do not name their checkpoints.
+
+        A page that ends with a state without parent has begun at the beginning.
+        """
+        states = self.asker.page(thread, limit=LONGEST_PAGE)
+        if states and states[-1].get("parent_checkpoint_id") is not None:
+            states = self.asker.history(thread).states
+        _named(states)
+        return History(id_of(thread), states)
 
     def views(self) -> dict[str, Thread]:
         """Every thread as GET shows it, by id."""
