@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -20,14 +18,15 @@ from conformance.engine import run_suite
 from conformance.model.store import Query, ThreadStore
 from conformance.model.threads import Checkpoint, Thread
 from conformance.model.values import JsonObject
-from conformance.report.record import Report, load_report
+from conformance.report.record import Report
 from tests.conftest import served
 
 MakeSettings = Callable[..., Settings]
+_ALL = Query()
 
 
 def judged(url: str, settings_for: MakeSettings, **options: Any) -> Report:
-    options = {"effort": "standard", "visible_within_s": 0.2, "repeat_failures": 0, **options}
+    options = {"effort": "standard", "visible_within_s": 0.05, "repeat_failures": 0, **options}
     settings = settings_for(url, profile="full", capabilities=("sequences",), **options)
     return run_suite(settings, ServerInfo("a server", "1"))
 
@@ -140,9 +139,13 @@ class ForksHoldWhatCameLater(ThreadStore):
     def with_superstep(
         self, thread: Thread, base: Checkpoint | None, updates: Sequence[JsonObject]
     ) -> Thread:
-        if base and thread.latest:
-            base = replace(base, values=thread.latest.values)
-        return super().with_superstep(thread, base, updates)
+        made = super().with_superstep(thread, base, updates)
+        if base is None or thread.latest is None:
+            return made
+        added = made.checkpoints[-1].values["messages"][len(base.values["messages"]) :]
+        values = {"messages": [*thread.latest.values["messages"], *added]}
+        newest = replace(made.checkpoints[-1], values=values)
+        return replace(made, checkpoints=(*made.checkpoints[:-1], newest))
 
 
 class TheThreadShowsTheValuesBefore(ThreadStore):
@@ -170,7 +173,7 @@ class StatusIsIgnoredBesideMetadata(ThreadStore):
 
 
 class CountsIgnoreTheStatus(ThreadStore):
-    def count(self, query: Query = Query()) -> int:
+    def count(self, query: Query = _ALL) -> int:
         return super().count(replace(query, status=None))
 
 

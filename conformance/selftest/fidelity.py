@@ -101,7 +101,11 @@ class Comparison:
     """Two deployments that are asked the same. What they made is for the caller to remove."""
 
     def __init__(
-        self, reference: Connection, server: Connection, listed: Iterable[Listed], graph: GraphSettings
+        self,
+        reference: Connection,
+        server: Connection,
+        listed: Iterable[Listed],
+        graph: GraphSettings,
     ) -> None:
         self._reference, self._server = reference, server
         self._listed = tuple(listed)
@@ -205,7 +209,9 @@ def _tell(outcome: Outcome) -> None:
             click.echo(f"  {line}")
         click.echo(each.told)
     occurred = {each: times for each, times in outcome.occurred.items() if times}
-    click.echo(f"\n{outcome.compared} answers compared, {len(outcome.unlisted)} unlisted differences")
+    click.echo(
+        f"\n{outcome.compared} answers compared, {len(outcome.unlisted)} unlisted differences"
+    )
     for listed, times in occurred.items():
         click.echo(f"  {times} times {_entry(listed)}")
     for listed in outcome.stale:

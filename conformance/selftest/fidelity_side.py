@@ -160,7 +160,9 @@ class Masks:
         if isinstance(value, dict):
             # The run's own tags differ between two runs.
             tags = self._sides[side].tags()
-            return {name: self._mask(each, side) for name, each in value.items() if name not in tags}
+            return {
+                name: self._mask(each, side) for name, each in value.items() if name not in tags
+            }
         if _is_id(value):
             return self._symbol(value, side)
         return "<moment>" if _is_moment(value) else value

@@ -16,14 +16,16 @@ LENGTH = 16
 #: One sequence of so many has a run.
 RUNS_ARE_RARE = 6
 
-_VALUES = ("red", "ünï", "", "1", 1, 7, -2.5, None, True, ["a", 1], {"a": "x"}, {"a": {"b": 1}})
+# Neither true nor false: to a server that holds them for 1 and 0 (SEARCH-16) any search
+# may give other threads.
+_VALUES = ("red", "ünï", "", "1", 1, 7, -2.5, None, ["a", 1], {"a": "x"}, {"a": {"b": 1}})
 _KEYS = ("k", "l", "ключ")
 _STATUSES = ("idle", "busy", "interrupted", "error")
 _OPERATIONS = (
-    "create prepopulate copy get state state_at_checkpoint history post_history search count "
-    "update update_state update_state fork delete prune create_again"
-).split()
-
+    *("create", "prepopulate", "create_again", "copy", "update", "delete", "prune"),
+    *("update_state", "update_state", "fork"),
+    *("get", "state", "state_at_checkpoint", "history", "post_history", "search", "count"),
+)
 #: After these the thread is looked at, so that a difference shows where it arises.
 _SHOWN_BY_GET = ("copy", "update_state", "fork", "run_wait")
 
@@ -71,13 +73,14 @@ def shorter(sequence: Sequence) -> Iterator[Sequence]:
 
 
 def _sequence(chance: random.Random) -> Sequence:
-    steps = [_step("prepopulate", chance, 1)]
+    steps = [_step("prepopulate", chance, 1, [])]
     threads = 1
     runs = chance.randrange(RUNS_ARE_RARE) == 0
     while len(steps) < LENGTH:
         operation = "run_wait" if runs and chance.random() < 0.15 else chance.choice(_OPERATIONS)
         runs = runs and operation != "run_wait"
-        steps.append(_step(operation, chance, threads))
+        stored = [each.body["metadata"] for each in steps if each.body.get("metadata")]
+        steps.append(_step(operation, chance, threads, stored))
         written = threads if steps[-1].makes else steps[-1].thread
         threads += steps[-1].makes
         if operation in _SHOWN_BY_GET:
@@ -85,7 +88,7 @@ def _sequence(chance: random.Random) -> Sequence:
     return tuple(steps)
 
 
-def _step(operation: str, chance: random.Random, threads: int) -> Step:
+def _step(operation: str, chance: random.Random, threads: int, stored: list[Any]) -> Step:
     thread, at = chance.randrange(threads), chance.randrange(8)
     match operation:
         case "create":
@@ -108,7 +111,7 @@ def _step(operation: str, chance: random.Random, threads: int) -> Step:
             before = chance.choice([None, None, None, at])
             return Step("post_history", thread, before, {**_limit(chance), **metadata})
         case "search" | "count":
-            return Step(operation, body=_filters(operation, chance))
+            return Step(operation, body=_filters(operation, chance, stored))
         case "update":
             return Step("update", thread, body={"metadata": _metadata(chance)})
         case "update_state":
@@ -129,8 +132,12 @@ def _limit(chance: random.Random) -> dict[str, Any]:
     return {"limit": chance.choice([1, 2, 3, 10, 1000])}
 
 
-def _filters(operation: str, chance: random.Random) -> dict[str, Any]:
-    body: dict[str, Any] = {"metadata": _metadata(chance) if chance.random() < 0.6 else {}}
+def _filters(operation: str, chance: random.Random, stored: list[Any]) -> dict[str, Any]:
+    """Filters of which half ask for a member that some thread has, or had."""
+    body: dict[str, Any] = {"metadata": _metadata(chance) if chance.random() < 0.2 else {}}
+    if stored and chance.random() < 0.5:
+        key, value = chance.choice(list(chance.choice(stored).items()))
+        body["metadata"] = {key: value}
     if chance.random() < 0.3:
         body["status"] = chance.choice(_STATUSES)
     if operation == "search":

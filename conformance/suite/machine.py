@@ -71,8 +71,11 @@ _CHOSEN = st.fixed_dictionaries(
 )
 
 
-class _Ended(BaseException):  # noqa: N818
+class _Ended(BaseException):
     """The connection broke: not for hypothesis to look for a shorter sequence."""
+
+    def __init__(self, broken: httpx.HTTPError) -> None:
+        self.broken = broken
 
 
 @dataclass
@@ -182,7 +185,7 @@ class Machine(RuleBasedStateMachine):
             self.search.fell(tuple(self._steps), broken)
             raise
         except httpx.HTTPError as broken:
-            raise _Ended from broken
+            raise _Ended(broken) from broken
 
 
 def hold(asker: Asker, judge: Judge, on: str, beside: str = BESIDE) -> None:
@@ -218,8 +221,7 @@ def hold(asker: Asker, judge: Judge, on: str, beside: str = BESIDE) -> None:
             raise
         raise SequenceBroken(broken.expected, broken.actual, broken.diff) from None
     except _Ended as ended:
-        assert ended.__cause__ is not None
-        raise ended.__cause__ from None
+        raise ended.broken from None
     if not search.judged:
         missing = asker.case.graph_missing()
         raise search.refusal or Blocked(missing or "no sequence came to what is judged")
