@@ -46,7 +46,7 @@ def test_the_reference_keeps_every_promise(
     report = judged(reference, settings_for, seed=seed, visible_within_s=5.0)
     assert fallen(report) == set()
     assert report.cleanup.left == ()
-    assert report.run.requests <= 1200
+    assert report.run.requests <= 1000
 
 
 # ---- one fault for every promise ------------------------------------------------------

@@ -51,11 +51,13 @@ EFFORTS = {
     "thorough": Effort(examples=60, steps=25, shorter=400, seconds=120),
 }
 
+#: The members of metadata that steps give and filters ask for.
+METADATA_KEYS = ("k", "l")
 #: What may happen beside what a check judges. The first sequence that hypothesis tries
 #: holds the first operation only: it is soon over if that is to delete.
 BESIDE = "delete append copy update create fork prepopulate"
 _VALUES = st.sampled_from(["red", "ünï", "", "1", 1, 7, {"a": "x"}, {"a": "y"}])
-_METADATA = st.dictionaries(st.sampled_from(["k", "l"]), _VALUES, max_size=2).map(
+_METADATA = st.dictionaries(st.sampled_from(METADATA_KEYS), _VALUES, max_size=2).map(
     lambda chosen: tuple(sorted(chosen.items()))
 )
 _STATUSES = st.sampled_from([None, None, None, "idle", "busy", "interrupted", "error"])

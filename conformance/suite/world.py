@@ -16,7 +16,7 @@ from conformance.suite.messages import Message, messages_sent, messages_sent_in
 from conformance.suite.outcomes import Blocked, Unsupported
 
 #: More threads than this are not made in one sequence.
-MOST_THREADS = 5
+MOST_THREADS = 4
 
 _MAKES = frozenset({"create", "prepopulate", "copy"})
 _NEEDS_GRAPH = frozenset({"prepopulate", "append", "fork", "run"})
