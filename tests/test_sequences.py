@@ -35,6 +35,24 @@ def fallen(report: Report) -> set[str]:
     return {each.id for each in report.requirements if each.verdict is not Verdict.PASS}
 
 
+class EverySecondSearchIsEmpty(ThreadStore):
+    """Unhashable metadata stands in the steps; and no two replays need to agree."""
+
+    def search(self, *given: Any, **named: Any) -> list[JsonObject]:
+        self.__dict__["searches"] = self.__dict__.get("searches", 0) + 1
+        return [] if self.__dict__["searches"] % 2 else super().search(*given, **named)
+
+
+def test_a_deployment_that_does_not_always_fail_broke_its_promise(
+    settings_for: MakeSettings,
+) -> None:
+    with served(store_of(EverySecondSearchIsEmpty)) as url:
+        report = judged(url, settings_for, visible_within_s=0.0)
+    verdicts = {each.id: each.verdict for each in report.requirements}
+    assert verdicts["SEQ-14"] is Verdict.FAIL
+    assert not {Verdict.ERROR, Verdict.NOT_RUN} & set(verdicts.values())
+
+
 def store_of(kind: type[ThreadStore]) -> ThreadStore:
     return kind(clock=lambda: datetime.now(UTC), ids=uuid4)
 
@@ -242,7 +260,7 @@ def test_a_fault_makes_its_own_check_fail(
     requirement: str, fault: type[ThreadStore], settings_for: MakeSettings
 ) -> None:
     with served(store_of(fault)) as url:
-        report = judged(url, settings_for)
+        report = judged(url, settings_for, effort="quick")
     assert fallen(report) == {requirement}
     (check,) = (each for each in report.checks if each.requirements == (requirement,))
     assert check.failure is not None

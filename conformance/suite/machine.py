@@ -92,7 +92,7 @@ class Search:
     judged: int = 0
     refusal: Exception | None = None
     broken: PromiseBroken | None = None
-    failing: set[tuple[Step, ...]] = field(default_factory=set)
+    failing: set[str] = field(default_factory=set)
     _tried: int = 0
     _until: float = 0.0
 
@@ -123,12 +123,12 @@ class Search:
             self._goes_on(world, judging, done)
         self.refusal = world.refusal or self.refusal
 
-    def fell(self, steps: tuple[Step, ...], broken: PromiseBroken) -> None:
+    def fell(self, steps: list[Step], broken: PromiseBroken) -> None:
         """Remember that the promise fell with these steps."""
         if not self.broken:
             self._until = time.monotonic() + self.effort.seconds
         self.broken = broken
-        self.failing.add(steps)
+        self.failing.add(repr(steps))
 
     def _goes_on(
         self, world: World, judging: Generator[None, Done, None], done: Done | None = None
@@ -173,18 +173,20 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Send what waited, if it is a sequence that is known to fail."""
-        if self._waits and tuple(self._steps) in self.search.failing:
+        if self._waits and repr(self._steps) in self.search.failing:
             for step in self._steps:
-                self.search.take(self._world, step)
+                self._send(step)
 
     def _take(self, step: Step) -> None:
         self._steps.append(step)
-        if self._waits:
-            return
+        if not self._waits:
+            self._send(step)
+
+    def _send(self, step: Step) -> None:
         try:
             self.search.take(self._world, step)
         except PromiseBroken as broken:
-            self.search.fell(tuple(self._steps), broken)
+            self.search.fell(self._steps, broken)
             raise
         except httpx.HTTPError as broken:
             raise _Ended(broken) from broken
