@@ -25,12 +25,12 @@ from conformance.contract.catalogue import PROFILES, Catalogue, load_catalogue
 from conformance.contract.verdicts import Stability, Verdict, worst
 from conformance.deployment.connect import Connection, connect
 from conformance.deployment.exchange import Exchange
-from conformance.deployment.repro import reproduction
+from conformance.deployment.repro import reproduction, story
 from conformance.deployment.settings import Settings
 from conformance.report.grouping import fingerprint
 from conformance.report.record import CheckResult, Failure
 from conformance.suite.fixtures import CASE, SuiteFixtures
-from conformance.suite.outcomes import Blocked, PromiseBroken, Unsupported
+from conformance.suite.outcomes import Blocked, PromiseBroken, SequenceBroken, Unsupported
 
 NAME = "threads-conformance"
 #: The plugin that owns the run, in the process that the user started.
@@ -204,7 +204,8 @@ class Checks:
         expected = redact(broken.expected) if broken else "the check to hold"
         actual = redact(broken.actual) if broken else redact(_line(ended))
         diff = tuple(map(redact, broken.diff)) if broken else ()
-        curl = reproduction(exchanges)
+        whole = isinstance(ended, SequenceBroken)
+        curl = f"\n{story(exchanges)}" if whole else reproduction(exchanges)
         message = "\n".join(
             [
                 *self._promises(result),
@@ -222,8 +223,10 @@ class Checks:
             actual=actual,
             diff=diff,
             fingerprint=fingerprint(last, "\n".join([expected, actual, *diff])),
-            curl=curl,
-            exchanges=tuple(each.summary() for each in exchanges[-QUOTED_EXCHANGES:]),
+            curl=curl.strip(),
+            exchanges=tuple(
+                each.summary() for each in (exchanges if whole else exchanges[-QUOTED_EXCHANGES:])
+            ),
         )
 
     def _shown(self, text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -13,8 +14,8 @@ import pytest
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.connect import connect
 from conformance.deployment.exchange import Exchange
-from conformance.deployment.repro import LONGEST_COMMAND, MOST_COMMANDS, reproduction
-from conformance.deployment.settings import Settings
+from conformance.deployment.repro import LONGEST_COMMAND, MOST_COMMANDS, reproduction, story
+from conformance.deployment.settings import Settings, documented_supersteps
 from tests.conftest import threads_of
 
 MakeSettings = Callable[..., Settings]
@@ -70,6 +71,49 @@ def test_ids_that_the_deployment_chose_are_taken_from_its_answers(
     assert source["metadata"] == {"a": 1, "copied_to": copy["thread_id"]}
     assert copy["metadata"] == {"a": 1}
     assert not {source["thread_id"], copy["thread_id"]} & set(made)
+
+
+def prepopulated(client: ThreadsClient) -> str:
+    supersteps = documented_supersteps()
+    body = {"metadata": {"graph_id": "agent"}, "supersteps": supersteps}
+    return str(client.create(body).body["thread_id"])
+
+
+def test_checkpoints_are_taken_from_the_answers(reference: str, settings_for: MakeSettings) -> None:
+    def forked(client: ThreadsClient) -> None:
+        thread = prepopulated(client)
+        states = client.history(thread).body
+        for state in states[:2]:
+            client.state_at_checkpoint(thread, state["checkpoint_id"])
+
+    *_, newest, before = (
+        json.loads(line) for line in run(commands_of(forked, settings_for(reference))) if line
+    )
+    assert newest["parent_checkpoint_id"] == before["checkpoint_id"]
+    assert newest["next"] == []
+
+
+def test_a_story_numbers_every_request(reference: str, settings_for: MakeSettings) -> None:
+    def told(client: ThreadsClient) -> None:
+        thread = prepopulated(client)
+        for _ in range(MOST_COMMANDS):
+            client.state(thread)
+        client.get(str(client.ownership.absent_id()))
+
+    with (
+        connect(settings_for(reference)) as connection,
+        connection.recorder.check("check") as exchanges,
+    ):
+        prepopulated(connection.client)
+        connection.recorder.forget()
+        told(connection.client)
+        lines = story(exchanges).splitlines()
+    assert lines[0] == "# 1. POST /threads answers 200"
+    assert lines[1].startswith("THREAD_1=$(curl ")
+    assert re.fullmatch(r"# 2\. GET /threads/[0-9a-f-]{36}/state answers 200", lines[2])
+    assert lines[3].startswith("curl ")
+    assert re.fullmatch(rf"# {MOST_COMMANDS + 2}\. GET /threads/[0-9a-f-]+ answers 404", lines[-2])
+    assert len(lines) == 2 * (MOST_COMMANDS + 2)
 
 
 def test_ids_that_the_check_chose_stay(reference: str, settings_for: MakeSettings) -> None:

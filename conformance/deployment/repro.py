@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import urlsplit
 
 from conformance.deployment.exchange import Exchange
 
@@ -16,37 +18,81 @@ LONGEST_COMMAND = 20_000
 def reproduction(exchanges: Sequence[Exchange]) -> str:
     """Commands that send the requests again, one a line, oldest first.
 
-    Where the deployment chose a thread id that a later request uses, the shell takes
-    it from the answer, with `jq` as in the documents.
+    Where the deployment chose an id that a later request uses, the shell takes it from
+    the answer, with `jq` as in the documents.
     """
     shown = list(exchanges)[-MOST_COMMANDS:]
-    lines = []
+    lines = list(_commands(shown))
     if left_out := len(exchanges) - len(shown):
-        lines.append(f"# {left_out} earlier requests: see exchanges.har")
-    names: dict[str, str] = {}
-    for position, exchange in enumerate(shown):
-        command = exchange.curl()
-        if len(command) > LONGEST_COMMAND:
-            lines.append(f"# {exchange.method} {exchange.url}: too long to show, see exchanges.har")
-            continue
-        for thread_id, name in names.items():
-            command = command.replace(thread_id, f"'\"${name}\"'")
-        later = "".join(each.url + (each.request_body or "") for each in shown[position + 1 :])
-        made = _chosen_by_deployment(exchange)
-        if made and made in later:
-            names[made] = f"THREAD_{len(names) + 1}"
-            command = f"{names[made]}=$({command} | jq -r .thread_id)"
-        lines.append(command)
+        lines.insert(0, f"# {left_out} earlier requests: see exchanges.har")
     return "\n".join(lines)
 
 
-def _chosen_by_deployment(exchange: Exchange) -> str | None:
-    """The id of a thread that the deployment made and named in this exchange."""
-    if exchange.operation not in ("create", "copy") or not exchange.response_body:
-        return None
+def story(exchanges: Sequence[Exchange]) -> str:
+    """All requests as commands, each under its number, its request line and its status."""
+    return "\n".join(
+        f"# {number}. {each.method} {urlsplit(each.url).path} answers {each.status}\n{command}"
+        for number, (each, command) in enumerate(
+            zip(exchanges, _commands(exchanges), strict=True), start=1
+        )
+    )
+
+
+def _commands(exchanges: Sequence[Exchange]) -> Iterator[str]:
+    """One command for each exchange, which may take several lines."""
+    names: dict[str, str] = {}
+    for position, exchange in enumerate(exchanges):
+        command = exchange.curl()
+        if len(command) > LONGEST_COMMAND:
+            yield f"# {exchange.method} {exchange.url}: too long to show, see exchanges.har"
+            continue
+        for chosen, name in names.items():
+            command = command.replace(chosen, f"'\"${name}\"'")
+        later = "".join(each.url + (each.request_body or "") for each in exchanges[position + 1 :])
+        taken: dict[str, str] = {}
+        for path, kind, chosen in _chosen_by_deployment(exchange):
+            if chosen in later and chosen not in names:
+                number = sum(name.startswith(kind) for name in names.values()) + 1
+                names[chosen] = f"{kind}_{number}"
+                taken[names[chosen]] = path
+        yield _taking(command, taken, position + 1)
+
+
+def _taking(command: str, taken: dict[str, str], number: int) -> str:
+    """The command, and what the shell takes from its answer: variables and their paths."""
+    if not taken:
+        return command
+    if len(taken) == 1:
+        ((name, path),) = taken.items()
+        return f"{name}=$({command} | jq -r '{path}')"
+    whole = f"ANSWER_{number}"
+    lines = [f"{name}=$(jq -r '{path}' <<< \"${whole}\")" for name, path in taken.items()]
+    return "\n".join([f"{whole}=$({command})", *lines])
+
+
+def _chosen_by_deployment(exchange: Exchange) -> Iterator[tuple[str, str, str]]:
+    """The ids that the deployment chose and named in this exchange.
+
+    Each with its path, as jq writes it, and the kind of variable that holds it.
+    """
     try:
-        thread_id = json.loads(exchange.response_body).get("thread_id")
-    except (ValueError, AttributeError):
-        return None
-    asked_for = isinstance(thread_id, str) and thread_id in (exchange.request_body or "")
-    return thread_id if isinstance(thread_id, str) and not asked_for else None
+        answer = json.loads(exchange.response_body or "")
+    except ValueError:
+        return
+    asked = exchange.url + (exchange.request_body or "")
+    for path, key, value in _members(answer):
+        made = exchange.operation in ("create", "copy") and path == ".thread_id"
+        if (made or key == "checkpoint_id") and isinstance(value, str) and value not in asked:
+            yield path, "THREAD" if made else "CHECKPOINT", value
+
+
+def _members(value: Any, path: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Path, name and value of every member of every object whose path is easily written."""
+    if isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _members(each, f"{path or '.'}[{index}]")
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if key.isidentifier():
+                yield f"{path}.{key}", key, each
+                yield from _members(each, f"{path}.{key}")

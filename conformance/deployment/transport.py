@@ -50,6 +50,10 @@ class Recorder:
         finally:
             self._check, self._current = "", []
 
+    def forget(self) -> None:
+        """Drop what the check at hand has asked so far; the file keeps it."""
+        self._current.clear()
+
     def add(self, exchange: Exchange) -> None:
         """Record one exchange, its texts already redacted."""
         with self._lock:

@@ -1,1 +1,1 @@
-"""The suite tested by itself: every fault of the reference against every check."""
+"""Whether the checks notice what they should: faults against checks, the model against servers."""

@@ -63,6 +63,7 @@ class Case:
     `offers` are the documented operations whose presence the check itself decides.
     `missing` says in a sentence why the graph of an id cannot be used, if it cannot.
     What was granted once is in `granted`: if it is refused later, it is not missing.
+    `forget` drops the requests made so far, of which a failure is not to tell.
     """
 
     settings: Settings
@@ -71,6 +72,7 @@ class Case:
     missing: Callable[[str], str | None] = lambda graph_id: None
     notes: list[str] = field(default_factory=list)
     granted: set[str] = field(default_factory=set)
+    forget: Callable[[], None] = lambda: None
 
     def graph(self) -> GraphSettings:
         """The graph to use; the check is blocked where the deployment has none."""

@@ -35,6 +35,7 @@ class SuiteFixtures:
             tag={CHECK_TAG: uuid4().hex[:16]},
             offers=mark.kwargs.get("offers", "") if mark else "",
             missing=self._graph_missing,
+            forget=self._connection.recorder.forget,
         )
         request.node.stash[CASE] = case
         return case

@@ -29,6 +29,10 @@ class PromiseBroken(AssertionError):  # noqa: N818 - what happened, not an error
         )
 
 
+class SequenceBroken(PromiseBroken):
+    """A promise fell in a sequence of operations: all its requests tell how."""
+
+
 class Blocked(Exception):  # noqa: N818
     """What a check stands on failed, so that nothing can be said."""
 

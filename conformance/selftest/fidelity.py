@@ -1,0 +1,227 @@
+"""Whether the model does what a real server does: the same sequences to both.
+
+    python -m conformance.selftest.fidelity --url URL [--sequences N] [--seed S]
+
+Their answers are compared after masking. What differs is listed in `differences.toml`,
+where each entry names the requirement that the server breaks, or says why the server
+is free to do so. Exit status: 0 nothing else differs, 1 something does, 2 wrong usage
+or no server.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import sys
+import tomllib
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import httpx
+
+from conformance.contract.catalogue import load_catalogue
+from conformance.deployment.connect import Connection, connect, parse_url
+from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.repro import story
+from conformance.deployment.settings import DEFAULT_SEED, GraphSettings, Settings, SettingsError
+from conformance.engine import clean_up, identify_deployment, new_settings
+from conformance.model.history import differences
+from conformance.reference.process import ReferenceProcess
+from conformance.selftest.fidelity_side import Masks, Side
+from conformance.selftest.fidelity_steps import Sequence, Step, sequences, shorter
+
+LISTED = Path(__file__).parent / "differences.toml"
+
+
+class ListError(Exception):
+    """The list of differences contradicts itself; the message names the entry."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A known difference: the operation, and a pattern for the line that tells it.
+
+    Either `requirement` is what the server breaks there, or `freedom` says why it may.
+    `ends`: the threads are not alike any more, so that the sequence ends there.
+    """
+
+    operations: tuple[str, ...]
+    line: str
+    requirement: str = ""
+    freedom: str = ""
+    ends: bool = False
+
+    def covers(self, operation: str, line: str) -> bool:
+        """Whether this is the difference that the line tells."""
+        return operation in self.operations and fnmatch.fnmatchcase(line, self.line)
+
+
+@dataclass(frozen=True)
+class Unlisted:
+    """A difference that nothing explains: where, its smallest lines, and how it came."""
+
+    sequence: Sequence
+    step: Step
+    lines: tuple[str, ...]
+    told: str
+
+    def alike(self, other: Unlisted) -> bool:
+        """Whether it tells the same of the same operation."""
+        return self.step.operation == other.step.operation and self.lines[0] == other.lines[0]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the comparison gave. `stale` are entries whose difference never occurred."""
+
+    compared: int
+    occurred: dict[Listed, int]
+    unlisted: tuple[Unlisted, ...]
+    stale: tuple[Listed, ...]
+
+
+def read_differences(file: Path = LISTED) -> tuple[Listed, ...]:
+    """The known differences; `ListError` where an entry is not tied to anything."""
+    known = load_catalogue().requirements
+    listed = []
+    for entry in tomllib.loads(file.read_text(encoding="utf-8"))["difference"]:
+        made = Listed(**{**entry, "operations": tuple(entry["operations"])})
+        if bool(made.requirement) == bool(made.freedom):
+            raise ListError(f"{made.line}: name the requirement, or the freedom and its reason")
+        if made.requirement and made.requirement not in known:
+            raise ListError(f"{made.line}: there is no requirement {made.requirement}")
+        listed.append(made)
+    return tuple(listed)
+
+
+class Comparison:
+    """Two deployments that are asked the same. What they made is for the caller to remove."""
+
+    def __init__(
+        self,
+        reference: Connection,
+        server: Connection,
+        listed: Iterable[Listed],
+        graph: GraphSettings,
+    ) -> None:
+        self._reference, self._server = reference, server
+        self._listed = tuple(listed)
+        self._graph = graph
+        self.occurred = dict.fromkeys(self._listed, 0)
+        self.compared = 0
+
+    def judge(self, sequence: Sequence) -> Unlisted | None:
+        """The first difference of a sequence that nothing explains, in its shortest form."""
+        found = self.play(sequence)
+        while found:
+            for candidate in shorter(found.sequence):
+                again = self.play(candidate)
+                if again and again.step.operation == found.step.operation:
+                    found = again
+                    break
+            else:
+                break
+        return found
+
+    def play(self, sequence: Sequence) -> Unlisted | None:
+        """The first difference of a sequence that nothing explains."""
+        reference = Side(self._reference.client, self._graph)
+        server = Side(self._server.client, self._graph)
+        masks = Masks(reference, server)
+        with self._server.recorder.check("fidelity") as exchanges:
+            for position, step in enumerate(sequence):
+                expected, actual = reference.play(step), server.play(step)
+                if expected is None or actual is None:
+                    continue
+                self.compared += 1
+                lines = differences(*masks.masked(step, expected, actual))
+                explained = [self._explained(step, line) for line in lines]
+                if None in explained:
+                    told = story(exchanges)
+                    new = [line for line, known in zip(lines, explained, strict=True) if not known]
+                    return Unlisted(sequence[: position + 1], step, tuple(new), told)
+                if any(each and each.ends for each in explained):
+                    break
+        return None
+
+    def _explained(self, step: Step, line: str) -> Listed | None:
+        found = next((each for each in self._listed if each.covers(step.operation, line)), None)
+        if found:
+            self.occurred[found] += 1
+        return found
+
+
+def compare(
+    reference_url: str,
+    settings: Settings,
+    number: int,
+    listed: Iterable[Listed],
+    most: int = 5,
+) -> Outcome:
+    """Play `number` sequences to both; ends after `most` unlisted differences."""
+    own = new_settings(reference_url, Path(settings.run_dir))
+    unlisted: list[Unlisted] = []
+    with ExitStack() as stack:
+        for each in (own, settings):
+            stack.callback(clean_up, each)
+        reference = stack.enter_context(connect(own, record=False))
+        server = stack.enter_context(connect(settings, record=False))
+        comparison = Comparison(reference, server, listed, settings.graph)
+        for sequence in sequences(number, settings.seed):
+            found = comparison.judge(sequence)
+            if found and not any(found.alike(each) for each in unlisted):
+                unlisted.append(found)
+            if len(unlisted) >= most:
+                break
+    stale = tuple(each for each, times in comparison.occurred.items() if not times)
+    return Outcome(comparison.compared, comparison.occurred, tuple(unlisted), stale)
+
+
+@click.command()
+@click.option("--url", required=True, metavar="URL", help="A real server.")
+@click.option("--sequences", "number", type=click.IntRange(1), default=60, show_default=True)
+@click.option("--seed", type=int, default=DEFAULT_SEED, show_default=True)
+def main(url: str, number: int, seed: int) -> None:
+    """Compare the reference with a real server, answer by answer."""
+    try:
+        parse_url(url)
+        listed = read_differences()
+        with TemporaryDirectory(prefix="threads-conformance-") as directory:
+            settings = new_settings(url, Path(directory), seed=seed)
+            server = identify_deployment(settings)
+            with ReferenceProcess() as reference:
+                outcome = compare(reference.url, settings, number, listed)
+    except (SettingsError, UnreachableError, ListError, httpx.HTTPError) as unusable:
+        click.echo(f"Error: {unusable}", err=True)
+        sys.exit(2)
+    click.echo(f"{server.name} {server.version} at {url}, {number} sequences, seed {seed}")
+    _tell(outcome)
+    sys.exit(1 if outcome.unlisted else 0)
+
+
+def _tell(outcome: Outcome) -> None:
+    for each in outcome.unlisted:
+        click.echo(f"\nUNLISTED: {each.step.operation}, after {len(each.sequence) - 1} steps")
+        for line in each.lines:
+            click.echo(f"  {line}")
+        click.echo(each.told)
+    occurred = {each: times for each, times in outcome.occurred.items() if times}
+    click.echo(
+        f"\n{outcome.compared} answers compared, {len(outcome.unlisted)} unlisted differences"
+    )
+    for listed, times in occurred.items():
+        click.echo(f"  {times} times {_entry(listed)}")
+    for listed in outcome.stale:
+        click.echo(f"  stale, never occurred: {_entry(listed)}")
+
+
+def _entry(listed: Listed) -> str:
+    reason = listed.requirement or f"freedom: {listed.freedom}"
+    return f"{', '.join(listed.operations)} {listed.line} ({reason})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,354 @@
+"""What holds after any sequence of operations.
+
+Every check drives the same machine and judges one promise: before the `yield` it looks
+at what is there, after it at what the step came to.
+"""
+
+from collections.abc import Generator, Iterable
+from typing import Any
+
+from conformance.deployment.settings import GraphSettings
+from conformance.model.filters import contains
+from conformance.model.history import same_json
+from conformance.suite.asking import LONGEST_PAGE, Asker, Case, State, Thread, id_of, messages_of
+from conformance.suite.expect import (
+    assert_equal,
+    assert_identical_history,
+    assert_page,
+    assert_same_thread,
+    assert_that,
+    same_thread,
+)
+from conformance.suite.machine import METADATA_KEYS, hold
+from conformance.suite.messages import told
+from conformance.suite.outcomes import requires
+from conformance.suite.world import Done, Step, World
+
+Judging = Generator[None, Done, None]
+
+_WRITES = "append fork run"
+#: What the state at a checkpoint shows as the history does.
+_AT_A_CHECKPOINT = ("values", "next", "tasks", "metadata", "created_at")
+#: What a state keeps when something is added after it: its tasks get their results.
+_KEPT = ("checkpoint_id", "parent_checkpoint_id", "values", "metadata", "created_at")
+
+
+@requires("SEQ-01")
+def test_threads_that_are_not_related_stay_as_they_are(given: Asker) -> None:
+    on = "delete create prepopulate copy append append fork update run"
+    hold(given, lambda world, step: _untouched(world, step, related=False), on, beside="")
+
+
+@requires("SEQ-02")
+def test_copies_and_sources_stay_as_they_are(given: Asker) -> None:
+    on = "delete copy copy append append append fork update run"
+    hold(given, lambda world, step: _untouched(world, step, related=True), on, beside="")
+
+
+@requires("SEQ-03")
+def test_a_copy_has_the_history_of_the_moment(given: Asker) -> None:
+    def judge(world: World, step: Step) -> Judging:
+        source = world.history(world.subject(step))
+        done = yield
+        assert_identical_history(world.history(done.thread), source)
+
+    hold(given, judge, "copy")
+
+
+@requires("SEQ-04")
+def test_what_was_there_stays_below_what_is_added(given: Asker) -> None:
+    def judge(world: World, step: Step) -> Judging:
+        before = world.history(world.subject(step)).states
+        done = yield
+        after = world.history(done.thread).states
+        shown = after[len(after) - len(before) :] if len(after) >= len(before) else after
+        assert_equal(_kept(shown), _kept(before), "the states that were there")
+
+    hold(given, judge, f"{_WRITES} update")
+
+
+@requires("SEQ-05")
+def test_an_update_adds_one_state_after_its_base(given: Asker) -> None:
+    def judge(world: World, step: Step) -> Judging:
+        before = world.history(world.subject(step)).checkpoint_ids()
+        done = yield
+        after = world.history(done.thread)
+        answered = done.answer.get("checkpoint", {}).get("checkpoint_id")
+        assert_equal(after.checkpoint_ids(), [answered, *before], "the checkpoints")
+        base = done.base or (before[0] if before else None)
+        parent = after.states[0].get("parent_checkpoint_id")
+        assert_equal(parent, base, "the parent of the new state")
+
+    hold(given, judge, "append fork")
+
+
+@requires("SEQ-06")
+def test_every_parent_is_in_the_history(given: Asker) -> None:
+    def judge(world: World, step: Step) -> Judging:
+        done = yield
+        history = world.history(done.thread)
+        parents = {each.get("parent_checkpoint_id") for each in history} - {None}
+        missing = sorted(map(str, parents - set(history.checkpoint_ids())))
+        assert_equal(missing, [], "the parents that are not in the history")
+
+    hold(given, judge, "copy append fork run")
+
+
+@requires("SEQ-07")
+def test_the_state_is_the_newest_of_the_history(given: Asker) -> None:
+    def judge(world: World, step: Step) -> Judging:
+        done = yield
+        states = given.page(done.thread, limit=LONGEST_PAGE)
+        if states:
+            state = given.state(done.thread)
+            _assert_same_members(state, states[0], state.keys() & states[0].keys())
+
+    hold(given, judge, "copy append fork run")
+
+
+@requires("SEQ-08")
+def test_a_state_is_as_the_history_shows_it(given: Asker) -> None:
+    def judge(world: World, step: Step) -> Judging:
+        done = yield
+        states = world.history(done.thread).states
+        if states:
+            wanted = states[step.at % len(states)]
+            shown = given.state_at(done.thread, wanted["checkpoint_id"])
+            _assert_same_members(shown, wanted, _AT_A_CHECKPOINT)
+
+    hold(given, judge, "look")
+
+
+@requires("SEQ-09")
+def test_pages_of_the_history_make_the_whole(given: Asker) -> None:
+    def judge(world: World, step: Step) -> Judging:
+        done = yield
+        whole = world.history(done.thread).states
+        start = step.at % len(whole) if whole else 0
+        position, before = 0, {}
+        if start:
+            position, before = start, {"before": whole[start - 1]["checkpoint_id"]}
+        while position < len(whole):
+            page = given.page(done.thread, limit=step.limit, **before)
+            rest = whole[position : position + step.limit]
+            assert_page(page, rest, f"the states from number {position} on", step.limit)
+            position += len(page)
+            before = {"before": whole[position - 1]["checkpoint_id"]}
+
+    hold(given, judge, "look")
+
+
+@requires("SEQ-10")
+def test_values_are_those_of_the_base_and_the_update(given: Asker, graph: GraphSettings) -> None:
+    def judge(world: World, step: Step) -> Judging:
+        states = {}
+        if step.name != "prepopulate":
+            states = {each["checkpoint_id"]: each for each in world.history(world.subject(step))}
+        done = yield
+        newest = next(iter(states), None)
+        base = messages_of(states.get(done.base or newest, {}), graph)
+        shown = messages_of(given.state(done.thread), graph)
+        assert_equal(shown[: len(base)], base, "the messages that were there")
+        if step.name != "run":
+            assert_equal(told(shown[len(base) :]), list(done.sent), "the messages of the update")
+
+    hold(given, judge, f"prepopulate {_WRITES}")
+
+
+@requires("SEQ-11")
+def test_the_thread_shows_the_values_of_its_state(given: Asker, case: Case) -> None:
+    def judge(world: World, step: Step) -> Judging:
+        done = yield
+
+        def look() -> tuple[Any, Any]:
+            return given.get(done.thread).get("values"), given.state(done.thread)["values"]
+
+        shown, expected = case.eventually(
+            look, lambda seen: seen[0] is None or same_json(seen[0], seen[1])
+        )
+        if shown is not None:
+            assert_equal(shown, expected, "values by GET")
+
+    hold(given, judge, "prepopulate append run")
+
+
+@requires("SEQ-12")
+def test_get_shows_what_was_answered(given: Asker) -> None:
+    def judge(world: World, step: Step) -> Judging:
+        done = yield
+        assert_same_thread(given.get(done.thread), done.answer, "the thread by GET")
+
+    hold(given, judge, "create prepopulate copy update")
+
+
+@requires("SEQ-13")
+def test_metadata_is_the_merge_of_all_updates(given: Asker) -> None:
+    def judge(world: World, step: Step) -> Judging:
+        done = yield
+        own = id_of(done.thread)
+        shown = _own_metadata(given.get(done.thread))
+        if step.name == "copy":
+            # Whether a copy has the metadata of its source is another question.
+            world.kept[own] = shown
+        elif step.name in ("create", "prepopulate", "update"):
+            world.kept[own] = {**world.kept.get(own, {}), **dict(step.metadata)}
+        assert_equal(shown, world.kept[own], "the metadata of this sequence")
+
+    hold(given, judge, "create prepopulate copy append fork update run")
+
+
+@requires("SEQ-14")
+def test_a_search_finds_what_satisfies_it(given: Asker, case: Case) -> None:
+    def judge(world: World, step: Step) -> Judging:
+        yield
+        filters = world.filters(step)
+        expected = sorted(
+            name for name, view in world.views().items() if _satisfies(view, filters, case)
+        )
+        found = case.eventually(
+            lambda: sorted(set(given.found(**filters)) - world.lost),
+            lambda found: found == expected,
+        )
+        assert_equal(found, expected, f"the threads found by {filters}")
+
+    hold(given, judge, "look")
+
+
+@requires("SEQ-15")
+def test_a_count_is_the_length_of_the_search(given: Asker, case: Case) -> None:
+    def judge(world: World, step: Step) -> Judging:
+        yield
+        filters = world.filters(step)
+        filters.pop("ids", None)
+        found, count = case.eventually(
+            lambda: (len(given.found(**filters)), given.count(**filters)),
+            lambda seen: seen[0] == seen[1],
+        )
+        assert_equal(count, found, f"the count by {filters}")
+
+    hold(given, judge, "look")
+
+
+@requires("SEQ-16")
+def test_pages_of_a_search_make_the_whole(given: Asker, case: Case) -> None:
+    def judge(world: World, step: Step) -> Judging:
+        yield
+        order = {"metadata": world.mark, "sort_by": "thread_id", "sort_order": "asc"}
+
+        def look() -> tuple[list[str], list[str]]:
+            whole = given.found(**order)
+            pages = range(0, len(whole) + 1, step.limit)
+            return whole, [
+                each
+                for offset in pages
+                for each in given.found(**order, limit=step.limit, offset=offset)
+            ]
+
+        whole, paged = case.eventually(look, lambda seen: seen[0] == seen[1])
+        assert_equal(paged, whole, f"the threads of all pages of {step.limit}")
+
+    hold(given, judge, "look")
+
+
+@requires("SEQ-17")
+def test_what_is_found_is_what_get_shows(given: Asker, case: Case) -> None:
+    def judge(world: World, step: Step) -> Judging:
+        yield
+        filters = world.filters(step)
+
+        def look() -> list[tuple[Thread, Thread]]:
+            found = {id_of(each): each for each in given.search(**filters)}
+            return [(found[id_of(each)], given.get(each)) for each in _in(found, world.alive)]
+
+        pairs = case.eventually(look, lambda pairs: all(same_thread(*each) for each in pairs))
+        for found, shown in pairs:
+            assert_same_thread(found, shown, f"the thread {id_of(shown)} in the search")
+
+    hold(given, judge, "look")
+
+
+@requires("SEQ-18")
+def test_a_deleted_thread_stays_gone(given: Asker, case: Case) -> None:
+    def judge(world: World, step: Step) -> Judging:
+        if not world.gone and step.name != "delete":
+            return
+        yield
+        own = id_of(world.gone[-1])
+        for answer in (
+            given.client.get(own),
+            given.client.state(own),
+            given.client.history(own, limit=LONGEST_PAGE),
+        ):
+            told_of = f"{answer.status} {answer.text[:200]}"
+            assert_that(not answer.ok, f"{answer.operation} of it refused", told_of)
+        found = case.eventually(
+            lambda: given.found(metadata=world.mark), lambda found: own not in found
+        )
+        assert_that(own not in found, f"a search without {own}", found)
+
+    hold(given, judge, "delete copy update")
+
+
+@requires("SEQ-19")
+def test_a_thread_anew_has_no_trace_of_the_old(given: Asker) -> None:
+    def judge(world: World, step: Step) -> Judging:
+        done = yield
+        shown = given.get(done.thread)
+        assert_equal(_own_metadata(shown), dict(step.metadata), "the metadata of this sequence")
+        assert_that(not shown.get("values"), "no values", shown.get("values"))
+        assert_equal(given.page(done.thread, limit=LONGEST_PAGE), [], "the history")
+
+    hold(given, judge, "renew")
+
+
+def _untouched(world: World, step: Step, *, related: bool) -> Judging:
+    """Other threads are after a step as they were before it."""
+    acts = step.name not in ("create", "prepopulate")
+    subject = world.subject(step) if acts else None
+    others = world.others(subject, related=related)
+    if subject is not None and step.name == "copy":
+        others += [subject] if related else []
+    elif subject is not None:
+        world.kept.pop(id_of(subject), None)
+    for each in others:
+        if id_of(each) not in world.kept:
+            world.kept[id_of(each)] = _everything(world, each)
+    yield
+    for each in others:
+        what = f"the thread {id_of(each)}, another one, after the step {step.name}"
+        assert_equal(_everything(world, each), world.kept[id_of(each)], what)
+
+
+def _everything(world: World, thread: Thread) -> dict[str, Any]:
+    asker = world.asker
+    return {"thread": asker.get(thread), "history": asker.page(thread, limit=LONGEST_PAGE)}
+
+
+def _own_metadata(thread: Thread) -> dict[str, Any]:
+    """The metadata that steps give; a server may add to it when a graph is run."""
+    metadata = thread.get("metadata") or {}
+    return {name: metadata[name] for name in METADATA_KEYS if name in metadata}
+
+
+def _kept(states: list[State]) -> list[State]:
+    return [{name: each.get(name) for name in _KEPT} for each in states]
+
+
+def _assert_same_members(shown: State, wanted: State, names: Iterable[str]) -> None:
+    assert_equal(
+        {name: shown.get(name) for name in names},
+        {name: wanted.get(name) for name in names},
+        f"the state at {wanted.get('checkpoint_id')}",
+    )
+
+
+def _satisfies(view: Thread, filters: dict[str, Any], case: Case) -> bool:
+    return (
+        ("ids" not in filters or id_of(view) in filters["ids"])
+        and ("status" not in filters or same_json(view.get("status"), filters["status"]))
+        and contains(view.get("metadata"), {**filters["metadata"], **case.tag})
+    )
+
+
+def _in(found: dict[str, Thread], threads: list[Thread]) -> list[Thread]:
+    return [each for each in threads if id_of(each) in found]
