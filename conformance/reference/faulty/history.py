@@ -27,9 +27,6 @@ fault("history-oldest-first", breaks=["HISTORY-02"])(page_becomes(lambda page: p
 fault("long-history-begins-with-the-older-half", breaks=["HISTORY-02"])(
     page_becomes(lambda page: page if len(page) <= 10 else page[10:] + page[:10])
 )
-fault("history-sorted-by-the-text-of-the-step", breaks=["HISTORY-02"])(
-    page_becomes(lambda page: sorted(page, key=lambda state: str(_step(state)), reverse=True))
-)
 
 # What is in it
 
@@ -137,7 +134,3 @@ fault("history-of-a-malformed-id-is-500", breaks=["HISTORY-06"])(
 fault("history-by-post-of-a-malformed-id-is-empty", breaks=["HISTORY-06"])(
     refusal_becomes([], *POST, status=422, when=malformed)
 )
-
-
-def _step(state: dict[str, Any]) -> Any:
-    return (state.get("metadata") or {}).get("step")

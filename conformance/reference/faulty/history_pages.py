@@ -129,17 +129,18 @@ fault("before-is-ignored-by-post", breaks=["HISTORY-FILTER-01", "HISTORY-FILTER-
     breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04"],
 )
 def before_the_oldest_starts_anew(broken: Broken) -> None:
-    @broken.instead("made_before")
-    def made_before(right: Any, checkpoints: Any, bound: Any) -> Any:
-        return right(checkpoints, bound) or checkpoints
+    @broken.wire.answers(*HISTORIES, when=_continues)
+    def _(request: WireRequest, page: Page) -> Json:
+        return page or broken.store.history(request.thread_id, limit=limit_of(request) or 1)
 
 
 @fault("every-fifth-state-is-on-no-page", breaks=["HISTORY-FILTER-04"])
 def states_between_pages(broken: Broken) -> None:
-    @broken.instead("made_before")
-    def made_before(right: Any, checkpoints: Any, bound: Any) -> Any:
-        older = right(checkpoints, bound)
-        return older if bound is None or len(older) % 5 else older[:-1]
+    @broken.wire.answers(*HISTORIES, when=_continues)
+    def _(request: WireRequest, page: Page) -> Json:
+        bound = {"checkpoint_id": before_of(request)}
+        older = broken.store.history(request.thread_id, limit=LONGEST, before=bound)
+        return page if len(older) % 5 else page[1:]
 
 
 # metadata
