@@ -135,7 +135,12 @@ class Runs:
     def joined(self, run: Run) -> Any:
         """What join answers once the run has ended."""
         answer = self._client.run_join(run.thread_id, run.run_id)
-        return self._asker.granted(answer, _thread(run)).body
+        body = self._asker.granted(answer, _thread(run)).body
+        if self._asker.arranging:
+            shown = self._client.runs.get(run.thread_id, run.run_id)
+            if shown.ok and _status(shown) in UNDER_WAY:
+                raise Blocked(f"join answers while the run is {_status(shown)}")
+        return body
 
     def followed(self, run: Run, last_event_id: str | None = None, **params: Any) -> list[Event]:
         """The events that joining the run's stream gives."""
