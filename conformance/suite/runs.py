@@ -10,7 +10,7 @@ import httpx
 
 from conformance.deployment.client import Answer
 from conformance.suite.asking import Asker, State, Thread, id_of
-from conformance.suite.events import Event, read_events
+from conformance.suite.events import Event, known_events
 from conformance.suite.outcomes import Blocked
 
 #: Statuses of a run that goes on, or is to begin.
@@ -108,7 +108,7 @@ class Runs:
         self, thread: Thread, graph: str, text: str = "go on", **members: Any
     ) -> list[Event]:
         """The events of a run that is streamed to its end."""
-        return read_events(self.streamed(thread, graph, text, **members).text)
+        return known_events(self.streamed(thread, graph, text, **members).text)
 
     # Looking
 
@@ -145,7 +145,7 @@ class Runs:
     def followed(self, run: Run, last_event_id: str | None = None, **params: Any) -> list[Event]:
         """The events that joining the run's stream gives."""
         answer = self._client.runs.join_stream(run.thread_id, run.run_id, last_event_id, **params)
-        return read_events(self._asker.granted(answer, _thread(run)).text)
+        return known_events(self._asker.granted(answer, _thread(run)).text)
 
     # Stopping
 

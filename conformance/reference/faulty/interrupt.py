@@ -17,6 +17,7 @@ from conformance.reference.faulty.run_parts import (
     misreading,
     of_graph,
     resuming,
+    source_of,
     where,
 )
 from conformance.reference.wire import Json, WireAnswer, WireRequest
@@ -191,18 +192,6 @@ fault("copy-asks-under-new-ids", breaks=["INTERRUPT-08", "INTERRUPT-10"])(
 )
 
 
-def _copies(broken: Broken) -> dict[str, str]:
-    """The sources of copies by the ids of the copies, from now on."""
-    sources: dict[str, str] = {}
-
-    @broken.wire.after("copy")
-    def note(request: WireRequest, answer: WireAnswer) -> None:
-        if answer.ok:
-            sources[answer.body["thread_id"]] = request.thread_id
-
-    return sources
-
-
 @fault("copy-of-an-interrupted-thread-is-idle", breaks=["INTERRUPT-09"])
 def copy_of_an_interrupted_thread_is_idle(broken: Broken) -> None:
     @broken.wire.after("copy")
@@ -215,41 +204,34 @@ def copy_of_an_interrupted_thread_is_idle(broken: Broken) -> None:
 
 @fault("copy-shows-no-interrupts-of-its-own", breaks=["INTERRUPT-10"])
 def copy_shows_no_interrupts(broken: Broken) -> None:
-    sources = _copies(broken)
-
     @broken.wire.answers("get")
     def shown(request: WireRequest, thread: Json) -> Json:
-        return {**thread, "interrupts": {}} if request.thread_id in sources else thread
+        source = source_of(broken.store, request.thread_id)
+        return {**thread, "interrupts": {}} if source else thread
 
 
 @fault("resuming-a-copy-reaches-the-original", breaks=["INTERRUPT-11", "INTERRUPT-12", "NESTED-09"])
 def resuming_a_copy_reaches_the_original(broken: Broken) -> None:
-    sources = _copies(broken)
-
     @broken.wire.before(*BEGINNING, when=resuming)
     def reach(request: WireRequest) -> None:
         own = request.thread_id
-        request.path = request.path.replace(own, sources.get(own, own))
+        request.path = request.path.replace(own, source_of(broken.store, own) or own)
 
 
 @fault("answer-to-a-copy-is-given-to-both", breaks=["INTERRUPT-12", "NESTED-09"])
 def answer_to_a_copy_is_given_to_both(broken: Broken) -> None:
-    sources = _copies(broken)
-
     @broken.wire.after(*BEGINNING, when=resuming)
     def answer_both(request: WireRequest, answer: WireAnswer) -> None:
-        source = sources.get(request.thread_id)
-        if answer.ok and source in broken.store._threads:
+        source = source_of(broken.store, request.thread_id)
+        if answer.ok and source is not None:
             broken.store.run(source, request.body)
 
 
 @fault("original-forgets-its-question-with-its-copy", breaks=["INTERRUPT-12"])
 def original_forgets_its_question(broken: Broken) -> None:
-    sources = _copies(broken)
-
     @broken.wire.after(*BEGINNING, when=where(resuming, of_graph("interrupter")))
     def forget(request: WireRequest, _answer: WireAnswer) -> None:
-        thread = broken.store._threads.get(sources.get(request.thread_id, ""))
+        thread = broken.store._threads.get(source_of(broken.store, request.thread_id) or "")
         latest = thread.latest if thread else None
         if thread is not None and latest is not None:
             asked = tuple(replace(task, interrupts=()) for task in latest.tasks)
@@ -258,11 +240,9 @@ def original_forgets_its_question(broken: Broken) -> None:
 
 @fault("copy-cannot-be-resumed", breaks=["INTERRUPT-11", "NESTED-09"])
 def copy_cannot_be_resumed(broken: Broken) -> None:
-    sources = _copies(broken)
-
     @broken.wire.before(*BEGINNING, when=resuming)
     def refuse(request: WireRequest) -> WireAnswer | None:
-        unknown = request.thread_id in sources
+        unknown = source_of(broken.store, request.thread_id) is not None
         return WireAnswer(404, b'{"detail": "no such thread"}') if unknown else None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from conformance.model.threads import Run, Thread
 from conformance.reference.faults import Broken, fault
@@ -66,19 +65,12 @@ def rejected_run_runs_later(broken: Broken) -> None:
 # Enqueue
 
 
-@fault("enqueued-run-starts-from-before-the-first", breaks=["MULTITASK-03"])
-def enqueued_run_starts_from_before(broken: Broken) -> None:
-    @broken.instead("first_position")
-    def first_position(right: Any, graph: Any, base: Any, run: Run) -> Any:
-        earlier = [
-            other
-            for each in broken.store._threads.values()
-            if run in each.runs
-            for other in each.runs
-            if other.created_at < run.created_at and other.updated_at > run.created_at
-        ]
-        enqueued = bool(earlier) and run.kwargs.get("input") and run.graph_id == "slow"
-        return right(graph, earlier[-1].undo if enqueued else base, run)
+@fault("enqueued-run-is-dropped", breaks=["MULTITASK-03"])
+def enqueued_run_is_dropped(broken: Broken) -> None:
+    @broken.wire.after("run_background", when=having("multitask_strategy", "enqueue"))
+    def drop(request: WireRequest, answer: WireAnswer) -> None:
+        if answer.ok:
+            broken.store.cancel_run(request.thread_id, answer.body["run_id"])
 
 
 @fault("enqueued-run-overtakes-the-first", breaks=["MULTITASK-03"])

@@ -7,7 +7,6 @@ from typing import Any
 
 from conformance.model.threads import Thread
 from conformance.reference.faults import Apply, Broken, fault
-from conformance.reference.faulty.interrupt import _copies
 from conformance.reference.faulty.parts import mapped, without
 from conformance.reference.faulty.run_parts import (
     BEGINNING,
@@ -16,6 +15,7 @@ from conformance.reference.faulty.run_parts import (
     misreading,
     of_graph,
     resuming,
+    source_of,
     where,
 )
 from conformance.reference.wire import Json, WireAnswer, WireRequest
@@ -168,23 +168,20 @@ def copy_leaves_the_subgraph_behind(broken: Broken) -> None:
 
 @fault("subgraph-of-a-copy-names-the-source", breaks=["NESTED-08"])
 def subgraph_of_a_copy_names_the_source(broken: Broken) -> None:
-    sources = _copies(broken)
-
     @broken.wire.answers("state", when=_including)
     def shown(request: WireRequest, state: Json) -> Json:
         own = request.thread_id
-        inner = mapped(state["tasks"], lambda leaf: sources.get(own, own) if leaf == own else leaf)
+        source = source_of(broken.store, own)
+        inner = mapped(state["tasks"], lambda leaf: source if source and leaf == own else leaf)
         return {**state, "tasks": inner}
 
 
 @fault("subgraph-is-shared-with-its-copy", breaks=["NESTED-09"])
 def subgraph_is_shared_with_its_copy(broken: Broken) -> None:
-    sources = _copies(broken)
-
     @broken.wire.after(*BEGINNING, when=_NESTED_ANSWER)
     def share(request: WireRequest, answer: WireAnswer) -> None:
-        source = sources.get(request.thread_id)
-        if answer.ok and source in broken.store._threads:
+        source = source_of(broken.store, request.thread_id)
+        if answer.ok and source is not None:
             broken.store.run(source, request.body)
 
 

@@ -86,6 +86,18 @@ def found_run(store: ThreadStore, run_id: str) -> tuple[str, Run] | None:
     return None
 
 
+def source_of(store: ThreadStore, thread_id: str) -> str | None:
+    """The oldest thread with the same first state, if that is not the thread itself."""
+    thread = store._threads.get(thread_id)
+    if thread is None or not thread.checkpoints:
+        return None
+    first = thread.checkpoints[0].checkpoint_id
+    for other in store._threads.values():
+        if other.checkpoints and other.checkpoints[0].checkpoint_id == first:
+            return None if other is thread else other.thread_id
+    return None
+
+
 def to_its_end(store: ThreadStore, thread_id: str, run_id: str) -> None:
     """Take the steps of a thread's runs, at once, until that run has ended."""
     while any(run.run_id == run_id and run.active for run in runs_on(store, thread_id)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from conformance.reference.faults import Apply, Broken, fault
@@ -85,9 +86,11 @@ def kept_thread_has_no_history(broken: Broken) -> None:
         if answer.ok and isinstance(answer.body, dict):
             kept.add(answer.body.get("thread_id", ""))
 
-    @broken.wire.answers("history")
-    def shown(request: WireRequest, states: Json) -> Json:
-        return [] if request.thread_id in kept else states
+    @broken.wire.after("run_join")
+    def forget(request: WireRequest, _answer: WireAnswer) -> None:
+        thread = broken.store._threads.get(request.thread_id)
+        if thread is not None and request.thread_id in kept:
+            broken.store.keep(replace(thread, checkpoints=()))
 
 
 @fault("stateless-runs-remember-each-other", breaks=["STATELESS-04"])

@@ -115,6 +115,6 @@ for asked, statuses in (
         _counting_instead(asked, *statuses)
     )
 
-fault("count-by-status-counts-one-too-many", breaks=["STATUS-07"])(
+fault("count-by-status-counts-one-too-many", breaks=["COUNT-02", "STATUS-07"])(
     changing("count", to=lambda _, number: number + 1, when=_by("interrupted"))
 )
