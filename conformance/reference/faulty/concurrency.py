@@ -1,14 +1,13 @@
 """Faults that show only where several ask at once.
 
 The reference answers each request in one go. Here some requests wait for others to
-come in between: for at most `_PATIENCE_S`, and only where that is likely.
+come in between, where that is likely.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,42 +17,37 @@ from conformance.reference.faulty.parts import without
 from conformance.reference.faulty.run_parts import having
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
-_PATIENCE_S = 0.5
+#: How long one waits for a second, and for how many turns of the loop others are let in.
+_PATIENCE_S = 0.1
+_TURNS = 50
 #: A history of so many states takes time to copy and to delete.
 _LONG = 40
 
 
 class Crowd:
-    """Those that are under way at once, by what they are about."""
+    """Brings requests together that come at once, two at a time."""
 
     def __init__(self) -> None:
-        self._changed = asyncio.Event()
-        self._there: dict[str, list[WireRequest]] = {}
+        self._waiting: dict[str, tuple[WireRequest, asyncio.Future[WireRequest]]] = {}
 
-    @asynccontextmanager
-    async def beside(self, topic: str, request: WireRequest) -> AsyncIterator[list[WireRequest]]:
-        """Wait for another about the same topic: those that came before; [] if none came."""
-        there = self._there.setdefault(topic, [])
-        before = [*there]
-        there.append(request)
-        self._changed.set()
+    async def other(self, topic: str, request: WireRequest) -> WireRequest | None:
+        """The other request about the topic; the first waits for it, and goes on last."""
+        if topic in self._waiting:
+            first, second = self._waiting.pop(topic)
+            second.set_result(request)
+            return first
+        second = asyncio.get_running_loop().create_future()
+        self._waiting[topic] = request, second
         try:
-            yield before or [each for each in await self._company(topic) if each is not request]
-        finally:
-            there.remove(request)
+            return await asyncio.wait_for(second, _PATIENCE_S)
+        except TimeoutError:
+            self._waiting.pop(topic, None)
+            return None
 
-    async def _company(self, topic: str) -> list[WireRequest]:
-        deadline = asyncio.get_running_loop().time() + _PATIENCE_S
-        while len(self._there[topic]) < 2:
-            rest = deadline - asyncio.get_running_loop().time()
-            if rest <= 0:
-                break
-            self._changed = asyncio.Event()
-            try:
-                await asyncio.wait_for(self._changed.wait(), rest)
-            except TimeoutError:
-                break
-        return [*self._there[topic]]
+
+async def _let_others_in() -> None:
+    for _ in range(_TURNS):
+        await asyncio.sleep(0.001)
 
 
 def _numbered(request: WireRequest) -> bool:
@@ -76,9 +70,8 @@ def creations_at_once_all_succeed(broken: Broken) -> None:
     @broken.wire.before("create", when=lambda request: _of_number(request, again=False))
     async def create(request: WireRequest) -> None:
         thread_id = str(request.members.get("thread_id"))
-        async with crowd.beside(thread_id, request) as others:
-            if others:
-                broken.store._threads.pop(thread_id, None)
+        if await crowd.other(thread_id, request):
+            broken.store._threads.pop(thread_id, None)
 
 
 @fault("creations-at-once-mix-their-metadata", breaks=["CONCURRENT-01"])
@@ -88,10 +81,10 @@ def creations_at_once_mix(broken: Broken) -> None:
     @broken.wire.before("create", when=lambda request: _of_number(request, again=False))
     async def create(request: WireRequest) -> None:
         thread_id = str(request.members.get("thread_id"))
-        async with crowd.beside(thread_id, request) as others:
-            thread = broken.store._threads.get(thread_id)
-            if others and thread is not None:
-                broken.store.keep(replace(thread, metadata=request.members["metadata"]))
+        other = await crowd.other(thread_id, request)
+        thread = broken.store._threads.get(thread_id)
+        if other and thread is not None:
+            broken.store.keep(replace(thread, metadata=request.members["metadata"]))
 
 
 @fault("creations-at-once-answer-what-each-asked-for", breaks=["CONCURRENT-02"])
@@ -101,11 +94,10 @@ def creations_at_once_answer_their_own(broken: Broken) -> None:
     @broken.wire.before("create", when=lambda request: _of_number(request, again=True))
     async def create(request: WireRequest) -> WireAnswer | None:
         thread_id = str(request.members.get("thread_id"))
-        async with crowd.beside(thread_id, request) as others:
-            if not others:
-                return None
-            shown = broken.store.create(**request.members)
-            return json_answer(200, {**shown, "metadata": request.members["metadata"]})
+        if not await crowd.other(thread_id, request):
+            return None
+        shown = broken.store.create(**request.members)
+        return json_answer(200, {**shown, "metadata": request.members["metadata"]})
 
 
 @fault("creations-at-once-are-refused-for-all-that-exists", breaks=["CONCURRENT-02"])
@@ -114,9 +106,8 @@ def creations_at_once_are_refused(broken: Broken) -> None:
 
     @broken.wire.before("create", when=lambda request: _of_number(request, again=True))
     async def create(request: WireRequest) -> None:
-        async with crowd.beside(str(request.members.get("thread_id")), request) as others:
-            if others:
-                request.body = without(request.body, "if_exists")
+        if await crowd.other(str(request.members.get("thread_id")), request):
+            request.body = without(request.body, "if_exists")
 
 
 # Updates
@@ -132,11 +123,10 @@ def patches_lose_one_another(broken: Broken) -> None:
         if not isinstance(metadata, dict) or not any(name.startswith("key-") for name in metadata):
             return None
         thread = broken.store._threads.get(request.thread_id)
-        async with crowd.beside(request.thread_id, request) as others:
-            if thread is None or not others:
-                return None
-            broken.store.keep(replace(thread, metadata={**thread.metadata, **metadata}))
-            return json_answer(200, broken.store.get(thread.thread_id))
+        if not await crowd.other(request.thread_id, request) or thread is None:
+            return None
+        broken.store.keep(replace(thread, metadata={**thread.metadata, **metadata}))
+        return json_answer(200, broken.store.get(thread.thread_id))
 
 
 @fault("updates-at-once-reach-the-other-thread", breaks=["CONCURRENT-08"])
@@ -150,10 +140,8 @@ def updates_reach_the_other_thread(broken: Broken) -> None:
         earlier, last[0] = last[0], request.thread_id
         if earlier in ("", request.thread_id):
             return
-        async with crowd.beside("updates", request) as others:
-            strangers = [each for each in others if each.thread_id != request.thread_id]
-            if strangers:
-                request.path = request.path.replace(request.thread_id, strangers[0].thread_id)
+        if other := await crowd.other("updates", request):
+            request.path = request.path.replace(request.thread_id, other.thread_id)
 
 
 # Copies
@@ -189,26 +177,14 @@ fault("copy-during-a-run-has-values-of-a-later-state", breaks=["CONCURRENT-05"])
 @fault("copy-is-as-long-as-its-source-was-before", breaks=["CONCURRENT-04"])
 def copy_is_as_long_as_its_source_was(broken: Broken) -> None:
     lengths: dict[str, int] = {}
-    updating: set[str] = set()
-
-    @broken.wire.before("update_state")
-    def note(request: WireRequest) -> None:
-        updating.add(request.thread_id)
 
     @broken.wire.before("copy")
     async def read(request: WireRequest) -> None:
-        # The length is read first, the states only once another was added.
+        # The length is read first, and the states later; what runs do is another matter.
         source = broken.store._threads.get(request.thread_id)
-        if source is None or request.thread_id not in updating:
-            return
-        updating.discard(request.thread_id)
-        length = len(source.checkpoints)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + _PATIENCE_S / 10
-        while len(source.checkpoints) == length and loop.time() < deadline:
-            await asyncio.sleep(0.001)
-            source = broken.store._threads.get(request.thread_id, source)
-        lengths[request.thread_id] = length
+        if source is not None and not source.runs:
+            lengths[request.thread_id] = len(source.checkpoints)
+            await _let_others_in()
 
     @broken.instead("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Thread) -> Any:
@@ -226,12 +202,11 @@ def copies_at_once_are_one_thread(broken: Broken) -> None:
         source = broken.store._threads.get(request.thread_id)
         if source is None or len(source.checkpoints) < _LONG:
             return None
-        async with crowd.beside(request.thread_id, request) as others:
-            if not others:
-                return None
-            if request.thread_id not in made:
-                made[request.thread_id] = broken.store.copy(request.thread_id)
-            return json_answer(200, made[request.thread_id])
+        if not await crowd.other(request.thread_id, request):
+            return None
+        if request.thread_id not in made:
+            made[request.thread_id] = broken.store.copy(request.thread_id)
+        return json_answer(200, made[request.thread_id])
 
 
 @fault("copies-at-once-lose-their-oldest-state", breaks=["CONCURRENT-06"])
@@ -243,37 +218,24 @@ def copies_at_once_lose_their_oldest_state(broken: Broken) -> None:
         source = broken.store._threads.get(request.thread_id)
         if source is None or len(source.checkpoints) < _LONG:
             return None
-        async with crowd.beside(request.thread_id, request) as others:
-            if not others:
-                return None
-            copied = broken.store.copy(request.thread_id)
-            thread = broken.store.thread(copied["thread_id"])
-            broken.store.keep(replace(thread, checkpoints=thread.checkpoints[1:]))
-            return json_answer(200, copied)
+        if not await crowd.other(request.thread_id, request):
+            return None
+        copied = broken.store.copy(request.thread_id)
+        thread = broken.store.thread(copied["thread_id"])
+        broken.store.keep(replace(thread, checkpoints=thread.checkpoints[1:]))
+        return json_answer(200, copied)
 
 
 # Deleting
 
 
-def _deleting_in_parts(broken: Broken, part: Any) -> None:
+def _deleting_in_parts(broken: Broken, part: Callable[[Thread], Thread]) -> None:
     @broken.wire.before("delete")
     async def delete(request: WireRequest) -> None:
         thread = broken.store._threads.get(request.thread_id)
-        if thread is None or len(thread.checkpoints) < _LONG:
-            return
-        looks[request.thread_id] = 0
-        broken.store.keep(part(thread))
-        deadline = asyncio.get_running_loop().time() + _PATIENCE_S
-        # Until each way of looking was used while the thread is half there.
-        while looks[request.thread_id] < 6 and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.001)
-
-    @broken.wire.before("get", "state", "history")
-    def look(request: WireRequest) -> None:
-        if request.thread_id in looks:
-            looks[request.thread_id] += 1
-
-    looks: dict[str, int] = {}
+        if thread is not None and len(thread.checkpoints) >= _LONG:
+            broken.store.keep(part(thread))
+            await _let_others_in()
 
 
 fault("thread-being-deleted-has-half-its-history", breaks=["CONCURRENT-07"])(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from conformance.reference.faults import Apply, Broken, fault
@@ -13,12 +13,8 @@ from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 # Creating
 
-fault("cron-is-shown-without-its-payload", breaks=["CRON-01"])(
+fault("cron-is-shown-without-its-payload", breaks=["CRON-01", "CRON-04"])(
     changing("cron_create", to=lambda _, cron: without(cron, "payload"))
-)
-
-fault("cron-is-shown-without-its-thread", breaks=["CRON-01"])(
-    changing("cron_create", to=lambda _, cron: {**cron, "thread_id": None})
 )
 
 fault("schedule-is-shown-without-its-weekday", breaks=["CRON-01"])(
@@ -29,7 +25,7 @@ fault("schedule-is-shown-without-its-weekday", breaks=["CRON-01"])(
 
 _BY_THREAD = having("thread_id")
 
-fault("search-for-crons-ignores-the-thread", breaks=["CRON-02", "CRON-06"])(
+fault("search-for-crons-ignores-the-thread", breaks=["CRON-02"])(
     misreading("cron_search", to=lambda body: without(body, "thread_id"), when=_BY_THREAD)
 )
 fault("search-for-crons-finds-only-the-newest", breaks=["CRON-02"])(
@@ -172,14 +168,16 @@ def cron_on_an_unknown_thread(broken: Broken) -> None:
 
 
 def _due(shift: timedelta) -> Apply:
-    def apply(broken: Broken) -> None:
-        @broken.instead("create_cron")
-        def create_cron(right: Any, request: Any, thread_id: str | None = None) -> Any:
-            cron = broken.store.cron(right(request, thread_id)["cron_id"])
-            moved = replace(cron, due=cron.due + shift if cron.due else None)
-            return broken.store.cron_view(broken.store.keep_cron(moved))
-
-    return apply
+    """Show the next run at another time."""
+    return changing(
+        "cron_create",
+        "cron_get",
+        to=lambda _, cron: {
+            **cron,
+            "next_run_date": cron["next_run_date"]
+            and (datetime.fromisoformat(cron["next_run_date"]) + shift).isoformat(),
+        },
+    )
 
 
 fault("cron-is-due-an-hour-late", breaks=["CRON-09"])(_due(timedelta(hours=1)))

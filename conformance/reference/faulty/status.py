@@ -76,15 +76,21 @@ def _by(status: str) -> When:
     return lambda request: request.members.get("status") == status
 
 
+def _queries(request: WireRequest, statuses: tuple[str, ...]) -> list[Query]:
+    names = ("ids", "metadata", "values")
+    filters = {name: request.members.get(name) for name in names}
+    return [Query(**filters, status=each) for each in statuses]
+
+
 def _finding_instead(asked: str, *statuses: str) -> Apply:
     """Find the threads of these statuses where another one is asked for."""
 
     def apply(broken: Broken) -> None:
         @broken.wire.answers("search", when=_by(asked))
         def found(request: WireRequest, _threads: Any) -> Any:
-            metadata = request.members.get("metadata")
-            queries = [Query(metadata=metadata, status=each) for each in statuses]
-            return [thread for query in queries for thread in broken.store.search(query)]
+            queries = _queries(request, statuses)
+            threads = [thread for query in queries for thread in broken.store.search(query)]
+            return threads[: request.members.get("limit", 10)]
 
     return apply
 
@@ -95,9 +101,7 @@ def _counting_instead(asked: str, *statuses: str) -> Apply:
     def apply(broken: Broken) -> None:
         @broken.wire.answers("count", when=_by(asked))
         def counted(request: WireRequest, _number: Any) -> Any:
-            metadata = request.members.get("metadata")
-            queries = [Query(metadata=metadata, status=each) for each in statuses]
-            return sum(broken.store.count(query) for query in queries)
+            return sum(broken.store.count(query) for query in _queries(request, statuses))
 
     return apply
 
@@ -105,7 +109,7 @@ def _counting_instead(asked: str, *statuses: str) -> Apply:
 for asked, statuses in (
     ("busy", ()),
     ("interrupted", ("interrupted", "error")),
-    ("error", ("interrupted",)),
+    ("error", ("interrupted", "error")),
     ("idle", ("idle", "busy")),
 ):
     fault(f"search-for-{asked}-mixes-statuses", breaks=["STATUS-06"])(
