@@ -84,7 +84,7 @@ def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_check_is_concerned_by_what_it_touches() -> None:
-    touched = Touched({"copied_checkpoints"}, [WireRequest("POST", "/threads", {}, b"{}", [])])
+    touched = Touched({"copied_checkpoints"}, [WireRequest("POST", "/threads", b"", b"{}", [])])
 
     def concerned(apply: Callable[[Broken], Any]) -> bool:
         broken = Broken()

@@ -88,7 +88,7 @@ def test_what_a_rule_raises_is_kept(wire: Wire, http: httpx.Client) -> None:
 def test_a_body_that_is_no_json_has_no_members(
     raw: bytes, body: Any, members: dict[str, Any]
 ) -> None:
-    request = WireRequest("POST", "/threads", {}, raw, [])
+    request = WireRequest("POST", "/threads", b"", raw, [])
     assert request.body == body
     assert request.members == members
     assert request.operation == "create"

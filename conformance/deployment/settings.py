@@ -69,7 +69,8 @@ class OtherGraphs:
 class Settings:
     """One run. Times in seconds; `headers` are (name, value) pairs, all of them secret.
 
-    `visible_within_s` is the declared deadline by which search and count show a change.
+    `visible_within_s` is the declared deadline by which search and count show a change;
+    a cron that is due every minute has made its run within `cron_within_s`.
     """
 
     url: str
@@ -87,6 +88,7 @@ class Settings:
     visible_within_s: float = 5.0
     timeout_s: float = 30.0
     run_timeout_s: float = 60.0
+    cron_within_s: float = 100.0
     repeat_failures: int = 2
 
     def to_json(self) -> str:

@@ -20,18 +20,25 @@ from conformance.reference.system import system_routes
 from conformance.reference.threads import thread_routes
 
 
-def new_store() -> ThreadStore:
-    """An empty store on the wall clock, with random ids."""
-    return ThreadStore(clock=lambda: datetime.now(UTC), ids=uuid.uuid4)
+def new_store(speed: float = 1.0) -> ThreadStore:
+    """An empty store with random ids; its clock runs `speed` times as fast as the wall's."""
+    begun = datetime.now(UTC)
+    return ThreadStore(
+        clock=lambda: begun + (datetime.now(UTC) - begun) * speed,
+        ids=uuid.uuid4,
+    )
 
 
-def create_app(store: ThreadStore | None = None, *, cron_minute_s: float = 60.0) -> Starlette:
+def create_app(
+    store: ThreadStore | None = None, *, speed: float = 1.0, cron_minute_s: float = 60.0
+) -> Starlette:
     """A deployment of `store`, of an empty one by default.
 
-    `cron_minute_s` is how many seconds a minute of a cron's schedule lasts.
+    What takes a second takes one of the store's, by the `speed` of `new_store`; only
+    `cron_minute_s` is how many seconds of the wall a minute of a cron's schedule lasts.
     """
-    store = store if store is not None else new_store()
-    driver = RunDriver(store)
+    store = store if store is not None else new_store(speed)
+    driver = RunDriver(store, speed)
     app = Starlette(
         routes=[
             *thread_routes(store, driver),

@@ -30,10 +30,14 @@ class _Stream:
 
 
 class RunDriver:
-    """Advances the runs of a store, step by step, between the requests."""
+    """Advances the runs of a store, step by step, between the requests.
 
-    def __init__(self, store: ThreadStore) -> None:
+    The seconds that a step takes are the store's: `speed` of them pass in a second.
+    """
+
+    def __init__(self, store: ThreadStore, speed: float = 1.0) -> None:
         self._store = store
+        self._speed = speed
         self._streams: dict[str, _Stream] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
 
@@ -72,7 +76,7 @@ class RunDriver:
         """Wait what the run's next step takes, or until it is cancelled."""
         stream = self._streams[run.run_id]
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(seconds, _LONGEST_DELAY_S)):
+            async with asyncio.timeout(min(seconds / self._speed, _LONGEST_DELAY_S)):
                 while self._next(thread_id) == run:
                     await stream.changed.wait()
 

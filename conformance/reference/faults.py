@@ -88,9 +88,15 @@ def all_faults() -> dict[str, Fault]:
     return _FAULTS
 
 
-def broken_deployment(chosen: Fault) -> tuple[Broken, ASGIApp]:
-    """A deployment with the fault, and the application that serves it."""
-    broken = Broken()
-    chosen.apply(broken)
-    broken.wire.app = create_app(broken.store)
+def broken_deployment(
+    chosen: Fault | None, *, speed: float = 1.0, cron_minute_s: float = 60.0
+) -> tuple[Broken, ASGIApp]:
+    """A deployment with the fault, and the application that serves it.
+
+    `speed` and `cron_minute_s` as of `create_app`.
+    """
+    broken = Broken(store=new_store(speed))
+    if chosen is not None:
+        chosen.apply(broken)
+    broken.wire.app = create_app(broken.store, speed=speed, cron_minute_s=cron_minute_s)
     return broken, broken.wire

@@ -7,8 +7,10 @@ change the answer. Without rules everything passes as it is.
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -21,12 +23,17 @@ Json = Any
 
 
 class WireRequest:
-    """A request on its way in. `operation` and `thread_id` are "" where there is none."""
+    """A request on its way in. `operation` and `thread_id` are "" where there is none.
+
+    `query` has the last value of each name; if it is left alone, all of them stay.
+    """
 
     def __init__(
-        self, method: str, path: str, query: dict[str, str], raw: bytes, headers: list[Any]
+        self, method: str, path: str, query_string: bytes, raw: bytes, headers: list[Any]
     ) -> None:
-        self.method, self.path, self.query = method, path, query
+        self.method, self.path = method, path
+        self.query = _query(query_string)
+        self._query_string = query_string
         self.raw, self.headers = raw, headers
         operation, thread_id = identify(method, path)
         self.operation = operation.name if operation else ""
@@ -40,6 +47,13 @@ class WireRequest:
     @body.setter
     def body(self, value: Json) -> None:
         self.raw = json.dumps(value).encode()
+
+    @property
+    def query_string(self) -> bytes:
+        """The query as it goes on: as it came, but for what rules changed in `query`."""
+        if self.query == _query(self._query_string):
+            return self._query_string
+        return urlencode(self.query).encode()
 
     @property
     def members(self) -> dict[str, Any]:
@@ -78,8 +92,9 @@ def json_answer(status: int, body: Json) -> WireAnswer:
     return WireAnswer(status, json.dumps(body).encode())
 
 
-Before = Callable[[WireRequest], WireAnswer | None]
-After = Callable[[WireRequest, WireAnswer], None]
+#: A rule that is a coroutine lets other requests in where it waits.
+Before = Callable[[WireRequest], WireAnswer | Awaitable[WireAnswer | None] | None]
+After = Callable[[WireRequest, WireAnswer], Awaitable[None] | None]
 When = Callable[[WireRequest], bool]
 
 
@@ -166,20 +181,20 @@ class Wire:
         try:
             # Chosen by the request as it came, whatever the rules make of it.
             after = [rule for rule in self.rules_after if rule.concerns(request)]
-            answer = self._own_answer(request) or await self._ask(request, scope)
+            answer = await self._own_answer(request) or await self._ask(request, scope)
             for rule in after:
                 self.acted += 1
-                rule.act(request, answer)
+                await _done(rule.act(request, answer))
         except Exception as crash:
             self.crashes.append(crash)
             return json_answer(500, {"detail": "the fault itself broke"})
         return answer
 
-    def _own_answer(self, request: WireRequest) -> WireAnswer | None:
+    async def _own_answer(self, request: WireRequest) -> WireAnswer | None:
         for rule in self.rules_before:
             if rule.concerns(request):
                 self.acted += 1
-                answer: WireAnswer | None = rule.act(request)
+                answer: WireAnswer | None = await _done(rule.act(request))
                 if answer is not None:
                     return answer
         return None
@@ -192,13 +207,15 @@ class Wire:
             "method": request.method,
             "path": request.path,
             "raw_path": request.path.encode(),
-            "query_string": urlencode(request.query).encode(),
+            "query_string": request.query_string,
             "headers": request.headers,
         }
         unread = [{"type": "http.request", "body": request.raw, "more_body": False}]
 
         async def receive() -> Message:
-            return unread.pop() if unread else {"type": "http.disconnect"}
+            if not unread:  # or a stream would end before it has begun
+                await asyncio.Event().wait()
+            return unread.pop()
 
         async def send(message: Message) -> None:
             sent.append(message)
@@ -219,8 +236,16 @@ async def _read(scope: Scope, receive: Receive) -> WireRequest:
         raw += message.get("body", b"")
         if not message.get("more_body"):
             break
-    query = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
-    return WireRequest(scope["method"], scope["path"], query, raw, list(scope["headers"]))
+    headers = list(scope["headers"])
+    return WireRequest(scope["method"], scope["path"], scope["query_string"], raw, headers)
+
+
+def _query(query_string: bytes) -> dict[str, str]:
+    return dict(parse_qsl(query_string.decode(), keep_blank_values=True))
+
+
+async def _done(result: Any) -> Any:
+    return await result if inspect.isawaitable(result) else result
 
 
 def _json(raw: bytes) -> Json:

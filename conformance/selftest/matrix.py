@@ -18,14 +18,14 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import pytest
+from starlette.types import ASGIApp
 
-from conformance.contract.catalogue import PROFILES
+from conformance.contract.catalogue import PROFILES, load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.connect import connect
 from conformance.deployment.settings import Settings
 from conformance.engine import new_settings, own_pytest, pytest_arguments
 from conformance.plugin import MARKER, Checks
-from conformance.reference.app import create_app
 from conformance.reference.faults import Broken, Fault, all_faults, broken_deployment
 from conformance.report.record import CheckResult
 from conformance.selftest.asgi import InProcess, InProcessTransport
@@ -36,7 +36,11 @@ from conformance.suite.fixtures import SuiteFixtures
 #: The reference shows what was done at once; nobody waits for what never comes.
 VISIBLE_WITHIN_S = 0.05
 TIMEOUT_S = 10.0
-RUN_TIMEOUT_S = 10.0
+RUN_TIMEOUT_S = 4.0
+#: Time passes faster there: a second of a slow run, a minute of a cron's schedule.
+SPEED = 4.0
+CRON_MINUTE_S = 0.1
+CRON_WITHIN_S = 2.0
 
 
 class Tasks(Protocol):
@@ -110,10 +114,13 @@ def work(profile: str, tasks: Tasks, results: Results) -> None:
             run_dir=Path(directory),
             profile=profile,
             effort="quick",
+            # By their ids, so that those are judged too that need more effort elsewhere.
+            requirements=tuple(each.id for each in load_catalogue().in_profile(profile)),
             repeat_failures=0,
             visible_within_s=VISIBLE_WITHIN_S,
             timeout_s=TIMEOUT_S,
             run_timeout_s=RUN_TIMEOUT_S,
+            cron_within_s=CRON_WITHIN_S,
         )
         try:
             with InProcess() as host, own_pytest():
@@ -124,6 +131,10 @@ def work(profile: str, tasks: Tasks, results: Results) -> None:
             raise
         if ended not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             results.put(f"pytest ended with {ended!r}: {worker.problem}")
+
+
+def _deployment(chosen: Fault | None) -> tuple[Broken, ASGIApp]:
+    return broken_deployment(chosen, speed=SPEED, cron_minute_s=CRON_MINUTE_S)
 
 
 class _Worker:
@@ -173,10 +184,8 @@ class _Worker:
         decisions = set()
         for each in faults.values():
             decisions |= broken_deployment(each)[0].replaced
-        deployment = Broken()
+        deployment, self._host.app = _deployment(None)
         watcher = Watcher(deployment, sorted(decisions))
-        deployment.wire.app = create_app(deployment.store)
-        self._host.app = deployment.wire
         touched = {}
         fallen: set[str] = set()
         for item in items:
@@ -195,7 +204,7 @@ class _Worker:
         fallen: set[str],
     ) -> Row:
         started = time.perf_counter()
-        broken, self._host.app = broken_deployment(chosen)
+        broken, self._host.app = _deployment(chosen)
         concerned = [item for item in items if touched[item].by(broken)]
         results = [self._result(item) for item in concerned]
         self._host.abandon()

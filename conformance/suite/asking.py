@@ -128,7 +128,7 @@ class Asker:
     def __init__(self, client: ThreadsClient, case: Case, *, arranging: bool) -> None:
         self.client = client
         self.case = case
-        self._arranging = arranging
+        self.arranging = arranging
 
     # Making threads
 
@@ -313,7 +313,7 @@ class Asker:
             line = f"{operation.method} {operation.path} answers {answer.status}"
             if operation.profile != "documented":
                 raise Unsupported(f"{line}: the deployment does not offer it")
-            if self._arranging or operation.name not in self.case.offers.split():
+            if self.arranging or operation.name not in self.case.offers.split():
                 raise Blocked(f"{line}: the operation is missing")
         raise self.refusal("success", _told(answer))
 
@@ -327,7 +327,7 @@ class Asker:
 
     def refusal(self, expected: str, actual: str) -> Exception:
         """What ends the check where something else came than was expected."""
-        if self._arranging:
+        if self.arranging:
             return Blocked(f"expected {expected}, got {actual}")
         return PromiseBroken(expected, actual)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.suite.outcomes import PromiseBroken
+from conformance.suite.outcomes import Blocked, PromiseBroken
 
 #: Names under which a stream tells of itself, and not of the graph.
 OF_THE_STREAM = ("metadata", "heartbeat", "end", "error")
@@ -26,6 +26,14 @@ def read_events(text: str) -> list[Event]:
     """The events of a whole stream; `PromiseBroken` where one is malformed."""
     blocks = text.replace("\r\n", "\n").replace("\r", "\n").split("\n\n")
     return [event for block in blocks if (event := _event(block)) is not None]
+
+
+def known_events(text: str) -> list[Event]:
+    """The events of a whole stream, where its form is another check's question."""
+    try:
+        return read_events(text)
+    except PromiseBroken as malformed:
+        raise Blocked(str(malformed)) from None
 
 
 def named(events: Iterable[Event], name: str) -> list[Any]:

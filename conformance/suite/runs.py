@@ -10,7 +10,7 @@ import httpx
 
 from conformance.deployment.client import Answer
 from conformance.suite.asking import Asker, State, Thread, id_of
-from conformance.suite.events import Event, read_events
+from conformance.suite.events import Event, known_events
 from conformance.suite.outcomes import Blocked
 
 #: Statuses of a run that goes on, or is to begin.
@@ -108,7 +108,7 @@ class Runs:
         self, thread: Thread, graph: str, text: str = "go on", **members: Any
     ) -> list[Event]:
         """The events of a run that is streamed to its end."""
-        return read_events(self.streamed(thread, graph, text, **members).text)
+        return known_events(self.streamed(thread, graph, text, **members).text)
 
     # Looking
 
@@ -135,12 +135,17 @@ class Runs:
     def joined(self, run: Run) -> Any:
         """What join answers once the run has ended."""
         answer = self._client.run_join(run.thread_id, run.run_id)
-        return self._asker.granted(answer, _thread(run)).body
+        body = self._asker.granted(answer, _thread(run)).body
+        if self._asker.arranging:
+            shown = self._client.runs.get(run.thread_id, run.run_id)
+            if shown.ok and _status(shown) in UNDER_WAY:
+                raise Blocked(f"join answers while the run is {_status(shown)}")
+        return body
 
     def followed(self, run: Run, last_event_id: str | None = None, **params: Any) -> list[Event]:
         """The events that joining the run's stream gives."""
         answer = self._client.runs.join_stream(run.thread_id, run.run_id, last_event_id, **params)
-        return read_events(self._asker.granted(answer, _thread(run)).text)
+        return known_events(self._asker.granted(answer, _thread(run)).text)
 
     # Stopping
 

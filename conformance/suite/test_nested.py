@@ -52,23 +52,23 @@ def test_the_subgraph_is_left_out_unless_asked_for(threads: Asker, waiting: Thre
 def test_a_subgraph_has_a_state_of_its_own(
     given: Asker, threads: Asker, ask: ThreadsClient, waiting: Thread
 ) -> None:
-    expected = _inner(given.state(waiting, subgraphs="true"))
+    expected = _given_inner(given, waiting)
     answer = ask.post_state_at_checkpoint(id_of(waiting), {"checkpoint": _named(given, waiting)})
     shown = threads.object_of(answer, waiting)
     parts = ("values", "next")
     assert_equal(
         {name: shown.get(name) for name in parts},
-        {name: (expected or {}).get(name) for name in parts},
+        {name: expected.get(name) for name in parts},
         "the state of the subgraph",
     )
 
 
 @requires("NESTED-05")
 def test_a_subgraph_has_a_history_of_its_own(given: Asker, threads: Asker, waiting: Thread) -> None:
-    expected = _inner(given.state(waiting, subgraphs="true"))
+    expected = _given_inner(given, waiting)
     page = threads.post_page(waiting, checkpoint=_named(given, waiting), limit=1000)
     newest = [state.get("next") for state in page[:1]]
-    assert_equal(newest, [(expected or {}).get("next")], "next in the newest state of the subgraph")
+    assert_equal(newest, [expected.get("next")], "next in the newest state of the subgraph")
     outer = set(given.history(waiting).checkpoint_ids())
     ids = [state.get("checkpoint_id") for state in page]
     assert_that(not outer.intersection(map(str, ids)), "no state of the graph around it", ids)
@@ -91,8 +91,7 @@ def test_a_copy_has_the_state_of_the_subgraph(
     given: Asker, threads: Asker, waiting: Thread
 ) -> None:
     source = given.state(waiting, subgraphs="true")
-    if not _inner(source):
-        raise Blocked("the state of the source does not include that of its subgraph")
+    _given_inner(given, waiting)
     copy = given.copy(waiting)
     shown = mask_thread_id(threads.state(copy, subgraphs="true"), id_of(copy))
     assert_equal(shown, mask_thread_id(source, id_of(waiting)), "the state of the copy")
@@ -127,6 +126,13 @@ def _inner(state: State) -> Any:
     """The state of the subgraph that the one task of a state shows."""
     tasks = _tasks(state)
     return tasks[0].get("state") if tasks else None
+
+
+def _given_inner(given: Asker, thread: Thread) -> State:
+    inner = _inner(given.state(thread, subgraphs="true"))
+    if not isinstance(inner, dict):
+        raise Blocked("the state of the thread does not include that of its subgraph")
+    return inner
 
 
 def _named(given: Asker, thread: Thread) -> dict[str, Any]:
