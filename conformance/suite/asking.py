@@ -141,7 +141,7 @@ class Asker:
         body = self._body(members)
         made = self.created(body)
         kept = made.get("metadata")
-        if self._arranging and not (
+        if self.arranging and not (
             isinstance(kept, dict)
             and all(
                 name in kept and same_json(kept[name], sent)
@@ -187,7 +187,7 @@ class Asker:
     def state(self, thread: Thread, **params: Any) -> State:
         """The state of the thread; where a check stands on it, one with values."""
         state = self.object_of(self.client.state(id_of(thread), **params), thread)
-        if self._arranging and not isinstance(state.get("values"), dict):
+        if self.arranging and not isinstance(state.get("values"), dict):
             raise Blocked(f"the state of {id_of(thread)} shows no values")
         return state
 
@@ -226,7 +226,7 @@ class Asker:
                 break
             states += fresh
             known |= {str(state.get("checkpoint_id")) for state in fresh}
-        if self._arranging and not _newest_first(states):
+        if self.arranging and not _newest_first(states):
             raise Blocked(f"the history of {id_of(thread)} is not ordered newest first")
         return History(id_of(thread), states)
 
