@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 #: Steps of one sequence.
-LENGTH = 16
+LENGTH = 20
 #: One sequence of so many has a run.
 RUNS_ARE_RARE = 6
 
@@ -26,8 +26,8 @@ _OPERATIONS = (
     *("update_state", "update_state", "fork"),
     *("get", "state", "state_at_checkpoint", "history", "post_history", "search", "count"),
 )
-#: After these the thread is looked at, so that a difference shows where it arises.
-_SHOWN_BY_GET = ("copy", "update_state", "fork", "run_wait")
+#: After these the thread and its history are looked at, so that a difference shows where it arises.
+_LOOKED_AT = ("copy", "update_state", "fork", "run_wait")
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,9 @@ def _sequence(chance: random.Random) -> Sequence:
         steps.append(_step(operation, chance, threads, stored))
         written = threads if steps[-1].makes else steps[-1].thread
         threads += steps[-1].makes
-        if operation in _SHOWN_BY_GET:
+        if operation in _LOOKED_AT:
             steps.append(Step("get", written))
+            steps.append(Step("history", written, body={"limit": 1000}))
     return tuple(steps)
 
 
