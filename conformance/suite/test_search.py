@@ -150,7 +150,7 @@ def test_a_changed_status_moves_a_thread(
     given: Asker, threads: Asker, case: Case, graph: GraphSettings
 ) -> None:
     thread = given.empty()
-    before = given.get(thread)["status"]
+    before = thread.get("status")
     _assert_found(threads, case, [id_of(thread)], status=before)
     given.run(thread, interrupt_before="*")
     during = given.get(thread)["status"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance.model.errors import ConflictError
 from conformance.reference.faults import Apply, Broken, fault
+from conformance.reference.faulty.copied_history import WHOLE
 from conformance.reference.faulty.factories import copies_of, shown
 from conformance.reference.faulty.parts import refusing
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
@@ -15,7 +16,10 @@ from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 # How it is answered
 
 fault("copy-is-not-offered", breaks=["COPY-01"])(refusing("copy", status=405))
-fault("copy-answers-an-error-with-200", breaks=["COPY-01"])(refusing("copy", status=200))
+fault(
+    "copy-answers-an-error-with-200",
+    breaks=sorted([*WHOLE, "COPY-01", "COPY-12", "PREPOP-18"]),
+)(shown(lambda _thread: {"detail": "no"}, "copy"))
 fault("copy-answers-only-an-id", breaks=["COPY-01"])(
     shown(lambda thread: {"thread_id": thread["thread_id"]}, "copy")
 )
@@ -24,7 +28,10 @@ fault("copy-answers-created-at-without-offset", breaks=["COPY-01"])(
 )
 
 
-@fault("copy-answers-its-source", breaks=["COPY-02", "COPY-14"])
+@fault(
+    "copy-answers-its-source",
+    breaks=["COPY-02", "COPY-14", "COPY-15", "COPY-16", "COPY-18", "COPY-19", "UPDATE-12"],
+)
 def copy_answers_its_source(broken: Broken) -> None:
     @broken.instead("copy")
     def copy(right: Any, thread_id: str) -> Any:

@@ -6,7 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.reference.faults import Broken, fault
-from conformance.reference.faulty.factories import prepopulates, shown, with_status
+from conformance.reference.faulty.factories import (
+    prepopulates,
+    prepopulates_anew,
+    shown,
+    with_status,
+)
 from conformance.reference.faulty.parts import each_shown, refusing, without
 from conformance.reference.wire import Json, WireRequest
 
@@ -162,7 +167,7 @@ def search_hides_threads_with_tags_alone(broken: Broken) -> None:
 def prepopulation_dates_the_creation_last(broken: Broken) -> None:
     store = broken.store
 
-    @broken.wire.answers("create", when=prepopulates)
+    @broken.wire.answers("create", when=prepopulates_anew)
     def date_last(_request: WireRequest, made: Json) -> Json:
         thread = replace(store.thread(made["thread_id"]), created_at=store.now())
         return store.thread_view(store.keep(thread))

@@ -62,3 +62,8 @@ def copies_of(broken: Broken) -> dict[str, str]:
 def prepopulates(request: WireRequest) -> bool:
     """Whether a create request has supersteps."""
     return isinstance(request.members.get("supersteps"), list)
+
+
+def prepopulates_anew(request: WireRequest) -> bool:
+    """Whether it has, and is not meant to find its thread."""
+    return prepopulates(request) and request.members.get("if_exists") != "do_nothing"

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from conformance.reference.faults import Apply, Broken, fault
-from conformance.reference.faulty.factories import prepopulates, sent
+from conformance.reference.faulty.factories import prepopulates, prepopulates_anew, sent
 from conformance.reference.faulty.parts import refusing
 from conformance.reference.wire import WireAnswer, WireRequest
 
@@ -50,7 +50,7 @@ def kept(change: Callable[[tuple[Any, ...]], Any]) -> Apply:
     def apply(broken: Broken) -> None:
         store = broken.store
 
-        @broken.wire.after("create", when=_prepopulates_anew)
+        @broken.wire.after("create", when=prepopulates_anew)
         def keep(_request: WireRequest, answer: WireAnswer) -> None:
             if answer.ok:
                 thread = store.thread(answer.body["thread_id"])
@@ -85,10 +85,6 @@ def _known(update: dict[str, Any]) -> bool:
 
 def _known_only(step: dict[str, Any]) -> bool:
     return all(map(_known, step["updates"]))
-
-
-def _prepopulates_anew(request: WireRequest) -> bool:
-    return prepopulates(request) and request.members.get("if_exists") != "do_nothing"
 
 
 def _without_values(step: dict[str, Any]) -> dict[str, Any]:
