@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -307,6 +308,22 @@ async def _crons_run_by_themselves() -> None:
         await _until(http, f"/threads/{other}/runs", lambda runs: len(runs) >= 3)
         after = (await http.get(f"/threads/{thread_id}/runs")).json()
         assert [run["run_id"] for run in after] == [run["run_id"] for run in before]
+
+
+def test_time_may_pass_faster() -> None:
+    asyncio.run(_time_passes_faster())
+
+
+async def _time_passes_faster() -> None:
+    transport = httpx.ASGITransport(create_app(speed=1e6))
+    async with httpx.AsyncClient(transport=transport, base_url="http://reference") as http:
+        thread = (await http.post("/threads", json={})).json()
+        body = {"assistant_id": "slow", "input": {"messages": [], "seconds": 3600}}
+        await http.post(f"/threads/{thread['thread_id']}/runs/wait", json=body)
+        (run,) = (await http.get(f"/threads/{thread['thread_id']}/runs")).json()
+    assert run["status"] == "success"
+    begun, ended = (datetime.fromisoformat(run[name]) for name in ("created_at", "updated_at"))
+    assert (ended - begun).total_seconds() >= 3600
 
 
 async def _until(http: httpx.AsyncClient, path: str, wanted: Callable[[Any], bool]) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -68,6 +70,48 @@ def test_refusals_are_no_answers_to_change(wire: Wire, http: httpx.Client) -> No
     refused = http.get("/threads/00000000-0000-4000-8000-000000000000")
     assert refused.status_code == 404
     assert refused.json() != {"changed": True}
+
+
+def test_a_name_may_stand_in_the_query_more_than_once(wire: Wire, http: httpx.Client) -> None:
+    wire.before("run_list")(lambda _request: None)
+    made = http.post("/threads", json={}).json()
+    runs = f"/threads/{made['thread_id']}/runs"
+    http.post(runs, json={"assistant_id": "agent", "input": {"messages": []}})
+    shown = http.get(runs, params={"select": ["run_id", "status"]}).json()
+    assert [sorted(run) for run in shown] == [["run_id", "status"]]
+
+
+def test_a_changed_query_goes_on_as_it_was_changed(wire: Wire, http: httpx.Client) -> None:
+    @wire.before("history")
+    def none(request: WireRequest) -> None:
+        request.query = {"limit": "no number"}
+
+    made = http.post("/threads", json={}).json()
+    assert http.get(f"/threads/{made['thread_id']}/history").status_code == 422
+
+
+def test_a_stream_passes_whole(wire: Wire, http: httpx.Client) -> None:
+    wire.after("run_stream")(lambda _request, _answer: None)
+    made = http.post("/threads", json={}).json()
+    body = {"assistant_id": "agent", "input": {"messages": []}}
+    told = http.post(f"/threads/{made['thread_id']}/runs/stream", json=body).text
+    assert "event: metadata" in told
+    assert "event: values" in told
+
+
+def test_a_rule_that_waits_lets_others_in(wire: Wire, http: httpx.Client) -> None:
+    second = asyncio.Event()
+
+    @wire.before("create", when=lambda request: request.body == {})
+    async def wait(_request: WireRequest) -> WireAnswer:
+        await second.wait()
+        return json_answer(418, {})
+
+    wire.before("create", when=lambda request: request.body != {})(lambda _: second.set())
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(http.post, "/threads", json={})
+        assert http.post("/threads", json={"metadata": {}}).status_code == 200
+        assert first.result().status_code == 418
 
 
 def test_what_a_rule_raises_is_kept(wire: Wire, http: httpx.Client) -> None:

@@ -20,6 +20,7 @@ from conformance.reference.faulty.run_parts import (
     runs_on,
     taking_time,
     to_its_end,
+    where,
 )
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
@@ -151,7 +152,11 @@ def ended_run_still_shows_running(broken: Broken) -> None:
 
 @fault("background-run-is-awaited", breaks=["RUN-CONTROL-08"])
 def background_run_is_awaited(broken: Broken) -> None:
-    @broken.wire.after("run_background", when=taking_time)
+    # One that is streamed is left alone: what it says would be lost.
+    @broken.wire.after(
+        "run_background",
+        when=where(taking_time, lambda request: "stream_mode" not in request.members),
+    )
     def wait(request: WireRequest, answer: WireAnswer) -> None:
         if answer.ok:
             to_its_end(broken.store, request.thread_id, answer.body["run_id"])
