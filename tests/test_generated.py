@@ -18,6 +18,7 @@ from conformance.engine import identify_deployment, run_suite
 from conformance.model.store import Query, ThreadStore
 from conformance.reference import bodies
 from conformance.report.record import CheckResult
+from conformance.suite.generated import for_all, valid_bodies
 from conformance.suite.generated_keywords import broken_keywords, met_keywords, with_own_ids
 from conformance.suite.tolerance import must_be_refused
 from tests.conftest import served
@@ -108,6 +109,14 @@ def test_bodies_that_meet_every_keyword_fit(operation_id: str, settings_for: Mak
     )
     assert found
     assert [violations(BODIED[operation_id], each) for each in found] == [[]] * len(found)
+
+
+def test_filled_members_always_hold_something(settings_for: MakeSettings) -> None:
+    seen: list[dict[str, Any]] = []
+    bodies = valid_bodies("update_thread", "thread_patch", ("ttl",), filled=("metadata",))
+    for_all(bodies, seen.append, settings_for("http://x", effort="standard"))
+    assert len(seen) > 1
+    assert all(body["metadata"] and "ttl" not in body for body in seen)
 
 
 @pytest.mark.parametrize(
