@@ -135,15 +135,15 @@ def compare_published_facts(url: str, version: str) -> None:
 
 
 def compare(published: Path, observed: Path) -> int:
-    """Tell every requirement whose verdict is not the published one."""
+    """Tell every requirement of this run whose verdict is not the published one."""
     before, after = (
         {each["id"]: each["verdict"] for each in json.loads(file.read_text())["requirements"]}
         for file in (published, observed)
     )
     changed = [
-        f"{name}: published {before.get(name, 'nothing')}, now {after.get(name, 'nothing')}"
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
+        f"{name}: published {before.get(name, 'nothing')}, now {after[name]}"
+        for name in sorted(after)
+        if before.get(name) != after[name]
     ]
     print("\n".join(changed) or f"all {len(after)} verdicts are as published")
     return 1 if changed else 0
