@@ -71,6 +71,7 @@ class Settings:
 
     `visible_within_s` is the declared deadline by which search and count show a change;
     a cron that is due every minute has made its run within `cron_within_s`.
+    With `shrink` what breaks a property is told in its smallest form.
     """
 
     url: str
@@ -90,6 +91,7 @@ class Settings:
     run_timeout_s: float = 60.0
     cron_within_s: float = 100.0
     repeat_failures: int = 2
+    shrink: bool = True
 
     def to_json(self) -> str:
         """The settings as text, to be handed to a worker."""

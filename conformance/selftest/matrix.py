@@ -117,6 +117,7 @@ def work(profile: str, tasks: Tasks, results: Results) -> None:
             # By their ids, so that those are judged too that need more effort elsewhere.
             requirements=tuple(each.id for each in load_catalogue().in_profile(profile)),
             repeat_failures=0,
+            shrink=False,
             visible_within_s=VISIBLE_WITHIN_S,
             timeout_s=TIMEOUT_S,
             run_timeout_s=RUN_TIMEOUT_S,

@@ -13,7 +13,6 @@ from typing import Any
 
 import hypothesis
 import schemathesis
-from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
@@ -21,6 +20,7 @@ from conformance.contract.schemas import violations
 from conformance.data import schemas_dir
 from conformance.deployment.guard import ID_MEMBERS
 from conformance.deployment.settings import Settings
+from conformance.suite.examples import searching
 from conformance.suite.tolerance import must_be_refused
 
 #: How many requests a property is tried with, by effort.
@@ -37,16 +37,7 @@ def for_all(strategy: st.SearchStrategy[Any], holds: Callable[[Any], None], run:
     """
 
     @hypothesis.seed(run.seed)
-    @hypothesis.settings(
-        max_examples=EXAMPLES[run.effort],
-        deadline=None,
-        database=None,
-        print_blob=False,
-        report_multiple_bugs=False,
-        verbosity=Verbosity.quiet,
-        phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
-    )
+    @searching(run, EXAMPLES[run.effort])
     @hypothesis.given(strategy)
     def holds_always(value: Any) -> None:
         holds(value)

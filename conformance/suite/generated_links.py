@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import hypothesis
 import schemathesis
-from hypothesis import HealthCheck, Phase, Verbosity
 
 from conformance.data import schemas_dir
 from conformance.deployment.client import Answer
 from conformance.deployment.settings import Settings
+from conformance.suite.examples import searching
 
 #: How many stories are told, and of how many requests each, by effort.
 STORIES = {"quick": 2, "standard": 5, "thorough": 60}
@@ -56,17 +56,7 @@ def for_all_stories(
             """Who asks has judged already, by meaning."""
 
     hypothesis.seed(run.seed)(Story).run(
-        settings=hypothesis.settings(
-            max_examples=STORIES[run.effort],
-            stateful_step_count=STEPS[run.effort],
-            deadline=None,
-            database=None,
-            print_blob=False,
-            report_multiple_bugs=False,
-            verbosity=Verbosity.quiet,
-            phases=(Phase.generate, Phase.shrink),
-            suppress_health_check=list(HealthCheck),
-        )
+        settings=searching(run, STORIES[run.effort], stateful_step_count=STEPS[run.effort])
     )
 
 

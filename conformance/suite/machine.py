@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx
 import hypothesis
-from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 from hypothesis.stateful import (
@@ -25,6 +24,7 @@ from hypothesis.stateful import (
 )
 
 from conformance.suite.asking import Asker
+from conformance.suite.examples import searching
 from conformance.suite.outcomes import Blocked, PromiseBroken, SequenceBroken, Unsupported
 from conformance.suite.world import Done, Step, World
 
@@ -206,17 +206,7 @@ def hold(asker: Asker, judge: Judge, on: str, beside: str = BESIDE) -> None:
     try:
         run_state_machine_as_test(
             machine,
-            settings=hypothesis.settings(
-                max_examples=effort.examples,
-                stateful_step_count=effort.steps,
-                deadline=None,
-                database=None,
-                print_blob=False,
-                report_multiple_bugs=False,
-                verbosity=Verbosity.quiet,
-                phases=(Phase.generate, Phase.shrink),
-                suppress_health_check=list(HealthCheck),
-            ),
+            settings=searching(settings, effort.examples, stateful_step_count=effort.steps),
         )
     except (PromiseBroken, Flaky) as ended:
         # A deployment that does not do the same each time still broke the promise.
