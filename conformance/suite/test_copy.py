@@ -177,6 +177,15 @@ def test_a_run_on_a_copy_starts_from_its_state(
     assert_equal(after[: len(before)], before, "the messages that were copied")
 
 
+@requires("COPY-23")
+def test_the_copy_of_an_empty_thread_can_be_run(given: Asker, threads: Asker) -> None:
+    given.run(given.empty())
+    copy = given.copy(given.empty())
+    threads.run(copy)
+    assert_that(threads.state(copy)["values"] != {}, "values", {})
+    assert_that(len(threads.history(copy)) > 0, "a history", [])
+
+
 @requires("COPY-18")
 @pytest.mark.parametrize("deleted", ["source", "copy"])
 def test_deleting_one_leaves_the_other(given: Asker, threads: Asker, deleted: str) -> None:

@@ -314,6 +314,16 @@ def copy_cannot_be_run(broken: Broken) -> None:
         return json_answer(409, {"detail": "busy"}) if request.thread_id in copies else None
 
 
+@fault("copy-of-an-empty-thread-cannot-be-run", breaks=["COPY-23"])
+def copy_of_an_empty_thread_cannot_be_run(broken: Broken) -> None:
+    copies = copies_of(broken)
+
+    @broken.wire.before("run_wait")
+    def refuse(request: WireRequest) -> WireAnswer | None:
+        empty = request.thread_id in copies and not broken.store.history(request.thread_id)
+        return json_answer(409, {"detail": "no checkpoint to start from"}) if empty else None
+
+
 @fault("run-on-a-copy-starts-from-nothing", breaks=["COPY-17"])
 def run_on_a_copy_starts_from_nothing(broken: Broken) -> None:
     store, copies = broken.store, copies_of(broken)
