@@ -92,7 +92,7 @@ def with_api_key(
     type=click.Choice(PROFILES),
     default="documented",
     show_default=True,
-    help="How much of the Threads API to check; full holds nothing beyond extended yet.",
+    help="How much of the Threads API to check.",
 )
 @click.option("--graph", metavar="ID", help="The graph to use.  [default: agent]")
 @header_option
