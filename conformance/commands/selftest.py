@@ -41,12 +41,10 @@ from conformance.selftest.row import Row
 @click.option(
     "--report-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path("reports"),
-    show_default=True,
-    help="Where selftest.json and selftest.md go.",
+    help="Where selftest.json and selftest.md go.  [default: reports, for the whole matrix]",
 )
 def selftest_command(
-    names: tuple[str, ...], matching: str, workers: int, profile: str, report_dir: Path
+    names: tuple[str, ...], matching: str, workers: int, profile: str, report_dir: Path | None
 ) -> None:
     """Does every check notice what it is there for?
 
@@ -80,7 +78,8 @@ def selftest_command(
         duration_s=round(time.perf_counter() - started, 1),
     )
     click.echo(as_summary(matrix))
-    if not matrix.partial:
+    if report_dir or not matrix.partial:
+        report_dir = report_dir or Path("reports")
         write(matrix, report_dir)
         click.echo(f"Written to {report_dir}: selftest.json, selftest.md")
     sys.exit(0 if matrix.sharp else 1)

@@ -168,7 +168,7 @@ class Wire:
         """Serve one request."""
         assert self.app is not None
         if scope["type"] != "http" or not (self.rules_before or self.rules_after):
-            await self.app(scope, receive, send)
+            await self._untouched(scope, receive, send)
             return
         request = await _read(scope, receive)
         answer = await self._answer(request, scope)
@@ -176,6 +176,14 @@ class Wire:
         headers.append((b"content-length", str(len(answer.raw)).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.raw})
+
+    async def _untouched(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self.app is not None
+        try:
+            await self.app(scope, receive, send)
+        except Exception as crash:
+            self.crashes.append(crash)
+            raise
 
     async def _answer(self, request: WireRequest, scope: Scope) -> WireAnswer:
         try:

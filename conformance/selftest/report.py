@@ -103,7 +103,9 @@ def write(matrix: Matrix, directory: Path) -> None:
 
 def _as_json(row: Row) -> dict[str, object]:
     shown = {name: value for name, value in asdict(row).items() if name != "why"}
-    return {"outcome": row.outcome.name.lower(), **shown}
+    # What went as it should needs no explanation.
+    why = {} if row.outcome is Outcome.KILLED else {"why": row.why}
+    return {"outcome": row.outcome.name.lower(), **shown, **why}
 
 
 def as_markdown(matrix: Matrix) -> str:

@@ -186,8 +186,8 @@ def naming_the_source(change: Callable[[Any, str], Any]) -> Apply:
             return made
 
         @broken.instead("state_view")
-        def state_view(right: Any, thread: Any, checkpoint: Any) -> Any:
-            view = right(thread, checkpoint)
+        def state_view(right: Any, thread: Any, checkpoint: Any, *others: Any, **named: Any) -> Any:
+            view = right(thread, checkpoint, *others, **named)
             if (thread.thread_id, checkpoint.checkpoint_id) not in copied:
                 return view
             return change(view, sources[thread.thread_id])

@@ -128,8 +128,8 @@ fault("source-of-an-update-is-loop", breaks=["PREPOP-07", "STATE-UPDATE-05"])(
 @fault("steps-start-at-zero", breaks=["PREPOP-07"])
 def steps_start_at_zero(broken: Broken) -> None:
     @broken.instead("state_view")
-    def state_view(right: Any, *arguments: Any) -> Any:
-        view = right(*arguments)
+    def state_view(right: Any, *arguments: Any, **named: Any) -> Any:
+        view = right(*arguments, **named)
         return {**view, "metadata": {**view["metadata"], "step": view["metadata"]["step"] + 1}}
 
 

@@ -135,10 +135,13 @@ fault("parent-checkpoint-id-of-the-state-is-its-own", breaks=["STATE-07", "STATE
 @fault("parents-skip-one", breaks=["HISTORY-09", "STATE-05", "STATE-UPDATE-04", "STATE-UPDATE-08"])
 def parents_skip_one(broken: Broken) -> None:
     @broken.instead("state_view")
-    def state_view(right: Any, thread: Thread, checkpoint: Checkpoint) -> Any:
+    def state_view(
+        right: Any, thread: Thread, checkpoint: Checkpoint, *others: Any, **named: Any
+    ) -> Any:
         parents = {each.checkpoint_id: each.parent_id for each in thread.checkpoints}
         skipped = parents.get(checkpoint.parent_id or "")
-        return right(thread, replace(checkpoint, parent_id=skipped or checkpoint.parent_id))
+        shown = replace(checkpoint, parent_id=skipped or checkpoint.parent_id)
+        return right(thread, shown, *others, **named)
 
 
 # created_at and metadata

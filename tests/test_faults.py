@@ -1,0 +1,63 @@
+"""What holds for every fault, before any check is tried on it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conformance.contract.catalogue import load_catalogue
+from conformance.reference.faults import Broken, all_faults, broken_deployment
+
+CATALOGUE = load_catalogue().requirements
+
+
+@pytest.mark.parametrize("name", all_faults())
+def test_what_is_broken_is_in_the_catalogue_and_told_once(name: str) -> None:
+    breaks = all_faults()[name].breaks
+    assert breaks
+    assert set(breaks) <= CATALOGUE.keys()
+    assert len(set(breaks)) == len(breaks)
+
+
+@pytest.mark.parametrize("name", all_faults())
+def test_a_replaced_decision_is_asked_as_the_right_one_is(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = []
+    instead = Broken.instead
+
+    def watched(broken: Broken, decision: str) -> Callable[..., Any]:
+        right = inspect.signature(getattr(broken.store, decision))
+        register = instead(broken, decision)
+
+        def look(wrong: Callable[..., Any]) -> Any:
+            lacking.extend(_lacking(right, inspect.signature(wrong)))
+            return register(wrong)
+
+        return look
+
+    monkeypatch.setattr(Broken, "instead", watched)
+    broken_deployment(all_faults()[name])
+    assert lacking == []
+
+
+def _lacking(right: inspect.Signature, wrong: inspect.Signature) -> list[str]:
+    """The parameters of `right` that `wrong` could not be given, after its first one."""
+    taken = list(wrong.parameters.values())[1:]
+    kinds = {each.kind for each in taken}
+    by_place = [each for each in taken if each.kind is each.POSITIONAL_OR_KEYWORD]
+    lacking = []
+    for place, each in enumerate(right.parameters.values()):
+        if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
+            continue  # replaced twice: the first replacement takes all
+        if each.kind is each.KEYWORD_ONLY:
+            named = each.name in {one.name for one in taken}
+            fits = named or inspect.Parameter.VAR_KEYWORD in kinds
+        else:
+            fits = place < len(by_place) or inspect.Parameter.VAR_POSITIONAL in kinds
+        if not fits:
+            lacking.append(str(each))
+    return lacking
