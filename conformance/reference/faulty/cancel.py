@@ -121,14 +121,6 @@ def run_rolled_back_is_still_listed(broken: Broken) -> None:
         return [*gone.get(request.thread_id, []), *runs]
 
 
-fault("rollback-forgets-every-run", breaks=["CANCEL-04"])(
-    cancelling(
-        "rollback",
-        lambda broken, before, _: replace(broken.store.thread(before.thread_id), runs=()),
-    )
-)
-
-
 def _with_first_state(broken: Broken, before: Thread, run: Run) -> Thread:
     now = broken.store.thread(before.thread_id)
     first = [each for each in before.checkpoints if made_by(run, each)][:1]

@@ -56,18 +56,6 @@ def _oldest_is(status: int) -> Apply:
 fault("state-at-the-oldest-checkpoint-is-404", breaks=["CHECKPOINT-01"])(_oldest_is(404))
 
 
-@fault("state-at-a-checkpoint-can-be-read-once", breaks=["CHECKPOINT-01"])
-def read_once(broken: Broken) -> None:
-    seen: set[str] = set()
-
-    @broken.wire.before(GET)
-    def _(request: WireRequest) -> WireAnswer | None:
-        if request.path in seen:
-            return json_answer(404, {"detail": "no checkpoint"})
-        seen.add(request.path)
-        return None
-
-
 # It is what the history has
 
 fault(

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.reference.faults import Apply, Broken, fault
-from conformance.reference.faulty.factories import copies_of
 
 #: What says of one more kind of history that its copy is identical.
 OF_ANY = ["COPY-03", "COPY-04", "COPY-05", "COPY-06", "COPY-07", "COPY-13", "COPY-14", "COPY-19"]
@@ -48,10 +47,6 @@ def _from_tenth(states: States, change: Callable[[Any], Any]) -> Iterable[Any]:
 
 def _sorted_as_text(states: States) -> Iterable[Any]:
     return sorted(states, key=lambda state: str(state.step)) if len(states) > 15 else states
-
-
-def _without_results(state: Any) -> Any:
-    return replace(state, tasks=tuple(replace(task, result=None) for task in state.tasks))
 
 
 # States that are lost
@@ -98,7 +93,6 @@ def copy_makes_the_oldest_anew(broken: Broken) -> None:
 fault("copy-loses-tasks", breaks=[*OLDER, "COPY-11"])(
     each_state(lambda each: replace(each, tasks=()))
 )
-fault("copy-loses-the-results-of-tasks", breaks=OLDER)(each_state(_without_results))
 fault("copy-loses-parents", breaks=NEWEST)(each_state(lambda each: replace(each, parent_id=None)))
 fault("copy-names-a-wrong-parent-from-the-eleventh-state", breaks=["COPY-06", "COPY-07"])(
     copying(
@@ -107,20 +101,8 @@ fault("copy-names-a-wrong-parent-from-the-eleventh-state", breaks=["COPY-06", "C
         )
     )
 )
-fault("copied-states-all-have-the-newest-values", breaks=OLDER)(
-    copying(lambda states: [replace(each, values=states[-1].values) for each in states])
-)
 fault("copied-states-have-no-values", breaks=[*NEWEST, "COPY-08", "PREPOP-18"])(
     each_state(lambda each: replace(each, values={"messages": []}))
-)
-fault("copied-states-are-marked-as-forks", breaks=NEWEST)(
-    metadata(lambda data: {**data, "source": "fork"})
-)
-fault("copied-states-say-that-they-are-copies", breaks=NEWEST)(
-    metadata(lambda data: {**data, "copied": True})
-)
-fault("copied-states-lose-their-writes", breaks=NEWEST)(
-    metadata(lambda data: {name: each for name, each in data.items() if name != "writes"})
 )
 # Counted anew, the steps of a copy that was counted anew are the same.
 fault("copy-counts-steps-anew", breaks=[each for each in NEWEST if each != "COPY-13"])(
@@ -131,22 +113,6 @@ fault("copy-counts-steps-anew", breaks=[each for each in NEWEST if each != "COPY
         ]
     )
 )
-
-
-@fault("copy-gives-new-checkpoint-ids", breaks=NEWEST)
-def copy_gives_new_checkpoint_ids(broken: Broken) -> None:
-    @broken.instead("copied_checkpoints")
-    def copied_checkpoints(right: Any, source: Any) -> Any:
-        states = right(source)
-        made = {each.checkpoint_id: broken.store.stamp().checkpoint_id for each in states}
-        return tuple(
-            replace(
-                each,
-                checkpoint_id=made[each.checkpoint_id],
-                parent_id=made.get(each.parent_id),
-            )
-            for each in states
-        )
 
 
 @fault("copy-adds-a-state-of-its-own", breaks=[*WHOLE, "COPY-09"])
@@ -169,42 +135,6 @@ def copy_gives_messages_new_ids(broken: Broken) -> None:
     @broken.instead("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Any) -> Any:
         return tuple(replace(each, values=_renamed(each.values)) for each in right(source))
-
-
-def naming_the_source(change: Callable[[Any, str], Any]) -> Apply:
-    """Show copied states with the id of the source where the copy's own should be."""
-
-    def apply(broken: Broken) -> None:
-        sources = copies_of(broken)
-        copied: set[tuple[str, str]] = set()
-
-        @broken.instead("copy")
-        def copy(right: Any, thread_id: str) -> Any:
-            made = right(thread_id)
-            states = broken.store.thread(made["thread_id"]).checkpoints
-            copied.update((made["thread_id"], each.checkpoint_id) for each in states)
-            return made
-
-        @broken.instead("state_view")
-        def state_view(right: Any, thread: Any, checkpoint: Any, *others: Any, **named: Any) -> Any:
-            view = right(thread, checkpoint, *others, **named)
-            if (thread.thread_id, checkpoint.checkpoint_id) not in copied:
-                return view
-            return change(view, sources[thread.thread_id])
-
-    return apply
-
-
-fault("copied-states-name-their-source-in-checkpoint", breaks=NEWEST)(
-    naming_the_source(
-        lambda view, source: {**view, "checkpoint": {**view["checkpoint"], "thread_id": source}}
-    )
-)
-fault("copied-states-name-their-source-in-metadata", breaks=NEWEST)(
-    naming_the_source(
-        lambda view, source: {**view, "metadata": {**view["metadata"], "thread_id": source}}
-    )
-)
 
 
 def _renamed(values: dict[str, Any]) -> dict[str, Any]:

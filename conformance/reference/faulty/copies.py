@@ -23,9 +23,6 @@ fault(
 fault("copy-answers-only-an-id", breaks=["COPY-01"])(
     shown(lambda thread: {"thread_id": thread["thread_id"]}, "copy")
 )
-fault("copy-answers-created-at-without-offset", breaks=["COPY-01"])(
-    shown(lambda thread: {**thread, "created_at": thread["created_at"][:-6]}, "copy")
-)
 
 
 @fault(
@@ -56,9 +53,6 @@ fault("copy-keeps-the-graph-id-alone", breaks=["COPY-10"])(
     lambda broken: _metadata(
         broken, lambda _, right: {k: v for k, v in right.items() if k == "graph_id"}
     )
-)
-fault("copy-says-what-it-is-a-copy-of", breaks=["COPY-10"])(
-    lambda broken: _metadata(broken, lambda thread, right: {**right, "copied": thread.thread_id})
 )
 
 
@@ -140,15 +134,6 @@ fault("oldest-copied-checkpoint-is-not-readable", breaks=["COPY-20"])(
 )
 
 
-@fault("state-at-a-copied-checkpoint-is-the-newest", breaks=["COPY-20"])
-def state_at_a_copied_checkpoint_is_the_newest(broken: Broken) -> None:
-    copies = copies_of(broken)
-
-    @broken.wire.answers("state_at_checkpoint")
-    def answer_newest(request: WireRequest, state: Any) -> Any:
-        return broken.store.state(request.thread_id) if request.thread_id in copies else state
-
-
 # Copies of copies, and several copies
 
 
@@ -186,9 +171,6 @@ def from_nth_copy(nth: int, change: Callable[[Any], Any]) -> Apply:
 
 
 fault("third-copy-is-empty", breaks=["COPY-14"])(from_nth_copy(3, lambda _states: ()))
-fault("second-copy-forgets-the-oldest-state", breaks=["COPY-14"])(
-    from_nth_copy(2, lambda states: states[1:])
-)
 
 
 @fault("second-copy-is-the-first", breaks=["COPY-14"])
@@ -202,18 +184,6 @@ def second_copy_is_the_first(broken: Broken) -> None:
         made = right(thread_id)
         first[thread_id] = made["thread_id"]
         return made
-
-
-@fault("second-copy-is-refused", breaks=["COPY-14"])
-def second_copy_is_refused(broken: Broken) -> None:
-    copied: set[str] = set()
-
-    @broken.wire.before("copy")
-    def refuse(request: WireRequest) -> WireAnswer | None:
-        if request.thread_id in copied:
-            return json_answer(409, {"detail": "there is a copy already"})
-        copied.add(request.thread_id)
-        return None
 
 
 # What source and copy share

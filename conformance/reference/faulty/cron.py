@@ -60,25 +60,6 @@ fault("schedule-of-a-cron-cannot-be-changed", breaks=["CRON-05"])(_forgetting("s
 fault("cron-cannot-be-disabled", breaks=["CRON-05"])(_forgetting("enabled"))
 
 
-@fault("changed-cron-is-as-if-made-anew", breaks=["CRON-05"])
-def changed_cron_is_as_if_made_anew(broken: Broken) -> None:
-    @broken.instead("update_cron")
-    def update_cron(right: Any, cron_id: str, changes: Any) -> Any:
-        right(cron_id, changes)
-        cron = broken.store.cron(cron_id)
-        return broken.store.cron_view(
-            broken.store.keep_cron(replace(cron, created_at=cron.updated_at))
-        )
-
-
-fault("disabled-cron-loses-its-schedule", breaks=["CRON-05"])(
-    changing(
-        "cron_get",
-        to=lambda _, cron: cron if cron["enabled"] else {**cron, "schedule": ""},
-    )
-)
-
-
 @fault("deleted-cron-is-still-found", breaks=["CRON-06"])
 def deleted_cron_is_still_found(broken: Broken) -> None:
     gone: list[Json] = []
@@ -111,16 +92,6 @@ def deleted_cron_is_still_answered(broken: Broken) -> None:
             answer.status, answer.body = 200, cron
 
 
-@fault("cron-is-deleted-with-all-of-its-thread", breaks=["CRON-06"])
-def cron_is_deleted_with_all(broken: Broken) -> None:
-    @broken.instead("delete_cron")
-    def delete_cron(right: Any, cron_id: str) -> None:
-        own = broken.store.cron(cron_id).thread_id
-        for cron in [*broken.store._crons.values()]:
-            if cron.thread_id == own:
-                right(cron.cron_id)
-
-
 # What is refused
 
 
@@ -141,15 +112,6 @@ def _taken_for_yearly(count: int) -> Apply:
 
 fault("schedule-in-words-is-accepted", breaks=["CRON-07"])(_taken_for_yearly(3))
 fault("schedule-out-of-range-is-accepted", breaks=["CRON-07"])(_taken_for_yearly(5))
-
-
-@fault("refused-schedule-leaves-a-cron", breaks=["CRON-07"])
-def refused_schedule_leaves_a_cron(broken: Broken) -> None:
-    @broken.wire.after("cron_create")
-    def keep(request: WireRequest, answer: WireAnswer) -> None:
-        if answer.status == 422 and "assistant_id" in request.members:
-            body = {**request.members, "schedule": "0 0 1 1 *"}
-            broken.store.create_cron(body, request.thread_id)
 
 
 fault("cron-on-an-unknown-thread-is-accepted", breaks=["CRON-08"])(

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.model.errors import NotFoundError
 from conformance.model.store import Query
 from conformance.model.threads import Thread
 from conformance.reference.faults import Apply, Broken, fault
@@ -168,7 +167,6 @@ fault("deleted-threads-are-found", breaks=["DELETE-05"])(_found(lambda query: Tr
 fault("deleted-threads-are-found-by-status", breaks=["DELETE-05"])(
     _found(lambda query: query.status)
 )
-fault("deleted-threads-are-found-by-id", breaks=["DELETE-05"])(_found(lambda query: query.ids))
 
 
 @fault("deleted-threads-are-counted", breaks=["DELETE-06"])
@@ -204,20 +202,6 @@ fault("thread-anew-has-the-old-metadata", breaks=["DELETE-07"])(
 )
 
 
-@fault("thread-anew-has-the-old-checkpoints", breaks=["DELETE-07"])
-@_once_deleted
-def anew_with_old_checkpoints(broken: Broken, gone: Gone) -> None:
-    @broken.instead("checkpoint")
-    def checkpoint(right: Any, thread: Thread, checkpoint_id: object) -> Any:
-        try:
-            return right(thread, checkpoint_id)
-        except NotFoundError:
-            former = gone.get(thread.thread_id)
-            if former is None:
-                raise
-            return right(former, checkpoint_id)
-
-
 # Using a deleted thread
 
 
@@ -236,14 +220,3 @@ def _revived(decision: str) -> Apply:
 
 fault("copy-revives-a-deleted-thread", breaks=["DELETE-10"])(_revived("copy"))
 fault("update-revives-a-deleted-thread", breaks=["DELETE-10"])(_revived("update"))
-fault("run-revives-a-deleted-thread", breaks=["DELETE-10"])(_revived("begin_run"))
-fault("state-update-revives-a-deleted-thread", breaks=["DELETE-10"])(_revived("update_state"))
-
-
-@fault("run-on-a-deleted-thread-is-refused-and-makes-it", breaks=["DELETE-10"])
-@_once_deleted
-def refused_run_makes_the_thread(broken: Broken, gone: Gone) -> None:
-    @broken.wire.after("run_wait")
-    def _(request: WireRequest, answer: WireAnswer) -> None:
-        if answer.status == 404 and request.thread_id in gone:
-            broken.store.keep(broken.store.blank(request.thread_id, {}))

@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.reference.faults import Apply, Broken, fault
 from conformance.reference.faulty.parts import refusing, without
-from conformance.reference.faulty.queries import changing, naming
+from conformance.reference.faulty.queries import changing
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, json_answer
 
 #: The operations that take a body, numbered as the requirements about them are.
@@ -200,12 +200,6 @@ fault("search-caps-a-limit-beyond-the-largest", breaks=["ERROR-RANGE-02", "ERROR
             isinstance(request.members.get("limit"), int) and request.members["limit"] > 1000
         ),
     )
-)
-fault("search-with-an-unknown-sort-by-is-500", breaks=["ERROR-RANGE-02", "ERROR-ANY-02"])(
-    answering("search", naming("sort_by"), 500)
-)
-fault("search-finds-nothing-by-malformed-ids", breaks=["ERROR-RANGE-02", "ERROR-ANY-02"])(
-    answering("search", lambda request: isinstance(request.members.get("ids"), list), 200)
 )
 fault("count-by-an-unknown-status-is-zero", breaks=["ERROR-RANGE-03"])(
     answering("count", lambda request: isinstance(request.members.get("status"), str), 200)

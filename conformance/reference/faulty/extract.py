@@ -7,7 +7,7 @@ from typing import Any
 
 from conformance.model.values import JsonObject
 from conformance.reference.faults import Apply, Broken, fault
-from conformance.reference.faulty.parts import each_shown, refusing
+from conformance.reference.faulty.parts import each_shown
 from conformance.reference.faulty.queries import changing
 from conformance.reference.wire import When, WireAnswer, WireRequest, json_answer
 
@@ -64,15 +64,6 @@ fault("extract-puts-aliases-into-the-thread", breaks=["EXTRACT-01", "EXTRACT-02"
 )
 
 
-@fault("extract-names-values-by-path", breaks=["EXTRACT-01", "EXTRACT-02"])
-def names_values_by_path(broken: Broken) -> None:
-    def shown(request: WireRequest, thread: JsonObject) -> JsonObject:
-        paths, found = _paths(request.members), thread.get("extracted") or {}
-        return {**thread, "extracted": {paths[alias]: value for alias, value in found.items()}}
-
-    each_shown(broken, "search", when=_extracting)(shown)
-
-
 fault("extract-gives-texts-only", breaks=["EXTRACT-01"])(
     _giving(lambda _, value: value if value is None else str(value))
 )
@@ -102,9 +93,6 @@ def of_nothing_is_500(broken: Broken) -> None:
 
 fault("extract-takes-the-first-ten-paths", breaks=["EXTRACT-04", "ERROR-ANY-02"])(
     _asking(lambda paths: dict(list(paths.items())[:10]))
-)
-fault("extract-refuses-ten-paths", breaks=["EXTRACT-01"])(
-    refusing("search", lambda request: len(_paths(request.members)) == 10)
 )
 fault("extract-leaves-out-foreign-paths", breaks=["EXTRACT-05"])(
     _asking(

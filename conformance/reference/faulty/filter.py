@@ -99,10 +99,6 @@ fault("search-compares-only-keys-of-values", breaks=["FILTER-03", "FILTER-06"])(
     _by_values(lambda _there, _wanted: True)
 )
 
-fault("search-compares-only-lengths-of-values", breaks=["FILTER-03", "FILTER-06"])(
-    _by_values(lambda there, wanted: len(there) == len(wanted))
-)
-
 
 @fault("search-finds-by-former-values-too", breaks=["FILTER-06"])
 def former_values_too(broken: Broken) -> None:

@@ -44,18 +44,8 @@ fault("get-of-an-unknown-thread-is-200-with-an-error", breaks=["DELETE-02", "GET
 )
 
 
-@fault("get-makes-what-is-not-there", breaks=["DELETE-02", "GET-02"])
-def get_makes_what_is_not_there(broken: Broken) -> None:
-    @broken.wire.before("get", when=lambda request: not _is_malformed(request))
-    def make(request: WireRequest) -> None:
-        broken.store.create(thread_id=request.thread_id, if_exists="do_nothing")
-
-
 fault("get-of-a-malformed-id-is-500", breaks=["GET-03"])(refusing("get", _is_malformed, status=500))
 fault("get-of-a-malformed-id-is-200", breaks=["GET-03"])(refusing("get", _is_malformed, status=200))
-fault("get-of-a-number-is-500", breaks=["GET-03"])(
-    refusing("get", lambda request: request.thread_id.isdigit(), status=500)
-)
 
 
 @fault("get-shows-metadata-of-the-newest-thread-with-the-same-keys", breaks=["GET-04"])

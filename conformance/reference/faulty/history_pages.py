@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.reference.faults import Apply, Broken, fault
-from conformance.reference.faulty.parts import HISTORIES, refusing
+from conformance.reference.faulty.parts import HISTORIES
 from conformance.reference.faulty.pieces import Page, before_of, limit_of, page_becomes
 from conformance.reference.wire import Json, When, WireRequest
 
@@ -55,12 +55,6 @@ fault("history-by-get-limit-is-one-more", breaks=["HISTORY-04", "HISTORY-11"])(
 )
 fault("history-by-post-limit-is-one-more", breaks=["HISTORY-04", "HISTORY-11"])(
     _limit_becomes(lambda limit: limit + 1, POST)
-)
-fault("history-by-post-limit-is-one-less", breaks=["HISTORY-04"])(
-    _limit_becomes(lambda limit: max(limit - 1, 1), POST)
-)
-fault("history-by-get-ignores-limit", breaks=["HISTORY-04", "HISTORY-11"])(
-    _limit_becomes(lambda limit: LONGEST, GET)
 )
 fault("history-by-get-holds-eleven-by-default", breaks=["HISTORY-12"])(
     _limit_becomes(lambda limit: 11, GET, _unlimited)
@@ -166,13 +160,6 @@ fault("metadata-is-ignored-by-history", breaks=["HISTORY-13", "HISTORY-FILTER-02
 fault("history-matches-any-member-of-metadata", breaks=["HISTORY-FILTER-02"])(
     _filtered_by(lambda right, state, wanted: any(right(state, {n: v}) for n, v in wanted.items()))
 )
-fault("step-is-ignored-by-history", breaks=["HISTORY-FILTER-02"])(
-    _filtered_by(
-        lambda right, state, wanted: right(
-            state, {name: each for name, each in wanted.items() if name != "step"}
-        )
-    )
-)
 fault("unknown-metadata-is-ignored-by-history", breaks=["HISTORY-13", "HISTORY-FILTER-02"])(
     _filtered_by(
         lambda right, state, wanted: right(
@@ -189,8 +176,3 @@ def limited_before_filtered(broken: Broken) -> None:
         first = broken.store.history(request.thread_id, limit=limit_of(request) or 1)
         wanted = request.members.get("metadata") or {}
         return [state for state in first if broken.store.state_matches(state, wanted)]
-
-
-fault("history-refuses-metadata", breaks=["HISTORY-13", "HISTORY-FILTER-02"])(
-    refusing("post_history", _filters)
-)

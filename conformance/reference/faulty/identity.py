@@ -47,13 +47,6 @@ fault("second-creation-answers-the-conflict-with-200", breaks=["IDENTITY-02"])(
 )
 
 
-@fault("do-nothing-is-the-default", breaks=["IDENTITY-02"])
-def do_nothing_is_the_default(broken: Broken) -> None:
-    @broken.wire.before("create", when=lambda r: _named(r) and "if_exists" not in r.members)
-    def do_nothing(request: WireRequest) -> None:
-        request.body = {**request.members, "if_exists": "do_nothing"}
-
-
 @fault("second-creation-replaces-the-thread", breaks=["IDENTITY-02", "IDENTITY-03"])
 def second_creation_replaces(broken: Broken) -> None:
     @broken.instead("already_there")
@@ -99,9 +92,6 @@ def _apply_to_empty(broken: Broken, thread: Any, body: dict[str, Any]) -> None:
 
 fault("conflict-merges-metadata", breaks=["IDENTITY-03"])(on_existing(_merge, _raises))
 fault("conflict-moves-updated-at", breaks=["IDENTITY-03"])(on_existing(_touch, _raises))
-fault("conflict-applies-supersteps", breaks=["IDENTITY-03"])(
-    on_existing(_apply_supersteps, lambda each: _raises(each) and prepopulates(each))
-)
 fault("do-nothing-merges-metadata", breaks=["IDENTITY-04", "IDENTITY-05", "IDENTITY-06"])(
     on_existing(_merge, _does_nothing)
 )
@@ -127,13 +117,6 @@ def do_nothing_answers_another_id(broken: Broken) -> None:
     def answer_another(request: WireRequest, thread: Json) -> Json:
         existed = thread["metadata"] != request.members.get("metadata")
         return {**thread, "thread_id": str(uuid4())} if existed else thread
-
-
-@fault("do-nothing-answers-what-was-sent", breaks=["IDENTITY-04"])
-def do_nothing_answers_what_was_sent(broken: Broken) -> None:
-    @broken.wire.answers("create", when=_does_nothing)
-    def echo(request: WireRequest, thread: Json) -> Json:
-        return {**thread, "metadata": request.members.get("metadata", {})}
 
 
 @fault("do-nothing-refuses-a-free-id", breaks=["CREATE-19", "IDENTITY-07"])

@@ -82,20 +82,6 @@ def update_starts_from_another(broken: Broken) -> None:
         return right(thread_id, *values, **{**members, "checkpoint": None})
 
 
-@fault("run-starts-from-the-checkpoint-of-another-thread", breaks=["ISOLATE-02"])
-def run_starts_from_another(broken: Broken) -> None:
-    store = broken.store
-
-    @broken.instead("begin_run")
-    def begin_run(right: Any, thread_id: str, request: Any) -> Any:
-        base = _of_another(broken, request.get("checkpoint"))
-        thread = store._threads.get(thread_id)
-        if base is None or thread is None or base in thread.checkpoints:
-            return right(thread_id, request)
-        store.keep(replace(thread, checkpoints=(*thread.checkpoints, base)))
-        return right(thread_id, without(request, "checkpoint"))
-
-
 @fault("checkpoints-are-looked-up-in-all-threads", breaks=["ISOLATE-05"])
 def checkpoints_are_looked_up_everywhere(broken: Broken) -> None:
     store = broken.store

@@ -65,18 +65,11 @@ def _names(request: WireRequest) -> list[str]:
     return list(metadata) if isinstance(metadata, dict) else []
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 9
-
-
 fault("metadata-is-cut-below-three-levels", breaks=["CREATE-13", "CREATE-19"])(
     keeping(lambda metadata: _cut(metadata, 3))
 )
 fault("metadata-booleans-become-numbers", breaks=["CREATE-13", "CREATE-19"])(
     keeping(lambda metadata: mapped(metadata, lambda leaf: _of(bool, leaf, int)))
-)
-fault("metadata-numeric-texts-become-numbers", breaks=["CREATE-13", "CREATE-19"])(
-    texts(lambda text: int(text) if _is_number(text) else text)
 )
 fault("metadata-keys-become-lower-case", breaks=["CREATE-13", "CREATE-14", "CREATE-19"])(
     keeping(_keys_in_lower_case)

@@ -52,16 +52,6 @@ def rejected_run_is_listed(broken: Broken) -> None:
             broken.store.keep(replace(thread, runs=(*thread.runs, rejected)))
 
 
-@fault("rejected-run-runs-later", breaks=["MULTITASK-02"])
-def rejected_run_runs_later(broken: Broken) -> None:
-    @broken.wire.after("run_background", when=_REJECTING)
-    def enqueue(request: WireRequest, answer: WireAnswer) -> None:
-        if answer.status == 409:
-            body = without(request.body, "multitask_strategy")
-            made = broken.store.begin_run(request.thread_id, body)
-            to_its_end(broken.store, request.thread_id, made.run_id)
-
-
 # Enqueue
 
 

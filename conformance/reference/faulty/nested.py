@@ -21,10 +21,6 @@ from conformance.reference.faulty.run_parts import (
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 
-def _within(state: Any) -> bool:
-    return any(task.get("state") or task.get("checkpoint") for task in state.get("tasks") or [])
-
-
 def _including(request: WireRequest) -> bool:
     return request.query.get("subgraphs") == "true"
 
@@ -123,13 +119,6 @@ fault("history-of-a-subgraph-is-that-of-the-graph", breaks=["NESTED-05"])(
 fault("history-of-a-subgraph-is-oldest-first", breaks=["NESTED-05"])(
     changing("post_history", to=lambda _, states: states[::-1], when=_named_subgraph)
 )
-
-
-@fault("history-of-a-subgraph-ends-in-that-of-the-graph", breaks=["NESTED-05"])
-def history_of_a_subgraph_goes_on(broken: Broken) -> None:
-    @broken.wire.answers("post_history", when=_named_subgraph)
-    def longer(request: WireRequest, states: Json) -> Json:
-        return [*states, *broken.store.history(request.thread_id)]
 
 
 # Resuming and copying

@@ -15,8 +15,6 @@ from conformance.reference.wire import (
     json_answer,
 )
 
-#: Operations that show threads, and those that show states.
-THREADS = ("create", "get", "update", "copy", "search")
 STATES = ("state", "state_at_checkpoint", "post_state_at_checkpoint", "history", "post_history")
 HISTORIES = ("history", "post_history")
 

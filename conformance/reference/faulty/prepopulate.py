@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 from conformance.reference.faults import Apply, Broken, fault
@@ -69,10 +68,6 @@ def _prepopulates_anonymously(request: WireRequest) -> bool:
     return prepopulates(request) and not named
 
 
-def _is_list_or_absent(step: Any) -> bool:
-    return not isinstance(step, dict) or isinstance(step.get("updates", []), list)
-
-
 def _has_updates(step: Any) -> bool:
     found = step.get("updates") if isinstance(step, dict) else None
     return isinstance(found, list) and all(isinstance(each, dict) for each in found)
@@ -120,46 +115,12 @@ fault("prepopulation-skips-an-unknown-last-node", breaks=["PREPOP-14"])(
         lambda steps: [*steps[:-1], *(s for s in steps[-1:] if any(map(_known, s["updates"])))]
     )
 )
-fault("prepopulation-skips-an-unknown-node-beside-a-known-one", breaks=["PREPOP-14"])(
-    updates(lambda ups: [*filter(_known, ups)] or ups)
-)
-fault("prepopulation-as-an-unknown-node-is-500", breaks=["PREPOP-14"])(
-    refusing("create", _names_unknown_node, status=500)
-)
 fault("supersteps-that-are-no-list-are-ignored", breaks=["PREPOP-15"])(
     taking_malformed(lambda steps: steps if isinstance(steps, list) else [])
 )
 fault("a-superstep-without-updates-is-ignored", breaks=["PREPOP-15"])(
     taking_malformed(
         lambda steps: [each for each in steps if each != {}] if isinstance(steps, list) else steps
-    )
-)
-fault("updates-that-are-no-list-are-ignored", breaks=["PREPOP-15"])(
-    taking_malformed(
-        lambda steps: [*filter(_is_list_or_absent, steps)] if isinstance(steps, list) else steps
-    )
-)
-fault("an-update-needs-no-as-node", breaks=["PREPOP-15"])(
-    supersteps(
-        lambda steps: [
-            {"updates": [{"as_node": "__input__", **each} for each in step["updates"]]}
-            for step in steps
-        ]
-    )
-)
-fault("values-that-are-a-number-count-as-none", breaks=["PREPOP-15"])(
-    updates(
-        lambda ups: [
-            {**each, "values": {}} if isinstance(each.get("values"), int) else each for each in ups
-        ]
-    )
-)
-fault("a-node-that-is-a-number-counts-as-the-input", breaks=["PREPOP-15"])(
-    updates(
-        lambda ups: [
-            {**each, "as_node": "__input__"} if isinstance(each.get("as_node"), int) else each
-            for each in ups
-        ]
     )
 )
 
@@ -207,18 +168,6 @@ fault("superstep-keeps-the-first-update", breaks=["PREPOP-11", "PREPOP-14"])(
 )
 fault("superstep-keeps-the-last-update", breaks=["PREPOP-11"])(updates(lambda ups: ups[-1:]))
 fault("superstep-keeps-two-updates", breaks=["PREPOP-11"])(updates(lambda ups: ups[:2]))
-fault("superstep-reverses-its-updates", breaks=["PREPOP-11"])(updates(lambda ups: ups[::-1]))
-fault("each-update-makes-a-superstep", breaks=["PREPOP-11"])(
-    supersteps(lambda steps: [{"updates": [one]} for step in steps for one in step["updates"]])
-)
 fault("prepopulated-states-have-the-final-values", breaks=["PREPOP-10"])(
     kept(lambda states: [replace(each, values=states[-1].values) for each in states])
-)
-fault("prepopulated-states-are-one-step-ahead", breaks=["PREPOP-10"])(
-    kept(
-        lambda states: [
-            *(replace(one, values=after.values) for one, after in pairwise(states)),
-            *states[-1:],
-        ]
-    )
 )

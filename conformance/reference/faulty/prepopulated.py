@@ -66,23 +66,6 @@ fault("create-answers-without-the-last-message", breaks=["PREPOP-02", "PREPOP-11
 fault("create-answers-messages-reversed", breaks=["PREPOP-02", "PREPOP-11", "PREPOP-21"])(
     messages(lambda all_: all_[::-1], "create")
 )
-fault("create-answers-types-as-roles", breaks=["PREPOP-02", "PREPOP-11", "PREPOP-21"])(
-    messages(
-        lambda all_: [
-            {**each, "type": {"human": "user", "ai": "assistant"}.get(each["type"], "system")}
-            for each in all_
-        ],
-        "create",
-    )
-)
-fault("create-answers-contents-as-blocks", breaks=["PREPOP-02", "PREPOP-11", "PREPOP-21"])(
-    messages(
-        lambda all_: [
-            {**each, "content": [{"type": "text", "text": each["content"]}]} for each in all_
-        ],
-        "create",
-    )
-)
 fault("create-answers-message-ids-as-null", breaks=["PREPOP-03", "PREPOP-12", "PREPOP-21"])(
     messages(lambda all_: [{**each, "id": None} for each in all_], "create")
 )

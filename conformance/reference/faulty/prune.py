@@ -53,16 +53,6 @@ def keeps_the_latest_by_default(broken: Broken) -> None:
         return right(thread_ids, strategy)
 
 
-@fault("prune-deletes-the-first-only", breaks=["PRUNE-01"])
-def deletes_the_first_only(broken: Broken) -> None:
-    def prune(broken: Broken, right: Any, thread_ids: list[str], strategy: str) -> Any:
-        count = len(_known(broken, thread_ids))
-        right(thread_ids[:1], strategy)
-        return {"pruned_count": count}
-
-    _pruning(prune)(broken)
-
-
 fault("prune-counts-unknown-ids", breaks=["PRUNE-02"])(
     _pruning(
         lambda _, right, thread_ids, strategy: {
@@ -74,38 +64,16 @@ fault("prune-counts-unknown-ids", breaks=["PRUNE-02"])(
 fault("prune-says-no-number", breaks=["PRUNE-02"])(
     _pruning(lambda _, right, thread_ids, strategy: {"pruned": right(thread_ids, strategy)})
 )
-fault("prune-leaves-out-those-beside-an-unknown-id", breaks=["PRUNE-02"])(
-    _pruning(
-        lambda broken, right, thread_ids, strategy: right(
-            thread_ids if len(_known(broken, thread_ids)) == len(thread_ids) else [], strategy
-        )
-    )
-)
 fault("keep-latest-deletes-the-thread", breaks=["PRUNE-03", "PRUNE-04"])(
     _pruning(lambda _, right, thread_ids, strategy: right(thread_ids, "delete"))
 )
 fault("keep-latest-keeps-the-oldest", breaks=["PRUNE-03", "PRUNE-04"])(
     _keeping(lambda thread: replace(thread, checkpoints=thread.checkpoints[:1]))
 )
-fault("keep-latest-keeps-nothing", breaks=["PRUNE-03", "PRUNE-04"])(
-    _keeping(lambda thread: replace(thread, checkpoints=()))
-)
 fault("keep-latest-keeps-two", breaks=["PRUNE-04"])(
     _keeping(lambda thread: replace(thread, checkpoints=thread.checkpoints[-2:]))
 )
 fault("keep-latest-keeps-all", breaks=["PRUNE-04"])(_keeping(lambda thread: thread))
-
-
-@fault("keep-latest-gives-the-state-a-new-id", breaks=["PRUNE-03", "PRUNE-04"])
-def gives_a_new_id(broken: Broken) -> None:
-    @broken.instead("pruned")
-    def pruned(right: Any, thread: Any) -> Any:
-        kept = right(thread)
-        newest = [
-            replace(each, checkpoint_id=broken.store.stamp().checkpoint_id)
-            for each in kept.checkpoints
-        ]
-        return replace(kept, checkpoints=tuple(newest))
 
 
 @fault("keep-latest-keeps-the-newest-message-only", breaks=["PRUNE-03"])

@@ -20,7 +20,6 @@ from conformance.reference.wire import (
 
 #: Operations that begin a run on a thread.
 BEGINNING = ("run_wait", "run_stream", "run_background")
-STREAMS = ("run_stream", "run_join_stream")
 #: One event of a stream: its id, its name, its data.
 Event = tuple[str, str, Json]
 

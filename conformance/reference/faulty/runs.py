@@ -11,9 +11,6 @@ from conformance.reference.faulty.factories import shown, with_status
 from conformance.reference.faulty.parts import refusing, without
 from conformance.reference.wire import WireAnswer, WireRequest
 
-#: An end of the stream of a run that went well, to the eye of who reads the status alone.
-_FAILED_STREAM = b"event: error\ndata: {}\n\n"
-
 
 def forgetting(operation: str, after: str = "") -> Apply:
     """Forget what the first run of a thread has made, once it has ended."""
@@ -47,7 +44,6 @@ fault("background-run-leaves-no-history", breaks=["RUN-03"])(
 fault("waiting-is-not-offered", breaks=["RUN-01"])(refusing("run_wait", status=404))
 fault("streaming-is-not-offered", breaks=["RUN-02"])(refusing("run_stream", status=405))
 fault("background-runs-are-not-offered", breaks=["RUN-03"])(refusing("run_background", status=404))
-fault("joining-is-not-offered", breaks=["RUN-03"])(refusing("run_join", status=404))
 
 
 @fault(
@@ -58,14 +54,6 @@ def waited_run_answers_an_error(broken: Broken) -> None:
     @broken.wire.answers("run_wait")
     def fail(_request: WireRequest, _output: Any) -> Any:
         return {"__error__": {"error": "ValueError", "message": "no"}}
-
-
-@fault("streamed-run-ends-in-an-error", breaks=["RUN-02"])
-def streamed_run_ends_in_an_error(broken: Broken) -> None:
-    @broken.wire.after("run_stream")
-    def fail(_request: WireRequest, answer: WireAnswer) -> None:
-        if answer.ok:
-            answer.raw += _FAILED_STREAM
 
 
 def copying_without_the_end_of(operation: str) -> Apply:
@@ -240,7 +228,4 @@ def _of_no_assistant(request: WireRequest) -> bool:
 
 fault("stream-of-an-unknown-assistant-is-200", breaks=["RUN-13"])(
     with_status(200, "run_stream", instead_of=422, when=_of_no_assistant)
-)
-fault("background-run-of-an-unknown-assistant-is-200", breaks=["RUN-13"])(
-    with_status(200, "run_background", instead_of=422, when=_of_no_assistant)
 )

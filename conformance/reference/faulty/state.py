@@ -213,12 +213,6 @@ def empty_thread_has_no_state(broken: Broken) -> None:
 fault("state-of-an-empty-thread-has-null-values", breaks=["STATE-14"])(
     state_becomes(lambda state: {**state, "values": state.get("values") or None}, "state")
 )
-fault("state-of-an-empty-thread-has-its-start-next", breaks=["STATE-14"])(
-    state_becomes(
-        lambda state: state if state.get("checkpoint_id") else {**state, "next": ["__start__"]},
-        "state",
-    )
-)
 fault("state-of-an-unknown-thread-is-empty", breaks=["STATE-11", "DELETE-03"])(
     refusal_becomes({"values": {}, "next": [], "tasks": []}, "state")
 )

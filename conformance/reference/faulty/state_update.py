@@ -160,24 +160,6 @@ fault("state-update-forgets-the-oldest-state", breaks=["STATE-UPDATE-04"])(
         _continues,
     )
 )
-fault("state-update-hangs-on-the-oldest-state", breaks=["STATE-UPDATE-04"])(
-    afterwards(
-        lambda before, now: with_latest(now, parent_id=now.checkpoints[0].checkpoint_id),
-        UPDATE,
-        _continues,
-    )
-)
-
-
-@fault("state-update-makes-two-states", breaks=["STATE-UPDATE-04"])
-def makes_two_states(broken: Broken) -> None:
-    @broken.wire.before(UPDATE, when=_continues)
-    def _(request: WireRequest) -> None:
-        thread = kept(broken, request.thread_id)
-        if thread is not None and thread.checkpoints and "as_node" in request.members:
-            node = request.members["as_node"]
-            if node in broken.store.graph_of(thread.metadata).nodes:
-                broken.store.update_state(request.thread_id, None, as_node=node)
 
 
 fault("source-of-a-state-update-after-a-run-is-loop", breaks=["STATE-UPDATE-05"])(
@@ -195,9 +177,6 @@ fault("as-node-is-ignored", breaks=["STATE-UPDATE-06"])(
         lambda body: {**body, "as_node": "call_model"},
         lambda request: request.members.get("as_node") == "__start__",
     )
-)
-fault("nothing-is-next-after-a-state-update", breaks=["STATE-UPDATE-06"])(
-    afterwards(lambda before, now: with_latest(now, tasks=()), UPDATE)
 )
 
 
@@ -359,14 +338,3 @@ def copy_follows_the_newest_branch(broken: Broken) -> None:
             branch.append(at)
             at = by_id.get(at.parent_id or "")
         return tuple(branch[::-1])
-
-
-@fault("copy-hangs-every-state-on-the-one-before", breaks=["STATE-UPDATE-14"])
-def copy_straightens_branches(broken: Broken) -> None:
-    @broken.instead("copied_checkpoints")
-    def copied_checkpoints(right: Any, source: Thread) -> Any:
-        before: list[str | None] = [None, *(each.checkpoint_id for each in source.checkpoints)]
-        return tuple(
-            replace(each, parent_id=parent)
-            for each, parent in zip(source.checkpoints, before, strict=False)
-        )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from conformance.reference.faults import Apply, Broken, fault
-from conformance.reference.faulty.parts import refusing, without
+from conformance.reference.faulty.parts import without
 from conformance.reference.faulty.run_parts import (
     accepting,
     changing,
@@ -44,28 +43,6 @@ def _keeping(operation: str) -> Apply:
 
 for way in _WAYS:
     fault(f"{way.replace('_', '-')}-leaves-its-thread", breaks=["STATELESS-02"])(_keeping(way))
-
-
-@fault("batch-leaves-its-threads", breaks=["STATELESS-02"])
-def batch_leaves_its_threads(broken: Broken) -> None:
-    @broken.wire.before("stateless_batch")
-    def keep(request: WireRequest) -> None:
-        if isinstance(request.body, list):
-            request.body = [{"on_completion": "keep", **each} for each in request.body]
-
-
-@fault("thread-of-a-stateless-run-stays-in-the-count", breaks=["STATELESS-02"])
-def thread_stays_in_the_count(broken: Broken) -> None:
-    left: list[Any] = []
-
-    @broken.wire.before("stateless_wait")
-    def note(request: WireRequest) -> None:
-        left.append(request.members.get("metadata") or {})
-
-    @broken.wire.answers("count")
-    def counted(request: WireRequest, number: Json) -> Json:
-        metadata = request.members.get("metadata") or {}
-        return number + sum(metadata.items() <= each.items() for each in left if metadata)
 
 
 fault("on-completion-keep-is-ignored", breaks=["STATELESS-03"])(
@@ -122,14 +99,6 @@ fault("stateless-stream-has-no-values", breaks=["STATELESS-05"])(
 )
 
 
-@fault("stateless-stream-quotes-its-data-as-python", breaks=["STATELESS-05"])
-def stateless_stream_quotes_as_python(broken: Broken) -> None:
-    @broken.wire.after("stateless_stream")
-    def quote(_request: WireRequest, answer: WireAnswer) -> None:
-        if answer.ok:
-            answer.raw = answer.raw.replace(b'"', b"'")
-
-
 @fault("batch-begins-only-its-first-run", breaks=["STATELESS-06"])
 def batch_begins_only_its_first_run(broken: Broken) -> None:
     @broken.wire.before("stateless_batch")
@@ -142,12 +111,6 @@ fault("batch-answers-one-run-for-all", breaks=["STATELESS-06"])(
     changing("stateless_batch", to=lambda _, runs: runs[:1] * len(runs))
 )
 
-fault("batch-of-several-is-refused", breaks=["STATELESS-06"])(
-    refusing(
-        "stateless_batch",
-        when=lambda request: isinstance(request.body, list) and len(request.body) > 1,
-    )
-)
 
 fault("unknown-assistant-is-null", breaks=["STATELESS-07"])(
     accepting("stateless_wait", None, when=having("assistant_id"))

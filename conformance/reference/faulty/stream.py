@@ -73,11 +73,6 @@ def stream_tells_the_thread_as_its_run(broken: Broken) -> None:
         answer.raw = named + data + end + rest if b"event: metadata" in named else answer.raw
 
 
-fault("stream-tells-its-run-at-the-end", breaks=["STREAM-02"])(
-    streaming("run_stream", to=lambda events: [*events[1:], *events[:1]], when=_mode())
-)
-
-
 def _one_step_behind(events: list[Event]) -> list[Event]:
     found = _named(events, "values")
     return _without(events, found[-1]) if len(found) > 1 else events
@@ -246,10 +241,3 @@ fault("stream-is-resumed-with-the-event-itself", breaks=["STREAM-12"])(
 fault("stream-is-resumed-one-event-too-late", breaks=["STREAM-12"])(
     lambda broken: _moved(broken, 1)
 )
-
-
-@fault("stream-is-always-resumed-from-its-start", breaks=["STREAM-12"])
-def stream_is_resumed_from_its_start(broken: Broken) -> None:
-    @broken.wire.before("run_join_stream", when=lambda request: bool(_last_event(request)))
-    def forget(request: WireRequest) -> None:
-        request.headers = [header for header in request.headers if header[0] != b"last-event-id"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Any
 
 from conformance.model.values import JsonObject
@@ -56,17 +55,6 @@ fault("ttl-has-no-end", breaks=["TTL-03"])(_shown(lambda ttl: without(ttl, "expi
 fault("ttl-end-has-no-offset", breaks=["TTL-03"])(
     _shown(lambda ttl: {**ttl, "expires_at": ttl["expires_at"].replace("+00:00", "")})
 )
-
-
-@fault("ttl-ends-after-so-many-seconds", breaks=["TTL-03"])
-def ends_after_seconds(broken: Broken) -> None:
-    def shown(ttl: JsonObject) -> JsonObject:
-        minutes = ttl["ttl_minutes"]
-        early = timedelta(minutes=minutes) - timedelta(seconds=minutes)
-        ends = datetime.fromisoformat(ttl["expires_at"]) - early
-        return {**ttl, "expires_at": ends.isoformat()}
-
-    _shown(shown)(broken)
 
 
 @fault("ttl-is-shown-unasked", breaks=["TTL-02"])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.reference.faults import Apply, Broken, fault
-from conformance.reference.faulty.parts import mapped, refusing, without
+from conformance.reference.faulty.parts import mapped, refusing
 from conformance.reference.faulty.pieces import (
     afterwards,
     begin_with,
@@ -145,11 +145,6 @@ fault("update-without-metadata-is-refused", breaks=["UPDATE-11"])(
 # What else it touches, or should
 
 
-def _leaves(**members: Any) -> Apply:
-    """What a thread has after an update of its metadata, whatever it had."""
-    return afterwards(lambda before, now: replace(now, **members), UPDATE, _sends_metadata)
-
-
 fault("update-does-not-move-updated-at", breaks=["UPDATE-05"])(
     afterwards(
         lambda before, now: replace(now, updated_at=before.updated_at), UPDATE, _sends_metadata
@@ -161,25 +156,6 @@ fault("update-moves-created-at", breaks=["UPDATE-06"])(
 fault("update-moves-state-updated-at", breaks=["UPDATE-06"])(
     afterwards(
         lambda before, now: replace(now, state_updated_at=now.updated_at), UPDATE, _sends_metadata
-    )
-)
-fault("update-makes-the-thread-busy", breaks=["UPDATE-06"])(_leaves(status="busy"))
-fault("update-forgets-the-oldest-state", breaks=["UPDATE-06"])(
-    afterwards(
-        lambda before, now: replace(now, checkpoints=now.checkpoints[1:]), UPDATE, _sends_metadata
-    )
-)
-fault("update-writes-into-the-states", breaks=["UPDATE-06"])(
-    afterwards(
-        lambda before, now: replace(
-            now,
-            checkpoints=tuple(
-                replace(each, metadata={**each.metadata, **without(now.metadata, "graph_id")})
-                for each in now.checkpoints
-            ),
-        ),
-        UPDATE,
-        _sends_metadata,
     )
 )
 
