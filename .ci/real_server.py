@@ -4,7 +4,8 @@
     python .ci/real_server.py --version latest
 
 Exit status: 0 as published (or nothing was published), 1 a requirement has another
-verdict than published, 2 the server could not be installed or started.
+verdict than published, 2 the server could not be installed or started, or differs from
+the reference in a way that conformance/selftest/differences.toml does not list.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ def main() -> int:
         with server(python, chosen.version) as url:
             check(url, report_dir)
             compare_published_facts(url, chosen.version)
+            if chosen.published:
+                compare_answers(url)
     except (subprocess.CalledProcessError, RuntimeError) as failed:
         print(f"langgraph-api {chosen.version} could not be checked: {failed}", file=sys.stderr)
         return 2
@@ -132,6 +135,13 @@ def compare_published_facts(url: str, version: str) -> None:
     ended = subprocess.run([*command, "--version", version, "--diff"], cwd=ROOT, check=False)
     if ended.returncode:
         raise RuntimeError("its OpenAPI document differs from fixtures/published")
+
+
+def compare_answers(url: str) -> None:
+    """It answers random sequences as the reference does, but for the listed differences."""
+    command = [sys.executable, "-m", "conformance.selftest.fidelity", "--url", url]
+    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        raise RuntimeError("it differs from the reference in a way that is not listed")
 
 
 def compare(published: Path, observed: Path) -> int:
