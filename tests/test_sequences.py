@@ -131,16 +131,20 @@ class TheFirstStateHasAParent(ThreadStore):
 
 
 class TheStateIsDatedLater(ThreadStore):
-    def state(self, thread_id: str, checkpoint: JsonObject | None = None) -> JsonObject:
-        state = super().state(thread_id, checkpoint)
+    def state(
+        self, thread_id: str, checkpoint: JsonObject | None = None, **others: bool
+    ) -> JsonObject:
+        state = super().state(thread_id, checkpoint, **others)
         if checkpoint is None and len(self.thread(thread_id).checkpoints) > 3:
             state["created_at"] = later(state["created_at"])
         return state
 
 
 class StatesAtACheckpointShowTheNewestNext(ThreadStore):
-    def state(self, thread_id: str, checkpoint: JsonObject | None = None) -> JsonObject:
-        state = super().state(thread_id, checkpoint)
+    def state(
+        self, thread_id: str, checkpoint: JsonObject | None = None, **others: bool
+    ) -> JsonObject:
+        state = super().state(thread_id, checkpoint, **others)
         latest = self.thread(thread_id).latest
         if checkpoint is not None and latest:
             state["next"] = list(latest.next)
