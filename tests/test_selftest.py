@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -81,6 +82,12 @@ def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Fault("forgets", rows["forgets"].fell, copy_forgets)
     again = rows_of(monkeypatch, Fault("crashes", (), crashing), whole)["forgets"]
     assert again.outcome is Outcome.KILLED
+
+
+def test_a_process_nobody_listens_to_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = SimpleNamespace(is_alive=lambda: False)
+    monkeypatch.setattr("multiprocessing.parent_process", lambda: gone)
+    assert rows_of(monkeypatch, Fault("copy-forgets", ("COPY-03",), copy_forgets)) == {}
 
 
 def test_a_check_is_concerned_by_what_it_touches() -> None:

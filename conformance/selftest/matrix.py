@@ -104,6 +104,12 @@ def _next(
     return results.get()
 
 
+def _is_orphan() -> bool:
+    """Whether who started this process was killed: nobody takes its rows any more."""
+    parent = multiprocessing.parent_process()
+    return parent is not None and not parent.is_alive()
+
+
 def work(profile: str, tasks: Tasks, results: Results) -> None:
     """Take faults until None comes; a row for each, or a text that says what broke."""
     with TemporaryDirectory(prefix="threads-conformance-selftest-") as directory:
@@ -176,6 +182,8 @@ class _Worker:
         faults = all_faults()
         touched, fallen = self._faultless(session.items, faults)
         for name in iter(self._tasks.get, None):
+            if _is_orphan():
+                break
             self._results.put(self._row(faults[name], session.items, touched, fallen))
         return True
 
