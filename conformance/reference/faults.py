@@ -67,13 +67,14 @@ class Broken:
 _FAULTS: dict[str, Fault] = {}
 
 
-def fault(name: str, *, breaks: list[str]) -> Callable[[Apply], Apply]:
-    """Register a fault under its name."""
+def fault(name: str, *, breaks: list[str] | str) -> Callable[[Apply], Apply]:
+    """Register a fault under its name; many requirements are written with spaces between."""
+    broken = tuple(breaks.split() if isinstance(breaks, str) else breaks)
     if name in _FAULTS:
         raise ValueError(f"there are two faults {name!r}")
 
     def register(apply: Apply) -> Apply:
-        _FAULTS[name] = Fault(name, tuple(breaks), apply)
+        _FAULTS[name] = Fault(name, broken, apply)
         return apply
 
     return register

@@ -60,16 +60,10 @@ fault("state-at-the-oldest-checkpoint-is-404", breaks=["CHECKPOINT-01"])(_oldest
 
 fault(
     "state-at-a-checkpoint-is-that-of-the-thread",
-    breaks=[
-        "CHECKPOINT-02",
-        "CHECKPOINT-03",
-        "CHECKPOINT-04",
-        "CHECKPOINT-05",
-        "CHECKPOINT-06",
-        "CHECKPOINT-07",
-        "CHECKPOINT-08",
-        "CHECKPOINT-POST-01",
-    ],
+    breaks=(
+        "CHECKPOINT-02 CHECKPOINT-03 CHECKPOINT-04 CHECKPOINT-05 CHECKPOINT-06 CHECKPOINT-07 "
+        "CHECKPOINT-08 CHECKPOINT-POST-01 SEQ-08"
+    ),
 )(_newest_in(GET, lambda state, newest: newest))
 
 
@@ -78,17 +72,19 @@ def _newest_member(member: str) -> Apply:
 
 
 for _member, _requirements in (
-    ("values", ["CHECKPOINT-02", "CHECKPOINT-POST-01"]),
-    ("next", ["CHECKPOINT-03", "CHECKPOINT-POST-01"]),
-    ("tasks", ["CHECKPOINT-04", "CHECKPOINT-POST-01"]),
-    ("created_at", ["CHECKPOINT-06", "CHECKPOINT-POST-01"]),
+    ("values", ["CHECKPOINT-02", "CHECKPOINT-POST-01", "SEQ-08"]),
+    ("next", ["CHECKPOINT-03", "CHECKPOINT-POST-01", "SEQ-08"]),
+    ("tasks", ["CHECKPOINT-04", "CHECKPOINT-POST-01", "SEQ-08"]),
+    ("created_at", ["CHECKPOINT-06", "CHECKPOINT-POST-01", "SEQ-08"]),
     ("parent_checkpoint", ["CHECKPOINT-07", "CHECKPOINT-POST-01"]),
     ("checkpoint_id", ["CHECKPOINT-08"]),
 ):
     fault(f"{_member.replace('_', '-')}-at-a-checkpoint-is-the-newest", breaks=_requirements)(
         _newest_member(_member)
     )
-fault("step-at-a-checkpoint-is-the-newest", breaks=["CHECKPOINT-05", "CHECKPOINT-POST-01"])(
+fault(
+    "step-at-a-checkpoint-is-the-newest", breaks=["CHECKPOINT-05", "CHECKPOINT-POST-01", "SEQ-08"]
+)(
     _newest_in(
         GET,
         lambda state, newest: {
@@ -97,7 +93,10 @@ fault("step-at-a-checkpoint-is-the-newest", breaks=["CHECKPOINT-05", "CHECKPOINT
         },
     )
 )
-fault("results-of-tasks-at-a-checkpoint-are-lost", breaks=["CHECKPOINT-04", "CHECKPOINT-POST-01"])(
+fault(
+    "results-of-tasks-at-a-checkpoint-are-lost",
+    breaks=["CHECKPOINT-04", "CHECKPOINT-POST-01", "SEQ-08"],
+)(
     state_becomes(
         lambda state: {
             **state,
@@ -106,12 +105,14 @@ fault("results-of-tasks-at-a-checkpoint-are-lost", breaks=["CHECKPOINT-04", "CHE
         GET,
     )
 )
-fault("writes-at-a-checkpoint-are-lost", breaks=["CHECKPOINT-05", "CHECKPOINT-POST-01"])(
+fault("writes-at-a-checkpoint-are-lost", breaks=["CHECKPOINT-05", "CHECKPOINT-POST-01", "SEQ-08"])(
     state_becomes(
         lambda state: {**state, "metadata": without(state.get("metadata") or {}, "writes")}, GET
     )
 )
-fault("time-at-a-checkpoint-has-no-offset", breaks=["CHECKPOINT-06", "CHECKPOINT-POST-01"])(
+fault(
+    "time-at-a-checkpoint-has-no-offset", breaks=["CHECKPOINT-06", "CHECKPOINT-POST-01", "SEQ-08"]
+)(
     state_becomes(
         lambda state: {**state, "created_at": str(state.get("created_at")).replace("+00:00", "")},
         GET,
@@ -182,9 +183,9 @@ def _member_is(member: str, value: Any) -> Apply:
     return state_becomes(lambda state: {**state, member: value}, POST)
 
 
-for _member, _value in (
-    ("values", {}),
-    ("next", ["x"]),
+for _member, _value, *_also in (
+    ("values", {}, "NESTED-04"),
+    ("next", ["x"], "NESTED-04"),
     ("tasks", ["x"]),
     ("metadata", {}),
     ("created_at", "2020-01-01T00:00:00+00:00"),
@@ -192,11 +193,11 @@ for _member, _value in (
 ):
     fault(
         f"post-state-at-a-checkpoint-differs-in-{_member.replace('_', '-')}",
-        breaks=["CHECKPOINT-POST-01"],
+        breaks=["CHECKPOINT-POST-01", *_also],
     )(_member_is(_member, _value))
 fault(
     "post-state-at-a-checkpoint-is-that-of-the-thread",
-    breaks=["CHECKPOINT-POST-01", "CHECKPOINT-POST-03"],
+    breaks=["CHECKPOINT-POST-01", "CHECKPOINT-POST-03", "NESTED-04"],
 )(_newest_in(POST, lambda state, newest: newest))
 fault("post-state-at-a-checkpoint-names-the-newest", breaks=["CHECKPOINT-POST-03"])(
     _newest_in(POST, lambda state, newest: {**state, "checkpoint": newest["checkpoint"]})

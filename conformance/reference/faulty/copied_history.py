@@ -12,10 +12,6 @@ from conformance.reference.faults import Apply, Broken, fault
 OF_ANY = ["COPY-03", "COPY-04", "COPY-05", "COPY-06", "COPY-07", "COPY-13", "COPY-14", "COPY-19"]
 OF_RUNS = ["RUN-04", "RUN-05", "RUN-06"]
 OF_FORKS = ["STATE-UPDATE-14"]
-WHOLE = [*OF_ANY, *OF_RUNS, *OF_FORKS]
-#: Those, and what else looks at the copied states, the newest among them or not.
-OLDER = sorted([*WHOLE, "COPY-20"])
-NEWEST = sorted([*OLDER, "COPY-09"])
 
 States = tuple[Any, ...]
 
@@ -51,38 +47,74 @@ def _sorted_as_text(states: States) -> Iterable[Any]:
 
 # States that are lost
 
-fault("copy-forgets-the-oldest-state", breaks=OLDER)(copying(lambda states: states[1:]))
-fault("copy-forgets-the-newest-state", breaks=[*NEWEST, "COPY-08", "COPY-11", "PREPOP-18"])(
-    copying(lambda states: states[:-1])
-)
-fault("copy-keeps-the-newest-ten-states", breaks=["COPY-06", "COPY-07"])(
-    copying(lambda states: states[-10:])
-)
+fault(
+    "copy-forgets-the-oldest-state",
+    breaks=(
+        "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-13 COPY-14 COPY-19 COPY-20 RUN-04 "
+        "RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 INTERRUPT-08 "
+        "NESTED-07 SEQ-03 SEQ-06"
+    ),
+)(copying(lambda states: states[1:]))
+fault(
+    "copy-forgets-the-newest-state",
+    breaks=(
+        "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-08 COPY-09 COPY-11 COPY-13 COPY-14 "
+        "COPY-19 COPY-20 PREPOP-18 RUN-04 RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-06 "
+        "INTERRUPT-08 INTERRUPT-10 INTERRUPT-11 NESTED-07 NESTED-08 NESTED-09 SEQ-03"
+    ),
+)(copying(lambda states: states[:-1]))
+fault(
+    "copy-keeps-the-newest-ten-states",
+    breaks=["COPY-06", "COPY-07", "CONCURRENT-04", "CONCURRENT-06"],
+)(copying(lambda states: states[-10:]))
 fault("copy-keeps-the-newest-hundred-states", breaks=["COPY-07"])(
     copying(lambda states: states[-100:])
 )
-fault("copy-keeps-what-runs-made-if-any", breaks=["COPY-05"])(
+fault("copy-keeps-what-runs-made-if-any", breaks=["COPY-05", "COPY-13"])(
     copying(lambda states: [each for each in states if "run_id" in each.metadata] or states)
 )
-fault("copy-forgets-the-loop-of-runs", breaks=["COPY-04", "COPY-05", "COPY-19", *OF_RUNS])(
-    copying(lambda states: [each for each in states if each.metadata["source"] != "loop"])
-)
+fault(
+    "copy-forgets-the-loop-of-runs",
+    breaks=(
+        "COPY-04 COPY-05 COPY-13 COPY-19 RUN-04 RUN-05 RUN-06 CONCURRENT-05 INTERRUPT-08 "
+        "INTERRUPT-10 INTERRUPT-11 NESTED-07 NESTED-08 NESTED-09"
+    ),
+)(copying(lambda states: [each for each in states if each.metadata["source"] != "loop"]))
 fault("copy-forgets-other-branches", breaks=["STATE-UPDATE-14"])(
     copying(lambda states: _branch(states))
 )
 
 # States that are changed, or come in another order
 
-fault("copy-of-a-long-history-is-sorted-as-text", breaks=["COPY-07"])(copying(_sorted_as_text))
-fault("copy-turns-the-oldest-two-states", breaks=WHOLE)(
-    copying(lambda states: [*states[1::-1], *states[2:]])
+fault("copy-of-a-long-history-is-sorted-as-text", breaks=["COPY-07", "CONCURRENT-06"])(
+    copying(_sorted_as_text)
 )
-fault("copy-rounds-created-at", breaks=NEWEST)(
-    each_state(lambda each: replace(each, created_at=f"{each.created_at[:23]}000+00:00"))
-)
+fault(
+    "copy-turns-the-oldest-two-states",
+    breaks=(
+        "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-14 COPY-19 RUN-04 RUN-05 RUN-06 "
+        "STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 INTERRUPT-08 INTERRUPT-10 "
+        "INTERRUPT-11 NESTED-07 NESTED-08 NESTED-09"
+    ),
+)(copying(lambda states: [*states[1::-1], *states[2:]]))
+fault(
+    "copy-rounds-created-at",
+    breaks=(
+        "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-09 COPY-13 COPY-14 COPY-19 COPY-20 "
+        "RUN-04 RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 "
+        "INTERRUPT-08 NESTED-07 NESTED-08 SEQ-03"
+    ),
+)(each_state(lambda each: replace(each, created_at=f"{each.created_at[:23]}000+00:00")))
 
 
-@fault("copy-makes-the-oldest-state-anew", breaks=OLDER)
+@fault(
+    "copy-makes-the-oldest-state-anew",
+    breaks=(
+        "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-14 COPY-19 COPY-20 RUN-04 RUN-05 RUN-06 "
+        "STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 INTERRUPT-08 NESTED-07 "
+        "SEQ-03"
+    ),
+)
 def copy_makes_the_oldest_anew(broken: Broken) -> None:
     @broken.instead("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Any) -> Any:
@@ -90,22 +122,50 @@ def copy_makes_the_oldest_anew(broken: Broken) -> None:
         return (*(replace(each, created_at=broken.store.now()) for each in states[:1]), *states[1:])
 
 
-fault("copy-loses-tasks", breaks=[*OLDER, "COPY-11"])(
-    each_state(lambda each: replace(each, tasks=()))
-)
-fault("copy-loses-parents", breaks=NEWEST)(each_state(lambda each: replace(each, parent_id=None)))
-fault("copy-names-a-wrong-parent-from-the-eleventh-state", breaks=["COPY-06", "COPY-07"])(
+fault(
+    "copy-loses-tasks",
+    breaks=(
+        "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-11 COPY-13 COPY-14 COPY-19 COPY-20 "
+        "RUN-04 RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 "
+        "INTERRUPT-08 INTERRUPT-09 INTERRUPT-10 INTERRUPT-11 NESTED-07 NESTED-08 NESTED-09 "
+        "SEQ-03"
+    ),
+)(each_state(lambda each: replace(each, tasks=())))
+fault(
+    "copy-loses-parents",
+    breaks=(
+        "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-09 COPY-13 COPY-14 COPY-19 COPY-20 "
+        "RUN-04 RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 "
+        "INTERRUPT-08 NESTED-07 NESTED-08 SEQ-03"
+    ),
+)(each_state(lambda each: replace(each, parent_id=None)))
+fault(
+    "copy-names-a-wrong-parent-from-the-eleventh-state",
+    breaks=["COPY-06", "COPY-07", "CONCURRENT-04", "CONCURRENT-06"],
+)(
     copying(
         lambda states: _from_tenth(
             states, lambda each: replace(each, parent_id=states[0].checkpoint_id)
         )
     )
 )
-fault("copied-states-have-no-values", breaks=[*NEWEST, "COPY-08", "PREPOP-18"])(
-    each_state(lambda each: replace(each, values={"messages": []}))
-)
+fault(
+    "copied-states-have-no-values",
+    breaks=(
+        "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-08 COPY-09 COPY-13 COPY-14 COPY-19 "
+        "COPY-20 PREPOP-18 RUN-04 RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 "
+        "CONCURRENT-06 INTERRUPT-08 NESTED-07 NESTED-08 SEQ-03"
+    ),
+)(each_state(lambda each: replace(each, values={"messages": []})))
 # Counted anew, the steps of a copy that was counted anew are the same.
-fault("copy-counts-steps-anew", breaks=[each for each in NEWEST if each != "COPY-13"])(
+fault(
+    "copy-counts-steps-anew",
+    breaks=(
+        "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-09 COPY-14 COPY-19 COPY-20 RUN-04 "
+        "RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 INTERRUPT-08 "
+        "NESTED-07 NESTED-08 SEQ-03"
+    ),
+)(
     copying(
         lambda states: [
             replace(each, metadata={**each.metadata, "step": place})
@@ -115,7 +175,14 @@ fault("copy-counts-steps-anew", breaks=[each for each in NEWEST if each != "COPY
 )
 
 
-@fault("copy-adds-a-state-of-its-own", breaks=[*WHOLE, "COPY-09"])
+@fault(
+    "copy-adds-a-state-of-its-own",
+    breaks=(
+        "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-09 COPY-13 COPY-14 COPY-19 RUN-04 "
+        "RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 INTERRUPT-08 "
+        "NESTED-07 NESTED-08 SEQ-03"
+    ),
+)
 def copy_adds_a_state(broken: Broken) -> None:
     @broken.instead("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Any) -> Any:
@@ -130,7 +197,14 @@ def copy_adds_a_state(broken: Broken) -> None:
         )
 
 
-@fault("copy-gives-messages-new-ids", breaks=[*NEWEST, "COPY-08", "PREPOP-12", "PREPOP-18"])
+@fault(
+    "copy-gives-messages-new-ids",
+    breaks=(
+        "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-08 COPY-09 COPY-13 COPY-14 COPY-19 "
+        "COPY-20 PREPOP-12 PREPOP-18 RUN-04 RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 "
+        "CONCURRENT-05 CONCURRENT-06 INTERRUPT-08 NESTED-07 NESTED-08 SEQ-03"
+    ),
+)
 def copy_gives_messages_new_ids(broken: Broken) -> None:
     @broken.instead("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Any) -> Any:

@@ -8,7 +8,6 @@ from typing import Any
 
 from conformance.model.errors import ConflictError
 from conformance.reference.faults import Apply, Broken, fault
-from conformance.reference.faulty.copied_history import WHOLE
 from conformance.reference.faulty.factories import copies_of, shown
 from conformance.reference.faulty.parts import refusing
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
@@ -18,7 +17,11 @@ from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 fault("copy-is-not-offered", breaks=["COPY-01"])(refusing("copy", status=405))
 fault(
     "copy-answers-an-error-with-200",
-    breaks=sorted([*WHOLE, "COPY-01", "COPY-12", "PREPOP-18"]),
+    breaks=(
+        "COPY-01 COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-12 COPY-14 COPY-19 PREPOP-18 "
+        "RUN-04 RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 "
+        "INTERRUPT-08 NESTED-07"
+    ),
 )(shown(lambda _thread: {"detail": "no"}, "copy"))
 fault("copy-answers-only-an-id", breaks=["COPY-01"])(
     shown(lambda thread: {"thread_id": thread["thread_id"]}, "copy")
@@ -27,7 +30,10 @@ fault("copy-answers-only-an-id", breaks=["COPY-01"])(
 
 @fault(
     "copy-answers-its-source",
-    breaks=["COPY-02", "COPY-14", "COPY-15", "COPY-16", "COPY-18", "COPY-19", "UPDATE-12"],
+    breaks=(
+        "COPY-02 COPY-14 COPY-15 COPY-16 COPY-18 COPY-19 UPDATE-12 CONCURRENT-06 INTERRUPT-12 "
+        "NESTED-09"
+    ),
 )
 def copy_answers_its_source(broken: Broken) -> None:
     @broken.instead("copy")
@@ -76,15 +82,15 @@ def with_copy(change: Callable[[Broken, Any], Any]) -> Apply:
     return apply
 
 
-fault("copy-is-always-idle", breaks=["COPY-11"])(
+fault("copy-is-always-idle", breaks=["COPY-11", "INTERRUPT-09"])(
     with_copy(lambda _, thread: replace(thread, status="idle"))
 )
-fault("copy-stays-busy", breaks=["COPY-11"])(
+fault("copy-stays-busy", breaks=["COPY-11", "INTERRUPT-09"])(
     with_copy(lambda _, thread: replace(thread, status="busy"))
 )
 
 
-@fault("get-shows-no-values-of-a-copy", breaks=["COPY-08"])
+@fault("get-shows-no-values-of-a-copy", breaks=["COPY-08", "SEQ-12"])
 def get_shows_no_values_of_a_copy(broken: Broken) -> None:
     copies = copies_of(broken)
 
@@ -93,7 +99,7 @@ def get_shows_no_values_of_a_copy(broken: Broken) -> None:
         return {**thread, "values": {}} if request.thread_id in copies else thread
 
 
-@fault("state-of-a-copy-has-no-tasks-member", breaks=["COPY-09"])
+@fault("state-of-a-copy-has-no-tasks-member", breaks=["COPY-09", "NESTED-08", "SEQ-07"])
 def state_of_a_copy_lacks_tasks(broken: Broken) -> None:
     copies = copies_of(broken)
 
@@ -137,7 +143,7 @@ fault("oldest-copied-checkpoint-is-not-readable", breaks=["COPY-20"])(
 # Copies of copies, and several copies
 
 
-@fault("copy-of-a-copy-is-empty", breaks=["COPY-13"])
+@fault("copy-of-a-copy-is-empty", breaks=["COPY-13", "SEQ-03"])
 def copy_of_a_copy_is_empty(broken: Broken) -> None:
     copies = copies_of(broken)
 
@@ -170,10 +176,12 @@ def from_nth_copy(nth: int, change: Callable[[Any], Any]) -> Apply:
     return apply
 
 
-fault("third-copy-is-empty", breaks=["COPY-14"])(from_nth_copy(3, lambda _states: ()))
+fault("third-copy-is-empty", breaks=["COPY-14", "CONCURRENT-04", "CONCURRENT-05", "CONCURRENT-06"])(
+    from_nth_copy(3, lambda _states: ())
+)
 
 
-@fault("second-copy-is-the-first", breaks=["COPY-14"])
+@fault("second-copy-is-the-first", breaks=["COPY-14", "CONCURRENT-06"])
 def second_copy_is_the_first(broken: Broken) -> None:
     first: dict[str, str] = {}
 
@@ -220,13 +228,13 @@ def sharing(*, to_copy: bool, from_write: int) -> Apply:
     return apply
 
 
-fault("states-of-a-copy-show-on-its-source", breaks=["COPY-15"])(
-    sharing(to_copy=False, from_write=1)
-)
-fault("fourth-state-of-a-copy-shows-on-its-source", breaks=["COPY-15"])(
+fault(
+    "states-of-a-copy-show-on-its-source", breaks=["COPY-15", "INTERRUPT-12", "NESTED-09", "SEQ-02"]
+)(sharing(to_copy=False, from_write=1))
+fault("fourth-state-of-a-copy-shows-on-its-source", breaks=["COPY-15", "SEQ-02"])(
     sharing(to_copy=False, from_write=4)
 )
-fault("states-of-a-source-show-on-its-copy", breaks=["COPY-16", "COPY-19"])(
+fault("states-of-a-source-show-on-its-copy", breaks=["COPY-16", "COPY-19", "SEQ-02"])(
     sharing(to_copy=True, from_write=1)
 )
 fault("fourth-state-of-a-source-shows-on-its-copy", breaks=["COPY-16"])(
@@ -275,7 +283,7 @@ fault("deleting-a-copy-empties-its-source", breaks=["COPY-18"])(deleting_reaches
 # Running copies
 
 
-@fault("copy-cannot-be-run", breaks=["COPY-17"])
+@fault("copy-cannot-be-run", breaks=["COPY-17", "COPY-23", "INTERRUPT-11", "NESTED-09"])
 def copy_cannot_be_run(broken: Broken) -> None:
     copies = copies_of(broken)
 
@@ -294,7 +302,7 @@ def copy_of_an_empty_thread_cannot_be_run(broken: Broken) -> None:
         return json_answer(409, {"detail": "no checkpoint to start from"}) if empty else None
 
 
-@fault("run-on-a-copy-starts-from-nothing", breaks=["COPY-17"])
+@fault("run-on-a-copy-starts-from-nothing", breaks=["COPY-17", "INTERRUPT-11", "NESTED-09"])
 def run_on_a_copy_starts_from_nothing(broken: Broken) -> None:
     store, copies = broken.store, copies_of(broken)
 

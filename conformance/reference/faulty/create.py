@@ -125,7 +125,7 @@ def empty_values_are_left_out(broken: Broken) -> None:
     )
 
 
-@fault("first-get-of-a-new-thread-says-busy", breaks=["CREATE-11", "GET-04"])
+@fault("first-get-of-a-new-thread-says-busy", breaks=["CREATE-11", "GET-04", "SEARCH-10"])
 def first_get_says_busy(broken: Broken) -> None:
     fresh: set[str] = set()
 
@@ -144,15 +144,19 @@ def first_get_says_busy(broken: Broken) -> None:
 
 @fault(
     "get-shows-the-time-of-asking-as-updated-at",
-    breaks=["CREATE-11", "SEARCH-08", "SELECT-02"],
+    breaks=(
+        "CREATE-11 SEARCH-08 SELECT-02 CONCURRENT-01 CONCURRENT-02 CONCURRENT-07 SEQ-01 "
+        "SEQ-02 SEQ-12 SEQ-17"
+    ),
 )
 def get_shows_the_time_of_asking(broken: Broken) -> None:
     each_shown(broken, "get")(lambda _, thread: {**thread, "updated_at": broken.store.now()})
 
 
-fault("get-rounds-created-at", breaks=["CREATE-11", "SEARCH-08", "SELECT-02"])(
-    shown(lambda thread: {**thread, "created_at": f"{thread['created_at'][:19]}Z"}, "get")
-)
+fault(
+    "get-rounds-created-at",
+    breaks="CREATE-11 SEARCH-08 SELECT-02 CONCURRENT-01 CONCURRENT-02 SEQ-12 SEQ-17",
+)(shown(lambda thread: {**thread, "created_at": f"{thread['created_at'][:19]}Z"}, "get"))
 
 
 @fault("search-by-metadata-hides-threads-with-tags-alone", breaks=["CREATE-12"])

@@ -48,15 +48,10 @@ def _once_deleted(then: Callable[[Broken, Gone], None]) -> Apply:
 
 @fault(
     "delete-does-nothing",
-    breaks=[
-        "DELETE-02",
-        "DELETE-03",
-        "DELETE-04",
-        "DELETE-05",
-        "DELETE-06",
-        "DELETE-08",
-        "DELETE-10",
-    ],
+    breaks=(
+        "DELETE-02 DELETE-03 DELETE-04 DELETE-05 DELETE-06 DELETE-08 DELETE-10 LINK-01 "
+        "CONCURRENT-07 SEQ-18"
+    ),
 )
 def delete_does_nothing(broken: Broken) -> None:
     @broken.wire.before(DELETE)
@@ -64,7 +59,7 @@ def delete_does_nothing(broken: Broken) -> None:
         return json_answer(200, {}) if kept(broken, request.thread_id) else None
 
 
-@fault("delete-refuses-threads-with-history", breaks=["DELETE-01"])
+@fault("delete-refuses-threads-with-history", breaks=["DELETE-01", "LINK-01"])
 def refuses_threads_with_history(broken: Broken) -> None:
     @broken.wire.before(DELETE)
     def _(request: WireRequest) -> WireAnswer | None:
@@ -91,7 +86,9 @@ def _unknown_answers(status: int, deleted: bool) -> Apply:
     return apply
 
 
-fault("deleting-twice-succeeds", breaks=["DELETE-08"])(_unknown_answers(200, deleted=True))
+fault("deleting-twice-succeeds", breaks=["DELETE-08", "LINK-01"])(
+    _unknown_answers(200, deleted=True)
+)
 fault("deleting-twice-is-410", breaks=["DELETE-08"])(_unknown_answers(410, deleted=True))
 fault("deleting-what-never-was-succeeds", breaks=["DELETE-09"])(
     _unknown_answers(200, deleted=False)
@@ -124,12 +121,18 @@ def _still_there(*operations: str) -> Apply:
     return _once_deleted(then)
 
 
-fault("deleted-thread-is-still-shown", breaks=["DELETE-02"])(_still_there("get"))
-fault("deleted-thread-has-a-state", breaks=["DELETE-03"])(_still_there("state"))
+fault("deleted-thread-is-still-shown", breaks=["DELETE-02", "CONCURRENT-07", "SEQ-18"])(
+    _still_there("get")
+)
+fault("deleted-thread-has-a-state", breaks=["DELETE-03", "CONCURRENT-07", "SEQ-18"])(
+    _still_there("state")
+)
 fault("deleted-thread-has-its-checkpoints", breaks=["DELETE-03"])(
     _still_there("state_at_checkpoint")
 )
-fault("deleted-thread-has-a-history", breaks=["DELETE-04"])(_still_there("history"))
+fault("deleted-thread-has-a-history", breaks=["DELETE-04", "LINK-01", "CONCURRENT-07", "SEQ-18"])(
+    _still_there("history")
+)
 fault("deleted-thread-has-a-history-by-post", breaks=["DELETE-04"])(_still_there("post_history"))
 
 
@@ -163,7 +166,7 @@ def _found(by: Callable[[Query], Any]) -> Apply:
     return _once_deleted(then)
 
 
-fault("deleted-threads-are-found", breaks=["DELETE-05"])(_found(lambda query: True))
+fault("deleted-threads-are-found", breaks=["DELETE-05", "SEQ-18"])(_found(lambda query: True))
 fault("deleted-threads-are-found-by-status", breaks=["DELETE-05"])(
     _found(lambda query: query.status)
 )
@@ -194,10 +197,10 @@ def _anew(change: Callable[[Thread, Thread], Thread]) -> Apply:
     return _once_deleted(then)
 
 
-fault("thread-anew-has-the-old-history", breaks=["DELETE-07"])(
+fault("thread-anew-has-the-old-history", breaks=["DELETE-07", "SEQ-19"])(
     _anew(lambda former, now: replace(now, checkpoints=former.checkpoints))
 )
-fault("thread-anew-has-the-old-metadata", breaks=["DELETE-07"])(
+fault("thread-anew-has-the-old-metadata", breaks=["DELETE-07", "SEQ-19"])(
     _anew(lambda former, now: replace(now, metadata={**former.metadata, **now.metadata}))
 )
 

@@ -201,7 +201,7 @@ fault("search-caps-a-limit-beyond-the-largest", breaks=["ERROR-RANGE-02", "ERROR
         ),
     )
 )
-fault("count-by-an-unknown-status-is-zero", breaks=["ERROR-RANGE-03"])(
+fault("count-by-an-unknown-status-is-zero", breaks=["ERROR-RANGE-03", "ERROR-ANY-06"])(
     answering("count", lambda request: isinstance(request.members.get("status"), str), 200)
 )
 fault("prune-by-an-unknown-strategy-deletes", breaks=["ERROR-RANGE-04"])(
@@ -218,7 +218,10 @@ fault("search-refuses-sort-by-state-updated-at", breaks=["SORT-04", "ERROR-ANY-0
 )
 
 
-@fault("search-for-threads-in-error-is-an-error", breaks=["SEARCH-01", "SEARCH-06", "ERROR-ANY-05"])
+@fault(
+    "search-for-threads-in-error-is-an-error",
+    breaks=["SEARCH-01", "SEARCH-06", "ERROR-ANY-05", "STATUS-06"],
+)
 def threads_in_error_is_an_error(broken: Broken) -> None:
     broken.wire.answers("search", when=lambda request: request.members.get("status") == "error")(
         lambda _request, _body: {"error": "no thread is in error"}

@@ -117,7 +117,7 @@ fault("state-update-cuts-a-large-text", breaks=["ERROR-BIG-04"])(
 # What refusals leave behind
 
 
-@fault("refused-creation-is-made", breaks=["ERROR-SAFE-01"])
+@fault("refused-creation-is-made", breaks=["ERROR-SAFE-01", "ERROR-SAFE-07"])
 def refused_creation_is_made(broken: Broken) -> None:
     @broken.wire.after("create", when=lambda request: "if_exists" in request.members)
     def make(request: WireRequest, answer: WireAnswer) -> None:

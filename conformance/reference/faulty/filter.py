@@ -36,7 +36,7 @@ def _by_ids(change: Callable[[Broken, Any, Query], Any]) -> Apply:
     return apply
 
 
-fault("search-ignores-ids", breaks=["FILTER-01", "FILTER-02", "FILTER-04", "FILTER-05"])(
+fault("search-ignores-ids", breaks=["FILTER-01", "FILTER-02", "FILTER-04", "FILTER-05", "SEQ-14"])(
     changing("search", lambda body: without(body, "ids"), _has_ids)
 )
 
@@ -61,7 +61,7 @@ def by_an_unknown_id_is_404(broken: Broken) -> None:
         return None if known else json_answer(404, {"detail": "one of ids is unknown"})
 
 
-fault("search-by-ids-ignores-metadata", breaks=["FILTER-04"])(
+fault("search-by-ids-ignores-metadata", breaks=["FILTER-04", "FILTER-07", "SEQ-14"])(
     _by_ids(lambda _, right, query: right(about(query, {})))
 )
 

@@ -19,15 +19,15 @@ def _is_malformed(request: WireRequest) -> bool:
     return False
 
 
-fault("get-leaves-out-updated-at", breaks=["GET-01"])(
+fault("get-leaves-out-updated-at", breaks=["GET-01", "LINK-01"])(
     shown(lambda thread: without(thread, "updated_at"), "get")
 )
-fault("get-shows-created-at-without-offset", breaks=["GET-01"])(
+fault("get-shows-created-at-without-offset", breaks=["GET-01", "LINK-01"])(
     shown(lambda thread: {**thread, "created_at": thread["created_at"][:-6]}, "get")
 )
 
 
-@fault("finished-thread-is-done", breaks=["COPY-01", "GET-01", "PREPOP-05", "SEARCH-13"])
+@fault("finished-thread-is-done", breaks=["COPY-01", "GET-01", "PREPOP-05", "SEARCH-13", "LINK-01"])
 def finished_thread_is_done(broken: Broken) -> None:
     @broken.instead("thread_view")
     def thread_view(right: Any, thread: Any) -> Any:
@@ -39,16 +39,20 @@ def finished_thread_is_done(broken: Broken) -> None:
 fault("get-of-an-unknown-thread-is-400", breaks=["DELETE-02", "GET-02"])(
     with_status(400, "get", instead_of=404)
 )
-fault("get-of-an-unknown-thread-is-200-with-an-error", breaks=["DELETE-02", "GET-02"])(
-    with_status(200, "get", instead_of=404)
-)
+fault(
+    "get-of-an-unknown-thread-is-200-with-an-error",
+    breaks=["GET-02", "DELETE-02", "CONCURRENT-07", "SEQ-18", "STATELESS-02"],
+)(with_status(200, "get", instead_of=404))
 
 
 fault("get-of-a-malformed-id-is-500", breaks=["GET-03"])(refusing("get", _is_malformed, status=500))
 fault("get-of-a-malformed-id-is-200", breaks=["GET-03"])(refusing("get", _is_malformed, status=200))
 
 
-@fault("get-shows-metadata-of-the-newest-thread-with-the-same-keys", breaks=["GET-04"])
+@fault(
+    "get-shows-metadata-of-the-newest-thread-with-the-same-keys",
+    breaks=["GET-04", "SEQ-01", "SEQ-12"],
+)
 def get_shows_the_newest_metadata(broken: Broken) -> None:
     @broken.instead("get")
     def get(right: Any, thread_id: str, *include: Any) -> Any:
@@ -58,9 +62,13 @@ def get_shows_the_newest_metadata(broken: Broken) -> None:
         return {**thread, "metadata": newest.metadata} if alike else thread
 
 
-fault("get-shows-a-neighbouring-id", breaks=["CREATE-11", "GET-04", "SEARCH-08", "SELECT-02"])(
-    shown(lambda thread: {**thread, "thread_id": thread["thread_id"][:-1] + "0"}, "get")
-)
-fault("get-always-says-idle", breaks=["GET-04"])(
-    shown(lambda thread: {**thread, "status": "idle"}, "get")
-)
+fault(
+    "get-shows-a-neighbouring-id",
+    breaks=(
+        "CREATE-11 GET-04 SEARCH-08 SELECT-02 CONCURRENT-01 CONCURRENT-02 RUN-CONTROL-14 "
+        "SEQ-12 SEQ-14 SEQ-17"
+    ),
+)(shown(lambda thread: {**thread, "thread_id": thread["thread_id"][:-1] + "0"}, "get"))
+fault(
+    "get-always-says-idle", breaks=["GET-04", "INTERRUPT-09", "STATUS-01", "STATUS-02", "STATUS-03"]
+)(shown(lambda thread: {**thread, "status": "idle"}, "get"))

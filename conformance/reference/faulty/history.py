@@ -23,8 +23,10 @@ NO_CHECKPOINT = "1ef00000-0000-6000-8000-00000000dead"
 
 # The order
 
-fault("history-oldest-first", breaks=["HISTORY-02"])(page_becomes(lambda page: page[::-1]))
-fault("long-history-begins-with-the-older-half", breaks=["HISTORY-02"])(
+fault("history-oldest-first", breaks=["HISTORY-02", "NESTED-05", "SEQ-07"])(
+    page_becomes(lambda page: page[::-1])
+)
+fault("long-history-begins-with-the-older-half", breaks=["HISTORY-02", "SEQ-07"])(
     page_becomes(lambda page: page if len(page) <= 10 else page[10:] + page[:10])
 )
 
@@ -36,12 +38,15 @@ fault("history-by-post-forgets-the-oldest", breaks=["HISTORY-04"])(
 fault("history-by-post-holds-ten-at-most", breaks=["HISTORY-04"])(
     page_becomes(lambda page: page[:10], POST)
 )
-fault("history-by-get-shows-no-tasks", breaks=["CHECKPOINT-04", "HISTORY-04"])(
+fault("history-by-get-shows-no-tasks", breaks=["CHECKPOINT-04", "HISTORY-04", "SEQ-08"])(
     state_becomes(lambda state: without(state, "tasks"), *GET)
 )
 
 
-@fault("long-history-forgets-the-oldest-state", breaks=["HISTORY-03", "PREPOP-09"])
+@fault(
+    "long-history-forgets-the-oldest-state",
+    breaks=["HISTORY-03", "PREPOP-09", "CONCURRENT-04", "SEQ-06"],
+)
 def long_history_forgets_the_oldest(broken: Broken) -> None:
     @broken.wire.answers(*HISTORIES)
     def _(request: WireRequest, page: Page) -> Json:
@@ -53,15 +58,10 @@ def long_history_forgets_the_oldest(broken: Broken) -> None:
 
 @fault(
     "history-shows-the-newest-values-everywhere",
-    breaks=[
-        "CHECKPOINT-02",
-        "COPY-17",
-        "PREPOP-10",
-        "PREPOP-17",
-        "RUN-09",
-        "STATE-UPDATE-04",
-        "STATE-UPDATE-11",
-    ],
+    breaks=(
+        "CHECKPOINT-02 COPY-17 PREPOP-10 PREPOP-17 RUN-09 STATE-UPDATE-04 STATE-UPDATE-11 "
+        "CONCURRENT-04 CONCURRENT-05 SEQ-04 SEQ-08 SEQ-10"
+    ),
 )
 def newest_values_everywhere(broken: Broken) -> None:
     @broken.wire.answers(*HISTORIES)
@@ -70,13 +70,19 @@ def newest_values_everywhere(broken: Broken) -> None:
         return [{**state, "values": thread.values} for state in page] if thread else page
 
 
-fault("oldest-state-of-a-history-without-next", breaks=["CHECKPOINT-03", "HISTORY-01"])(
+fault(
+    "oldest-state-of-a-history-without-next",
+    breaks=["CHECKPOINT-03", "HISTORY-01", "LINK-01", "SEQ-08"],
+)(
     state_becomes(
         lambda state: state if state.get("parent_checkpoint") else without(state, "next"),
         *HISTORIES,
     )
 )
-fault("history-shows-times-without-offset", breaks=["CHECKPOINT-06", "HISTORY-01", "STATE-10"])(
+fault(
+    "history-shows-times-without-offset",
+    breaks="CHECKPOINT-06 HISTORY-01 STATE-10 LINK-01 SEQ-07 SEQ-08",
+)(
     state_becomes(
         lambda state: {**state, "created_at": str(state.get("created_at")).replace("+00:00", "")},
         *HISTORIES,
@@ -93,12 +99,13 @@ def _dangling(state: dict[str, Any]) -> Json:
     return nested(state, "parent_checkpoint", checkpoint_id=NO_CHECKPOINT)
 
 
-fault("parents-in-a-history-are-not-there", breaks=["CHECKPOINT-07", "HISTORY-03", "STATE-10"])(
-    state_becomes(_dangling, *HISTORIES)
-)
+fault(
+    "parents-in-a-history-are-not-there",
+    breaks=["CHECKPOINT-07", "HISTORY-03", "STATE-10", "SEQ-07"],
+)(state_becomes(_dangling, *HISTORIES))
 
 
-@fault("steps-of-runs-start-anew", breaks=["HISTORY-09"])
+@fault("steps-of-runs-start-anew", breaks=["HISTORY-09", "SEQ-07"])
 def steps_of_runs_start_anew(broken: Broken) -> None:
     state_becomes(
         lambda state: (
@@ -113,7 +120,7 @@ def steps_of_runs_start_anew(broken: Broken) -> None:
 # Threads that are empty, or are not there
 
 
-@fault("history-of-an-empty-thread-holds-its-state", breaks=["HISTORY-07"])
+@fault("history-of-an-empty-thread-holds-its-state", breaks=["HISTORY-07", "SEQ-19"])
 def empty_thread_has_a_state(broken: Broken) -> None:
     @broken.wire.answers(*HISTORIES)
     def _(request: WireRequest, page: Page) -> Json:
@@ -122,9 +129,10 @@ def empty_thread_has_a_state(broken: Broken) -> None:
         return [broken.store.state(request.thread_id)] if empty else page
 
 
-fault("history-of-an-unknown-thread-is-empty", breaks=["HISTORY-05", "DELETE-04"])(
-    refusal_becomes([], *GET)
-)
+fault(
+    "history-of-an-unknown-thread-is-empty",
+    breaks=["HISTORY-05", "DELETE-04", "LINK-01", "CONCURRENT-07", "SEQ-18"],
+)(refusal_becomes([], *GET))
 fault("history-by-post-of-an-unknown-thread-is-empty", breaks=["HISTORY-05", "DELETE-04"])(
     refusal_becomes([], *POST)
 )

@@ -50,7 +50,7 @@ def _limit_becomes(
 
 # limit
 
-fault("history-by-get-limit-is-one-more", breaks=["HISTORY-04", "HISTORY-11"])(
+fault("history-by-get-limit-is-one-more", breaks=["HISTORY-04", "HISTORY-11", "SEQ-09"])(
     _limit_becomes(lambda limit: limit + 1, GET)
 )
 fault("history-by-post-limit-is-one-more", breaks=["HISTORY-04", "HISTORY-11"])(
@@ -87,15 +87,15 @@ def _continued(change: Callable[[Page, Any], Json]) -> Apply:
 
 fault(
     "before-includes-its-checkpoint",
-    breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04", "HISTORY-FILTER-05"],
+    breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04", "HISTORY-FILTER-05", "SEQ-09"],
 )(_continued(lambda page, bound: [bound, *page]))
 fault(
     "before-leaves-out-one-more",
-    breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04", "HISTORY-FILTER-05"],
+    breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04", "HISTORY-FILTER-05", "SEQ-09"],
 )(_continued(lambda page, _bound: page[1:]))
 fault(
     "last-page-of-one-state-is-empty",
-    breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04"],
+    breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04", "SEQ-09"],
 )(_continued(lambda page, _bound: [] if page and not page[0].get("parent_checkpoint") else page))
 
 
@@ -110,7 +110,7 @@ def _before_is_ignored(operations: tuple[str, ...], when: When) -> Apply:
     return apply
 
 
-fault("before-is-ignored-by-get", breaks=["HISTORY-10", "HISTORY-FILTER-04"])(
+fault("before-is-ignored-by-get", breaks=["HISTORY-10", "HISTORY-FILTER-04", "SEQ-09"])(
     _before_is_ignored(GET, lambda request: before_of(request) is not None)
 )
 fault("before-is-ignored-by-post", breaks=["HISTORY-FILTER-01", "HISTORY-FILTER-05"])(

@@ -42,12 +42,14 @@ fault("given-id-ordered-by-time-is-refused", breaks=["IDENTITY-01"])(
     refusing("create", lambda request: _version(request) == "7")
 )
 fault("second-creation-is-422", breaks=["IDENTITY-02"])(with_status(422, "create", instead_of=409))
-fault("second-creation-answers-the-conflict-with-200", breaks=["IDENTITY-02"])(
+fault("second-creation-answers-the-conflict-with-200", breaks=["IDENTITY-02", "CONCURRENT-01"])(
     with_status(200, "create", instead_of=409)
 )
 
 
-@fault("second-creation-replaces-the-thread", breaks=["IDENTITY-02", "IDENTITY-03"])
+@fault(
+    "second-creation-replaces-the-thread", breaks=["IDENTITY-02", "IDENTITY-03", "CONCURRENT-01"]
+)
 def second_creation_replaces(broken: Broken) -> None:
     @broken.instead("already_there")
     def already_there(right: Any, thread: Any, if_exists: str) -> Any:
@@ -90,18 +92,25 @@ def _apply_to_empty(broken: Broken, thread: Any, body: dict[str, Any]) -> None:
         _apply_supersteps(broken, thread, body)
 
 
-fault("conflict-merges-metadata", breaks=["IDENTITY-03"])(on_existing(_merge, _raises))
-fault("conflict-moves-updated-at", breaks=["IDENTITY-03"])(on_existing(_touch, _raises))
-fault("do-nothing-merges-metadata", breaks=["IDENTITY-04", "IDENTITY-05", "IDENTITY-06"])(
-    on_existing(_merge, _does_nothing)
+fault("conflict-merges-metadata", breaks=["IDENTITY-03", "CONCURRENT-01"])(
+    on_existing(_merge, _raises)
 )
+fault("conflict-moves-updated-at", breaks=["IDENTITY-03", "CONCURRENT-01"])(
+    on_existing(_touch, _raises)
+)
+fault(
+    "do-nothing-merges-metadata",
+    breaks=["IDENTITY-04", "IDENTITY-05", "IDENTITY-06", "CONCURRENT-02"],
+)(on_existing(_merge, _does_nothing))
 fault("do-nothing-applies-supersteps", breaks=["IDENTITY-06"])(
     on_existing(_apply_supersteps, lambda each: _does_nothing(each) and prepopulates(each))
 )
 fault("do-nothing-applies-supersteps-to-empty-threads", breaks=["IDENTITY-06"])(
     on_existing(_apply_to_empty, lambda each: _does_nothing(each) and prepopulates(each))
 )
-fault("do-nothing-is-a-conflict", breaks=["IDENTITY-04"])(lambda broken: _conflicting(broken))
+fault("do-nothing-is-a-conflict", breaks=["IDENTITY-04", "CONCURRENT-02"])(
+    lambda broken: _conflicting(broken)
+)
 
 
 def _conflicting(broken: Broken) -> None:
@@ -111,7 +120,7 @@ def _conflicting(broken: Broken) -> None:
         return json_answer(409, {"detail": "it exists"}) if known else None
 
 
-@fault("do-nothing-answers-another-id", breaks=["IDENTITY-04"])
+@fault("do-nothing-answers-another-id", breaks=["IDENTITY-04", "CONCURRENT-02"])
 def do_nothing_answers_another_id(broken: Broken) -> None:
     @broken.wire.answers("create", when=_does_nothing)
     def answer_another(request: WireRequest, thread: Json) -> Json:

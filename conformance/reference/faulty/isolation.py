@@ -133,11 +133,17 @@ def _touched(broken: Broken, thread: Any) -> Any:
     return replace(thread, updated_at=broken.store.now())
 
 
-fault("runs-move-updated-at-of-every-thread", breaks=["ISOLATE-06"])(reaching("run_wait", _touched))
-fault("copying-moves-updated-at-of-every-thread", breaks=["ISOLATE-06"])(reaching("copy", _touched))
-fault("updates-reach-the-metadata-of-every-thread", breaks=["ISOLATE-06", "UPDATE-12"])(
-    reaching("update", lambda _, thread: replace(thread, metadata={**thread.metadata, "x": 1}))
+fault(
+    "runs-move-updated-at-of-every-thread",
+    breaks="COPY-15 COPY-16 ISOLATE-02 ISOLATE-06 INTERRUPT-12 NESTED-09 SEQ-01 SEQ-02",
+)(reaching("run_wait", _touched))
+fault("copying-moves-updated-at-of-every-thread", breaks=["ISOLATE-06", "SEQ-02", "SEQ-12"])(
+    reaching("copy", _touched)
 )
+fault(
+    "updates-reach-the-metadata-of-every-thread",
+    breaks=["ISOLATE-06", "UPDATE-12", "SEQ-01", "SEQ-02"],
+)(reaching("update", lambda _, thread: replace(thread, metadata={**thread.metadata, "x": 1})))
 
 
 @fault("deleting-empties-the-thread-made-before", breaks=["COPY-18", "ISOLATE-06"])

@@ -25,22 +25,24 @@ def _taking(change: Callable[[int, int], int]) -> Apply:
     return changing("search", changed, _offset)
 
 
-fault("search-ignores-offset", breaks=["PAGE-01", "PAGE-02", "PAGE-03"])(_taking(lambda *_: 0))
-fault("offset-leaves-out-one-less", breaks=["PAGE-01", "PAGE-02", "PAGE-03"])(
-    _taking(lambda offset, _: offset - 1)
+fault("search-ignores-offset", breaks=["FILTER-07", "PAGE-01", "PAGE-02", "PAGE-03", "SEQ-16"])(
+    _taking(lambda *_: 0)
 )
-fault("offset-leaves-out-one-more", breaks=["PAGE-01", "PAGE-02"])(
+fault(
+    "offset-leaves-out-one-less", breaks=["FILTER-07", "PAGE-01", "PAGE-02", "PAGE-03", "SEQ-16"]
+)(_taking(lambda offset, _: offset - 1))
+fault("offset-leaves-out-one-more", breaks=["FILTER-07", "PAGE-01", "PAGE-02", "SEQ-16"])(
     _taking(lambda offset, _: offset + 1)
 )
-fault("offset-counts-pages", breaks=["PAGE-01", "PAGE-02"])(
+fault("offset-counts-pages", breaks=["FILTER-07", "PAGE-01", "PAGE-02", "SEQ-16"])(
     _taking(lambda offset, limit: offset * limit)
 )
-fault("offset-beyond-the-end-is-404", breaks=["PAGE-03", "ERROR-ANY-05"])(
+fault("offset-beyond-the-end-is-404", breaks=["ERROR-ANY-05", "FILTER-07", "PAGE-03"])(
     empty_is_missing("search", [], _offset)
 )
 
 
-@fault("offset-beyond-the-end-begins-again", breaks=["PAGE-03"])
+@fault("offset-beyond-the-end-begins-again", breaks=["FILTER-07", "PAGE-03", "SEQ-16"])
 def begins_again(broken: Broken) -> None:
     @broken.wire.answers("search", when=_offset)
     def first(request: WireRequest, body: Json) -> Json:

@@ -118,7 +118,7 @@ fault("prepopulation-skips-an-unknown-last-node", breaks=["PREPOP-14"])(
 fault("supersteps-that-are-no-list-are-ignored", breaks=["PREPOP-15"])(
     taking_malformed(lambda steps: steps if isinstance(steps, list) else [])
 )
-fault("a-superstep-without-updates-is-ignored", breaks=["PREPOP-15"])(
+fault("a-superstep-without-updates-is-ignored", breaks=["PREPOP-15", "ERROR-ANY-01"])(
     taking_malformed(
         lambda steps: [each for each in steps if each != {}] if isinstance(steps, list) else steps
     )
@@ -163,7 +163,7 @@ fault("prepopulation-adds-a-closing-state", breaks=["PREPOP-07", "PREPOP-09"])(
 fault("prepopulation-loses-the-eleventh-values", breaks=["PREPOP-10"])(
     supersteps(lambda steps: [*steps[:10], *map(_without_values, steps[10:11]), *steps[11:]])
 )
-fault("superstep-keeps-the-first-update", breaks=["PREPOP-11", "PREPOP-14"])(
+fault("superstep-keeps-the-first-update", breaks=["PREPOP-11", "PREPOP-14", "ERROR-ANY-01"])(
     updates(lambda ups: ups[:1])
 )
 fault("superstep-keeps-the-last-update", breaks=["PREPOP-11"])(updates(lambda ups: ups[-1:]))

@@ -13,9 +13,6 @@ from conformance.reference.wire import When, WireRequest, always
 
 Messages = list[dict[str, Any]]
 
-#: What compares the values that GET shows with those that others show.
-_BY_GET = ["PREPOP-21", "SEARCH-08", "SELECT-02", "STATE-UPDATE-07", "STATE-UPDATE-15"]
-
 
 def messages(
     change: Callable[[Messages], Messages], *operations: str, when: When = always
@@ -60,22 +57,25 @@ def _filters_by_graph(request: WireRequest) -> bool:
     return isinstance(metadata, dict) and "graph_id" in metadata and len(metadata) > 1
 
 
-fault("create-answers-without-the-last-message", breaks=["PREPOP-02", "PREPOP-11", "PREPOP-21"])(
-    messages(lambda all_: all_[:-1], "create")
-)
-fault("create-answers-messages-reversed", breaks=["PREPOP-02", "PREPOP-11", "PREPOP-21"])(
+fault(
+    "create-answers-without-the-last-message",
+    breaks=["PREPOP-02", "PREPOP-11", "PREPOP-21", "SEQ-12"],
+)(messages(lambda all_: all_[:-1], "create"))
+fault("create-answers-messages-reversed", breaks=["PREPOP-02", "PREPOP-11", "PREPOP-21", "SEQ-12"])(
     messages(lambda all_: all_[::-1], "create")
 )
-fault("create-answers-message-ids-as-null", breaks=["PREPOP-03", "PREPOP-12", "PREPOP-21"])(
-    messages(lambda all_: [{**each, "id": None} for each in all_], "create")
-)
-fault("create-answers-one-id-for-all-messages", breaks=["PREPOP-03", "PREPOP-12", "PREPOP-21"])(
-    messages(lambda all_: [{**each, "id": all_[0]["id"]} for each in all_], "create")
-)
-fault("get-loses-the-graph-id", breaks=["PREPOP-04", "SEARCH-08", "SELECT-02"])(
-    shown(lambda thread: {**thread, "metadata": without(thread["metadata"], "graph_id")}, "get")
-)
-fault("create-answers-another-graph-id", breaks=["PREPOP-04"])(
+fault(
+    "create-answers-message-ids-as-null", breaks=["PREPOP-03", "PREPOP-12", "PREPOP-21", "SEQ-12"]
+)(messages(lambda all_: [{**each, "id": None} for each in all_], "create"))
+fault(
+    "create-answers-one-id-for-all-messages",
+    breaks=["PREPOP-03", "PREPOP-12", "PREPOP-21", "SEQ-12"],
+)(messages(lambda all_: [{**each, "id": all_[0]["id"]} for each in all_], "create"))
+fault(
+    "get-loses-the-graph-id",
+    breaks="PREPOP-04 SEARCH-08 LINK-01 SELECT-02 SEQ-12 SEQ-17",
+)(shown(lambda thread: {**thread, "metadata": without(thread["metadata"], "graph_id")}, "get"))
+fault("create-answers-another-graph-id", breaks=["PREPOP-04", "SEQ-12"])(
     shown(
         lambda thread: {**thread, "metadata": {**thread["metadata"], "graph_id": "Agent"}},
         "create",
@@ -91,7 +91,13 @@ def prepopulated_thread_is_interrupted(broken: Broken) -> None:
         return "interrupted" if thread.checkpoints and not thread.runs else right(thread)
 
 
-fault("state-says-what-is-next-at-the-end", breaks=["PREPOP-06", "STATE-10", "STATE-UPDATE-06"])(
+fault(
+    "state-says-what-is-next-at-the-end",
+    breaks=(
+        "PREPOP-06 STATE-10 STATE-UPDATE-06 INTERRUPT-05 INTERRUPT-06 INTERRUPT-11 "
+        "INTERRUPT-12 NESTED-06 NESTED-09 SEQ-07"
+    ),
+)(
     shown(
         lambda state: (
             {**state, "next": state["next"] or ["call_model"]}
@@ -116,14 +122,20 @@ def steps_start_at_zero(broken: Broken) -> None:
         return {**view, "metadata": {**view["metadata"], "step": view["metadata"]["step"] + 1}}
 
 
-fault("parents-is-null", breaks=["HISTORY-01", "PREPOP-08", "STATE-09"])(
+fault("parents-is-null", breaks=["HISTORY-01", "PREPOP-08", "STATE-09", "LINK-01"])(
     metadata_of_states(lambda data: {**data, "parents": None})
 )
 fault("parents-name-the-state-before", breaks=["PREPOP-08"])(
     metadata_of_states(lambda data: {**data, "parents": {"": str(data["step"] - 1)}})
 )
-fault("get-gives-messages-other-ids", breaks=["PREPOP-12", *_BY_GET])(ids("get", "get"))
-fault("short-history-gives-messages-other-ids", breaks=["HISTORY-04", "PREPOP-12", "STATE-10"])(
+fault(
+    "get-gives-messages-other-ids",
+    breaks=(
+        "PREPOP-12 PREPOP-21 SEARCH-08 FILTER-06 SELECT-02 STATE-UPDATE-07 STATE-UPDATE-15 "
+        "SEQ-11 SEQ-12 SEQ-17"
+    ),
+)(ids("get", "get"))
+fault("short-history-gives-messages-other-ids", breaks=["HISTORY-04", "SEQ-09"])(
     ids("history", "history", when=_asks_for_few)
 )
 fault("search-finds-nothing-by-graph", breaks=["COPY-22", "PREPOP-19"])(
@@ -138,13 +150,23 @@ fault("prepopulated-updated-at-without-offset", breaks=["PREPOP-20"])(
         when=prepopulates,
     )
 )
-fault("get-shows-no-values", breaks=_BY_GET)(shown(lambda thread: {**thread, "values": {}}, "get"))
-fault("get-shows-values-without-the-last-message", breaks=_BY_GET)(
-    messages(lambda all_: all_[:-1], "get")
+fault(
+    "get-shows-no-values",
+    breaks=(
+        "PREPOP-21 SEARCH-08 SELECT-02 STATE-UPDATE-07 STATE-UPDATE-15 SEQ-11 SEQ-12 SEQ-17 "
+        "STATELESS-03"
+    ),
+)(shown(lambda thread: {**thread, "values": {}}, "get"))
+fault(
+    "get-shows-values-without-the-last-message",
+    breaks="PREPOP-21 SEARCH-08 SELECT-02 STATE-UPDATE-07 STATE-UPDATE-15 SEQ-11 SEQ-12 SEQ-17",
+)(messages(lambda all_: all_[:-1], "get"))
+
+
+@fault(
+    "update-puts-its-message-first",
+    breaks=["PREPOP-22", "STATE-UPDATE-03", "STATE-UPDATE-09", "CONCURRENT-08", "SEQ-10"],
 )
-
-
-@fault("update-puts-its-message-first", breaks=["PREPOP-22", "STATE-UPDATE-03", "STATE-UPDATE-09"])
 def update_puts_its_message_first(broken: Broken) -> None:
     store = broken.store
 

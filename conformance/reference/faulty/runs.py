@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.model.errors import InvalidError
 from conformance.reference.faults import Apply, Broken, fault
 from conformance.reference.faulty.factories import shown, with_status
 from conformance.reference.faulty.parts import refusing, without
@@ -36,19 +37,32 @@ def forgetting(operation: str, after: str = "") -> Apply:
 
 # Each way to run
 
-fault("waited-run-leaves-no-history", breaks=["RUN-01", "RUN-11"])(forgetting("run_wait"))
-fault("streamed-run-leaves-no-history", breaks=["RUN-02"])(forgetting("run_stream"))
-fault("background-run-leaves-no-history", breaks=["RUN-03"])(
-    forgetting("run_background", after="run_join")
+fault(
+    "waited-run-leaves-no-history",
+    breaks=(
+        "COPY-23 RUN-01 RUN-11 INTERRUPT-01 INTERRUPT-02 INTERRUPT-05 INTERRUPT-07 "
+        "INTERRUPT-09 INTERRUPT-11 NESTED-01 NESTED-02 NESTED-03 NESTED-06 NESTED-09"
+    ),
+)(forgetting("run_wait"))
+fault("streamed-run-leaves-no-history", breaks=["RUN-02", "STREAM-03", "STREAM-06", "STREAM-08"])(
+    forgetting("run_stream")
 )
-fault("waiting-is-not-offered", breaks=["RUN-01"])(refusing("run_wait", status=404))
+fault(
+    "background-run-leaves-no-history",
+    breaks=(
+        "RUN-03 CANCEL-01 MULTITASK-02 MULTITASK-03 MULTITASK-06 RUN-CONTROL-10 RUN-CONTROL-15"
+    ),
+)(forgetting("run_background", after="run_join"))
+fault("waiting-is-not-offered", breaks=["RUN-01", "RUN-CONTROL-14"])(
+    refusing("run_wait", status=404)
+)
 fault("streaming-is-not-offered", breaks=["RUN-02"])(refusing("run_stream", status=405))
 fault("background-runs-are-not-offered", breaks=["RUN-03"])(refusing("run_background", status=404))
 
 
 @fault(
     "waited-run-answers-an-error-with-200",
-    breaks=["COPY-17", "PREPOP-17", "RUN-01", "RUN-11"],
+    breaks=["COPY-17", "PREPOP-17", "RUN-01", "RUN-11", "RUN-CONTROL-14"],
 )
 def waited_run_answers_an_error(broken: Broken) -> None:
     @broken.wire.answers("run_wait")
@@ -74,13 +88,17 @@ def copying_without_the_end_of(operation: str) -> Apply:
     return apply
 
 
-fault("copy-loses-the-end-of-waited-runs", breaks=["COPY-04", "COPY-05", "COPY-19", "RUN-04"])(
-    copying_without_the_end_of("run_wait")
-)
+fault(
+    "copy-loses-the-end-of-waited-runs",
+    breaks=(
+        "COPY-04 COPY-05 COPY-13 COPY-19 RUN-04 CONCURRENT-05 INTERRUPT-08 INTERRUPT-10 "
+        "INTERRUPT-11 NESTED-07 NESTED-08 NESTED-09"
+    ),
+)(copying_without_the_end_of("run_wait"))
 fault("copy-loses-the-end-of-streamed-runs", breaks=["RUN-05"])(
     copying_without_the_end_of("run_stream")
 )
-fault("copy-loses-the-end-of-background-runs", breaks=["RUN-06"])(
+fault("copy-loses-the-end-of-background-runs", breaks=["RUN-06", "CONCURRENT-05"])(
     copying_without_the_end_of("run_background")
 )
 
@@ -98,21 +116,32 @@ def starting(change: Callable[[Any], Any]) -> Apply:
     return apply
 
 
-fault("run-forgets-the-history", breaks=["COPY-17", "HISTORY-03", "PREPOP-17", "RUN-09"])(
-    starting(lambda states: states[-1:])
-)
-fault("run-forgets-the-oldest-state", breaks=["COPY-17", "HISTORY-03", "PREPOP-17", "RUN-09"])(
-    starting(lambda states: states[1:] or states)
-)
+fault(
+    "run-forgets-the-history",
+    breaks="COPY-17 HISTORY-03 PREPOP-17 RUN-09 CONCURRENT-05 RUN-CONTROL-16 SEQ-04 SEQ-06",
+)(starting(lambda states: states[-1:]))
+fault(
+    "run-forgets-the-oldest-state",
+    breaks=(
+        "COPY-17 HISTORY-03 PREPOP-17 RUN-09 CANCEL-05 CONCURRENT-05 RUN-CONTROL-16 SEQ-04 SEQ-06"
+    ),
+)(starting(lambda states: states[1:] or states))
 fault("run-keeps-ten-states", breaks=["HISTORY-03", "RUN-09"])(
     starting(lambda states: states[-10:])
 )
-fault("run-dates-the-states-that-were-there-anew", breaks=["COPY-17", "PREPOP-17", "RUN-09"])(
-    starting(lambda states: [replace(each, created_at=states[-1].created_at) for each in states])
+fault(
+    "run-dates-the-states-that-were-there-anew",
+    breaks=["COPY-17", "PREPOP-17", "RUN-09", "CANCEL-05", "SEQ-04"],
+)(starting(lambda states: [replace(each, created_at=states[-1].created_at) for each in states]))
+
+
+@fault(
+    "run-starts-from-nothing",
+    breaks=(
+        "COPY-17 RUN-08 INTERRUPT-05 INTERRUPT-06 INTERRUPT-07 INTERRUPT-11 INTERRUPT-12 "
+        "MULTITASK-03 MULTITASK-06 MULTITASK-07 NESTED-06 NESTED-09 RUN-CONTROL-16 SEQ-10"
+    ),
 )
-
-
-@fault("run-starts-from-nothing", breaks=["COPY-17", "RUN-08"])
 def run_starts_from_nothing(broken: Broken) -> None:
     store = broken.store
 
@@ -138,45 +167,33 @@ def taking_input(change: Callable[[dict[str, Any]], Any]) -> Apply:
     return apply
 
 
-fault("run-drops-its-input", breaks=["RUN-08"])(taking_input(lambda _given: {}))
-fault("run-takes-its-input-for-an-answer", breaks=["RUN-08"])(
+fault(
+    "run-drops-its-input",
+    breaks=(
+        "RUN-08 INTERRUPT-13 INTERRUPT-14 MULTITASK-02 MULTITASK-03 NESTED-02 RUN-CONTROL-08 "
+        "RUN-CONTROL-16"
+    ),
+)(taking_input(lambda _given: {}))
+fault("run-takes-its-input-for-an-answer", breaks=["RUN-08", "RUN-CONTROL-08"])(
     taking_input(
         lambda given: {"messages": [{**each, "type": "ai"} for each in given.get("messages", [])]}
     )
 )
 
 
-def ending(change: Callable[[Any, Any], Any]) -> Apply:
-    """Keep the last state of a run otherwise than its output says."""
-
-    def apply(broken: Broken) -> None:
-        store = broken.store
-
-        @broken.instead("_finished")
-        def finished(right: Any, thread: Any, run: Any, status: str, at: Any, *rest: Any) -> Any:
-            kept = replace(at, values=change(store, at.values))
-            return right(store.with_replaced(thread, kept), run, status, at, *rest)
-
-    return apply
-
-
-fault("run-gives-all-messages-new-ids", breaks=["COPY-17", "RUN-08", "RUN-11"])(
-    ending(
-        lambda store, values: {
-            "messages": [{**each, "id": store.new_id()} for each in values["messages"]]
-        }
-    )
+@fault(
+    "thread-stays-busy-after-its-run",
+    breaks=["RUN-10", "STATUS-01", "STATUS-02", "STATUS-04", "STATUS-05"],
 )
-
-
-@fault("thread-stays-busy-after-its-run", breaks=["RUN-10"])
 def thread_stays_busy(broken: Broken) -> None:
     @broken.instead("status_of")
     def status_of(right: Any, thread: Any) -> Any:
         return "busy" if thread.runs else right(thread)
 
 
-@fault("thread-is-interrupted-after-its-run", breaks=["RUN-10"])
+@fault(
+    "thread-is-interrupted-after-its-run", breaks=["RUN-10", "STATUS-02", "STATUS-04", "STATUS-05"]
+)
 def thread_is_interrupted(broken: Broken) -> None:
     @broken.instead("status_of")
     def status_of(right: Any, thread: Any) -> Any:
@@ -185,9 +202,11 @@ def thread_is_interrupted(broken: Broken) -> None:
 
 
 fault("waited-run-answers-without-its-last-message", breaks=["RUN-11"])(
-    shown(lambda output: {**output, "messages": output["messages"][:-1]}, "run_wait")
+    shown(lambda output: {**output, "messages": output.get("messages", [])[:-1]}, "run_wait")
 )
-fault("waited-run-answers-nothing", breaks=["RUN-11"])(shown(lambda _output: {}, "run_wait"))
+fault("waited-run-answers-nothing", breaks=["RUN-11", "RUN-CONTROL-17"])(
+    shown(lambda _output: {}, "run_wait")
+)
 
 # What is refused
 
@@ -215,11 +234,14 @@ def run_makes_an_unknown_thread(broken: Broken) -> None:
         return right(thread_id, {**request, "if_not_exists": "create"})
 
 
-@fault("run-of-an-unknown-assistant-runs-the-agent", breaks=["RUN-13"])
+@fault("run-of-an-unknown-assistant-runs-the-agent", breaks=["RUN-13", "STATELESS-07"])
 def unknown_assistant_is_the_agent(broken: Broken) -> None:
     @broken.instead("assistant")
     def assistant(right: Any, assistant_id: str) -> Any:
-        return broken.store.graphs["agent"]
+        try:
+            return right(assistant_id)
+        except InvalidError:
+            return broken.store.graphs["agent"]
 
 
 def _of_no_assistant(request: WireRequest) -> bool:

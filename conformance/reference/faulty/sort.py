@@ -63,7 +63,7 @@ def more_than_four_by_age(broken: Broken) -> None:
         return right(threads, sort_by if len(threads) < 5 else "created_at", sort_order)
 
 
-@fault("sort-comes-after-the-limit", breaks=["PAGE-01", "SORT-06"])
+@fault("sort-comes-after-the-limit", breaks=["PAGE-01", "SORT-06", "SEQ-16"])
 def after_the_limit(broken: Broken) -> None:
     @broken.instead("search")
     def search(right: Any, query: Query, **options: Any) -> list[JsonObject]:

@@ -62,7 +62,10 @@ def _of_thread(change: Callable[[Thread, dict[str, Any]], Json]) -> Apply:
 fault("unfinished-state-shows-no-values", breaks=["STATE-01"])(
     _unfinished(lambda state: without(state, "values"))
 )
-fault("unfinished-state-shows-the-oldest-values", breaks=["STATE-01", "STATE-10"])(
+fault(
+    "unfinished-state-shows-the-oldest-values",
+    breaks=["STATE-01", "STATE-10", "INTERRUPT-13", "INTERRUPT-14", "RUN-CONTROL-16"],
+)(
     _of_thread(
         lambda thread, state: (
             {**state, "values": thread.checkpoints[0].values} if state.get("next") else state
@@ -80,16 +83,26 @@ fault("messages-of-an-unfinished-state-without-id", breaks=["STATE-10", "STATE-1
 
 fault(
     "nothing-next-is-null",
-    breaks=["PREPOP-06", "STATE-02", "STATE-10", "STATE-14", "STATE-UPDATE-06"],
+    breaks=(
+        "PREPOP-06 STATE-02 STATE-10 STATE-14 LINK-01 STATE-UPDATE-06 INTERRUPT-05 "
+        "INTERRUPT-06 INTERRUPT-11 INTERRUPT-12 NESTED-06 NESTED-09 SEQ-07"
+    ),
 )(_state(lambda state: {**state, "next": state.get("next") or None}))
-fault("next-is-a-text", breaks=["STATE-02", "STATE-10"])(
-    _unfinished(lambda state: {**state, "next": state["next"][0]})
-)
-fault("state-shows-nothing-next", breaks=["STATE-10", "STATE-UPDATE-06"])(
-    _state(lambda state: {**state, "next": []})
-)
-fault("state-shows-no-tasks", breaks=["STATE-03"])(_state(lambda state: without(state, "tasks")))
-fault("tasks-without-name", breaks=["STATE-03", "STATE-10"])(
+fault(
+    "next-is-a-text",
+    breaks=["STATE-02", "STATE-10", "INTERRUPT-02", "INTERRUPT-13", "INTERRUPT-14"],
+)(_unfinished(lambda state: {**state, "next": state["next"][0]}))
+fault(
+    "state-shows-nothing-next",
+    breaks=["STATE-10", "STATE-UPDATE-06", "INTERRUPT-02", "INTERRUPT-13", "INTERRUPT-14"],
+)(_state(lambda state: {**state, "next": []}))
+fault(
+    "state-shows-no-tasks",
+    breaks=(
+        "STATE-03 LINK-01 INTERRUPT-02 INTERRUPT-03 INTERRUPT-04 NESTED-01 NESTED-02 NESTED-03"
+    ),
+)(_state(lambda state: without(state, "tasks")))
+fault("tasks-without-name", breaks=["STATE-03", "STATE-10", "INTERRUPT-02"])(
     _state(
         lambda state: {
             **state,
@@ -100,22 +113,24 @@ fault("tasks-without-name", breaks=["STATE-03", "STATE-10"])(
 
 # checkpoint and parent_checkpoint
 
-fault("checkpoint-of-the-state-has-no-id", breaks=["STATE-04", "STATE-06", "STATE-10"])(
-    _state(lambda state: nested(state, "checkpoint", checkpoint_id=None))
-)
-fault("checkpoint-of-the-state-names-another-thread", breaks=["STATE-04", "STATE-10"])(
+fault(
+    "checkpoint-of-the-state-has-no-id",
+    breaks=["STATE-04", "STATE-06", "STATE-10", "LINK-01", "SEQ-07"],
+)(_state(lambda state: nested(state, "checkpoint", checkpoint_id=None)))
+fault("checkpoint-of-the-state-names-another-thread", breaks=["STATE-04", "STATE-10", "SEQ-07"])(
     _state(lambda state: nested(state, "checkpoint", thread_id=ELSEWHERE))
 )
-fault("checkpoint-of-the-state-has-a-null-namespace", breaks=["STATE-04", "STATE-10"])(
-    _state(lambda state: nested(state, "checkpoint", checkpoint_ns=None))
-)
-fault("parent-of-the-state-names-another-thread", breaks=["STATE-05", "STATE-10"])(
+fault(
+    "checkpoint-of-the-state-has-a-null-namespace",
+    breaks=["STATE-04", "STATE-10", "LINK-01", "SEQ-07"],
+)(_state(lambda state: nested(state, "checkpoint", checkpoint_ns=None)))
+fault("parent-of-the-state-names-another-thread", breaks=["STATE-05", "STATE-10", "SEQ-07"])(
     _state(lambda state: nested(state, "parent_checkpoint", thread_id=ELSEWHERE))
 )
-fault("state-has-no-parent", breaks=["STATE-05", "STATE-07", "STATE-10"])(
+fault("state-has-no-parent", breaks=["STATE-05", "STATE-07", "STATE-10", "SEQ-07"])(
     _state(lambda state: {**state, "parent_checkpoint": None})
 )
-fault("state-is-its-own-parent", breaks=["STATE-05", "STATE-10"])(
+fault("state-is-its-own-parent", breaks=["STATE-05", "STATE-10", "SEQ-07"])(
     _state(
         lambda state: {
             **state,
@@ -124,15 +139,18 @@ fault("state-is-its-own-parent", breaks=["STATE-05", "STATE-10"])(
         }
     )
 )
-fault("state-shows-no-checkpoint-id", breaks=["STATE-06"])(
+fault("state-shows-no-checkpoint-id", breaks=["STATE-06", "LINK-01"])(
     _state(lambda state: without(state, "checkpoint_id"))
 )
-fault("parent-checkpoint-id-of-the-state-is-its-own", breaks=["STATE-07", "STATE-10"])(
+fault("parent-checkpoint-id-of-the-state-is-its-own", breaks=["STATE-07", "STATE-10", "SEQ-07"])(
     _state(lambda state: {**state, "parent_checkpoint_id": state.get("checkpoint_id")})
 )
 
 
-@fault("parents-skip-one", breaks=["HISTORY-09", "STATE-05", "STATE-UPDATE-04", "STATE-UPDATE-08"])
+@fault(
+    "parents-skip-one",
+    breaks=["HISTORY-09", "STATE-05", "STATE-UPDATE-04", "STATE-UPDATE-08", "SEQ-05"],
+)
 def parents_skip_one(broken: Broken) -> None:
     @broken.instead("state_view")
     def state_view(
@@ -146,24 +164,25 @@ def parents_skip_one(broken: Broken) -> None:
 
 # created_at and metadata
 
-fault("state-shows-a-time-without-offset", breaks=["STATE-08", "STATE-10"])(
+fault("state-shows-a-time-without-offset", breaks=["STATE-08", "STATE-10", "LINK-01", "SEQ-07"])(
     _state(
         lambda state: {**state, "created_at": str(state.get("created_at")).replace("+00:00", "")}
     )
 )
-fault("state-was-made-when-its-thread-was", breaks=["COPY-09", "STATE-10"])(
+fault("state-was-made-when-its-thread-was", breaks=["COPY-09", "STATE-10", "NESTED-08", "SEQ-07"])(
     _of_thread(lambda thread, state: {**state, "created_at": thread.created_at})
 )
-fault("step-of-the-state-is-a-text", breaks=["PREPOP-07", "STATE-09", "STATE-10"])(
-    _state(lambda state: nested(state, "metadata", step=str(state["metadata"].get("step"))))
-)
-fault("state-tells-no-parents", breaks=["PREPOP-08", "STATE-09", "STATE-10"])(
+fault(
+    "step-of-the-state-is-a-text", breaks=["PREPOP-07", "STATE-09", "STATE-10", "LINK-01", "SEQ-07"]
+)(_state(lambda state: nested(state, "metadata", step=str(state["metadata"].get("step")))))
+fault("state-tells-no-parents", breaks=["PREPOP-08", "STATE-09", "STATE-10", "LINK-01", "SEQ-07"])(
     _state(lambda state: {**state, "metadata": without(state["metadata"], "parents")})
 )
-fault("state-tells-no-source", breaks=["PREPOP-07", "STATE-09", "STATE-10", "STATE-UPDATE-05"])(
-    _state(lambda state: {**state, "metadata": without(state["metadata"], "source")})
-)
-fault("source-of-a-run-is-run", breaks=["STATE-16"])(
+fault(
+    "state-tells-no-source",
+    breaks="PREPOP-07 STATE-09 STATE-10 LINK-01 STATE-UPDATE-05 SEQ-07",
+)(_state(lambda state: {**state, "metadata": without(state["metadata"], "source")}))
+fault("source-of-a-run-is-run", breaks=["STATE-16", "SEQ-07"])(
     state_becomes(
         lambda state: (
             nested(state, "metadata", source="run")
@@ -177,7 +196,13 @@ fault("source-of-a-run-is-run", breaks=["STATE-16"])(
 # The newest state, and no other
 
 
-@fault("unfinished-state-is-the-one-before", breaks=["STATE-01", "STATE-10", "STATE-UPDATE-06"])
+@fault(
+    "unfinished-state-is-the-one-before",
+    breaks=(
+        "STATE-01 STATE-10 STATE-UPDATE-06 INTERRUPT-02 INTERRUPT-04 INTERRUPT-13 "
+        "INTERRUPT-14 NESTED-01 NESTED-02 RUN-CONTROL-16"
+    ),
+)
 def unfinished_state_lags(broken: Broken) -> None:
     _of_thread(
         lambda thread, state: (
@@ -188,7 +213,13 @@ def unfinished_state_lags(broken: Broken) -> None:
     )(broken)
 
 
-@fault("state-is-shown-as-first-asked-for", breaks=["RUN-08", "STATE-UPDATE-03", "STATE-UPDATE-06"])
+@fault(
+    "state-is-shown-as-first-asked-for",
+    breaks=(
+        "RUN-08 STATE-UPDATE-03 STATE-UPDATE-06 CONCURRENT-08 INTERRUPT-12 MULTITASK-06 "
+        "MULTITASK-07 RUN-CONTROL-16 SEQ-07 SEQ-10 SEQ-11"
+    ),
+)
 def state_is_cached(broken: Broken) -> None:
     shown: dict[str, Json] = {}
 
@@ -213,9 +244,10 @@ def empty_thread_has_no_state(broken: Broken) -> None:
 fault("state-of-an-empty-thread-has-null-values", breaks=["STATE-14"])(
     state_becomes(lambda state: {**state, "values": state.get("values") or None}, "state")
 )
-fault("state-of-an-unknown-thread-is-empty", breaks=["STATE-11", "DELETE-03"])(
-    refusal_becomes({"values": {}, "next": [], "tasks": []}, "state")
-)
+fault(
+    "state-of-an-unknown-thread-is-empty",
+    breaks=["STATE-11", "DELETE-03", "CONCURRENT-07", "SEQ-18"],
+)(refusal_becomes({"values": {}, "next": [], "tasks": []}, "state"))
 fault("state-of-a-malformed-id-is-500", breaks=["STATE-12"])(
     status_becomes(422, 500, "state", when=malformed)
 )

@@ -67,15 +67,17 @@ def _answer_becomes(change: Callable[[dict[str, Any]], Json]) -> Apply:
 
 # What it answers
 
-fault("state-update-answers-nothing", breaks=["STATE-UPDATE-01"])(_answer_becomes(lambda made: {}))
-fault("state-update-names-no-thread", breaks=["STATE-UPDATE-01"])(
+fault("state-update-answers-nothing", breaks=["STATE-UPDATE-01", "SEQ-05"])(
+    _answer_becomes(lambda made: {})
+)
+fault("state-update-names-no-thread", breaks=["STATE-UPDATE-01", "STATE-UPDATE-02", "SEQ-05"])(
     _answer_becomes(
         lambda made: {**made, "checkpoint": {"checkpoint_id": made.get("checkpoint_id")}}
     )
 )
 
 
-@fault("state-update-answers-the-parent", breaks=["STATE-UPDATE-02"])
+@fault("state-update-answers-the-parent", breaks=["STATE-UPDATE-02", "SEQ-05"])
 def answers_the_parent(broken: Broken) -> None:
     @broken.wire.answers(UPDATE)
     def _(request: WireRequest, made: Json) -> Json:
@@ -86,7 +88,7 @@ def answers_the_parent(broken: Broken) -> None:
         return {**nested(made, "checkpoint", checkpoint_id=parent), "checkpoint_id": parent}
 
 
-@fault("state-update-answers-an-id-of-its-own", breaks=["STATE-UPDATE-02"])
+@fault("state-update-answers-an-id-of-its-own", breaks=["STATE-UPDATE-02", "SEQ-05"])
 def answers_an_own_id(broken: Broken) -> None:
     @broken.wire.answers(UPDATE)
     def _(_request: WireRequest, made: Json) -> Json:
@@ -98,11 +100,13 @@ def answers_an_own_id(broken: Broken) -> None:
 
 fault(
     "values-of-a-state-update-are-lost",
-    breaks=["ERROR-BIG-04", "ERROR-ODD-04", "PREPOP-22", "STATE-UPDATE-03", "STATE-UPDATE-09"],
+    breaks=(
+        "PREPOP-22 ERROR-ODD-04 ERROR-BIG-04 STATE-UPDATE-03 STATE-UPDATE-09 CONCURRENT-08 SEQ-10"
+    ),
 )(_request_becomes(lambda body: {**body, "values": {}}, _has_values))
 fault(
     "values-of-a-state-update-are-taken-twice",
-    breaks=["PREPOP-22", "STATE-UPDATE-03", "STATE-UPDATE-09"],
+    breaks=["PREPOP-22", "STATE-UPDATE-03", "STATE-UPDATE-09", "CONCURRENT-08", "SEQ-10"],
 )(_request_becomes(lambda body: {**body, "values": [body.get("values")] * 2}, _has_values))
 
 
@@ -113,7 +117,10 @@ def _values(change: Callable[[Checkpoint | None, Checkpoint | None], Any]) -> An
     )
 
 
-fault("state-update-puts-its-messages-first", breaks=["PREPOP-22", "STATE-UPDATE-03"])(
+fault(
+    "state-update-puts-its-messages-first",
+    breaks=["PREPOP-22", "STATE-UPDATE-03", "CONCURRENT-08", "SEQ-10"],
+)(
     afterwards(
         _values(
             lambda before, now: [
@@ -125,14 +132,19 @@ fault("state-update-puts-its-messages-first", breaks=["PREPOP-22", "STATE-UPDATE
         _continues,
     )
 )
-fault("state-update-replaces-the-messages", breaks=["PREPOP-22", "STATE-UPDATE-03"])(
+fault(
+    "state-update-replaces-the-messages",
+    breaks=["PREPOP-22", "STATE-UPDATE-03", "CONCURRENT-08", "SEQ-10"],
+)(
     afterwards(
         _values(lambda before, now: messages(now)[len(messages(before)) :]),
         UPDATE,
         _continues,
     )
 )
-fault("second-state-update-is-lost", breaks=["STATE-UPDATE-06"])(
+fault(
+    "second-state-update-is-lost", breaks=["STATE-UPDATE-06", "CONCURRENT-08", "SEQ-05", "SEQ-10"]
+)(
     afterwards(
         lambda before, now: (
             before
@@ -144,7 +156,10 @@ fault("second-state-update-is-lost", breaks=["STATE-UPDATE-06"])(
         UPDATE,
     )
 )
-fault("state-update-replaces-the-newest-state", breaks=["STATE-UPDATE-04"])(
+fault(
+    "state-update-replaces-the-newest-state",
+    breaks=["STATE-UPDATE-04", "CONCURRENT-04", "SEQ-04", "SEQ-05", "SEQ-06"],
+)(
     afterwards(
         lambda before, now: replace(
             now, checkpoints=(*now.checkpoints[:-2], *now.checkpoints[-1:])
@@ -153,7 +168,10 @@ fault("state-update-replaces-the-newest-state", breaks=["STATE-UPDATE-04"])(
         _continues,
     )
 )
-fault("state-update-forgets-the-oldest-state", breaks=["STATE-UPDATE-04"])(
+fault(
+    "state-update-forgets-the-oldest-state",
+    breaks=["STATE-UPDATE-04", "CONCURRENT-04", "SEQ-04", "SEQ-05", "SEQ-06"],
+)(
     afterwards(
         lambda before, now: replace(now, checkpoints=now.checkpoints[1:]),
         UPDATE,
@@ -193,7 +211,10 @@ def _get_shows(change: Callable[[Thread], Any]) -> Apply:
     return apply
 
 
-fault("get-shows-the-values-before-the-last-update", breaks=["STATE-UPDATE-07", "STATE-UPDATE-15"])(
+fault(
+    "get-shows-the-values-before-the-last-update",
+    breaks=["STATE-UPDATE-07", "STATE-UPDATE-15", "SEQ-11", "SEQ-12", "SEQ-17"],
+)(
     _get_shows(
         lambda thread: (
             thread.checkpoints[-2].values
@@ -233,16 +254,20 @@ def _at_another(position: int, change: When = _forks) -> Apply:
     return apply
 
 
-fault("fork-hangs-on-the-newest-state", breaks=["STATE-UPDATE-08", "STATE-UPDATE-09"])(
+fault(
+    "fork-hangs-on-the-newest-state",
+    breaks=["ERROR-ANY-08", "STATE-UPDATE-08", "STATE-UPDATE-09", "SEQ-05", "SEQ-10"],
+)(
     _request_becomes(
         lambda body: {name: each for name, each in body.items() if name != "checkpoint"},
         lambda request: _forks(request) and not _unknown(request),
     )
 )
-fault("fork-starts-one-state-earlier", breaks=["STATE-UPDATE-08", "STATE-UPDATE-09"])(
-    _at_another(-1)
-)
-fault("fork-names-the-newest-state-as-its-parent", breaks=["STATE-UPDATE-08"])(
+fault(
+    "fork-starts-one-state-earlier",
+    breaks=["ERROR-ANY-08", "STATE-UPDATE-08", "STATE-UPDATE-09", "SEQ-05"],
+)(_at_another(-1))
+fault("fork-names-the-newest-state-as-its-parent", breaks=["STATE-UPDATE-08", "SEQ-05"])(
     afterwards(
         lambda before, now: with_latest(
             now, parent_id=before.latest.checkpoint_id if before.latest else None
@@ -251,12 +276,14 @@ fault("fork-names-the-newest-state-as-its-parent", breaks=["STATE-UPDATE-08"])(
         _forks,
     )
 )
-fault("fork-holds-the-newest-messages", breaks=["STATE-UPDATE-09"])(
+fault("fork-holds-the-newest-messages", breaks=["STATE-UPDATE-09", "SEQ-10"])(
     afterwards(
         _values(lambda before, now: [*messages(before), *messages(now)[-1:]]), UPDATE, _forks
     )
 )
-fault("fork-is-not-the-state-of-the-thread", breaks=["STATE-UPDATE-10"])(
+fault(
+    "fork-is-not-the-state-of-the-thread", breaks=["STATE-UPDATE-10", "SEQ-04", "SEQ-05", "SEQ-10"]
+)(
     afterwards(
         lambda before, now: replace(
             now, checkpoints=(*now.checkpoints[:-2], now.checkpoints[-1], now.checkpoints[-2])
@@ -267,7 +294,10 @@ fault("fork-is-not-the-state-of-the-thread", breaks=["STATE-UPDATE-10"])(
 )
 
 
-@fault("state-follows-the-longest-branch", breaks=["STATE-UPDATE-10", "STATE-UPDATE-15"])
+@fault(
+    "state-follows-the-longest-branch",
+    breaks="STATE-UPDATE-10 STATE-UPDATE-15 NESTED-02 RUN-CONTROL-16 SEQ-07 SEQ-10",
+)
 def state_follows_the_longest_branch(broken: Broken) -> None:
     @broken.wire.answers("state")
     def _(request: WireRequest, state: Json) -> Json:
@@ -277,7 +307,7 @@ def state_follows_the_longest_branch(broken: Broken) -> None:
         return broken.store.state_view(thread, max(thread.checkpoints, key=lambda each: each.step))
 
 
-fault("fork-drops-the-former-branch", breaks=["STATE-UPDATE-11"])(
+fault("fork-drops-the-former-branch", breaks=["STATE-UPDATE-11", "SEQ-04", "SEQ-05"])(
     afterwards(
         lambda before, now: replace(
             now,
@@ -292,7 +322,7 @@ fault("fork-drops-the-former-branch", breaks=["STATE-UPDATE-11"])(
         _forks,
     )
 )
-fault("fork-hangs-the-former-branch-below-itself", breaks=["STATE-UPDATE-11"])(
+fault("fork-hangs-the-former-branch-below-itself", breaks=["STATE-UPDATE-11", "SEQ-04"])(
     afterwards(
         lambda before, now: replace(
             now,

@@ -106,19 +106,19 @@ def _counting_instead(asked: str, *statuses: str) -> Apply:
     return apply
 
 
-for asked, statuses in (
+for asked, statuses, *also in (
     ("busy", ()),
     ("interrupted", ("interrupted", "error")),
     ("error", ("interrupted", "error")),
-    ("idle", ("idle", "busy")),
+    ("idle", ("idle", "busy"), "FILTER-07"),
 ):
-    fault(f"search-for-{asked}-mixes-statuses", breaks=["STATUS-06"])(
+    fault(f"search-for-{asked}-mixes-statuses", breaks=[*also, "STATUS-06"])(
         _finding_instead(asked, *statuses)
     )
     fault(f"count-of-{asked}-mixes-statuses", breaks=["STATUS-07"])(
         _counting_instead(asked, *statuses)
     )
 
-fault("count-by-status-counts-one-too-many", breaks=["COUNT-02", "STATUS-07"])(
+fault("count-by-status-counts-one-too-many", breaks=["COUNT-02", "COUNT-07", "STATUS-07"])(
     changing("count", to=lambda _, number: number + 1, when=_by("interrupted"))
 )

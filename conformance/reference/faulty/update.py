@@ -54,17 +54,19 @@ def _minimal(request: WireRequest) -> bool:
 
 # What it answers
 
-fault("update-answers-the-metadata-only", breaks=["UPDATE-01"])(
+fault("update-answers-the-metadata-only", breaks=["LINK-01", "UPDATE-01"])(
     state_becomes(lambda thread: {"metadata": thread["metadata"]}, UPDATE)
 )
-fault("update-answers-a-time-without-offset", breaks=["UPDATE-01"])(
+fault("update-answers-a-time-without-offset", breaks=["LINK-01", "UPDATE-01"])(
     state_becomes(
         lambda thread: {**thread, "updated_at": thread["updated_at"].replace("+00:00", "")}, UPDATE
     )
 )
 
 
-@fault("update-answers-the-thread-before-it", breaks=["UPDATE-01", "UPDATE-07"])
+@fault(
+    "update-answers-the-thread-before-it", breaks=["LINK-01", "UPDATE-01", "UPDATE-07", "SEQ-12"]
+)
 def answers_the_thread_before(broken: Broken) -> None:
     before: dict[str, Json] = {}
 
@@ -83,7 +85,7 @@ def answers_the_thread_before(broken: Broken) -> None:
 
 fault(
     "update-adds-no-new-member",
-    breaks=["ERROR-BIG-02", "ERROR-ODD-02", "UPDATE-02", "UPDATE-09", "UPDATE-10"],
+    breaks="ERROR-ODD-02 ERROR-BIG-02 UPDATE-02 UPDATE-09 UPDATE-10 CONCURRENT-03 SEQ-13",
 )(_merges(lambda old, new: {**old, **{name: new[name] for name in new if name in old}}))
 fault("update-drops-nulls", breaks=["UPDATE-02", "UPDATE-10"])(
     _merges(lambda old, new: {**old, **{n: v for n, v in new.items() if v is not None}})
@@ -94,7 +96,7 @@ fault("update-refuses-nested-metadata", breaks=["UPDATE-02", "UPDATE-03", "UPDAT
         lambda request: any(isinstance(each, dict | list) for each in _metadata(request).values()),
     )
 )
-fault("update-keeps-known-members", breaks=["UPDATE-01", "UPDATE-03"])(
+fault("update-keeps-known-members", breaks=["LINK-01", "UPDATE-01", "UPDATE-03", "SEQ-13"])(
     _merges(lambda old, new: {**new, **old})
 )
 fault("update-keeps-known-members-where-the-new-are-empty", breaks=["UPDATE-03"])(
@@ -113,7 +115,7 @@ fault("update-adds-to-known-lists", breaks=["UPDATE-03"])(
         }
     )
 )
-fault("update-keeps-ascii-only", breaks=["ERROR-ODD-02", "UPDATE-03", "UPDATE-10"])(
+fault("update-keeps-ascii-only", breaks=["ERROR-ODD-02", "UPDATE-03", "UPDATE-10", "SEQ-13"])(
     _merges(
         lambda old, new: {
             **old,
@@ -126,9 +128,10 @@ fault("update-keeps-ascii-only", breaks=["ERROR-ODD-02", "UPDATE-03", "UPDATE-10
 fault("update-makes-numbers-of-booleans", breaks=["UPDATE-03", "UPDATE-10"])(
     _merges(lambda old, new: {**old, **mapped(new, lambda v: int(v) if v is False else v)})
 )
-fault("update-replaces-all-metadata", breaks=["UPDATE-04", "UPDATE-11"])(
-    _merges(lambda old, new: new)
-)
+fault(
+    "update-replaces-all-metadata",
+    breaks=["LINK-01", "UPDATE-04", "UPDATE-11", "CONCURRENT-03", "SEQ-13"],
+)(_merges(lambda old, new: new))
 fault("update-loses-nested-metadata", breaks=["UPDATE-04"])(
     _merges(lambda old, new: {**{n: v for n, v in old.items() if not isinstance(v, dict)}, **new})
 )
@@ -145,22 +148,25 @@ fault("update-without-metadata-is-refused", breaks=["UPDATE-11"])(
 # What else it touches, or should
 
 
-fault("update-does-not-move-updated-at", breaks=["UPDATE-05"])(
+fault("update-does-not-move-updated-at", breaks=["UPDATE-05", "SEQ-12"])(
     afterwards(
         lambda before, now: replace(now, updated_at=before.updated_at), UPDATE, _sends_metadata
     )
 )
-fault("update-moves-created-at", breaks=["UPDATE-06"])(
+fault("update-moves-created-at", breaks=["UPDATE-06", "SEQ-12"])(
     afterwards(lambda before, now: replace(now, created_at=now.updated_at), UPDATE, _sends_metadata)
 )
-fault("update-moves-state-updated-at", breaks=["UPDATE-06"])(
+fault("update-moves-state-updated-at", breaks=["UPDATE-06", "SEQ-12"])(
     afterwards(
         lambda before, now: replace(now, state_updated_at=now.updated_at), UPDATE, _sends_metadata
     )
 )
 
 
-@fault("get-is-behind-from-the-second-update-on", breaks=["UPDATE-07"])
+@fault(
+    "get-is-behind-from-the-second-update-on",
+    breaks=["UPDATE-07", "CONCURRENT-03", "SEQ-12", "SEQ-13"],
+)
 def get_is_behind(broken: Broken) -> None:
     updated: dict[str, int] = {}
     behind: dict[str, Any] = {}
@@ -181,7 +187,7 @@ def get_is_behind(broken: Broken) -> None:
     begin_with(UPDATE, then)(broken)
 
 
-@fault("second-update-is-not-stored", breaks=["UPDATE-07"])
+@fault("second-update-is-not-stored", breaks=["UPDATE-07", "CONCURRENT-03", "SEQ-12", "SEQ-13"])
 def second_update_is_not_stored(broken: Broken) -> None:
     updated: dict[str, int] = {}
 
@@ -250,7 +256,7 @@ def _shared(source: bool, copy: bool) -> Apply:
     return apply
 
 
-fault("update-of-a-thread-reaches-its-copies", breaks=["UPDATE-12"])(
+fault("update-of-a-thread-reaches-its-copies", breaks=["UPDATE-12", "SEQ-02"])(
     _shared(source=True, copy=False)
 )
 fault("update-of-a-copy-reaches-its-source", breaks=["UPDATE-12"])(_shared(source=False, copy=True))
