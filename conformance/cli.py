@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from conformance import __version__
+from conformance.commands.compare import compare_command
 from conformance.commands.explain import explain_command
 from conformance.commands.requirements import requirements_command
 from conformance.commands.run import run_command
@@ -85,6 +86,7 @@ for _command in (
     serve_command,
     requirements_command,
     schemas_group,
+    compare_command,
     explain_command,
     sweep_command,
     selftest_command,
