@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from conformance import __version__
+from conformance.commands.board import board_command
 from conformance.commands.compare import compare_command
 from conformance.commands.explain import explain_command
 from conformance.commands.requirements import requirements_command
@@ -87,6 +88,7 @@ for _command in (
     requirements_command,
     schemas_group,
     compare_command,
+    board_command,
     explain_command,
     sweep_command,
     selftest_command,

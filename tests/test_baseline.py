@@ -120,6 +120,11 @@ def test_what_was_not_seen_is_never_accepted(verdict: str) -> None:
     assert names(found) == {}
 
 
+def test_an_entry_does_not_hide_what_was_not_seen_of_its_requirement() -> None:
+    made = report(short(), check("test_other", COPY.id, "error"))
+    assert not judged(made, Entry(requirement=COPY.id)).report.requirements[0].baselined
+
+
 def test_an_expired_entry_accepts_nothing() -> None:
     entry = Entry(requirement=COPY.id, expires=date(2026, 11, 20))
     found = judged(report(short()), entry)

@@ -16,6 +16,8 @@ from conformance.report.compare_html import comparison_html
 from conformance.report.compare_markdown import comparison_markdown
 from conformance.report.compare_text import comparison_json, comparison_text
 from conformance.report.compare_words import headline
+from conformance.report.record import ReportError
+from conformance.report.write import write_text
 
 _WRITERS: dict[str, Callable[[ReportComparison], str]] = {
     "text": comparison_text,
@@ -58,17 +60,9 @@ def compare_command(old: Path, new: Path, form: str, output: Path | None) -> Non
     if output is None:
         click.echo(text, nl=False)
     else:
-        write_output(output, text)
+        try:
+            write_text(output, text, option="--output")
+        except ReportError as refused:
+            raise UnusableError(str(refused)) from refused
         click.echo(f"{headline(comparison)}; written to {output}")
     sys.exit(1 if comparison.regressed else 0)
-
-
-def write_output(file: Path, text: str) -> None:
-    """Write a file that the user named."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
-    except OSError as refused:
-        raise UnusableError(
-            f"cannot write to {file} ({refused.strerror or refused}): give another --output"
-        ) from refused
