@@ -16,6 +16,7 @@ from report_examples import REQUIREMENTS, check, failure, report_of, requirement
 from conformance.cli import cli
 from conformance.contract.verdicts import Stability
 from conformance.data import schemas_dir
+from conformance.reference.process import ReferenceProcess
 from conformance.report.compare import Kind, ReportComparison, RequirementChange, compare_reports
 from conformance.report.compare_html import comparison_html
 from conformance.report.compare_markdown import comparison_markdown
@@ -24,6 +25,7 @@ from conformance.report.compare_text import comparison_json, comparison_text
 from conformance.report.html import html_report
 from conformance.report.record import CheckResult, OperationTiming, Report
 from conformance.report.write import report_json
+from tests.conftest import command
 
 ONE = [REQUIREMENTS["COPY-03"]]
 SCHEMA = json.loads((schemas_dir() / "report.json").read_text(encoding="utf-8"))
@@ -422,3 +424,25 @@ def test_a_missing_report_is_refused(tmp_path: Path) -> None:
     missing = str(tmp_path / "none.json")
     refused = CliRunner().invoke(cli, ["compare", missing, missing])
     assert (refused.exit_code, "no report at" in refused.output) == (2, True)
+
+
+# ---- with real runs -----------------------------------------------------------------
+
+
+def test_a_broken_promise_is_the_one_change_and_its_mending_too(tmp_path: Path) -> None:
+    only = ("--requirement", "COPY-01", "--requirement", "COPY-03")
+    fault = ("--fault", "copy-makes-the-oldest-state-anew")
+    for server, options in (("right", ()), ("broken", fault)):
+        with ReferenceProcess(*options) as deployment:
+            command(tmp_path, "run", "--url", deployment.url, *only, "--report-dir", server)
+    for sides, status, kind in (
+        (("right", "broken"), 1, "regression"),
+        (("broken", "right"), 0, "repair"),
+    ):
+        ended = command(tmp_path, "compare", *sides, "--format", "json")
+        assert ended.returncode == status
+        compared = json.loads(ended.stdout)
+        assert [(each["requirement"], each["kind"]) for each in compared["changes"]] == [
+            ("COPY-03", kind)
+        ]
+        assert compared["only_old"] == compared["only_new"] == []
