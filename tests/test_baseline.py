@@ -312,7 +312,9 @@ def test_what_changed_is_added_and_the_old_entry_becomes_stale(tmp_path: Path) -
     [
         (["--baseline", "none.toml"], "no baseline at none.toml"),
         (["--strict-baseline"], "needs --baseline"),
-        (["--baseline", "a.toml", "--write-baseline", "a.toml"], "without --baseline"),
+        (["--baseline", "a.toml", "--write-baseline", "b.toml"], "give no other --baseline"),
+        (["--write-baseline", "empty.toml/b.toml"], "cannot write empty.toml/b.toml"),
+        (["--write-baseline", "none.toml", "--baseline", "none.toml", "-k", "("], "-k"),
         (["--strict-baseline", "--write-baseline", "a.toml"], "fill in the reasons"),
         (["--baseline", "unknown.toml"], "no requirement COPY-99"),
         (["--baseline", "check.toml"], "no check test_copy.py::test_nothing"),

@@ -19,6 +19,7 @@ from conformance.report.baseline_file import (
     BaselineError,
     add_entries,
     check_names,
+    check_writable,
     read_baseline,
 )
 from conformance.report.record import Report
@@ -75,9 +76,9 @@ class Baselining:
         read, strict, written = (
             options.pop(name) for name in ("baseline", "strict_baseline", "write_baseline")
         )
-        if read and written:
+        if read and written and read != written:
             raise click.UsageError(
-                "--write-baseline reads and adds to its file: give it without --baseline"
+                "--write-baseline reads its own file and adds to it: give no other --baseline"
             )
         if strict and written:
             raise click.UsageError(
@@ -86,9 +87,12 @@ class Baselining:
             )
         if strict and not read:
             raise click.UsageError("--strict-baseline needs --baseline FILE")
-        file = read or written
+        file = written or read
         try:
-            entries = read_baseline(file) if read or (file and file.exists()) else ()
+            if written:
+                check_writable(written)
+            starts = written and not written.exists()
+            entries = read_baseline(file) if file and not starts else ()
             if entries:
                 check_names(entries, load_catalogue().requirements, _check_ids(entries), file)
         except BaselineError as unusable:
@@ -131,7 +135,7 @@ class Baselining:
             return
         kept = f"; the {len(self.entries)} that were there are kept" if self.entries else ""
         click.echo(
-            f"{file}: {counted(len(added), 'entry').replace('entrys', 'entries')} added{kept}. "
+            f"{file}: {_entries(len(added))} added{kept}. "
             "Write the reasons, then give it with --baseline."
         )
 
@@ -157,10 +161,7 @@ def _told(judgement: Judgement, entries: tuple[Entry, ...]) -> list[str]:
         f"{sum(each.level == level for each in accepted)} {level}" for level in ACCEPTED_LEVELS
     ]
     number = counted(len(accepted), "requirement")
-    lines = [
-        f"Baseline: {len(entries)} {'entry' if len(entries) == 1 else 'entries'}; "
-        f"{number} accepted ({', '.join(levels)})"
-    ]
+    lines = [f"Baseline: {_entries(len(entries))}; {number} accepted ({', '.join(levels)})"]
     for stale in judgement.stale:
         said = "falls short no more: remove it"
         if stale.unseen:
@@ -179,3 +180,7 @@ def _told(judgement: Judgement, entries: tuple[Entry, ...]) -> list[str]:
                 f"accepted: {check.id}: {cut(one_line(symptom), _SYMPTOM_LIMIT)}"
             )
     return lines
+
+
+def _entries(number: int) -> str:
+    return f"{number} entry" if number == 1 else f"{number} entries"

@@ -66,6 +66,17 @@ def check_names(
             raise BaselineError(f"{file}: there is no {kind} {entry.name}{hint or '; remove it'}")
 
 
+def check_writable(file: Path) -> None:
+    """`BaselineError` where the file could not be written: better now than after the run."""
+    probe = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as refused:
+        raise BaselineError(f"cannot write {file} ({refused.strerror}): name another") from refused
+
+
 def add_entries(file: Path, entries: tuple[Entry, ...], judgement: Judgement) -> None:
     """Write entries behind what the file holds, which stays as it is, byte for byte."""
     before = file.read_text(encoding="utf-8") if file.exists() else ""

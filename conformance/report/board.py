@@ -17,7 +17,8 @@ from packaging.version import InvalidVersion, Version
 
 from conformance.contract.catalogue import EFFORTS, PROFILES
 from conformance.contract.verdicts import Stability, Verdict
-from conformance.report.compare import ReportComparison, compare_reports, suites_differ
+from conformance.report.compare import ReportComparison, compare_reports
+from conformance.report.compare_scope import suites_differ
 from conformance.report.grouping import masked
 from conformance.report.record import CheckResult, Report, ReportError, RequirementResult
 from conformance.report.score import UNDECIDED, run_verdict

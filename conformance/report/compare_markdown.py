@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from conformance.report.compare import Kind, OnlyIn, ReportComparison, RequirementChange
+from conformance.report.compare import Kind, ReportComparison, RequirementChange
+from conformance.report.compare_scope import OnlyIn
 from conformance.report.compare_speed import DEFINITION
 from conformance.report.compare_words import (
     MEANINGS,

@@ -9,10 +9,10 @@ from conformance.contract.verdicts import Verdict
 from conformance.report.compare import (
     CheckChange,
     Kind,
-    OnlyIn,
     ReportComparison,
     RequirementChange,
 )
+from conformance.report.compare_scope import OnlyIn
 from conformance.report.compare_words import (
     MEANINGS,
     TITLES,

@@ -6,10 +6,10 @@ from conformance.contract.verdicts import Verdict
 from conformance.report.compare import (
     CheckChange,
     Kind,
-    OnlyIn,
     ReportComparison,
     RequirementChange,
 )
+from conformance.report.compare_scope import OnlyIn
 from conformance.report.compare_speed import SpeedChange, SpeedComparison
 from conformance.report.record import LEVELS, Report
 from conformance.report.summary import WORDS, server_name, verdict_words
