@@ -33,8 +33,7 @@ DEFINITION = (
     f"An operation is slower where both runs asked it at least {LEAST_REQUESTS} times, its "
     "median is above what its 95th percentile was, its median grew by a factor of "
     f"{FACTOR:g} or more (also beyond what all operations have in common), and both percentiles "
-    f"grew by {LEAST_MS:g} ms or more; faster is the reverse. Compare runs of one machine under "
-    "one load: no threshold tells another machine from another server."
+    f"grew by {LEAST_MS:g} ms or more; faster is the reverse."
 )
 
 

@@ -48,8 +48,8 @@ def comparison_text(comparison: ReportComparison) -> str:
         if only:
             said = textwrap.indent("\n".join(only_lines(only)), "  ")
             parts.append(f"{only_title(side, only)}: neither regressions nor repairs\n{said}")
-    speed = comparison.speed
-    parts.append("\n".join([speed_summary(speed), *(f"  {speed_line(e)}" for e in speed.changes)]))
+    speed = [f"  {speed_line(each)}" for each in comparison.speed.changes]
+    parts.append("\n".join([speed_summary(comparison.speed), *speed]))
     parts.append(f"Result: {headline(comparison)}.")
     return printable("\n\n".join(parts)) + "\n"
 

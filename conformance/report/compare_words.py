@@ -15,6 +15,7 @@ from conformance.report.record import LEVELS, Report
 from conformance.report.summary import WORDS, server_name, verdict_words
 from conformance.report.text import counted, listed
 
+_COMPARABLE = "Only runs on one machine under one load can be compared."
 #: Of so many that passed in one report only the ids are shown.
 _PASSED = 40
 
@@ -147,7 +148,9 @@ def speed_summary(speed: SpeedComparison) -> str:
     if speed.why_not:
         return f"Speed was not compared: {speed.why_not}."
     found = counted(len(speed.changes), "operation") if speed.changes else "no operation"
-    return (
+    said = (
         f"Of {counted(speed.compared, 'operation')} asked often enough {found} changed beyond "
         f"noise; the medians of all together moved by ×{speed.common:.2g}."
     )
+    # What the machine or its load did to one operation cannot be told from the server's part.
+    return f"{said} {_COMPARABLE}" if speed.changes else said
