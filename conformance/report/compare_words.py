@@ -58,12 +58,19 @@ def verdict_rows(comparison: ReportComparison) -> list[list[str]]:
             [
                 name,
                 server_name(report),
-                verdict_words(report),
+                _verdict(report),
                 *(_of(report, level, Verdict.PASS) for level in LEVELS),
                 _of(report, "MUST", Verdict.FAIL),
             ]
         )
     return rows
+
+
+def _verdict(report: Report) -> str:
+    """The verdict, and how many broken MUSTs a baseline accepted for it."""
+    accepted = sum(each.baselined and each.level == "MUST" for each in report.requirements)
+    said = verdict_words(report)
+    return f"{said} (the baseline accepts {accepted} MUST)" if accepted else said
 
 
 def _of(report: Report, level: str, verdict: Verdict) -> str:
