@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from conformance import __version__
+from conformance.commands.board import board_command
+from conformance.commands.compare import compare_command
 from conformance.commands.explain import explain_command
 from conformance.commands.requirements import requirements_command
 from conformance.commands.run import run_command
@@ -85,6 +87,8 @@ for _command in (
     serve_command,
     requirements_command,
     schemas_group,
+    compare_command,
+    board_command,
     explain_command,
     sweep_command,
     selftest_command,

@@ -1,7 +1,16 @@
 import pytest
-from report_examples import REQUIREMENTS, check, checks_of, requirement
+from report_examples import (
+    REQUIREMENTS,
+    accepting,
+    check,
+    checks_of,
+    exchange,
+    failure,
+    requirement,
+)
 
 from conformance.contract.verdicts import RunVerdict, Verdict
+from conformance.report.acceptance import with_accepted
 from conformance.report.score import exit_status, requirement_results, run_verdict, totals
 
 MUST = REQUIREMENTS["COPY-03"]
@@ -10,9 +19,10 @@ SHOULD = REQUIREMENTS["CREATE-03"]
 
 
 def judge(checks, requirements=(MUST,), baselined=frozenset(), expected=None):
-    return requirement_results(
-        checks, requirements, checks_of(checks) if expected is None else expected, baselined
+    results = requirement_results(
+        checks, requirements, checks_of(checks) if expected is None else expected
     )
+    return with_accepted(results, checks, accepting(baselined))
 
 
 @pytest.mark.parametrize(
@@ -130,3 +140,41 @@ class TestBaseline:
         results = judge(checks, (MUST, OTHER_MUST), baselined=frozenset({MUST.id}))
         assert not results[1].baselined
         assert run_verdict(results) is RunVerdict.INCOMPLETE
+
+    REFUSED = failure("x", exchange(), expected="success", actual='422 {"detail": "no"}')
+    REASON = 'expected success, got 422 {"detail": "no"}'
+
+    def test_what_the_refusal_of_an_accepted_failure_blocks_is_accepted(self):
+        checks = [
+            check("test_a", MUST.id, "fail", failure=self.REFUSED),
+            check("test_b", OTHER_MUST.id, "blocked", reason=self.REASON),
+        ]
+        results = judge(checks, (MUST, OTHER_MUST), baselined=frozenset({MUST.id}))
+        assert run_verdict(results) is RunVerdict.CONFORMANT
+        assert run_verdict(judge(checks, (MUST, OTHER_MUST))) is RunVerdict.NON_CONFORMANT
+
+    def test_the_same_refusal_elsewhere_is_another(self):
+        other = REQUIREMENTS["SEARCH-02"]
+        checks = [
+            check("test_a", MUST.id, "fail", failure=self.REFUSED),
+            check("test_b", other.id, "blocked", reason=self.REASON),
+        ]
+        results = judge(checks, (MUST, other), baselined=frozenset({MUST.id}))
+        assert run_verdict(results) is RunVerdict.INCOMPLETE
+
+    def test_what_a_missing_operation_blocks_is_accepted_with_it(self):
+        other = REQUIREMENTS["SEARCH-02"]
+        missing = failure("x", exchange(operation="copy", status=404))
+        reason = "POST /threads/{thread_id}/copy answers 404: the operation is missing"
+        checks = [
+            check("test_a", MUST.id, "fail", failure=missing),
+            check("test_b", other.id, "blocked", reason=reason),
+        ]
+        results = judge(checks, (MUST, other), baselined=frozenset({MUST.id}))
+        assert run_verdict(results) is RunVerdict.CONFORMANT
+
+    @pytest.mark.parametrize("verdict", ["error", "not_run", "blocked"])
+    def test_an_accepted_failure_hides_nothing_else_of_its_requirement(self, verdict):
+        checks = [check("test_a", MUST.id, "fail"), check("test_b", MUST.id, verdict)]
+        (result,) = judge(checks, baselined=frozenset({MUST.id}))
+        assert not result.baselined

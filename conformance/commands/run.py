@@ -14,6 +14,7 @@ from typing import Any
 import click
 from _pytest.mark.expression import Expression
 
+from conformance.commands.baselining import Baselining, baseline_options
 from conformance.commands.comparison import compared
 from conformance.commands.requirements import find_requirement
 from conformance.contract.catalogue import EFFORTS, PROFILES, load_catalogue
@@ -166,6 +167,7 @@ def with_api_key(
     show_default=True,
     help="Seconds within which search and count show a change.",
 )
+@baseline_options
 @click.pass_context
 def run_command(
     context: click.Context,
@@ -187,8 +189,8 @@ def run_command(
 
     Without --url the embedded reference deployment is started and checked.
 
-    Exit status: 0 conformant, 1 non-conformant, 2 wrong usage, 3 incomplete or not
-    reachable.
+    Exit status: 0 conformant, or all that falls short is in the baseline, 1
+    non-conformant, 2 wrong usage, 3 incomplete or not reachable.
     """
     _check_keyword(keyword)
     _check_writable(report_dir)
@@ -197,6 +199,7 @@ def run_command(
     )
     options["capabilities"] = tuple(map(_known_capability, capabilities))
     options["graph"], options["graphs"] = _graphs(context, graph)
+    baselining = Baselining.from_options(options)
     view = TerminalView(own_console())
     given_url = url
     with ExitStack() as stack:
@@ -221,6 +224,8 @@ def run_command(
             view.stop()
             click.echo(f"Error: {_interrupted(given_url)}", err=True)
             sys.exit(_INCOMPLETE)
+        judgement = baselining.applied(report, keyword=keyword)
+        report = judgement.report if judgement else report
         catalogue = load_catalogue().requirements
         exchanges = _joined_exchanges(settings)
         comparison = compared(published, exchanges) if published else None
@@ -233,7 +238,7 @@ def run_command(
         view.finish(report, catalogue, files)
         if comparison is not None:
             click.echo(comparison_line(comparison))
-    sys.exit(exit_status(report.verdict))
+    sys.exit(baselining.finish(judgement, exit_status(report.verdict)))
 
 
 def _interrupted(url: str | None) -> str:

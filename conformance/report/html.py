@@ -26,7 +26,7 @@ from conformance.report.text import counted, cut, printable
 
 _VALUE_LIMIT = 8_000
 #: A sign beside the word, so that colour is never the only difference.
-_SIGNS = {
+SIGNS = {
     Verdict.PASS: "✓",
     Verdict.FAIL: "✗",
     Verdict.ERROR: "!",
@@ -57,12 +57,12 @@ def html_report(
                 "note": stability_note(group.checks[0]),
             }
         )
-    return _template().render(
+    return page_template("report.html.j2").render(
         report=report,
         levels=LEVELS,
         verdicts=tuple(WORDS),
         words=WORDS,
-        signs=_SIGNS,
+        signs=SIGNS,
         verdict_words=verdict_words(report),
         meaning=verdict_meaning(report),
         server=server_name(report),
@@ -77,7 +77,8 @@ def html_report(
 
 
 @cache
-def _template() -> Template:
+def page_template(name: str) -> Template:
+    """A template of `templates/`, which nothing that is put into it can break out of."""
     environment = Environment(
         loader=PackageLoader("conformance.report"),
         autoescape=True,
@@ -87,7 +88,7 @@ def _template() -> Template:
         finalize=_finalize,
     )
     environment.filters |= {"shown": _shown, "counted": counted}
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 def _finalize(value: Any) -> Any:

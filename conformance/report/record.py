@@ -200,7 +200,7 @@ class Report:
                 ),
                 checks=tuple(check_from_json(entry) for entry in data["checks"]),
             )
-        except (KeyError, TypeError, ValueError) as broken:
+        except (AttributeError, KeyError, TypeError, ValueError) as broken:
             raise ReportError(
                 f"the report is damaged ({broken}): write it anew with `threads-conformance run`"
             ) from broken

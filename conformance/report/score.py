@@ -5,7 +5,6 @@ The rules are those of DESIGN.md, "Verdicts"; nothing here reads or writes anyth
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
@@ -15,22 +14,18 @@ from conformance.report.record import CheckResult, RequirementResult
 
 #: A MUST with one of these verdicts has not been decided.
 UNDECIDED = (Verdict.ERROR, Verdict.BLOCKED, Verdict.NOT_RUN)
-_REQUIREMENT_ID = re.compile(r"\b[A-Z]+(?:-[A-Z]+)?-\d{2}\b")
 
 
 def requirement_results(
     checks: Iterable[CheckResult],
     requirements: Iterable[Requirement],
     checks_of: Mapping[str, Collection[str]],
-    baselined: Collection[str] = frozenset(),
 ) -> tuple[RequirementResult, ...]:
     """The verdict of each of `requirements`: the worst of its checks.
 
     `checks_of` gives by requirement the ids of the checks that were to run: one of
     them without a result is `not_run`, so that a lost result never counts as passed.
-    `baselined` are the ids of the requirements that the baseline accepts as failed.
-    A blocked requirement is accepted with them where the reason of each of its blocked
-    checks names the requirements that block it, and all of those are accepted.
+    None is accepted by a baseline yet: see `acceptance.with_accepted`.
     """
     by_requirement: dict[str, list[CheckResult]] = defaultdict(list)
     for check in checks:
@@ -44,32 +39,19 @@ def requirement_results(
         )
         lost = len(ids) - len({check.id for check in found})
         verdicts = [check.verdict for check in found] + [Verdict.NOT_RUN] * lost
-        judged.append((requirement, worst(verdicts), ids, lost > 0))
-
-    accepted = {
-        requirement.id
-        for requirement, verdict, _, _ in judged
-        if verdict is Verdict.FAIL and requirement.id in baselined
-    }
-    blocked = {
-        requirement.id: by_requirement[requirement.id]
-        for requirement, verdict, _, lost in judged
-        if verdict is Verdict.BLOCKED and not lost
-    }
-    accepted |= _blocked_by_accepted(blocked, accepted)
-    return tuple(
-        RequirementResult(
-            id=requirement.id,
-            title=requirement.title,
-            level=requirement.level,
-            profile=requirement.profile,
-            capability=requirement.capability,
-            verdict=verdict,
-            baselined=requirement.id in accepted,
-            checks=ids,
+        judged.append(
+            RequirementResult(
+                id=requirement.id,
+                title=requirement.title,
+                level=requirement.level,
+                profile=requirement.profile,
+                capability=requirement.capability,
+                verdict=worst(verdicts),
+                baselined=False,
+                checks=ids,
+            )
         )
-        for requirement, verdict, ids, _ in judged
-    )
+    return tuple(judged)
 
 
 def totals(results: Iterable[RequirementResult]) -> dict[str, dict[Verdict, int]]:
@@ -103,25 +85,3 @@ def exit_status(verdict: RunVerdict, reachable: bool = True) -> int:
         return 3
     statuses = {RunVerdict.CONFORMANT: 0, RunVerdict.NON_CONFORMANT: 1, RunVerdict.INCOMPLETE: 3}
     return statuses[verdict]
-
-
-def _blocked_by_accepted(
-    blocked: Mapping[str, list[CheckResult]], accepted: Collection[str]
-) -> set[str]:
-    """Those of `blocked` that stand on nothing but what is accepted, through any depth."""
-    known, added = set(accepted), set(accepted)
-    while added:
-        added = {
-            requirement_id
-            for requirement_id, checks in blocked.items()
-            if requirement_id not in known and all(_accepts(check, known) for check in checks)
-        }
-        known |= added
-    return known - set(accepted)
-
-
-def _accepts(check: CheckResult, accepted: set[str]) -> bool:
-    if check.verdict in (Verdict.PASS, Verdict.UNSUPPORTED):
-        return True
-    blockers = set(_REQUIREMENT_ID.findall(check.reason))
-    return check.verdict is Verdict.BLOCKED and bool(blockers) and blockers <= accepted

@@ -58,6 +58,18 @@ def write_all(
         ) from refused
 
 
+def write_text(path: Path, text: str, *, option: str) -> None:
+    """Write a file whole or not at all; `ReportError` names the option that says where."""
+    shown = text.encode("utf-8", "backslashreplace").decode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, lambda file: file.write(shown))
+    except OSError as refused:
+        raise ReportError(
+            f"cannot write {path} ({refused.strerror or refused}): give another {option}"
+        ) from refused
+
+
 def report_json(report: Report) -> str:
     """The text of report.json: the same report gives the same text."""
     return json.dumps(report.to_json(), indent=2) + "\n"

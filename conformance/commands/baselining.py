@@ -1,0 +1,186 @@
+"""The options of `run` about a baseline, and what is told of it at the end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+
+from conformance.contract.catalogue import EFFORTS, PROFILES, load_catalogue
+from conformance.engine import collect_checks, new_settings
+from conformance.report.baseline import ACCEPTED_LEVELS, Entry, Judgement, judge, new_entries
+from conformance.report.baseline_file import (
+    BaselineError,
+    add_entries,
+    check_names,
+    check_writable,
+    read_baseline,
+)
+from conformance.report.record import Report
+from conformance.report.summary import WORDS
+from conformance.report.text import counted, cut, listed, one_line, printable
+
+_CLIENT = re.compile(r"\[(python-sdk|js-sdk|curl)\]$")
+_SHOWN = 8
+_SYMPTOM_LIMIT = 200
+
+_OPTIONS = (
+    click.option(
+        "--baseline",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Deviations that are accepted, as TOML; exit 0 if all that falls short is there.",
+    ),
+    click.option(
+        "--strict-baseline",
+        is_flag=True,
+        help="Fail also where entries of the baseline are stale, expired or changed; refuse "
+        "empty reasons.",
+    ),
+    click.option(
+        "--write-baseline",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Start a baseline with what falls short, or add to one that there is; the reasons "
+        "are left to you.",
+    ),
+)
+
+
+def baseline_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options `--baseline`, `--strict-baseline` and `--write-baseline`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class Baselining:
+    """The baseline of one run: `file` may be None, `write` says to add what is new."""
+
+    file: Path | None
+    entries: tuple[Entry, ...]
+    strict: bool
+    write: bool
+    today: date
+
+    @classmethod
+    def from_options(cls, options: dict[str, Any]) -> Baselining:
+        """Take the options out of `options` and read the file; usage errors come before a run."""
+        read, strict, written = (
+            options.pop(name) for name in ("baseline", "strict_baseline", "write_baseline")
+        )
+        if read and written and read != written:
+            raise click.UsageError(
+                "--write-baseline reads its own file and adds to it: give no other --baseline"
+            )
+        if strict and written:
+            raise click.UsageError(
+                "--write-baseline leaves reasons empty, which --strict-baseline refuses: "
+                "write first, fill in the reasons, then be strict"
+            )
+        if strict and not read:
+            raise click.UsageError("--strict-baseline needs --baseline FILE")
+        file = written or read
+        try:
+            if written:
+                check_writable(written)
+            starts = written and not written.exists()
+            entries = read_baseline(file) if file and not starts else ()
+            if entries:
+                check_names(entries, load_catalogue().requirements, _check_ids(entries), file)
+        except BaselineError as unusable:
+            raise click.UsageError(str(unusable)) from unusable
+        if empty := [entry.name for entry in entries if not entry.reason]:
+            said = f"{file}: no reason is given for {listed(empty, _SHOWN)}"
+            if strict:
+                raise click.UsageError(f"{said}: write why each is accepted")
+            click.echo(f"Warning: {said}", err=True)
+        return cls(file, entries, strict, bool(written), datetime.now(UTC).date())
+
+    def applied(self, report: Report, *, keyword: str) -> Judgement | None:
+        """What the baseline says of a run; None where there is no baseline."""
+        if self.file is None:
+            return None
+        return judge(report, self.entries, self.today, whole=not keyword)
+
+    def finish(self, judgement: Judgement | None, status: int) -> int:
+        """Tell what has to be told, write what is new; the exit status of the command."""
+        if judgement is None or self.file is None:
+            return status
+        for line in _told(judgement, self.entries):
+            click.echo(printable(line))
+        if self.write:
+            self._add(self.file, judgement)
+        if self.strict and judgement.outdated and status == 0:
+            click.echo("The baseline is not what the run shows: --strict-baseline ends with 1.")
+            return 1
+        return status
+
+    def _add(self, file: Path, judgement: Judgement) -> None:
+        added = new_entries(judgement, self.entries, self.today)
+        if self.entries and not added:
+            click.echo(f"{file} is as it was: it lacks nothing.")
+            return
+        try:
+            add_entries(file, added, judgement)
+        except BaselineError as refused:
+            click.echo(f"Error: {refused}", err=True)
+            return
+        kept = f"; the {len(self.entries)} that were there are kept" if self.entries else ""
+        click.echo(
+            f"{file}: {_entries(len(added))} added{kept}. "
+            "Write the reasons, then give it with --baseline."
+        )
+
+
+def _check_ids(entries: tuple[Entry, ...]) -> frozenset[str]:
+    """The ids of all checks that there are; collected only where an entry names one."""
+    named = {entry.check for entry in entries if entry.check}
+    if not named:
+        return frozenset()
+    with TemporaryDirectory(prefix="threads-conformance-") as directory:
+        # Collecting asks nothing of the deployment.
+        settings = new_settings(
+            "http://127.0.0.1", Path(directory), profile=PROFILES[-1], effort=EFFORTS[-1]
+        )
+        known = set(collect_checks(settings))
+    # A check made with a client has the id of the one made without, and the client's name.
+    return frozenset(known | {each for each in named if _CLIENT.sub("", each) in known})
+
+
+def _told(judgement: Judgement, entries: tuple[Entry, ...]) -> list[str]:
+    accepted = [each for each in judgement.report.requirements if each.baselined]
+    levels = [
+        f"{sum(each.level == level for each in accepted)} {level}" for level in ACCEPTED_LEVELS
+    ]
+    number = counted(len(accepted), "requirement")
+    lines = [f"Baseline: {_entries(len(entries))}; {number} accepted ({', '.join(levels)})"]
+    for stale in judgement.stale:
+        said = "falls short no more: remove it"
+        if stale.unseen:
+            said = f"shows no more {listed(stale.unseen, _SHOWN)}: remove the fingerprint"
+        lines.append(f"  stale    {stale.entry.name} {said}")
+    for entry in judgement.expired:
+        lines.append(f"  expired  {entry.name} was accepted until {entry.expires}: not any more")
+    for changed in judgement.changed:
+        for check in changed.checks:
+            failure = check.failure
+            symptom = (
+                f"expected {failure.expected}; got {failure.actual}" if failure else check.reason
+            )
+            lines.append(
+                f"  changed  {changed.entry.name} {WORDS[check.verdict]} in another way than "
+                f"accepted: {check.id}: {cut(one_line(symptom), _SYMPTOM_LIMIT)}"
+            )
+    return lines
+
+
+def _entries(number: int) -> str:
+    return f"{number} entry" if number == 1 else f"{number} entries"

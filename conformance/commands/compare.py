@@ -1,0 +1,68 @@
+"""`threads-conformance compare`: what changed from one report to another."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from conformance.commands.reading import UnusableError, read_report
+from conformance.contract.catalogue import load_catalogue
+from conformance.report.compare import ReportComparison, compare_reports
+from conformance.report.compare_html import comparison_html
+from conformance.report.compare_markdown import comparison_markdown
+from conformance.report.compare_text import comparison_json, comparison_text
+from conformance.report.compare_words import headline
+from conformance.report.record import ReportError
+from conformance.report.write import write_text
+
+_WRITERS: dict[str, Callable[[ReportComparison], str]] = {
+    "text": comparison_text,
+    "markdown": comparison_markdown,
+    "json": lambda comparison: json.dumps(comparison_json(comparison), indent=2) + "\n",
+    "html": comparison_html,
+}
+
+
+@click.command("compare")
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(tuple(_WRITERS)),
+    default="text",
+    show_default=True,
+    help="How to write it; markdown is fit for a comment on a pull request.",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write it there, and only the result here.",
+)
+def compare_command(old: Path, new: Path, form: str, output: Path | None) -> None:
+    """Tell what changed from the report OLD to the report NEW.
+
+    Each is a report.json or the folder that holds it. Only the checks of both are
+    compared. A regression is a check that passed and does not any more, whatever it
+    ends with now. Those of a MAY, and those that the baseline of NEW accepts, are told
+    and do not count; neither does a change of speed.
+
+    Exit status: 0 no regression, 1 a regression of a MUST or SHOULD, 2 a report cannot
+    be used.
+    """
+    comparison = compare_reports(read_report(old), read_report(new), load_catalogue().requirements)
+    text = _WRITERS[form](comparison)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        try:
+            write_text(output, text, option="--output")
+        except ReportError as refused:
+            raise UnusableError(str(refused)) from refused
+        click.echo(f"{headline(comparison)}; written to {output}")
+    sys.exit(1 if comparison.regressed else 0)

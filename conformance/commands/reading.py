@@ -1,0 +1,51 @@
+"""Reading the reports that a command is given."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import click
+from jsonschema import Draft202012Validator
+
+from conformance.data import schemas_dir
+from conformance.report.record import Report, ReportError, load_report
+
+
+class UnusableError(click.ClickException):
+    """What was given cannot be used; the message says what to give instead."""
+
+    exit_code = 2
+
+
+def read_report(path: Path) -> Report:
+    """The report in a file, or in the folder that holds a report.json.
+
+    `UnusableError` names the file, what is wrong with it, and what to do.
+    """
+    file = path / "report.json" if path.is_dir() else path
+    try:
+        report = load_report(file)
+        _check_shape(report)
+    except ReportError as unusable:
+        said = str(unusable)
+        raise UnusableError(said if str(file) in said else f"{file}: {said}") from unusable
+    except RecursionError as deep:
+        raise UnusableError(f"{file} is nested too deeply to be a report") from deep
+    return report
+
+
+def _check_shape(report: Report) -> None:
+    """Every member has the type that the report's schema gives it."""
+    for error in _schema().iter_errors(json.loads(json.dumps(report.to_json()))):
+        raise ReportError(
+            f"the report is damaged ({error.json_path}: {error.message:.200}): "
+            "write it anew with `threads-conformance run`"
+        )
+
+
+@cache
+def _schema() -> Draft202012Validator:
+    text = (schemas_dir() / "report.json").read_text(encoding="utf-8")
+    return Draft202012Validator(json.loads(text))
