@@ -9,12 +9,14 @@ import click
 
 from conformance import __version__
 from conformance.commands.explain import explain_command
+from conformance.commands.plant import plant_command
 from conformance.commands.requirements import requirements_command
 from conformance.commands.run import run_command
 from conformance.commands.schemas import schemas_group
 from conformance.commands.selftest import selftest_command
 from conformance.commands.serve import serve_command
 from conformance.commands.sweep import sweep_command
+from conformance.commands.verify import verify_command
 from conformance.deployment.settings import SettingsError, read_config
 
 _ENVIRONMENT = "THREADS_CONFORMANCE"
@@ -37,7 +39,7 @@ def cli(context: click.Context) -> None:
         config = read_config(Path.cwd())
     except SettingsError as unusable:
         raise click.UsageError(str(unusable)) from unusable
-    context.obj = {"graph": config.pop("graph", {})}
+    context.obj = {name: config.pop(name, {}) for name in ("graph", "graphs")}
     context.default_map = _defaults(config)
 
 
@@ -87,6 +89,8 @@ for _command in (
     schemas_group,
     explain_command,
     sweep_command,
+    plant_command,
+    verify_command,
     selftest_command,
 ):
     cli.add_command(_command)

@@ -19,6 +19,7 @@ from genson import SchemaBuilder  # type: ignore[import-untyped]
 from conformance.contract import openapi
 from conformance.contract.documents import outputs_of, requests_of
 from conformance.contract.published import load_published, references
+from conformance.contract.schemas import OWN_FILES
 from conformance.data import schemas_dir
 
 BASE = "https://threads-conformance.invalid/schemas/"
@@ -204,7 +205,7 @@ def write() -> list[Path]:
 def check() -> list[str]:
     """Where the files differ from what the fixtures give; empty when they are the same.
 
-    `report.json` is no schema of the contract and is left alone.
+    The schemas of our own files are none of the contract and are left alone.
     """
     found = []
     expected = files()
@@ -215,5 +216,5 @@ def check() -> list[str]:
         elif path.read_text(encoding="utf-8") != text:
             found.append(f"{name} is not what the fixtures give")
     present = {path.name for path in schemas_dir().glob("*.json")}
-    extra = present - expected.keys() - {"report.json"}
+    extra = present - expected.keys() - {f"{name}.json" for name in OWN_FILES}
     return found + [f"{name} comes from no fixture" for name in sorted(extra)]
