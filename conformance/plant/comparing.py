@@ -130,11 +130,11 @@ def _kind(change: Change, required: frozenset[str]) -> Kind | None:
     expected, actual = change.expected, change.actual
     last = change.path[-1] if change.path else None
     free = json_path(change.path) not in required
+    is_data = isinstance(last, int) or (len(change.path) > 1 and change.path[-2] in _DATA)
     if actual is ABSENT:
-        return Kind.FORM if _nothing(expected) and isinstance(last, str) and free else Kind.MISSING
+        return Kind.FORM if _nothing(expected) and free and not is_data else Kind.MISSING
     if expected is ABSENT:
-        inside_data = len(change.path) > 1 and change.path[-2] in _DATA
-        return Kind.ADDED if isinstance(last, int) or inside_data else Kind.NEW
+        return Kind.ADDED if is_data else Kind.NEW
     if same_json(expected, actual) or _same_but_redacted(expected, actual):
         return None
     if (_nothing(expected) and _nothing(actual) and free) or (

@@ -138,11 +138,10 @@ def _without_rest(connection: Connection, settings: Settings, plant: Plant) -> P
 def _removed(settings: Settings) -> str:
     """Remove what was made; what became of it in words."""
     cleanup = clean_up(settings)
-    if not cleanup.created:
-        return "nothing was planted"
-    if not cleanup.left:
-        return f"the {cleanup.created} threads that were made are removed"
-    return (
-        f"of {cleanup.created} threads that were made {cleanup.removed} are removed; "
-        "`threads-conformance sweep` removes the rest"
-    )
+    said = "nothing was planted"
+    if cleanup.created:
+        said = f"of the {cleanup.created} threads that were made {cleanup.removed} are removed"
+    if (ledgers_dir() / settings.run_id).exists():
+        url = redactor_for(settings.url, settings.headers).url(settings.url)
+        said += f"; `threads-conformance sweep --url {url}` removes what is left"
+    return said

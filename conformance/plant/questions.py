@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.guard import canonical
 from conformance.deployment.redaction import Redactor
-from conformance.plant.forest import KIND, PLANT_TAG, Tree
+from conformance.plant.forest import KIND, PLANT_TAG, Tree, carries_tag
 
 #: As many states as a page of history may be asked for, and threads as one of a search.
 LONGEST_PAGE = 1000
@@ -42,8 +42,9 @@ class Recorded:
     """A question with its answer.
 
     `answer` is the body, secrets replaced; of a history all states, newest first; of a
-    search `{"threads": {id: thread}, "strangers": number of others}`. It is None where
-    the answer was no success.
+    search `{"threads": {id: thread}, "strangers": number of threads without the tag}`.
+    Threads that carry the tag and are not of the plant are copies that someone made:
+    neither a search nor a count has them. None where the answer was no success.
     """
 
     question: Question
@@ -67,6 +68,8 @@ class Interviewer:
         self._tag = {PLANT_TAG: plant_id}
         self._ids = {each.kind: each.thread_id for each in trees}
         self._own = set(map(canonical, self._ids.values()))
+        #: Copies that the last search with these filters found.
+        self._copies: dict[str, int] = {}
 
     def ask(self, question: Question) -> Recorded:
         """The deployment's answer; `httpx.HTTPError` where there is none."""
@@ -74,8 +77,7 @@ class Interviewer:
             case "search":
                 return self._recorded(question, *self._searched(question))
             case "count":
-                answer = self._client.count(self._filters(question))
-                return self._recorded(question, answer.status, answer.body)
+                return self._recorded(question, *self._counted(question))
             case "history":
                 return self._recorded(question, *self._history(self._id(question)))
         answer = self._looked(question)
@@ -126,7 +128,24 @@ class Interviewer:
             if isinstance(each, dict)
         }
         own = {each: thread for each, thread in found.items() if each in self._own}
-        return answer.status, {"threads": own, "strangers": len(answer.body) - len(own)}
+        copies = sum(
+            carries_tag(thread, self._tag[PLANT_TAG])
+            for each, thread in found.items()
+            if each not in self._own
+        )
+        self._copies[str(question)] = copies
+        return answer.status, {
+            "threads": own,
+            "strangers": len(answer.body) - len(own) - copies,
+        }
+
+    def _counted(self, question: Question) -> tuple[int, Any]:
+        answer = self._client.count(self._filters(question))
+        counted = answer.body
+        if isinstance(counted, int):
+            # Each count is asked for after the search with its filters.
+            counted -= self._copies.get(str(replace(question, operation="search")), 0)
+        return answer.status, counted
 
     def _history(self, thread_id: str) -> tuple[int, Any]:
         """All states: pages until one is refused, is empty, or holds nothing new."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from conformance.report.text import counted, cut, listed, one_line, printable
 FORMAT = "threads-conformance-verification/1"
 
 _VALUE_LIMIT = 200
+_SHOWN_IN_FULL = 10
 _WORDS = {
     Kind.MISSING: "missing",
     Kind.CHANGED: "changed",
@@ -45,8 +47,12 @@ def verification_text(found: Verification, file: str) -> str:
         f"planted {plant.planted_at[:19]}Z on {_server(plant.server)}, {_age(plant.planted_at)}; "
         f"now {_server(found.server)} at {found.url}"
     ]
-    for alike in _alike(found.losses):
+    losses = sorted(_alike(found.losses), key=lambda alike: alike[0].difference.path != "$")
+    for alike in losses[:_SHOWN_IN_FULL]:
         lines += ["", *_loss(alike)]
+    if more := losses[_SHOWN_IN_FULL:]:
+        lines += ["", "and, with every value under --format json:"]
+        lines += [f"  {_line(alike)}" for alike in more]
     told = [each for each in found.findings if not each.difference.kind.is_loss]
     if told:
         lines += ["", "told, and no loss:"]
@@ -128,7 +134,7 @@ def _loss(alike: Sequence[Finding]) -> Iterator[str]:
     yield f"  expected   {_value(difference.expected)}"
     yield f"  actual     {_value(difference.actual)}"
     if first.thread_id:
-        yield f"  thread     {first.thread_id}"
+        yield f"  thread     {first.question.kind}, {first.thread_id}"
     yield f"  written    {first.written}"
     # Not folded: it is there to be pasted.
     yield from (f"  {line}" for line in first.curl.splitlines())
@@ -173,7 +179,7 @@ def _verdict(found: Verification) -> str:
 def _value(value: Any) -> str:
     if value is ABSENT:
         return "nothing"
-    return "null" if value is None else cut(one_line(repr(value)), _VALUE_LIMIT)
+    return cut(one_line(json.dumps(value, ensure_ascii=False)), _VALUE_LIMIT)
 
 
 def _server(server: ServerInfo) -> str:
