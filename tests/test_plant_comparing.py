@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from conformance.plant.comparing import Difference, compared
+from conformance.plant.comparing import Difference, Kind, compared
+from conformance.plant.promises import written
 from conformance.plant.questions import Question, Recorded
 
 NOW = "2026-11-21T17:00:00.123000+00:00"
@@ -88,6 +89,31 @@ def test_numbers_that_are_equal_are_no_difference_beside_one() -> None:
     assert found(before, now) == [("changed", "$.values.b")]
 
 
+@pytest.mark.parametrize(
+    ("operation", "path", "kind"),
+    [
+        ("state", ("metadata", "user"), "new"),
+        ("state", ("metadata", "parents"), "changed"),
+        ("history", (0, "metadata", "user"), "new"),
+        ("get", ("config", "configurable", "user"), "new"),
+        ("run_list", (0, "kwargs", "user"), "new"),
+        # What the application wrote stays as it was, null too.
+        ("get", ("metadata", "user"), "changed"),
+        ("state", ("values", "user"), "changed"),
+    ],
+)
+def test_an_account_of_the_server_may_be_opened(
+    operation: str, path: tuple[Any, ...], kind: str
+) -> None:
+    def holding(value: Any) -> Any:
+        for name in reversed(path):
+            value = [value] if isinstance(name, int) else {name: value}
+        return value
+
+    assert [each for each, _ in found(holding(None), holding({"a": 1}), operation)] == [kind]
+    assert [each for each, _ in found(holding("x"), holding("y"), operation)] == ["changed"]
+
+
 def test_an_answer_that_is_refused_now() -> None:
     (lost,) = compared(recorded("get", {}), recorded("get", None, 500))
     assert (lost.kind, lost.expected, lost.actual) == ("missing", 200, 500)
@@ -132,3 +158,39 @@ def test_threads_that_no_filter_keeps_out_any_more() -> None:
         "added",
         "2 threads that are not of the plant",
     )
+
+
+@pytest.mark.parametrize(
+    ("operation", "thread", "path", "kind", "begins"),
+    [
+        ("get", "run", "$", "missing", "GET-04"),
+        ("get", "empty", "$.metadata.owner", "missing", "GET-04"),
+        ("get", "run", "$.status", "missing", "GET-01"),
+        ("get", "run", "$.status", "changed", "003_"),
+        ("get", "failed", "$.status", "changed", "STATUS-02"),
+        ("get", "empty", "$.updated_at", "changed", "CREATE-11"),
+        ("get", "run", "$.updated_at", "changed", "003_"),
+        ("get", "run", "$.error", "changed", "no source"),
+        ("get", "interrupted", "$.interrupts", "missing", "INTERRUPT-01"),
+        ("get", "interrupted", "$.interrupts['a-b'][0].value.question", "changed", "INTERRUPT-01"),
+        ("get", "interrupted", "$.interrupts['a-b'][0].when", "missing", "no source"),
+        ("state", "interrupted", "$.tasks[0].interrupts[0]", "missing", "INTERRUPT-02"),
+        ("state", "interrupted", "$.tasks[0].interrupts[0].resumable", "missing", "no source"),
+        ("state", "interrupted", "$.interrupts[0].value", "changed", "INTERRUPT-03"),
+        ("state", "run", "$.metadata.step", "changed", "003_"),
+        ("state", "run", "$.metadata.user", "changed", "no source"),
+        ("history", "long", "$[3]", "missing", "PREPOP-09"),
+        ("history", "run", "$[3]", "missing", "003_"),
+        ("history", "run", "$[3].metadata.user", "missing", "no source"),
+        ("history", "run", "$[3].next", "missing", "HISTORY-01"),
+        ("search", None, "$", "missing", "SEARCH-06"),
+        ("search", None, "$['a-b'].values", "missing", "003_"),
+        ("search", None, "$['a-b'].error", "changed", "no source"),
+        ("count", None, "$", "changed", "COUNT-07"),
+    ],
+)
+def test_where_it_is_written(
+    operation: str, thread: str | None, path: str, kind: str, begins: str
+) -> None:
+    difference = Difference(Kind(kind), path, "x", "y")
+    assert written(Question(operation, thread), difference).startswith(begins)

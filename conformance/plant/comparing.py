@@ -28,8 +28,19 @@ _SCHEMAS = {
     "state_at_checkpoint": ("state_at_checkpoint",),
     "run_list": ("run",),
 }
+#: What the contract says of the metadata of a state.
+_CHECKPOINT_METADATA = frozenset({"source", "step", "parents"})
 #: Members that hold the application's data by name: another name is other data.
 _DATA = frozenset({"values", "interrupts"})
+#: Where a server keeps accounts of its own, by the first names of the path.
+_ACCOUNTS = {
+    "get": ("config",),
+    "search": ("config",),
+    "state": ("metadata",),
+    "history": ("metadata",),
+    "state_at_checkpoint": ("metadata",),
+    "run_list": ("kwargs", "metadata"),
+}
 
 
 class Kind(StrEnum):
@@ -119,13 +130,20 @@ def _values(
         return
     required = _broken(operation, now) - _broken(operation, before)
     for change in found:
-        kind = _kind(change, required)
+        kind = _kind(change, required, _is_account(operation, change))
         if kind is not None:
             path = json_path((*at, *change.path))
             yield Difference(kind, path, change.expected, change.actual)
 
 
-def _kind(change: Change, required: frozenset[str]) -> Kind | None:
+def _is_account(operation: str, change: Change) -> bool:
+    """Whether a value is the server's own account, of which the contract does not speak."""
+    names = [each for each in change.path if isinstance(each, str)]
+    accounts = _ACCOUNTS.get(operation, ())
+    return len(names) > 1 and names[0] in accounts and names[1] not in _CHECKPOINT_METADATA
+
+
+def _kind(change: Change, required: frozenset[str], account: bool) -> Kind | None:
     """What a change comes to; None where it is none. `required` are paths that now break."""
     expected, actual = change.expected, change.actual
     last = change.path[-1] if change.path else None
@@ -141,7 +159,7 @@ def _kind(change: Change, required: frozenset[str]) -> Kind | None:
         str(last).endswith("_at") and _same_moment(expected, actual)
     ):
         return Kind.FORM
-    return Kind.CHANGED
+    return Kind.NEW if account and expected is None else Kind.CHANGED
 
 
 def _nothing(value: Any) -> bool:

@@ -21,17 +21,19 @@ def general(path: str) -> str:
 
 
 def written(question: Question, difference: Difference) -> str:
-    """The requirement that a loss breaks, else the sentence that the documents begin with."""
+    """The requirement that a loss breaks, else the documents' sentence, if any speaks of it."""
     path = general(difference.path)
     if question.operation == "search":
         path = path.replace("$[*]", "$", 1)
     for each in promises()["promise"]:
         if (
-            each["operation"] == question.operation
+            question.operation in each["operation"].split("|")
             and re.fullmatch(each["path"], path)
             and each.get("change", difference.kind) == difference.kind
             and question.kind in each.get("threads", (question.kind,))
         ):
+            if "requirement" not in each:
+                return str(promises()["unwritten"])
             requirement = load_catalogue().requirements[each["requirement"]]
             return f"{requirement.id} ({requirement.level}): {requirement.statement}"
     return str(promises()["persisted"])

@@ -32,9 +32,20 @@ class Question:
     filters: Mapping[str, Any] | None = None
 
     def __str__(self) -> str:
-        at = f" at {self.checkpoint_id}" if self.checkpoint_id else ""
-        by = f" by {_words(self.filters)}" if self.filters is not None else ""
+        at = f" {self.checkpoint_id}" if self.checkpoint_id else ""
+        by = f" {self.by}" if self.by else ""
         return f"{self.operation.replace('_', ' ')}{at}{by}"
+
+    @property
+    def by(self) -> str:
+        """What a search or count is by, in words; else nothing."""
+        if self.filters is None:
+            return ""
+        named = [
+            f"{name} {value[KIND] if name == 'metadata' else value}"
+            for name, value in self.filters.items()
+        ]
+        return f"by {', '.join(named) or 'the tag of the plant'}"
 
 
 @dataclass(frozen=True)
@@ -195,11 +206,3 @@ def _spread(ids: Sequence[str]) -> list[str]:
     if len(ids) <= CHECKPOINTS:
         return list(ids)
     return [ids[round(n * (len(ids) - 1) / (CHECKPOINTS - 1))] for n in range(CHECKPOINTS)]
-
-
-def _words(filters: Mapping[str, Any]) -> str:
-    if not filters:
-        return "the plant's tag"
-    return ", ".join(
-        f"{name} {value[KIND] if name == 'metadata' else value}" for name, value in filters.items()
-    )

@@ -13,7 +13,7 @@ from conformance.deployment.preflight import ServerInfo
 from conformance.model.history import ABSENT
 from conformance.plant.comparing import Kind
 from conformance.plant.plant_file import Plant
-from conformance.plant.promises import general
+from conformance.plant.promises import general, promises
 from conformance.plant.verifying import Finding, Verification
 from conformance.report.text import counted, cut, listed, one_line, printable
 
@@ -143,8 +143,8 @@ def _loss(alike: Sequence[Finding]) -> Iterator[str]:
 def _line(alike: Sequence[Finding]) -> str:
     first = alike[0]
     kinds = list(dict.fromkeys(each.question.kind for each in alike if each.question.kind))
-    searches = list(dict.fromkeys(str(each.question) for each in alike))
-    of = f" of {listed(kinds, 12)}" if kinds else f" ({listed(searches, 3)})"
+    asked = list(dict.fromkeys(each.question.by for each in alike))
+    of = f" of {listed(kinds, 12)}" if kinds else f" {listed(asked, 3)}"
     more = f", {len(alike)} times" if len(alike) > max(len(kinds), 1) else ""
     operation = first.question.operation.replace("_", " ")
     return f"{_WORDS[first.difference.kind]}: {operation}{of}: {first.difference.path}{more}"
@@ -168,6 +168,8 @@ def _verdict(found: Verification) -> str:
         f"NOT IDENTICAL: {counted(len(found.losses), 'difference')} in "
         f"{found.asked} answers about {threads} threads"
     )
+    if unwritten := sum(each.written == promises()["unwritten"] for each in found.losses):
+        verdict += f", {unwritten} of them where no source speaks"
     if len(found.gone) == threads:
         return (
             f"{verdict}; none of the threads is there: is this the deployment that was planted "
