@@ -37,7 +37,7 @@ from tests.conftest import (
     served,
     threads_of,
 )
-from tests.plants import STATES, planted, typed, verified
+from tests.plants import STATES, Planted, planted, typed, verified
 
 KINDS = [
     "empty", "prepopulated", "unfinished", "run", "forked", "long", "interrupted", "nested",
@@ -149,6 +149,23 @@ def test_graphs_of_other_names_are_named_in_the_configuration(tmp_path: Path) ->
     assert [each["what"] for each in left_out] == ["the thread nested"]
 
 
+class IgnoresSupersteps(ThreadStore):
+    """Creates a prepopulated thread empty."""
+
+    def create(self, **members: Any) -> Any:
+        return super().create(**{**members, "supersteps": ()})
+
+
+def test_without_supersteps_the_long_history_is_made_by_updates(tmp_path: Path) -> None:
+    plant = planted(store_of(IgnoresSupersteps), tmp_path / "plant.json")
+    left_out = written(plant.file)["left_out"]
+    assert [each["what"] for each in left_out] == [
+        "the thread prepopulated", "the thread unfinished",
+    ]  # fmt: skip
+    assert "applies no supersteps" in left_out[0]["reason"]
+    assert len(plant.store.thread(plant.id_of("long")).checkpoints) > STATES
+
+
 class CannotFork(ThreadStore):
     """Refuses an update at a checkpoint, which the forked thread needs in the end."""
 
@@ -156,6 +173,28 @@ class CannotFork(ThreadStore):
         if members.get("checkpoint"):
             raise InvalidError("no forks here")
         return super().update_state(*given, **members)
+
+
+class CannotCount(ThreadStore):
+    """Answers as if counting were not there."""
+
+    def count(self, *_query: Any) -> int:
+        raise NotFoundError("Not Found")
+
+
+def test_an_operation_that_is_not_offered_is_told_and_no_loss(tmp_path: Path) -> None:
+    store = store_of(CannotCount)
+    with served(store) as url:
+        ended = typed("plant", "--url", url, "plant.json", "--states", STATES)
+    plant = Planted(store, tmp_path / "plant.json")
+    counts = [each for each in written(plant.file)["answers"] if each["operation"] == "count"]
+    assert {each["status"] for each in counts} == {404}
+    assert f"left out: count: answers 404, {len(counts)} times" in ended.stdout
+    status, found = verified(plant.restarted(CannotCount), plant.file)
+    assert (status, found["findings"]) == (0, [])
+    status, found = verified(plant.restarted(), plant.file)
+    assert status == 0
+    assert {(each["operation"], each["kind"]) for each in found["findings"]} == {("count", "new")}
 
 
 def test_what_was_begun_for_a_kind_left_out_is_removed(tmp_path: Path) -> None:

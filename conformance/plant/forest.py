@@ -22,7 +22,7 @@ LONG_STATES = 120
 
 #: Metadata of every sort that JSON has; all of it must come back as it was.
 _KEPT = {
-    "owner": "Zoë 東京",
+    "customer": "Zoë 東京",
     "nested": {"list": [1, 2.5, True, None, "x"], "object": {"deep": {"er": []}}},
     "large": 2**53,
     "nothing": None,
@@ -82,12 +82,13 @@ class Forest:
 
     def prepopulated(self) -> Thread:
         """A thread prepopulated to the end of its graph."""
-        return self._given.prepopulated(metadata={KIND: "prepopulated"})
+        return self._with_states(self._given.prepopulated(metadata={KIND: "prepopulated"}))
 
     def unfinished(self) -> Thread:
         """A thread prepopulated to all but the end of its graph."""
         steps = [numbered(each, 1) for each in self.case.graph().supersteps]
-        return self._given.prepopulated(steps[:-1], metadata={KIND: "unfinished"})
+        made = self._given.prepopulated(steps[:-1], metadata={KIND: "unfinished"})
+        return self._with_states(made)
 
     def run(self) -> Thread:
         """A thread with two runs."""
@@ -98,15 +99,21 @@ class Forest:
 
     def forked(self) -> Thread:
         """A thread with two branches: one more update at a checkpoint that is not the newest."""
-        thread = self._given.prepopulated(metadata={KIND: "forked"})
+        thread = self._given.empty(metadata={KIND: "forked"})
+        self._given.run(thread, 1)
         base = checkpoint_id_of(self._given.state(thread))
         self._given.appended(thread, 2)
         self._given.appended(thread, 3, checkpoint={"checkpoint_id": base})
         return thread
 
     def long(self) -> Thread:
-        """A thread whose history is longer than a page."""
-        return self._given.long(self._long_states, metadata={KIND: "long"})
+        """A thread whose history is longer than a page, by updates where supersteps make none."""
+        thread = self._given.long(self._long_states, metadata={KIND: "long"})
+        if not self._given.page(thread, limit=1):
+            self._given.run(thread, 1)
+            for number in range(self._long_states):
+                self._given.appended(thread, number)
+        return thread
 
     def interrupted(self) -> Thread:
         """A thread whose graph has asked, and waits for the answer."""
@@ -126,6 +133,11 @@ class Forest:
             if kind in self._made:
                 return self._given.copy(self._made[kind])
         raise Blocked("there is no thread to copy")
+
+    def _with_states(self, thread: Thread) -> Thread:
+        if not self._given.page(thread, limit=1):
+            raise Blocked("its history is empty: the deployment applies no supersteps")
+        return thread
 
     def _tagged(self, thread: Thread) -> Thread:
         """The thread as GET shows it; tagged, where a copy has not the metadata of its source."""
@@ -157,8 +169,8 @@ _KINDS: dict[str, tuple[_Make, str]] = {
     "prepopulated": (Forest.prepopulated, "created with supersteps to the end of the graph"),
     "unfinished": (Forest.unfinished, "created with all supersteps but the last"),
     "run": (Forest.run, "created empty, then run twice"),
-    "forked": (Forest.forked, "prepopulated, continued, then continued from before"),
-    "long": (Forest.long, "created with {states} supersteps"),
+    "forked": (Forest.forked, "run, continued, then continued from before"),
+    "long": (Forest.long, "created with {states} supersteps, or continued as often"),
     "interrupted": (Forest.interrupted, "run to an interrupt, which is not answered"),
     "nested": (Forest.nested, "run to an interrupt in a subgraph"),
     "failed": (Forest.failed, "run once, which failed"),

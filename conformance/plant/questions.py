@@ -11,8 +11,10 @@ from conformance.deployment.guard import canonical
 from conformance.deployment.redaction import Redactor
 from conformance.plant.forest import KIND, PLANT_TAG, Tree, carries_tag
 
-#: As many states as a page of history may be asked for, and threads as one of a search.
+#: As many states as a page of history may be asked for.
 LONGEST_PAGE = 1000
+#: More threads than a plant has, copies that someone made included; some servers give no more.
+MOST_THREADS = 100
 #: Of a longer history, the states at so many checkpoints are asked for.
 CHECKPOINTS = 12
 #: Every status that a thread can have.
@@ -126,10 +128,10 @@ class Interviewer:
                 return self._client.state(thread_id)
             case "state_at_checkpoint":
                 return self._client.state_at_checkpoint(thread_id, str(question.checkpoint_id))
-        return self._client.runs.list(thread_id, limit=LONGEST_PAGE)
+        return self._client.runs.list(thread_id)
 
     def _searched(self, question: Question) -> tuple[int, Any]:
-        body = {**self._filters(question), "limit": LONGEST_PAGE}
+        body = {**self._filters(question), "limit": MOST_THREADS}
         answer = self._client.search(body, private=True)
         if not isinstance(answer.body, list):
             return answer.status, answer.body

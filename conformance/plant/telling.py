@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -35,7 +36,13 @@ def plant_text(plant: Plant, file: str) -> str:
     lines = [f"planted on {plant.url} ({_server(plant.server)}):"]
     lines += [f"  {each.kind:<13}{each.thread_id}  {each.made_by}" for each in plant.trees]
     lines += [f"  left out: {each.what}: {one_line(each.reason)}" for each in plant.left_out]
-    lines.append(f"{counted(len(plant.answers), 'answer')} about them are in {file}")
+    refused = Counter(
+        (each.question.operation, each.status) for each in plant.answers if not each.ok
+    )
+    for (operation, status), times in refused.items():
+        lines.append(f"  left out: {operation}: answers {status}, {counted(times, 'time')}")
+    answers = len(plant.answers) - refused.total()
+    lines.append(f"{counted(answers, 'answer')} about them are in {file}")
     lines.append(f"Next, after a restart: threads-conformance verify {file} --url {plant.url}")
     return printable("\n".join(lines))
 

@@ -48,7 +48,7 @@ class Swept:
 
 @dataclass(frozen=True)
 class Verification:
-    """What became of a plant. `asked` is the number of answers that were compared.
+    """What became of a plant. `asked` is the number of recorded successes that were compared.
 
     `gone` are the kinds of threads that do not stand any more, or not as the plant's.
     """
@@ -146,7 +146,7 @@ class _Verifier:
                 now = self._answer(question)
                 differences = self._differences(expected, now)
             commands = reproduction(exchanges)
-        self.asked += 1
+        self.asked += before.ok
         if question.operation == "get" and not self._is_ours(now):
             self.gone.add(str(question.kind))
         thread_id = self._ids.get(str(question.kind))
