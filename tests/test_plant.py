@@ -246,6 +246,25 @@ def test_answers_that_never_settle_are_left_out(tmp_path: Path) -> None:
     assert (status, found["gone"]) == (1, ["empty"])
 
 
+class FindsNothing(ThreadStore):
+    """Answers every search with an empty list."""
+
+    def matching(self, *_query: Any) -> list[Thread]:
+        return []
+
+
+def test_a_search_that_does_not_find_the_plant_is_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "plant.json"
+    store = store_of(FindsNothing)
+    with served(store) as url:
+        typed("plant", "--url", url, file, "--states", STATES, "--visible-within", "0.1")
+    data = written(file)
+    assert [each["what"] for each in data["left_out"]] == ["search and count"]
+    assert f"lacks {len(KINDS)} threads" in data["left_out"][0]["reason"]
+    assert {"search", "count"}.isdisjoint(each["operation"] for each in data["answers"])
+    assert verified(store, file)[0] == 0
+
+
 # ---- failing halfway ----------------------------------------------------------------
 
 

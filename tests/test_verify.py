@@ -236,6 +236,23 @@ def test_threads_that_no_search_finds_any_more(plant: Planted) -> None:
     assert found["gone"] == []
 
 
+class FindsLate(ThreadStore):
+    """Finds what came before the restart only when it was asked three times."""
+
+    asked = 0
+
+    def matching(self, query: Query = Query()) -> list[Thread]:  # noqa: B008
+        self.asked += 1
+        return super().matching(query) if self.asked > 3 else []
+
+
+def test_a_search_may_be_late(plant: Planted) -> None:
+    with served(plant.restarted(FindsLate)) as url:
+        ended = typed("verify", plant.file, "--url", url)
+        assert ended.exit_code == 0, ended.output
+    assert verified(plant.restarted(FindsLate), plant.file)[0] == 1  # within no time
+
+
 def test_a_state_that_grew(plant: Planted) -> None:
     def grown(thread: Thread) -> Thread:
         assert thread.latest is not None

@@ -103,15 +103,19 @@ def _settled(
             each.question for each, before in zip(again, answers, strict=True) if each != before
         ]
         answers = again
-        found = _found(answers)
-        if (not unsettled and found >= len(kinds)) or time.monotonic() > deadline:
+        hidden = len(kinds) - _found(answers)
+        if not (unsettled or hidden > 0) or time.monotonic() > deadline:
             break
         time.sleep(_PAUSE_S)
-    reason = "two answers differ, though nothing was done"
-    return (
-        tuple(each for each in answers if each.question not in unsettled),
-        [LeftOut(_named(each), reason) for each in unsettled],
-    )
+    left_out = [
+        LeftOut(_named(each), "two answers differ, though nothing was done") for each in unsettled
+    ]
+    if hidden > 0:
+        unsettled += [each for each in questions if each.operation in ("search", "count")]
+        left_out.append(
+            LeftOut("search and count", f"a search for the tag of the plant lacks {hidden} threads")
+        )
+    return tuple(each for each in answers if each.question not in unsettled), left_out
 
 
 def _found(answers: Sequence[Recorded]) -> float:
