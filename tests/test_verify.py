@@ -14,10 +14,12 @@ from jsonschema import Draft202012Validator
 from conformance.contract.catalogue import load_catalogue
 from conformance.contract.schemas import format_checker
 from conformance.data import schemas_dir
+from conformance.deployment.guard import GuardRefusal
 from conformance.model.errors import NotFoundError
 from conformance.model.store import Query, ThreadStore
 from conformance.model.threads import Thread
 from conformance.plant.promises import promises
+from conformance.plant.questions import Interviewer, Question
 from conformance.reference.app import new_store
 from tests.conftest import served, threads_of
 from tests.plants import STATES, Planted, losses, planted, typed, verified
@@ -57,6 +59,21 @@ def test_looking_changes_nothing(plant: Planted) -> None:
         before = threads_of(url)
         typed("verify", plant.file, "--url", url)
         assert threads_of(url) == before
+    assert store.matching(Query()) == plant.store.matching(Query())
+
+
+@pytest.mark.parametrize("operation", ["delete", "copy", "create"])
+def test_nothing_that_verify_sends_could_change_anything(
+    plant: Planted, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    def changes(interviewer: Interviewer, _question: Question) -> None:
+        arguments = [] if operation == "create" else [plant.id_of("run")]
+        getattr(interviewer._client, operation)(*arguments)
+
+    monkeypatch.setattr(Interviewer, "ask", changes)
+    store = plant.restarted()
+    with served(store) as url, pytest.raises(GuardRefusal, match="only to look at threads"):
+        typed("verify", plant.file, "--url", url)
     assert store.matching(Query()) == plant.store.matching(Query())
 
 
