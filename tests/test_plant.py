@@ -334,6 +334,19 @@ def test_nothing_can_be_planted(tmp_path: Path, own_state: Path) -> None:
     assert list(own_state.glob("*")) == []
 
 
+@pytest.mark.parametrize("answer", [None, [], {}, "text", 3, [None], [{"values": 1}]])
+def test_a_server_that_answers_nonsense(tmp_path: Path, answer: Any) -> None:
+    def reply(_method: str, path: str, _body: bytes) -> Reply:
+        return as_json({"version": "1"} if path == "/info" else answer)
+
+    plant = planted(new_store(), tmp_path / "plant.json")
+    with answering(reply) as url:
+        assert typed("plant", "--url", url, "another.json", "--visible-within", 0).exit_code == 3
+        ended = typed("verify", plant.file, "--url", url, "--visible-within", 0)
+    assert ended.exit_code == 1
+    assert "NOT IDENTICAL" in ended.stdout
+
+
 # ---- wrong usage --------------------------------------------------------------------
 
 
@@ -413,6 +426,16 @@ def test_files_that_are_no_plant(tmp_path: Path, content: str | None, said: str)
 def test_a_url_that_is_none(tmp_path: Path, url: str) -> None:
     assert typed("plant", "--url", url, "plant.json").exit_code == 2
     assert typed("verify", "plant.json", "--url", url).exit_code == 2
+
+
+def test_a_search_whose_answer_is_damaged(tmp_path: Path) -> None:
+    plant = planted(new_store(), tmp_path / "plant.json")
+    data = written(plant.file)
+    next(each for each in data["answers"] if each["operation"] == "search")["answer"] = []
+    plant.file.write_text(json.dumps(data))
+    ended = typed("verify", "plant.json", "--url", nobody())
+    assert ended.exit_code == 2
+    assert "plant.json is damaged, $.answers[" in ended.stderr
 
 
 def test_an_answer_about_a_thread_that_is_not_in_the_plant(tmp_path: Path) -> None:

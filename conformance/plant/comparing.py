@@ -97,7 +97,7 @@ def _histories(before: Any, now: Any) -> Iterator[Difference]:
             yield Difference(Kind.MISSING, f"$[{index}]", f"the state {checkpoint_id}", ABSENT)
         else:
             yield from _values("history", state, new[checkpoint_id], (index,))
-    for checkpoint_id in new.keys() - old.keys():
+    for checkpoint_id in (each for each in new if each not in old):
         yield Difference(Kind.ADDED, "$", ABSENT, f"the state {checkpoint_id}")
     order = [[each for each in one if each in other] for one, other in ((old, new), (new, old))]
     if order[0] != order[1]:
@@ -106,16 +106,13 @@ def _histories(before: Any, now: Any) -> Iterator[Difference]:
 
 def _searches(before: Any, now: Any) -> Iterator[Difference]:
     """Thread by thread: the order of what was not sorted is free."""
-    if not isinstance(now, dict):
-        yield Difference(Kind.CHANGED, "$", "a list of threads", now)
-        return
     old, new = before["threads"], now["threads"]
     for thread_id, thread in old.items():
         if thread_id not in new:
             yield Difference(Kind.MISSING, "$", f"the thread {thread_id}", ABSENT)
         else:
             yield from _values("search", thread, new[thread_id], (thread_id,))
-    for thread_id in new.keys() - old.keys():
+    for thread_id in (each for each in new if each not in old):
         yield Difference(Kind.ADDED, "$", ABSENT, f"the thread {thread_id}")
     if now["strangers"] > before["strangers"]:
         more = now["strangers"] - before["strangers"]

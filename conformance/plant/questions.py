@@ -133,12 +133,10 @@ class Interviewer:
     def _searched(self, question: Question) -> tuple[int, Any]:
         body = {**self._filters(question), "limit": MOST_THREADS}
         answer = self._client.search(body, private=True)
-        if not isinstance(answer.body, list):
-            return answer.status, answer.body
+        # A success that lists nothing has found nothing.
+        listed = answer.body if isinstance(answer.body, list) else []
         found = {
-            canonical(str(each.get("thread_id"))): each
-            for each in answer.body
-            if isinstance(each, dict)
+            canonical(str(each.get("thread_id"))): each for each in listed if isinstance(each, dict)
         }
         own = {each: thread for each, thread in found.items() if each in self._own}
         copies = sum(
@@ -149,7 +147,7 @@ class Interviewer:
         self._copies[str(question)] = copies
         return answer.status, {
             "threads": own,
-            "strangers": len(answer.body) - len(own) - copies,
+            "strangers": len(listed) - len(own) - copies,
         }
 
     def _counted(self, question: Question) -> tuple[int, Any]:
