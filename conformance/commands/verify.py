@@ -28,7 +28,9 @@ _UNREACHABLE = 3
 @click.option("--url", required=True, metavar="URL", help="The deployment that was planted on.")
 @header_option
 @api_key_option
-@click.option("--sweep", is_flag=True, help="Then remove the threads of the plant.")
+@click.option(
+    "--sweep", is_flag=True, help="Then remove the threads of the plant, whatever was found."
+)
 @click.option(
     "--format",
     "output_format",
