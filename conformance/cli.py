@@ -11,12 +11,14 @@ from conformance import __version__
 from conformance.commands.board import board_command
 from conformance.commands.compare import compare_command
 from conformance.commands.explain import explain_command
+from conformance.commands.plant import plant_command
 from conformance.commands.requirements import requirements_command
 from conformance.commands.run import run_command
 from conformance.commands.schemas import schemas_group
 from conformance.commands.selftest import selftest_command
 from conformance.commands.serve import serve_command
 from conformance.commands.sweep import sweep_command
+from conformance.commands.verify import verify_command
 from conformance.deployment.settings import SettingsError, read_config
 
 _ENVIRONMENT = "THREADS_CONFORMANCE"
@@ -39,7 +41,7 @@ def cli(context: click.Context) -> None:
         config = read_config(Path.cwd())
     except SettingsError as unusable:
         raise click.UsageError(str(unusable)) from unusable
-    context.obj = {"graph": config.pop("graph", {})}
+    context.obj = {name: config.pop(name, {}) for name in ("graph", "graphs")}
     context.default_map = _defaults(config)
 
 
@@ -91,6 +93,8 @@ for _command in (
     board_command,
     explain_command,
     sweep_command,
+    plant_command,
+    verify_command,
     selftest_command,
 ):
     cli.add_command(_command)

@@ -198,7 +198,7 @@ def run_command(
         find_requirement(load_catalogue(), each).id for each in requirements
     )
     options["capabilities"] = tuple(map(_known_capability, capabilities))
-    options["graph"], options["graphs"] = _graphs(context, graph)
+    options["graph"], options["graphs"] = chosen_graphs(context, graph)
     baselining = Baselining.from_options(options)
     view = TerminalView(own_console())
     given_url = url
@@ -251,7 +251,9 @@ def _interrupted(url: str | None) -> str:
     )
 
 
-def _graphs(context: click.Context, graph_id: str | None) -> tuple[GraphSettings, OtherGraphs]:
+def chosen_graphs(
+    context: click.Context, graph_id: str | None
+) -> tuple[GraphSettings, OtherGraphs]:
     """The graphs of the configuration file; the first one's id replaced by the option's."""
     config = context.obj or {}
     table = dict(config.get("graph", {}))

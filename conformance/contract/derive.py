@@ -205,7 +205,7 @@ def write() -> list[Path]:
 def check() -> list[str]:
     """Where the files differ from what the fixtures give; empty when they are the same.
 
-    The schemas of our own files (`report.json`) are none of the contract and left alone.
+    The schemas of our own files are none of the contract and are left alone.
     """
     found = []
     expected = files()

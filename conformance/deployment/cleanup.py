@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,19 +32,21 @@ class Removal:
     unknown: tuple[str, ...] = ()
 
 
-def remove_all(client: ThreadsClient, account: Account) -> Removal:
+def remove_all(client: ThreadsClient, account: Account, keep: Collection[str] = ()) -> Removal:
     """Delete every cron and thread of a run: those of its ledger, and those with its tag.
 
-    Errors of the connection do not stop it: what could not be asked for is left.
+    Threads of `keep` stay. Errors of the connection do not stop it: what could not be
+    asked for is left.
     """
     ids = dict.fromkeys(each for each in account.planned if is_uuid(each))
     # First what could make more threads, or history where it is being removed.
     scheduled = _unschedule(client, account)
     ids.update(dict.fromkeys(_kept(client, account)))
+    ids = {each: None for each in ids if each not in keep}
     for thread_id in ids:
         client.ownership.adopt(thread_id)
     created = {each for each in account.created if each in ids}
-    tagged = _tagged(client)
+    tagged = _tagged(client, keep)
     for thread_id in tagged:
         client.ownership.adopt(thread_id)
     ids.update(dict.fromkeys(tagged))
@@ -52,14 +54,14 @@ def remove_all(client: ThreadsClient, account: Account) -> Removal:
     left: dict[str, None] = {}
     broken = 0
     for thread_id in ids:
-        found = _delete(client, thread_id) if broken < _PATIENCE else None
+        found = delete_one(client, thread_id) if broken < _PATIENCE else None
         broken = broken + 1 if found is None else 0
         if found == "removed":
             created.add(thread_id)
         elif found != "absent":
             left[thread_id] = None
     if broken < _PATIENCE:
-        left.update(dict.fromkeys(_tagged(client)))
+        left.update(dict.fromkeys(_tagged(client, keep)))
     left.update(dict.fromkeys(scheduled))
     created.update(scheduled)
     remaining = tuple(each for each in left if each in created)
@@ -67,7 +69,7 @@ def remove_all(client: ThreadsClient, account: Account) -> Removal:
     return Removal(len(created), len(created) - len(remaining), remaining, unknown)
 
 
-def _delete(client: ThreadsClient, thread_id: str) -> str | None:
+def delete_one(client: ThreadsClient, thread_id: str) -> str | None:
     """`removed`, `absent` or `left`; None where the connection broke."""
     try:
         answer = client.delete(thread_id)
@@ -127,7 +129,7 @@ def _kept(client: ThreadsClient, account: Account) -> Iterator[str]:
             yield thread_id
 
 
-def _tagged(client: ThreadsClient) -> list[str]:
+def _tagged(client: ThreadsClient, keep: Collection[str]) -> list[str]:
     """The ids of the threads that carry the run's tag; other answers are ignored."""
     found: dict[str, None] = {}
     try:
@@ -144,9 +146,9 @@ def _tagged(client: ThreadsClient) -> list[str]:
                 and each["metadata"].get(RUN_TAG) == client.tag[RUN_TAG]
             }
             if not fresh.keys() - found.keys():
-                return list(found)
+                return [each for each in found if each not in keep]
             found.update(fresh)
             if len(page) < _PAGE:
-                return list(found)
+                return [each for each in found if each not in keep]
     except httpx.HTTPError:
-        return list(found)
+        return [each for each in found if each not in keep]

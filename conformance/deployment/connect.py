@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,14 +57,16 @@ def connect(
     *,
     record: bool = True,
     reach: Callable[[], httpx.BaseTransport] | None = None,
+    visits: Iterable[str] | None = None,
 ) -> Iterator[Connection]:
     """A client for the deployment, with ledger and record; closed at the end.
 
-    `reach` makes the transport to the deployment, by default over HTTP.
+    `reach` makes the transport to the deployment, by default over HTTP. With `visits`
+    nothing can be changed, and of all threads only these can be looked at.
     """
     url = parse_url(settings.url)
     redactor = redactor_for(settings.url, settings.headers)
-    ownership = Ownership(settings.run_id, worker)
+    ownership = Ownership(settings.run_id, worker, visits=visits)
     with (
         closing(
             Recorder(exchanges_file(settings, worker) if record else None, redactor)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
@@ -30,10 +30,14 @@ class Ownership:
     """The ids that one worker of a run may use, and where new ones come from.
 
     New ids come from the run's own UUID namespace (`run_id`), numbered per worker.
-    Several threads may ask at once.
+    Several threads may ask at once. With `visits`, the ids of threads that a former run
+    made, these may be looked at, no other thread may, and nothing may be changed.
     """
 
-    def __init__(self, run_id: str, worker: str = "main") -> None:
+    def __init__(
+        self, run_id: str, worker: str = "main", *, visits: Iterable[str] | None = None
+    ) -> None:
+        self.visits = None if visits is None else frozenset(map(canonical, visits))
         self._namespace = uuid5(UUID(run_id), worker)
         self._made: dict[str, None] = {}
         self._crons: set[str] = set()
@@ -91,6 +95,8 @@ def check_request(method: str, path: str, body: bytes, ownership: Ownership) -> 
 
     `path` is the path below the deployment's URL, as it will be sent.
     """
+    if ownership.visits is not None:
+        _refuse_all_but_visits(method, path, ownership.visits)
     if method in ("GET", "HEAD"):
         return
     if "//" in path or re.search(r"(^|/)(\.|%2e){1,2}(/|$)", path, re.IGNORECASE):
@@ -107,6 +113,14 @@ def check_request(method: str, path: str, body: bytes, ownership: Ownership) -> 
         _refuse_cancelling_by_status(body)
     if operation.writes:
         _refuse_strangers(_ids_in_body(body), f"the body of {method} {path}", ownership)
+
+
+def _refuse_all_but_visits(method: str, path: str, visits: frozenset[str]) -> None:
+    operation, thread_id = identify(method, path)
+    if operation is None or operation.writes:
+        raise GuardRefusal(f"{method} {path}: only to look at threads was asked for")
+    if thread_id is not None and canonical(thread_id) not in visits:
+        raise GuardRefusal(f"{method} {path}: the thread is none of those to be looked at")
 
 
 def _refuse_strangers(ids: list[str], where: str, ownership: Ownership) -> None:

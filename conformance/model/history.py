@@ -7,12 +7,15 @@ as a whole string value, in any member. All else counts.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from deepdiff import DeepDiff
 from deepdiff.helper import notpresent
 
 OWN_THREAD = "<this thread>"
+#: Stands for a value on the side of a change where there is none.
+ABSENT: Any = notpresent
 #: Most differences that are shown of one comparison.
 SHOWN = 8
 #: Longest rendering, in characters, of one differing value.
@@ -45,21 +48,52 @@ def _same_number(one: Any, other: Any) -> bool:
     return isinstance(one, int | float) and isinstance(other, int | float) and one == other
 
 
+@dataclass(frozen=True)
+class Change:
+    """One smallest difference: the keys and indexes on the way to it, and both values.
+
+    A value that one side lacks is `ABSENT` there.
+    """
+
+    path: tuple[Any, ...]
+    expected: Any
+    actual: Any
+
+    def __str__(self) -> str:
+        path = json_path(self.path)
+        if self.actual is ABSENT:
+            return f"{path}: missing, expected {_short(self.expected)}"
+        if self.expected is ABSENT:
+            return f"{path}: not expected, got {_short(self.actual)}"
+        return f"{path}: expected {_short(self.expected)}, got {_short(self.actual)}"
+
+
+def changes(expected: Any, actual: Any) -> tuple[Change, ...]:
+    """The smallest differences of two JSON values; none where they are equal."""
+    if same_json(expected, actual):
+        return ()
+    found = DeepDiff(expected, actual, view="tree", verbose_level=2, threshold_to_diff_deeper=0)
+    each_once = {
+        str(change): change
+        for change in (
+            Change(tuple(each.path(output_format="list")), each.t1, each.t2)
+            for alike in found.values()
+            for each in alike
+        )
+    }
+    # DeepDiff holds 1 and true for equal where they stand as keys or items.
+    return tuple(each_once.values()) or (Change((), expected, actual),)
+
+
 def differences(expected: Any, actual: Any) -> tuple[str, ...]:
     """The smallest differences, each a line that starts with a JSON path.
 
     At most `SHOWN` lines, and one that tells how many more there are.
     """
-    if same_json(expected, actual):
-        return ()
-    found = DeepDiff(expected, actual, view="tree", verbose_level=2, threshold_to_diff_deeper=0)
     lines = sorted(
-        {_line(change) for changes in found.values() for change in changes},
+        map(str, changes(expected, actual)),
         key=lambda line: (line.count(".") + line.count("["), line),
     )
-    if not lines:
-        # DeepDiff holds 1 and true for equal where they stand as keys or items.
-        lines = [f"$: expected {_short(expected)}, got {_short(actual)}"]
     if len(lines) > SHOWN:
         lines = [*lines[:SHOWN], f"… and {len(lines) - SHOWN} more"]
     return tuple(lines)
@@ -76,15 +110,6 @@ def json_path(parts: Iterable[Any]) -> str:
         else:
             path += f"[{str(part)!r}]"
     return path
-
-
-def _line(change: Any) -> str:
-    path = json_path(change.path(output_format="list"))
-    if change.t2 is notpresent:
-        return f"{path}: missing, expected {_short(change.t1)}"
-    if change.t1 is notpresent:
-        return f"{path}: not expected, got {_short(change.t2)}"
-    return f"{path}: expected {_short(change.t1)}, got {_short(change.t2)}"
 
 
 def _short(value: Any) -> str:

@@ -1,0 +1,101 @@
+"""`threads-conformance plant`: threads to be found again after a restart or an upgrade."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+
+from conformance.commands.run import api_key_option, chosen_graphs, header_option, with_api_key
+from conformance.deployment.connect import parse_url
+from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.settings import SettingsError
+from conformance.engine import new_settings
+from conformance.plant.forest import LONG_STATES
+from conformance.plant.plant_file import PlantFileError
+from conformance.plant.planting import PlantingFailedError, plant_forest
+from conformance.plant.telling import plant_text
+
+_NOT_PLANTED = 3
+
+
+@click.command("plant")
+@click.argument("plant", metavar="PLANT.json", type=click.Path(path_type=Path))
+@click.option("--url", required=True, metavar="URL", help="The deployment to plant on.")
+@click.option("--graph", metavar="ID", help="The graph to use.  [default: agent]")
+@header_option
+@api_key_option
+@click.option(
+    "--states",
+    type=click.IntRange(3, 10_000),
+    default=LONG_STATES,
+    show_default=True,
+    help="States of the thread with the long history.",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0.1),
+    default=30.0,
+    show_default=True,
+    help="Seconds to wait for an answer.",
+)
+@click.option(
+    "--run-timeout",
+    "run_timeout_s",
+    type=click.FloatRange(0.1),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for a run of the graph.",
+)
+@click.option(
+    "--visible-within",
+    "visible_within_s",
+    type=click.FloatRange(0.0),
+    default=5.0,
+    show_default=True,
+    help="Seconds within which two answers to one question are alike.",
+)
+@click.pass_context
+def plant_command(
+    context: click.Context,
+    /,
+    plant: Path,
+    url: str,
+    graph: str | None,
+    headers: tuple[tuple[str, str], ...],
+    api_key: str | None,
+    states: int,
+    **options: Any,
+) -> None:
+    """Leave a few threads on a deployment, to be found again after a restart or an upgrade.
+
+    PLANT.json is written, with every answer about them; `verify` reads it. The threads
+    stay: no clean-up and no `sweep` touches them, but `verify --sweep`.
+
+    Exit status: 0 planted, 2 wrong usage, 3 nothing was planted.
+    """
+    graph_settings, graphs = chosen_graphs(context, graph)
+    try:
+        parse_url(url)
+        with TemporaryDirectory(prefix="threads-conformance-") as directory:
+            settings = new_settings(
+                url,
+                Path(directory),
+                headers=with_api_key(headers, api_key),
+                graph=graph_settings,
+                graphs=graphs,
+                **options,
+            )
+            planted = plant_forest(
+                settings, plant, states, lambda kind: click.echo(f"planting: {kind}", err=True)
+            )
+    except (SettingsError, PlantFileError) as unusable:
+        raise click.UsageError(str(unusable)) from unusable
+    except (UnreachableError, PlantingFailedError) as failed:
+        click.echo(f"Error: {failed}", err=True)
+        sys.exit(_NOT_PLANTED)
+    click.echo(plant_text(planted, str(plant)))

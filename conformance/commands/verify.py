@@ -1,0 +1,95 @@
+"""`threads-conformance verify`: whether planted threads still are what they were."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+
+from conformance.commands.run import api_key_option, header_option, with_api_key
+from conformance.deployment.connect import parse_url
+from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.settings import SettingsError
+from conformance.engine import new_settings
+from conformance.plant.plant_file import PlantFileError, read_plant
+from conformance.plant.telling import verification_json, verification_text
+from conformance.plant.verifying import for_plant, verify_plant
+
+_NOT_IDENTICAL = 1
+_UNREACHABLE = 3
+
+
+@click.command("verify")
+@click.argument("plant", metavar="PLANT.json", type=click.Path(path_type=Path))
+@click.option("--url", required=True, metavar="URL", help="The deployment that was planted on.")
+@header_option
+@api_key_option
+@click.option(
+    "--sweep", is_flag=True, help="Then remove the threads of the plant, whatever was found."
+)
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(("text", "json")),
+    default="text",
+    show_default=True,
+    help="How to print what was found.",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0.1),
+    default=30.0,
+    show_default=True,
+    help="Seconds to wait for an answer.",
+)
+@click.option(
+    "--visible-within",
+    "visible_within_s",
+    type=click.FloatRange(0.0),
+    default=5.0,
+    show_default=True,
+    help="Seconds within which search and count show everything.",
+)
+def verify_command(
+    plant: Path,
+    url: str,
+    headers: tuple[tuple[str, str], ...],
+    api_key: str | None,
+    sweep: bool,
+    output_format: str,
+    **options: Any,
+) -> None:
+    """Ask everything again about what `plant` left, and say what is no longer identical.
+
+    Only reads, and only threads that PLANT.json names; with --sweep those of them that
+    carry the plant's tag are then removed.
+
+    Exit status: 0 identical, 1 not identical, 2 wrong usage, 3 the deployment cannot be
+    reached, or a thread could not be swept.
+    """
+    try:
+        parse_url(url)
+        read = read_plant(plant)
+        with TemporaryDirectory(prefix="threads-conformance-") as directory:
+            settings = new_settings(
+                url, Path(directory), headers=with_api_key(headers, api_key), **options
+            )
+            found = verify_plant(read, for_plant(settings, read), sweep=sweep)
+    except (SettingsError, PlantFileError) as unusable:
+        raise click.UsageError(str(unusable)) from unusable
+    except UnreachableError as unreachable:
+        click.echo(f"Error: {unreachable}", err=True)
+        sys.exit(_UNREACHABLE)
+    if output_format == "json":
+        click.echo(json.dumps(verification_json(found), indent=2))
+    else:
+        click.echo(verification_text(found, str(plant)))
+    if not found.identical:
+        sys.exit(_NOT_IDENTICAL)
+    if found.swept and found.swept.left:
+        sys.exit(_UNREACHABLE)

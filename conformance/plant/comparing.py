@@ -1,0 +1,220 @@
+"""What of an answer is no longer what it was, judged by meaning.
+
+Lost is what is missing, changed, or stands where nothing stood. Only told is what the
+open contract leaves free: new members, another notation of the same moment, and other
+ways to show nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from conformance.contract.schemas import violations
+from conformance.deployment.redaction import REDACTED
+from conformance.model.history import ABSENT, Change, changes, json_path, same_json
+from conformance.plant.questions import Recorded, checkpoint_id_in
+
+#: The schemas of the members that an answer must show.
+_SCHEMAS = {
+    "get": ("thread",),
+    "search": ("thread",),
+    "state": ("thread_state", "thread_state_empty"),
+    "history": ("state_at_checkpoint",),
+    "state_at_checkpoint": ("state_at_checkpoint",),
+    "run_list": ("run",),
+}
+#: What the contract says of the metadata of a state.
+_CHECKPOINT_METADATA = frozenset({"source", "step", "parents"})
+#: Members that hold the application's data by name: another name is other data.
+_DATA = frozenset({"values", "interrupts"})
+#: Where a server keeps accounts of its own, by the first names of the path.
+_ACCOUNTS = {
+    "get": ("config",),
+    "search": ("config",),
+    "state": ("metadata",),
+    "history": ("metadata",),
+    "state_at_checkpoint": ("metadata",),
+    "run_list": ("kwargs", "metadata"),
+}
+
+
+class Kind(StrEnum):
+    """What became of a value. The first three are losses."""
+
+    MISSING = "missing"
+    CHANGED = "changed"
+    ADDED = "added"
+    NEW = "new"
+    FORM = "form"
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether the answer is no longer what it was."""
+        return self in (Kind.MISSING, Kind.CHANGED, Kind.ADDED)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference of two answers. `path` is a JSON path; an absent value is `ABSENT`."""
+
+    kind: Kind
+    path: str
+    expected: Any
+    actual: Any
+
+
+def compared(before: Recorded, now: Recorded) -> tuple[Difference, ...]:
+    """The differences of two answers to one question.
+
+    An answer that was refused says nothing: that it is given now is news, not a loss.
+    """
+    if not before.ok:
+        news = Difference(Kind.NEW, "$", before.status, now.status)
+        return (news,) if now.ok else ()
+    if not now.ok:
+        return (Difference(Kind.MISSING, "$", before.status, now.status),)
+    match before.question.operation:
+        case "history":
+            return tuple(_histories(before.answer, now.answer))
+        case "search":
+            return tuple(_searches(before.answer, now.answer))
+    return tuple(_values(before.question.operation, before.answer, now.answer))
+
+
+def _histories(before: Any, now: Any) -> Iterator[Difference]:
+    """State by state: a state is known by its checkpoint, wherever it stands."""
+    old, new = _by_checkpoint(before), _by_checkpoint(now)
+    if old is None or new is None:
+        yield from _values("history", before, now)
+        return
+    for index, (checkpoint_id, state) in enumerate(old.items()):
+        if checkpoint_id not in new:
+            yield Difference(Kind.MISSING, f"$[{index}]", f"the state {checkpoint_id}", ABSENT)
+        else:
+            yield from _values("history", state, new[checkpoint_id], (index,))
+    for checkpoint_id in (each for each in new if each not in old):
+        yield Difference(Kind.ADDED, "$", ABSENT, f"the state {checkpoint_id}")
+    order = [[each for each in one if each in other] for one, other in ((old, new), (new, old))]
+    if order[0] != order[1]:
+        yield Difference(Kind.CHANGED, "$", "the same order of states", "another order")
+
+
+def _searches(before: Any, now: Any) -> Iterator[Difference]:
+    """Thread by thread: the order of what was not sorted is free."""
+    old, new = before["threads"], now["threads"]
+    for thread_id, thread in old.items():
+        if thread_id not in new:
+            yield Difference(Kind.MISSING, "$", f"the thread {thread_id}", ABSENT)
+        else:
+            yield from _values("search", thread, new[thread_id], (thread_id,))
+    for thread_id in (each for each in new if each not in old):
+        yield Difference(Kind.ADDED, "$", ABSENT, f"the thread {thread_id}")
+    if now["strangers"] > before["strangers"]:
+        more = now["strangers"] - before["strangers"]
+        yield Difference(Kind.ADDED, "$", ABSENT, f"{more} threads that are not of the plant")
+
+
+def _values(
+    operation: str, before: Any, now: Any, at: tuple[Any, ...] = ()
+) -> Iterator[Difference]:
+    found = changes(before, now)
+    if not found:
+        return
+    required = _broken(operation, now) - _broken(operation, before)
+    for change in found:
+        kind = _kind(change, required, _is_account(operation, change))
+        if kind is not None:
+            path = json_path((*at, *change.path))
+            yield Difference(kind, path, change.expected, change.actual)
+
+
+def _is_account(operation: str, change: Change) -> bool:
+    """Whether a value is the server's own account, of which the contract does not speak."""
+    names = [each for each in change.path if isinstance(each, str)]
+    accounts = _ACCOUNTS.get(operation, ())
+    return len(names) > 1 and names[0] in accounts and names[1] not in _CHECKPOINT_METADATA
+
+
+def _kind(change: Change, required: frozenset[str], account: bool) -> Kind | None:
+    """What a change comes to; None where it is none. `required` are paths that now break."""
+    expected, actual = change.expected, change.actual
+    last = change.path[-1] if change.path else None
+    free = json_path(change.path) not in required
+    is_data = isinstance(last, int) or (len(change.path) > 1 and change.path[-2] in _DATA)
+    if actual is ABSENT:
+        return Kind.FORM if _nothing(expected) and free and not is_data else Kind.MISSING
+    if expected is ABSENT:
+        return Kind.ADDED if is_data else Kind.NEW
+    if same_json(expected, actual) or _same_but_redacted(expected, actual):
+        return None
+    if (_nothing(expected) and _nothing(actual) and free) or (
+        str(last).endswith("_at") and _same_moment(expected, actual)
+    ):
+        return Kind.FORM
+    return Kind.NEW if account and expected is None else Kind.CHANGED
+
+
+def _nothing(value: Any) -> bool:
+    """Whether a value holds no data: null, false, or empty."""
+    return value is None or value is False or value in ("", [], {})
+
+
+def _same_moment(one: Any, other: Any) -> bool:
+    try:
+        return datetime.fromisoformat(one) == datetime.fromisoformat(other)
+    except (TypeError, ValueError):
+        return False
+
+
+def _same_but_redacted(recorded: Any, actual: Any) -> bool:
+    """Whether texts agree but for secrets, which were not written down."""
+    if not (isinstance(recorded, str) and isinstance(actual, str) and REDACTED in recorded):
+        return False
+    pattern = ".+".join(map(re.escape, recorded.split(REDACTED)))
+    return re.fullmatch(pattern, actual, re.DOTALL) is not None
+
+
+def _broken(operation: str, answer: Any) -> frozenset[str]:
+    """The paths at which an answer breaks each of its schemas."""
+    found = [
+        frozenset(each.path for each in violations(name, answer))
+        for name in _SCHEMAS.get(operation, ())
+    ]
+    return min(found, key=len, default=frozenset())
+
+
+def _by_checkpoint(states: Any) -> Mapping[str, Any] | None:
+    """The states by their checkpoints; None where one does not name its own, or two the same."""
+    if not isinstance(states, list):
+        return None
+    by_id = {checkpoint_id_in(each): each for each in states}
+    if None in by_id or len(by_id) != len(states):
+        return None
+    return {str(key): state for key, state in by_id.items()}
+
+
+def without(recorded: Recorded, gone: Iterable[str], searches: Sequence[Recorded]) -> Recorded:
+    """A search or count as it would be without threads whose loss is told already.
+
+    `gone` are their ids; `searches` the recorded searches, of which one has the same
+    filters as a count.
+    """
+    lost = set(gone)
+    question = recorded.question
+    if not lost or not recorded.ok:
+        return recorded
+    if question.operation == "search":
+        threads = recorded.answer["threads"]
+        kept = {each: thread for each, thread in threads.items() if each not in lost}
+        return Recorded(question, recorded.status, {**recorded.answer, "threads": kept})
+    if question.operation == "count" and isinstance(recorded.answer, int):
+        for each in searches:
+            if each.question.filters == question.filters and each.ok:
+                fewer = len(lost & each.answer["threads"].keys())
+                return Recorded(question, recorded.status, recorded.answer - fewer)
+    return recorded

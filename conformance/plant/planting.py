@@ -1,0 +1,151 @@
+"""Planting: the threads are made, asked about until the answers settle, and written down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+
+from conformance.deployment.cleanup import remove_all
+from conformance.deployment.connect import Connection, connect, redactor_for
+from conformance.deployment.guard import canonical
+from conformance.deployment.ledger import claim, close_account, ledgers_dir, read_account
+from conformance.deployment.preflight import ServerInfo
+from conformance.deployment.settings import Settings
+from conformance.engine import clean_up, identify_deployment, termination_as_interrupt
+from conformance.plant.forest import LONG_STATES, Forest, LeftOut
+from conformance.plant.plant_file import Plant, check_free, write_plant
+from conformance.plant.questions import Interviewer, Question, Recorded
+
+_PAUSE_S = 0.1
+
+Told = Callable[[str], None]
+
+
+class PlantingFailedError(Exception):
+    """Nothing was planted; the message says why, and what became of what was made."""
+
+
+def plant_forest(
+    settings: Settings, path: Path, long_states: int = LONG_STATES, told: Told = lambda kind: None
+) -> Plant:
+    """Plant on the deployment and write `path`; `told` hears each kind before it is made.
+
+    The threads are to stay: the ledger, by which `sweep` removes what an interrupted run
+    left, is closed once the file stands. Before that, whatever ends the planting removes
+    what was made. `PlantFileError`, `UnreachableError` or `PlantingFailedError`.
+    """
+    check_free(path)
+    server = identify_deployment(settings)
+    with claim(ledgers_dir() / settings.run_id), termination_as_interrupt():
+        try:
+            with connect(settings, "plant", record=False) as connection:
+                plant = _planted(connection, settings, server, long_states, told)
+                plant = _without_rest(connection, settings, plant)
+            write_plant(plant, path)
+        except BaseException as broken:
+            fate = _removed(settings)
+            if isinstance(broken, KeyboardInterrupt):
+                raise PlantingFailedError(f"interrupted; {fate}") from broken
+            if isinstance(broken, httpx.HTTPError | PlantingFailedError):
+                said = redactor_for(settings.url, settings.headers).text(str(broken))
+                raise PlantingFailedError(f"{said or type(broken).__name__}; {fate}") from broken
+            raise
+        close_account(ledgers_dir() / settings.run_id)
+    return plant
+
+
+def _planted(
+    connection: Connection, settings: Settings, server: ServerInfo, long_states: int, told: Told
+) -> Plant:
+    redactor = connection.recorder.redactor
+    forest = Forest(connection.client, settings, long_states)
+    forest.plant(told)
+    if not forest.trees:
+        raise PlantingFailedError(f"no thread can be planted: {forest.left_out[0].reason}")
+    told("answers")
+    interviewer = Interviewer(connection.client, redactor, settings.run_id, forest.trees)
+    answers, unsettled = _settled(interviewer, settings, [each.kind for each in forest.trees])
+    return Plant(
+        id=settings.run_id,
+        planted_at=settings.started_at,
+        url=redactor.url(settings.url),
+        server=server,
+        graph_id=settings.graph.id,
+        trees=tuple(forest.trees),
+        left_out=tuple(
+            LeftOut(each.what, redactor.text(each.reason))
+            for each in [*forest.left_out, *unsettled]
+        ),
+        answers=answers,
+    )
+
+
+def _settled(
+    interviewer: Interviewer, settings: Settings, kinds: Sequence[str]
+) -> tuple[tuple[Recorded, ...], list[LeftOut]]:
+    """Every answer that is the same twice, and those that never are.
+
+    A search may show a thread late, and a status may follow the end of a run.
+    """
+    deadline = time.monotonic() + settings.visible_within_s
+    histories = {kind: interviewer.ask(Question("history", kind)) for kind in kinds}
+    states = {kind: recorded.answer for kind, recorded in histories.items()}
+    questions = [each.question for each in histories.values()]
+    questions += interviewer.questions(states)
+    answers = [interviewer.ask(each) for each in questions]
+    while True:
+        again = [interviewer.ask(each) for each in questions]
+        unsettled = [
+            each.question for each, before in zip(again, answers, strict=True) if each != before
+        ]
+        answers = again
+        hidden = len(kinds) - _found(answers)
+        if not (unsettled or hidden > 0) or time.monotonic() > deadline:
+            break
+        time.sleep(_PAUSE_S)
+    left_out = [
+        LeftOut(_named(each), "two answers differ, though nothing was done") for each in unsettled
+    ]
+    if hidden > 0:
+        unsettled += [each for each in questions if each.operation in ("search", "count")]
+        left_out.append(
+            LeftOut("search and count", f"a search for the tag of the plant lacks {hidden} threads")
+        )
+    return tuple(each for each in answers if each.question not in unsettled), left_out
+
+
+def _found(answers: Sequence[Recorded]) -> float:
+    """How many threads the search for the plant's tag alone shows; any number if it fails."""
+    for each in answers:
+        if each.question.operation == "search" and not each.question.filters and each.ok:
+            return len(each.answer["threads"])
+    return float("inf")
+
+
+def _named(question: Question) -> str:
+    return f"{question} of {question.kind}" if question.kind else str(question)
+
+
+def _without_rest(connection: Connection, settings: Settings, plant: Plant) -> Plant:
+    """The plant, once what was made for a kind that was then left out is removed."""
+    ids = [each.thread_id for each in plant.trees]
+    account = read_account(ledgers_dir() / settings.run_id)
+    removal = remove_all(connection.client, account, keep={*ids, *map(canonical, ids)})
+    stays = [LeftOut(f"the thread {each}", "it could not be removed") for each in removal.left]
+    return replace(plant, left_out=(*plant.left_out, *stays))
+
+
+def _removed(settings: Settings) -> str:
+    """Remove what was made; what became of it in words."""
+    cleanup = clean_up(settings)
+    said = "nothing was planted"
+    if cleanup.created:
+        said = f"of the {cleanup.created} threads that were made {cleanup.removed} are removed"
+    if (ledgers_dir() / settings.run_id).exists():
+        url = redactor_for(settings.url, settings.headers).url(settings.url)
+        said += f"; `threads-conformance sweep --url {url}` removes what is left"
+    return said
