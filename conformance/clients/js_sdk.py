@@ -8,6 +8,7 @@ import queue
 import subprocess
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -91,12 +92,10 @@ class JsSdk:
 
     def _end(self) -> str:
         """End the process by closing its stdin; the end of what it wrote to stderr."""
-        try:
+        with suppress(OSError):
             self._stdin.close()
-        except OSError:
-            pass
         try:
-            self._process.wait(_ENDS_WITHIN_S if self._lines.empty() else 0)
+            self._process.wait(_ENDS_WITHIN_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

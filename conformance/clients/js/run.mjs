@@ -16,9 +16,9 @@ async function run({ program, result, names }) {
   const scope = {
     ...names,
     Client,
-    copiedThread: { thread_id: names.COPIED_THREAD_ID },
     console: { log: (value) => printed.push(value) },
   };
+  if (names.COPIED_THREAD_ID) scope.copiedThread = { thread_id: names.COPIED_THREAD_ID };
   const text = program.replace(IMPORT, "");
   if (!/\bnew Client\b/.test(text)) scope.client = new Client({ apiUrl: names.DEPLOYMENT_URL });
   const body = result === "value" ? `return ${text}` : `${text}\nreturn ${result === "printed" ? "undefined" : result};`;
