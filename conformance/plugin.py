@@ -188,6 +188,8 @@ class Checks:
             if found.verdict is Verdict.UNSUPPORTED:
                 report.outcome = "skipped"
                 report.longrepr = (str(item.path), item.location[1] or 0, found.reason)
+            if found.verdict is Verdict.NOT_RUN:
+                report.longrepr = found.reason
         elif call.when == "call" and (case := item.stash.get(CASE, None)) and case.notes:
             item.stash[_RESULT] = dataclasses.replace(result, reason="; ".join(case.notes))
         return report

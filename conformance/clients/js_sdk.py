@@ -8,7 +8,8 @@ import queue
 import subprocess
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -21,93 +22,105 @@ _ENDS_WITHIN_S = 5.0
 
 
 class JsSdk:
-    """One Node process for all flows; it ends with its stdin, so never outlives us."""
+    """One Node process for all flows; where it ended, another is started."""
 
     name = "js-sdk"
 
     def __init__(self, deadline_s: float) -> None:
         self._folder = installed_js()
         self._deadline_s = deadline_s
-        self._start()
+        self._node = Node(self._folder)
+        try:
+            version = self._node.answer(_STARTS_WITHIN_S)["ready"]
+        except FlowFailedError as broken:
+            raise NotInstalledError(
+                "node cannot run the JavaScript SDK; install Node.js 20 or newer, or remove "
+                f"{self._folder}, so that it is made anew: {broken}"
+            ) from broken
+        self.version = f"@langchain/langgraph-sdk {version}"
 
     def run(self, flow: Flow, program: str, names: Mapping[str, Any]) -> Any:
         """What the flow gives, by `console.log` or in its variable."""
-        if self._process.poll() is not None:
-            self._start()
-        asked = {"program": program, "result": flow.result, "names": dict(names)}
-        try:
-            self._stdin.write(json.dumps(asked) + "\n")
-            self._stdin.flush()
-            answer = self._answer(self._deadline_s)
-        except OSError as gone:
-            raise FlowFailedError(f"node ended: {self._end()}") from gone
+        if self._node.process.poll() is not None:
+            self._node.close()
+            self._node = Node(self._folder)
+            self._node.answer(_STARTS_WITHIN_S)
+        self._node.ask({"program": program, "result": flow.result, "names": dict(names)})
+        answer = self._node.answer(self._deadline_s)
         if "error" in answer:
             raise FlowFailedError(short(answer["error"]))
         return answer["value"]
 
     def close(self) -> None:
         """End the process."""
-        self._end()
+        self._node.close()
 
-    def _start(self) -> None:
-        self._said = TemporaryFile("w+", errors="replace")
-        self._process = subprocess.Popen(
+
+class Node:
+    """Our Node program: a JSON object per line in and out. It ends with its stdin."""
+
+    def __init__(self, folder: Path) -> None:
+        self._stack = ExitStack()
+        self._said = self._stack.enter_context(
+            TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed with the stack
+        )
+        self.process = subprocess.Popen(
             ["node", "run.mjs"],
-            cwd=self._folder,
+            cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
-            text=True,
             encoding="utf-8",
             # No key and no proxy of the user's: the suite's own client adds what is needed.
             env={"PATH": os.environ.get("PATH", os.defpath)},
             start_new_session=True,
         )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._stdin = self._process.stdin
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(
-            target=_read, args=(self._process.stdout, self._lines), daemon=True
+            target=_read, args=(self.process.stdout, self._lines), daemon=True
         )
         self._reader.start()
-        try:
-            version = self._answer(_STARTS_WITHIN_S)["ready"]
-        except FlowFailedError as broken:
-            raise NotInstalledError(
-                f"node cannot run the JavaScript SDK; install Node.js 20 or newer: {broken}"
-            ) from broken
-        self.version = f"@langchain/langgraph-sdk {version}"
 
-    def _answer(self, within_s: float) -> dict[str, Any]:
+    def ask(self, request: dict[str, Any]) -> None:
+        """Send one line; that the process is gone, the answer tells."""
+        assert self.process.stdin is not None
+        with suppress(OSError):
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+
+    def answer(self, within_s: float) -> dict[str, Any]:
+        """The next line; without one the process is ended, and `FlowFailedError` says why."""
         try:
             line = self._lines.get(timeout=within_s)
         except queue.Empty:
-            self._end()
+            self.process.kill()
+            self.close()
             raise FlowFailedError(f"no answer within {within_s:g} s") from None
         if not line:
-            raise FlowFailedError(f"node ended: {self._end()}")
+            raise FlowFailedError(f"node ended: {self.close()}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def _end(self) -> str:
-        """End the process by closing its stdin; the end of what it wrote to stderr."""
-        with suppress(OSError):
-            self._stdin.close()
-        try:
-            self._process.wait(_ENDS_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join(_ENDS_WITHIN_S)
-        if self._process.stdout:
-            self._process.stdout.close()
+    def close(self) -> str:
+        """End the process by closing its stdin; the error that it wrote to stderr."""
         if self._said.closed:
             return ""
-        self._said.seek(0)
-        said = short(self._said.read())
-        self._said.close()
-        return said
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with suppress(OSError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(_ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join()
+        self.process.stdout.close()
+        with self._stack:
+            self._said.seek(0)
+            said = self._said.read()
+        # Node tells an error in one line, and then where it came from.
+        return short(next((line for line in said.splitlines() if "Error" in line), said))
 
 
 def _read(stream: IO[str], lines: queue.Queue[str]) -> None:

@@ -12,9 +12,7 @@ from conformance.clients.js_sdk import JsSdk
 from conformance.clients.python_sdk import PythonSdk
 
 #: By name; each takes the seconds after which a flow counts as failed.
-KNOWN: dict[str, Callable[[float], Client]] = {
-    each.name: each for each in (PythonSdk, JsSdk, Curl)
-}
+KNOWN: dict[str, Callable[[float], Client]] = {each.name: each for each in (PythonSdk, JsSdk, Curl)}
 
 
 class Clients:

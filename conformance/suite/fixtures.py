@@ -20,7 +20,6 @@ from conformance.suite.flows import Flows
 from conformance.suite.outcomes import NotRun
 from conformance.suite.runs import Runs
 
-
 #: Time limits of an answer that a documented flow may take: it may ask several times.
 _PATIENCE = 3
 

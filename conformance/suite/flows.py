@@ -13,7 +13,7 @@ from conformance.contract.catalogue import DOCUMENTED_CLIENTS
 from conformance.deployment.settings import documented_supersteps, numbered
 from conformance.model.history import mask_thread_id, same_json
 from conformance.suite.asking import Asker, History, State, Thread, id_of
-from conformance.suite.expect import assert_equal
+from conformance.suite.expect import assert_equal, cut
 from conformance.suite.outcomes import PromiseBroken
 
 #: A check made with each of the documents' clients.
@@ -92,7 +92,8 @@ class Flows:
         if not passed.answers:
             raise PromiseBroken(f"{name} to ask the deployment", "no request")
         if not (last := passed.answers[-1]).is_success:
-            raise PromiseBroken(f"{name} to succeed as documented", f"{last.status_code}")
+            told = "" if verbatim else f" {cut(last.text)}"
+            raise PromiseBroken(f"{name} to succeed as documented", f"{last.status_code}{told}")
         return returned, passed
 
 

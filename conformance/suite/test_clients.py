@@ -92,9 +92,7 @@ def test_searching_by_metadata(given: Asker, flows: Flows, case: Case) -> None:
     graph_id = case.settings.graph.id
     given.empty(metadata={"graph_id": graph_id})
     given.empty(metadata={"graph_id": f"not {graph_id}"})
-    by_http = case.eventually(
-        lambda: given.search(metadata={"graph_id": graph_id}, limit=1), bool
-    )
+    by_http = case.eventually(lambda: given.search(metadata={"graph_id": graph_id}, limit=1), bool)
     assert_equal(flows.listed("search_by_metadata"), by_http, "the threads found")
 
 
