@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -299,6 +300,26 @@ def test_node_is_started_again_and_ended() -> None:
     client.close()
     assert client._node.process is not first
     assert client._node.process.poll() == 0
+
+
+def test_node_ends_with_who_asked_even_in_a_flow() -> None:
+    client = JsSdk(PATIENT_S)
+    node = client._node
+    asked = threading.Event()
+
+    def reply(_method: str, _path: str, _body: bytes) -> Reply | None:
+        asked.set()
+        return None
+
+    with answering(reply) as url:
+        flow = load_flows()["get"]["js-sdk"]
+        names = {"DEPLOYMENT_URL": url, "THREAD_ID": "t"}
+        node.ask({"program": flow.program(), "result": flow.result, "names": names})
+        assert asked.wait(PATIENT_S)
+        assert node.process.stdin is not None
+        node.process.stdin.close()
+        assert node.process.wait(PATIENT_S) == 0
+    client.close()
 
 
 def test_as_written_the_slips_do_break() -> None:

@@ -32,6 +32,8 @@ function answer(line) {
 
 const manifest = new URL("./node_modules/@langchain/langgraph-sdk/package.json", import.meta.url);
 answer({ ready: JSON.parse(readFileSync(manifest)).version });
+// Whoever asked is gone: what a flow still waits for, or tries again, is for nobody.
+process.stdin.on("end", () => process.exit());
 for await (const line of createInterface({ input: process.stdin })) {
   try {
     answer({ value: (await run(JSON.parse(line))) ?? null });
