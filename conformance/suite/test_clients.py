@@ -7,6 +7,8 @@ by the client: it must return what its own request was answered, and that must b
 HTTP gave. What makes a thread is compared with a twin made by HTTP.
 """
 
+from typing import Any
+
 from conformance.model.history import same_json
 from conformance.suite.asking import Asker, Case, id_of
 from conformance.suite.expect import (
@@ -75,8 +77,7 @@ def test_prepopulating_a_thread(given: Asker, flows: Flows) -> None:
 @requires("CLIENT-06")
 def test_searching_by_status(given: Asker, flows: Flows, case: Case) -> None:
     given.empty()
-    by_http = case.eventually(lambda: given.search(status="idle", limit=1), bool)
-    assert_equal(flows.listed("search_by_status"), by_http, "the threads found")
+    _assert_finds(given, flows, case, "search_by_status", status="idle")
 
 
 @requires("CLIENT-06")
@@ -92,8 +93,7 @@ def test_searching_by_metadata(given: Asker, flows: Flows, case: Case) -> None:
     graph_id = case.settings.graph.id
     given.empty(metadata={"graph_id": graph_id})
     given.empty(metadata={"graph_id": f"not {graph_id}"})
-    by_http = case.eventually(lambda: given.search(metadata={"graph_id": graph_id}, limit=1), bool)
-    assert_equal(flows.listed("search_by_metadata"), by_http, "the threads found")
+    _assert_finds(given, flows, case, "search_by_metadata", metadata={"graph_id": graph_id})
 
 
 @requires("CLIENT-07")
@@ -143,3 +143,12 @@ def test_the_history_has_a_default_page(given: Asker, flows: Flows) -> None:
     history = given.history(given.prepopulated())
     returned = flows.listed("history", THREAD_ID=history.thread_id)
     assert_equal(len(returned), min(len(history), DEFAULT_PAGE), "the number of states")
+
+
+def _assert_finds(given: Asker, flows: Flows, case: Case, flow: str, **filters: Any) -> None:
+    """Within the declared deadline, a search finds what HTTP finds: one thread of the check."""
+    by_http = case.eventually(lambda: given.search(limit=1, **filters), bool)
+    if not by_http:
+        raise Blocked("search does not show a thread that was made")
+    found = case.eventually(lambda: flows.listed(flow), lambda found: same_json(found, by_http))
+    assert_equal(found, by_http, "the threads found")
