@@ -26,7 +26,7 @@ from uuid import uuid4
 import pytest
 
 from conformance import __version__
-from conformance.contract.catalogue import load_catalogue
+from conformance.contract.catalogue import ALL_CLIENTS, HTTP, load_catalogue
 from conformance.deployment.cleanup import remove_all
 from conformance.deployment.connect import connect, redactor_for
 from conformance.deployment.exchange import Exchange
@@ -125,6 +125,7 @@ class EmbeddedController(Controller):
                 profile=config.getoption("deployment_profile"),
                 graph=GraphSettings(id=graph) if graph else GraphSettings(),
                 headers=tuple((name.strip(), value.strip()) for name, _, value in headers),
+                clients=clients_named(config.getoption("deployment_client")),
             )
         )
 
@@ -132,6 +133,11 @@ class EmbeddedController(Controller):
         """Remove what the checks made."""
         clean_up(self.settings)
         self._directory.cleanup()
+
+
+def clients_named(name: str) -> tuple[str, ...]:
+    """The clients that an option names: one of them, or all."""
+    return ALL_CLIENTS if name == "all" else (name,)
 
 
 def new_settings(url: str, run_dir: Path, **options: Any) -> Settings:
@@ -178,7 +184,9 @@ def run_suite(
         server_version=server.version,
         graph_id=settings.graph.id,
     )
-    partial = bool(keyword or settings.requirements or settings.capabilities)
+    partial = bool(
+        keyword or settings.requirements or settings.capabilities or HTTP not in settings.clients
+    )
     run = RunInfo(
         id=settings.run_id,
         started_at=settings.started_at,
@@ -210,7 +218,8 @@ def run_suite(
         cleanup = _kept(settings) if keep else clean_up(settings)
     if not controller.planned and not controller.interrupted:
         raise NothingSelectedError(
-            "no check is left by these options: loosen -k, --requirement, --capability or --profile"
+            "no check is left by these options: loosen -k, --requirement, --capability, --profile "
+            "or --client"
         )
     catalogue = load_catalogue()
     checks_of = _by_requirement(controller.planned)

@@ -21,7 +21,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from conformance.contract.catalogue import PROFILES, Catalogue, load_catalogue
+from conformance.contract.catalogue import HTTP, PROFILES, Catalogue, load_catalogue
 from conformance.contract.verdicts import Stability, Verdict, worst
 from conformance.deployment.connect import Connection, connect
 from conformance.deployment.exchange import Exchange
@@ -30,7 +30,13 @@ from conformance.deployment.settings import Settings
 from conformance.report.grouping import fingerprint
 from conformance.report.record import CheckResult, Failure
 from conformance.suite.fixtures import CASE, SuiteFixtures
-from conformance.suite.outcomes import Blocked, PromiseBroken, SequenceBroken, Unsupported
+from conformance.suite.outcomes import (
+    Blocked,
+    NotRun,
+    PromiseBroken,
+    SequenceBroken,
+    Unsupported,
+)
 
 NAME = "threads-conformance"
 #: The plugin that owns the run, in the process that the user started.
@@ -38,6 +44,7 @@ CONTROLLER = "threads-conformance-controller"
 #: Under this name a report carries a check's result, and a worker gets its settings.
 CARRIED = "threads_conformance"
 MARKER = "requires(*ids, offers): the requirements of a check"
+CLIENT_MARKER = "client(name): the documented client that a check is made with"
 #: Exchanges quoted with a failure: enough for a story, few enough to read.
 QUOTED_EXCHANGES = 20
 
@@ -47,7 +54,8 @@ _RESULT = pytest.StashKey[CheckResult]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Open the connection of this process, if checks run in it."""
-    config.addinivalue_line("markers", MARKER)
+    for marker in (MARKER, CLIENT_MARKER):
+        config.addinivalue_line("markers", marker)
     settings = _settings_of(config)
     if settings is None:
         return
@@ -94,7 +102,12 @@ class Checks:
         """Keep the checks of the requirements that are asked for."""
         wanted = selected_requirements(self._settings, self._catalogue)
         checks = [item for item in items if item.get_closest_marker("requires")]
-        kept = [item for item in checks if wanted.intersection(requirements_of(item))]
+        kept = [
+            item
+            for item in checks
+            if wanted.intersection(requirements_of(item))
+            and client_of(item) in self._settings.clients
+        ]
         dropped = [item for item in checks if item not in set(kept)]
         if dropped:
             config.hook.pytest_deselected(items=dropped)
@@ -143,6 +156,7 @@ class Checks:
             requirements=self._judged_requirements(item),
             verdict=Verdict.PASS,
             capability=self._catalogue.requirements[requirements_of(item)[0]].capability,
+            client=client_of(item),
         )
         with (
             _hypothesis_writes_to(self._settings.run_dir),
@@ -174,6 +188,8 @@ class Checks:
             if found.verdict is Verdict.UNSUPPORTED:
                 report.outcome = "skipped"
                 report.longrepr = (str(item.path), item.location[1] or 0, found.reason)
+            if found.verdict is Verdict.NOT_RUN:
+                report.longrepr = found.reason
         elif call.when == "call" and (case := item.stash.get(CASE, None)) and case.notes:
             item.stash[_RESULT] = dataclasses.replace(result, reason="; ".join(case.notes))
         return report
@@ -274,14 +290,20 @@ def requirements_of(item: pytest.Item) -> tuple[str, ...]:
     )
 
 
+def client_of(item: pytest.Item) -> str:
+    """The client that a check is made with: our own, or one of the documents'."""
+    mark = item.get_closest_marker("client")
+    return str(mark.args[0]) if mark else HTTP
+
+
 def selected_requirements(settings: Settings, catalogue: Catalogue) -> frozenset[str]:
-    """The ids that a run judges: of its profile and effort, and of what was picked.
+    """The ids that a run judges: of its profile, effort and clients, and of what was picked.
 
     What is picked by its id is judged at any effort.
     """
     return frozenset(
         each.id
-        for each in catalogue.in_profile(settings.profile)
+        for each in catalogue.in_profile(settings.profile, settings.clients)
         if (
             each.id in settings.requirements
             if settings.requirements
@@ -298,6 +320,8 @@ def verdict_of(ended: BaseException) -> Verdict:
             return Verdict.BLOCKED
         case Unsupported():
             return Verdict.UNSUPPORTED
+        case NotRun():
+            return Verdict.NOT_RUN
         case httpx.HTTPError():
             return Verdict.ERROR
         case AssertionError():

@@ -18,6 +18,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("documented", "extended", "full"),
         help="how much of the Threads API to check (default: documented)",
     )
+    group.addoption(
+        "--deployment-client",
+        default="http",
+        choices=("http", "python-sdk", "js-sdk", "curl", "all"),
+        help="by which client the deployment is asked (default: http)",
+    )
     group.addoption("--deployment-graph", default=None, help="graph id to use (default: agent)")
     group.addoption(
         "--deployment-header",

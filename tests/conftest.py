@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from starlette.types import ASGIApp
 
 import conformance
 from conformance.deployment.settings import Settings
@@ -55,9 +56,15 @@ def settings_for(tmp_path: Path) -> Callable[..., Settings]:
 
 
 @contextmanager
-def served(store: ThreadStore) -> Iterator[str]:
-    """The URL of a deployment of `store`, in a thread of this process."""
-    config = uvicorn.Config(create_app(store), log_level="critical", lifespan="off", ws="none")
+def served(
+    store: ThreadStore, around: Callable[[ASGIApp], ASGIApp] = lambda app: app
+) -> Iterator[str]:
+    """The URL of a deployment of `store`, in a thread of this process.
+
+    `around` may put an application of its own around the deployment's.
+    """
+    app = around(create_app(store))
+    config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="none")
     server = _Announced(config)
     with listening(0) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from conformance.contract.catalogue import CatalogueError, load_catalogue, read_catalogue
+from conformance.contract.catalogue import (
+    ALL_CLIENTS,
+    CatalogueError,
+    load_catalogue,
+    read_catalogue,
+)
 from conformance.contract.documents import load_index
 from conformance.contract.operations import OPERATIONS
 from conformance.contract.published import load_published
@@ -27,6 +32,7 @@ def of_all(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         run_dir=str(tmp_path_factory.mktemp("run")),
         profile="full",
         effort="thorough",
+        clients=ALL_CLIENTS,
     )
 
 

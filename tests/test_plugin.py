@@ -20,7 +20,7 @@ from conformance.deployment.settings import Settings
 from conformance.engine import run_suite
 from conformance.plugin import verdict_of
 from conformance.report.record import CheckResult, Report
-from conformance.suite.outcomes import Blocked, PromiseBroken, Unsupported
+from conformance.suite.outcomes import Blocked, NotRun, PromiseBroken, Unsupported
 from tests.conftest import Reply, answering, as_json, environment_of, threads_of
 
 MakeSettings = Callable[..., Settings]
@@ -34,6 +34,7 @@ SERVER = ServerInfo(None, None)
         (AssertionError(), Verdict.FAIL),
         (Blocked("why"), Verdict.BLOCKED),
         (Unsupported("why"), Verdict.UNSUPPORTED),
+        (NotRun("install what"), Verdict.NOT_RUN),
         (httpx.ReadTimeout("slow"), Verdict.ERROR),
         (httpx.RemoteProtocolError("gone"), Verdict.ERROR),
         (KeyError("ours"), Verdict.ERROR),
@@ -251,6 +252,21 @@ def test_plain_pytest_shows_the_promise_that_broke(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "MUST" in ended.stdout
     assert "reproduce: curl" in ended.stdout
+
+
+def test_plain_pytest_names_the_client_that_is_not_installed(
+    tmp_path: Path, reference: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ended = plain_pytest(
+        tmp_path,
+        *("--pyargs", "conformance.suite", "--deployment-url", reference),
+        *("--deployment-client", "curl", "-k", "getting"),
+    )
+    assert ended.returncode == 1
+    assert "curl: bash and curl and jq cannot be found" in ended.stdout
+    assert "Traceback" not in ended.stdout
+    assert " passed" not in ended.stdout
 
 
 def test_without_a_url_the_options_load_nothing_else(tmp_path: Path) -> None:

@@ -50,6 +50,13 @@ def test_the_wheel_carries_one_package_and_its_data(unpacked: Path) -> None:
         assert carried == committed
 
 
+def test_the_wheel_carries_what_the_documents_clients_need(unpacked: Path) -> None:
+    for path in ("clients/js/package.json", "clients/js/run.mjs", "_data/fixtures/documented"):
+        assert (unpacked / "conformance" / path).exists(), path
+    documented = unpacked / "conformance" / "_data" / "fixtures" / "documented"
+    assert {path.name for path in documented.glob("*.toml")} == {"flows.toml", "slips.toml"}
+
+
 def test_commands_work_outside_the_checkout(unpacked: Path, tmp_path: Path) -> None:
     shown = run(unpacked, tmp_path, "requirements", "COPY-03", "--format", "json")
     assert [each["id"] for each in json.loads(shown.stdout)] == ["COPY-03"]

@@ -10,6 +10,7 @@ from dataclasses import asdict
 import click
 
 from conformance.contract.catalogue import (
+    ALL_CLIENTS,
     EFFORTS,
     PROFILES,
     Catalogue,
@@ -36,7 +37,7 @@ def requirements_command(requirement: str | None, profile: str | None, form: str
     ID is a requirement's id, such as COPY-03.
     """
     catalogue = load_catalogue()
-    found = list(catalogue.in_profile(profile or PROFILES[-1]))
+    found = list(catalogue.in_profile(profile or PROFILES[-1], ALL_CLIENTS))
     if requirement:
         found = [find_requirement(catalogue, requirement)]
     if form == "json":

@@ -17,7 +17,7 @@ from _pytest.mark.expression import Expression
 from conformance.commands.baselining import Baselining, baseline_options
 from conformance.commands.comparison import compared
 from conformance.commands.requirements import find_requirement
-from conformance.contract.catalogue import EFFORTS, PROFILES, load_catalogue
+from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
 from conformance.deployment.connect import parse_url, redactor_for
 from conformance.deployment.own_openapi import AUTO, read_own_openapi
 from conformance.deployment.preflight import UnreachableError
@@ -33,6 +33,7 @@ from conformance.deployment.settings import (
 from conformance.engine import (
     NothingSelectedError,
     all_exchanges,
+    clients_named,
     identify_deployment,
     new_settings,
     run_suite,
@@ -121,6 +122,15 @@ def with_api_key(
     default="standard",
     show_default=True,
     help="How many requests the property checks generate.",
+)
+@click.option(
+    "--client",
+    "clients",
+    type=click.Choice((*ALL_CLIENTS, "all")),
+    default=HTTP,
+    show_default=True,
+    callback=lambda _context, _option, given: clients_named(given),
+    help="By which client: our own, or the documents' flows by theirs; all is both.",
 )
 @click.option("-k", "keyword", metavar="EXPR", default="", help="Only checks whose name matches.")
 @click.option("--requirement", "requirements", multiple=True, metavar="ID", help="Only this one.")

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,13 @@ LEVELS = ("MUST", "SHOULD", "MAY")
 PROFILES = ("documented", "extended", "full")
 #: What a run takes upon itself, least first.
 EFFORTS = ("quick", "standard", "thorough")
+
+#: Our own client, by which all is asked but the documents' flows in their languages.
+HTTP = "http"
+#: The clients of the documents, whose requirements are those of one capability.
+DOCUMENTED_CLIENTS = ("python-sdk", "js-sdk", "curl")
+ALL_CLIENTS = (HTTP, *DOCUMENTED_CLIENTS)
+CLIENTS_CAPABILITY = "clients"
 
 _DIRECTORY = Path(__file__).parent / "requirements"
 _ID = re.compile(r"^[A-Z]+(-[A-Z]+)?-\d{2}$")
@@ -68,10 +75,25 @@ class Catalogue:
     left_out: tuple[LeftOut, ...]
     digest: str
 
-    def in_profile(self, profile: str) -> tuple[Requirement, ...]:
-        """The requirements of `profile` and of all that it contains."""
+    def in_profile(
+        self, profile: str, clients: Collection[str] = (HTTP,)
+    ) -> tuple[Requirement, ...]:
+        """The requirements of `profile` and of all that it contains.
+
+        A requirement counts where one of the clients that decide it is asked for: those of
+        the capability `clients` are decided by the documents' clients, all others by HTTP.
+        """
         wanted = PROFILES[: PROFILES.index(profile) + 1]
-        return tuple(each for each in self.requirements.values() if each.profile in wanted)
+        return tuple(
+            each
+            for each in self.requirements.values()
+            if each.profile in wanted
+            and (
+                any(client in clients for client in DOCUMENTED_CLIENTS)
+                if each.capability == CLIENTS_CAPABILITY
+                else HTTP in clients
+            )
+        )
 
     def capabilities(self) -> tuple[str, ...]:
         """The capabilities, in the order of the files."""

@@ -95,6 +95,21 @@ class ThreadsClient:
         )
         return Answer(operation, response.status_code, response.headers, response.text)
 
+    def forward(
+        self, method: str, target: str, content: bytes, headers: dict[str, str], *, private: bool
+    ) -> httpx.Response:
+        """Send another client's request as it came, under the same guard, ledger and record.
+
+        `target` is path and query below the deployment's URL.
+        """
+        return self._http.request(
+            method,
+            target,
+            content=content or None,
+            headers=headers,
+            extensions={PRIVATE: True} if private else None,
+        )
+
     # What the documents show
 
     def create(self, body: Any = ABSENT, *, raw: bytes | None = None) -> Answer:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from conformance.contract.catalogue import EFFORTS, PROFILES
+from conformance.contract.catalogue import EFFORTS, HTTP, PROFILES
 from conformance.data import fixtures_dir
 
 DEFAULT_SEED = 20250512
@@ -70,8 +70,9 @@ class Settings:
     """One run. Times in seconds; `headers` are (name, value) pairs, all of them secret.
 
     `visible_within_s` is the declared deadline by which search and count show a change;
-    a cron that is due every minute has made its run within `cron_within_s`.
-    With `shrink` what breaks a property is told in its smallest form.
+    a cron that is due every minute has made its run within `cron_within_s`. `clients` are
+    those by which the deployment is asked. With `shrink` what breaks a property is told
+    in its smallest form.
     """
 
     url: str
@@ -92,6 +93,7 @@ class Settings:
     cron_within_s: float = 100.0
     repeat_failures: int = 2
     shrink: bool = True
+    clients: tuple[str, ...] = (HTTP,)
 
     def to_json(self) -> str:
         """The settings as text, to be handed to a worker."""
@@ -102,7 +104,7 @@ class Settings:
         """Read what `to_json` wrote."""
         data = json.loads(text)
         graph, graphs = data.pop("graph"), data.pop("graphs")
-        for name in ("requirements", "capabilities"):
+        for name in ("requirements", "capabilities", "clients"):
             data[name] = tuple(data[name])
         data["headers"] = tuple((name, value) for name, value in data["headers"])
         return cls(graph=graph_settings(graph), graphs=other_graphs(graphs), **data)

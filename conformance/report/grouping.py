@@ -102,16 +102,14 @@ def undecided(report: Report) -> tuple[UndecidedGroup, ...]:
         for result in report.requirements:
             if result.verdict is not verdict:
                 continue
-            reason = next(
-                (
-                    one_line(checks[each].reason)
-                    for each in result.checks
-                    if each in checks and checks[each].verdict is verdict
-                ),
-                "",
-            )
-            reason = reason or _WITHOUT_REASON[verdict]
-            found.setdefault((verdict, masked(reason)), (reason, []))[1].append(result.id)
+            # One reason for each client: another may be missing for another reason.
+            said: dict[str, str] = {}
+            for check in (checks[each] for each in result.checks if each in checks):
+                if check.verdict is verdict:
+                    said.setdefault(check.client, one_line(check.reason))
+            for reason in dict.fromkeys(said.values()) or [""]:
+                reason = reason or _WITHOUT_REASON[verdict]
+                found.setdefault((verdict, masked(reason)), (reason, []))[1].append(result.id)
     return tuple(
         UndecidedGroup(verdict, reason, tuple(requirements))
         for (verdict, _), (reason, requirements) in found.items()

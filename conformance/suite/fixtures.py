@@ -8,13 +8,20 @@ from uuid import uuid4
 
 import pytest
 
+from conformance.clients.client import NotInstalledError
+from conformance.clients.opened import Clients
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.connect import Connection
 from conformance.deployment.preflight import graph_missing
 from conformance.deployment.settings import GraphSettings, Settings
 from conformance.suite.asking import CHECK_TAG, Asker, Case
 from conformance.suite.crons import Crons
+from conformance.suite.flows import Flows
+from conformance.suite.outcomes import NotRun
 from conformance.suite.runs import Runs
+
+#: Time limits of an answer that a documented flow may take: it may ask several times.
+_PATIENCE = 3
 
 
 class SuiteFixtures:
@@ -39,6 +46,23 @@ class SuiteFixtures:
         )
         request.node.stash[CASE] = case
         return case
+
+    @pytest.fixture(scope="session")
+    def clients(self) -> Iterator[Clients]:
+        """The documents' clients, each started when it is first asked for."""
+        deadline_s = self._settings.timeout_s * _PATIENCE
+        with Clients(self._connection.client.forward, deadline_s) as clients:
+            yield clients
+
+    @pytest.fixture
+    def flows(self, request: pytest.FixtureRequest, given: Asker, clients: Clients) -> Flows:
+        """Does the documents' flows by the client of the check; without it, not run."""
+        try:
+            client = clients.open(request.param)
+        except NotInstalledError as missing:
+            raise NotRun(f"{request.param}: {missing}") from missing
+        given.case.note(client.version)
+        return Flows(client, clients.gateway, given)
 
     @pytest.fixture
     def given(self, ask: ThreadsClient, case: Case) -> Asker:

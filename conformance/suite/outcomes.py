@@ -41,6 +41,10 @@ class Unsupported(Exception):  # noqa: N818
     """The deployment does not offer an operation beyond the documented ones."""
 
 
+class NotRun(Exception):  # noqa: N818
+    """What the check is made with is not installed; the message says what to install."""
+
+
 def requires(*requirements: str, offers: str = "") -> pytest.MarkDecorator:
     """Name the requirements that a check decides.
 

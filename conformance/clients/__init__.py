@@ -1,0 +1,1 @@
+"""The documents' flows in the documents' own languages: both SDKs, and curl."""

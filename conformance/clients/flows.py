@@ -1,0 +1,99 @@
+"""The documents' flows as they are written, mended and filled in so that they can be run.
+
+The texts stand in `fixtures/documented/flows.toml`, what is wrong in them in
+`slips.toml` beside it. A placeholder such as `<THREAD_ID>` becomes a variable of that
+name: no value is ever written into a program.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from conformance.contract.documents import documented_dir
+
+#: What a flow gives: what it prints, or the value of its only expression.
+PRINTED, VALUE = "printed", "value"
+
+_PLACEHOLDER = re.compile(r"(\"?)<([A-Z_]+)>\1")
+
+
+@dataclass(frozen=True)
+class Slip:
+    """Something wrong in one code block. `mends` are pairs: as written, as mended."""
+
+    document: str
+    block: int
+    section: str
+    language: str
+    why: str
+    mends: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One flow in one language, as written; the file says what the members mean."""
+
+    name: str
+    client: str
+    document: str
+    block: int
+    text: str
+    result: str
+    fill: tuple[tuple[str, str], ...] = ()
+    own_graph: tuple[str, str] | None = None
+    part: bool = False
+
+    def program(self, *, verbatim: bool = False, own_graph: bool = False) -> str:
+        """The text to be run, mended; filled in too, unless `verbatim`.
+
+        `own_graph`: the supersteps are not the documents' but those of the settings.
+        """
+        text = self.text
+        for slip in load_slips():
+            if (slip.document, slip.block) == (self.document, self.block):
+                for written, mended in slip.mends:
+                    text = text.replace(written, mended)
+        if not verbatim:
+            for written, filled in self.fill:
+                text = text.replace(written, filled)
+            if own_graph and self.own_graph:
+                text = re.sub(*self.own_graph, text, flags=re.DOTALL)
+        return _PLACEHOLDER.sub(r'"$\2"' if self.client == "curl" else r"\2", text)
+
+
+@cache
+def load_flows() -> dict[str, dict[str, Flow]]:
+    """Every flow by its name, and by the client whose language it is written in."""
+    return {
+        name: {client: _flow(name, client, written) for client, written in by_client.items()}
+        for name, by_client in _table("flows.toml").items()
+    }
+
+
+@cache
+def load_slips() -> tuple[Slip, ...]:
+    """What is wrong in the documents' code."""
+    return tuple(
+        Slip(**{**each, "mends": tuple((old, new) for old, new in each["mends"])})
+        for each in _table("slips.toml")["slip"]
+    )
+
+
+def _flow(name: str, client: str, written: dict[str, Any]) -> Flow:
+    fill = tuple((old, new) for old, new in written.pop("fill", ()))
+    own_graph = written.pop("own_graph", None)
+    return Flow(
+        name=name,
+        client=client,
+        fill=fill,
+        own_graph=(own_graph[0], own_graph[1]) if own_graph else None,
+        **written,
+    )
+
+
+def _table(file: str) -> dict[str, Any]:
+    return tomllib.loads((documented_dir() / file).read_text(encoding="utf-8"))

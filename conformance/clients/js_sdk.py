@@ -1,0 +1,130 @@
+"""The documents' JavaScript: `@langchain/langgraph-sdk` in a small Node program of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from conformance.clients.client import FlowFailedError, NotInstalledError, short
+from conformance.clients.flows import Flow
+from conformance.clients.install import installed_js
+
+_STARTS_WITHIN_S = 60.0
+_ENDS_WITHIN_S = 5.0
+
+
+class JsSdk:
+    """One Node process for all flows; where it ended, another is started."""
+
+    name = "js-sdk"
+
+    def __init__(self, deadline_s: float) -> None:
+        self._folder = installed_js()
+        self._deadline_s = deadline_s
+        self._node = Node(self._folder)
+        try:
+            version = self._node.answer(_STARTS_WITHIN_S)["ready"]
+        except FlowFailedError as broken:
+            raise NotInstalledError(
+                "node cannot run the JavaScript SDK; install Node.js 20 or newer, or remove "
+                f"{self._folder}, so that it is made anew: {broken}"
+            ) from broken
+        self.version = f"@langchain/langgraph-sdk {version}"
+
+    def run(self, flow: Flow, program: str, names: Mapping[str, Any]) -> Any:
+        """What the flow gives, by `console.log` or in its variable."""
+        if self._node.process.poll() is not None:
+            self._node.close()
+            self._node = Node(self._folder)
+            self._node.answer(_STARTS_WITHIN_S)
+        self._node.ask({"program": program, "result": flow.result, "names": dict(names)})
+        answer = self._node.answer(self._deadline_s)
+        if "error" in answer:
+            raise FlowFailedError(short(answer["error"]))
+        return answer["value"]
+
+    def close(self) -> None:
+        """End the process."""
+        self._node.close()
+
+
+class Node:
+    """Our Node program: a JSON object per line in and out. It ends with its stdin."""
+
+    def __init__(self, folder: Path) -> None:
+        self._stack = ExitStack()
+        self._said = self._stack.enter_context(
+            TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed with the stack
+        )
+        self.process = subprocess.Popen(
+            ["node", "run.mjs"],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            encoding="utf-8",
+            # No key and no proxy of the user's: the suite's own client adds what is needed.
+            env={"PATH": os.environ.get("PATH", os.defpath)},
+            start_new_session=True,
+        )
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(
+            target=_read, args=(self.process.stdout, self._lines), daemon=True
+        )
+        self._reader.start()
+
+    def ask(self, request: dict[str, Any]) -> None:
+        """Send one line; that the process is gone, the answer tells."""
+        assert self.process.stdin is not None
+        with suppress(OSError):
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+
+    def answer(self, within_s: float) -> dict[str, Any]:
+        """The next line; without one the process is ended, and `FlowFailedError` says why."""
+        try:
+            line = self._lines.get(timeout=within_s)
+        except queue.Empty:
+            self.process.kill()
+            self.close()
+            raise FlowFailedError(f"no answer within {within_s:g} s") from None
+        if not line:
+            raise FlowFailedError(f"node ended: {self.close()}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def close(self) -> str:
+        """End the process by closing its stdin; the error that it wrote to stderr."""
+        if self._said.closed:
+            return ""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with suppress(OSError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(_ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join()
+        self.process.stdout.close()
+        with self._stack:
+            self._said.seek(0)
+            said = self._said.read()
+        # Node tells an error in one line, and then where it came from.
+        return short(next((line for line in said.splitlines() if "Error" in line), said))
+
+
+def _read(stream: IO[str], lines: queue.Queue[str]) -> None:
+    """Hand over each line; an empty one when there are no more."""
+    for line in stream:
+        lines.put(line)
+    lines.put("")

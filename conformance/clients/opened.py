@@ -1,0 +1,59 @@
+"""The clients of one process: each is started when it is first asked for, and once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+
+from conformance.clients.client import Client, NotInstalledError
+from conformance.clients.curl import Curl
+from conformance.clients.gateway import Forward, Gateway
+from conformance.clients.js_sdk import JsSdk
+from conformance.clients.python_sdk import PythonSdk
+
+#: By name; each takes the seconds after which a flow counts as failed.
+KNOWN: dict[str, Callable[[float], Client]] = {each.name: each for each in (PythonSdk, JsSdk, Curl)}
+
+
+class Clients:
+    """Opens clients by name. What cannot be installed is not tried again."""
+
+    def __init__(self, forward: Forward, deadline_s: float) -> None:
+        self._forward = forward
+        self._deadline_s = deadline_s
+        self._opened: dict[str, Client] = {}
+        self._missing: dict[str, str] = {}
+        self._gateway: Gateway | None = None
+
+    def __enter__(self) -> Clients:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for client in self._opened.values():
+            client.close()
+        if self._gateway:
+            self._gateway.close()
+
+    def open(self, name: str) -> Client:
+        """The client of that name; `NotInstalledError` says what to install."""
+        if name in self._missing:
+            raise NotInstalledError(self._missing[name])
+        if name not in self._opened:
+            try:
+                self._opened[name] = KNOWN[name](self._deadline_s)
+            except NotInstalledError as missing:
+                self._missing[name] = str(missing)
+                raise
+        return self._opened[name]
+
+    @property
+    def gateway(self) -> Gateway:
+        """The one way of all clients to the deployment."""
+        if self._gateway is None:
+            self._gateway = Gateway(self._forward)
+        return self._gateway

@@ -1,0 +1,154 @@
+"""The documents' flows as they are written, in Python, JavaScript and cURL.
+
+Requirements of the capability `clients` count only in a run that asks for one of these
+clients (`--client`), as all others count only in one that asks by HTTP. Each check does a
+flow by HTTP first, which must work for anything to be said (refused: blocked), and then
+by the client: it must return what its own request was answered, and that must be what
+HTTP gave. What makes a thread is compared with a twin made by HTTP.
+"""
+
+from typing import Any
+
+from conformance.model.history import same_json
+from conformance.suite.asking import Asker, Case, id_of
+from conformance.suite.expect import (
+    assert_equal,
+    assert_identical_history,
+    assert_page,
+    assert_that,
+)
+from conformance.suite.flows import (
+    Flows,
+    assert_same_outcome,
+    assert_same_steps,
+    by_each_client,
+)
+from conformance.suite.outcomes import Blocked, requires
+
+SAME, DIFFERENT = "The histories are the same.", "The histories are different."
+#: The published default page of the history.
+DEFAULT_PAGE = 10
+
+pytestmark = by_each_client
+
+
+@requires("CLIENT-01")
+def test_creating_an_empty_thread(given: Asker, flows: Flows) -> None:
+    by_http = given.created({})
+    assert_same_outcome(given, flows.returned("create_empty"), by_http)
+
+
+@requires("CLIENT-02")
+def test_creating_a_thread_with_metadata(given: Asker, flows: Flows) -> None:
+    by_http = given.created({"metadata": flows.metadata})
+    assert_same_outcome(given, flows.returned("create_with_metadata"), by_http)
+
+
+@requires("CLIENT-03")
+def test_copying_a_thread(given: Asker, flows: Flows) -> None:
+    source = given.prepopulated()
+    by_http = given.copy(source)
+    returned = flows.returned("copy", THREAD_ID=id_of(source))
+    assert_same_outcome(given, returned, by_http)
+    assert_identical_history(given.history(returned), given.history(by_http))
+
+
+@requires("CLIENT-04")
+def test_verifying_a_copy(given: Asker, flows: Flows) -> None:
+    source, stranger = given.prepopulated(), given.prepopulated()
+    copy = given.copy(source)
+    if not same_json(given.history(copy).masked(), given.history(source).masked()):
+        raise Blocked("by HTTP the histories differ, which is COPY-03")
+    other = flows.printed("verify_copy", THREAD_ID=id_of(source), COPIED_THREAD_ID=id_of(stranger))
+    if other != DIFFERENT:
+        raise Blocked(f"of two threads that are no copies of each other the recipe says {other!r}")
+    said = flows.printed("verify_copy", THREAD_ID=id_of(source), COPIED_THREAD_ID=id_of(copy))
+    assert_equal(said, SAME, "what the recipe prints")
+
+
+@requires("CLIENT-05")
+def test_prepopulating_a_thread(given: Asker, flows: Flows) -> None:
+    by_http = given.prepopulated()
+    returned = flows.returned("prepopulate")
+    assert_same_outcome(given, returned, by_http)
+    assert_same_steps(given.history(returned), given.history(by_http))
+
+
+@requires("CLIENT-06")
+def test_searching_by_status(given: Asker, flows: Flows, case: Case) -> None:
+    given.empty()
+    _assert_finds(given, flows, case, "search_by_status", status="idle")
+
+
+@requires("CLIENT-06")
+def test_searching_by_status_to_the_letter(given: Asker, flows: Flows) -> None:
+    given.empty()
+    found = flows.searched("search_by_status")
+    assert_that(len(found) <= 1, "at most one thread", f"{len(found)} threads")
+    assert_equal([each.get("status") for each in found], ["idle"] * len(found), "status")
+
+
+@requires("CLIENT-07")
+def test_searching_by_metadata(given: Asker, flows: Flows, case: Case) -> None:
+    graph_id = case.settings.graph.id
+    given.empty(metadata={"graph_id": graph_id})
+    given.empty(metadata={"graph_id": f"not {graph_id}"})
+    _assert_finds(given, flows, case, "search_by_metadata", metadata={"graph_id": graph_id})
+
+
+@requires("CLIENT-07")
+def test_searching_by_metadata_to_the_letter(given: Asker, flows: Flows) -> None:
+    given.empty(metadata={"graph_id": "agent"})
+    found = flows.searched("search_by_metadata")
+    assert_that(len(found) <= 1, "at most one thread", f"{len(found)} threads")
+    shown = [(each.get("metadata") or {}).get("graph_id") for each in found]
+    assert_equal(shown, ["agent"] * len(found), "metadata.graph_id")
+
+
+@requires("CLIENT-08")
+def test_getting_a_thread(given: Asker, flows: Flows) -> None:
+    thread = given.prepopulated()
+    by_http = given.get(thread)
+    assert_equal(flows.returned("get", THREAD_ID=id_of(thread)), by_http, "the thread")
+
+
+@requires("CLIENT-09")
+def test_getting_the_state(given: Asker, flows: Flows) -> None:
+    thread = given.prepopulated()
+    by_http = given.state(thread)
+    assert_equal(flows.returned("state", THREAD_ID=id_of(thread)), by_http, "the state")
+
+
+@requires("CLIENT-10")
+def test_getting_the_state_at_a_checkpoint(given: Asker, flows: Flows) -> None:
+    thread = given.prepopulated()
+    # Not the newest: that would be the state without a checkpoint.
+    checkpoint_id = given.history(thread).checkpoint_ids()[-1]
+    by_http = given.state_at(thread, checkpoint_id)
+    returned = flows.returned(
+        "state_at_checkpoint", THREAD_ID=id_of(thread), CHECKPOINT_ID=checkpoint_id
+    )
+    assert_equal(returned, by_http, "the state at the checkpoint")
+
+
+@requires("CLIENT-11")
+def test_getting_the_history(given: Asker, flows: Flows) -> None:
+    history = given.history(given.prepopulated())
+    returned = flows.listed("history", THREAD_ID=history.thread_id)
+    assert_page(returned, history.states, "the newest states", DEFAULT_PAGE)
+
+
+@requires("CLIENT-12")
+def test_the_history_has_a_default_page(given: Asker, flows: Flows) -> None:
+    history = given.history(given.prepopulated())
+    returned = flows.listed("history", THREAD_ID=history.thread_id)
+    assert_equal(len(returned), min(len(history), DEFAULT_PAGE), "the number of states")
+
+
+def _assert_finds(given: Asker, flows: Flows, case: Case, flow: str, **filters: Any) -> None:
+    """Within the declared deadline, a search finds what HTTP finds: one thread of the check."""
+    by_http = case.eventually(lambda: given.search(limit=1, **filters), bool)
+    if not by_http:
+        raise Blocked("search does not show a thread that was made")
+    found = case.eventually(lambda: flows.listed(flow), lambda found: same_json(found, by_http))
+    assert_equal(found, by_http, "the threads found")
