@@ -13,7 +13,7 @@ from conformance.deployment.client import ThreadsClient
 from conformance.deployment.guard import RUN_TAG, canonical
 from conformance.deployment.ledger import Account
 
-_PAGE = 1000
+_PAGE = 100
 #: A deployment that breaks so many connections in a row is not asked again.
 _PATIENCE = 3
 

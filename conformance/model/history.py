@@ -99,6 +99,28 @@ def differences(expected: Any, actual: Any) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def differences_by_place(expected: list[Any], actual: list[Any]) -> tuple[str, ...]:
+    """The smallest differences of two lists of equal length, item by item.
+
+    Only as many items are looked into as `SHOWN`; a last line tells how many more differ.
+    """
+    differing = [
+        place
+        for place, (one, other) in enumerate(zip(expected, actual, strict=True))
+        if not same_json(one, other)
+    ]
+    looked_into = differing[:SHOWN]
+    lines = list(
+        differences(
+            {place: expected[place] for place in looked_into},
+            {place: actual[place] for place in looked_into},
+        )
+    )
+    if rest := len(differing) - len(looked_into):
+        lines.append(f"… and {rest} more of {len(expected)} differ")
+    return tuple(lines)
+
+
 def json_path(parts: Iterable[Any]) -> str:
     """`$.values.messages[0]` for the keys and indexes on the way to a value."""
     path = "$"

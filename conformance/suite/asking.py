@@ -28,6 +28,9 @@ _T = TypeVar("_T")
 CHECK_TAG = "threads_conformance_check"
 #: As many states as a page of history may be asked for.
 LONGEST_PAGE = 1000
+#: As many threads as a search is asked for, where its limit is not the question: more than
+#: a check makes. That a search takes the published largest limit is a requirement of its own.
+ENOUGH_THREADS = 100
 
 _MISSING = (404, 405, 501)
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.005, 0.25
@@ -158,7 +161,11 @@ class Asker:
             [numbered(each, 1) for each in graph.supersteps] if supersteps is None else supersteps
         )
         metadata = {"graph_id": graph.id, **members.pop("metadata", {})}
-        return self.created(self._body({"metadata": metadata, "supersteps": steps, **members}))
+        made = self.created(self._body({"metadata": metadata, "supersteps": steps, **members}))
+        # What stands on states must not be judged by a thread that was given none.
+        if self.arranging and not made.get("values") and steps and not self.page(made, limit=1):
+            raise Blocked("the supersteps were accepted, and made no state")
+        return made
 
     def long(self, states: int, **members: Any) -> Thread:
         """A new thread whose history holds `states` states, made in one request."""
@@ -206,16 +213,17 @@ class Asker:
     def history(self, thread: Thread, made: int | None = None) -> History:
         """The whole history: pages until one is empty or holds nothing new.
 
-        Where `before` does not work, a page counts as whole that holds as many states
-        as the check made; else the check is blocked. So is one that stands on a history
-        that is not newest first.
+        Where `before` does not work, a page counts as whole that ends with a state without
+        a parent, or holds as many states as the check made; else the check is blocked.
+        So is one that stands on a history that is not newest first.
         """
         states = self.page(thread, limit=LONGEST_PAGE)
         known = {str(state.get("checkpoint_id")) for state in states}
         while states and (oldest := states[-1].get("checkpoint_id")):
             answer = self.client.history(id_of(thread), limit=LONGEST_PAGE, before=oldest)
             if not answer.ok or not isinstance(answer.body, list):
-                if made is not None and len(states) >= made:
+                has_begun = "parent_checkpoint" in states[-1] and not parent_id_of(states[-1])
+                if has_begun or (made is not None and len(states) >= made):
                     break
                 raise Blocked(
                     f"the history of {id_of(thread)} cannot be read whole: "
@@ -231,8 +239,8 @@ class Asker:
         return History(id_of(thread), states)
 
     def search(self, **filters: Any) -> list[Thread]:
-        """The threads of this check that the filters find: at most `limit`, or 1000."""
-        body = {"limit": LONGEST_PAGE, **filters}
+        """The threads of this check that the filters find: at most `limit`, or 100."""
+        body = {"limit": ENOUGH_THREADS, **filters}
         body["metadata"] = {**self.case.tag, **filters.get("metadata", {})}
         return self.list_of(self.client.search(body))
 
@@ -370,6 +378,14 @@ def checkpoint_id_of(state: State) -> str:
     )
     if not isinstance(found, str):
         raise PromiseBroken("a state with checkpoint_id", json.dumps(state)[:200])
+    return found
+
+
+def parent_id_of(state: State) -> str | None:
+    """The id of the checkpoint before, shown at the top of the state or in `parent_checkpoint`."""
+    parent = state.get("parent_checkpoint")
+    inner = parent.get("checkpoint_id") if isinstance(parent, dict) else None
+    found: str | None = state.get("parent_checkpoint_id") or inner
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.contract.schemas import violations
 from conformance.deployment.client import Answer
-from conformance.model.history import differences, same_json
+from conformance.model.history import differences, differences_by_place, same_json
 from conformance.suite.asking import LONGEST_PAGE, Asker, History, State, Thread, id_of
 from conformance.suite.outcomes import Blocked, PromiseBroken
 
@@ -33,13 +33,21 @@ def assert_identical_history(copy: History, source: History) -> None:
             f"{len(copy)} states",
             differences(source.checkpoint_ids(), copy.checkpoint_ids()),
         )
-    found = differences(source.masked(), copy.masked())
+    found = differences_by_place(source.masked(), copy.masked())
     if found:
         raise PromiseBroken(
             "every state equal to the source's but for the thread's own id",
             f"{len(source)} states on both sides, which differ",
             found,
         )
+
+
+def kept(thread: Thread, sent: dict[str, Any]) -> Any:
+    """Of the metadata that a thread shows, the members that were sent."""
+    shown = thread.get("metadata")
+    if not isinstance(shown, dict):
+        return shown
+    return {name: value for name, value in shown.items() if name in sent}
 
 
 def assert_moments_of(source: History, copies: list[History], least: int) -> None:

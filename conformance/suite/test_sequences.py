@@ -10,7 +10,16 @@ from typing import Any
 from conformance.deployment.settings import GraphSettings
 from conformance.model.filters import contains
 from conformance.model.history import same_json
-from conformance.suite.asking import LONGEST_PAGE, Asker, Case, State, Thread, id_of, messages_of
+from conformance.suite.asking import (
+    LONGEST_PAGE,
+    Asker,
+    Case,
+    State,
+    Thread,
+    id_of,
+    messages_of,
+    parent_id_of,
+)
 from conformance.suite.expect import (
     assert_equal,
     assert_identical_history,
@@ -76,7 +85,7 @@ def test_an_update_adds_one_state_after_its_base(given: Asker) -> None:
         answered = done.answer.get("checkpoint", {}).get("checkpoint_id")
         assert_equal(after.checkpoint_ids(), [answered, *before], "the checkpoints")
         base = done.base or (before[0] if before else None)
-        parent = after.states[0].get("parent_checkpoint_id")
+        parent = parent_id_of(after.states[0])
         assert_equal(parent, base, "the parent of the new state")
 
     hold(given, judge, "append fork")
@@ -87,7 +96,7 @@ def test_every_parent_is_in_the_history(given: Asker) -> None:
     def judge(world: World, step: Step) -> Judging:
         done = yield
         history = world.history(done.thread)
-        parents = {each.get("parent_checkpoint_id") for each in history} - {None}
+        parents = {parent_id_of(each) for each in history} - {None}
         missing = sorted(map(str, parents - set(history.checkpoint_ids())))
         assert_equal(missing, [], "the parents that are not in the history")
 

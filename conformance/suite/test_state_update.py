@@ -14,6 +14,7 @@ from conformance.suite.asking import (
     checkpoint_id_of,
     id_of,
     messages_of,
+    parent_id_of,
 )
 from conformance.suite.expect import (
     assert_equal,
@@ -64,8 +65,9 @@ def test_an_update_adds_one_checkpoint(given: Asker, threads: Asker) -> None:
     threads.appended(made, 2)
     after = threads.history(made)
     assert_equal(after.states[1:], before.states, "the states that were there")
-    parent = after.states[0].get("parent_checkpoint_id")
-    assert_equal(parent, before.checkpoint_ids()[0], "the parent of the new state")
+    assert_equal(
+        parent_id_of(after.states[0]), before.checkpoint_ids()[0], "the parent of the new state"
+    )
 
 
 @requires("STATE-UPDATE-05")
@@ -103,7 +105,7 @@ def test_an_older_checkpoint_forks(given: Asker, threads: Asker, position: int) 
     made = given.long(5)
     older = given.history(made).checkpoint_ids()[position]
     state = given.state_at(made, _fork(given, threads, made, older))
-    assert_equal(state.get("parent_checkpoint_id"), older, "the parent of the fork")
+    assert_equal(parent_id_of(state), older, "the parent of the fork")
 
 
 @requires("STATE-UPDATE-09")

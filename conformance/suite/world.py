@@ -11,7 +11,15 @@ from typing import Any
 from uuid import uuid4
 
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.suite.asking import LONGEST_PAGE, Asker, History, State, Thread, id_of
+from conformance.suite.asking import (
+    LONGEST_PAGE,
+    Asker,
+    History,
+    State,
+    Thread,
+    id_of,
+    parent_id_of,
+)
 from conformance.suite.messages import Message, messages_sent, messages_sent_in
 from conformance.suite.outcomes import Blocked, Unsupported
 
@@ -117,7 +125,7 @@ class World:
         A page that ends with a state without parent has begun at the beginning.
         """
         states = self.asker.page(thread, limit=LONGEST_PAGE)
-        if states and states[-1].get("parent_checkpoint_id") is not None:
+        if states and ("parent_checkpoint" not in states[-1] or parent_id_of(states[-1])):
             states = self.asker.history(thread).states
         _named(states)
         return History(id_of(thread), states)
