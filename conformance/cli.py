@@ -14,6 +14,7 @@ from conformance.commands.run import run_command
 from conformance.commands.schemas import schemas_group
 from conformance.commands.selftest import selftest_command
 from conformance.commands.serve import serve_command
+from conformance.commands.servers import servers_group
 from conformance.commands.sweep import sweep_command
 from conformance.deployment.settings import SettingsError, read_config
 
@@ -88,6 +89,7 @@ for _command in (
     explain_command,
     sweep_command,
     selftest_command,
+    servers_group,
 ):
     cli.add_command(_command)
 _read_environment(cli)

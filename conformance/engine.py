@@ -195,7 +195,7 @@ def run_suite(
     controller.view = view
     arguments = [*pytest_arguments(keyword), *pytest_args]
     with claim(ledgers_dir() / settings.run_id):
-        with own_pytest(), _termination_as_interrupt():
+        with own_pytest(), termination_as_interrupt():
             if workers == "0":
                 _pytest_main(arguments, controller)
             else:
@@ -322,7 +322,7 @@ def own_pytest() -> Iterator[None]:
 
 
 @contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
+def termination_as_interrupt() -> Iterator[None]:
     """SIGTERM ends a run as Ctrl-C does: what it made is removed."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
