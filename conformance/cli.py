@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from conformance import __version__
+from conformance.commands.bisect import bisect_command
 from conformance.commands.explain import explain_command
 from conformance.commands.requirements import requirements_command
 from conformance.commands.run import run_command
@@ -90,6 +91,7 @@ for _command in (
     sweep_command,
     selftest_command,
     servers_group,
+    bisect_command,
 ):
     cli.add_command(_command)
 _read_environment(cli)
