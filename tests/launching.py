@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+import psutil
 
 from tests.conftest import CHECKOUT
 
+#: Ample: the deadline of a test that fails, never waited for by one that passes.
+_SOON_S = 60
 #: Versions from CHANGED on break this one requirement, and versions in BROKEN never start.
 REQUIREMENT, FAULT = "GET-01", "get-leaves-out-updated-at"
 _SERVE = """\
@@ -80,3 +86,17 @@ def write_wheel(folder: Path, name: str = "fake_server", version: str = "1.0") -
         for member, text in {**members, f"{info}/RECORD": record}.items():
             archive.writestr(member, text)
     return wheel
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    """Look again and again, up to the deadline."""
+    deadline = time.monotonic() + _SOON_S
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def assert_gone(processes: Iterable[psutil.Process]) -> None:
+    """None of them runs any more, soon."""
+    _, alive = psutil.wait_procs(list(processes), timeout=_SOON_S)
+    assert [each for each in alive if each.status() != psutil.STATUS_ZOMBIE] == []

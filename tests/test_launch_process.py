@@ -6,8 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -15,9 +13,7 @@ import pytest
 
 from conformance.deployment.launch.process import ProcessTree
 from tests.conftest import environment_of
-
-#: Ample: the deadline of a test that fails, never waited for by one that passes.
-_SOON_S = 60
+from tests.launching import assert_gone, wait_for
 
 # A family: the command, a child, and a grandchild that was left in a session of its own.
 _FAMILY = """\
@@ -70,19 +66,6 @@ def members(folder: Path) -> list[psutil.Process]:
     return [psutil.Process(pid) for pid in json.loads(file.read_text())]
 
 
-def wait_for(happened: Callable[[], bool]) -> None:
-    """Look again and again, up to the deadline."""
-    deadline = time.monotonic() + _SOON_S
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-
-
-def assert_gone(processes: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=_SOON_S)
-    assert [each for each in alive if each.status() != psutil.STATUS_ZOMBIE] == []
-
-
 def test_the_whole_tree_ends_with_the_block(tmp_path: Path) -> None:
     with family(tmp_path):
         started = members(tmp_path)
@@ -91,9 +74,15 @@ def test_the_whole_tree_ends_with_the_block(tmp_path: Path) -> None:
 
 
 def test_it_ends_where_the_block_is_left_by_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), family(tmp_path):
-        started = members(tmp_path)
-        _ = 1 / 0
+    started = []
+
+    def crash() -> None:
+        with family(tmp_path):
+            started.extend(members(tmp_path))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        crash()
     assert_gone(started)
 
 

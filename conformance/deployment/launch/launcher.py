@@ -49,7 +49,7 @@ _T = TypeVar("_T")
 
 INSTALLERS = ("python", "npm")
 SERVICES = ("postgresql",)
-_PLACES = {"bin", "port", "version", "project", "python", "postgresql"}
+_PLACES = {"bin", "port", "version", "project", "python"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -129,13 +129,16 @@ class _Reader:
         env = self._table(table, "env")
         for key in env:
             self._text(env, key, "env.")
-        for place, text in [("command", each) for each in command] + list(env.items()):
-            self._placeholders(place, text)
-        if not (ready := self._text(table, "ready", default="/ok")).startswith("/"):
-            raise self._wrong("ready", "is the path of a URL and starts with '/'")
         services = self._texts(table, "services")
         if unknown := set(services) - set(SERVICES):
             raise self._wrong("services", f"has no {min(unknown)!r}: use {', '.join(SERVICES)}")
+        places = _PLACES | set(services)
+        for each in command:
+            self._placeholders("command", each, places)
+        for key, text in env.items():
+            self._placeholders(f"env.{key}", text, places)
+        if not (ready := self._text(table, "ready", default="/ok")).startswith("/"):
+            raise self._wrong("ready", "is the path of a URL and starts with '/'")
         within = table.get("ready_within_s", 120.0)
         if isinstance(within, bool) or not isinstance(within, int | float) or within <= 0:
             raise self._wrong("ready_within_s", "is a number of seconds")
@@ -191,7 +194,7 @@ class _Reader:
             raise self._wrong("install.with", f"is one of {', '.join(INSTALLERS)}")
         packages = self._texts(own, "packages", "install.", needed=True)
         for each in packages:
-            self._placeholders("install.packages", each, allowed={"version", "here"})
+            self._placeholders("install.packages", each, {"version", "here"})
         ranges = own.get("ranges", [])
         if not isinstance(ranges, list) or not all(isinstance(each, dict) for each in ranges):
             raise self._wrong("install.ranges", "is a list of tables")
@@ -248,7 +251,7 @@ class _Reader:
             raise self._wrong(within + key, "is missing: a list of texts")
         return tuple(found)
 
-    def _placeholders(self, place: str, text: str, allowed: set[str] = _PLACES) -> None:
+    def _placeholders(self, place: str, text: str, allowed: set[str]) -> None:
         try:
             names = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
         except ValueError as broken:
