@@ -21,6 +21,7 @@ from conformance.deployment.launch.start import launched
 from conformance.deployment.launch.versions import (
     known_versions,
     parse_version,
+    parse_wanted,
     published_versions,
 )
 from conformance.deployment.preflight import UnreachableError
@@ -65,7 +66,8 @@ def bisect_command(
     """
     requirement = find_requirement(load_catalogue(), requirement_id)
     try:
-        launcher = find_launcher(load_launchers(launcher_files), server)
+        # A version may stand there where the configuration file names the server.
+        launcher = find_launcher(load_launchers(launcher_files), parse_wanted(server).name)
         versions = _between(launcher, parse_version(good), parse_version(bad), known, pre)
     except LauncherError as unusable:
         raise click.UsageError(str(unusable)) from unusable

@@ -108,7 +108,8 @@ def _npm(wanted: Recipe, folder: Path) -> list[list[str]]:
 def interpreter(allowed: SpecifierSet = _ANY) -> str:
     """A Python that is allowed: ours, else one of the PATH, else one that uv finds."""
     if allowed.contains(platform.python_version(), prereleases=True):
-        return sys.executable
+        # Not that of a virtual environment: every project would get servers of its own.
+        return str(Path(sys.executable).resolve())
     for name in _PYTHONS:
         path = shutil.which(name)
         if path and allowed.contains(_version_of(path) or "0", prereleases=True):

@@ -137,11 +137,12 @@ def _environment(own: Mapping[str, str], places: Mapping[str, str]) -> dict[str,
 def _wait_until_ready(launcher: Launcher, version: Version, server: ProcessTree, port: int) -> str:
     """The URL at which the server answers."""
     deadline = time.monotonic() + launcher.ready_within_s
-    while (status := server.status()) is None and time.monotonic() < deadline:
-        url = _url(launcher, server, port)
-        if url and _answers(url + launcher.ready):
-            return url
-        time.sleep(_POLL_S)
+    with httpx.Client(timeout=_ANSWER_S, trust_env=False) as client:
+        while (status := server.status()) is None and time.monotonic() < deadline:
+            url = _url(launcher, server, port)
+            if url and _answers(client, url + launcher.ready):
+                return url
+            time.sleep(_POLL_S)
     how = (
         f"was not ready within {launcher.ready_within_s:g} s"
         if status is None
@@ -163,8 +164,8 @@ def _url(launcher: Launcher, server: ProcessTree, port: int) -> str | None:
     return url if "://" in url else f"http://{url}"
 
 
-def _answers(url: str) -> bool:
+def _answers(client: httpx.Client, url: str) -> bool:
     try:
-        return httpx.get(url, timeout=_ANSWER_S, trust_env=False).is_success
+        return client.get(url).is_success
     except httpx.HTTPError:
         return False
