@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -112,11 +113,14 @@ def test_the_command_ends_where_even_its_keeper_is_killed(tmp_path: Path) -> Non
         assert holder.stdout is not None
         keeper = psutil.Process(int(holder.stdout.readline()))
         command, *others = members(tmp_path)
-        keeper.kill()
-        assert_gone([command])
-        holder.kill()
-    for each in others:
-        each.kill()
+        try:
+            keeper.kill()
+            assert_gone([command])
+        finally:
+            holder.kill()
+            for each in (command, *others):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.kill()
     assert_gone(others)
 
 
