@@ -25,6 +25,8 @@ from typing import Any
 import psutil
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+#: How long a word to end is given to be heard.
+_WORD_S = 2.0
 #: Status of a command that could not be started, as of a shell.
 NOT_FOUND = 127
 
@@ -51,7 +53,7 @@ def main() -> int:
         command.send_signal(order["stop_signal"])
         with contextlib.suppress(subprocess.TimeoutExpired):
             command.wait(order["grace_s"])
-    _end_descendants()
+    _end(command)
     status = command.wait()
     if stopped:
         # Where the command ended by itself, its last lines are still wanted.
@@ -93,15 +95,18 @@ def _until_ended(command: subprocess.Popen[bytes], news: queue.SimpleQueue[str])
     news.put("ended")
 
 
-def _end_descendants() -> None:
-    """Ask what is left to end, then kill; again, while anything comes up."""
+def _end(command: subprocess.Popen[bytes]) -> None:
+    """Ask the command and all that came of it to end, then kill; again, while any is left."""
     myself = psutil.Process()
     for last_word in ("terminate", "kill", "kill", "kill"):
-        left = myself.children(recursive=True)
-        for process in left:
+        # The command's own end is for its Popen to see: psutil would take its status away.
+        left = [each for each in myself.children(recursive=True) if each.pid != command.pid]
+        for process in (command, *left):
             with contextlib.suppress(psutil.Error):
                 getattr(process, last_word)()
-        psutil.wait_procs(left, timeout=2)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            command.wait(timeout=_WORD_S)
+        psutil.wait_procs(left, timeout=_WORD_S)
 
 
 def _prctl(option: int, value: int) -> None:
