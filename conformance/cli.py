@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from conformance import __version__
+from conformance.commands.bisect import bisect_command
 from conformance.commands.board import board_command
 from conformance.commands.compare import compare_command
 from conformance.commands.explain import explain_command
@@ -17,6 +18,7 @@ from conformance.commands.run import run_command
 from conformance.commands.schemas import schemas_group
 from conformance.commands.selftest import selftest_command
 from conformance.commands.serve import serve_command
+from conformance.commands.servers import servers_group
 from conformance.commands.sweep import sweep_command
 from conformance.commands.verify import verify_command
 from conformance.deployment.settings import SettingsError, read_config
@@ -96,6 +98,8 @@ for _command in (
     plant_command,
     verify_command,
     selftest_command,
+    servers_group,
+    bisect_command,
 ):
     cli.add_command(_command)
 _read_environment(cli)

@@ -17,6 +17,7 @@ from _pytest.mark.expression import Expression
 from conformance.commands.baselining import Baselining, baseline_options
 from conformance.commands.comparison import compared
 from conformance.commands.requirements import find_requirement
+from conformance.commands.target import launcher_option, server_option, target
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
 from conformance.deployment.connect import parse_url, redactor_for
 from conformance.deployment.own_openapi import AUTO, read_own_openapi
@@ -38,7 +39,6 @@ from conformance.engine import (
     new_settings,
     run_suite,
 )
-from conformance.reference.process import ReferenceProcess
 from conformance.report.record import ReportError
 from conformance.report.schema_markdown import comparison_line
 from conformance.report.score import exit_status
@@ -89,6 +89,8 @@ def with_api_key(
 
 @click.command("run")
 @click.option("--url", metavar="URL", help="The deployment; without it, the embedded reference.")
+@server_option
+@launcher_option
 @click.option(
     "--profile",
     type=click.Choice(PROFILES),
@@ -183,6 +185,8 @@ def run_command(
     context: click.Context,
     /,
     url: str | None,
+    server: str | None,
+    launcher_files: tuple[Path, ...],
     graph: str | None,
     headers: tuple[tuple[str, str], ...],
     api_key: str | None,
@@ -197,7 +201,8 @@ def run_command(
 ) -> None:
     """Check a deployment and say whether it keeps its promises.
 
-    Without --url the embedded reference deployment is started and checked.
+    --url names one that runs, --server one to install and start; without either the
+    embedded reference deployment is started and checked.
 
     Exit status: 0 conformant, or all that falls short is in the baseline, 1
     non-conformant, 2 wrong usage, 3 incomplete or not reachable.
@@ -211,20 +216,19 @@ def run_command(
     options["graph"], options["graphs"] = chosen_graphs(context, graph)
     baselining = Baselining.from_options(options)
     view = TerminalView(own_console())
-    given_url = url
     with ExitStack() as stack:
         try:
-            url = url or stack.enter_context(ReferenceProcess()).url
-            parse_url(url)
+            deployment = stack.enter_context(target(url, server, launcher_files))
+            parse_url(deployment.url)
             settings = new_settings(
-                url,
+                deployment.url,
                 run_dir=stack.enter_context(_run_dir()),
                 headers=with_api_key(headers, api_key),
                 **options,
             )
-            server = identify_deployment(settings)
+            info = deployment.known_as(identify_deployment(settings))
             published = read_own_openapi(settings, schema_url) if schema_url else None
-            report = run_suite(settings, server, view, workers=workers, keyword=keyword, keep=keep)
+            report = run_suite(settings, info, view, workers=workers, keyword=keyword, keep=keep)
         except (SettingsError, NothingSelectedError) as unusable:
             raise click.UsageError(str(unusable)) from unusable
         except UnreachableError as unreachable:
@@ -232,7 +236,7 @@ def run_command(
             sys.exit(_INCOMPLETE)
         except KeyboardInterrupt:
             view.stop()
-            click.echo(f"Error: {_interrupted(given_url)}", err=True)
+            click.echo(f"Error: {_interrupted(url)}", err=True)
             sys.exit(_INCOMPLETE)
         judgement = baselining.applied(report, keyword=keyword)
         report = judgement.report if judgement else report
@@ -254,7 +258,7 @@ def run_command(
 def _interrupted(url: str | None) -> str:
     """What to say where a run was ended before its clean-up was done."""
     if url is None:
-        return "interrupted; the embedded reference is gone, and all threads with it"
+        return "interrupted; the server that was started is gone, and all threads with it"
     return (
         "interrupted before the clean-up was done; what the run may have left is removed by "
         f"`threads-conformance sweep --url {redactor_for(url, ()).url(url)}`"

@@ -1,0 +1,156 @@
+"""`threads-conformance bisect`: the first version at which a requirement changed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+from packaging.version import Version
+
+from conformance.commands.requirements import find_requirement
+from conformance.commands.target import launcher_option, tell
+from conformance.contract.catalogue import Requirement, load_catalogue
+from conformance.contract.verdicts import Verdict
+from conformance.deployment.launch.bisection import Change, NoChangeError, find_change
+from conformance.deployment.launch.catalogue import find_launcher, load_launchers
+from conformance.deployment.launch.errors import LauncherError, NotStartedError
+from conformance.deployment.launch.launcher import Launcher
+from conformance.deployment.launch.start import launched
+from conformance.deployment.launch.versions import (
+    known_versions,
+    parse_version,
+    parse_wanted,
+    published_versions,
+)
+from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.settings import SettingsError
+from conformance.engine import (
+    NothingSelectedError,
+    identify_deployment,
+    new_settings,
+    run_suite,
+    termination_as_interrupt,
+)
+
+_UNDECIDED = 3
+#: Verdicts that say nothing of the server.
+_SILENT = {"error", "not_run"}
+
+
+@click.command("bisect")
+@click.option("--server", required=True, metavar="NAME", help="The server, by its launcher.")
+@click.option("--good", required=True, metavar="VERSION", help="One end, the older as a rule.")
+@click.option("--bad", required=True, metavar="VERSION", help="The other end.")
+@click.option("--known", is_flag=True, help="Only versions that are known to start.")
+@click.option("--pre", is_flag=True, help="Pre-releases between the ends too.")
+@launcher_option
+@click.argument("requirement_id", metavar="REQUIREMENT")
+def bisect_command(
+    server: str,
+    good: str,
+    bad: str,
+    known: bool,
+    pre: bool,
+    launcher_files: tuple[Path, ...],
+    requirement_id: str,
+) -> None:
+    """Find the first version of a server at which a REQUIREMENT changed its verdict.
+
+    As few versions as needed are launched, the two ends among them, and only that
+    requirement is checked. A version that does not start is told and passed over.
+
+    Exit status: 0 found, 2 wrong usage or both ends have the same verdict, 3 nothing
+    can be said of an end.
+    """
+    requirement = find_requirement(load_catalogue(), requirement_id)
+    try:
+        # A version may stand there where the configuration file names the server.
+        launcher = find_launcher(load_launchers(launcher_files), parse_wanted(server).name)
+        versions = _between(launcher, parse_version(good), parse_version(bad), known, pre)
+    except LauncherError as unusable:
+        raise click.UsageError(str(unusable)) from unusable
+    click.echo(
+        f"{requirement.id} on {launcher.name}: {len(versions)} versions "
+        f"from {versions[0]} to {versions[-1]}"
+    )
+    trials = _Trials(launcher, requirement)
+    try:
+        with termination_as_interrupt():
+            change = find_change(versions, trials.verdict)
+    except NoChangeError as same:
+        if same.verdict is None:
+            click.echo(f"Error: nothing can be said of {same.end}: choose another end", err=True)
+            sys.exit(_UNDECIDED)
+        raise click.UsageError(
+            f"{requirement.id} is {same.verdict} at both ends: choose ends that differ"
+        ) from same
+    except KeyboardInterrupt:
+        click.echo("Error: interrupted; the server that was started is gone", err=True)
+        sys.exit(_UNDECIDED)
+    _tell(requirement, change, trials.launches)
+
+
+class _Trials:
+    """Launches versions and says each step; `launches` counts them."""
+
+    def __init__(self, launcher: Launcher, requirement: Requirement) -> None:
+        self.launches = 0
+        self._launcher, self._requirement = launcher, requirement
+
+    def verdict(self, version: Version) -> str | None:
+        """The verdict on a version; None where it did not start or nothing can be said."""
+        self.launches += 1
+        try:
+            with launched(self._launcher, version, tell) as running:
+                verdict = check_one(running.url, self._requirement)
+        except (NotStartedError, UnreachableError) as failed:
+            click.echo(f"{version}: passed over; {failed}")
+            return None
+        except (LauncherError, SettingsError, NothingSelectedError) as unusable:
+            raise click.UsageError(str(unusable)) from unusable
+        click.echo(f"{version}: {verdict}")
+        return None if verdict in _SILENT else verdict
+
+
+def check_one(url: str, requirement: Requirement) -> Verdict:
+    """The verdict on one requirement, whatever profile it belongs to."""
+    with TemporaryDirectory(prefix="threads-conformance-") as directory:
+        settings = new_settings(
+            url, Path(directory), profile=requirement.profile, requirements=(requirement.id,)
+        )
+        report = run_suite(settings, identify_deployment(settings))
+    result = next(each for each in report.requirements if each.id == requirement.id)
+    if set(result.checks) - {each.id for each in report.checks}:
+        # Only an interrupted run leaves a check without any result.
+        raise KeyboardInterrupt
+    return result.verdict
+
+
+def _between(
+    launcher: Launcher, one: Version, other: Version, known: bool, pre: bool
+) -> list[Version]:
+    """The versions from the older end to the newer one, both among them."""
+    old, new = sorted((one, other))
+    if old == new:
+        raise LauncherError("--good and --bad name the same version: choose two")
+    versions = known_versions(launcher)
+    if not known and launcher.install is not None and launcher.install.package:
+        try:
+            versions = published_versions(launcher)
+        except NotStartedError as unanswered:
+            tell(f"{unanswered}\nso only the versions known to start are looked at")
+    inner = [
+        each for each in versions if old < each < new and (pre or known or not each.is_prerelease)
+    ]
+    return [old, *inner, new]
+
+
+def _tell(requirement: Requirement, change: Change[Version], launches: int) -> None:
+    click.echo(f"{requirement.id} changed at {change.first}, found in {launches} launches:")
+    click.echo(f"  {change.last}: {change.before}")
+    if change.silent:
+        names = ", ".join(map(str, change.silent))
+        click.echo(f"  {names}: nothing can be said, so it may have changed there already")
+    click.echo(f"  {change.first}: {change.after}")

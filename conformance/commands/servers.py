@@ -1,0 +1,112 @@
+"""`threads-conformance servers`: what `--server` can launch, and what is cached."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+from conformance.commands.target import launcher_option, started, wanted_server
+from conformance.deployment.launch.catalogue import load_launchers, user_launchers_dir
+from conformance.deployment.launch.environment import Cached, cache_dir, cached, clear
+from conformance.deployment.launch.errors import LauncherError
+from conformance.deployment.launch.launcher import Launcher
+from conformance.deployment.launch.versions import known_versions, parse_wanted
+from conformance.engine import termination_as_interrupt
+
+_IN_USE = 3
+
+
+@click.group("servers", invoke_without_command=True)
+@launcher_option
+@click.pass_context
+def servers_group(context: click.Context, launcher_files: tuple[Path, ...]) -> None:
+    """List the servers that --server can launch, and what of them is cached.
+
+    Launchers of your own are TOML files in $XDG_CONFIG_HOME/threads-conformance/launchers,
+    or named by --launcher.
+    """
+    if context.invoked_subcommand:
+        return
+    try:
+        launchers = load_launchers(launcher_files)
+    except LauncherError as unusable:
+        raise click.UsageError(str(unusable)) from unusable
+    in_cache = cached()
+    for launcher in launchers.values():
+        _tell(launcher, [each for each in in_cache if each.name == launcher.name])
+    if others := [each for each in in_cache if each.name not in launchers]:
+        click.echo("beside them in the cache:")
+        for each in others:
+            click.echo(f"  {each.name}=={each.version}  {_megabytes(each.size)}")
+    total = sum(each.size for each in in_cache)
+    click.echo(f"cache: {cache_dir()}, {_megabytes(total)}")
+    click.echo(f"your own launchers: {user_launchers_dir()}")
+
+
+@servers_group.command("clear")
+@click.argument("which", metavar="[NAME[==VERSION]]", required=False)
+def clear_command(which: str | None) -> None:
+    """Remove cached servers: all, those of NAME, or one version. What is in use stays.
+
+    Exit status: 0 removed, 3 something is in use.
+    """
+    chosen = _chosen(which)
+    left = [each for each in chosen if not clear(each)]
+    removed = [each for each in chosen if each not in left]
+    for each in removed:
+        click.echo(f"removed {each.name}=={each.version}  {_megabytes(each.size)}")
+    for each in left:
+        click.echo(f"in use, left alone: {each.name}=={each.version}")
+    if not chosen:
+        click.echo("nothing to clear")
+    sys.exit(_IN_USE if left else 0)
+
+
+@servers_group.command("start")
+@click.argument("server", metavar="NAME==VERSION")
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep what the server stores there, to be found by a later start or another version.",
+)
+@launcher_option
+def start_command(server: str, data: Path | None, launcher_files: tuple[Path, ...]) -> None:
+    """Start a server, say its URL, and end it at Ctrl-C."""
+    try:
+        with termination_as_interrupt():
+            launcher, version = wanted_server(server, launcher_files)
+            with started(launcher, version, data) as running:
+                click.echo(f"ready: {running.url}")
+                threading.Event().wait()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+
+
+def _chosen(which: str | None) -> list[Cached]:
+    if which is None:
+        return cached()
+    try:
+        wanted = parse_wanted(which)
+    except LauncherError as unusable:
+        raise click.UsageError(str(unusable)) from unusable
+    version = None if wanted.version is None else str(wanted.version)
+    return [
+        each for each in cached() if each.name == wanted.name and version in (None, each.version)
+    ]
+
+
+def _tell(launcher: Launcher, in_cache: list[Cached]) -> None:
+    click.echo(f"{launcher.name}: {launcher.description or launcher.file}")
+    versions = " ".join(map(str, known_versions(launcher)))
+    click.echo(click.wrap_text(f"known to start: {versions}", 96, "  ", "    "))
+    for each in in_cache:
+        click.echo(f"  cached: {each.version}  {_megabytes(each.size)}")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.0f} MB"

@@ -1,0 +1,64 @@
+"""The first version of a server at which something changed, in few steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Change(Generic[T]):
+    """`first` is the first version that was seen changed, `last` the one seen as before.
+
+    What lies between them says nothing: `silent`, oldest first.
+    """
+
+    last: T
+    first: T
+    before: str
+    after: str
+    silent: tuple[T, ...] = ()
+
+
+class NoChangeError(Exception):
+    """Both ends say the same, `verdict`; or an end says nothing, where that is None."""
+
+    def __init__(self, end: object, verdict: str | None) -> None:
+        super().__init__(f"{end}: {verdict}")
+        self.end, self.verdict = end, verdict
+
+
+def find_change(versions: Sequence[T], verdict_of: Callable[[T], str | None]) -> Change[T]:
+    """Where the verdict is first another than the oldest version's.
+
+    `versions` are in order, at least two. `verdict_of` is asked of the two ends and then
+    of at most ceil(log2(n)) of the n versions after the oldest, and of one more for
+    each that says nothing (None).
+    """
+    old, new = 0, len(versions) - 1
+    found: dict[int, str | None] = {}
+    for end in (old, new):
+        found[end] = verdict_of(versions[end])
+        if found[end] is None:
+            raise NoChangeError(versions[end], None)
+    before = found[old]
+    if found[new] == before:
+        raise NoChangeError(versions[new], before)
+    while open_between := [each for each in range(old + 1, new) if each not in found]:
+        middle = (old + new) // 2
+        next_one = min(open_between, key=lambda each: abs(each - middle))
+        found[next_one] = verdict_of(versions[next_one])
+        if found[next_one] == before:
+            old = next_one
+        elif found[next_one] is not None:
+            new = next_one
+    return Change(
+        last=versions[old],
+        first=versions[new],
+        before=str(before),
+        after=str(found[new]),
+        silent=tuple(versions[old + 1 : new]),
+    )

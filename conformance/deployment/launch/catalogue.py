@@ -1,0 +1,35 @@
+"""Which launchers there are: ours, the user's folder, and files named by an option."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from conformance.data import fixtures_dir
+from conformance.deployment.launch.errors import LauncherError
+from conformance.deployment.launch.launcher import Launcher, read_launcher
+
+
+def user_launchers_dir() -> Path:
+    """`$XDG_CONFIG_HOME/threads-conformance/launchers`, by default below `~/.config`."""
+    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(config) / "threads-conformance" / "launchers"
+
+
+def load_launchers(files: Iterable[Path] = ()) -> dict[str, Launcher]:
+    """All launchers by name; `files` win over the user's folder, and that over ours."""
+    ours = sorted((fixtures_dir() / "deployments" / "launchers").glob("*.toml"))
+    users = sorted(user_launchers_dir().glob("*.toml"))
+    read = map(read_launcher, [*ours, *users, *files])
+    return {each.name: each for each in read}
+
+
+def find_launcher(launchers: dict[str, Launcher], name: str) -> Launcher:
+    """The launcher of that name; `LauncherError` with near names if there is none."""
+    if name in launchers:
+        return launchers[name]
+    near = difflib.get_close_matches(name, launchers, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(launchers))}"
+    raise LauncherError(f"there is no launcher {name!r}; {hint}")

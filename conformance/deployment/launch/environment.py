@@ -1,0 +1,164 @@
+"""The user's cache of installed servers: made once, used by many runs, cleared on demand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+from packaging.version import Version
+
+from conformance.deployment.launch.errors import LauncherError, NotStartedError
+from conformance.deployment.launch.installers import Recipe, commands, recipe
+from conformance.deployment.launch.launcher import Launcher
+from conformance.deployment.launch.process import ProcessTree
+
+Tell = Callable[[str], None]
+
+_FINISHED = "environment.json"
+_INSTALL_LOG = "install.log"
+#: Two runs that want the same environment: one makes it, the other waits.
+_MAKING, _USES = "making.lock", "uses"
+
+
+def cache_dir() -> Path:
+    """`$XDG_CACHE_HOME/threads-conformance/servers`, by default below `~/.cache`."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "threads-conformance" / "servers"
+
+
+@dataclass(frozen=True)
+class Cached:
+    """One environment of the cache. Its size is in bytes."""
+
+    folder: Path
+    name: str
+    version: str
+    size: int
+
+
+@contextmanager
+def environment(launcher: Launcher, version: Version, tell: Tell) -> Iterator[Path]:
+    """The folder of the server's environment, kept from being cleared during the block.
+
+    `NotStartedError` with the installer's last lines if it cannot be made.
+    """
+    wanted = recipe(launcher, version)
+    with environment_of(launcher.name, str(version), wanted, tell) as folder:
+        yield folder
+
+
+@contextmanager
+def environment_of(name: str, version: str, wanted: Recipe, tell: Tell) -> Iterator[Path]:
+    """The same for any recipe; it is made if it is not there yet."""
+    text = wanted.text()
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    folder = cache_dir() / name / f"{version}-{digest}"
+    try:
+        locks = _locks(folder)
+        (locks / _USES).mkdir(parents=True, exist_ok=True)
+    except OSError as broken:
+        raise LauncherError(
+            f"cannot write to {cache_dir()} ({broken.strerror}): set XDG_CACHE_HOME"
+        ) from broken
+    with ExitStack() as stack:
+        with _made_by_one(locks, f"{name} {version}", tell):
+            if not (folder / _FINISHED).is_file():
+                tell(f"installing {name} {version} into {folder}")
+                _make(folder, name, version, wanted)
+            use = locks / _USES / f"{uuid4()}.lock"
+            stack.callback(use.unlink, missing_ok=True)
+            stack.enter_context(FileLock(use))
+        yield folder
+
+
+def cached() -> list[Cached]:
+    """All finished environments."""
+    found = []
+    for file in sorted(cache_dir().glob(f"*/*/{_FINISHED}")):
+        described = json.loads(file.read_text(encoding="utf-8"))
+        folder = file.parent
+        found.append(Cached(folder, described["name"], described["version"], _size(folder)))
+    return found
+
+
+def clear(each: Cached) -> bool:
+    """Remove an environment; False, and nothing done, where a run uses it."""
+    locks = _locks(each.folder)
+    (locks / _USES).mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(locks / _MAKING, timeout=0):
+            for use in (locks / _USES).iterdir():
+                # What a killed run left is free to be locked.
+                with FileLock(use, timeout=0):
+                    use.unlink(missing_ok=True)
+            # From here on it is unfinished, wherever this is interrupted.
+            (each.folder / _FINISHED).unlink(missing_ok=True)
+            shutil.rmtree(each.folder)
+    except Timeout:
+        return False
+    return True
+
+
+def _locks(folder: Path) -> Path:
+    # Outside the environment: a lock that is removed while somebody waits locks nothing.
+    return cache_dir() / ".locks" / folder.parent.name / folder.name
+
+
+@contextmanager
+def _made_by_one(locks: Path, what: str, tell: Tell) -> Iterator[None]:
+    lock = FileLock(locks / _MAKING)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        tell(f"waiting for another run that installs {what}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _make(folder: Path, name: str, version: str, wanted: Recipe) -> None:
+    # Programs of a virtual environment know their own path, so it is not made elsewhere
+    # and renamed: it counts only once its description is there, which comes last.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        for command in commands(wanted, folder):
+            _install(command, folder, f"{name} {version}")
+        described = {"name": name, "version": version, "recipe": json.loads(wanted.text())}
+        unfinished = folder / f"{_FINISHED}.part"
+        unfinished.write_text(json.dumps(described), encoding="utf-8")
+        unfinished.rename(folder / _FINISHED)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _install(command: list[str], folder: Path, what: str) -> None:
+    with ProcessTree(
+        command, cwd=folder, env=clean_environment(), output=folder / _INSTALL_LOG
+    ) as tree:
+        if tree.wait():
+            raise NotStartedError(
+                f"{what} could not be installed; the last lines of {Path(command[0]).name}:\n"
+                f"{tree.last_lines()}"
+            )
+
+
+def clean_environment() -> dict[str, str]:
+    """Our environment without what would lead another Python to our packages."""
+    ours = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONSAFEPATH", "NODE_PATH"}
+    return {name: value for name, value in os.environ.items() if name not in ours}
+
+
+def _size(folder: Path) -> int:
+    return sum(file.lstat().st_size for file in folder.rglob("*") if not file.is_dir())

