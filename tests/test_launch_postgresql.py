@@ -24,6 +24,11 @@ PROGRAMS = installed_programs()
 pytestmark = pytest.mark.skipif(PROGRAMS is None, reason="no PostgreSQL on this machine")
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def data() -> Iterator[Path]:
     """A folder that another user may come to: PostgreSQL does not run as root."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from conformance.data import fixtures_dir
 from conformance.deployment.launch.catalogue import find_launcher, load_launchers
 from conformance.deployment.launch.errors import LauncherError
-from conformance.deployment.launch.launcher import read_launcher
+from conformance.deployment.launch.launcher import Launcher, read_launcher
 from conformance.deployment.launch.versions import known_versions, parse_wanted
 from tests.launching import write_launcher
 
@@ -152,6 +155,16 @@ def test_what_is_wrong_is_said(text: str, complaint: str, tmp_path: Path) -> Non
     assert str(refused.value).startswith(str(file))
     assert complaint in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_the_example_of_the_readme_is_right(tmp_path: Path) -> None:
+    readme = fixtures_dir() / "deployments" / "launchers" / "README.md"
+    (example,) = re.findall(r"^```toml\n(.*?)^```", readme.read_text(), re.MULTILINE | re.DOTALL)
+    file = tmp_path / "my-server.toml"
+    file.write_text(example)
+    launcher = read_launcher(file)
+    assert launcher.install is not None
+    assert set(tomllib.loads(example)) == Launcher.__dataclass_fields__.keys() - {"file"}
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -1,31 +1,6 @@
 """A launcher: a TOML file that says how to install and start one kind of server.
 
-    name = "langgraph-api"
-    description = "what `threads-conformance servers` says of it"
-    project = "langgraph-python"      # of fixtures/deployments, or a folder beside this file
-    command = ["{bin}/langgraph", "dev", "--port", "{port}"]
-    ready = "/ok"                     # answers 2xx once the server can be used
-    printed_url = "API: (http://\\S+)"  # optional: where the server says its URL itself
-    services = ["postgresql"]         # optional: what it needs beside it
-    known = ["0.16.7"]                # versions that were seen to start
-
-    [env]
-    LANGSMITH_TRACING = "false"
-
-    [install]                         # optional: without it the command is there already
-    with = "python"                   # or "npm"
-    package = "langgraph-api"         # whose versions these are
-    packages = ["langgraph-api=={version}", "langgraph-cli[inmem]"]
-    python = ">=3.11,<3.14"           # optional
-    ranges = [{ versions = "<0.3", before = 2025-08-01, packages = ["starlette<0.47"] }]
-
-In `command` and `env` stand `{bin}` (the folder of the installed programs), `{port}`,
-`{version}`, `{project}` (the run's own copy), `{python}` (our own interpreter) and
-`{postgresql}` (the URL of that service). In `install.packages` stand `{version}` and
-`{here}`, the folder of this file.
-The first of `ranges` that holds the version adds its `packages`, and nothing that was
-published after its day `before` is installed. The folder `locks` beside the file may
-hold `NAME-VERSION.txt`, the exact set that is then installed instead.
+Its form is told to users in `fixtures/deployments/launchers/README.md`.
 """
 
 from __future__ import annotations
@@ -64,7 +39,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Install:
-    """How the server's packages come onto this machine; see the module's docstring."""
+    """How the server's packages come onto this machine; `package` has its versions."""
 
     kind: str
     package: str
