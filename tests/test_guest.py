@@ -15,11 +15,14 @@ from uuid import UUID
 
 import httpx
 import pytest
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from conformance.contract.verdicts import RunVerdict
+from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.deployment.ledger import Ledger, accounts
 from conformance.deployment.settings import Settings
-from conformance.engine import clean_up
+from conformance.engine import clean_up, identify_deployment, run_suite
+from conformance.reference.app import new_store
 from conformance.reference.process import ReferenceProcess
 from conformance.report.record import Cleanup, Report, load_report
 from tests.conftest import (
@@ -29,6 +32,7 @@ from tests.conftest import (
     as_json,
     command,
     environment_of,
+    served,
     threads_of,
 )
 
@@ -317,3 +321,41 @@ def test_a_busy_deployment_changes_no_verdict(tmp_path: Path) -> None:
 
 def verdicts(report: Report) -> dict[str, str]:
     return {each.id: each.verdict.value for each in report.requirements}
+
+
+class MakesWhatARunNames:
+    """Makes a thread of whatever id a run names, as some servers do."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.standing: set[str] = set()
+        self.made = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = str(scope.get("path"))
+        named = path.split("/")[2] if path.startswith("/threads/not-a-uuid") else None
+        if named and path.endswith("/runs/wait"):
+            self.standing.add(named)
+            self.made += 1
+            await JSONResponse({"messages": []})(scope, receive, send)
+        elif named in self.standing and scope["method"] == "DELETE":
+            self.standing.discard(named)
+            await Response(status_code=204)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+def test_a_thread_made_of_a_malformed_id_is_removed(settings_for: Callable[..., Settings]) -> None:
+    servers = []
+
+    def around(app: ASGIApp) -> ASGIApp:
+        servers.append(MakesWhatARunNames(app))
+        return servers[0]
+
+    with served(new_store(), around) as url:
+        settings = settings_for(url, profile="extended", requirements=("ERROR-ID-06",))
+        report = run_suite(settings, identify_deployment(settings))
+    assert report.checks[0].verdict is Verdict.FAIL
+    assert servers[0].made > 0
+    assert servers[0].standing == set()
+    assert report.cleanup.left == ()

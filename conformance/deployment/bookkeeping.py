@@ -21,6 +21,8 @@ from conformance.deployment.redaction import Redactor
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
 _RUNS_ON_A_THREAD = ("run_wait", "run_stream", "run_background")
+#: What some deployments answer by making the thread, where it should be refused.
+_MAY_MAKE_WHAT_IS_NOT_THERE = (*_RUNS_ON_A_THREAD, "update", "update_state")
 _STATELESS = ("stateless_wait", "stateless_stream", "stateless_background", "stateless_batch")
 _THREAD_IN_PATH = re.compile(r"/threads/([^/]+)")
 
@@ -92,6 +94,10 @@ class Bookkeeper:
             self._ledger.created(entry.thread_id)
         elif entry.operation == "cron_create" and made:
             self._new_cron(entry, response)
+        elif made and entry.operation in _MAY_MAKE_WHAT_IS_NOT_THERE:
+            thread_id = entry.thread_id or ""
+            if self._ownership.is_absent(thread_id):
+                self._ledger.created(thread_id)
 
     def _new_thread(self, entry: Entry, response: httpx.Response) -> str | None:
         answer = _parsed(response.content)

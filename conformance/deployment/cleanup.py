@@ -38,7 +38,8 @@ def remove_all(client: ThreadsClient, account: Account, keep: Collection[str] = 
     Threads of `keep` stay. Errors of the connection do not stop it: what could not be
     asked for is left.
     """
-    ids = dict.fromkeys(each for each in account.planned if is_uuid(each))
+    planned = (*account.planned, *account.created)
+    ids = dict.fromkeys(each for each in planned if is_uuid(each) or each in account.created)
     # First what could make more threads, or history where it is being removed.
     scheduled = _unschedule(client, account)
     ids.update(dict.fromkeys(_kept(client, account)))

@@ -69,6 +69,15 @@ class Ownership:
         self._absent.add(canonical(absent))
         return absent
 
+    def malformed_id(self) -> str:
+        """An id that is no UUID, and the run's own: some deployment may make a thread of it."""
+        drawn = uuid5(self._namespace, f"malformed {len(self._absent)}")
+        return self.absent_id(f"not-a-uuid-{drawn.hex[:12]}")
+
+    def is_absent(self, thread_id: str) -> bool:
+        """Whether the id is registered as one that must not exist."""
+        return canonical(thread_id) in self._absent
+
     def may_use(self, thread_id: str) -> bool:
         """Whether the id is this run's, or registered as one that must not exist."""
         return canonical(thread_id) in self._made or canonical(thread_id) in self._absent

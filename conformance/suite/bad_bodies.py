@@ -31,8 +31,11 @@ WRONG_TYPES: dict[str, tuple[Any, ...]] = {
     "history": ("x",),
 }
 
+#: Stands for a malformed id, which is different each time.
+MALFORMED_ID = "not-a-uuid"
+
 OUT_OF_RANGE: dict[str, tuple[dict[str, Any], ...]] = {
-    "create": ({"if_exists": "replace"}, {"thread_id": "not-a-uuid"}, {"ttl": {"strategy": "x"}}),
+    "create": ({"if_exists": "replace"}, {"thread_id": MALFORMED_ID}, {"ttl": {"strategy": "x"}}),
     "search": (
         {"limit": 0},
         {"limit": -1},
@@ -42,10 +45,10 @@ OUT_OF_RANGE: dict[str, tuple[dict[str, Any], ...]] = {
         {"sort_by": "colour"},
         {"sort_order": "up"},
         {"select": ["colour"]},
-        {"ids": ["not-a-uuid"]},
+        {"ids": [MALFORMED_ID]},
     ),
     "count": ({"status": "asleep"},),
-    "prune": ({"strategy": "some"}, {"thread_ids": ["not-a-uuid"]}),
+    "prune": ({"strategy": "some"}, {"thread_ids": [MALFORMED_ID]}),
     "post_history": ({"limit": 0}, {"limit": -1}, {"limit": 1001}),
 }
 
@@ -61,10 +64,16 @@ def bad_bodies(operation: str) -> list[Any]:
     return [body for kind in kinds for body in kind.get(operation, ())]
 
 
-def register_ids(ask: ThreadsClient, body: Any) -> None:
-    """Register the malformed ids of threads in a body, so that it may be sent."""
+def with_own_malformed_ids(ask: ThreadsClient, body: Any) -> Any:
+    """The body with ids of the run's own for those that are malformed, so that it may be sent."""
     if not isinstance(body, dict):
-        return
-    for each in (body.get("thread_id"), *(body.get("thread_ids") or ())):
+        return body
+    own = dict(body)
+    if body.get("thread_id") == MALFORMED_ID:
+        own["thread_id"] = ask.ownership.malformed_id()
+    if body.get("thread_ids") == [MALFORMED_ID]:
+        own["thread_ids"] = [ask.ownership.malformed_id()]
+    for each in (own.get("thread_id"), *(own.get("thread_ids") or ())):
         if isinstance(each, str) and not ask.ownership.may_use(each):
             ask.ownership.absent_id(each)
+    return own

@@ -104,7 +104,10 @@ def metadata() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def portable(value: Any) -> bool:
-    """Whether every JSON reader keeps the value: no NUL, no lone surrogate, no huge number."""
+    """Whether every JSON reader keeps the value: no NUL, no lone surrogate, no huge number.
+
+    A float beyond ±2^53 is told as an integer by some.
+    """
     if isinstance(value, str):
         return "\0" not in value and not any("\ud800" <= each <= "\udfff" for each in value)
     if isinstance(value, bool) or value is None:
@@ -112,7 +115,7 @@ def portable(value: Any) -> bool:
     if isinstance(value, int):
         return -LARGEST <= value <= LARGEST
     if isinstance(value, float):
-        return math.isfinite(value) and (value == 0 or 1e-100 < abs(value) < 1e100)
+        return math.isfinite(value) and (value == 0 or 1e-100 < abs(value) < LARGEST)
     if isinstance(value, list):
         return all(map(portable, value))
     return all(portable(key) and portable(member) for key, member in value.items())

@@ -81,7 +81,7 @@ def test_an_unknown_thread_is_refused(given: Asker, ask: ThreadsClient, thread: 
 @requires("CHECKPOINT-11")
 def test_a_malformed_thread_id_is_refused(given: Asker, ask: ThreadsClient, thread: Thread) -> None:
     checkpoint_id = _readable(given, thread)
-    malformed = ask.ownership.absent_id("not-a-uuid")
+    malformed = ask.ownership.malformed_id()
     assert_refused(ask.state_at_checkpoint(malformed, checkpoint_id))
 
 

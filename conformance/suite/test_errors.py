@@ -14,7 +14,7 @@ from conformance.suite.bad_bodies import (
     MALFORMED_JSON,
     OUT_OF_RANGE,
     WRONG_TYPES,
-    register_ids,
+    with_own_malformed_ids,
 )
 from conformance.suite.expect import (
     assert_equal,
@@ -101,7 +101,7 @@ def test_an_unknown_thread_is_refused(
 def test_a_malformed_id_is_refused(
     given: Asker, ask: ThreadsClient, thread: Thread, operation: str
 ) -> None:
-    malformed = ask.ownership.absent_id("not-a-uuid")
+    malformed = ask.ownership.malformed_id()
     assert_refused(_send_right(given, ask, thread, operation, malformed))
 
 
@@ -196,7 +196,7 @@ def test_a_refusal_has_detail(
 def _assert_body_refused(
     given: Asker, ask: ThreadsClient, thread: Thread, operation: str, body: Any
 ) -> None:
-    register_ids(ask, body)
+    body = with_own_malformed_ids(ask, body)
     answer = REQUESTS[operation].send(ask, id_of(thread), body)
     if not 400 <= answer.status < 500:
         shown = json.dumps(body)

@@ -84,7 +84,7 @@ def test_an_unknown_thread_is_refused(given: Asker, ask: ThreadsClient, method: 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_malformed_id_is_refused(given: Asker, ask: ThreadsClient, method: str) -> None:
     given.page(given.prepopulated())
-    malformed = ask.ownership.absent_id("not-a-uuid")
+    malformed = ask.ownership.malformed_id()
     assert_refused(ask.history(malformed) if method == "GET" else ask.post_history(malformed, {}))
 
 

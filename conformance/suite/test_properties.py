@@ -13,7 +13,7 @@ from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
 from conformance.model.history import same_json
 from conformance.suite.asking import Asker, Case, Thread, id_of
-from conformance.suite.bad_bodies import MALFORMED_JSON, bad_bodies, register_ids
+from conformance.suite.bad_bodies import MALFORMED_JSON, bad_bodies, with_own_malformed_ids
 from conformance.suite.expect import (
     assert_equal,
     assert_page,
@@ -226,7 +226,7 @@ def test_whatever_is_invalid_is_refused(
         assert_refused(_send(ask, operation, id_of(thread), raw))
 
     for body in bad_bodies(operation):
-        register_ids(ask, body)
+        body = with_own_malformed_ids(ask, body)
         refused(json.dumps(body).encode())
     for raw in MALFORMED_JSON:
         refused(raw)

@@ -108,7 +108,7 @@ def test_an_unknown_thread_is_refused(given: Asker, ask: ThreadsClient) -> None:
 @requires("STATE-12")
 def test_a_malformed_id_is_refused(given: Asker, ask: ThreadsClient) -> None:
     given.state(given.prepopulated())
-    assert_refused(ask.state(ask.ownership.absent_id("not-a-uuid")))
+    assert_refused(ask.state(ask.ownership.malformed_id()))
 
 
 @requires("STATE-13")
