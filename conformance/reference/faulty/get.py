@@ -19,15 +19,15 @@ def _is_malformed(request: WireRequest) -> bool:
     return False
 
 
-fault("get-leaves-out-updated-at", breaks=["GET-01", "LINK-01"])(
+fault("get-leaves-out-updated-at", breaks=["GET-01"])(
     shown(lambda thread: without(thread, "updated_at"), "get")
 )
-fault("get-shows-created-at-without-offset", breaks=["GET-01", "LINK-01"])(
+fault("get-shows-created-at-without-offset", breaks=["GET-01"])(
     shown(lambda thread: {**thread, "created_at": thread["created_at"][:-6]}, "get")
 )
 
 
-@fault("finished-thread-is-done", breaks=["COPY-01", "GET-01", "PREPOP-05", "SEARCH-13", "LINK-01"])
+@fault("finished-thread-is-done", breaks=["COPY-01", "GET-01", "PREPOP-05", "SEARCH-13"])
 def finished_thread_is_done(broken: Broken) -> None:
     @broken.instead("thread_view")
     def thread_view(right: Any, thread: Any) -> Any:

@@ -72,7 +72,7 @@ def newest_values_everywhere(broken: Broken) -> None:
 
 fault(
     "oldest-state-of-a-history-without-next",
-    breaks=["CHECKPOINT-03", "HISTORY-01", "LINK-01", "SEQ-08"],
+    breaks=["CHECKPOINT-03", "HISTORY-01", "SEQ-08"],
 )(
     state_becomes(
         lambda state: state if state.get("parent_checkpoint") else without(state, "next"),
@@ -81,7 +81,7 @@ fault(
 )
 fault(
     "history-shows-times-without-offset",
-    breaks="CHECKPOINT-06 HISTORY-01 STATE-10 LINK-01 SEQ-07 SEQ-08",
+    breaks=["CHECKPOINT-06", "HISTORY-01", "STATE-10", "SEQ-07", "SEQ-08"],
 )(
     state_becomes(
         lambda state: {**state, "created_at": str(state.get("created_at")).replace("+00:00", "")},

@@ -62,10 +62,10 @@ fault("history-by-get-holds-eleven-by-default", breaks=["HISTORY-12"])(
 fault("history-by-get-holds-five-by-default", breaks=["HISTORY-12"])(
     _limit_becomes(lambda limit: 5, GET, _unlimited)
 )
-fault("history-by-post-holds-ten-by-default", breaks=["HISTORY-13", "HISTORY-FILTER-03"])(
+fault("history-by-post-holds-ten-by-default", breaks=["HISTORY-FILTER-03"])(
     _limit_becomes(lambda limit: 10, POST, _unlimited)
 )
-fault("history-by-post-is-empty-by-default", breaks=["HISTORY-13", "HISTORY-FILTER-03"])(
+fault("history-by-post-is-empty-by-default", breaks=["HISTORY-FILTER-03"])(
     page_becomes(lambda page: [], POST, _unlimited)
 )
 

@@ -122,7 +122,7 @@ def steps_start_at_zero(broken: Broken) -> None:
         return {**view, "metadata": {**view["metadata"], "step": view["metadata"]["step"] + 1}}
 
 
-fault("parents-is-null", breaks=["HISTORY-01", "PREPOP-08", "STATE-09", "LINK-01"])(
+fault("parents-is-null", breaks=["HISTORY-01", "PREPOP-08", "STATE-09"])(
     metadata_of_states(lambda data: {**data, "parents": None})
 )
 fault("parents-name-the-state-before", breaks=["PREPOP-08"])(

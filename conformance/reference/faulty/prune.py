@@ -35,7 +35,7 @@ def _known(broken: Broken, thread_ids: list[str]) -> list[str]:
     return [one for one in thread_ids if one in broken.store._threads]
 
 
-fault("prune-deletes-nothing", breaks=["PRUNE-01"])(
+fault("prune-deletes-nothing", breaks=["ERROR-ANY-12", "PRUNE-01"])(
     _pruning(
         lambda broken, right, thread_ids, strategy: (
             {"pruned_count": len(_known(broken, thread_ids))}
@@ -46,14 +46,14 @@ fault("prune-deletes-nothing", breaks=["PRUNE-01"])(
 )
 
 
-@fault("prune-keeps-the-latest-by-default", breaks=["PRUNE-01"])
+@fault("prune-keeps-the-latest-by-default", breaks=["ERROR-ANY-12", "PRUNE-01"])
 def keeps_the_latest_by_default(broken: Broken) -> None:
     @broken.instead("prune")
     def prune(right: Any, thread_ids: list[str], strategy: str = "keep_latest") -> Any:
         return right(thread_ids, strategy)
 
 
-fault("prune-counts-unknown-ids", breaks=["PRUNE-02"])(
+fault("prune-counts-unknown-ids", breaks=["ERROR-ANY-12", "PRUNE-02"])(
     _pruning(
         lambda _, right, thread_ids, strategy: {
             **right(thread_ids, strategy),
@@ -61,7 +61,7 @@ fault("prune-counts-unknown-ids", breaks=["PRUNE-02"])(
         }
     )
 )
-fault("prune-says-no-number", breaks=["PRUNE-02"])(
+fault("prune-says-no-number", breaks=["ERROR-ANY-12", "PRUNE-02"])(
     _pruning(lambda _, right, thread_ids, strategy: {"pruned": right(thread_ids, strategy)})
 )
 fault("keep-latest-deletes-the-thread", breaks=["PRUNE-03", "PRUNE-04"])(
@@ -100,7 +100,7 @@ def reaches_the_thread_made_after(broken: Broken) -> None:
     _pruning(prune)(broken)
 
 
-@fault("prune-touches-every-thread", breaks=["PRUNE-05"])
+@fault("prune-touches-every-thread", breaks=["ERROR-ANY-12", "PRUNE-05"])
 def touches_every_thread(broken: Broken) -> None:
     def prune(broken: Broken, right: Any, thread_ids: list[str], strategy: str) -> Any:
         for thread in list(broken.store._threads.values()):

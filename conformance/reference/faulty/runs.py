@@ -106,11 +106,16 @@ fault("copy-loses-the-end-of-background-runs", breaks=["RUN-06", "CONCURRENT-05"
 
 
 def starting(change: Callable[[Any], Any]) -> Apply:
-    """Start each run on a thread that has other states than before."""
+    """Start each run on a thread that has other states than before.
+
+    Runs of `slow` are left alone: they are looked at while they begin, which is luck.
+    """
 
     def apply(broken: Broken) -> None:
         @broken.instead("_start")
         def start(right: Any, thread: Any, run: Any) -> Any:
+            if run.graph_id == "slow":
+                return right(thread, run)
             return right(replace(thread, checkpoints=tuple(change(thread.checkpoints))), run)
 
     return apply
@@ -118,20 +123,18 @@ def starting(change: Callable[[Any], Any]) -> Apply:
 
 fault(
     "run-forgets-the-history",
-    breaks="COPY-17 HISTORY-03 PREPOP-17 RUN-09 CONCURRENT-05 RUN-CONTROL-16 SEQ-04 SEQ-06",
+    breaks="COPY-17 HISTORY-03 PREPOP-17 RUN-09 RUN-CONTROL-16 SEQ-04 SEQ-06",
 )(starting(lambda states: states[-1:]))
 fault(
     "run-forgets-the-oldest-state",
-    breaks=(
-        "COPY-17 HISTORY-03 PREPOP-17 RUN-09 CANCEL-05 CONCURRENT-05 RUN-CONTROL-16 SEQ-04 SEQ-06"
-    ),
+    breaks=("COPY-17 HISTORY-03 PREPOP-17 RUN-09 RUN-CONTROL-16 SEQ-04 SEQ-06"),
 )(starting(lambda states: states[1:] or states))
 fault("run-keeps-ten-states", breaks=["HISTORY-03", "RUN-09"])(
     starting(lambda states: states[-10:])
 )
 fault(
     "run-dates-the-states-that-were-there-anew",
-    breaks=["COPY-17", "PREPOP-17", "RUN-09", "CANCEL-05", "SEQ-04"],
+    breaks=["COPY-17", "PREPOP-17", "RUN-09", "SEQ-04"],
 )(starting(lambda states: [replace(each, created_at=states[-1].created_at) for each in states]))
 
 
