@@ -16,7 +16,7 @@ from conformance.reference.faulty.run_parts import (
     runs_on,
     to_its_end,
 )
-from conformance.reference.wire import Json, WireAnswer, WireRequest
+from conformance.reference.wire import Json, WireRequest
 
 
 def cancelling(action: str, after: Callable[[Broken, Thread, Run], Thread]) -> Apply:
@@ -172,15 +172,6 @@ def run_is_cancelled_from_elsewhere(broken: Broken) -> None:
 
 
 fault("cancelling-an-unknown-run-succeeds", breaks=["CANCEL-07"])(accepting("run_cancel", {}))
-
-
-@fault("runs-are-cancelled-in-words-only", breaks=["CANCEL-08"])
-def runs_are_cancelled_in_words_only(broken: Broken) -> None:
-    @broken.wire.before("runs_cancel")
-    def end(request: WireRequest) -> WireAnswer:
-        for run_id in request.members.get("run_ids", []):
-            to_its_end(broken.store, request.members.get("thread_id", ""), run_id)
-        return WireAnswer(204, b"")
 
 
 def _with_ids(change: Callable[[Broken, str, list[str]], list[str]]) -> Apply:

@@ -8,11 +8,6 @@ from typing import Any
 
 from conformance.reference.faults import Apply, Broken, fault
 
-#: What says of one more kind of history that its copy is identical.
-OF_ANY = ["COPY-03", "COPY-04", "COPY-05", "COPY-06", "COPY-07", "COPY-13", "COPY-14", "COPY-19"]
-OF_RUNS = ["RUN-04", "RUN-05", "RUN-06"]
-OF_FORKS = ["STATE-UPDATE-14"]
-
 States = tuple[Any, ...]
 
 

@@ -85,9 +85,6 @@ def with_copy(change: Callable[[Broken, Any], Any]) -> Apply:
 fault("copy-is-always-idle", breaks=["COPY-11", "INTERRUPT-09"])(
     with_copy(lambda _, thread: replace(thread, status="idle"))
 )
-fault("copy-stays-busy", breaks=["COPY-11", "INTERRUPT-09"])(
-    with_copy(lambda _, thread: replace(thread, status="busy"))
-)
 
 
 @fault("get-shows-no-values-of-a-copy", breaks=["COPY-08", "SEQ-12"])
@@ -99,15 +96,6 @@ def get_shows_no_values_of_a_copy(broken: Broken) -> None:
         return {**thread, "values": {}} if request.thread_id in copies else thread
 
 
-@fault("state-of-a-copy-has-no-tasks-member", breaks=["COPY-09", "NESTED-08", "SEQ-07"])
-def state_of_a_copy_lacks_tasks(broken: Broken) -> None:
-    copies = copies_of(broken)
-
-    @broken.wire.answers("state")
-    def hide(request: WireRequest, state: Any) -> Any:
-        return {**state, "tasks": None} if request.thread_id in copies else state
-
-
 @fault("copies-are-not-found", breaks=["COPY-22"])
 def copies_are_not_found(broken: Broken) -> None:
     copies = copies_of(broken)
@@ -115,29 +103,6 @@ def copies_are_not_found(broken: Broken) -> None:
     @broken.instead("matches")
     def matches(right: Any, thread: Any, query: Any) -> Any:
         return thread.thread_id not in copies and right(thread, query)
-
-
-def unreadable(which: Callable[[Any], Any]) -> Apply:
-    """Refuse to show states at the checkpoints of a copy that `which` chooses."""
-
-    def apply(broken: Broken) -> None:
-        copies = copies_of(broken)
-
-        @broken.wire.before("state_at_checkpoint")
-        def refuse(request: WireRequest) -> WireAnswer | None:
-            if request.thread_id not in copies:
-                return None
-            chosen = which(broken.store.thread(request.thread_id).checkpoints)
-            gone = any(request.path.endswith(each.checkpoint_id) for each in chosen)
-            return json_answer(404, {"detail": "no such checkpoint"}) if gone else None
-
-    return apply
-
-
-fault("copied-checkpoints-are-not-readable", breaks=["COPY-20"])(unreadable(lambda states: states))
-fault("oldest-copied-checkpoint-is-not-readable", breaks=["COPY-20"])(
-    unreadable(lambda states: states[:1])
-)
 
 
 # Copies of copies, and several copies
@@ -150,15 +115,6 @@ def copy_of_a_copy_is_empty(broken: Broken) -> None:
     @broken.instead("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Any) -> Any:
         return () if source.thread_id in copies else right(source)
-
-
-@fault("copy-of-a-copy-is-made-of-the-first-source", breaks=["COPY-13"])
-def copy_of_a_copy_is_of_the_first_source(broken: Broken) -> None:
-    copies = copies_of(broken)
-
-    @broken.instead("copied_checkpoints")
-    def copied_checkpoints(right: Any, source: Any) -> Any:
-        return right(broken.store.thread(copies.get(source.thread_id, source.thread_id)))
 
 
 def from_nth_copy(nth: int, change: Callable[[Any], Any]) -> Apply:
@@ -242,24 +198,6 @@ fault("fourth-state-of-a-source-shows-on-its-copy", breaks=["COPY-16"])(
 )
 
 
-@fault("copy-is-made-when-it-is-first-read", breaks=["COPY-19"])
-def copy_is_made_when_first_read(broken: Broken) -> None:
-    store = broken.store
-    unmade: dict[str, str] = {}
-
-    @broken.instead("copy")
-    def copy(right: Any, thread_id: str) -> Any:
-        made = right(thread_id)
-        unmade[made["thread_id"]] = store.thread(thread_id).thread_id
-        return made
-
-    @broken.instead("thread")
-    def thread(right: Any, thread_id: object) -> Any:
-        found = right(thread_id)
-        source = store._threads.get(unmade.pop(found.thread_id, ""))
-        return store.keep(replace(found, checkpoints=source.checkpoints)) if source else found
-
-
 def deleting_reaches(*, the_copy: bool) -> Apply:
     """Empty the other thread when a source, or a copy, is deleted."""
 
@@ -300,17 +238,3 @@ def copy_of_an_empty_thread_cannot_be_run(broken: Broken) -> None:
     def refuse(request: WireRequest) -> WireAnswer | None:
         empty = request.thread_id in copies and not broken.store.history(request.thread_id)
         return json_answer(409, {"detail": "no checkpoint to start from"}) if empty else None
-
-
-@fault("run-on-a-copy-starts-from-nothing", breaks=["COPY-17", "INTERRUPT-11", "NESTED-09"])
-def run_on_a_copy_starts_from_nothing(broken: Broken) -> None:
-    store, copies = broken.store, copies_of(broken)
-
-    @broken.instead("_start")
-    def start(right: Any, thread: Any, run: Any) -> Any:
-        if thread.thread_id not in copies:
-            return right(thread, run)
-        step = right(replace(thread, checkpoints=()), run)
-        begun = store.thread(thread.thread_id)
-        store.keep(replace(begun, checkpoints=(*thread.checkpoints, *begun.checkpoints)))
-        return step

@@ -59,20 +59,6 @@ fault("count-ignores-values", breaks=["COUNT-03", "COUNT-04"])(
 )
 
 
-@fault("count-takes-any-of-three-filters", breaks=["COUNT-04"])
-def any_of_three_filters(broken: Broken) -> None:
-    def count(right: Any, query: Query) -> Any:
-        if query.values is None or query.status is None or not asked(query):
-            return right(query)
-        return max(
-            right(replace(query, values=None)),
-            right(replace(query, status=None)),
-            right(about(query, {})),
-        )
-
-    _counting(count)(broken)
-
-
 fault("count-without-a-match-is-404", breaks=["COUNT-02", "COUNT-04", "COUNT-05", "COUNT-07"])(
     empty_is_missing("count", 0)
 )

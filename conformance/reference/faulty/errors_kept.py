@@ -182,13 +182,6 @@ fault("refused-search-says-nothing", breaks=["ERROR-BODY-01", "ERROR-BODY-02"])(
 fault("refused-copy-says-why-in-plain-text", breaks=["ERROR-BODY-01", "ERROR-BODY-02"])(
     _saying(b"Not Found", "copy")
 )
-fault("refused-creation-says-why-in-a-list", breaks=["ERROR-BODY-02"])(
-    _saying(
-        b'{"detail": [{"msg": "wrong", "type": "value_error"}]}',
-        "create",
-        lambda request: not isinstance(request.members.get("metadata", {}), dict),
-    )
-)
 fault("refused-history-says-error-for-detail", breaks=["ERROR-BODY-02"])(
     _saying(b'{"error": "wrong"}', "post_history")
 )

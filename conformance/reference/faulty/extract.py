@@ -59,19 +59,10 @@ def _giving(change: Callable[[str, Any], Any]) -> Apply:
 fault("extract-is-ignored", breaks=["EXTRACT-01", "EXTRACT-02"])(
     _showing(lambda thread, _: {**thread, "extracted": None})
 )
-fault("extract-puts-aliases-into-the-thread", breaks=["EXTRACT-01", "EXTRACT-02"])(
-    _showing(lambda thread, extracted: {**thread, "extracted": {}, **extracted})
-)
 
 
-fault("extract-gives-texts-only", breaks=["EXTRACT-01"])(
-    _giving(lambda _, value: value if value is None else str(value))
-)
 fault("extract-knows-no-values", breaks=["EXTRACT-01"])(
     _giving(lambda path, value: None if path.startswith("values") else value)
-)
-fault("extract-counts-from-one", breaks=["EXTRACT-02"])(
-    _asking(lambda paths: {alias: path.replace("[0]", "[1]") for alias, path in paths.items()})
 )
 fault("extract-takes-the-first-for-the-last", breaks=["EXTRACT-02"])(
     _asking(lambda paths: {alias: path.replace("[-1]", "[0]") for alias, path in paths.items()})

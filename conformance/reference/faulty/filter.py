@@ -44,14 +44,6 @@ fault("search-looks-at-the-first-id-only", breaks=["FILTER-01", "FILTER-02"])(
     changing("search", lambda body: {**body, "ids": body["ids"][:1]}, _has_ids)
 )
 
-fault("search-by-an-unknown-id-finds-nothing", breaks=["FILTER-02"])(
-    _by_ids(
-        lambda broken, right, query: (
-            right(query) if all(one in broken.store._threads for one in query.ids or ()) else []
-        )
-    )
-)
-
 
 @fault("search-by-an-unknown-id-is-404", breaks=["FILTER-02", "ERROR-ANY-05"])
 def by_an_unknown_id_is_404(broken: Broken) -> None:
@@ -98,23 +90,3 @@ def _by_values(same: Callable[[Any, Any], bool]) -> Apply:
 fault("search-compares-only-keys-of-values", breaks=["FILTER-03", "FILTER-06"])(
     _by_values(lambda _there, _wanted: True)
 )
-
-
-@fault("search-finds-by-former-values-too", breaks=["FILTER-06"])
-def former_values_too(broken: Broken) -> None:
-    def matches(right: Any, thread: Any, query: Query) -> bool:
-        states = [replace(thread, checkpoints=(each,)) for each in thread.checkpoints]
-        return any(right(each, query) for each in [thread, *states])
-
-    matching(matches)(broken)
-
-
-@fault("search-never-sees-the-values-of-a-fork", breaks=["FILTER-06"])
-def never_the_values_of_a_fork(broken: Broken) -> None:
-    def matches(right: Any, thread: Any, query: Query) -> bool:
-        main = thread.checkpoints[:1]
-        for each in thread.checkpoints[1:]:
-            main += (each,) if each.parent_id == main[-1].checkpoint_id else ()
-        return bool(right(replace(thread, checkpoints=main), query))
-
-    matching(matches)(broken)

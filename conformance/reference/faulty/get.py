@@ -22,9 +22,6 @@ def _is_malformed(request: WireRequest) -> bool:
 fault("get-leaves-out-updated-at", breaks=["GET-01"])(
     shown(lambda thread: without(thread, "updated_at"), "get")
 )
-fault("get-shows-created-at-without-offset", breaks=["GET-01"])(
-    shown(lambda thread: {**thread, "created_at": thread["created_at"][:-6]}, "get")
-)
 
 
 @fault("finished-thread-is-done", breaks=["COPY-01", "GET-01", "PREPOP-05", "SEARCH-13"])

@@ -32,9 +32,6 @@ fault("long-history-begins-with-the-older-half", breaks=["HISTORY-02", "SEQ-07"]
 
 # What is in it
 
-fault("history-by-post-forgets-the-oldest", breaks=["HISTORY-04"])(
-    page_becomes(lambda page: page[:-1] if len(page) > 10 else page, POST)
-)
 fault("history-by-post-holds-ten-at-most", breaks=["HISTORY-04"])(
     page_becomes(lambda page: page[:10], POST)
 )

@@ -128,15 +128,6 @@ def before_the_oldest_starts_anew(broken: Broken) -> None:
         return page or broken.store.history(request.thread_id, limit=limit_of(request) or 1)
 
 
-@fault("every-fifth-state-is-on-no-page", breaks=["HISTORY-FILTER-04"])
-def states_between_pages(broken: Broken) -> None:
-    @broken.wire.answers(*HISTORIES, when=_continues)
-    def _(request: WireRequest, page: Page) -> Json:
-        bound = {"checkpoint_id": before_of(request)}
-        older = broken.store.history(request.thread_id, limit=LONGEST, before=bound)
-        return page if len(older) % 5 else page[1:]
-
-
 # metadata
 
 
@@ -156,9 +147,6 @@ def _filtered_by(matches: Callable[[Any, Any, Any], bool]) -> Apply:
 
 fault("metadata-is-ignored-by-history", breaks=["HISTORY-13", "HISTORY-FILTER-02"])(
     _filtered_by(lambda right, state, wanted: True)
-)
-fault("history-matches-any-member-of-metadata", breaks=["HISTORY-FILTER-02"])(
-    _filtered_by(lambda right, state, wanted: any(right(state, {n: v}) for n, v in wanted.items()))
 )
 fault("unknown-metadata-is-ignored-by-history", breaks=["HISTORY-13", "HISTORY-FILTER-02"])(
     _filtered_by(

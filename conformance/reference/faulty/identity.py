@@ -92,9 +92,6 @@ def _apply_to_empty(broken: Broken, thread: Any, body: dict[str, Any]) -> None:
         _apply_supersteps(broken, thread, body)
 
 
-fault("conflict-merges-metadata", breaks=["IDENTITY-03", "CONCURRENT-01"])(
-    on_existing(_merge, _raises)
-)
 fault("conflict-moves-updated-at", breaks=["IDENTITY-03", "CONCURRENT-01"])(
     on_existing(_touch, _raises)
 )
@@ -102,22 +99,9 @@ fault(
     "do-nothing-merges-metadata",
     breaks=["IDENTITY-04", "IDENTITY-05", "IDENTITY-06", "CONCURRENT-02"],
 )(on_existing(_merge, _does_nothing))
-fault("do-nothing-applies-supersteps", breaks=["IDENTITY-06"])(
-    on_existing(_apply_supersteps, lambda each: _does_nothing(each) and prepopulates(each))
-)
 fault("do-nothing-applies-supersteps-to-empty-threads", breaks=["IDENTITY-06"])(
     on_existing(_apply_to_empty, lambda each: _does_nothing(each) and prepopulates(each))
 )
-fault("do-nothing-is-a-conflict", breaks=["IDENTITY-04", "CONCURRENT-02"])(
-    lambda broken: _conflicting(broken)
-)
-
-
-def _conflicting(broken: Broken) -> None:
-    @broken.wire.before("create", when=_does_nothing)
-    def conflict(request: WireRequest) -> WireAnswer | None:
-        known = request.members.get("thread_id") in broken.store._threads
-        return json_answer(409, {"detail": "it exists"}) if known else None
 
 
 @fault("do-nothing-answers-another-id", breaks=["IDENTITY-04", "CONCURRENT-02"])
@@ -143,10 +127,3 @@ def do_nothing_makes_none(broken: Broken) -> None:
         made = answer.body
         if answer.ok and made["metadata"] == request.members.get("metadata"):
             broken.store.delete(made["thread_id"])
-
-
-@fault("do-nothing-loses-metadata", breaks=["CREATE-19", "IDENTITY-07"])
-def do_nothing_loses_metadata(broken: Broken) -> None:
-    @broken.wire.before("create", when=_does_nothing)
-    def lose(request: WireRequest) -> None:
-        request.body = without(request.members, "metadata")

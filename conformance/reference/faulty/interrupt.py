@@ -49,9 +49,6 @@ fault("interrupts-of-threads-have-no-value", breaks=["INTERRUPT-01", "INTERRUPT-
     )
 )
 
-fault("interrupts-of-threads-stand-under-their-own-ids", breaks=["INTERRUPT-04"])(
-    _interrupts(lambda shown: {asked[0]["id"]: asked for asked in shown.values()})
-)
 
 fault(
     "task-that-asked-shows-nothing",
@@ -66,18 +63,6 @@ fault(
     )
 )
 
-fault("node-that-asked-is-not-next", breaks=["INTERRUPT-02"])(
-    changing(
-        "state",
-        to=lambda _, state: (
-            {**state, "next": []} if any(task["interrupts"] for task in state["tasks"]) else state
-        ),
-    )
-)
-
-fault("state-shows-no-interrupts-of-its-own", breaks=["INTERRUPT-03"])(
-    changing("state", to=lambda _, state: {**state, "interrupts": []})
-)
 
 fault("state-shows-each-interrupt-twice", breaks=["INTERRUPT-03"])(
     changing("state", to=lambda _, state: {**state, "interrupts": state["interrupts"] * 2})

@@ -68,9 +68,6 @@ def _names(request: WireRequest) -> list[str]:
 fault("metadata-is-cut-below-three-levels", breaks=["CREATE-13", "CREATE-19"])(
     keeping(lambda metadata: _cut(metadata, 3))
 )
-fault("metadata-booleans-become-numbers", breaks=["CREATE-13", "CREATE-19"])(
-    keeping(lambda metadata: mapped(metadata, lambda leaf: _of(bool, leaf, int)))
-)
 fault("metadata-keys-become-lower-case", breaks=["CREATE-13", "CREATE-14", "CREATE-19"])(
     keeping(_keys_in_lower_case)
 )
@@ -99,7 +96,4 @@ fault("metadata-beyond-64-bits-crashes", breaks=["CREATE-17"])(
 )
 fault("more-than-ten-metadata-members-are-refused", breaks=["CREATE-19"])(
     refusing("create", lambda request: len(_names(request)) > 10)
-)
-fault("dots-in-metadata-keys-are-refused", breaks=["CREATE-19"])(
-    refusing("create", lambda request: any("." in name for name in _names(request)))
 )

@@ -41,26 +41,7 @@ def rejection_stops_the_first_run(broken: Broken) -> None:
                 broken.store.cancel_run(request.thread_id, run.run_id)
 
 
-@fault("rejected-run-is-listed", breaks=["MULTITASK-02"])
-def rejected_run_is_listed(broken: Broken) -> None:
-    @broken.wire.after(*BEGINNING, when=_REJECTING)
-    def note(request: WireRequest, answer: WireAnswer) -> None:
-        thread = broken.store._threads.get(request.thread_id)
-        if answer.status == 409 and thread is not None:
-            new_id = broken.store.new_id()
-            rejected = replace(thread.runs[-1], run_id=new_id, status="error")
-            broken.store.keep(replace(thread, runs=(*thread.runs, rejected)))
-
-
 # Enqueue
-
-
-@fault("enqueued-run-is-dropped", breaks=["MULTITASK-03"])
-def enqueued_run_is_dropped(broken: Broken) -> None:
-    @broken.wire.after("run_background", when=having("multitask_strategy", "enqueue"))
-    def drop(request: WireRequest, answer: WireAnswer) -> None:
-        if answer.ok:
-            broken.store.cancel_run(request.thread_id, answer.body["run_id"])
 
 
 @fault("enqueued-run-overtakes-the-first", breaks=["MULTITASK-03"])

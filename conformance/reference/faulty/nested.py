@@ -45,21 +45,6 @@ def interrupt_of_a_subgraph_stays_inside(broken: Broken) -> None:
         return {**thread, "interrupts": {}} if nested else thread
 
 
-fault("task-of-a-subgraph-shows-no-interrupts", breaks=["NESTED-01"])(
-    changing(
-        "state",
-        to=lambda _, state: {
-            **state,
-            "tasks": [
-                {**task, "interrupts": []} if task.get("checkpoint") else task
-                for task in state["tasks"]
-            ],
-        },
-        when=lambda request: not _including(request),
-    )
-)
-
-
 def _inner_state(change: Any) -> Apply:
     return changing(
         "state",
@@ -111,10 +96,6 @@ def state_at_a_subgraph_is_that_of_the_graph(broken: Broken) -> None:
     def shown(request: WireRequest, _state: Json) -> Json:
         return broken.store.state(request.thread_id)
 
-
-fault("history-of-a-subgraph-is-that-of-the-graph", breaks=["NESTED-05"])(
-    misreading("post_history", to=lambda body: without(body, "checkpoint"), when=_named_subgraph)
-)
 
 fault("history-of-a-subgraph-is-oldest-first", breaks=["NESTED-05"])(
     changing("post_history", to=lambda _, states: states[::-1], when=_named_subgraph)

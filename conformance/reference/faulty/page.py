@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from conformance.model.store import Query
 from conformance.model.values import JsonObject
 from conformance.reference.faults import Apply, Broken, fault
 from conformance.reference.faulty.queries import changing, empty_is_missing
@@ -25,29 +24,15 @@ def _taking(change: Callable[[int, int], int]) -> Apply:
     return changing("search", changed, _offset)
 
 
-fault("search-ignores-offset", breaks=["FILTER-07", "PAGE-01", "PAGE-02", "PAGE-03", "SEQ-16"])(
-    _taking(lambda *_: 0)
-)
 fault(
     "offset-leaves-out-one-less", breaks=["FILTER-07", "PAGE-01", "PAGE-02", "PAGE-03", "SEQ-16"]
 )(_taking(lambda offset, _: offset - 1))
 fault("offset-leaves-out-one-more", breaks=["FILTER-07", "PAGE-01", "PAGE-02", "SEQ-16"])(
     _taking(lambda offset, _: offset + 1)
 )
-fault("offset-counts-pages", breaks=["FILTER-07", "PAGE-01", "PAGE-02", "SEQ-16"])(
-    _taking(lambda offset, limit: offset * limit)
-)
 fault("offset-beyond-the-end-is-404", breaks=["ERROR-ANY-05", "FILTER-07", "PAGE-03"])(
     empty_is_missing("search", [], _offset)
 )
-
-
-@fault("offset-beyond-the-end-begins-again", breaks=["FILTER-07", "PAGE-03", "SEQ-16"])
-def begins_again(broken: Broken) -> None:
-    @broken.wire.answers("search", when=_offset)
-    def first(request: WireRequest, body: Json) -> Json:
-        query = Query(metadata=request.members.get("metadata"))
-        return body or broken.store.search(query, limit=1)
 
 
 @fault("later-pages-end-one-too-early", breaks=["PAGE-02"])

@@ -46,26 +46,8 @@ fault("prune-deletes-nothing", breaks=["ERROR-ANY-12", "PRUNE-01"])(
 )
 
 
-@fault("prune-keeps-the-latest-by-default", breaks=["ERROR-ANY-12", "PRUNE-01"])
-def keeps_the_latest_by_default(broken: Broken) -> None:
-    @broken.instead("prune")
-    def prune(right: Any, thread_ids: list[str], strategy: str = "keep_latest") -> Any:
-        return right(thread_ids, strategy)
-
-
-fault("prune-counts-unknown-ids", breaks=["ERROR-ANY-12", "PRUNE-02"])(
-    _pruning(
-        lambda _, right, thread_ids, strategy: {
-            **right(thread_ids, strategy),
-            "pruned_count": len(thread_ids),
-        }
-    )
-)
 fault("prune-says-no-number", breaks=["ERROR-ANY-12", "PRUNE-02"])(
     _pruning(lambda _, right, thread_ids, strategy: {"pruned": right(thread_ids, strategy)})
-)
-fault("keep-latest-deletes-the-thread", breaks=["PRUNE-03", "PRUNE-04"])(
-    _pruning(lambda _, right, thread_ids, strategy: right(thread_ids, "delete"))
 )
 fault("keep-latest-keeps-the-oldest", breaks=["PRUNE-03", "PRUNE-04"])(
     _keeping(lambda thread: replace(thread, checkpoints=thread.checkpoints[:1]))

@@ -30,9 +30,6 @@ fault("run-is-shown-without-its-time", breaks=["RUN-CONTROL-01"])(
     changing("run_get", to=lambda _, run: without(run, "created_at"))
 )
 
-fault("run-is-shown-on-the-thread-of-its-own-id", breaks=["RUN-CONTROL-01"])(
-    changing("run_get", to=lambda _, run: {**run, "thread_id": run["run_id"]})
-)
 
 fault("list-of-runs-without-the-oldest", breaks=["RUN-CONTROL-02"])(
     changing(
@@ -175,16 +172,6 @@ fault("join-answers-a-wrapped-output", breaks=["RUN-CONTROL-10"])(
     changing("run_join", to=lambda _, output: {"values": output})
 )
 
-fault("join-leaves-out-the-last-message", breaks=["RUN-CONTROL-10"])(
-    changing(
-        "run_join",
-        to=lambda _, output: (
-            {**output, "messages": output["messages"][:-1]}
-            if isinstance(output, dict) and output.get("messages")
-            else output
-        ),
-    )
-)
 
 fault("unknown-run-is-joined", breaks=["RUN-CONTROL-11"])(accepting("run_join", {}))
 

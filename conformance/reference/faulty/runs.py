@@ -70,38 +70,6 @@ def waited_run_answers_an_error(broken: Broken) -> None:
         return {"__error__": {"error": "ValueError", "message": "no"}}
 
 
-def copying_without_the_end_of(operation: str) -> Apply:
-    """Copy threads without their newest state, if they were run in this way."""
-
-    def apply(broken: Broken) -> None:
-        run: set[str] = set()
-
-        @broken.wire.before(operation)
-        def note(request: WireRequest) -> None:
-            run.add(request.thread_id)
-
-        @broken.instead("copied_checkpoints")
-        def copied_checkpoints(right: Any, source: Any) -> Any:
-            states = right(source)
-            return states[:-1] if source.thread_id in run else states
-
-    return apply
-
-
-fault(
-    "copy-loses-the-end-of-waited-runs",
-    breaks=(
-        "COPY-04 COPY-05 COPY-13 COPY-19 RUN-04 CONCURRENT-05 INTERRUPT-08 INTERRUPT-10 "
-        "INTERRUPT-11 NESTED-07 NESTED-08 NESTED-09"
-    ),
-)(copying_without_the_end_of("run_wait"))
-fault("copy-loses-the-end-of-streamed-runs", breaks=["RUN-05"])(
-    copying_without_the_end_of("run_stream")
-)
-fault("copy-loses-the-end-of-background-runs", breaks=["RUN-06", "CONCURRENT-05"])(
-    copying_without_the_end_of("run_background")
-)
-
 # What a run makes of the thread
 
 
@@ -121,10 +89,6 @@ def starting(change: Callable[[Any], Any]) -> Apply:
     return apply
 
 
-fault(
-    "run-forgets-the-history",
-    breaks="COPY-17 HISTORY-03 PREPOP-17 RUN-09 RUN-CONTROL-16 SEQ-04 SEQ-06",
-)(starting(lambda states: states[-1:]))
 fault(
     "run-forgets-the-oldest-state",
     breaks=("COPY-17 HISTORY-03 PREPOP-17 RUN-09 RUN-CONTROL-16 SEQ-04 SEQ-06"),
@@ -213,9 +177,6 @@ fault("waited-run-answers-nothing", breaks=["RUN-11", "RUN-CONTROL-17"])(
 
 # What is refused
 
-fault("background-run-names-no-thread", breaks=["RUN-14"])(
-    shown(lambda run: without(run, "thread_id"), "run_background")
-)
 fault("background-run-names-its-run-as-thread", breaks=["RUN-14"])(
     shown(lambda run: {**run, "thread_id": run["run_id"]}, "run_background")
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from conformance.model.values import JsonObject
 from conformance.reference.faults import Broken, fault
 from conformance.reference.faulty.parts import each_shown, without
 from conformance.reference.faulty.queries import changing
@@ -42,14 +41,6 @@ def others_as_null(broken: Broken) -> None:
     each_shown(broken, "search", when=_selecting)(
         lambda _, thread: {**dict.fromkeys(_SELECTABLE), **thread}
     )
-
-
-@fault("select-shows-no-values", breaks=["SELECT-02"])
-def no_values(broken: Broken) -> None:
-    def shown(_: WireRequest, thread: JsonObject) -> JsonObject:
-        return {**thread, "values": {}} if "values" in thread else thread
-
-    each_shown(broken, "search", when=_selecting)(shown)
 
 
 fault(

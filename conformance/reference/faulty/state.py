@@ -105,10 +105,6 @@ fault(
     breaks=["STATE-02", "STATE-10", "INTERRUPT-02", "INTERRUPT-13", "INTERRUPT-14"],
 )(_unfinished(lambda state: {**state, "next": state["next"][0]}))
 fault(
-    "state-shows-nothing-next",
-    breaks=["STATE-10", "STATE-UPDATE-06", "INTERRUPT-02", "INTERRUPT-13", "INTERRUPT-14"],
-)(_state(lambda state: {**state, "next": []}))
-fault(
     "state-shows-no-tasks",
     breaks=(
         [
@@ -140,24 +136,11 @@ fault(
 fault("checkpoint-of-the-state-names-another-thread", breaks=["STATE-04", "STATE-10", "SEQ-07"])(
     _state(lambda state: nested(state, "checkpoint", thread_id=ELSEWHERE))
 )
-fault(
-    "checkpoint-of-the-state-has-a-null-namespace",
-    breaks=["STATE-04", "STATE-10", "SEQ-07"],
-)(_state(lambda state: nested(state, "checkpoint", checkpoint_ns=None)))
 fault("parent-of-the-state-names-another-thread", breaks=["STATE-05", "STATE-10", "SEQ-07"])(
     _state(lambda state: nested(state, "parent_checkpoint", thread_id=ELSEWHERE))
 )
 fault("state-has-no-parent", breaks=["STATE-05", "STATE-07", "STATE-10", "SEQ-07"])(
     _state(lambda state: {**state, "parent_checkpoint": None})
-)
-fault("state-is-its-own-parent", breaks=["STATE-05", "STATE-10", "SEQ-07"])(
-    _state(
-        lambda state: {
-            **state,
-            "parent_checkpoint": state.get("checkpoint"),
-            "parent_checkpoint_id": state.get("checkpoint_id"),
-        }
-    )
 )
 fault("state-shows-no-checkpoint-id", breaks=["STATE-06"])(
     _state(lambda state: without(state, "checkpoint_id"))
@@ -188,9 +171,6 @@ fault("state-shows-a-time-without-offset", breaks=["STATE-08", "STATE-10", "SEQ-
     _state(
         lambda state: {**state, "created_at": str(state.get("created_at")).replace("+00:00", "")}
     )
-)
-fault("state-was-made-when-its-thread-was", breaks=["COPY-09", "STATE-10", "NESTED-08", "SEQ-07"])(
-    _of_thread(lambda thread, state: {**state, "created_at": thread.created_at})
 )
 fault("step-of-the-state-is-a-text", breaks=["PREPOP-07", "STATE-09", "STATE-10", "SEQ-07"])(
     _state(lambda state: nested(state, "metadata", step=str(state["metadata"].get("step"))))

@@ -88,14 +88,6 @@ def answers_the_parent(broken: Broken) -> None:
         return {**nested(made, "checkpoint", checkpoint_id=parent), "checkpoint_id": parent}
 
 
-@fault("state-update-answers-an-id-of-its-own", breaks=["STATE-UPDATE-02", "SEQ-05"])
-def answers_an_own_id(broken: Broken) -> None:
-    @broken.wire.answers(UPDATE)
-    def _(_request: WireRequest, made: Json) -> Json:
-        own = broken.store.new_id()
-        return {**nested(made, "checkpoint", checkpoint_id=own), "checkpoint_id": own}
-
-
 # What it makes
 
 fault(
@@ -133,16 +125,6 @@ fault(
     )
 )
 fault(
-    "state-update-replaces-the-messages",
-    breaks=["PREPOP-22", "STATE-UPDATE-03", "CONCURRENT-08", "SEQ-10"],
-)(
-    afterwards(
-        _values(lambda before, now: messages(now)[len(messages(before)) :]),
-        UPDATE,
-        _continues,
-    )
-)
-fault(
     "second-state-update-is-lost", breaks=["STATE-UPDATE-06", "CONCURRENT-08", "SEQ-05", "SEQ-10"]
 )(
     afterwards(
@@ -164,16 +146,6 @@ fault(
         lambda before, now: replace(
             now, checkpoints=(*now.checkpoints[:-2], *now.checkpoints[-1:])
         ),
-        UPDATE,
-        _continues,
-    )
-)
-fault(
-    "state-update-forgets-the-oldest-state",
-    breaks=["STATE-UPDATE-04", "CONCURRENT-04", "SEQ-04", "SEQ-05", "SEQ-06"],
-)(
-    afterwards(
-        lambda before, now: replace(now, checkpoints=now.checkpoints[1:]),
         UPDATE,
         _continues,
     )
@@ -224,16 +196,6 @@ fault(
         )
     )
 )
-fault("get-shows-the-values-of-the-former-branch", breaks=["STATE-UPDATE-15"])(
-    _get_shows(
-        lambda thread: (
-            thread.checkpoints[-2].values
-            if len(thread.checkpoints) > 1
-            and thread.checkpoints[-1].parent_id != thread.checkpoints[-2].checkpoint_id
-            else None
-        )
-    )
-)
 
 # Forks
 
@@ -274,11 +236,6 @@ fault("fork-names-the-newest-state-as-its-parent", breaks=["STATE-UPDATE-08", "S
         ),
         UPDATE,
         _forks,
-    )
-)
-fault("fork-holds-the-newest-messages", breaks=["STATE-UPDATE-09", "SEQ-10"])(
-    afterwards(
-        _values(lambda before, now: [*messages(before), *messages(now)[-1:]]), UPDATE, _forks
     )
 )
 fault(
@@ -355,16 +312,3 @@ fault("state-update-at-an-unknown-checkpoint-takes-the-newest", breaks=["STATE-U
         lambda body: {name: each for name, each in body.items() if name != "checkpoint"}, _unknown
     )
 )
-
-
-@fault("copy-follows-the-newest-branch-only", breaks=["STATE-UPDATE-14"])
-def copy_follows_the_newest_branch(broken: Broken) -> None:
-    @broken.instead("copied_checkpoints")
-    def copied_checkpoints(right: Any, source: Thread) -> Any:
-        by_id = {each.checkpoint_id: each for each in source.checkpoints}
-        branch: list[Checkpoint] = []
-        at = source.latest
-        while at is not None:
-            branch.append(at)
-            at = by_id.get(at.parent_id or "")
-        return tuple(branch[::-1])

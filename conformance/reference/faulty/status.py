@@ -40,8 +40,6 @@ def _asked(request: WireRequest) -> bool:
 
 
 fault("waiting-thread-is-idle", breaks=["STATUS-01"])(_lagging("idle", _asked))
-fault("waiting-thread-is-still-busy", breaks=["STATUS-01"])(_lagging("busy", _asked))
-fault("failed-thread-is-idle", breaks=["STATUS-02"])(_lagging("idle", of_graph("failing")))
 fault("failed-thread-is-interrupted", breaks=["STATUS-02"])(
     _lagging("interrupted", of_graph("failing"))
 )

@@ -57,11 +57,6 @@ def _minimal(request: WireRequest) -> bool:
 fault("update-answers-the-metadata-only", breaks=["UPDATE-01"])(
     state_becomes(lambda thread: {"metadata": thread["metadata"]}, UPDATE)
 )
-fault("update-answers-a-time-without-offset", breaks=["UPDATE-01"])(
-    state_becomes(
-        lambda thread: {**thread, "updated_at": thread["updated_at"].replace("+00:00", "")}, UPDATE
-    )
-)
 
 
 @fault(
@@ -102,19 +97,6 @@ fault("update-keeps-known-members", breaks=["LINK-01", "UPDATE-01", "UPDATE-03",
 fault("update-keeps-known-members-where-the-new-are-empty", breaks=["UPDATE-03"])(
     _merges(lambda old, new: {**old, **{n: v for n, v in new.items() if v or n not in old}})
 )
-fault("update-adds-to-known-lists", breaks=["UPDATE-03"])(
-    _merges(
-        lambda old, new: {
-            **old,
-            **{
-                name: [*old[name], *value]
-                if isinstance(value, list) and isinstance(old.get(name), list)
-                else value
-                for name, value in new.items()
-            },
-        }
-    )
-)
 fault("update-keeps-ascii-only", breaks=["ERROR-ODD-02", "UPDATE-03", "UPDATE-10", "SEQ-13"])(
     _merges(
         lambda old, new: {
@@ -132,9 +114,6 @@ fault(
     "update-replaces-all-metadata",
     breaks=["LINK-01", "UPDATE-04", "UPDATE-11", "CONCURRENT-03", "SEQ-13"],
 )(_merges(lambda old, new: new))
-fault("update-loses-nested-metadata", breaks=["UPDATE-04"])(
-    _merges(lambda old, new: {**{n: v for n, v in old.items() if not isinstance(v, dict)}, **new})
-)
 fault("update-drops-nulls-that-were-there", breaks=["UPDATE-04"])(
     _merges(lambda old, new: {**_without_nulls(old), **new})
 )
