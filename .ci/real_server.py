@@ -2,9 +2,9 @@
 
     python .ci/real_server.py langgraph-api==0.16.7 --profile extended --facts --fidelity
 
-Exit status: 0 as published (or told, with --tell), 1 a requirement has another verdict than published, 2 the
-server could not be installed, started or judged, or differs from the facts that are kept
-of it or from the reference in a way that is not listed.
+Exit status: 0 as published (with --tell: or told), 1 a requirement has another verdict than
+published, 2 the server could not be installed, started or judged, or differs from the facts
+that are kept of it or from the reference in a way that is not listed.
 """
 
 from __future__ import annotations
