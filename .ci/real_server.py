@@ -74,6 +74,8 @@ def compare(published: Path, observed: Path) -> list[str]:
     """Tell every requirement of this run whose verdict is not the published one."""
     before, after = (
         {each["id"]: each["verdict"] for each in json.loads(file.read_text())["requirements"]}
+        if file.exists()
+        else {}
         for file in (published, observed)
     )
     changed = [

@@ -108,12 +108,14 @@ class Forest:
 
     def long(self) -> Thread:
         """A thread whose history is longer than a page, by updates where supersteps make none."""
-        thread = self._given.long(self._long_states, metadata={KIND: "long"})
-        if not self._given.page(thread, limit=1):
+        try:
+            return self._given.long(self._long_states, metadata={KIND: "long"})
+        except Blocked:
+            thread = self._given.empty(metadata={KIND: "long"})
             self._given.run(thread, 1)
             for number in range(self._long_states):
                 self._given.appended(thread, number)
-        return thread
+            return thread
 
     def interrupted(self) -> Thread:
         """A thread whose graph has asked, and waits for the answer."""

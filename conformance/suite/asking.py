@@ -164,7 +164,7 @@ class Asker:
         made = self.created(self._body({"metadata": metadata, "supersteps": steps, **members}))
         # What stands on states must not be judged by a thread that was given none.
         if self.arranging and not made.get("values") and steps and not self.page(made, limit=1):
-            raise Blocked("the supersteps were accepted, and made no state")
+            raise Blocked("the thread has no state: the deployment applies no supersteps")
         return made
 
     def long(self, states: int, **members: Any) -> Thread:
