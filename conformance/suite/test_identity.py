@@ -7,7 +7,7 @@ import pytest
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import numbered
 from conformance.suite.asking import Asker, Thread, id_of
-from conformance.suite.expect import assert_equal, assert_that, assert_untouched
+from conformance.suite.expect import assert_equal, assert_that, assert_untouched, kept
 from conformance.suite.outcomes import Blocked, requires
 
 _WITH_SUPERSTEPS = pytest.mark.parametrize("supersteps", [False, True], ids=["plain", "supersteps"])
@@ -77,7 +77,7 @@ def test_do_nothing_creates_what_is_not_there(given: Asker, threads: Asker) -> N
     given.empty()
     made = threads.empty(if_exists="do_nothing", metadata={"first": "yes"})
     sent = {**given.client.tag, **given.case.tag, "first": "yes"}
-    assert_equal(threads.get(made).get("metadata"), sent, "metadata")
+    assert_equal(kept(threads.get(made), sent), sent, "the metadata sent")
 
 
 def _again(
