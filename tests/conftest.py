@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -29,6 +30,12 @@ from conformance.reference.server import HOST, listening
 CHECKOUT = Path(conformance.__file__).parents[1]
 #: The status, the content type and the body with which a tiny server answers.
 Reply = tuple[int, str, bytes]
+
+
+def pytest_configure() -> None:
+    """What is started in the background ignores Ctrl-C, and its children as well: not here."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
