@@ -59,13 +59,17 @@ def get_shows_the_newest_metadata(broken: Broken) -> None:
         return {**thread, "metadata": newest.metadata} if alike else thread
 
 
+def _neighbour(thread_id: str) -> str:
+    return thread_id[:-1] + ("1" if thread_id.endswith("0") else "0")
+
+
 fault(
     "get-shows-a-neighbouring-id",
     breaks=(
         "CREATE-11 GET-04 SEARCH-08 SELECT-02 CONCURRENT-01 CONCURRENT-02 RUN-CONTROL-14 "
         "SEQ-12 SEQ-14 SEQ-17"
     ),
-)(shown(lambda thread: {**thread, "thread_id": thread["thread_id"][:-1] + "0"}, "get"))
+)(shown(lambda thread: {**thread, "thread_id": _neighbour(thread["thread_id"])}, "get"))
 fault(
     "get-always-says-idle", breaks=["GET-04", "INTERRUPT-09", "STATUS-01", "STATUS-02", "STATUS-03"]
 )(shown(lambda thread: {**thread, "status": "idle"}, "get"))
