@@ -162,3 +162,13 @@ def test_what_is_no_openapi_document_is_refused(tmp_path: Path, text: str) -> No
     with pytest.raises(PublishedError, match=r"openapi\.json"):
         read_openapi(str(file))
     assert CliRunner().invoke(main, [str(file), "--version", "1"]).exit_code == 2
+
+
+def test_the_graphs_beside_agent_change_no_digest() -> None:
+    def document(*graphs: str) -> dict[str, Any]:
+        named = {"properties": {"graph_id": {"type": "string", "enum": list(graphs)}}}
+        return {"openapi": "3.1.0", "paths": {}, "components": {"schemas": {"Assistant": named}}}
+
+    alone = extract(document("agent"), "1")["digest"]
+    assert extract(document("agent", "slow"), "1")["digest"] == alone
+    assert extract(document("another"), "1")["digest"] != alone

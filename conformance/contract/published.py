@@ -83,14 +83,28 @@ def facts_file(version: str) -> Path:
     return fixtures_dir() / "published" / f"{SERVER}-{version}.json"
 
 
+def _with_agent_alone(value: Any) -> Any:
+    """A copy in which every enum of graph ids names the documents' graph alone."""
+    if isinstance(value, list):
+        return [_with_agent_alone(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    copied = {key: _with_agent_alone(each) for key, each in value.items()}
+    graph = copied.get("graph_id")
+    if isinstance(graph, dict) and "agent" in graph.get("enum", ()):
+        copied["graph_id"] = {**graph, "enum": ["agent"]}
+    return copied
+
+
 def extract(openapi: dict[str, Any], version: str) -> dict[str, Any]:
     """The facts of an OpenAPI document: operations, schemas, what is left aside.
 
     `digest` is of the document as canonical JSON (sorted keys, no spaces), so that two
-    servings of one document agree; `servers`, which names where one instance listens,
-    does not count. Prose (titles, descriptions, examples) is not kept.
+    servings of one document agree; what tells of one instance does not count: `servers`,
+    where it listens, and the graphs that are deployed beside `agent`. Prose (titles,
+    descriptions, examples) is not kept.
     """
-    lasting = {key: value for key, value in openapi.items() if key != "servers"}
+    lasting = _with_agent_alone({key: each for key, each in openapi.items() if key != "servers"})
     canonical = json.dumps(lasting, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     found = dict(_operations(openapi))
     operations = {key: _operation(found[key]) for key in OPERATIONS if key in found}
