@@ -136,9 +136,9 @@ def taking_input(change: Callable[[dict[str, Any]], Any]) -> Apply:
 
 fault(
     "run-drops-its-input",
-    breaks="RUN-08 INTERRUPT-13 INTERRUPT-14 NESTED-02 RUN-CONTROL-08 RUN-CONTROL-16",
+    breaks=["RUN-08", "NESTED-02", "RUN-CONTROL-16"],
 )(taking_input(lambda _given: {}))
-fault("run-takes-its-input-for-an-answer", breaks=["RUN-08", "RUN-CONTROL-08"])(
+fault("run-takes-its-input-for-an-answer", breaks=["RUN-08"])(
     taking_input(
         lambda given: {"messages": [{**each, "type": "ai"} for each in given.get("messages", [])]}
     )
