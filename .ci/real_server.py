@@ -27,6 +27,7 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("server", metavar="NAME==VERSION")
     options.add_argument("--profile", default="extended")
+    options.add_argument("--visible-within", default="5", help="seconds, as of run")
     options.add_argument("--report-dir", type=Path, default=ROOT / ".ci" / ".work" / "report")
     options.add_argument("--tell", action="store_true", help="tell other verdicts, and go on")
     options.add_argument("--facts", action="store_true", help="compare its OpenAPI document")
@@ -35,7 +36,7 @@ def main() -> int:
     report_dir = chosen.report_dir / chosen.server
     try:
         with target(None, chosen.server, ()) as server:
-            check(server.url, chosen.profile, report_dir)
+            check(server.url, chosen.profile, chosen.visible_within, report_dir)
             if chosen.facts:
                 compare_facts(server)
             if chosen.fidelity:
@@ -49,9 +50,10 @@ def main() -> int:
     return 1 if changed and not chosen.tell else 0
 
 
-def check(url: str, profile: str, report_dir: Path) -> None:
+def check(url: str, profile: str, visible_within: str, report_dir: Path) -> None:
     """Run the checks; only an undecided run is a failure here."""
     command = ["-m", "conformance", "run", "--url", url, "--profile", profile]
+    command += ["--visible-within", visible_within]
     ended = _python(*command, "--report-dir", str(report_dir))
     if ended not in (0, 1, 3) or not (report_dir / "report.json").exists():
         raise RuntimeError(f"the run ended with status {ended}")
