@@ -131,6 +131,7 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
     body = operation.get("requestBody", {})
     return {
         "operationId": operation.get("operationId"),
+        "tags": operation.get("tags", []),
         "parameters": {
             f"{each['in']} {each['name']}": {
                 "required": each.get("required", False),
