@@ -99,6 +99,14 @@ def test_nested_metadata_is_echoed(threads: Asker) -> None:
     _assert_echoed(threads, {"deep": {"list": [1, "1", [3], {"Four": False}], "empty": {}}})
 
 
+@requires("CREATE-13")
+def test_nothing_is_added_to_metadata(threads: Asker) -> None:
+    made = threads.empty(metadata={"deep": {"list": [{}]}})
+    sent = {**threads.client.tag, **threads.case.tag, "deep": {"list": [{}]}}
+    assert_equal(made.get("metadata"), sent, "metadata, as the creation answers it")
+    assert_equal(threads.get(made).get("metadata"), sent, "metadata, as GET answers it")
+
+
 @requires("CREATE-14")
 @pytest.mark.parametrize(
     "text",

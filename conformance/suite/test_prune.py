@@ -3,7 +3,7 @@
 import pytest
 
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker, id_of
+from conformance.suite.asking import Asker, checkpoint_id_of, id_of
 from conformance.suite.expect import assert_equal, assert_no_thread, assert_untouched
 from conformance.suite.outcomes import requires
 
@@ -43,7 +43,7 @@ def test_keep_latest_removes_the_old_states(given: Asker, threads: Asker) -> Non
     made = given.long(5)
     newest = given.history(made).checkpoint_ids()[0]
     threads.prune(made, **LATEST)
-    left = [state.get("checkpoint_id") for state in threads.page(made, limit=100)]
+    left = [checkpoint_id_of(state) for state in threads.page(made, limit=100)]
     assert_equal(left, [newest], "the checkpoints in the history")
 
 
