@@ -9,7 +9,16 @@ from typing import Any
 
 import click
 
-from conformance.commands.run import api_key_option, chosen_graphs, header_option, with_api_key
+from conformance.commands.options import (
+    api_key_option,
+    chosen_graphs,
+    graph_option,
+    header_option,
+    run_timeout_option,
+    timeout_option,
+    visible_within_option,
+    with_api_key,
+)
 from conformance.deployment.connect import parse_url
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.settings import SettingsError
@@ -25,7 +34,7 @@ _NOT_PLANTED = 3
 @click.command("plant")
 @click.argument("plant", metavar="PLANT.json", type=click.Path(path_type=Path))
 @click.option("--url", required=True, metavar="URL", help="The deployment to plant on.")
-@click.option("--graph", metavar="ID", help="The graph to use.  [default: agent]")
+@graph_option
 @header_option
 @api_key_option
 @click.option(
@@ -35,30 +44,9 @@ _NOT_PLANTED = 3
     show_default=True,
     help="States of the thread with the long history.",
 )
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(0.1),
-    default=30.0,
-    show_default=True,
-    help="Seconds to wait for an answer.",
-)
-@click.option(
-    "--run-timeout",
-    "run_timeout_s",
-    type=click.FloatRange(0.1),
-    default=60.0,
-    show_default=True,
-    help="Seconds to wait for a run of the graph.",
-)
-@click.option(
-    "--visible-within",
-    "visible_within_s",
-    type=click.FloatRange(0.0),
-    default=5.0,
-    show_default=True,
-    help="Seconds within which two answers to one question are alike.",
-)
+@timeout_option
+@run_timeout_option
+@visible_within_option("two answers to one question are alike")
 @click.pass_context
 def plant_command(
     context: click.Context,

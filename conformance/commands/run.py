@@ -16,21 +16,23 @@ from _pytest.mark.expression import Expression
 
 from conformance.commands.baselining import Baselining, baseline_options
 from conformance.commands.comparison import compared
+from conformance.commands.options import (
+    api_key_option,
+    chosen_graphs,
+    graph_option,
+    header_option,
+    run_timeout_option,
+    timeout_option,
+    visible_within_option,
+    with_api_key,
+)
 from conformance.commands.requirements import find_requirement
 from conformance.commands.target import launcher_option, server_option, target
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
 from conformance.deployment.connect import parse_url, redactor_for
 from conformance.deployment.own_openapi import AUTO, read_own_openapi
 from conformance.deployment.preflight import UnreachableError
-from conformance.deployment.settings import (
-    DEFAULT_SEED,
-    GraphSettings,
-    OtherGraphs,
-    Settings,
-    SettingsError,
-    graph_settings,
-    other_graphs,
-)
+from conformance.deployment.settings import DEFAULT_SEED, Settings, SettingsError
 from conformance.engine import (
     NothingSelectedError,
     all_exchanges,
@@ -47,18 +49,6 @@ from conformance.report.write import write_all
 
 #: Exit status where the deployment was not judged.
 _INCOMPLETE = 3
-_API_KEY_HEADER = "x-api-key"
-
-
-def parse_headers(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> Any:
-    """`Name: value` as a pair."""
-    pairs = []
-    for each in given:
-        name, colon, value = each.partition(":")
-        if not colon or not name.strip():
-            raise click.BadParameter("a header is written 'Name: value'")
-        pairs.append((name.strip(), value.strip()))
-    return tuple(pairs)
 
 
 def _workers(_context: click.Context, _option: click.Parameter, given: str) -> str:
@@ -66,25 +56,6 @@ def _workers(_context: click.Context, _option: click.Parameter, given: str) -> s
     if given != "auto" and not given.isdecimal():
         raise click.BadParameter("give a number of processes, or auto")
     return given
-
-
-header_option = click.option(
-    "-H",
-    "--header",
-    "headers",
-    multiple=True,
-    metavar="'Name: value'",
-    callback=parse_headers,
-    help="A header for every request; may be repeated. Its value is never shown.",
-)
-api_key_option = click.option("--api-key", metavar="KEY", help="Sent as x-api-key; never shown.")
-
-
-def with_api_key(
-    headers: tuple[tuple[str, str], ...], api_key: str | None
-) -> tuple[tuple[str, str], ...]:
-    """The headers to send, the key among them."""
-    return (*headers, (_API_KEY_HEADER, api_key)) if api_key else headers
 
 
 @click.command("run")
@@ -98,7 +69,7 @@ def with_api_key(
     show_default=True,
     help="How much of the Threads API to check.",
 )
-@click.option("--graph", metavar="ID", help="The graph to use.  [default: agent]")
+@graph_option
 @header_option
 @api_key_option
 @click.option(
@@ -155,30 +126,9 @@ def with_api_key(
     "without a URL, the deployment's own /openapi.json.",
 )
 @click.option("--keep", is_flag=True, help="Leave the threads of the run; `sweep` removes them.")
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(0.1),
-    default=30.0,
-    show_default=True,
-    help="Seconds to wait for an answer.",
-)
-@click.option(
-    "--run-timeout",
-    "run_timeout_s",
-    type=click.FloatRange(0.1),
-    default=60.0,
-    show_default=True,
-    help="Seconds to wait for a run of the graph.",
-)
-@click.option(
-    "--visible-within",
-    "visible_within_s",
-    type=click.FloatRange(0.0),
-    default=5.0,
-    show_default=True,
-    help="Seconds within which search and count show a change.",
-)
+@timeout_option
+@run_timeout_option
+@visible_within_option("search and count show a change")
 @baseline_options
 @click.pass_context
 def run_command(
@@ -263,20 +213,6 @@ def _interrupted(url: str | None) -> str:
         "interrupted before the clean-up was done; what the run may have left is removed by "
         f"`threads-conformance sweep --url {redactor_for(url, ()).url(url)}`"
     )
-
-
-def chosen_graphs(
-    context: click.Context, graph_id: str | None
-) -> tuple[GraphSettings, OtherGraphs]:
-    """The graphs of the configuration file; the first one's id replaced by the option's."""
-    config = context.obj or {}
-    table = dict(config.get("graph", {}))
-    if graph_id:
-        table["id"] = graph_id
-    try:
-        return graph_settings(table), other_graphs(dict(config.get("graphs", {})))
-    except SettingsError as unusable:
-        raise click.UsageError(str(unusable)) from unusable
 
 
 def _check_keyword(keyword: str) -> None:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from conformance.commands.run import api_key_option, header_option, with_api_key
+from conformance.commands.options import api_key_option, header_option, with_api_key
 from conformance.deployment.cleanup import Removal, remove_all
 from conformance.deployment.connect import connect, parse_url, redactor_for
 from conformance.deployment.ledger import Account, accounts, claim, close_account

@@ -10,7 +10,13 @@ from typing import Any
 
 import click
 
-from conformance.commands.run import api_key_option, header_option, with_api_key
+from conformance.commands.options import (
+    api_key_option,
+    header_option,
+    timeout_option,
+    visible_within_option,
+    with_api_key,
+)
 from conformance.deployment.connect import parse_url
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.settings import SettingsError
@@ -39,22 +45,8 @@ _UNREACHABLE = 3
     show_default=True,
     help="How to print what was found.",
 )
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(0.1),
-    default=30.0,
-    show_default=True,
-    help="Seconds to wait for an answer.",
-)
-@click.option(
-    "--visible-within",
-    "visible_within_s",
-    type=click.FloatRange(0.0),
-    default=5.0,
-    show_default=True,
-    help="Seconds within which search and count show everything.",
-)
+@timeout_option
+@visible_within_option("search and count show everything")
 def verify_command(
     plant: Path,
     url: str,

@@ -22,7 +22,22 @@ from conformance.contract.operations import identify
 Json = Any
 
 
-class WireRequest:
+class _WithBody:
+    """What goes over the wire either way."""
+
+    raw: bytes
+
+    @property
+    def body(self) -> Json:
+        """The JSON of the body; None where it is none."""
+        return _json(self.raw)
+
+    @body.setter
+    def body(self, value: Json) -> None:
+        self.raw = json.dumps(value).encode()
+
+
+class WireRequest(_WithBody):
     """A request on its way in. `operation` and `thread_id` are "" where there is none.
 
     `query` has the last value of each name; if it is left alone, all of them stay.
@@ -40,15 +55,6 @@ class WireRequest:
         self.thread_id = thread_id or ""
 
     @property
-    def body(self) -> Json:
-        """The JSON of the body; None where it is none."""
-        return _json(self.raw)
-
-    @body.setter
-    def body(self, value: Json) -> None:
-        self.raw = json.dumps(value).encode()
-
-    @property
     def query_string(self) -> bytes:
         """The query as it goes on: as it came, but for what rules changed in `query`."""
         if self.query == _query(self._query_string):
@@ -63,7 +69,7 @@ class WireRequest:
 
 
 @dataclass
-class WireAnswer:
+class WireAnswer(_WithBody):
     """An answer on its way out."""
 
     status: int
@@ -71,15 +77,6 @@ class WireAnswer:
     headers: list[tuple[bytes, bytes]] = field(
         default_factory=lambda: [(b"content-type", b"application/json")]
     )
-
-    @property
-    def body(self) -> Json:
-        """The JSON of the body; None where it is none."""
-        return _json(self.raw)
-
-    @body.setter
-    def body(self, value: Json) -> None:
-        self.raw = json.dumps(value).encode()
 
     @property
     def ok(self) -> bool:

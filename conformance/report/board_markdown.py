@@ -16,13 +16,13 @@ from conformance.report.board_words import (
     shown,
 )
 from conformance.report.compare import RequirementChange
+from conformance.report.failure_markdown import VALUE_LIMIT, what_was_found
 from conformance.report.markdown_text import code, fenced, table
 from conformance.report.record import CheckResult
 from conformance.report.summary import Promise, Requirements, promises, stability_note
 from conformance.report.text import counted, cut, one_line
 
 EVIDENCE = "evidence"
-_VALUE_LIMIT = 1_500
 _CURL_LIMIT = 8_000
 _DIFF_LINES = 12
 
@@ -97,12 +97,8 @@ def _check(check: CheckResult) -> list[str]:
     parts = [f"{shown(check.verdict)}: {code(check.id)}" + (f" ({note})" if note else "")]
     failure = check.failure
     if failure is None:
-        return [*parts, fenced(cut(check.reason, _VALUE_LIMIT))] if check.reason else parts
-    parts += ["Expected:", fenced(cut(failure.expected, _VALUE_LIMIT))]
-    parts += ["Actual:", fenced(cut(failure.actual, _VALUE_LIMIT))]
-    if failure.diff:
-        lines = [cut(line, 300) for line in failure.diff[:_DIFF_LINES]]
-        parts += ["Smallest difference:", fenced("\n".join(lines))]
+        return [*parts, fenced(cut(check.reason, VALUE_LIMIT))] if check.reason else parts
+    parts += what_was_found(failure, _DIFF_LINES)
     if failure.curl:
         parts += ["Reproduce:", fenced(cut(failure.curl, _CURL_LIMIT), "sh")]
     return parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from conformance.report.failure_markdown import VALUE_LIMIT, what_was_found
 from conformance.report.grouping import FailureGroup, groups, undecided
 from conformance.report.markdown_text import code, fenced, table
 from conformance.report.record import LEVELS, Report
@@ -23,7 +24,6 @@ from conformance.report.text import counted, cut, listed
 
 #: GitHub refuses a comment of more than 65,536 characters.
 _COMMENT_LIMIT = 60_000
-_VALUE_LIMIT = 1_500
 _DIFF_LINES = 20
 _PROMISES = 8
 
@@ -109,11 +109,7 @@ def _failure(group: FailureGroup, report: Report, requirements: Requirements) ->
         ),
     ]
     if failure:
-        parts += ["Expected:", fenced(cut(failure.expected, _VALUE_LIMIT))]
-        parts += ["Actual:", fenced(cut(failure.actual, _VALUE_LIMIT))]
-        if failure.diff:
-            lines = [cut(line, 300) for line in failure.diff[:_DIFF_LINES]]
-            parts += ["Smallest difference:", fenced("\n".join(lines))]
+        parts += what_was_found(failure, _DIFF_LINES)
         if failure.curl:
             parts += ["Reproduce:", _curl(failure.curl, check.id)]
     if note := stability_note(check):
@@ -128,7 +124,7 @@ def _failure(group: FailureGroup, report: Report, requirements: Requirements) ->
 
 
 def _curl(command: str, check_id: str) -> str:
-    if len(command) > 2 * _VALUE_LIMIT:
+    if len(command) > 2 * VALUE_LIMIT:
         return f"The command is long: `threads-conformance explain report.json` {code(check_id)}"
     return fenced(command, "sh")
 

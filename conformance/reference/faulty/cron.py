@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.reference.faults import Apply, Broken, fault
 from conformance.reference.faulty.parts import without
-from conformance.reference.faulty.run_parts import accepting, changing, having, misreading
+from conformance.reference.faulty.run_parts import accepting, changing, having, ignoring, misreading
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 # Creating
@@ -26,13 +26,13 @@ fault("schedule-is-shown-without-its-weekday", breaks=["CRON-01"])(
 _BY_THREAD = having("thread_id")
 
 fault("search-for-crons-ignores-the-thread", breaks=["CRON-02"])(
-    misreading("cron_search", to=lambda body: without(body, "thread_id"), when=_BY_THREAD)
+    ignoring("thread_id", "cron_search", when=_BY_THREAD)
 )
 fault("search-for-crons-finds-only-the-newest", breaks=["CRON-02"])(
     changing("cron_search", to=lambda _, crons: crons[:1])
 )
 fault("count-of-crons-ignores-the-thread", breaks=["CRON-03"])(
-    misreading("cron_count", to=lambda body: without(body, "thread_id"), when=_BY_THREAD)
+    ignoring("thread_id", "cron_count", when=_BY_THREAD)
 )
 fault("count-of-crons-is-at-most-one", breaks=["CRON-03"])(
     changing("cron_count", to=lambda _, number: min(number, 1))
@@ -49,11 +49,7 @@ fault("cron-is-shown-without-its-input", breaks=["CRON-04"])(
 
 
 def _forgetting(member: str) -> Apply:
-    return misreading(
-        "cron_update",
-        to=lambda body: without(body, member),
-        when=lambda request: member in request.members,
-    )
+    return ignoring(member, "cron_update")
 
 
 fault("schedule-of-a-cron-cannot-be-changed", breaks=["CRON-05"])(_forgetting("schedule"))

@@ -14,6 +14,7 @@ from conformance.reference.faulty.run_parts import (
     changing,
     command_of,
     having,
+    ignoring,
     misreading,
     of_graph,
     resuming,
@@ -234,11 +235,7 @@ def copy_cannot_be_resumed(broken: Broken) -> None:
 # Before and after nodes
 
 fault("interrupt-before-is-ignored", breaks=["INTERRUPT-13"])(
-    misreading(
-        *BEGINNING,
-        to=lambda body: without(body, "interrupt_before"),
-        when=having("interrupt_before"),
-    )
+    ignoring("interrupt_before", *BEGINNING)
 )
 
 fault("interrupt-before-stops-after-the-node", breaks=["INTERRUPT-13"])(
@@ -253,9 +250,7 @@ fault("interrupt-before-stops-after-the-node", breaks=["INTERRUPT-13"])(
 )
 
 fault("interrupt-after-is-ignored", breaks=["INTERRUPT-14"])(
-    misreading(
-        *BEGINNING, to=lambda body: without(body, "interrupt_after"), when=having("interrupt_after")
-    )
+    ignoring("interrupt_after", *BEGINNING)
 )
 
 fault("interrupt-after-stops-before-the-node", breaks=["INTERRUPT-14"])(

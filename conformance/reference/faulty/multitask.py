@@ -7,12 +7,12 @@ from dataclasses import replace
 from conformance.model.threads import Run, Thread
 from conformance.reference.faults import Broken, fault
 from conformance.reference.faulty.cancel import made_by
-from conformance.reference.faulty.parts import without
 from conformance.reference.faulty.run_parts import (
     BEGINNING,
     accepting,
     changing,
     having,
+    ignoring,
     misreading,
     runs_on,
     to_its_end,
@@ -24,7 +24,7 @@ _REJECTING = having("multitask_strategy", "reject")
 # Reject
 
 fault("reject-enqueues", breaks=["MULTITASK-01"])(
-    misreading(*BEGINNING, to=lambda body: without(body, "multitask_strategy"), when=_REJECTING)
+    ignoring("multitask_strategy", *BEGINNING, when=_REJECTING)
 )
 
 fault("rejection-is-answered-as-a-success", breaks=["MULTITASK-01"])(

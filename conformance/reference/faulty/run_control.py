@@ -14,6 +14,7 @@ from conformance.reference.faulty.run_parts import (
     changing,
     found_run,
     having,
+    ignoring,
     misreading,
     of_graph,
     run_id_in,
@@ -192,9 +193,7 @@ def run_is_deleted_with_those_before_it(broken: Broken) -> None:
 
 # What a run may be asked to do
 
-fault("metadata-of-a-run-is-dropped", breaks=["RUN-CONTROL-13"])(
-    misreading(*BEGINNING, to=lambda body: without(body, "metadata"), when=having("metadata"))
-)
+fault("metadata-of-a-run-is-dropped", breaks=["RUN-CONTROL-13"])(ignoring("metadata", *BEGINNING))
 
 fault("metadata-of-a-run-is-flat", breaks=["RUN-CONTROL-13"])(
     misreading(
@@ -207,11 +206,7 @@ fault("metadata-of-a-run-is-flat", breaks=["RUN-CONTROL-13"])(
     )
 )
 
-fault("if-not-exists-is-ignored", breaks=["RUN-CONTROL-14"])(
-    misreading(
-        *BEGINNING, to=lambda body: without(body, "if_not_exists"), when=having("if_not_exists")
-    )
-)
+fault("if-not-exists-is-ignored", breaks=["RUN-CONTROL-14"])(ignoring("if_not_exists", *BEGINNING))
 
 
 @fault("thread-made-by-a-run-forgets-it", breaks=["RUN-CONTROL-14"])
@@ -223,11 +218,7 @@ def thread_made_by_a_run_forgets_it(broken: Broken) -> None:
             broken.store.keep(replace(thread, checkpoints=()))
 
 
-fault("after-seconds-is-ignored", breaks=["RUN-CONTROL-15"])(
-    misreading(
-        *BEGINNING, to=lambda body: without(body, "after_seconds"), when=having("after_seconds")
-    )
-)
+fault("after-seconds-is-ignored", breaks=["RUN-CONTROL-15"])(ignoring("after_seconds", *BEGINNING))
 
 fault("after-seconds-is-halved", breaks=["RUN-CONTROL-15"])(
     misreading(
@@ -237,9 +228,7 @@ fault("after-seconds-is-halved", breaks=["RUN-CONTROL-15"])(
     )
 )
 
-fault("run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16"])(
-    misreading(*BEGINNING, to=lambda body: without(body, "checkpoint"), when=having("checkpoint"))
-)
+fault("run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16"])(ignoring("checkpoint", *BEGINNING))
 
 
 @fault("run-starts-before-its-checkpoint", breaks=["RUN-CONTROL-16"])

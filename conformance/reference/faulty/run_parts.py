@@ -9,6 +9,7 @@ from typing import Any
 from conformance.model.store import ThreadStore
 from conformance.model.threads import Run
 from conformance.reference.faults import Apply, Broken
+from conformance.reference.faulty.parts import without
 from conformance.reference.wire import (
     Json,
     When,
@@ -131,6 +132,13 @@ def misreading(
                 request.body = to(request.body)
 
     return apply
+
+
+def ignoring(member: str, *operations: str, when: When | None = None) -> Apply:
+    """Take a body as if it had not that member."""
+    return misreading(
+        *operations, to=lambda body: without(body, member), when=when or having(member)
+    )
 
 
 def answering(operation: str, body: Json, status: int = 200, when: When = always) -> Apply:

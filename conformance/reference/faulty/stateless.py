@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from conformance.reference.faults import Apply, Broken, fault
-from conformance.reference.faulty.parts import without
 from conformance.reference.faulty.run_parts import (
     accepting,
     changing,
     having,
+    ignoring,
     misreading,
     streaming,
 )
@@ -46,11 +46,7 @@ for way in _WAYS:
 
 
 fault("on-completion-keep-is-ignored", breaks=["STATELESS-03"])(
-    misreading(
-        *_WAYS,
-        to=lambda body: without(body, "on_completion"),
-        when=having("on_completion", "keep"),
-    )
+    ignoring("on_completion", *_WAYS, when=having("on_completion", "keep"))
 )
 
 
