@@ -1,6 +1,7 @@
 """Check a real server, and compare every verdict with what was published.
 
     python .ci/real_server.py langgraph-api==0.16.7 --profile extended --facts --fidelity
+    python .ci/real_server.py langgraph-api@latest --like langgraph-api==0.16.7 --tell
 
 Exit status: 0 as published (with --tell: or told), 1 a requirement has another verdict than
 published, 2 the server could not be installed, started or judged, or differs from the facts
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import click
 
-from conformance.commands.target import Target, target
+from conformance.commands.target import Target, target, wanted_server
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,6 +27,12 @@ def main() -> int:
     """Read the options, and do it."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("server", metavar="NAME==VERSION")
+    options.add_argument(
+        "--like",
+        metavar="NAME==VERSION",
+        help="compare with what was published of this one; it needs no second check if the "
+        "server turns out to be it",
+    )
     options.add_argument("--profile", default="extended")
     options.add_argument("--visible-within", default="5", help="seconds, as of run")
     options.add_argument("--report-dir", type=Path, default=ROOT / ".ci" / ".work" / "report")
@@ -34,7 +41,11 @@ def main() -> int:
     options.add_argument("--fidelity", action="store_true", help="compare with the reference")
     chosen = options.parse_args()
     report_dir = chosen.report_dir / chosen.server
+    like = chosen.like or chosen.server
     try:
+        if chosen.like and named(chosen.server) == chosen.like:
+            print(f"{chosen.server} is {chosen.like}, which is checked by itself")
+            return 0
         with target(None, chosen.server, ()) as server:
             check(server.url, chosen.profile, chosen.visible_within, report_dir)
             if chosen.facts:
@@ -45,9 +56,15 @@ def main() -> int:
         said = failed.format_message() if isinstance(failed, click.ClickException) else failed
         print(f"{chosen.server} could not be checked: {said}", file=sys.stderr)
         return 2
-    published = ROOT / "reports" / chosen.server.replace("==", "-") / "report.json"
+    published = ROOT / "reports" / like.replace("==", "-") / "report.json"
     changed = compare(published, report_dir / "report.json")
     return 1 if changed and not chosen.tell else 0
+
+
+def named(server: str) -> str:
+    """NAME==VERSION of what NAME==VERSION or NAME@latest means today."""
+    launcher, version = wanted_server(server, ())
+    return f"{launcher.name}=={version}"
 
 
 def check(url: str, profile: str, visible_within: str, report_dir: Path) -> None:
