@@ -18,6 +18,7 @@ from conformance.deployment.bookkeeping import Bookkeeper
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.guard import Ownership, check_request
 from conformance.deployment.ledger import Ledger
+from conformance.deployment.patience import Patience
 from conformance.deployment.redaction import Redactor
 
 #: Set in `request.extensions` where the answer may hold other people's threads.
@@ -103,6 +104,7 @@ class SuiteTransport(httpx.BaseTransport):
         self._base_path = base_path.rstrip("/")
         self._ownership = ownership
         self._recorder = recorder
+        self._patience = Patience(self._answers)
         self._books = (
             Bookkeeper(ledger, ownership, recorder.redactor, started_at or datetime.now(UTC))
             if ledger
@@ -110,21 +112,22 @@ class SuiteTransport(httpx.BaseTransport):
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request and read its whole answer; `GuardRefusal` if it is not safe."""
+        """Send one request and read its whole answer; `GuardRefusal` if it is not safe.
+
+        `GivenUpError` once the deployment hangs.
+        """
         body = request.read()
         path = request.url.raw_path.decode().partition("?")[0].removeprefix(self._base_path)
         check_request(request.method, path, body, self._ownership)
         operation, thread_id = identify(request.method, path)
+        self._patience.check()
         entry = self._books.before(operation, thread_id, body) if self._books else None
-        started_at, clock = datetime.now(UTC), time.perf_counter()
         try:
-            response = self._sent(request)
-        except httpx.HTTPError as broken:
-            self._record(
-                request, body, operation, started_at, clock, error=str(broken) or repr(broken)
-            )
+            response = self._exchanged(request, body, operation)
+        except httpx.TimeoutException:
+            self._patience.unanswered(request)
             raise
-        self._record(request, body, operation, started_at, clock, response=response)
+        self._patience.answered()
         if self._books and entry:
             self._books.after(entry, response)
         return response
@@ -132,6 +135,38 @@ class SuiteTransport(httpx.BaseTransport):
     def close(self) -> None:
         """Close the connections."""
         self._connections.transport.close()
+
+    def _answers(self, request: httpx.Request) -> bool:
+        """Whether anything is answered to a request like this one for GET /info."""
+        path = f"{self._base_path}/info".encode()
+        headers = [
+            each for each in request.headers.raw if not each[0].lower().startswith(b"content")
+        ]
+        asking = httpx.Request(
+            "GET",
+            request.url.copy_with(raw_path=path),
+            headers=headers,
+            extensions=request.extensions,
+        )
+        try:
+            self._exchanged(asking, b"", None)
+        except httpx.HTTPError:
+            return False
+        return True
+
+    def _exchanged(
+        self, request: httpx.Request, body: bytes, operation: Operation | None
+    ) -> httpx.Response:
+        """Send, read the whole answer, and record both, or what broke."""
+        started_at, clock = datetime.now(UTC), time.perf_counter()
+        try:
+            response = self._sent(request)
+        except httpx.HTTPError as broken:
+            error = str(broken) or repr(broken)
+            self._record(request, body, operation, started_at, clock, error=error)
+            raise
+        self._record(request, body, operation, started_at, clock, response=response)
+        return response
 
     def _sent(self, request: httpx.Request) -> httpx.Response:
         with self._lock:
