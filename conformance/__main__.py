@@ -1,6 +1,20 @@
-"""`python -m conformance` is `threads-conformance`."""
+"""`threads-conformance`, and `python -m conformance`, which is the same."""
 
-from conformance.cli import main
+import sys
+
+#: What a shell gives for a command that Ctrl-C ended.
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C leaves no traceback, even while it is being loaded."""
+    try:
+        from conformance.cli import main as command_line
+
+        command_line()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
 
 if __name__ == "__main__":
     main()
