@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from conformance.cli import cli
-from conformance.contract.catalogue import load_catalogue
+from conformance.contract.catalogue import HTTP, load_catalogue
 from conformance.reference.app import create_app
 from conformance.reference.faults import Broken, Fault, all_faults, broken_deployment
 from conformance.reference.wire import WireRequest
@@ -22,6 +23,8 @@ from conformance.selftest.asgi import InProcess, InProcessTransport
 from conformance.selftest.report import Matrix, as_line, as_markdown, as_summary, write
 from conformance.selftest.row import Outcome, Row
 from conformance.selftest.touching import Touched, Watcher
+
+GET_BY_CLIENTS = "clients-get-a-thread-without-values"
 
 
 class Queue:
@@ -37,11 +40,13 @@ class Queue:
         self.items.append(item)
 
 
-def rows_of(monkeypatch: pytest.MonkeyPatch, *faults: Fault) -> dict[str, Row]:
+def rows_of(
+    monkeypatch: pytest.MonkeyPatch, *faults: Fault, clients: tuple[str, ...] = (HTTP,)
+) -> dict[str, Row]:
     known = {each.name: each for each in faults}
     monkeypatch.setattr(matrix, "all_faults", lambda: known)
     results = Queue()
-    matrix.work("documented", Queue(*known, None), results)
+    matrix.work("documented", clients, Queue(*known, None), results)
     assert all(isinstance(each, Row) for each in results.items), results.items
     return {row.fault: row for row in results.items}
 
@@ -82,6 +87,33 @@ def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Fault("forgets", rows["forgets"].fell, copy_forgets)
     again = rows_of(monkeypatch, Fault("crashes", (), crashing), whole)["forgets"]
     assert again.outcome is Outcome.KILLED
+
+
+def test_by_a_client_only_the_faults_of_clients_are_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def idle_no_more(broken: Broken) -> None:
+        broken.wire.answers("get")(lambda _, thread: {**thread, "status": "busy"})
+
+    rows = rows_of(
+        monkeypatch,
+        Fault("by-http", ("GET-01",), idle_no_more),
+        Fault("by-clients", ("GET-01", "CLIENT-08"), all_faults()[GET_BY_CLIENTS].apply),
+        clients=(HTTP, "curl"),
+    )
+    assert rows["by-http"].fell
+    assert not [each for each in rows["by-http"].fell if each.startswith("CLIENT")]
+    assert rows["by-clients"].fell == ("CLIENT-08",)
+
+
+def test_without_any_client_their_faults_are_not_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(sys.modules, "langgraph_sdk", None)
+    ended = CliRunner().invoke(cli, ["selftest", "--fault", GET_BY_CLIENTS])
+    assert ended.exit_code == 1
+    assert "install curl and jq, or pip install" in ended.output
 
 
 def test_a_process_nobody_listens_to_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 
 from conformance.clients.client import Client, NotInstalledError
 from conformance.clients.curl import Curl
@@ -25,20 +24,6 @@ class Clients:
         self._missing: dict[str, str] = {}
         self._gateway: Gateway | None = None
 
-    def __enter__(self) -> Clients:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for client in self._opened.values():
-            client.close()
-        if self._gateway:
-            self._gateway.close()
-
     def open(self, name: str) -> Client:
         """The client of that name; `NotInstalledError` says what to install."""
         if name in self._missing:
@@ -57,3 +42,10 @@ class Clients:
         if self._gateway is None:
             self._gateway = Gateway(self._forward)
         return self._gateway
+
+    def close(self) -> None:
+        """End every client, and then the way that they had."""
+        for client in self._opened.values():
+            client.close()
+        if self._gateway:
+            self._gateway.close()

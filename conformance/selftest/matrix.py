@@ -9,8 +9,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from functools import partial
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
@@ -20,12 +20,14 @@ from typing import Protocol
 import pytest
 from starlette.types import ASGIApp
 
-from conformance.contract.catalogue import PROFILES, load_catalogue
+from conformance.clients.client import NotInstalledError
+from conformance.clients.opened import KNOWN
+from conformance.contract.catalogue import CLIENTS_CAPABILITY, HTTP, PROFILES, load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.connect import connect
 from conformance.deployment.settings import Settings
 from conformance.engine import new_settings, own_pytest, pytest_arguments
-from conformance.plugin import MARKER, Checks
+from conformance.plugin import CLIENT_MARKER, MARKER, Checks, client_of
 from conformance.reference.faults import Broken, Fault, all_faults, broken_deployment
 from conformance.report.record import CheckResult
 from conformance.selftest.asgi import InProcess, InProcessTransport
@@ -41,6 +43,8 @@ RUN_TIMEOUT_S = 4.0
 SPEED = 4.0
 CRON_MINUTE_S = 0.1
 CRON_WITHIN_S = 2.0
+#: Of the documents' clients one is enough to see that their requirements can fall.
+CLIENTS_TRIED = ("curl", "python-sdk")
 
 
 class Tasks(Protocol):
@@ -65,6 +69,7 @@ def run_matrix(
     faults: Sequence[str], workers: int, told: Callable[[Row], None], profile: str = PROFILES[-1]
 ) -> list[Row]:
     """A row for each fault, in their order; `told` hears of each as it comes."""
+    clients = _clients_for(all_faults()[name] for name in faults)
     context = multiprocessing.get_context("spawn")
     tasks: SimpleQueue[str | None] = context.SimpleQueue()
     results: SimpleQueue[Row | str] = context.SimpleQueue()
@@ -73,7 +78,7 @@ def run_matrix(
     for _ in range(workers):
         tasks.put(None)
     processes = [
-        context.Process(target=work, args=(profile, tasks, results), daemon=True)
+        context.Process(target=work, args=(profile, clients, tasks, results), daemon=True)
         for _ in range(workers)
     ]
     for process in processes:
@@ -110,7 +115,27 @@ def _is_orphan() -> bool:
     return parent is not None and not parent.is_alive()
 
 
-def work(profile: str, tasks: Tasks, results: Results) -> None:
+def _concerns_clients(fault: Fault) -> bool:
+    """Whether a fault breaks what the documents' clients promise, and so is tried by one."""
+    requirements = load_catalogue().requirements
+    return any(requirements[each].capability == CLIENTS_CAPABILITY for each in fault.breaks)
+
+
+def _clients_for(faults: Iterable[Fault]) -> tuple[str, ...]:
+    """By what the checks ask: by HTTP, and by one of the documents' clients where it is needed."""
+    if not any(map(_concerns_clients, faults)):
+        return (HTTP,)
+    for name in CLIENTS_TRIED:
+        with suppress(NotInstalledError):
+            KNOWN[name](TIMEOUT_S).close()
+            return (HTTP, name)
+    raise SelftestError(
+        "the faults of clients need one of them: install curl and jq, or "
+        "pip install 'threads-conformance[clients]'"
+    )
+
+
+def work(profile: str, clients: tuple[str, ...], tasks: Tasks, results: Results) -> None:
     """Take faults until None comes; a row for each, or a text that says what broke."""
     with TemporaryDirectory(prefix="threads-conformance-selftest-") as directory:
         # Nothing here outlives the process: its ledger need not either.
@@ -121,7 +146,8 @@ def work(profile: str, tasks: Tasks, results: Results) -> None:
             profile=profile,
             effort="quick",
             # By their ids, so that those are judged too that need more effort elsewhere.
-            requirements=tuple(each.id for each in load_catalogue().in_profile(profile)),
+            requirements=tuple(e.id for e in load_catalogue().in_profile(profile, clients)),
+            clients=clients,
             repeat_failures=0,
             shrink=False,
             visible_within_s=VISIBLE_WITHIN_S,
@@ -161,7 +187,8 @@ class _Worker:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Bind the checks to the deployment in this process."""
-        config.addinivalue_line("markers", MARKER)
+        for marker in (MARKER, CLIENT_MARKER):
+            config.addinivalue_line("markers", marker)
         # Nobody reads where a check failed; to tell it prettily takes longer than the check.
         config.option.tbstyle = "native"
         stack = ExitStack()
@@ -214,7 +241,9 @@ class _Worker:
     ) -> Row:
         started = time.perf_counter()
         broken, self._host.app = _deployment(chosen)
-        concerned = [item for item in items if touched[item].by(broken)]
+        # The requirements of clients count only in a run by one: that is the run of their faults.
+        asked_by = self._settings.clients if _concerns_clients(chosen) else (HTTP,)
+        concerned = [e for e in items if client_of(e) in asked_by and touched[e].by(broken)]
         results = [self._result(item) for item in concerned]
         self._host.abandon()
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from conformance.contract.catalogue import load_catalogue
+from conformance.contract.catalogue import ALL_CLIENTS, load_catalogue
 from conformance.selftest.row import Outcome, Row
 
 _LEVELS = ("MUST", "SHOULD")
@@ -37,7 +37,7 @@ class Matrix:
     @cached_property
     def unproved(self) -> dict[str, list[str]]:
         """The requirements of each level that no fault was killed for."""
-        judged = load_catalogue().in_profile(self.profile)
+        judged = load_catalogue().in_profile(self.profile, ALL_CLIENTS)
         return {
             level: [e.id for e in judged if e.level == level and e.id not in self.killers]
             for level in _LEVELS
@@ -75,7 +75,9 @@ def as_summary(matrix: Matrix) -> str:
 
 
 def _proved(matrix: Matrix, level: str) -> str:
-    judged = [e.id for e in load_catalogue().in_profile(matrix.profile) if e.level == level]
+    judged = [
+        e.id for e in load_catalogue().in_profile(matrix.profile, ALL_CLIENTS) if e.level == level
+    ]
     missing = matrix.unproved[level]
     line = f"{level}: {len(judged) - len(missing)} of {len(judged)} requirements proved by a fault"
     return f"{line}; without one: {', '.join(missing)}" if missing else line
@@ -114,7 +116,7 @@ def as_markdown(matrix: Matrix) -> str:
     lines += [f"all checks of the profile `{matrix.profile}`.", "", "```"]
     lines += [as_summary(matrix).strip(), "```", "", "## Faults by requirement", ""]
     lines += ["| requirement | level | faults that it notices |", "|---|---|---|"]
-    for requirement in load_catalogue().in_profile(matrix.profile):
+    for requirement in load_catalogue().in_profile(matrix.profile, ALL_CLIENTS):
         faults = matrix.killers.get(requirement.id, [])
         if faults or requirement.level in _LEVELS:
             lines.append(f"| {requirement.id} | {requirement.level} | {_listed(faults)} |")

@@ -30,8 +30,14 @@ class SuiteFixtures:
     def __init__(self, settings: Settings, connection: Connection) -> None:
         self._settings = settings
         self._connection = connection
+        # The documents' clients, each started when it is first asked for.
+        self._clients = Clients(connection.client.forward, settings.timeout_s * _PATIENCE)
         # Asked at most once per worker and graph, and only if a check needs it.
         self._graph_missing = cache(lambda graph_id: graph_missing(connection.client, graph_id))
+
+    def pytest_unconfigure(self) -> None:
+        """End the clients that were started."""
+        self._clients.close()
 
     @pytest.fixture
     def case(self, request: pytest.FixtureRequest) -> Case:
@@ -47,22 +53,15 @@ class SuiteFixtures:
         request.node.stash[CASE] = case
         return case
 
-    @pytest.fixture(scope="session")
-    def clients(self) -> Iterator[Clients]:
-        """The documents' clients, each started when it is first asked for."""
-        deadline_s = self._settings.timeout_s * _PATIENCE
-        with Clients(self._connection.client.forward, deadline_s) as clients:
-            yield clients
-
     @pytest.fixture
-    def flows(self, request: pytest.FixtureRequest, given: Asker, clients: Clients) -> Flows:
+    def flows(self, request: pytest.FixtureRequest, given: Asker) -> Flows:
         """Does the documents' flows by the client of the check; without it, not run."""
         try:
-            client = clients.open(request.param)
+            client = self._clients.open(request.param)
         except NotInstalledError as missing:
             raise NotRun(f"{request.param}: {missing}") from missing
         given.case.note(client.version)
-        return Flows(client, clients.gateway, given)
+        return Flows(client, self._clients.gateway, given)
 
     @pytest.fixture
     def given(self, ask: ThreadsClient, case: Case) -> Asker:
