@@ -21,12 +21,14 @@ from conformance.deployment.settings import (
 )
 from conformance.plugin import selected_requirements
 from conformance.reference.app import new_store
-from conformance.suite.asking import Asker, Case, History, id_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.crons import Crons
 from conformance.suite.events import Event, named, read_events
 from conformance.suite.expect import assert_moments_of
 from conformance.suite.outcomes import Blocked, PromiseBroken
 from conformance.suite.runs import Run, Runs, contents, run_in
+from conformance.suite.shown import History, id_of
 from conformance.suite.together import times, together, while_doing
 from tests.conftest import served
 

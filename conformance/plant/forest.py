@@ -9,9 +9,11 @@ from typing import Any
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.preflight import graph_missing
 from conformance.deployment.settings import Settings, numbered
-from conformance.suite.asking import Asker, Case, Thread, checkpoint_id_of, id_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.outcomes import Blocked, PromiseBroken, Unsupported
 from conformance.suite.runs import Runs
+from conformance.suite.shown import Thread, checkpoint_id_of, id_of
 
 #: Every thread of a plant carries the plant's id under this key of its metadata.
 PLANT_TAG = "threads_conformance_plant"

@@ -7,25 +7,17 @@ is about: if it is not granted, the promise is broken.
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.client import ABSENT, Answer, ThreadsClient
-from conformance.deployment.settings import GraphSettings, Settings, numbered
-from conformance.model.history import mask_thread_id, same_json
+from conformance.deployment.settings import numbered
+from conformance.model.history import same_json
+from conformance.suite.case import Case
 from conformance.suite.outcomes import Blocked, PromiseBroken, Unsupported
+from conformance.suite.shown import History, State, Thread, id_of, newest_first, parent_id_of
 
-Thread = dict[str, Any]
-State = dict[str, Any]
-_T = TypeVar("_T")
-
-#: Key of a thread's metadata that tells the threads of one check from all others.
-CHECK_TAG = "threads_conformance_check"
 #: As many states as a page of history may be asked for.
 LONGEST_PAGE = 1000
 #: As many threads as a search is asked for, where its limit is not the question: more than
@@ -33,96 +25,6 @@ LONGEST_PAGE = 1000
 ENOUGH_THREADS = 100
 
 _MISSING = (404, 405, 501)
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.005, 0.25
-
-
-@dataclass(frozen=True)
-class History:
-    """All states of one thread, newest first."""
-
-    thread_id: str
-    states: list[State]
-
-    def masked(self) -> list[State]:
-        """The states with the thread's own id masked wherever it stands."""
-        masked: list[State] = mask_thread_id(self.states, self.thread_id)
-        return masked
-
-    def checkpoint_ids(self) -> list[str]:
-        """The checkpoint ids, newest first; `PromiseBroken` where one is missing."""
-        return [checkpoint_id_of(state) for state in self.states]
-
-    def __len__(self) -> int:
-        return len(self.states)
-
-    def __iter__(self) -> Iterator[State]:
-        return iter(self.states)
-
-
-@dataclass
-class Case:
-    """The check at hand: its settings, its tag, what it wants to have said.
-
-    `offers` are the documented operations whose presence the check itself decides.
-    `missing` says in a sentence why the graph of an id cannot be used, if it cannot.
-    What was granted once is in `granted`: if it is refused later, it is not missing.
-    `forget` drops the requests made so far, of which a failure is not to tell.
-    """
-
-    settings: Settings
-    tag: dict[str, str]
-    offers: str = ""
-    missing: Callable[[str], str | None] = lambda graph_id: None
-    notes: list[str] = field(default_factory=list)
-    granted: set[str] = field(default_factory=set)
-    forget: Callable[[], None] = lambda: None
-
-    def graph(self) -> GraphSettings:
-        """The graph to use; the check is blocked where the deployment has none."""
-        if sentence := self.graph_missing():
-            raise Blocked(
-                f"{sentence}, or name a graph of its own with --graph and describe it in the "
-                "[graph] table of threads-conformance.toml"
-            )
-        return self.settings.graph
-
-    def graph_missing(self) -> str | None:
-        """A sentence, if the deployment has no graph to use."""
-        return self.missing(self.settings.graph.id)
-
-    def other_graph(self, name: str) -> str:
-        """The id of `interrupter`, `failing`, `slow` or `nested`; blocked if it is not there."""
-        graph_id: str = getattr(self.settings.graphs, name)
-        if sentence := self.missing(graph_id):
-            raise Blocked(
-                f"{sentence}, or name a graph that does the same as {name} in the [graphs] "
-                "table of threads-conformance.toml"
-            )
-        return graph_id
-
-    def note(self, text: str) -> None:
-        """Say something in the report beside the verdict."""
-        self.notes.append(text)
-
-    def eventually(
-        self, look: Callable[[], _T], holds: Callable[[_T], bool], within_s: float | None = None
-    ) -> _T:
-        """Look again until it holds, up to `within_s` or the declared deadline; the last look.
-
-        How long it took is noted, where it did not hold at once.
-        """
-        deadline = self.settings.visible_within_s if within_s is None else within_s
-        started = time.monotonic()
-        wait = _FIRST_WAIT_S
-        while True:
-            seen = look()
-            waited = time.monotonic() - started
-            if holds(seen) or waited > deadline:
-                if wait > _FIRST_WAIT_S:
-                    self.note(f"waited {waited * 1000:.0f} ms")
-                return seen
-            time.sleep(wait)
-            wait = min(wait * 2, _LONGEST_WAIT_S)
 
 
 class Asker:
@@ -132,6 +34,8 @@ class Asker:
         self.client = client
         self.case = case
         self.arranging = arranging
+        #: Whether a history must have been made from supersteps, since the check is about them.
+        self.insists_on_supersteps = False
 
     # Making threads
 
@@ -154,28 +58,51 @@ class Asker:
             raise Blocked(f"expected the metadata sent, got {kept!r:.200}")
         return made
 
-    def prepopulated(self, supersteps: Any = None, **members: Any) -> Thread:
-        """A new thread made from supersteps, by default those of the settings."""
-        graph = self.case.graph()
-        steps = (
-            [numbered(each, 1) for each in graph.supersteps] if supersteps is None else supersteps
-        )
-        metadata = {"graph_id": graph.id, **members.pop("metadata", {})}
+    def prepopulated(
+        self, supersteps: Any = None, *, more: Sequence[Any] = (), **members: Any
+    ) -> Thread:
+        """A new thread made from these supersteps, or else from those of the settings.
+
+        After those of the settings come the updates `more`, a superstep each. Where the
+        deployment applies no supersteps, what a check stands on is then made by a run and
+        updates, of as many states; unless supersteps are what it asks about.
+        """
+        steps = supersteps
+        if supersteps is None:
+            steps = [numbered(each, 1) for each in self.case.graph().supersteps]
+            steps += [{"updates": [each]} for each in more]
+        metadata = {"graph_id": self.case.graph().id, **members.pop("metadata", {})}
         made = self.created(self._body({"metadata": metadata, "supersteps": steps, **members}))
         # What stands on states must not be judged by a thread that was given none.
-        if self.arranging and not made.get("values") and steps and not self.page(made, limit=1):
+        if not self.arranging or not steps or made.get("values") or self.page(made, limit=1):
+            return made
+        if self.insists_on_supersteps or supersteps is not None:
             raise Blocked("the thread has no state: the deployment applies no supersteps")
-        return made
+        return self._ran(made, len(steps), more)
 
     def long(self, states: int, **members: Any) -> Thread:
-        """A new thread whose history holds `states` states, made in one request."""
+        """A new thread whose history holds `states` states."""
         graph = self.case.graph()
-        steps = [numbered(each, 1) for each in graph.supersteps]
-        steps += [
-            {"updates": [numbered(graph.append, number)]}
-            for number in range(2, states - len(steps) + 2)
-        ]
-        return self.prepopulated(steps, **members)
+        beyond = states - len(graph.supersteps)
+        more = [numbered(graph.append, number) for number in range(2, beyond + 2)]
+        return self.prepopulated(more=more, **members)
+
+    def _ran(self, made: Thread, states: int, updates: Sequence[Any]) -> Thread:
+        """The thread after a run and these updates, with so many states in its history."""
+        self.run(made)
+        has = len(self.page(made, limit=states + 1))
+        wanted = states - len(updates)
+        if not 0 < has <= wanted:
+            raise Blocked(
+                "the deployment applies no supersteps, and a run makes "
+                f"{has or 'no'} states where {wanted} are wanted"
+            )
+        for number in range(wanted - has):
+            self.appended(made, number)
+        for update in updates:
+            self.update_state(made, **update)
+        self.case.note("history made by a run: the deployment applies no supersteps")
+        return {**made, **self.get(made)}
 
     def created(self, body: dict[str, Any]) -> Thread:
         """The thread that POST /threads answers to exactly this body."""
@@ -234,7 +161,7 @@ class Asker:
                 break
             states += fresh
             known |= {str(state.get("checkpoint_id")) for state in fresh}
-        if self.arranging and not _newest_first(states):
+        if self.arranging and not newest_first(states):
             raise Blocked(f"the history of {id_of(thread)} is not ordered newest first")
         return History(id_of(thread), states)
 
@@ -260,7 +187,7 @@ class Asker:
     def history_by_post(self, thread: Thread, made: int) -> list[State]:
         """The `made` states of the history as one page by POST; else the check is blocked."""
         states = self.post_page(thread, limit=LONGEST_PAGE)
-        if len(states) < made or not _newest_first(states):
+        if len(states) < made or not newest_first(states):
             raise Blocked(f"POST gives no page with all {made} states, newest first")
         return states
 
@@ -360,55 +287,6 @@ class Asker:
         ):
             raise self.refusal("a JSON list of objects", _told(answer))
         return answer.body
-
-
-def id_of(thread: Thread) -> str:
-    """The id of a thread, by which it is asked about."""
-    thread_id = thread.get("thread_id")
-    if not isinstance(thread_id, str):
-        raise PromiseBroken("a thread with thread_id", repr(thread)[:200])
-    return thread_id
-
-
-def checkpoint_id_of(state: State) -> str:
-    """The id of the checkpoint that a state shows, at its top or in `checkpoint`."""
-    checkpoint = state.get("checkpoint")
-    found = state.get("checkpoint_id") or (
-        checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None
-    )
-    if not isinstance(found, str):
-        raise PromiseBroken("a state with checkpoint_id", json.dumps(state)[:200])
-    return found
-
-
-def parent_id_of(state: State) -> str | None:
-    """The id of the checkpoint before, shown at the top of the state or in `parent_checkpoint`."""
-    parent = state.get("parent_checkpoint")
-    inner = parent.get("checkpoint_id") if isinstance(parent, dict) else None
-    found: str | None = state.get("parent_checkpoint_id") or inner
-    return found
-
-
-def messages_of(holder: dict[str, Any], graph: GraphSettings) -> list[dict[str, Any]]:
-    """The messages in the values of a thread or state: of all appending keys."""
-    values = holder.get("values")
-    if not isinstance(values, dict):
-        return []
-    return [
-        message
-        for key in graph.appending
-        for message in (values.get(key) or [])
-        if isinstance(message, dict)
-    ]
-
-
-def _newest_first(states: list[State]) -> bool:
-    """Whether `created_at` falls; moments that cannot be read are another check's question."""
-    try:
-        moments = [datetime.fromisoformat(state["created_at"]) for state in states]
-        return moments == sorted(moments, reverse=True)
-    except (KeyError, TypeError, ValueError):
-        return True
 
 
 def _told(answer: Answer) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 
-from conformance.suite.asking import Asker, Thread, id_of
+from conformance.suite.asking import Asker
+from conformance.suite.shown import Thread, id_of
 
 Cron = dict[str, Any]
 

@@ -9,8 +9,9 @@ from typing import Any
 from conformance.contract.schemas import violations
 from conformance.deployment.client import Answer
 from conformance.model.history import differences, differences_by_place, same_json
-from conformance.suite.asking import LONGEST_PAGE, Asker, History, State, Thread, id_of
+from conformance.suite.asking import LONGEST_PAGE, Asker
 from conformance.suite.outcomes import Blocked, PromiseBroken
+from conformance.suite.shown import History, State, Thread, id_of
 
 
 def assert_equal(actual: Any, expected: Any, what: str) -> None:

@@ -12,9 +12,10 @@ from conformance.clients.gateway import Gateway, Passed
 from conformance.contract.catalogue import DOCUMENTED_CLIENTS
 from conformance.deployment.settings import documented_supersteps, numbered
 from conformance.model.history import mask_thread_id, same_json
-from conformance.suite.asking import Asker, History, State, Thread, id_of
+from conformance.suite.asking import Asker
 from conformance.suite.expect import assert_equal, cut
 from conformance.suite.outcomes import PromiseBroken
+from conformance.suite.shown import History, State, Thread, id_of
 
 #: A check made with each of the documents' clients.
 by_each_client = pytest.mark.parametrize(

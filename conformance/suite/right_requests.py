@@ -8,7 +8,8 @@ from typing import Any
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import numbered
-from conformance.suite.asking import Asker, Thread, checkpoint_id_of, id_of
+from conformance.suite.asking import Asker
+from conformance.suite.shown import Thread, checkpoint_id_of, id_of
 
 
 @dataclass(frozen=True)

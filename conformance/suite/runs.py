@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 
 from conformance.deployment.client import Answer
-from conformance.suite.asking import Asker, State, Thread, id_of
+from conformance.suite.asking import Asker
 from conformance.suite.events import Event, known_events
 from conformance.suite.outcomes import Blocked
+from conformance.suite.shown import State, Thread, id_of
 
 #: Statuses of a run that goes on, or is to begin.
 UNDER_WAY = ("pending", "running")

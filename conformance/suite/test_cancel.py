@@ -1,10 +1,12 @@
 """Cancelling runs."""
 
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker, Case, id_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import assert_equal, assert_refused, assert_that
 from conformance.suite.outcomes import requires
 from conformance.suite.runs import UNDER_WAY, Runs, contents
+from conformance.suite.shown import id_of
 
 
 @requires("CANCEL-01")

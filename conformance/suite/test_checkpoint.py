@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker, State, Thread, checkpoint_id_of, id_of
+from conformance.suite.asking import Asker
 from conformance.suite.expect import assert_equal, assert_refused
 from conformance.suite.outcomes import requires
+from conformance.suite.shown import State, Thread, checkpoint_id_of, id_of
 
 #: Looks like the checkpoint ids of langgraph: a UUID whose version is 6.
 _UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"

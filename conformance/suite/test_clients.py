@@ -10,7 +10,8 @@ HTTP gave. What makes a thread is compared with a twin made by HTTP.
 from typing import Any
 
 from conformance.model.history import same_json
-from conformance.suite.asking import Asker, Case, id_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import (
     assert_equal,
     assert_identical_history,
@@ -24,6 +25,7 @@ from conformance.suite.flows import (
     by_each_client,
 )
 from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.shown import id_of
 
 SAME, DIFFERENT = "The histories are the same.", "The histories are different."
 #: The published default page of the history.

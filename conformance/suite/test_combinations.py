@@ -8,10 +8,12 @@ import pytest
 from hypothesis import strategies as st
 
 from conformance.deployment.settings import Settings
-from conformance.suite.asking import Asker, Case, Thread, id_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import assert_equal, assert_that
 from conformance.suite.generated import for_all, valid_bodies
 from conformance.suite.outcomes import requires
+from conformance.suite.shown import Thread, id_of
 
 _COLOURS = ("red", "green")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.suite.asking import LONGEST_PAGE, Asker, Thread, id_of, messages_of
+from conformance.suite.asking import LONGEST_PAGE, Asker
 from conformance.suite.expect import (
     assert_equal,
     assert_identical_history,
@@ -15,6 +15,7 @@ from conformance.suite.expect import (
 from conformance.suite.messages import told
 from conformance.suite.outcomes import PromiseBroken, requires
 from conformance.suite.runs import Runs
+from conformance.suite.shown import Thread, id_of, messages_of
 from conformance.suite.together import times, together, while_doing
 
 #: How many ask at once.

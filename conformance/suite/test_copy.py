@@ -6,7 +6,8 @@ import pytest
 
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.model.history import mask_thread_id
-from conformance.suite.asking import Asker, Case, Thread, id_of, messages_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import (
     assert_equal,
     assert_identical_history,
@@ -15,6 +16,7 @@ from conformance.suite.expect import (
     assert_valid,
 )
 from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.shown import Thread, id_of, messages_of
 
 #: One more than the default page of the history.
 MORE_THAN_A_PAGE = 11

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from conformance.deployment.settings import GraphSettings
-from conformance.suite.asking import Asker, Case
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import assert_equal
 from conformance.suite.outcomes import Blocked, requires
 

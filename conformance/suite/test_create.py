@@ -6,7 +6,8 @@ from uuid import UUID
 import pytest
 
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker, Case, id_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import (
     assert_equal,
     assert_no_server_error,
@@ -17,6 +18,7 @@ from conformance.suite.expect import (
     moment,
 )
 from conformance.suite.outcomes import requires
+from conformance.suite.shown import id_of
 
 
 @requires("CREATE-01", offers="create")

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker, Case, id_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.crons import EVERY_MINUTE, Crons
 from conformance.suite.expect import (
     assert_equal,
@@ -15,6 +16,7 @@ from conformance.suite.expect import (
     known_moment,
 )
 from conformance.suite.outcomes import requires
+from conformance.suite.shown import id_of
 
 
 @requires("CRON-01")

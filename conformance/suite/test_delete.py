@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.suite.asking import Asker, Case, Thread, id_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import (
     assert_equal,
     assert_no_thread,
@@ -14,6 +15,7 @@ from conformance.suite.expect import (
     kept,
 )
 from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.shown import Thread, id_of
 
 
 @requires("DELETE-01")

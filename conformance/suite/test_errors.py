@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.suite.asking import Asker, Thread, id_of
+from conformance.suite.asking import Asker
 from conformance.suite.bad_bodies import (
     MALFORMED_JSON,
     OUT_OF_RANGE,
@@ -29,6 +29,7 @@ from conformance.suite.expect import (
 from conformance.suite.messages import saying, texts_in
 from conformance.suite.outcomes import Blocked, requires
 from conformance.suite.right_requests import REQUESTS, offered
+from conformance.suite.shown import Thread, id_of
 
 DEPTH = 5_000
 LARGE = 2_000_000

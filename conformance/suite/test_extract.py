@@ -6,7 +6,8 @@ import pytest
 
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings
-from conformance.suite.asking import Asker, Case
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import assert_equal, assert_refused, assert_that
 from conformance.suite.outcomes import Blocked, requires
 

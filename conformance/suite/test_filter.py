@@ -4,9 +4,11 @@ from typing import Any
 
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings
-from conformance.suite.asking import Asker, Case, id_of, messages_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import assert_equal, assert_that
 from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.shown import id_of, messages_of
 
 
 @requires("FILTER-01")

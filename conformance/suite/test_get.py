@@ -4,9 +4,10 @@ import pytest
 
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.suite.asking import Asker, id_of
+from conformance.suite.asking import Asker
 from conformance.suite.expect import assert_equal, assert_refused, assert_that, assert_valid
 from conformance.suite.outcomes import requires
+from conformance.suite.shown import id_of
 
 
 @requires("GET-01", offers="get")

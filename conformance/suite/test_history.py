@@ -4,7 +4,8 @@ import pytest
 
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings
-from conformance.suite.asking import Asker, Case, checkpoint_id_of, messages_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import (
     assert_equal,
     assert_page,
@@ -14,6 +15,7 @@ from conformance.suite.expect import (
     known_moment,
 )
 from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.shown import checkpoint_id_of, messages_of
 
 #: The published default of GET history's limit, and of search's.
 DEFAULT_PAGE = 10

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from conformance.suite.asking import Asker, State, checkpoint_id_of
+from conformance.suite.asking import Asker
 from conformance.suite.expect import assert_equal, assert_page
 from conformance.suite.outcomes import requires
+from conformance.suite.shown import State, checkpoint_id_of
 
 STATES = 12
 

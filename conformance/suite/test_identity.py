@@ -6,9 +6,10 @@ import pytest
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import numbered
-from conformance.suite.asking import Asker, Thread, id_of
+from conformance.suite.asking import Asker
 from conformance.suite.expect import assert_equal, assert_that, assert_untouched, kept
 from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.shown import Thread, id_of
 
 _WITH_SUPERSTEPS = pytest.mark.parametrize("supersteps", [False, True], ids=["plain", "supersteps"])
 

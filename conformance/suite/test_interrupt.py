@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker, Case, State, Thread, id_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import (
     assert_equal,
     assert_identical_history,
@@ -14,6 +15,7 @@ from conformance.suite.expect import (
 )
 from conformance.suite.outcomes import Blocked, PromiseBroken, requires
 from conformance.suite.runs import Runs, contents
+from conformance.suite.shown import State, Thread, id_of
 
 
 @pytest.fixture

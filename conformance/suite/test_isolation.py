@@ -6,10 +6,11 @@ import pytest
 
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.suite.asking import LONGEST_PAGE, Asker, Thread, checkpoint_id_of, id_of
+from conformance.suite.asking import LONGEST_PAGE, Asker
 from conformance.suite.expect import assert_no_server_error, assert_that, assert_untouched
 from conformance.suite.messages import saying
 from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.shown import Thread, checkpoint_id_of, id_of
 
 #: A text that stands in the messages of the other thread and nowhere else.
 SECRET = "only the other thread says this"
@@ -21,9 +22,7 @@ def other(given: Asker, graph: GraphSettings) -> Thread:
     values = saying(SECRET, graph)
     if not values:
         raise Blocked("append of the [graph] settings has no place for a text")
-    steps = [numbered(each, 1) for each in graph.supersteps]
-    steps.append({"updates": [{**graph.append, "values": values}]})
-    return given.prepopulated(steps)
+    return given.prepopulated(more=[{**graph.append, "values": values}])
 
 
 @requires("ISOLATE-01")

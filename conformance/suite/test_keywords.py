@@ -11,11 +11,12 @@ import pytest
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
-from conformance.suite.asking import Asker, Thread, checkpoint_id_of, id_of
+from conformance.suite.asking import Asker
 from conformance.suite.expect import assert_no_thread, assert_that, assert_untouched, cut
 from conformance.suite.generated_keywords import Broken, broken_keywords, with_own_ids
 from conformance.suite.outcomes import Blocked, PromiseBroken, requires
 from conformance.suite.right_requests import REQUESTS, offered
+from conformance.suite.shown import Thread, checkpoint_id_of, id_of
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """A second run while one is under way on the same thread."""
 
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker, id_of
+from conformance.suite.asking import Asker
 from conformance.suite.expect import assert_equal, assert_refused, assert_that
 from conformance.suite.outcomes import Blocked, requires
 from conformance.suite.runs import UNDER_WAY, Runs, contents
+from conformance.suite.shown import id_of
 
 
 @requires("MULTITASK-01")

@@ -6,7 +6,7 @@ import pytest
 
 from conformance.deployment.client import ThreadsClient
 from conformance.model.history import mask_thread_id
-from conformance.suite.asking import Asker, State, Thread, id_of
+from conformance.suite.asking import Asker
 from conformance.suite.events import Event
 from conformance.suite.expect import (
     assert_equal,
@@ -16,6 +16,7 @@ from conformance.suite.expect import (
 )
 from conformance.suite.outcomes import Blocked, requires
 from conformance.suite.runs import Runs, contents
+from conformance.suite.shown import State, Thread, id_of
 
 
 @pytest.fixture

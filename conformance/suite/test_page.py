@@ -2,7 +2,8 @@
 
 import pytest
 
-from conformance.suite.asking import Asker, Case
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import assert_equal
 from conformance.suite.outcomes import Blocked, requires
 

@@ -10,7 +10,8 @@ from conformance.deployment.settings import (
     documented_prepopulation,
     numbered,
 )
-from conformance.suite.asking import Asker, Case, Thread, id_of, messages_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import (
     assert_equal,
     assert_no_thread,
@@ -20,6 +21,14 @@ from conformance.suite.expect import (
 )
 from conformance.suite.messages import messages_sent, messages_sent_in, told
 from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.shown import Thread, id_of, messages_of
+
+
+@pytest.fixture
+def given(given: Asker) -> Asker:
+    """Here a state is made from supersteps, or the check is blocked."""
+    given.insists_on_supersteps = True
+    return given
 
 
 @requires("PREPOP-01", offers="create")

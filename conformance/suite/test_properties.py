@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
 from conformance.model.history import same_json
-from conformance.suite.asking import Asker, Case, Thread, id_of
+from conformance.suite.asking import Asker
 from conformance.suite.bad_bodies import MALFORMED_JSON, bad_bodies, with_own_malformed_ids
+from conformance.suite.case import Case
 from conformance.suite.expect import (
     assert_equal,
     assert_page,
@@ -31,6 +32,7 @@ from conformance.suite.generated import (
 )
 from conformance.suite.generated_keywords import met_keywords
 from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.shown import Thread, id_of
 
 #: Requests that are as valid as any, and hard to keep.
 _CREATIONS: tuple[dict[str, Any], ...] = (

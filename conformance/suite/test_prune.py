@@ -3,9 +3,10 @@
 import pytest
 
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker, checkpoint_id_of, id_of
+from conformance.suite.asking import Asker
 from conformance.suite.expect import assert_equal, assert_no_thread, assert_untouched
 from conformance.suite.outcomes import requires
+from conformance.suite.shown import checkpoint_id_of, id_of
 
 LATEST = {"strategy": "keep_latest"}
 

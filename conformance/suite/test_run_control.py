@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker, Case, checkpoint_id_of, id_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import (
     assert_equal,
     assert_refused,
@@ -13,6 +14,7 @@ from conformance.suite.expect import (
 )
 from conformance.suite.outcomes import Blocked, PromiseBroken, requires
 from conformance.suite.runs import LONG_S, UNDER_WAY, Runs, contents
+from conformance.suite.shown import checkpoint_id_of, id_of
 
 #: How long a run is asked to wait before it begins.
 DELAY_S = 2.0

@@ -6,7 +6,8 @@ import pytest
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.suite.asking import Asker, Case, Thread, id_of, messages_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import (
     assert_equal,
     assert_identical_history,
@@ -16,6 +17,7 @@ from conformance.suite.expect import (
 )
 from conformance.suite.messages import messages_sent_in, told
 from conformance.suite.outcomes import Blocked, PromiseBroken, requires
+from conformance.suite.shown import Thread, id_of, messages_of
 
 #: Ways to run a graph on a thread to its end.
 Way = Callable[[Asker, Thread], None]

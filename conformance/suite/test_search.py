@@ -7,7 +7,8 @@ import pytest
 
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings
-from conformance.suite.asking import Asker, Case, Thread, id_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import (
     assert_equal,
     assert_same_thread,
@@ -16,6 +17,7 @@ from conformance.suite.expect import (
     same_thread,
 )
 from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.shown import Thread, id_of
 
 STATUSES = ("idle", "busy", "interrupted", "error")
 #: Ten by default, and one more.

@@ -3,9 +3,11 @@
 import pytest
 
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker, Case, Thread
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import assert_equal, assert_same_thread, assert_that, same_thread
 from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.shown import Thread
 
 #: What may be selected, as published; all of it beyond these two is always there.
 SELECTABLE = (

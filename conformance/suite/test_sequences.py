@@ -10,16 +10,8 @@ from typing import Any
 from conformance.deployment.settings import GraphSettings
 from conformance.model.filters import contains
 from conformance.model.history import same_json
-from conformance.suite.asking import (
-    LONGEST_PAGE,
-    Asker,
-    Case,
-    State,
-    Thread,
-    id_of,
-    messages_of,
-    parent_id_of,
-)
+from conformance.suite.asking import LONGEST_PAGE, Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import (
     assert_equal,
     assert_identical_history,
@@ -31,6 +23,7 @@ from conformance.suite.expect import (
 from conformance.suite.machine import METADATA_KEYS, hold
 from conformance.suite.messages import told
 from conformance.suite.outcomes import requires
+from conformance.suite.shown import State, Thread, id_of, messages_of, parent_id_of
 from conformance.suite.world import Done, Step, World
 
 Judging = Generator[None, Done, None]

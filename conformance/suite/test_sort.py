@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from conformance.suite.asking import Asker, Case, Thread, id_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import assert_equal, assert_that, known_moment
 from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.shown import Thread, id_of
 
 _ORDERS = pytest.mark.parametrize("order", ["asc", "desc"])
 THREADS = 5

@@ -6,10 +6,12 @@ import pytest
 
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.suite.asking import Asker, Case, State, Thread, id_of, messages_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import assert_equal, assert_refused, assert_that, moment
 from conformance.suite.messages import messages_sent, told
 from conformance.suite.outcomes import requires
+from conformance.suite.shown import State, Thread, id_of, messages_of
 
 #: Where a state names the checkpoint, and where the one before it.
 _CHECKPOINTS = {"checkpoint": "checkpoint_id", "parent_checkpoint": "parent_checkpoint_id"}
@@ -113,8 +115,11 @@ def test_a_malformed_id_is_refused(given: Asker, ask: ThreadsClient) -> None:
 
 @requires("STATE-13")
 @pytest.mark.parametrize("member", ["thread_id", "checkpoint_id", "graph_id", "writes"])
-def test_application_members_of_the_metadata(given: Asker, threads: Asker, member: str) -> None:
-    metadata = threads.state(given.prepopulated()).get("metadata") or {}
+def test_application_members_of_the_metadata(
+    given: Asker, threads: Asker, graph: GraphSettings, member: str
+) -> None:
+    steps = [numbered(each, 1) for each in graph.supersteps]
+    metadata = threads.state(given.prepopulated(steps)).get("metadata") or {}
     assert_that(member in metadata, f"metadata.{member}", f"only {', '.join(sorted(metadata))}")
 
 

@@ -6,16 +6,8 @@ import pytest
 
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.suite.asking import (
-    LONGEST_PAGE,
-    Asker,
-    Case,
-    Thread,
-    checkpoint_id_of,
-    id_of,
-    messages_of,
-    parent_id_of,
-)
+from conformance.suite.asking import LONGEST_PAGE, Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import (
     assert_equal,
     assert_identical_history,
@@ -24,6 +16,7 @@ from conformance.suite.expect import (
 )
 from conformance.suite.messages import messages_sent_in, told
 from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.shown import Thread, checkpoint_id_of, id_of, messages_of, parent_id_of
 
 _UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.suite.asking import Asker, Case
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.events import named, read_events
 from conformance.suite.expect import assert_equal, assert_refused, assert_that
 from conformance.suite.outcomes import requires

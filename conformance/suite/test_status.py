@@ -2,10 +2,12 @@
 
 import pytest
 
-from conformance.suite.asking import Asker, Case, Thread, id_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import assert_equal
 from conformance.suite.outcomes import Blocked, requires
 from conformance.suite.runs import Runs
+from conformance.suite.shown import Thread, id_of
 
 STATUSES = ("idle", "interrupted", "error", "busy")
 

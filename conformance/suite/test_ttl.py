@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker, Thread, id_of
+from conformance.suite.asking import Asker
 from conformance.suite.expect import assert_equal, assert_that, known_moment, moment
 from conformance.suite.outcomes import requires
+from conformance.suite.shown import Thread, id_of
 
 #: Long enough that no thread of a run expires under way.
 MINUTES = 600

@@ -3,7 +3,8 @@
 import pytest
 
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker, Case, id_of
+from conformance.suite.asking import Asker
+from conformance.suite.case import Case
 from conformance.suite.expect import (
     assert_equal,
     assert_that,
@@ -12,6 +13,7 @@ from conformance.suite.expect import (
     known_moment,
 )
 from conformance.suite.outcomes import requires
+from conformance.suite.shown import id_of
 
 
 @requires("UPDATE-01")

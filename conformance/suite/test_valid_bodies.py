@@ -6,7 +6,7 @@ from typing import Any
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
-from conformance.suite.asking import Asker, id_of
+from conformance.suite.asking import Asker
 from conformance.suite.expect import (
     assert_equal,
     assert_no_server_error,
@@ -19,6 +19,7 @@ from conformance.suite.generated import for_all, valid_bodies
 from conformance.suite.generated_keywords import met_keywords, with_own_ids
 from conformance.suite.outcomes import requires
 from conformance.suite.right_requests import offered, tags
+from conformance.suite.shown import id_of
 
 
 @requires("ERROR-ANY-10")

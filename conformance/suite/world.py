@@ -11,17 +11,10 @@ from typing import Any
 from uuid import uuid4
 
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.suite.asking import (
-    LONGEST_PAGE,
-    Asker,
-    History,
-    State,
-    Thread,
-    id_of,
-    parent_id_of,
-)
+from conformance.suite.asking import LONGEST_PAGE, Asker
 from conformance.suite.messages import Message, messages_sent, messages_sent_in
 from conformance.suite.outcomes import Blocked, Unsupported
+from conformance.suite.shown import History, State, Thread, id_of, parent_id_of
 
 #: More threads than this are not made in one sequence.
 MOST_THREADS = 4
