@@ -1,6 +1,6 @@
 """Which faults this suite finds, and which Schemathesis finds, in one run.
 
-    python benchmarks/beside_schemathesis.py [--faults benchmarks/faults.txt] [--out FILE]
+    python benchmarks/beside_schemathesis.py [--profile full] [--out FILE]
 
 Both look at the same server, the reference deployment, first healthy and then behind one
 fault after the other; needs the command `schemathesis` 4.32 beside this Python.
@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -42,11 +43,13 @@ class Look:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--faults", type=Path, default=HERE / "faults.txt")
+    options.add_argument("--profile", default="full", help="the checks of ours")
     options.add_argument("--out", type=Path, help="every figure, as JSON")
     chosen = options.parse_args()
     lines = chosen.faults.read_text(encoding="utf-8").splitlines()
     faults = [line for line in lines if line and not line.startswith("#")]
-    tools = {"threads-conformance": conformance, "schemathesis": schemathesis}
+    ours = partial(conformance, profile=chosen.profile)
+    tools = {"threads-conformance": ours, "schemathesis": schemathesis}
     healthy = {name: look(tool) for name, tool in tools.items()}
     for name, seen in healthy.items():
         print(f"healthy  {name}: {len(seen.reported)} reported, {seen.seconds:.0f} s", flush=True)
@@ -86,9 +89,9 @@ def look(tool: Callable[[str, Path], tuple[frozenset[str], int]], *options: str)
         return Look(reported, requests, round(time.perf_counter() - started, 2))
 
 
-def conformance(url: str, folder: Path) -> tuple[frozenset[str], int]:
+def conformance(url: str, folder: Path, profile: str) -> tuple[frozenset[str], int]:
     """The requirements of MUST and SHOULD that fail, and the number of requests."""
-    command = [sys.executable, "-m", "conformance", "run", "--url", url, "--profile", "extended"]
+    command = [sys.executable, "-m", "conformance", "run", "--url", url, "--profile", profile]
     _run([*command, "--report-dir", str(folder)])
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     failed = frozenset(
