@@ -22,7 +22,7 @@ from conformance.selftest import matrix
 from conformance.selftest.asgi import InProcess, InProcessTransport
 from conformance.selftest.report import Matrix, as_line, as_markdown, as_summary, write
 from conformance.selftest.row import Outcome, Row
-from conformance.selftest.touching import Touched, Watcher
+from conformance.selftest.touching import Sent, Touched, Watcher
 
 GET_BY_CLIENTS = "clients-get-a-thread-without-values"
 
@@ -123,7 +123,8 @@ def test_a_process_nobody_listens_to_ends(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_check_is_concerned_by_what_it_touches() -> None:
-    touched = Touched({"copied_checkpoints"}, [WireRequest("POST", "/threads", b"", b"{}", [])])
+    asked = Sent(WireRequest("POST", "/threads", b"", b"{}", []), status=200)
+    touched = Touched({"copied_checkpoints"}, [asked])
 
     def concerned(apply: Callable[[Broken], Any]) -> bool:
         broken = Broken()
@@ -138,6 +139,25 @@ def test_a_check_is_concerned_by_what_it_touches() -> None:
     assert not concerned(
         lambda b: b.wire.before("create", when=lambda r: r.body == {"a": 1})(lambda _: None)
     )
+    # By the status of the right answer, if it was answered.
+    assert concerned(lambda b: b.wire.after("create", status=200)(lambda *_: None))
+    assert not concerned(lambda b: b.wire.after("create", status=409)(lambda *_: None))
+    asked.status = 404
+    assert not concerned(lambda b: b.wire.answers("create")(lambda _, body: body))
+    asked.status = None
+    assert concerned(lambda b: b.wire.after("create", status=409)(lambda *_: None))
+
+
+def test_a_fault_that_begins_with_an_operation_concerns_only_who_asks_for_it() -> None:
+    def copy_forgets_after(operation: str) -> Broken:
+        broken = Broken(only_with=frozenset({operation, "run_wait"}))
+        copy_forgets(broken)
+        return broken
+
+    asked = Sent(WireRequest("POST", "/threads", b"", b"{}", []), status=200)
+    touched = Touched({"copied_checkpoints"}, [asked])
+    assert touched.by(copy_forgets_after("create"))
+    assert not touched.by(copy_forgets_after("copy"))
 
 
 def test_a_watcher_sees_decisions_and_requests_and_changes_nothing() -> None:
@@ -152,7 +172,9 @@ def test_a_watcher_sees_decisions_and_requests_and_changes_nothing() -> None:
         copy = http.post(f"/threads/{made['thread_id']}/copy").json()
     assert copy["metadata"] == {"a": 1}
     assert watcher.current.decisions == {"copied_checkpoints"}
-    assert [each.operation for each in watcher.current.requests] == ["copy"]
+    assert [(each.request.operation, each.status) for each in watcher.current.requests] == [
+        ("copy", 200)
+    ]
 
 
 def test_every_fault_names_requirements_that_there_are() -> None:

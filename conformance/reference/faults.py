@@ -40,6 +40,8 @@ class Broken:
     wire: Wire = field(default_factory=Wire)
     #: The decisions of the store that are replaced.
     replaced: set[str] = field(default_factory=set)
+    #: Nothing differs before one of these operations was asked for; none: from the start.
+    only_with: frozenset[str] = frozenset()
     #: How often a replaced decision was asked for.
     decided: int = 0
 

@@ -81,7 +81,12 @@ class WireAnswer(_WithBody):
     @property
     def ok(self) -> bool:
         """Whether it is a success."""
-        return 200 <= self.status < 300
+        return is_success(self.status)
+
+
+def is_success(status: int) -> bool:
+    """Whether a status is one of success."""
+    return 200 <= status < 300
 
 
 def json_answer(status: int, body: Json) -> WireAnswer:
@@ -93,6 +98,12 @@ def json_answer(status: int, body: Json) -> WireAnswer:
 Before = Callable[[WireRequest], WireAnswer | Awaitable[WireAnswer | None] | None]
 After = Callable[[WireRequest, WireAnswer], Awaitable[None] | None]
 When = Callable[[WireRequest], bool]
+Statuses = Callable[[int], bool]
+
+
+def any_status(_status: int) -> bool:
+    """Every answer."""
+    return True
 
 
 def always(_request: WireRequest) -> bool:
@@ -104,13 +115,14 @@ def always(_request: WireRequest) -> bool:
 class Rule:
     """What happens to requests of these operations (of all, if none) that satisfy `when`.
 
-    `when` looks at the request only, so that it can be told from recorded requests
-    whether a rule would have touched anything.
+    `when` looks at the request only, and `statuses` at the right status only, so that it
+    can be told from recorded exchanges whether a rule would have touched anything.
     """
 
     operations: frozenset[str]
     when: When
     act: Callable[..., Any]
+    statuses: Statuses = any_status
 
     def concerns(self, request: WireRequest) -> bool:
         """Whether the rule acts on this request."""
@@ -138,11 +150,14 @@ class Wire:
 
         return register
 
-    def after(self, *operations: str, when: When = always) -> Callable[[After], After]:
-        """Register a rule that changes answers, of whatever status."""
+    def after(
+        self, *operations: str, when: When = always, status: int | None = None
+    ) -> Callable[[After], After]:
+        """Register a rule that changes answers, of whatever status or of one."""
+        statuses = any_status if status is None else status.__eq__
 
         def register(act: After) -> After:
-            self.rules_after.append(Rule(frozenset(operations), when, act))
+            self.rules_after.append(Rule(frozenset(operations), when, act, statuses))
             return act
 
         return register
@@ -154,10 +169,10 @@ class Wire:
 
         def register(change: Callable[[WireRequest, Json], Json]) -> None:
             def act(request: WireRequest, answer: WireAnswer) -> None:
-                if answer.ok and answer.raw:
+                if answer.raw:
                     answer.body = change(request, answer.body)
 
-            self.rules_after.append(Rule(frozenset(operations), when, act))
+            self.rules_after.append(Rule(frozenset(operations), when, act, is_success))
 
         return register
 
@@ -188,8 +203,9 @@ class Wire:
             after = [rule for rule in self.rules_after if rule.concerns(request)]
             answer = await self._own_answer(request) or await self._ask(request, scope)
             for rule in after:
-                self.acted += 1
-                await _done(rule.act(request, answer))
+                if rule.statuses(answer.status):
+                    self.acted += 1
+                    await _done(rule.act(request, answer))
         except Exception as crash:
             self.crashes.append(crash)
             return json_answer(500, {"detail": "the fault itself broke"})

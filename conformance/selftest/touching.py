@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.reference.faults import Broken
-from conformance.reference.wire import WireRequest
+from conformance.reference.wire import Rule, WireAnswer, WireRequest
+
+
+@dataclass
+class Sent:
+    """A request, and the status of its right answer; None where nobody waited for it."""
+
+    request: WireRequest
+    status: int | None = None
+
+    def by(self, rule: Rule) -> bool:
+        """Whether the rule acts on it, before or after it is answered."""
+        return rule.concerns(self.request) and (self.status is None or rule.statuses(self.status))
 
 
 @dataclass
@@ -15,7 +27,7 @@ class Touched:
     """The decisions of the store that a check asked for, and the requests that it sent."""
 
     decisions: set[str] = field(default_factory=set)
-    requests: list[WireRequest] = field(default_factory=list)
+    requests: list[Sent] = field(default_factory=list)
 
     def by(self, broken: Broken) -> bool:
         """Whether the fault alters anything of it.
@@ -23,10 +35,13 @@ class Touched:
         If it does not, the check's exchanges are the same with the fault as without:
         the first request whose answer could differ would have to be one of these.
         """
+        asked = {sent.request.operation for sent in self.requests}
+        if broken.only_with and not broken.only_with & asked:
+            return False
         if self.decisions & broken.replaced:
             return True
         rules = [*broken.wire.rules_before, *broken.wire.rules_after]
-        return any(rule.concerns(request) for request in self.requests for rule in rules)
+        return any(sent.by(rule) for sent in self.requests for rule in rules)
 
 
 class Watcher:
@@ -40,7 +55,12 @@ class Watcher:
         @deployment.wire.before()
         def note(request: WireRequest) -> None:
             # As it was sent: rules change requests in place, and this one does not.
-            self.current.requests.append(request)
+            self.current.requests.append(Sent(request))
+
+        @deployment.wire.after()
+        def note_status(request: WireRequest, answer: WireAnswer) -> None:
+            sent = next(e for e in reversed(self.current.requests) if e.request is request)
+            sent.status = answer.status
 
     def _watch(self, deployment: Broken, name: str) -> None:
         @deployment.instead(name)

@@ -18,7 +18,7 @@ from conformance.reference.faulty.run_parts import having
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
 #: How long one waits for a second, and for how many turns of the loop others are let in.
-_PATIENCE_S = 0.1
+_PATIENCE_S = 0.05
 _TURNS = 50
 #: A history of so many states takes time to copy and to delete.
 _LONG = 40

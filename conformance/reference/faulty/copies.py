@@ -158,6 +158,7 @@ def sharing(*, to_copy: bool, from_write: int) -> Apply:
 
     def apply(broken: Broken) -> None:
         store, others, writes = broken.store, dict[str, list[str]](), dict[str, int]()
+        broken.only_with = frozenset({"copy"})
 
         @broken.instead("copy")
         def copy(right: Any, thread_id: str) -> Any:

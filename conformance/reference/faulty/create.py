@@ -74,23 +74,26 @@ def created_at_without_offset(broken: Broken) -> None:
     )
 
 
-fault("updated-at-as-a-date-on-create", breaks=["CREATE-06", "CREATE-19", "PREPOP-20"])(
-    shown(lambda thread: {**thread, "updated_at": thread["updated_at"][:10]}, "create")
+fault("updated-at-as-a-date-on-create", breaks=["CREATE-06"])(
+    shown(
+        lambda thread: {**thread, "updated_at": thread["updated_at"][:10]}, "create", when=_is_empty
+    )
 )
 
 
 @fault("new-thread-counts-as-updated", breaks=["CREATE-07"])
 def new_thread_counts_as_updated(broken: Broken) -> None:
-    @broken.instead("blank")
-    def blank(right: Any, *arguments: Any) -> Any:
-        return replace(right(*arguments), updated_at=broken.store.now())
+    @broken.wire.answers("create", when=_is_empty)
+    def update_at_once(_request: WireRequest, thread: Json) -> Json:
+        made = replace(broken.store.thread(thread["thread_id"]), updated_at=broken.store.now())
+        return broken.store.thread_view(broken.store.keep(made))
 
 
 @fault("default-metadata-is-added", breaks=["CREATE-08"])
 def default_metadata_is_added(broken: Broken) -> None:
-    @broken.instead("create")
-    def create(right: Any, *, metadata: Any = None, **members: Any) -> Any:
-        return right(metadata=metadata or {"created_by": "system"}, **members)
+    @broken.wire.before("create", when=_is_empty)
+    def add(request: WireRequest) -> None:
+        request.body = {"metadata": {"created_by": "system"}}
 
 
 fault("missing-metadata-is-null", breaks=["CREATE-08"])(
@@ -102,27 +105,15 @@ fault("missing-metadata-is-null", breaks=["CREATE-08"])(
 )
 
 
-@fault("new-thread-without-metadata-is-interrupted", breaks=["CREATE-09"])
-def new_thread_is_interrupted(broken: Broken) -> None:
-    @broken.instead("blank")
-    def blank(right: Any, thread_id: str, metadata: Any, *ttl: Any) -> Any:
-        thread = right(thread_id, metadata, *ttl)
-        return thread if metadata else replace(thread, status="interrupted")
-
-
-@fault("empty-values-are-null", breaks=["CREATE-10"])
-def empty_values_are_null(broken: Broken) -> None:
-    @broken.instead("thread_view")
-    def thread_view(right: Any, thread: Any) -> Any:
-        view = right(thread)
-        return {**view, "values": view["values"] or None}
-
-
-@fault("empty-values-are-left-out", breaks=["CREATE-10"])
-def empty_values_are_left_out(broken: Broken) -> None:
-    each_shown(broken, "create", "get")(
-        lambda _, thread: thread if thread["values"] else without(thread, "values")
-    )
+fault("new-thread-without-metadata-is-interrupted", breaks=["CREATE-09"])(
+    shown(lambda thread: {**thread, "status": "interrupted"}, "create", when=_is_empty)
+)
+fault("empty-values-are-null", breaks=["CREATE-10"])(
+    shown(lambda thread: {**thread, "values": None}, "create", when=_is_empty)
+)
+fault("empty-values-are-left-out", breaks=["CREATE-10"])(
+    shown(lambda thread: without(thread, "values"), "create", when=_is_empty)
+)
 
 
 @fault("first-get-of-a-new-thread-says-busy", breaks=["CREATE-11", "GET-04", "SEARCH-10"])

@@ -24,10 +24,9 @@ def with_status(status: int, operation: str, *, instead_of: int, when: When = al
     """Answer with another status, the body as it is."""
 
     def apply(broken: Broken) -> None:
-        @broken.wire.after(operation, when=when)
+        @broken.wire.after(operation, when=when, status=instead_of)
         def answer_otherwise(_request: WireRequest, answer: WireAnswer) -> None:
-            if answer.status == instead_of:
-                answer.status = status
+            answer.status = status
 
     return apply
 

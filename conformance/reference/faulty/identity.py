@@ -77,10 +77,6 @@ def _merge(broken: Broken, thread: Any, body: dict[str, Any]) -> None:
     broken.store.keep(replace(thread, metadata=thread.metadata | body.get("metadata", {})))
 
 
-def _touch(broken: Broken, thread: Any, _body: dict[str, Any]) -> None:
-    broken.store.keep(replace(thread, updated_at=broken.store.now()))
-
-
 def _apply_supersteps(broken: Broken, thread: Any, body: dict[str, Any]) -> None:
     for step in body.get("supersteps", ()):
         thread = broken.store.with_superstep(thread, thread.latest, step["updates"])
@@ -92,9 +88,14 @@ def _apply_to_empty(broken: Broken, thread: Any, body: dict[str, Any]) -> None:
         _apply_supersteps(broken, thread, body)
 
 
-fault("conflict-moves-updated-at", breaks=["IDENTITY-03", "CONCURRENT-01"])(
-    on_existing(_touch, _raises)
-)
+@fault("conflict-moves-updated-at", breaks=["IDENTITY-03", "CONCURRENT-01"])
+def conflict_moves_updated_at(broken: Broken) -> None:
+    @broken.wire.after("create", status=409)
+    def touch(request: WireRequest, _answer: WireAnswer) -> None:
+        thread = broken.store.thread(request.members["thread_id"])
+        broken.store.keep(replace(thread, updated_at=broken.store.now()))
+
+
 fault(
     "do-nothing-merges-metadata",
     breaks=["IDENTITY-04", "IDENTITY-05", "IDENTITY-06", "CONCURRENT-02"],

@@ -45,10 +45,9 @@ def status_becomes(was: int, becomes: int, *operations: str, when: When = always
     """Answer with one status where another is right."""
 
     def apply(broken: Broken) -> None:
-        @broken.wire.after(*operations, when=when)
+        @broken.wire.after(*operations, when=when, status=was)
         def _(_request: WireRequest, answer: WireAnswer) -> None:
-            if answer.status == was:
-                answer.status = becomes
+            answer.status = becomes
 
     return apply
 
@@ -57,10 +56,9 @@ def refusal_becomes(body: Json, *operations: str, status: int = 404, when: When 
     """Answer 200 with this body where a request should be refused with a status."""
 
     def apply(broken: Broken) -> None:
-        @broken.wire.after(*operations, when=when)
+        @broken.wire.after(*operations, when=when, status=status)
         def _(_request: WireRequest, answer: WireAnswer) -> None:
-            if answer.status == status:
-                answer.status, answer.body = 200, body
+            answer.status, answer.body = 200, body
 
     return apply
 

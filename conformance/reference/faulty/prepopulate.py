@@ -9,7 +9,7 @@ from typing import Any
 from conformance.reference.faults import Apply, Broken, fault
 from conformance.reference.faulty.factories import prepopulates, prepopulates_anew, sent
 from conformance.reference.faulty.parts import refusing
-from conformance.reference.wire import WireAnswer, WireRequest
+from conformance.reference.wire import WireAnswer, WireRequest, always
 
 _NODES = ("__input__", "__start__", "call_model")
 Steps = list[Any]
@@ -43,13 +43,15 @@ def taking_malformed(change: Callable[[Any], Any]) -> Apply:
     return sent(changed, "create")
 
 
-def kept(change: Callable[[tuple[Any, ...]], Any]) -> Apply:
+def kept(
+    change: Callable[[tuple[Any, ...]], Any], when: Callable[[WireRequest], bool] = always
+) -> Apply:
     """Keep other states of a prepopulated thread than the supersteps make."""
 
     def apply(broken: Broken) -> None:
         store = broken.store
 
-        @broken.wire.after("create", when=prepopulates_anew)
+        @broken.wire.after("create", when=lambda each: prepopulates_anew(each) and when(each))
         def keep(_request: WireRequest, answer: WireAnswer) -> None:
             if answer.ok:
                 thread = store.thread(answer.body["thread_id"])
@@ -160,5 +162,8 @@ fault("superstep-keeps-the-first-update", breaks=["PREPOP-11", "PREPOP-14", "ERR
 )
 fault("superstep-keeps-two-updates", breaks=["PREPOP-11"])(updates(lambda ups: ups[:2]))
 fault("prepopulated-states-have-the-final-values", breaks=["PREPOP-10"])(
-    kept(lambda states: [replace(each, values=states[-1].values) for each in states])
+    kept(
+        lambda states: [replace(each, values=states[-1].values) for each in states],
+        when=lambda request: len(request.members["supersteps"]) > 3,
+    )
 )

@@ -60,17 +60,21 @@ def _filters_by_graph(request: WireRequest) -> bool:
 fault(
     "create-answers-without-the-last-message",
     breaks=["PREPOP-02", "PREPOP-11", "PREPOP-21", "SEQ-12"],
-)(messages(lambda all_: all_[:-1], "create"))
+)(messages(lambda all_: all_[:-1], "create", when=prepopulates))
 fault("create-answers-messages-reversed", breaks=["PREPOP-02", "PREPOP-11", "PREPOP-21", "SEQ-12"])(
-    messages(lambda all_: all_[::-1], "create")
+    messages(lambda all_: all_[::-1], "create", when=prepopulates)
 )
 fault(
     "create-answers-message-ids-as-null", breaks=["PREPOP-03", "PREPOP-12", "PREPOP-21", "SEQ-12"]
-)(messages(lambda all_: [{**each, "id": None} for each in all_], "create"))
+)(messages(lambda all_: [{**each, "id": None} for each in all_], "create", when=prepopulates))
 fault(
     "create-answers-one-id-for-all-messages",
     breaks=["PREPOP-03", "PREPOP-12", "PREPOP-21", "SEQ-12"],
-)(messages(lambda all_: [{**each, "id": all_[0]["id"]} for each in all_], "create"))
+)(
+    messages(
+        lambda all_: [{**each, "id": all_[0]["id"]} for each in all_], "create", when=prepopulates
+    )
+)
 fault(
     "get-loses-the-graph-id",
     breaks="PREPOP-04 SEARCH-08 LINK-01 SELECT-02 SEQ-12 SEQ-17",

@@ -10,7 +10,13 @@ from conformance.model.errors import InvalidError
 from conformance.reference.faults import Apply, Broken, fault
 from conformance.reference.faulty.factories import shown, with_status
 from conformance.reference.faulty.parts import refusing, without
+from conformance.reference.faulty.run_parts import BEGINNING
 from conformance.reference.wire import WireAnswer, WireRequest
+
+#: What a thread may get its first run by.
+_RUNNING = frozenset({*BEGINNING, "cron_create"}) | {
+    f"stateless_{way}" for way in ("background", "wait", "stream", "batch")
+}
 
 
 def forgetting(operation: str, after: str = "") -> Apply:
@@ -150,6 +156,8 @@ fault("run-takes-its-input-for-an-answer", breaks=["RUN-08"])(
     breaks=["RUN-10", "STATUS-01", "STATUS-02", "STATUS-04", "STATUS-05"],
 )
 def thread_stays_busy(broken: Broken) -> None:
+    broken.only_with = _RUNNING
+
     @broken.instead("status_of")
     def status_of(right: Any, thread: Any) -> Any:
         return "busy" if thread.runs else right(thread)
@@ -159,6 +167,8 @@ def thread_stays_busy(broken: Broken) -> None:
     "thread-is-interrupted-after-its-run", breaks=["RUN-10", "STATUS-02", "STATUS-04", "STATUS-05"]
 )
 def thread_is_interrupted(broken: Broken) -> None:
+    broken.only_with = _RUNNING
+
     @broken.instead("status_of")
     def status_of(right: Any, thread: Any) -> Any:
         ended = thread.runs and not any(run.active for run in thread.runs)

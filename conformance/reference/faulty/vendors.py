@@ -20,7 +20,7 @@ def _asks_for_more_than_a_hundred(request: WireRequest) -> bool:
 
 def _with_an_owner(body: dict[str, Any]) -> dict[str, Any]:
     metadata = body.get("metadata")
-    if not (isinstance(metadata, dict) and metadata):
+    if not (isinstance(metadata, dict) and any(isinstance(e, dict) for e in metadata.values())):
         return body
     return {**body, "metadata": {**metadata, "owner": "anonymous"}}
 
@@ -37,4 +37,4 @@ fault("history-before-is-a-500", breaks=["HISTORY-10", "HISTORY-FILTER-04"])(
 fault("states-have-no-ids-at-the-top", breaks=["CHECKPOINT-08", "STATE-06", "STATE-07"])(
     shown(lambda state: without(state, "checkpoint_id", "parent_checkpoint_id"), *STATES)
 )
-fault("metadata-gets-an-owner", breaks=["CREATE-13"])(sent(_with_an_owner, "create"))
+fault("nested-metadata-gets-an-owner", breaks=["CREATE-13"])(sent(_with_an_owner, "create"))
