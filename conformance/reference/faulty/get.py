@@ -8,7 +8,7 @@ from uuid import UUID
 from conformance.reference.faults import Broken, fault
 from conformance.reference.faulty.factories import shown, with_status
 from conformance.reference.faulty.parts import refusing, without
-from conformance.reference.wire import WireRequest
+from conformance.reference.wire import Json, WireRequest
 
 
 def _is_malformed(request: WireRequest) -> bool:
@@ -24,11 +24,14 @@ fault("get-leaves-out-updated-at", breaks=["GET-01"])(
 )
 
 
-@fault("finished-thread-is-done", breaks=["COPY-01", "GET-01", "PREPOP-05", "SEARCH-13"])
+@fault(
+    "finished-thread-is-done",
+    breaks=["GET-01", "PREPOP-05", "SEARCH-08", "SELECT-02", "SEQ-12", "SEQ-17"],
+)
 def finished_thread_is_done(broken: Broken) -> None:
-    @broken.instead("thread_view")
-    def thread_view(right: Any, thread: Any) -> Any:
-        view = right(thread)
+    @broken.wire.answers("get")
+    def finish(request: WireRequest, view: Json) -> Json:
+        thread = broken.store.thread(request.thread_id)
         done = thread.checkpoints and not thread.runs and view["status"] == "idle"
         return {**view, "status": "done"} if done else view
 

@@ -151,8 +151,8 @@ fault("refused-prepopulation-leaves-what-came-before", breaks=["PREPOP-16"])(lea
 fault("prepopulation-takes-a-hundred-supersteps", breaks=["PREPOP-09"])(
     supersteps(lambda steps: steps[:100])
 )
-fault("prepopulation-adds-a-closing-state", breaks=["PREPOP-07", "PREPOP-09"])(
-    supersteps(lambda steps: [*steps, *map(_without_values, steps[-1:])])
+fault("long-prepopulation-adds-a-closing-state", breaks=["PREPOP-09", "PREPOP-11"])(
+    supersteps(lambda steps: [*steps, *map(_without_values, steps[-1:] * (len(steps) > 3))])
 )
 fault("prepopulation-loses-the-eleventh-values", breaks=["PREPOP-10"])(
     supersteps(lambda steps: [*steps[:10], *map(_without_values, steps[10:11]), *steps[11:]])

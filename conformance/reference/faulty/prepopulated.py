@@ -9,7 +9,7 @@ from typing import Any
 from conformance.reference.faults import Apply, Broken, fault
 from conformance.reference.faulty.factories import prepopulates, shown
 from conformance.reference.faulty.parts import STATES, without
-from conformance.reference.wire import When, WireRequest, always
+from conformance.reference.wire import Json, When, WireRequest, always
 
 Messages = list[dict[str, Any]]
 
@@ -37,14 +37,16 @@ def ids(prefix: str, *operations: str, when: When = always) -> Apply:
     )
 
 
-def metadata_of_states(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Apply:
+def metadata_of_states(
+    change: Callable[[dict[str, Any]], dict[str, Any]], *operations: str
+) -> Apply:
     """Show other metadata of each state that there is."""
 
     def changed(state: dict[str, Any]) -> dict[str, Any]:
         metadata = state.get("metadata")
         return {**state, "metadata": change(metadata)} if metadata else state
 
-    return shown(changed, *STATES)
+    return shown(changed, *operations)
 
 
 def _asks_for_few(request: WireRequest) -> bool:
@@ -88,11 +90,16 @@ fault("create-answers-another-graph-id", breaks=["PREPOP-04", "SEQ-12"])(
 )
 
 
-@fault("prepopulated-thread-is-interrupted", breaks=["PREPOP-05"])
+@fault(
+    "prepopulated-thread-is-interrupted",
+    breaks=["PREPOP-05", "SEARCH-08", "SELECT-02", "SEQ-12", "SEQ-17"],
+)
 def prepopulated_thread_is_interrupted(broken: Broken) -> None:
-    @broken.instead("status_of")
-    def status_of(right: Any, thread: Any) -> Any:
-        return "interrupted" if thread.checkpoints and not thread.runs else right(thread)
+    @broken.wire.answers("get")
+    def interrupt(request: WireRequest, view: Json) -> Json:
+        thread = broken.store.thread(request.thread_id)
+        fresh = thread.checkpoints and not thread.runs
+        return {**view, "status": "interrupted"} if fresh else view
 
 
 fault(
@@ -111,26 +118,21 @@ fault(
         "state",
     )
 )
-fault("source-of-an-update-is-loop", breaks=["PREPOP-07", "STATE-UPDATE-05"])(
+fault("source-of-an-update-is-loop", breaks=["PREPOP-07", "STATE-10", "STATE-UPDATE-05", "SEQ-07"])(
     metadata_of_states(
-        lambda data: {**data, "source": "loop"} if data["source"] == "update" else data
+        lambda data: {**data, "source": "loop"} if data["source"] == "update" else data, "state"
     )
 )
 
 
-@fault("steps-start-at-zero", breaks=["PREPOP-07"])
-def steps_start_at_zero(broken: Broken) -> None:
-    @broken.instead("state_view")
-    def state_view(right: Any, *arguments: Any, **named: Any) -> Any:
-        view = right(*arguments, **named)
-        return {**view, "metadata": {**view["metadata"], "step": view["metadata"]["step"] + 1}}
-
-
-fault("parents-is-null", breaks=["HISTORY-01", "PREPOP-08", "STATE-09"])(
-    metadata_of_states(lambda data: {**data, "parents": None})
+fault("steps-start-at-zero", breaks=["PREPOP-07", "STATE-10", "SEQ-07"])(
+    metadata_of_states(lambda data: {**data, "step": data["step"] + 1}, "state")
 )
-fault("parents-name-the-state-before", breaks=["PREPOP-08"])(
-    metadata_of_states(lambda data: {**data, "parents": {"": str(data["step"] - 1)}})
+fault("parents-is-null", breaks=["HISTORY-01", "PREPOP-08", "STATE-09"])(
+    metadata_of_states(lambda data: {**data, "parents": None}, *STATES)
+)
+fault("parents-name-the-state-before", breaks=["PREPOP-08", "STATE-10", "SEQ-07"])(
+    metadata_of_states(lambda data: {**data, "parents": {"": str(data["step"] - 1)}}, "state")
 )
 fault(
     "get-gives-messages-other-ids",
