@@ -1,0 +1,29 @@
+"""On a deployment that ignores supersteps, all that is not about supersteps is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from conformance.contract.verdicts import Verdict
+from conformance.deployment.settings import Settings
+from conformance.engine import identify_deployment, run_suite
+from conformance.reference.process import ReferenceProcess
+
+
+def test_what_stands_on_states_is_made_by_a_run(
+    settings_for: Callable[..., Settings],
+) -> None:
+    with ReferenceProcess("--fault", "supersteps-are-ignored") as server:
+        settings = settings_for(server.url, capabilities=("copy", "history", "prepopulate"))
+        report = run_suite(settings, identify_deployment(settings))
+    verdicts = {each.id: each.verdict for each in report.requirements}
+    about_supersteps = {each for each in verdicts if each.startswith("PREPOP-")}
+    assert verdicts["PREPOP-02"] is Verdict.FAIL
+    assert {verdicts[each] for each in about_supersteps - {"PREPOP-01", "PREPOP-02"}} == {
+        Verdict.BLOCKED
+    }
+    others = {each for each in verdicts if verdicts[each] is not Verdict.PASS} - about_supersteps
+    # The status of a thread that was not run to its end needs supersteps; the recipe is a MAY.
+    assert others <= {"COPY-11", "COPY-21"}
+    told = [each.reason for each in report.checks if each.verdict is Verdict.PASS]
+    assert "history made by a run: the deployment applies no supersteps" in told
