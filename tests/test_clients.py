@@ -165,7 +165,8 @@ def test_a_deployment_that_answers_one_client_otherwise_is_noticed(
     settings_for: MakeSettings,
 ) -> None:
     with served(new_store(), _TellsNodeSomethingElse) as url:
-        report = run_suite(settings_for(url, clients=("js-sdk", "curl")), SERVER)
+        settings = settings_for(url, clients=("js-sdk", "curl"), visible_within_s=0.5)
+        report = run_suite(settings, SERVER)
     showing_a_status = {f"CLIENT-0{number}" for number in (1, 2, 3, 5, 6, 7, 8)}
     assert failed(report) == {(each, "js-sdk") for each in showing_a_status}
     assert report.verdict is RunVerdict.NON_CONFORMANT

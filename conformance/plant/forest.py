@@ -60,6 +60,8 @@ class Forest:
         self.trees: list[Tree] = []
         self.left_out: list[LeftOut] = []
         self._given = Asker(client, self.case, arranging=True)
+        # What is called prepopulated was made from supersteps, or is left out.
+        self._given.insists_on_supersteps = True
         self._long_states = long_states
         self._made: dict[str, Thread] = {}
 
