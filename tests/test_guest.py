@@ -221,6 +221,15 @@ def test_sweep_of_a_server_that_is_gone(deployment: str, tmp_path: Path) -> None
     assert ended.stderr.startswith("Error: cannot connect to")
 
 
+def test_sweep_tells_of_what_was_left_under_another_name(deployment: str, tmp_path: Path) -> None:
+    by_name = deployment.replace("127.0.0.1", "localhost")
+    assert command(tmp_path, "run", "--url", by_name, *FEW, "--keep").returncode == 0
+    ended = command(tmp_path, "sweep", "--url", deployment)
+    assert f"there is one of {by_name}: sweep it by that URL" in ended.stdout
+    ended = command(tmp_path, "sweep", "--url", by_name)
+    assert (ended.returncode, list(accounts())) == (0, [])
+
+
 def test_sweep_touches_only_what_its_ledgers_name(deployment: str, tmp_path: Path) -> None:
     before = threads_of(deployment)
     ended = command(tmp_path, "sweep", "--url", deployment)

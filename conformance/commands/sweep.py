@@ -50,8 +50,10 @@ def sweep_command(url: str, headers: tuple[tuple[str, str], ...], api_key: str |
 def _sweep_all(settings: Settings, url: str) -> bool:
     """Sweep every run of the deployment that is not alive; whether anything is left."""
     swept = left = False
+    elsewhere: set[str] = set()
     for directory, account in accounts():
         if account.url.rstrip("/") != url.rstrip("/"):
+            elsewhere.add(account.url)
             continue
         swept = True
         with claim(directory) as ours:
@@ -68,6 +70,9 @@ def _sweep_all(settings: Settings, url: str) -> bool:
             close_account(directory)
     if not swept:
         click.echo("nothing to sweep: no interrupted run of this deployment is known here")
+        # The same deployment may have been asked by another name: localhost, 127.0.0.1.
+        for other in sorted(elsewhere):
+            click.echo(f"  there is one of {other}: sweep it by that URL")
     return left
 
 
