@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.settings import GraphSettings
 from conformance.suite.asking import Asker
 from conformance.suite.case import Case
 from conformance.suite.expect import (
@@ -14,8 +15,9 @@ from conformance.suite.expect import (
     assert_that,
     kept,
 )
+from conformance.suite.messages import Message, told
 from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import Thread, id_of
+from conformance.suite.shown import State, Thread, id_of, messages_of
 
 
 @requires("DELETE-01")
@@ -88,6 +90,24 @@ def test_a_thread_anew_has_no_trace(given: Asker, threads: Asker) -> None:
     assert_that(not values, "nothing at the old checkpoint", at_checkpoint.text)
 
 
+@requires("DELETE-07")
+def test_a_run_on_a_thread_anew_begins_with_nothing(
+    given: Asker, threads: Asker, graph: GraphSettings
+) -> None:
+    gone = given.empty()
+    given.run(gone, 1)
+    old = given.history(gone).checkpoint_ids()
+    given.delete(gone)
+    anew = given.empty(thread_id=id_of(gone))
+    twin = given.empty()
+    for thread in (anew, twin):
+        given.run(thread, 2)
+    left = [state.get("checkpoint_id") for state in threads.page(anew, limit=100)]
+    assert_that(not set(left) & set(old), "no state of the old history", left)
+    expected = _asked(given.state(twin), graph)
+    assert_equal(_asked(threads.state(anew), graph), expected, "what people said in the messages")
+
+
 @requires("DELETE-08")
 def test_deleting_twice_is_404(given: Asker, ask: ThreadsClient) -> None:
     _assert_404(ask.delete(id_of(_deleted(given))))
@@ -124,3 +144,8 @@ def _deleted(given: Asker) -> Thread:
 
 def _assert_404(answer: Answer) -> None:
     assert_that(answer.status == 404, "404", f"{answer.status} {answer.text}")
+
+
+def _asked(state: State, graph: GraphSettings) -> list[Message]:
+    """The messages of people: what a graph answers may differ from run to run."""
+    return [each for each in told(messages_of(state, graph)) if each["type"] == "human"]

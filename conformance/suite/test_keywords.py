@@ -167,6 +167,13 @@ def _refused(ask: ThreadsClient, thread: Thread, operation: str, bodies: list[Br
 def _broken(given: Asker, thread: Thread, settings: Settings, operation: str) -> list[Broken]:
     of = BODIED[operation]
     right = of.right(given, thread)
+    plain = REQUESTS[operation].right(given, thread)
+    beyond = right.keys() - plain.keys()
+    # A member that is refused where it is right proves nothing where it is wrong.
+    if beyond and operation != "create" and not _sent_right(given, thread, operation, right).ok:
+        right = plain
+    else:
+        beyond = set()
 
     def anew() -> dict[str, Any]:
         # Under an id that was taken a creation would be refused for that.
@@ -175,8 +182,14 @@ def _broken(given: Asker, thread: Thread, settings: Settings, operation: str) ->
 
     listed = broken_keywords(of.operation_id, of.schema, anew, settings)
     return [
-        Broken(each.keyword, with_own_ids(each.body, given.client.ownership)) for each in listed
+        Broken(each.keyword, with_own_ids(each.body, given.client.ownership))
+        for each in listed
+        if not any(each.keyword.startswith(f"/properties/{name}") for name in beyond)
     ]
+
+
+def _sent_right(given: Asker, thread: Thread, operation: str, body: Any) -> Answer:
+    return REQUESTS[operation].send(given.client, id_of(thread), body)
 
 
 def _send(ask: ThreadsClient, thread: Thread, operation: str, broken: Broken) -> Answer:

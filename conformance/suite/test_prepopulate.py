@@ -57,7 +57,8 @@ def test_messages_get_ids(given: Asker, graph: GraphSettings) -> None:
 
 @requires("PREPOP-04")
 def test_the_graph_id_is_kept(given: Asker, threads: Asker, graph: GraphSettings) -> None:
-    made = given.prepopulated()
+    # Whatever becomes of the supersteps.
+    made = given.created(_request(given, graph.supersteps))
     for shown in (made, threads.get(made)):
         assert_equal(shown["metadata"].get("graph_id"), graph.id, "metadata.graph_id")
 

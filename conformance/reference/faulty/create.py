@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from conformance.reference.faults import Broken, fault
@@ -84,9 +85,9 @@ fault("updated-at-as-a-date-on-create", breaks=["CREATE-06"])(
 @fault("new-thread-counts-as-updated", breaks=["CREATE-07"])
 def new_thread_counts_as_updated(broken: Broken) -> None:
     @broken.wire.answers("create", when=_is_empty)
-    def update_at_once(_request: WireRequest, thread: Json) -> Json:
-        made = replace(broken.store.thread(thread["thread_id"]), updated_at=broken.store.now())
-        return broken.store.thread_view(broken.store.keep(made))
+    def update_soon(_request: WireRequest, thread: Json) -> Json:
+        soon = datetime.fromisoformat(thread["created_at"]) + timedelta(milliseconds=1)
+        return {**thread, "updated_at": soon.isoformat()}
 
 
 @fault("default-metadata-is-added", breaks=["CREATE-08"])

@@ -205,6 +205,16 @@ fault("thread-anew-has-the-old-metadata", breaks=["DELETE-07", "SEQ-19"])(
 )
 
 
+@fault("first-run-of-a-thread-anew-brings-the-old-states-back", breaks=["DELETE-07"])
+@_once_deleted
+def old_states_come_back(broken: Broken, gone: Gone) -> None:
+    @broken.wire.before("run_wait")
+    def restore(request: WireRequest) -> None:
+        former, now = gone.get(request.thread_id), kept(broken, request.thread_id)
+        if former is not None and now is not None and not now.checkpoints:
+            broken.store.keep(replace(now, checkpoints=former.checkpoints))
+
+
 # Using a deleted thread
 
 
