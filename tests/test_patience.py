@@ -32,7 +32,7 @@ class Hanging:
         return as_json([]) if path.endswith(self.answered) else None
 
 
-def test_nothing_is_sent_once_a_deployment_has_stopped_to_answer(
+def test_nothing_is_sent_once_a_deployment_has_stopped_answering(
     settings_for: MakeSettings,
 ) -> None:
     hanging = Hanging("/nothing")
@@ -85,7 +85,7 @@ def test_a_run_on_a_deployment_that_hangs_ends_and_says_so(settings_for: MakeSet
         report = run_suite(settings, identify_deployment(settings))
     given_up = [each.reason for each in report.checks if "GivenUpError" in each.reason]
     assert len(given_up) > len(report.checks) / 2
-    assert "the deployment has stopped to answer" in given_up[0]
+    assert "the deployment has stopped answering" in given_up[0]
     assert report.verdict is RunVerdict.INCOMPLETE
     assert len(report.cleanup.left) > 0
     assert asked < 40 + 4 * PATIENCE

@@ -12,7 +12,7 @@ PATIENCE = 3
 
 
 class GivenUpError(httpx.TransportError):
-    """Not sent: the deployment has stopped to answer."""
+    """Not sent: the deployment has stopped answering."""
 
 
 class Patience:
@@ -47,7 +47,7 @@ class Patience:
                 self._unanswered = 0
                 return
             self._given_up = (
-                f"the deployment has stopped to answer: {self._unanswered} requests in a row, "
+                f"the deployment has stopped answering: {self._unanswered} requests in a row, "
                 f"the last {request.method} {request.url.path}, and then GET /info got no "
                 "answer in time; nothing more is asked of it"
             )
