@@ -41,34 +41,29 @@ header_option = click.option(
 )
 api_key_option = click.option("--api-key", metavar="KEY", help="Sent as x-api-key; never shown.")
 graph_option = click.option("--graph", metavar="ID", help="The graph to use.  [default: agent]")
-timeout_option = click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(0.1),
-    default=30.0,
-    show_default=True,
-    help="Seconds to wait for an answer.",
-)
-run_timeout_option = click.option(
-    "--run-timeout",
-    "run_timeout_s",
-    type=click.FloatRange(0.1),
-    default=60.0,
-    show_default=True,
-    help="Seconds to wait for a run of the graph.",
-)
+
+
+def _seconds(
+    option: str, least: float, default: float, what: str
+) -> Callable[[_Command], _Command]:
+    """An option of so many seconds; its parameter is named like it, with `_s` behind."""
+    return click.option(
+        option,
+        f"{option.strip('-').replace('-', '_')}_s",
+        type=click.FloatRange(least),
+        default=default,
+        show_default=True,
+        help=f"Seconds {what}.",
+    )
+
+
+timeout_option = _seconds("--timeout", 0.1, 30.0, "to wait for an answer")
+run_timeout_option = _seconds("--run-timeout", 0.1, 60.0, "to wait for a run of the graph")
 
 
 def visible_within_option(what: str) -> Callable[[_Command], _Command]:
     """The option for the deadline of what is shown late; `what` it is that happens within."""
-    return click.option(
-        "--visible-within",
-        "visible_within_s",
-        type=click.FloatRange(0.0),
-        default=5.0,
-        show_default=True,
-        help=f"Seconds within which {what}.",
-    )
+    return _seconds("--visible-within", 0.0, 5.0, f"within which {what}")
 
 
 def with_api_key(

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from conformance.contract.catalogue import ALL_CLIENTS, load_catalogue
+from conformance.contract.catalogue import ALL_CLIENTS, Requirement, load_catalogue
 from conformance.selftest.row import Outcome, Row
 
 _LEVELS = ("MUST", "SHOULD")
@@ -35,11 +35,15 @@ class Matrix:
         return found
 
     @cached_property
+    def judged(self) -> tuple[Requirement, ...]:
+        """The requirements of the profile, those of the documents' clients among them."""
+        return load_catalogue().in_profile(self.profile, ALL_CLIENTS)
+
+    @cached_property
     def unproved(self) -> dict[str, list[str]]:
         """The requirements of each level that no fault was killed for."""
-        judged = load_catalogue().in_profile(self.profile, ALL_CLIENTS)
         return {
-            level: [e.id for e in judged if e.level == level and e.id not in self.killers]
+            level: [e.id for e in self.judged if e.level == level and e.id not in self.killers]
             for level in _LEVELS
         }
 
@@ -75,9 +79,7 @@ def as_summary(matrix: Matrix) -> str:
 
 
 def _proved(matrix: Matrix, level: str) -> str:
-    judged = [
-        e.id for e in load_catalogue().in_profile(matrix.profile, ALL_CLIENTS) if e.level == level
-    ]
+    judged = [each.id for each in matrix.judged if each.level == level]
     missing = matrix.unproved[level]
     line = f"{level}: {len(judged) - len(missing)} of {len(judged)} requirements proved by a fault"
     return f"{line}; without one: {', '.join(missing)}" if missing else line
@@ -116,7 +118,7 @@ def as_markdown(matrix: Matrix) -> str:
     lines += [f"all checks of the profile `{matrix.profile}`.", "", "```"]
     lines += [as_summary(matrix).strip(), "```", "", "## Faults by requirement", ""]
     lines += ["| requirement | level | faults that it notices |", "|---|---|---|"]
-    for requirement in load_catalogue().in_profile(matrix.profile, ALL_CLIENTS):
+    for requirement in matrix.judged:
         faults = matrix.killers.get(requirement.id, [])
         if faults or requirement.level in _LEVELS:
             lines.append(f"| {requirement.id} | {requirement.level} | {_listed(faults)} |")

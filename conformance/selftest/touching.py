@@ -35,8 +35,9 @@ class Touched:
         If it does not, the check's exchanges are the same with the fault as without:
         the first request whose answer could differ would have to be one of these.
         """
-        asked = {sent.request.operation for sent in self.requests}
-        if broken.only_with and not broken.only_with & asked:
+        if broken.only_with and not any(
+            sent.request.operation in broken.only_with for sent in self.requests
+        ):
             return False
         if self.decisions & broken.replaced:
             return True
@@ -49,18 +50,20 @@ class Watcher:
 
     def __init__(self, deployment: Broken, decisions: Iterable[str]) -> None:
         self.current = Touched()
+        # By the identity of the request: it may be answered when the next check is at hand.
+        unanswered: dict[int, Sent] = {}
         for name in decisions:
             self._watch(deployment, name)
 
         @deployment.wire.before()
         def note(request: WireRequest) -> None:
             # As it was sent: rules change requests in place, and this one does not.
-            self.current.requests.append(Sent(request))
+            unanswered[id(request)] = sent = Sent(request)
+            self.current.requests.append(sent)
 
         @deployment.wire.after()
         def note_status(request: WireRequest, answer: WireAnswer) -> None:
-            sent = next(e for e in reversed(self.current.requests) if e.request is request)
-            sent.status = answer.status
+            unanswered.pop(id(request)).status = answer.status
 
     def _watch(self, deployment: Broken, name: str) -> None:
         @deployment.instead(name)

@@ -101,7 +101,7 @@ def test_whatever_breaks_a_keyword_is_refused(
     offered(given, thread, operation)
     accepted = {}
     for broken in _broken(given, thread, settings, operation):
-        answer = _send(ask, thread, operation, broken)
+        answer = _send(ask, thread, operation, broken.body)
         if not 400 <= answer.status < 500:
             accepted[broken.keyword] = f"{answer.status} to {json.dumps(broken.body)}"
     if accepted:
@@ -159,7 +159,7 @@ def _naming(thread: Thread, body: Any) -> Any:
 def _refused(ask: ThreadsClient, thread: Thread, operation: str, bodies: list[Broken]) -> None:
     """Send them all; whether they are refused is another check's question."""
     for broken in bodies:
-        answer = _send(ask, thread, operation, broken)
+        answer = _send(ask, thread, operation, broken.body)
         if answer.ok:
             raise Blocked(f"a body that breaks {broken.keyword} was accepted: {answer.status}")
 
@@ -170,7 +170,7 @@ def _broken(given: Asker, thread: Thread, settings: Settings, operation: str) ->
     plain = REQUESTS[operation].right(given, thread)
     beyond = right.keys() - plain.keys()
     # A member that is refused where it is right proves nothing where it is wrong.
-    if beyond and operation != "create" and not _sent_right(given, thread, operation, right).ok:
+    if beyond and operation != "create" and not _send(given.client, thread, operation, right).ok:
         right = plain
     else:
         beyond = set()
@@ -188,9 +188,5 @@ def _broken(given: Asker, thread: Thread, settings: Settings, operation: str) ->
     ]
 
 
-def _sent_right(given: Asker, thread: Thread, operation: str, body: Any) -> Answer:
-    return REQUESTS[operation].send(given.client, id_of(thread), body)
-
-
-def _send(ask: ThreadsClient, thread: Thread, operation: str, broken: Broken) -> Answer:
-    return REQUESTS[operation].send(ask, id_of(thread), broken.body)
+def _send(ask: ThreadsClient, thread: Thread, operation: str, body: Any) -> Answer:
+    return REQUESTS[operation].send(ask, id_of(thread), body)

@@ -8,8 +8,8 @@ from typing import Any
 from conformance.reference.faults import Apply, Broken, fault
 from conformance.reference.faulty.factories import copies_of, prepopulates, shown
 from conformance.reference.faulty.parts import refusing, without
-from conformance.reference.faulty.run_parts import having
-from conformance.reference.wire import Json, When, WireRequest
+from conformance.reference.faulty.run_parts import changing, having, where
+from conformance.reference.wire import Json, When, WireRequest, always
 
 _AGENTS = (b"curl/", b"langgraph-sdk", b"node")
 
@@ -20,10 +20,6 @@ def _by_client(request: WireRequest) -> bool:
     return any(each in agent for each in _AGENTS)
 
 
-def _both(*conditions: When) -> When:
-    return lambda request: all(each(request) for each in (_by_client, *conditions))
-
-
 def _is_empty(request: WireRequest) -> bool:
     return not request.members.get("metadata") and not prepopulates(request)
 
@@ -32,55 +28,54 @@ def _has_metadata_alone(request: WireRequest) -> bool:
     return bool(request.members.get("metadata")) and not prepopulates(request)
 
 
-def _found(change: Callable[[list[Any]], list[Any]], when: When) -> Apply:
+def _found(operation: str, change: Callable[[list[Any]], list[Any]], when: When = always) -> Apply:
     """Give the documents' clients something else than what a search or a page holds."""
-
-    def apply(broken: Broken) -> None:
-        @broken.wire.answers("search", "history", when=_both(when))
-        def give(_request: WireRequest, found: Json) -> Json:
-            return change(found)
-
-    return apply
+    return changing(operation, to=lambda _, found: change(found), when=where(_by_client, when))
 
 
 fault("clients-cannot-create-without-a-body", breaks=["CLIENT-01"])(
-    refusing("create", _both(_is_empty))
+    refusing("create", where(_by_client, _is_empty))
 )
 fault("clients-are-told-that-a-new-thread-is-busy", breaks=["CLIENT-01"])(
-    shown(lambda thread: {**thread, "status": "busy"}, "create", when=_both(_is_empty))
+    shown(lambda thread: {**thread, "status": "busy"}, "create", when=where(_by_client, _is_empty))
 )
 fault("metadata-that-clients-send-is-not-shown", breaks=["CLIENT-02"])(
-    shown(lambda thread: {**thread, "metadata": {}}, "create", when=_both(_has_metadata_alone))
+    shown(
+        lambda thread: {**thread, "metadata": {}},
+        "create",
+        when=where(_by_client, _has_metadata_alone),
+    )
 )
 fault("clients-get-a-copy-without-values", breaks=["CLIENT-03"])(
-    shown(lambda thread: {**thread, "values": {}}, "copy", when=_both())
+    shown(lambda thread: {**thread, "values": {}}, "copy", when=_by_client)
 )
 fault("clients-see-a-history-from-its-oldest-state", breaks=["CLIENT-11"])(
-    _found(lambda states: states[::-1], lambda request: request.operation == "history")
+    _found("history", lambda states: states[::-1])
 )
 fault("prepopulation-by-clients-shows-no-values", breaks=["CLIENT-05"])(
-    shown(lambda thread: {**thread, "values": {}}, "create", when=_both(prepopulates))
+    shown(lambda thread: {**thread, "values": {}}, "create", when=where(_by_client, prepopulates))
 )
 fault("clients-find-nothing-by-status", breaks=["CLIENT-06"])(
-    _found(lambda _: [], having("status"))
+    _found("search", lambda _: [], having("status"))
 )
 fault("clients-find-nothing-by-metadata", breaks=["CLIENT-07"])(
     _found(
+        "search",
         lambda _: [],
         lambda request: "status" not in request.members and "metadata" in request.members,
     )
 )
 fault("clients-get-a-thread-without-values", breaks=["CLIENT-08"])(
-    shown(lambda thread: {**thread, "values": {}}, "get", when=_both())
+    shown(lambda thread: {**thread, "values": {}}, "get", when=_by_client)
 )
 fault("clients-see-a-state-without-next", breaks=["CLIENT-09"])(
-    shown(lambda state: without(state, "next"), "state", when=_both())
+    shown(lambda state: without(state, "next"), "state", when=_by_client)
 )
 fault("clients-see-nothing-next-at-a-checkpoint", breaks=["CLIENT-10"])(
-    shown(lambda state: {**state, "next": []}, "state_at_checkpoint", when=_both())
+    shown(lambda state: {**state, "next": []}, "state_at_checkpoint", when=_by_client)
 )
 fault("clients-see-a-history-without-its-oldest-state", breaks=["CLIENT-12"])(
-    _found(lambda states: states[:-1], lambda request: request.operation == "history")
+    _found("history", lambda states: states[:-1])
 )
 
 

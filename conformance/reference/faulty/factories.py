@@ -31,6 +31,19 @@ def with_status(status: int, operation: str, *, instead_of: int, when: When = al
     return apply
 
 
+def finished_shows(status: str) -> Apply:
+    """GET shows another status of a thread that was prepopulated to its end and never run."""
+
+    def apply(broken: Broken) -> None:
+        @broken.wire.answers("get")
+        def show(request: WireRequest, view: Json) -> Json:
+            thread = broken.store.thread(request.thread_id)
+            finished = thread.checkpoints and not thread.runs and view["status"] == "idle"
+            return {**view, "status": status} if finished else view
+
+    return apply
+
+
 def sent(change: Callable[[dict[str, Any]], dict[str, Any]], operation: str) -> Apply:
     """Take a request for another one, with the body that `change` makes of it."""
 

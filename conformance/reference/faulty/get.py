@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from conformance.reference.faults import Broken, fault
-from conformance.reference.faulty.factories import shown, with_status
+from conformance.reference.faulty.factories import finished_shows, shown, with_status
 from conformance.reference.faulty.parts import refusing, without
-from conformance.reference.wire import Json, WireRequest
+from conformance.reference.wire import WireRequest
 
 
 def _is_malformed(request: WireRequest) -> bool:
@@ -24,18 +24,10 @@ fault("get-leaves-out-updated-at", breaks=["GET-01"])(
 )
 
 
-@fault(
+fault(
     "finished-thread-is-done",
     breaks=["GET-01", "PREPOP-05", "SEARCH-08", "SELECT-02", "SEQ-12", "SEQ-17"],
-)
-def finished_thread_is_done(broken: Broken) -> None:
-    @broken.wire.answers("get")
-    def finish(request: WireRequest, view: Json) -> Json:
-        thread = broken.store.thread(request.thread_id)
-        done = thread.checkpoints and not thread.runs and view["status"] == "idle"
-        return {**view, "status": "done"} if done else view
-
-
+)(finished_shows("done"))
 fault("get-of-an-unknown-thread-is-400", breaks=["DELETE-02", "GET-02"])(
     with_status(400, "get", instead_of=404)
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.reference.faults import Broken, fault
-from conformance.reference.faulty.parts import HISTORIES, without
+from conformance.reference.faulty.parts import HISTORIES, asks_for_few, without
 from conformance.reference.faulty.pieces import (
     Page,
     kept,
@@ -117,14 +117,9 @@ def steps_of_runs_start_anew(broken: Broken) -> None:
 # Threads that are empty, or are not there
 
 
-def _asks_for_a_short_page(request: WireRequest) -> bool:
-    limit = request.query.get("limit", "1")
-    return limit.isdecimal() and int(limit) <= 100
-
-
 @fault("history-of-an-empty-thread-holds-its-state", breaks=["HISTORY-07"])
 def empty_thread_has_a_state(broken: Broken) -> None:
-    @broken.wire.answers("history", when=_asks_for_a_short_page)
+    @broken.wire.answers("history", when=asks_for_few)
     def _(request: WireRequest, page: Page) -> Json:
         thread = kept(broken, request.thread_id)
         empty = thread is not None and not thread.checkpoints

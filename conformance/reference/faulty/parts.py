@@ -57,3 +57,9 @@ def mapped(value: Json, leaf: Callable[[Any], Any]) -> Json:
 def without(value: dict[str, Any], *members: str) -> dict[str, Any]:
     """A JSON object without these members."""
     return {name: each for name, each in value.items() if name not in members}
+
+
+def asks_for_few(request: WireRequest) -> bool:
+    """Requests for a page of ten states or less, by GET."""
+    limit = request.query.get("limit", "10")
+    return limit.isdigit() and int(limit) <= 10

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.reference.faults import Apply, Broken, fault
-from conformance.reference.faulty.factories import prepopulates, shown
-from conformance.reference.faulty.parts import STATES, without
-from conformance.reference.wire import Json, When, WireRequest, always
+from conformance.reference.faulty.factories import finished_shows, prepopulates, shown
+from conformance.reference.faulty.parts import STATES, asks_for_few, without
+from conformance.reference.wire import When, WireRequest, always
 
 Messages = list[dict[str, Any]]
 
@@ -49,11 +49,6 @@ def metadata_of_states(
     return shown(changed, *operations)
 
 
-def _asks_for_few(request: WireRequest) -> bool:
-    limit = request.query.get("limit", "10")
-    return limit.isdigit() and int(limit) <= 10
-
-
 def _filters_by_graph(request: WireRequest) -> bool:
     metadata = request.members.get("metadata")
     return isinstance(metadata, dict) and "graph_id" in metadata and len(metadata) > 1
@@ -90,18 +85,10 @@ fault("create-answers-another-graph-id", breaks=["PREPOP-04", "SEQ-12"])(
 )
 
 
-@fault(
+fault(
     "prepopulated-thread-is-interrupted",
     breaks=["PREPOP-05", "SEARCH-08", "SELECT-02", "SEQ-12", "SEQ-17"],
-)
-def prepopulated_thread_is_interrupted(broken: Broken) -> None:
-    @broken.wire.answers("get")
-    def interrupt(request: WireRequest, view: Json) -> Json:
-        thread = broken.store.thread(request.thread_id)
-        fresh = thread.checkpoints and not thread.runs
-        return {**view, "status": "interrupted"} if fresh else view
-
-
+)(finished_shows("interrupted"))
 fault(
     "state-says-what-is-next-at-the-end",
     breaks=(
@@ -142,7 +129,7 @@ fault(
     ),
 )(ids("get", "get"))
 fault("short-history-gives-messages-other-ids", breaks=["HISTORY-04", "SEQ-09"])(
-    ids("history", "history", when=_asks_for_few)
+    ids("history", "history", when=asks_for_few)
 )
 fault("search-finds-nothing-by-graph", breaks=["COPY-22", "PREPOP-19"])(
     lambda broken: broken.wire.answers("search", when=_filters_by_graph)(lambda _request, _: [])

@@ -10,6 +10,7 @@ from typing import Any
 from conformance.reference.faults import fault
 from conformance.reference.faulty.factories import sent, shown
 from conformance.reference.faulty.parts import STATES, refusing, without
+from conformance.reference.faulty.run_parts import ignoring
 from conformance.reference.wire import WireRequest
 
 
@@ -26,7 +27,7 @@ def _with_an_owner(body: dict[str, Any]) -> dict[str, Any]:
 
 
 fault("supersteps-are-ignored", breaks=["PREPOP-02", "ERROR-ANY-01"])(
-    sent(lambda body: without(body, "supersteps"), "create")
+    ignoring("supersteps", "create")
 )
 fault("search-refuses-a-limit-above-a-hundred", breaks=["ERROR-ANY-05", "FILTER-07"])(
     refusing("search", _asks_for_more_than_a_hundred)
