@@ -98,11 +98,13 @@ def test_by_a_client_only_the_faults_of_clients_are_tried(
     rows = rows_of(
         monkeypatch,
         Fault("by-http", ("GET-01",), idle_no_more),
+        Fault("names-no-client", ("GET-01",), all_faults()[GET_BY_CLIENTS].apply),
         Fault("by-clients", ("GET-01", "CLIENT-08"), all_faults()[GET_BY_CLIENTS].apply),
         clients=(HTTP, "curl"),
     )
     assert rows["by-http"].fell
     assert not [each for each in rows["by-http"].fell if each.startswith("CLIENT")]
+    assert rows["names-no-client"].checks == 0
     assert rows["by-clients"].fell == ("CLIENT-08",)
 
 
