@@ -10,16 +10,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import signal
 import statistics
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -27,10 +25,11 @@ import pytest
 
 from conformance import __version__
 from conformance.contract.catalogue import ALL_CLIENTS, HTTP, load_catalogue
-from conformance.deployment.cleanup import remove_all
+from conformance.deployment.cleanup import Left, remove_all
 from conformance.deployment.connect import connect, redactor_for
 from conformance.deployment.exchange import Exchange
-from conformance.deployment.ledger import claim, close_account, ledgers_dir, read_account
+from conformance.deployment.interruption import signals_as_interrupt
+from conformance.deployment.ledger import claim, ledgers_dir, read_ledger, remove_ledger
 from conformance.deployment.preflight import ServerInfo, look
 from conformance.deployment.settings import GraphSettings, Settings
 from conformance.plugin import CARRIED, CONTROLLER, selected_requirements
@@ -153,7 +152,7 @@ def new_settings(url: str, run_dir: Path, **options: Any) -> Settings:
 
 def identify_deployment(settings: Settings) -> ServerInfo:
     """Who answers at the URL; `UnreachableError` if no such server does."""
-    with connect(settings, "preflight", record=False) as connection:
+    with connect(settings, "preflight", record=False, first_contact=True) as connection:
         return look(connection.client, settings.url, connection.recorder.redactor)
 
 
@@ -196,6 +195,7 @@ def run_suite(
         effort=settings.effort,
         requests=0,
         partial=partial,
+        disposable=settings.disposable,
     )
     controller = Controller(
         settings, (lambda total: view.start(deployment, run, total)) if view else None
@@ -203,7 +203,7 @@ def run_suite(
     controller.view = view
     arguments = [*pytest_arguments(keyword), *pytest_args]
     with claim(ledgers_dir() / settings.run_id):
-        with own_pytest(), termination_as_interrupt():
+        with own_pytest(), signals_as_interrupt():
             if workers == "0":
                 _pytest_main(arguments, controller)
             else:
@@ -240,6 +240,8 @@ def run_suite(
             run,
             duration_s=round(time.perf_counter() - started, 3),
             requests=len(exchanges),
+            partial=partial or controller.interrupted,
+            interrupted=controller.interrupted,
         ),
         verdict=run_verdict(results),
         totals=totals(results),
@@ -251,18 +253,33 @@ def run_suite(
 
 
 def clean_up(settings: Settings) -> Cleanup:
-    """Remove what the run made; the ledger is kept while anything is left."""
+    """Remove what the run made; the ledger is kept while anything is left, or may be."""
     directory = ledgers_dir() / settings.run_id
-    account = read_account(directory)
-    with connect(settings, "cleanup", record=False) as connection:
-        removal = remove_all(connection.client, account)
-    if not (removal.left or removal.unknown or account.nameless):
-        close_account(directory)
-    return Cleanup(removal.created, removal.removed, removal.left)
+    ledger = read_ledger(directory)
+    if ledger.is_empty:
+        remove_ledger(directory)
+        return Cleanup()
+    with connect(settings, "cleanup", record=False, ledger=ledger) as connection:
+        removal = remove_all(connection.client, ledger)
+    if removal.is_whole:
+        remove_ledger(directory)
+    return Cleanup(
+        created=removal.created,
+        removed=removal.removed,
+        left=tuple(sorted(each.thread_id for each in removal.left)),
+        reasons=_counted_reasons(removal.left),
+        possible=_counted_reasons(removal.possible),
+    )
+
+
+def _counted_reasons(left: Iterable[Left]) -> tuple[str, ...]:
+    """Each reason with the number of threads that it stands for, without any id."""
+    counts = Counter(each.reason for each in left)
+    return tuple(f"{count} × {reason}" for reason, count in sorted(counts.items()))
 
 
 def _kept(settings: Settings) -> Cleanup:
-    kept = read_account(ledgers_dir() / settings.run_id).created
+    kept = read_ledger(ledgers_dir() / settings.run_id).created
     return Cleanup(created=len(kept), left=tuple(sorted(kept)))
 
 
@@ -328,20 +345,6 @@ def own_pytest() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: what it made is removed."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _shown_url(settings: Settings) -> str:

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -25,8 +26,11 @@ from conformance.contract.catalogue import HTTP, PROFILES, Catalogue, load_catal
 from conformance.contract.verdicts import Stability, Verdict, worst
 from conformance.deployment.connect import Connection, connect
 from conformance.deployment.exchange import Exchange
+from conformance.deployment.guard import DisposableOnlyRefusal, NotOursRefusal
+from conformance.deployment.interruption import install_handlers
 from conformance.deployment.repro import reproduction, story
 from conformance.deployment.settings import Settings
+from conformance.deployment.trouble import Trouble
 from conformance.report.grouping import fingerprint
 from conformance.report.record import CheckResult, Failure
 from conformance.suite.fixtures import CASE, SuiteFixtures
@@ -47,6 +51,10 @@ MARKER = "requires(*ids, offers): the requirements of a check"
 CLIENT_MARKER = "client(name): the documented client that a check is made with"
 #: Exchanges quoted with a failure: enough for a story, few enough to read.
 QUOTED_EXCHANGES = 20
+#: How often a check is made, at the most, while the way to the deployment is in trouble.
+TRIES_IN_TROUBLE = 6
+#: How often a check is made again whose answers may have been somebody's on the way.
+TRIES_IN_DOUBT = 3
 
 _SETTINGS = pytest.StashKey[Settings]()
 _RESULT = pytest.StashKey[CheckResult]()
@@ -63,6 +71,9 @@ def pytest_configure(config: pytest.Config) -> None:
     runs_checks = hasattr(config, "workerinput") or config.getoption("dist", "no") == "no"
     if not runs_checks:
         return
+    if hasattr(config, "workerinput"):
+        # The process that the user started has its own; a worker hears the signal as well.
+        install_handlers()
     stack = ExitStack()
     connection = stack.enter_context(connect(settings, _worker()))
     config.add_cleanup(stack.close)
@@ -132,12 +143,13 @@ class Checks:
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         started = time.perf_counter()
-        reports, result = self.attempt(item, nextitem)
+        reports, result = self._through_trouble(item, nextitem)
         if result.verdict is Verdict.FAIL:
             again = []
             for _ in range(self._settings.repeat_failures):
-                again.append(self.attempt(item, nextitem)[1].verdict)
-            if any(verdict is not Verdict.FAIL for verdict in again):
+                again.append(self._through_trouble(item, nextitem)[1].verdict)
+            # What could not be asked again says nothing of the failure.
+            if any(verdict not in (Verdict.FAIL, Verdict.ERROR) for verdict in again):
                 result = dataclasses.replace(result, stability=Stability.FLAKY)
         result = dataclasses.replace(result, duration_s=round(time.perf_counter() - started, 4))
         # As text in ASCII: execnet carries neither enums nor lone surrogates.
@@ -146,6 +158,45 @@ class Checks:
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
+
+    def _through_trouble(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> tuple[list[pytest.TestReport], CheckResult]:
+        """Run a check, and anew while the way to the deployment was in trouble.
+
+        A check in which it was cannot end as a failure: if the trouble stays, it is an error.
+        """
+        recorder = self._connection.recorder
+        doubted = 0
+        for _ in range(TRIES_IN_TROUBLE):
+            reports, result = self.attempt(item, nextitem)
+            if result.verdict in (Verdict.PASS, Verdict.UNSUPPORTED, Verdict.NOT_RUN):
+                return reports, result
+            if not recorder.troubles:
+                if not recorder.doubts or doubted == TRIES_IN_DOUBT:
+                    return reports, result
+                doubted += 1
+            elif any(each.hangs for each in recorder.troubles):
+                break
+        if not recorder.troubles:
+            return reports, result
+        return self._in_trouble(reports, result, recorder.troubles)
+
+    def _in_trouble(
+        self, reports: list[pytest.TestReport], result: CheckResult, troubles: list[Trouble]
+    ) -> tuple[list[pytest.TestReport], CheckResult]:
+        """The result of a check that could not be made for trouble on the way."""
+        counts = Counter(map(str, troubles))
+        told = "; ".join(f"{each} ({count} times)" for each, count in counts.most_common(3))
+        reason = self._shown(
+            f"trouble on the way to the deployment, {TRIES_IN_TROUBLE} tries: {told}"
+        )
+        for report in reports:
+            if report.failed:
+                report.longrepr = reason
+        return reports, dataclasses.replace(
+            result, verdict=Verdict.ERROR, reason=reason, failure=None
+        )
 
     def attempt(
         self, item: pytest.Item, nextitem: pytest.Item | None
@@ -205,9 +256,11 @@ class Checks:
         if verdict is Verdict.FAIL:
             failure = self._failure(result, ended, exchanges)
             return dataclasses.replace(
-                result, verdict=verdict, reason=redact(_line(ended)), failure=failure
+                result, verdict=verdict, reason=_reason(failure), failure=failure
             )
         reason = redact(str(ended) or type(ended).__name__)
+        if strangers := self._strangers():
+            reason = f"not told, for it may hold what is other people's: {strangers}"
         if verdict is Verdict.ERROR:
             reason = f"{type(ended).__name__}: {reason}"
         return dataclasses.replace(result, verdict=verdict, reason=reason)
@@ -220,6 +273,10 @@ class Checks:
         expected = redact(broken.expected) if broken else "the check to hold"
         actual = redact(broken.actual) if broken else redact(_line(ended))
         diff = tuple(map(redact, broken.diff)) if broken else ()
+        if strangers := self._strangers():
+            # No value of an answer may be told, for it may be somebody's.
+            expected, diff = "what the promise says", ()
+            actual = redact(broken.facts if broken and broken.facts else strangers)
         whole = isinstance(ended, SequenceBroken)
         curl = f"\n{story(exchanges)}" if whole else reproduction(exchanges)
         message = "\n".join(
@@ -244,6 +301,10 @@ class Checks:
                 each.summary() for each in (exchanges if whole else exchanges[-QUOTED_EXCHANGES:])
             ),
         )
+
+    def _strangers(self) -> str:
+        """What the check at hand saw of other people's, without content; empty if nothing."""
+        return "; ".join(dict.fromkeys(self._connection.recorder.strangers))
 
     def _shown(self, text: str) -> str:
         """The text without secrets, and without lone surrogates, which no file takes."""
@@ -320,8 +381,10 @@ def verdict_of(ended: BaseException) -> Verdict:
             return Verdict.BLOCKED
         case Unsupported():
             return Verdict.UNSUPPORTED
-        case NotRun():
+        case NotRun() | DisposableOnlyRefusal():
             return Verdict.NOT_RUN
+        case NotOursRefusal():
+            return Verdict.BLOCKED
         case httpx.HTTPError():
             return Verdict.ERROR
         case AssertionError():
@@ -331,6 +394,10 @@ def verdict_of(ended: BaseException) -> Verdict:
             return worst(verdict_of(each) for each in ended.exceptions)
         case _:
             return Verdict.ERROR
+
+
+def _reason(failure: Failure) -> str:
+    return f"expected {failure.expected}; got {failure.actual}".splitlines()[0]
 
 
 def _line(ended: BaseException) -> str:

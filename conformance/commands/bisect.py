@@ -13,6 +13,7 @@ from conformance.commands.requirements import find_requirement
 from conformance.commands.target import launcher_option, tell
 from conformance.contract.catalogue import Requirement, load_catalogue
 from conformance.contract.verdicts import Verdict
+from conformance.deployment.interruption import signals_as_interrupt
 from conformance.deployment.launch.bisection import Change, NoChangeError, find_change
 from conformance.deployment.launch.catalogue import find_launcher, load_launchers
 from conformance.deployment.launch.errors import LauncherError, NotStartedError
@@ -31,7 +32,6 @@ from conformance.engine import (
     identify_deployment,
     new_settings,
     run_suite,
-    termination_as_interrupt,
 )
 
 _UNDECIDED = 3
@@ -77,7 +77,7 @@ def bisect_command(
     )
     trials = _Trials(launcher, requirement)
     try:
-        with termination_as_interrupt():
+        with signals_as_interrupt():
             change = find_change(versions, trials.verdict)
     except NoChangeError as same:
         if same.verdict is None:

@@ -57,6 +57,15 @@ def _seconds(
     )
 
 
+disposable_option = click.option(
+    "--disposable",
+    is_flag=True,
+    help="Nothing on the deployment matters: send also what a lenient server could take for "
+    "all threads. So it is with the embedded reference and with --server.",
+)
+outage_within_option = _seconds(
+    "--outage-within", 0.0, 30.0, "for which an outage is waited out, in all"
+)
 timeout_option = _seconds("--timeout", 0.1, 30.0, "to wait for an answer")
 run_timeout_option = _seconds("--run-timeout", 0.1, 60.0, "to wait for a run of the graph")
 

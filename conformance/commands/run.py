@@ -19,8 +19,10 @@ from conformance.commands.comparison import compared
 from conformance.commands.options import (
     api_key_option,
     chosen_graphs,
+    disposable_option,
     graph_option,
     header_option,
+    outage_within_option,
     run_timeout_option,
     timeout_option,
     visible_within_option,
@@ -125,9 +127,11 @@ def _workers(_context: click.Context, _option: click.Parameter, given: str) -> s
     help="Compare an OpenAPI document with what the deployment does and with the contract; "
     "without a URL, the deployment's own /openapi.json.",
 )
+@disposable_option
 @click.option("--keep", is_flag=True, help="Leave the threads of the run; `sweep` removes them.")
 @timeout_option
 @run_timeout_option
+@outage_within_option
 @visible_within_option("search and count show a change")
 @baseline_options
 @click.pass_context
@@ -170,6 +174,7 @@ def run_command(
         try:
             deployment = stack.enter_context(target(url, server, launcher_files))
             parse_url(deployment.url)
+            options["disposable"] |= deployment.disposable
             settings = new_settings(
                 deployment.url,
                 run_dir=stack.enter_context(_run_dir()),

@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 
 from conformance.commands.target import launcher_option, started, wanted_server
+from conformance.deployment.interruption import signals_as_interrupt
 from conformance.deployment.launch.catalogue import load_launchers, user_launchers_dir
 from conformance.deployment.launch.environment import Cached, cache_dir, cached, clear
 from conformance.deployment.launch.errors import LauncherError
 from conformance.deployment.launch.launcher import Launcher
 from conformance.deployment.launch.versions import known_versions, parse_wanted
-from conformance.engine import termination_as_interrupt
 
 _IN_USE = 3
 
@@ -78,7 +78,7 @@ def clear_command(which: str | None) -> None:
 def start_command(server: str, data: Path | None, launcher_files: tuple[Path, ...]) -> None:
     """Start a server, say its URL, and end it at Ctrl-C."""
     try:
-        with termination_as_interrupt():
+        with signals_as_interrupt():
             launcher, version = wanted_server(server, launcher_files)
             with started(launcher, version, data) as running:
                 click.echo(f"ready: {running.url}")

@@ -1,48 +1,110 @@
-"""`threads-conformance sweep`: remove what an interrupted run left."""
+"""`threads-conformance sweep`: remove what interrupted runs left."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
+import httpx
 
-from conformance.commands.options import api_key_option, header_option, with_api_key
+from conformance.commands.options import (
+    api_key_option,
+    header_option,
+    timeout_option,
+    with_api_key,
+)
 from conformance.deployment.cleanup import Removal, remove_all
 from conformance.deployment.connect import connect, parse_url, redactor_for
-from conformance.deployment.ledger import Account, accounts, claim, close_account
+from conformance.deployment.ledger import LedgerState, claim, open_ledgers, remove_ledger
+from conformance.deployment.lost import LostThread, find_lost, remove_lost
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.settings import Settings, SettingsError
 from conformance.engine import identify_deployment, new_settings
 
 _SOMETHING_LEFT = 3
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class _Age(click.ParamType[timedelta]):
+    """A time span: a number and s, m, h or d."""
+
+    name = "age"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Read `30m`, `1h` or `2d`."""
+        if isinstance(value, timedelta):
+            return value
+        found = re.fullmatch(r"(\d{1,6})([smhd])", str(value).strip())
+        if not found:
+            self.fail(f"{value!r} is no age: write 30m, 1h or 2d", param, ctx)
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 @click.command("sweep")
 @click.option("--url", required=True, metavar="URL", help="The deployment that was checked.")
 @header_option
 @api_key_option
-def sweep_command(url: str, headers: tuple[tuple[str, str], ...], api_key: str | None) -> None:
+@click.option(
+    "--lost",
+    is_flag=True,
+    help="Look for what runs left whose ledger is lost, by the tag that every thread carries; "
+    "shows it, and removes it only with --yes.",
+)
+@click.option(
+    "--older-than",
+    type=_Age(),
+    default="1h",
+    show_default=True,
+    metavar="AGE",
+    help="With --lost: only threads older than this, as 30m, 1h or 2d; a run on another "
+    "machine may be under way.",
+)
+@click.option("--yes", is_flag=True, help="With --lost: remove what is shown.")
+@timeout_option
+def sweep_command(
+    url: str,
+    headers: tuple[tuple[str, str], ...],
+    api_key: str | None,
+    lost: bool,
+    older_than: timedelta,
+    yes: bool,
+    **options: Any,
+) -> None:
     """Remove what interrupted runs left on a deployment, and nothing else.
 
     What they left is known from their ledgers on this machine and from the tag that
-    every thread of a run carries. A run that is still under way is left alone.
+    every thread of a run carries; each thread is removed only if a GET proves that it is
+    the run's. A run that is still under way is left alone.
 
-    Exit status: 0 nothing is left, 3 something could not be removed.
+    Exit status: 0 nothing is left, 2 wrong usage, 3 something could not be removed.
     """
+    if yes and not lost:
+        raise click.UsageError("--yes goes with --lost: without it nothing is asked")
     headers = with_api_key(headers, api_key)
     try:
         shown = redactor_for(str(parse_url(url)), headers).url(url)
         with TemporaryDirectory(prefix="threads-conformance-") as directory:
-            settings = new_settings(url, Path(directory), headers=headers)
+            settings = new_settings(url, Path(directory), headers=headers, **options)
             identify_deployment(settings)
-            left = _sweep_all(settings, shown)
+            if lost:
+                left = _sweep_lost(settings, older_than, yes=yes)
+            else:
+                left = _sweep_all(settings, shown)
     except SettingsError as unusable:
         raise click.UsageError(str(unusable)) from unusable
-    except UnreachableError as unreachable:
-        click.echo(f"Error: {unreachable}", err=True)
+    except (UnreachableError, httpx.HTTPError) as unreachable:
+        said = redactor_for(url, headers).text(str(unreachable))
+        click.echo(f"Error: {said or type(unreachable).__name__}", err=True)
         sys.exit(_SOMETHING_LEFT)
     sys.exit(_SOMETHING_LEFT if left else 0)
 
@@ -51,36 +113,81 @@ def _sweep_all(settings: Settings, url: str) -> bool:
     """Sweep every run of the deployment that is not alive; whether anything is left."""
     swept = left = False
     elsewhere: set[str] = set()
-    for directory, account in accounts():
-        if account.url.rstrip("/") != url.rstrip("/"):
-            elsewhere.add(account.url)
+    for directory, ledger in open_ledgers():
+        if ledger.url and ledger.url.rstrip("/") != url.rstrip("/"):
+            elsewhere.add(ledger.url)
             continue
-        swept = True
         with claim(directory) as ours:
             if not ours:
-                click.echo(f"run {account.run_id}: still under way, left alone")
+                click.echo(f"run {ledger.run_id}: still under way, left alone")
+                swept = True
                 continue
-            of_run = dataclasses.replace(settings, run_id=account.run_id)
-            with connect(of_run, "sweep", record=False) as connection:
-                removal = remove_all(connection.client, account)
-            _tell(account, removal)
-        if removal.left or removal.unknown:
-            left = True
+            if ledger.is_empty:
+                remove_ledger(directory)
+                continue
+            swept = True
+            of_run = dataclasses.replace(settings, run_id=ledger.run_id)
+            with connect(of_run, "sweep", record=False, ledger=ledger) as connection:
+                removal = remove_all(connection.client, ledger)
+            _tell(ledger, removal)
+        if removal.is_settled:
+            # What is other people's will not be this run's later either: it was told.
+            remove_ledger(directory)
         else:
-            close_account(directory)
+            left = True
     if not swept:
         click.echo("nothing to sweep: no interrupted run of this deployment is known here")
         # The same deployment may have been asked by another name: localhost, 127.0.0.1.
         for other in sorted(elsewhere):
             click.echo(f"  there is one of {other}: sweep it by that URL")
+        click.echo("  what runs left whose ledger is lost, --lost finds")
     return left
 
 
-def _tell(account: Account, removal: Removal) -> None:
-    click.echo(f"run {account.run_id}: found {removal.created}, removed {removal.removed}")
-    for thread_id in removal.left:
-        click.echo(f"  left: {thread_id}")
-    for thread_id in removal.unknown:
-        click.echo(f"  possible: {thread_id}, about which the deployment did not answer")
-    for each in account.nameless:
-        click.echo(f"  possible: {each}, whose answer never came; it has no tag to find it by")
+def _tell(ledger: LedgerState, removal: Removal) -> None:
+    click.echo(f"run {ledger.run_id}: found {removal.created}, removed {removal.removed}")
+    for each in removal.left:
+        click.echo(f"  left: {each.thread_id}: {each.reason}")
+    for each in removal.possible:
+        click.echo(f"  possible: {each.thread_id}: {each.reason}")
+
+
+def _sweep_lost(settings: Settings, older_than: timedelta, *, yes: bool) -> bool:
+    """Show what runs with a lost ledger left, and remove it with `yes`; whether any is left."""
+    known = {ledger.run_id for _, ledger in open_ledgers()}
+    with connect(settings, "sweep", record=False) as connection:
+        found = list(find_lost(connection.client, older_than, known))
+    by_run: dict[str, list[LostThread]] = defaultdict(list)
+    for each in found:
+        by_run[each.run_id].append(each)
+    if not found:
+        click.echo("nothing is lost: no thread that is old enough carries the suite's tag alone")
+        return False
+    left = 0
+    for run_id, threads in by_run.items():
+        oldest = min(each.created_at for each in threads)
+        click.echo(f"run {run_id}: {len(threads)} threads, the oldest of {oldest.isoformat()}")
+        if yes:
+            left += _remove_lost(settings, run_id, threads)
+        else:
+            for each in threads:
+                click.echo(f"  {each.thread_id}")
+    if not yes:
+        click.echo("--yes removes them")
+        return True
+    click.echo(f"removed {len(found) - left} of {len(found)}")
+    return bool(left)
+
+
+def _remove_lost(settings: Settings, run_id: str, threads: Iterable[LostThread]) -> int:
+    """Remove the threads of one lost run; how many are left."""
+    left = 0
+    # When the run began nobody knows any more: the age of its threads was asked for.
+    began = min(each.created_at for each in threads) - timedelta(days=1)
+    of_run = dataclasses.replace(settings, run_id=run_id, started_at=began.isoformat())
+    with connect(of_run, "sweep", record=False, ledger=LedgerState(run_id, "")) as connection:
+        for each in threads:
+            if reason := remove_lost(connection.client, each):
+                click.echo(f"  left: {each.thread_id}: {reason}")
+                left += 1
+    return left

@@ -11,13 +11,13 @@ from pathlib import Path
 import click
 from packaging.version import Version
 
+from conformance.deployment.interruption import signals_as_interrupt
 from conformance.deployment.launch.catalogue import find_launcher, load_launchers
 from conformance.deployment.launch.errors import LauncherError, NotStartedError
 from conformance.deployment.launch.launcher import Launcher
 from conformance.deployment.launch.start import launched
 from conformance.deployment.launch.versions import latest_version, parse_wanted
 from conformance.deployment.preflight import ServerInfo
-from conformance.engine import termination_as_interrupt
 from conformance.reference.process import ReferenceProcess
 
 server_option = click.option(
@@ -44,11 +44,15 @@ class ServerNotStarted(click.ClickException):
 
 @dataclass(frozen=True)
 class Target:
-    """A deployment's URL; `name` and `version` where a launcher knows them."""
+    """A deployment's URL; `name` and `version` where a launcher knows them.
+
+    It is `disposable` where it was started for the run: nothing on it matters.
+    """
 
     url: str
     name: str | None = None
     version: str | None = None
+    disposable: bool = False
 
     def known_as(self, info: ServerInfo) -> ServerInfo:
         """What the deployment says of itself, put right by what we know."""
@@ -67,13 +71,13 @@ def target(url: str | None, server: str | None, files: tuple[Path, ...]) -> Iter
     if url:
         yield Target(url)
     elif server:
-        with termination_as_interrupt():
+        with signals_as_interrupt():
             launcher, version = wanted_server(server, files)
             with started(launcher, version) as running:
                 yield running
     else:
         with ReferenceProcess() as reference:
-            yield Target(reference.url)
+            yield Target(reference.url, disposable=True)
 
 
 def wanted_server(server: str, files: tuple[Path, ...]) -> tuple[Launcher, Version]:
@@ -98,7 +102,7 @@ def started(launcher: Launcher, version: Version, data: Path | None = None) -> I
             raise click.UsageError(str(unusable)) from unusable
         except NotStartedError as failed:
             raise ServerNotStarted(str(failed)) from failed
-        yield Target(running.url, running.name, running.version)
+        yield Target(running.url, running.name, running.version, disposable=True)
 
 
 def tell(text: str) -> None:

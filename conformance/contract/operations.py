@@ -7,18 +7,48 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from urllib.parse import unquote
+
+
+class Scope(StrEnum):
+    """What a request of an operation may change, by the ids that it names.
+
+    The guard reads it: a write that does not name what its scope demands is refused.
+    """
+
+    #: Nothing: it only reads.
+    READ = "read"
+    #: One new thread, under the `thread_id` of the body or one that the deployment chooses.
+    NEW_THREAD = "new thread"
+    #: The thread in the path, and what belongs to it.
+    THREAD = "thread"
+    #: The run in the path, on the thread in the path.
+    RUN = "run"
+    #: The cron in the path.
+    CRON = "cron"
+    #: The threads that the body lists in `thread_ids`.
+    MANY_THREADS = "many threads"
+    #: The runs that the body lists in `run_ids`, on the thread that it names in `thread_id`.
+    MANY_RUNS = "many runs"
+    #: A new run without a thread of the caller's.
+    NEW_RUN = "new run"
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One method on one path. `writes`: whether it may change a thread, a run or a cron."""
+    """One method on one path, and what it may change."""
 
     name: str
     method: str
     path: str
     profile: str
-    writes: bool
+    scope: Scope
+
+    @property
+    def writes(self) -> bool:
+        """Whether it may change a thread, a run or a cron."""
+        return self.scope is not Scope.READ
 
     def matches(self, method: str, path: str) -> re.Match[str] | None:
         """The match of a request line with this operation, ids as groups."""
@@ -34,62 +64,60 @@ class Operation:
 
 
 OPERATIONS = (
-    Operation("create", "POST", "/threads", "documented", writes=True),
-    Operation("search", "POST", "/threads/search", "documented", writes=False),
-    Operation("count", "POST", "/threads/count", "extended", writes=False),
-    Operation("prune", "POST", "/threads/prune", "extended", writes=True),
-    Operation("get", "GET", "/threads/{thread_id}", "documented", writes=False),
-    Operation("update", "PATCH", "/threads/{thread_id}", "extended", writes=True),
-    Operation("delete", "DELETE", "/threads/{thread_id}", "extended", writes=True),
-    Operation("copy", "POST", "/threads/{thread_id}/copy", "documented", writes=True),
-    Operation("state", "GET", "/threads/{thread_id}/state", "documented", writes=False),
-    Operation("update_state", "POST", "/threads/{thread_id}/state", "extended", writes=True),
+    Operation("create", "POST", "/threads", "documented", Scope.NEW_THREAD),
+    Operation("search", "POST", "/threads/search", "documented", Scope.READ),
+    Operation("count", "POST", "/threads/count", "extended", Scope.READ),
+    Operation("prune", "POST", "/threads/prune", "extended", Scope.MANY_THREADS),
+    Operation("get", "GET", "/threads/{thread_id}", "documented", Scope.READ),
+    Operation("update", "PATCH", "/threads/{thread_id}", "extended", Scope.THREAD),
+    Operation("delete", "DELETE", "/threads/{thread_id}", "extended", Scope.THREAD),
+    Operation("copy", "POST", "/threads/{thread_id}/copy", "documented", Scope.THREAD),
+    Operation("state", "GET", "/threads/{thread_id}/state", "documented", Scope.READ),
+    Operation("update_state", "POST", "/threads/{thread_id}/state", "extended", Scope.THREAD),
     Operation(
         "post_state_at_checkpoint",
         "POST",
         "/threads/{thread_id}/state/checkpoint",
         "extended",
-        writes=False,
+        Scope.READ,
     ),
     Operation(
         "state_at_checkpoint",
         "GET",
         "/threads/{thread_id}/state/{checkpoint_id}",
         "documented",
-        writes=False,
+        Scope.READ,
     ),
-    Operation("history", "GET", "/threads/{thread_id}/history", "documented", writes=False),
-    Operation("post_history", "POST", "/threads/{thread_id}/history", "documented", writes=False),
-    Operation("run_background", "POST", "/threads/{thread_id}/runs", "documented", writes=True),
-    Operation("run_wait", "POST", "/threads/{thread_id}/runs/wait", "documented", writes=True),
-    Operation("run_stream", "POST", "/threads/{thread_id}/runs/stream", "documented", writes=True),
+    Operation("history", "GET", "/threads/{thread_id}/history", "documented", Scope.READ),
+    Operation("post_history", "POST", "/threads/{thread_id}/history", "documented", Scope.READ),
+    Operation("run_background", "POST", "/threads/{thread_id}/runs", "documented", Scope.THREAD),
+    Operation("run_wait", "POST", "/threads/{thread_id}/runs/wait", "documented", Scope.THREAD),
+    Operation("run_stream", "POST", "/threads/{thread_id}/runs/stream", "documented", Scope.THREAD),
     Operation(
-        "run_join", "GET", "/threads/{thread_id}/runs/{run_id}/join", "documented", writes=False
+        "run_join", "GET", "/threads/{thread_id}/runs/{run_id}/join", "documented", Scope.READ
     ),
-    Operation("run_list", "GET", "/threads/{thread_id}/runs", "full", writes=False),
-    Operation("run_get", "GET", "/threads/{thread_id}/runs/{run_id}", "full", writes=False),
-    Operation("run_delete", "DELETE", "/threads/{thread_id}/runs/{run_id}", "full", writes=True),
+    Operation("run_list", "GET", "/threads/{thread_id}/runs", "full", Scope.READ),
+    Operation("run_get", "GET", "/threads/{thread_id}/runs/{run_id}", "full", Scope.READ),
+    Operation("run_delete", "DELETE", "/threads/{thread_id}/runs/{run_id}", "full", Scope.RUN),
     Operation(
-        "run_join_stream", "GET", "/threads/{thread_id}/runs/{run_id}/stream", "full", writes=False
+        "run_join_stream", "GET", "/threads/{thread_id}/runs/{run_id}/stream", "full", Scope.READ
     ),
-    Operation(
-        "run_cancel", "POST", "/threads/{thread_id}/runs/{run_id}/cancel", "full", writes=True
-    ),
-    Operation("runs_cancel", "POST", "/runs/cancel", "full", writes=True),
-    Operation("stateless_background", "POST", "/runs", "full", writes=True),
-    Operation("stateless_wait", "POST", "/runs/wait", "full", writes=True),
-    Operation("stateless_stream", "POST", "/runs/stream", "full", writes=True),
-    Operation("stateless_batch", "POST", "/runs/batch", "full", writes=True),
-    Operation("cron_create", "POST", "/threads/{thread_id}/runs/crons", "full", writes=True),
-    Operation("cron_search", "POST", "/runs/crons/search", "full", writes=False),
-    Operation("cron_count", "POST", "/runs/crons/count", "full", writes=False),
-    Operation("cron_get", "GET", "/runs/crons/{cron_id}", "full", writes=False),
-    Operation("cron_update", "PATCH", "/runs/crons/{cron_id}", "full", writes=True),
-    Operation("cron_delete", "DELETE", "/runs/crons/{cron_id}", "full", writes=True),
-    Operation("ok", "GET", "/ok", "documented", writes=False),
-    Operation("info", "GET", "/info", "documented", writes=False),
-    Operation("openapi", "GET", "/openapi.json", "documented", writes=False),
-    Operation("assistants_search", "POST", "/assistants/search", "documented", writes=False),
+    Operation("run_cancel", "POST", "/threads/{thread_id}/runs/{run_id}/cancel", "full", Scope.RUN),
+    Operation("runs_cancel", "POST", "/runs/cancel", "full", Scope.MANY_RUNS),
+    Operation("stateless_background", "POST", "/runs", "full", Scope.NEW_RUN),
+    Operation("stateless_wait", "POST", "/runs/wait", "full", Scope.NEW_RUN),
+    Operation("stateless_stream", "POST", "/runs/stream", "full", Scope.NEW_RUN),
+    Operation("stateless_batch", "POST", "/runs/batch", "full", Scope.NEW_RUN),
+    Operation("cron_create", "POST", "/threads/{thread_id}/runs/crons", "full", Scope.THREAD),
+    Operation("cron_search", "POST", "/runs/crons/search", "full", Scope.READ),
+    Operation("cron_count", "POST", "/runs/crons/count", "full", Scope.READ),
+    Operation("cron_get", "GET", "/runs/crons/{cron_id}", "full", Scope.READ),
+    Operation("cron_update", "PATCH", "/runs/crons/{cron_id}", "full", Scope.CRON),
+    Operation("cron_delete", "DELETE", "/runs/crons/{cron_id}", "full", Scope.CRON),
+    Operation("ok", "GET", "/ok", "documented", Scope.READ),
+    Operation("info", "GET", "/info", "documented", Scope.READ),
+    Operation("openapi", "GET", "/openapi.json", "documented", Scope.READ),
+    Operation("assistants_search", "POST", "/assistants/search", "documented", Scope.READ),
 )
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
 

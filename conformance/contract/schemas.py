@@ -88,6 +88,14 @@ def validator(name: str) -> Draft202012Validator:
 
 
 @cache
+def member_names() -> frozenset[str]:
+    """The names of all members that the contract's schemas know, at their first level."""
+    return frozenset(
+        member for name in schema_names() for member in load_schema(name).get("properties", {})
+    )
+
+
+@cache
 def format_checker() -> FormatChecker:
     """A checker of exactly `FORMATS`; `SchemaError` if a library that it needs is missing."""
     try:

@@ -1,155 +1,310 @@
-"""Removing what a run made, and nothing else."""
+"""Removing what a run made, and nothing else.
+
+Removed is only what is proved to be the run's; gone is only what a GET answers by 404 or
+410. Whatever else is heard, a thread counts as left.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 
 import httpx
 
-from conformance.deployment.bookkeeping import CLOCK_TOLERANCE, is_newer, is_uuid
-from conformance.deployment.client import ThreadsClient
-from conformance.deployment.guard import RUN_TAG, canonical
-from conformance.deployment.ledger import Account
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.ledger import LedgerState
+from conformance.deployment.ownership import RUN_TAG, Shown, canonical, is_uuid
 
 _PAGE = 100
-#: A deployment that breaks so many connections in a row is not asked again.
-_PATIENCE = 3
+#: Pages of a search that never ends are not read for ever.
+_MOST_PAGES = 1_000
+#: A deployment that gives no answer so many times in a row is not asked again.
+_UNANSWERED_IN_A_ROW = 3
+_GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
+_MALFORMED = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
+
+_Ask = Callable[[], Answer]
+
+
+@dataclass(frozen=True)
+class Left:
+    """A thread that stands, or may stand, and why it was not removed.
+
+    `thread_id` is a description where the id is not known. With `foreign` a GET did not
+    prove it to be this run's: it will not be removed later either.
+    """
+
+    thread_id: str
+    reason: str
+    foreign: bool = False
 
 
 @dataclass(frozen=True)
 class Removal:
-    """Threads that a run made and that were removed; `left` are the ids that remain.
+    """What became of the threads of a run.
 
-    A thread on which a cron may still stand counts as left. `unknown` are ids under
-    which a thread may stand: the deployment never said.
+    `existed` are the ids of the threads that stood at some time, as an answer said;
+    `left` those of them that may still stand. `possible` are ids, or descriptions, of
+    threads that may stand, of which no answer ever told that they were made by this run.
     """
 
-    created: int
-    removed: int
-    left: tuple[str, ...]
-    unknown: tuple[str, ...] = ()
+    existed: frozenset[str] = frozenset()
+    left: tuple[Left, ...] = ()
+    possible: tuple[Left, ...] = ()
+
+    @property
+    def created(self) -> int:
+        """How many threads existed."""
+        return len(self.existed)
+
+    @property
+    def removed(self) -> int:
+        """How many of them are gone."""
+        return len(self.existed) - len({canonical(each.thread_id) for each in self.left})
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left, nor may be."""
+        return not (self.left or self.possible)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left that could be removed later."""
+        return not self.left and all(each.foreign for each in self.possible)
 
 
-def remove_all(client: ThreadsClient, account: Account, keep: Collection[str] = ()) -> Removal:
-    """Delete every cron and thread of a run: those of its ledger, and those with its tag.
+def delete_thread(client: ThreadsClient, thread_id: str) -> str:
+    """Delete a thread that is proved to be the run's; why it may still stand, else ``.
 
-    Threads of `keep` stay. Errors of the connection do not stop it: what could not be
-    asked for is left.
+    It is gone only if a GET then says so.
     """
-    planned = (*account.planned, *account.created)
-    ids = dict.fromkeys(each for each in planned if is_uuid(each) or each in account.created)
-    # First what could make more threads, or history where it is being removed.
-    scheduled = _unschedule(client, account)
-    ids.update(dict.fromkeys(_kept(client, account)))
-    ids = {each: None for each in ids if each not in keep}
-    for thread_id in ids:
-        client.ownership.adopt(thread_id)
-    created = {each for each in account.created if each in ids}
-    tagged = _tagged(client, keep)
-    for thread_id in tagged:
-        client.ownership.adopt(thread_id)
-    ids.update(dict.fromkeys(tagged))
-    created.update(tagged)
-    left: dict[str, None] = {}
-    broken = 0
-    for thread_id in ids:
-        found = delete_one(client, thread_id) if broken < _PATIENCE else None
-        broken = broken + 1 if found is None else 0
-        if found == "removed":
-            created.add(thread_id)
-        elif found != "absent":
-            left[thread_id] = None
-    if broken < _PATIENCE:
-        left.update(dict.fromkeys(_tagged(client, keep)))
-    left.update(dict.fromkeys(scheduled))
-    created.update(scheduled)
-    remaining = tuple(each for each in left if each in created)
-    unknown = tuple(each for each in left if each not in created)
-    return Removal(len(created), len(created) - len(remaining), remaining, unknown)
-
-
-def delete_one(client: ThreadsClient, thread_id: str) -> str | None:
-    """`removed`, `absent` or `left`; None where the connection broke."""
     try:
-        answer = client.delete(thread_id)
-        if answer.ok:
-            return "removed"
-        # A deployment that cannot delete answers 404 as well: look whether it stands.
-        return "left" if client.get(thread_id).ok else "absent"
-    except httpx.HTTPError:
-        return None
+        deleted = client.delete(thread_id)
+        shown = client.get(thread_id)
+    except httpx.HTTPError as broken:
+        return f"no answer ({type(broken).__name__})"
+    if _is_gone(shown, thread_id):
+        return ""
+    return f"DELETE answers {deleted.status}, GET then {shown.status}"
 
 
-def _unschedule(client: ThreadsClient, account: Account) -> list[str]:
-    """Delete the crons of a run; the threads on which one may still stand."""
-    known = [_delete_cron(client, each) for each in account.crons]
-    return [
-        each for each in account.scheduled if not _unscheduled(client, each, otherwise=all(known))
-    ]
+def remove_all(client: ThreadsClient, ledger: LedgerState, keep: Collection[str] = ()) -> Removal:
+    """Delete every thread and cron that is proved to be the run's; threads of `keep` stay.
+
+    Errors of the connection do not stop it: what could not be asked for is left.
+    """
+    return _Remover(client, ledger, keep).removal()
 
 
-def _unscheduled(client: ThreadsClient, thread_id: str, *, otherwise: bool) -> bool:
-    """Whether no cron is left on a thread; `otherwise` where the deployment does not say."""
-    try:
-        answer = client.crons.search({"thread_id": thread_id, "limit": _PAGE})
-    except httpx.HTTPError:
-        return False
-    if not answer.ok or not isinstance(answer.body, list):
-        return otherwise
-    standing = [
-        each["cron_id"]
-        for each in answer.body
-        if isinstance(each, dict)
-        and each.get("thread_id") == thread_id
-        and isinstance(each.get("cron_id"), str)
-    ]
-    deleted = [_delete_cron(client, each) for each in standing]
-    return all(deleted)
+@dataclass
+class _Remover:
+    """Goes through the ledger and the search for the run's tag, one thread after the other."""
 
+    client: ThreadsClient
+    ledger: LedgerState
+    keep: Collection[str]
+    existed: dict[str, str] = field(default_factory=dict)
+    left: dict[str, Left] = field(default_factory=dict)
+    possible: dict[str, Left] = field(default_factory=dict)
+    unanswered: int = 0
 
-def _delete_cron(client: ThreadsClient, cron_id: str) -> bool:
-    client.ownership.adopt_cron(cron_id)
-    try:
-        answer = client.crons.delete(cron_id)
-    except httpx.HTTPError:
-        return False
-    return answer.ok or answer.status == httpx.codes.NOT_FOUND
+    def removal(self) -> Removal:
+        """Remove everything, and tell what became of it."""
+        self.existed |= {canonical(each): each for each in self.ledger.created}
+        # First what could make more threads, or history where it is being removed.
+        for cron_id in self.ledger.crons:
+            self._unschedule(cron_id)
+        scheduled = {each for each in self.ledger.scheduled if not self._is_unscheduled(each)}
+        for thread_id in self.ledger.drawn:
+            self._remove_drawn(thread_id)
+        for thread_id in self.ledger.named:
+            self._remove_named(thread_id)
+        tagged_are_known = self._remove_tagged()
+        for thread_id in scheduled:
+            # A cron may stand although its thread does not.
+            self._leave(thread_id, "a cron on it could not be removed")
+        if not tagged_are_known:
+            self._doubt_unidentified()
+        kept = {canonical(each) for each in self.keep}
+        return Removal(
+            existed=frozenset(each for each in self.existed if each not in kept),
+            left=tuple(each for known, each in self.left.items() if known not in kept),
+            possible=tuple(self.possible.values()),
+        )
 
+    def _is_kept(self, thread_id: str) -> bool:
+        return thread_id in self.keep or canonical(thread_id) in self.keep
 
-def _kept(client: ThreadsClient, account: Account) -> Iterator[str]:
-    """The threads of stateless runs that still stand, and are no older than the run."""
-    for thread_id in account.temporary:
+    # Threads
+
+    def _remove_drawn(self, thread_id: str) -> None:
+        """Delete what stands under an id that the run drew itself."""
+        if self._is_kept(thread_id):
+            return
+        known = canonical(thread_id)
+        said_created = known in self.existed
+        shown = None if said_created else self._get(thread_id)
+        if shown is not None and _is_gone(shown, thread_id):
+            return
+        if said_created or (shown is not None and shown.ok):
+            self.existed.setdefault(known, thread_id)
+            self._delete(thread_id)
+            return
+        status = "no answer" if shown is None else str(shown.status)
+        self.possible[known] = Left(thread_id, f"GET answers {status}")
+
+    def _remove_named(self, thread_id: str) -> None:
+        """Delete a thread that an answer named, if a GET proves it to be the run's."""
+        known = canonical(thread_id)
+        if self._is_kept(thread_id) or known in self.existed:
+            return
+        shown = self._get(thread_id)
+        if shown is not None and _is_gone(shown):
+            return
+        if shown is None or not shown.ok:
+            status = "no answer" if shown is None else str(shown.status)
+            self.possible[known] = Left(thread_id, f"an answer named it; GET answers {status}")
+            return
+        found = Shown(thread_id, shown.status, shown.body)
+        if reason := self.client.ownership.adopt_thread(found, named_by_creation=True):
+            said = f"an answer named it, but {reason}: it is not touched"
+            self.possible[known] = Left(thread_id, said, foreign=True)
+            return
+        self.existed[known] = thread_id
+        self._delete(thread_id)
+
+    def _remove_tagged(self) -> bool:
+        """Delete the threads that a search for the tag finds; whether it could be asked.
+
+        It is asked again until it finds no more: something may have come late.
+        """
+        seen: set[str] = set()
+        for _ in range(_MOST_PAGES):
+            page = self._search(len(self.left) + len(self.possible))
+            if page is None:
+                return False
+            fresh = [each for each in page if canonical(each) not in seen]
+            if not fresh:
+                return True
+            for thread_id in fresh:
+                seen.add(canonical(thread_id))
+                if self._is_kept(thread_id) or canonical(thread_id) in self.left:
+                    continue
+                if self.client.ownership.is_drawn(thread_id):
+                    self.existed[canonical(thread_id)] = thread_id
+                    self._delete(thread_id)
+                else:
+                    self._remove_found(thread_id)
+        return True
+
+    def _remove_found(self, thread_id: str) -> None:
+        """Delete a thread that a search found, if a GET proves it to be the run's."""
+        shown = self._get(thread_id)
+        if shown is None or _is_gone(shown):
+            return
+        found = Shown(thread_id, shown.status, shown.body)
+        if not self.client.ownership.adopt_thread(found):
+            self.existed[canonical(thread_id)] = thread_id
+            self._delete(thread_id)
+
+    def _search(self, standing: int) -> list[str] | None:
+        """The ids of some threads that carry the run's tag; None where that is not answered."""
+        tag = {RUN_TAG: self.client.tag[RUN_TAG]}
+        body = {"metadata": tag, "limit": _PAGE + min(standing, 10 * _PAGE - _PAGE)}
+        answer = self._asked(lambda: self.client.search(body, private=True))
+        if answer is None or not answer.ok or not isinstance(answer.body, list):
+            return None
+        return list(_tagged_ids(answer.body, tag[RUN_TAG]))
+
+    def _delete(self, thread_id: str) -> None:
+        """Delete a thread of the run's; it is left unless it is gone then."""
+        if self.unanswered >= _UNANSWERED_IN_A_ROW:
+            reason = "the deployment does not answer any more"
+        else:
+            reason = delete_thread(self.client, thread_id)
+            self.unanswered = self.unanswered + 1 if reason.startswith("no answer") else 0
+        if reason:
+            self._leave(thread_id, reason)
+        else:
+            self.left.pop(canonical(thread_id), None)
+
+    def _leave(self, thread_id: str, reason: str) -> None:
+        known = canonical(thread_id)
+        if known in self.existed or self.client.ownership.is_drawn(thread_id):
+            self.existed.setdefault(known, thread_id)
+            self.left[known] = Left(thread_id, reason)
+
+    def _doubt_unidentified(self) -> None:
+        for number, what in enumerate(self.ledger.unidentified, 1):
+            known = f"unidentified {number}"
+            self.possible[known] = Left(what, "its answer never came, and no search shows the tag")
+
+    # Crons
+
+    def _unschedule(self, cron_id: str) -> bool:
+        """Delete a cron if a GET proves it to be the run's; whether none stands then."""
+        shown = self._asked(lambda: self.client.crons.get(cron_id))
+        if shown is None:
+            return False
+        if _is_gone(shown):
+            return True
+        if self.client.ownership.adopt_cron(Shown(cron_id, shown.status, shown.body)):
+            return False
+        if self._asked(lambda: self.client.crons.delete(cron_id)) is None:
+            return False
+        after = self._asked(lambda: self.client.crons.get(cron_id))
+        return after is not None and _is_gone(after)
+
+    def _is_unscheduled(self, thread_id: str) -> bool:
+        """Whether no cron is left on a thread of the run's."""
+        body = {"thread_id": thread_id, "limit": _PAGE}
+        answer = self._asked(lambda: self.client.crons.search(body))
+        if answer is None or not answer.ok or not isinstance(answer.body, list):
+            return all(self._is_cron_gone(each) for each in self.ledger.crons)
+        standing = [
+            each["cron_id"]
+            for each in answer.body
+            if isinstance(each, dict)
+            and each.get("thread_id") == thread_id
+            and isinstance(each.get("cron_id"), str)
+        ]
+        unscheduled = [self._unschedule(each) for each in standing]
+        return all(unscheduled)
+
+    def _is_cron_gone(self, cron_id: str) -> bool:
+        shown = self._asked(lambda: self.client.crons.get(cron_id))
+        return shown is not None and _is_gone(shown)
+
+    # Asking
+
+    def _get(self, thread_id: str) -> Answer | None:
+        return self._asked(lambda: self.client.get(thread_id))
+
+    def _asked(self, ask: _Ask) -> Answer | None:
+        """The answer, or None where there is none: so it stays once none came for a while."""
+        if self.unanswered >= _UNANSWERED_IN_A_ROW:
+            return None
         try:
-            answer = client.get(thread_id)
-            opened_at = datetime.fromisoformat(account.opened_at) - CLOCK_TOLERANCE
-        except (httpx.HTTPError, ValueError):
+            answer = ask()
+        except httpx.HTTPError:
+            self.unanswered += 1
+            return None
+        self.unanswered = 0
+        return answer
+
+
+def _is_gone(shown: Answer, thread_id: str | None = None) -> bool:
+    """Whether nothing stands: 404 or 410, or a refusal of the id where it is malformed."""
+    malformed = thread_id is not None and not is_uuid(thread_id)
+    return shown.status in _GONE or (malformed and shown.status in _MALFORMED)
+
+
+def _tagged_ids(hits: Iterable[object], run_id: str) -> Iterator[str]:
+    """The ids of the hits that show the run's tag; a hit proves nothing."""
+    for each in hits:
+        if not isinstance(each, dict):
             continue
-        if answer.ok and is_newer(answer.body, opened_at):
+        thread_id, metadata = each.get("thread_id"), each.get("metadata")
+        tagged = isinstance(metadata, dict) and metadata.get(RUN_TAG) == run_id
+        if tagged and isinstance(thread_id, str) and thread_id:
             yield thread_id
-
-
-def _tagged(client: ThreadsClient, keep: Collection[str]) -> list[str]:
-    """The ids of the threads that carry the run's tag; other answers are ignored."""
-    found: dict[str, None] = {}
-    try:
-        while True:
-            body = {"metadata": client.tag, "limit": _PAGE, "offset": len(found)}
-            answer = client.search(body)
-            page = answer.body if answer.ok and isinstance(answer.body, list) else []
-            fresh = {
-                canonical(each["thread_id"]): None
-                for each in page
-                if isinstance(each, dict)
-                and isinstance(each.get("thread_id"), str)
-                and isinstance(each.get("metadata"), dict)
-                and each["metadata"].get(RUN_TAG) == client.tag[RUN_TAG]
-            }
-            if not fresh.keys() - found.keys():
-                return [each for each in found if each not in keep]
-            found.update(fresh)
-            if len(page) < _PAGE:
-                return [each for each in found if each not in keep]
-    except httpx.HTTPError:
-        return [each for each in found if each not in keep]

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
-from conformance.deployment.guard import RUN_TAG, Ownership
+from conformance.deployment.ownership import Ownership
 from conformance.deployment.transport import PRIVATE
 
 #: Where a body is left to the caller, and None would be one.
@@ -57,11 +57,12 @@ class ThreadsClient:
     """
 
     def __init__(
-        self, http: httpx.Client, ownership: Ownership, run_id: str, run_timeout_s: float = 60.0
+        self, http: httpx.Client, ownership: Ownership, run_timeout_s: float = 60.0
     ) -> None:
         self._http = http
         self.ownership = ownership
-        self.tag = {RUN_TAG: run_id}
+        #: The metadata by which the threads of this run are known, for bodies and filters.
+        self.tag = ownership.tag
         self.run_timeout_s = run_timeout_s
 
     def send(

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
 
 from conformance.deployment.client import ThreadsClient
-from conformance.deployment.guard import Ownership
-from conformance.deployment.ledger import Ledger, ledgers_dir
+from conformance.deployment.clock import ServerClock
+from conformance.deployment.ledger import Ledger, LedgerState, ledgers_dir
+from conformance.deployment.ownership import Ownership
 from conformance.deployment.redaction import Redactor
 from conformance.deployment.settings import Settings, SettingsError
 from conformance.deployment.transport import Recorder, SuiteTransport
@@ -58,28 +59,47 @@ def connect(
     record: bool = True,
     reach: Callable[[], httpx.BaseTransport] | None = None,
     visits: Iterable[str] | None = None,
+    ledger: LedgerState | None = None,
+    first_contact: bool = False,
 ) -> Iterator[Connection]:
-    """A client for the deployment, with ledger and record; closed at the end.
+    """Open a client for the deployment, with ledger and record; closed at the end.
 
     `reach` makes the transport to the deployment, by default over HTTP. With `visits`
-    nothing can be changed, and of all threads only these can be looked at.
+    nothing can be changed, and of all threads only these can be looked at. `ledger` is
+    what the run has made before, as its ledger says. At `first_contact` whatever answers
+    is taken for the deployment, and no outage is waited out.
     """
     url = parse_url(settings.url)
     redactor = redactor_for(settings.url, settings.headers)
-    ownership = Ownership(settings.run_id, worker, visits=visits)
+    started_at = datetime.fromisoformat(settings.started_at)
+    clock_offset: timedelta | None = None
+    if ledger is not None:
+        started_at, clock_offset = ledger.opened_at or started_at, ledger.clock_offset
+    ownership = Ownership(
+        settings.run_id,
+        clock=ServerClock(started_at, clock_offset),
+        drawn=ledger.drawn if ledger is not None else (),
+        visits=visits,
+        disposable=settings.disposable,
+    )
     with (
         closing(
             Recorder(exchanges_file(settings, worker) if record else None, redactor)
         ) as recorder,
-        Ledger(ledgers_dir() / settings.run_id, worker, redactor.url(url)) as ledger,
+        Ledger(
+            ledgers_dir() / settings.run_id, worker, redactor.url(url), settings.started_at
+        ) as written,
     ):
         transport = SuiteTransport(
             reach or http_transport,
-            base_path=url.path,
+            base_path=url.raw_path.decode("ascii"),
             ownership=ownership,
             recorder=recorder,
-            ledger=ledger,
-            started_at=datetime.fromisoformat(settings.started_at),
+            # What is removed is written down already.
+            ledger=written if ledger is None else None,
+            outage_within_s=0.0 if first_contact else settings.outage_within_s,
+            backoff_s=settings.backoff_s,
+            first_contact=first_contact,
         )
         with httpx.Client(
             base_url=url,
@@ -88,7 +108,7 @@ def connect(
             timeout=settings.timeout_s,
             follow_redirects=False,
         ) as http:
-            client = ThreadsClient(http, ownership, settings.run_id, settings.run_timeout_s)
+            client = ThreadsClient(http, ownership, settings.run_timeout_s)
             yield Connection(client, recorder)
 
 

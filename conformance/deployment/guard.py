@@ -1,106 +1,55 @@
-"""The guard: no request may change a thread, a run or a cron that this run did not make.
+"""The guard: no request may change a thread, a run or a cron that is not this run's.
 
-It decides on the final request, just before it leaves: on its method, its normalised
-path, and every thread id in path and body.
+It decides on the final request, just before it leaves, and denies by default: the scope of
+each operation says which ids its path and its body must name for a write to be allowed.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4, uuid5
 
-from conformance.contract.operations import identify
-
-#: Every thread of a run carries its id under this key of its metadata.
-RUN_TAG = "threads_conformance_run"
+from conformance.contract.operations import Operation, Scope, identify
+from conformance.deployment.ownership import RUN_TAG, Ownership, canonical
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 ID_MEMBERS = frozenset({"thread_id", "thread_ids"})
 
 
 class GuardRefusal(Exception):  # noqa: N818 - a refusal is what it is
-    """A request that could have changed a thread of someone else was not sent."""
+    """A request that could have changed something of someone else's was not sent."""
 
 
-class Ownership:
-    """The ids that one worker of a run may use, and where new ones come from.
+class NotOursRefusal(GuardRefusal):
+    """Not sent: the request names a thread, run or cron that is not proved to be this run's."""
 
-    New ids come from the run's own UUID namespace (`run_id`), numbered per worker.
-    Several threads may ask at once. With `visits`, the ids of threads that a former run
-    made, these may be looked at, no other thread may, and nothing may be changed.
+
+class DisposableOnlyRefusal(GuardRefusal):
+    """Not sent: a lenient server could take the request for all threads."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}: sent only where nothing matters; if that is so here, say --disposable"
+        )
+
+
+@dataclass(frozen=True)
+class Unproved:
+    """An id that a write names and that is not known to be this run's.
+
+    `kind` is thread, run or cron; `thread_id` is the thread beside a run's id.
     """
 
-    def __init__(
-        self, run_id: str, worker: str = "main", *, visits: Iterable[str] | None = None
-    ) -> None:
-        self.visits = None if visits is None else frozenset(map(canonical, visits))
-        self._namespace = uuid5(UUID(run_id), worker)
-        self._made: dict[str, None] = {}
-        self._crons: set[str] = set()
-        self._lock = threading.Lock()
-        # The run's own id stands in the metadata of its threads: it names no thread.
-        self._absent = {canonical(run_id)}
-
-    def new_id(self) -> str:
-        """A fresh thread id of this run, registered before anything stands under it."""
-        with self._lock:
-            drawn = uuid5(self._namespace, str(len(self._made)))
-            # Servers that look at the version expect a random one.
-            made = str(UUID(bytes=drawn.bytes, version=4))
-            self._made[made] = None
-            return made
-
-    def adopt(self, thread_id: str) -> None:
-        """Take a thread that the deployment made for this run, and named itself."""
-        with self._lock:
-            self._made[canonical(thread_id)] = None
-
-    def adopt_cron(self, cron_id: str) -> None:
-        """Take a cron that was made on a thread of this run."""
-        self._crons.add(canonical(cron_id))
-
-    def absent_id(self, thread_id: str | None = None) -> str:
-        """An id under which nothing stands: drawn at random, or a malformed one."""
-        absent = str(uuid4()) if thread_id is None else thread_id
-        self._absent.add(canonical(absent))
-        return absent
-
-    def malformed_id(self) -> str:
-        """An id that is no UUID, and the run's own: some deployment may make a thread of it."""
-        drawn = uuid5(self._namespace, f"malformed {len(self._absent)}")
-        return self.absent_id(f"not-a-uuid-{drawn.hex[:12]}")
-
-    def is_absent(self, thread_id: str) -> bool:
-        """Whether the id is registered as one that must not exist."""
-        return canonical(thread_id) in self._absent
-
-    def may_use(self, thread_id: str) -> bool:
-        """Whether the id is this run's, or registered as one that must not exist."""
-        return canonical(thread_id) in self._made or canonical(thread_id) in self._absent
-
-    def may_use_cron(self, cron_id: str) -> bool:
-        """Whether the cron is this run's, or the id registered as one that must not exist."""
-        return canonical(cron_id) in self._crons or canonical(cron_id) in self._absent
-
-    def owns(self, thread_id: str) -> bool:
-        """Whether a thread of this run stands, or may stand, under the id."""
-        return canonical(thread_id) in self._made
-
-
-def canonical(thread_id: str) -> str:
-    """The id in the usual form of a UUID; anything else in lower case."""
-    try:
-        return str(UUID(thread_id))
-    except ValueError:
-        return thread_id.lower()
+    kind: str
+    id: str
+    thread_id: str | None = None
 
 
 def check_request(method: str, path: str, body: bytes, ownership: Ownership) -> None:
-    """Raise `GuardRefusal` unless the request is harmless.
+    """Raise `GuardRefusal` unless the request can change nothing of anyone else's.
 
     `path` is the path below the deployment's URL, as it will be sent.
     """
@@ -108,20 +57,58 @@ def check_request(method: str, path: str, body: bytes, ownership: Ownership) -> 
         _refuse_all_but_visits(method, path, ownership.visits)
     if method in ("GET", "HEAD"):
         return
+    operation = _known_operation(method, path)
+    if not operation.writes:
+        return
+    where = f"{operation.method} {operation.path}"
+    for named in unproved(operation, path, body, ownership):
+        raise NotOursRefusal(
+            f"{where} names a {named.kind} that is not proved to be this run's: "
+            "nothing is written to it"
+        )
+    _refuse_what_could_mean_all(operation, body, ownership, where)
+
+
+def unproved(
+    operation: Operation, path: str, body: bytes, ownership: Ownership
+) -> Iterator[Unproved]:
+    """Every id in path and body of a write that is not known to be this run's, path first."""
+    thread_id = operation.id_in(path, "thread_id")
+    if thread_id is not None and not ownership.is_ours(thread_id):
+        yield Unproved("thread", thread_id)
+    value = _parsed(body)
+    for each in _thread_ids(value, body):
+        # A blank text is no id of anyone's, and in a body that cannot be read the tag stands.
+        if each.strip() and each != ownership.run_id and not ownership.is_ours(each):
+            yield Unproved("thread", each)
+    run_id = operation.id_in(path, "run_id")
+    if run_id is not None and not ownership.is_our_run(str(thread_id), run_id):
+        yield Unproved("run", run_id, thread_id)
+    if operation.scope is Scope.MANY_RUNS:
+        threads = [each for each in _members_named("thread_id", value) if isinstance(each, str)]
+        for run_id in _flat(_members_named("run_ids", value)):
+            if isinstance(run_id, str) and not any(
+                ownership.is_our_run(each, run_id) for each in threads
+            ):
+                yield Unproved("run", run_id, threads[0] if threads else None)
+    cron_id = operation.id_in(path, "cron_id")
+    if cron_id is not None and not ownership.is_our_cron(cron_id):
+        yield Unproved("cron", cron_id)
+
+
+def write_operation(method: str, path: str) -> Operation | None:
+    """The operation of a request, if it is one that may change something."""
+    operation, _ = identify(method, path)
+    return operation if operation is not None and operation.writes else None
+
+
+def _known_operation(method: str, path: str) -> Operation:
     if "//" in path or re.search(r"(^|/)(\.|%2e){1,2}(/|$)", path, re.IGNORECASE):
         raise GuardRefusal(f"{method} {path}: the path is not in its normal form")
-    operation, thread_id = identify(method, path)
+    operation, _ = identify(method, path)
     if operation is None:
         raise GuardRefusal(f"{method} {path}: not an operation that the suite sends")
-    if thread_id is not None:
-        _refuse_strangers([thread_id], f"{method} {path}", ownership)
-    cron_id = operation.id_in(path, "cron_id")
-    if cron_id is not None and not ownership.may_use_cron(cron_id):
-        raise GuardRefusal(f"{method} {path}: this run did not make the cron {cron_id}")
-    if operation.name == "runs_cancel":
-        _refuse_cancelling_by_status(body)
-    if operation.writes:
-        _refuse_strangers(_ids_in_body(body), f"the body of {method} {path}", ownership)
+    return operation
 
 
 def _refuse_all_but_visits(method: str, path: str, visits: frozenset[str]) -> None:
@@ -132,55 +119,101 @@ def _refuse_all_but_visits(method: str, path: str, visits: frozenset[str]) -> No
         raise GuardRefusal(f"{method} {path}: the thread is none of those to be looked at")
 
 
-def _refuse_strangers(ids: list[str], where: str, ownership: Ownership) -> None:
-    for each in ids:
-        if not ownership.may_use(each):
-            raise GuardRefusal(f"{where} names the thread {each}, which this run did not make")
+def _refuse_what_could_mean_all(
+    operation: Operation, body: bytes, ownership: Ownership, where: str
+) -> None:
+    """Refuse a write whose body does not name what its scope demands."""
+    if ownership.disposable:
+        return
+    value = _parsed(body)
+    match operation.scope:
+        case Scope.NEW_THREAD if isinstance(value, _Members) and not _can_be_proved(
+            value, ownership
+        ):
+            raise DisposableOnlyRefusal(
+                f"{where} without a thread_id of this run's and without its tag makes a thread "
+                "that could not be told from others"
+            )
+        case Scope.MANY_THREADS if not _names_all("thread_ids", value):
+            raise DisposableOnlyRefusal(f"{where} without thread_ids could mean all threads")
+        case Scope.MANY_RUNS if not (
+            _names_all("run_ids", value)
+            and len(_members_named("thread_id", value)) == 1
+            and not _members_named("status", value)
+        ):
+            raise DisposableOnlyRefusal(
+                f"{where} without a thread and run_ids could mean the runs of all threads"
+            )
 
 
-def _refuse_cancelling_by_status(body: bytes) -> None:
-    """Runs are cancelled on a thread, by their ids: a status would mean everyone's."""
-    try:
-        value = json.loads(body, object_pairs_hook=_Members)
-    except (ValueError, RecursionError):
-        value = None
-    names = {name for name, _ in value} if isinstance(value, _Members) else set()
-    if "thread_id" not in names or "status" in names:
-        raise GuardRefusal("POST /runs/cancel without a thread could cancel the runs of others")
+def _can_be_proved(body: _Members, ownership: Ownership) -> bool:
+    """Whether the thread that a creation makes can be told to be this run's.
+
+    One whose metadata is no object is to be refused, and then makes none.
+    """
+    if any(
+        not isinstance(metadata, _Members) or (RUN_TAG, ownership.run_id) in metadata
+        for metadata in _members_named("metadata", body)
+    ):
+        return True
+    named = [each for each in _members_named("thread_id", body) if isinstance(each, str)]
+    return bool(named) and ownership.ids_are_kept is True
+
+
+def _names_all(member: str, value: Any) -> bool:
+    """Whether a body lists ids in a member, once: at least one, and texts alone."""
+    listed = _members_named(member, value)
+    return (
+        len(listed) == 1
+        and isinstance(listed[0], list)
+        and not isinstance(listed[0], _Members)
+        and bool(listed[0])
+        and all(isinstance(each, str) and each.strip() for each in listed[0])
+    )
 
 
 class _Members(list[tuple[str, Any]]):
-    """The members of a JSON object, in their order."""
+    """The members of a JSON object, in their order: of one that stands twice, servers differ."""
 
 
-def _ids_in_body(body: bytes) -> list[str]:
+#: What a body is that cannot be parsed.
+_UNREADABLE: Any = object()
+
+
+def _parsed(body: bytes) -> Any:
     if not body:
-        return []
+        return None
     try:
-        # As pairs: of a member that stands twice, servers differ in which one counts.
-        value = json.loads(body, object_pairs_hook=_Members)
+        return json.loads(body, object_pairs_hook=_Members)
     except (ValueError, RecursionError):
-        # What cannot be read is searched: no id of a stranger, wherever it stands.
-        return _UUID.findall(body.decode("utf-8", errors="replace"))
-    return list(_named_ids(value))
+        return _UNREADABLE
 
 
-def _named_ids(value: Any) -> Iterator[str]:
-    """Every string under `thread_id` or `thread_ids`, at any depth."""
+def _members_named(name: str, value: Any) -> list[Any]:
+    """The values of all members of this name, of an object's own members."""
+    return [member for key, member in value if key == name] if isinstance(value, _Members) else []
+
+
+def _flat(values: list[Any]) -> Iterator[Any]:
+    for each in values:
+        yield from each if isinstance(each, list) else [each]
+
+
+def _thread_ids(value: Any, body: bytes) -> Iterator[str]:
+    """Every text under `thread_id` or `thread_ids`, at any depth.
+
+    What cannot be read is searched: no id of a stranger, wherever it stands.
+    """
+    if value is _UNREADABLE:
+        yield from _UUID.findall(body.decode("utf-8", errors="replace"))
+        return
     open_values = [value]
     while open_values:
         current = open_values.pop()
         if isinstance(current, _Members):
             for key, member in current:
                 if key in ID_MEMBERS:
-                    yield from _strings(member)
+                    yield from (each for each in _flat([member]) if isinstance(each, str))
                 open_values.append(member)
         elif isinstance(current, list):
             open_values += current
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        yield from (each for each in value if isinstance(each, str))

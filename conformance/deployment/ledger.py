@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
+from conformance.deployment.ownership import canonical, moment_of
 from conformance.deployment.settings import SettingsError
 
 _LOCK = ".lock"
@@ -33,26 +34,32 @@ def ledgers_dir() -> Path:
 
 
 @dataclass(frozen=True)
-class Account:
+class LedgerState:
     """What the ledger of one run says.
 
-    `planned` are the ids under which something may stand, `created` those of them
-    that the deployment said it made. `nameless` describes the creations whose id was
-    never learned (a documented request sent verbatim, or a copy, without an answer).
-    `temporary` are the threads that a deployment said it made for stateless runs, at
-    `opened_at` (RFC 3339) or later; on `scheduled` threads the crons of `crons`, and
-    others whose id was never learned, may stand.
+    `drawn` are the ids of this run's under which something may stand, `created` those of
+    them that the deployment said it made. `named` are ids that stood in the answers to
+    creations, and prove nothing. `unidentified` describes the creations whose id was never
+    learned. On `scheduled` threads the crons of `crons`, and others whose id was never
+    learned, may stand. `opened_at` is when the run began, by the clock of its machine, and
+    `clock_offset` by how much the server's was ahead of it, at the least, if that is known.
     """
 
     run_id: str
     url: str
-    planned: tuple[str, ...]
-    created: frozenset[str]
-    nameless: tuple[str, ...]
-    temporary: tuple[str, ...] = ()
+    drawn: tuple[str, ...] = ()
+    created: frozenset[str] = frozenset()
+    named: tuple[str, ...] = ()
+    unidentified: tuple[str, ...] = ()
     scheduled: tuple[str, ...] = ()
     crons: tuple[str, ...] = ()
-    opened_at: str = field(default="", compare=False)
+    opened_at: datetime | None = field(default=None, compare=False)
+    clock_offset: timedelta | None = field(default=None, compare=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the run made nothing, as far as its ledger knows."""
+        return not (self.drawn or self.named or self.unidentified or self.scheduled)
 
 
 class Ledger:
@@ -63,8 +70,9 @@ class Ledger:
     write at once.
     """
 
-    def __init__(self, directory: Path, worker: str, url: str) -> None:
+    def __init__(self, directory: Path, worker: str, url: str, started_at: str = "") -> None:
         self._directory, self._worker, self._url = directory, worker, url
+        self._started_at = started_at or datetime.now(UTC).isoformat()
         self._file: IO[str] | None = None
         # Taken by the thread that writes first, released by the one that closes.
         self._alive = FileLock(directory / f"{worker}{_LOCK}", thread_local=False)
@@ -85,41 +93,44 @@ class Ledger:
             self._alive.release()
 
     def planned(self, thread_id: str) -> None:
-        """A thread is about to be created under this id."""
+        """Write that something is about to be made under this id, which the run drew."""
         self._write("planned", thread_id=thread_id)
 
     def created(self, thread_id: str) -> None:
-        """The deployment answered that it made the thread."""
+        """Write that the deployment answered to have made the thread under the run's own id."""
         self._write("created", thread_id=thread_id)
 
     def begun(self, what: str) -> int:
-        """A creation whose id the deployment chooses is about to be sent; its number."""
+        """Write that a creation is about to be sent whose id the deployment chooses; its number."""
         number = next(self._numbers)
         self._write("begun", number=number, what=what)
         return number
 
-    def ended(self, number: int, thread_id: str | None) -> None:
-        """The creation `number` was answered, with this id or with none."""
+    def ended(self, number: int, thread_id: str | None = None) -> None:
+        """Write that the creation `number` was answered, with this id or with none."""
         self._write("ended", number=number, thread_id=thread_id)
 
-    def temporary(self, thread_id: str) -> None:
-        """The deployment said that it made this thread for a stateless run."""
-        self._write("temporary", thread_id=thread_id)
+    def named(self, thread_id: str) -> None:
+        """Write that an answer to a creation named this id, which the run did not draw."""
+        self._write("named", thread_id=thread_id)
 
     def scheduled(self, thread_id: str) -> None:
-        """A cron is about to be created on this thread."""
+        """Write that a cron is about to be created on this thread."""
         self._write("scheduled", thread_id=thread_id)
 
     def cron(self, cron_id: str) -> None:
-        """The deployment answered that it made the cron."""
+        """Write that the answer to the creation of a cron named this id."""
         self._write("cron", cron_id=cron_id)
+
+    def clock(self, offset: timedelta) -> None:
+        """Write by how much the server's clock is ahead of ours, at the least."""
+        self._write("clock", offset_s=offset.total_seconds())
 
     def _write(self, event: str, **details: Any) -> None:
         with self._one_at_a_time:
             if self._file is None:
                 self._file = self._opened()
-                opened_at = datetime.now(UTC).isoformat()
-                self._line(self._file, "opened", url=self._url, at=opened_at)
+                self._line(self._file, "opened", url=self._url, at=self._started_at)
             self._line(self._file, event, **details)
 
     def _opened(self) -> IO[str]:
@@ -144,54 +155,64 @@ def make_ledger(directory: Path) -> None:
         ) from broken
 
 
-def read_account(directory: Path) -> Account:
-    """Read the ledger of one run: all workers together, a cut-off last line ignored."""
-    url = opened_at = ""
-    planned: dict[str, None] = {}
-    others: dict[str, dict[str, None]] = {"temporary": {}, "scheduled": {}, "cron": {}}
+def read_ledger(directory: Path) -> LedgerState:
+    """Read the ledger of one run: all workers together, lines that are cut off ignored."""
+    url = ""
+    opened: list[datetime] = []
+    offsets: list[timedelta] = []
+    # By the usual form of an id; malformed ones are kept to the letter.
+    drawn: dict[str, str] = {}
+    named: dict[str, str] = {}
     created: set[str] = set()
-    nameless: list[str] = []
+    unidentified: list[str] = []
+    scheduled: dict[str, None] = {}
+    crons: dict[str, None] = {}
     for file in sorted(directory.glob("*.jsonl")):
         under_way: dict[int, str] = {}
         for entry in _entries(file):
-            match entry.get("event"):
-                case "opened":
-                    url = entry["url"]
-                    opened_at = min(filter(None, (opened_at, entry.get("at", ""))), default="")
-                case "planned":
-                    planned[entry["thread_id"]] = None
-                case "begun":
-                    under_way[entry["number"]] = entry["what"]
-                case "ended":
-                    under_way.pop(entry["number"], None)
-                    if entry["thread_id"]:
-                        planned[entry["thread_id"]] = None
-                        created.add(entry["thread_id"])
-                case "created":
-                    created.add(entry["thread_id"])
-                case "temporary" | "scheduled" as event:
-                    others[event][entry["thread_id"]] = None
-                case "cron":
-                    others["cron"][entry["cron_id"]] = None
-        nameless += under_way.values()
-    return Account(
+            match entry:
+                case {"event": "opened", "url": str(url), "at": str(at)}:
+                    opened += filter(None, [moment_of(at)])
+                case {"event": "clock", "offset_s": int() | float() as ahead}:
+                    offsets.append(timedelta(seconds=ahead))
+                case {"event": "planned", "thread_id": str(thread_id)}:
+                    drawn.setdefault(canonical(thread_id), thread_id)
+                case {"event": "created", "thread_id": str(thread_id)}:
+                    created.add(canonical(thread_id))
+                case {"event": "begun", "number": int(number), "what": str(what)}:
+                    under_way[number] = what
+                case {"event": "ended", "number": int(number), "thread_id": thread_id}:
+                    under_way.pop(number, None)
+                    if isinstance(thread_id, str):
+                        named.setdefault(canonical(thread_id), thread_id)
+                # Until version 1.0 the threads of stateless runs were called temporary.
+                case {"event": "named" | "temporary", "thread_id": str(thread_id)}:
+                    named.setdefault(canonical(thread_id), thread_id)
+                case {"event": "scheduled", "thread_id": str(thread_id)}:
+                    scheduled[canonical(thread_id)] = None
+                case {"event": "cron", "cron_id": str(cron_id)}:
+                    crons[cron_id] = None
+        unidentified += under_way.values()
+    return LedgerState(
         directory.name,
         url,
-        tuple(planned),
-        frozenset(created),
-        tuple(nameless),
-        temporary=tuple(others["temporary"]),
-        scheduled=tuple(others["scheduled"]),
-        crons=tuple(others["cron"]),
-        opened_at=opened_at,
+        drawn=tuple(drawn.values()),
+        created=frozenset(created),
+        named=tuple(each for known, each in named.items() if known not in drawn),
+        unidentified=tuple(unidentified),
+        scheduled=tuple(scheduled),
+        crons=tuple(crons),
+        opened_at=min(opened, default=None),
+        # Each is a lower bound of what may differ between the server's machines.
+        clock_offset=min(offsets, default=None),
     )
 
 
-def accounts() -> Iterator[tuple[Path, Account]]:
-    """The folders and accounts of all runs that did not end well."""
+def open_ledgers() -> Iterator[tuple[Path, LedgerState]]:
+    """The folders and ledgers of all runs that did not end well."""
     for directory in sorted(ledgers_dir().glob("*")):
         if directory.is_dir():
-            yield directory, read_account(directory)
+            yield directory, read_ledger(directory)
 
 
 @contextmanager
@@ -209,7 +230,7 @@ def claim(directory: Path) -> Iterator[bool]:
         yield ours
 
 
-def close_account(directory: Path) -> None:
+def remove_ledger(directory: Path) -> None:
     """Forget a run: everything that it made is gone."""
     shutil.rmtree(directory, ignore_errors=True)
 

@@ -13,8 +13,6 @@ from conformance.deployment.redaction import Redactor
 #: Where the graphs are that the checks use.
 GRAPH_PROJECT = "fixtures/deployments/langgraph-python"
 
-_STRANGER = "00000000-0000-4000-8000-000000000000"
-
 
 class UnreachableError(Exception):
     """Nothing can be said of the deployment; the message says what to do."""
@@ -88,7 +86,7 @@ def _lists(search: Answer) -> bool:
 
 def _knows_threads(client: ThreadsClient) -> bool:
     """Whether an unknown thread is answered as only a server of threads would."""
-    unknown = client.get(client.ownership.absent_id(_STRANGER))
+    unknown = client.get(client.ownership.absent_id())
     return (
         unknown.status in (404, 422) and isinstance(unknown.body, dict) and "hread" in unknown.text
     )

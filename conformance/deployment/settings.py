@@ -72,7 +72,8 @@ class Settings:
     `visible_within_s` is the declared deadline by which search and count show a change;
     a cron that is due every minute has made its run within `cron_within_s`. `clients` are
     those by which the deployment is asked. With `shrink` what breaks a property is told
-    in its smallest form.
+    in its smallest form. On a `disposable` deployment nothing matters. Outages are waited
+    out for `outage_within_s` in all; waits between tries of a request begin at `backoff_s`.
     """
 
     url: str
@@ -94,6 +95,9 @@ class Settings:
     repeat_failures: int = 2
     shrink: bool = True
     clients: tuple[str, ...] = (HTTP,)
+    disposable: bool = False
+    outage_within_s: float = 30.0
+    backoff_s: float = 0.2
 
     def to_json(self) -> str:
         """The settings as text, to be handed to a worker."""

@@ -1,7 +1,8 @@
-"""The one transport under every request: guard, ledger, record, then the wire."""
+"""The one transport under every request: guard, ledger, delivery, record, then the wire."""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,34 +10,54 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+from urllib.parse import quote
 
 import httpx
 
 from conformance.contract.operations import Operation, identify
-from conformance.deployment.bookkeeping import Bookkeeper
+from conformance.deployment.creations import Creation, CreationTracker
+from conformance.deployment.delivery import Delivery, Probes
 from conformance.deployment.exchange import Exchange
-from conformance.deployment.guard import Ownership, check_request
+from conformance.deployment.guard import check_request, unproved
+from conformance.deployment.interruption import WRITES
 from conformance.deployment.ledger import Ledger
-from conformance.deployment.patience import Patience
+from conformance.deployment.outage import CircuitBreaker
+from conformance.deployment.ownership import Ownership, Shown
 from conformance.deployment.redaction import Redactor
+from conformance.deployment.strangers import facts_of_strangers
+from conformance.deployment.trouble import GATEWAY_STATUSES, Trouble, trouble_of_answer
 
 #: Set in `request.extensions` where the answer may hold other people's threads.
 PRIVATE = "threads_conformance_private"
 #: Longest body, in characters, that is recorded.
 RECORDED_BODY = 64 * 1024
 
-_NOT_RECORDED = "[not recorded: other people's threads]"
+#: Set in `request.extensions` of requests that no check asked for.
+_OF_THE_SUITE = "threads_conformance_own"
+#: Set in `request.extensions` to what the ledger knows of a write.
+_CREATION = "threads_conformance_creation"
+_ANYONES = "other people's threads"
+_STRANGER = "[not-ours]"
+#: Reads that only a server of threads answers: one that was answered well can be asked again.
+_TELLING = frozenset({"search", "count", "get", "state", "history"})
+#: Of an answer about other people's threads, the headers that say nothing of them.
+_SAFE_HEADERS = frozenset({"content-type", "content-length", "date", "server"})
 
 
 class Recorder:
     """Keeps the exchanges of the check at hand, and writes all of them to a file.
 
-    Several threads of a check may add at once; each exchange is a line of its own.
+    `troubles` are those on the way during the check; `doubts` are answers that may have
+    been somebody's on the way. `strangers` says what was seen of other people's, without
+    content. Several threads of a check may add at once; each exchange is a line of its own.
     """
 
     def __init__(self, file: Path | None, redactor: Redactor) -> None:
         self.redactor = redactor
+        self.troubles: list[Trouble] = []
+        self.doubts: list[Trouble] = []
+        self.strangers: list[str] = []
         self._lock = threading.Lock()
         self._file: IO[str] | None = file.open("a", encoding="utf-8") if file else None
         self._check = ""
@@ -46,6 +67,7 @@ class Recorder:
     def check(self, check_id: str) -> Iterator[list[Exchange]]:
         """Everything recorded inside belongs to this check; the list grows with it."""
         self._check, self._current = check_id, []
+        self.troubles, self.doubts, self.strangers = [], [], []
         try:
             yield self._current
         finally:
@@ -55,14 +77,32 @@ class Recorder:
         """Drop what the check at hand has asked so far; the file keeps it."""
         self._current.clear()
 
-    def add(self, exchange: Exchange) -> None:
-        """Record one exchange, its texts already redacted."""
+    def add(self, exchange: Exchange, *, of_check: bool = True) -> None:
+        """Record one exchange, its texts already redacted.
+
+        Without `of_check` it is no request of the check at hand, but the suite's own.
+        """
         with self._lock:
-            exchange = replace(exchange, check=self._check)
-            self._current.append(exchange)
+            if of_check:
+                exchange = replace(exchange, check=self._check)
+                self._current.append(exchange)
             if self._file:
                 self._file.write(exchange.to_json() + "\n")
                 self._file.flush()
+
+    def notice(self, trouble: Trouble) -> None:
+        """Count trouble on the way, during the check at hand."""
+        with self._lock:
+            self.troubles.append(trouble)
+
+    def believe(self, troubles: list[Trouble], certain: bool) -> None:
+        """Take troubles for answers of the deployment's own after all."""
+        with self._lock:
+            for each in troubles:
+                if each in self.troubles:
+                    self.troubles.remove(each)
+            if not certain:
+                self.doubts += troubles
 
     def close(self) -> None:
         """Close the file."""
@@ -85,7 +125,8 @@ class SuiteTransport(httpx.BaseTransport):
     `connect` makes the transport that reaches the deployment; it is made anew after
     an answer of 5xx, since a server may drop the connection on which it failed, and
     the next request is not to blame for that. Several threads may send at once: what
-    is under way on the old connections ends there.
+    is under way on the old connections ends there. Outages are waited out for
+    `outage_within_s` seconds in all, and waits between tries begin at `backoff_s`.
     """
 
     def __init__(
@@ -96,7 +137,9 @@ class SuiteTransport(httpx.BaseTransport):
         ownership: Ownership,
         recorder: Recorder,
         ledger: Ledger | None,
-        started_at: datetime | None = None,
+        outage_within_s: float = 0.0,
+        backoff_s: float = 0.1,
+        first_contact: bool = False,
     ) -> None:
         self._connect = connect
         self._connections = _Connections(connect())
@@ -104,68 +147,140 @@ class SuiteTransport(httpx.BaseTransport):
         self._base_path = base_path.rstrip("/")
         self._ownership = ownership
         self._recorder = recorder
-        self._patience = Patience(self._answers)
-        self._books = (
-            Bookkeeper(ledger, ownership, recorder.redactor, started_at or datetime.now(UTC))
-            if ledger
-            else None
+        self._tracker = CreationTracker(ledger, ownership, self._look_again)
+        self._delivery = Delivery(
+            Probes(self._exchanged, self._is_well, self._status_of, self._remove),
+            CircuitBreaker(self._is_there, outage_within_s),
+            recorder.notice,
+            recorder.believe,
+            backoff_s,
+            first_contact=first_contact,
         )
+        # The request at hand of each thread: by its credentials the suite asks beside it.
+        self._at_hand = threading.local()
+        # The last read of threads that was answered well, by the credentials it had.
+        self._answered_well: dict[frozenset[tuple[bytes, bytes]], httpx.Request] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and read its whole answer; `GuardRefusal` if it is not safe.
 
-        `GivenUpError` once the deployment hangs.
+        `httpx.HTTPError` where no answer comes, or trouble on the way stays;
+        `GivenUpError` once the deployment does not answer any more.
         """
         body = request.read()
-        path = request.url.raw_path.decode().partition("?")[0].removeprefix(self._base_path)
-        check_request(request.method, path, body, self._ownership)
+        path = self._path_of(request)
         operation, thread_id = identify(request.method, path)
-        self._patience.check()
-        entry = self._books.before(operation, thread_id, body) if self._books else None
-        try:
-            response = self._exchanged(request, body, operation)
-        except httpx.TimeoutException:
-            self._patience.unanswered(request)
-            raise
-        self._patience.answered()
-        if self._books and entry:
-            self._books.after(entry, response)
-        return response
+        writes = operation is not None and operation.writes
+        if operation is not None and writes:
+            self._prove_what_is_named(operation, path, body, request)
+        check_request(request.method, path, body, self._ownership)
+        if operation is None or not writes:
+            return self._delivery.deliver(request, operation, None)
+        with WRITES.under_way():
+            self._at_hand.request = request
+            creation = self._tracker.before(operation, thread_id, body)
+            request.extensions[_CREATION] = creation
+            return self._delivery.deliver(request, operation, creation)
 
     def close(self) -> None:
         """Close the connections."""
         self._connections.transport.close()
 
-    def _answers(self, request: httpx.Request) -> bool:
-        """Whether anything is answered to a request like this one for GET /info."""
-        path = f"{self._base_path}/info".encode()
-        headers = [
-            each for each in request.headers.raw if not each[0].lower().startswith(b"content")
-        ]
-        asking = httpx.Request(
-            "GET",
-            request.url.copy_with(raw_path=path),
-            headers=headers,
-            extensions=request.extensions,
-        )
+    def _path_of(self, request: httpx.Request) -> str:
+        return request.url.raw_path.decode().partition("?")[0].removeprefix(self._base_path)
+
+    def _prove_what_is_named(
+        self, operation: Operation, path: str, body: bytes, request: httpx.Request
+    ) -> None:
+        """Ask for what a write names and is not known to be this run's, whether it is."""
+        self._at_hand.request = request
+        for named in unproved(operation, path, body, self._ownership):
+            if named.kind == "thread":
+                if shown := self._look_again(named.id):
+                    self._ownership.adopt_thread(shown)
+            elif named.kind == "run" and named.thread_id is not None:
+                place = f"/threads/{quote(named.thread_id, safe='')}/runs/"
+                if shown := self._shown(place, named.id, named.thread_id):
+                    self._ownership.adopt_run(shown)
+            elif named.kind == "cron" and (shown := self._shown("/runs/crons/", named.id)):
+                self._ownership.adopt_cron(shown)
+
+    def _look_again(self, thread_id: str) -> Shown | None:
+        return self._shown("/threads/", thread_id)
+
+    def _shown(self, place: str, asked: str, thread_id: str | None = None) -> Shown | None:
+        """What a GET shows of an id, asked for now; None where no answer came."""
+        response = self._ask("GET", f"{place}{quote(asked, safe='')}")
+        if response is None:
+            return None
         try:
-            self._exchanged(asking, b"", None)
+            shown = json.loads(response.content)
+        except (ValueError, RecursionError):
+            shown = None
+        return Shown(asked, response.status_code, shown, thread_id)
+
+    def _ask(self, method: str, path: str) -> httpx.Response | None:
+        """Send a request of the suite's own, by the credentials of the one at hand."""
+        asking = _beside(self._at_hand.request, method, f"{self._base_path}{path}")
+        try:
+            return self._delivery.deliver(asking, identify(method, path)[0], None)
+        except httpx.HTTPError:
+            return None
+
+    def _status_of(self, thread_id: str) -> int | None:
+        return self._status("GET", thread_id)
+
+    def _remove(self, thread_id: str) -> int | None:
+        """Delete what stands under an id that this run drew."""
+        return self._status("DELETE", thread_id) if self._ownership.is_drawn(thread_id) else None
+
+    def _status(self, method: str, thread_id: str) -> int | None:
+        path = f"{self._base_path}/threads/{quote(thread_id, safe='')}"
+        try:
+            response = self._exchanged(_beside(self._at_hand.request, method, path))
+        except httpx.HTTPError:
+            return None
+        return None if trouble_of_answer("get", response) else response.status_code
+
+    def _is_there(self, request: httpx.Request) -> bool:
+        """Whether anything is answered to a request like this one for GET /info."""
+        asking = _beside(request, "GET", f"{self._base_path}/info")
+        try:
+            response = self._exchanged(asking)
         except httpx.HTTPError:
             return False
-        return True
+        return response.status_code not in GATEWAY_STATUSES
 
-    def _exchanged(
-        self, request: httpx.Request, body: bytes, operation: Operation | None
-    ) -> httpx.Response:
-        """Send, read the whole answer, and record both, or what broke."""
+    def _is_well(self, request: httpx.Request) -> bool:
+        """Whether what was answered well by the credentials of a request is so again."""
+        before = self._answered_well.get(_credentials(request))
+        if before is None:
+            return True
+        try:
+            response = self._exchanged(_own(before))
+        except httpx.HTTPError:
+            return False
+        return trouble_of_answer("other", response) is None
+
+    def _exchanged(self, request: httpx.Request) -> httpx.Response:
+        """Send once, read the whole answer, and record both, or what broke."""
+        operation, thread_id = identify(request.method, self._path_of(request))
         started_at, clock = datetime.now(UTC), time.perf_counter()
         try:
             response = self._sent(request)
         except httpx.HTTPError as broken:
             error = str(broken) or repr(broken)
-            self._record(request, body, operation, started_at, clock, error=error)
+            self._record(request, operation, thread_id, started_at, clock, error=error)
             raise
-        self._record(request, body, operation, started_at, clock, response=response)
+        response.request = request
+        self._ownership.clock.heard_date(response.headers.get("date"), datetime.now(UTC))
+        if operation is not None and isinstance(request.extensions.get(_CREATION), Creation):
+            # Before it is recorded: what it names may be proved to be this run's.
+            self._tracker.after(operation, request.extensions[_CREATION], response)
+        self._record(request, operation, thread_id, started_at, clock, response=response)
+        tells = operation is not None and operation.name in _TELLING and response.is_success
+        if tells and trouble_of_answer("other", response) is None:
+            self._answered_well[_credentials(request)] = request
         return response
 
     def _sent(self, request: httpx.Request) -> httpx.Response:
@@ -191,34 +306,86 @@ class SuiteTransport(httpx.BaseTransport):
     def _record(
         self,
         request: httpx.Request,
-        body: bytes,
         operation: Operation | None,
+        thread_id: str | None,
         started_at: datetime,
         clock: float,
         response: httpx.Response | None = None,
         error: str | None = None,
     ) -> None:
         redactor = self._recorder.redactor
+        of_check = not request.extensions.get(_OF_THE_SUITE)
+        body = request.content
+        url = redactor.url(request.url)
+        headers: tuple[tuple[str, str], ...] = ()
         answer = None
         if response is not None:
-            private = request.extensions.get(PRIVATE)
-            answer = _NOT_RECORDED if private else _cut(redactor.text(_text(response.content)))
+            headers = redactor.headers(response.headers)
+            text = _text(response.content)
+            facts = facts_of_strangers(operation, thread_id, text, self._ownership)
+            if request.extensions.get(PRIVATE) and response.is_success:
+                facts = facts or _ANYONES
+            if facts:
+                answer = f"[not recorded: {facts}]"
+                headers = tuple(each for each in headers if each[0].lower() in _SAFE_HEADERS)
+                if of_check:
+                    self._recorder.strangers.append(facts)
+            else:
+                answer = _cut(redactor.text(text))
+        if thread_id is not None and not self._ownership.may_be_shown(thread_id):
+            url = url.replace(quote(thread_id, safe=""), _STRANGER)
         self._recorder.add(
             Exchange(
                 check="",
                 operation=operation.name if operation else "other",
                 method=request.method,
-                url=redactor.url(request.url),
+                url=url,
                 request_headers=redactor.headers(request.headers),
                 request_body=_cut(redactor.text(_text(body))) if body else None,
                 started_at=started_at.isoformat(),
                 elapsed_ms=(time.perf_counter() - clock) * 1000,
                 status=response.status_code if response is not None else None,
-                response_headers=redactor.headers(response.headers) if response is not None else (),
+                response_headers=headers,
                 response_body=answer,
                 error=redactor.text(error) if error else None,
-            )
+            ),
+            of_check=of_check,
         )
+
+
+def _beside(request: httpx.Request, method: str, raw_path: str) -> httpx.Request:
+    """A request of the suite's own, with the headers and time limits of one at hand."""
+    headers = [each for each in request.headers.raw if not each[0].lower().startswith(b"content")]
+    return httpx.Request(
+        method,
+        request.url.copy_with(raw_path=raw_path.encode()),
+        headers=headers,
+        extensions=_of_the_suite(request),
+    )
+
+
+def _own(request: httpx.Request) -> httpx.Request:
+    """The same request again, as one of the suite's own."""
+    return httpx.Request(
+        request.method,
+        request.url,
+        headers=request.headers.raw,
+        content=request.content,
+        extensions=_of_the_suite(request),
+    )
+
+
+def _of_the_suite(request: httpx.Request) -> dict[str, Any]:
+    """The time limits of a request at hand, for one that no check asked for."""
+    timeout = request.extensions.get("timeout")
+    return {_OF_THE_SUITE: True, **({"timeout": timeout} if timeout else {})}
+
+
+def _credentials(request: httpx.Request) -> frozenset[tuple[bytes, bytes]]:
+    """The headers of a request that may be credentials: all but those of its content."""
+    return frozenset(
+        each for each in request.headers.raw if not each[0].lower().startswith(b"content")
+    )
 
 
 def _text(body: bytes) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.deployment.client import ThreadsClient
+from conformance.deployment.guard import NotOursRefusal
+from conformance.deployment.lost import PLANT_TAG
 from conformance.deployment.preflight import graph_missing
 from conformance.deployment.settings import Settings, numbered
 from conformance.suite.asking import Asker
@@ -15,8 +17,6 @@ from conformance.suite.outcomes import Blocked, PromiseBroken, Unsupported
 from conformance.suite.runs import Runs
 from conformance.suite.shown import Thread, checkpoint_id_of, id_of
 
-#: Every thread of a plant carries the plant's id under this key of its metadata.
-PLANT_TAG = "threads_conformance_plant"
 #: Tells the threads of a plant by the kind that they, or their sources, are of.
 KIND = "kind"
 #: States of the long thread: more than a page of history holds by default, and than 100.
@@ -73,7 +73,7 @@ class Forest:
                 told(kind)
                 try:
                     thread = self._tagged(make(self))
-                except (Blocked, PromiseBroken, Unsupported) as refused:
+                except (Blocked, PromiseBroken, Unsupported, NotOursRefusal) as refused:
                     self.left_out.append(LeftOut(f"the thread {kind}", str(refused)))
                 else:
                     self._made[kind] = thread

@@ -11,11 +11,12 @@ import httpx
 
 from conformance.deployment.cleanup import remove_all
 from conformance.deployment.connect import Connection, connect, redactor_for
-from conformance.deployment.guard import canonical
-from conformance.deployment.ledger import claim, close_account, ledgers_dir, read_account
+from conformance.deployment.interruption import signals_as_interrupt
+from conformance.deployment.ledger import claim, ledgers_dir, read_ledger, remove_ledger
+from conformance.deployment.ownership import canonical
 from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
-from conformance.engine import clean_up, identify_deployment, termination_as_interrupt
+from conformance.engine import clean_up, identify_deployment
 from conformance.plant.forest import LONG_STATES, Forest, LeftOut
 from conformance.plant.plant_file import Plant, check_free, write_plant
 from conformance.plant.questions import Interviewer, Question, Recorded
@@ -40,7 +41,7 @@ def plant_forest(
     """
     check_free(path)
     server = identify_deployment(settings)
-    with claim(ledgers_dir() / settings.run_id), termination_as_interrupt():
+    with claim(ledgers_dir() / settings.run_id), signals_as_interrupt():
         try:
             with connect(settings, "plant", record=False) as connection:
                 plant = _planted(connection, settings, server, long_states, told)
@@ -54,7 +55,7 @@ def plant_forest(
                 said = redactor_for(settings.url, settings.headers).text(str(broken))
                 raise PlantingFailedError(f"{said or type(broken).__name__}; {fate}") from broken
             raise
-        close_account(ledgers_dir() / settings.run_id)
+        remove_ledger(ledgers_dir() / settings.run_id)
     return plant
 
 
@@ -133,9 +134,12 @@ def _named(question: Question) -> str:
 def _without_rest(connection: Connection, settings: Settings, plant: Plant) -> Plant:
     """The plant, once what was made for a kind that was then left out is removed."""
     ids = [each.thread_id for each in plant.trees]
-    account = read_account(ledgers_dir() / settings.run_id)
-    removal = remove_all(connection.client, account, keep={*ids, *map(canonical, ids)})
-    stays = [LeftOut(f"the thread {each}", "it could not be removed") for each in removal.left]
+    ledger = read_ledger(ledgers_dir() / settings.run_id)
+    removal = remove_all(connection.client, ledger, keep={*ids, *map(canonical, ids)})
+    stays = [
+        LeftOut(f"the thread {each.thread_id}", f"it could not be removed: {each.reason}")
+        for each in removal.left
+    ]
     return replace(plant, left_out=(*plant.left_out, *stays))
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.guard import canonical
+from conformance.deployment.lost import PLANT_TAG
+from conformance.deployment.ownership import canonical
 from conformance.deployment.redaction import Redactor
-from conformance.plant.forest import KIND, PLANT_TAG, Tree, carries_tag
+from conformance.plant.forest import KIND, Tree, carries_tag
 
 #: As many states as a page of history may be asked for.
 LONGEST_PAGE = 1000

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import httpx
 
-from conformance.deployment.cleanup import delete_one
+from conformance.deployment.cleanup import delete_thread
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.connect import Connection, connect, redactor_for
-from conformance.deployment.guard import canonical
+from conformance.deployment.ownership import Shown, canonical
 from conformance.deployment.preflight import ServerInfo, UnreachableError
 from conformance.deployment.repro import reproduction
 from conformance.deployment.settings import Settings
@@ -215,11 +215,12 @@ def _removed(client: ThreadsClient, thread_id: str, plant_id: str) -> str | None
         return None
     if not (shown.ok and carries_tag(shown.body, plant_id)):
         return "it does not carry the plant's tag: look whose it is, and delete it by hand"
-    client.ownership.adopt(thread_id)
-    fate = delete_one(client, thread_id)
-    return {"removed": "removed", "absent": None}.get(str(fate), "it could not be deleted")
+    if doubt := client.ownership.adopt_thread(Shown(thread_id, shown.status, shown.body)):
+        return f"{doubt}: look whose it is, and delete it by hand"
+    reason = delete_thread(client, thread_id)
+    return f"it could not be deleted: {reason}" if reason else "removed"
 
 
 def for_plant(settings: Settings, plant: Plant) -> Settings:
     """The settings under which a plant is verified: as the job that planted it."""
-    return replace(settings, run_id=plant.id)
+    return replace(settings, run_id=plant.id, started_at=plant.planted_at)

@@ -32,6 +32,8 @@ def junit_report(report: Report, requirements: Requirements) -> str:
         properties = ET.SubElement(suite, "properties")
         _property(properties, "deployment", f"{report.deployment.url} ({server_name(report)})")
         _property(properties, "profile", report.run.profile)
+        if report.run.interrupted:
+            _property(properties, "run", "interrupted")
         own = [check for check in cases if check.capability == capability]
         for check in own:
             suite.append(_case(check, report, requirements, accepted))
@@ -90,6 +92,9 @@ def _evidence(check: CheckResult, report: Report, requirements: Requirements) ->
     return "\n".join(lines)
 
 
+_NO_RESULT = "it gave no result"
+
+
 def _without_result(report: Report) -> tuple[CheckResult, ...]:
     """What was to run and left no result, so that it shows here as not run."""
     known = {check.id for check in report.checks}
@@ -104,7 +109,7 @@ def _without_result(report: Report) -> tuple[CheckResult, ...]:
                 requirements=(*earlier, result.id),
                 verdict=Verdict.NOT_RUN,
                 capability=result.capability,
-                reason="it gave no result",
+                reason=("the run was interrupted before" if report.run.interrupted else _NO_RESULT),
             )
     return tuple(lost.values())
 

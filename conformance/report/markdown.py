@@ -13,6 +13,7 @@ from conformance.report.summary import (
     Requirements,
     capability_rows,
     cleanup_line,
+    cleanup_reasons,
     left_to_effort,
     promises,
     server_name,
@@ -144,4 +145,5 @@ def _cleanup(report: Report) -> str:
     line = f"{cleanup_line(report)}."
     if report.cleanup.left:
         line += f" Still there: {listed([code(each) for each in report.cleanup.left], 20)}"
+    line += "".join(f"\n- {each}" for each in cleanup_reasons(report))
     return f"{line[0].upper()}{line[1:]}"

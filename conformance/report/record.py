@@ -81,7 +81,11 @@ class Deployment:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """How it was asked. `started_at` is RFC 3339; `duration_s` in seconds."""
+    """How it was asked. `started_at` is RFC 3339; `duration_s` in seconds.
+
+    On a `disposable` deployment nothing mattered; an `interrupted` run was ended before
+    all was checked, by Ctrl-C or SIGTERM.
+    """
 
     id: str
     started_at: str
@@ -91,15 +95,23 @@ class RunInfo:
     effort: str
     requests: int
     partial: bool
+    disposable: bool = False
+    interrupted: bool = False
 
 
 @dataclass(frozen=True)
 class Cleanup:
-    """Threads that the run made and removed; `left` are the ids that remain."""
+    """Threads that the run made and removed; `left` are the ids that remain.
+
+    `reasons` say why they are left, `possible` what else may stand, and why that was not
+    removed: each with the number of threads that it stands for, and without their ids.
+    """
 
     created: int = 0
     removed: int = 0
     left: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,7 +196,14 @@ class Report:
                     level: {Verdict(verdict): count for verdict, count in counts.items()}
                     for level, counts in data["totals"].items()
                 },
-                cleanup=Cleanup(**{**data["cleanup"], "left": tuple(data["cleanup"]["left"])}),
+                cleanup=Cleanup(
+                    created=data["cleanup"]["created"],
+                    removed=data["cleanup"]["removed"],
+                    **{
+                        name: tuple(data["cleanup"].get(name, ()))
+                        for name in ("left", "reasons", "possible")
+                    },
+                ),
                 operations={
                     name: OperationTiming(**timing) for name, timing in data["operations"].items()
                 },

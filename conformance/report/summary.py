@@ -10,7 +10,7 @@ from pathlib import Path
 from conformance.contract.catalogue import EFFORTS, PROFILES, Requirement
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.report.grouping import groups
-from conformance.report.record import LEVELS, CheckResult, Report
+from conformance.report.record import LEVELS, CheckResult, Report, RunInfo
 from conformance.report.score import UNDECIDED
 
 Requirements = Mapping[str, Requirement]
@@ -66,7 +66,9 @@ def capability_rows(report: Report) -> tuple[CapabilityRow, ...]:
 
 
 def verdict_words(report: Report) -> str:
-    """The verdict in capitals, and whether it is partial."""
+    """The verdict in capitals, and whether the run was interrupted or is partial."""
+    if report.run.interrupted:
+        return f"{VERDICT_WORDS[report.verdict]} (interrupted)"
     return VERDICT_WORDS[report.verdict] + (" (partial)" if report.run.partial else "")
 
 
@@ -93,7 +95,9 @@ def verdict_meaning(report: Report) -> str:
         said += f"; the baseline accepts {accepted} of {of}"
     if counts[Verdict.UNSUPPORTED]:
         said += f"; {counts[Verdict.UNSUPPORTED]} of {of} unsupported"
-    if report.run.partial:
+    if report.run.interrupted:
+        said += "; the run was interrupted, and what was left was not judged"
+    elif report.run.partial:
         said += "; only what was selected was judged"
     return f"{said[0].upper()}{said[1:]}."
 
@@ -141,7 +145,27 @@ def cleanup_line(report: Report) -> str:
     """What the run left behind: `created 412, removed 412`."""
     cleanup = report.cleanup
     line = f"created {cleanup.created}, removed {cleanup.removed}"
-    return f"{line}, left {len(cleanup.left)}" if cleanup.left else line
+    if cleanup.left:
+        line += f", left {len(cleanup.left)}"
+    return f"{line}, more may be left" if cleanup.possible else line
+
+
+def cleanup_reasons(report: Report) -> tuple[str, ...]:
+    """Why threads are left, or may be, a line each; and the command that removes them."""
+    cleanup = report.cleanup
+    lines = [f"left: {each}" for each in cleanup.reasons]
+    lines += [f"possibly left: {each}" for each in cleanup.possible]
+    if cleanup.left or cleanup.possible:
+        sweep = f"threads-conformance sweep --url {shlex.quote(report.deployment.url)}"
+        lines.append(f"removed, once that is possible, by: {sweep}")
+    return tuple(lines)
+
+
+def on_whose_terms(run: RunInfo) -> str:
+    """Whether anything on the deployment matters, in a few words."""
+    if run.disposable:
+        return "disposable deployment: nothing on it matters"
+    return "guest: other people's threads are never touched"
 
 
 def promises(ids: Iterable[str], report: Report, requirements: Requirements) -> tuple[Promise, ...]:

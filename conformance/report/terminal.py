@@ -25,8 +25,10 @@ from conformance.report.summary import (
     Requirements,
     capability_rows,
     cleanup_line,
+    cleanup_reasons,
     left_to_effort,
     next_step,
+    on_whose_terms,
     promises,
     stability_note,
     verdict_meaning,
@@ -77,7 +79,7 @@ class TerminalView:
         server = f" ({' '.join(part for part in known if part)})" if any(known) else ""
         self._line(f"Deployment {deployment.url}{server}, graph {deployment.graph_id}")
         asked = f"profile {run.profile}, effort {run.effort}, seed {run.seed}"
-        self._line(f"{counted(total_checks, 'check')}, {asked}")
+        self._line(f"{counted(total_checks, 'check')}, {asked}; {on_whose_terms(run)}")
         if self._console.is_terminal:
             self._progress = Progress(
                 SpinnerColumn(),
@@ -222,6 +224,8 @@ class TerminalView:
         self._line(f"Threads: {cleanup_line(report)}")
         for thread_id in report.cleanup.left[:_SHOWN_IN_FULL]:
             self._indented(f"still there: {thread_id}")
+        for reason in cleanup_reasons(report):
+            self._indented(reason)
         self._line(f"{report.run.requests} requests in {report.run.duration_s:.1f} s")
         if files:
             folder = files[0].parent

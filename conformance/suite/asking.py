@@ -104,6 +104,32 @@ class Asker:
         self.case.note("history made by a run: the deployment applies no supersteps")
         return {**made, **self.get(made)}
 
+    def documented(self, body: dict[str, Any], *, without_metadata: bool = False) -> Thread:
+        """Create by a body of the documents, which names no id and has no tag.
+
+        It is sent to the letter where the deployment is disposable. Elsewhere the run's tag
+        joins its metadata, or, where it is to be `without_metadata`, an id of the run's
+        joins the body: a thread without either could not be told from other people's.
+        """
+        if self.client.ownership.disposable:
+            return self.created(body)
+        if without_metadata:
+            return self.created({**body, "thread_id": self.chosen_id()})
+        tags = {**self.client.tag, **self.case.tag}
+        return self.created({**body, "metadata": {**body.get("metadata", {}), **tags}})
+
+    def chosen_id(self) -> str:
+        """Draw an id for a thread that is looked for under it later.
+
+        The check is blocked on a deployment that gives threads ids of its own.
+        """
+        ownership = self.client.ownership
+        if ownership.ids_are_kept is None:
+            self.empty()
+        if not ownership.ids_are_kept:
+            raise Blocked("the deployment chooses the ids of threads itself: see IDENTITY-01")
+        return ownership.new_id()
+
     def created(self, body: dict[str, Any]) -> Thread:
         """The thread that POST /threads answers to exactly this body."""
         return self._thread(self.client.create(body))

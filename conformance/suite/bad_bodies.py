@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.deployment.client import ThreadsClient
+from conformance.suite.asking import Asker
+from conformance.suite.generated_keywords import with_own_ids
+from conformance.suite.right_requests import tags
 
 MALFORMED_JSON = (b"{", b'{"metadata": }', b"not json", b"\xff\xfe")
 
@@ -64,16 +66,17 @@ def bad_bodies(operation: str) -> list[Any]:
     return [body for kind in kinds for body in kind.get(operation, ())]
 
 
-def with_own_malformed_ids(ask: ThreadsClient, body: Any) -> Any:
-    """The body with ids of the run's own for those that are malformed, so that it may be sent."""
+def sendable(given: Asker, operation: str, body: Any) -> Any:
+    """The body as it may be sent: what it names is the run's, and so is what it may make.
+
+    Ids in it become malformed ids of the run's own. A creation that names no thread gets an
+    id, and one without metadata the tags: should the deployment make a thread of it after
+    all, it can be told from others.
+    """
     if not isinstance(body, dict):
         return body
-    own = dict(body)
-    if body.get("thread_id") == MALFORMED_ID:
-        own["thread_id"] = ask.ownership.malformed_id()
-    if body.get("thread_ids") == [MALFORMED_ID]:
-        own["thread_ids"] = [ask.ownership.malformed_id()]
-    for each in (own.get("thread_id"), *(own.get("thread_ids") or ())):
-        if isinstance(each, str) and not ask.ownership.may_use(each):
-            ask.ownership.absent_id(each)
+    ownership = given.client.ownership
+    own = with_own_ids(body, ownership)
+    if operation == "create":
+        own = {"thread_id": ownership.new_id(), "metadata": tags(given), **own}
     return own

@@ -10,12 +10,12 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from schemathesis import GenerationMode
 
 from conformance.contract.schemas import violations
-from conformance.deployment.guard import ID_MEMBERS, Ownership
+from conformance.deployment.guard import ID_MEMBERS
+from conformance.deployment.ownership import Ownership, is_uuid
 from conformance.deployment.settings import Settings
 from conformance.suite.generated import operation, portable
 from conformance.suite.tolerance import must_be_refused
@@ -81,7 +81,8 @@ def met_keywords(
 def with_own_ids(value: Any, ownership: Ownership) -> Any:
     """A copy in which the members that name threads name none of someone else.
 
-    A UUID is replaced by a fresh one of this run; what is none may be sent as it is.
+    A UUID is replaced by a fresh one of this run, and a text that is none by one that
+    begins like it: under a short text a thread of someone else's may stand.
     """
     if isinstance(value, list):
         return [with_own_ids(each, ownership) for each in value]
@@ -96,18 +97,9 @@ def with_own_ids(value: Any, ownership: Ownership) -> Any:
 def _own(value: Any, ownership: Ownership) -> Any:
     if isinstance(value, list):
         return [_own(each, ownership) for each in value]
-    if not isinstance(value, str) or ownership.may_use(value):
+    if not isinstance(value, str) or not value.strip() or ownership.is_ours(value):
         return value
-    try:
-        UUID(value)
-    except ValueError:
-        return _registered(value, ownership)
-    return ownership.new_id()
-
-
-def _registered(malformed: str, ownership: Ownership) -> str:
-    ownership.absent_id(malformed)
-    return malformed
+    return ownership.new_id() if is_uuid(value) else ownership.malformed_id(value)
 
 
 def _cases(operation_id: str, schema: str, without: tuple[str, ...], mode: GenerationMode) -> Any:

@@ -12,13 +12,17 @@ from conformance.model.history import differences
 class PromiseBroken(AssertionError):  # noqa: N818 - what happened, not an error of ours
     """The deployment did not do what a requirement says.
 
-    `expected` and `actual` are sentences; `diff` lines start with a JSON path.
+    `expected` and `actual` are sentences; `diff` lines start with a JSON path. `facts` is
+    what may be told where no content may, since it may be other people's.
     """
 
-    def __init__(self, expected: str, actual: str, diff: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, expected: str, actual: str, diff: tuple[str, ...] = (), *, facts: str = ""
+    ) -> None:
         self.expected = expected
         self.actual = actual
         self.diff = diff
+        self.facts = facts
         super().__init__(f"expected {expected}; got {actual}")
 
     @classmethod

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from conformance.deployment.client import Answer
+from conformance.deployment.guard import NotOursRefusal
 from conformance.suite.asking import Asker
 from conformance.suite.events import Event, known_events
 from conformance.suite.outcomes import Blocked
@@ -56,7 +57,7 @@ class Runs:
                 shown = self._client.runs.get(run.thread_id, run.run_id)
                 if shown.ok and _status(shown) in UNDER_WAY:
                     self._client.runs.cancel(run.thread_id, run.run_id)
-            except httpx.HTTPError:
+            except (httpx.HTTPError, NotOursRefusal):
                 continue
 
     # Starting
@@ -82,6 +83,8 @@ class Runs:
 
     def started(self, thread: Thread, graph: str, text: str = "go on", **members: Any) -> Run:
         """A run in the background, just begun."""
+        # By its tag a run is proved to be this run's, before it is cancelled or deleted.
+        members["metadata"] = {**self._client.tag, **members.get("metadata", {})}
         answer = self._client.run_background(id_of(thread), self.body(graph, text, **members))
         run = Run(id_of(thread), self._text_in(answer, thread, "run_id"))
         self._started.append(run)

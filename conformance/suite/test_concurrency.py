@@ -28,7 +28,7 @@ LONG = 40
 
 @requires("CONCURRENT-01")
 def test_one_of_several_creations_wins(given: Asker, ask: ThreadsClient) -> None:
-    thread_id = ask.ownership.new_id()
+    thread_id = given.chosen_id()
     answers = times(MANY, lambda number: ask.create(_marked(given, thread_id, number)))
     won = [answer for answer in answers if answer.ok]
     statuses = sorted(answer.status for answer in answers)
@@ -40,7 +40,7 @@ def test_one_of_several_creations_wins(given: Asker, ask: ThreadsClient) -> None
 
 @requires("CONCURRENT-02")
 def test_several_creations_see_one_thread(given: Asker, threads: Asker, ask: ThreadsClient) -> None:
-    thread_id = ask.ownership.new_id()
+    thread_id = given.chosen_id()
 
     def create(number: int) -> Thread:
         return threads.created({**_marked(given, thread_id, number), "if_exists": "do_nothing"})

@@ -14,7 +14,7 @@ from conformance.suite.bad_bodies import (
     MALFORMED_JSON,
     OUT_OF_RANGE,
     WRONG_TYPES,
-    with_own_malformed_ids,
+    sendable,
 )
 from conformance.suite.expect import (
     assert_equal,
@@ -162,7 +162,7 @@ def _refused(answer: Answer) -> None:
 
 
 _REFUSALS: dict[str, Callable[[ThreadsClient, str], Answer]] = {
-    "create": lambda ask, _: ask.create({"metadata": 5}),
+    "create": lambda ask, _: ask.create({"thread_id": ask.ownership.new_id(), "metadata": 5}),
     "search": lambda ask, _: ask.search({"limit": -1}),
     "get": lambda ask, _: ask.get(ask.ownership.absent_id()),
     "copy": lambda ask, _: ask.copy(ask.ownership.absent_id()),
@@ -197,7 +197,7 @@ def test_a_refusal_has_detail(
 def _assert_body_refused(
     given: Asker, ask: ThreadsClient, thread: Thread, operation: str, body: Any
 ) -> None:
-    body = with_own_malformed_ids(ask, body)
+    body = sendable(given, operation, body)
     answer = REQUESTS[operation].send(ask, id_of(thread), body)
     if not 400 <= answer.status < 500:
         shown = json.dumps(body)

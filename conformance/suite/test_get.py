@@ -26,7 +26,7 @@ def test_an_unknown_thread_is_404(given: Asker, ask: ThreadsClient) -> None:
 @pytest.mark.parametrize("malformed", ["not-a-uuid", "123", "%00"])
 def test_a_malformed_id_is_refused(given: Asker, ask: ThreadsClient, malformed: str) -> None:
     given.get(given.empty())
-    assert_refused(ask.get(ask.ownership.absent_id(malformed)))
+    assert_refused(ask.get(ask.ownership.malformed_id(malformed)))
 
 
 @requires("GET-04")

@@ -17,9 +17,7 @@ _WITH_SUPERSTEPS = pytest.mark.parametrize("supersteps", [False, True], ids=["pl
 @requires("IDENTITY-01")
 @pytest.mark.parametrize("version", ["4", "1", "7"])
 def test_a_given_id_is_used(threads: Asker, version: str) -> None:
-    random = threads.client.ownership.new_id()
-    chosen = f"{random[:14]}{version}{random[15:]}"
-    threads.client.ownership.adopt(chosen)
+    chosen = threads.client.ownership.new_id_of_version(version)
     assert_equal(threads.empty(thread_id=chosen)["thread_id"], chosen, "thread_id")
 
 
@@ -28,7 +26,7 @@ def test_a_given_id_is_used(threads: Asker, version: str) -> None:
 def test_a_second_creation_conflicts(
     given: Asker, ask: ThreadsClient, if_exists: str | None
 ) -> None:
-    made = given.empty()
+    made = given.empty(thread_id=given.chosen_id())
     answer = _again(given, ask, made, if_exists)
     assert_that(answer.status == 409, "409", f"{answer.status} {answer.text}")
 
@@ -36,7 +34,7 @@ def test_a_second_creation_conflicts(
 @requires("IDENTITY-03")
 @_WITH_SUPERSTEPS
 def test_a_conflict_changes_nothing(given: Asker, ask: ThreadsClient, supersteps: bool) -> None:
-    made = given.prepopulated()
+    made = given.prepopulated(thread_id=given.chosen_id())
     assert_untouched(given, made, lambda: _again(given, ask, made, "raise", supersteps))
 
 
@@ -45,7 +43,7 @@ def test_a_conflict_changes_nothing(given: Asker, ask: ThreadsClient, supersteps
 def test_do_nothing_answers_the_existing_thread(
     given: Asker, threads: Asker, ask: ThreadsClient, supersteps: bool
 ) -> None:
-    made = given.prepopulated(metadata={"first": True})
+    made = given.prepopulated(thread_id=given.chosen_id(), metadata={"first": True})
     if given.get(made).get("metadata") != made["metadata"]:
         raise Blocked("GET shows other metadata than the creation answered")
     answer = threads.granted(_again(given, ask, made, "do_nothing", supersteps))
@@ -56,7 +54,7 @@ def test_do_nothing_answers_the_existing_thread(
 
 @requires("IDENTITY-05")
 def test_do_nothing_leaves_the_existing_thread(given: Asker, ask: ThreadsClient) -> None:
-    made = given.empty(metadata={"first": True})
+    made = given.empty(thread_id=given.chosen_id(), metadata={"first": True})
     given.granted(_again(given, ask, made, "do_nothing"))
     assert_equal(given.get(made).get("metadata"), made["metadata"], "metadata")
 
@@ -65,18 +63,19 @@ def test_do_nothing_leaves_the_existing_thread(given: Asker, ask: ThreadsClient)
 @pytest.mark.parametrize("existing", ["empty", "prepopulated"])
 def test_do_nothing_applies_no_supersteps(given: Asker, ask: ThreadsClient, existing: str) -> None:
     graph = given.case.graph()
+    chosen = given.chosen_id()
     made = (
-        given.empty(metadata={"graph_id": graph.id})
+        given.empty(thread_id=chosen, metadata={"graph_id": graph.id})
         if existing == "empty"
-        else given.prepopulated()
+        else given.prepopulated(thread_id=chosen)
     )
     assert_untouched(given, made, lambda: _again(given, ask, made, "do_nothing", True))
 
 
 @requires("IDENTITY-07")
 def test_do_nothing_creates_what_is_not_there(given: Asker, threads: Asker) -> None:
-    given.empty()
-    made = threads.empty(if_exists="do_nothing", metadata={"first": "yes"})
+    chosen = given.chosen_id()
+    made = threads.empty(thread_id=chosen, if_exists="do_nothing", metadata={"first": "yes"})
     sent = {**given.client.tag, **given.case.tag, "first": "yes"}
     assert_equal(kept(threads.get(made), sent), sent, "the metadata sent")
 

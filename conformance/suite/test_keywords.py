@@ -131,7 +131,7 @@ def test_a_creation_that_breaks_a_keyword_creates_nothing(
     for broken in _broken(given, thread, settings, "create"):
         if "/thread_id" in broken.keyword or not isinstance(broken.body, dict):
             continue
-        wanted = given.client.ownership.new_id()
+        wanted = given.chosen_id()
         _refused(ask, thread, "create", [Broken(broken.keyword, {**broken.body, _ID: wanted})])
         found = ask.get(wanted)
         assert_that(not found.ok, "no thread under the id", f"{found.status} {found.text}")

@@ -59,8 +59,9 @@ class Story:
         if operation_id == "create_thread":
             return self._created(metadata)
         thread_id = str(ids["thread_id"])
-        if not self._ask.ownership.may_use(thread_id):
-            self._ask.ownership.absent_id(thread_id)
+        if thread_id not in self._standing and not self._ask.ownership.is_ours(thread_id):
+            # Nobody knows whose the id is that was generated, or named by an answer.
+            thread_id = self._ask.ownership.absent_id()
         answer = self._send(operation_id, thread_id, ids, metadata)
         known = self._standing.get(thread_id)
         checkpoint_id = ids.get("checkpoint_id")
@@ -75,11 +76,11 @@ class Story:
         supersteps = list(self._given.case.graph().supersteps)
         graph = {"graph_id": self._given.case.graph().id}
         sent = {**metadata, **graph, **tags(self._given)}
-        wanted = self._ask.ownership.new_id()
-        body = {"thread_id": wanted, "metadata": sent, "supersteps": supersteps}
-        answer = self._threads.granted(self._ask.create(body))
-        assert_equal(answer.body.get("thread_id"), wanted, "thread_id")
-        self._standing[wanted] = Known(sent)
+        chosen = self._ask.ownership.new_id()
+        body = {"thread_id": chosen, "metadata": sent, "supersteps": supersteps}
+        answer = self._ask.create(body)
+        # Whether the id that was given is used is the question of IDENTITY-01.
+        self._standing[id_of(self._threads.object_of(answer))] = Known(sent)
         return answer
 
     def _send(

@@ -41,7 +41,7 @@ def test_beyond_the_end_is_nothing(given: Asker, threads: Asker, case: Case, off
 
 def _make(given: Asker, case: Case) -> list[str]:
     """The ids of some threads, all of them visible, in their order, which is that of their age."""
-    made = sorted(given.client.ownership.new_id() for _ in range(THREADS))
+    made = sorted(given.chosen_id() for _ in range(THREADS))
     for each in made:
         given.empty(thread_id=each)
     shown = case.eventually(lambda: sorted(given.found()), lambda found: found == made)

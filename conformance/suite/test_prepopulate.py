@@ -37,7 +37,7 @@ def test_the_documented_request_creates_a_thread(
 ) -> None:
     given.empty()
     if graph == GraphSettings():
-        threads.created(documented_prepopulation())
+        threads.documented(documented_prepopulation())
     else:
         threads.prepopulated()
 

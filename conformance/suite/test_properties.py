@@ -13,7 +13,7 @@ from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
 from conformance.model.history import same_json
 from conformance.suite.asking import Asker
-from conformance.suite.bad_bodies import MALFORMED_JSON, bad_bodies, with_own_malformed_ids
+from conformance.suite.bad_bodies import MALFORMED_JSON, bad_bodies, sendable
 from conformance.suite.case import Case
 from conformance.suite.expect import (
     assert_equal,
@@ -225,11 +225,10 @@ def test_whatever_is_invalid_is_refused(
     _offered(given, operation, thread)
 
     def refused(raw: bytes) -> None:
-        assert_refused(_send(ask, operation, id_of(thread), raw))
+        assert_refused(_send(ask, operation, id_of(thread), _sendable(given, operation, raw)))
 
     for body in bad_bodies(operation):
-        body = with_own_malformed_ids(ask, body)
-        refused(json.dumps(body).encode())
+        refused(json.dumps(sendable(given, operation, body)).encode())
     for raw in MALFORMED_JSON:
         refused(raw)
     for_all(invalid_bodies(operation_id, schema), refused, settings)
@@ -263,6 +262,15 @@ def _send(ask: ThreadsClient, operation: str, thread_id: str, raw: bytes) -> Ans
             return ask.post_history(thread_id, raw=raw)
         case _:
             return ask.update(thread_id, raw=raw)
+
+
+def _sendable(given: Asker, operation: str, raw: bytes) -> bytes:
+    """The body as it may be sent; to the letter where it is no object."""
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        return raw
+    return json.dumps(sendable(given, operation, body)).encode() if isinstance(body, dict) else raw
 
 
 def _offered(given: Asker, operation: str, thread: Thread) -> None:

@@ -74,7 +74,7 @@ def _make(given: Asker, case: Case, member: str) -> None:
 
     Whichever moment is asked about, no other gives the same order.
     """
-    ids = sorted(given.client.ownership.new_id() for _ in range(THREADS))
+    ids = sorted(given.chosen_id() for _ in range(THREADS))
     made = [
         given.prepopulated(thread_id=ids[place])
         if member == "state_updated_at"

@@ -1,0 +1,221 @@
+"""Delivering requests through trouble on the way: again where that is safe, else not at all.
+
+What reads may be asked for again, and so may what was surely not done. A creation under an
+id of this run's is sent again once nothing stands under the id. Of anything else nobody
+can tell whether it was done: the check that asked is made again as a whole.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import httpx
+import tenacity
+
+from conformance.contract.operations import Operation, Scope
+from conformance.deployment.creations import Creation
+from conformance.deployment.outage import CircuitBreaker
+from conformance.deployment.trouble import (
+    Fate,
+    Trouble,
+    TroubleError,
+    trouble_of_answer,
+    trouble_of_error,
+)
+
+#: How often one request is sent, at the most.
+TRIES = 5
+#: How often what may be the deployment's own answer is asked for, until it is believed.
+TRIES_OF_AN_ANSWER = 3
+#: How often it is looked whether a request was done.
+_LOOKS = 4
+_LONGEST_WAIT_S = 2.0
+_GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
+
+
+@dataclass(frozen=True)
+class Probes:
+    """How a delivery asks beside the request at hand.
+
+    `send` sends a request once. `is_well` asks something that the deployment has answered
+    well before, by the credentials of a request. `status_of` and `remove` ask for a thread
+    by its id, and delete it: the status of the answer, or None without one.
+    """
+
+    send: Callable[[httpx.Request], httpx.Response]
+    is_well: Callable[[httpx.Request], bool]
+    status_of: Callable[[str], int | None]
+    remove: Callable[[str], int | None]
+
+
+class Delivery:
+    """Sends requests, and tells of the trouble that they were in.
+
+    `backoff_s` is about how long the first wait is, in seconds. `noticed` hears of every
+    trouble; `believed` that troubles heard of were answers of the deployment's own after all,
+    and whether that is certain: of what was asked for once alone it is not.
+    With `first_contact` nothing was ever answered before: what comes is the answer.
+    """
+
+    def __init__(
+        self,
+        probes: Probes,
+        breaker: CircuitBreaker,
+        noticed: Callable[[Trouble], None],
+        believed: Callable[[list[Trouble], bool], None],
+        backoff_s: float,
+        *,
+        first_contact: bool = False,
+    ) -> None:
+        self._probes = probes
+        self._breaker = breaker
+        self._noticed = noticed
+        self._believed = believed
+        self._backoff_s = backoff_s
+        self._first_contact = first_contact
+        self._random = random.Random(0)
+
+    def deliver(
+        self, request: httpx.Request, operation: Operation | None, creation: Creation | None
+    ) -> httpx.Response:
+        """Send a request until it is answered.
+
+        `TroubleError` where the trouble stays, or nobody can tell whether the request was
+        done; `GivenUpError` once the deployment does not answer any more.
+        """
+        name = operation.name if operation else "other"
+        seen: list[Trouble] = []
+
+        def once() -> httpx.Response:
+            self._breaker.check()
+            outcome: httpx.Response | httpx.HTTPError
+            trouble: Trouble | None
+            try:
+                outcome = self._probes.send(request)
+                trouble = trouble_of_answer(name, outcome) or _delivered_twice(creation, outcome)
+            except httpx.HTTPError as error:
+                outcome, trouble = error, trouble_of_error(name, error)
+            if isinstance(outcome, httpx.Response) and (
+                trouble is None or (self._first_contact and trouble.fate is Fate.ANSWERED)
+            ):
+                self._breaker.answered(name)
+                return outcome
+            assert trouble is not None
+            seen.append(trouble)
+            self._noticed(trouble)
+            if trouble.fate is Fate.ANSWERED or trouble.retry_after_s is not None:
+                self._breaker.answered(name)
+            else:
+                self._breaker.unanswered(request, trouble)
+            return self._judge(request, operation, creation, seen, outcome)
+
+        trying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_AgainError),
+            stop=tenacity.stop_after_attempt(TRIES),
+            wait=self._pause,
+            retry_error_callback=self._end,
+        )
+        return trying(once)
+
+    def _judge(
+        self,
+        request: httpx.Request,
+        operation: Operation | None,
+        creation: Creation | None,
+        seen: list[Trouble],
+        outcome: httpx.Response | httpx.HTTPError,
+    ) -> httpx.Response:
+        """The answer, if it is to be believed; else raise what is to be done about it."""
+        trouble = seen[-1]
+        hangs = trouble.timed_out and self._breaker.hangs(trouble.operation)
+        if hangs:
+            self._noticed(replace(trouble, hangs=True))
+        safe = not hangs and self._may_be_sent_again(operation, creation, trouble)
+        asked = sum(each.fate is Fate.ANSWERED for each in seen)
+        if trouble.fate is Fate.ANSWERED and isinstance(outcome, httpx.Response):
+            if safe and asked < TRIES_OF_AN_ANSWER:
+                raise _AgainError(trouble, outcome)
+            if self._probes.is_well(request):
+                # All else is answered as ever: it is this request that is answered so.
+                answers = [each for each in seen if each.fate is Fate.ANSWERED]
+                self._believed(answers, asked >= TRIES_OF_AN_ANSWER)
+                return outcome
+            raise TroubleError(trouble)
+        if safe:
+            raise _AgainError(trouble, outcome)
+        raise outcome if isinstance(outcome, httpx.HTTPError) else TroubleError(trouble)
+
+    def _may_be_sent_again(
+        self, operation: Operation | None, creation: Creation | None, trouble: Trouble
+    ) -> bool:
+        if operation is None or not operation.writes or trouble.fate is Fate.NOT_DONE:
+            return True
+        if operation.scope is Scope.NEW_THREAD and creation and creation.own_id:
+            return creation.is_fresh and self._clear(creation.own_id)
+        if operation.name == "update":
+            # To merge the same members twice is to merge them once.
+            return True
+        if operation.name == "delete" and creation and creation.own_id:
+            status = self._look(creation.own_id)
+            return status is not None and 200 <= status < 300
+        return False
+
+    def _clear(self, own_id: str) -> bool:
+        """See to it that nothing stands under an id of this run's."""
+        status = self._look(own_id)
+        if status is not None and 200 <= status < 300:
+            self._probes.remove(own_id)
+            status = self._look(own_id)
+        return status in (*_GONE, httpx.codes.UNPROCESSABLE_ENTITY)
+
+    def _look(self, thread_id: str) -> int | None:
+        """The status of a GET of a thread, asked for again while the way is in trouble."""
+        for number in range(_LOOKS):
+            if (status := self._probes.status_of(thread_id)) is not None:
+                return status
+            time.sleep(self._backoff_s * number)
+        return None
+
+    def _end(self, state: tenacity.RetryCallState) -> httpx.Response:
+        """Give up one request: raise what came of it, or return it at first contact."""
+        error = state.outcome.exception() if state.outcome else None
+        assert isinstance(error, _AgainError)
+        if isinstance(error.outcome, httpx.HTTPError):
+            raise error.outcome
+        if self._first_contact:
+            return error.outcome
+        raise TroubleError(error.trouble)
+
+    def _pause(self, state: tenacity.RetryCallState) -> float:
+        """How long to wait, in seconds: as the answer asks, else longer each time."""
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.trouble.retry_after_s if isinstance(error, _AgainError) else None
+        if asked is not None and self._backoff_s:
+            return asked
+        longest = min(self._backoff_s * 2 ** (state.attempt_number - 1), _LONGEST_WAIT_S)
+        return float(longest * (0.5 + self._random.random() / 2))
+
+
+class _AgainError(Exception):
+    """The request is to be sent again: what came of it until now."""
+
+    def __init__(self, trouble: Trouble, outcome: httpx.Response | httpx.HTTPError) -> None:
+        super().__init__(str(trouble))
+        self.trouble = trouble
+        self.outcome = outcome
+
+
+def _delivered_twice(creation: Creation | None, response: httpx.Response) -> Trouble | None:
+    """A conflict about an id that was drawn for this very request: it came in twice."""
+    if (
+        response.status_code == httpx.codes.CONFLICT
+        and creation is not None
+        and creation.operation == "create"
+        and creation.is_fresh
+    ):
+        what = "a fresh id is taken: the request came in twice"
+        return Trouble(creation.operation, what, Fate.ANSWERED)
+    return None

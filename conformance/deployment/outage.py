@@ -1,0 +1,96 @@
+"""Waiting out an outage, once; and when to stop asking a deployment that is gone or hangs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import httpx
+import tenacity
+
+from conformance.deployment.trouble import Trouble
+
+#: So many requests in a row without an answer, and it is asked whether it still is there.
+UNANSWERED_IN_A_ROW = 3
+#: So many time limits of one operation in a row, and it is not waited for again and again.
+HANGS_AFTER = 2
+
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0
+
+
+class GivenUpError(httpx.TransportError):
+    """Not sent: the deployment does not answer any more."""
+
+
+class CircuitBreaker:
+    """Counts the requests in a row that were not answered, and ends the asking.
+
+    `is_there` asks for something that any server answers at once. Outages are waited out
+    for `within_s` seconds in all; then what was given up stays so. One answer of any kind,
+    to whatever request, and the count begins anew.
+    """
+
+    def __init__(self, is_there: Callable[[httpx.Request], bool], within_s: float) -> None:
+        self._is_there = is_there
+        self._left_s = within_s
+        self._lock = threading.Lock()
+        self._unanswered = 0
+        self._given_up = ""
+        self._timed_out: Counter[str] = Counter()
+        self.outages = 0
+
+    def check(self) -> None:
+        """Raise `GivenUpError` if nothing more is to be sent."""
+        if self._given_up:
+            raise GivenUpError(self._given_up)
+
+    def hangs(self, operation: str) -> bool:
+        """Whether the operation ran into its time limit each time of late."""
+        return self._timed_out[operation] >= HANGS_AFTER
+
+    def answered(self, operation: str) -> None:
+        """Count an answer, whatever it says."""
+        self._unanswered = 0
+        self._timed_out.pop(operation, None)
+
+    def unanswered(self, request: httpx.Request, trouble: Trouble) -> None:
+        """Count a request that got no answer; wait out an outage, or give up.
+
+        `GivenUpError` where the deployment does not come back in time.
+        """
+        with self._lock:
+            if trouble.timed_out:
+                self._timed_out[trouble.operation] += 1
+            self._unanswered += 1
+            if self._unanswered < UNANSWERED_IN_A_ROW:
+                return
+            self.check()
+            if self._is_there(request):
+                self._unanswered = 0
+                return
+            self._wait(request, trouble)
+
+    def _wait(self, request: httpx.Request, trouble: Trouble) -> None:
+        self.outages += 1
+        started = time.monotonic()
+        waiting = tenacity.Retrying(
+            stop=tenacity.stop_after_delay(self._left_s),
+            wait=tenacity.wait_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
+            retry=tenacity.retry_if_result(lambda there: not there),
+            retry_error_callback=lambda _: False,
+        )
+        back = self._left_s > 0 and bool(waiting(self._is_there, request))
+        waited_s = time.monotonic() - started
+        self._left_s = max(self._left_s - waited_s, 0.0)
+        if back:
+            self._unanswered = 0
+            return
+        asked = f"{request.method} {trouble.operation}"
+        self._given_up = (
+            f"the deployment has stopped answering: {self._unanswered} requests in a row, "
+            f"the last {asked} ({trouble.what}), and then GET /info got no answer "
+            f"within {waited_s:.0f} s; nothing more is asked of it"
+        )
+        raise GivenUpError(self._given_up)

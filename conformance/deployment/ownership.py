@@ -1,0 +1,232 @@
+"""Which threads, runs and crons are this run's: ownership is proved, never presumed.
+
+A thread is this run's in two cases only:
+
+- its id was drawn by this run, from 122 random bits, so that nothing of anyone else's
+  stands under it;
+- a GET of it, sent after the answer that named it, shows the run's tag in its metadata,
+  and a `created_at` that is not before the run's first request by the server's clock.
+
+Everything else is a stranger's: it is never written to and never removed. Runs and crons
+are proved in the same way. An id that stands in an answer proves nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from conformance.deployment.clock import ServerClock
+
+#: Every thread of a run carries its id under this key of its metadata.
+RUN_TAG = "threads_conformance_run"
+#: Every thread of every run carries this, so that what runs left can be found without a ledger.
+SUITE_TAG = {"threads_conformance": "yes"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a GET of this run's, sent after an id was named, answered about that id.
+
+    `asked` is the id in the request's path; for a run `thread_id` is the one beside it.
+    `status` is the answer's, `body` its parsed JSON.
+    """
+
+    asked: str
+    status: int
+    body: Any
+    thread_id: str | None = None
+
+
+class Ownership:
+    """The ids that this process may write to, and where new ones come from.
+
+    `drawn` are ids that the run drew before, as its ledger has them. With `visits`, the ids
+    of threads that a former run made, these may be looked at, no other thread may, and
+    nothing may be changed. On a `disposable` deployment nothing matters: what could be
+    taken for all threads may be sent, and a thread that an answer to a creation named is
+    this run's without the tag. Several threads of a process may ask at once.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        *,
+        clock: ServerClock | None = None,
+        drawn: Iterable[str] = (),
+        visits: Iterable[str] | None = None,
+        disposable: bool = False,
+    ) -> None:
+        self.run_id = run_id
+        self.clock = clock or ServerClock(datetime.now(UTC))
+        self.visits = None if visits is None else frozenset(map(canonical, visits))
+        self.disposable = disposable
+        #: Whether the deployment uses the ids that it is given; None until it is known.
+        self.ids_are_kept: bool | None = None
+        self._drawn = set(map(canonical, drawn))
+        self._proved: set[str] = set()
+        self._proved_runs: set[tuple[str, str]] = set()
+        self._proved_crons: set[str] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def tag(self) -> dict[str, str]:
+        """The members that the metadata of every thread of this run has."""
+        return {**SUITE_TAG, RUN_TAG: self.run_id}
+
+    # Drawing
+
+    def new_id(self) -> str:
+        """Draw the id of a thread that is to be created, or of what is to be absent."""
+        return self._draw(str(uuid4()))
+
+    def absent_id(self) -> str:
+        """Draw an id under which nothing stands, of a thread, a run or a cron."""
+        return self.new_id()
+
+    def new_id_of_version(self, version: str) -> str:
+        """Draw an id that is a UUID of this version: one hexadecimal digit."""
+        random = str(uuid4())
+        return self._draw(f"{random[:14]}{version}{random[15:]}")
+
+    def malformed_id(self, like: str = "not-a-uuid") -> str:
+        """Draw an id that is no UUID and begins like `like`.
+
+        It ends in random digits: some deployment may make a thread of it, or hold one of
+        someone else under a short text.
+        """
+        return self._draw(f"{like}-{uuid4().hex[:20]}")
+
+    def _draw(self, made: str) -> str:
+        with self._lock:
+            self._drawn.add(canonical(made))
+        return made
+
+    # Proving
+
+    def adopt_thread(self, shown: Shown, *, named_by_creation: bool = False) -> str:
+        """Take a thread that a GET proves to be this run's; the reason why not, else ``.
+
+        `named_by_creation`: the id stood in the answer to a creation of this run. On a
+        disposable deployment the tag is then not asked for.
+        """
+        reason = self._doubt(shown, "thread_id", tagged=not (self.disposable and named_by_creation))
+        if not reason:
+            with self._lock:
+                self._proved.add(canonical(shown.asked))
+        return reason
+
+    def adopt_run(self, shown: Shown) -> str:
+        """Take a run that a GET proves to be this run's; the reason why not, else ``."""
+        if shown.thread_id is None or not self.is_ours(shown.thread_id):
+            return "its thread is not proved to be this run's"
+        reason = self._doubt(shown, "run_id", on_thread=shown.thread_id)
+        if not reason:
+            with self._lock:
+                self._proved_runs.add((canonical(shown.thread_id), canonical(shown.asked)))
+        return reason
+
+    def adopt_cron(self, shown: Shown) -> str:
+        """Take a cron that a GET proves to be this run's; the reason why not, else ``."""
+        thread_id = shown.body.get("thread_id") if isinstance(shown.body, dict) else None
+        if not isinstance(thread_id, str) or not self.is_ours(thread_id):
+            return "it is on no thread that is proved to be this run's"
+        reason = self._doubt(shown, "cron_id")
+        if not reason:
+            with self._lock:
+                self._proved_crons.add(canonical(shown.asked))
+        return reason
+
+    def _doubt(
+        self, shown: Shown, id_member: str, *, tagged: bool = True, on_thread: str | None = None
+    ) -> str:
+        """Why an answer does not prove that what was asked for is this run's; else ``."""
+        body = shown.body
+        if not 200 <= shown.status < 300 or not isinstance(body, dict):
+            return f"a GET of it answers {shown.status}, which shows nothing"
+        if not _same_id(body.get(id_member), shown.asked):
+            return "a GET of it shows another id"
+        if on_thread is not None and not _same_id(body.get("thread_id"), on_thread):
+            return "a GET of it shows another thread"
+        # The tag of a thread stands in its metadata; a cron keeps that of its runs deeper.
+        place = body.get("metadata") if id_member == "thread_id" else body
+        if tagged and not _carries(place, self.run_id, deep=id_member != "thread_id"):
+            return "a GET of it does not show this run's tag"
+        created_at = moment_of(body.get("created_at"))
+        if created_at is None:
+            return "a GET of it shows no created_at"
+        if created_at < self.clock.first_request_at():
+            return "a GET of it shows that it was created before this run began"
+        return ""
+
+    # Asking
+
+    def is_ours(self, thread_id: str) -> bool:
+        """Whether the thread id was drawn by this run, or its thread is proved this run's."""
+        known = canonical(thread_id)
+        return known in self._drawn or known in self._proved
+
+    def is_drawn(self, thread_id: str) -> bool:
+        """Whether this run drew the id itself."""
+        return canonical(thread_id) in self._drawn
+
+    def is_our_run(self, thread_id: str, run_id: str) -> bool:
+        """Whether the run id was drawn by this run, or is proved to be a run of this run's."""
+        known = canonical(run_id)
+        return known in self._drawn or (canonical(thread_id), known) in self._proved_runs
+
+    def is_our_cron(self, cron_id: str) -> bool:
+        """Whether the cron id was drawn by this run, or is proved to be a cron of this run's."""
+        known = canonical(cron_id)
+        return known in self._drawn or known in self._proved_crons
+
+    def may_be_shown(self, thread_id: str) -> bool:
+        """Whether what is answered about the thread may be recorded: it is no stranger's."""
+        return self.is_ours(thread_id) or canonical(thread_id) in (self.visits or ())
+
+
+def canonical(thread_id: str) -> str:
+    """The id in the usual form of a UUID; anything else in lower case."""
+    try:
+        return str(UUID(thread_id))
+    except ValueError:
+        return thread_id.lower()
+
+
+def is_uuid(text: str) -> bool:
+    """Whether a text names a UUID."""
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def moment_of(value: Any) -> datetime | None:
+    """The moment that an RFC 3339 text names, in UTC where it has no offset; else None."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _same_id(value: Any, asked: str) -> bool:
+    return isinstance(value, str) and canonical(value) == canonical(asked)
+
+
+def _carries(value: Any, run_id: str, *, deep: bool) -> bool:
+    """Whether an object has the run's tag; with `deep`, or any object inside it."""
+    open_values = [value]
+    while open_values:
+        current = open_values.pop()
+        if isinstance(current, dict):
+            if current.get(RUN_TAG) == run_id:
+                return True
+            if deep:
+                open_values += current.values()
+    return False

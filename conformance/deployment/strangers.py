@@ -1,0 +1,70 @@
+"""What may be recorded of an answer that may hold threads of other people."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from conformance.contract.operations import Operation
+from conformance.contract.schemas import member_names
+from conformance.deployment.ownership import Ownership
+
+#: Operations that answer with a list of whatever matches.
+_LISTING = frozenset({"search", "cron_search", "assistants_search"})
+_THREAD_ID = re.compile(r'"thread_id"\s*:\s*("(?:[^"\\]|\\.)*")')
+
+
+def facts_of_strangers(
+    operation: Operation | None, thread_id: str | None, text: str, ownership: Ownership
+) -> str | None:
+    """Say what an answer holds of other people's, without any content; None if nothing.
+
+    `thread_id` is the id in the path of the request. Nothing that is not proved to be this
+    run's is told but how much there is, and which of the published members are shown.
+    """
+    if thread_id is not None and not ownership.may_be_shown(thread_id):
+        return "about a thread that is not proved to be this run's"
+    if operation is not None and operation.name in _LISTING:
+        return _facts_of_list(_parsed(text), ownership)
+    named = {each for each in _ids_in(text) if not ownership.may_be_shown(each)}
+    if not named:
+        return None
+    return f"names {len(named)} thread(s) not proved to be this run's"
+
+
+def _facts_of_list(hits: Any, ownership: Ownership) -> str | None:
+    if not isinstance(hits, list) or not hits:
+        return None
+    foreign = [each for each in hits if not _is_ours(each, ownership)]
+    if not foreign:
+        return None
+    members = {name for each in foreign if isinstance(each, dict) for name in each}
+    known = sorted(members & member_names())
+    others = len(members) - len(known)
+    shown = ", ".join(known) + (f" and {others} more" if others else "")
+    return (
+        f"{len(hits)} in the list, {len(foreign)} not proved to be this run's, "
+        f"which show the members {shown or 'none'}"
+    )
+
+
+def _is_ours(hit: Any, ownership: Ownership) -> bool:
+    thread_id = hit.get("thread_id") if isinstance(hit, dict) else None
+    return isinstance(thread_id, str) and ownership.may_be_shown(thread_id)
+
+
+def _ids_in(text: str) -> Iterator[str]:
+    for found in _THREAD_ID.finditer(text):
+        try:
+            yield json.loads(found[1])
+        except ValueError:
+            yield found[1]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
