@@ -24,13 +24,13 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from conformance.contract.catalogue import HTTP, PROFILES, Catalogue, load_catalogue
 from conformance.contract.verdicts import Stability, Verdict, worst
+from conformance.deployment.audit import traces_of_trouble
 from conformance.deployment.connect import Connection, connect
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.guard import DisposableOnlyRefusal, NotOursRefusal
 from conformance.deployment.interruption import install_handlers
 from conformance.deployment.repro import reproduction, story
 from conformance.deployment.settings import Settings
-from conformance.deployment.trouble import Trouble
 from conformance.report.grouping import fingerprint
 from conformance.report.record import CheckResult, Failure
 from conformance.suite.fixtures import CASE, SuiteFixtures
@@ -53,8 +53,8 @@ CLIENT_MARKER = "client(name): the documented client that a check is made with"
 QUOTED_EXCHANGES = 20
 #: How often a check is made, at the most, while the way to the deployment is in trouble.
 TRIES_IN_TROUBLE = 6
-#: How often a check is made again whose answers may have been somebody's on the way.
-TRIES_IN_DOUBT = 3
+#: After so many tries that show traces of trouble, these are compared with each other.
+TRIES_IN_DOUBT = 4
 
 _SETTINGS = pytest.StashKey[Settings]()
 _RESULT = pytest.StashKey[CheckResult]()
@@ -167,30 +167,42 @@ class Checks:
         A check in which it was cannot end as a failure: if the trouble stays, it is an error.
         """
         recorder = self._connection.recorder
-        doubted = 0
+        traces: list[tuple[str, ...]] = []
+        seen: list[str] = []
         for _ in range(TRIES_IN_TROUBLE):
             reports, result = self.attempt(item, nextitem)
             if result.verdict in (Verdict.PASS, Verdict.UNSUPPORTED, Verdict.NOT_RUN):
                 return reports, result
-            if not recorder.troubles:
-                if not recorder.doubts or doubted == TRIES_IN_DOUBT:
+            if recorder.troubles:
+                seen += map(str, recorder.troubles)
+                if any(each.hangs for each in recorder.troubles):
+                    break
+                continue
+            found = self._traces()
+            if not found:
+                return reports, result
+            seen += found
+            traces.append(found)
+            if len(traces) == TRIES_IN_DOUBT:
+                if len(set(traces)) == 1:
+                    # The same each time: that is how the deployment is.
                     return reports, result
-                doubted += 1
-            elif any(each.hangs for each in recorder.troubles):
                 break
-        if not recorder.troubles:
-            return reports, result
-        return self._in_trouble(reports, result, recorder.troubles)
+        return self._in_trouble(reports, result, seen)
+
+    def _traces(self) -> tuple[str, ...]:
+        """What tells that the requests of the last attempt did not arrive once each."""
+        recorder = self._connection.recorder
+        doubts = tuple(sorted(set(map(str, recorder.doubts))))
+        return doubts + traces_of_trouble(self._connection.client, recorder.journal)
 
     def _in_trouble(
-        self, reports: list[pytest.TestReport], result: CheckResult, troubles: list[Trouble]
+        self, reports: list[pytest.TestReport], result: CheckResult, troubles: list[str]
     ) -> tuple[list[pytest.TestReport], CheckResult]:
         """The result of a check that could not be made for trouble on the way."""
-        counts = Counter(map(str, troubles))
+        counts = Counter(troubles)
         told = "; ".join(f"{each} ({count} times)" for each, count in counts.most_common(3))
-        reason = self._shown(
-            f"trouble on the way to the deployment, {TRIES_IN_TROUBLE} tries: {told}"
-        )
+        reason = self._shown(f"trouble on the way to the deployment, each time: {told}")
         for report in reports:
             if report.failed:
                 report.longrepr = reason

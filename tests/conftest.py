@@ -57,7 +57,8 @@ def settings_for(tmp_path: Path) -> Callable[..., Settings]:
     """Makes the settings of a quick run on a URL."""
 
     def make(url: str, **options: Any) -> Settings:
-        return new_settings(url, tmp_path, **{"effort": "quick", **options})
+        quick = {"effort": "quick", "outage_within_s": 0.2, "backoff_s": 0.001}
+        return new_settings(url, tmp_path, **{**quick, **options})
 
     return make
 

@@ -8,9 +8,16 @@ from uuid import uuid4
 
 import pytest
 
-from conformance.deployment.guard import GuardRefusal, Ownership, canonical, check_request
+from conformance.deployment.guard import (
+    DisposableOnlyRefusal,
+    GuardRefusal,
+    NotOursRefusal,
+    check_request,
+)
+from conformance.deployment.ownership import RUN_TAG, Ownership, Shown, canonical
 
 STRANGER = "11111111-2222-4333-8444-555555555555"
+LATER = "2999-01-01T00:00:00+00:00"
 
 
 @pytest.fixture
@@ -33,12 +40,11 @@ def send(method: str, path: str, body: Any, ours: Ownership) -> None:
         ("POST", "/threads/{}/runs"),
         ("POST", "/threads/{}/runs/wait"),
         ("POST", "/threads/{}/runs/stream"),
-        ("POST", f"/threads/{{}}/runs/{STRANGER}/cancel"),
     ],
 )
 def test_only_own_threads_are_changed(method: str, path: str, ours: Ownership) -> None:
     send(method, path.format(ours.new_id()), {}, ours)
-    with pytest.raises(GuardRefusal, match=STRANGER):
+    with pytest.raises(NotOursRefusal, match="names a thread that is not proved"):
         send(method, path.format(STRANGER), {}, ours)
 
 
@@ -60,12 +66,13 @@ def test_only_own_threads_are_changed(method: str, path: str, ours: Ownership) -
 def test_a_body_names_no_stranger(body: Any, ours: Ownership) -> None:
     own = ours.new_id()
     for path in ("/threads", "/threads/prune", f"/threads/{own}/state", f"/threads/{own}/runs"):
-        with pytest.raises(GuardRefusal, match="did not make"):
+        with pytest.raises(NotOursRefusal, match="names a thread that is not proved"):
             send("POST", path, body, ours)
 
 
 def test_a_body_may_name_own_threads(ours: Ownership) -> None:
     own = ours.new_id()
+    ours.ids_are_kept = True
     send("POST", "/threads", {"thread_id": own}, ours)
     send("POST", "/threads/prune", {"thread_ids": [own.upper()]}, ours)
     send("POST", f"/threads/{own}/state", {"checkpoint": {"thread_id": own}}, ours)
@@ -102,32 +109,145 @@ def test_an_unusual_path_is_refused(method: str, path: str, ours: Ownership) -> 
 
 def test_a_percent_encoded_id_is_read(ours: Ownership) -> None:
     encoded = STRANGER.replace("1", "%31")
-    with pytest.raises(GuardRefusal, match=STRANGER):
+    with pytest.raises(NotOursRefusal):
         send("DELETE", f"/threads/{encoded}", {}, ours)
 
 
-def test_what_must_not_exist_is_registered_first(ours: Ownership) -> None:
+def test_what_must_not_exist_is_drawn(ours: Ownership) -> None:
     send("DELETE", f"/threads/{ours.absent_id()}", {}, ours)
-    send("DELETE", f"/threads/{ours.absent_id('no-uuid')}", {}, ours)
-    with pytest.raises(GuardRefusal):
-        send("DELETE", "/threads/another-one", {}, ours)
+    send("DELETE", f"/threads/{ours.malformed_id('no uuid')}", {}, ours)
+    for short in ("no uuid", "another-one", "0"):
+        with pytest.raises(NotOursRefusal):
+            send("DELETE", f"/threads/{short}", {}, ours)
 
 
-def test_absent_ids_are_not_owned(ours: Ownership) -> None:
-    absent = ours.absent_id()
-    assert ours.may_use(absent)
-    assert not ours.owns(absent)
-    ours.adopt(absent.upper())
-    assert ours.owns(absent)
+# ---- what could mean all threads --------------------------------------------------------
+
+ALL_THREADS = [
+    ("/threads/prune", {}),
+    ("/threads/prune", []),
+    ("/threads/prune", b""),
+    ("/threads/prune", b"{"),
+    ("/threads/prune", b"\xff\xfe"),
+    ("/threads/prune", None),
+    ("/threads/prune", {"thread_ids": 0}),
+    ("/threads/prune", {"thread_ids": None}),
+    ("/threads/prune", {"thread_ids": []}),
+    ("/threads/prune", {"thread_ids": "OWN"}),
+    ("/threads/prune", {"thread_ids": {"OWN": 1}}),
+    ("/threads/prune", {"thread_ids": [5]}),
+    ("/threads/prune", {"thread_ids": [""]}),
+    ("/threads/prune", {"thread_ids": ["OWN", None]}),
+    ("/threads/prune", {"strategy": "delete"}),
+    ("/threads/prune", {"thread_id": "OWN"}),
+    ("/threads/prune", b'{"thread_ids": ["OWN"], "thread_ids": []}'),
+    ("/threads/prune", b"[" * 5_000),
+    ("/runs/cancel", {}),
+    ("/runs/cancel", []),
+    ("/runs/cancel", b""),
+    ("/runs/cancel", b"{"),
+    ("/runs/cancel", {"status": "all"}),
+    ("/runs/cancel", {"run_ids": ["OWN"]}),
+    ("/runs/cancel", {"thread_id": "OWN", "run_ids": []}),
+    ("/runs/cancel", {"thread_id": "OWN", "run_ids": ["OWN"], "status": "all"}),
+    ("/runs/cancel", b'{"thread_id": "OWN", "run_ids": ["OWN"], "status": "all"}'),
+]
 
 
-def test_ids_are_of_the_run_and_of_the_worker() -> None:
-    run = str(uuid4())
-    drawn = [Ownership(run, worker).new_id() for worker in ("gw0", "gw1", "gw0")]
-    assert drawn[0] == drawn[2] != drawn[1]
-    assert Ownership(str(uuid4()), "gw0").new_id() != drawn[0]
-    twice = Ownership(run)
-    assert twice.new_id() != twice.new_id()
+@pytest.mark.parametrize(("path", "body"), ALL_THREADS)
+def test_what_names_none_is_sent_to_disposable_deployments_only(path: str, body: Any) -> None:
+    for disposable in (False, True):
+        ours = Ownership(str(uuid4()), disposable=disposable)
+        own = ours.new_id().encode()
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        if disposable:
+            send("POST", path, raw.replace(b"OWN", own), ours)
+        else:
+            with pytest.raises(DisposableOnlyRefusal, match="--disposable"):
+                send("POST", path, raw.replace(b"OWN", own), ours)
+
+
+def test_what_names_its_threads_is_sent(ours: Ownership) -> None:
+    own = ours.new_id()
+    send("POST", "/threads/prune", {"thread_ids": [own, ours.absent_id()]}, ours)
+    send("POST", "/runs/cancel", {"thread_id": own, "run_ids": [ours.absent_id()]}, ours)
+
+
+@pytest.mark.parametrize("disposable", [False, True])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/threads/prune", {"thread_ids": [STRANGER]}),
+        ("/threads/prune", f'{{"thread_ids": ["{STRANGER}"'.encode()),
+        ("/runs/cancel", {"thread_id": STRANGER, "status": "all"}),
+    ],
+)
+def test_strangers_are_safe_on_disposable_deployments_too(
+    disposable: bool, path: str, body: Any
+) -> None:
+    with pytest.raises(NotOursRefusal):
+        send("POST", path, body, Ownership(str(uuid4()), disposable=disposable))
+
+
+# ---- what could not be told from other people's -------------------------------------------
+
+
+@pytest.mark.parametrize("body", [{}, {"metadata": {}}, {"metadata": {"of": "nobody"}}])
+def test_a_thread_that_nobody_could_prove_is_not_created(body: Any, ours: Ownership) -> None:
+    with pytest.raises(DisposableOnlyRefusal, match="without its tag"):
+        send("POST", "/threads", body, ours)
+    send("POST", "/threads", {**body, "metadata": ours.tag}, ours)
+    # An id of the run's is enough once the deployment is known to use it.
+    named = {**body, "thread_id": ours.new_id()}
+    with pytest.raises(DisposableOnlyRefusal):
+        send("POST", "/threads", named, ours)
+    ours.ids_are_kept = True
+    send("POST", "/threads", named, ours)
+
+
+@pytest.mark.parametrize("body", [[], 5, None, b"{", {"metadata": 5}, {"metadata": []}])
+def test_a_creation_that_is_to_be_refused_is_sent(body: Any, ours: Ownership) -> None:
+    send("POST", "/threads", body, ours)
+
+
+# ---- runs and crons -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("method", "end"), [("DELETE", ""), ("POST", "/cancel")])
+def test_only_proved_runs_are_changed(method: str, end: str, ours: Ownership) -> None:
+    own, run = ours.new_id(), str(uuid4())
+    path = f"/threads/{own}/runs/{run}{end}"
+    with pytest.raises(NotOursRefusal, match="names a run"):
+        send(method, path, b"", ours)
+    shown = {"run_id": run, "thread_id": own, "metadata": {RUN_TAG: ours.run_id}}
+    assert ours.adopt_run(Shown(run, 200, {**shown, "created_at": LATER}, own)) == ""
+    send(method, path, b"", ours)
+    send(method, f"/threads/{own}/runs/{ours.absent_id()}{end}", b"", ours)
+
+
+def test_only_proved_runs_are_cancelled_together(ours: Ownership) -> None:
+    own, run = ours.new_id(), str(uuid4())
+    with pytest.raises(NotOursRefusal, match="names a run"):
+        send("POST", "/runs/cancel", {"thread_id": own, "run_ids": [ours.new_id(), run]}, ours)
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PATCH"])
+def test_only_proved_crons_are_changed(method: str, ours: Ownership) -> None:
+    cron = str(uuid4())
+    with pytest.raises(NotOursRefusal, match="names a cron"):
+        send(method, f"/runs/crons/{cron}", {}, ours)
+    shown = {"cron_id": cron, "thread_id": ours.new_id(), "created_at": LATER}
+    assert ours.adopt_cron(Shown(cron, 200, {**shown, "payload": {"metadata": ours.tag}})) == ""
+    send(method, f"/runs/crons/{cron}", {}, ours)
+    send(method, f"/runs/crons/{ours.absent_id()}", {}, ours)
+
+
+@pytest.mark.parametrize("way", ["", "/wait", "/stream", "/batch"])
+def test_a_stateless_run_names_no_stranger(way: str, ours: Ownership) -> None:
+    body = {"assistant_id": "agent", "config": {"configurable": {"thread_id": STRANGER}}}
+    send("POST", f"/runs{way}", {"assistant_id": "agent"}, ours)
+    with pytest.raises(NotOursRefusal):
+        send("POST", f"/runs{way}", [body] if way == "/batch" else body, ours)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.deployment.ledger import Ledger, accounts
+from conformance.deployment.ledger import Ledger, open_ledgers
 from conformance.deployment.settings import Settings
 from conformance.engine import clean_up, identify_deployment, run_suite
 from conformance.reference.app import new_store
@@ -63,7 +63,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 def created() -> int:
     """So many threads stand in the ledgers as created."""
-    return sum(len(account.created) for _, account in accounts())
+    return sum(len(ledger.created) for _, ledger in open_ledgers())
 
 
 @contextmanager
@@ -146,7 +146,7 @@ def test_what_a_killed_run_left_is_swept(workers: str, deployment: str, tmp_path
     assert possible <= max(int(workers), 1)
     assert len(after) - len(before) <= possible
     assert {key: after[key] for key in before} == before
-    assert not list(accounts())
+    assert not list(open_ledgers())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminated"])
@@ -212,7 +212,7 @@ def test_sweep_when_the_server_lost_its_threads(deployment: str, tmp_path: Path)
     swept = command(tmp_path, "sweep", "--url", deployment)
     assert swept.returncode == 0, swept.stdout + swept.stderr
     assert "left:" not in swept.stdout
-    assert not list(accounts())
+    assert not list(open_ledgers())
 
 
 def test_sweep_of_a_server_that_is_gone(deployment: str, tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_sweep_tells_of_what_was_left_under_another_name(deployment: str, tmp_pa
     ended = command(tmp_path, "sweep", "--url", deployment)
     assert f"there is one of {by_name}: sweep it by that URL" in ended.stdout
     ended = command(tmp_path, "sweep", "--url", by_name)
-    assert (ended.returncode, list(accounts())) == (0, [])
+    assert (ended.returncode, list(open_ledgers())) == (0, [])
 
 
 def test_sweep_touches_only_what_its_ledgers_name(deployment: str, tmp_path: Path) -> None:
@@ -257,8 +257,8 @@ def test_a_server_that_falls_silent_is_not_waited_for(
         cleanup = clean_up(settings)
     assert len(asked) < 5
     assert cleanup == Cleanup(created=1, removed=0, left=(str(UUID(int=49)),))
-    (_, account) = next(accounts())
-    assert len(account.planned) == 50  # nothing is forgotten
+    (_, ledger) = next(open_ledgers())
+    assert len(ledger.drawn) == 50  # nothing is forgotten
 
 
 def test_what_may_stand_is_not_forgotten(
@@ -269,7 +269,7 @@ def test_what_may_stand_is_not_forgotten(
         with Ledger(own_state / settings.run_id, "main", url) as ledger:
             ledger.planned(str(UUID(int=1)))
         assert clean_up(settings) == Cleanup()
-    assert [account.planned for _, account in accounts()] == [(str(UUID(int=1)),)]
+    assert [ledger.drawn for _, ledger in open_ledgers()] == [(str(UUID(int=1)),)]
 
 
 # ---- beside other people ------------------------------------------------------------

@@ -2,50 +2,101 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
 from conformance.deployment.connect import connect
+from conformance.deployment.guard import NotOursRefusal
 from conformance.deployment.ledger import (
-    Account,
     Ledger,
-    accounts,
+    LedgerState,
     claim,
-    close_account,
     ledgers_dir,
-    read_account,
+    open_ledgers,
+    read_ledger,
+    remove_ledger,
 )
 from conformance.deployment.settings import Settings, SettingsError
 from tests.conftest import Reply, answering, as_json
 
 URL = "http://127.0.0.1:1"
+DRAWN = UUID("abcdefab-0000-4000-8000-000000000000")
 NOW = "2999-01-01T00:00:00+00:00"
 
 
 def test_every_event_is_on_disk_at_once(tmp_path: Path) -> None:
     with Ledger(tmp_path, "gw0", URL) as one, Ledger(tmp_path, "gw1", URL) as other:
         one.planned("a")
-        assert read_account(tmp_path).planned == ("a",)
+        assert read_ledger(tmp_path).drawn == ("a",)
         one.created("a")
-        assert read_account(tmp_path).created == {"a"}
+        assert read_ledger(tmp_path).created == {"a"}
         number = other.begun("a copy of a")
         one.begun("a copy of b")
-        assert read_account(tmp_path).nameless == ("a copy of b", "a copy of a")
+        assert read_ledger(tmp_path).unidentified == ("a copy of b", "a copy of a")
         other.ended(number, "c")
-        assert read_account(tmp_path) == Account(
-            tmp_path.name, URL, ("a", "c"), frozenset("ac"), ("a copy of b",)
+        other.named("d")
+        one.scheduled("a")
+        one.cron("e")
+        assert read_ledger(tmp_path) == LedgerState(
+            tmp_path.name,
+            URL,
+            drawn=("a",),
+            created=frozenset("a"),
+            named=("c", "d"),
+            unidentified=("a copy of b",),
+            scheduled=("a",),
+            crons=("e",),
         )
+
+
+def test_what_was_drawn_is_not_what_was_named(tmp_path: Path) -> None:
+    with Ledger(tmp_path, "gw0", URL) as one, Ledger(tmp_path, "gw1", URL) as other:
+        other.named(str(DRAWN).upper())
+        one.planned(str(DRAWN))
+    assert (read_ledger(tmp_path).drawn, read_ledger(tmp_path).named) == ((str(DRAWN),), ())
+
+
+def test_malformed_ids_are_kept_to_the_letter(tmp_path: Path) -> None:
+    with Ledger(tmp_path, "main", URL) as ledger:
+        ledger.planned("Not-A-UUID-abc")
+    assert read_ledger(tmp_path).drawn == ("Not-A-UUID-abc",)
+
+
+def test_the_beginning_and_the_clock_are_kept(tmp_path: Path) -> None:
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    for worker, seconds in (("gw0", 3.5), ("gw1", -2.0)):
+        with Ledger(tmp_path, worker, URL, began.isoformat()) as ledger:
+            ledger.clock(timedelta(seconds=seconds))
+    state = read_ledger(tmp_path)
+    assert (state.opened_at, state.clock_offset) == (began, timedelta(seconds=-2))
+
+
+def test_a_ledger_in_which_nothing_was_made_is_empty(tmp_path: Path) -> None:
+    with Ledger(tmp_path, "main", URL) as ledger:
+        ledger.ended(ledger.begun("a thread"))
+        assert read_ledger(tmp_path).is_empty
+        ledger.begun("another")
+        assert not read_ledger(tmp_path).is_empty
+
+
+def test_the_threads_that_an_older_version_called_temporary_are_named(tmp_path: Path) -> None:
+    line = json.dumps({"event": "temporary", "thread_id": "a"})
+    (tmp_path / "main.jsonl").write_text(f"{line}\n5\n[]\n{{}}\n", encoding="utf-8")
+    assert read_ledger(tmp_path).named == ("a",)
 
 
 def test_an_answer_without_a_thread_ends_what_was_begun(tmp_path: Path) -> None:
     with Ledger(tmp_path, "main", URL) as ledger:
         ledger.ended(ledger.begun("a thread"), None)
-    assert read_account(tmp_path) == Account(tmp_path.name, URL, (), frozenset(), ())
+    assert read_ledger(tmp_path) == LedgerState(tmp_path.name, URL)
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
@@ -53,14 +104,14 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
         ledger.planned("a")
     with (tmp_path / "main.jsonl").open("ab") as file:
         file.write(b'{"event": "planned", "thread_id": "b\xc3')
-    assert read_account(tmp_path).planned == ("a",)
+    assert read_ledger(tmp_path).drawn == ("a",)
 
 
 def test_nothing_is_on_disk_before_something_is_planned(own_state: Path) -> None:
     with Ledger(own_state / "run", "main", URL):
         pass
     assert not own_state.exists()
-    assert list(accounts()) == []
+    assert list(open_ledgers()) == []
 
 
 def test_accounts_are_those_of_runs_that_are_not_closed(own_state: Path) -> None:
@@ -68,9 +119,9 @@ def test_accounts_are_those_of_runs_that_are_not_closed(own_state: Path) -> None
     for name in ("run-1", "run-2"):
         with Ledger(own_state / name, "main", URL) as ledger:
             ledger.planned(name)
-    assert [account.planned for _, account in accounts()] == [("run-1",), ("run-2",)]
-    close_account(own_state / "run-1")
-    assert [directory.name for directory, _ in accounts()] == ["run-2"]
+    assert [ledger.drawn for _, ledger in open_ledgers()] == [("run-1",), ("run-2",)]
+    remove_ledger(own_state / "run-1")
+    assert [directory.name for directory, _ in open_ledgers()] == ["run-2"]
 
 
 def test_a_claim_is_exclusive_until_its_end(tmp_path: Path) -> None:
@@ -111,11 +162,15 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 def test_the_plan_is_written_before_the_request_leaves(
     settings_for: Callable[..., Settings], own_state: Path
 ) -> None:
-    seen: list[Account] = []
+    seen: dict[str, LedgerState] = {}
 
-    def reply(_method: str, _path: str, _body: bytes) -> Reply:
-        seen.append(read_account(own_state / run_id))
-        return as_json({"thread_id": made, "created_at": NOW})
+    def reply(method: str, path: str, body: bytes) -> Reply:
+        if method == "GET":
+            shown = {"thread_id": made, "created_at": NOW, "metadata": tag}
+            return as_json(shown)
+        sent = json.loads(body) if body else {}
+        seen[f"{path} {sorted(sent)}"] = read_ledger(own_state / run_id)
+        return as_json({"thread_id": sent.get("thread_id", made), "created_at": NOW})
 
     made = str(uuid4())
     with answering(reply) as url:
@@ -123,42 +178,67 @@ def test_the_plan_is_written_before_the_request_leaves(
         run_id = settings.run_id
         with connect(settings) as connection:
             client = connection.client
+            tag = client.tag
             own = client.ownership.new_id()
-            client.create({"thread_id": own})
-            client.create({})
+            client.create({"thread_id": own, "metadata": tag})
+            client.create({"metadata": tag})
             client.copy(own)
-            assert client.ownership.owns(made)
-    assert seen[0].planned == (own,)
-    assert seen[0].created == frozenset()
-    assert seen[1].created == {own}
-    assert seen[1].nameless == ("a thread created by the body {}",)
-    assert seen[2].nameless == (f"a copy of {own}",)
-    assert read_account(own_state / run_id) == Account(
-        run_id, url, (own, made), frozenset({own, made}), ()
-    )
+            assert client.ownership.is_ours(made)
+    first = seen["/threads ['metadata', 'thread_id']"]
+    assert (first.drawn, first.created) == ((own,), frozenset())
+    second = seen["/threads ['metadata']"]
+    assert second.created == {own}
+    assert second.unidentified == ("a thread created without an id of this run's",)
+    assert seen[f"/threads/{own}/copy []"].unidentified == (f"a copy of {own}",)
+    last = read_ledger(own_state / run_id)
+    assert (last.drawn, last.created, last.named) == ((own,), {own}, (made,))
+    assert last.unidentified == ()
+    assert last.clock_offset is not None
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "shown",
     [
-        {"thread_id": "8c0ffee0-0000-4000-8000-000000000000", "created_at": "2020-01-01T00:00:00Z"},
-        {"thread_id": "8c0ffee0-0000-4000-8000-000000000000", "created_at": "yesterday"},
-        {"thread_id": "8c0ffee0-0000-4000-8000-000000000000"},
-        ["8c0ffee0-0000-4000-8000-000000000000"],
+        (200, {"created_at": "2020-01-01T00:00:00Z", "metadata": "TAG"}),
+        (200, {"created_at": NOW, "metadata": {}}),
+        (200, {"metadata": "TAG"}),
+        (404, {"detail": "not found"}),
+        (500, {"detail": "broken"}),
+        (200, ["a list"]),
     ],
 )
-def test_a_thread_that_may_be_older_is_never_adopted(
-    answer: object, settings_for: Callable[..., Settings], own_state: Path
+def test_what_an_answer_names_is_not_ours_unless_a_get_proves_it(
+    shown: tuple[int, Any], settings_for: Callable[..., Settings], own_state: Path
 ) -> None:
-    with answering(lambda *_: as_json(answer)) as url:
+    status, members = shown
+    stranger = "8c0ffee0-0000-4000-8000-000000000000"
+
+    def reply(method: str, path: str, _body: bytes) -> Reply:
+        if method == "GET":
+            body = members
+            if isinstance(body, dict):
+                body = {"thread_id": stranger, **body}
+                body = {**body, "metadata": tag} if body.get("metadata") == "TAG" else body
+            return as_json(body, status)
+        # The answer to the creation says all that a thread of ours would say.
+        return as_json({"thread_id": stranger, "created_at": NOW, "metadata": tag})
+
+    with answering(reply) as url:
         settings = settings_for(url)
         with connect(settings) as connection:
-            connection.client.create({})
-            assert not connection.client.ownership.owns("8c0ffee0-0000-4000-8000-000000000000")
-    assert read_account(own_state / settings.run_id).planned == ()
+            tag = connection.client.tag
+            own = connection.client.ownership.new_id()
+            connection.client.create({"metadata": tag})
+            connection.client.create({"thread_id": own, "metadata": tag})
+            connection.client.copy(own)
+            assert not connection.client.ownership.is_ours(stranger)
+            with pytest.raises(NotOursRefusal):
+                connection.client.delete(stranger)
+    state = read_ledger(own_state / settings.run_id)
+    assert (state.named, state.drawn, state.created) == ((stranger,), (own,), frozenset())
 
 
-def test_a_copy_that_is_its_source_is_not_adopted_twice(
+def test_a_copy_that_is_its_source_is_nothing_new(
     settings_for: Callable[..., Settings], own_state: Path
 ) -> None:
     with answering(lambda *_: as_json({"thread_id": own, "created_at": NOW})) as url:
@@ -166,4 +246,5 @@ def test_a_copy_that_is_its_source_is_not_adopted_twice(
         with connect(settings) as connection:
             own = connection.client.ownership.new_id()
             connection.client.copy(own)
-    assert read_account(own_state / settings.run_id).created == frozenset()
+    state = read_ledger(own_state / settings.run_id)
+    assert (state.created, state.named) == (frozenset(), ())

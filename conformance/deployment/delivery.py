@@ -28,6 +28,8 @@ from conformance.deployment.trouble import (
 
 #: How often one request is sent, at the most.
 TRIES = 5
+#: Nobody waits long to hear that there is no deployment.
+TRIES_AT_FIRST_CONTACT = 3
 #: How often what may be the deployment's own answer is asked for, until it is believed.
 TRIES_OF_AN_ANSWER = 3
 #: How often it is looked whether a request was done.
@@ -108,13 +110,15 @@ class Delivery:
             self._noticed(trouble)
             if trouble.fate is Fate.ANSWERED or trouble.retry_after_s is not None:
                 self._breaker.answered(name)
-            else:
+            elif not self._first_contact:
                 self._breaker.unanswered(request, trouble)
             return self._judge(request, operation, creation, seen, outcome)
 
         trying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_AgainError),
-            stop=tenacity.stop_after_attempt(TRIES),
+            stop=tenacity.stop_after_attempt(
+                TRIES_AT_FIRST_CONTACT if self._first_contact else TRIES
+            ),
             wait=self._pause,
             retry_error_callback=self._end,
         )
@@ -130,7 +134,9 @@ class Delivery:
     ) -> httpx.Response:
         """The answer, if it is to be believed; else raise what is to be done about it."""
         trouble = seen[-1]
-        hangs = trouble.timed_out and self._breaker.hangs(trouble.operation)
+        hangs = trouble.timed_out and (
+            self._first_contact or self._breaker.hangs(trouble.operation)
+        )
         if hangs:
             self._noticed(replace(trouble, hangs=True))
         safe = not hangs and self._may_be_sent_again(operation, creation, trouble)

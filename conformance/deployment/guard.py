@@ -82,14 +82,12 @@ def unproved(
         if each.strip() and each != ownership.run_id and not ownership.is_ours(each):
             yield Unproved("thread", each)
     run_id = operation.id_in(path, "run_id")
-    if run_id is not None and not ownership.is_our_run(str(thread_id), run_id):
+    if run_id is not None and not ownership.is_our_run(run_id):
         yield Unproved("run", run_id, thread_id)
     if operation.scope is Scope.MANY_RUNS:
         threads = [each for each in _members_named("thread_id", value) if isinstance(each, str)]
         for run_id in _flat(_members_named("run_ids", value)):
-            if isinstance(run_id, str) and not any(
-                ownership.is_our_run(each, run_id) for each in threads
-            ):
+            if isinstance(run_id, str) and not ownership.is_our_run(run_id):
                 yield Unproved("run", run_id, threads[0] if threads else None)
     cron_id = operation.id_in(path, "cron_id")
     if cron_id is not None and not ownership.is_our_cron(cron_id):

@@ -69,7 +69,7 @@ class Ownership:
         self.ids_are_kept: bool | None = None
         self._drawn = set(map(canonical, drawn))
         self._proved: set[str] = set()
-        self._proved_runs: set[tuple[str, str]] = set()
+        self._proved_runs: set[str] = set()
         self._proved_crons: set[str] = set()
         self._lock = threading.Lock()
 
@@ -127,7 +127,7 @@ class Ownership:
         reason = self._doubt(shown, "run_id", on_thread=shown.thread_id)
         if not reason:
             with self._lock:
-                self._proved_runs.add((canonical(shown.thread_id), canonical(shown.asked)))
+                self._proved_runs.add(canonical(shown.asked))
         return reason
 
     def adopt_cron(self, shown: Shown) -> str:
@@ -174,10 +174,10 @@ class Ownership:
         """Whether this run drew the id itself."""
         return canonical(thread_id) in self._drawn
 
-    def is_our_run(self, thread_id: str, run_id: str) -> bool:
+    def is_our_run(self, run_id: str) -> bool:
         """Whether the run id was drawn by this run, or is proved to be a run of this run's."""
         known = canonical(run_id)
-        return known in self._drawn or (canonical(thread_id), known) in self._proved_runs
+        return known in self._drawn or known in self._proved_runs
 
     def is_our_cron(self, cron_id: str) -> bool:
         """Whether the cron id was drawn by this run, or is proved to be a cron of this run's."""

@@ -21,6 +21,7 @@ from conformance.deployment.delivery import Delivery, Probes
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.guard import check_request, unproved
 from conformance.deployment.interruption import WRITES
+from conformance.deployment.journal import Journal
 from conformance.deployment.ledger import Ledger
 from conformance.deployment.outage import CircuitBreaker
 from conformance.deployment.ownership import Ownership, Shown
@@ -49,8 +50,9 @@ class Recorder:
     """Keeps the exchanges of the check at hand, and writes all of them to a file.
 
     `troubles` are those on the way during the check; `doubts` are answers that may have
-    been somebody's on the way. `strangers` says what was seen of other people's, without
-    content. Several threads of a check may add at once; each exchange is a line of its own.
+    been somebody's on the way; `journal` says what its requests made. `strangers` says what
+    was seen of other people's, without content. Several threads of a check may add at once;
+    each exchange is a line of its own.
     """
 
     def __init__(self, file: Path | None, redactor: Redactor) -> None:
@@ -58,6 +60,7 @@ class Recorder:
         self.troubles: list[Trouble] = []
         self.doubts: list[Trouble] = []
         self.strangers: list[str] = []
+        self.journal = Journal()
         self._lock = threading.Lock()
         self._file: IO[str] | None = file.open("a", encoding="utf-8") if file else None
         self._check = ""
@@ -68,6 +71,7 @@ class Recorder:
         """Everything recorded inside belongs to this check; the list grows with it."""
         self._check, self._current = check_id, []
         self.troubles, self.doubts, self.strangers = [], [], []
+        self.journal = Journal()
         try:
             yield self._current
         finally:
@@ -205,19 +209,26 @@ class SuiteTransport(httpx.BaseTransport):
             elif named.kind == "cron" and (shown := self._shown("/runs/crons/", named.id)):
                 self._ownership.adopt_cron(shown)
 
+    def _take_run(
+        self,
+        operation: Operation,
+        request: httpx.Request,
+        thread_id: str | None,
+        response: httpx.Response,
+    ) -> None:
+        """Take a run that a check asked for by GET, if the answer proves it."""
+        run_id = operation.id_in(self._path_of(request), "run_id")
+        if run_id is not None and not self._ownership.is_our_run(run_id):
+            shown = _shown_in(response, run_id, thread_id)
+            self._ownership.adopt_run(shown)
+
     def _look_again(self, thread_id: str) -> Shown | None:
         return self._shown("/threads/", thread_id)
 
     def _shown(self, place: str, asked: str, thread_id: str | None = None) -> Shown | None:
         """What a GET shows of an id, asked for now; None where no answer came."""
         response = self._ask("GET", f"{place}{quote(asked, safe='')}")
-        if response is None:
-            return None
-        try:
-            shown = json.loads(response.content)
-        except (ValueError, RecursionError):
-            shown = None
-        return Shown(asked, response.status_code, shown, thread_id)
+        return None if response is None else _shown_in(response, asked, thread_id)
 
     def _ask(self, method: str, path: str) -> httpx.Response | None:
         """Send a request of the suite's own, by the credentials of the one at hand."""
@@ -276,7 +287,11 @@ class SuiteTransport(httpx.BaseTransport):
         self._ownership.clock.heard_date(response.headers.get("date"), datetime.now(UTC))
         if operation is not None and isinstance(request.extensions.get(_CREATION), Creation):
             # Before it is recorded: what it names may be proved to be this run's.
-            self._tracker.after(operation, request.extensions[_CREATION], response)
+            creation = request.extensions[_CREATION]
+            self._tracker.after(operation, creation, response)
+            self._recorder.journal.write(operation, creation, response)
+        if operation is not None and operation.name == "run_get":
+            self._take_run(operation, request, thread_id, response)
         self._record(request, operation, thread_id, started_at, clock, response=response)
         tells = operation is not None and operation.name in _TELLING and response.is_success
         if tells and trouble_of_answer("other", response) is None:
@@ -351,6 +366,14 @@ class SuiteTransport(httpx.BaseTransport):
             ),
             of_check=of_check,
         )
+
+
+def _shown_in(response: httpx.Response, asked: str, thread_id: str | None = None) -> Shown:
+    try:
+        body = json.loads(response.content)
+    except (ValueError, RecursionError):
+        body = None
+    return Shown(asked, response.status_code, body, thread_id)
 
 
 def _beside(request: httpx.Request, method: str, raw_path: str) -> httpx.Request:

@@ -38,7 +38,8 @@ class RunOperations(AdvanceOperations):
         self.assistant(request["assistant_id"])
         now = self.now()
         temporary = request.get("on_completion", "delete") == "delete"
-        thread = Thread(self.new_id(), now, now, now, {}, temporary=temporary)
+        metadata = copied(request).get("metadata", {})
+        thread = Thread(self.new_id(), now, now, now, metadata, temporary=temporary)
         return thread.thread_id, self._begin_run(thread, copied(request))
 
     def _begin_run(self, thread: Thread, request: JsonObject) -> Run:
@@ -84,7 +85,8 @@ class RunOperations(AdvanceOperations):
             if request.get("if_not_exists") != "create":
                 raise
         now = self.now()
-        return Thread(canonical_id(thread_id, "a thread id"), now, now, now, {})
+        metadata = copied(request).get("metadata", {})
+        return Thread(canonical_id(thread_id, "a thread id"), now, now, now, metadata)
 
     def _check_input(
         self, graph: Graph, thread: Thread, base: Checkpoint | None, request: JsonObject

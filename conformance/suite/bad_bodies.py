@@ -70,7 +70,7 @@ def sendable(given: Asker, operation: str, body: Any) -> Any:
     """The body as it may be sent: what it names is the run's, and so is what it may make.
 
     Ids in it become malformed ids of the run's own. A creation that names no thread gets an
-    id, and one without metadata the tags: should the deployment make a thread of it after
+    id, and its metadata the tags: should the deployment make a thread of it after
     all, it can be told from others.
     """
     if not isinstance(body, dict):
@@ -78,5 +78,7 @@ def sendable(given: Asker, operation: str, body: Any) -> Any:
     ownership = given.client.ownership
     own = with_own_ids(body, ownership)
     if operation == "create":
-        own = {"thread_id": ownership.new_id(), "metadata": tags(given), **own}
+        own = {"thread_id": ownership.new_id(), "metadata": {}, **own}
+        if isinstance(own["metadata"], dict):
+            own["metadata"] = {**tags(given), **own["metadata"]}
     return own

@@ -12,9 +12,6 @@ from conformance.suite.outcomes import Blocked
 
 _T = TypeVar("_T")
 
-#: Key of a thread's metadata that tells the threads of one check from all others.
-CHECK_TAG = "threads_conformance_check"
-
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.005, 0.25
 
 

@@ -12,10 +12,11 @@ from conformance.clients.client import NotInstalledError
 from conformance.clients.opened import Clients
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.connect import Connection
+from conformance.deployment.journal import CHECK_TAG
 from conformance.deployment.preflight import graph_missing
 from conformance.deployment.settings import GraphSettings, Settings
 from conformance.suite.asking import Asker
-from conformance.suite.case import CHECK_TAG, Case
+from conformance.suite.case import Case
 from conformance.suite.crons import Crons
 from conformance.suite.flows import Flows
 from conformance.suite.outcomes import NotRun

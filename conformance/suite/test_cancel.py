@@ -86,6 +86,8 @@ def test_a_run_of_another_thread_is_not_cancelled(
 ) -> None:
     thread, other = given.empty(), given.empty()
     run = given_runs.started(other, "slow", seconds=1)
+    # So it is proved to be the run's, whatever thread it is cancelled on.
+    given_runs.shown(run)
     answer = ask.runs.cancel(id_of(thread), run.run_id)
     given_runs.joined(run)
     assert_refused(answer)

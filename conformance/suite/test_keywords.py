@@ -12,8 +12,9 @@ import pytest
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
 from conformance.suite.asking import Asker
+from conformance.suite.bad_bodies import sendable
 from conformance.suite.expect import assert_no_thread, assert_that, assert_untouched, cut
-from conformance.suite.generated_keywords import Broken, broken_keywords, with_own_ids
+from conformance.suite.generated_keywords import Broken, broken_keywords
 from conformance.suite.outcomes import Blocked, PromiseBroken, requires
 from conformance.suite.right_requests import REQUESTS, offered
 from conformance.suite.shown import Thread, checkpoint_id_of, id_of
@@ -182,7 +183,7 @@ def _broken(given: Asker, thread: Thread, settings: Settings, operation: str) ->
 
     listed = broken_keywords(of.operation_id, of.schema, anew, settings)
     return [
-        Broken(each.keyword, with_own_ids(each.body, given.client.ownership))
+        Broken(each.keyword, sendable(given, operation, each.body))
         for each in listed
         if not any(each.keyword.startswith(f"/properties/{name}") for name in beyond)
     ]

@@ -1,0 +1,75 @@
+"""What the requests of one check made, as their answers say."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import Any
+
+import httpx
+
+from conformance.contract.operations import Operation, Scope
+from conformance.deployment.creations import Creation
+from conformance.deployment.ownership import canonical
+
+#: Key of a thread's metadata that tells the threads of one check from all others.
+CHECK_TAG = "threads_conformance_check"
+
+_GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
+_RUNS = frozenset({"run_background", "run_wait", "run_stream"})
+
+
+class Journal:
+    """What the requests of one check made, as their answers say."""
+
+    def __init__(self) -> None:
+        self.tags: set[str] = set()
+        #: Threads created under ids of the run's, with the number of their supersteps.
+        self.made: dict[str, int] = {}
+        #: Threads whose ids the deployment chose, copies among them.
+        self.others = 0
+        self.updates: Counter[str] = Counter()
+        self.runs: Counter[str] = Counter()
+        self.deleted: set[str] = set()
+        #: Deletions of a thread that stood, which were answered as if it did not.
+        self.deleted_in_vain = 0
+        self._lock = threading.Lock()
+
+    def write(self, operation: Operation, creation: Creation, response: httpx.Response) -> None:
+        """Write down what one request did."""
+        with self._lock:
+            thread_id = canonical(creation.thread_id or "")
+            if operation.name == "delete":
+                if response.status_code in _GONE and self._stands(thread_id):
+                    self.deleted_in_vain += 1
+                self.deleted.add(thread_id)
+            elif operation.scope is Scope.MANY_THREADS:
+                self.deleted |= {canonical(each) for each in _texts(creation.body, "thread_ids")}
+            elif response.is_success:
+                self._succeeded(operation, creation, thread_id)
+
+    def _succeeded(self, operation: Operation, creation: Creation, thread_id: str) -> None:
+        body = creation.body if isinstance(creation.body, dict) else {}
+        if operation.scope is Scope.NEW_THREAD:
+            metadata = body.get("metadata")
+            if isinstance(metadata, dict) and isinstance(metadata.get(CHECK_TAG), str):
+                self.tags.add(metadata[CHECK_TAG])
+            if creation.own_id is None:
+                self.others += 1
+            elif creation.is_fresh:
+                steps = body.get("supersteps")
+                self.made[canonical(creation.own_id)] = len(steps) if isinstance(steps, list) else 0
+        elif operation.name == "copy":
+            self.others += 1
+        elif operation.name == "update_state":
+            self.updates[thread_id] += 1
+        elif operation.name in _RUNS:
+            self.runs[thread_id] += 1
+
+    def _stands(self, thread_id: str) -> bool:
+        return thread_id in self.made and thread_id not in self.deleted
+
+
+def _texts(body: Any, name: str) -> list[str]:
+    listed = body.get(name) if isinstance(body, dict) else None
+    return [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
