@@ -125,6 +125,7 @@ class EmbeddedController(Controller):
                 graph=GraphSettings(id=graph) if graph else GraphSettings(),
                 headers=tuple((name.strip(), value.strip()) for name, _, value in headers),
                 clients=clients_named(config.getoption("deployment_client")),
+                disposable=config.getoption("deployment_disposable"),
             )
         )
 

@@ -24,6 +24,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("http", "python-sdk", "js-sdk", "curl", "all"),
         help="by which client the deployment is asked (default: http)",
     )
+    group.addoption(
+        "--deployment-disposable",
+        action="store_true",
+        help="nothing on the deployment matters: send also what could mean all threads",
+    )
     group.addoption("--deployment-graph", default=None, help="graph id to use (default: agent)")
     group.addoption(
         "--deployment-header",

@@ -118,7 +118,12 @@ def check_one(url: str, requirement: Requirement) -> Verdict:
     """The verdict on one requirement, whatever profile it belongs to."""
     with TemporaryDirectory(prefix="threads-conformance-") as directory:
         settings = new_settings(
-            url, Path(directory), profile=requirement.profile, requirements=(requirement.id,)
+            url,
+            Path(directory),
+            profile=requirement.profile,
+            requirements=(requirement.id,),
+            # It was started for this alone.
+            disposable=True,
         )
         report = run_suite(settings, identify_deployment(settings))
     result = next(each for each in report.requirements if each.id == requirement.id)

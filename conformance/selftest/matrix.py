@@ -154,6 +154,10 @@ def work(profile: str, clients: tuple[str, ...], tasks: Tasks, results: Results)
             timeout_s=TIMEOUT_S,
             run_timeout_s=RUN_TIMEOUT_S,
             cron_within_s=CRON_WITHIN_S,
+            # The way leads through this process: there is nothing to wait for.
+            disposable=True,
+            outage_within_s=0.0,
+            backoff_s=0.0,
         )
         try:
             with InProcess() as host, own_pytest():

@@ -1,0 +1,162 @@
+"""A check in which the way was in trouble cannot end as a failure: it is made again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from conformance.contract.verdicts import RunVerdict, Stability, Verdict
+from conformance.deployment.settings import Settings
+from conformance.engine import identify_deployment, run_suite
+from conformance.reference.app import create_app, new_store
+from conformance.reference.faults import all_faults, broken_deployment
+from conformance.report.record import Report
+from tests.conftest import served
+
+MakeSettings = Callable[..., Settings]
+GATEWAY = (503, b"text/html", b"<html><title>503</title></html>")
+
+
+class Way:
+    """Stands in front of a deployment, and lets `pick` choose the requests that it spoils."""
+
+    def __init__(self, pick: Callable[[int, Scope], bool], spoil: str) -> None:
+        self.pick, self.spoil = pick, spoil
+        self.asked = self.spoiled = 0
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            self.asked += 1
+            if not self.pick(self.asked, scope):
+                await app(scope, receive, send)
+                return
+            self.spoiled += 1
+            body = (await receive())["body"]
+            if self.spoil in ("after", "twice"):
+                await app(scope, _once(body), _nowhere)
+            if self.spoil == "twice":
+                await app(scope, _once(body), send)
+            else:
+                await _gateway(send)
+
+        return answer
+
+
+def _once(body: bytes) -> Receive:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+async def _nowhere(_message: Message) -> None:
+    return None
+
+
+async def _gateway(send: Send) -> None:
+    status, kind, text = GATEWAY
+    headers = [(b"content-type", kind), (b"content-length", str(len(text)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text})
+
+
+def run(way: Way, settings_for: MakeSettings, store: Any = None, **options: Any) -> Report:
+    chosen = {"capabilities": ("copy", "state"), **options}
+    with served(store or new_store(), way.around) as url:
+        settings = settings_for(url, **chosen)
+        return run_suite(settings, identify_deployment(settings))
+
+
+def every(number: int) -> Callable[[int, Scope], bool]:
+    # The first few are asked before the run.
+    return lambda asked, scope: asked > 8 and asked % number == 0
+
+
+def failed(report: Report) -> list[str]:
+    """The MUSTs and SHOULDs that fail."""
+    return [
+        each.id
+        for each in report.requirements
+        if each.verdict is Verdict.FAIL and each.level != "MAY"
+    ]
+
+
+@pytest.mark.parametrize("spoil", ["before", "after", "twice"])
+def test_a_request_in_fifty_changes_no_verdict(spoil: str, settings_for: MakeSettings) -> None:
+    way = Way(every(47), spoil)
+    report = run(way, settings_for, capabilities=("copy",))
+    assert way.spoiled > 4
+    assert failed(report) == []
+    assert report.verdict is RunVerdict.CONFORMANT
+    assert report.cleanup.left == report.cleanup.possible == ()
+
+
+@pytest.mark.parametrize("spoil", ["before", "after", "twice"])
+def test_a_request_in_three_is_never_a_verdict(spoil: str, settings_for: MakeSettings) -> None:
+    way = Way(every(3), spoil)
+    report = run(way, settings_for, requirements=("COPY-03", "COPY-06", "STATE-01", "DELETE-01"))
+    assert way.spoiled > 20
+    assert failed(report) == []
+    assert report.verdict is not RunVerdict.NON_CONFORMANT
+
+
+@pytest.mark.parametrize("spoil", ["before", "after", "twice"])
+def test_a_broken_server_does_not_pass_for_that(spoil: str, settings_for: MakeSettings) -> None:
+    fault = all_faults()[FAULT]
+    way = Way(every(47), spoil)
+
+    def around(_app: ASGIApp) -> ASGIApp:
+        return way.around(broken_deployment(fault)[1])
+
+    with served(new_store(), around) as url:
+        settings = settings_for(url, requirements=("COPY-03", "COPY-04", "COPY-05"))
+        report = run_suite(settings, identify_deployment(settings))
+    assert way.spoiled > 1
+    assert report.verdict is not RunVerdict.CONFORMANT
+    assert "COPY-03" in failed(report)
+
+
+def test_what_stays_in_trouble_is_an_error_that_names_it(settings_for: MakeSettings) -> None:
+    way = Way(lambda _, scope: str(scope["path"]).endswith("/copy"), "before")
+    report = run(way, settings_for, requirements=("COPY-03",))
+    (check,) = report.checks
+    assert check.verdict is Verdict.ERROR
+    assert check.failure is None
+    assert check.reason.startswith("trouble on the way to the deployment")
+    assert "copy: answered 503" in check.reason
+    assert report.verdict is RunVerdict.INCOMPLETE
+
+
+def test_a_server_that_doubles_by_itself_is_found(settings_for: MakeSettings) -> None:
+    way = Way(lambda _, scope: str(scope["path"]).endswith("/copy"), "twice")
+    report = run(way, settings_for, requirements=("COPY-01", "COPY-03", "COPY-10"))
+    failures = [each for each in report.checks if each.verdict is Verdict.FAIL]
+    # What is the same each time is how the deployment is.
+    assert [each.stability for each in failures] == [Stability.STABLE] * len(failures)
+    assert not [each for each in report.checks if each.verdict is Verdict.ERROR]
+
+
+def test_a_thread_that_a_restart_lost_is_no_verdict(settings_for: MakeSettings) -> None:
+    """Nothing is refused: the deployment is just another one, once in a while."""
+    apps = [create_app(new_store())]
+    asked = 0
+
+    def around(_app: ASGIApp) -> ASGIApp:
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            nonlocal asked
+            asked += 1
+            if asked % 61 == 0:
+                apps.append(create_app(new_store()))
+            await apps[-1](scope, receive, send)
+
+        return answer
+
+    with served(new_store(), around) as url:
+        settings = settings_for(url, capabilities=("state",))
+        report = run_suite(settings, identify_deployment(settings))
+    assert len(apps) > 2
+    assert failed(report) == []
+    assert report.verdict is RunVerdict.CONFORMANT
