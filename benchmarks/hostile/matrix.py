@@ -168,7 +168,7 @@ class Matrix:
                     *("--profile", cell.profile, "--effort", self.effort),
                     *("--timeout", str(self.timeout_s)),
                 )
-                proxy.calm()
+                await proxy.calm()
                 counts = replace(proxy.counts)
                 ledgers = suite.ledgers()
                 after = await standing(deployment.url)

@@ -155,9 +155,15 @@ class Proxy:
         """Where it listens."""
         return f"http://{HOST}:{self._port}"
 
-    def calm(self) -> None:
-        """Trouble no request from now on."""
+    async def calm(self) -> None:
+        """Trouble no request from now on; return when the last outage is over."""
         self.trouble = replace(self.trouble, mode=Mode.NONE)
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Return when no outage is under way."""
+        async with self._interrupting:
+            pass
 
     async def __aenter__(self) -> Proxy:
         await self._listen()
@@ -339,9 +345,10 @@ class Proxy:
         """An outage, or a restart: every connection is reset, and nobody listens."""
         if self._interrupting.locked():  # one that came while another one is under way
             return False
+        mode = self.trouble.mode  # it may be calm before this is over
         async with self._interrupting:
             self._deafen()
-            if self.trouble.mode in _NEEDS_RESTART:
+            if mode in _NEEDS_RESTART:
                 assert self._restart is not None
                 await self._restart()
             else:
