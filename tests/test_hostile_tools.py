@@ -19,7 +19,7 @@ from benchmarks.hostile.matrix import TWELVE, Cell, Outcome
 from benchmarks.hostile.network import MEANINGS, RATELESS, Counts, Mode, Proxy, Trouble
 from benchmarks.hostile.others import Others
 from benchmarks.hostile.recording import Harm
-from benchmarks.hostile.running import Result
+from benchmarks.hostile.running import Result, all_of
 from benchmarks.hostile.truth import plant_strangers, standing
 from conformance.contract.catalogue import load_catalogue
 from conformance.reference.app import create_app
@@ -235,6 +235,21 @@ def test_the_rules_of_the_matrix() -> None:
     assert not outcome("non_conformant", 1, broken).broken_rules
     assert outcome("conformant", 0, right, standing=1).broken_rules
     assert outcome("conformant", 0, right, harmed=1).broken_rules
+
+
+def test_what_fails_keeps_nothing_from_being_tried() -> None:
+    tried = []
+
+    async def work(number: int) -> int:
+        tried.append(number)
+        if number == 1:
+            raise LookupError("no")
+        return number
+
+    with pytest.raises(ExceptionGroup, match="1 of 3 could not be tried"):
+        asyncio.run(all_of(work, [1, 2, 3], 1))
+    assert tried == [1, 2, 3]
+    assert asyncio.run(all_of(work, [2, 3], 2)) == [2, 3]
 
 
 def test_each_of_the_twelve_breaks_a_documented_must() -> None:

@@ -34,7 +34,7 @@ from starlette.types import ASGIApp
 from benchmarks.hostile.lies import CANARY, LIES, World, rows, tell, watch_tag
 from benchmarks.hostile.others import Others, living
 from benchmarks.hostile.recording import Harm, RecordingStore
-from benchmarks.hostile.running import Result, Suite, hear_ctrl_c
+from benchmarks.hostile.running import Result, Suite, all_of, hear_ctrl_c
 from benchmarks.hostile.tables import heading, line
 from benchmarks.hostile.watch import Watch
 from conformance.reference.app import create_app
@@ -192,16 +192,13 @@ def _leaks(folder: Path) -> dict[str, int]:
 async def _see_all(
     chosen: Sequence[Lying], limit_s: float, jobs: int, options: Sequence[str]
 ) -> list[Seen]:
-    free = asyncio.Semaphore(jobs)
-
     async def one(tried: Lying) -> Seen:
-        async with free:
-            seen = await see(tried, limit_s, options)
+        seen = await see(tried, limit_s, options)
         print(seen.row(), flush=True)
         return seen
 
     print(heading(_COLUMNS), flush=True)
-    return await asyncio.gather(*(one(each) for each in chosen))
+    return await all_of(one, chosen, jobs)
 
 
 def main() -> int:

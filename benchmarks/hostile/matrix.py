@@ -24,7 +24,7 @@ from pathlib import Path
 
 from benchmarks.hostile.deployment import Deployment
 from benchmarks.hostile.network import RATELESS, Counts, Mode, Proxy, Trouble
-from benchmarks.hostile.running import Result, Suite, hear_ctrl_c
+from benchmarks.hostile.running import Result, Suite, all_of, hear_ctrl_c
 from benchmarks.hostile.tables import heading, line
 from benchmarks.hostile.truth import plant_strangers, standing
 from conformance.reference.faults import all_faults
@@ -207,16 +207,13 @@ def cells(
 
 
 async def _try_all(matrix: Matrix, chosen: Sequence[Cell], jobs: int) -> list[Outcome]:
-    free = asyncio.Semaphore(jobs)
-
     async def one(cell: Cell) -> Outcome:
-        async with free:
-            outcome = await matrix.outcome(cell)
+        outcome = await matrix.outcome(cell)
         print(outcome.row(), flush=True)
         return outcome
 
     print(heading(_COLUMNS), flush=True)
-    return await asyncio.gather(*(one(cell) for cell in chosen))
+    return await all_of(one, chosen, jobs)
 
 
 def _summary(outcomes: Sequence[Outcome]) -> None:

@@ -175,6 +175,8 @@ class Proxy:
         problem: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # A process that is cancelled while it starts is waited for without end (CPython 3.11).
+        await self.settled()
         self._deafen()
         for task in self._tasks:
             task.cancel()

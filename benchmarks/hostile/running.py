@@ -8,16 +8,18 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.hostile.deployment import CHECKOUT, clean_environment
 
 #: A run that takes longer is interrupted, and killed if that does not help.
 _GRACE_S = 30.0
 _SAID = 300
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,22 @@ async def _stopped(process: asyncio.subprocess.Process) -> int:
 async def _ended(process: asyncio.subprocess.Process, limit_s: float) -> int:
     async with asyncio.timeout(limit_s):
         return await process.wait()
+
+
+async def all_of(
+    work: Callable[[_Given], Awaitable[_Made]], given: Sequence[_Given], jobs: int
+) -> list[_Made]:
+    """Do the work for each, `jobs` at once; what failed is raised when all is done."""
+    free = asyncio.Semaphore(jobs)
+
+    async def one(each: _Given) -> _Made:
+        async with free:
+            return await work(each)
+
+    done = await asyncio.gather(*(one(each) for each in given), return_exceptions=True)
+    if failed := [each for each in done if isinstance(each, Exception)]:
+        raise ExceptionGroup(f"{len(failed)} of {len(done)} could not be tried", failed)
+    return [each for each in done if not isinstance(each, BaseException)]
 
 
 def hear_ctrl_c() -> None:
