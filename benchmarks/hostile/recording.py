@@ -1,0 +1,204 @@
+"""A store that knows whose every thread, run and cron is, and who changes what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from conformance.model.crons import Cron
+from conformance.model.store import ThreadStore
+from conformance.model.threads import Thread
+
+#: Whoever asks: the suite, unless it is said that it is somebody else.
+_BY_OTHERS: ContextVar[bool] = ContextVar("by_others", default=False)
+
+
+def by_others() -> bool:
+    """Whether it is somebody else who acts just now, and not the suite."""
+    return _BY_OTHERS.get()
+
+
+@contextmanager
+def as_others() -> Iterator[None]:
+    """What happens in this block is done by somebody else; so is what it starts."""
+    token = _BY_OTHERS.set(True)
+    try:
+        yield
+    finally:
+        _BY_OTHERS.reset(token)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A change that the suite made to what is not its own: `what` is removed or changed."""
+
+    what: str
+    kind: str
+    own_id: str
+
+
+@dataclass(frozen=True)
+class Harm:
+    """How many threads and crons of others are not what others made of them; runs as well."""
+
+    threads_removed: int
+    threads_changed: int
+    crons_removed: int
+    crons_changed: int
+    runs_removed: int
+
+    def __bool__(self) -> bool:
+        return any(vars(self).values())
+
+
+class RecordingStore(ThreadStore):
+    """A store in which every id belongs to who used it first: the suite, or others.
+
+    `clock_ahead` shifts its clock; while `age` is set, what is made is so old.
+    """
+
+    def __init__(self, clock_ahead: timedelta = timedelta()) -> None:
+        self.age = timedelta()
+        self.clock_ahead = clock_ahead
+        #: What the suite did to others.
+        self.hits: list[Hit] = []
+        self._owners: dict[str, bool] = {}
+        self._threads_of_others: dict[str, Thread] = {}
+        self._crons_of_others: dict[str, Cron] = {}
+        super().__init__(self._now, uuid4)
+
+    def _now(self) -> datetime:
+        return self.wall() - self.age
+
+    def wall(self) -> datetime:
+        """The time by the clock of this deployment."""
+        return datetime.now(UTC) + self.clock_ahead
+
+    # Whose it is
+
+    def belongs_to_others(self, own_id: str) -> bool:
+        """Whether that is the id of a thread, run or cron of somebody else."""
+        return self._owners.get(canonical(own_id), False)
+
+    def belongs_to_suite(self, own_id: str) -> bool:
+        """Whether that is the id of a thread, run or cron that the suite had made."""
+        return not self._owners.get(canonical(own_id), True)
+
+    def _claim(self, own_id: str) -> bool:
+        """Let the id belong to who acts, if it is new; whether it belongs to others."""
+        if own_id not in self._owners:
+            self._owners[own_id] = by_others()
+        return self._owners[own_id]
+
+    def foreign_threads(self) -> list[Thread]:
+        """Threads of others, the oldest first, as others left them."""
+        return sorted(self._threads_of_others.values(), key=lambda each: each.created_at)
+
+    def foreign_crons(self) -> list[Cron]:
+        """Crons of others, as others left them."""
+        return list(self._crons_of_others.values())
+
+    def standing_of_suite(self) -> list[str]:
+        """Ids of the threads and crons of the suite that stand."""
+        return [each for each in (*self._threads, *self._crons) if not self._owners[each]]
+
+    def all_ids(self) -> list[str]:
+        """The ids of all threads."""
+        return list(self._threads)
+
+    def thread_of_run(self, run_id: str) -> str | None:
+        """The id of the thread that has that run."""
+        for thread in self._threads.values():
+            if any(run.run_id == run_id for run in thread.runs):
+                return thread.thread_id
+        return None
+
+    # What is changed
+
+    def keep(self, thread: Thread) -> Thread:
+        """As the right store, and noted."""
+        foreign = self._claim(thread.thread_id)
+        for run in thread.runs:
+            self._claim(run.run_id)
+        kept = super().keep(thread)
+        self._note(foreign, "changed", "thread", thread.thread_id, self._remember_thread)
+        return kept
+
+    def forget(self, thread_id: str) -> None:
+        """As the right store, and noted, for the thread's crons as well."""
+        crons = [each.cron_id for each in self._crons.values() if each.thread_id == thread_id]
+        super().forget(thread_id)
+        foreign = self._owners[thread_id]
+        self._note(foreign, "removed", "thread", thread_id, self._remember_thread)
+        for each in crons:
+            self._note(self._owners[each], "removed", "cron", each, self._remember_cron)
+
+    def keep_cron(self, cron: Cron) -> Cron:
+        """As the right store, and noted."""
+        foreign = self._claim(cron.cron_id)
+        kept = super().keep_cron(cron)
+        self._note(foreign, "changed", "cron", cron.cron_id, self._remember_cron)
+        return kept
+
+    def delete_cron(self, cron_id: str) -> None:
+        """As the right store, and noted."""
+        own = self.cron(cron_id).cron_id
+        super().delete_cron(own)
+        self._note(self._owners[own], "removed", "cron", own, self._remember_cron)
+
+    def _note(
+        self, foreign: bool, what: str, kind: str, own_id: str, remember: Callable[[str], None]
+    ) -> None:
+        if foreign and by_others():
+            remember(own_id)
+        elif foreign:
+            self.hits.append(Hit(what, kind, own_id))
+
+    def _remember_thread(self, thread_id: str) -> None:
+        thread = self._threads.get(thread_id)
+        if thread is None:
+            self._threads_of_others.pop(thread_id, None)
+        else:
+            self._threads_of_others[thread_id] = thread
+
+    def _remember_cron(self, cron_id: str) -> None:
+        cron = self._crons.get(cron_id)
+        if cron is None:
+            self._crons_of_others.pop(cron_id, None)
+        else:
+            self._crons_of_others[cron_id] = cron
+
+    # What came of it
+
+    def harm(self) -> Harm:
+        """Compare all that is others' with what others made of it, in every member."""
+        threads, crons = self._threads_of_others, self._crons_of_others
+        there = [
+            (then, self._threads[own]) for own, then in threads.items() if own in self._threads
+        ]
+        runs = [
+            run.run_id
+            for own, then in threads.items()
+            for run in then.runs
+            if own not in self._threads
+            or run.run_id not in [each.run_id for each in self._threads[own].runs]
+        ]
+        return Harm(
+            threads_removed=len(threads) - len(there),
+            threads_changed=sum(then != now for then, now in there),
+            crons_removed=sum(own not in self._crons for own in crons),
+            crons_changed=sum(self._crons.get(own, then) != then for own, then in crons.items()),
+            runs_removed=len(runs),
+        )
+
+
+def canonical(text: str) -> str:
+    """The canonical form of a UUID, however it is written; other texts as they are."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return text

@@ -1,0 +1,178 @@
+"""One run of the suite as a user starts it, and what its report says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from benchmarks.hostile.deployment import CHECKOUT, clean_environment
+
+#: A run that takes longer is interrupted, and killed if that does not help.
+_GRACE_S = 30.0
+_SAID = 300
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to. `verdict` is "-" where there is no report.
+
+    `failed` and `in_error` are the MUSTs with these verdicts; `folders` is how many temporary
+    folders stand after the run.
+    """
+
+    exit_status: int
+    verdict: str
+    seconds: float
+    requests: int = 0
+    totals: dict[str, int] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()
+    in_error: tuple[str, ...] = ()
+    cleanup: dict[str, Any] = field(default_factory=dict)
+    folders: int = 0
+    overdue: bool = False
+    said: str = ""
+
+    @property
+    def left(self) -> int:
+        """How many threads the report says are left, surely or possibly."""
+        members = [each for name, each in self.cleanup.items() if "left" in name]
+        return sum(len(each) for each in members if isinstance(each, list | dict))
+
+
+@dataclass(frozen=True)
+class Suite:
+    """How the suite is started. `folder` is where all goes that it writes."""
+
+    folder: Path
+    limit_s: float
+    options: Sequence[str] = ()
+
+    @property
+    def report_dir(self) -> Path:
+        """Where the reports of a run go."""
+        return self.folder / "report"
+
+    async def run(self, url: str, *options: str) -> Result:
+        """Judge a deployment."""
+        begun = time.monotonic()
+        command = ["run", "--url", url, "--report-dir", str(self.report_dir), "-n", "0"]
+        status, overdue = await self._command(*command, *options, *self.options)
+        seconds = round(time.monotonic() - begun, 1)
+        folders = len(list(self._made("tmp").iterdir()))
+        told = self.report_dir / "report.json"
+        if not told.is_file():
+            said = (self.folder / "stderr.txt").read_text(encoding="utf-8", errors="replace")
+            said = said.strip()[-_SAID:]
+            return Result(status, "-", seconds, folders=folders, overdue=overdue, said=said)
+        report = json.loads(told.read_text(encoding="utf-8"))
+        musts = [each for each in report["requirements"] if each["level"] == "MUST"]
+        return Result(
+            status,
+            report["verdict"],
+            seconds,
+            report["run"]["requests"],
+            report["totals"]["MUST"],
+            tuple(each["id"] for each in musts if each["verdict"] == "fail"),
+            tuple(each["id"] for each in musts if each["verdict"] == "error"),
+            report["cleanup"],
+            folders,
+            overdue,
+        )
+
+    async def sweep(self, url: str, *options: str) -> int:
+        """Remove what an earlier run left, by its ledger; the exit status."""
+        status, _ = await self._command("sweep", "--url", url, *options)
+        return status
+
+    def ledgers(self) -> int:
+        """How many ledgers stand."""
+        found = (self.folder / "state").rglob("ledgers/*")
+        return sum(1 for each in found if each.is_dir())
+
+    def _made(self, name: str) -> Path:
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    async def _command(self, *arguments: str) -> tuple[int, bool]:
+        """Start a command of the suite; its exit status, and whether it took too long."""
+        environment = {
+            **clean_environment(),
+            "XDG_STATE_HOME": str(self._made("state")),
+            "TMPDIR": str(self._made("tmp")),
+            "PYTHONPATH": os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")]),
+            "NO_COLOR": "1",
+        }
+        name = arguments[0] if arguments[0] != "run" else ""
+        with (
+            (self.folder / f"{name}stdout.txt").open("wb") as out,
+            (self.folder / f"{name}stderr.txt").open("wb") as err,
+        ):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "conformance", *arguments),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                # A folder without settings of the suite.
+                cwd=self._made("working"),
+                env=environment,
+                start_new_session=True,
+            )
+            try:
+                return await _ended(process, self.limit_s), False
+            except TimeoutError:
+                return await _stopped(process), True
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+
+
+async def _stopped(process: asyncio.subprocess.Process) -> int:
+    """Interrupt a process; kill it where it does not listen."""
+    process.send_signal(signal.SIGINT)
+    try:
+        return await _ended(process, _GRACE_S)
+    except TimeoutError:
+        process.kill()
+        return await process.wait()
+
+
+async def _ended(process: asyncio.subprocess.Process, limit_s: float) -> int:
+    async with asyncio.timeout(limit_s):
+        return await process.wait()
+
+
+async def all_of(
+    work: Callable[[_Given], Awaitable[_Made]], given: Sequence[_Given], jobs: int
+) -> list[_Made]:
+    """Do the work for each, `jobs` at once; what failed is raised when all is done."""
+    free = asyncio.Semaphore(jobs)
+
+    async def one(each: _Given) -> _Made:
+        async with free:
+            return await work(each)
+
+    done = await asyncio.gather(*(one(each) for each in given), return_exceptions=True)
+    if failed := [each for each in done if isinstance(each, Exception)]:
+        raise ExceptionGroup(f"{len(failed)} of {len(done)} could not be tried", failed)
+    return [each for each in done if not isinstance(each, BaseException)]
+
+
+def hear_ctrl_c() -> None:
+    """Let Ctrl-C reach the runs, also where this process was started in the background.
+
+    What is started so ignores Ctrl-C, and hands that on to what it starts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,65 @@
+"""What really stands on a deployment, asked of it directly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+_PAGE = 1000
+_RARELY = "0 0 1 1 *"
+_GREETING = {"values": {"messages": [{"type": "human", "content": "of somebody else"}]}}
+_BODY = {
+    "metadata": {"graph_id": "agent", "owner": "somebody else"},
+    "supersteps": [{"updates": [{**_GREETING, "as_node": "__start__"}]}],
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Every thread by id, as the deployment shows it, and every cron."""
+
+    threads: dict[str, Any]
+    crons: dict[str, Any]
+
+    def beyond(self, before: Standing) -> int:
+        """How many threads and crons stand that did not before."""
+        threads = self.threads.keys() - before.threads.keys()
+        return len(threads) + len(self.crons.keys() - before.crons.keys())
+
+    def harmed(self, before: Standing) -> int:
+        """How many threads and crons of `before` are gone or changed."""
+        pairs = ((before.threads, self.threads), (before.crons, self.crons))
+        return sum(now.get(own) != was for then, now in pairs for own, was in then.items())
+
+
+async def standing(url: str) -> Standing:
+    """Look at the deployment."""
+    async with httpx.AsyncClient(base_url=url) as http:
+        threads = await _all(http, "/threads/search", "thread_id")
+        crons = await _all(http, "/runs/crons/search", "cron_id")
+    return Standing(threads, crons)
+
+
+async def _all(http: httpx.AsyncClient, path: str, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    while True:
+        page = {"limit": _PAGE, "offset": len(found), "sort_order": "asc"}
+        answer = await http.post(path, json=page)
+        answer.raise_for_status()
+        hits = answer.json()
+        found.update((each[name], each) for each in hits)
+        if len(hits) < _PAGE:
+            return found
+
+
+async def plant_strangers(url: str, number: int) -> None:
+    """Create threads that belong to nobody's run, each with a history, every second with a cron."""
+    async with httpx.AsyncClient(base_url=url) as http:
+        for each in range(number):
+            made = (await http.post("/threads", json=_BODY)).raise_for_status().json()
+            if each % 2:
+                cron = {"assistant_id": "agent", "schedule": _RARELY}
+                path = f"/threads/{made['thread_id']}/runs/crons"
+                (await http.post(path, json=cron)).raise_for_status()
