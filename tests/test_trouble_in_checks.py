@@ -17,6 +17,7 @@ from conformance.report.record import Report
 from tests.conftest import served
 
 MakeSettings = Callable[..., Settings]
+FAULT = "copy-forgets-the-oldest-state"
 GATEWAY = (503, b"text/html", b"<html><title>503</title></html>")
 
 

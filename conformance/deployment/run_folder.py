@@ -1,0 +1,62 @@
+"""The folder of one job, where its processes hand over what they record.
+
+It stands beside the ledgers, not in the folder for temporary files, so that what a killed
+job left behind is found and removed by the next one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from conformance.deployment.ledger import ledgers_dir, make_ledger
+
+_LOCK = ".alive"
+
+
+def runs_dir() -> Path:
+    """`$XDG_STATE_HOME/threads-conformance/runs`, by default below `~/.local/state`."""
+    return ledgers_dir().parent / "runs"
+
+
+@contextmanager
+def run_folder() -> Iterator[Path]:
+    """Make a folder that its user alone can read, gone at the end; `SettingsError` if not.
+
+    What jobs that were killed left is removed first.
+    """
+    make_ledger(runs_dir())
+    remove_stale_folders()
+    # One who is about to lock a new folder is not taken for dead by one who cleans up.
+    with FileLock(runs_dir() / _LOCK):
+        directory = Path(tempfile.mkdtemp(dir=runs_dir()))
+        alive = FileLock(directory / _LOCK)
+        alive.acquire()
+    try:
+        yield directory
+    finally:
+        alive.release()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def remove_stale_folders() -> None:
+    """Remove the folders of jobs that are not alive any more."""
+    if not runs_dir().is_dir():
+        return
+    with FileLock(runs_dir() / _LOCK):
+        for directory in runs_dir().iterdir():
+            if directory.is_dir() and _is_dead(directory):
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def _is_dead(directory: Path) -> bool:
+    try:
+        with FileLock(directory / _LOCK, timeout=0):
+            return True
+    except Timeout:
+        return False
