@@ -26,6 +26,7 @@ from conformance.commands.options import (
     visible_within_option,
     with_api_key,
 )
+from conformance.commands.read_only import check_read_only, read_only_options, with_visits
 from conformance.commands.requirements import find_requirement
 from conformance.commands.target import launcher_option, server_option, target
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
@@ -126,6 +127,7 @@ def _workers(_context: click.Context, _option: click.Parameter, given: str) -> s
     "without a URL, the deployment's own /openapi.json.",
 )
 @click.option("--keep", is_flag=True, help="Leave the threads of the run; `sweep` removes them.")
+@read_only_options
 @timeout_option
 @run_timeout_option
 @visible_within_option("search and count show a change")
@@ -157,6 +159,7 @@ def run_command(
     Exit status: 0 conformant, or all that falls short is in the baseline, 1
     non-conformant, 2 wrong usage, 3 incomplete or not reachable.
     """
+    check_read_only(url, context.params)
     _check_keyword(keyword)
     _check_writable(report_dir)
     options["requirements"] = tuple(
@@ -177,6 +180,8 @@ def run_command(
                 **options,
             )
             info = deployment.known_as(identify_deployment(settings))
+            if settings.read_only:
+                settings = with_visits(settings)
             published = read_own_openapi(settings, schema_url) if schema_url else None
             report = run_suite(settings, info, view, workers=workers, keyword=keyword, keep=keep)
         except (SettingsError, NothingSelectedError) as unusable:

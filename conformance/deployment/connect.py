@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ import httpx
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.guard import Ownership
 from conformance.deployment.ledger import Ledger, ledgers_dir
+from conformance.deployment.private import PrivateRecorder
 from conformance.deployment.redaction import Redactor
 from conformance.deployment.settings import Settings, SettingsError
 from conformance.deployment.transport import Recorder, SuiteTransport
@@ -62,16 +63,27 @@ def connect(
     """A client for the deployment, with ledger and record; closed at the end.
 
     `reach` makes the transport to the deployment, by default over HTTP. With `visits`
-    nothing can be changed, and of all threads only these can be looked at.
+    nothing can be changed, and of all threads only these can be looked at. In a read-only
+    run they are those of the settings, there is no ledger, and the record is private.
     """
     url = parse_url(settings.url)
     redactor = redactor_for(settings.url, settings.headers)
+    file = exchanges_file(settings, worker) if record else None
+    if settings.read_only:
+        visits = settings.thread_ids
     ownership = Ownership(settings.run_id, worker, visits=visits)
+    ledger_of_run: AbstractContextManager[Ledger | None]
+    if settings.read_only:
+        ledger_of_run = nullcontext()
+        record_of_run: Recorder = PrivateRecorder(
+            file, redactor, settings.thread_ids, ownership.is_absent
+        )
+    else:
+        ledger_of_run = Ledger(ledgers_dir() / settings.run_id, worker, redactor.url(url))
+        record_of_run = Recorder(file, redactor)
     with (
-        closing(
-            Recorder(exchanges_file(settings, worker) if record else None, redactor)
-        ) as recorder,
-        Ledger(ledgers_dir() / settings.run_id, worker, redactor.url(url)) as ledger,
+        closing(record_of_run) as recorder,
+        ledger_of_run as ledger,
     ):
         transport = SuiteTransport(
             reach or http_transport,

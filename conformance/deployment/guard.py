@@ -30,8 +30,9 @@ class Ownership:
     """The ids that one worker of a run may use, and where new ones come from.
 
     New ids come from the run's own UUID namespace (`run_id`), numbered per worker.
-    Several threads may ask at once. With `visits`, the ids of threads that a former run
-    made, these may be looked at, no other thread may, and nothing may be changed.
+    Several threads may ask at once. With `visits`, the ids of threads that this run did
+    not make, these and absent ones may be looked at, no other thread may, and nothing may
+    be changed.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ def check_request(method: str, path: str, body: bytes, ownership: Ownership) -> 
     `path` is the path below the deployment's URL, as it will be sent.
     """
     if ownership.visits is not None:
-        _refuse_all_but_visits(method, path, ownership.visits)
+        _refuse_all_but_visits(method, path, ownership, ownership.visits)
     if method in ("GET", "HEAD"):
         return
     if "//" in path or re.search(r"(^|/)(\.|%2e){1,2}(/|$)", path, re.IGNORECASE):
@@ -124,11 +125,15 @@ def check_request(method: str, path: str, body: bytes, ownership: Ownership) -> 
         _refuse_strangers(_ids_in_body(body), f"the body of {method} {path}", ownership)
 
 
-def _refuse_all_but_visits(method: str, path: str, visits: frozenset[str]) -> None:
+def _refuse_all_but_visits(
+    method: str, path: str, ownership: Ownership, visits: frozenset[str]
+) -> None:
     operation, thread_id = identify(method, path)
     if operation is None or operation.writes:
         raise GuardRefusal(f"{method} {path}: only to look at threads was asked for")
-    if thread_id is not None and canonical(thread_id) not in visits:
+    if thread_id is None or ownership.is_absent(thread_id):
+        return
+    if canonical(thread_id) not in visits:
         raise GuardRefusal(f"{method} {path}: the thread is none of those to be looked at")
 
 

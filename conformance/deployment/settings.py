@@ -72,7 +72,8 @@ class Settings:
     `visible_within_s` is the declared deadline by which search and count show a change;
     a cron that is due every minute has made its run within `cron_within_s`. `clients` are
     those by which the deployment is asked. With `shrink` what breaks a property is told
-    in its smallest form.
+    in its smallest form. With `read_only` nothing is written, and of all threads only
+    those of `thread_ids` are looked at; they are other people's.
     """
 
     url: str
@@ -94,6 +95,8 @@ class Settings:
     repeat_failures: int = 2
     shrink: bool = True
     clients: tuple[str, ...] = (HTTP,)
+    read_only: bool = False
+    thread_ids: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The settings as text, to be handed to a worker."""
@@ -104,7 +107,7 @@ class Settings:
         """Read what `to_json` wrote."""
         data = json.loads(text)
         graph, graphs = data.pop("graph"), data.pop("graphs")
-        for name in ("requirements", "capabilities", "clients"):
+        for name in ("requirements", "capabilities", "clients", "thread_ids"):
             data[name] = tuple(data[name])
         data["headers"] = tuple((name, value) for name, value in data["headers"])
         return cls(graph=graph_settings(graph), graphs=other_graphs(graphs), **data)

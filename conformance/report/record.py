@@ -81,7 +81,10 @@ class Deployment:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """How it was asked. `started_at` is RFC 3339; `duration_s` in seconds."""
+    """How it was asked. `started_at` is RFC 3339; `duration_s` in seconds.
+
+    `read_only` says that nothing was written, and threads of others were looked at.
+    """
 
     id: str
     started_at: str
@@ -91,6 +94,7 @@ class RunInfo:
     effort: str
     requests: int
     partial: bool
+    read_only: bool = False
 
 
 @dataclass(frozen=True)

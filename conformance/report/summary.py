@@ -93,7 +93,9 @@ def verdict_meaning(report: Report) -> str:
         said += f"; the baseline accepts {accepted} of {of}"
     if counts[Verdict.UNSUPPORTED]:
         said += f"; {counts[Verdict.UNSUPPORTED]} of {of} unsupported"
-    if report.run.partial:
+    if report.run.read_only:
+        said += "; read-only: only what looking at threads can decide was judged"
+    elif report.run.partial:
         said += "; only what was selected was judged"
     return f"{said[0].upper()}{said[1:]}."
 

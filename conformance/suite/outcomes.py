@@ -12,13 +12,18 @@ from conformance.model.history import differences
 class PromiseBroken(AssertionError):  # noqa: N818 - what happened, not an error of ours
     """The deployment did not do what a requirement says.
 
-    `expected` and `actual` are sentences; `diff` lines start with a JSON path.
+    `expected` and `actual` are sentences; `diff` lines start with a JSON path. `facts` is
+    what may be told where the content of threads may not: no id, no value, no name that
+    only the deployment knows.
     """
 
-    def __init__(self, expected: str, actual: str, diff: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, expected: str, actual: str, diff: tuple[str, ...] = (), *, facts: str = ""
+    ) -> None:
         self.expected = expected
         self.actual = actual
         self.diff = diff
+        self.facts = facts
         super().__init__(f"expected {expected}; got {actual}")
 
     @classmethod
@@ -34,7 +39,14 @@ class SequenceBroken(PromiseBroken):
 
 
 class Blocked(Exception):  # noqa: N818
-    """What a check stands on failed, so that nothing can be said."""
+    """What a check stands on failed, so that nothing can be said.
+
+    `facts` is what may be told where the content of threads may not.
+    """
+
+    def __init__(self, reason: str, *, facts: str = "") -> None:
+        self.facts = facts
+        super().__init__(reason)
 
 
 class Unsupported(Exception):  # noqa: N818
@@ -53,6 +65,10 @@ def requires(*requirements: str, offers: str = "") -> pytest.MarkDecorator:
     that stands on it is blocked.
     """
     return pytest.mark.requires(*requirements, offers=offers)
+
+
+#: The check judges by looking alone, and is made in a read-only run, and in no other.
+reads_only = pytest.mark.reads_only
 
 
 def _short(value: Any, width: int = 200) -> str:
