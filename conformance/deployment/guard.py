@@ -107,6 +107,7 @@ def check_request(method: str, path: str, body: bytes, ownership: Ownership) -> 
     """
     if ownership.visits is not None:
         _refuse_all_but_visits(method, path, ownership, ownership.visits)
+        return
     if method in ("GET", "HEAD"):
         return
     if "//" in path or re.search(r"(^|/)(\.|%2e){1,2}(/|$)", path, re.IGNORECASE):

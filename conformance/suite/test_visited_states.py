@@ -291,7 +291,8 @@ def _default_page(
     visits: Visits, ask: Callable[[Visited], list[State]], default: int, least: int
 ) -> None:
     def judge(there: int, given: int) -> None:
-        expect(given == min(there, default), f"{given} states without a limit, not {default}")
+        right = min(there, default)
+        expect(given == right, f"a page without a limit holds {given} and not {right}")
 
     visits.each(
         lambda thread: visits.steadily(

@@ -146,7 +146,7 @@ class Visits(Looker):
 
         Where only some could not, the check says so.
         """
-        self._require_threads()
+        self.require_threads()
         reasons = []
         for thread in self.threads:
             # A failure tells of the requests on its own thread only.
@@ -166,9 +166,10 @@ class Visits(Looker):
 
     def first(self, usable: Callable[[Visited], object]) -> Visited:
         """The first thread on which something is granted that a check stands on."""
-        self._require_threads()
+        self.require_threads()
         reasons = []
         for thread in self.threads:
+            self._case.forget()
             try:
                 usable(thread)
             except Blocked as refused:
@@ -198,6 +199,8 @@ class Visits(Looker):
         first: tuple[_T, float] | None = None
         changes, wait = 0, _FIRST_WAIT_S
         while changes <= _MOST_CHANGES:
+            # A failure tells of the last looks only.
+            self._case.forget()
             before = around()
             seen = look(before)
             if not same_json(before, around()):
@@ -220,7 +223,8 @@ class Visits(Looker):
         """Judge what is seen, again until the promise holds, up to the declared deadline."""
         self.steadily(lambda: None, lambda _: look(), lambda _, seen: judge(seen))
 
-    def _require_threads(self) -> None:
+    def require_threads(self) -> None:
+        """Block the check where there is no thread to look at."""
         if not self.threads:
             raise undecided("no search shows a thread to look at: name one with --thread ID")
 
