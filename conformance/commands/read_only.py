@@ -9,6 +9,7 @@ from uuid import UUID
 
 import click
 
+from conformance.contract.catalogue import HTTP
 from conformance.deployment.settings import Settings
 from conformance.deployment.visits import threads_to_visit
 from conformance.report.text import counted
@@ -61,6 +62,10 @@ def check_read_only(url: str | None, given: dict[str, Any]) -> None:
     for parameter, option, why in _EXCLUDED:
         if given[parameter]:
             raise click.UsageError(f"--read-only and {option} exclude each other: {why}")
+    if given["clients"] != (HTTP,):
+        raise click.UsageError(
+            "--read-only and --client exclude each other: a read-only run asks by our own client"
+        )
     if url is None:
         raise click.UsageError(
             "--read-only looks at threads that there are: name their deployment with --url URL"

@@ -191,7 +191,7 @@ def run_command(
             sys.exit(_INCOMPLETE)
         except KeyboardInterrupt:
             view.stop()
-            click.echo(f"Error: {_interrupted(url)}", err=True)
+            click.echo(f"Error: {_interrupted(url, options['read_only'])}", err=True)
             sys.exit(_INCOMPLETE)
         judgement = baselining.applied(report, keyword=keyword)
         report = judgement.report if judgement else report
@@ -210,8 +210,10 @@ def run_command(
     sys.exit(baselining.finish(judgement, exit_status(report.verdict)))
 
 
-def _interrupted(url: str | None) -> str:
+def _interrupted(url: str | None, read_only: bool) -> str:
     """What to say where a run was ended before its clean-up was done."""
+    if read_only:
+        return "interrupted; nothing was written, so that nothing is left"
     if url is None:
         return "interrupted; the server that was started is gone, and all threads with it"
     return (

@@ -141,6 +141,8 @@ def server_name(report: Report) -> str:
 
 def cleanup_line(report: Report) -> str:
     """What the run left behind: `created 412, removed 412`."""
+    if report.run.read_only:
+        return "none created: the run was read-only"
     cleanup = report.cleanup
     line = f"created {cleanup.created}, removed {cleanup.removed}"
     return f"{line}, left {len(cleanup.left)}" if cleanup.left else line

@@ -93,12 +93,13 @@ class Looker:
 
     def count(self, **body: Any) -> int:
         """How many threads there are, of anyone."""
-        answer = self._granted(self.client.count(body))
+        answer = self.granted(self.client.count(body))
         if not isinstance(answer.body, int) or isinstance(answer.body, bool):
             raise self._refusal(f"{_line(answer)} without a whole number")
         return answer.body
 
-    def _granted(self, answer: Answer, thread: Visited | None = None) -> Answer:
+    def granted(self, answer: Answer, thread: Visited | None = None) -> Answer:
+        """The answer, if it is a success; else the check ends here."""
         if answer.ok:
             return answer
         if answer.status in _MISSING:
@@ -109,13 +110,13 @@ class Looker:
         raise self._refusal(_line(answer))
 
     def _object(self, answer: Answer, thread: Visited | None = None) -> dict[str, Any]:
-        self._granted(answer, thread)
+        self.granted(answer, thread)
         if not isinstance(answer.body, dict):
             raise self._refusal(f"{_line(answer)} without a JSON object")
         return answer.body
 
     def _list(self, answer: Answer, thread: Visited | None = None) -> list[dict[str, Any]]:
-        self._granted(answer, thread)
+        self.granted(answer, thread)
         if not isinstance(answer.body, list) or not all(
             isinstance(each, dict) for each in answer.body
         ):
