@@ -55,7 +55,10 @@ def expect_refused(answer: Answer, what: str) -> None:
 def texts_in_metadata(
     metadata: Any, usable: Callable[[str, str], bool], number: int = 1
 ) -> dict[str, str]:
-    """So many members of a thread's metadata that are texts; blocked where there are fewer."""
+    """So many members of a thread's metadata that are texts; blocked where there are fewer.
+
+    Long texts come first: fewer threads share them.
+    """
     found = {
         name: value
         for name, value in (metadata.items() if isinstance(metadata, dict) else ())
@@ -66,4 +69,4 @@ def texts_in_metadata(
             f"the metadata of the thread has {len(found)} of the {number} texts to search for "
             "that it takes: name another with --thread ID"
         )
-    return dict(sorted(found.items())[:number])
+    return dict(sorted(found.items(), key=lambda each: (-len(each[1]), each[0]))[:number])
