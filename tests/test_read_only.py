@@ -464,8 +464,9 @@ def test_a_named_thread_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_baseline_may_name_a_check_of_a_read_only_run(tmp_path: Path) -> None:
     check = "test_visited_threads.py::test_a_thread_has_every_documented_member"
-    entry = f'format = "threads-conformance-baseline/1"\n[[accepted]]\ncheck = "{check}"\nreason = "known"\n'
-    (tmp_path / "baseline.toml").write_text(entry)
+    entry = f'[[accepted]]\ncheck = "{check}"\nreason = "known"\n'
+    whole = f'format = "threads-conformance-baseline/1"\n{entry}'
+    (tmp_path / "baseline.toml").write_text(whole)
     ended = read_only("http://127.0.0.1:9", tmp_path, "--baseline", "baseline.toml")
     assert "cannot connect" in ended.stderr
     assert ended.returncode == 3
