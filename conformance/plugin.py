@@ -228,7 +228,7 @@ class Checks:
 
         The exchanges are private already: see `PrivateRecorder`.
         """
-        facts = self._shown(_facts(ended))
+        facts = self._shown(private_facts(ended))
         if verdict is not Verdict.FAIL:
             return dataclasses.replace(result, verdict=verdict, reason=facts)
         curl = with_variables(reproduction(exchanges))
@@ -384,7 +384,7 @@ def verdict_of(ended: BaseException) -> Verdict:
             return Verdict.ERROR
 
 
-def _facts(ended: BaseException) -> str:
+def private_facts(ended: BaseException) -> str:
     """What an exception may tell of other people's threads: no content, and no id."""
     if isinstance(ended, PromiseBroken | Blocked) and ended.facts:
         return ended.facts

@@ -7,11 +7,14 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.private import PrivateRecorder, with_variables
 from conformance.deployment.redaction import Redactor
+from conformance.plugin import private_facts
+from conformance.suite.outcomes import Blocked, PromiseBroken
 
 THEIRS, OTHER, CHECKPOINT, DRAWN = (str(uuid4()) for _ in range(4))
 BASE = "http://host/base"
@@ -122,3 +125,24 @@ def test_the_shell_fills_in_what_is_not_told() -> None:
     given = exchange("GET", f"/threads/{THEIRS}/state/{CHECKPOINT}", "state_at_checkpoint")
     shown = with_variables(recorded(given, THEIRS, OTHER).curl())
     assert "/threads/'\"$THREAD_1\"'/state/'\"$CHECKPOINT\"''" in shown
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        PromiseBroken("sesame", "sesame", ("$.sesame: sesame",)),
+        Blocked("sesame"),
+        KeyError("sesame"),
+        httpx.RemoteProtocolError("illegal header line: sesame"),
+        ExceptionGroup("sesame", [PromiseBroken("sesame", "sesame")]),
+    ],
+)
+def test_what_ends_a_check_without_facts_tells_its_kind_only(ended: Exception) -> None:
+    told = private_facts(ended)
+    assert "sesame" not in told
+    assert told.startswith(type(ended).__name__)
+
+
+def test_facts_are_told() -> None:
+    assert private_facts(PromiseBroken("sesame", "sesame", facts="it is 5")) == "it is 5"
+    assert private_facts(Blocked("sesame", facts="it is 5")) == "it is 5"
