@@ -14,7 +14,7 @@ import statistics
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -185,7 +185,11 @@ def run_suite(
         graph_id=settings.graph.id,
     )
     partial = bool(
-        keyword or settings.requirements or settings.capabilities or HTTP not in settings.clients
+        keyword
+        or settings.requirements
+        or settings.capabilities
+        or HTTP not in settings.clients
+        or settings.read_only
     )
     run = RunInfo(
         id=settings.run_id,
@@ -197,13 +201,14 @@ def run_suite(
         requests=0,
         partial=partial,
         disposable=settings.disposable,
+        read_only=settings.read_only,
     )
     controller = Controller(
         settings, (lambda total: view.start(deployment, run, total)) if view else None
     )
     controller.view = view
     arguments = [*pytest_arguments(keyword), *pytest_args]
-    with claim(ledgers_dir() / settings.run_id):
+    with nullcontext() if settings.read_only else claim(ledgers_dir() / settings.run_id):
         with own_pytest(), signals_as_interrupt():
             if workers == "0":
                 _pytest_main(arguments, controller)
@@ -216,7 +221,11 @@ def run_suite(
                     _pytest_main([*arguments, "-n", workers], controller)
         if view:
             view.stop()
-        cleanup = _kept(settings) if keep else clean_up(settings)
+        # Nothing was made: there is nothing to ask about.
+        if settings.read_only:
+            cleanup = Cleanup()
+        else:
+            cleanup = _kept(settings) if keep else clean_up(settings)
     if not controller.planned and not controller.interrupted:
         raise NothingSelectedError(
             "no check is left by these options: loosen -k, --requirement, --capability, --profile "
@@ -227,8 +236,13 @@ def run_suite(
     judged = [
         each
         for each in catalogue.requirements.values()
-        # With -k only what was picked counts.
-        if each.id in (checks_of if keyword else selected_requirements(settings, catalogue))
+        # With -k, and where only looking can decide, what was picked counts alone.
+        if each.id
+        in (
+            checks_of
+            if keyword or settings.read_only
+            else selected_requirements(settings, catalogue)
+        )
     ]
     checks = tuple(sorted(controller.results, key=lambda each: each.id))
     results = requirement_results(checks, judged, checks_of)

@@ -29,6 +29,7 @@ from conformance.deployment.connect import Connection, connect
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.guard import DisposableOnlyRefusal, NotOursRefusal
 from conformance.deployment.interruption import install_handlers
+from conformance.deployment.private import with_variables
 from conformance.deployment.repro import reproduction, story
 from conformance.deployment.settings import Settings
 from conformance.report.grouping import fingerprint
@@ -49,6 +50,7 @@ CONTROLLER = "threads-conformance-controller"
 CARRIED = "threads_conformance"
 MARKER = "requires(*ids, offers): the requirements of a check"
 CLIENT_MARKER = "client(name): the documented client that a check is made with"
+READ_ONLY_MARKER = "reads_only: made in a read-only run, and in no other"
 #: Exchanges quoted with a failure: enough for a story, few enough to read.
 QUOTED_EXCHANGES = 20
 #: How often a check is made, at the most, while the way to the deployment is in trouble.
@@ -62,7 +64,7 @@ _RESULT = pytest.StashKey[CheckResult]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Open the connection of this process, if checks run in it."""
-    for marker in (MARKER, CLIENT_MARKER):
+    for marker in (MARKER, CLIENT_MARKER, READ_ONLY_MARKER):
         config.addinivalue_line("markers", marker)
     settings = _settings_of(config)
     if settings is None:
@@ -118,6 +120,7 @@ class Checks:
             for item in checks
             if wanted.intersection(requirements_of(item))
             and client_of(item) in self._settings.clients
+            and reads_only(item) is self._settings.read_only
         ]
         dropped = [item for item in checks if item not in set(kept)]
         if dropped:
@@ -262,6 +265,8 @@ class Checks:
         redact = self._shown
         exchanges: list[Exchange] = item.stash[_EXCHANGES]
         verdict = verdict_of(ended)
+        if self._settings.read_only:
+            return self._judge_privately(result, verdict, ended, exchanges)
         if verdict is Verdict.UNSUPPORTED and self._documented(result):
             # What the documents promise cannot be unsupported, whatever it stands on.
             verdict = Verdict.BLOCKED
@@ -276,6 +281,47 @@ class Checks:
         if verdict is Verdict.ERROR:
             reason = f"{type(ended).__name__}: {reason}"
         return dataclasses.replace(result, verdict=verdict, reason=reason)
+
+    def _judge_privately(
+        self,
+        result: CheckResult,
+        verdict: Verdict,
+        ended: BaseException,
+        exchanges: list[Exchange],
+    ) -> CheckResult:
+        """The result where the content of threads may not be told, but only facts.
+
+        The exchanges are private already: see `PrivateRecorder`.
+        """
+        facts = self._shown(private_facts(ended))
+        if verdict is not Verdict.FAIL:
+            return dataclasses.replace(result, verdict=verdict, reason=facts)
+        curl = with_variables(reproduction(exchanges))
+        last = exchanges[-1].operation if exchanges else ""
+        return dataclasses.replace(
+            result,
+            verdict=verdict,
+            reason=facts,
+            failure=Failure(
+                message="\n".join(
+                    [
+                        *self._promises(result),
+                        f"got: {facts}",
+                        f"reproduce: {curl}",
+                        *self._written(result),
+                    ]
+                ),
+                expected="the promise to hold of every thread that was looked at",
+                actual=facts,
+                diff=(),
+                fingerprint=fingerprint(last, facts),
+                curl=curl,
+                exchanges=tuple(
+                    {**summary, "curl": with_variables(summary["curl"])}
+                    for summary in (each.summary() for each in exchanges[-QUOTED_EXCHANGES:])
+                ),
+            ),
+        )
 
     def _failure(
         self, result: CheckResult, ended: BaseException, exchanges: list[Exchange]
@@ -369,6 +415,11 @@ def client_of(item: pytest.Item) -> str:
     return str(mark.args[0]) if mark else HTTP
 
 
+def reads_only(item: pytest.Item) -> bool:
+    """Whether a check is one of a read-only run."""
+    return item.get_closest_marker("reads_only") is not None
+
+
 def selected_requirements(settings: Settings, catalogue: Catalogue) -> frozenset[str]:
     """The ids that a run judges: of its profile, effort and clients, and of what was picked.
 
@@ -410,6 +461,15 @@ def verdict_of(ended: BaseException) -> Verdict:
 
 def _reason(failure: Failure) -> str:
     return f"expected {failure.expected}; got {failure.actual}".splitlines()[0]
+
+
+def private_facts(ended: BaseException) -> str:
+    """What an exception may tell of other people's threads: no content, and no id."""
+    if isinstance(ended, PromiseBroken | Blocked) and ended.facts:
+        return ended.facts
+    if isinstance(ended, Unsupported):
+        return str(ended)
+    return f"{type(ended).__name__}; no more is told, as it may hold other people's content"
 
 
 def _line(ended: BaseException) -> str:

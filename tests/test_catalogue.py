@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,26 +42,36 @@ def checks_by_id(of_all: Settings) -> dict[str, tuple[str, ...]]:
     return collect_checks(of_all)
 
 
+@pytest.fixture(scope="module")
+def of_read_only_runs(of_all: Settings) -> dict[str, tuple[str, ...]]:
+    return collect_checks(replace(of_all, read_only=True))
+
+
 def test_every_requirement_has_a_check(checks_by_id: dict[str, tuple[str, ...]]) -> None:
     checked = {each for requirements in checks_by_id.values() for each in requirements}
     assert CATALOGUE.requirements.keys() - checked == set()
 
 
-def test_every_check_names_only_requirements(checks_by_id: dict[str, tuple[str, ...]]) -> None:
-    unnamed = {check for check, requirements in checks_by_id.items() if not requirements}
-    named = {each for requirements in checks_by_id.values() for each in requirements}
+def test_every_check_names_only_requirements(
+    checks_by_id: dict[str, tuple[str, ...]], of_read_only_runs: dict[str, tuple[str, ...]]
+) -> None:
+    checks = {**checks_by_id, **of_read_only_runs}
+    unnamed = {check for check, requirements in checks.items() if not requirements}
+    named = {each for requirements in checks.values() for each in requirements}
     assert unnamed == set()
     assert named - CATALOGUE.requirements.keys() == set()
 
 
-def test_every_test_of_the_suite_is_a_check(checks_by_id: dict[str, tuple[str, ...]]) -> None:
+def test_every_test_of_the_suite_is_a_check(
+    checks_by_id: dict[str, tuple[str, ...]], of_read_only_runs: dict[str, tuple[str, ...]]
+) -> None:
     suite = Path(__file__).parents[1] / "conformance" / "suite"
     written = {
         f"{file.name}::{name}"
         for file in suite.glob("test_*.py")
         for name in re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.MULTILINE)
     }
-    assert written == {check.partition("[")[0] for check in checks_by_id}
+    assert written == {check.partition("[")[0] for check in (*checks_by_id, *of_read_only_runs)}
 
 
 def test_ids_of_checks_are_the_same_in_every_run_of_a_process(

@@ -255,3 +255,23 @@ def test_a_stateless_run_names_no_stranger(way: str, ours: Ownership) -> None:
 )
 def test_canonical_is_one_spelling(spelled: str) -> None:
     assert canonical(spelled) == STRANGER
+
+
+def test_a_visit_may_read_what_is_absent_and_write_nothing() -> None:
+    visit = Ownership(str(uuid4()), visits=[STRANGER])
+    absent, malformed = visit.absent_id(), visit.malformed_id()
+    for each in (STRANGER, absent, malformed):
+        for method, below in (
+            ("GET", ""),
+            ("GET", "/state"),
+            ("GET", f"/state/{absent}"),
+            ("GET", "/history"),
+            ("POST", "/history"),
+            ("POST", "/state/checkpoint"),
+        ):
+            send(method, f"/threads/{each}{below}", {}, visit)
+        for method, below in (("DELETE", ""), ("PATCH", ""), ("POST", "/copy"), ("POST", "/state")):
+            with pytest.raises(GuardRefusal, match="only to look at threads"):
+                send(method, f"/threads/{each}{below}", {}, visit)
+    with pytest.raises(GuardRefusal, match="none of those to be looked at"):
+        send("GET", f"/threads/{uuid4()}", {}, visit)

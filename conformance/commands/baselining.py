@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -150,7 +151,8 @@ def _check_ids(entries: tuple[Entry, ...]) -> frozenset[str]:
         settings = new_settings(
             "http://127.0.0.1", Path(directory), profile=PROFILES[-1], effort=EFFORTS[-1]
         )
-        known = set(collect_checks(settings))
+        looking = dataclasses.replace(settings, read_only=True)
+        known = {*collect_checks(settings), *collect_checks(looking)}
     # A check made with a client has the id of the one made without, and the client's name.
     return frozenset(known | {each for each in named if _CLIENT.sub("", each) in known})
 

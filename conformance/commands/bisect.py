@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 from packaging.version import Version
@@ -26,6 +25,7 @@ from conformance.deployment.launch.versions import (
     published_versions,
 )
 from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
 from conformance.engine import (
     NothingSelectedError,
@@ -116,10 +116,10 @@ class _Trials:
 
 def check_one(url: str, requirement: Requirement) -> Verdict:
     """The verdict on one requirement, whatever profile it belongs to."""
-    with TemporaryDirectory(prefix="threads-conformance-") as directory:
+    with run_folder() as directory:
         settings = new_settings(
             url,
-            Path(directory),
+            directory,
             profile=requirement.profile,
             requirements=(requirement.id,),
             # It was started for this alone.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -21,6 +20,7 @@ from conformance.commands.options import (
 )
 from conformance.deployment.connect import parse_url
 from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
 from conformance.engine import new_settings
 from conformance.plant.forest import LONG_STATES
@@ -69,10 +69,10 @@ def plant_command(
     graph_settings, graphs = chosen_graphs(context, graph)
     try:
         parse_url(url)
-        with TemporaryDirectory(prefix="threads-conformance-") as directory:
+        with run_folder() as directory:
             settings = new_settings(
                 url,
-                Path(directory),
+                directory,
                 headers=with_api_key(headers, api_key),
                 graph=graph_settings,
                 graphs=graphs,

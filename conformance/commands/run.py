@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import click
@@ -28,12 +24,14 @@ from conformance.commands.options import (
     visible_within_option,
     with_api_key,
 )
+from conformance.commands.read_only import check_read_only, read_only_options, with_visits
 from conformance.commands.requirements import find_requirement
 from conformance.commands.target import launcher_option, server_option, target
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
 from conformance.deployment.connect import parse_url, redactor_for
 from conformance.deployment.own_openapi import AUTO, read_own_openapi
 from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import DEFAULT_SEED, Settings, SettingsError
 from conformance.engine import (
     NothingSelectedError,
@@ -129,6 +127,7 @@ def _workers(_context: click.Context, _option: click.Parameter, given: str) -> s
 )
 @disposable_option
 @click.option("--keep", is_flag=True, help="Leave the threads of the run; `sweep` removes them.")
+@read_only_options
 @timeout_option
 @run_timeout_option
 @outage_within_option
@@ -161,6 +160,7 @@ def run_command(
     Exit status: 0 conformant, or all that falls short is in the baseline, 1
     non-conformant, 2 wrong usage, 3 incomplete or not reachable.
     """
+    check_read_only(url, context.params)
     _check_keyword(keyword)
     _check_writable(report_dir)
     options["requirements"] = tuple(
@@ -174,14 +174,18 @@ def run_command(
         try:
             deployment = stack.enter_context(target(url, server, launcher_files))
             parse_url(deployment.url)
+            # What was started for the run ends with it.
             options["disposable"] |= deployment.disposable
+            options["launched"] = deployment.disposable
             settings = new_settings(
                 deployment.url,
-                run_dir=stack.enter_context(_run_dir()),
+                run_dir=stack.enter_context(run_folder()),
                 headers=with_api_key(headers, api_key),
                 **options,
             )
             info = deployment.known_as(identify_deployment(settings))
+            if settings.read_only:
+                settings = with_visits(settings)
             published = read_own_openapi(settings, schema_url) if schema_url else None
             report = run_suite(settings, info, view, workers=workers, keyword=keyword, keep=keep)
         except (SettingsError, NothingSelectedError) as unusable:
@@ -191,7 +195,7 @@ def run_command(
             sys.exit(_INCOMPLETE)
         except KeyboardInterrupt:
             view.stop()
-            click.echo(f"Error: {_interrupted(url)}", err=True)
+            click.echo(f"Error: {_interrupted(url, options['read_only'])}", err=True)
             sys.exit(_INCOMPLETE)
         judgement = baselining.applied(report, keyword=keyword)
         report = judgement.report if judgement else report
@@ -210,8 +214,10 @@ def run_command(
     sys.exit(baselining.finish(judgement, exit_status(report.verdict)))
 
 
-def _interrupted(url: str | None) -> str:
+def _interrupted(url: str | None, read_only: bool) -> str:
     """What to say where a run was ended before its clean-up was done."""
+    if read_only:
+        return "interrupted; nothing was written, so that nothing is left"
     if url is None:
         return "interrupted; the server that was started is gone, and all threads with it"
     return (
@@ -252,16 +258,6 @@ def _known_capability(name: str) -> str:
             f"no capability {name!r}: one of {', '.join(known)}", param_hint="--capability"
         )
     return name
-
-
-@contextlib.contextmanager
-def _run_dir() -> Iterator[Path]:
-    """A folder of the run's own, readable by its user only, gone at the end."""
-    directory = Path(mkdtemp(prefix="threads-conformance-"))
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _joined_exchanges(settings: Settings) -> Path:

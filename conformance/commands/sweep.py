@@ -8,8 +8,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -26,6 +24,7 @@ from conformance.deployment.connect import connect, parse_url, redactor_for
 from conformance.deployment.ledger import LedgerState, claim, open_ledgers, remove_ledger
 from conformance.deployment.lost import LostThread, find_lost, remove_lost
 from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import Settings, SettingsError
 from conformance.engine import identify_deployment, new_settings
 
@@ -93,8 +92,8 @@ def sweep_command(
     headers = with_api_key(headers, api_key)
     try:
         shown = redactor_for(str(parse_url(url)), headers).url(url)
-        with TemporaryDirectory(prefix="threads-conformance-") as directory:
-            settings = new_settings(url, Path(directory), headers=headers, **options)
+        with run_folder() as directory:
+            settings = new_settings(url, directory, headers=headers, **options)
             identify_deployment(settings)
             if lost:
                 left = _sweep_lost(settings, older_than, yes=yes)
@@ -121,9 +120,6 @@ def _sweep_all(settings: Settings, url: str) -> bool:
             if not ours:
                 click.echo(f"run {ledger.run_id}: still under way, left alone")
                 swept = True
-                continue
-            if ledger.is_empty:
-                remove_ledger(directory)
                 continue
             swept = True
             of_run = dataclasses.replace(settings, run_id=ledger.run_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -19,6 +18,7 @@ from conformance.commands.options import (
 )
 from conformance.deployment.connect import parse_url
 from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
 from conformance.engine import new_settings
 from conformance.plant.plant_file import PlantFileError, read_plant
@@ -67,9 +67,9 @@ def verify_command(
     try:
         parse_url(url)
         read = read_plant(plant)
-        with TemporaryDirectory(prefix="threads-conformance-") as directory:
+        with run_folder() as directory:
             settings = new_settings(
-                url, Path(directory), headers=with_api_key(headers, api_key), **options
+                url, directory, headers=with_api_key(headers, api_key), **options
             )
             found = verify_plant(read, for_plant(settings, read), sweep=sweep)
     except (SettingsError, PlantFileError) as unusable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from conformance.deployment.client import ThreadsClient
 from conformance.deployment.clock import ServerClock
 from conformance.deployment.ledger import Ledger, LedgerState, ledgers_dir
 from conformance.deployment.ownership import Ownership
+from conformance.deployment.private import PrivateRecorder
 from conformance.deployment.redaction import Redactor
 from conformance.deployment.settings import Settings, SettingsError
 from conformance.deployment.transport import Recorder, SuiteTransport
@@ -65,9 +66,10 @@ def connect(
     """Open a client for the deployment, with ledger and record; closed at the end.
 
     `reach` makes the transport to the deployment, by default over HTTP. With `visits`
-    nothing can be changed, and of all threads only these can be looked at. `ledger` is
-    what the run has made before, as its ledger says. At `first_contact` whatever answers
-    is taken for the deployment, and no outage is waited out.
+    nothing can be changed, and of all threads only these can be looked at. In a read-only
+    run they are those of the settings, there is no ledger, and the record is private.
+    `ledger` is what the run has made before, as its ledger says. At `first_contact`
+    whatever answers is taken for the deployment, and no outage is waited out.
     """
     url = parse_url(settings.url)
     redactor = redactor_for(settings.url, settings.headers)
@@ -75,6 +77,9 @@ def connect(
     clock_offset: timedelta | None = None
     if ledger is not None:
         started_at, clock_offset = ledger.opened_at or started_at, ledger.clock_offset
+    file = exchanges_file(settings, worker) if record else None
+    if settings.read_only:
+        visits = settings.thread_ids
     ownership = Ownership(
         settings.run_id,
         clock=ServerClock(started_at, clock_offset),
@@ -82,13 +87,22 @@ def connect(
         visits=visits,
         disposable=settings.disposable,
     )
+    record_of_run = Recorder(file, redactor)
+    ledger_of_run: AbstractContextManager[Ledger | None] = nullcontext()
+    if settings.read_only:
+        record_of_run = PrivateRecorder(file, redactor, settings.thread_ids, ownership.is_drawn)
+    elif ledger is None:
+        # What is removed is written down already.
+        ledger_of_run = Ledger(
+            ledgers_dir() / settings.run_id,
+            worker,
+            redactor.url(url),
+            settings.started_at,
+            launched=settings.launched,
+        )
     with (
-        closing(
-            Recorder(exchanges_file(settings, worker) if record else None, redactor)
-        ) as recorder,
-        Ledger(
-            ledgers_dir() / settings.run_id, worker, redactor.url(url), settings.started_at
-        ) as written,
+        closing(record_of_run) as recorder,
+        ledger_of_run as written,
     ):
         transport = SuiteTransport(
             reach or http_transport,

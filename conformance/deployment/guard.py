@@ -54,7 +54,8 @@ def check_request(method: str, path: str, body: bytes, ownership: Ownership) -> 
     `path` is the path below the deployment's URL, as it will be sent.
     """
     if ownership.visits is not None:
-        _refuse_all_but_visits(method, path, ownership.visits)
+        _refuse_all_but_visits(method, path, ownership, ownership.visits)
+        return
     if method in ("GET", "HEAD"):
         return
     operation = _known_operation(method, path)
@@ -109,11 +110,15 @@ def _known_operation(method: str, path: str) -> Operation:
     return operation
 
 
-def _refuse_all_but_visits(method: str, path: str, visits: frozenset[str]) -> None:
+def _refuse_all_but_visits(
+    method: str, path: str, ownership: Ownership, visits: frozenset[str]
+) -> None:
     operation, thread_id = identify(method, path)
     if operation is None or operation.writes:
         raise GuardRefusal(f"{method} {path}: only to look at threads was asked for")
-    if thread_id is not None and canonical(thread_id) not in visits:
+    if thread_id is None or ownership.is_drawn(thread_id):
+        return
+    if canonical(thread_id) not in visits:
         raise GuardRefusal(f"{method} {path}: the thread is none of those to be looked at")
 
 

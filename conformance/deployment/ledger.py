@@ -41,7 +41,8 @@ class LedgerState:
     them that the deployment said it made. `named` are ids that stood in the answers to
     creations, and prove nothing. `unidentified` describes the creations whose id was never
     learned. On `scheduled` threads the crons of `crons`, and others whose id was never
-    learned, may stand. `opened_at` is when the run began, by the clock of its machine, and
+    learned, may stand. A deployment that was `launched` for the run ended with it, and so
+    did all that it held. `opened_at` is when the run began, by the clock of its machine, and
     `clock_offset` by how much the server's was ahead of it, at the least, if that is known.
     """
 
@@ -53,6 +54,7 @@ class LedgerState:
     unidentified: tuple[str, ...] = ()
     scheduled: tuple[str, ...] = ()
     crons: tuple[str, ...] = ()
+    launched: bool = field(default=False, compare=False)
     opened_at: datetime | None = field(default=None, compare=False)
     clock_offset: timedelta | None = field(default=None, compare=False)
 
@@ -70,9 +72,18 @@ class Ledger:
     write at once.
     """
 
-    def __init__(self, directory: Path, worker: str, url: str, started_at: str = "") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        worker: str,
+        url: str,
+        started_at: str = "",
+        *,
+        launched: bool = False,
+    ) -> None:
         self._directory, self._worker, self._url = directory, worker, url
         self._started_at = started_at or datetime.now(UTC).isoformat()
+        self._launched = launched
         self._file: IO[str] | None = None
         # Taken by the thread that writes first, released by the one that closes.
         self._alive = FileLock(directory / f"{worker}{_LOCK}", thread_local=False)
@@ -130,7 +141,8 @@ class Ledger:
         with self._one_at_a_time:
             if self._file is None:
                 self._file = self._opened()
-                self._line(self._file, "opened", url=self._url, at=self._started_at)
+                opened = {"url": self._url, "at": self._started_at, "launched": self._launched}
+                self._line(self._file, "opened", **opened)
             self._line(self._file, event, **details)
 
     def _opened(self) -> IO[str]:
@@ -157,7 +169,7 @@ def make_ledger(directory: Path) -> None:
 
 def read_ledger(directory: Path) -> LedgerState:
     """Read the ledger of one run: all workers together, lines that are cut off ignored."""
-    url = ""
+    url, launched = "", False
     opened: list[datetime] = []
     offsets: list[timedelta] = []
     # By the usual form of an id; malformed ones are kept to the letter.
@@ -173,6 +185,7 @@ def read_ledger(directory: Path) -> LedgerState:
             match entry:
                 case {"event": "opened", "url": str(url), "at": str(at)}:
                     opened += filter(None, [moment_of(at)])
+                    launched = launched or entry.get("launched") is True
                 case {"event": "clock", "offset_s": int() | float() as ahead}:
                     offsets.append(timedelta(seconds=ahead))
                 case {"event": "planned", "thread_id": str(thread_id)}:
@@ -202,6 +215,7 @@ def read_ledger(directory: Path) -> LedgerState:
         unidentified=tuple(unidentified),
         scheduled=tuple(scheduled),
         crons=tuple(crons),
+        launched=launched,
         opened_at=min(opened, default=None),
         # Each is a lower bound of what may differ between the server's machines.
         clock_offset=min(offsets, default=None),
@@ -213,6 +227,15 @@ def open_ledgers() -> Iterator[tuple[Path, LedgerState]]:
     for directory in sorted(ledgers_dir().glob("*")):
         if directory.is_dir():
             yield directory, read_ledger(directory)
+
+
+def remove_settled_ledgers() -> None:
+    """Forget the runs that are over and left nothing: the deployment ended, or they made none."""
+    for directory, ledger in open_ledgers():
+        if ledger.launched or ledger.is_empty:
+            with claim(directory) as ours:
+                if ours:
+                    remove_ledger(directory)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from conformance.deployment.ledger import ledgers_dir, make_ledger
+from conformance.deployment.ledger import ledgers_dir, make_ledger, remove_settled_ledgers
 
 _LOCK = ".alive"
 
@@ -28,10 +28,12 @@ def runs_dir() -> Path:
 def run_folder() -> Iterator[Path]:
     """Make a folder that its user alone can read, gone at the end; `SettingsError` if not.
 
-    What jobs that were killed left is removed first.
+    What jobs that were killed left in folders of this kind is removed first, and so are
+    ledgers of runs that left nothing.
     """
     make_ledger(runs_dir())
     remove_stale_folders()
+    remove_settled_ledgers()
     # One who is about to lock a new folder is not taken for dead by one who cleans up.
     with FileLock(runs_dir() / _LOCK):
         directory = Path(tempfile.mkdtemp(dir=runs_dir()))

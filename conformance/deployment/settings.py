@@ -72,8 +72,11 @@ class Settings:
     `visible_within_s` is the declared deadline by which search and count show a change;
     a cron that is due every minute has made its run within `cron_within_s`. `clients` are
     those by which the deployment is asked. With `shrink` what breaks a property is told
-    in its smallest form. On a `disposable` deployment nothing matters. Outages are waited
+    in its smallest form. On a `disposable` deployment nothing matters; one that was
+    `launched` ends with the run, and all that is on it. Outages are waited
     out for `outage_within_s` in all; waits between tries of a request begin at `backoff_s`.
+    With `read_only` nothing is written, and of all threads only those of `thread_ids` are
+    looked at; they are other people's.
     """
 
     url: str
@@ -96,8 +99,11 @@ class Settings:
     shrink: bool = True
     clients: tuple[str, ...] = (HTTP,)
     disposable: bool = False
+    launched: bool = False
     outage_within_s: float = 30.0
     backoff_s: float = 0.2
+    read_only: bool = False
+    thread_ids: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The settings as text, to be handed to a worker."""
@@ -108,7 +114,7 @@ class Settings:
         """Read what `to_json` wrote."""
         data = json.loads(text)
         graph, graphs = data.pop("graph"), data.pop("graphs")
-        for name in ("requirements", "capabilities", "clients"):
+        for name in ("requirements", "capabilities", "clients", "thread_ids"):
             data[name] = tuple(data[name])
         data["headers"] = tuple((name, value) for name, value in data["headers"])
         return cls(graph=graph_settings(graph), graphs=other_graphs(graphs), **data)

@@ -84,7 +84,8 @@ class RunInfo:
     """How it was asked. `started_at` is RFC 3339; `duration_s` in seconds.
 
     On a `disposable` deployment nothing mattered; an `interrupted` run was ended before
-    all was checked, by Ctrl-C or SIGTERM.
+    all was checked, by Ctrl-C or SIGTERM. `read_only` says that nothing was written, and
+    threads of others were looked at.
     """
 
     id: str
@@ -97,6 +98,7 @@ class RunInfo:
     partial: bool
     disposable: bool = False
     interrupted: bool = False
+    read_only: bool = False
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,8 @@ def verdict_meaning(report: Report) -> str:
         said += f"; {counts[Verdict.UNSUPPORTED]} of {of} unsupported"
     if report.run.interrupted:
         said += "; the run was interrupted, and what was left was not judged"
+    elif report.run.read_only:
+        said += "; read-only: only what looking at threads can decide was judged"
     elif report.run.partial:
         said += "; only what was selected was judged"
     return f"{said[0].upper()}{said[1:]}."
@@ -143,6 +145,8 @@ def server_name(report: Report) -> str:
 
 def cleanup_line(report: Report) -> str:
     """What the run left behind: `created 412, removed 412`."""
+    if report.run.read_only:
+        return "none created: the run was read-only"
     cleanup = report.cleanup
     line = f"created {cleanup.created}, removed {cleanup.removed}"
     if cleanup.left:
@@ -163,6 +167,8 @@ def cleanup_reasons(report: Report) -> tuple[str, ...]:
 
 def on_whose_terms(run: RunInfo) -> str:
     """Whether anything on the deployment matters, in a few words."""
+    if run.read_only:
+        return "read-only: nothing is written"
     if run.disposable:
         return "disposable deployment: nothing on it matters"
     return "guest: other people's threads are never touched"

@@ -21,6 +21,7 @@ from conformance.suite.crons import Crons
 from conformance.suite.flows import Flows
 from conformance.suite.outcomes import NotRun
 from conformance.suite.runs import Runs
+from conformance.suite.visits import Visits
 
 #: Time limits of an answer that a documented flow may take: it may ask several times.
 _PATIENCE = 3
@@ -103,6 +104,11 @@ class SuiteFixtures:
     def ask(self) -> ThreadsClient:
         """The plain client, which judges nothing."""
         return self._connection.client
+
+    @pytest.fixture
+    def visits(self, ask: ThreadsClient, case: Case) -> Visits:
+        """Looks at the threads of others, in a read-only run."""
+        return Visits(ask, case)
 
     @pytest.fixture
     def settings(self) -> Settings:

@@ -13,7 +13,8 @@ class PromiseBroken(AssertionError):  # noqa: N818 - what happened, not an error
     """The deployment did not do what a requirement says.
 
     `expected` and `actual` are sentences; `diff` lines start with a JSON path. `facts` is
-    what may be told where no content may, since it may be other people's.
+    what may be told where the content of threads may not: no id, no value, no name that
+    only the deployment knows.
     """
 
     def __init__(
@@ -38,7 +39,14 @@ class SequenceBroken(PromiseBroken):
 
 
 class Blocked(Exception):  # noqa: N818
-    """What a check stands on failed, so that nothing can be said."""
+    """What a check stands on failed, so that nothing can be said.
+
+    `facts` is what may be told where the content of threads may not.
+    """
+
+    def __init__(self, reason: str, *, facts: str = "") -> None:
+        self.facts = facts
+        super().__init__(reason)
 
 
 class Unsupported(Exception):  # noqa: N818
@@ -57,6 +65,10 @@ def requires(*requirements: str, offers: str = "") -> pytest.MarkDecorator:
     that stands on it is blocked.
     """
     return pytest.mark.requires(*requirements, offers=offers)
+
+
+#: The check judges by looking alone, and is made in a read-only run, and in no other.
+reads_only = pytest.mark.reads_only
 
 
 def _short(value: Any, width: int = 200) -> str:

@@ -1,0 +1,84 @@
+"""`run --read-only`: its options, what they exclude, and the threads to look at."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar
+from uuid import UUID
+
+import click
+
+from conformance.contract.catalogue import HTTP
+from conformance.deployment.settings import Settings
+from conformance.deployment.visits import threads_to_visit
+from conformance.report.text import counted
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+#: What makes no sense beside --read-only: parameter of `run`, option, and why.
+_EXCLUDED = (
+    ("server", "--server", "a server that is started for the run has no threads to look at"),
+    ("disposable", "--disposable", "a read-only run sends nothing that could matter"),
+    ("keep", "--keep", "a read-only run makes no threads that could be kept"),
+    ("schema_url", "--schema-url", "the answers of other people's threads are not recorded"),
+)
+
+
+def _thread_ids(
+    _context: click.Context, _option: click.Parameter, given: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The ids in their usual form, each once."""
+    try:
+        return tuple(dict.fromkeys(str(UUID(each)) for each in given))
+    except ValueError as malformed:
+        raise click.BadParameter("the id of a thread is a UUID: copy it whole") from malformed
+
+
+def read_only_options(command: _Command) -> _Command:
+    """`--read-only` and `--thread`."""
+    command = click.option(
+        "--thread",
+        "thread_ids",
+        multiple=True,
+        metavar="ID",
+        callback=_thread_ids,
+        help="With --read-only: look at this thread; may be repeated.  "
+        "[default: up to 10 that a search shows]",
+    )(command)
+    return click.option(
+        "--read-only",
+        is_flag=True,
+        help="Write nothing: judge by looking at threads that there are, whose content is "
+        "not recorded.",
+    )(command)
+
+
+def check_read_only(url: str | None, given: dict[str, Any]) -> None:
+    """`click.UsageError` where the options of `run` do not go together."""
+    if not given["read_only"]:
+        if given["thread_ids"]:
+            raise click.UsageError("--thread names a thread to look at: give --read-only with it")
+        return
+    for parameter, option, why in _EXCLUDED:
+        if given[parameter]:
+            raise click.UsageError(f"--read-only and {option} exclude each other: {why}")
+    if given["clients"] != (HTTP,):
+        raise click.UsageError(
+            "--read-only and --client exclude each other: a read-only run asks by our own client"
+        )
+    if url is None:
+        raise click.UsageError(
+            "--read-only looks at threads that there are: name their deployment with --url URL"
+        )
+
+
+def with_visits(settings: Settings) -> Settings:
+    """The settings with the threads to look at, of which the first line of the run tells."""
+    settings = dataclasses.replace(settings, thread_ids=threads_to_visit(settings))
+    number = len(settings.thread_ids)
+    click.echo(
+        f"Read-only: nothing is written; looks at {counted(number, 'thread')}, of which no "
+        "content is recorded"
+    )
+    return settings

@@ -1,0 +1,51 @@
+"""Which threads a read-only run looks at: those that are named, or some that a search shows."""
+
+from __future__ import annotations
+
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.connect import connect
+from conformance.deployment.ownership import canonical, is_uuid
+from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.settings import Settings
+
+#: So many of the threads that a search shows are looked at.
+MOST_VISITED = 10
+#: What says that a thread is not there, or not for this key.
+_NOT_THERE = (404, 410, 422)
+_NOT_ALLOWED = (401, 403)
+
+
+def threads_to_visit(settings: Settings) -> tuple[str, ...]:
+    """The ids of the threads to look at, each once; none where a search shows none.
+
+    `UnreachableError` where a thread that the user named is not there: its sentences name
+    it by its place among the options, since logs are kept and ids are other people's.
+    """
+    named = tuple(dict.fromkeys(map(canonical, settings.thread_ids)))
+    with connect(settings, "visits", record=False) as connection:
+        if not named:
+            return _shown(connection.client)
+        for number, thread_id in enumerate(named, 1):
+            _check_there(connection.client, thread_id, f"--thread number {number}")
+    return named
+
+
+def _shown(client: ThreadsClient) -> tuple[str, ...]:
+    found = client.search({"limit": MOST_VISITED}, private=True).body
+    hits = found if isinstance(found, list) else []
+    ids = [str(each.get("thread_id")) for each in hits if isinstance(each, dict)]
+    return tuple(dict.fromkeys(canonical(each) for each in ids if is_uuid(each)))[:MOST_VISITED]
+
+
+def _check_there(client: ThreadsClient, thread_id: str, name: str) -> None:
+    status = client.get(thread_id).status
+    if status in _NOT_THERE:
+        raise UnreachableError(
+            f"{name} is not on the deployment (GET answers {status}): give the id of a thread "
+            "that is there, or no --thread, to look at some that a search shows"
+        )
+    if status in _NOT_ALLOWED:
+        raise UnreachableError(
+            f"{name} may not be read (GET answers {status}): give the key of its owner with "
+            "--api-key KEY, or another thread"
+        )

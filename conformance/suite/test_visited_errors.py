@@ -1,0 +1,241 @@
+"""How bad requests that only read are answered: nothing is sent that could write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.suite.bad_bodies import MALFORMED_JSON, OUT_OF_RANGE, WRONG_TYPES
+from conformance.suite.expect import assert_says_why
+from conformance.suite.facts import expect_refused
+from conformance.suite.outcomes import PromiseBroken, reads_only, requires
+from conformance.suite.visits import Visited, Visits, broken, checkpoint_of, expect, undecided
+
+pytestmark = reads_only
+
+_MOST_PATHS = 10
+
+
+def _checkpoint(visits: Visits, thread: Visited) -> str:
+    """The id of a checkpoint of the thread that can be read."""
+    checkpoint_id = checkpoint_of(visits.states(thread)[0])
+    visits.state_at(thread, checkpoint_id)
+    return checkpoint_id
+
+
+def _post_state(visits: Visits, thread: Visited) -> None:
+    visits.post_state_at(thread, checkpoint_of(visits.states(thread)[0]))
+
+
+#: By operation: a right request, without which a refusal would mean nothing.
+_OFFERED: dict[str, Callable[[Visits, Visited], object]] = {
+    "get": lambda visits, thread: visits.get(thread),
+    "state": lambda visits, thread: visits.state(thread),
+    "state_at_checkpoint": _checkpoint,
+    "history": lambda visits, thread: visits.page(thread, limit=1),
+    "post_history": lambda visits, thread: visits.post_page(thread, limit=1),
+    "post_state_at_checkpoint": _post_state,
+}
+
+
+def _offering(visits: Visits, operation: str) -> Visited:
+    """A thread on which the operation is answered."""
+    return visits.first(lambda thread: _OFFERED[operation](visits, thread))
+
+
+# ---- threads and checkpoints that are not there -------------------------------------
+
+
+@requires("GET-02")
+def test_an_unknown_thread_is_404(visits: Visits, ask: ThreadsClient) -> None:
+    _offering(visits, "get")
+    status = ask.get(ask.ownership.absent_id()).status
+    expect(status == 404, f"GET of an unknown thread is answered with {status}, not 404")
+
+
+_OF_A_THREAD: dict[str, Callable[[ThreadsClient, str, str], Answer]] = {
+    "get": lambda ask, thread_id, _: ask.get(thread_id),
+    "state": lambda ask, thread_id, _: ask.state(thread_id),
+    "history": lambda ask, thread_id, _: ask.history(thread_id),
+    "post_history": lambda ask, thread_id, _: ask.post_history(thread_id, {}),
+    "state_at_checkpoint": lambda ask, thread_id, at: ask.state_at_checkpoint(thread_id, at),
+    "post_state_at_checkpoint": lambda ask, thread_id, at: ask.post_state_at_checkpoint(
+        thread_id, {"checkpoint": {"checkpoint_id": at, "checkpoint_ns": ""}}
+    ),
+}
+
+
+def _refused_for(visits: Visits, ask: ThreadsClient, operation: str, thread_id: str) -> None:
+    thread = _offering(visits, operation)
+    at = _checkpoint(visits, thread) if "checkpoint" in operation else ""
+    expect_refused(_OF_A_THREAD[operation](ask, thread_id, at), operation)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param("state", marks=requires("STATE-11")),
+        pytest.param("history", marks=requires("HISTORY-05")),
+        pytest.param("post_history", marks=requires("HISTORY-05")),
+        pytest.param("state_at_checkpoint", marks=requires("CHECKPOINT-10")),
+        pytest.param("post_state_at_checkpoint", marks=requires("ERROR-UNKNOWN-03")),
+    ],
+)
+def test_an_unknown_thread_is_refused(visits: Visits, ask: ThreadsClient, operation: str) -> None:
+    _refused_for(visits, ask, operation, ask.ownership.absent_id())
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param("get", marks=requires("GET-03")),
+        pytest.param("state", marks=requires("STATE-12")),
+        pytest.param("history", marks=requires("HISTORY-06")),
+        pytest.param("post_history", marks=requires("HISTORY-06")),
+        pytest.param("state_at_checkpoint", marks=requires("CHECKPOINT-11")),
+        pytest.param("post_state_at_checkpoint", marks=requires("ERROR-ID-05")),
+    ],
+)
+def test_a_malformed_id_is_refused(visits: Visits, ask: ThreadsClient, operation: str) -> None:
+    _refused_for(visits, ask, operation, ask.ownership.malformed_id())
+
+
+@requires("CHECKPOINT-09")
+def test_an_unknown_checkpoint_is_refused(visits: Visits, ask: ThreadsClient) -> None:
+    thread = _offering(visits, "state_at_checkpoint")
+    answer = ask.state_at_checkpoint(thread.id, ask.ownership.absent_id())
+    expect_refused(answer, "the state at a checkpoint that the thread does not have")
+
+
+@requires("CHECKPOINT-12")
+def test_a_malformed_checkpoint_id_is_refused(visits: Visits, ask: ThreadsClient) -> None:
+    thread = _offering(visits, "state_at_checkpoint")
+    answer = ask.state_at_checkpoint(thread.id, ask.ownership.malformed_id())
+    expect_refused(answer, "the state at a checkpoint that is no UUID")
+
+
+@requires("CHECKPOINT-POST-02")
+def test_an_unknown_checkpoint_is_refused_by_post(visits: Visits, ask: ThreadsClient) -> None:
+    thread = _offering(visits, "post_state_at_checkpoint")
+    body = {"checkpoint": {"checkpoint_id": ask.ownership.absent_id(), "checkpoint_ns": ""}}
+    answer = ask.post_state_at_checkpoint(thread.id, body)
+    expect_refused(answer, "the state by POST at a checkpoint that the thread does not have")
+
+
+# ---- bodies -------------------------------------------------------------------------
+
+
+def _sender(
+    visits: Visits, ask: ThreadsClient, operation: str
+) -> tuple[Callable[[Any], Answer], Callable[[bytes], Answer]]:
+    """How to send the operation any body, as JSON and raw, once it has answered a right one."""
+    if operation == "search":
+        visits.search(limit=1)
+        return lambda body: ask.search(body, private=True), lambda raw: ask.search(raw=raw)
+    if operation == "count":
+        visits.count()
+        return ask.count, lambda raw: ask.count(raw=raw)
+    thread_id = _offering(visits, operation).id
+    send = ask.post_history if operation == "post_history" else ask.post_state_at_checkpoint
+    return lambda body: send(thread_id, body), lambda raw: send(thread_id, raw=raw)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param("search", marks=requires("ERROR-JSON-02")),
+        pytest.param("count", marks=requires("ERROR-JSON-03")),
+        pytest.param("post_state_at_checkpoint", marks=requires("ERROR-JSON-07")),
+        pytest.param("post_history", marks=requires("ERROR-JSON-08")),
+    ],
+)
+def test_malformed_json_is_refused(visits: Visits, ask: ThreadsClient, operation: str) -> None:
+    _, send_raw = _sender(visits, ask, operation)
+    for raw in MALFORMED_JSON:
+        expect_refused(send_raw(raw), f"{operation} with a body that is no JSON")
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param("search", marks=requires("ERROR-TYPE-02")),
+        pytest.param("count", marks=requires("ERROR-TYPE-03")),
+        pytest.param("post_state_at_checkpoint", marks=requires("ERROR-TYPE-07")),
+        pytest.param("post_history", marks=requires("ERROR-TYPE-08")),
+    ],
+)
+def test_wrong_types_are_refused(visits: Visits, ask: ThreadsClient, operation: str) -> None:
+    send, _ = _sender(visits, ask, operation)
+    for body in WRONG_TYPES[operation]:
+        expect_refused(send(body), f"{operation} with the body {json.dumps(body)}")
+
+
+@requires("ERROR-TYPE-10")
+def test_a_wrong_type_of_limit_is_refused(visits: Visits, ask: ThreadsClient) -> None:
+    thread = _offering(visits, "history")
+    expect_refused(ask.history(thread.id, limit="ten"), "history with the limit 'ten'")
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param("search", marks=requires("ERROR-RANGE-02")),
+        pytest.param("count", marks=requires("ERROR-RANGE-03")),
+        pytest.param("post_history", marks=requires("ERROR-RANGE-05")),
+    ],
+)
+def test_values_out_of_range_are_refused(
+    visits: Visits, ask: ThreadsClient, operation: str
+) -> None:
+    send, _ = _sender(visits, ask, operation)
+    for body in OUT_OF_RANGE[operation]:
+        expect_refused(send(body), f"{operation} with the body {json.dumps(body)}")
+
+
+@requires("EXTRACT-04")
+def test_more_than_ten_paths_are_refused(visits: Visits, ask: ThreadsClient) -> None:
+    paths = {f"p{number}": "metadata.colour" for number in range(_MOST_PATHS + 1)}
+    visits.search(limit=1, extract=dict(list(paths.items())[:_MOST_PATHS]))
+    answer = ask.search({"limit": 1, "extract": paths}, private=True)
+    expect_refused(answer, f"a search with {len(paths)} paths to extract")
+
+
+# ---- what a refusal says ------------------------------------------------------------
+
+_REFUSALS: dict[str, Callable[[ThreadsClient, str], Answer]] = {
+    "search": lambda ask, _: ask.search({"limit": -1}, private=True),
+    "get": lambda ask, _: ask.get(ask.ownership.absent_id()),
+    "state": lambda ask, _: ask.state(ask.ownership.absent_id()),
+    "history": lambda ask, _: ask.history(ask.ownership.absent_id()),
+    "post_history": lambda ask, thread_id: ask.post_history(thread_id, {"limit": -1}),
+}
+
+
+def _refusal(visits: Visits, ask: ThreadsClient, refusal: str) -> Answer:
+    answer = _REFUSALS[refusal](ask, _offering(visits, "get").id)
+    if not 400 <= answer.status < 500:
+        raise undecided(f"{refusal}: a bad request is answered with {answer.status}")
+    return answer
+
+
+@requires("ERROR-BODY-01")
+@pytest.mark.parametrize("refusal", _REFUSALS)
+def test_a_refusal_says_why(visits: Visits, ask: ThreadsClient, refusal: str) -> None:
+    answer = _refusal(visits, ask, refusal)
+    try:
+        assert_says_why(answer)
+    except PromiseBroken:
+        raise broken(f"the refusal with {answer.status} has no JSON that says why") from None
+
+
+@requires("ERROR-BODY-02")
+@pytest.mark.parametrize("refusal", _REFUSALS)
+def test_a_refusal_has_detail(visits: Visits, ask: ThreadsClient, refusal: str) -> None:
+    answer = _refusal(visits, ask, refusal)
+    detail = answer.body.get("detail") if isinstance(answer.body, dict) else None
+    told = isinstance(detail, str) and bool(detail)
+    expect(told, f"the refusal with {answer.status} has no text in detail")

@@ -1,0 +1,418 @@
+"""Threads that others made, as GET, search and count show them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.suite.expect import same_thread
+from conformance.suite.facts import (
+    expect_fits,
+    expect_same,
+    members_of,
+    texts_in_metadata,
+)
+from conformance.suite.outcomes import Blocked, reads_only, requires
+from conformance.suite.shown import Thread, newest_first
+from conformance.suite.visits import PAGE, Visited, Visits, broken, expect, undecided
+
+pytestmark = reads_only
+
+_DEFAULT_PAGE = 10
+_THREAD = members_of("thread")
+_REQUIRED = ("thread_id", "created_at", "updated_at", "metadata", "status")
+
+
+# ---- GET ----------------------------------------------------------------------------
+
+
+@requires("GET-01")
+def test_a_thread_has_every_documented_member(visits: Visits) -> None:
+    visits.each(lambda thread: _expect_thread(visits.must.get(thread)))
+
+
+@requires("GET-04")
+def test_get_answers_the_thread_asked_for(visits: Visits) -> None:
+    def judge(thread: Visited) -> None:
+        shown = visits.get(thread).get("thread_id")
+        same = isinstance(shown, str) and shown.lower() == thread.id
+        expect(same, "GET shows another thread_id than the one asked for")
+
+    visits.each(judge)
+
+
+# ---- what a search gives ------------------------------------------------------------
+
+
+@requires("SEARCH-08")
+def test_what_is_found_is_what_get_shows(visits: Visits) -> None:
+    def judge(shown: Thread, found: Thread) -> None:
+        if not same_thread(found, shown):
+            both = found.keys() & shown.keys() & _THREAD
+            moments = {each for each in both if each.endswith("_at")}
+            # Moments may be written in two ways, so these are compared as moments.
+            expect_same(found, shown, both - moments, "the thread as found and as GET shows it")
+            raise broken("the thread as found differs in a moment, or an unpublished member")
+
+    visits.each(
+        lambda thread: visits.steadily(
+            lambda: visits.get(thread), lambda _: _hit(visits, thread), judge
+        )
+    )
+
+
+@requires("SEARCH-13")
+def test_a_found_thread_has_every_documented_member(visits: Visits) -> None:
+    for each in _some(visits.must.search(limit=PAGE)):
+        _expect_thread(each)
+
+
+@requires("SEARCH-07")
+@pytest.mark.parametrize("limit", [1, 3])
+def test_limit_bounds_the_answer(visits: Visits, limit: int) -> None:
+    _expect_as_many(visits, limit, limit=limit)
+
+
+@requires("SEARCH-15")
+def test_the_default_limit_is_ten(visits: Visits) -> None:
+    _expect_as_many(visits, _DEFAULT_PAGE)
+
+
+@requires("SEARCH-11")
+def test_the_documented_search_by_status(visits: Visits) -> None:
+    found = visits.must.search(status="idle", limit=1)
+    expect(len(found) <= 1, f"a search for one thread gives {len(found)}")
+    expect(_all_have(found, {"status": "idle"}), "a thread is found that is not idle")
+
+
+@requires("SEARCH-12")
+def test_the_documented_search_by_metadata(visits: Visits) -> None:
+    found = visits.must.search(metadata={"graph_id": "agent"}, limit=1)
+    expect(len(found) <= 1, f"a search for one thread gives {len(found)}")
+    holds = _all_have(found, {"metadata": {"graph_id": "agent"}})
+    expect(holds, "a thread is found that has another graph_id, or none")
+
+
+@requires("SEARCH-05")
+def test_no_match_gives_an_empty_list(visits: Visits, ask: ThreadsClient) -> None:
+    visits.search(limit=1)
+    found = visits.must.search(metadata={"threads_conformance": ask.ownership.absent_id()})
+    expect(not found, f"{len(found)} threads are found by metadata that none has")
+
+
+# ---- whether filters hold -----------------------------------------------------------
+
+
+def _by_status(shown: Thread) -> dict[str, Any]:
+    return {"status": shown.get("status")}
+
+
+def _by_one_text(shown: Thread) -> dict[str, Any]:
+    return {"metadata": texts_in_metadata(shown.get("metadata"), _portable)}
+
+
+def _by_two_texts(shown: Thread) -> dict[str, Any]:
+    return {"metadata": texts_in_metadata(shown.get("metadata"), _portable, 2)}
+
+
+_FILTERS: dict[str, Callable[[Thread], dict[str, Any]]] = {
+    "status": _by_status,
+    "metadata": _by_one_text,
+    "two members": _by_two_texts,
+    "both": lambda shown: {**_by_status(shown), **_by_one_text(shown)},
+}
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        pytest.param("status", marks=requires("SEARCH-01")),
+        pytest.param("metadata", marks=requires("SEARCH-02")),
+        pytest.param("two members", marks=requires("SEARCH-03")),
+        pytest.param("both", marks=requires("SEARCH-06")),
+    ],
+)
+def test_a_filter_holds_for_each_hit(visits: Visits, by: str) -> None:
+    filters_of = _FILTERS[by]
+
+    def judge(shown: Thread, found: list[Thread]) -> None:
+        expect(bool(found), f"a search by {by} of the thread finds nothing")
+        others = sum(not _all_have([each], filters_of(shown)) for each in found)
+        expect(not others, f"{others} of {len(found)} threads found by {by} do not have it")
+
+    visits.each(
+        lambda thread: visits.steadily(
+            lambda: visits.get(thread),
+            lambda shown: visits.must.search(limit=PAGE, **filters_of(shown)),
+            judge,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        pytest.param("metadata", marks=requires("COUNT-01")),
+        pytest.param("status", marks=requires("COUNT-02")),
+    ],
+)
+def test_count_agrees_with_search(visits: Visits, by: str) -> None:
+    def judge(count: int, found: list[Thread]) -> None:
+        agrees = count == len(found) if len(found) < PAGE else count >= PAGE
+        seen = f"{len(found)}" if len(found) < PAGE else f"at least {PAGE}"
+        expect(agrees, f"a count by {by} gives {count}, and a search {seen}")
+
+    def of(thread: Visited) -> None:
+        filters = _FILTERS[by](visits.get(thread))
+        visits.steadily(
+            lambda: visits.must.count(**filters),
+            lambda _: visits.search(limit=PAGE, **filters),
+            judge,
+        )
+
+    visits.each(of)
+
+
+@requires("COUNT-05")
+def test_no_match_counts_zero(visits: Visits, ask: ThreadsClient) -> None:
+    visits.granted(ask.count({}))
+    count = visits.must.count(metadata={"threads_conformance": ask.ownership.absent_id()})
+    expect(count == 0, f"metadata that no thread has is counted {count} times")
+
+
+@requires("FILTER-01")
+def test_search_by_ids(visits: Visits) -> None:
+    _expect_found_by_ids(visits, [])
+
+    def judge(thread: Visited) -> None:
+        visits.steadily(
+            lambda: bool(visits.get(thread)),
+            lambda _: visits.must.search(ids=[thread.id]),
+            lambda _, found: expect(
+                [str(each.get("thread_id")).lower() for each in found] == [thread.id],
+                f"a search by the id of one thread finds {len(found)}, or another",
+            ),
+        )
+
+    visits.each(judge)
+
+
+@requires("FILTER-02")
+def test_unknown_ids_find_nothing(visits: Visits, ask: ThreadsClient) -> None:
+    absent = [ask.ownership.absent_id() for _ in range(2)]
+    visits.search(limit=1)
+    found = visits.must.search(ids=absent)
+    expect(not found, f"{len(found)} threads are found by ids under which none stands")
+    _expect_found_by_ids(visits, absent)
+
+
+@requires("FILTER-04")
+def test_search_by_ids_and_metadata(visits: Visits) -> None:
+    ids = [each.id for each in visits.threads]
+
+    def judge(shown: Thread, found: list[Thread]) -> None:
+        filters = _by_one_text(shown)
+        expect(bool(found), "a search by ids and metadata of the thread finds nothing")
+        both = _all_have(found, filters) and all(each.get("thread_id") in ids for each in found)
+        expect(both, "a thread is found that does not satisfy ids and metadata")
+
+    visits.each(
+        lambda thread: visits.steadily(
+            lambda: visits.get(thread),
+            lambda shown: visits.search(ids=ids, limit=len(ids), **_by_one_text(shown)),
+            judge,
+        )
+    )
+
+
+# ---- what is shown of a hit, and in which order -------------------------------------
+
+
+@requires("SELECT-01")
+def test_only_what_is_selected(visits: Visits) -> None:
+    for selected in ({"thread_id", "status"}, {"status"}):
+        found = _some(visits.must.search(select=sorted(selected), limit=PAGE))
+        unasked = sorted({name for each in found for name in each.keys() & _THREAD - selected})
+        expect(not unasked, f"members that were not selected are shown: {', '.join(unasked)}")
+
+
+@requires("SELECT-02")
+def test_all_that_is_selected(visits: Visits) -> None:
+    def judge(shown: Thread, found: Thread) -> None:
+        missing = [each for each in _REQUIRED if each not in found]
+        expect(not missing, f"members that were selected are missing: {', '.join(missing)}")
+        expect(same_thread(found, shown), "a selected member is not as GET shows it")
+
+    visits.each(
+        lambda thread: visits.steadily(
+            lambda: visits.get(thread),
+            lambda _: _hit(visits, thread, select=[*_REQUIRED, "values"]),
+            judge,
+        )
+    )
+
+
+@requires("SELECT-03")
+def test_without_select_all_members(visits: Visits) -> None:
+    for each in _some(visits.must.search(limit=PAGE)):
+        missing = [name for name in _REQUIRED if name not in each]
+        expect(not missing, f"missing without select: {', '.join(missing)}")
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize(
+    "member",
+    [
+        pytest.param("thread_id", marks=requires("SORT-01")),
+        pytest.param("created_at", marks=requires("SORT-02")),
+        pytest.param("updated_at", marks=requires("SORT-03")),
+        pytest.param("state_updated_at", marks=requires("SORT-04")),
+    ],
+)
+def test_sort_by(visits: Visits, member: str, order: str) -> None:
+    def judge(found: list[Thread]) -> None:
+        keys = [each.get(member) for each in found]
+        texts = [str(key) for key in keys]
+        if len(set(texts)) < 2 or None in keys:
+            raise undecided(f"a search shows no two threads of which one comes first by {member}")
+        falling = list(reversed(keys)) if order == "asc" else keys
+        if member == "thread_id":
+            ordered = [str(key) for key in falling] == sorted(texts, reverse=True)
+        else:
+            ordered = newest_first([{"created_at": key} for key in falling])
+        expect(ordered, f"the threads are not in the order of {member}, {order}")
+
+    visits.eventually(
+        lambda: visits.must.search(sort_by=member, sort_order=order, limit=PAGE), judge
+    )
+
+
+@requires("EXTRACT-01")
+def test_a_path_gives_its_value(visits: Visits) -> None:
+    def judge(thread: Visited) -> None:
+        wanted = texts_in_metadata(
+            visits.get(thread).get("metadata"),
+            lambda name, value: name.isidentifier() and name.isascii() and _portable(name, value),
+        )
+        (name,) = wanted
+        body = {"metadata": wanted, "limit": PAGE, "extract": {"alias": f"metadata.{name}"}}
+        for each in _some(visits.must.search(**body)):
+            extracted, metadata = each.get("extracted"), each.get("metadata")
+            got = extracted.get("alias") if isinstance(extracted, dict) else None
+            has = metadata.get(name) if isinstance(metadata, dict) else None
+            expect(got == has, "extracted is not what stands at the path in the same hit")
+
+    visits.each(judge)
+
+
+@requires("PAGE-02")
+def test_pages_are_complete(visits: Visits) -> None:
+    ids = sorted(each.id for each in visits.threads)
+    visits.require_threads()
+    if len(ids) < 2:
+        raise undecided("it takes two threads to see pages: name more with --thread ID")
+    order = {"ids": ids, "sort_by": "thread_id", "sort_order": "asc", "limit": 2}
+
+    def judge(there: list[str], found: list[Any]) -> None:
+        same = sorted(str(each).lower() for each in found) == there
+        expect(same, f"the pages of {len(there)} threads hold {len(found)}, or others")
+
+    visits.steadily(
+        lambda: _there(visits),
+        lambda _: [
+            each.get("thread_id")
+            for offset in range(0, len(ids), 2)
+            for each in visits.search(**order, offset=offset)
+        ],
+        judge,
+    )
+
+
+@requires("PAGE-03")
+def test_beyond_the_end_is_nothing(visits: Visits) -> None:
+    def judge(thread: Visited) -> None:
+        _hit(visits, thread)
+        found = visits.must.search(ids=[thread.id], offset=1)
+        expect(not found, f"{len(found)} threads are found beyond the end")
+
+    visits.each(judge)
+
+
+def _expect_thread(thread: Thread) -> None:
+    # What a thread without a state has in values is a question of its own.
+    unset = "values" in thread and thread["values"] is None
+    expect_fits("thread", {k: v for k, v in thread.items() if not (unset and k == "values")})
+
+
+def _expect_as_many(visits: Visits, most: int, **body: Any) -> None:
+    """A search gives as many threads as match, at most `most`."""
+
+    def judge(there: int, found: int) -> None:
+        if not there:
+            raise undecided("no search shows a thread: run this where there are some")
+        expect(found == min(most, there), f"{found} threads are found, where {most} may be")
+
+    visits.steadily(
+        lambda: len(visits.search(limit=most + 1)),
+        lambda _: len(visits.must.search(**body)),
+        judge,
+    )
+
+
+def _expect_found_by_ids(visits: Visits, absent: list[str]) -> None:
+    """A search by the ids of all threads and of absent ones finds exactly those that are there."""
+    ids = [each.id for each in visits.threads]
+
+    def judge(there: list[str], found: list[Thread]) -> None:
+        shown = sorted(str(each.get("thread_id")).lower() for each in found)
+        same = shown == there
+        expect(same, f"a search by the ids of {len(there)} threads finds {len(shown)}, or others")
+
+    visits.require_threads()
+    visits.steadily(
+        lambda: _there(visits),
+        lambda _: visits.search(ids=[*absent, *ids], limit=len(ids) + len(absent)),
+        judge,
+    )
+
+
+def _there(visits: Visits) -> list[str]:
+    """The ids of the threads that GET shows, in order."""
+    return sorted(each.id for each in visits.threads if visits.client.get(each.id).ok)
+
+
+def _hit(visits: Visits, thread: Visited, **body: Any) -> Thread:
+    """The thread as a search by its id finds it, or else one without a filter."""
+    for filters in ({"ids": [thread.id], "limit": 1}, {"limit": PAGE}):
+        try:
+            found = visits.search(**filters, **body)
+        except Blocked:
+            continue
+        for each in found:
+            if str(each.get("thread_id")).lower() == thread.id:
+                return each
+    raise undecided("no search shows the thread")
+
+
+def _some(found: list[Thread]) -> list[Thread]:
+    """What was found; blocked where it is nothing, since nothing would be compared."""
+    if not found:
+        raise undecided("no search shows a thread: run this where there are some")
+    return found
+
+
+def _all_have(found: list[Thread], filters: dict[str, Any]) -> bool:
+    for each in found:
+        if "status" in filters and each.get("status") != filters["status"]:
+            return False
+        metadata = each.get("metadata")
+        for name, value in filters.get("metadata", {}).items():
+            if not isinstance(metadata, dict) or metadata.get(name) != value:
+                return False
+    return True
+
+
+def _portable(name: str, value: str) -> bool:
+    """Whether any server can search for the text: no NUL, no lone surrogate, not long."""
+    return bool(name) and len(value) <= 200 and "\0" not in value and f"{name}{value}".isprintable()
