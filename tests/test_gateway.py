@@ -11,8 +11,8 @@ import pytest
 
 from conformance.clients.gateway import Gateway
 from conformance.deployment.connect import Connection, connect, exchanges_file
-from conformance.deployment.guard import GuardRefusal
-from conformance.deployment.ledger import accounts, read_account
+from conformance.deployment.guard import NotOursRefusal
+from conformance.deployment.ledger import open_ledgers, read_ledger
 from conformance.deployment.settings import Settings
 from tests.conftest import Reply, answering, as_json
 
@@ -52,8 +52,8 @@ def test_a_request_goes_on_as_it_came(settings_for: MakeSettings) -> None:
 def test_a_stranger_s_thread_is_not_touched(settings_for: MakeSettings) -> None:
     asked: list[str] = []
 
-    def reply(_method: str, path: str, _body: bytes) -> Reply:
-        asked.append(path)
+    def reply(method: str, path: str, _body: bytes) -> Reply:
+        asked.append(f"{method} {path}")
         return as_json({})
 
     with (
@@ -63,9 +63,10 @@ def test_a_stranger_s_thread_is_not_touched(settings_for: MakeSettings) -> None:
         gateway.flow() as passed,
     ):
         answer = httpx.post(f"{gateway.url}/threads/{STRANGER}/copy")
-    assert asked == []
+    # It is looked at, whether it is this run's.
+    assert asked == [f"GET /threads/{STRANGER}"]
     assert answer.status_code == 403
-    assert [type(each) for each in passed.problems] == [GuardRefusal]
+    assert [type(each) for each in passed.problems] == [NotOursRefusal]
 
 
 def test_an_unknown_path_is_not_served(settings_for: MakeSettings, reference: str) -> None:
@@ -82,12 +83,13 @@ def test_what_a_client_makes_stands_in_the_ledger(
     settings_for: MakeSettings, reference: str
 ) -> None:
     with connect(settings_for(reference)) as connection, opened(connection) as gateway:
-        made = httpx.post(f"{gateway.url}/threads", json={}).json()["thread_id"]
+        body = {"metadata": connection.client.tag}
+        made = httpx.post(f"{gateway.url}/threads", json=body).json()["thread_id"]
         copy = httpx.post(f"{gateway.url}/threads/{made}/copy").json()["thread_id"]
-        ((folder, account),) = accounts()
-        assert account.created == {made, copy}
-        assert connection.client.ownership.owns(copy)
-    assert read_account(folder).nameless == ()
+        ((folder, ledger),) = open_ledgers()
+        assert set(ledger.named) == {made, copy}
+        assert connection.client.ownership.is_ours(copy)
+    assert read_ledger(folder).unidentified == ()
 
 
 def test_a_client_brings_no_key_and_is_given_the_run_s(settings_for: MakeSettings) -> None:
