@@ -29,10 +29,19 @@ from conformance import __version__
 from conformance.contract.catalogue import ALL_CLIENTS, HTTP, load_catalogue
 from conformance.deployment.cleanup import remove_all
 from conformance.deployment.connect import connect, redactor_for
+from conformance.deployment.credentials import (
+    ENVIRONMENT,
+    Headers,
+    parse_header,
+    parse_headers,
+    parse_key,
+    with_key,
+)
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.ledger import claim, close_account, ledgers_dir, read_account
 from conformance.deployment.preflight import ServerInfo, look
-from conformance.deployment.settings import GraphSettings, Settings
+from conformance.deployment.settings import GraphSettings, Settings, SettingsError
+from conformance.excerpt import excerpt
 from conformance.plugin import CARRIED, CONTROLLER, selected_requirements
 from conformance.report.record import (
     CheckResult,
@@ -45,6 +54,8 @@ from conformance.report.record import (
 )
 from conformance.report.score import requirement_results, run_verdict, totals
 
+#: The option of plain pytest by which a header is given.
+HEADER_OPTION = "--deployment-header"
 _SUITE = Path(__file__).parent / "suite"
 _PLUGINS = ("no:terminal", "no:cacheprovider", "no:junitxml", "xdist.plugin")
 
@@ -117,14 +128,13 @@ class EmbeddedController(Controller):
     def __init__(self, config: pytest.Config) -> None:
         self._directory = TemporaryDirectory(prefix="threads-conformance-")
         graph = config.getoption("deployment_graph")
-        headers = (each.partition(":") for each in config.getoption("deployment_header"))
         super().__init__(
             new_settings(
                 config.getoption("deployment_url"),
                 run_dir=Path(self._directory.name),
                 profile=config.getoption("deployment_profile"),
                 graph=GraphSettings(id=graph) if graph else GraphSettings(),
-                headers=tuple((name.strip(), value.strip()) for name, _, value in headers),
+                headers=_headers_of(config),
                 clients=clients_named(config.getoption("deployment_client")),
             )
         )
@@ -133,6 +143,21 @@ class EmbeddedController(Controller):
         """Remove what the checks made."""
         clean_up(self.settings)
         self._directory.cleanup()
+
+
+def _headers_of(config: pytest.Config) -> Headers:
+    """The headers of the options, else of the environment; `pytest.UsageError` if unusable."""
+    try:
+        given = tuple(
+            parse_header(each, HEADER_OPTION) for each in config.getoption("deployment_header")
+        )
+        name = f"{ENVIRONMENT}_HEADER"
+        headers = given or parse_headers(os.environ.get(name, ""), name)
+        name = f"{ENVIRONMENT}_API_KEY"
+        key = os.environ.get(name)
+        return with_key(headers, parse_key(key, name) if key else None)
+    except SettingsError as unusable:
+        raise pytest.UsageError(str(unusable)) from unusable
 
 
 def clients_named(name: str) -> tuple[str, ...]:
@@ -258,12 +283,12 @@ def clean_up(settings: Settings) -> Cleanup:
         removal = remove_all(connection.client, account)
     if not (removal.left or removal.unknown or account.nameless):
         close_account(directory)
-    return Cleanup(removal.created, removal.removed, removal.left)
+    return Cleanup(removal.created, removal.removed, tuple(map(excerpt, removal.left)))
 
 
 def _kept(settings: Settings) -> Cleanup:
     kept = read_account(ledgers_dir() / settings.run_id).created
-    return Cleanup(created=len(kept), left=tuple(sorted(kept)))
+    return Cleanup(created=len(kept), left=tuple(map(excerpt, sorted(kept))))
 
 
 def all_exchanges(settings: Settings) -> Iterator[str]:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from conformance.commands.options import api_key_option, header_option, with_api_key
+from conformance.commands.options import credentials_options
 from conformance.deployment.cleanup import Removal, remove_all
 from conformance.deployment.connect import connect, parse_url, redactor_for
 from conformance.deployment.ledger import Account, accounts, claim, close_account
@@ -22,9 +22,8 @@ _SOMETHING_LEFT = 3
 
 @click.command("sweep")
 @click.option("--url", required=True, metavar="URL", help="The deployment that was checked.")
-@header_option
-@api_key_option
-def sweep_command(url: str, headers: tuple[tuple[str, str], ...], api_key: str | None) -> None:
+@credentials_options
+def sweep_command(url: str, headers: tuple[tuple[str, str], ...]) -> None:
     """Remove what interrupted runs left on a deployment, and nothing else.
 
     What they left is known from their ledgers on this machine and from the tag that
@@ -32,7 +31,6 @@ def sweep_command(url: str, headers: tuple[tuple[str, str], ...], api_key: str |
 
     Exit status: 0 nothing is left, 3 something could not be removed.
     """
-    headers = with_api_key(headers, api_key)
     try:
         shown = redactor_for(str(parse_url(url)), headers).url(url)
         with TemporaryDirectory(prefix="threads-conformance-") as directory:

@@ -13,12 +13,20 @@ import httpx
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.guard import Ownership
 from conformance.deployment.ledger import Ledger, ledgers_dir
-from conformance.deployment.redaction import Redactor
+from conformance.deployment.redaction import (
+    Redactor,
+    bare_url,
+    stream_redactor,
+    user_info_secrets,
+)
 from conformance.deployment.settings import Settings, SettingsError
 from conformance.deployment.transport import Recorder, SuiteTransport
+from conformance.excerpt import redacting
+from conformance.output import keep_out
 
 #: Below uvicorn's five seconds, so that a connection is not reused as it is closed.
 _KEEPALIVE_S = 3.0
+_WRITTEN = "write it like http://127.0.0.1:2024"
 
 
 @dataclass(frozen=True)
@@ -30,24 +38,34 @@ class Connection:
 
 
 def parse_url(url: str) -> httpx.URL:
-    """The deployment's URL; `SettingsError` says what is wrong with it."""
+    """The deployment's URL; `SettingsError` says what is wrong, and shows no secret of it."""
+    shown = bare_url(url)
     try:
         parsed = httpx.URL(url.strip())
     except (httpx.InvalidURL, TypeError) as broken:
-        raise SettingsError(f"{url!r} is not a URL: {broken}") from broken
+        raise SettingsError(f"{shown!r} is not a URL: {_WRITTEN}") from broken
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise SettingsError(
-            f"{url!r} is not the URL of a deployment: write it like http://127.0.0.1:2024"
-        )
+        raise SettingsError(f"{shown!r} is not the URL of a deployment: {_WRITTEN}")
     if parsed.query or parsed.fragment:
-        raise SettingsError(f"{url!r}: the URL of a deployment ends before ? and #")
+        raise SettingsError(f"{shown!r}: the URL of a deployment ends before ? and #")
     return parsed
 
 
 def redactor_for(url: str, headers: tuple[tuple[str, str], ...]) -> Redactor:
     """A redactor that knows the secrets of these settings."""
-    parsed = httpx.URL(url)
-    return Redactor(headers, [parsed.password] if parsed.password else [])
+    return Redactor(headers, _secrets_of(url))
+
+
+def keep_from_streams(headers: tuple[tuple[str, str], ...], url: str = "") -> None:
+    """Keep the credentials out of whatever this process writes to its standard streams."""
+    keep_out(stream_redactor(headers, _secrets_of(url)))
+
+
+def _secrets_of(url: str) -> tuple[str, ...]:
+    try:
+        return user_info_secrets(httpx.URL(url.strip()))
+    except httpx.InvalidURL:
+        return ()
 
 
 @contextmanager
@@ -66,8 +84,10 @@ def connect(
     """
     url = parse_url(settings.url)
     redactor = redactor_for(settings.url, settings.headers)
+    keep_from_streams(settings.headers, settings.url)
     ownership = Ownership(settings.run_id, worker, visits=visits)
     with (
+        redacting(redactor),
         closing(
             Recorder(exchanges_file(settings, worker) if record else None, redactor)
         ) as recorder,

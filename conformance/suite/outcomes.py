@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from conformance.excerpt import excerpt
 from conformance.model.history import differences
 
 
@@ -57,4 +58,4 @@ def requires(*requirements: str, offers: str = "") -> pytest.MarkDecorator:
 
 def _short(value: Any, width: int = 200) -> str:
     text = "null" if value is None else repr(value)
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+    return excerpt(text, width)

@@ -11,8 +11,9 @@ import pytest
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
+from conformance.excerpt import excerpt
 from conformance.suite.asking import Asker
-from conformance.suite.expect import assert_no_thread, assert_that, assert_untouched, cut
+from conformance.suite.expect import assert_no_thread, assert_that, assert_untouched
 from conformance.suite.generated_keywords import Broken, broken_keywords, with_own_ids
 from conformance.suite.outcomes import Blocked, PromiseBroken, requires
 from conformance.suite.right_requests import REQUESTS, offered
@@ -107,8 +108,8 @@ def test_whatever_breaks_a_keyword_is_refused(
     if accepted:
         raise PromiseBroken(
             "a refusal by 4xx of every body that breaks a keyword of the schema",
-            cut("; ".join(accepted.values())),
-            tuple(f"{keyword}: {cut(told)}" for keyword, told in accepted.items()),
+            excerpt("; ".join(accepted.values())),
+            tuple(f"{keyword}: {excerpt(told)}" for keyword, told in accepted.items()),
         )
 
 
