@@ -26,6 +26,9 @@ _COMMAND = re.compile(
     r"(?<![^\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029])(?:[^\S\n]|\x1b\[[0-9;]*m)*:(?=:)|##\w*(?=\[)"
 )
 
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9 ._+~@/-]+")
+_LONGEST_NAME = 80
+
 _lock = threading.Lock()
 _redactions: list[Redaction] = []
 
@@ -77,3 +80,8 @@ def excerpt(text: str, width: int = 400, *, end: bool = False) -> str:
     if len(whole) <= width:
         return whole
     return f"…{whole[1 - width :]}" if end else f"{whole[: width - 1]}…"
+
+
+def safe_name(text: str) -> str:
+    """The name or the version of a server, in characters that mean nothing in any output."""
+    return _NOT_IN_A_NAME.sub("_", excerpt(text, _LONGEST_NAME)).strip()

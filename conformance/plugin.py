@@ -191,8 +191,12 @@ class Checks:
                 report.longrepr = (str(item.path), item.location[1] or 0, found.reason)
             if found.verdict is Verdict.NOT_RUN:
                 report.longrepr = found.reason
+            if found.verdict in (Verdict.ERROR, Verdict.BLOCKED):
+                report.longrepr = self._shown(str(report.longrepr))
         elif call.when == "call" and (case := item.stash.get(CASE, None)) and case.notes:
-            item.stash[_RESULT] = dataclasses.replace(result, reason=self._shown("; ".join(case.notes)))
+            item.stash[_RESULT] = dataclasses.replace(
+                result, reason=self._shown("; ".join(case.notes))
+            )
         return report
 
     def _judge(self, item: pytest.Item, result: CheckResult, ended: BaseException) -> CheckResult:

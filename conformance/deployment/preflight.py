@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +9,10 @@ import httpx
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.redaction import Redactor
-from conformance.excerpt import excerpt
+from conformance.excerpt import excerpt, safe_name
 
 #: Where the graphs are that the checks use.
 GRAPH_PROJECT = "fixtures/deployments/langgraph-python"
-
-_LONGEST_NAME = 80
-# `[redacted]` and `…` may stand in an excerpt.
-_MEANING_ANYTHING = re.compile(r"[^A-Za-z0-9 ._+~()/:@…\[\]-]")
 
 _STRANGER = "00000000-0000-4000-8000-000000000000"
 
@@ -111,10 +106,7 @@ def _name(described: dict[str, Any]) -> str | None:
 
 
 def _text(value: Any) -> str | None:
-    """A name or version as a server says it, in characters that mean nothing anywhere."""
-    if not isinstance(value, str):
-        return None
-    return _MEANING_ANYTHING.sub("_", excerpt(value, _LONGEST_NAME)).strip() or None
+    return safe_name(value) if isinstance(value, str) and value else None
 
 
 def _content_type(answer: Answer) -> str:
