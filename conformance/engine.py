@@ -126,6 +126,7 @@ class EmbeddedController(Controller):
     """The controller under plain pytest: it also cleans up when the session ends."""
 
     def __init__(self, config: pytest.Config) -> None:
+        headers = headers_of(config)
         self._directory = TemporaryDirectory(prefix="threads-conformance-")
         graph = config.getoption("deployment_graph")
         super().__init__(
@@ -134,7 +135,7 @@ class EmbeddedController(Controller):
                 run_dir=Path(self._directory.name),
                 profile=config.getoption("deployment_profile"),
                 graph=GraphSettings(id=graph) if graph else GraphSettings(),
-                headers=_headers_of(config),
+                headers=headers,
                 clients=clients_named(config.getoption("deployment_client")),
             )
         )
@@ -145,7 +146,7 @@ class EmbeddedController(Controller):
         self._directory.cleanup()
 
 
-def _headers_of(config: pytest.Config) -> Headers:
+def headers_of(config: pytest.Config) -> Headers:
     """The headers of the options, else of the environment; `pytest.UsageError` if unusable."""
     try:
         given = tuple(

@@ -93,22 +93,34 @@ def across_cuts() -> str:
 
 
 def leaks(text: str) -> list[str]:
-    """The pieces of secrets that can be read out of a text, whatever way it is written."""
+    """The pieces of secrets that can be read out of a text, whatever way it is written.
+
+    A piece of eleven characters or more is found.
+    """
     windows = {
         each[start : start + _WINDOW]
         for each in SECRETS
-        for start in range(len(each) - _WINDOW + 1)
+        for start in range(0, len(each) - _WINDOW + 1, _WINDOW // 2)
     }
     return sorted({window for layer in _layers(text) for window in windows if window in layer})
 
 
+def strings_of(text: str) -> str:
+    """Each text of a JSON text once, as it is written there, a line each."""
+    return "\n".join(dict.fromkeys(re.split(r'(?<!\\)"', text)))
+
+
 def _layers(text: str) -> Iterator[str]:
+    yield text
+    yield from _decoded(text)
     for unescape in (unquote, html.unescape, _unescaped, _all_unescaped):
-        layer = text
+        layer, above = text, unescape(text)
         for _ in range(4):
-            yield layer
-            yield from _decoded(layer)
-            layer = unescape(layer)
+            if layer == above:
+                break
+            yield above
+            layer, above = above, unescape(above)
+    yield from _decoded(above)
 
 
 def _unescaped(text: str) -> str:
@@ -122,14 +134,16 @@ def _all_unescaped(text: str) -> str:
 
 def _decoded(text: str) -> Iterator[str]:
     joined = re.sub(r"(?<=\S)(?:\\n|\n)(?=\S)", "", text)
+    found = []
     for run in {*re.findall(r"[\w+/-]{12,}", text), *re.findall(r"[\w+/-]{12,}", joined)}:
         standard = run.replace("-", "+").replace("_", "/")
         for start in range(4):
             whole = standard[start : start + (len(standard) - start) // 4 * 4]
-            with contextlib.suppress(binascii.Error):
-                yield base64.b64decode(whole).decode("latin-1")
+            with contextlib.suppress(binascii.Error, ValueError):
+                found.append(base64.b64decode(whole).decode("latin-1"))
         if re.fullmatch("[0-9a-fA-F]+", run):
-            yield bytes.fromhex(run[: len(run) // 2 * 2]).decode("latin-1")
+            found.append(bytes.fromhex(run[: len(run) // 2 * 2]).decode("latin-1"))
+    yield "\n".join(found)
 
 
 class Echo:
@@ -180,7 +194,8 @@ def _with_echo(body: bytes, path: str) -> bytes:
         return body
     if isinstance(value, dict) and path != "/info":
         value["echo"] = {secret: forms_of(secret) for secret in SECRETS}
-        value["across"] = across_cuts()
+        # As many as are quoted; what is recorded is cut later, and shown by a refusal.
+        value["across"] = across_cuts()[:5_000]
         value["orders"] = ORDERS
     elif isinstance(value, dict):
         value |= {"name": f"srv {API_KEY} ../{ORDERS}", "version": f"1.0 {ORDERS}"}

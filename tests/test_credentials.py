@@ -15,7 +15,7 @@ from conformance.cli import cli
 from conformance.commands.options import credentials, credentials_options
 from conformance.deployment.credentials import parse_headers, parse_key
 from conformance.deployment.settings import SettingsError
-from conformance.engine import EmbeddedController
+from conformance.engine import headers_of
 from tests.conftest import answering, as_json, command
 
 Typed = Callable[..., Result]
@@ -175,7 +175,7 @@ def test_every_command_takes_the_key_of_a_secret_file(
     assert "swordfish" not in ended.stdout + ended.stderr
 
 
-def test_the_headers_of_the_environment_are_sent(tmp_path: Path) -> None:
+def test_a_broken_header_of_the_environment_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("swordfish-1\n")
     with answering(lambda *_: as_json({}, 401)) as url:
         ended = command(
@@ -195,7 +195,7 @@ def refused(*arguments: str) -> str:
     return said.value.format_message()
 
 
-@pytest.mark.parametrize("command_line", [("run",), PLANT, VERIFY, ("sweep",)], ids=lambda e: e[0])
+@pytest.mark.parametrize("command_line", [PLANT, VERIFY, ("sweep",)], ids=lambda e: e[0])
 @pytest.mark.parametrize(
     "url",
     ["htp://me:swordfish@host", "http://host/?k=swordfish", "http://me:sword/swordfish@host:x"],
@@ -208,15 +208,22 @@ def test_no_command_shows_what_is_secret_in_a_url(
     assert "fish" not in "".join((said, *capfd.readouterr()))
 
 
-@pytest.mark.parametrize("schema", ["{url}/a?key=swordfish-of-a-query", "htp://me:swordfish@h?a=b"])
-def test_the_url_of_a_schema_is_shown_without_its_secrets(
-    schema: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--url", "htp://me:swordfish@host"),
+        ("--url", "{url}", "--schema-url", "{url}/a?key=swordfish-of-a-query"),
+        ("--url", "{url}", "--schema-url", "htp://me:swordfish@host?a=b"),
+    ],
+)
+def test_a_run_shows_nothing_that_is_secret_in_a_url(
+    options: tuple[str, ...], tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     with answering(lambda *_: as_json([])) as url:
-        said = refused("run", "--url", url, "--schema-url", schema.format(url=url))
-    assert "--schema-url" in said
-    assert "swordfish" not in "".join((said, *capfd.readouterr()))
+        ended = command(tmp_path, "run", *(each.format(url=url) for each in options))
+    assert ended.returncode == 2
+    assert "URL" in ended.stderr or "OpenAPI" in ended.stderr
+    assert "swordfish" not in ended.stdout + ended.stderr
 
 
 # ---- plain pytest -------------------------------------------------------------------
@@ -238,7 +245,7 @@ class _Options:
 
 
 def embedded(headers: list[str]) -> tuple[tuple[str, str], ...]:
-    return EmbeddedController(cast(pytest.Config, _Options(headers))).settings.headers
+    return headers_of(cast(pytest.Config, _Options(headers)))
 
 
 def test_plain_pytest_takes_credentials_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
