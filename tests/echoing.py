@@ -193,7 +193,9 @@ def _with_echo(body: bytes, path: str) -> bytes:
     except ValueError:
         return body
     if isinstance(value, dict) and path != "/info":
-        value["echo"] = {secret: forms_of(secret) for secret in SECRETS}
+        # Always the same one at one path, so that two answers are alike.
+        secret = SECRETS[len(path) % len(SECRETS)]
+        value["echo"] = {secret: forms_of(secret)}
         # As many as are quoted; what is recorded is cut later, and shown by a refusal.
         value["across"] = across_cuts()[:5_000]
         value["orders"] = ORDERS

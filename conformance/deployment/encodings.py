@@ -11,17 +11,19 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
-# Escapes of escapes (`%252F`, `\\\\u002f`, `&amp;#47;`) are undone at once.
-_PERCENT = r"%(?:25)*u[0-9a-fA-F]{4}|(?:%(?:25)*[89a-fA-F][0-9a-fA-F])+|%(?:25)*[0-7][0-9a-fA-F]"
+# Escapes of escapes (`%252F`, `\\\\u002f`, `&amp;#47;`) are undone at once. Each pattern starts
+# with a plain character, for `re` to skip quickly what is no escape.
+_BYTE = "%(?:25)*[89a-fA-F][0-9a-fA-F]"
+_PERCENT = rf"%(?:25)*u[0-9a-fA-F]{{4}}|{_BYTE}(?:{_BYTE})*|%(?:25)*[0-7][0-9a-fA-F]"
 _BACKSLASH = (
-    r"(?<!\\)\\++(?:"
+    r"\\(?<!\\\\)\\*+(?:"
     r"u[dD][89abAB][0-9a-fA-F]{2}\\++u[dD][c-fC-F][0-9a-fA-F]{2}"
     r"|u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,6}\}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}"
     r"|[0-3][0-7]{2}|.)"
 )
 _ENTITY = r"&(?:amp;)*(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?"
 # Base64 and header values are folded into lines.
-_FOLD = r"(?<=[\w+/-]{4})\r?\n[ \t]*(?=[\w+/=-])"
+_FOLD = r"\n(?<=[\w+/-]{4}\n)[ \t]*(?=[\w+/=-])|\r\n(?<=[\w+/-]{4}\r\n)[ \t]*(?=[\w+/=-])"
 _ONE_KIND = tuple(re.compile(each, re.DOTALL) for each in (_PERCENT, _BACKSLASH, _ENTITY))
 _ANY = re.compile("|".join((_PERCENT, _BACKSLASH, _ENTITY, _FOLD)), re.DOTALL)
 _WITHOUT_FOLDS = re.compile("|".join((_PERCENT, _BACKSLASH, _ENTITY)), re.DOTALL)
