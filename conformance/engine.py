@@ -28,7 +28,7 @@ import pytest
 from conformance import __version__
 from conformance.contract.catalogue import ALL_CLIENTS, HTTP, load_catalogue
 from conformance.deployment.cleanup import remove_all
-from conformance.deployment.connect import connect, redactor_for
+from conformance.deployment.connect import connect, parse_url, redactor_for
 from conformance.deployment.credentials import (
     ENVIRONMENT,
     Headers,
@@ -126,12 +126,17 @@ class EmbeddedController(Controller):
     """The controller under plain pytest: it also cleans up when the session ends."""
 
     def __init__(self, config: pytest.Config) -> None:
+        url = config.getoption("deployment_url")
+        try:
+            parse_url(url)
+        except SettingsError as unusable:
+            raise pytest.UsageError(f"--deployment-url: {unusable}") from unusable
         headers = headers_of(config)
         self._directory = TemporaryDirectory(prefix="threads-conformance-")
         graph = config.getoption("deployment_graph")
         super().__init__(
             new_settings(
-                config.getoption("deployment_url"),
+                url,
                 run_dir=Path(self._directory.name),
                 profile=config.getoption("deployment_profile"),
                 graph=GraphSettings(id=graph) if graph else GraphSettings(),

@@ -8,7 +8,7 @@ import contextlib
 import html
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -149,9 +149,8 @@ def _decoded(text: str) -> Iterator[str]:
 class Echo:
     """An application around another one that shows what it is sent.
 
-    In the mode `answers` every JSON object of an answer has one more member, and every
-    answer one more header; in `refusals` what `refused` picks (method, path) is answered
-    with 418 and nothing but secrets and orders.
+    Every JSON object of an answer has more members, and every answer more headers. What
+    `refused` picks (method, path) is answered with 418 and nothing but secrets and orders.
     """
 
     def __init__(self, app: ASGIApp, refused: Callable[[str, str], bool]) -> None:
@@ -166,7 +165,9 @@ class Echo:
         self.seen |= sent.keys() & {"x-api-key", "authorization", "cookie"}
         if self._refused(scope["method"], scope["path"]):
             text = f"{across_cuts()}\n{ORDERS}\n{everything()}"
-            await _answer(send, 418, b"text/plain; charset=utf-8", text.encode())
+            # An answer that cannot be read ends a check with an error.
+            more = [(b"content-encoding", b"gzip")] if "/history" in scope["path"] else []
+            await _answer(send, 418, b"text/plain; charset=utf-8", text.encode(), more)
             return
         started: list[Message] = []
         body = bytearray()
@@ -204,13 +205,16 @@ def _with_echo(body: bytes, path: str) -> bytes:
     return json.dumps(value).encode()
 
 
-async def _answer(send: Send, status: int, kind: bytes, body: bytes) -> None:
+async def _answer(
+    send: Send, status: int, kind: bytes, body: bytes, more: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
     echo = json.dumps([API_KEY, base64.b64encode(PASSWORD.encode()).decode()]).encode()
     headers = [
         (b"content-type", kind),
         (b"x-echo", echo),
         (b"set-cookie", f"session={COOKIE}".encode()),
         (b"content-length", str(len(body)).encode()),
+        *more,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

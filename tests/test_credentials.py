@@ -15,7 +15,7 @@ from conformance.cli import cli
 from conformance.commands.options import credentials, credentials_options
 from conformance.deployment.credentials import parse_headers, parse_key
 from conformance.deployment.settings import SettingsError
-from conformance.engine import headers_of
+from conformance.engine import EmbeddedController, headers_of
 from tests.conftest import answering, as_json, command
 
 Typed = Callable[..., Result]
@@ -240,6 +240,11 @@ class _Options:
             "deployment_client": "http",
         }
 
+    def at(self, url: str) -> _Options:
+        """The same options, of another URL."""
+        self._given["deployment_url"] = url
+        return self
+
     def getoption(self, name: str) -> Any:
         return self._given.get(name)
 
@@ -260,3 +265,10 @@ def test_plain_pytest_refuses_what_no_header_can_carry(headers: list[str]) -> No
     with pytest.raises(pytest.UsageError, match="--deployment-header: ") as said:
         embedded(headers)
     assert "fish" not in str(said.value)
+
+
+@pytest.mark.parametrize("url", ["htp://me:swordfish@host", "http://host/?k=swordfish"])
+def test_plain_pytest_refuses_a_url_without_showing_its_secrets(url: str) -> None:
+    with pytest.raises(pytest.UsageError, match="--deployment-url: ") as said:
+        EmbeddedController(cast(pytest.Config, _Options([]).at(url)))
+    assert "swordfish" not in str(said.value)
