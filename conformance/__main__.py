@@ -2,12 +2,15 @@
 
 import sys
 
+from conformance.output import guard_streams
+
 #: What a shell gives for a command that Ctrl-C ended.
 _INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line; Ctrl-C leaves no traceback, even while it is being loaded."""
+    guard_streams()
     try:
         from conformance.cli import main as command_line
 

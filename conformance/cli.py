@@ -21,9 +21,8 @@ from conformance.commands.serve import serve_command
 from conformance.commands.servers import servers_group
 from conformance.commands.sweep import sweep_command
 from conformance.commands.verify import verify_command
+from conformance.deployment.credentials import ENVIRONMENT
 from conformance.deployment.settings import SettingsError, read_config
-
-_ENVIRONMENT = "THREADS_CONFORMANCE"
 
 
 @click.group(
@@ -82,7 +81,7 @@ def _read_environment(group: click.Group) -> None:
         for parameter in command.params:
             if isinstance(parameter, click.Option) and parameter.name != "help":
                 parameter.envvar = [
-                    f"{_ENVIRONMENT}_{name.upper()}" for name in sorted(_spelled(parameter))
+                    f"{ENVIRONMENT}_{name.upper()}" for name in sorted(_spelled(parameter))
                 ]
 
 

@@ -26,12 +26,21 @@ import pytest
 from conformance import __version__
 from conformance.contract.catalogue import ALL_CLIENTS, HTTP, load_catalogue
 from conformance.deployment.cleanup import Left, remove_all
-from conformance.deployment.connect import connect, redactor_for
+from conformance.deployment.connect import connect, parse_url, redactor_for
+from conformance.deployment.credentials import (
+    ENVIRONMENT,
+    Headers,
+    parse_header,
+    parse_headers,
+    parse_key,
+    with_key,
+)
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.interruption import signals_as_interrupt
 from conformance.deployment.ledger import claim, ledgers_dir, read_ledger, remove_ledger
 from conformance.deployment.preflight import ServerInfo, look
-from conformance.deployment.settings import GraphSettings, Settings
+from conformance.deployment.settings import GraphSettings, Settings, SettingsError
+from conformance.excerpt import excerpt
 from conformance.plugin import CARRIED, CONTROLLER, selected_requirements
 from conformance.report.record import (
     CheckResult,
@@ -44,6 +53,8 @@ from conformance.report.record import (
 )
 from conformance.report.score import requirement_results, run_verdict, totals
 
+#: The option of plain pytest by which a header is given.
+HEADER_OPTION = "--deployment-header"
 _SUITE = Path(__file__).parent / "suite"
 _PLUGINS = ("no:terminal", "no:cacheprovider", "no:junitxml", "xdist.plugin")
 
@@ -114,16 +125,21 @@ class EmbeddedController(Controller):
     """The controller under plain pytest: it also cleans up when the session ends."""
 
     def __init__(self, config: pytest.Config) -> None:
+        url = config.getoption("deployment_url")
+        try:
+            parse_url(url)
+        except SettingsError as unusable:
+            raise pytest.UsageError(f"--deployment-url: {unusable}") from unusable
+        headers = headers_of(config)
         self._directory = TemporaryDirectory(prefix="threads-conformance-")
         graph = config.getoption("deployment_graph")
-        headers = (each.partition(":") for each in config.getoption("deployment_header"))
         super().__init__(
             new_settings(
-                config.getoption("deployment_url"),
+                url,
                 run_dir=Path(self._directory.name),
                 profile=config.getoption("deployment_profile"),
                 graph=GraphSettings(id=graph) if graph else GraphSettings(),
-                headers=tuple((name.strip(), value.strip()) for name, _, value in headers),
+                headers=headers,
                 clients=clients_named(config.getoption("deployment_client")),
                 disposable=config.getoption("deployment_disposable"),
             )
@@ -133,6 +149,21 @@ class EmbeddedController(Controller):
         """Remove what the checks made."""
         clean_up(self.settings)
         self._directory.cleanup()
+
+
+def headers_of(config: pytest.Config) -> Headers:
+    """The headers of the options, else of the environment; `pytest.UsageError` if unusable."""
+    try:
+        given = tuple(
+            parse_header(each, HEADER_OPTION) for each in config.getoption("deployment_header")
+        )
+        name = f"{ENVIRONMENT}_HEADER"
+        headers = given or parse_headers(os.environ.get(name, ""), name)
+        name = f"{ENVIRONMENT}_API_KEY"
+        key = os.environ.get(name)
+        return with_key(headers, parse_key(key, name) if key else None)
+    except SettingsError as unusable:
+        raise pytest.UsageError(str(unusable)) from unusable
 
 
 def clients_named(name: str) -> tuple[str, ...]:
@@ -276,26 +307,26 @@ def clean_up(settings: Settings) -> Cleanup:
         return Cleanup()
     with connect(settings, "cleanup", record=False, ledger=ledger) as connection:
         removal = remove_all(connection.client, ledger)
-    if removal.is_whole:
-        remove_ledger(directory)
-    return Cleanup(
-        created=removal.created,
-        removed=removal.removed,
-        left=tuple(sorted(each.thread_id for each in removal.left)),
-        reasons=_counted_reasons(removal.left),
-        possible=_counted_reasons(removal.possible),
-    )
+        if removal.is_whole:
+            remove_ledger(directory)
+        return Cleanup(
+            created=removal.created,
+            removed=removal.removed,
+            left=tuple(sorted(excerpt(each.thread_id) for each in removal.left)),
+            reasons=_counted_reasons(removal.left),
+            possible=_counted_reasons(removal.possible),
+        )
 
 
 def _counted_reasons(left: Iterable[Left]) -> tuple[str, ...]:
     """Each reason with the number of threads that it stands for, without any id."""
-    counts = Counter(each.reason for each in left)
+    counts = Counter(excerpt(each.reason) for each in left)
     return tuple(f"{count} × {reason}" for reason, count in sorted(counts.items()))
 
 
 def _kept(settings: Settings) -> Cleanup:
     kept = read_ledger(ledgers_dir() / settings.run_id).created
-    return Cleanup(created=len(kept), left=tuple(sorted(kept)))
+    return Cleanup(created=len(kept), left=tuple(map(excerpt, sorted(kept))))
 
 
 def all_exchanges(settings: Settings) -> Iterator[str]:

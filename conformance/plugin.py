@@ -32,6 +32,7 @@ from conformance.deployment.interruption import install_handlers
 from conformance.deployment.private import with_variables
 from conformance.deployment.repro import reproduction, story
 from conformance.deployment.settings import Settings
+from conformance.excerpt import harmless
 from conformance.report.grouping import fingerprint
 from conformance.report.record import CheckResult, Failure
 from conformance.suite.fixtures import CASE, SuiteFixtures
@@ -256,8 +257,12 @@ class Checks:
                 report.longrepr = (str(item.path), item.location[1] or 0, found.reason)
             if found.verdict is Verdict.NOT_RUN:
                 report.longrepr = found.reason
+            if found.verdict in (Verdict.ERROR, Verdict.BLOCKED):
+                report.longrepr = self._shown(str(report.longrepr))
         elif call.when == "call" and (case := item.stash.get(CASE, None)) and case.notes:
-            item.stash[_RESULT] = dataclasses.replace(result, reason="; ".join(case.notes))
+            item.stash[_RESULT] = dataclasses.replace(
+                result, reason=self._shown("; ".join(case.notes))
+            )
         return report
 
     def _judge(self, item: pytest.Item, result: CheckResult, ended: BaseException) -> CheckResult:
@@ -365,9 +370,8 @@ class Checks:
         return "; ".join(dict.fromkeys(self._connection.recorder.strangers))
 
     def _shown(self, text: str) -> str:
-        """The text without secrets, and without lone surrogates, which no file takes."""
-        redacted = self._connection.recorder.redactor.text(text)
-        return redacted.encode("utf-8", "backslashreplace").decode()
+        """The text without secrets, and without what a terminal or a CI system obeys."""
+        return harmless(self._connection.recorder.redactor.text(text))
 
     def _documented(self, result: CheckResult) -> bool:
         profiles = {self._catalogue.requirements[each].profile for each in result.requirements}

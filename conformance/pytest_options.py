@@ -35,7 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="'Name: value'",
-        help="header to send with every request; may be repeated",
+        help="header to send with every request; may be repeated; also from "
+        "THREADS_CONFORMANCE_HEADER, one a line, and THREADS_CONFORMANCE_API_KEY",
     )
 
 

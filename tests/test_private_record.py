@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -16,7 +15,7 @@ from conformance.deployment.redaction import Redactor
 from conformance.plugin import private_facts
 from conformance.suite.outcomes import Blocked, PromiseBroken
 
-THEIRS, OTHER, CHECKPOINT, DRAWN = (str(uuid4()) for _ in range(4))
+THEIRS, OTHER, CHECKPOINT, DRAWN = ("00000001-2222-4333-8444-555555555555" for _ in range(4))
 BASE = "http://host/base"
 
 

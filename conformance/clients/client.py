@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from conformance.clients.flows import Flow
+from conformance.excerpt import excerpt
 
 
 class NotInstalledError(Exception):
@@ -35,5 +36,4 @@ class Client(Protocol):
 
 def short(text: str, width: int = 500) -> str:
     """The end of what a program said, where its error stands."""
-    bare = text.strip()
-    return bare if len(bare) <= width else f"…{bare[1 - width :]}"
+    return excerpt(text.strip(), width, end=True)

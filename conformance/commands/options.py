@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
+from conformance.deployment.connect import keep_from_streams
+from conformance.deployment.credentials import (
+    parse_header,
+    parse_headers,
+    parse_key,
+    read_secret,
+    with_key,
+)
 from conformance.deployment.settings import (
     GraphSettings,
     OtherGraphs,
@@ -15,31 +26,143 @@ from conformance.deployment.settings import (
     other_graphs,
 )
 
-_API_KEY_HEADER = "x-api-key"
+_CLOSEST_FIRST = (
+    ParameterSource.COMMANDLINE,
+    ParameterSource.ENVIRONMENT,
+    ParameterSource.DEFAULT_MAP,
+)
+_Parsed = TypeVar("_Parsed")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def parse_headers(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> Any:
-    """`Name: value` as a pair."""
-    pairs = []
-    for each in given:
-        name, colon, value = each.partition(":")
-        if not colon or not name.strip():
-            raise click.BadParameter("a header is written 'Name: value'")
-        pairs.append((name.strip(), value.strip()))
-    return tuple(pairs)
+class _HeaderType(click.ParamType):  # type: ignore[type-arg]
+    """`Name: value`; in the environment one a line."""
+
+    name = "header"
+
+    def split_envvar_value(self, value: str) -> list[str]:
+        lines = (line.strip() for line in value.splitlines())
+        return [line for line in lines if line and line[0] != "#"]
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, _context: click.Context | None
+    ) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        return _usable(parse_header, str(value), param)
 
 
-header_option = click.option(
-    "-H",
-    "--header",
-    "headers",
-    multiple=True,
-    metavar="'Name: value'",
-    callback=parse_headers,
-    help="A header for every request; may be repeated. Its value is never shown.",
-)
-api_key_option = click.option("--api-key", metavar="KEY", help="Sent as x-api-key; never shown.")
+class _KeyType(click.ParamType):  # type: ignore[type-arg]
+    """A key, without what stands around it."""
+
+    name = "key"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, _context: click.Context | None
+    ) -> str:
+        return _usable(parse_key, str(value), param)
+
+
+def _usable(
+    parse: Callable[[str, str], _Parsed], given: str, param: click.Parameter | None
+) -> _Parsed:
+    try:
+        return parse(given, _long_name(param))
+    except SettingsError as unusable:
+        raise click.UsageError(str(unusable)) from unusable
+
+
+def _long_name(param: click.Parameter | None) -> str:
+    return max(param.opts, key=len) if param else "the option"
+
+
+def credentials(prefix: str = "") -> Callable[[_Command], _Command]:
+    """The options that say as whom to ask; the command gets `headers`, all of them secret.
+
+    These are --header, --header-file, --api-key and --api-key-file. With a prefix such as
+    `other` they are --other-header and so on, and the command gets `other_headers`.
+    """
+    dashed, under = (f"{prefix}-", f"{prefix}_") if prefix else ("", "")
+    header, key = f"--{dashed}header", f"--{dashed}api-key"
+    whose = f" of the {prefix} one" if prefix else ""
+    options = (
+        click.option(
+            *([] if prefix else ["-H"]),
+            header,
+            f"{under}headers",
+            multiple=True,
+            type=_HeaderType(),
+            metavar="'Name: value'",
+            help=f"A header{whose} for every request; may be repeated. Its value is never shown.",
+        ),
+        click.option(
+            f"{header}-file",
+            f"{under}header_file",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help=f"A file with headers{whose}, one 'Name: value' a line.",
+        ),
+        click.option(
+            key,
+            f"{under}api_key",
+            type=_KeyType(),
+            metavar="KEY",
+            help=f"The key{whose}, sent as x-api-key; never shown.",
+        ),
+        click.option(
+            f"{key}-file",
+            f"{under}api_key_file",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help=f"A file that holds the key{whose}.",
+        ),
+    )
+
+    def decorate(command: _Command) -> _Command:
+        @functools.wraps(command)
+        def with_headers(*args: Any, **given: Any) -> Any:
+            context = click.get_current_context()
+            headers = given.pop(f"{under}headers")
+            key_file = given.pop(f"{under}api_key_file")
+            api_key = given.pop(f"{under}api_key")
+            header_file = given.pop(f"{under}header_file")
+            try:
+                names = f"{under}api_key", f"{under}api_key_file"
+                if key_file and not _said_closer(context, *names):
+                    api_key = parse_key(read_secret(key_file, f"{key}-file"), f"{key}-file")
+                if header_file:
+                    text = read_secret(header_file, f"{header}-file")
+                    headers = (*headers, *parse_headers(text, f"{header}-file"))
+            except SettingsError as unusable:
+                raise click.UsageError(str(unusable)) from unusable
+            given[f"{under}headers"] = with_key(headers, api_key)
+            keep_from_streams(given[f"{under}headers"])
+            return command(*args, **given)
+
+        decorated: Any = with_headers
+        for option in reversed(options):
+            decorated = option(decorated)
+        return cast(_Command, decorated)
+
+    return decorate
+
+
+credentials_options = credentials()
+
+
+def _said_closer(context: click.Context, one: str, other: str) -> bool:
+    """Whether an option was given closer to the command line than another one.
+
+    `UsageError` where both are given in one place.
+    """
+    sources = [context.get_parameter_source(each) for each in (one, other)]
+    ranks = [_CLOSEST_FIRST.index(each) if each in _CLOSEST_FIRST else 9 for each in sources]
+    if ranks[0] == ranks[1]:
+        names = " and ".join(f"--{each.replace('_', '-')}" for each in (one, other))
+        raise SettingsError(f"{names} exclude each other: give the key itself, or its file")
+    return ranks[0] < ranks[1]
+
+
 graph_option = click.option("--graph", metavar="ID", help="The graph to use.  [default: agent]")
 
 
@@ -73,13 +196,6 @@ run_timeout_option = _seconds("--run-timeout", 0.1, 60.0, "to wait for a run of 
 def visible_within_option(what: str) -> Callable[[_Command], _Command]:
     """The option for the deadline of what is shown late; `what` it is that happens within."""
     return _seconds("--visible-within", 0.0, 5.0, f"within which {what}")
-
-
-def with_api_key(
-    headers: tuple[tuple[str, str], ...], api_key: str | None
-) -> tuple[tuple[str, str], ...]:
-    """The headers to send, the key among them."""
-    return (*headers, (_API_KEY_HEADER, api_key)) if api_key else headers
 
 
 def chosen_graphs(

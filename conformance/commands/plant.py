@@ -9,14 +9,12 @@ from typing import Any
 import click
 
 from conformance.commands.options import (
-    api_key_option,
     chosen_graphs,
+    credentials_options,
     graph_option,
-    header_option,
     run_timeout_option,
     timeout_option,
     visible_within_option,
-    with_api_key,
 )
 from conformance.deployment.connect import parse_url
 from conformance.deployment.preflight import UnreachableError
@@ -35,8 +33,7 @@ _NOT_PLANTED = 3
 @click.argument("plant", metavar="PLANT.json", type=click.Path(path_type=Path))
 @click.option("--url", required=True, metavar="URL", help="The deployment to plant on.")
 @graph_option
-@header_option
-@api_key_option
+@credentials_options
 @click.option(
     "--states",
     type=click.IntRange(3, 10_000),
@@ -55,7 +52,6 @@ def plant_command(
     url: str,
     graph: str | None,
     headers: tuple[tuple[str, str], ...],
-    api_key: str | None,
     states: int,
     **options: Any,
 ) -> None:
@@ -73,7 +69,7 @@ def plant_command(
             settings = new_settings(
                 url,
                 directory,
-                headers=with_api_key(headers, api_key),
+                headers=headers,
                 graph=graph_settings,
                 graphs=graphs,
                 **options,

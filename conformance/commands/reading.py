@@ -10,6 +10,7 @@ import click
 from jsonschema import Draft202012Validator
 
 from conformance.data import schemas_dir
+from conformance.excerpt import excerpt
 from conformance.report.record import Report, ReportError, load_report
 
 
@@ -40,7 +41,7 @@ def _check_shape(report: Report) -> None:
     """Every member has the type that the report's schema gives it."""
     for error in _schema().iter_errors(json.loads(json.dumps(report.to_json()))):
         raise ReportError(
-            f"the report is damaged ({error.json_path}: {error.message:.200}): "
+            f"the report is damaged ({error.json_path}: {excerpt(error.message, 200)}): "
             "write it anew with `threads-conformance run`"
         )
 

@@ -13,16 +13,14 @@ from _pytest.mark.expression import Expression
 from conformance.commands.baselining import Baselining, baseline_options
 from conformance.commands.comparison import compared
 from conformance.commands.options import (
-    api_key_option,
     chosen_graphs,
+    credentials_options,
     disposable_option,
     graph_option,
-    header_option,
     outage_within_option,
     run_timeout_option,
     timeout_option,
     visible_within_option,
-    with_api_key,
 )
 from conformance.commands.read_only import check_read_only, read_only_options, with_visits
 from conformance.commands.requirements import find_requirement
@@ -70,8 +68,7 @@ def _workers(_context: click.Context, _option: click.Parameter, given: str) -> s
     help="How much of the Threads API to check.",
 )
 @graph_option
-@header_option
-@api_key_option
+@credentials_options
 @click.option(
     "-n",
     "--workers",
@@ -142,7 +139,6 @@ def run_command(
     launcher_files: tuple[Path, ...],
     graph: str | None,
     headers: tuple[tuple[str, str], ...],
-    api_key: str | None,
     workers: str,
     keyword: str,
     requirements: tuple[str, ...],
@@ -180,7 +176,7 @@ def run_command(
             settings = new_settings(
                 deployment.url,
                 run_dir=stack.enter_context(run_folder()),
-                headers=with_api_key(headers, api_key),
+                headers=headers,
                 **options,
             )
             info = deployment.known_as(identify_deployment(settings))

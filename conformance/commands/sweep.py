@@ -13,12 +13,7 @@ from typing import Any
 import click
 import httpx
 
-from conformance.commands.options import (
-    api_key_option,
-    header_option,
-    timeout_option,
-    with_api_key,
-)
+from conformance.commands.options import credentials_options, timeout_option
 from conformance.deployment.cleanup import Removal, remove_all
 from conformance.deployment.connect import connect, parse_url, redactor_for
 from conformance.deployment.ledger import LedgerState, claim, open_ledgers, remove_ledger
@@ -51,8 +46,7 @@ class _Age(click.ParamType[timedelta]):
 
 @click.command("sweep")
 @click.option("--url", required=True, metavar="URL", help="The deployment that was checked.")
-@header_option
-@api_key_option
+@credentials_options
 @click.option(
     "--lost",
     is_flag=True,
@@ -73,7 +67,6 @@ class _Age(click.ParamType[timedelta]):
 def sweep_command(
     url: str,
     headers: tuple[tuple[str, str], ...],
-    api_key: str | None,
     lost: bool,
     older_than: timedelta,
     yes: bool,
@@ -89,7 +82,6 @@ def sweep_command(
     """
     if yes and not lost:
         raise click.UsageError("--yes goes with --lost: without it nothing is asked")
-    headers = with_api_key(headers, api_key)
     try:
         shown = redactor_for(str(parse_url(url)), headers).url(url)
         with run_folder() as directory:

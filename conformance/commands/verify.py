@@ -10,11 +10,9 @@ from typing import Any
 import click
 
 from conformance.commands.options import (
-    api_key_option,
-    header_option,
+    credentials_options,
     timeout_option,
     visible_within_option,
-    with_api_key,
 )
 from conformance.deployment.connect import parse_url
 from conformance.deployment.preflight import UnreachableError
@@ -32,8 +30,7 @@ _UNREACHABLE = 3
 @click.command("verify")
 @click.argument("plant", metavar="PLANT.json", type=click.Path(path_type=Path))
 @click.option("--url", required=True, metavar="URL", help="The deployment that was planted on.")
-@header_option
-@api_key_option
+@credentials_options
 @click.option(
     "--sweep", is_flag=True, help="Then remove the threads of the plant, whatever was found."
 )
@@ -51,7 +48,6 @@ def verify_command(
     plant: Path,
     url: str,
     headers: tuple[tuple[str, str], ...],
-    api_key: str | None,
     sweep: bool,
     output_format: str,
     **options: Any,
@@ -68,9 +64,7 @@ def verify_command(
         parse_url(url)
         read = read_plant(plant)
         with run_folder() as directory:
-            settings = new_settings(
-                url, directory, headers=with_api_key(headers, api_key), **options
-            )
+            settings = new_settings(url, directory, headers=headers, **options)
             found = verify_plant(read, for_plant(settings, read), sweep=sweep)
     except (SettingsError, PlantFileError) as unusable:
         raise click.UsageError(str(unusable)) from unusable

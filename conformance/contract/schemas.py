@@ -13,6 +13,7 @@ from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 
 from conformance.data import schemas_dir
+from conformance.excerpt import excerpt
 
 #: The formats that the schemas use; each is checked, none passes for want of a library.
 FORMATS = ("date-time", "uuid", "uri-reference")
@@ -191,15 +192,16 @@ def _predicate(error: ValidationError) -> str:
         return f"is {shown}, but must be {_FORMAT_WORDS.get(wanted, wanted)}"
     if keyword in _LIMITS:
         return f"is {shown}, but must be {_LIMITS[keyword].format(wanted)}"
-    return f"is {shown}, which breaks {keyword}: {json.dumps(wanted)[:80]}"
+    return f"is {shown}, which breaks {keyword}: {excerpt(json.dumps(wanted), 80)}"
 
 
 def _shown(value: Any) -> str:
     """A value as people read it; long ones by kind and size."""
     if isinstance(value, dict):
-        return "an empty object" if not value else f"an object with {', '.join(list(value)[:4])}"
+        names = ", ".join(list(value)[:4])
+        return f"an object with {excerpt(names, 80)}" if value else "an empty object"
     if isinstance(value, list):
         return f"a list of {len(value)}"
     if isinstance(value, str):
-        return repr(value if len(value) <= 80 else value[:77] + "...")
+        return repr(excerpt(value, 80))
     return json.dumps(value)

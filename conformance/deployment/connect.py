@@ -15,12 +15,20 @@ from conformance.deployment.clock import ServerClock
 from conformance.deployment.ledger import Ledger, LedgerState, ledgers_dir
 from conformance.deployment.ownership import Ownership
 from conformance.deployment.private import PrivateRecorder
-from conformance.deployment.redaction import Redactor
+from conformance.deployment.redaction import (
+    Redactor,
+    bare_url,
+    stream_redactor,
+    user_info_secrets,
+)
 from conformance.deployment.settings import Settings, SettingsError
 from conformance.deployment.transport import Recorder, SuiteTransport
+from conformance.excerpt import redacting
+from conformance.output import keep_out
 
 #: Below uvicorn's five seconds, so that a connection is not reused as it is closed.
 _KEEPALIVE_S = 3.0
+_WRITTEN = "write it like http://127.0.0.1:2024"
 
 
 @dataclass(frozen=True)
@@ -32,24 +40,34 @@ class Connection:
 
 
 def parse_url(url: str) -> httpx.URL:
-    """The deployment's URL; `SettingsError` says what is wrong with it."""
+    """The deployment's URL; `SettingsError` says what is wrong, and shows no secret of it."""
+    shown = bare_url(url)
     try:
         parsed = httpx.URL(url.strip())
     except (httpx.InvalidURL, TypeError) as broken:
-        raise SettingsError(f"{url!r} is not a URL: {broken}") from broken
+        raise SettingsError(f"{shown!r} is not a URL: {_WRITTEN}") from broken
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise SettingsError(
-            f"{url!r} is not the URL of a deployment: write it like http://127.0.0.1:2024"
-        )
+        raise SettingsError(f"{shown!r} is not the URL of a deployment: {_WRITTEN}")
     if parsed.query or parsed.fragment:
-        raise SettingsError(f"{url!r}: the URL of a deployment ends before ? and #")
+        raise SettingsError(f"{shown!r}: the URL of a deployment ends before ? and #")
     return parsed
 
 
 def redactor_for(url: str, headers: tuple[tuple[str, str], ...]) -> Redactor:
     """A redactor that knows the secrets of these settings."""
-    parsed = httpx.URL(url)
-    return Redactor(headers, [parsed.password] if parsed.password else [])
+    return Redactor(headers, _secrets_of(url))
+
+
+def keep_from_streams(headers: tuple[tuple[str, str], ...], url: str = "") -> None:
+    """Keep the credentials out of whatever this process writes to its standard streams."""
+    keep_out(stream_redactor(headers, _secrets_of(url)))
+
+
+def _secrets_of(url: str) -> tuple[str, ...]:
+    try:
+        return user_info_secrets(httpx.URL(url.strip()))
+    except httpx.InvalidURL:
+        return ()
 
 
 @contextmanager
@@ -73,6 +91,7 @@ def connect(
     """
     url = parse_url(settings.url)
     redactor = redactor_for(settings.url, settings.headers)
+    keep_from_streams(settings.headers, settings.url)
     started_at = datetime.fromisoformat(settings.started_at)
     clock_offset: timedelta | None = None
     if ledger is not None:
@@ -101,6 +120,7 @@ def connect(
             launched=settings.launched,
         )
     with (
+        redacting(redactor),
         closing(record_of_run) as recorder,
         ledger_of_run as written,
     ):

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from conformance.excerpt import harmless
+
 #: Longest body, in characters, that a report quotes of one exchange.
 QUOTED_BODY = 4_000
 
@@ -49,10 +51,10 @@ class Exchange:
             "operation": self.operation,
             "method": self.method,
             "url": self.url,
-            "request_body": _cut(self.request_body),
+            "request_body": _quoted_body(self.request_body),
             "status": self.status,
-            "response_body": _cut(self.response_body),
-            "error": self.error,
+            "response_body": _quoted_body(self.response_body),
+            "error": harmless(self.error) if self.error else self.error,
             "elapsed_ms": round(self.elapsed_ms, 2),
             "curl": self.curl(),
         }
@@ -80,7 +82,11 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\"'\"'") + "'"
 
 
-def _cut(body: str | None) -> str | None:
-    if body is None or len(body) <= QUOTED_BODY:
-        return body
-    return f"{body[:QUOTED_BODY]}… ({len(body)} characters in all)"
+def _quoted_body(body: str | None) -> str | None:
+    if body is None:
+        return None
+    # Lines of an event stream may end with both.
+    shown = harmless(body.replace("\r\n", "\n"))
+    if len(shown) <= QUOTED_BODY:
+        return shown
+    return f"{shown[:QUOTED_BODY]}… ({len(shown)} characters in all)"

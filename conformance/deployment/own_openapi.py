@@ -10,6 +10,12 @@ import httpx
 
 from conformance.deployment.connect import connect, parse_url, redactor_for
 from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.redaction import (
+    Redactor,
+    bare_url,
+    query_secrets,
+    user_info_secrets,
+)
 from conformance.deployment.settings import Settings, SettingsError
 
 #: Stands for the deployment's own document.
@@ -35,11 +41,11 @@ def document_url(settings: Settings, schema_url: str) -> httpx.URL:
         return base.copy_with(path=f"{base.path.rstrip('/')}{_OWN}")
     try:
         parsed = httpx.URL(schema_url.strip())
-    except httpx.InvalidURL as broken:
-        raise SettingsError(f"--schema-url {schema_url!r} is not a URL: {broken}") from broken
+    except httpx.InvalidURL:
+        parsed = httpx.URL()
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise SettingsError(
-            f"--schema-url {schema_url!r} is not a URL: write it like "
+            f"--schema-url {bare_url(schema_url)!r} is not a URL: write it like "
             "http://127.0.0.1:2024/openapi.json, or give none for the deployment's own"
         )
     return parsed
@@ -56,7 +62,10 @@ def read_own_openapi(settings: Settings, schema_url: str) -> Published:
     same = _origin(url) == _origin(parse_url(settings.url))
     headers = settings.headers if same else ()
     asked = dataclasses.replace(settings, url=str(origin), headers=headers)
-    shown = redactor_for(settings.url, settings.headers).url(url)
+    redactor = redactor_for(settings.url, settings.headers)
+    shown = redactor.url(url.copy_with(query=None, fragment=None))
+    # The URL of a document may carry credentials of its own.
+    own = Redactor(secrets=(*user_info_secrets(url), *query_secrets(url)))
     path = url.raw_path.decode("ascii")
     try:
         with connect(asked, "schema", record=False) as connection:
@@ -77,7 +86,7 @@ def read_own_openapi(settings: Settings, schema_url: str) -> Published:
         raise SettingsError(f"what {shown} answers is not JSON; {_INSTEAD}")
     if not isinstance(answer.body, dict) or not isinstance(answer.body.get("paths"), dict):
         raise SettingsError(f"what {shown} answers is no OpenAPI document: no paths; {_INSTEAD}")
-    return Published(shown, answer.body)
+    return Published(shown, redactor.json(own.json(answer.body)))
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -9,6 +9,7 @@ import httpx
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.redaction import Redactor
+from conformance.excerpt import excerpt, safe_name
 
 #: Where the graphs are that the checks use.
 GRAPH_PROJECT = "fixtures/deployments/langgraph-python"
@@ -46,22 +47,22 @@ def look(client: ThreadsClient, url: str, redactor: Redactor) -> ServerInfo:
         if not (_lists(search) or version or _knows_threads(client)):
             raise UnreachableError(
                 f"no LangGraph Server at {shown}: POST /threads/search answers "
-                f"{search.status} ({search.headers.get('content-type', 'no content type')}), "
+                f"{search.status} ({_content_type(search)}), "
                 "where a server answers a JSON list. Give the URL under which /threads stands"
             )
     except httpx.TimeoutException as slow:
         raise UnreachableError(
-            f"{shown} does not answer in time ({redactor.text(str(slow))}): is it overloaded?"
+            f"{shown} does not answer in time ({excerpt(str(slow))}): is it overloaded?"
         ) from slow
     except httpx.ConnectError as refused:
         raise UnreachableError(
-            f"cannot connect to {shown} ({redactor.text(str(refused))}): "
+            f"cannot connect to {shown} ({excerpt(str(refused))}): "
             "start the server, or mend the URL"
         ) from refused
     except httpx.HTTPError as broken:
         raise UnreachableError(
             f"{shown} breaks the connection "
-            f"({redactor.text(str(broken)) or type(broken).__name__}): "
+            f"({excerpt(str(broken)) or type(broken).__name__}): "
             "is it an HTTP server, and http or https as the URL says?"
         ) from broken
     return ServerInfo(_name(described), version)
@@ -103,4 +104,8 @@ def _name(described: dict[str, Any]) -> str | None:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return safe_name(value) if isinstance(value, str) and value else None
+
+
+def _content_type(answer: Answer) -> str:
+    return excerpt(answer.headers.get("content-type", "no content type"), 100)

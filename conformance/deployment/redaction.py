@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
-from collections.abc import Iterable
-from urllib.parse import quote
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import unquote
 
 import httpx
+
+from conformance.deployment.encodings import layers, plain
+from conformance.excerpt import printable
 
 REDACTED = "[redacted]"
 
@@ -22,38 +28,202 @@ _SECRET_HEADERS = frozenset(
 )
 #: A shorter value stands in too many innocent places to be replaced wherever it occurs.
 _SHORTEST_REPLACED = 4
+#: So does a part of a value, such as a parameter, unless it is longer; and whatever else
+#: a command itself writes must stay readable.
+_SHORTEST_PART = 8
+_CREDENTIAL = re.compile("key|token|secret|auth|pass|cookie|sess|sign|cred", re.IGNORECASE)
+_LONGEST_URL = 200
+
+_PARAMETER = re.compile(r"""(?<![=\s])=\s*"?([^\s"',;=][^\s"',;]*)""")
+_CRUMB = re.compile(r"""=\s*"?([^\s";][^";]*)""")
+_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
+_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*:[/\\]+)?")
 
 
 class Redactor:
-    """Replaces header values that are secret, and known secrets wherever they stand."""
+    """Replaces header values that are secret, and known secrets wherever they stand.
 
-    def __init__(self, headers: Iterable[tuple[str, str]] = (), secrets: Iterable[str] = ()):
-        """`headers` are those that the user gave: all their values are secret."""
+    A secret is found as it is, in every escape of HTTP, JSON, URLs, HTML, cookies and
+    programs, in base64 (also inside of a longer text), and in hexadecimal. Two redactors
+    of the same secrets are equal.
+    """
+
+    def __init__(
+        self,
+        headers: Iterable[tuple[str, str]] = (),
+        secrets: Iterable[str] = (),
+        *,
+        shortest: int = _SHORTEST_REPLACED,
+    ):
+        """`headers` are those that the user gave: all their values are secret.
+
+        Values shorter than `shortest` are left where they stand.
+        """
         given = tuple(headers)
         self._names = _SECRET_HEADERS | {name.lower() for name, _ in given}
-        values = {value for _, value in given} | set(secrets)
-        # `Bearer abc` is a secret as a whole and in its last word.
-        values |= {value.rsplit(" ", 1)[-1] for value in values}
-        values |= {quote(value, safe="") for value in values}
-        known = sorted(
-            (value for value in values if len(value) >= _SHORTEST_REPLACED), key=len, reverse=True
-        )
-        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+        values = {each for name, value in given for each in _secrets_in(name, value)}
+        for secret in secrets:
+            values |= {secret, secret.rsplit(" ", 1)[-1]}
+        # A value is also shown as it is once the escapes in it are undone.
+        values |= {unquote(value) for value in values} | {plain(value) for value in values}
+        self._secrets = frozenset(value for value in values if len(value) >= shortest)
+        self._as_written = tuple(dict.fromkeys(_each(self._secrets, _as_written)))
+        self._as_base64 = tuple(dict.fromkeys(_each(self._secrets, _in_base64)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Redactor) and self._secrets == other._secrets
+
+    def __hash__(self) -> int:
+        return hash(self._secrets)
+
+    def __call__(self, value: str) -> str:
+        """The same as `text`: a redactor is a redaction."""
+        return self.text(value)
 
     def text(self, value: str) -> str:
         """`value` with every known secret replaced."""
-        return self._known.sub(REDACTED, value) if self._known else value
+        if not self._secrets:
+            return value
+        found = sorted(
+            layer.span(*place) for layer in layers(value) for place in self._places(layer.text)
+        )
+        pieces, position = [], 0
+        for start, end in found:
+            if start >= position:
+                pieces += [value[position:start], REDACTED]
+            position = max(position, end)
+        return "".join((*pieces, value[position:])) if pieces else value
+
+    def json(self, value: Any) -> Any:
+        """A copy of a JSON value with every known secret replaced, in names as well."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self.json(each) for each in value]
+        if isinstance(value, dict):
+            return {self.text(key): self.json(each) for key, each in value.items()}
+        return value
 
     def headers(self, headers: httpx.Headers) -> tuple[tuple[str, str], ...]:
         """The headers as pairs, secret values replaced."""
         return tuple(
-            (name, REDACTED if name.lower() in self._names else self.text(value))
+            (
+                self.text(name),
+                REDACTED if name.lower() in self._names else self.text(value),
+            )
             for name, value in headers.multi_items()
         )
 
     def url(self, url: httpx.URL | str) -> str:
-        """The URL with user and password, and every known secret, replaced."""
-        parsed = httpx.URL(url)
-        if parsed.userinfo:
-            parsed = parsed.copy_with(username="redacted", password=None)
-        return self.text(str(parsed))
+        """The URL without user and password, and with every known secret replaced."""
+        try:
+            parsed = httpx.URL(url)
+        except (httpx.InvalidURL, TypeError):
+            return self.text(bare_url(str(url)))
+        return self.text(str(parsed.copy_with(username=None, password=None)))
+
+    def _places(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where the secrets stand in a text."""
+        for secret in self._as_written:
+            yield from _occurrences(secret, text)
+        for core in self._as_base64:
+            for start, end in _occurrences(core, text):
+                # The characters beside the core hold bits of the secret as well.
+                yield start - (text[start - 1 : start] in _ALPHABET), _end_of_base64(text, end)
+
+
+def user_info_secrets(url: httpx.URL) -> tuple[str, ...]:
+    """What of a URL's user-info is secret: the password, and how HTTP sends both."""
+    if not url.userinfo:
+        return ()
+    if not url.password:
+        return (url.username, f"{url.username}:")
+    return (url.password, f"{url.username}:{url.password}")
+
+
+def query_secrets(url: httpx.URL) -> tuple[str, ...]:
+    """The values of a URL's query that may be secret: long ones."""
+    return tuple(value for _, value in url.params.multi_items() if len(value) >= _SHORTEST_PART)
+
+
+def stream_redactor(
+    headers: Iterable[tuple[str, str]] = (), secrets: Iterable[str] = ()
+) -> Redactor:
+    """A redactor for all that a command writes: of credentials, and of no short value.
+
+    Other headers may hold a word that our own lines hold as well.
+    """
+    credentials = [(name, value) for name, value in headers if _CREDENTIAL.search(name)]
+    return Redactor(credentials, secrets, shortest=_SHORTEST_PART)
+
+
+def bare_url(text: str) -> str:
+    """What of a URL, or of what should be one, can be shown: no user-info, query or fragment."""
+    found = _SCHEME.match(text)
+    assert found is not None
+    scheme, rest = found[1] or "", text[found.end() :].strip()
+    authority, tail = re.match(r"([^/?#\\]*)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
+    if "@" in tail or "%40" in tail:
+        # A password may hold any character: who can say where it ends?
+        return f"{printable(scheme)}…"
+    host = re.split("@|%40", authority)[-1]
+    return printable(f"{scheme}{host}{re.split('[?#]', tail)[0]}")[:_LONGEST_URL]
+
+
+def _secrets_in(name: str, value: str) -> Iterator[str]:
+    """What is secret in the value of a header: the whole, and each part that says it alone."""
+    yield value
+    # `Bearer abc` is a secret as a whole and in its last word.
+    scheme, _, last = value.rpartition(" ")
+    yield last
+    if name.lower() in ("cookie", "set-cookie"):
+        yield from (crumb.strip() for crumb in _CRUMB.findall(value))
+    yield from (each for each in _PARAMETER.findall(value) if len(each) >= _SHORTEST_PART)
+    if scheme.strip().lower() == "basic":
+        try:
+            decoded = base64.b64decode(last, validate=True).decode()
+        except (binascii.Error, ValueError):
+            return
+        yield decoded
+        yield decoded.partition(":")[2]
+
+
+def _each(secrets: Iterable[str], forms: Any) -> Iterator[str]:
+    for secret in sorted(secrets, key=lambda each: (-len(each), each)):
+        yield from forms(secret)
+
+
+def _as_written(secret: str) -> Iterator[str]:
+    yield secret
+    if " " in secret:
+        # As a form is sent.
+        yield secret.replace(" ", "+")
+    digits = secret.encode("utf-8", "surrogatepass").hex()
+    yield digits
+    yield digits.upper()
+
+
+def _in_base64(secret: str) -> Iterator[str]:
+    """The characters of base64 that only the secret decides, wherever it begins in a text."""
+    data = secret.encode("utf-8", "surrogatepass")
+    for before in range(3):
+        encoded = base64.b64encode(b"\0" * before + data).decode()
+        # Six bits make a character; the first and the last ones also hold bits of others.
+        core = encoded[-(-8 * before // 6) : 8 * (before + len(data)) // 6]
+        if len(core) >= _SHORTEST_REPLACED:
+            yield core
+            yield core.replace("+", "-").replace("/", "_")
+
+
+def _occurrences(wanted: str, text: str) -> Iterator[tuple[int, int]]:
+    start = text.find(wanted)
+    while start >= 0:
+        yield start, start + len(wanted)
+        start = text.find(wanted, start + len(wanted))
+
+
+def _end_of_base64(text: str, end: int) -> int:
+    end += text[end : end + 1] in _ALPHABET
+    while text[end : end + 1] == "=":
+        end += 1
+    return end

@@ -13,6 +13,8 @@ from typing import Any
 from deepdiff import DeepDiff
 from deepdiff.helper import notpresent
 
+from conformance.excerpt import excerpt
+
 OWN_THREAD = "<this thread>"
 #: Stands for a value on the side of a change where there is none.
 ABSENT: Any = notpresent
@@ -136,4 +138,4 @@ def json_path(parts: Iterable[Any]) -> str:
 
 def _short(value: Any) -> str:
     text = "null" if value is None else repr(value)
-    return text if len(text) <= _VALUE_WIDTH else f"{text[: _VALUE_WIDTH - 1]}…"
+    return excerpt(text, _VALUE_WIDTH)

@@ -16,6 +16,7 @@ from conformance import __version__
 from conformance.contract.schemas import format_checker
 from conformance.data import schemas_dir
 from conformance.deployment.preflight import ServerInfo
+from conformance.excerpt import excerpt
 from conformance.plant.forest import LeftOut, Tree
 from conformance.plant.questions import Question, Recorded
 
@@ -106,7 +107,7 @@ def read_plant(path: Path) -> Plant:
     _check_format(data, path)
     for error in _validator().iter_errors(data):
         raise PlantFileError(
-            f"{path} is damaged, {error.json_path}: {error.message:.200}; "
+            f"{path} is damaged, {error.json_path}: {excerpt(error.message, 200)}; "
             "give it as `plant` wrote it"
         )
     plant = _plant(data)
@@ -124,10 +125,10 @@ def _check_format(data: Any, path: Path) -> None:
     family = FORMAT.rpartition("/")[0]
     if isinstance(found, str) and found.startswith(family):
         raise PlantFileError(
-            f"{path} is of the format {found}, and this version reads {FORMAT}: "
+            f"{path} is of the format {excerpt(found, 80)}, and this version reads {FORMAT}: "
             "verify it with the version of threads-conformance that planted it"
         )
-    what = f"of the format {found}" if isinstance(found, str) else "without a format"
+    what = f"of the format {excerpt(found, 80)}" if isinstance(found, str) else "without a format"
     raise PlantFileError(f"{path} is no plant ({what}): give a file that `plant` wrote")
 
 

@@ -176,16 +176,7 @@ class Interviewer:
 
     def _recorded(self, question: Question, status: int, answer: Any) -> Recorded:
         ok = 200 <= status < 300
-        return Recorded(question, status, self._redacted(answer) if ok else None)
-
-    def _redacted(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self._redactor.text(value)
-        if isinstance(value, list):
-            return [self._redacted(each) for each in value]
-        if isinstance(value, dict):
-            return {key: self._redacted(each) for key, each in value.items()}
-        return value
+        return Recorded(question, status, self._redactor.json(answer) if ok else None)
 
 
 def checkpoint_id_in(state: Any) -> str | None:

@@ -24,6 +24,7 @@ from conformance.report.record import CheckResult, Report, ReportError, Requirem
 from conformance.report.score import UNDECIDED, run_verdict
 from conformance.report.summary import server_name
 
+_LONGEST_SLUG = 100
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -188,7 +189,7 @@ def _columns(reports: list[Report]) -> tuple[Column, ...]:
     slugs: set[str] = set()
     for report, labels in zip(reports, choices, strict=True):
         label = next((each for each in labels if taken[each] == 1), labels[-1])
-        name = _NOT_IN_A_NAME.sub("-", label).strip("-.") or "server"
+        name = _NOT_IN_A_NAME.sub("-", label).strip("-.")[:_LONGEST_SLUG] or "server"
         # File systems may not tell capitals apart.
         slug = next(
             each

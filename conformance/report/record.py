@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.contract.verdicts import RunVerdict, Stability, Verdict
+from conformance.excerpt import safe_name
 
 FORMAT = "threads-conformance-report/1"
 LEVELS = ("MUST", "SHOULD", "MAY")
@@ -188,8 +189,8 @@ class Report:
                 catalogue_digest=data["suite"]["catalogue_digest"],
                 deployment=Deployment(
                     url=data["deployment"]["url"],
-                    server_name=data["deployment"]["server"]["name"],
-                    server_version=data["deployment"]["server"]["version"],
+                    server_name=_name(data["deployment"]["server"]["name"]),
+                    server_version=_name(data["deployment"]["server"]["version"]),
                     graph_id=data["deployment"]["graph_id"],
                 ),
                 run=RunInfo(**data["run"]),
@@ -225,6 +226,11 @@ class Report:
             raise ReportError(
                 f"the report is damaged ({broken}): write it anew with `threads-conformance run`"
             ) from broken
+
+
+def _name(value: Any) -> str | None:
+    """What a report says a server is called: others write reports as well."""
+    return safe_name(value) if isinstance(value, str) else value
 
 
 def check_from_json(entry: dict[str, Any]) -> CheckResult:

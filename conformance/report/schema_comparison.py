@@ -12,6 +12,7 @@ from typing import Any
 
 from conformance.contract.described import Description, Member
 from conformance.deployment.exchange import Exchange
+from conformance.excerpt import excerpt
 from conformance.report.schema_observed import Observed, observe
 
 FORMAT = "threads-conformance-schema-comparison/1"
@@ -90,8 +91,8 @@ def compare(
     described = info if isinstance(info, dict) else {}
     return Comparison(
         url=url,
-        title=str(described.get("title", "")),
-        version=str(described.get("version", "")),
+        title=excerpt(str(described.get("title", "")), 200),
+        version=excerpt(str(described.get("version", "")), 80),
         operations=tuple(compared),
         differences=tuple(found),
     )
@@ -139,4 +140,4 @@ def _told(value: Any) -> str:
     if value is None:
         return "none"
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 160 else f"{text[:159]}…"
+    return excerpt(text, 160)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from conformance.contract.described import Description, operation_key
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.exchange import Exchange
+from conformance.excerpt import excerpt
 
 _MISSING = (404, 405, 501)
 #: How many findings of one kind at one place are named.
@@ -89,7 +90,8 @@ def _answer(document: Description, key: str, exchange: Exchange) -> Iterator[Obs
         path = where + "".join(
             f".{step}" if isinstance(step, str) else "[]" for step in error.absolute_path
         )
-        declared = f"{error.validator}: {json.dumps(error.validator_value, default=str)[:120]}"
+        wanted = excerpt(json.dumps(error.validator_value, default=str), 120)
+        declared = f"{error.validator}: {wanted}"
         yield Observed(
             "unlike_declared", key, path, declared, _kind(error.instance), _example(exchange)
         )

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conformance.contract.verdicts import RunVerdict, Verdict
+from conformance.output import SafeStream
 from conformance.report.grouping import FailureGroup, groups, undecided
 from conformance.report.record import LEVELS, CheckResult, Deployment, Report, RunInfo
 from conformance.report.summary import (
@@ -55,7 +56,11 @@ def own_console() -> Console:
     While pytest runs the checks it captures file descriptor 1, and with it the size
     of the terminal.
     """
-    file = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding, buffering=1)
+    file = SafeStream(
+        os.fdopen(os.dup(sys.stdout.fileno()), "wb"),
+        encoding=sys.stdout.encoding,
+        line_buffering=True,
+    )
     width = shutil.get_terminal_size().columns if file.isatty() else None
     return Console(file=file, width=width, highlight=False)
 

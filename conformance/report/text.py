@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from conformance.excerpt import printable
 
-# Control characters (a terminal obeys them, XML forbids them), lone surrogates (UTF-8
-# cannot hold them) and marks that turn the direction of writing or hide a character.
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"
-    "\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069"
-    "\ud800-\udfff\ufeff\ufffe\uffff]"
-)
-
-
-def printable(text: str) -> str:
-    """`text` with every character that cannot be shown written as `\\uXXXX`."""
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+__all__ = ["counted", "cut", "listed", "one_line", "printable"]
 
 
 def one_line(text: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from conformance.deployment.exchange import Exchange
+from conformance.excerpt import without_commands
 from conformance.report.har import write_har
 from conformance.report.html import html_report
 from conformance.report.junit import junit_report
@@ -34,9 +35,13 @@ def write_all(
     """
     writers: dict[str, Callable[[TextIO], object]] = {
         "report.json": lambda file: file.write(report_json(report)),
-        "junit.xml": lambda file: file.write(junit_report(report, requirements)),
-        "report.md": lambda file: file.write(markdown_report(report, requirements, comparison)),
-        "report.html": lambda file: file.write(html_report(report, requirements, comparison)),
+        "junit.xml": lambda file: file.write(without_commands(junit_report(report, requirements))),
+        "report.md": lambda file: file.write(
+            without_commands(markdown_report(report, requirements, comparison))
+        ),
+        "report.html": lambda file: file.write(
+            without_commands(html_report(report, requirements, comparison))
+        ),
         "exchanges.har": lambda file: write_har(
             read_exchanges(exchanges_file), file, report.suite_version
         ),
@@ -46,7 +51,9 @@ def write_all(
         text = json.dumps(compared.to_json(), indent=2) + "\n"
         writers |= {
             "schema-comparison.json": lambda file: file.write(text),
-            "schema-comparison.md": lambda file: file.write(comparison_report(compared)),
+            "schema-comparison.md": lambda file: file.write(
+                without_commands(comparison_report(compared))
+            ),
         }
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -60,7 +67,7 @@ def write_all(
 
 def write_text(path: Path, text: str, *, option: str) -> None:
     """Write a file whole or not at all; `ReportError` names the option that says where."""
-    shown = text.encode("utf-8", "backslashreplace").decode()
+    shown = without_commands(text.encode("utf-8", "backslashreplace").decode())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, lambda file: file.write(shown))

@@ -23,7 +23,7 @@ import click
 import httpx
 
 from conformance.contract.catalogue import load_catalogue
-from conformance.deployment.connect import Connection, connect, parse_url
+from conformance.deployment.connect import Connection, connect, parse_url, redactor_for
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.repro import story
 from conformance.deployment.settings import DEFAULT_SEED, GraphSettings, Settings, SettingsError
@@ -197,7 +197,8 @@ def main(url: str, number: int, seed: int) -> None:
     except (SettingsError, UnreachableError, ListError, httpx.HTTPError) as unusable:
         click.echo(f"Error: {unusable}", err=True)
         sys.exit(2)
-    click.echo(f"{server.name} {server.version} at {url}, {number} sequences, seed {seed}")
+    shown = redactor_for(url, ()).url(url)
+    click.echo(f"{server.name} {server.version} at {shown}, {number} sequences, seed {seed}")
     _tell(outcome)
     sys.exit(1 if outcome.unlisted else 0)
 

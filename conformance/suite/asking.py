@@ -13,6 +13,7 @@ from typing import Any
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.client import ABSENT, Answer, ThreadsClient
 from conformance.deployment.settings import numbered
+from conformance.excerpt import excerpt
 from conformance.model.history import same_json
 from conformance.suite.case import Case
 from conformance.suite.outcomes import Blocked, PromiseBroken, Unsupported
@@ -55,7 +56,7 @@ class Asker:
                 for name, sent in body["metadata"].items()
             )
         ):
-            raise Blocked(f"expected the metadata sent, got {kept!r:.200}")
+            raise Blocked(f"expected the metadata sent, got {excerpt(repr(kept), 200)}")
         return made
 
     def prepopulated(
@@ -316,8 +317,7 @@ class Asker:
 
 
 def _told(answer: Answer) -> str:
-    text = answer.text if len(answer.text) <= 300 else f"{answer.text[:300]}…"
-    return f"{answer.status} {text}".strip()
+    return f"{answer.status} {excerpt(answer.text, 301)}".strip()
 
 
 __all__ = ["ABSENT", "Asker", "Case", "History", "State", "Thread"]

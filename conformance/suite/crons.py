@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from conformance.deployment.guard import NotOursRefusal
+from conformance.excerpt import excerpt
 from conformance.suite.asking import Asker
 from conformance.suite.shown import Thread, id_of
 
@@ -51,7 +52,7 @@ class Crons:
         answer = self._crons.create(id_of(thread), self.body(schedule, **members))
         cron = self._asker.object_of(answer, thread)
         if not isinstance(cron.get("cron_id"), str):
-            raise self._asker.refusal("a cron with cron_id", answer.text[:300])
+            raise self._asker.refusal("a cron with cron_id", excerpt(answer.text, 300))
         self._made.append(cron["cron_id"])
         return cron
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.excerpt import excerpt
 from conformance.suite.outcomes import Blocked, PromiseBroken
 
 #: Names under which a stream tells of itself, and not of the graph.
@@ -52,9 +53,9 @@ def _event(block: str) -> Event | None:
         return None
     unknown = fields.keys() - {"event", "data", "id", "retry"}
     if unknown or not "".join(fields.get("event", [])):
-        raise PromiseBroken("every event with a name, in SSE format", block[:300])
+        raise PromiseBroken("every event with a name, in SSE format", excerpt(block, 300))
     try:
         data = json.loads("\n".join(fields.get("data", [])))
     except ValueError:
-        raise PromiseBroken("every event with JSON data", block[:300]) from None
+        raise PromiseBroken("every event with JSON data", excerpt(block, 300)) from None
     return Event(fields["event"][-1], data, fields["id"][-1] if "id" in fields else None)

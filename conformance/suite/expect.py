@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance.contract.schemas import violations
 from conformance.deployment.client import Answer
+from conformance.excerpt import excerpt
 from conformance.model.history import differences, differences_by_place, same_json
 from conformance.suite.asking import LONGEST_PAGE, Asker
 from conformance.suite.outcomes import Blocked, PromiseBroken
@@ -23,7 +24,7 @@ def assert_equal(actual: Any, expected: Any, what: str) -> None:
 def assert_that(holds: bool, expected: str, actual: Any) -> None:
     """A sentence holds; `actual` is what came instead."""
     if not holds:
-        raise PromiseBroken(cut(expected), cut(str(actual)))
+        raise PromiseBroken(excerpt(expected), excerpt(str(actual)))
 
 
 def assert_identical_history(copy: History, source: History) -> None:
@@ -203,9 +204,4 @@ def _some_text(value: Any) -> bool:
 
 
 def _told(answer: Answer) -> str:
-    return f"{answer.status} {cut(answer.text)}".strip()
-
-
-def cut(text: str, width: int = 400) -> str:
-    """A text short enough to be read in a failure."""
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+    return f"{answer.status} {excerpt(answer.text)}".strip()

@@ -11,9 +11,10 @@ from conformance.clients.flows import load_flows
 from conformance.clients.gateway import Gateway, Passed
 from conformance.contract.catalogue import DOCUMENTED_CLIENTS
 from conformance.deployment.settings import documented_supersteps, numbered
+from conformance.excerpt import excerpt
 from conformance.model.history import mask_thread_id, same_json
 from conformance.suite.asking import Asker
-from conformance.suite.expect import assert_equal, cut
+from conformance.suite.expect import assert_equal
 from conformance.suite.outcomes import PromiseBroken
 from conformance.suite.shown import History, State, Thread, id_of
 
@@ -42,14 +43,14 @@ class Flows:
         """The thread or state that a flow gives: as HTTP answered the client's request."""
         found = self._returned(name, names)
         if not isinstance(found, dict):
-            raise PromiseBroken("a JSON object", repr(found)[:200])
+            raise PromiseBroken("a JSON object", excerpt(repr(found), 200))
         return found
 
     def listed(self, name: str, **names: str) -> list[dict[str, Any]]:
         """The threads or states that a flow gives: as HTTP answered the client's request."""
         found = self._returned(name, names)
         if not isinstance(found, list):
-            raise PromiseBroken("a JSON list", repr(found)[:200])
+            raise PromiseBroken("a JSON list", excerpt(repr(found), 200))
         return found
 
     def printed(self, name: str, **names: str) -> str:
@@ -93,7 +94,7 @@ class Flows:
         if not passed.answers:
             raise PromiseBroken(f"{name} to ask the deployment", "no request")
         if not (last := passed.answers[-1]).is_success:
-            told = "" if verbatim else f" {cut(last.text)}"
+            told = "" if verbatim else f" {excerpt(last.text)}"
             raise PromiseBroken(f"{name} to succeed as documented", f"{last.status_code}{told}")
         return returned, passed
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from conformance.excerpt import excerpt
 from conformance.model.history import differences
 
 
@@ -73,4 +74,4 @@ reads_only = pytest.mark.reads_only
 
 def _short(value: Any, width: int = 200) -> str:
     text = "null" if value is None else repr(value)
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+    return excerpt(text, width)

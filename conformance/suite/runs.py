@@ -10,6 +10,7 @@ import httpx
 
 from conformance.deployment.client import Answer
 from conformance.deployment.guard import NotOursRefusal
+from conformance.excerpt import excerpt
 from conformance.suite.asking import Asker
 from conformance.suite.events import Event, known_events
 from conformance.suite.outcomes import Blocked
@@ -133,7 +134,7 @@ class Runs:
         """The one run that the thread has."""
         listed = self.listed(thread)
         if len(listed) != 1 or not isinstance(listed[0].get("run_id"), str):
-            raise self._asker.refusal("one run on the thread", str(listed)[:300])
+            raise self._asker.refusal("one run on the thread", excerpt(str(listed), 300))
         return Run(id_of(thread), listed[0]["run_id"])
 
     def joined(self, run: Run) -> Any:
@@ -170,7 +171,7 @@ class Runs:
     def _text_in(self, answer: Answer, thread: Thread, name: str) -> str:
         value = self._asker.object_of(answer, thread).get(name)
         if not isinstance(value, str):
-            raise self._asker.refusal(f"a run with {name}", answer.text[:300])
+            raise self._asker.refusal(f"a run with {name}", excerpt(answer.text, 300))
         return value
 
 

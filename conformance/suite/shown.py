@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from conformance.deployment.settings import GraphSettings
+from conformance.excerpt import excerpt
 from conformance.model.history import mask_thread_id
 from conformance.suite.outcomes import PromiseBroken
 
@@ -43,7 +44,7 @@ def id_of(thread: Thread) -> str:
     """The id of a thread, by which it is asked about."""
     thread_id = thread.get("thread_id")
     if not isinstance(thread_id, str):
-        raise PromiseBroken("a thread with thread_id", repr(thread)[:200])
+        raise PromiseBroken("a thread with thread_id", excerpt(repr(thread), 200))
     return thread_id
 
 
@@ -54,7 +55,7 @@ def checkpoint_id_of(state: State) -> str:
         checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None
     )
     if not isinstance(found, str):
-        raise PromiseBroken("a state with checkpoint_id", json.dumps(state)[:200])
+        raise PromiseBroken("a state with checkpoint_id", excerpt(json.dumps(state), 200))
     return found
 
 

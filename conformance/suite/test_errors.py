@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from conformance.deployment.client import Answer, ThreadsClient
+from conformance.excerpt import excerpt
 from conformance.suite.asking import Asker
 from conformance.suite.bad_bodies import (
     MALFORMED_JSON,
@@ -158,7 +159,7 @@ def test_what_was_refused_changed_nothing(
 def _refused(answer: Answer) -> None:
     """What a check of a refusal stands on; whether it is refused is another's question."""
     if answer.ok:
-        raise Blocked(f"a bad request was accepted: {answer.status} {answer.text[:200]}")
+        raise Blocked(f"a bad request was accepted: {answer.status} {excerpt(answer.text, 200)}")
 
 
 _REFUSALS: dict[str, Callable[[ThreadsClient, str], Answer]] = {

@@ -4,6 +4,7 @@ import pytest
 
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
+from conformance.excerpt import excerpt
 from conformance.suite.asking import Asker
 from conformance.suite.expect import assert_equal, assert_refused, assert_that, assert_valid
 from conformance.suite.outcomes import requires
@@ -19,7 +20,7 @@ def test_a_thread_has_every_documented_member(given: Asker, threads: Asker) -> N
 def test_an_unknown_thread_is_404(given: Asker, ask: ThreadsClient) -> None:
     given.get(given.empty())
     answer = ask.get(ask.ownership.absent_id())
-    assert_that(answer.status == 404, "404", f"{answer.status} {answer.text[:200]}")
+    assert_that(answer.status == 404, "404", f"{answer.status} {excerpt(answer.text, 200)}")
 
 
 @requires("GET-03")

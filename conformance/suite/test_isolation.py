@@ -6,6 +6,7 @@ import pytest
 
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
+from conformance.excerpt import excerpt
 from conformance.suite.asking import LONGEST_PAGE, Asker
 from conformance.suite.expect import assert_no_server_error, assert_that, assert_untouched
 from conformance.suite.messages import saying
@@ -62,7 +63,7 @@ def test_a_state_at_a_checkpoint_stays_on_its_thread(
     body = {"checkpoint": _of(given, other, True)}
     answer = ask.post_state_at_checkpoint(id_of(thread), body)
     assert_no_server_error(answer)
-    assert_that(SECRET not in answer.text, "nothing of the other thread", answer.text[:300])
+    assert_that(SECRET not in answer.text, "nothing of the other thread", excerpt(answer.text, 300))
 
 
 @requires("ISOLATE-04")
@@ -73,7 +74,7 @@ def test_a_history_stays_on_its_thread(
     thread = given.prepopulated()
     body = {"limit": LONGEST_PAGE, member: _of(given, other, member == "before")}
     answer = ask.post_history(id_of(thread), body)
-    assert_that(SECRET not in answer.text, "nothing of the other thread", answer.text[:300])
+    assert_that(SECRET not in answer.text, "nothing of the other thread", excerpt(answer.text, 300))
 
 
 @requires("ISOLATE-05")
@@ -83,7 +84,7 @@ def test_anothers_checkpoint_is_not_readable(
     thread = given.prepopulated()
     newest = checkpoint_id_of(given.state(other))
     answer = ask.state_at_checkpoint(id_of(thread), newest)
-    assert_that(SECRET not in answer.text, "nothing of the other thread", answer.text[:300])
+    assert_that(SECRET not in answer.text, "nothing of the other thread", excerpt(answer.text, 300))
 
 
 @requires("ISOLATE-06")
@@ -115,5 +116,5 @@ def _assert_silent(given: Asker, thread: Thread) -> None:
         assert_that(
             SECRET not in given.granted(answer, thread).text,
             "nothing of the other thread",
-            answer.text[:300],
+            excerpt(answer.text, 300),
         )

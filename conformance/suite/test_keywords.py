@@ -11,9 +11,10 @@ import pytest
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
+from conformance.excerpt import excerpt
 from conformance.suite.asking import Asker
 from conformance.suite.bad_bodies import sendable
-from conformance.suite.expect import assert_no_thread, assert_that, assert_untouched, cut
+from conformance.suite.expect import assert_no_thread, assert_that, assert_untouched
 from conformance.suite.generated_keywords import Broken, broken_keywords
 from conformance.suite.outcomes import Blocked, PromiseBroken, requires
 from conformance.suite.right_requests import REQUESTS, offered
@@ -108,8 +109,8 @@ def test_whatever_breaks_a_keyword_is_refused(
     if accepted:
         raise PromiseBroken(
             "a refusal by 4xx of every body that breaks a keyword of the schema",
-            cut("; ".join(accepted.values())),
-            tuple(f"{keyword}: {cut(told)}" for keyword, told in accepted.items()),
+            excerpt("; ".join(accepted.values())),
+            tuple(f"{keyword}: {excerpt(told)}" for keyword, told in accepted.items()),
         )
 
 

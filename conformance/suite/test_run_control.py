@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from conformance.deployment.client import ThreadsClient
+from conformance.excerpt import excerpt
 from conformance.suite.asking import Asker
 from conformance.suite.case import Case
 from conformance.suite.expect import (
@@ -191,4 +192,4 @@ def test_a_failing_run_says_so(given: Asker, given_runs: Runs, ask: ThreadsClien
     answer = ask.run_wait(id_of(given.empty()), given_runs.body("failing"))
     told = answer.body.get("__error__") if isinstance(answer.body, dict) else None
     if answer.ok and not told:
-        raise PromiseBroken("an __error__ that says why, or a refusal", answer.text[:300])
+        raise PromiseBroken("an __error__ that says why, or a refusal", excerpt(answer.text, 300))

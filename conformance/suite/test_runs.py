@@ -6,6 +6,7 @@ import pytest
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
+from conformance.excerpt import excerpt
 from conformance.suite.asking import Asker
 from conformance.suite.case import Case
 from conformance.suite.expect import (
@@ -40,7 +41,7 @@ def background(asker: Asker, thread: Thread) -> None:
     """A run in the background, joined."""
     answer = asker.granted(asker.client.run_background(id_of(thread), asker.run_body()), thread)
     run_id = answer.body.get("run_id") if isinstance(answer.body, dict) else None
-    assert_that(isinstance(run_id, str), "a run with run_id", answer.text[:200])
+    assert_that(isinstance(run_id, str), "a run with run_id", excerpt(answer.text, 200))
     asker.granted(asker.client.run_join(id_of(thread), str(run_id)))
 
 
@@ -150,7 +151,7 @@ def test_a_background_run_is_answered_as_a_run(
     thread = given.empty()
     answer = threads.granted(ask.run_background(id_of(thread), given.run_body()), thread)
     run = answer.body if isinstance(answer.body, dict) else {}
-    assert_that(isinstance(run.get("run_id"), str), "a run with run_id", answer.text[:200])
+    assert_that(isinstance(run.get("run_id"), str), "a run with run_id", excerpt(answer.text, 200))
     assert_equal(run.get("thread_id"), id_of(thread), "thread_id of the run")
     given.granted(ask.run_join(id_of(thread), run["run_id"]))
 

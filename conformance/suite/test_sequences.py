@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable
 from typing import Any
 
 from conformance.deployment.settings import GraphSettings
+from conformance.excerpt import excerpt
 from conformance.model.filters import contains
 from conformance.model.history import same_json
 from conformance.suite.asking import LONGEST_PAGE, Asker
@@ -281,7 +282,7 @@ def test_a_deleted_thread_stays_gone(given: Asker, case: Case) -> None:
             given.client.state(own),
             given.client.history(own, limit=LONGEST_PAGE),
         ):
-            told_of = f"{answer.status} {answer.text[:200]}"
+            told_of = f"{answer.status} {excerpt(answer.text, 200)}"
             assert_that(not answer.ok, f"{answer.operation} of it refused", told_of)
         found = case.eventually(
             lambda: given.found(metadata=world.mark), lambda found: own not in found

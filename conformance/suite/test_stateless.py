@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from conformance.deployment.client import Answer, ThreadsClient
+from conformance.excerpt import excerpt
 from conformance.suite.asking import Asker
 from conformance.suite.case import Case
 from conformance.suite.events import named, read_events
@@ -58,7 +59,7 @@ def test_the_thread_may_be_kept(
     body = given_runs.body("slow", "kept", seconds=0, on_completion="keep")
     answer = stateless(given, "background", body)
     run = run_in(answer)
-    assert_that(run is not None, "a run with its thread_id", answer.text[:300])
+    assert_that(run is not None, "a run with its thread_id", excerpt(answer.text, 300))
     if run is not None:
         ask.run_join(run.thread_id, run.run_id)
         thread = {"thread_id": run.thread_id}
@@ -82,7 +83,7 @@ def test_a_stateless_run_can_be_streamed(threads: Asker, given_runs: Runs) -> No
     kind = answer.headers.get("content-type", "")
     assert_that(kind.startswith("text/event-stream"), "text/event-stream", kind)
     values = named(read_events(answer.text), "values")
-    assert_that(bool(values), "values events", answer.text[:300])
+    assert_that(bool(values), "values events", excerpt(answer.text, 300))
 
 
 @requires("STATELESS-06")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from conformance.excerpt import excerpt
 from conformance.suite.asking import Asker
 from conformance.suite.events import OF_THE_STREAM, known_events, named, read_events
 from conformance.suite.expect import assert_equal, assert_that
@@ -16,7 +17,7 @@ def test_a_stream_is_made_of_events(given: Asker, runs: Runs) -> None:
     answer = runs.streamed(given.empty(), "agent")
     kind = answer.headers.get("content-type", "")
     assert_that(kind.startswith("text/event-stream"), "text/event-stream", kind)
-    assert_that(bool(read_events(answer.text)), "at least one event", answer.text[:300])
+    assert_that(bool(read_events(answer.text)), "at least one event", excerpt(answer.text, 300))
 
 
 @requires("STREAM-02")

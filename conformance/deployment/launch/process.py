@@ -13,8 +13,11 @@ from pathlib import Path
 from types import TracebackType
 
 from conformance.deployment.launch import keeper
+from conformance.excerpt import harmless
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+#: Package indexes are often named with user and password.
+_USER_INFO = re.compile(r"://[^\s/@?#]+@")
 #: How long the keeper may take beyond the grace of its command.
 _KEEPER_S = 20.0
 
@@ -105,5 +108,6 @@ class ProcessTree:
 
     def last_lines(self, count: int = 15) -> str:
         """The end of what the command wrote, indented, without empty lines."""
-        lines = [line.rstrip() for line in self.said().splitlines() if line.strip()]
+        said = harmless(_USER_INFO.sub("://", self.said()))
+        lines = [line.rstrip() for line in said.splitlines() if line.strip()]
         return os.linesep.join(f"  {line}" for line in lines[-count:])

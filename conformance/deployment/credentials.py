@@ -1,0 +1,78 @@
+"""Headers and keys as a person gives them: in options, in the environment, in files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from conformance.deployment.settings import SettingsError
+
+#: What the names of all variables of the environment begin with.
+ENVIRONMENT = "THREADS_CONFORMANCE"
+API_KEY_HEADER = "x-api-key"
+Headers = tuple[tuple[str, str], ...]
+
+#: Longest file that is read for a key or for headers, in bytes.
+_LARGEST = 256 * 1024
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CARRIED = re.compile("[ -~]+")
+_WRITTEN = "a header is written 'Name: value'"
+
+
+def parse_header(text: str, option: str) -> tuple[str, str]:
+    """`Name: value` as a pair; `SettingsError` names `option`, and never shows the value."""
+    name, colon, value = text.partition(":")
+    name, value = name.strip(), value.strip()
+    if not colon or not _NAME.fullmatch(name):
+        raise SettingsError(f"{option}: {_WRITTEN}")
+    if not value:
+        raise SettingsError(f"{option}: the header {name} has no value: {_WRITTEN}")
+    _check_carried(value, f"{option}: the value of the header {name}")
+    return name, value
+
+
+def parse_headers(text: str, option: str) -> Headers:
+    """The headers of a text, one a line; empty lines and those that start with # are none."""
+    lines = (line.strip() for line in text.splitlines())
+    return tuple(parse_header(line, option) for line in lines if line and line[0] != "#")
+
+
+def parse_key(text: str, option: str) -> str:
+    """A key without the blanks and the end of line around it; `SettingsError` if unusable."""
+    key = text.strip()
+    if not key:
+        raise SettingsError(f"{option} is empty: give the key, or leave the option out")
+    _check_carried(key, f"{option}: the key")
+    return key
+
+
+def read_secret(path: Path, option: str) -> str:
+    """The text of a file; the message of `SettingsError` does not show the path.
+
+    Whoever mistakes the option for that of the value itself writes a secret there.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise SettingsError(f"{option} names a file that is too long: name another")
+        return content.decode("utf-8-sig")
+    except (OSError, ValueError) as unreadable:
+        why = (unreadable.strerror if isinstance(unreadable, OSError) else "") or "not a text"
+        raise SettingsError(
+            f"{option} names no file that can be read ({why}): name the file in which it stands"
+        ) from unreadable
+
+
+def with_key(headers: Iterable[tuple[str, str]], key: str | None) -> Headers:
+    """The headers to send, the key among them."""
+    return (*headers, (API_KEY_HEADER, key)) if key else tuple(headers)
+
+
+def _check_carried(value: str, what: str) -> None:
+    if not _CARRIED.fullmatch(value):
+        raise SettingsError(
+            f"{what} holds a character that no header can carry "
+            "(a control character, or one outside of ASCII): mend it"
+        )

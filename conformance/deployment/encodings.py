@@ -1,0 +1,163 @@
+"""Undoing the escapes in which HTTP, JSON, URLs, HTML and programs write a text.
+
+A piece of the plain text is found again in the text as it was written, so that it can
+be replaced there. All is linear in the length of the text, whatever it holds.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+
+# Escapes of escapes (`%252F`, `\\\\u002f`, `&amp;#47;`) are undone at once. Each pattern starts
+# with a plain character, for `re` to skip quickly what is no escape.
+_BYTE = "%(?:25)*[89a-fA-F][0-9a-fA-F]"
+_PERCENT = rf"%(?:25)*u[0-9a-fA-F]{{4}}|{_BYTE}(?:{_BYTE})*|%(?:25)*[0-7][0-9a-fA-F]"
+_BACKSLASH = (
+    r"\\(?<!\\\\)\\*+(?:"
+    r"u[dD][89abAB][0-9a-fA-F]{2}\\++u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,6}\}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}"
+    r"|[0-3][0-7]{2}|.)"
+)
+_ENTITY = r"&(?:amp;)*(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?"
+# Base64 and header values are folded into lines.
+_FOLD = r"\n(?<=[\w+/-]{4}\n)[ \t]*(?=[\w+/=-])|\r\n(?<=[\w+/-]{4}\r\n)[ \t]*(?=[\w+/=-])"
+_ONE_KIND = tuple(re.compile(each, re.DOTALL) for each in (_PERCENT, _BACKSLASH, _ENTITY))
+_ANY = re.compile("|".join((_PERCENT, _BACKSLASH, _ENTITY, _FOLD)), re.DOTALL)
+_WITHOUT_FOLDS = re.compile("|".join((_PERCENT, _BACKSLASH, _ENTITY)), re.DOTALL)
+_STARTS = "%\\&"
+_TWICE = re.compile("%(?:25)*(?=u[0-9a-fA-F]{4}|[0-9a-fA-F]{2})")
+
+_CONTROL = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+#: Encodings of encodings, of different kinds, that are undone.
+_DEEPEST = 6
+
+
+class Layer:
+    """A text with its escapes undone; `span` is where a piece of it was written."""
+
+    def __init__(self, text: str, below: Layer | None = None, marks: Marks | None = None) -> None:
+        self.text = text
+        self._below = below
+        self._marks = marks
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The place in the text as it was written, of the piece from `start` to `end`."""
+        if self._below is None or self._marks is None:
+            return start, end
+        return self._below.span(self._marks.start(start), self._marks.end(end))
+
+
+class Marks:
+    """Where each piece of a plain text was written, piece after piece."""
+
+    def __init__(self) -> None:
+        self._plain: list[int] = []
+        self._written: list[int] = []
+        #: Where an escape ends; None for a piece that was written plainly.
+        self._ends: list[int | None] = []
+
+    def add(self, plain: int, written: int, end: int | None) -> None:
+        """A piece begins at `plain`, and was written at `written`."""
+        self._plain.append(plain)
+        self._written.append(written)
+        self._ends.append(end)
+
+    def start(self, position: int) -> int:
+        """Where the character at `position` begins as it was written."""
+        piece = bisect_right(self._plain, position) - 1
+        if self._ends[piece] is not None:
+            return self._written[piece]
+        return self._written[piece] + position - self._plain[piece]
+
+    def end(self, position: int) -> int:
+        """Where the character before `position` ends as it was written."""
+        piece = bisect_right(self._plain, position - 1) - 1
+        end = self._ends[piece]
+        return end if end is not None else self._written[piece] + position - self._plain[piece]
+
+
+def layers(text: str) -> Iterator[Layer]:
+    """The text as it is, and with its escapes undone, layer by layer.
+
+    Where escapes of several kinds are mixed, those of each kind are also undone alone:
+    in `C:\\token%2F1` the backslash is none.
+    """
+    written = Layer(text)
+    yield written
+    # To look for the ends of lines takes time.
+    yield from _undone(written, _ANY if "\n" in text or "\\" in text else _WITHOUT_FOLDS)
+    kinds = [kind for kind, start in zip(_ONE_KIND, _STARTS, strict=True) if start in text]
+    for kind in kinds if len(kinds) > 1 else ():
+        yield from _undone(written, kind)
+
+
+def plain(text: str) -> str:
+    """The text with all its escapes undone."""
+    *_, last = (Layer(text), *_undone(Layer(text), _ANY))
+    return last.text
+
+
+def _undone(layer: Layer, pattern: re.Pattern[str]) -> Iterator[Layer]:
+    for _ in range(_DEEPEST):
+        above = _above(layer, pattern)
+        if above is None:
+            return
+        yield above
+        layer = above
+
+
+def _above(layer: Layer, pattern: re.Pattern[str]) -> Layer | None:
+    """The text with one layer of escapes undone; None where there is none."""
+    text, marks, pieces = layer.text, Marks(), []
+    position = length = 0
+    for found in pattern.finditer(text):
+        if found.start() > position:
+            pieces.append(text[position : found.start()])
+            marks.add(length, position, None)
+            length += len(pieces[-1])
+        position = found.end()
+        if undone := _character(found[0]):
+            pieces.append(undone)
+            marks.add(length, found.start(), position)
+            length += len(undone)
+    if not position:
+        return None
+    if position < len(text):
+        pieces.append(text[position:])
+        marks.add(length, position, None)
+    above = "".join(pieces)
+    return Layer(above, layer, marks) if above and above != text else None
+
+
+def _character(escape: str) -> str:
+    """What one escape stands for; empty for the end of a folded line."""
+    match escape[0]:
+        case "%":
+            return _percent(_TWICE.sub("%", escape))
+        case "\\":
+            return _backslash(escape.lstrip("\\"))
+        case "&":
+            return html.unescape(escape.replace("amp;", ""))
+    return ""
+
+
+def _percent(escape: str) -> str:
+    if escape[1] == "u":
+        return chr(int(escape[2:], 16))
+    return bytes.fromhex(escape.replace("%", "")).decode("utf-8", "replace")
+
+
+def _backslash(escape: str) -> str:
+    if escape[0] in "uUx" and len(escape) > 1:
+        codes = re.findall("[0-9a-fA-F]+", escape)
+        if len(codes) == 2:
+            pair = "".join(chr(int(each, 16)) for each in codes)
+            return pair.encode("utf-16", "surrogatepass").decode("utf-16")
+        code = int(codes[0], 16)
+        return chr(code) if code < 0x110000 else "\ufffd"
+    if len(escape) == 3:
+        return chr(int(escape, 8))
+    return _CONTROL.get(escape, escape)

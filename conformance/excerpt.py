@@ -1,0 +1,87 @@
+"""Text that others wrote, made fit to be stored and shown.
+
+Secrets are replaced first, then what a terminal or a CI system would obey is written
+out, and only then is a text cut: a secret that is cut in two is not found any more.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Redaction = Callable[[str], str]
+
+# Control characters (a terminal obeys them, XML forbids them), lone surrogates (UTF-8
+# cannot hold them) and marks that turn the direction of writing or hide a character.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"
+    "\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069"
+    "\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+# `::error::` at the start of a line, after blanks and colours; `##[error]`, `##vso[...]`
+# and `##teamcity[...]` anywhere.
+_COMMAND = re.compile(
+    r"(?<![^\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029])(?:[^\S\n]|\x1b\[[0-9;]*m)*:(?=:)|##\w*(?=\[)"
+)
+
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9 ._+~@/-]+")
+_LONGEST_NAME = 80
+
+_lock = threading.Lock()
+_redactions: list[Redaction] = []
+
+
+@contextmanager
+def redacting(redaction: Redaction) -> Iterator[None]:
+    """Let `redacted`, `harmless` and `excerpt` replace by `redaction`, in every thread."""
+    with _lock:
+        _redactions.append(redaction)
+    try:
+        yield
+    finally:
+        with _lock:
+            _redactions.remove(redaction)
+
+
+def redacted(text: str) -> str:
+    """`text` with the secrets of every open connection replaced."""
+    # Equal ones, such as those of two connections of one run, are applied once.
+    for each in dict.fromkeys(_redactions):
+        text = each(text)
+    return text
+
+
+def printable(text: str) -> str:
+    """`text` with every character that cannot be shown written as `\\uXXXX`."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def without_commands(text: str) -> str:
+    """`text` with a blank in whatever a CI system would take for a command.
+
+    A blank keeps JSON, XML and HTML what they are.
+    """
+    return _COMMAND.sub(lambda found: f"{found[0]} ", text)
+
+
+def harmless(text: str) -> str:
+    """`text` without secrets, unseen characters, and commands to a CI system."""
+    return without_commands(printable(redacted(text)))
+
+
+def excerpt(text: str, width: int = 400, *, end: bool = False) -> str:
+    """At most `width` characters of `text`, made harmless before it is cut.
+
+    The beginning is shown, or with `end` the end.
+    """
+    whole = harmless(text)
+    if len(whole) <= width:
+        return whole
+    return f"…{whole[1 - width :]}" if end else f"{whole[: width - 1]}…"
+
+
+def safe_name(text: str) -> str:
+    """The name or the version of a server, in characters that mean nothing in any output."""
+    return _NOT_IN_A_NAME.sub("_", excerpt(text, _LONGEST_NAME)).strip()
