@@ -15,8 +15,9 @@ from conformance.deployment.redaction import Redactor
 from conformance.plugin import private_facts
 from conformance.suite.outcomes import Blocked, PromiseBroken
 
-THEIRS, OTHER, CHECKPOINT, DRAWN = ("00000001-2222-4333-8444-555555555555" for _ in range(4))
-BASE = "http://host/base"
+THEIRS, OTHER, CHECKPOINT, DRAWN = (
+    f"abcdef0{number}-2222-4333-8444-555555555555" for number in range(4)
+)
 
 
 def exchange(method: str, path: str, operation: str, body: Any = None) -> Exchange:
