@@ -18,6 +18,7 @@ from conformance.suite.outcomes import Blocked, PromiseBroken
 THEIRS, OTHER, CHECKPOINT, DRAWN = (
     f"abcdef0{number}-2222-4333-8444-555555555555" for number in range(4)
 )
+BASE = "http://host/base"
 
 
 def exchange(method: str, path: str, operation: str, body: Any = None) -> Exchange:
