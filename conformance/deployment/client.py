@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
+from conformance.deployment.exchange import EXPECTED_STATUSES
 from conformance.deployment.guard import RUN_TAG, Ownership
 from conformance.deployment.transport import PRIVATE
 
@@ -53,13 +54,21 @@ class ThreadsClient:
     """The operations of one deployment, through one `httpx.Client`.
 
     A thread is named by its id. Bodies are sent as given: `json` by `json.dumps`,
-    `raw` to the letter. Errors of the connection are `httpx.HTTPError`.
+    `raw` to the letter. Errors of the connection are `httpx.HTTPError`. Answers of the
+    statuses `expects` are what is asked for, so that nothing below tries again for them.
     """
 
     def __init__(
-        self, http: httpx.Client, ownership: Ownership, run_id: str, run_timeout_s: float = 60.0
+        self,
+        http: httpx.Client,
+        ownership: Ownership,
+        run_id: str,
+        run_timeout_s: float = 60.0,
+        *,
+        expects: tuple[int, ...] = (),
     ) -> None:
         self._http = http
+        self._expects = expects
         self.ownership = ownership
         self.tag = {RUN_TAG: run_id}
         self.run_timeout_s = run_timeout_s
@@ -90,7 +99,7 @@ class ThreadsClient:
             content=content,
             params=params,
             headers=sent,
-            extensions={PRIVATE: True} if private else None,
+            extensions=self._extensions(private),
             timeout=timeout_s if timeout_s is not None else httpx.USE_CLIENT_DEFAULT,
         )
         return Answer(operation, response.status_code, response.headers, response.text)
@@ -107,8 +116,12 @@ class ThreadsClient:
             target,
             content=content or None,
             headers=headers,
-            extensions={PRIVATE: True} if private else None,
+            extensions=self._extensions(private),
         )
+
+    def _extensions(self, private: bool) -> dict[str, Any]:
+        told: dict[str, Any] = {PRIVATE: True} if private else {}
+        return {**told, EXPECTED_STATUSES: self._expects} if self._expects else told
 
     # What the documents show
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import httpx
 
 from conformance.deployment.client import ThreadsClient
+from conformance.deployment.credentials import REFUSALS, Headers, secret_headers
 from conformance.deployment.guard import Ownership
 from conformance.deployment.ledger import Ledger, ledgers_dir
 from conformance.deployment.redaction import Redactor
@@ -23,10 +25,15 @@ _KEEPALIVE_S = 3.0
 
 @dataclass(frozen=True)
 class Connection:
-    """A client and the recorder of all that it sends."""
+    """A client and the recorder of all that it sends.
+
+    `client_with` gives one that sends these headers instead of the user's, under the same
+    guard, ledger and record; that it is refused by 401 or 403 is expected.
+    """
 
     client: ThreadsClient
     recorder: Recorder
+    client_with: Callable[[Headers], ThreadsClient]
 
 
 def parse_url(url: str) -> httpx.URL:
@@ -65,13 +72,14 @@ def connect(
     nothing can be changed, and of all threads only these can be looked at.
     """
     url = parse_url(settings.url)
-    redactor = redactor_for(settings.url, settings.headers)
+    redactor = redactor_for(settings.url, secret_headers(settings))
     ownership = Ownership(settings.run_id, worker, visits=visits)
     with (
         closing(
             Recorder(exchanges_file(settings, worker) if record else None, redactor)
         ) as recorder,
         Ledger(ledgers_dir() / settings.run_id, worker, redactor.url(url)) as ledger,
+        ExitStack() as stack,
     ):
         transport = SuiteTransport(
             reach or http_transport,
@@ -81,15 +89,30 @@ def connect(
             ledger=ledger,
             started_at=datetime.fromisoformat(settings.started_at),
         )
-        with httpx.Client(
-            base_url=url,
-            transport=transport,
-            headers=list(settings.headers),
-            timeout=settings.timeout_s,
-            follow_redirects=False,
-        ) as http:
-            client = ThreadsClient(http, ownership, settings.run_id, settings.run_timeout_s)
-            yield Connection(client, recorder)
+
+        def opened(
+            base_url: httpx.URL, headers: Headers, expects: tuple[int, ...] = ()
+        ) -> ThreadsClient:
+            http = stack.enter_context(
+                httpx.Client(
+                    base_url=base_url,
+                    transport=transport,
+                    headers=list(headers),
+                    timeout=settings.timeout_s,
+                    follow_redirects=False,
+                )
+            )
+            return ThreadsClient(
+                http, ownership, settings.run_id, settings.run_timeout_s, expects=expects
+            )
+
+        # User and password of the URL are credentials, which `headers` have or have not.
+        bare = url.copy_with(userinfo=b"")
+        yield Connection(
+            opened(url, settings.headers),
+            recorder,
+            cache(lambda headers: opened(bare, headers, REFUSALS)),
+        )
 
 
 def http_transport() -> httpx.BaseTransport:

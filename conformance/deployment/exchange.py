@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+#: Set in `request.extensions` where such statuses are the question, not trouble on the way.
+EXPECTED_STATUSES = "threads_conformance_expects"
 #: Longest body, in characters, that a report quotes of one exchange.
 QUOTED_BODY = 4_000
 
