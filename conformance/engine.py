@@ -27,11 +27,11 @@ import pytest
 
 from conformance import __version__
 from conformance.contract.catalogue import ALL_CLIENTS, HTTP, load_catalogue
-from conformance.deployment.cleanup import remove_all
 from conformance.deployment.connect import connect, redactor_for
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.ledger import claim, close_account, ledgers_dir, read_account
 from conformance.deployment.preflight import ServerInfo, look
+from conformance.deployment.removal import remove_as_each
 from conformance.deployment.settings import GraphSettings, Settings
 from conformance.plugin import CARRIED, CONTROLLER, selected_requirements
 from conformance.report.record import (
@@ -117,15 +117,21 @@ class EmbeddedController(Controller):
     def __init__(self, config: pytest.Config) -> None:
         self._directory = TemporaryDirectory(prefix="threads-conformance-")
         graph = config.getoption("deployment_graph")
-        headers = (each.partition(":") for each in config.getoption("deployment_header"))
+
+        def headers(option: str) -> tuple[tuple[str, str], ...]:
+            given = (each.partition(":") for each in config.getoption(option))
+            return tuple((name.strip(), value.strip()) for name, _, value in given)
+
         super().__init__(
             new_settings(
                 config.getoption("deployment_url"),
                 run_dir=Path(self._directory.name),
                 profile=config.getoption("deployment_profile"),
                 graph=GraphSettings(id=graph) if graph else GraphSettings(),
-                headers=tuple((name.strip(), value.strip()) for name, _, value in headers),
+                headers=headers("deployment_header"),
                 clients=clients_named(config.getoption("deployment_client")),
+                protected=config.getoption("deployment_protected"),
+                other_headers=headers("deployment_other_header"),
             )
         )
 
@@ -255,7 +261,7 @@ def clean_up(settings: Settings) -> Cleanup:
     directory = ledgers_dir() / settings.run_id
     account = read_account(directory)
     with connect(settings, "cleanup", record=False) as connection:
-        removal = remove_all(connection.client, account)
+        removal = remove_as_each(connection, settings, account)
     if not (removal.left or removal.unknown or account.nameless):
         close_account(directory)
     return Cleanup(removal.created, removal.removed, removal.left)

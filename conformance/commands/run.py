@@ -16,6 +16,7 @@ from _pytest.mark.expression import Expression
 
 from conformance.commands.baselining import Baselining, baseline_options
 from conformance.commands.comparison import compared
+from conformance.commands.doors import check_doors, doors_options, other_headers_of
 from conformance.commands.options import (
     api_key_option,
     chosen_graphs,
@@ -72,6 +73,7 @@ def _workers(_context: click.Context, _option: click.Parameter, given: str) -> s
 @graph_option
 @header_option
 @api_key_option
+@doors_options
 @click.option(
     "-n",
     "--workers",
@@ -163,6 +165,7 @@ def run_command(
         find_requirement(load_catalogue(), each).id for each in requirements
     )
     options["capabilities"] = tuple(map(_known_capability, capabilities))
+    options["other_headers"] = other_headers_of(options)
     options["graph"], options["graphs"] = chosen_graphs(context, graph)
     baselining = Baselining.from_options(options)
     view = TerminalView(own_console())
@@ -176,6 +179,7 @@ def run_command(
                 headers=with_api_key(headers, api_key),
                 **options,
             )
+            check_doors(settings, embedded=not (url or server))
             info = deployment.known_as(identify_deployment(settings))
             published = read_own_openapi(settings, schema_url) if schema_url else None
             report = run_suite(settings, info, view, workers=workers, keyword=keyword, keep=keep)

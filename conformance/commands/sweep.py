@@ -6,14 +6,17 @@ import dataclasses
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 
+from conformance.commands.doors import other_headers_of, other_tenant_options
 from conformance.commands.options import api_key_option, header_option, with_api_key
-from conformance.deployment.cleanup import Removal, remove_all
+from conformance.deployment.cleanup import Removal
 from conformance.deployment.connect import connect, parse_url, redactor_for
 from conformance.deployment.ledger import Account, accounts, claim, close_account
 from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.removal import remove_as_each
 from conformance.deployment.settings import Settings, SettingsError
 from conformance.engine import identify_deployment, new_settings
 
@@ -24,11 +27,15 @@ _SOMETHING_LEFT = 3
 @click.option("--url", required=True, metavar="URL", help="The deployment that was checked.")
 @header_option
 @api_key_option
-def sweep_command(url: str, headers: tuple[tuple[str, str], ...], api_key: str | None) -> None:
+@other_tenant_options
+def sweep_command(
+    url: str, headers: tuple[tuple[str, str], ...], api_key: str | None, **options: Any
+) -> None:
     """Remove what interrupted runs left on a deployment, and nothing else.
 
     What they left is known from their ledgers on this machine and from the tag that
-    every thread of a run carries. A run that is still under way is left alone.
+    every thread of a run carries. A run that is still under way is left alone. What was
+    made for another tenant is removed by that tenant's credential.
 
     Exit status: 0 nothing is left, 3 something could not be removed.
     """
@@ -36,7 +43,8 @@ def sweep_command(url: str, headers: tuple[tuple[str, str], ...], api_key: str |
     try:
         shown = redactor_for(str(parse_url(url)), headers).url(url)
         with TemporaryDirectory(prefix="threads-conformance-") as directory:
-            settings = new_settings(url, Path(directory), headers=headers)
+            others = other_headers_of(options)
+            settings = new_settings(url, Path(directory), headers=headers, other_headers=others)
             identify_deployment(settings)
             left = _sweep_all(settings, shown)
     except SettingsError as unusable:
@@ -62,7 +70,7 @@ def _sweep_all(settings: Settings, url: str) -> bool:
                 continue
             of_run = dataclasses.replace(settings, run_id=account.run_id)
             with connect(of_run, "sweep", record=False) as connection:
-                removal = remove_all(connection.client, account)
+                removal = remove_as_each(connection, of_run, account)
             _tell(account, removal)
         if removal.left or removal.unknown:
             left = True

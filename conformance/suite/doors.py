@@ -159,12 +159,12 @@ class Pair:
 
     def assert_hidden(self, ask: Ask, secret: str) -> None:
         """The owner is shown the secret, the stranger is not."""
-        shown = self.owner.granted(ask(self.owner.client))
-        if secret not in shown.text:
-            raise Blocked(f"the owner is not shown it: {shown.status} {cut(shown.text)}")
         answer = ask(self.stranger.client)
         told = f"{answer.status} {cut(answer.text)}"
         assert_that(secret not in answer.text, "nothing of another tenant's", told)
+        shown = self.owner.granted(ask(self.owner.client))
+        if secret not in shown.text:
+            raise Blocked(f"the owner is not shown it: {shown.status} {cut(shown.text)}")
 
     def assert_refused(self, ask: Ask) -> None:
         """The stranger is refused by 4xx what the owner is granted afterwards."""
