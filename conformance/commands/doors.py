@@ -49,15 +49,19 @@ def other_headers_of(options: dict[str, Any]) -> Headers:
     return with_api_key(options.pop("other_headers"), options.pop("other_api_key"))
 
 
-def check_doors(settings: Settings, *, embedded: bool) -> None:
-    """A usage error where what is said of doors cannot be judged."""
-    if not (settings.protected or settings.other_headers):
-        return
-    if embedded:
+def refuse_doors_of_embedded(options: dict[str, Any]) -> None:
+    """A usage error where doors are said to be before the embedded reference."""
+    if options["protected"] or options["other_headers"]:
         raise click.UsageError(
             "the embedded reference asks for no credentials: start one that does by "
             "`threads-conformance serve --tenant NAME=KEY`, and name it by --url"
         )
+
+
+def check_doors(settings: Settings) -> None:
+    """A usage error where what is said of doors cannot be judged by these credentials."""
+    if not (settings.protected or settings.other_headers):
+        return
     if not (settings.headers or httpx.URL(settings.url).userinfo):
         raise click.UsageError(
             "without a credential of your own nothing can be said of others: give it with "

@@ -16,7 +16,12 @@ from _pytest.mark.expression import Expression
 
 from conformance.commands.baselining import Baselining, baseline_options
 from conformance.commands.comparison import compared
-from conformance.commands.doors import check_doors, doors_options, other_headers_of
+from conformance.commands.doors import (
+    check_doors,
+    doors_options,
+    other_headers_of,
+    refuse_doors_of_embedded,
+)
 from conformance.commands.options import (
     api_key_option,
     chosen_graphs,
@@ -166,6 +171,8 @@ def run_command(
     )
     options["capabilities"] = tuple(map(_known_capability, capabilities))
     options["other_headers"] = other_headers_of(options)
+    if not (url or server):
+        refuse_doors_of_embedded(options)
     options["graph"], options["graphs"] = chosen_graphs(context, graph)
     baselining = Baselining.from_options(options)
     view = TerminalView(own_console())
@@ -179,7 +186,7 @@ def run_command(
                 headers=with_api_key(headers, api_key),
                 **options,
             )
-            check_doors(settings, embedded=not (url or server))
+            check_doors(settings)
             info = deployment.known_as(identify_deployment(settings))
             published = read_own_openapi(settings, schema_url) if schema_url else None
             report = run_suite(settings, info, view, workers=workers, keyword=keyword, keep=keep)
