@@ -378,10 +378,10 @@ def test_what_cannot_be_judged_is_wrong_usage(
     options: tuple[str, ...], told: str, reference: str, tmp_path: Path
 ) -> None:
     options = tuple(reference if each == "URL" else each for each in options)
-    directory = ("--report-dir", str(tmp_path))
-    ended = CliRunner().invoke(cli, ["run", "-k", "is_not_copied", *directory, *options])
-    assert ended.exit_code == 2, ended.output
-    assert told in " ".join(ended.output.split())
+    ended = command(tmp_path, "run", "-k", "is_not_copied", *options)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert told in " ".join(ended.stderr.split())
+    assert "Traceback" not in ended.stderr
 
 
 def test_the_auth_of_the_fixture_is_loaded_with_the_graphs_of_the_project() -> None:
