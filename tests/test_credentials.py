@@ -63,6 +63,8 @@ def test_headers_of_names_that_tell_nothing_are_all_credentials(
         (basic("user:secret"), basic("user:secre")),
         ("a=1; session=xyz", "a=1; session=xy"),
         ("x", ""),
+        # No header may end in a space.
+        ("Bearer x", "Bearer"),
     ],
 )
 def test_a_cut_credential_lacks_its_last_character(

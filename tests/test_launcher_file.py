@@ -73,7 +73,9 @@ def test_a_launcher_that_is_not_there() -> None:
     launchers = load_launchers()
     with pytest.raises(LauncherError, match="did you mean langgraph-api"):
         find_launcher(launchers, "langraph-api")
-    with pytest.raises(LauncherError, match="there are aegra, langgraph-api, langgraph-auth, langgraph-js"):
+    with pytest.raises(
+        LauncherError, match="there are aegra, langgraph-api, langgraph-auth, langgraph-js"
+    ):
         find_launcher(launchers, "xyz")
 
 

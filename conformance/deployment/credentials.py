@@ -92,7 +92,7 @@ def _with_secret(value: str, change: Callable[[str], str]) -> str:
     if scheme.lower() == "basic" and (plain := _decoded(secret)) is not None:
         user, colon, password = plain.partition(":")
         return f"{scheme}{space}{_encoded(f'{user}{colon}{change(password)}')}"
-    return f"{scheme}{space}{change(secret)}"
+    return f"{scheme}{space}{change(secret)}".rstrip()
 
 
 def _mistaken(secret: str, chance: random.Random) -> str:
