@@ -25,7 +25,7 @@ import pytest
 
 from conformance import __version__
 from conformance.contract.catalogue import ALL_CLIENTS, HTTP, load_catalogue
-from conformance.deployment.cleanup import Left, remove_all
+from conformance.deployment.cleanup import Left
 from conformance.deployment.connect import connect, parse_url, redactor_for
 from conformance.deployment.credentials import (
     ENVIRONMENT,
@@ -39,6 +39,7 @@ from conformance.deployment.exchange import Exchange
 from conformance.deployment.interruption import signals_as_interrupt
 from conformance.deployment.ledger import claim, ledgers_dir, read_ledger, remove_ledger
 from conformance.deployment.preflight import ServerInfo, look
+from conformance.deployment.removal import remove_as_each
 from conformance.deployment.settings import GraphSettings, Settings, SettingsError
 from conformance.excerpt import excerpt
 from conformance.plugin import CARRIED, CONTROLLER, selected_requirements
@@ -142,6 +143,10 @@ class EmbeddedController(Controller):
                 headers=headers,
                 clients=clients_named(config.getoption("deployment_client")),
                 disposable=config.getoption("deployment_disposable"),
+                protected=config.getoption("deployment_protected"),
+                other_headers=parsed_headers(
+                    config.getoption("deployment_other_header"), "--deployment-other-header"
+                ),
             )
         )
 
@@ -151,12 +156,18 @@ class EmbeddedController(Controller):
         self._directory.cleanup()
 
 
+def parsed_headers(given: Iterable[str], option: str) -> Headers:
+    """Each `Name: value` as a pair; `pytest.UsageError` for what no header can carry."""
+    try:
+        return tuple(parse_header(each, option) for each in given)
+    except SettingsError as unusable:
+        raise pytest.UsageError(str(unusable)) from unusable
+
+
 def headers_of(config: pytest.Config) -> Headers:
     """The headers of the options, else of the environment; `pytest.UsageError` if unusable."""
+    given = parsed_headers(config.getoption("deployment_header"), HEADER_OPTION)
     try:
-        given = tuple(
-            parse_header(each, HEADER_OPTION) for each in config.getoption("deployment_header")
-        )
         name = f"{ENVIRONMENT}_HEADER"
         headers = given or parse_headers(os.environ.get(name, ""), name)
         name = f"{ENVIRONMENT}_API_KEY"
@@ -306,7 +317,7 @@ def clean_up(settings: Settings) -> Cleanup:
         remove_ledger(directory)
         return Cleanup()
     with connect(settings, "cleanup", record=False, ledger=ledger) as connection:
-        removal = remove_all(connection.client, ledger)
+        removal = remove_as_each(connection, settings, ledger)
         if removal.is_whole:
             remove_ledger(directory)
         return Cleanup(

@@ -38,6 +38,7 @@ from conformance.report.record import CheckResult, Failure
 from conformance.suite.fixtures import CASE, SuiteFixtures
 from conformance.suite.outcomes import (
     Blocked,
+    NotAskedFor,
     NotRun,
     PromiseBroken,
     SequenceBroken,
@@ -252,10 +253,10 @@ class Checks:
                 item.stash[_RESULT] = result = found
             if found.failure:
                 report.longrepr = found.failure.message
-            if found.verdict is Verdict.UNSUPPORTED:
+            if found.verdict is Verdict.UNSUPPORTED or isinstance(call.excinfo.value, NotAskedFor):
                 report.outcome = "skipped"
                 report.longrepr = (str(item.path), item.location[1] or 0, found.reason)
-            if found.verdict is Verdict.NOT_RUN:
+            elif found.verdict is Verdict.NOT_RUN:
                 report.longrepr = found.reason
             if found.verdict in (Verdict.ERROR, Verdict.BLOCKED):
                 report.longrepr = self._shown(str(report.longrepr))

@@ -38,6 +38,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="header to send with every request; may be repeated; also from "
         "THREADS_CONFORMANCE_HEADER, one a line, and THREADS_CONFORMANCE_API_KEY",
     )
+    group.addoption(
+        "--deployment-protected",
+        action="store_true",
+        help="credentials are needed: check that nothing is answered without them",
+    )
+    group.addoption(
+        "--deployment-other-header",
+        action="append",
+        default=[],
+        metavar="'Name: value'",
+        help="header of another tenant: check that neither sees the other's threads",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

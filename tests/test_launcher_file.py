@@ -30,7 +30,7 @@ def own_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_ours() -> None:
     ours = load_launchers()
-    assert set(ours) == {"langgraph-api", "langgraph-js", "aegra"}
+    assert set(ours) == {"langgraph-api", "langgraph-auth", "langgraph-js", "aegra"}
     assert len(ours["langgraph-api"].known) >= 12
     for launcher in ours.values():
         assert launcher.project is not None
@@ -73,7 +73,9 @@ def test_a_launcher_that_is_not_there() -> None:
     launchers = load_launchers()
     with pytest.raises(LauncherError, match="did you mean langgraph-api"):
         find_launcher(launchers, "langraph-api")
-    with pytest.raises(LauncherError, match="there are aegra, langgraph-api, langgraph-js"):
+    with pytest.raises(
+        LauncherError, match="there are aegra, langgraph-api, langgraph-auth, langgraph-js"
+    ):
         find_launcher(launchers, "xyz")
 
 

@@ -84,7 +84,7 @@ def credentials(prefix: str = "") -> Callable[[_Command], _Command]:
     """
     dashed, under = (f"{prefix}-", f"{prefix}_") if prefix else ("", "")
     header, key = f"--{dashed}header", f"--{dashed}api-key"
-    whose = f" of the {prefix} one" if prefix else ""
+    whose = f" of the {prefix} tenant" if prefix else ""
     options = (
         click.option(
             *([] if prefix else ["-H"]),

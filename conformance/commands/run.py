@@ -12,6 +12,11 @@ from _pytest.mark.expression import Expression
 
 from conformance.commands.baselining import Baselining, baseline_options
 from conformance.commands.comparison import compared
+from conformance.commands.doors import (
+    check_doors,
+    doors_options,
+    refuse_doors_of_embedded,
+)
 from conformance.commands.options import (
     chosen_graphs,
     credentials_options,
@@ -69,6 +74,7 @@ def _workers(_context: click.Context, _option: click.Parameter, given: str) -> s
 )
 @graph_option
 @credentials_options
+@doors_options
 @click.option(
     "-n",
     "--workers",
@@ -163,6 +169,8 @@ def run_command(
         find_requirement(load_catalogue(), each).id for each in requirements
     )
     options["capabilities"] = tuple(map(_known_capability, capabilities))
+    if not (url or server):
+        refuse_doors_of_embedded(options)
     options["graph"], options["graphs"] = chosen_graphs(context, graph)
     baselining = Baselining.from_options(options)
     view = TerminalView(own_console())
@@ -179,6 +187,7 @@ def run_command(
                 headers=headers,
                 **options,
             )
+            check_doors(settings)
             info = deployment.known_as(identify_deployment(settings))
             if settings.read_only:
                 settings = with_visits(settings)

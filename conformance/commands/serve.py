@@ -6,6 +6,7 @@ import difflib
 
 import click
 
+from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
 from conformance.reference.faults import Fault, all_faults, broken_deployment
 from conformance.reference.server import PortTakenError, serve
 
@@ -26,6 +27,40 @@ def _found(_context: click.Context, _option: click.Parameter, name: str | None) 
     return None if name is None else find_fault(name)
 
 
+def _tenants(
+    _context: click.Context, _option: click.Parameter, given: tuple[str, ...]
+) -> dict[str, str]:
+    """Names of tenants by key, from `NAME=KEY`."""
+    tenants: dict[str, str] = {}
+    for each in given:
+        name, equals, key = each.partition("=")
+        if not (name and equals and key):
+            raise click.BadParameter("a tenant is written NAME=KEY")
+        if tenants.setdefault(key, name) != name:
+            raise click.BadParameter(f"{tenants[key]} and {name} have the same key: give two")
+    return tenants
+
+
+def _with_key(tenants: dict[str, str], api_key: str | None) -> dict[str, str]:
+    """The tenants, and the one whose key was given alone."""
+    if api_key in tenants:
+        raise click.BadParameter(
+            f"is the key of {tenants[api_key]} as well", param_hint="--api-key"
+        )
+    return {api_key: "default", **tenants} if api_key else tenants
+
+
+def _check_shows(fault: Fault, tenants: dict[str, str]) -> None:
+    """A usage error where a fault of the doors is to be served without any."""
+    requirements = load_catalogue().requirements
+    of_doors = any(requirements[each].capability == ACCESS_CAPABILITY for each in fault.breaks)
+    if of_doors and not tenants:
+        raise click.UsageError(
+            f"the fault {fault.name} shows only where keys are needed: "
+            "give two tenants by --tenant NAME=KEY"
+        )
+
+
 @click.command("serve")
 @click.option(
     "--port",
@@ -35,15 +70,30 @@ def _found(_context: click.Context, _option: click.Parameter, name: str | None) 
     help="The port on 127.0.0.1; 0 takes a free one.",
 )
 @click.option("--fault", metavar="NAME", callback=_found, help="Break promises in this way.")
+@click.option("--api-key", metavar="KEY", help="Answer only to who gives this key as x-api-key.")
+@click.option(
+    "--tenant",
+    "tenants",
+    multiple=True,
+    metavar="NAME=KEY",
+    callback=_tenants,
+    help="A tenant and its key: each sees its own threads, runs and crons only. May be repeated.",
+)
 @click.option("--until-eof", is_flag=True, hidden=True)
-def serve_command(port: int, fault: Fault | None, until_eof: bool) -> None:
+def serve_command(
+    port: int, fault: Fault | None, api_key: str | None, tenants: dict[str, str], until_eof: bool
+) -> None:
     """Serve the reference deployment, which keeps every promise, on this machine.
 
     It offers the graph `agent`, holds its threads in memory, and says its URL when
     it is ready. End it with Ctrl-C.
     """
+    tenants = _with_key(tenants, api_key)
+    if fault:
+        _check_shows(fault, tenants)
+    app = broken_deployment(fault, tenants=tenants)[1] if fault or tenants else None
     try:
-        serve(port, until_eof=until_eof, app=broken_deployment(fault)[1] if fault else None)
+        serve(port, until_eof=until_eof, app=app)
     except PortTakenError as taken:
         raise click.UsageError(str(taken)) from taken
     except KeyboardInterrupt:

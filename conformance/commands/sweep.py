@@ -13,12 +13,14 @@ from typing import Any
 import click
 import httpx
 
+from conformance.commands.doors import other_tenant_options
 from conformance.commands.options import credentials_options, timeout_option
-from conformance.deployment.cleanup import Removal, remove_all
+from conformance.deployment.cleanup import Removal
 from conformance.deployment.connect import connect, parse_url, redactor_for
 from conformance.deployment.ledger import LedgerState, claim, open_ledgers, remove_ledger
 from conformance.deployment.lost import LostThread, find_lost, remove_lost
 from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.removal import remove_as_each
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import Settings, SettingsError
 from conformance.engine import identify_deployment, new_settings
@@ -47,6 +49,7 @@ class _Age(click.ParamType[timedelta]):
 @click.command("sweep")
 @click.option("--url", required=True, metavar="URL", help="The deployment that was checked.")
 @credentials_options
+@other_tenant_options
 @click.option(
     "--lost",
     is_flag=True,
@@ -76,7 +79,8 @@ def sweep_command(
 
     What they left is known from their ledgers on this machine and from the tag that
     every thread of a run carries; each thread is removed only if a GET proves that it is
-    the run's. A run that is still under way is left alone.
+    the run's. A run that is still under way is left alone. What was made for another
+    tenant is removed by that tenant's credential.
 
     Exit status: 0 nothing is left, 2 wrong usage, 3 something could not be removed.
     """
@@ -116,7 +120,7 @@ def _sweep_all(settings: Settings, url: str) -> bool:
             swept = True
             of_run = dataclasses.replace(settings, run_id=ledger.run_id)
             with connect(of_run, "sweep", record=False, ledger=ledger) as connection:
-                removal = remove_all(connection.client, ledger)
+                removal = remove_as_each(connection, of_run, ledger)
             _tell(ledger, removal)
         if removal.is_settled:
             # What is other people's will not be this run's later either: it was told.

@@ -29,6 +29,8 @@ HTTP = "http"
 DOCUMENTED_CLIENTS = ("python-sdk", "js-sdk", "curl")
 ALL_CLIENTS = (HTTP, *DOCUMENTED_CLIENTS)
 CLIENTS_CAPABILITY = "clients"
+#: Who may come in: judged where the user says that there are doors.
+ACCESS_CAPABILITY = "access"
 
 _DIRECTORY = Path(__file__).parent / "requirements"
 _ID = re.compile(r"^[A-Z]+(-[A-Z]+)?-\d{2}$")

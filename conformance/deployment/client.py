@@ -15,6 +15,7 @@ import httpx
 
 from conformance.deployment.ownership import Ownership
 from conformance.deployment.transport import PRIVATE
+from conformance.deployment.trouble import EXPECTED_STATUSES
 
 #: Where a body is left to the caller, and None would be one.
 ABSENT: Any = object()
@@ -53,13 +54,20 @@ class ThreadsClient:
     """The operations of one deployment, through one `httpx.Client`.
 
     A thread is named by its id. Bodies are sent as given: `json` by `json.dumps`,
-    `raw` to the letter. Errors of the connection are `httpx.HTTPError`.
+    `raw` to the letter. Errors of the connection are `httpx.HTTPError`. Answers of the
+    statuses `expects` are what is asked for, so that nothing below tries again for them.
     """
 
     def __init__(
-        self, http: httpx.Client, ownership: Ownership, run_timeout_s: float = 60.0
+        self,
+        http: httpx.Client,
+        ownership: Ownership,
+        run_timeout_s: float = 60.0,
+        *,
+        expects: tuple[int, ...] = (),
     ) -> None:
         self._http = http
+        self._expects = expects
         self.ownership = ownership
         #: The metadata by which the threads of this run are known, for bodies and filters.
         self.tag = ownership.tag
@@ -91,7 +99,7 @@ class ThreadsClient:
             content=content,
             params=params,
             headers=sent,
-            extensions={PRIVATE: True} if private else None,
+            extensions=self._extensions(private),
             timeout=timeout_s if timeout_s is not None else httpx.USE_CLIENT_DEFAULT,
         )
         return Answer(operation, response.status_code, response.headers, response.text)
@@ -108,8 +116,12 @@ class ThreadsClient:
             target,
             content=content or None,
             headers=headers,
-            extensions={PRIVATE: True} if private else None,
+            extensions=self._extensions(private),
         )
+
+    def _extensions(self, private: bool) -> dict[str, Any]:
+        told: dict[str, Any] = {PRIVATE: True} if private else {}
+        return {**told, EXPECTED_STATUSES: self._expects} if self._expects else told
 
     # What the documents show
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import httpx
 
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.clock import ServerClock
+from conformance.deployment.credential_variants import REFUSALS, Headers, secret_headers
 from conformance.deployment.ledger import Ledger, LedgerState, ledgers_dir
 from conformance.deployment.ownership import Ownership
 from conformance.deployment.private import PrivateRecorder
@@ -33,10 +35,15 @@ _WRITTEN = "write it like http://127.0.0.1:2024"
 
 @dataclass(frozen=True)
 class Connection:
-    """A client and the recorder of all that it sends."""
+    """A client and the recorder of all that it sends.
+
+    `client_with` gives one that sends these headers instead of the user's, under the same
+    guard, ledger and record; that it is refused by 401 or 403 is expected.
+    """
 
     client: ThreadsClient
     recorder: Recorder
+    client_with: Callable[[Headers], ThreadsClient]
 
 
 def parse_url(url: str) -> httpx.URL:
@@ -90,8 +97,8 @@ def connect(
     whatever answers is taken for the deployment, and no outage is waited out.
     """
     url = parse_url(settings.url)
-    redactor = redactor_for(settings.url, settings.headers)
-    keep_from_streams(settings.headers, settings.url)
+    redactor = redactor_for(settings.url, secret_headers(settings))
+    keep_from_streams(secret_headers(settings), settings.url)
     started_at = datetime.fromisoformat(settings.started_at)
     clock_offset: timedelta | None = None
     if ledger is not None:
@@ -123,6 +130,7 @@ def connect(
         redacting(redactor),
         closing(record_of_run) as recorder,
         ledger_of_run as written,
+        ExitStack() as stack,
     ):
         transport = SuiteTransport(
             reach or http_transport,
@@ -135,15 +143,28 @@ def connect(
             backoff_s=settings.backoff_s,
             first_contact=first_contact,
         )
-        with httpx.Client(
-            base_url=url,
-            transport=transport,
-            headers=list(settings.headers),
-            timeout=settings.timeout_s,
-            follow_redirects=False,
-        ) as http:
-            client = ThreadsClient(http, ownership, settings.run_timeout_s)
-            yield Connection(client, recorder)
+
+        def opened(
+            base_url: httpx.URL, headers: Headers, expects: tuple[int, ...] = ()
+        ) -> ThreadsClient:
+            http = stack.enter_context(
+                httpx.Client(
+                    base_url=base_url,
+                    transport=transport,
+                    headers=list(headers),
+                    timeout=settings.timeout_s,
+                    follow_redirects=False,
+                )
+            )
+            return ThreadsClient(http, ownership, settings.run_timeout_s, expects=expects)
+
+        # User and password of the URL are credentials, which `headers` have or have not.
+        bare = url.copy_with(userinfo=b"")
+        yield Connection(
+            opened(url, settings.headers),
+            recorder,
+            cache(lambda headers: opened(bare, headers, REFUSALS)),
+        )
 
 
 def http_transport() -> httpx.BaseTransport:

@@ -69,6 +69,9 @@ class OtherGraphs:
 class Settings:
     """One run. Times in seconds; `headers` are (name, value) pairs, all of them secret.
 
+    `protected` says that the deployment answers nobody without credentials;
+    `other_headers` are the credentials of another tenant, secret as well.
+
     `visible_within_s` is the declared deadline by which search and count show a change;
     a cron that is due every minute has made its run within `cron_within_s`. `clients` are
     those by which the deployment is asked. With `shrink` what breaks a property is told
@@ -104,6 +107,8 @@ class Settings:
     backoff_s: float = 0.2
     read_only: bool = False
     thread_ids: tuple[str, ...] = ()
+    protected: bool = False
+    other_headers: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> str:
         """The settings as text, to be handed to a worker."""
@@ -116,7 +121,8 @@ class Settings:
         graph, graphs = data.pop("graph"), data.pop("graphs")
         for name in ("requirements", "capabilities", "clients", "thread_ids"):
             data[name] = tuple(data[name])
-        data["headers"] = tuple((name, value) for name, value in data["headers"])
+        for name in ("headers", "other_headers"):
+            data[name] = tuple((header, value) for header, value in data[name])
         return cls(graph=graph_settings(graph), graphs=other_graphs(graphs), **data)
 
     def includes(self, profile: str) -> bool:

@@ -27,7 +27,12 @@ from conformance.deployment.outage import CircuitBreaker
 from conformance.deployment.ownership import Ownership, Shown
 from conformance.deployment.redaction import Redactor
 from conformance.deployment.strangers import facts_of_strangers
-from conformance.deployment.trouble import GATEWAY_STATUSES, Trouble, trouble_of_answer
+from conformance.deployment.trouble import (
+    EXPECTED_STATUSES,
+    GATEWAY_STATUSES,
+    Trouble,
+    trouble_of_answer,
+)
 
 #: Set in `request.extensions` where the answer may hold other people's threads.
 PRIVATE = "threads_conformance_private"
@@ -400,8 +405,9 @@ def _own(request: httpx.Request) -> httpx.Request:
 
 def _of_the_suite(request: httpx.Request) -> dict[str, Any]:
     """The time limits of a request at hand, for one that no check asked for."""
-    timeout = request.extensions.get("timeout")
-    return {_OF_THE_SUITE: True, **({"timeout": timeout} if timeout else {})}
+    kept = ("timeout", EXPECTED_STATUSES)
+    told = {name: request.extensions[name] for name in kept if name in request.extensions}
+    return {_OF_THE_SUITE: True, **told}
 
 
 def _credentials(request: httpx.Request) -> frozenset[tuple[bytes, bytes]]:

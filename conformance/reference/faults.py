@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from conformance.model.store import ThreadStore
 from conformance.reference.app import create_app, new_store
+from conformance.reference.doors import behind_doors
 from conformance.reference.wire import Wire
 
 Apply = Callable[["Broken"], None]
@@ -38,6 +39,8 @@ class Broken:
 
     store: ThreadStore = field(default_factory=new_store)
     wire: Wire = field(default_factory=Wire)
+    #: The store of each tenant by the tenant's key; none where there are no doors.
+    by_key: dict[str, ThreadStore] = field(default_factory=dict)
     #: The decisions of the store that are replaced.
     replaced: set[str] = field(default_factory=set)
     #: Nothing differs before one of these operations was asked for; none: from the start.
@@ -92,14 +95,29 @@ def all_faults() -> dict[str, Fault]:
 
 
 def broken_deployment(
-    chosen: Fault | None, *, speed: float = 1.0, cron_minute_s: float = 60.0
+    chosen: Fault | None,
+    *,
+    speed: float = 1.0,
+    cron_minute_s: float = 60.0,
+    tenants: Mapping[str, str] | None = None,
 ) -> tuple[Broken, ASGIApp]:
     """A deployment with the fault, and the application that serves it.
 
-    `speed` and `cron_minute_s` as of `create_app`.
+    `speed` and `cron_minute_s` as of `create_app`. With `tenants`, names by key, it has
+    doors; what a fault decides otherwise in the store is then the first tenant's.
     """
-    broken = Broken(store=new_store(speed))
+    stores = {name: new_store(speed) for name in dict.fromkeys((tenants or {}).values())}
+    broken = Broken(store=next(iter(stores.values()), None) or new_store(speed))
+    broken.by_key.update((key, stores[name]) for key, name in (tenants or {}).items())
     if chosen is not None:
         chosen.apply(broken)
-    broken.wire.app = create_app(broken.store, speed=speed, cron_minute_s=cron_minute_s)
+
+    def served(store: ThreadStore) -> ASGIApp:
+        return create_app(store, speed=speed, cron_minute_s=cron_minute_s)
+
+    broken.wire.app = (
+        behind_doors(tenants, lambda name: served(stores[name]))
+        if tenants
+        else served(broken.store)
+    )
     return broken, broken.wire

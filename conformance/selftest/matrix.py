@@ -22,12 +22,19 @@ from starlette.types import ASGIApp
 
 from conformance.clients.client import NotInstalledError
 from conformance.clients.opened import KNOWN
-from conformance.contract.catalogue import CLIENTS_CAPABILITY, HTTP, PROFILES, load_catalogue
+from conformance.contract.catalogue import (
+    ACCESS_CAPABILITY,
+    CLIENTS_CAPABILITY,
+    HTTP,
+    PROFILES,
+    load_catalogue,
+)
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.connect import connect
 from conformance.deployment.settings import Settings
 from conformance.engine import new_settings, own_pytest, pytest_arguments
-from conformance.plugin import CLIENT_MARKER, MARKER, Checks, client_of
+from conformance.plugin import CLIENT_MARKER, MARKER, Checks, client_of, requirements_of
+from conformance.reference.doors import KEY_HEADER
 from conformance.reference.faults import Broken, Fault, all_faults, broken_deployment
 from conformance.report.record import CheckResult
 from conformance.selftest.asgi import InProcess, InProcessTransport
@@ -43,6 +50,8 @@ RUN_TIMEOUT_S = 4.0
 SPEED = 4.0
 CRON_MINUTE_S = 0.1
 CRON_WITHIN_S = 2.0
+#: For the faults of the doors: each has a deployment of its own behind them.
+TENANTS = {"key-of-the-user-2f6d81": "user", "key-of-another-9c04e7": "another"}
 #: Of the documents' clients one is enough to see that their requirements can fall.
 CLIENTS_TRIED = ("curl", "python-sdk")
 
@@ -121,6 +130,12 @@ def _concerns_clients(fault: Fault) -> bool:
     return any(requirements[each].capability == CLIENTS_CAPABILITY for each in fault.breaks)
 
 
+def _concerns_doors(fault: Fault) -> bool:
+    """Whether a fault breaks who may come in: it is tried where there are doors, and only there."""
+    requirements = load_catalogue().requirements
+    return any(requirements[each].capability == ACCESS_CAPABILITY for each in fault.breaks)
+
+
 def _clients_for(faults: Iterable[Fault]) -> tuple[str, ...]:
     """By what the checks ask: by HTTP, and by one of the documents' clients where it is needed."""
     if not any(map(_concerns_clients, faults)):
@@ -140,6 +155,7 @@ def work(profile: str, clients: tuple[str, ...], tasks: Tasks, results: Results)
     with TemporaryDirectory(prefix="threads-conformance-selftest-") as directory:
         # Nothing here outlives the process: its ledger need not either.
         os.environ["XDG_STATE_HOME"] = directory
+        user, another = TENANTS
         settings = new_settings(
             "http://reference.test",
             run_dir=Path(directory),
@@ -158,6 +174,9 @@ def work(profile: str, clients: tuple[str, ...], tasks: Tasks, results: Results)
             disposable=True,
             outage_within_s=0.0,
             backoff_s=0.0,
+            protected=True,
+            headers=((KEY_HEADER, user),),
+            other_headers=((KEY_HEADER, another),),
         )
         try:
             with InProcess() as host, own_pytest():
@@ -170,8 +189,16 @@ def work(profile: str, clients: tuple[str, ...], tasks: Tasks, results: Results)
             results.put(f"pytest ended with {ended!r}: {worker.problem}")
 
 
-def _deployment(chosen: Fault | None) -> tuple[Broken, ASGIApp]:
-    return broken_deployment(chosen, speed=SPEED, cron_minute_s=CRON_MINUTE_S)
+def _deployment(chosen: Fault | None, *, doors: bool) -> tuple[Broken, ASGIApp]:
+    return broken_deployment(
+        chosen, speed=SPEED, cron_minute_s=CRON_MINUTE_S, tenants=TENANTS if doors else None
+    )
+
+
+def _is_of_doors(item: pytest.Item) -> bool:
+    """Whether a check is about who may come in, and so needs doors."""
+    requirements = load_catalogue().requirements
+    return any(requirements[each].capability == ACCESS_CAPABILITY for each in requirements_of(item))
 
 
 class _Worker:
@@ -224,16 +251,17 @@ class _Worker:
         decisions = set()
         for each in faults.values():
             decisions |= broken_deployment(each)[0].replaced
-        deployment, self._host.app = _deployment(None)
-        watcher = Watcher(deployment, sorted(decisions))
         touched = {}
         fallen: set[str] = set()
-        for item in items:
-            watcher.current = touched[item] = Touched()
-            result = self._result(item)
-            if result.verdict is not Verdict.PASS:
-                fallen.update(result.requirements)
-        self._host.abandon()
+        for doors in (False, True):
+            deployment, self._host.app = _deployment(None, doors=doors)
+            watcher = Watcher(deployment, sorted(decisions))
+            for item in (each for each in items if _is_of_doors(each) is doors):
+                watcher.current = touched[item] = Touched()
+                result = self._result(item)
+                if result.verdict is not Verdict.PASS:
+                    fallen.update(result.requirements)
+            self._host.abandon()
         return touched, fallen
 
     def _row(
@@ -244,10 +272,17 @@ class _Worker:
         fallen: set[str],
     ) -> Row:
         started = time.perf_counter()
-        broken, self._host.app = _deployment(chosen)
+        doors = _concerns_doors(chosen)
+        broken, self._host.app = _deployment(chosen, doors=doors)
         # The requirements of clients count only in a run by one: that is the run of their faults.
         asked_by = self._settings.clients if _concerns_clients(chosen) else (HTTP,)
-        concerned = [e for e in items if client_of(e) in asked_by and touched[e].by(broken)]
+        concerned = [
+            each
+            for each in items
+            if _is_of_doors(each) is doors
+            and client_of(each) in asked_by
+            and touched[each].by(broken)
+        ]
         results = [self._result(item) for item in concerned]
         self._host.abandon()
 

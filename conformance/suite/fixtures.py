@@ -111,6 +111,11 @@ class SuiteFixtures:
         return Visits(ask, case)
 
     @pytest.fixture
+    def connection(self) -> Connection:
+        """The connection of the process, which can ask with other credentials too."""
+        return self._connection
+
+    @pytest.fixture
     def settings(self) -> Settings:
         """The settings of the run."""
         return self._settings

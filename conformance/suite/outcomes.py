@@ -58,6 +58,10 @@ class NotRun(Exception):  # noqa: N818
     """What the check is made with is not installed; the message says what to install."""
 
 
+class NotAskedFor(NotRun):
+    """What the check needs was not said by the user; the message names the option."""
+
+
 def requires(*requirements: str, offers: str = "") -> pytest.MarkDecorator:
     """Name the requirements that a check decides.
 

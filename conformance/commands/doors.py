@@ -1,0 +1,53 @@
+"""The options that say who may come in, and whose threads are whose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+import httpx
+
+from conformance.commands.options import credentials
+from conformance.deployment.credential_variants import other_credentials, own_headers
+from conformance.deployment.settings import Settings
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_protected_option = click.option(
+    "--protected",
+    is_flag=True,
+    help="Credentials are needed here: judge that every operation is refused without one, with "
+    "a wrong one and with part of one. Sends about 160 requests that are to be refused.",
+)
+#: The options that give the credential of another tenant; the command gets `other_headers`.
+other_tenant_options = credentials("other")
+
+
+def doors_options(command: _Command) -> _Command:
+    """The options that say that the deployment has doors."""
+    return _protected_option(other_tenant_options(command))
+
+
+def refuse_doors_of_embedded(options: dict[str, Any]) -> None:
+    """A usage error where doors are said to be before the embedded reference."""
+    if options["protected"] or options["other_headers"]:
+        raise click.UsageError(
+            "the embedded reference asks for no credentials: start one that does by "
+            "`threads-conformance serve --tenant NAME=KEY`, and name it by --url"
+        )
+
+
+def check_doors(settings: Settings) -> None:
+    """A usage error where what is said of doors cannot be judged by these credentials."""
+    if not (settings.protected or settings.other_headers):
+        return
+    if not (settings.headers or httpx.URL(settings.url).userinfo):
+        raise click.UsageError(
+            "without a credential of your own nothing can be said of others: give it with "
+            "--api-key KEY or -H 'Name: value'"
+        )
+    if settings.other_headers and set(other_credentials(settings)) == set(own_headers(settings)):
+        raise click.UsageError(
+            "the other tenant's credential is your own: give that of another tenant"
+        )

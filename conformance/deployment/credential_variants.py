@@ -1,0 +1,119 @@
+"""What is sent in the place of the user's credentials: nothing, wrong ones, another tenant's."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import random
+import re
+import string
+from collections.abc import Callable
+from urllib.parse import unquote
+
+import httpx
+
+from conformance.deployment.settings import Settings
+
+Headers = tuple[tuple[str, str], ...]
+
+#: With other credentials than the user's these are answers, not trouble on the way.
+REFUSALS = (httpx.codes.UNAUTHORIZED.value, httpx.codes.FORBIDDEN.value)
+
+_CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|session|jwt|passw", re.IGNORECASE)
+
+
+def own_headers(settings: Settings) -> Headers:
+    """All headers by which the user is known: those given, and user and password of the URL."""
+    url = httpx.URL(settings.url)
+    if not url.userinfo or any(name.lower() == "authorization" for name, _ in settings.headers):
+        return settings.headers
+    plain = unquote(url.userinfo.decode("ascii"))
+    return (*settings.headers, ("Authorization", f"Basic {_encoded(plain)}"))
+
+
+def without_credentials(settings: Settings) -> Headers:
+    """The user's headers but for the credentials among them."""
+    headers = own_headers(settings)
+    secret = _credentials(headers)
+    return tuple(each for each in headers if each not in secret)
+
+
+def wrong_credentials(settings: Settings) -> Headers:
+    """The user's headers with credentials of the same form that nobody was given.
+
+    They are the same in every process of a run, so that each can keep them out of reports.
+    """
+    chance = random.Random(settings.run_id)
+    return _changed(settings, lambda secret: _mistaken(secret, chance))
+
+
+def cut_credentials(settings: Settings) -> Headers:
+    """The user's headers with credentials that lack their last character."""
+    return _changed(settings, lambda secret: secret[:-1])
+
+
+def other_credentials(settings: Settings) -> Headers:
+    """The headers of the other tenant.
+
+    Headers of the same name are replaced; where the other tenant's are credentials, none
+    of the user's own credentials stays.
+    """
+    others = {name.lower() for name, _ in settings.other_headers}
+    replaced = any(_CREDENTIAL.search(name) for name in others)
+    headers = without_credentials(settings) if replaced else own_headers(settings)
+    return (*(each for each in headers if each[0].lower() not in others), *settings.other_headers)
+
+
+def secret_headers(settings: Settings) -> Headers:
+    """Every header whose value must not be shown, whoever it is sent for."""
+    found = dict.fromkeys((*settings.headers, *settings.other_headers))
+    if settings.protected:
+        found |= dict.fromkeys((*wrong_credentials(settings), *cut_credentials(settings)))
+    return tuple(found)
+
+
+def _credentials(headers: Headers) -> Headers:
+    """The headers that are credentials by their names; all of them, where no name says so."""
+    return tuple(each for each in headers if _CREDENTIAL.search(each[0])) or headers
+
+
+def _changed(settings: Settings, change: Callable[[str], str]) -> Headers:
+    headers = own_headers(settings)
+    secret = _credentials(headers)
+    return tuple(
+        (name, _with_secret(value, change)) if (name, value) in secret else (name, value)
+        for name, value in headers
+    )
+
+
+def _with_secret(value: str, change: Callable[[str], str]) -> str:
+    """A header's value with its secret changed: what follows the scheme, or the password."""
+    scheme, space, secret = value.rpartition(" ")
+    if scheme.lower() == "basic" and (plain := _decoded(secret)) is not None:
+        user, colon, password = plain.partition(":")
+        return f"{scheme}{space}{_encoded(f'{user}{colon}{change(password)}')}"
+    return f"{scheme}{space}{change(secret)}".rstrip()
+
+
+def _mistaken(secret: str, chance: random.Random) -> str:
+    """Another text of the same form."""
+    drawn = "".join(_another(each, chance) for each in secret)
+    return drawn if drawn != secret else f"{secret}x"
+
+
+def _another(character: str, chance: random.Random) -> str:
+    for alphabet in (string.digits, string.ascii_lowercase, string.ascii_uppercase):
+        if character in alphabet:
+            return chance.choice(alphabet)
+    return character
+
+
+def _encoded(plain: str) -> str:
+    return base64.b64encode(plain.encode()).decode("ascii")
+
+
+def _decoded(text: str) -> str | None:
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return None

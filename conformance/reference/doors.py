@@ -1,0 +1,42 @@
+"""Doors before the reference: who gives a tenant's key is let in to that tenant's deployment.
+
+Each tenant has a deployment of its own, so that nobody's ids are known to another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from conformance.reference.answers import answer
+
+KEY_HEADER = "x-api-key"
+#: What is answered to everybody.
+OPEN_PATHS = ("/ok", "/info", "/openapi.json")
+
+
+class Doors:
+    """An ASGI application before others: one for each key."""
+
+    def __init__(self, by_key: Mapping[str, ASGIApp]) -> None:
+        self._by_key = dict(by_key)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request by the application that its key opens; else answer 401."""
+        app = self._by_key.get(Headers(scope=scope).get(KEY_HEADER, ""))
+        if app is None and scope["path"] in OPEN_PATHS:
+            app = next(iter(self._by_key.values()))
+        await (app or _refusal)(scope, receive, send)
+
+
+async def _refusal(scope: Scope, receive: Receive, send: Send) -> None:
+    refused = answer({"detail": f"give a valid key in the header {KEY_HEADER}"}, 401)
+    await refused(scope, receive, send)
+
+
+def behind_doors(tenants: Mapping[str, str], make: Callable[[str], ASGIApp]) -> Doors:
+    """Doors to one deployment for each tenant. `tenants` are names by key."""
+    apps = {name: make(name) for name in dict.fromkeys(tenants.values())}
+    return Doors({key: apps[name] for key, name in tenants.items()})

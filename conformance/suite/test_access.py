@@ -1,0 +1,330 @@
+"""Who may come in, and whose threads are whose.
+
+Checked where the user says so: by --protected, and by the credential of another tenant.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.connect import Connection
+from conformance.deployment.settings import Settings, numbered
+from conformance.suite.asking import LONGEST_PAGE, Asker
+from conformance.suite.case import Case
+from conformance.suite.doors import CREDENTIALS, Intruder, Pair, intruder, tenants
+from conformance.suite.expect import (
+    assert_equal,
+    assert_that,
+    assert_untouched,
+    require_refused,
+)
+from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.shown import Thread, checkpoint_id_of, id_of
+
+
+@pytest.fixture
+def nobody(
+    request: pytest.FixtureRequest, connection: Connection, settings: Settings, given: Asker
+) -> Iterator[Intruder]:
+    """Somebody without a valid credential."""
+    with intruder(request.param, connection, settings, given) as nobody:
+        yield nobody
+
+
+@pytest.fixture
+def pair(
+    request: pytest.FixtureRequest, connection: Connection, settings: Settings, case: Case
+) -> Iterator[Pair]:
+    """Two tenants: the user owns what the other asks for, or the other way round."""
+    back = getattr(request, "param", "forth") == "back"
+    with tenants(connection, settings, case, back=back) as pair:
+        yield pair
+
+
+def with_credential(*kinds: str) -> pytest.MarkDecorator:
+    """A check that is made by somebody with such a credential."""
+    return pytest.mark.parametrize("nobody", kinds, indirect=True)
+
+
+#: A check that is made in both directions.
+both_ways = pytest.mark.parametrize("pair", ["forth", "back"], indirect=True)
+
+
+@requires("ACCESS-01")
+@with_credential("none")
+def test_nothing_is_answered_without_a_credential(nobody: Intruder) -> None:
+    nobody.try_everything()
+
+
+@requires("ACCESS-02")
+@with_credential("wrong")
+def test_nothing_is_answered_to_a_wrong_credential(nobody: Intruder) -> None:
+    nobody.try_everything()
+
+
+@requires("ACCESS-03")
+@with_credential("cut")
+def test_nothing_is_answered_to_a_cut_credential(nobody: Intruder) -> None:
+    nobody.try_everything()
+
+
+@requires("ACCESS-04")
+@with_credential(*CREDENTIALS)
+def test_a_refused_request_changes_nothing(nobody: Intruder) -> None:
+    nobody.try_to_change()
+
+
+@requires("ACCESS-05")
+@both_ways
+def test_anothers_thread_is_not_shown(pair: Pair) -> None:
+    thread = pair.owner.empty()
+    pair.assert_refused(lambda ask: ask.get(id_of(thread)))
+
+
+@requires("ACCESS-06")
+@pytest.mark.parametrize("which", ["latest", "at-checkpoint", "by-post"])
+def test_anothers_state_is_not_shown(pair: Pair, which: str) -> None:
+    thread, secret = pair.telling_a_secret()
+    newest = checkpoint_id_of(pair.owner.state(thread))
+    ways: dict[str, Callable[[ThreadsClient], Answer]] = {
+        "latest": lambda ask: ask.state(id_of(thread)),
+        "at-checkpoint": lambda ask: ask.state_at_checkpoint(id_of(thread), newest),
+        "by-post": lambda ask: ask.post_state_at_checkpoint(
+            id_of(thread), {"checkpoint": {"checkpoint_id": newest}}
+        ),
+    }
+    pair.assert_hidden(ways[which], secret)
+
+
+@requires("ACCESS-07")
+@pytest.mark.parametrize("way", ["get", "post"])
+def test_anothers_history_is_not_shown(pair: Pair, way: str) -> None:
+    thread, secret = pair.telling_a_secret()
+    ways: dict[str, Callable[[ThreadsClient], Answer]] = {
+        "get": lambda ask: ask.history(id_of(thread), limit=LONGEST_PAGE),
+        "post": lambda ask: ask.post_history(id_of(thread), {"limit": LONGEST_PAGE}),
+    }
+    pair.assert_hidden(ways[way], secret)
+
+
+@requires("ACCESS-08")
+def test_anothers_thread_is_not_copied(pair: Pair) -> None:
+    thread = pair.owner.prepopulated()
+    pair.assert_refused(lambda ask: ask.copy(id_of(thread)))
+
+
+@requires("ACCESS-09")
+@both_ways
+@pytest.mark.parametrize("by", ["metadata", "ids"])
+def test_a_search_finds_no_thread_of_another(pair: Pair, case: Case, by: str) -> None:
+    theirs, own = pair.owner.empty(), pair.stranger.empty()
+    filters: dict[str, Any] = {} if by == "metadata" else {"ids": [id_of(theirs), id_of(own)]}
+
+    def finding(asker: Asker, thread: Thread) -> list[str]:
+        found = case.eventually(lambda: asker.found(**filters), lambda ids: id_of(thread) in ids)
+        if id_of(thread) not in found:
+            raise Blocked("a tenant does not find its own thread")
+        return found
+
+    finding(pair.owner, theirs)
+    found = finding(pair.stranger, own)
+    assert_that(id_of(theirs) not in found, "no thread of another tenant", found)
+
+
+@requires("ACCESS-10")
+@both_ways
+def test_a_count_counts_no_thread_of_another(pair: Pair, case: Case) -> None:
+    for _ in range(2):
+        pair.owner.empty()
+    pair.stranger.empty()
+    if case.eventually(pair.owner.count, lambda counted: counted >= 2) < 2:
+        raise Blocked("the owner's threads are not counted")
+    counted = case.eventually(pair.stranger.count, lambda counted: counted >= 1)
+    assert_equal(counted, 1, "the number of threads of a tenant that made one")
+
+
+@requires("ACCESS-11")
+@both_ways
+@pytest.mark.parametrize("operation", ["update", "update_state", "prune", "delete"])
+def test_anothers_thread_is_not_changed(pair: Pair, operation: str) -> None:
+    thread = pair.owner.prepopulated()
+    append = numbered(pair.owner.case.graph().append, 7)
+    ways: dict[str, Callable[[ThreadsClient], Answer]] = {
+        "update": lambda ask: ask.update(id_of(thread), {"metadata": {"changed": True}}),
+        "update_state": lambda ask: ask.update_state(id_of(thread), append),
+        "prune": lambda ask: ask.prune({"thread_ids": [id_of(thread)]}),
+        "delete": lambda ask: ask.delete(id_of(thread)),
+    }
+    act = ways[operation]
+    assert_untouched(pair.owner, thread, lambda: act(pair.stranger.client))
+    # That nothing was changed says something only where the owner can do so.
+    pair.owner.granted(act(pair.owner.client), thread)
+
+
+@requires("ACCESS-12")
+@pytest.mark.parametrize("if_exists", ["raise", "do_nothing"])
+def test_a_thread_is_not_created_over_anothers(pair: Pair, if_exists: str) -> None:
+    secret = uuid4().hex
+    thread = pair.owner.prepopulated(metadata={"secret": secret})
+    answers: list[Answer] = []
+
+    def create() -> None:
+        metadata = {**pair.stranger.client.tag, **pair.stranger.case.tag}
+        body = {"thread_id": id_of(thread), "if_exists": if_exists, "metadata": metadata}
+        answers.append(pair.stranger.client.create(body))
+
+    assert_untouched(pair.owner, thread, create)
+    text = answers[0].text
+    assert_that(secret not in text, "nothing of another tenant's", text[:300])
+
+
+@requires("ACCESS-13")
+@pytest.mark.parametrize("operation", ["list", "get", "join", "join-stream"])
+def test_anothers_runs_are_not_shown(pair: Pair, operation: str) -> None:
+    thread, number = pair.owner.empty(), uuid4().int
+    ways: dict[str, Callable[[ThreadsClient], Answer]] = {
+        "list": lambda ask: ask.runs.list(id_of(thread)),
+        "get": lambda ask: ask.runs.get(id_of(thread), run.run_id),
+        "join": lambda ask: ask.run_join(id_of(thread), run.run_id),
+        "join-stream": lambda ask: ask.runs.join_stream(id_of(thread), run.run_id),
+    }
+    with pair.runs as runs:
+        # The number stands in the run's input, and so in all that shows the run.
+        if operation == "join-stream":
+            # Of a run that has ended, a stream need not tell anything.
+            run = runs.started(thread, "slow", str(number), seconds=1)
+        else:
+            run = runs.started(thread, "agent", number=number)
+            runs.joined(run)
+        pair.assert_hidden(ways[operation], str(number))
+
+
+@requires("ACCESS-14")
+@pytest.mark.parametrize("way", ["wait", "stream", "background", "or-create"])
+def test_anothers_thread_is_not_run(pair: Pair, way: str) -> None:
+    thread = pair.owner.prepopulated()
+    body = pair.owner.run_body()
+    or_create = {**body, "if_not_exists": "create"}
+    ways: dict[str, Callable[[ThreadsClient], Answer]] = {
+        "wait": lambda ask: ask.run_wait(id_of(thread), body),
+        "stream": lambda ask: ask.run_stream(id_of(thread), body),
+        "background": lambda ask: ask.run_background(id_of(thread), body),
+        "or-create": lambda ask: ask.run_wait(id_of(thread), or_create),
+    }
+    act = ways[way]
+
+    def run() -> None:
+        answer = act(pair.stranger.client)
+        if way == "background" and answer.ok and isinstance(answer.body, dict):
+            # Let it end, so that what it does to the thread is seen.
+            pair.owner.client.run_join(id_of(thread), str(answer.body.get("run_id")))
+
+    assert_untouched(pair.owner, thread, run)
+    pair.owner.granted(act(pair.owner.client), thread)
+    if way == "or-create":
+        # Where ids are each tenant's own, the other has made one that no search finds.
+        pair.stranger.client.delete(id_of(thread))
+
+
+@requires("ACCESS-15")
+@pytest.mark.parametrize("operation", ["cancel", "cancel-many", "delete"])
+def test_anothers_runs_are_not_stopped(pair: Pair, operation: str) -> None:
+    thread = pair.owner.empty()
+    with pair.runs as runs:
+        if operation == "delete":
+            run = runs.started(thread, "agent")
+            runs.joined(run)
+        else:
+            run = runs.started(thread, "slow", seconds=1)
+        by_ids = {"thread_id": id_of(thread), "run_ids": [run.run_id]}
+        ways: dict[str, Callable[[ThreadsClient], Answer]] = {
+            "cancel": lambda ask: ask.runs.cancel(id_of(thread), run.run_id),
+            "cancel-many": lambda ask: ask.runs.cancel_many(by_ids),
+            "delete": lambda ask: ask.runs.delete(id_of(thread), run.run_id),
+        }
+        ways[operation](pair.stranger.client)
+        shown = pair.owner.client.runs.get(id_of(thread), run.run_id)
+        assert_that(shown.ok, "the run as it was", f"{shown.status} {shown.text[:300]}")
+        runs.joined(run)
+        assert_equal(runs.status(run), "success", "the status of the run")
+
+
+@requires("ACCESS-16")
+@both_ways
+@pytest.mark.parametrize("operation", ["search", "get"])
+def test_anothers_crons_are_not_shown(pair: Pair, operation: str) -> None:
+    thread = pair.owner.empty()
+    with pair.crons as crons:
+        secret = uuid4().hex
+        cron_id = str(crons.created(thread, metadata={"secret": secret})["cron_id"])
+        ways: dict[str, Callable[[ThreadsClient], Answer]] = {
+            "search": lambda ask: ask.crons.search({"thread_id": id_of(thread)}),
+            "get": lambda ask: ask.crons.get(cron_id),
+        }
+        pair.assert_hidden(ways[operation], secret)
+
+
+@requires("ACCESS-16")
+@both_ways
+def test_anothers_crons_are_not_counted(pair: Pair) -> None:
+    thread = pair.owner.empty()
+    with pair.crons as crons:
+        crons.created(thread)
+        if crons.count(thread_id=id_of(thread)) != 1:
+            raise Blocked("the owner's cron is not counted")
+        answer = pair.stranger.client.crons.count({"thread_id": id_of(thread)})
+        seen = answer.ok and answer.body != 0
+        assert_that(not seen, "no cron of another tenant counted", answer.text[:300])
+
+
+@requires("ACCESS-17")
+@pytest.mark.parametrize("operation", ["update", "delete", "create"])
+def test_anothers_crons_are_not_changed(pair: Pair, operation: str) -> None:
+    thread = pair.owner.empty()
+    with pair.crons as crons:
+        cron = crons.created(thread)
+        cron_id, another = str(cron["cron_id"]), crons.body()
+        ways: dict[str, Callable[[ThreadsClient], Answer]] = {
+            "update": lambda ask: ask.crons.update(cron_id, {"schedule": "0 0 2 2 *"}),
+            "delete": lambda ask: ask.crons.delete(cron_id),
+            "create": lambda ask: ask.crons.create(id_of(thread), another),
+        }
+        before = _crons_of(pair.owner, id_of(thread))
+        ways[operation](pair.stranger.client)
+        after = _crons_of(pair.owner, id_of(thread))
+        assert_equal(after, before, "the crons of the thread")
+
+
+@requires("ACCESS-18")
+@pytest.mark.parametrize("operation", ["get", "state", "history", "copy"])
+def test_anothers_ids_answer_as_unknown_ones(pair: Pair, operation: str) -> None:
+    thread_id = id_of(pair.owner.prepopulated())
+    ask = pair.stranger.client
+    ways: dict[str, Callable[[str], Answer]] = {
+        "get": ask.get,
+        "state": ask.state,
+        "history": ask.history,
+        "copy": ask.copy,
+    }
+    way = ways[operation]
+    first, second = (_masked(way(each), each) for each in (_unknown(ask), _unknown(ask)))
+    if first != second:
+        raise Blocked(f"answers for unknown ids differ: {first}, {second}")
+    answer = way(thread_id)
+    require_refused(answer)
+    assert_equal(_masked(answer, thread_id), first, "status and body, the id masked")
+
+
+def _crons_of(asker: Asker, thread_id: str) -> list[Any]:
+    return asker.list_of(asker.client.crons.search({"thread_id": thread_id}))
+
+
+def _unknown(ask: ThreadsClient) -> str:
+    return ask.ownership.absent_id()
+
+
+def _masked(answer: Answer, thread_id: str) -> list[Any]:
+    return [answer.status, answer.text.replace(thread_id, "<the id>")]
