@@ -156,7 +156,7 @@ def test_other_credentials_go_out_under_the_same_guard_ledger_and_record(
             with pytest.raises(GuardRefusal):
                 client.delete(STRANGER)
         assert [each.operation for each in exchanges] == ["get"]
-        assert connection.client.ownership.owns(own)
+        assert connection.client.ownership.is_ours(own)
         connection.client.get(own)
     theirs, mine = noting.requests
     assert theirs.headers["x-api-key"] == "key-of-yours"

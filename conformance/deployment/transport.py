@@ -214,18 +214,20 @@ class SuiteTransport(httpx.BaseTransport):
             elif named.kind == "cron" and (shown := self._shown("/runs/crons/", named.id)):
                 self._ownership.adopt_cron(shown)
 
-    def _take_run(
+    def _take(
         self,
         operation: Operation,
         request: httpx.Request,
         thread_id: str | None,
         response: httpx.Response,
     ) -> None:
-        """Take a run that a check asked for by GET, if the answer proves it."""
-        run_id = operation.id_in(self._path_of(request), "run_id")
+        """Take a run or cron that a check asked for by GET, if the answer proves it."""
+        path = self._path_of(request)
+        run_id, cron_id = operation.id_in(path, "run_id"), operation.id_in(path, "cron_id")
         if run_id is not None and not self._ownership.is_our_run(run_id):
-            shown = _shown_in(response, run_id, thread_id)
-            self._ownership.adopt_run(shown)
+            self._ownership.adopt_run(_shown_in(response, run_id, thread_id))
+        if cron_id is not None and not self._ownership.is_our_cron(cron_id):
+            self._ownership.adopt_cron(_shown_in(response, cron_id))
 
     def _look_again(self, thread_id: str) -> Shown | None:
         return self._shown("/threads/", thread_id)
@@ -295,8 +297,8 @@ class SuiteTransport(httpx.BaseTransport):
             creation = request.extensions[_CREATION]
             self._tracker.after(operation, creation, response)
             self._recorder.journal.write(operation, creation, response)
-        if operation is not None and operation.name == "run_get":
-            self._take_run(operation, request, thread_id, response)
+        if operation is not None and operation.name in ("run_get", "cron_get"):
+            self._take(operation, request, thread_id, response)
         self._record(request, operation, thread_id, started_at, clock, response=response)
         tells = operation is not None and operation.name in _TELLING and response.is_success
         if tells and trouble_of_answer("other", response) is None:

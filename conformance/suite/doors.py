@@ -114,9 +114,10 @@ def intruder(
     client = connection.client_with(CREDENTIALS[kind](settings))
     with Crons(given) as crons:
         thread = given.prepopulated()
-        given.run(thread)
+        given.run(thread, metadata=given.client.tag)
         try:
-            cron_id = str(crons.created(thread)["cron_id"])
+            # Shown to its owner, the run and the cron are proved to be this run's.
+            cron_id = str(crons.shown(crons.created(thread))["cron_id"])
         except (Blocked, Unsupported):  # without crons the others are tried all the same
             cron_id = given.client.ownership.absent_id()
         state = given.state(thread)
@@ -129,7 +130,9 @@ def _run(given: Asker, thread: Thread) -> str:
     """The id of the run on the thread; one that no run has, where runs are not listed."""
     listed = given.client.runs.list(id_of(thread))
     if listed.ok and isinstance(listed.body, list) and listed.body:
-        return str(listed.body[0].get("run_id"))
+        run_id = str(listed.body[0].get("run_id"))
+        given.client.runs.get(id_of(thread), run_id)
+        return run_id
     return given.client.ownership.absent_id()
 
 

@@ -239,6 +239,8 @@ def test_anothers_runs_are_not_stopped(pair: Pair, operation: str) -> None:
             runs.joined(run)
         else:
             run = runs.started(thread, "slow", seconds=1)
+        # Shown to its owner, it is proved to be this run's.
+        runs.shown(run)
         by_ids = {"thread_id": id_of(thread), "run_ids": [run.run_id]}
         ways: dict[str, Callable[[ThreadsClient], Answer]] = {
             "cancel": lambda ask: ask.runs.cancel(id_of(thread), run.run_id),
@@ -285,7 +287,8 @@ def test_anothers_crons_are_not_counted(pair: Pair) -> None:
 def test_anothers_crons_are_not_changed(pair: Pair, operation: str) -> None:
     thread = pair.owner.empty()
     with pair.crons as crons:
-        cron = crons.created(thread)
+        # Shown to its owner, it is proved to be this run's.
+        cron = crons.shown(crons.created(thread))
         cron_id, another = str(cron["cron_id"]), crons.body()
         ways: dict[str, Callable[[ThreadsClient], Answer]] = {
             "update": lambda ask: ask.crons.update(cron_id, {"schedule": "0 0 2 2 *"}),
