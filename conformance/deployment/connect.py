@@ -6,19 +6,21 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import httpx
 
 from conformance.deployment.client import ThreadsClient
+from conformance.deployment.decoding import ACCEPTED
 from conformance.deployment.guard import Ownership
+from conformance.deployment.http import HttpTransport
 from conformance.deployment.ledger import Ledger, ledgers_dir
+from conformance.deployment.proxies import proxy_for
 from conformance.deployment.redaction import Redactor
 from conformance.deployment.settings import Settings, SettingsError
+from conformance.deployment.tls import trust
 from conformance.deployment.transport import Recorder, SuiteTransport
-
-#: Below uvicorn's five seconds, so that a connection is not reused as it is closed.
-_KEEPALIVE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,9 @@ def connect(
         Ledger(ledgers_dir() / settings.run_id, worker, redactor.url(url)) as ledger,
     ):
         transport = SuiteTransport(
-            reach or http_transport,
-            base_path=url.path,
+            reach or partial(http_transport, settings),
+            # As it stands in a request: percent-encoded.
+            base_path=url.raw_path.decode("ascii"),
             ownership=ownership,
             recorder=recorder,
             ledger=ledger,
@@ -84,7 +87,7 @@ def connect(
         with httpx.Client(
             base_url=url,
             transport=transport,
-            headers=list(settings.headers),
+            headers=[("Accept-Encoding", ACCEPTED), *settings.headers],
             timeout=settings.timeout_s,
             follow_redirects=False,
         ) as http:
@@ -92,9 +95,18 @@ def connect(
             yield Connection(client, recorder)
 
 
-def http_transport() -> httpx.BaseTransport:
-    """The connection pool of one worker."""
-    return httpx.HTTPTransport(limits=httpx.Limits(keepalive_expiry=_KEEPALIVE_S))
+def http_transport(settings: Settings) -> httpx.BaseTransport:
+    """The connection pool of one worker; `SettingsError` for a proxy or a file of no use."""
+    url = parse_url(settings.url)
+    proxy = proxy_for(url)
+    return HttpTransport(
+        max_body=settings.max_body_mib * 2**20,
+        # Certificates take a while to load: only where they are needed.
+        tls=trust(settings.ca_bundle, settings.insecure)
+        if "https" in (url.scheme, proxy.url.scheme if proxy else "")
+        else None,
+        proxy=proxy,
+    )
 
 
 def exchanges_file(settings: Settings, worker: str) -> Path:

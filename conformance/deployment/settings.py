@@ -72,7 +72,8 @@ class Settings:
     `visible_within_s` is the declared deadline by which search and count show a change;
     a cron that is due every minute has made its run within `cron_within_s`. `clients` are
     those by which the deployment is asked. With `shrink` what breaks a property is told
-    in its smallest form.
+    in its smallest form. An answer of more than `max_body_mib` is not read; `ca_bundle` is
+    the PEM file of the certificates that are trusted, and with `insecure` any is.
     """
 
     url: str
@@ -94,6 +95,9 @@ class Settings:
     repeat_failures: int = 2
     shrink: bool = True
     clients: tuple[str, ...] = (HTTP,)
+    max_body_mib: int = 64
+    ca_bundle: str | None = None
+    insecure: bool = False
 
     def to_json(self) -> str:
         """The settings as text, to be handed to a worker."""
