@@ -27,6 +27,7 @@ import pytest
 
 from conformance import __version__
 from conformance.contract.catalogue import ALL_CLIENTS, HTTP, load_catalogue
+from conformance.defects import Defects, SuiteDefectError
 from conformance.deployment.cleanup import remove_all
 from conformance.deployment.connect import connect, redactor_for
 from conformance.deployment.exchange import Exchange
@@ -75,6 +76,7 @@ class Controller:
         #: Requirements by check id, of all checks that were to run.
         self.planned: dict[str, tuple[str, ...]] = {}
         self.interrupted = False
+        self.defects = Defects()
         self.view: View | None = None
         self._started = started
 
@@ -109,6 +111,22 @@ class Controller:
     def pytest_keyboard_interrupt(self) -> None:
         """The user wants to stop."""
         self.interrupted = True
+
+    def pytest_internalerror(self, excrepr: Any) -> bool:
+        """Something broke that is no check, here or in a worker; pytest prints nothing of it."""
+        self.defects.add(str(excrepr))
+        return True
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file of checks could not be loaded."""
+        if report.failed:
+            self.defects.add(report.longreprtext)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """A worker has ended; with an error if it died."""
+        if error and not self.interrupted:
+            self.defects.add(f"WorkerDied: {node.gateway.id} ended while it ran checks ({error})")
 
 
 class EmbeddedController(Controller):
@@ -176,6 +194,7 @@ def run_suite(
     """Check one deployment and report. `keep` leaves the threads where they are.
 
     `workers` is what pytest-xdist's `-n` takes; `keyword` what pytest's `-k` takes.
+    `SuiteDefectError`, with the report of what is known, where the suite itself broke.
     """
     started = time.perf_counter()
     deployment = Deployment(
@@ -211,12 +230,18 @@ def run_suite(
                 planning = _collected(settings, arguments)
                 controller.planned = planning.planned
                 controller.interrupted = planning.interrupted
+                controller.defects = planning.defects
                 if controller.planned and not controller.interrupted:
                     _pytest_main([*arguments, "-n", workers], controller)
-        if view:
-            view.stop()
-        cleanup = _kept(settings) if keep else clean_up(settings)
-    if not controller.planned and not controller.interrupted:
+        defects = controller.defects
+        with defects.watched():
+            if view:
+                view.stop()
+        cleanup = Cleanup(created=0)
+        with defects.watched():
+            cleanup = _kept(settings)
+            cleanup = cleanup if keep else clean_up(settings)
+    if not (controller.planned or controller.interrupted or defects.found):
         raise NothingSelectedError(
             "no check is left by these options: loosen -k, --requirement, --capability, --profile "
             "or --client"
@@ -232,7 +257,7 @@ def run_suite(
     checks = tuple(sorted(controller.results, key=lambda each: each.id))
     results = requirement_results(checks, judged, checks_of)
     exchanges = list(_timings(settings))
-    return Report(
+    report = Report(
         suite_version=__version__,
         catalogue_digest=catalogue.digest,
         deployment=deployment,
@@ -248,6 +273,9 @@ def run_suite(
         requirements=results,
         checks=checks,
     )
+    if defects.found:
+        raise SuiteDefectError(defects.found, report)
+    return report
 
 
 def clean_up(settings: Settings) -> Cleanup:
@@ -285,7 +313,10 @@ class _Named:
 
 
 def _pytest_main(arguments: Sequence[str], controller: Controller) -> None:
-    pytest.main(list(arguments), plugins=[_Named(controller)])
+    ended = pytest.main(list(arguments), plugins=[_Named(controller)])
+    broken = (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
+    if ended in broken and not controller.defects.found:
+        controller.defects.add(f"pytest ended with {ended!r}")
 
 
 def _collected(settings: Settings, arguments: Sequence[str]) -> Controller:
@@ -350,7 +381,11 @@ def _shown_url(settings: Settings) -> str:
 
 def _timings(settings: Settings) -> Iterator[tuple[str, float]]:
     for line in all_exchanges(settings):
-        exchange = Exchange.from_json(line)
+        try:
+            exchange = Exchange.from_json(line)
+        except ValueError:
+            # A worker that was killed left a line cut short.
+            continue
         yield exchange.operation, exchange.elapsed_ms
 
 

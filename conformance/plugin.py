@@ -180,7 +180,13 @@ class Checks:
             return report
         result = item.stash[_RESULT]
         if call.excinfo is not None:
-            found = self._judge(item, result, call.excinfo.value)
+            try:
+                found = self._judge(item, result, call.excinfo.value)
+            except Exception as broken:
+                # What cannot be told of a check is its own error: the others go on.
+                found = dataclasses.replace(
+                    result, verdict=Verdict.ERROR, reason=f"not told: {type(broken).__name__}"
+                )
             if worst((found.verdict, result.verdict)) is found.verdict:
                 item.stash[_RESULT] = result = found
             if found.failure:

@@ -14,8 +14,10 @@ from conformance.commands.options import (
     chosen_graphs,
     graph_option,
     header_option,
+    max_body_option,
     run_timeout_option,
     timeout_option,
+    trust_options,
     visible_within_option,
     with_api_key,
 )
@@ -46,6 +48,8 @@ _NOT_PLANTED = 3
 )
 @timeout_option
 @run_timeout_option
+@max_body_option
+@trust_options
 @visible_within_option("two answers to one question are alike")
 @click.pass_context
 def plant_command(

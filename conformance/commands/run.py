@@ -16,22 +16,27 @@ from _pytest.mark.expression import Expression
 
 from conformance.commands.baselining import Baselining, baseline_options
 from conformance.commands.comparison import compared
+from conformance.commands.defects import defects_told, suite_broken
 from conformance.commands.options import (
     api_key_option,
     chosen_graphs,
     graph_option,
     header_option,
+    max_body_option,
     run_timeout_option,
     timeout_option,
+    trust_options,
     visible_within_option,
     with_api_key,
 )
 from conformance.commands.requirements import find_requirement
 from conformance.commands.target import launcher_option, server_option, target
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
+from conformance.defects import DEFECT_FILE, SuiteDefectError
 from conformance.deployment.connect import parse_url, redactor_for
 from conformance.deployment.own_openapi import AUTO, read_own_openapi
 from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.redaction import Redactor
 from conformance.deployment.settings import DEFAULT_SEED, Settings, SettingsError
 from conformance.engine import (
     NothingSelectedError,
@@ -128,6 +133,8 @@ def _workers(_context: click.Context, _option: click.Parameter, given: str) -> s
 @click.option("--keep", is_flag=True, help="Leave the threads of the run; `sweep` removes them.")
 @timeout_option
 @run_timeout_option
+@max_body_option
+@trust_options
 @visible_within_option("search and count show a change")
 @baseline_options
 @click.pass_context
@@ -155,7 +162,7 @@ def run_command(
     embedded reference deployment is started and checked.
 
     Exit status: 0 conformant, or all that falls short is in the baseline, 1
-    non-conformant, 2 wrong usage, 3 incomplete or not reachable.
+    non-conformant, 2 wrong usage, 3 incomplete or not reachable, 4 a defect of this suite.
     """
     _check_keyword(keyword)
     _check_writable(report_dir)
@@ -166,15 +173,16 @@ def run_command(
     options["graph"], options["graphs"] = chosen_graphs(context, graph)
     baselining = Baselining.from_options(options)
     view = TerminalView(own_console())
+    headers = with_api_key(headers, api_key)
+    redact = Redactor(headers).text
     with ExitStack() as stack:
+        stack.enter_context(defects_told(report_dir, lambda text: redact(text)))
+        defects: tuple[str, ...] = ()
         try:
             deployment = stack.enter_context(target(url, server, launcher_files))
-            parse_url(deployment.url)
+            redact = redactor_for(str(parse_url(deployment.url)), headers).text
             settings = new_settings(
-                deployment.url,
-                run_dir=stack.enter_context(_run_dir()),
-                headers=with_api_key(headers, api_key),
-                **options,
+                deployment.url, run_dir=stack.enter_context(_run_dir()), headers=headers, **options
             )
             info = deployment.known_as(identify_deployment(settings))
             published = read_own_openapi(settings, schema_url) if schema_url else None
@@ -188,6 +196,8 @@ def run_command(
             view.stop()
             click.echo(f"Error: {_interrupted(url)}", err=True)
             sys.exit(_INCOMPLETE)
+        except SuiteDefectError as broken:
+            report, defects = broken.report, broken.found
         judgement = baselining.applied(report, keyword=keyword)
         report = judgement.report if judgement else report
         catalogue = load_catalogue().requirements
@@ -195,13 +205,15 @@ def run_command(
         comparison = compared(published, exchanges) if published else None
         try:
             files = write_all(report, catalogue, exchanges, report_dir, comparison)
-        except ReportError as broken:
+        except ReportError as refused:
             # What was found is told all the same.
-            click.echo(f"Error: {broken}", err=True)
+            click.echo(f"Error: {refused}", err=True)
             files = ()
         view.finish(report, catalogue, files)
         if comparison is not None:
             click.echo(comparison_line(comparison))
+        if defects:
+            raise suite_broken(defects, report_dir, redact)
     sys.exit(baselining.finish(judgement, exit_status(report.verdict)))
 
 
@@ -230,6 +242,7 @@ def _check_writable(directory: Path) -> None:
     """Better now than after the run."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        (directory / DEFECT_FILE).unlink(missing_ok=True)
         probe = directory / ".writable"
         probe.touch()
         probe.unlink()

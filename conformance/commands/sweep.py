@@ -6,10 +6,16 @@ import dataclasses
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 
-from conformance.commands.options import api_key_option, header_option, with_api_key
+from conformance.commands.options import (
+    api_key_option,
+    header_option,
+    trust_options,
+    with_api_key,
+)
 from conformance.deployment.cleanup import Removal, remove_all
 from conformance.deployment.connect import connect, parse_url, redactor_for
 from conformance.deployment.ledger import Account, accounts, claim, close_account
@@ -24,7 +30,10 @@ _SOMETHING_LEFT = 3
 @click.option("--url", required=True, metavar="URL", help="The deployment that was checked.")
 @header_option
 @api_key_option
-def sweep_command(url: str, headers: tuple[tuple[str, str], ...], api_key: str | None) -> None:
+@trust_options
+def sweep_command(
+    url: str, headers: tuple[tuple[str, str], ...], api_key: str | None, **options: Any
+) -> None:
     """Remove what interrupted runs left on a deployment, and nothing else.
 
     What they left is known from their ledgers on this machine and from the tag that
@@ -36,7 +45,7 @@ def sweep_command(url: str, headers: tuple[tuple[str, str], ...], api_key: str |
     try:
         shown = redactor_for(str(parse_url(url)), headers).url(url)
         with TemporaryDirectory(prefix="threads-conformance-") as directory:
-            settings = new_settings(url, Path(directory), headers=headers)
+            settings = new_settings(url, Path(directory), headers=headers, **options)
             identify_deployment(settings)
             left = _sweep_all(settings, shown)
     except SettingsError as unusable:

@@ -13,7 +13,9 @@ import click
 from conformance.commands.options import (
     api_key_option,
     header_option,
+    max_body_option,
     timeout_option,
+    trust_options,
     visible_within_option,
     with_api_key,
 )
@@ -46,6 +48,8 @@ _UNREACHABLE = 3
     help="How to print what was found.",
 )
 @timeout_option
+@max_body_option
+@trust_options
 @visible_within_option("search and count show everything")
 def verify_command(
     plant: Path,

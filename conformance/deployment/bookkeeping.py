@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from conformance.contract.operations import Operation
 from conformance.deployment.guard import Ownership
 from conformance.deployment.ledger import Ledger
 from conformance.deployment.redaction import Redactor
+from conformance.json_text import parse_json
 
 #: How far the clocks of suite and deployment may differ.
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -146,6 +146,6 @@ def is_uuid(value: Any) -> bool:
 
 def _parsed(raw: bytes) -> Any:
     try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
+        return parse_json(raw)
+    except ValueError:
         return None

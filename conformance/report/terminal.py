@@ -55,7 +55,14 @@ def own_console() -> Console:
     """
     file = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding, buffering=1)
     width = shutil.get_terminal_size().columns if file.isatty() else None
-    return Console(file=file, width=width, highlight=False)
+    return _Unread(file=file, width=width, highlight=False)
+
+
+class _Unread(Console):
+    """A console that says no more once nobody reads it: a run goes on to its end."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
 
 
 class TerminalView:

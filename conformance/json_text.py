@@ -1,0 +1,54 @@
+"""Parsing JSON that somebody else wrote, within limits of depth and of number."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+#: What nests deeper breaks the recursive functions that compare, show and write values.
+DEEPEST = 500
+#: So many values at most, so that a few bytes of text do not fill the memory as objects.
+MOST_VALUES = 1_000_000
+#: Largest text, in bytes of memory: where a character takes four, so does each of its copies.
+LARGEST_TEXT = 96 * 2**20
+
+
+class UndigestedJsonError(ValueError):
+    """A text that may be JSON, and is not parsed; the message says why."""
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text; `ValueError` for any other, or one beyond the limits."""
+    openings = _count(text, "[") + _count(text, "{")
+    if sys.getsizeof(text) > LARGEST_TEXT or openings + _count(text, ",") > MOST_VALUES:
+        raise UndigestedJsonError(f"JSON of more than {MOST_VALUES} values or too large to parse")
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise _too_deep() from None
+    if openings > DEEPEST and _deeper(value):
+        raise _too_deep()
+    return value
+
+
+def _too_deep() -> UndigestedJsonError:
+    return UndigestedJsonError(f"JSON that nests deeper than {DEEPEST} levels")
+
+
+def _count(text: str | bytes, mark: str) -> int:
+    return text.count(mark) if isinstance(text, str) else text.count(mark.encode())
+
+
+def _deeper(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [
+            member
+            for each in level
+            for member in (each.values() if isinstance(each, dict) else each)
+            if isinstance(member, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
