@@ -29,7 +29,7 @@ from conformance import __version__
 from conformance.contract.catalogue import ALL_CLIENTS, HTTP, load_catalogue
 from conformance.defects import Defects, SuiteDefectError
 from conformance.deployment.cleanup import remove_all
-from conformance.deployment.connect import connect, redactor_for
+from conformance.deployment.connect import connect, has_key, redactor_for
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.ledger import claim, close_account, ledgers_dir, read_account
 from conformance.deployment.preflight import ServerInfo, look
@@ -172,7 +172,8 @@ def new_settings(url: str, run_dir: Path, **options: Any) -> Settings:
 def identify_deployment(settings: Settings) -> ServerInfo:
     """Who answers at the URL; `UnreachableError` if no such server does."""
     with connect(settings, "preflight", record=False) as connection:
-        return look(connection.client, settings.url, connection.recorder.redactor)
+        redactor = connection.recorder.redactor
+        return look(connection.client, settings.url, redactor, credentials=has_key(settings))
 
 
 def collect_checks(settings: Settings) -> dict[str, tuple[str, ...]]:

@@ -42,7 +42,7 @@ def _count(text: str | bytes, mark: str) -> int:
 
 def _deeper(value: Any) -> bool:
     level = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         level = [
             member
             for each in level

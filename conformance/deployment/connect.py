@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from conformance.deployment.redaction import Redactor
 from conformance.deployment.settings import Settings, SettingsError
 from conformance.deployment.tls import trust
 from conformance.deployment.transport import Recorder, SuiteTransport
+
+_CREDENTIAL = re.compile(r"key|token|auth|cookie|secret|session|pass", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,12 @@ def redactor_for(url: str, headers: tuple[tuple[str, str], ...]) -> Redactor:
     """A redactor that knows the secrets of these settings."""
     parsed = httpx.URL(url)
     return Redactor(headers, [parsed.password] if parsed.password else [])
+
+
+def has_key(settings: Settings) -> bool:
+    """Whether credentials are sent: in the URL, or in a header whose name says so."""
+    named = any(_CREDENTIAL.search(name) for name, _ in settings.headers)
+    return named or bool(parse_url(settings.url).userinfo)
 
 
 @contextmanager

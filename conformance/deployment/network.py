@@ -59,9 +59,12 @@ class Limits:
     """How long a request may take in all, and what can end it before."""
 
     def __init__(self, seconds: float | None, cut: Switch | None = None) -> None:
-        self.seconds = seconds
+        self._seconds = seconds
         self._end = None if seconds is None else time.monotonic() + seconds
         self._cut = cut
+
+    def __str__(self) -> str:
+        return "no limit" if self._seconds is None else f"{self._seconds:g} s"
 
     def left(self) -> float:
         """The seconds that are left; `CutError` once the request is to be cut."""
@@ -85,11 +88,11 @@ class Limits:
 
     def unanswered(self) -> DeadlineError:
         """The error of an answer that did not come in time."""
-        return DeadlineError(f"no whole answer within {self.seconds:g} s")
+        return DeadlineError(f"no whole answer within {self}")
 
     def unconnected(self, what: str = "connection") -> httpx.ConnectTimeout:
         """The error of a connection that did not come about in time."""
-        return httpx.ConnectTimeout(f"no {what} within {self.seconds:g} s")
+        return httpx.ConnectTimeout(f"no {what} within {self}")
 
 
 _LIMITS: ContextVar[Limits] = ContextVar("limits")
@@ -103,6 +106,20 @@ def bounded(limits: Limits) -> Iterator[None]:
         yield
     finally:
         _LIMITS.reset(token)
+
+
+def speaks_tls(host: str, port: int, seconds: float) -> bool:
+    """Whether a TLS handshake succeeds there, whatever the certificate; nothing is sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with bounded(Limits(seconds)):
+        try:
+            stream = BoundedBackend().connect_tcp(host, port)
+            stream.start_tls(context, host).close()
+        except httpx.TransportError:
+            return False
+    return True
 
 
 class BoundedBackend(httpcore.NetworkBackend):
@@ -178,7 +195,7 @@ class _BoundedStream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         limits = _LIMITS.get()
-        late = httpx.WriteTimeout(f"the request could not be sent within {limits.seconds} s")
+        late = httpx.WriteTimeout(f"the request could not be sent within {limits}")
         for start in range(0, len(buffer), _PIECE):
             self._stream.write(buffer[start : start + _PIECE], limits.whole_wait(late))
 
