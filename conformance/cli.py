@@ -11,7 +11,7 @@ from conformance import __version__
 from conformance.commands.bisect import bisect_command
 from conformance.commands.board import board_command
 from conformance.commands.compare import compare_command
-from conformance.commands.ending import run_to_its_end
+from conformance.commands.ending import EndingGroup, run_to_its_end
 from conformance.commands.explain import explain_command
 from conformance.commands.plant import plant_command
 from conformance.commands.requirements import requirements_command
@@ -28,6 +28,7 @@ _ENVIRONMENT = "THREADS_CONFORMANCE"
 
 
 @click.group(
+    cls=EndingGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with `threads-conformance run`: it needs nothing set up.",
 )

@@ -172,10 +172,10 @@ def run_command(
     options["capabilities"] = tuple(map(_known_capability, capabilities))
     options["graph"], options["graphs"] = chosen_graphs(context, graph)
     baselining = Baselining.from_options(options)
-    view = TerminalView(own_console())
     headers = with_api_key(headers, api_key)
     redact = Redactor(headers).text
     with ExitStack() as stack:
+        view = TerminalView(stack.enter_context(own_console()))
         stack.enter_context(defects_told(report_dir, lambda text: redact(text)))
         defects: tuple[str, ...] = ()
         try:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.decoding import BrokenEncodingError, EncodingRefusedError
 from conformance.deployment.network import (
     NameNotFoundError,
     NoTlsError,
@@ -27,7 +28,7 @@ _OF_GATEWAYS = (502, 503, 504)
 _LOGIN = re.compile(r"log[ _-]?[io]n|sign[ _-]?in|oauth|\bsso\b|type=[\"']?password", re.IGNORECASE)
 _GIVE_KEY = "--api-key KEY, or a header with -H 'Name: value'"
 #: How long to wait for a TLS handshake where HTTP is not spoken, in seconds.
-_PROBE_S = 5.0
+_PROBE_S = 2.0
 
 
 class UnreachableError(Exception):
@@ -193,6 +194,8 @@ def _unreachable(broken: httpx.HTTPError, url: httpx.URL, shown: str, redactor: 
             return f"{shown} does not answer in time ({why}): is it overloaded?"
         case httpx.ConnectError():
             return f"cannot connect to {shown} ({why}): start the server, or mend the URL"
+        case EncodingRefusedError() | BrokenEncodingError():
+            return f"what {shown} answers cannot be read ({why}): is it a LangGraph Server?"
         case httpx.NetworkError() | httpx.RemoteProtocolError() if url.scheme == "http" and _tls_at(
             url
         ):

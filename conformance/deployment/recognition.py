@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
@@ -45,6 +46,18 @@ class Recognition:
         """GET of a thread that nobody has."""
         thread_id = self._client.ownership.absent_id(_NO_THREAD)
         return self._asked("thread", lambda: self._client.get(thread_id))
+
+    @property
+    def state(self) -> Answer:
+        """GET of the state of a thread that nobody has."""
+        thread_id = self._client.ownership.absent_id(_NO_THREAD)
+        return self._asked("state", lambda: self._client.state(thread_id))
+
+    @property
+    def history(self) -> Answer:
+        """GET of the history of a thread that nobody has."""
+        thread_id = self._client.ownership.absent_id(_NO_THREAD)
+        return self._asked("history", lambda: self._client.history(thread_id))
 
     @property
     def count(self) -> Answer:
@@ -101,11 +114,19 @@ class Recognition:
         return answer
 
     def _knows_threads(self) -> bool:
-        """Whether an unknown thread is told from an unknown path, in words of its own."""
-        if self.thread.status not in (404, 410, 422) or not _object(self.thread):
+        """Whether an unknown thread is told from an unknown path, and by two operations.
+
+        A forum knows threads as well, but not their states and histories.
+        """
+        if "thread" in _own_words(self.nowhere, self._nowhere):
             return False
-        told = _own_words(self.thread, f"/threads/{_NO_THREAD}")
-        return "thread" in told and "thread" not in _own_words(self.nowhere, self._nowhere)
+        asked = (
+            (lambda: self.thread, ""),
+            (lambda: self.state, "/state"),
+            (lambda: self.history, "/history"),
+        )
+        told = [_holds(partial(_tells_of_threads, ask, below)) for ask, below in asked]
+        return sum(told) > 1
 
     def _is_langgraph(self) -> bool:
         named = any(name in self.info for name in _OF_LANGGRAPH) or any(
@@ -119,8 +140,7 @@ class Recognition:
         return self.count.ok and counted and not self.nowhere.ok
 
     def _has_histories(self) -> bool:
-        thread_id = self._client.ownership.absent_id(_NO_THREAD)
-        return _lists(self._client.history(thread_id)) and not _lists(self.nowhere)
+        return _lists(self.history) and not _lists(self.nowhere)
 
     def _publishes(self) -> bool:
         answer = self._client.send("info", "GET", "/openapi.json")
@@ -161,9 +181,16 @@ def _lists(answer: Answer, member: str = "", least: int = 0) -> bool:
     )
 
 
+def _tells_of_threads(ask: Callable[[], Answer], below: str) -> bool:
+    """Whether an answer says, in words of its own, that there is no such thread."""
+    answer = ask()
+    if answer.status not in (404, 410, 422) or "html" in answer.headers.get("content-type", ""):
+        return False
+    return "thread" in _own_words(answer, f"/threads/{_NO_THREAD}{below}")
+
+
 def _own_words(answer: Answer, path: str) -> str:
     """What an answer says beside the path that was asked for, however it echoes that."""
     text = json.dumps(_object(answer), ensure_ascii=False) if _object(answer) else answer.text
-    text = unquote(text).lower()
-    first, thread_id = path.strip("/").split("/")
-    return text.replace(f"{first}/{thread_id}", "").replace(f"{first}\\/{thread_id}", "")
+    text = unquote(text).lower().replace("\\/", "/")
+    return text.replace(path.strip("/"), "")

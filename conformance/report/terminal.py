@@ -6,7 +6,8 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -47,15 +48,20 @@ _VERDICT_STYLES = {
 }
 
 
-def own_console() -> Console:
-    """A console on a standard output of its own.
+@contextmanager
+def own_console() -> Iterator[Console]:
+    """A console on a standard output of its own, for as long as the block lasts.
 
     While pytest runs the checks it captures file descriptor 1, and with it the size
     of the terminal.
     """
     file = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding, buffering=1)
     width = shutil.get_terminal_size().columns if file.isatty() else None
-    return _Unread(file=file, width=width, highlight=False)
+    try:
+        yield _Unread(file=file, width=width, highlight=False)
+    finally:
+        with suppress(BrokenPipeError):
+            file.close()
 
 
 class _Unread(Console):
