@@ -17,6 +17,7 @@ _T = TypeVar("_T")
 
 #: How long one waits for the others to be ready, in seconds.
 _READY_S = 30.0
+_SLICE_S = 0.2
 
 
 def together(*asks: Callable[[], _T]) -> list[_T]:
@@ -28,7 +29,7 @@ def together(*asks: Callable[[], _T]) -> list[_T]:
         return ask()
 
     begun = [_begun(partial(begin, ask)) for ask in asks]
-    wait(begun)
+    _wait_for(begun)
     return [each.result() for each in begun]
 
 
@@ -46,7 +47,7 @@ def while_doing(act: Callable[[], object], look: Callable[[], _T], least: int) -
             seen.append(look())
     except Exception:
         # What looks next must not find it still acting.
-        wait([acting])
+        _wait_for([acting])
         raise
     acting.result()
     return seen
@@ -66,6 +67,12 @@ def _begun(ask: Callable[[], _T]) -> Future[_T]:
 
     threading.Thread(target=work, daemon=True).start()
     return future
+
+
+def _wait_for(futures: Sequence[Future[_T]]) -> None:
+    """Wait for the end of all, in slices: a signal that comes just before one is then heard."""
+    while wait(futures, _SLICE_S).not_done:
+        continue
 
 
 def _of(ask: Callable[[int], _T], number: int) -> Callable[[], _T]:
