@@ -66,6 +66,9 @@ class View(Protocol):
     def stop(self) -> None:
         """No more checks will be made."""
 
+    def interrupted(self) -> None:
+        """The user wants to stop: the clean-up begins."""
+
 
 class Controller:
     """The pytest plugin of the process that the user started: it collects results."""
@@ -111,6 +114,8 @@ class Controller:
     def pytest_keyboard_interrupt(self) -> None:
         """The user wants to stop."""
         self.interrupted = True
+        if self.view:
+            self.view.interrupted()
 
     def pytest_internalerror(self, excrepr: Any) -> bool:
         """Something broke that is no check, here or in a worker; pytest prints nothing of it."""

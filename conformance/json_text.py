@@ -14,6 +14,13 @@ MOST_VALUES = 1_000_000
 LARGEST_TEXT = 96 * 2**20
 
 
+def text_of(content: bytes) -> str:
+    """UTF-8 as text; `UndigestedJsonError` where the text would fill the memory."""
+    if len(content) * (1 if content.isascii() else 4) > LARGEST_TEXT:
+        raise UndigestedJsonError(f"a body of {len(content) / 2**20:.0f} MiB, too large as text")
+    return content.decode("utf-8", errors="replace")
+
+
 class UndigestedJsonError(ValueError):
     """A text that may be JSON, and is not parsed; the message says why."""
 

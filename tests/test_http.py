@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from conformance.deployment.client import UndigestedAnswerError
-from conformance.deployment.connect import connect, http_transport
+from conformance.deployment.connect import connect, exchanges_file, http_transport
 from conformance.deployment.decoding import (
     AnswerTooLargeError,
     BrokenEncodingError,
@@ -31,6 +31,7 @@ from conformance.deployment.network import (
     UntrustedCertificateError,
 )
 from conformance.deployment.settings import Settings, SettingsError
+from conformance.json_text import LARGEST_TEXT
 from tests.conftest import answering, as_json
 from tests.sockets import certificate, dripping, head_of, response, saying, talking
 
@@ -288,6 +289,25 @@ def test_json_that_nests_too_deep_or_holds_too_much(text: str, settings_for: Mak
         for look in (lambda: answer.body, lambda: answer.is_json):
             with pytest.raises(UndigestedAnswerError, match="info answers 200 with JSON"):
                 look()
+
+
+@pytest.mark.parametrize("body", [b"\xff" * (LARGEST_TEXT // 4 + 1), b"x" * (LARGEST_TEXT + 1)])
+def test_a_body_too_large_as_text_is_not_digested(body: bytes, settings_for: MakeSettings) -> None:
+    with talking(saying(response(body))) as at:
+        settings = settings_for(f"http://{at}", max_body_mib=128)
+        with connect(settings) as made, pytest.raises(UndigestedAnswerError, match="too large"):
+            made.client.info()
+
+
+def test_a_long_body_is_redacted_before_it_is_cut(settings_for: MakeSettings) -> None:
+    secret = "swordfish-" * 100
+    with talking(saying(response(b'"' + secret.encode() * 3000 + b'"'))) as at:
+        settings = settings_for(f"http://{at}", headers=(("x-api-key", secret),))
+        with connect(settings) as made:
+            made.client.info()
+    recorded = exchanges_file(settings, "main").read_text()
+    assert "swordfish" not in recorded
+    assert "3000002 bytes in all" in recorded
 
 
 def test_json_within_the_limits_is_digested(settings_for: MakeSettings) -> None:

@@ -15,7 +15,7 @@ import httpx
 
 from conformance.deployment.guard import RUN_TAG, Ownership
 from conformance.deployment.transport import PRIVATE
-from conformance.json_text import UndigestedJsonError, parse_json
+from conformance.json_text import UndigestedJsonError, parse_json, text_of
 
 #: Where a body is left to the caller, and None would be one.
 ABSENT: Any = object()
@@ -106,7 +106,12 @@ class ThreadsClient:
             timeout=timeout_s if timeout_s is not None else httpx.USE_CLIENT_DEFAULT,
         )
         # JSON is UTF-8 (RFC 8259): what a `charset` says changes nothing.
-        text = response.content.decode("utf-8", errors="replace")
+        try:
+            text = text_of(response.content)
+        except UndigestedJsonError as beyond:
+            raise UndigestedAnswerError(
+                f"{operation} answers {response.status_code} with {beyond}"
+            ) from beyond
         return Answer(operation, response.status_code, response.headers, text)
 
     def forward(

@@ -12,6 +12,8 @@ import httpx
 ACCEPTED = "gzip, deflate"
 
 _GZIP = ("gzip", "x-gzip")
+#: As much is unpacked at once.
+_STEP = 2**20
 _GZIP_MAGIC = b"\x1f"
 #: zlib's window for gzip, for zlib (RFC 1950) and for what is neither (RFC 1951).
 _OF_GZIP, _OF_ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
@@ -78,7 +80,7 @@ def _inflated(chunks: Iterable[bytes], name: str, cap: int) -> bytes:
         while data:
             if inflate is None:
                 inflate = zlib.decompressobj(_window(name, data))
-            body.write(inflate.decompress(data, cap - body.tell() + 1))
+            body.write(inflate.decompress(data, min(_STEP, cap - body.tell() + 1)))
             if body.tell() > cap:
                 raise too_large(cap)
             data = inflate.unconsumed_tail

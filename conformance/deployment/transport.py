@@ -26,6 +26,8 @@ PRIVATE = "threads_conformance_private"
 #: Longest body, in characters, that is recorded.
 RECORDED_BODY = 64 * 1024
 
+#: Of a longer body only the beginning is looked at, in bytes, but for what may be cut through.
+_LOOKED_AT, _CUT_THROUGH = 2**20, 16 * 1024
 _NOT_RECORDED = "[not recorded: other people's threads]"
 
 
@@ -202,7 +204,7 @@ class SuiteTransport(httpx.BaseTransport):
         answer = None
         if response is not None:
             private = request.extensions.get(PRIVATE)
-            answer = _NOT_RECORDED if private else _cut(redactor.text(_text(response.content)))
+            answer = _NOT_RECORDED if private else _recorded(response.content, redactor)
         self._recorder.add(
             Exchange(
                 check="",
@@ -219,6 +221,15 @@ class SuiteTransport(httpx.BaseTransport):
                 error=redactor.text(error) if error else None,
             )
         )
+
+
+def _recorded(body: bytes, redactor: Redactor) -> str:
+    """As much of a body as is kept, redacted before it is cut."""
+    if len(body) <= _LOOKED_AT:
+        return _cut(redactor.text(_text(body)))
+    # A secret that is cut through here stands in the end, which is left out.
+    redacted = redactor.text(_text(body[:_LOOKED_AT]))[:-_CUT_THROUGH]
+    return f"{redacted[:RECORDED_BODY]}… ({len(body)} bytes in all)"
 
 
 def _text(body: bytes) -> str:

@@ -104,6 +104,11 @@ class TerminalView:
             self._progress.add_task("starting", total=total_checks, counts="")
             self._progress.start()
 
+    def interrupted(self) -> None:
+        """Say at once that Ctrl-C was heard, and what is done now."""
+        self.stop()
+        self._console.print("Interrupted: what the run made is being removed.")
+
     def check_finished(self, check: CheckResult) -> None:
         """Count a check that ended."""
         self._counts[check.verdict] += 1
