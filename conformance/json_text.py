@@ -10,15 +10,30 @@ from typing import Any
 DEEPEST = 500
 #: So many values at most, so that a few bytes of text do not fill the memory as objects.
 MOST_VALUES = 1_000_000
-#: Largest text, in bytes of memory: where a character takes four, so does each of its copies.
-LARGEST_TEXT = 96 * 2**20
+#: Largest text, in bytes of memory, where one emoji makes every character take four. A failed
+#: check keeps some answers alive, each as text and as values.
+LARGEST_TEXT = 40 * 2**20
+
+_WITHIN_CHARACTERS = bytes(range(0x80, 0xC0))
+_BELOW_FOUR_BYTES = bytes(range(0xF0))
 
 
 def text_of(content: bytes) -> str:
     """UTF-8 as text; `UndigestedJsonError` where the text would fill the memory."""
-    if len(content) * (1 if content.isascii() else 4) > LARGEST_TEXT:
-        raise UndigestedJsonError(f"a body of {len(content) / 2**20:.0f} MiB, too large as text")
-    return content.decode("utf-8", errors="replace")
+    if _memory_of(content) <= LARGEST_TEXT:
+        text = content.decode("utf-8", errors="replace")
+        # What is no UTF-8 may have become more characters than its bytes let expect.
+        if sys.getsizeof(text) <= LARGEST_TEXT + 100:
+            return text
+    raise UndigestedJsonError(f"a body of {len(content) / 2**20:.0f} MiB, too large as text")
+
+
+def _memory_of(content: bytes) -> int:
+    """About what the text of some UTF-8 takes, in bytes of memory."""
+    if content.isascii():
+        return len(content)
+    wide = bool(content.translate(None, _BELOW_FOUR_BYTES))
+    return len(content.translate(None, _WITHIN_CHARACTERS)) * (4 if wide else 2)
 
 
 class UndigestedJsonError(ValueError):
@@ -28,7 +43,7 @@ class UndigestedJsonError(ValueError):
 def parse_json(text: str | bytes) -> Any:
     """The value of a JSON text; `ValueError` for any other, or one beyond the limits."""
     openings = _count(text, "[") + _count(text, "{")
-    if sys.getsizeof(text) > LARGEST_TEXT or openings + _count(text, ",") > MOST_VALUES:
+    if sys.getsizeof(text) > LARGEST_TEXT + 100 or openings + _count(text, ",") > MOST_VALUES:
         raise UndigestedJsonError(f"JSON of more than {MOST_VALUES} values or too large to parse")
     try:
         value = json.loads(text)

@@ -291,7 +291,17 @@ def test_json_that_nests_too_deep_or_holds_too_much(text: str, settings_for: Mak
                 look()
 
 
-@pytest.mark.parametrize("body", [b"\xff" * (LARGEST_TEXT // 4 + 1), b"x" * (LARGEST_TEXT + 1)])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xff" * (LARGEST_TEXT // 4 + 1),
+        "ü".encode() * (LARGEST_TEXT // 2 + 101),
+        "🙂".encode() + b"x" * (LARGEST_TEXT // 4),
+        b"x" * (LARGEST_TEXT + 101),
+        b"\x80" * (LARGEST_TEXT // 2 + 101),
+    ],
+    ids=["no-text", "bmp", "wide", "ascii", "within-characters"],
+)
 def test_a_body_too_large_as_text_is_not_digested(body: bytes, settings_for: MakeSettings) -> None:
     with talking(saying(response(body))) as at:
         settings = settings_for(f"http://{at}", max_body_mib=128)
