@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from typing import Any
+
+import psutil
 
 #: What nests deeper breaks the recursive functions that compare, show and write values.
 DEEPEST = 500
@@ -13,6 +16,12 @@ MOST_VALUES = 1_000_000
 #: Largest text, in bytes of memory, where one emoji makes every character take four. A failed
 #: check keeps some answers alive, each as text and as values.
 LARGEST_TEXT = 40 * 2**20
+
+#: Memory, in bytes, beyond which a process parses no more of what holds many values.
+MOST_MEMORY = 480 * 2**20
+_MANY_VALUES = 100_000
+#: What an object of one member takes, in bytes, its key included.
+_OF_AN_OBJECT = 240
 
 _WITHIN_CHARACTERS = bytes(range(0x80, 0xC0))
 _BELOW_FOUR_BYTES = bytes(range(0xF0))
@@ -43,8 +52,13 @@ class UndigestedJsonError(ValueError):
 def parse_json(text: str | bytes) -> Any:
     """The value of a JSON text; `ValueError` for any other, or one beyond the limits."""
     openings = _count(text, "[") + _count(text, "{")
-    if sys.getsizeof(text) > LARGEST_TEXT + 100 or openings + _count(text, ",") > MOST_VALUES:
+    values = openings + _count(text, ",")
+    if sys.getsizeof(text) > LARGEST_TEXT + 100 or values > MOST_VALUES:
         raise UndigestedJsonError(f"JSON of more than {MOST_VALUES} values or too large to parse")
+    if values > _MANY_VALUES and not _room_for(openings * _OF_AN_OBJECT):
+        raise UndigestedJsonError(
+            f"JSON of {values} values, beside others for which {MOST_MEMORY // 2**20} MiB are used"
+        )
     try:
         value = json.loads(text)
     except RecursionError:
@@ -52,6 +66,15 @@ def parse_json(text: str | bytes) -> Any:
     if openings > DEEPEST and _deeper(value):
         raise _too_deep()
     return value
+
+
+def _room_for(size: int) -> bool:
+    """Whether this process may take so much more memory, in bytes."""
+    process = psutil.Process()
+    if process.memory_info().rss + size <= MOST_MEMORY:
+        return True
+    gc.collect()
+    return process.memory_info().rss + size <= MOST_MEMORY
 
 
 def _too_deep() -> UndigestedJsonError:

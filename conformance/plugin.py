@@ -27,6 +27,7 @@ from conformance.deployment.connect import Connection, connect
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.repro import reproduction, story
 from conformance.deployment.settings import Settings
+from conformance.releasing import release_frames
 from conformance.report.grouping import fingerprint
 from conformance.report.record import CheckResult, Failure
 from conformance.suite.fixtures import CASE, SuiteFixtures
@@ -187,6 +188,7 @@ class Checks:
                 found = dataclasses.replace(
                     result, verdict=Verdict.ERROR, reason=f"not told: {type(broken).__name__}"
                 )
+            release_frames(call.excinfo.value)
             if worst((found.verdict, result.verdict)) is found.verdict:
                 item.stash[_RESULT] = result = found
             if found.failure:

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from conformance import json_text
 from conformance.deployment.client import UndigestedAnswerError
 from conformance.deployment.connect import connect, exchanges_file, http_transport
 from conformance.deployment.decoding import (
@@ -31,7 +32,7 @@ from conformance.deployment.network import (
     UntrustedCertificateError,
 )
 from conformance.deployment.settings import Settings, SettingsError
-from conformance.json_text import LARGEST_TEXT
+from conformance.json_text import LARGEST_TEXT, UndigestedJsonError, parse_json
 from tests.conftest import answering, as_json
 from tests.sockets import certificate, dripping, head_of, response, saying, talking
 
@@ -318,6 +319,17 @@ def test_a_long_body_is_redacted_before_it_is_cut(settings_for: MakeSettings) ->
     recorded = exchanges_file(settings, "main").read_text()
     assert "swordfish" not in recorded
     assert "3000002 bytes in all" in recorded
+
+
+def test_what_would_fill_the_memory_beside_what_is_there_is_not_parsed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = "[" + '{"a":1},' * 60_000 + "0]"
+    assert len(parse_json(many)) == 60_001
+    monkeypatch.setattr(json_text, "MOST_MEMORY", 2**20)
+    with pytest.raises(UndigestedJsonError, match="JSON of 120001 values, beside others"):
+        parse_json(many)
+    assert len(parse_json(many[: 1 + 8 * 40_000] + "0]")) == 40_001
 
 
 def test_json_within_the_limits_is_digested(settings_for: MakeSettings) -> None:

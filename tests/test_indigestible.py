@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.engine import run_suite
 from conformance.reference.app import new_store
+from conformance.releasing import release_frames
 from conformance.suite.events import MOST_LINES, read_events
 from conformance.suite.outcomes import PromiseBroken
 from conformance.suite.together import together, while_doing
@@ -194,3 +196,29 @@ def test_while_doing_looks_until_it_is_done_and_tells_what_broke() -> None:
 
     with pytest.raises(ValueError, match="acting"):
         while_doing(broken, lambda: 1, 1)
+
+
+# ---- what failures keep alive -------------------------------------------------------
+
+
+class Large:
+    """Something that a function held when it failed."""
+
+
+def test_what_an_exception_kept_alive_is_let_go() -> None:
+    held: list[weakref.ref[Large]] = []
+
+    def fails() -> None:
+        large = Large()
+        held.append(weakref.ref(large))
+        try:
+            raise ValueError
+        except ValueError as first:
+            raise KeyError from first
+
+    with pytest.raises(KeyError) as told:
+        fails()
+    assert held[0]() is not None
+    release_frames(told.value)
+    assert held[0]() is None
+    assert told.traceback

@@ -106,13 +106,16 @@ class ThreadsClient:
             timeout=timeout_s if timeout_s is not None else httpx.USE_CLIENT_DEFAULT,
         )
         # JSON is UTF-8 (RFC 8259): what a `charset` says changes nothing.
+        status, answered = response.status_code, response.headers
         try:
             text = text_of(response.content)
         except UndigestedJsonError as beyond:
-            raise UndigestedAnswerError(
-                f"{operation} answers {response.status_code} with {beyond}"
-            ) from beyond
-        return Answer(operation, response.status_code, response.headers, text)
+            why = str(beyond)
+        else:
+            return Answer(operation, status, answered, text)
+        # An exception keeps alive what stands in the functions that it comes through.
+        del response
+        raise UndigestedAnswerError(f"{operation} answers {status} with {why}")
 
     def forward(
         self, method: str, target: str, content: bytes, headers: dict[str, str], *, private: bool
