@@ -11,6 +11,7 @@ from conformance import __version__
 from conformance.commands.bisect import bisect_command
 from conformance.commands.board import board_command
 from conformance.commands.compare import compare_command
+from conformance.commands.ending import EndingGroup, run_to_its_end
 from conformance.commands.explain import explain_command
 from conformance.commands.plant import plant_command
 from conformance.commands.requirements import requirements_command
@@ -26,6 +27,7 @@ from conformance.deployment.settings import SettingsError, read_config
 
 
 @click.group(
+    cls=EndingGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with `threads-conformance run`: it needs nothing set up.",
 )
@@ -106,4 +108,4 @@ _read_environment(cli)
 
 def main() -> None:
     """Run the command line."""
-    cli(prog_name="threads-conformance")
+    run_to_its_end(cli, "threads-conformance")

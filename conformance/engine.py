@@ -25,8 +25,9 @@ import pytest
 
 from conformance import __version__
 from conformance.contract.catalogue import ALL_CLIENTS, HTTP, load_catalogue
+from conformance.defects import Defects, SuiteDefectError
 from conformance.deployment.cleanup import Left
-from conformance.deployment.connect import connect, parse_url, redactor_for
+from conformance.deployment.connect import connect, has_key, parse_url, redactor_for
 from conformance.deployment.credentials import (
     ENVIRONMENT,
     Headers,
@@ -76,6 +77,9 @@ class View(Protocol):
     def stop(self) -> None:
         """No more checks will be made."""
 
+    def interrupted(self) -> None:
+        """The user wants to stop: the clean-up begins."""
+
 
 class Controller:
     """The pytest plugin of the process that the user started: it collects results."""
@@ -86,6 +90,7 @@ class Controller:
         #: Requirements by check id, of all checks that were to run.
         self.planned: dict[str, tuple[str, ...]] = {}
         self.interrupted = False
+        self.defects = Defects()
         self.view: View | None = None
         self._started = started
 
@@ -120,6 +125,24 @@ class Controller:
     def pytest_keyboard_interrupt(self) -> None:
         """The user wants to stop."""
         self.interrupted = True
+        if self.view:
+            self.view.interrupted()
+
+    def pytest_internalerror(self, excrepr: Any) -> bool:
+        """Something broke that is no check, here or in a worker; pytest prints nothing of it."""
+        self.defects.add(str(excrepr))
+        return True
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file of checks could not be loaded."""
+        if report.failed:
+            self.defects.add(report.longreprtext)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """A worker has ended; with an error if it died."""
+        if error and not self.interrupted:
+            self.defects.add(f"WorkerDied: {node.gateway.id} ended while it ran checks ({error})")
 
 
 class EmbeddedController(Controller):
@@ -196,7 +219,8 @@ def new_settings(url: str, run_dir: Path, **options: Any) -> Settings:
 def identify_deployment(settings: Settings) -> ServerInfo:
     """Who answers at the URL; `UnreachableError` if no such server does."""
     with connect(settings, "preflight", record=False, first_contact=True) as connection:
-        return look(connection.client, settings.url, connection.recorder.redactor)
+        redactor = connection.recorder.redactor
+        return look(connection.client, settings.url, redactor, credentials=has_key(settings))
 
 
 def collect_checks(settings: Settings) -> dict[str, tuple[str, ...]]:
@@ -218,6 +242,7 @@ def run_suite(
     """Check one deployment and report. `keep` leaves the threads where they are.
 
     `workers` is what pytest-xdist's `-n` takes; `keyword` what pytest's `-k` takes.
+    `SuiteDefectError`, with the report of what is known, where the suite itself broke.
     """
     started = time.perf_counter()
     deployment = Deployment(
@@ -259,16 +284,20 @@ def run_suite(
                 planning = _collected(settings, arguments)
                 controller.planned = planning.planned
                 controller.interrupted = planning.interrupted
+                controller.defects = planning.defects
                 if controller.planned and not controller.interrupted:
                     _pytest_main([*arguments, "-n", workers], controller)
-        if view:
-            view.stop()
-        # Nothing was made: there is nothing to ask about.
-        if settings.read_only:
-            cleanup = Cleanup()
-        else:
-            cleanup = _kept(settings) if keep else clean_up(settings)
-    if not controller.planned and not controller.interrupted:
+        defects = controller.defects
+        with defects.watched():
+            if view:
+                view.stop()
+        cleanup = Cleanup()
+        # Of a read-only run nothing is left: there is nothing to ask about.
+        if not settings.read_only:
+            with defects.watched():
+                cleanup = _kept(settings)
+                cleanup = cleanup if keep else clean_up(settings)
+    if not (controller.planned or controller.interrupted or defects.found):
         raise NothingSelectedError(
             "no check is left by these options: loosen -k, --requirement, --capability, --profile "
             "or --client"
@@ -289,7 +318,7 @@ def run_suite(
     checks = tuple(sorted(controller.results, key=lambda each: each.id))
     results = requirement_results(checks, judged, checks_of)
     exchanges = list(_timings(settings))
-    return Report(
+    report = Report(
         suite_version=__version__,
         catalogue_digest=catalogue.digest,
         deployment=deployment,
@@ -307,6 +336,9 @@ def run_suite(
         requirements=results,
         checks=checks,
     )
+    if defects.found:
+        raise SuiteDefectError(defects.found, report)
+    return report
 
 
 def clean_up(settings: Settings) -> Cleanup:
@@ -359,7 +391,10 @@ class _Named:
 
 
 def _pytest_main(arguments: Sequence[str], controller: Controller) -> None:
-    pytest.main(list(arguments), plugins=[_Named(controller)])
+    ended = pytest.main(list(arguments), plugins=[_Named(controller)])
+    broken = (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
+    if ended in broken and not controller.defects.found:
+        controller.defects.add(f"pytest ended with {ended!r}")
 
 
 def _collected(settings: Settings, arguments: Sequence[str]) -> Controller:
@@ -410,7 +445,11 @@ def _shown_url(settings: Settings) -> str:
 
 def _timings(settings: Settings) -> Iterator[tuple[str, float]]:
     for line in all_exchanges(settings):
-        exchange = Exchange.from_json(line)
+        try:
+            exchange = Exchange.from_json(line)
+        except ValueError:
+            # A worker that was killed left a line cut short.
+            continue
         yield exchange.operation, exchange.elapsed_ms
 
 

@@ -33,6 +33,7 @@ from conformance.deployment.private import with_variables
 from conformance.deployment.repro import reproduction, story
 from conformance.deployment.settings import Settings
 from conformance.excerpt import harmless
+from conformance.releasing import release_frames
 from conformance.report.grouping import fingerprint
 from conformance.report.record import CheckResult, Failure
 from conformance.suite.fixtures import CASE, SuiteFixtures
@@ -248,7 +249,14 @@ class Checks:
             return report
         result = item.stash[_RESULT]
         if call.excinfo is not None:
-            found = self._judge(item, result, call.excinfo.value)
+            try:
+                found = self._judge(item, result, call.excinfo.value)
+            except Exception as broken:
+                # What cannot be told of a check is its own error: the others go on.
+                found = dataclasses.replace(
+                    result, verdict=Verdict.ERROR, reason=f"not told: {type(broken).__name__}"
+                )
+            release_frames(call.excinfo.value)
             if worst((found.verdict, result.verdict)) is found.verdict:
                 item.stash[_RESULT] = result = found
             if found.failure:

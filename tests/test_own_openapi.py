@@ -52,7 +52,7 @@ NO_DOCUMENT: dict[str, tuple[Reply, str]] = {
     "no JSON": ((200, "text/html", b"<html>"), "is not JSON"),
     "no OpenAPI": (as_json([1]), "no OpenAPI document"),
     "no paths": (as_json({"openapi": "3.1.0"}), "no OpenAPI document"),
-    "too deep": ((200, "application/json", b"[" * 100_000), "is not JSON"),
+    "too deep": ((200, "application/json", b"[" * 100_000), "nests deeper than 500 levels"),
 }
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +17,7 @@ from conformance.deployment.settings import Settings
 from conformance.engine import identify_deployment
 from conformance.reference.server import HOST
 from tests.conftest import Reply, answering, as_json
+from tests.sockets import Talk, certificate, response, saying, talking
 
 MakeSettings = Callable[..., Settings]
 HTML: Reply = (200, "text/html", b"<html>hello</html>")
@@ -51,24 +55,140 @@ def test_no_server(settings_for: MakeSettings) -> None:
 
 
 def test_a_name_that_no_one_has(settings_for: MakeSettings) -> None:
-    assert "cannot connect to" in refusal(settings_for("http://nowhere.invalid"))
+    message = refusal(settings_for("http://nowhere.invalid"))
+    assert "cannot connect to http://nowhere.invalid (nowhere.invalid has no address" in message
+    assert "mend the name" in message
 
 
-@pytest.mark.parametrize("reply", [HTML, NOT_FOUND, as_json([1], 500), as_json({"version": 1})])
-def test_a_server_of_something_else(reply: Reply, settings_for: MakeSettings) -> None:
-    with answering(lambda *_: reply) as url:
+def by_path(**replies: Reply) -> Callable[[str, str, bytes], Reply]:
+    """Answers by operation: search, thread, state, history, info, count, assistants, else."""
+
+    def reply(_method: str, path: str, _body: bytes) -> Reply:
+        return replies.get(operation_of(path), replies["otherwise"])
+
+    return reply
+
+
+def operation_of(path: str) -> str:
+    parts = path.partition("?")[0].strip("/").split("/")
+    match parts:
+        case ["threads", "search"]:
+            return "search"
+        case ["threads", "count"]:
+            return "count"
+        case ["threads", _]:
+            return "thread"
+        case ["threads", _, below]:
+            return below
+        case [one] if one in ("info", "openapi.json"):
+            return one
+        case ["assistants", "search"]:
+            return "assistants"
+    return "nowhere"
+
+
+def echoing(
+    text: str, kind: str = "application/json", status: int = 404
+) -> Callable[[str, str, bytes], Reply]:
+    """A framework that knows no such path, and says so with the path in it."""
+    return lambda method, path, _body: (
+        status,
+        kind,
+        text.replace("PATH", path).replace("METHOD", method).encode(),
+    )
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        by_path(otherwise=HTML),
+        by_path(otherwise=NOT_FOUND),
+        by_path(otherwise=as_json([1], 500)),
+        by_path(otherwise=as_json([])),
+        by_path(otherwise=as_json({})),
+        by_path(otherwise=as_json(0)),
+        by_path(otherwise=as_json({"version": "1.2"})),
+        by_path(otherwise=as_json({"detail": "Thread not found"}, 404)),
+        by_path(info=as_json({"version": "1.2", "name": "shop"}), otherwise=NOT_FOUND),
+        by_path(search=as_json([{"title": "a thread of a forum"}]), otherwise=NOT_FOUND),
+        by_path(thread=as_json({"error": "no such thread"}, 404), otherwise=NOT_FOUND),
+        echoing('{"message": "Route METHOD:PATH not found", "statusCode": 404}'),
+        echoing('{"timestamp": 1, "status": 404, "error": "Not Found", "path": "PATH"}'),
+        echoing('{"path": "http://HOST/basePATH"}'),
+        echoing("Cannot METHOD PATH", "text/plain"),
+        echoing("<pre>Cannot METHOD PATH</pre>", "text/html"),
+        lambda _method, path, _body: as_json({"error": f"no route {path.split('/')[1]}"}, 404),
+        lambda _method, path, _body: as_json({"error": path.replace("/", "\\/")}, 404),
+    ],
+)
+def test_a_server_of_something_else(
+    reply: Callable[[str, str, bytes], Reply], settings_for: MakeSettings
+) -> None:
+    with answering(reply) as url:
         message = refusal(settings_for(url))
-    assert f"no LangGraph Server at {url}" in message
-    assert f"answers {reply[0]} ({reply[1]})" in message
+    assert f"no LangGraph Server at {url}: POST /threads/search answers" in message
+    assert f"is a prefix missing, as in {url}/api?" in message
+
+
+def test_a_wrong_prefix(reference: str, settings_for: MakeSettings) -> None:
+    message = refusal(settings_for(f"{reference}/threads"))
+    assert f"no LangGraph Server at {reference}/threads" in message
+    assert "is /threads right?" in message
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_server_that_wants_a_key(status: int, settings_for: MakeSettings) -> None:
     with answering(lambda *_: as_json({"detail": "who?"}, status)) as url:
-        message = refusal(settings_for(url, headers=(("x-api-key", "swordfish"),)))
-    assert f"answers {status}" in message
-    assert "--api-key" in message
-    assert "swordfish" not in message
+        message = refusal(settings_for(url, headers=(("X-Trace", "on"),)))
+    assert f"{url} answers {status} to POST /threads/search: it wants credentials" in message
+    assert "give its key with --api-key KEY" in message
+
+
+@pytest.mark.parametrize("header", ["x-api-key", "Authorization", "Cookie"])
+def test_a_key_that_is_refused(header: str, settings_for: MakeSettings) -> None:
+    info = as_json({"version": "1", "langgraph_py_version": "1"})
+    with answering(by_path(info=info, otherwise=as_json({"detail": "no"}, 401))) as url:
+        message = refusal(settings_for(url, headers=((header, "swordfish"),)))
+        assert message.startswith("the key is refused")
+        assert "swordfish" not in message
+        assert refusal(settings_for(url.replace("://", "://me:it@"))).startswith("the key is refus")
+
+
+@pytest.mark.parametrize("location", ["/login?next=%2F", "https://sso.test/authorize?client=a"])
+def test_a_redirect_to_a_login(location: str, settings_for: MakeSettings, reference: str) -> None:
+    with redirecting(location) as url:
+        message = refusal(settings_for(url))
+    assert f"{url} redirects POST /threads/search to " in message
+    assert ", a login page: give credentials" in message
+    assert "?" not in message
+
+
+def test_a_redirect_elsewhere(settings_for: MakeSettings) -> None:
+    with redirecting("https://elsewhere.test/threads/search") as url:
+        message = refusal(settings_for(url))
+    assert "to https://elsewhere.test/threads/search: give the URL under which" in message
+
+
+def redirecting(location: str) -> AbstractContextManager[str]:
+    moved = response(b"", f"Location: {location}", status="307 Temporary Redirect")
+    return within_http(talking(saying(moved)))
+
+
+@contextmanager
+def within_http(talk: AbstractContextManager[str]) -> Iterator[str]:
+    with talk as at:
+        yield f"http://{at}"
+
+
+def test_a_login_page(settings_for: MakeSettings) -> None:
+    page: Reply = (200, "text/html; charset=utf-8", b"<form><input type=password></form>")
+    with answering(by_path(info=as_json({"langgraph_py_version": "1"}), otherwise=page)) as url:
+        assert "answers POST /threads/search with a login page" in refusal(settings_for(url))
+
+
+def test_a_gateway_without_its_server(settings_for: MakeSettings) -> None:
+    with answering(lambda *_: (503, "text/html", b"<h1>503</h1>")) as url:
+        assert "answers 503 to POST /threads/search, as a gateway" in refusal(settings_for(url))
 
 
 def test_a_server_that_does_not_answer(settings_for: MakeSettings) -> None:
@@ -76,10 +196,77 @@ def test_a_server_that_does_not_answer(settings_for: MakeSettings) -> None:
         assert "does not answer in time" in refusal(settings_for(url, timeout_s=0.1))
 
 
-def test_a_server_that_speaks_no_http(settings_for: MakeSettings) -> None:
-    with answering(lambda *_: HTML) as url:
-        message = refusal(settings_for(url.replace("http", "https")))
-    assert message.startswith(("cannot connect", "https://"))
+def test_https_where_http_is_spoken(settings_for: MakeSettings) -> None:
+    with talking(saying_at_once(response(b"", status="400 Bad Request"))) as at:
+        message = refusal(settings_for(f"https://{at}"))
+    assert f"what listens at {at} does not speak TLS" in message
+    assert f"write http://{at}, if http is meant" in message
+
+
+def saying_at_once(answer: bytes) -> Talk:
+    """Says so whatever comes, as a server of HTTP does that cannot read it."""
+
+    def talk(connection: socket.socket, _over: threading.Event) -> None:
+        connection.recv(1)
+        connection.sendall(answer)
+
+    return talk
+
+
+@pytest.mark.parametrize("polite", [False, True])
+def test_http_where_https_is_spoken(
+    polite: bool, settings_for: MakeSettings, tmp_path: Path
+) -> None:
+    made = certificate(tmp_path)
+    if made is None:
+        pytest.skip("openssl is not installed")
+    context, _ = made
+
+    def talk(connection: socket.socket, over: threading.Event) -> None:
+        is_tls = connection.recv(1, socket.MSG_PEEK) == b"\x16"
+        if polite and not is_tls:
+            saying(response(b"<html>", status="400 Bad Request"))(connection, over)
+        with context.wrap_socket(connection, server_side=True) as secured:
+            saying(response(b"[]"))(secured, over)
+
+    with talking(talk) as at:
+        message = refusal(settings_for(f"http://{at}"))
+    assert message == f"http://{at} speaks https, not http: write https://{at}"
+
+
+def test_a_certificate_that_is_not_trusted(settings_for: MakeSettings, tmp_path: Path) -> None:
+    made = certificate(tmp_path)
+    if made is None:
+        pytest.skip("openssl is not installed")
+    with talking(saying(response(b"[]")), made[0]) as at:
+        message = refusal(settings_for(f"https://{at}"))
+    assert f"the certificate of https://{at} is not trusted (self-signed certificate)" in message
+    assert "--ca-bundle FILE" in message
+    assert "--insecure" in message
+
+
+def test_proxies_in_the_way(settings_for: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = response(b"<html>", status="407 Proxy Authentication Required")
+    with talking(saying(refused)) as at:
+        monkeypatch.setenv("http_proxy", f"http://me:swordfish@{at}")
+        message = refusal(settings_for("http://deployment.test"))
+        assert "the proxy on the way to http://deployment.test wants credentials (407)" in message
+        assert "HTTP_PROXY" in message
+    message = refusal(settings_for("http://deployment.test"))
+    assert f"no way through the proxy to http://deployment.test (the proxy {at} cannot" in message
+    assert "NO_PROXY=deployment.test" in message
+    assert "swordfish" not in message
+
+
+def test_a_server_that_breaks_every_connection(settings_for: MakeSettings) -> None:
+    with talking(lambda connection, _: connection.recv(1) and None) as at:
+        assert f"http://{at} breaks the connection" in refusal(settings_for(f"http://{at}"))
+
+
+def test_an_answer_that_cannot_be_read(settings_for: MakeSettings) -> None:
+    with talking(saying(response(b"x", "Content-Encoding: br"))) as at:
+        message = refusal(settings_for(f"http://{at}"))
+    assert "gzip, deflate was asked for" in message
 
 
 def test_passwords_are_not_shown(settings_for: MakeSettings) -> None:
@@ -88,21 +275,53 @@ def test_passwords_are_not_shown(settings_for: MakeSettings) -> None:
     assert "swordfish" not in message
 
 
-@pytest.mark.parametrize("works", ["/threads/search", "/info", "/threads/{id}"])
-def test_one_working_operation_is_enough(works: str, settings_for: MakeSettings) -> None:
-    working = {
-        "/threads/search": as_json([]),
-        "/info": as_json({"version": "0.1"}),
-        "/threads/{id}": as_json({"detail": "Thread not found"}, 404),
-    }
+BROKEN = as_json({"detail": "broken"}, 500)
+UNKNOWN = as_json({"detail": "Thread with ID 0 not found"}, 404)
+UNKNOWN_AS_TEXT: Reply = (404, "text/plain", b"Thread with ID 0 not found")
+WORKING: dict[str, Reply] = {
+    "search": as_json([]),
+    "info": as_json({"version": "0.1", "langgraph_py_version": "1.0"}),
+    "count": as_json(0),
+    "history": as_json([]),
+    "assistants": as_json([{"assistant_id": "a", "graph_id": "agent"}]),
+    "openapi.json": as_json({"paths": {"/threads/{thread_id}/history": {}}}),
+}
 
-    def reply(_method: str, path: str, _body: bytes) -> Reply:
-        known = path if path in working else "/threads/{id}"
-        return working[known] if known == works else as_json({"detail": "broken"}, 500)
+
+@pytest.mark.parametrize("otherwise", [BROKEN, NOT_FOUND], ids=["broken", "missing"])
+@pytest.mark.parametrize("works", WORKING)
+def test_one_working_operation_is_enough(
+    works: str, otherwise: Reply, settings_for: MakeSettings
+) -> None:
+    with answering(by_path(**{works: WORKING[works]}, otherwise=otherwise)) as url:
+        found = identify_deployment(settings_for(url))
+    assert found.version == ("0.1" if works == "info" else None)
+
+
+@pytest.mark.parametrize("unknown", [UNKNOWN, UNKNOWN_AS_TEXT], ids=["json", "text"])
+@pytest.mark.parametrize("broken", ["thread", "state", "history"])
+def test_a_small_server_is_known_by_what_it_says_of_a_thread_that_is_not_there(
+    broken: str, unknown: Reply, settings_for: MakeSettings
+) -> None:
+    replies = {"thread": unknown, "state": unknown, "history": unknown, broken: BROKEN}
+    with answering(by_path(**replies, otherwise=NOT_FOUND)) as url:
+        assert identify_deployment(settings_for(url)) == ServerInfo(None, None)
+
+
+@pytest.mark.parametrize("broken", ["search", "thread", "info", "count", "history", "state"])
+@pytest.mark.parametrize("status", [None, 401, 403, 404, 500, 503])
+def test_one_broken_operation_hides_no_server(
+    broken: str, status: int | None, settings_for: MakeSettings
+) -> None:
+    replies: dict[str, Reply | None] = {**WORKING, "thread": UNKNOWN, "state": UNKNOWN}
+    replies[broken] = as_json({"detail": "no"}, status) if status else None
+
+    def reply(_method: str, path: str, _body: bytes) -> Reply | None:
+        return replies.get(operation_of(path), NOT_FOUND)
 
     with answering(reply) as url:
-        found = identify_deployment(settings_for(url))
-    assert found == ServerInfo(None, "0.1" if works == "/info" else None)
+        found = identify_deployment(settings_for(url, timeout_s=0.2))
+    assert (found.name is None) is (broken == "info")
 
 
 @pytest.mark.parametrize(
@@ -118,10 +337,7 @@ def test_one_working_operation_is_enough(works: str, settings_for: MakeSettings)
 def test_what_a_server_is_called(
     info: object, name: str | None, settings_for: MakeSettings
 ) -> None:
-    def reply(_method: str, path: str, _body: bytes) -> Reply:
-        return as_json(info if path == "/info" else [])
-
-    with answering(reply) as url:
+    with answering(by_path(info=as_json(info), search=as_json([]), otherwise=NOT_FOUND)) as url:
         assert identify_deployment(settings_for(url)).name == name
 
 

@@ -108,6 +108,9 @@ class Order:
     def stop(self) -> None:
         """Nothing to note."""
 
+    def interrupted(self) -> None:
+        """Nothing to note."""
+
 
 @pytest.mark.parametrize("seed", [1, 2, 2**63])
 def test_with_any_seed(seed: int, reference: str, settings_for: MakeSettings) -> None:

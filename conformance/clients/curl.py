@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from conformance.clients.client import FlowFailedError, NotInstalledError, short
 from conformance.clients.flows import Flow
+from conformance.json_text import parse_json
 
 _NEEDED = ("bash", "curl", "jq")
 
@@ -64,7 +65,7 @@ class Curl:
         if process.returncode != 0:
             raise FlowFailedError(f"exit status {process.returncode}: {short(said)}")
         try:
-            return json.loads(printed)
+            return parse_json(printed)
         except ValueError:
             return printed.strip()
 

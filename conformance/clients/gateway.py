@@ -7,7 +7,6 @@ as for everything else, and the answer goes back as it came.
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
+
+from conformance.json_text import parse_json
 
 HOST = "127.0.0.1"
 #: method, path and query, body, headers, whether the answer may be other people's.
@@ -46,7 +47,7 @@ class Passed:
     def last(self) -> Any:
         """The body of the last answer, as JSON; None if there is none."""
         try:
-            return json.loads(self.answers[-1].content)
+            return parse_json(self.answers[-1].content)
         except (IndexError, ValueError):
             return None
 
@@ -58,7 +59,7 @@ class Gateway:
         self._forward = forward
         self._passed = Passed()
         self._prefix = f"/{secrets.token_urlsafe(16)}"
-        self._server = ThreadingHTTPServer((HOST, 0), partial(_Handler, self.pass_on))
+        self._server = _Server((HOST, 0), partial(_Handler, self.pass_on))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
         self.url = f"http://{HOST}:{self._server.server_port}{self._prefix}"
@@ -95,6 +96,11 @@ class Gateway:
             return httpx.Response(403, json={"detail": f"not sent on: {type(problem).__name__}"})
         passed.answers.append(answer)
         return answer
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: that a client went away, it tells itself."""
 
 
 class _Handler(BaseHTTPRequestHandler):

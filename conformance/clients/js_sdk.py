@@ -16,6 +16,7 @@ from typing import IO, Any
 from conformance.clients.client import FlowFailedError, NotInstalledError, short
 from conformance.clients.flows import Flow
 from conformance.clients.install import installed_js
+from conformance.json_text import parse_json
 
 _STARTS_WITHIN_S = 60.0
 _ENDS_WITHIN_S = 5.0
@@ -98,7 +99,10 @@ class Node:
             raise FlowFailedError(f"no answer within {within_s:g} s") from None
         if not line:
             raise FlowFailedError(f"node ended: {self.close()}")
-        answer: dict[str, Any] = json.loads(line)
+        try:
+            answer: dict[str, Any] = parse_json(line)
+        except ValueError as broken:
+            raise FlowFailedError(f"node hands over what cannot be read: {broken}") from None
         return answer
 
     def close(self) -> str:

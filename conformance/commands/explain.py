@@ -13,6 +13,7 @@ import click
 
 from conformance.contract.catalogue import load_catalogue
 from conformance.contract.verdicts import Verdict
+from conformance.json_text import parse_json
 from conformance.report.record import CheckResult, Report, ReportError, load_report
 from conformance.report.summary import (
     WORDS,
@@ -136,8 +137,8 @@ def _exchange(exchange: dict[str, Any], title: str) -> list[str]:
 
 def _pretty(body: str) -> str:
     try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
+        return json.dumps(parse_json(body), indent=2, ensure_ascii=False)
+    except ValueError:
         return body
 
 

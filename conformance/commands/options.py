@@ -18,6 +18,7 @@ from conformance.deployment.credentials import (
     read_secret,
     with_key,
 )
+from conformance.deployment.http import MAX_BODY_MIB
 from conformance.deployment.settings import (
     GraphSettings,
     OtherGraphs,
@@ -191,6 +192,38 @@ outage_within_option = _seconds(
 )
 timeout_option = _seconds("--timeout", 0.1, 30.0, "to wait for an answer")
 run_timeout_option = _seconds("--run-timeout", 0.1, 60.0, "to wait for a run of the graph")
+
+
+max_body_option = click.option(
+    "--max-body",
+    "max_body_mib",
+    type=click.IntRange(1, 1024),
+    default=MAX_BODY_MIB,
+    show_default=True,
+    metavar="MIB",
+    help="The largest answer that is read, in MiB after decompression.",
+)
+
+
+def trust_options(command: _Command) -> _Command:
+    """The options that say which certificates are trusted: `ca_bundle` and `insecure`."""
+
+    def exclusive(context: click.Context, _option: click.Parameter, insecure: bool) -> bool:
+        if insecure and context.params.get("ca_bundle"):
+            raise click.UsageError("--ca-bundle and --insecure exclude each other: give one")
+        return insecure
+
+    bundle = click.option(
+        "--ca-bundle",
+        type=click.Path(exists=True, dir_okay=False),
+        is_eager=True,
+        metavar="FILE",
+        help="Trust the certificates of this PEM file, and no others.",
+    )
+    insecure = click.option(
+        "--insecure", is_flag=True, callback=exclusive, help="Trust any certificate."
+    )
+    return bundle(insecure(command))
 
 
 def visible_within_option(what: str) -> Callable[[_Command], _Command]:

@@ -12,8 +12,10 @@ from conformance.commands.options import (
     chosen_graphs,
     credentials_options,
     graph_option,
+    max_body_option,
     run_timeout_option,
     timeout_option,
+    trust_options,
     visible_within_option,
 )
 from conformance.deployment.connect import parse_url
@@ -43,6 +45,8 @@ _NOT_PLANTED = 3
 )
 @timeout_option
 @run_timeout_option
+@max_body_option
+@trust_options
 @visible_within_option("two answers to one question are alike")
 @click.pass_context
 def plant_command(

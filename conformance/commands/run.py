@@ -12,6 +12,7 @@ from _pytest.mark.expression import Expression
 
 from conformance.commands.baselining import Baselining, baseline_options
 from conformance.commands.comparison import compared
+from conformance.commands.defects import defects_told, suite_broken
 from conformance.commands.doors import (
     check_doors,
     doors_options,
@@ -22,18 +23,22 @@ from conformance.commands.options import (
     credentials_options,
     disposable_option,
     graph_option,
+    max_body_option,
     outage_within_option,
     run_timeout_option,
     timeout_option,
+    trust_options,
     visible_within_option,
 )
 from conformance.commands.read_only import check_read_only, read_only_options, with_visits
 from conformance.commands.requirements import find_requirement
 from conformance.commands.target import launcher_option, server_option, target
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
+from conformance.defects import DEFECT_FILE, SuiteDefectError
 from conformance.deployment.connect import parse_url, redactor_for
 from conformance.deployment.own_openapi import AUTO, read_own_openapi
 from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.redaction import Redactor
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import DEFAULT_SEED, Settings, SettingsError
 from conformance.engine import (
@@ -134,6 +139,8 @@ def _workers(_context: click.Context, _option: click.Parameter, given: str) -> s
 @timeout_option
 @run_timeout_option
 @outage_within_option
+@max_body_option
+@trust_options
 @visible_within_option("search and count show a change")
 @baseline_options
 @click.pass_context
@@ -160,7 +167,7 @@ def run_command(
     embedded reference deployment is started and checked.
 
     Exit status: 0 conformant, or all that falls short is in the baseline, 1
-    non-conformant, 2 wrong usage, 3 incomplete or not reachable.
+    non-conformant, 2 wrong usage, 3 incomplete or not reachable, 4 a defect of this suite.
     """
     check_read_only(url, context.params)
     _check_keyword(keyword)
@@ -173,11 +180,14 @@ def run_command(
         refuse_doors_of_embedded(options)
     options["graph"], options["graphs"] = chosen_graphs(context, graph)
     baselining = Baselining.from_options(options)
-    view = TerminalView(own_console())
+    redact = Redactor(headers).text
     with ExitStack() as stack:
+        view = TerminalView(stack.enter_context(own_console()))
+        stack.enter_context(defects_told(report_dir, lambda text: redact(text)))
+        defects: tuple[str, ...] = ()
         try:
             deployment = stack.enter_context(target(url, server, launcher_files))
-            parse_url(deployment.url)
+            redact = redactor_for(str(parse_url(deployment.url)), headers).text
             # What was started for the run ends with it.
             options["disposable"] |= deployment.disposable
             options["launched"] = deployment.disposable
@@ -202,6 +212,8 @@ def run_command(
             view.stop()
             click.echo(f"Error: {_interrupted(url, options['read_only'])}", err=True)
             sys.exit(_INCOMPLETE)
+        except SuiteDefectError as broken:
+            report, defects = broken.report, broken.found
         judgement = baselining.applied(report, keyword=keyword)
         report = judgement.report if judgement else report
         catalogue = load_catalogue().requirements
@@ -209,13 +221,15 @@ def run_command(
         comparison = compared(published, exchanges) if published else None
         try:
             files = write_all(report, catalogue, exchanges, report_dir, comparison)
-        except ReportError as broken:
+        except ReportError as refused:
             # What was found is told all the same.
-            click.echo(f"Error: {broken}", err=True)
+            click.echo(f"Error: {refused}", err=True)
             files = ()
         view.finish(report, catalogue, files)
         if comparison is not None:
             click.echo(comparison_line(comparison))
+        if defects:
+            raise suite_broken(defects, report_dir, redact)
     sys.exit(baselining.finish(judgement, exit_status(report.verdict)))
 
 
@@ -246,6 +260,7 @@ def _check_writable(directory: Path) -> None:
     """Better now than after the run."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        (directory / DEFECT_FILE).unlink(missing_ok=True)
         probe = directory / ".writable"
         probe.touch()
         probe.unlink()

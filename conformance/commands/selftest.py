@@ -17,6 +17,10 @@ from conformance.selftest.report import Matrix, as_line, as_summary, write
 from conformance.selftest.row import Row
 
 
+class _NotJudged(click.ClickException):
+    exit_code = 3
+
+
 @click.command("selftest")
 @click.option(
     "--fault", "names", multiple=True, metavar="NAME", help="Only this fault; may be repeated."
@@ -70,7 +74,7 @@ def selftest_command(
     try:
         rows = run_matrix(chosen, workers, told, profile)
     except SelftestError as broken:
-        raise click.ClickException(str(broken)) from broken
+        raise _NotJudged(str(broken)) from broken
     matrix = Matrix(
         rows=tuple(rows),
         partial=len(chosen) < len(faults),

@@ -14,7 +14,7 @@ import click
 import httpx
 
 from conformance.commands.doors import other_tenant_options
-from conformance.commands.options import credentials_options, timeout_option
+from conformance.commands.options import credentials_options, timeout_option, trust_options
 from conformance.deployment.cleanup import Removal
 from conformance.deployment.connect import connect, parse_url, redactor_for
 from conformance.deployment.ledger import LedgerState, claim, open_ledgers, remove_ledger
@@ -67,6 +67,7 @@ class _Age(click.ParamType[timedelta]):
 )
 @click.option("--yes", is_flag=True, help="With --lost: remove what is shown.")
 @timeout_option
+@trust_options
 def sweep_command(
     url: str,
     headers: tuple[tuple[str, str], ...],

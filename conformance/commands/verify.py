@@ -11,7 +11,9 @@ import click
 
 from conformance.commands.options import (
     credentials_options,
+    max_body_option,
     timeout_option,
+    trust_options,
     visible_within_option,
 )
 from conformance.deployment.connect import parse_url
@@ -43,6 +45,8 @@ _UNREACHABLE = 3
     help="How to print what was found.",
 )
 @timeout_option
+@max_body_option
+@trust_options
 @visible_within_option("search and count show everything")
 def verify_command(
     plant: Path,

@@ -16,9 +16,14 @@ import httpx
 from conformance.deployment.ownership import Ownership
 from conformance.deployment.transport import PRIVATE
 from conformance.deployment.trouble import EXPECTED_STATUSES
+from conformance.json_text import UndigestedJsonError, parse_json, text_of
 
 #: Where a body is left to the caller, and None would be one.
 ABSENT: Any = object()
+
+
+class UndigestedAnswerError(httpx.DecodingError):
+    """The body of an answer nests deeper, or holds more, than is looked at."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +40,26 @@ class Answer:
         """Whether the status is one of success: any 2xx."""
         return httpx.codes.is_success(self.status)
 
-    @cached_property
+    @property
     def is_json(self) -> bool:
-        """Whether the body is a JSON text."""
-        try:
-            json.loads(self.text)
-        except (ValueError, RecursionError):
-            return False
-        return True
+        """Whether the body is a JSON text; `UndigestedAnswerError` if it is one beyond limits."""
+        return self._parsed[0]
 
-    @cached_property
+    @property
     def body(self) -> Any:
         """The parsed body; None where it is empty or no JSON."""
-        return json.loads(self.text) if self.is_json else None
+        return self._parsed[1]
+
+    @cached_property
+    def _parsed(self) -> tuple[bool, Any]:
+        try:
+            return True, parse_json(self.text)
+        except UndigestedJsonError as beyond:
+            raise UndigestedAnswerError(
+                f"{self.operation} answers {self.status} with {beyond}"
+            ) from beyond
+        except ValueError:
+            return False, None
 
 
 class ThreadsClient:
@@ -102,7 +114,17 @@ class ThreadsClient:
             extensions=self._extensions(private),
             timeout=timeout_s if timeout_s is not None else httpx.USE_CLIENT_DEFAULT,
         )
-        return Answer(operation, response.status_code, response.headers, response.text)
+        # JSON is UTF-8 (RFC 8259): what a `charset` says changes nothing.
+        status, answered = response.status_code, response.headers
+        try:
+            text = text_of(response.content)
+        except UndigestedJsonError as beyond:
+            why = str(beyond)
+        else:
+            return Answer(operation, status, answered, text)
+        # An exception keeps alive what stands in the functions that it comes through.
+        del response
+        raise UndigestedAnswerError(f"{operation} answers {status} with {why}")
 
     def forward(
         self, method: str, target: str, content: bytes, headers: dict[str, str], *, private: bool

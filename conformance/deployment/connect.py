@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import httpx
@@ -14,9 +15,12 @@ import httpx
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.clock import ServerClock
 from conformance.deployment.credential_variants import REFUSALS, Headers, secret_headers
+from conformance.deployment.decoding import ACCEPTED
+from conformance.deployment.http import HttpTransport
 from conformance.deployment.ledger import Ledger, LedgerState, ledgers_dir
 from conformance.deployment.ownership import Ownership
 from conformance.deployment.private import PrivateRecorder
+from conformance.deployment.proxies import proxy_for
 from conformance.deployment.redaction import (
     Redactor,
     bare_url,
@@ -24,13 +28,13 @@ from conformance.deployment.redaction import (
     user_info_secrets,
 )
 from conformance.deployment.settings import Settings, SettingsError
+from conformance.deployment.tls import trust
 from conformance.deployment.transport import Recorder, SuiteTransport
 from conformance.excerpt import redacting
 from conformance.output import keep_out
 
-#: Below uvicorn's five seconds, so that a connection is not reused as it is closed.
-_KEEPALIVE_S = 3.0
 _WRITTEN = "write it like http://127.0.0.1:2024"
+_CREDENTIAL = re.compile(r"key|token|auth|cookie|secret|session|pass", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,12 @@ def _secrets_of(url: str) -> tuple[str, ...]:
         return user_info_secrets(httpx.URL(url.strip()))
     except httpx.InvalidURL:
         return ()
+
+
+def has_key(settings: Settings) -> bool:
+    """Whether credentials are sent: in the URL, or in a header whose name says so."""
+    named = any(_CREDENTIAL.search(name) for name, _ in settings.headers)
+    return named or bool(parse_url(settings.url).userinfo)
 
 
 @contextmanager
@@ -133,7 +143,8 @@ def connect(
         ExitStack() as stack,
     ):
         transport = SuiteTransport(
-            reach or http_transport,
+            reach or partial(http_transport, settings),
+            # As it stands in a request: percent-encoded.
             base_path=url.raw_path.decode("ascii"),
             ownership=ownership,
             recorder=recorder,
@@ -151,7 +162,7 @@ def connect(
                 httpx.Client(
                     base_url=base_url,
                     transport=transport,
-                    headers=list(headers),
+                    headers=[("Accept-Encoding", ACCEPTED), *headers],
                     timeout=settings.timeout_s,
                     follow_redirects=False,
                 )
@@ -167,9 +178,18 @@ def connect(
         )
 
 
-def http_transport() -> httpx.BaseTransport:
-    """The connection pool of one worker."""
-    return httpx.HTTPTransport(limits=httpx.Limits(keepalive_expiry=_KEEPALIVE_S))
+def http_transport(settings: Settings) -> httpx.BaseTransport:
+    """The connection pool of one worker; `SettingsError` for a proxy or a file of no use."""
+    url = parse_url(settings.url)
+    proxy = proxy_for(url)
+    return HttpTransport(
+        max_body=settings.max_body_mib * 2**20,
+        # Certificates take a while to load: only where they are needed.
+        tls=trust(settings.ca_bundle, settings.insecure)
+        if "https" in (url.scheme, proxy.url.scheme if proxy else "")
+        else None,
+        proxy=proxy,
+    )
 
 
 def exchanges_file(settings: Settings, worker: str) -> Path:

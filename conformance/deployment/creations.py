@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import httpx
 from conformance.contract.operations import Operation, Scope
 from conformance.deployment.ledger import Ledger
 from conformance.deployment.ownership import RUN_TAG, Ownership, Shown, canonical, moment_of
+from conformance.json_text import parse_json
 
 _THREAD_IN_PATH = re.compile(r"/threads/([^/]+)")
 
@@ -196,6 +196,6 @@ def _threads_of_runs(response: httpx.Response, answer: Any) -> Iterator[str]:
 
 def _parsed(raw: bytes) -> Any:
     try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
+        return parse_json(raw)
+    except ValueError:
         return None

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from conformance.deployment.client import UndigestedAnswerError
 from conformance.deployment.connect import connect, parse_url, redactor_for
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.redaction import (
@@ -70,6 +71,9 @@ def read_own_openapi(settings: Settings, schema_url: str) -> Published:
     try:
         with connect(asked, "schema", record=False) as connection:
             answer = connection.client.send("openapi", "GET", path)
+            is_json = answer.is_json
+    except UndigestedAnswerError as beyond:
+        raise SettingsError(f"the document at {shown} is not read ({beyond}); {_INSTEAD}") from None
     except httpx.HTTPError as broken:
         raise UnreachableError(
             f"no answer from {shown} ({type(broken).__name__}): {_INSTEAD}"
@@ -82,7 +86,7 @@ def read_own_openapi(settings: Settings, schema_url: str) -> Published:
         raise SettingsError(
             f"the document at {shown} is longer than {LARGEST // 2**20} MiB; {_INSTEAD}"
         )
-    if not answer.is_json:
+    if not is_json:
         raise SettingsError(f"what {shown} answers is not JSON; {_INSTEAD}")
     if not isinstance(answer.body, dict) or not isinstance(answer.body.get("paths"), dict):
         raise SettingsError(f"what {shown} answers is no OpenAPI document: no paths; {_INSTEAD}")

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.decoding import BrokenEncodingError, EncodingRefusedError
+from conformance.deployment.network import (
+    NameNotFoundError,
+    NoTlsError,
+    UntrustedCertificateError,
+    speaks_tls,
+)
+from conformance.deployment.recognition import Recognition
 from conformance.deployment.redaction import Redactor
-from conformance.excerpt import excerpt, safe_name
 
 #: Where the graphs are that the checks use.
 GRAPH_PROJECT = "fixtures/deployments/langgraph-python"
+
+_ASKED = "POST /threads/search"
+_REFUSALS = (401, 403)
+_OF_GATEWAYS = (502, 503, 504)
+_LOGIN = re.compile(r"log[ _-]?[io]n|sign[ _-]?in|oauth|\bsso\b|type=[\"']?password", re.IGNORECASE)
+_GIVE_KEY = "--api-key KEY, or a header with -H 'Name: value'"
+#: How long to wait for a TLS handshake where HTTP is not spoken, in seconds.
+_PROBE_S = 2.0
 
 
 class UnreachableError(Exception):
@@ -27,45 +43,24 @@ class ServerInfo:
     version: str | None
 
 
-def look(client: ThreadsClient, url: str, redactor: Redactor) -> ServerInfo:
+def look(
+    client: ThreadsClient, url: str, redactor: Redactor, *, credentials: bool = False
+) -> ServerInfo:
     """Ask a deployment who it is; `UnreachableError` unless it is a Threads server.
 
     It is taken for one if anything that only such a server says is said: one broken
-    operation is a finding, not a wrong address.
+    operation is a finding, not a wrong address. `credentials`: whether any are sent.
     """
     shown = redactor.url(url)
+    found = Recognition(client)
     try:
-        search = client.search({"metadata": client.tag, "limit": 1})
-        if search.status in (401, 403):
-            raise UnreachableError(
-                f"{shown} answers {search.status} to POST /threads/search: "
-                "give its key with --api-key KEY, or a header with -H 'Name: value'"
-            )
-        info = client.info()
-        described = info.body if info.ok and isinstance(info.body, dict) else {}
-        version = _text(described.get("version"))
-        if not (_lists(search) or version or _knows_threads(client)):
-            raise UnreachableError(
-                f"no LangGraph Server at {shown}: POST /threads/search answers "
-                f"{search.status} ({_content_type(search)}), "
-                "where a server answers a JSON list. Give the URL under which /threads stands"
-            )
-    except httpx.TimeoutException as slow:
-        raise UnreachableError(
-            f"{shown} does not answer in time ({excerpt(str(slow))}): is it overloaded?"
-        ) from slow
-    except httpx.ConnectError as refused:
-        raise UnreachableError(
-            f"cannot connect to {shown} ({excerpt(str(refused))}): "
-            "start the server, or mend the URL"
-        ) from refused
+        _check_doors(found, shown, redactor, credentials)
+        if not found.is_threads_server():
+            raise UnreachableError(_something_else(found, url, shown))
+        described = found.info
     except httpx.HTTPError as broken:
-        raise UnreachableError(
-            f"{shown} breaks the connection "
-            f"({excerpt(str(broken)) or type(broken).__name__}): "
-            "is it an HTTP server, and http or https as the URL says?"
-        ) from broken
-    return ServerInfo(_name(described), version)
+        raise UnreachableError(_unreachable(broken, httpx.URL(url), shown, redactor)) from broken
+    return ServerInfo(_name(described), _text(described.get("version")))
 
 
 def graph_missing(client: ThreadsClient, graph_id: str) -> str | None:
@@ -81,16 +76,149 @@ def graph_missing(client: ThreadsClient, graph_id: str) -> str | None:
     return f"the deployment has no graph {graph_id!r}: deploy the graph project of {GRAPH_PROJECT}"
 
 
-def _lists(search: Answer) -> bool:
-    return search.ok and isinstance(search.body, list)
+def _check_doors(found: Recognition, shown: str, redactor: Redactor, credentials: bool) -> None:
+    """`UnreachableError` where not the server answers, but what stands before it.
+
+    One operation may be broken; what two of them meet is met by all.
+    """
+    try:
+        search = found.search
+    except (httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError) as unanswered:
+        try:
+            _ = found.thread
+        except httpx.HTTPError:
+            raise unanswered from None
+        return
+    for met in (_key_wanted, _redirected, _login_page, _gateway):
+        if sentence := met(search, shown, redactor, credentials):
+            if any(met(each, shown, redactor, credentials) for each in found.others()):
+                raise UnreachableError(sentence)
+            return
 
 
-def _knows_threads(client: ThreadsClient) -> bool:
-    """Whether an unknown thread is answered as only a server of threads would."""
-    unknown = client.get(client.ownership.absent_id())
+def _key_wanted(answer: Answer, shown: str, _redactor: Redactor, credentials: bool) -> str:
+    if answer.status not in _REFUSALS:
+        return ""
+    if credentials:
+        return (
+            f"the key is refused: {shown} answers {answer.status} to {_ASKED} with the "
+            f"credentials that were given; give others with {_GIVE_KEY}"
+        )
     return (
-        unknown.status in (404, 422) and isinstance(unknown.body, dict) and "hread" in unknown.text
+        f"{shown} answers {answer.status} to {_ASKED}: it wants credentials; give its key with "
+        f"{_GIVE_KEY}"
     )
+
+
+def _redirected(answer: Answer, shown: str, redactor: Redactor, _credentials: bool) -> str:
+    if not httpx.codes.is_redirect(answer.status):
+        return ""
+    try:
+        target = httpx.URL(shown).join(answer.headers.get("location", ""))
+    except httpx.InvalidURL:
+        target = httpx.URL(shown)
+    bare = target.copy_with(query=None, fragment=None)
+    leads = f"{shown} redirects {_ASKED} to {redactor.url(bare)[:200]}"
+    if _LOGIN.search(str(target)):
+        return (
+            f"{leads}, a login page: give credentials that need no login with {_GIVE_KEY}, or a "
+            "URL that needs none"
+        )
+    return f"{leads}: give the URL under which /threads itself is answered"
+
+
+def _login_page(answer: Answer, shown: str, _redactor: Redactor, _credentials: bool) -> str:
+    if "html" not in answer.headers.get("content-type", "") or not _LOGIN.search(answer.text):
+        return ""
+    return (
+        f"{shown} answers {_ASKED} with a login page: give credentials that need no login with "
+        f"{_GIVE_KEY}, or a URL that needs none"
+    )
+
+
+def _gateway(answer: Answer, shown: str, _redactor: Redactor, _credentials: bool) -> str:
+    if answer.status not in _OF_GATEWAYS:
+        return ""
+    return (
+        f"{shown} answers {answer.status} to {_ASKED}, as a gateway does whose server is down or "
+        "starting: start it, or try again in a while"
+    )
+
+
+def _something_else(found: Recognition, url: str, shown: str) -> str:
+    search = found.search
+    parsed = httpx.URL(url)
+    if parsed.scheme == "http" and search.status == 400 and _tls_at(parsed):
+        return _write_https(shown)
+    kind = search.headers.get("content-type", "no content type")[:100]
+    prefix = parsed.path.rstrip("/")
+    doubt = f"is {prefix} right?" if prefix else f"is a prefix missing, as in {shown}/api?"
+    return (
+        f"no LangGraph Server at {shown}: {_ASKED} answers {search.status} ({kind}), where a "
+        f"server answers a JSON list of threads. Give the URL under which /threads stands: {doubt}"
+    )
+
+
+def _unreachable(broken: httpx.HTTPError, url: httpx.URL, shown: str, redactor: Redactor) -> str:
+    """What to say, and to do, where the way to the deployment is no way."""
+    why = redactor.text(str(broken)) or type(broken).__name__
+    match broken:
+        case httpx.ProxyError() if "407" in why:
+            return (
+                f"the proxy on the way to {shown} wants credentials (407): write them into "
+                f"{url.scheme.upper()}_PROXY, as in http://user:password@host:port"
+            )
+        case httpx.ProxyError():
+            return (
+                f"no way through the proxy to {shown} ({why}): mend {url.scheme.upper()}_PROXY, "
+                f"or ask without it by NO_PROXY={url.host}"
+            )
+        case NameNotFoundError():
+            return f"cannot connect to {shown} ({why}): mend the name of the host in the URL"
+        case UntrustedCertificateError():
+            return (
+                f"the certificate of {shown} is not trusted ({why}): give the one that it is "
+                "signed by with --ca-bundle FILE, or trust any with --insecure"
+            )
+        case NoTlsError():
+            return (
+                f"what listens at {url.host}:{url.port or 443} does not speak TLS ({why}): "
+                f"write {_with_scheme(shown, 'http')}, if http is meant"
+            )
+        case httpx.ConnectTimeout():
+            return (
+                f"cannot connect to {shown} in time ({why}): is the host up, the port right, and "
+                f"{url.scheme} what it speaks?"
+            )
+        case httpx.TimeoutException():
+            return f"{shown} does not answer in time ({why}): is it overloaded?"
+        case httpx.ConnectError():
+            return f"cannot connect to {shown} ({why}): start the server, or mend the URL"
+        case EncodingRefusedError() | BrokenEncodingError():
+            return f"what {shown} answers cannot be read ({why}): is it a LangGraph Server?"
+        case httpx.NetworkError() | httpx.RemoteProtocolError() if url.scheme == "http" and _tls_at(
+            url
+        ):
+            return _write_https(shown)
+        case httpx.NetworkError() | httpx.RemoteProtocolError():
+            return (
+                f"{shown} breaks the connection ({why}): "
+                "is it an HTTP server, and http or https as the URL says?"
+            )
+        case _:
+            return f"what {shown} answers cannot be read ({why}): is it a LangGraph Server?"
+
+
+def _tls_at(url: httpx.URL) -> bool:
+    return speaks_tls(url.host, url.port or 80, _PROBE_S)
+
+
+def _write_https(shown: str) -> str:
+    return f"{shown} speaks https, not http: write {_with_scheme(shown, 'https')}"
+
+
+def _with_scheme(shown: str, scheme: str) -> str:
+    return f"{scheme}://{shown.partition('://')[2]}"
 
 
 def _name(described: dict[str, Any]) -> str | None:
@@ -104,8 +232,4 @@ def _name(described: dict[str, Any]) -> str | None:
 
 
 def _text(value: Any) -> str | None:
-    return safe_name(value) if isinstance(value, str) and value else None
-
-
-def _content_type(answer: Answer) -> str:
-    return excerpt(answer.headers.get("content-type", "no content type"), 100)
+    return value if isinstance(value, str) and value else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from conformance.deployment.exchange import Exchange
+from conformance.json_text import parse_json
 
 #: More requests than this are not one paste any more: the last ones are shown.
 MOST_COMMANDS = 12
@@ -76,7 +76,7 @@ def _chosen_by_deployment(exchange: Exchange) -> Iterator[tuple[str, str, str]]:
     Each with its path, as jq writes it, and the kind of variable that holds it.
     """
     try:
-        answer = json.loads(exchange.response_body or "")
+        answer = parse_json(exchange.response_body or "")
     except ValueError:
         return
     asked = exchange.url + (exchange.request_body or "")

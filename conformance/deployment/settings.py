@@ -79,7 +79,9 @@ class Settings:
     `launched` ends with the run, and all that is on it. Outages are waited
     out for `outage_within_s` in all; waits between tries of a request begin at `backoff_s`.
     With `read_only` nothing is written, and of all threads only those of `thread_ids` are
-    looked at; they are other people's.
+    looked at; they are other people's. An answer of more than `max_body_mib` is not read;
+    `ca_bundle` is the PEM file of the certificates that are trusted, and with `insecure`
+    any is.
     """
 
     url: str
@@ -109,6 +111,9 @@ class Settings:
     thread_ids: tuple[str, ...] = ()
     protected: bool = False
     other_headers: tuple[tuple[str, str], ...] = ()
+    max_body_mib: int = 64
+    ca_bundle: str | None = None
+    insecure: bool = False
 
     def to_json(self) -> str:
         """The settings as text, to be handed to a worker."""

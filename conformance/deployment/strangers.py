@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -10,14 +9,15 @@ from typing import Any
 from conformance.contract.operations import Operation
 from conformance.contract.schemas import member_names
 from conformance.deployment.ownership import Ownership
+from conformance.json_text import UndigestedJsonError, parse_json
 
 #: Operations that answer with a list of whatever matches.
 _LISTING = frozenset({"search", "cron_search", "assistants_search"})
-_THREAD_ID = re.compile(r'"thread_id"\s*:\s*("(?:[^"\\]|\\.)*")')
+_THREAD_ID = re.compile(rb'"thread_id"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
 def facts_of_strangers(
-    operation: Operation | None, thread_id: str | None, text: str, ownership: Ownership
+    operation: Operation | None, thread_id: str | None, body: bytes, ownership: Ownership
 ) -> str | None:
     """Say what an answer holds of other people's, without any content; None if nothing.
 
@@ -27,14 +27,20 @@ def facts_of_strangers(
     if thread_id is not None and not ownership.may_be_shown(thread_id):
         return "about a thread that is not proved to be this run's"
     if operation is not None and operation.name in _LISTING:
-        return _facts_of_list(_parsed(text), ownership)
-    named = {each for each in _ids_in(text) if not ownership.may_be_shown(each)}
+        return _facts_of_list(body, ownership)
+    named = {each for each in _ids_in(body) if not ownership.may_be_shown(each)}
     if not named:
         return None
     return f"names {len(named)} thread(s) not proved to be this run's"
 
 
-def _facts_of_list(hits: Any, ownership: Ownership) -> str | None:
+def _facts_of_list(body: bytes, ownership: Ownership) -> str | None:
+    try:
+        hits = parse_json(body)
+    except UndigestedJsonError as undigested:
+        return str(undigested)
+    except ValueError:
+        return None
     if not isinstance(hits, list) or not hits:
         return None
     foreign = [each for each in hits if not _is_ours(each, ownership)]
@@ -55,16 +61,9 @@ def _is_ours(hit: Any, ownership: Ownership) -> bool:
     return isinstance(thread_id, str) and ownership.may_be_shown(thread_id)
 
 
-def _ids_in(text: str) -> Iterator[str]:
-    for found in _THREAD_ID.finditer(text):
+def _ids_in(body: bytes) -> Iterator[str]:
+    for found in _THREAD_ID.finditer(body):
         try:
-            yield json.loads(found[1])
+            yield str(parse_json(found[1]))
         except ValueError:
-            yield found[1]
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+            yield found[1].decode(errors="replace")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,12 +32,15 @@ from conformance.deployment.trouble import (
     Trouble,
     trouble_of_answer,
 )
+from conformance.json_text import parse_json
 
 #: Set in `request.extensions` where the answer may hold other people's threads.
 PRIVATE = "threads_conformance_private"
 #: Longest body, in characters, that is recorded.
 RECORDED_BODY = 64 * 1024
 
+#: Of a longer body only the beginning is looked at, in bytes, but for what may be cut through.
+_LOOKED_AT, _CUT_THROUGH = 2**20, 16 * 1024
 #: Set in `request.extensions` of requests that no check asked for.
 _OF_THE_SUITE = "threads_conformance_own"
 #: Set in `request.extensions` to what the ledger knows of a write.
@@ -343,8 +345,7 @@ class SuiteTransport(httpx.BaseTransport):
         answer = None
         if response is not None:
             headers = redactor.headers(response.headers)
-            text = _text(response.content)
-            facts = facts_of_strangers(operation, thread_id, text, self._ownership)
+            facts = facts_of_strangers(operation, thread_id, response.content, self._ownership)
             if request.extensions.get(PRIVATE) and response.is_success:
                 facts = facts or _ANYONES
             if facts:
@@ -353,7 +354,7 @@ class SuiteTransport(httpx.BaseTransport):
                 if of_check:
                     self._recorder.strangers.append(facts)
             else:
-                answer = _cut(redactor.text(text))
+                answer = _recorded(response.content, redactor)
         if thread_id is not None and not self._ownership.may_be_shown(thread_id):
             url = url.replace(quote(thread_id, safe=""), _STRANGER)
         self._recorder.add(
@@ -377,8 +378,8 @@ class SuiteTransport(httpx.BaseTransport):
 
 def _shown_in(response: httpx.Response, asked: str, thread_id: str | None = None) -> Shown:
     try:
-        body = json.loads(response.content)
-    except (ValueError, RecursionError):
+        body = parse_json(response.content)
+    except ValueError:
         body = None
     return Shown(asked, response.status_code, body, thread_id)
 
@@ -417,6 +418,15 @@ def _credentials(request: httpx.Request) -> frozenset[tuple[bytes, bytes]]:
     return frozenset(
         each for each in request.headers.raw if not each[0].lower().startswith(b"content")
     )
+
+
+def _recorded(body: bytes, redactor: Redactor) -> str:
+    """As much of a body as is kept, redacted before it is cut."""
+    if len(body) <= _LOOKED_AT:
+        return _cut(redactor.text(_text(body)))
+    # A secret that is cut through here stands in the end, which is left out.
+    redacted = redactor.text(_text(body[:_LOOKED_AT]))[:-_CUT_THROUGH]
+    return f"{redacted[:RECORDED_BODY]}… ({len(body)} bytes in all)"
 
 
 def _text(body: bytes) -> str:

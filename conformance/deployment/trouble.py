@@ -6,13 +6,14 @@ page: such an answer is never a verdict about a promise.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 
 import httpx
+
+from conformance.json_text import UndigestedJsonError, parse_json
 
 #: Statuses by which a gateway, or a server that has too much to do, does not answer.
 GATEWAY_STATUSES = frozenset({429, 502, 503, 504})
@@ -131,9 +132,9 @@ def _is_broken_json(response: httpx.Response) -> bool:
     if _kind(response) != "application/json" or not response.content:
         return False
     try:
-        json.loads(response.content)
+        parse_json(response.content)
+    except UndigestedJsonError:
+        return False
     except ValueError:
         return True
-    except RecursionError:
-        return False
     return False

@@ -14,6 +14,8 @@ from conformance.plant.forest import KIND, Tree, carries_tag
 
 #: As many states as a page of history may be asked for.
 LONGEST_PAGE = 1000
+#: A history of more pages is not read to its end.
+_MOST_PAGES = 10_000
 #: More threads than a plant has, copies that someone made included; some servers give no more.
 MOST_THREADS = 100
 #: Of a longer history, the states at so many checkpoints are asked for.
@@ -166,7 +168,9 @@ class Interviewer:
             return answer.status, answer.body
         states, page = list(answer.body), answer.body
         known = set(_checkpoint_ids(states))
-        while page and (ids := _checkpoint_ids(page)):
+        for _ in range(_MOST_PAGES):
+            if not (ids := _checkpoint_ids(page)):
+                break
             older = self._client.history(thread_id, limit=LONGEST_PAGE, before=ids[-1])
             page = older.body if older.ok and isinstance(older.body, list) else []
             page = [each for each in page if not known.issuperset(_checkpoint_ids([each]))]

@@ -12,6 +12,7 @@ from conformance.contract.described import Description, operation_key
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.exchange import Exchange
 from conformance.excerpt import excerpt
+from conformance.json_text import parse_json
 
 _MISSING = (404, 405, 501)
 #: How many findings of one kind at one place are named.
@@ -168,8 +169,8 @@ _NONE: Any = object()
 def _json(text: str | None) -> Any:
     """The JSON of a recorded body; `_NONE` where there is none, or it was cut."""
     try:
-        return json.loads(text) if text else _NONE
-    except (ValueError, RecursionError):
+        return parse_json(text) if text else _NONE
+    except ValueError:
         return _NONE
 
 

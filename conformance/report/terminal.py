@@ -6,7 +6,8 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -50,8 +51,9 @@ _VERDICT_STYLES = {
 }
 
 
-def own_console() -> Console:
-    """A console on a standard output of its own.
+@contextmanager
+def own_console() -> Iterator[Console]:
+    """A console on a standard output of its own, for as long as the block lasts.
 
     While pytest runs the checks it captures file descriptor 1, and with it the size
     of the terminal.
@@ -62,7 +64,18 @@ def own_console() -> Console:
         line_buffering=True,
     )
     width = shutil.get_terminal_size().columns if file.isatty() else None
-    return Console(file=file, width=width, highlight=False)
+    try:
+        yield _Unread(file=file, width=width, highlight=False)
+    finally:
+        with suppress(BrokenPipeError):
+            file.close()
+
+
+class _Unread(Console):
+    """A console that says no more once nobody reads it: a run goes on to its end."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
 
 
 class TerminalView:
@@ -97,6 +110,11 @@ class TerminalView:
             )
             self._progress.add_task("starting", total=total_checks, counts="")
             self._progress.start()
+
+    def interrupted(self) -> None:
+        """Say at once that Ctrl-C was heard, and what is done now."""
+        self.stop()
+        self._console.print("Interrupted: what the run made is being removed.")
 
     def check_finished(self, check: CheckResult) -> None:
         """Count a check that ended."""

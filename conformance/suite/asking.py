@@ -21,6 +21,8 @@ from conformance.suite.shown import History, State, Thread, id_of, newest_first,
 
 #: As many states as a page of history may be asked for.
 LONGEST_PAGE = 1000
+#: A history of more pages, or whose pages are longer together, is not read to its end.
+MOST_PAGES, MOST_CHARACTERS = 1000, 64 * 2**20
 #: As many threads as a search is asked for, where its limit is not the question: more than
 #: a check makes. That a search takes the published largest limit is a requirement of its own.
 ENOUGH_THREADS = 100
@@ -172,6 +174,7 @@ class Asker:
         So is one that stands on a history that is not newest first.
         """
         states = self.page(thread, limit=LONGEST_PAGE)
+        pages, characters = 1, 0
         known = {str(state.get("checkpoint_id")) for state in states}
         while states and (oldest := states[-1].get("checkpoint_id")):
             answer = self.client.history(id_of(thread), limit=LONGEST_PAGE, before=oldest)
@@ -187,6 +190,9 @@ class Asker:
             if not fresh:
                 break
             states += fresh
+            pages, characters = pages + 1, characters + len(answer.text)
+            if pages > MOST_PAGES or characters > MOST_CHARACTERS:
+                raise Blocked(f"the history of {id_of(thread)} does not end: {len(states)} states")
             known |= {str(state.get("checkpoint_id")) for state in fresh}
         if self.arranging and not newest_first(states):
             raise Blocked(f"the history of {id_of(thread)} is not ordered newest first")

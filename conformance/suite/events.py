@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from conformance.excerpt import excerpt
+from conformance.json_text import parse_json
 from conformance.suite.outcomes import Blocked, PromiseBroken
 
 #: Names under which a stream tells of itself, and not of the graph.
 OF_THE_STREAM = ("metadata", "heartbeat", "end", "error")
+
+#: A stream of more lines is not read: that of a run has some hundred.
+MOST_LINES = 100_000
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,11 @@ class Event:
 
 
 def read_events(text: str) -> list[Event]:
-    """The events of a whole stream; `PromiseBroken` where one is malformed."""
+    """The events of a whole stream; `PromiseBroken` where one is malformed, or far too many."""
+    if text.count("\n") > MOST_LINES:
+        raise PromiseBroken(
+            f"a stream of at most {MOST_LINES} lines", f"{len(text)} characters of events"
+        )
     blocks = text.replace("\r\n", "\n").replace("\r", "\n").split("\n\n")
     return [event for block in blocks if (event := _event(block)) is not None]
 
@@ -55,7 +62,7 @@ def _event(block: str) -> Event | None:
     if unknown or not "".join(fields.get("event", [])):
         raise PromiseBroken("every event with a name, in SSE format", excerpt(block, 300))
     try:
-        data = json.loads("\n".join(fields.get("data", [])))
+        data = parse_json("\n".join(fields.get("data", [])))
     except ValueError:
         raise PromiseBroken("every event with JSON data", excerpt(block, 300)) from None
     return Event(fields["event"][-1], data, fields["id"][-1] if "id" in fields else None)

@@ -1,9 +1,15 @@
-"""Asking at the same time: several threads of this process, each on a connection of its own."""
+"""Asking at the same time: several threads of this process, each on a connection of its own.
+
+The threads are daemons, and nothing waits for them but a check that goes on: whoever
+interrupts the check is not kept waiting by answers that do not come.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
+from functools import partial
 from threading import Barrier
 from typing import TypeVar
 
@@ -11,6 +17,7 @@ _T = TypeVar("_T")
 
 #: How long one waits for the others to be ready, in seconds.
 _READY_S = 30.0
+_SLICE_S = 0.2
 
 
 def together(*asks: Callable[[], _T]) -> list[_T]:
@@ -21,8 +28,8 @@ def together(*asks: Callable[[], _T]) -> list[_T]:
         barrier.wait(_READY_S)
         return ask()
 
-    with ThreadPoolExecutor(len(asks)) as pool:
-        begun = [pool.submit(begin, ask) for ask in asks]
+    begun = [_begun(partial(begin, ask)) for ask in asks]
+    _wait_for(begun)
     return [each.result() for each in begun]
 
 
@@ -33,13 +40,39 @@ def times(number: int, ask: Callable[[int], _T]) -> list[_T]:
 
 def while_doing(act: Callable[[], object], look: Callable[[], _T], least: int) -> Sequence[_T]:
     """What looking gives, again and again until `act` has ended, and at least so often."""
-    with ThreadPoolExecutor(1) as pool:
-        acting = pool.submit(act)
-        seen: list[_T] = []
+    acting = _begun(act)
+    seen: list[_T] = []
+    try:
         while not acting.done() or len(seen) < least:
             seen.append(look())
-        acting.result()
+    except Exception:
+        # What looks next must not find it still acting.
+        _wait_for([acting])
+        raise
+    acting.result()
     return seen
+
+
+def _begun(ask: Callable[[], _T]) -> Future[_T]:
+    """What `ask` will give, done in a thread of its own."""
+    future: Future[_T] = Future()
+
+    def work() -> None:
+        try:
+            given = ask()
+        except BaseException as broken:
+            future.set_exception(broken)
+        else:
+            future.set_result(given)
+
+    threading.Thread(target=work, daemon=True).start()
+    return future
+
+
+def _wait_for(futures: Sequence[Future[_T]]) -> None:
+    """Wait for the end of all, in slices: a signal that comes just before one is then heard."""
+    while wait(futures, _SLICE_S).not_done:
+        continue
 
 
 def _of(ask: Callable[[int], _T], number: int) -> Callable[[], _T]:

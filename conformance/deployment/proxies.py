@@ -1,0 +1,57 @@
+"""The proxy that the environment names for a deployment, if any."""
+
+from __future__ import annotations
+
+import ipaddress
+import urllib.request
+from dataclasses import dataclass
+
+import httpx
+
+from conformance.deployment.settings import SettingsError
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A proxy's URL, which may hold a password; `shown` is its host and port."""
+
+    url: httpx.URL
+
+    @property
+    def shown(self) -> str:
+        """What may be told of it."""
+        port = self.url.port or {"http": 80, "https": 443}[self.url.scheme]
+        return f"{self.url.host}:{port}"
+
+
+def proxy_for(url: httpx.URL) -> Proxy | None:
+    """The proxy of HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, unless NO_PROXY excludes the host.
+
+    Nothing on this machine is asked through a proxy. `SettingsError` for what is no proxy.
+    """
+    if is_loopback(url.host) or urllib.request.proxy_bypass(url.host):
+        return None
+    named = urllib.request.getproxies()
+    given = named.get(url.scheme) or named.get("all")
+    if not given:
+        return None
+    # As others read it, a proxy without a scheme is asked over http.
+    try:
+        parsed = httpx.URL(given if "://" in given else f"http://{given}")
+    except httpx.InvalidURL:
+        parsed = httpx.URL("")
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise SettingsError(
+            f"the proxy that the environment names for {url.scheme} cannot be used: set "
+            f"{url.scheme.upper()}_PROXY to a URL like http://127.0.0.1:3128, or unset it"
+        )
+    return Proxy(parsed)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its name or address."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified

@@ -1,0 +1,193 @@
+"""Whether what answers is a server of threads: by answers that only such a server gives.
+
+Each piece of evidence stands on one operation, so that a broken operation is a finding
+and not a wrong address, and each is compared with what is answered for a path that no
+server has: a framework that answers alike there knows nothing of threads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+from urllib.parse import unquote
+from uuid import uuid4
+
+import httpx
+
+from conformance.deployment.client import Answer, ThreadsClient
+
+#: Members of /info by which a server of LangGraph is known.
+_OF_LANGGRAPH = ("langgraph_py_version", "langgraph_js_version")
+_NO_THREAD = "00000000-0000-4000-8000-000000000000"
+
+
+class Recognition:
+    """What a deployment answers to harmless questions, each asked once and when needed.
+
+    Where no answer comes the error is raised, each time that the question is looked at.
+    """
+
+    def __init__(self, client: ThreadsClient) -> None:
+        self._client = client
+        # With `threads` in it, so that an echo of a path's first part is no evidence either.
+        self._nowhere = f"/nothreads-{uuid4().hex[:12]}/{_NO_THREAD}"
+        self._answers: dict[str, Answer | httpx.HTTPError] = {}
+
+    @property
+    def search(self) -> Answer:
+        """POST /threads/search for threads that nobody has."""
+        body = {"metadata": self._client.tag, "limit": 1}
+        return self._asked("search", lambda: self._client.search(body))
+
+    @property
+    def thread(self) -> Answer:
+        """GET of a thread that nobody has."""
+        return self._asked("thread", lambda: self._client.get(_NO_THREAD))
+
+    @property
+    def state(self) -> Answer:
+        """GET of the state of a thread that nobody has."""
+        return self._asked("state", lambda: self._client.state(_NO_THREAD))
+
+    @property
+    def history(self) -> Answer:
+        """GET of the history of a thread that nobody has."""
+        return self._asked("history", lambda: self._client.history(_NO_THREAD))
+
+    @property
+    def count(self) -> Answer:
+        """POST /threads/count of threads that nobody has."""
+        return self._asked("count", lambda: self._client.count({"metadata": self._client.tag}))
+
+    @property
+    def assistants(self) -> Answer:
+        """POST /assistants/search for any."""
+        return self._asked("assistants", lambda: self._client.assistants({"limit": 1}))
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """The object that GET /info answers; empty where it answers anything else, or nothing."""
+        try:
+            answer = self._asked("info", self._client.info)
+        except httpx.HTTPError:
+            return {}
+        return _object(answer) if answer.ok else {}
+
+    @property
+    def nowhere(self) -> Answer:
+        """GET of a path that no server has."""
+        return self._asked("nowhere", lambda: self._client.send("info", "GET", self._nowhere))
+
+    def others(self) -> Iterator[Answer]:
+        """Further answers, each asked for only if the one before does not suffice."""
+        yield self.thread
+        yield self.count
+        yield self.assistants
+
+    def is_threads_server(self) -> bool:
+        """Whether there is evidence of it; a question without an answer gives none."""
+        evidence = (
+            lambda: _lists(self.search, "thread_id") and not _lists(self.nowhere),
+            self._knows_threads,
+            self._is_langgraph,
+            self._has_histories,
+            self._counts,
+            lambda: _lists(self.assistants, "assistant_id", least=1),
+            self._publishes,
+        )
+        return any(map(_holds, evidence))
+
+    def _asked(self, name: str, ask: Callable[[], Answer]) -> Answer:
+        if name not in self._answers:
+            try:
+                self._answers[name] = ask()
+            except httpx.HTTPError as unanswered:
+                self._answers[name] = unanswered
+        answer = self._answers[name]
+        if isinstance(answer, httpx.HTTPError):
+            raise answer
+        return answer
+
+    def _knows_threads(self) -> bool:
+        """Whether an unknown thread is told from an unknown path, and by two operations.
+
+        A forum knows threads as well, but not their states and histories.
+        """
+        if "thread" in _own_words(self.nowhere, self._nowhere):
+            return False
+        asked = (
+            (lambda: self.thread, ""),
+            (lambda: self.state, "/state"),
+            (lambda: self.history, "/history"),
+        )
+        told = [_holds(partial(_tells_of_threads, ask, below)) for ask, below in asked]
+        return sum(told) > 1
+
+    def _is_langgraph(self) -> bool:
+        named = any(name in self.info for name in _OF_LANGGRAPH) or any(
+            isinstance(each, str) and "langgraph" in each.lower() for each in self.info.values()
+        )
+        return named and not (self.nowhere.ok and _object(self.nowhere) == self.info)
+
+    def _counts(self) -> bool:
+        number = _json(self.count)
+        counted = isinstance(number, int) and not isinstance(number, bool)
+        return self.count.ok and counted and not self.nowhere.ok
+
+    def _has_histories(self) -> bool:
+        return _lists(self.history) and not _lists(self.nowhere)
+
+    def _publishes(self) -> bool:
+        answer = self._client.send("info", "GET", "/openapi.json")
+        paths = _object(answer).get("paths") if answer.ok else None
+        return isinstance(paths, dict) and any(
+            str(path).endswith("/threads/{thread_id}/history") for path in paths
+        )
+
+
+def _holds(evidence: Callable[[], bool]) -> bool:
+    try:
+        return evidence()
+    except httpx.HTTPError:
+        return False
+
+
+def _json(answer: Answer) -> Any:
+    """The parsed body; None where it is none, or none that is looked at."""
+    try:
+        return answer.body
+    except httpx.DecodingError:
+        return None
+
+
+def _object(answer: Answer) -> dict[str, Any]:
+    body = _json(answer)
+    return body if isinstance(body, dict) else {}
+
+
+def _lists(answer: Answer, member: str = "", least: int = 0) -> bool:
+    """Whether a list is answered, of objects that have the member."""
+    body = _json(answer)
+    return (
+        answer.ok
+        and isinstance(body, list)
+        and len(body) >= least
+        and all(isinstance(each, dict) and (not member or member in each) for each in body)
+    )
+
+
+def _tells_of_threads(ask: Callable[[], Answer], below: str) -> bool:
+    """Whether an answer says, in words of its own, that there is no such thread."""
+    answer = ask()
+    if answer.status not in (404, 410, 422) or "html" in answer.headers.get("content-type", ""):
+        return False
+    return "thread" in _own_words(answer, f"/threads/{_NO_THREAD}{below}")
+
+
+def _own_words(answer: Answer, path: str) -> str:
+    """What an answer says beside the path that was asked for, however it echoes that."""
+    text = json.dumps(_object(answer), ensure_ascii=False) if _object(answer) else answer.text
+    text = unquote(text).lower().replace("\\/", "/")
+    return text.replace(path.strip("/"), "")

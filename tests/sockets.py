@@ -1,0 +1,108 @@
+"""Servers for tests that say, byte by byte, what no HTTP library would."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from conformance.reference.server import HOST
+
+#: Says something to who connected; the event is set when the test is over.
+Talk = Callable[[socket.socket, threading.Event], None]
+
+
+@contextmanager
+def talking(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """The host and port of a server that says to each connection what it is told."""
+    over = threading.Event()
+    listener = socket.create_server((HOST, 0))
+
+    def serve() -> None:
+        while not over.is_set():
+            with suppress(OSError):
+                connection, _ = listener.accept()
+                threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+    def answer(connection: socket.socket) -> None:
+        with suppress(OSError):
+            secured = tls.wrap_socket(connection, server_side=True) if tls else connection
+            with secured:
+                talk(secured, over)
+
+    serving = threading.Thread(target=serve, daemon=True)
+    serving.start()
+    try:
+        yield f"{HOST}:{listener.getsockname()[1]}"
+    finally:
+        over.set()
+        # Wakes accept, which closing alone does not.
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        serving.join()
+
+
+def head_of(connection: socket.socket) -> bytes:
+    """The head of a request, read to its end."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        received = connection.recv(65536)
+        if not received:
+            raise ConnectionError
+        head += received
+    return head
+
+
+def saying(*parts: bytes) -> Talk:
+    """Answer every request of a connection with these bytes."""
+
+    def talk(connection: socket.socket, _over: threading.Event) -> None:
+        while True:
+            head_of(connection)
+            for part in parts:
+                connection.sendall(part)
+
+    return talk
+
+
+def dripping(head: bytes, drop: bytes, pause_s: float = 0.01) -> Talk:
+    """Answer with `head`, and then again and again with `drop`, for ever."""
+
+    def talk(connection: socket.socket, over: threading.Event) -> None:
+        head_of(connection)
+        connection.sendall(head)
+        while not over.wait(pause_s):
+            connection.sendall(drop)
+
+    return talk
+
+
+def response(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
+    """A whole HTTP/1.1 response."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def certificate(directory: Path) -> tuple[ssl.SSLContext, Path] | None:
+    """A server's context with a self-signed certificate for 127.0.0.1, and its PEM file."""
+    if not shutil.which("openssl"):
+        return None
+    key, pem = directory / "key.pem", directory / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", "2", "-subj", "/CN=deployment", "-keyout", key, "-out", pem),
+            *("-addext", "subjectAltName=IP:127.0.0.1,DNS:deployment.test"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, key)
+    return context, pem

@@ -1,0 +1,14 @@
+"""A plugin for tests: a file of checks cannot be loaded."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector):  # type: ignore[no-untyped-def]
+    report = yield
+    if collector.name == "test_get.py":
+        report.outcome = "failed"
+        report.longrepr = "NameError: no such name"
+    return report
