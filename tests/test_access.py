@@ -216,7 +216,6 @@ def test_a_deployment_without_doors_fails_only_where_something_is_let_in(
     assert found == dict.fromkeys(found, Verdict.FAIL)
     (first,) = (each for each in report.checks if each.requirements == ("ACCESS-01",))
     assert first.failure is not None
-    assert first.failure.expected == "401 or 403 to every operation"
     assert "search answers 200" in first.failure.actual
     assert report.cleanup.created == report.cleanup.removed
 
