@@ -48,6 +48,7 @@ from conformance.report.record import (
     CheckResult,
     Cleanup,
     Deployment,
+    LeftFor,
     OperationTiming,
     Report,
     RunInfo,
@@ -357,14 +358,14 @@ def clean_up(settings: Settings) -> Cleanup:
             removed=removal.removed,
             left=tuple(sorted(excerpt(each.thread_id) for each in removal.left)),
             reasons=_counted_reasons(removal.left),
-            possible=_counted_reasons(removal.possible),
+            possibly_left=_counted_reasons(removal.possible),
         )
 
 
-def _counted_reasons(left: Iterable[Left]) -> tuple[str, ...]:
-    """Each reason with the number of threads that it stands for, without any id."""
+def _counted_reasons(left: Iterable[Left]) -> tuple[LeftFor, ...]:
+    """Each reason with the number of threads that it stands for."""
     counts = Counter(excerpt(each.reason) for each in left)
-    return tuple(f"{count} × {reason}" for reason, count in sorted(counts.items()))
+    return tuple(LeftFor(threads, reason) for reason, threads in sorted(counts.items()))
 
 
 def _kept(settings: Settings) -> Cleanup:

@@ -19,6 +19,7 @@ from conformance.deployment.ledger import Ledger, read_ledger
 from conformance.deployment.settings import Settings
 from conformance.engine import clean_up
 from conformance.reference.app import new_store
+from conformance.report.record import LeftFor
 from tests.conftest import Reply, answering, as_json, served, threads_of
 
 MakeSettings = Callable[..., Settings]
@@ -101,7 +102,7 @@ def test_crons_are_removed_with_their_threads(
         assert [each["thread_id"] for each in crons] == [other]
     else:
         assert (cleanup.created, cleanup.left) == (1, (own,))
-        assert cleanup.reasons == ("1 × a cron on it could not be removed",)
+        assert cleanup.reasons == (LeftFor(1, "a cron on it could not be removed"),)
 
 
 def test_a_cron_that_cannot_be_removed_is_told(settings_for: MakeSettings, own_state: Path) -> None:
@@ -146,10 +147,8 @@ def test_the_kept_thread_of_a_stateless_run_is_removed_if_it_is_proved(
         (2, 2, ()) if tagged else (0, 0, ())
     )
     assert len(threads_of(deployment)) == (0 if tagged else 2)
-    doubts = () if tagged else ("2 × an answer named it, but a GET of it does not show this run's",)
-    assert len(cleanup.possible) == len(doubts)
-    for said, wanted in zip(cleanup.possible, doubts, strict=True):
-        assert said.startswith(wanted)
+    doubt = "an answer named it, but a GET of it does not show this run's tag: it is not touched"
+    assert cleanup.possibly_left == (() if tagged else (LeftFor(2, doubt),))
 
 
 def test_a_thread_that_is_older_than_the_run_is_left(settings_for: MakeSettings) -> None:
@@ -168,8 +167,9 @@ def test_a_thread_that_is_older_than_the_run_is_left(settings_for: MakeSettings)
         with connect(settings) as connection:
             connection.client.runs.stateless("background", {"assistant_id": "agent"})
         cleanup = clean_up(settings)
-    assert len(cleanup.possible) == 1
-    assert STRANGER not in cleanup.possible[0]
+    (told,) = cleanup.possibly_left
+    assert told.threads == 1
+    assert STRANGER not in told.reason
     assert ("GET", f"/threads/{STRANGER}") in asked
     assert not [each for each in asked if each[0] == "DELETE"]
 

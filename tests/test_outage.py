@@ -133,7 +133,7 @@ def test_a_run_on_a_deployment_that_hangs_ends_and_says_so(settings_for: MakeSet
     assert len(given_up) > len(report.checks) / 2
     assert "the deployment has stopped answering" in given_up[0]
     assert report.verdict is RunVerdict.INCOMPLETE
-    assert len(report.cleanup.left) + len(report.cleanup.possible) > 0
+    assert len(report.cleanup.left) + len(report.cleanup.possibly_left) > 0
     assert asked < 40 + 8 * UNANSWERED_IN_A_ROW
 
 

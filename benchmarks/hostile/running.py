@@ -45,8 +45,8 @@ class Result:
     @property
     def left(self) -> int:
         """How many threads the report says are left, surely or possibly."""
-        members = [each for name, each in self.cleanup.items() if "left" in name]
-        return sum(len(each) for each in members if isinstance(each, list | dict))
+        possibly = self.cleanup.get("possibly_left", ())
+        return len(self.cleanup.get("left", ())) + sum(each["threads"] for each in possibly)
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,19 @@ _THREAD_ID = re.compile(rb'"thread_id"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
 def facts_of_strangers(
-    operation: Operation | None, thread_id: str | None, body: bytes, ownership: Ownership
+    operation: Operation | None, path: str, body: bytes, ownership: Ownership
 ) -> str | None:
     """Say what an answer holds of other people's, without any content; None if nothing.
 
-    `thread_id` is the id in the path of the request. Nothing that is not proved to be this
+    `path` is that of the request, below the deployment's URL. Nothing that is not proved to be this
     run's is told but how much there is, and which of the published members are shown.
     """
-    if thread_id is not None and not ownership.may_be_shown(thread_id):
-        return "about a thread that is not proved to be this run's"
+    if operation is not None:
+        thread_id, run_id = operation.id_in(path, "thread_id"), operation.id_in(path, "run_id")
+        if thread_id is not None and not ownership.may_be_shown(thread_id):
+            return "about a thread that is not proved to be this run's"
+        if run_id is not None and not ownership.is_our_run(run_id):
+            return "about a run that is not proved to be this run's"
     if operation is not None and operation.name in _LISTING:
         return _facts_of_list(body, ownership)
     named = {each for each in _ids_in(body) if not ownership.may_be_shown(each)}

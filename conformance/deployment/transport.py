@@ -49,6 +49,8 @@ _ANYONES = "other people's threads"
 _STRANGER = "[not-ours]"
 #: Reads that only a server of threads answers: one that was answered well can be asked again.
 _TELLING = frozenset({"search", "count", "get", "state", "history"})
+#: Reads that answer what a run yields, and do not show whose it is.
+_FOLLOWING = frozenset({"run_join", "run_join_stream"})
 #: Of an answer about other people's threads, the headers that say nothing of them.
 _SAFE_HEADERS = frozenset({"content-type", "content-length", "date", "server"})
 
@@ -182,7 +184,9 @@ class SuiteTransport(httpx.BaseTransport):
         path = self._path_of(request)
         operation, thread_id = identify(request.method, path)
         writes = operation is not None and operation.writes
-        if operation is not None and writes:
+        follows_run = operation is not None and operation.name in _FOLLOWING
+        if operation is not None and (writes or follows_run):
+            # Of a run that is only followed: whether what is answered may be recorded.
             self._prove_what_is_named(operation, path, body, request)
         check_request(request.method, path, body, self._ownership)
         if operation is None or not writes:
@@ -345,7 +349,9 @@ class SuiteTransport(httpx.BaseTransport):
         answer = None
         if response is not None:
             headers = redactor.headers(response.headers)
-            facts = facts_of_strangers(operation, thread_id, response.content, self._ownership)
+            facts = facts_of_strangers(
+                operation, self._path_of(request), response.content, self._ownership
+            )
             if request.extensions.get(PRIVATE) and response.is_success:
                 facts = facts or _ANYONES
             if facts:

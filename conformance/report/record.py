@@ -103,18 +103,26 @@ class RunInfo:
 
 
 @dataclass(frozen=True)
+class LeftFor:
+    """So many threads stand, or may stand, for one reason, told without their ids."""
+
+    threads: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Cleanup:
     """Threads that the run made and removed; `left` are the ids that remain.
 
-    `reasons` say why they are left, `possible` what else may stand, and why that was not
-    removed: each with the number of threads that it stands for, and without their ids.
+    `reasons` say why they are left, `possibly_left` what else may stand, and why that was
+    not removed.
     """
 
     created: int = 0
     removed: int = 0
     left: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()
-    possible: tuple[str, ...] = ()
+    reasons: tuple[LeftFor, ...] = ()
+    possibly_left: tuple[LeftFor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -202,9 +210,10 @@ class Report:
                 cleanup=Cleanup(
                     created=data["cleanup"]["created"],
                     removed=data["cleanup"]["removed"],
+                    left=tuple(data["cleanup"]["left"]),
                     **{
-                        name: tuple(data["cleanup"].get(name, ()))
-                        for name in ("left", "reasons", "possible")
+                        name: tuple(LeftFor(**each) for each in data["cleanup"].get(name, ()))
+                        for name in ("reasons", "possibly_left")
                     },
                 ),
                 operations={

@@ -151,15 +151,17 @@ def cleanup_line(report: Report) -> str:
     line = f"created {cleanup.created}, removed {cleanup.removed}"
     if cleanup.left:
         line += f", left {len(cleanup.left)}"
-    return f"{line}, more may be left" if cleanup.possible else line
+    if cleanup.possibly_left:
+        line += f", possibly left {sum(each.threads for each in cleanup.possibly_left)}"
+    return line
 
 
 def cleanup_reasons(report: Report) -> tuple[str, ...]:
     """Why threads are left, or may be, a line each; and the command that removes them."""
     cleanup = report.cleanup
-    lines = [f"left: {each}" for each in cleanup.reasons]
-    lines += [f"possibly left: {each}" for each in cleanup.possible]
-    if cleanup.left or cleanup.possible:
+    lines = [f"left: {each.threads} × {each.reason}" for each in cleanup.reasons]
+    lines += [f"possibly left: {each.threads} × {each.reason}" for each in cleanup.possibly_left]
+    if cleanup.left or cleanup.possibly_left:
         sweep = f"threads-conformance sweep --url {shlex.quote(report.deployment.url)}"
         lines.append(f"removed, once that is possible, by: {sweep}")
     return tuple(lines)
