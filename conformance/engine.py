@@ -59,6 +59,9 @@ from conformance.report.score import requirement_results, run_verdict, totals
 #: The option of plain pytest by which a header is given.
 HEADER_OPTION = "--deployment-header"
 _SUITE = Path(__file__).parent / "suite"
+#: Time limit of an answer in the clean-up of a run that was interrupted, in seconds.
+HURRIED_TIMEOUT_S = 3.0
+
 _PLUGINS = ("no:terminal", "no:cacheprovider", "no:junitxml", "xdist.plugin")
 
 
@@ -297,7 +300,7 @@ def run_suite(
         if not settings.read_only:
             with defects.watched():
                 cleanup = _kept(settings)
-                cleanup = cleanup if keep else clean_up(settings)
+                cleanup = cleanup if keep else clean_up(settings, hurried=controller.interrupted)
     if not (controller.planned or controller.interrupted or defects.found):
         raise NothingSelectedError(
             "no check is left by these options: loosen -k, --requirement, --capability, --profile "
@@ -342,8 +345,15 @@ def run_suite(
     return report
 
 
-def clean_up(settings: Settings) -> Cleanup:
-    """Remove what the run made; the ledger is kept while anything is left, or may be."""
+def clean_up(settings: Settings, *, hurried: bool = False) -> Cleanup:
+    """Remove what the run made; the ledger is kept while anything is left, or may be.
+
+    `hurried`: the user has asked to stop, and waits.
+    """
+    if hurried:
+        settings = dataclasses.replace(
+            settings, timeout_s=min(settings.timeout_s, HURRIED_TIMEOUT_S), outage_within_s=0.0
+        )
     directory = ledgers_dir() / settings.run_id
     ledger = read_ledger(directory)
     if ledger.is_empty:
