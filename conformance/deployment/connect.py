@@ -123,11 +123,14 @@ def connect(
         visits=visits,
         disposable=settings.disposable,
     )
-    record_of_run = Recorder(file, redactor)
-    ledger_of_run: AbstractContextManager[Ledger | None] = nullcontext()
     if settings.read_only:
-        record_of_run = PrivateRecorder(file, redactor, settings.thread_ids, ownership.is_drawn)
-    elif ledger is None:
+        record_of_run: Recorder = PrivateRecorder(
+            file, redactor, settings.thread_ids, ownership.is_drawn
+        )
+    else:
+        record_of_run = Recorder(file, redactor)
+    ledger_of_run: AbstractContextManager[Ledger | None] = nullcontext()
+    if ledger is None and not settings.read_only:
         # What is removed is written down already.
         ledger_of_run = Ledger(
             ledgers_dir() / settings.run_id,
