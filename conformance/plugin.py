@@ -200,6 +200,8 @@ class Checks:
         """What tells that the requests of the last attempt did not arrive once each."""
         recorder = self._connection.recorder
         doubts = tuple(sorted(set(map(str, recorder.doubts))))
+        if self._settings.read_only:
+            return doubts
         return doubts + traces_of_trouble(self._connection.client, recorder.journal)
 
     def _in_trouble(

@@ -68,7 +68,7 @@ def failed(report: Report) -> set[tuple[str, str]]:
 
 def test_all_flows_by_all_clients_on_the_reference(tmp_path: Path) -> None:
     with served(new_store()) as url:
-        ended = command(tmp_path, "run", "--url", url, *ALL, "-n", "2")
+        ended = command(tmp_path, "run", "--url", url, *ALL, "-n", "2", "--disposable")
         assert threads_of(url) == {}
     assert ended.returncode == 0, ended.stdout + ended.stderr
     report = load_report(tmp_path / "reports" / "latest" / "report.json")
@@ -94,7 +94,7 @@ def test_headers_graph_and_base_path_hold_for_every_client(tmp_path: Path) -> No
     with served(store, _Guarded) as url:
         ended = command(
             tmp_path,
-            *("run", "--url", f"{url}/base", *ALL),
+            *("run", "--url", f"{url}/base", *ALL, "--disposable"),
             *("--api-key", _Guarded.key.decode(), "-H", f"X-Own: {_Guarded.own.decode()}"),
             # A key that stands ready on this machine is for someone else.
             LANGSMITH_API_KEY="of-this-machine",
@@ -123,7 +123,7 @@ class _Guarded:
 
 
 def test_only_the_clients_asked_for_are_judged(tmp_path: Path, reference: str) -> None:
-    ended = command(tmp_path, "run", "--url", reference, "--client", "curl")
+    ended = command(tmp_path, "run", "--url", reference, "--client", "curl", "--disposable")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     report = load_report(tmp_path / "reports" / "latest" / "report.json")
     assert judged(report) == dict.fromkeys(IDS, Verdict.PASS)
@@ -165,7 +165,9 @@ def test_a_deployment_that_answers_one_client_otherwise_is_noticed(
     settings_for: MakeSettings,
 ) -> None:
     with served(new_store(), _TellsNodeSomethingElse) as url:
-        settings = settings_for(url, clients=("js-sdk", "curl"), visible_within_s=0.5)
+        settings = settings_for(
+            url, clients=("js-sdk", "curl"), visible_within_s=0.5, disposable=True
+        )
         report = run_suite(settings, SERVER)
     showing_a_status = {f"CLIENT-0{number}" for number in (1, 2, 3, 5, 6, 7, 8)}
     assert failed(report) == {(each, "js-sdk") for each in showing_a_status}
@@ -186,7 +188,7 @@ def test_a_client_that_returns_something_else_is_noticed(
     settings_for: MakeSettings, reference: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(opened.KNOWN, "curl", _Inventive)
-    report = run_suite(settings_for(reference, clients=("curl",)), SERVER)
+    report = run_suite(settings_for(reference, clients=("curl",), disposable=True), SERVER)
     verdicts = judged(report)
     # A recipe that cannot tell two threads apart says nothing of a copy.
     assert verdicts.pop("CLIENT-04") is Verdict.BLOCKED
@@ -409,7 +411,9 @@ def test_what_is_not_installed_is_not_run_and_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "langgraph_sdk", None)
     monkeypatch.setenv("PATH", str(tmp_path))
-    settings = settings_for(reference, clients=clients_named("all"), capabilities=("clients",))
+    settings = settings_for(
+        reference, clients=clients_named("all"), capabilities=("clients",), disposable=True
+    )
     report = run_suite(settings, SERVER)
     assert judged(report) == dict.fromkeys(IDS, Verdict.NOT_RUN)
     assert report.verdict is RunVerdict.INCOMPLETE

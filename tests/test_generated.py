@@ -167,7 +167,12 @@ def test_ids_are_the_run_s_own() -> None:
 
 def results(url: str, requirement: str, settings_for: MakeSettings) -> list[CheckResult]:
     settings = settings_for(
-        url, profile="extended", effort="thorough", requirements=(requirement,), repeat_failures=0
+        url,
+        profile="extended",
+        effort="thorough",
+        requirements=(requirement,),
+        repeat_failures=0,
+        disposable=True,
     )
     report = run_suite(settings, identify_deployment(settings))
     assert report.cleanup.left == ()
@@ -221,6 +226,7 @@ def test_a_keyword_that_is_not_looked_at_is_noticed(
             url,
             profile="extended",
             effort="standard",
+            disposable=True,
             requirements=(requirement,),
             repeat_failures=0,
         )

@@ -45,7 +45,7 @@ supersteps = [
 
 def run(url: str, folder: Path, *arguments: str) -> tuple[int, dict[str, object], str]:
     ended = subprocess.run(
-        [sys.executable, "-m", "conformance", "run", "--url", url, *arguments],
+        [sys.executable, "-m", "conformance", "run", "--url", url, "--disposable", *arguments],
         cwd=folder,
         env={**_environment(), "PYTHONPATH": str(Path(__file__).parent.parent)},
         capture_output=True,

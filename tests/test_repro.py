@@ -44,7 +44,7 @@ ODD = "it's \"quoted\" $HOME `date` \\n ünï \n line\tand 'more'"
 def test_odd_characters_arrive_as_they_were(reference: str, settings_for: MakeSettings) -> None:
     commands = commands_of(
         lambda client: client.create({"metadata": {"odd": ODD, "'": [ODD]}}),
-        settings_for(reference),
+        settings_for(reference, disposable=True),
     )
     before = threads_of(reference)
     run(commands)
@@ -65,7 +65,7 @@ def test_ids_that_the_deployment_chose_are_taken_from_its_answers(
         client.get(copy)
         made.extend((source, copy))
 
-    commands = commands_of(story, settings_for(reference))
+    commands = commands_of(story, settings_for(reference, disposable=True))
     assert not any(each in commands for each in made)
     *_, source, copy = (json.loads(line) for line in run(commands) if line)
     assert source["metadata"] == {"a": 1, "copied_to": copy["thread_id"]}
@@ -87,7 +87,9 @@ def test_checkpoints_are_taken_from_the_answers(reference: str, settings_for: Ma
             client.state_at_checkpoint(thread, state["checkpoint_id"])
 
     *_, newest, before = (
-        json.loads(line) for line in run(commands_of(forked, settings_for(reference))) if line
+        json.loads(line)
+        for line in run(commands_of(forked, settings_for(reference, disposable=True)))
+        if line
     )
     assert newest["parent_checkpoint_id"] == before["checkpoint_id"]
     assert newest["next"] == []
@@ -101,7 +103,7 @@ def test_a_story_numbers_every_request(reference: str, settings_for: MakeSetting
         client.get(str(client.ownership.absent_id()))
 
     with (
-        connect(settings_for(reference)) as connection,
+        connect(settings_for(reference, disposable=True)) as connection,
         connection.recorder.check("check") as exchanges,
     ):
         prepopulated(connection.client)
@@ -125,7 +127,7 @@ def test_ids_that_the_check_chose_stay(reference: str, settings_for: MakeSetting
         client.get(chosen[0])
         client.delete(chosen[0])
 
-    commands = commands_of(story, settings_for(reference))
+    commands = commands_of(story, settings_for(reference, disposable=True))
     assert commands.count(chosen[0]) == 3
     assert json.loads(run(commands)[1])["thread_id"] == chosen[0]
 
@@ -134,12 +136,12 @@ def test_a_query_and_a_path_are_sent_as_they_were(
     reference: str, settings_for: MakeSettings
 ) -> None:
     def story(client: ThreadsClient) -> None:
-        client.get(client.ownership.absent_id("no uuid & more/of 'it'"))
+        client.get(client.ownership.malformed_id("no uuid & more/of 'it'"))
         own = client.ownership.new_id()
         client.create({"thread_id": own})
         client.history(own, limit=1, before="a b&c")
 
-    settings = settings_for(reference)
+    settings = settings_for(reference, disposable=True)
     with connect(settings) as connection, connection.recorder.check("check") as exchanges:
         story(connection.client)
         commands = reproduction(exchanges)

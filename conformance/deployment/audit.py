@@ -71,7 +71,7 @@ def _asked(ask: Callable[[], Answer]) -> Answer | None:
 
 
 def _listed(answer: Answer | None) -> list[Any]:
-    body = answer.body if answer is not None and answer.ok else None
+    body = answer.digested if answer is not None and answer.ok else None
     return body if isinstance(body, list) else []
 
 

@@ -165,7 +165,7 @@ class _Remover:
             status = "no answer" if shown is None else str(shown.status)
             self.possible[known] = Left(thread_id, f"an answer named it; GET answers {status}")
             return
-        found = Shown(thread_id, shown.status, shown.body)
+        found = Shown(thread_id, shown.status, shown.digested)
         if reason := self.client.ownership.adopt_thread(found, named_by_creation=True):
             said = f"an answer named it, but {reason}: it is not touched"
             self.possible[known] = Left(thread_id, said, foreign=True)
@@ -202,7 +202,7 @@ class _Remover:
         shown = self._get(thread_id)
         if shown is None or _is_gone(shown):
             return
-        found = Shown(thread_id, shown.status, shown.body)
+        found = Shown(thread_id, shown.status, shown.digested)
         if not self.client.ownership.adopt_thread(found):
             self.existed[canonical(thread_id)] = thread_id
             self._delete(thread_id)
@@ -212,9 +212,9 @@ class _Remover:
         tag = {RUN_TAG: self.client.tag[RUN_TAG]}
         body = {"metadata": tag, "limit": _PAGE + min(standing, 10 * _PAGE - _PAGE)}
         answer = self._asked(lambda: self.client.search(body, private=True))
-        if answer is None or not answer.ok or not isinstance(answer.body, list):
+        if answer is None or not answer.ok or not isinstance(answer.digested, list):
             return None
-        return list(_tagged_ids(answer.body, tag[RUN_TAG]))
+        return list(_tagged_ids(answer.digested, tag[RUN_TAG]))
 
     def _delete(self, thread_id: str) -> None:
         """Delete a thread of the run's; it is left unless it is gone then."""
@@ -248,7 +248,7 @@ class _Remover:
             return False
         if _is_gone(shown):
             return True
-        if self.client.ownership.adopt_cron(Shown(cron_id, shown.status, shown.body)):
+        if self.client.ownership.adopt_cron(Shown(cron_id, shown.status, shown.digested)):
             return False
         if self._asked(lambda: self.client.crons.delete(cron_id)) is None:
             return False
@@ -259,11 +259,11 @@ class _Remover:
         """Whether no cron is left on a thread of the run's."""
         body = {"thread_id": thread_id, "limit": _PAGE}
         answer = self._asked(lambda: self.client.crons.search(body))
-        if answer is None or not answer.ok or not isinstance(answer.body, list):
+        if answer is None or not answer.ok or not isinstance(answer.digested, list):
             return all(self._is_cron_gone(each) for each in self.ledger.crons)
         standing = [
             each["cron_id"]
-            for each in answer.body
+            for each in answer.digested
             if isinstance(each, dict)
             and each.get("thread_id") == thread_id
             and isinstance(each.get("cron_id"), str)

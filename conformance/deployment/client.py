@@ -50,6 +50,14 @@ class Answer:
         """The parsed body; None where it is empty or no JSON."""
         return self._parsed[1]
 
+    @property
+    def digested(self) -> Any:
+        """The parsed body; None also where it is too deep or too large to be looked at."""
+        try:
+            return self.body
+        except UndigestedAnswerError:
+            return None
+
     @cached_property
     def _parsed(self) -> tuple[bool, Any]:
         try:

@@ -45,10 +45,10 @@ def find_lost(
     """
     for thread_id in list(_tagged_ids(client)):
         shown = client.get(thread_id)
-        metadata = shown.body.get("metadata") if isinstance(shown.body, dict) else None
+        metadata = shown.digested.get("metadata") if isinstance(shown.digested, dict) else None
         if not shown.ok or not isinstance(metadata, dict) or PLANT_TAG in metadata:
             continue
-        run_id, created_at = metadata.get(RUN_TAG), moment_of(shown.body.get("created_at"))
+        run_id, created_at = metadata.get(RUN_TAG), moment_of(shown.digested.get("created_at"))
         if not _is_tagged(metadata) or not isinstance(run_id, str) or run_id in known_runs:
             continue
         now = client.ownership.clock.now()
@@ -63,7 +63,7 @@ def remove_lost(client: ThreadsClient, lost: LostThread) -> str:
     """
     try:
         shown = client.get(lost.thread_id)
-        doubt = client.ownership.adopt_thread(Shown(lost.thread_id, shown.status, shown.body))
+        doubt = client.ownership.adopt_thread(Shown(lost.thread_id, shown.status, shown.digested))
     except httpx.HTTPError as broken:
         return f"no answer ({type(broken).__name__})"
     return doubt or delete_thread(client, lost.thread_id)
@@ -75,7 +75,7 @@ def _tagged_ids(client: ThreadsClient) -> Iterator[str]:
     for _ in range(_MOST_PAGES):
         body = {"metadata": SUITE_TAG, "limit": _PAGE, "offset": len(seen)}
         answer = client.search(body, private=True)
-        hits = answer.body if answer.ok and isinstance(answer.body, list) else []
+        hits = answer.digested if answer.ok and isinstance(answer.digested, list) else []
         fresh = [
             each["thread_id"]
             for each in hits

@@ -18,6 +18,7 @@ from conformance.deployment.network import (
 )
 from conformance.deployment.recognition import Recognition
 from conformance.deployment.redaction import Redactor
+from conformance.excerpt import excerpt, safe_name
 
 #: Where the graphs are that the checks use.
 GRAPH_PROJECT = "fixtures/deployments/langgraph-python"
@@ -69,7 +70,7 @@ def graph_missing(client: ThreadsClient, graph_id: str) -> str | None:
     A deployment that does not list its graphs is given the benefit of the doubt.
     """
     listed = client.assistants({"graph_id": graph_id, "limit": 1})
-    if listed.ok and isinstance(listed.body, list) and listed.body:
+    if listed.ok and isinstance(listed.digested, list) and listed.digested:
         return None
     if not listed.ok and not client.assistants({"limit": 1}).ok:
         return None
@@ -118,7 +119,7 @@ def _redirected(answer: Answer, shown: str, redactor: Redactor, _credentials: bo
     except httpx.InvalidURL:
         target = httpx.URL(shown)
     bare = target.copy_with(query=None, fragment=None)
-    leads = f"{shown} redirects {_ASKED} to {redactor.url(bare)[:200]}"
+    leads = f"{shown} redirects {_ASKED} to {excerpt(redactor.url(bare), 200)}"
     if _LOGIN.search(str(target)):
         return (
             f"{leads}, a login page: give credentials that need no login with {_GIVE_KEY}, or a "
@@ -150,7 +151,7 @@ def _something_else(found: Recognition, url: str, shown: str) -> str:
     parsed = httpx.URL(url)
     if parsed.scheme == "http" and search.status == 400 and _tls_at(parsed):
         return _write_https(shown)
-    kind = search.headers.get("content-type", "no content type")[:100]
+    kind = excerpt(search.headers.get("content-type", "no content type"), 100)
     prefix = parsed.path.rstrip("/")
     doubt = f"is {prefix} right?" if prefix else f"is a prefix missing, as in {shown}/api?"
     return (
@@ -161,7 +162,7 @@ def _something_else(found: Recognition, url: str, shown: str) -> str:
 
 def _unreachable(broken: httpx.HTTPError, url: httpx.URL, shown: str, redactor: Redactor) -> str:
     """What to say, and to do, where the way to the deployment is no way."""
-    why = redactor.text(str(broken)) or type(broken).__name__
+    why = excerpt(str(broken)) or type(broken).__name__
     match broken:
         case httpx.ProxyError() if "407" in why:
             return (
@@ -232,4 +233,4 @@ def _name(described: dict[str, Any]) -> str | None:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return safe_name(value) if isinstance(value, str) and value else None

@@ -31,7 +31,7 @@ def threads_to_visit(settings: Settings) -> tuple[str, ...]:
 
 
 def _shown(client: ThreadsClient) -> tuple[str, ...]:
-    found = client.search({"limit": MOST_VISITED}, private=True).body
+    found = client.search({"limit": MOST_VISITED}, private=True).digested
     hits = found if isinstance(found, list) else []
     ids = [str(each.get("thread_id")) for each in hits if isinstance(each, dict)]
     return tuple(dict.fromkeys(canonical(each) for each in ids if is_uuid(each)))[:MOST_VISITED]

@@ -248,7 +248,7 @@ class TerminalView:
         for thread_id in report.cleanup.left[:_SHOWN_IN_FULL]:
             self._indented(f"still there: {thread_id}")
         for reason in cleanup_reasons(report):
-            self._indented(reason)
+            self._line(f"  {reason}")
         self._line(f"{report.run.requests} requests in {report.run.duration_s:.1f} s")
         if files:
             folder = files[0].parent
