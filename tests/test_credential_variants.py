@@ -158,7 +158,8 @@ def test_other_credentials_go_out_under_the_same_guard_ledger_and_record(
         assert [each.operation for each in exchanges] == ["get"]
         assert connection.client.ownership.is_ours(own)
         connection.client.get(own)
-    theirs, mine = noting.requests
+    # Between them it was asked whose the stranger is.
+    theirs, *_, mine = noting.requests
     assert theirs.headers["x-api-key"] == "key-of-yours"
     assert "authorization" not in theirs.headers
     assert theirs.url.path == f"/base/threads/{own}"

@@ -300,5 +300,5 @@ def test_no_secret_is_in_any_file_of_the_report(tmp_path: Path) -> None:
         )
     assert ended.returncode == 1, ended.stdout + ended.stderr
     texts = [file.read_text(encoding="utf-8") for file in tmp_path.rglob("*") if file.is_file()]
-    assert len(texts) == len(FILES)
+    assert len(texts) >= len(FILES)
     assert not [text for text in (*texts, ended.stdout, ended.stderr) if "swordfish" in text]

@@ -79,13 +79,15 @@ def delete_thread(client: ThreadsClient, thread_id: str) -> str:
     It is gone only if a GET then says so.
     """
     try:
-        deleted = client.delete(thread_id)
+        told = f"DELETE answers {client.delete(thread_id).status}"
+    except httpx.HTTPError as broken:
+        # It may have been done all the same.
+        told = f"DELETE gets no answer ({type(broken).__name__})"
+    try:
         shown = client.get(thread_id)
     except httpx.HTTPError as broken:
         return f"no answer ({type(broken).__name__})"
-    if _is_gone(shown, thread_id):
-        return ""
-    return f"DELETE answers {deleted.status}, GET then {shown.status}"
+    return "" if _is_gone(shown, thread_id) else f"{told}, GET then {shown.status}"
 
 
 def remove_all(client: ThreadsClient, ledger: LedgerState, keep: Collection[str] = ()) -> Removal:

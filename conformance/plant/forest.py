@@ -146,14 +146,13 @@ class Forest:
         return thread
 
     def _tagged(self, thread: Thread) -> Thread:
-        """The thread as GET shows it; tagged, where a copy has not the metadata of its source."""
-        shown = self._given.get(thread)
-        if carries_tag(shown, self.case.tag[PLANT_TAG]):
-            return shown
-        self._given.update(shown, metadata={**self._given.client.tag, **self.case.tag})
+        """The thread as GET shows it, with the tag by which it is known to be the plant's."""
         shown = self._given.get(thread)
         if not carries_tag(shown, self.case.tag[PLANT_TAG]):
-            raise Blocked("the thread does not keep the metadata by which it would be known")
+            raise Blocked(
+                "a GET of it does not show the tag by which it would be known: whose it is "
+                "cannot be proved"
+            )
         return shown
 
     def _ended(self, kind: str, graph: str) -> Thread:

@@ -140,6 +140,8 @@ def _without_rest(connection: Connection, settings: Settings, plant: Plant) -> P
         LeftOut(f"the thread {each.thread_id}", f"it could not be removed: {each.reason}")
         for each in removal.left
     ]
+    # Without its id: whose it is was not proved.
+    stays += [LeftOut("a thread that may stand", each.reason) for each in removal.possible]
     return replace(plant, left_out=(*plant.left_out, *stays))
 
 
