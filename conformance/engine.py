@@ -379,8 +379,14 @@ def _counted_reasons(left: Iterable[Left]) -> tuple[LeftFor, ...]:
 
 
 def _kept(settings: Settings) -> Cleanup:
-    kept = read_ledger(ledgers_dir() / settings.run_id).created
-    return Cleanup(created=len(kept), left=tuple(map(excerpt, sorted(kept))))
+    """What a run that keeps its threads left: those under its own ids, and a number of others."""
+    ledger = read_ledger(ledgers_dir() / settings.run_id)
+    named = LeftFor(len(ledger.named), "an answer named it, as a copy, say; kept")
+    return Cleanup(
+        created=len(ledger.created),
+        left=tuple(map(excerpt, sorted(ledger.created))),
+        possibly_left=(named,) if ledger.named else (),
+    )
 
 
 def all_exchanges(settings: Settings) -> Iterator[str]:

@@ -43,6 +43,8 @@ KINDS = [
     "empty", "prepopulated", "unfinished", "run", "forked", "long", "interrupted", "nested",
     "failed", "copied",
 ]  # fmt: skip
+#: By what a tiny server says at /info it is taken for a server of threads.
+NAMED = {"version": "1", "langgraph_py_version": "1"}
 
 
 @pytest.fixture(autouse=True)
@@ -214,12 +216,22 @@ class CannotKeepMetadata(ThreadStore):
         return {}
 
 
-def test_a_copy_without_metadata_is_tagged(tmp_path: Path) -> None:
-    plant = planted(store_of(CannotKeepMetadata), tmp_path / "plant.json")
+def test_a_copy_that_cannot_be_proved_is_left_out_and_not_touched(tmp_path: Path) -> None:
+    store = store_of(CannotKeepMetadata)
+    plant = planted(store, tmp_path / "plant.json")
     data = written(plant.file)
-    assert data["left_out"] == []
-    copied = plant.store.thread(plant.id_of("copied"))
-    assert copied.metadata[PLANT_TAG] == data["plant"]["id"]
+    assert [each["what"] for each in data["left_out"]] == [
+        "the thread copied", "a thread that may stand",
+    ]  # fmt: skip
+    assert "does not show the tag" in data["left_out"][0]["reason"]
+    assert data["left_out"][1]["reason"].endswith("it is not touched")
+    names = {each["thread_id"] for each in data["threads"]}
+    with served(store) as url:
+        (copy,) = [each for known, each in threads_of(url).items() if known not in names]
+    assert copy["metadata"] == {}
+    assert copy["thread_id"] not in plant.file.read_text()
+    assert len(names) == len(KINDS) - 1
+    assert verified(plant.restarted(), plant.file)[0] == 0
 
 
 class Restless(ThreadStore):
@@ -337,11 +349,13 @@ def test_nothing_can_be_planted(tmp_path: Path, own_state: Path) -> None:
 @pytest.mark.parametrize("answer", [None, [], {}, "text", 3, [None], [{"values": 1}]])
 def test_a_server_that_answers_nonsense(tmp_path: Path, answer: Any) -> None:
     def reply(_method: str, path: str, _body: bytes) -> Reply:
-        return as_json({"version": "1"} if path == "/info" else answer)
+        return as_json(NAMED if path == "/info" else answer)
 
     plant = planted(new_store(), tmp_path / "plant.json")
     with answering(reply) as url:
-        assert typed("plant", "--url", url, "another.json", "--visible-within", 0).exit_code == 3
+        ended = typed("plant", "--url", url, "another.json", "--visible-within", 0)
+        assert ended.exit_code == 3
+        assert "no thread can be planted: " in ended.stderr
         ended = typed("verify", plant.file, "--url", url, "--visible-within", 0)
     assert ended.exit_code == 1
     assert "NOT IDENTICAL" in ended.stdout
@@ -372,14 +386,24 @@ def test_a_deployment_that_goes_away_while_it_is_verified(tmp_path: Path) -> Non
     standing = plant.restarted()
 
     def reply(method: str, path: str, _body: bytes) -> Reply | None:
-        if method == "POST" or path == "/info":
+        if path == "/info":
+            return as_json(NAMED)
+        if method == "POST":
             return as_json([])
-        return as_json(standing.get(path.split("/")[2])) if path.count("/") == 2 else None
+        place, _, thread_id = path[1:].partition("/")
+        if place != "threads":
+            return as_json({"detail": "Not Found"}, 404)
+        if "/" in thread_id:
+            return None
+        try:
+            return as_json(standing.get(thread_id))
+        except NotFoundError as absent:
+            return as_json({"detail": str(absent)}, 404)
 
     with answering(reply) as url:
         ended = typed("verify", plant.file, "--url", url, "--timeout", "0.1")
     assert ended.exit_code == 3
-    assert "the deployment answers no more (timed out)" in ended.stderr
+    assert "the deployment answers no more (no whole answer within 0.1 s)" in ended.stderr
     assert ended.stdout == ""
 
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ Asked = list[tuple[str, str]]
 SESAME = "sesame"
 #: All that a read-only run may send: nothing of it can write.
 READING = re.compile(
-    r"GET /(info|threads/[^/]+|threads/[^/]+/(history|state(/[^/]+)?))"
+    r"GET /(info|nothreads-[0-9a-f]{12}/[^/]+"
+    r"|threads/[^/]+|threads/[^/]+/(history|state(/[^/]+)?))"
     r"|POST /(threads/(search|count|[^/]+/history|[^/]+/state/checkpoint)|assistants/search)"
 )
 
@@ -101,42 +103,82 @@ def read_only(url: str, directory: Path, *arguments: str) -> Any:
 # ---- nothing is written -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_nothing_is_sent_that_could_write(workers: str, tmp_path: Path, own_state: Path) -> None:
+@dataclass(frozen=True)
+class WholeRun:
+    """A run of all that can be judged by looking, of which several tests judge one thing each.
+
+    `looked_at` and `others` are the ids of the threads; `sent` is what the deployment was
+    asked, `told` all that stands in both outputs and in every file.
+    """
+
+    ended: Any
+    report: Report
+    sent: Asked
+    told: str
+    looked_at: list[str]
+    others: list[str]
+    theirs: set[str]
+    unchanged: bool
+    wrote_state: bool
+
+
+@pytest.fixture(scope="module", params=["found", "named"])
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> WholeRun:
+    """Of the threads that a search shows, in one process; of two of three by name, in two."""
+    folder = tmp_path_factory.mktemp("whole")
+    state = tmp_path_factory.mktemp("state") / "state"
     with listened() as (url, asked):
-        filled(url, 3)
+        made = filled(url, 3)
+        theirs = ids_in(url, made)
         before = threads_of(url)
+        options, looked_at = ("-n", "0"), made
+        if request.param == "named":
+            looked_at = made[:2]
+            names = [made[0].upper(), made[0], made[1]]
+            options = ("-n", "2", *(each for one in names for each in ("--thread", one)))
         asked.clear()
-        ended = read_only(url, tmp_path, "--profile", "full", "-n", workers)
+        arguments = ("run", "--url", url, "--read-only", "--profile", "full", *options)
+        ended = command(folder, *arguments, XDG_STATE_HOME=str(state))
         sent = list(asked)
-        assert threads_of(url) == before
+        unchanged = threads_of(url) == before
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    written = {f"{method} {path}" for method, path in sent}
+    return WholeRun(
+        ended=ended,
+        report=report_in(folder),
+        sent=sent,
+        told=told(ended, folder),
+        looked_at=looked_at,
+        others=[each for each in made if each not in looked_at],
+        theirs=theirs,
+        unchanged=unchanged,
+        wrote_state=(state / "threads-conformance" / "ledgers").exists(),
+    )
+
+
+def test_nothing_is_sent_that_could_write(whole: WholeRun) -> None:
+    written = {f"{method} {path}" for method, path in whole.sent}
     assert [each for each in sorted(written) if not READING.fullmatch(each)] == []
-    assert len(sent) > 100
-    assert not own_state.exists()
-    report = report_in(tmp_path)
+    assert len(whole.sent) > 100
+    assert whole.unchanged
+    assert not whole.wrote_state
+    report = whole.report
     assert report.verdict is RunVerdict.CONFORMANT
     assert report.run.partial
     assert report.run.read_only
     assert (report.cleanup.created, report.cleanup.removed, report.cleanup.left) == (0, 0, ())
     assert {each.verdict for each in report.requirements} == {Verdict.PASS}
     assert len(report.requirements) > 80
-    first, *_ = ended.stdout.splitlines()
-    assert first.startswith("Read-only: nothing is written; looks at 3 threads")
-    assert "none created: the run was read-only" in ended.stdout
+    first, *_ = whole.ended.stdout.splitlines()
+    said = f"Read-only: nothing is written; looks at {len(whole.looked_at)} threads"
+    assert first.startswith(said)
+    assert "none created: the run was read-only" in whole.ended.stdout
 
 
-def test_only_the_threads_that_are_named_are_looked_at(tmp_path: Path) -> None:
-    with listened() as (url, asked):
-        named, *others = filled(url, 3)
-        asked.clear()
-        ended = read_only(url, tmp_path, "--thread", named.upper(), "--thread", named)
-        paths = {path for _, path in asked}
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "looks at 1 thread," in ended.stdout.splitlines()[0]
-    assert any(named in path for path in paths)
-    assert [path for path in paths if any(each in path for each in others)] == []
+def test_only_the_threads_that_are_named_are_looked_at(whole: WholeRun) -> None:
+    paths = {path for _, path in whole.sent}
+    for each in whole.looked_at:
+        assert any(each in path for path in paths)
+    assert [path for path in paths if any(each in path for each in whole.others)] == []
 
 
 def test_a_handful_of_those_that_a_search_shows(settings_for: MakeSettings) -> None:
@@ -198,33 +240,28 @@ def told(ended: Any, directory: Path) -> str:
     return "\n".join([ended.stdout, ended.stderr, *texts])
 
 
-@pytest.mark.parametrize("naming", [True, False], ids=["named", "found"])
-def test_no_content_and_no_id_is_told_by_a_run_that_passes(naming: bool, tmp_path: Path) -> None:
-    with listened() as (url, _):
-        made = filled(url)
-        theirs = ids_in(url, made)
-        named = [each for one in made for each in ("--thread", one)] if naming else []
-        ended = read_only(url, tmp_path, "--profile", "full", *named)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    text = told(ended, tmp_path)
-    assert SESAME not in text
-    assert [each for each in theirs if each in text] == []
-    assert "/threads/$THREAD_2/state" in text
+def test_no_content_and_no_id_is_told_by_a_run_that_passes(whole: WholeRun) -> None:
+    assert SESAME not in whole.told
+    assert [each for each in whole.theirs if each in whole.told] == []
+    assert "/threads/$THREAD_2/state" in whole.told
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("fault", "capabilities"),
     [
-        "get-leaves-out-updated-at",
-        "search-shows-former-values",
+        ("get-leaves-out-updated-at", ()),
+        ("search-shows-former-values", ("--capability", "search", "--capability", "state")),
     ],
 )
-def test_no_content_and_no_id_is_told_by_a_run_that_fails(fault: str, tmp_path: Path) -> None:
+def test_no_content_and_no_id_is_told_by_a_run_that_fails(
+    fault: str, capabilities: tuple[str, ...], tmp_path: Path
+) -> None:
     broken, wire = broken_deployment(all_faults()[fault])
     with served(broken.store, lambda _: Echoing(wire)) as url:
         made = filled(url)
         theirs = ids_in(url, made)
-        ended = read_only(url, tmp_path, "--profile", "full", "--visible-within", "0")
+        options = ("--profile", "full", "--visible-within", "0", *capabilities)
+        ended = read_only(url, tmp_path, *options)
         report = tmp_path / "reports" / "latest" / "report.json"
         failed = [each.id for each in report_in(tmp_path).checks if each.failure]
         explained = [command(tmp_path, "explain", str(report), each) for each in failed[:1]]
@@ -474,7 +511,7 @@ def test_a_baseline_may_name_a_check_of_a_read_only_run(tmp_path: Path) -> None:
 
 def test_a_deployment_without_threads_is_not_judged(tmp_path: Path) -> None:
     with served(new_store()) as url:
-        ended = read_only(url, tmp_path)
+        ended = read_only(url, tmp_path, "--capability", "get")
     assert ended.returncode == 3, ended.stdout + ended.stderr
     assert "looks at 0 threads" in ended.stdout.splitlines()[0]
     assert "name one with --thread ID" in " ".join(ended.stdout.split())

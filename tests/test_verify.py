@@ -342,7 +342,9 @@ def test_what_cannot_be_swept_is_told(plant: Planted) -> None:
     assert status == 3
     assert found["identical"] is True
     assert found["swept"]["removed"] == 0
-    assert {each["reason"] for each in found["swept"]["left"]} == {"it could not be deleted"}
+    assert {each["reason"] for each in found["swept"]["left"]} == {
+        "it could not be deleted: DELETE answers 404, GET then 200"
+    }
 
 
 # ---- where it is written ------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from urllib.parse import unquote
 
 
@@ -122,6 +123,8 @@ OPERATIONS = (
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
 
 
+# Every request is identified several times on its way.
+@lru_cache(maxsize=1024)
 def identify(method: str, path: str) -> tuple[Operation | None, str | None]:
     """The operation that a request asks for, and the thread id in its path.
 

@@ -21,6 +21,7 @@ _MOST_PAGES = 1_000
 #: A deployment that gives no answer so many times in a row is not asked again.
 _UNANSWERED_IN_A_ROW = 3
 _GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
+_NO_ANSWER = "no answer"
 _MALFORMED = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
 
 _Ask = Callable[[], Answer]
@@ -82,11 +83,11 @@ def delete_thread(client: ThreadsClient, thread_id: str) -> str:
         told = f"DELETE answers {client.delete(thread_id).status}"
     except httpx.HTTPError as broken:
         # It may have been done all the same.
-        told = f"DELETE gets no answer ({type(broken).__name__})"
+        told = f"{_NO_ANSWER} to DELETE ({type(broken).__name__})"
     try:
         shown = client.get(thread_id)
     except httpx.HTTPError as broken:
-        return f"no answer ({type(broken).__name__})"
+        return f"{_NO_ANSWER} ({type(broken).__name__})"
     return "" if _is_gone(shown, thread_id) else f"{told}, GET then {shown.status}"
 
 
@@ -109,6 +110,8 @@ class _Remover:
     left: dict[str, Left] = field(default_factory=dict)
     possible: dict[str, Left] = field(default_factory=dict)
     unanswered: int = 0
+    #: Deletions in a row that got no answer, whatever else is answered.
+    undeleted: int = 0
 
     def removal(self) -> Removal:
         """Remove everything, and tell what became of it."""
@@ -144,6 +147,10 @@ class _Remover:
         if self._is_kept(thread_id):
             return
         known = canonical(thread_id)
+        if not is_uuid(thread_id):
+            # A deployment that refuses such an id on GET may have made a thread of it.
+            self._delete(thread_id)
+            return
         said_created = known in self.existed
         shown = None if said_created else self._get(thread_id)
         if shown is not None and _is_gone(shown, thread_id):
@@ -152,8 +159,7 @@ class _Remover:
             self.existed.setdefault(known, thread_id)
             self._delete(thread_id)
             return
-        status = "no answer" if shown is None else str(shown.status)
-        self.possible[known] = Left(thread_id, f"GET answers {status}")
+        self.possible[known] = Left(thread_id, _told(shown))
 
     def _remove_named(self, thread_id: str) -> None:
         """Delete a thread that an answer named, if a GET proves it to be the run's."""
@@ -164,8 +170,7 @@ class _Remover:
         if shown is not None and _is_gone(shown):
             return
         if shown is None or not shown.ok:
-            status = "no answer" if shown is None else str(shown.status)
-            self.possible[known] = Left(thread_id, f"an answer named it; GET answers {status}")
+            self.possible[known] = Left(thread_id, f"an answer named it; {_told(shown)}")
             return
         found = Shown(thread_id, shown.status, shown.digested)
         if reason := self.client.ownership.adopt_thread(found, named_by_creation=True):
@@ -220,11 +225,11 @@ class _Remover:
 
     def _delete(self, thread_id: str) -> None:
         """Delete a thread of the run's; it is left unless it is gone then."""
-        if self.unanswered >= _UNANSWERED_IN_A_ROW:
-            reason = "the deployment does not answer any more"
+        if max(self.unanswered, self.undeleted) >= _UNANSWERED_IN_A_ROW:
+            reason = "deletions are not answered any more"
         else:
             reason = delete_thread(self.client, thread_id)
-            self.unanswered = self.unanswered + 1 if reason.startswith("no answer") else 0
+            self.undeleted = self.undeleted + 1 if reason.startswith(_NO_ANSWER) else 0
         if reason:
             self._leave(thread_id, reason)
         else:
@@ -293,6 +298,10 @@ class _Remover:
             return None
         self.unanswered = 0
         return answer
+
+
+def _told(shown: Answer | None) -> str:
+    return "GET gets no answer" if shown is None else f"GET answers {shown.status}"
 
 
 def _is_gone(shown: Answer, thread_id: str | None = None) -> bool:

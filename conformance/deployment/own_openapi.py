@@ -69,7 +69,7 @@ def read_own_openapi(settings: Settings, schema_url: str) -> Published:
     own = Redactor(secrets=(*user_info_secrets(url), *query_secrets(url)))
     path = url.raw_path.decode("ascii")
     try:
-        with connect(asked, "schema", record=False) as connection:
+        with connect(asked, "schema", record=False, first_contact=True) as connection:
             answer = connection.client.send("openapi", "GET", path)
             is_json = answer.is_json
     except UndigestedAnswerError as beyond:

@@ -20,7 +20,6 @@ from conformance.deployment.client import Answer, ThreadsClient
 
 #: Members of /info by which a server of LangGraph is known.
 _OF_LANGGRAPH = ("langgraph_py_version", "langgraph_js_version")
-_NO_THREAD = "00000000-0000-4000-8000-000000000000"
 
 
 class Recognition:
@@ -32,7 +31,8 @@ class Recognition:
     def __init__(self, client: ThreadsClient) -> None:
         self._client = client
         # With `threads` in it, so that an echo of a path's first part is no evidence either.
-        self._nowhere = f"/nothreads-{uuid4().hex[:12]}/{_NO_THREAD}"
+        self._no_thread = client.ownership.absent_id()
+        self._nowhere = f"/nothreads-{uuid4().hex[:12]}/{self._no_thread}"
         self._answers: dict[str, Answer | httpx.HTTPError] = {}
 
     @property
@@ -44,17 +44,17 @@ class Recognition:
     @property
     def thread(self) -> Answer:
         """GET of a thread that nobody has."""
-        return self._asked("thread", lambda: self._client.get(_NO_THREAD))
+        return self._asked("thread", lambda: self._client.get(self._no_thread))
 
     @property
     def state(self) -> Answer:
         """GET of the state of a thread that nobody has."""
-        return self._asked("state", lambda: self._client.state(_NO_THREAD))
+        return self._asked("state", lambda: self._client.state(self._no_thread))
 
     @property
     def history(self) -> Answer:
         """GET of the history of a thread that nobody has."""
-        return self._asked("history", lambda: self._client.history(_NO_THREAD))
+        return self._asked("history", lambda: self._client.history(self._no_thread))
 
     @property
     def count(self) -> Answer:
@@ -122,7 +122,8 @@ class Recognition:
             (lambda: self.state, "/state"),
             (lambda: self.history, "/history"),
         )
-        told = [_holds(partial(_tells_of_threads, ask, below)) for ask, below in asked]
+        path = f"/threads/{self._no_thread}"
+        told = [_holds(partial(_tells_of_threads, ask, path + below)) for ask, below in asked]
         return sum(told) > 1
 
     def _is_langgraph(self) -> bool:
@@ -178,12 +179,12 @@ def _lists(answer: Answer, member: str = "", least: int = 0) -> bool:
     )
 
 
-def _tells_of_threads(ask: Callable[[], Answer], below: str) -> bool:
+def _tells_of_threads(ask: Callable[[], Answer], path: str) -> bool:
     """Whether an answer says, in words of its own, that there is no such thread."""
     answer = ask()
     if answer.status not in (404, 410, 422) or "html" in answer.headers.get("content-type", ""):
         return False
-    return "thread" in _own_words(answer, f"/threads/{_NO_THREAD}{below}")
+    return "thread" in _own_words(answer, path)
 
 
 def _own_words(answer: Answer, path: str) -> str:

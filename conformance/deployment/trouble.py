@@ -129,7 +129,15 @@ def _is_html(response: httpx.Response) -> bool:
 
 def _is_broken_json(response: httpx.Response) -> bool:
     """Whether an answer that says to be JSON is none: a body that was cut short is not."""
-    if _kind(response) != "application/json" or not response.content:
+    body = response.content
+    if _kind(response) != "application/json" or not body:
+        return False
+    # What is closed as often as it is opened was not cut: it need not be parsed for that.
+    if (
+        body.rstrip().endswith((b"}", b"]"))
+        and body.count(b"{") == body.count(b"}")
+        and body.count(b"[") == body.count(b"]")
+    ):
         return False
     try:
         parse_json(response.content)
