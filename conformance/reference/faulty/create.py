@@ -21,9 +21,13 @@ def _is_empty(request: WireRequest) -> bool:
     return request.body in ({}, {"metadata": {}})
 
 
+#: The members that the metadata of every thread of a check has: those of suite, run and check.
+_TAGS = 3
+
+
 def _has_tags_alone(request: WireRequest) -> bool:
     metadata = request.members.get("metadata")
-    return isinstance(metadata, dict) and len(metadata) == 2 and not prepopulates(request)
+    return isinstance(metadata, dict) and len(metadata) == _TAGS and not prepopulates(request)
 
 
 def _is_anonymous(request: WireRequest) -> bool:
@@ -156,7 +160,7 @@ def search_hides_threads_with_tags_alone(broken: Broken) -> None:
     @broken.instead("matches")
     def matches(right: Any, thread: Any, query: Any) -> Any:
         found = right(thread, query)
-        return found and (len(thread.metadata) > 2 or query.ids or query.status)
+        return found and (len(thread.metadata) > _TAGS or query.ids or query.status)
 
 
 @fault("prepopulation-dates-the-creation-last", breaks=["CREATE-18", "PREPOP-20"])
