@@ -74,6 +74,8 @@ def test_do_nothing_applies_no_supersteps(given: Asker, ask: ThreadsClient, exis
 
 @requires("IDENTITY-07")
 def test_do_nothing_creates_what_is_not_there(given: Asker, threads: Asker) -> None:
+    # That threads can be created at all is shown first: a 404 means something then.
+    given.empty()
     chosen = given.chosen_id()
     made = threads.empty(thread_id=chosen, if_exists="do_nothing", metadata={"first": "yes"})
     sent = {**given.client.tag, **given.case.tag, "first": "yes"}
