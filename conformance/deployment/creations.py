@@ -13,7 +13,7 @@ import httpx
 
 from conformance.contract.operations import Operation, Scope
 from conformance.deployment.ledger import Ledger
-from conformance.deployment.ownership import RUN_TAG, Ownership, Shown, canonical, moment_of
+from conformance.deployment.ownership import Ownership, Shown, canonical, moment_of
 from conformance.json_text import parse_json
 
 _THREAD_IN_PATH = re.compile(r"/threads/([^/]+)")
@@ -167,12 +167,6 @@ class CreationTracker:
         clock = self._ownership.clock
         if clock.heard_creation(created_at, datetime.now(UTC)) and self._ledger and clock.offset:
             self._ledger.clock(clock.offset)
-
-
-def is_tagged(body: Any, run_id: str) -> bool:
-    """Whether the body of a request gives a thread the run's tag."""
-    metadata = body.get("metadata") if isinstance(body, dict) else None
-    return isinstance(metadata, dict) and metadata.get(RUN_TAG) == run_id
 
 
 def _thread_id_in(answer: Any) -> str | None:

@@ -95,12 +95,6 @@ def unproved(
         yield Unproved("cron", cron_id)
 
 
-def write_operation(method: str, path: str) -> Operation | None:
-    """The operation of a request, if it is one that may change something."""
-    operation, _ = identify(method, path)
-    return operation if operation is not None and operation.writes else None
-
-
 def _known_operation(method: str, path: str) -> Operation:
     if "//" in path or re.search(r"(^|/)(\.|%2e){1,2}(/|$)", path, re.IGNORECASE):
         raise GuardRefusal(f"{method} {path}: the path is not in its normal form")

@@ -39,7 +39,6 @@ class CircuitBreaker:
         self._unanswered = 0
         self._given_up = ""
         self._timed_out: Counter[str] = Counter()
-        self.outages = 0
 
     def check(self) -> None:
         """Raise `GivenUpError` if nothing more is to be sent."""
@@ -73,7 +72,6 @@ class CircuitBreaker:
             self._wait(request, trouble)
 
     def _wait(self, request: httpx.Request, trouble: Trouble) -> None:
-        self.outages += 1
         started = time.monotonic()
         waiting = tenacity.Retrying(
             stop=tenacity.stop_after_delay(self._left_s),
