@@ -13,8 +13,9 @@ import json
 import os
 import re
 import time
+import traceback
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import httpx
@@ -23,6 +24,7 @@ from _pytest.runner import runtestprotocol
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from conformance.contract.catalogue import HTTP, PROFILES, Catalogue, load_catalogue
+from conformance.contract.causes import Cause, fingerprint
 from conformance.contract.verdicts import Stability, Verdict, worst
 from conformance.deployment.audit import traces_of_trouble
 from conformance.deployment.connect import Connection, connect
@@ -34,7 +36,6 @@ from conformance.deployment.repro import reproduction, story
 from conformance.deployment.settings import Settings
 from conformance.excerpt import harmless
 from conformance.releasing import release_frames
-from conformance.report.grouping import fingerprint
 from conformance.report.record import CheckResult, Failure
 from conformance.suite.fixtures import CASE, SuiteFixtures
 from conformance.suite.outcomes import (
@@ -60,6 +61,10 @@ QUOTED_EXCHANGES = 20
 TRIES_IN_TROUBLE = 6
 #: After so many tries that show traces of trouble, these are compared with each other.
 TRIES_IN_DOUBT = 4
+
+#: Where checks are written, and what of it only helps them to ask and to judge.
+_JUDGING = ("conformance.suite.", "conformance.clients.")
+_HELPING = frozenset({"conformance.suite.asking", "conformance.suite.expect"})
 
 _SETTINGS = pytest.StashKey[Settings]()
 _RESULT = pytest.StashKey[CheckResult]()
@@ -281,6 +286,7 @@ class Checks:
         redact = self._shown
         exchanges: list[Exchange] = item.stash[_EXCHANGES]
         verdict = verdict_of(ended)
+        ended = decisive(ended)
         if self._settings.read_only:
             return self._judge_privately(result, verdict, ended, exchanges)
         if verdict is Verdict.UNSUPPORTED and self._documented(result):
@@ -296,7 +302,9 @@ class Checks:
             reason = f"not told, for it may hold what is other people's: {strangers}"
         if verdict is Verdict.ERROR:
             reason = f"{type(ended).__name__}: {reason}"
-        return dataclasses.replace(result, verdict=verdict, reason=reason)
+        return dataclasses.replace(
+            result, verdict=verdict, reason=reason, blocked_by=causes_of(ended)
+        )
 
     def _judge_privately(
         self,
@@ -311,9 +319,10 @@ class Checks:
         """
         facts = self._shown(private_facts(ended))
         if verdict is not Verdict.FAIL:
-            return dataclasses.replace(result, verdict=verdict, reason=facts)
+            return dataclasses.replace(
+                result, verdict=verdict, reason=facts, blocked_by=causes_of(ended)
+            )
         curl = with_variables(reproduction(exchanges))
-        last = exchanges[-1].operation if exchanges else ""
         return dataclasses.replace(
             result,
             verdict=verdict,
@@ -330,7 +339,7 @@ class Checks:
                 expected="the promise to hold of every thread that was looked at",
                 actual=facts,
                 diff=(),
-                fingerprint=fingerprint(last, facts),
+                fingerprint=fingerprint_of(ended, exchanges),
                 curl=curl,
                 exchanges=tuple(
                     {**summary, "curl": with_variables(summary["curl"])}
@@ -363,13 +372,12 @@ class Checks:
                 *self._written(result),
             ]
         )
-        last = exchanges[-1].operation if exchanges else ""
         return Failure(
             message=message,
             expected=expected,
             actual=actual,
             diff=diff,
-            fingerprint=fingerprint(last, "\n".join([expected, actual, *diff])),
+            fingerprint=fingerprint_of(ended, exchanges),
             curl=curl.strip(),
             exchanges=tuple(
                 each.summary() for each in (exchanges if whole else exchanges[-QUOTED_EXCHANGES:])
@@ -472,6 +480,49 @@ def verdict_of(ended: BaseException) -> Verdict:
             return worst(verdict_of(each) for each in ended.exceptions)
         case _:
             return Verdict.ERROR
+
+
+def decisive(ended: BaseException) -> BaseException:
+    """Of several failures of one property, which hypothesis raises together, the worst."""
+    if not isinstance(ended, BaseExceptionGroup):
+        return ended
+    verdict = verdict_of(ended)
+    return decisive(next(each for each in ended.exceptions if verdict_of(each) is verdict))
+
+
+def causes_of(ended: BaseException) -> tuple[Cause, ...]:
+    """Why nothing can be said, as data: what the exception names, else where it was raised."""
+    match verdict_of(ended):
+        case Verdict.BLOCKED | Verdict.UNSUPPORTED:
+            named: tuple[Cause, ...] = getattr(ended, "by", ())
+            return named or (Cause.at(place_of(ended)),)
+        case _:
+            return ()
+
+
+def fingerprint_of(ended: BaseException, exchanges: Sequence[Exchange]) -> str:
+    """The fingerprint of a failure, made of no sentence.
+
+    It is that of the refusal by which the promise fell; else it is made of the last
+    operation, its status, and the places that differ, or the function that judged.
+    """
+    broken = ended if isinstance(ended, PromiseBroken) else None
+    if broken and broken.cause:
+        return broken.cause.fingerprint
+    last = exchanges[-1] if exchanges else None
+    asked = (last.operation, last.status) if last else ("", None)
+    kinds = broken.kinds if broken else ()
+    return fingerprint("failed", *asked, *(kinds or (place_of(ended),)))
+
+
+def place_of(ended: BaseException) -> str:
+    """The name of the function of the suite that ended a check: what judged, not what helped."""
+    place = type(ended).__name__
+    for frame, _ in traceback.walk_tb(ended.__traceback__):
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.startswith(_JUDGING) and module not in _HELPING:
+            place = f"{module.rpartition('.')[2]}.{frame.f_code.co_qualname}"
+    return place
 
 
 def _reason(failure: Failure) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from conformance.contract.catalogue import Requirement
+from conformance.contract.causes import Cause, fingerprint
 from conformance.contract.verdicts import Stability, Verdict
 from conformance.deployment.exchange import Exchange
 from conformance.report.acceptance import Accepts, with_accepted
-from conformance.report.grouping import fingerprint
+from conformance.report.grouping import masked
 from conformance.report.record import (
     CheckResult,
     Cleanup,
@@ -87,7 +88,7 @@ def failure(message: str, *exchanges: Exchange, **changed: object) -> Failure:
         "expected": "4 states, as the source has",
         "actual": "3 states",
         "diff": ("$[3]: removed, was {'values': {'messages': []}, 'next': ['__start__']}",),
-        "fingerprint": fingerprint("history", message),
+        "fingerprint": fingerprint("history", masked(message)),
         "curl": made[-1].curl(),
         "exchanges": tuple(each.summary() for each in made),
     }
@@ -153,7 +154,13 @@ CHECKS = (
     ),
     check("test_recipe", "COPY-09", "fail", failure=failure("the recipe finds a difference")),
     check("test_by_metadata", "SEARCH-01", "error", reason=f"{URL} closed the connection"),
-    check("test_no_match", "SEARCH-02", "blocked", reason="SEARCH-01 was not decided"),
+    check(
+        "test_no_match",
+        "SEARCH-02",
+        "blocked",
+        reason="SEARCH-01 was not decided",
+        blocked_by=(Cause.broken("SEARCH-01"),),
+    ),
     check("test_prune", "PRUNE-01", "unsupported", reason="POST /threads/prune answers 404"),
 )
 

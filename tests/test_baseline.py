@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from report_examples import REQUIREMENTS, check, failure, report_of
 
 from conformance.cli import cli
+from conformance.contract.causes import Cause
 from conformance.contract.verdicts import RunVerdict, Stability
 from conformance.data import schemas_dir
 from conformance.reference.process import ReferenceProcess
@@ -133,19 +134,24 @@ def test_an_expired_entry_accepts_nothing() -> None:
 
 
 def test_what_is_blocked_by_what_is_accepted_needs_no_entry() -> None:
-    blocked = check("test_again", AGAIN.id, "blocked", reason=f"{COPY.id} failed")
+    blocked = check("test_again", AGAIN.id, "blocked", blocked_by=(Cause.broken(COPY.id),))
     found = judged(report(short(), blocked), Entry(requirement=COPY.id))
     assert all(each.baselined for each in found.report.requirements)
     assert names(found) == {}
 
 
 def test_what_is_blocked_by_something_else_may_have_an_entry() -> None:
-    made = report(check("test_again", COPY.id, "blocked", reason="no graph answers"))
+    def blocked(cause: Cause, reason: str) -> Report:
+        return report(check("test_again", COPY.id, "blocked", reason=reason, blocked_by=(cause,)))
+
+    made = blocked(Cause.at("case.graph"), "no graph answers")
     (entry,) = new_entries(judged(made), (), TODAY)
     found = judged(made, entry)
     assert found.report.verdict is RunVerdict.CONFORMANT
     assert names(found) == {}
-    other = report(check("test_again", COPY.id, "blocked", reason="the history is not ordered"))
+    reworded = blocked(Cause.at("case.graph"), "there is no such graph")
+    assert judged(reworded, entry).report.verdict is RunVerdict.CONFORMANT
+    other = blocked(Cause.at("asking.history"), "no graph answers")
     assert judged(other, entry).report.verdict is RunVerdict.INCOMPLETE
 
 
@@ -253,7 +259,7 @@ def test_what_is_written_accepts_the_run_it_came_from(tmp_path: Path) -> None:
     made = report(
         short(),
         short("test_other", failure=ADDS),
-        check("test_again", AGAIN.id, "blocked", reason=f"{COPY.id} failed"),
+        check("test_again", AGAIN.id, "blocked", blocked_by=(Cause.broken(COPY.id),)),
     )
     file = tmp_path / "new" / "baseline.toml"
     found = judged(made)

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from conformance import engine
+from conformance.contract.causes import Cause
 from conformance.contract.verdicts import Stability, Verdict
 from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
@@ -33,7 +34,7 @@ SERVER = ServerInfo(None, None)
         (PromiseBroken("a", "b"), Verdict.FAIL),
         (AssertionError(), Verdict.FAIL),
         (Blocked("why"), Verdict.BLOCKED),
-        (Unsupported("why"), Verdict.UNSUPPORTED),
+        (Unsupported("why", by=Cause.at("here")), Verdict.UNSUPPORTED),
         (NotRun("install what"), Verdict.NOT_RUN),
         (httpx.ReadTimeout("slow"), Verdict.ERROR),
         (httpx.RemoteProtocolError("gone"), Verdict.ERROR),

@@ -9,6 +9,7 @@ from report_examples import (
     requirement,
 )
 
+from conformance.contract.causes import Cause
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.report.acceptance import with_accepted
 from conformance.report.score import exit_status, requirement_results, run_verdict, totals
@@ -23,6 +24,10 @@ def judge(checks, requirements=(MUST,), baselined=frozenset(), expected=None):
         checks, requirements, checks_of(checks) if expected is None else expected
     )
     return with_accepted(results, checks, accepting(baselined))
+
+
+def blocked(name, requirement_id, *causes, reason="in words"):
+    return check(name, requirement_id, "blocked", reason=reason, blocked_by=causes)
 
 
 @pytest.mark.parametrize(
@@ -123,55 +128,70 @@ class TestBaseline:
     def test_what_an_accepted_failure_blocks_is_accepted_through_any_depth(self):
         third = requirement("COPY-07", "A third")
         checks = [
-            check("test_c", third.id, "blocked", reason=f"{OTHER_MUST.id} is blocked"),
+            blocked("test_c", third.id, Cause.broken(OTHER_MUST.id)),
             check("test_a", MUST.id, "fail"),
-            check("test_b", OTHER_MUST.id, "blocked", reason=f"{MUST.id} failed"),
+            blocked("test_b", OTHER_MUST.id, Cause.broken(MUST.id)),
         ]
         results = judge(checks, (third, MUST, OTHER_MUST), baselined=frozenset({MUST.id}))
         assert all(each.baselined for each in results)
         assert run_verdict(results) is RunVerdict.CONFORMANT
 
-    @pytest.mark.parametrize("reason", ["", "no graph answers", "COPY-03 and COPY-04 failed"])
-    def test_what_something_else_blocks_is_not(self, reason):
-        checks = [
-            check("test_a", MUST.id, "fail"),
-            check("test_b", OTHER_MUST.id, "blocked", reason=reason),
-        ]
+    @pytest.mark.parametrize(
+        "causes",
+        [
+            (),
+            (Cause.at("case.graph"),),
+            (Cause.broken("COPY-04"),),
+            (Cause.broken("COPY-03"), Cause.broken("COPY-04")),
+        ],
+        ids=["none", "no requirement", "another", "another as well"],
+    )
+    def test_what_something_else_blocks_is_not(self, causes):
+        checks = [check("test_a", MUST.id, "fail"), blocked("test_b", OTHER_MUST.id, *causes)]
         results = judge(checks, (MUST, OTHER_MUST), baselined=frozenset({MUST.id}))
         assert not results[1].baselined
         assert run_verdict(results) is RunVerdict.INCOMPLETE
 
-    REFUSED = failure("x", exchange(), expected="success", actual='422 {"detail": "no"}')
-    REASON = 'expected success, got 422 {"detail": "no"}'
+    REFUSAL = Cause.refused("copy", 422, "not granted")
+    REFUSED = failure("x", exchange(status=422), fingerprint=REFUSAL.fingerprint)
 
     def test_what_the_refusal_of_an_accepted_failure_blocks_is_accepted(self):
         checks = [
             check("test_a", MUST.id, "fail", failure=self.REFUSED),
-            check("test_b", OTHER_MUST.id, "blocked", reason=self.REASON),
+            blocked("test_b", OTHER_MUST.id, self.REFUSAL),
         ]
         results = judge(checks, (MUST, OTHER_MUST), baselined=frozenset({MUST.id}))
         assert run_verdict(results) is RunVerdict.CONFORMANT
         assert run_verdict(judge(checks, (MUST, OTHER_MUST))) is RunVerdict.NON_CONFORMANT
 
-    def test_the_same_refusal_elsewhere_is_another(self):
-        other = REQUIREMENTS["SEARCH-02"]
+    @pytest.mark.parametrize(
+        "other",
+        [
+            Cause.refused("copy", 503, "not granted"),
+            Cause.refused("history", 422, "not granted"),
+            Cause.refused("copy", 422, "missing"),
+        ],
+        ids=["status", "operation", "kind"],
+    )
+    def test_another_refusal_is_not(self, other):
         checks = [
             check("test_a", MUST.id, "fail", failure=self.REFUSED),
-            check("test_b", other.id, "blocked", reason=self.REASON),
+            blocked("test_b", OTHER_MUST.id, other),
         ]
-        results = judge(checks, (MUST, other), baselined=frozenset({MUST.id}))
+        results = judge(checks, (MUST, OTHER_MUST), baselined=frozenset({MUST.id}))
         assert run_verdict(results) is RunVerdict.INCOMPLETE
 
-    def test_what_a_missing_operation_blocks_is_accepted_with_it(self):
-        other = REQUIREMENTS["SEARCH-02"]
-        missing = failure("x", exchange(operation="copy", status=404))
-        reason = "POST /threads/{thread_id}/copy answers 404: the operation is missing"
-        checks = [
-            check("test_a", MUST.id, "fail", failure=missing),
-            check("test_b", other.id, "blocked", reason=reason),
-        ]
-        results = judge(checks, (MUST, other), baselined=frozenset({MUST.id}))
-        assert run_verdict(results) is RunVerdict.CONFORMANT
+    @pytest.mark.parametrize("words", ["overloaded", "see COPY-01", "no UTF-16", ""])
+    def test_no_sentence_accepts_or_refuses_anything(self, words):
+        def judged(cause: Cause) -> RunVerdict:
+            checks = [
+                check("test_a", MUST.id, "fail", failure=self.REFUSED),
+                blocked("test_b", OTHER_MUST.id, cause, reason=words),
+            ]
+            return run_verdict(judge(checks, (MUST, OTHER_MUST), baselined=frozenset({MUST.id})))
+
+        assert judged(self.REFUSAL) is RunVerdict.CONFORMANT
+        assert judged(Cause.refused("run_wait", 503, "not granted")) is RunVerdict.INCOMPLETE
 
     @pytest.mark.parametrize("verdict", ["error", "not_run", "blocked"])
     def test_an_accepted_failure_hides_nothing_else_of_its_requirement(self, verdict):

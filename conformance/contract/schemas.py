@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -54,10 +54,14 @@ class SchemaError(Exception):
 
 @dataclass(frozen=True)
 class Violation:
-    """One thing that is wrong: where (`$.values.messages[0].id`), and in plain words."""
+    """One thing that is wrong: where (`$.values.messages[0].id`), and in plain words.
+
+    `keyword` is that of JSON Schema which is broken.
+    """
 
     path: str
     message: str
+    keyword: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"
@@ -130,7 +134,9 @@ def _plain(errors: Iterable[ValidationError]) -> Iterable[Violation]:
         elif error.validator == "required":
             yield from _missing(error)
         else:
-            yield Violation(error.json_path, f"{_subject(error)} {_predicate(error)}")
+            yield Violation(
+                error.json_path, f"{_subject(error)} {_predicate(error)}", str(error.validator)
+            )
 
 
 def _missing(error: ValidationError) -> Iterable[Violation]:
@@ -139,7 +145,7 @@ def _missing(error: ValidationError) -> Iterable[Violation]:
     instance: Any = error.instance
     absent = [each for each in required if each not in instance]
     name = next(each for each in absent if error.message.startswith(repr(each)))
-    yield Violation(f"{error.json_path}.{name}", f"{name} is missing")
+    yield Violation(f"{error.json_path}.{name}", f"{name} is missing", "required")
 
 
 def _of_alternatives(error: ValidationError) -> Iterable[Violation]:
@@ -154,7 +160,7 @@ def _of_alternatives(error: ValidationError) -> Iterable[Violation]:
         return
     kinds = [kind for errors in branches.values() for kind in _kinds(errors[0])]
     words = f"{_subject(error)} is {_shown(error.instance)}, but must be {_either(kinds)}"
-    yield Violation(error.json_path, words)
+    yield Violation(error.json_path, words, "type")
 
 
 def _wrong_kind(errors: list[ValidationError], parent: ValidationError) -> bool:

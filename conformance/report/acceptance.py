@@ -7,18 +7,13 @@ accepted. An error, and a check that did not run, never is: nothing was seen of 
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable
 
-from conformance.contract.operations import BY_NAME
 from conformance.contract.verdicts import Verdict
-from conformance.report.grouping import masked
 from conformance.report.record import CheckResult, RequirementResult
 
 #: Whether how a check of a requirement failed, or was blocked, is accepted as such.
 Accepts = Callable[[RequirementResult, CheckResult], bool]
-
-_REQUIREMENT_ID = re.compile(r"\b[A-Z]+(?:-[A-Z]+)?-\d{2}\b")
 
 
 def with_accepted(
@@ -46,26 +41,26 @@ class _Causes:
         self, accepted: dict[str, RequirementResult], checks: dict[str, CheckResult]
     ) -> None:
         self._ids = set(accepted)
-        failed = [
-            check
+        self._fingerprints = {
+            check.failure.fingerprint
             for check in checks.values()
-            if check.verdict is Verdict.FAIL and self._ids.issuperset(check.requirements)
-        ]
-        self._refusals = {
-            (check.capability, refusal) for check in failed for refusal in _refusals(check)
+            if check.verdict is Verdict.FAIL
+            and check.failure
+            and self._ids.issuperset(check.requirements)
         }
-        self._missing = {line for check in failed for line in _missing_operation(check)}
 
     def block(self, check: CheckResult) -> bool:
         """Whether a blocked check is blocked by nothing else.
 
-        A reason either names requirements, or tells the refusal that ended the check:
-        the one by which an accepted check of the same capability failed.
+        A cause either names the requirement whose promise does not hold, or has the
+        fingerprint of the refusal by which an accepted check failed as well.
         """
-        if named := set(_REQUIREMENT_ID.findall(check.reason)):
-            return named <= self._ids
-        reason = masked(check.reason)
-        return reason in self._missing or (check.capability, reason) in self._refusals
+        return bool(check.blocked_by) and all(
+            cause.requirement in self._ids
+            if cause.requirement
+            else cause.fingerprint in self._fingerprints
+            for cause in check.blocked_by
+        )
 
 
 def _is_accepted(
@@ -85,19 +80,3 @@ def _is_accepted(
         if not blocked and not accepts(result, check):
             return False
     return True
-
-
-def _refusals(check: CheckResult) -> list[str]:
-    """The words in which another check would be blocked by what this one failed by."""
-    failure = check.failure
-    return [masked(f"expected {failure.expected}, got {failure.actual}")] if failure else []
-
-
-def _missing_operation(check: CheckResult) -> list[str]:
-    """The same where a documented operation is not there at all."""
-    last = check.failure.exchanges[-1] if check.failure and check.failure.exchanges else {}
-    operation = BY_NAME.get(str(last.get("operation")))
-    if operation is None:
-        return []
-    line = f"{operation.method} {operation.path} answers {last.get('status')}"
-    return [masked(f"{line}: the operation is missing")]

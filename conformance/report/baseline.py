@@ -3,7 +3,7 @@
 `judge` applies a baseline to a report. An entry accepts a failure of its requirement,
 or of its check, with one of its fingerprints; a failure with another is a new one. A
 check that is blocked by something that is not accepted has a fingerprint as well, made
-of its reason, so that it can be accepted too. An error never can.
+of its causes, so that it can be accepted too. An error never can.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import date
 
 from conformance.contract.verdicts import Stability, Verdict
 from conformance.report.acceptance import with_accepted
-from conformance.report.grouping import fingerprint
+from conformance.report.grouping import symptom
 from conformance.report.record import CheckResult, Report, RequirementResult
 from conformance.report.score import run_verdict
 
@@ -97,7 +97,7 @@ class Judgement:
 
 def seen_fingerprint(check: CheckResult) -> str:
     """The fingerprint of how a check falls short."""
-    return check.failure.fingerprint if check.failure else fingerprint("blocked", check.reason)
+    return symptom(check)
 
 
 def judge(

@@ -19,7 +19,7 @@ from conformance.contract.catalogue import EFFORTS, PROFILES
 from conformance.contract.verdicts import Stability, Verdict
 from conformance.report.compare import ReportComparison, compare_reports
 from conformance.report.compare_scope import suites_differ
-from conformance.report.grouping import masked
+from conformance.report.grouping import symptom
 from conformance.report.record import CheckResult, Report, ReportError, RequirementResult
 from conformance.report.score import UNDECIDED, run_verdict
 from conformance.report.summary import server_name
@@ -65,7 +65,7 @@ class Cell:
             (
                 check.id,
                 str(check.verdict),
-                check.failure.fingerprint if check.failure else masked(check.reason),
+                symptom(check),
             )
             for check in self.short
         )

@@ -17,6 +17,7 @@ from conformance.report.board_words import (
     no_longer_kept,
     shown,
 )
+from conformance.report.grouping import symptom
 from conformance.report.html import page_template
 from conformance.report.record import CheckResult
 from conformance.report.summary import Promise, Requirements, promises, stability_note
@@ -95,5 +96,5 @@ def _quoted(cell: Cell) -> tuple[CheckResult, ...]:
     """The checks that are quoted: one of each symptom."""
     found: dict[str, CheckResult] = {}
     for check in cell.short:
-        found.setdefault(check.failure.fingerprint if check.failure else check.reason, check)
+        found.setdefault(symptom(check), check)
     return tuple(found.values())[:_CHECKS_SHOWN]

@@ -17,6 +17,7 @@ from conformance.report.board_words import (
 )
 from conformance.report.compare import RequirementChange
 from conformance.report.failure_markdown import VALUE_LIMIT, what_was_found
+from conformance.report.grouping import symptom
 from conformance.report.markdown_text import code, fenced, table
 from conformance.report.record import CheckResult
 from conformance.report.summary import Promise, Requirements, promises, stability_note
@@ -74,7 +75,7 @@ def _evidence(row: Row, cell: Cell, column: Column, requirements: Requirements) 
     ]
     seen: set[str] = set()
     for check in cell.short:
-        key = check.failure.fingerprint if check.failure else check.reason
+        key = symptom(check)
         if key in seen:
             parts.append(f"The same by {code(check.id)}.")
             continue

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import defaultdict
 from dataclasses import dataclass
 
+from conformance.contract.causes import fingerprint
 from conformance.contract.verdicts import Verdict
 from conformance.report.record import LEVELS, CheckResult, Report
 from conformance.report.text import one_line
@@ -30,11 +30,14 @@ def masked(text: str) -> str:
     return text
 
 
-def fingerprint(kind: str, text: str) -> str:
-    """16 hex digits, equal for failures of one kind whatever ids and times they hold."""
-    return hashlib.sha256(f"{kind}\n{masked(text)}".encode(errors="backslashreplace")).hexdigest()[
-        :16
-    ]
+def symptom(check: CheckResult) -> str:
+    """Equal for checks that fall short alike: by what they failed of, or are blocked by."""
+    if check.failure:
+        return check.failure.fingerprint
+    if check.blocked_by:
+        return fingerprint(str(check.verdict), *(each.fingerprint for each in check.blocked_by))
+    # Errors, and what did not run, are told apart for display alone.
+    return fingerprint(str(check.verdict), masked(one_line(check.reason)))
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,14 @@ def undecided(report: Report) -> tuple[UndecidedGroup, ...]:
             if result.verdict is not verdict:
                 continue
             # One reason for each client: another may be missing for another reason.
-            said: dict[str, str] = {}
+            said: dict[str, tuple[str, str]] = {}
             for check in (checks[each] for each in result.checks if each in checks):
                 if check.verdict is verdict:
-                    said.setdefault(check.client, one_line(check.reason))
-            for reason in dict.fromkeys(said.values()) or [""]:
-                reason = reason or _WITHOUT_REASON[verdict]
-                found.setdefault((verdict, masked(reason)), (reason, []))[1].append(result.id)
+                    said.setdefault(check.client, (symptom(check), one_line(check.reason)))
+            for key, reason in dict.fromkeys(said.values()) or [("", "")]:
+                group = found.setdefault((verdict, key), (reason or _WITHOUT_REASON[verdict], []))
+                if result.id not in group[1]:
+                    group[1].append(result.id)
     return tuple(
         UndecidedGroup(verdict, reason, tuple(requirements))
         for (verdict, _), (reason, requirements) in found.items()
@@ -128,8 +132,7 @@ def _cause_key(check: CheckResult) -> tuple[str, ...]:
     """Equal for checks that failed of one cause."""
     if broke := _server_error(check):
         return ("server error", *broke)
-    fingerprinted = check.failure.fingerprint if check.failure else ""
-    return ("fingerprint", fingerprinted or masked(check.reason) or check.id)
+    return ("symptom", symptom(check))
 
 
 def _server_error(check: CheckResult) -> tuple[str, str] | None:

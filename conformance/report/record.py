@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from conformance.contract.causes import Cause
 from conformance.contract.verdicts import RunVerdict, Stability, Verdict
 from conformance.excerpt import safe_name
 
@@ -43,7 +44,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check of one run. `duration_s` in seconds, repetitions included."""
+    """One check of one run. `duration_s` in seconds, repetitions included.
+
+    `blocked_by` is why nothing can be said, as data, where it is blocked or unsupported;
+    `reason` says it in a sentence, which nothing else reads.
+    """
 
     id: str
     requirements: tuple[str, ...]
@@ -54,6 +59,7 @@ class CheckResult:
     duration_s: float = 0.0
     reason: str = ""
     failure: Failure | None = None
+    blocked_by: tuple[Cause, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -251,6 +257,8 @@ def check_from_json(entry: dict[str, Any]) -> CheckResult:
             "requirements": tuple(entry["requirements"]),
             "verdict": Verdict(entry["verdict"]),
             "stability": Stability(entry["stability"]),
+            # Reports that were written before there were causes have none.
+            "blocked_by": tuple(Cause(**each) for each in entry.get("blocked_by", ())),
             "failure": failure
             and Failure(
                 **{

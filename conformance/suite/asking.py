@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from conformance.contract.causes import MISSING, NOT_GRANTED, Cause
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.client import ABSENT, Answer, ThreadsClient
 from conformance.deployment.settings import numbered
@@ -130,7 +131,7 @@ class Asker:
         if ownership.ids_are_kept is None:
             self.empty()
         if not ownership.ids_are_kept:
-            raise Blocked("the deployment chooses the ids of threads itself: see IDENTITY-01")
+            raise Blocked("the deployment chooses the ids of threads itself", by="IDENTITY-01")
         return ownership.new_id()
 
     def created(self, body: dict[str, Any]) -> Thread:
@@ -184,7 +185,8 @@ class Asker:
                     break
                 raise Blocked(
                     f"the history of {id_of(thread)} cannot be read whole: "
-                    f"GET history?before answers {answer.status}"
+                    f"GET history?before answers {answer.status}",
+                    by=Cause.refused(answer.operation, answer.status, NOT_GRANTED),
                 )
             fresh = [each for each in answer.body if str(each.get("checkpoint_id")) not in known]
             if not fresh:
@@ -214,7 +216,7 @@ class Asker:
         answer = self.client.count(body)
         self._granted(answer, None)
         if not isinstance(answer.body, int) or isinstance(answer.body, bool):
-            raise self.refusal("a whole number", _told(answer))
+            raise self.refusal("a whole number", answer, "integer")
         return answer.body
 
     def history_by_post(self, thread: Thread, made: int) -> list[State]:
@@ -252,7 +254,7 @@ class Asker:
         answer = self.client.run_wait(id_of(thread), self.run_body(number, **body))
         self._granted(answer, thread)
         if isinstance(answer.body, dict) and "__error__" in answer.body:
-            raise self.refusal("the run to end well", _told(answer))
+            raise self.refusal("the run to end well", answer, "run")
         return answer.body
 
     def run_body(self, number: int = 1, **body: Any) -> dict[str, Any]:
@@ -279,11 +281,13 @@ class Asker:
         if answer.status in _MISSING and self._missing(answer, thread):
             operation = BY_NAME[answer.operation]
             line = f"{operation.method} {operation.path} answers {answer.status}"
+            missing = Cause.refused(answer.operation, answer.status, MISSING)
             if operation.profile != "documented":
-                raise Unsupported(f"{line}: the deployment does not offer it")
+                raise Unsupported(f"{line}: the deployment does not offer it", by=missing)
             if self.arranging or operation.name not in self.case.offers.split():
-                raise Blocked(f"{line}: the operation is missing")
-        raise self.refusal("success", _told(answer))
+                raise Blocked(f"{line}: the operation is missing", by=missing)
+            raise PromiseBroken("success", _told(answer), cause=missing)
+        raise self.refusal("success", answer, NOT_GRANTED)
 
     def _missing(self, answer: Answer, thread: Thread | None) -> bool:
         """Whether the operation is not there, rather than the thread."""
@@ -293,23 +297,28 @@ class Asker:
             return True
         return answer.operation != "get" and self.client.get(id_of(thread)).ok
 
-    def refusal(self, expected: str, actual: str) -> Exception:
-        """What ends the check where something else came than was expected."""
+    def refusal(self, expected: str, answer: Answer, how: str) -> Exception:
+        """What ends the check where an answer is not what was expected.
+
+        `how` is a short name of what it lacks: part of the cause, where `expected` is a
+        sentence for people.
+        """
+        cause = Cause.refused(answer.operation, answer.status, how)
         if self.arranging:
-            return Blocked(f"expected {expected}, got {actual}")
-        return PromiseBroken(expected, actual)
+            return Blocked(f"expected {expected}, got {_told(answer)}", by=cause)
+        return PromiseBroken(expected, _told(answer), cause=cause)
 
     def _thread(self, answer: Answer, of: Thread | None = None) -> Thread:
         made = self.object_of(answer, of)
         if not isinstance(made.get("thread_id"), str):
-            raise self.refusal("a thread", _told(answer))
+            raise self.refusal("a thread", answer, "thread")
         return made
 
     def object_of(self, answer: Answer, of: Thread | None = None) -> dict[str, Any]:
         """The JSON object that an answer holds."""
         self._granted(answer, of)
         if not isinstance(answer.body, dict):
-            raise self.refusal("a JSON object", _told(answer))
+            raise self.refusal("a JSON object", answer, "object")
         return answer.body
 
     def list_of(self, answer: Answer, of: Thread | None = None) -> list[dict[str, Any]]:
@@ -318,7 +327,7 @@ class Asker:
         if not isinstance(answer.body, list) or not all(
             isinstance(each, dict) for each in answer.body
         ):
-            raise self.refusal("a JSON list of objects", _told(answer))
+            raise self.refusal("a JSON list of objects", answer, "list")
         return answer.body
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 
 from conformance.deployment.guard import NotOursRefusal
-from conformance.excerpt import excerpt
 from conformance.suite.asking import Asker
 from conformance.suite.shown import Thread, id_of
 
@@ -52,7 +51,7 @@ class Crons:
         answer = self._crons.create(id_of(thread), self.body(schedule, **members))
         cron = self._asker.object_of(answer, thread)
         if not isinstance(cron.get("cron_id"), str):
-            raise self._asker.refusal("a cron with cron_id", excerpt(answer.text, 300))
+            raise self._asker.refusal("a cron with cron_id", answer, "cron_id")
         self._made.append(cron["cron_id"])
         return cron
 

@@ -41,7 +41,7 @@ def known_events(text: str) -> list[Event]:
     try:
         return read_events(text)
     except PromiseBroken as malformed:
-        raise Blocked(str(malformed)) from None
+        raise Blocked.because(malformed) from None
 
 
 def named(events: Iterable[Event], name: str) -> list[Any]:

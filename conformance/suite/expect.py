@@ -6,12 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from conformance.contract.causes import place
 from conformance.contract.schemas import violations
 from conformance.deployment.client import Answer
 from conformance.excerpt import excerpt
 from conformance.model.history import differences, differences_by_place, same_json
 from conformance.suite.asking import LONGEST_PAGE, Asker
-from conformance.suite.outcomes import Blocked, PromiseBroken
+from conformance.suite.outcomes import Blocked, PromiseBroken, difference_kinds
 from conformance.suite.shown import History, State, Thread, id_of
 
 
@@ -34,6 +35,7 @@ def assert_identical_history(copy: History, source: History) -> None:
             f"a history of {len(source)} states, as the source's",
             f"{len(copy)} states",
             differences(source.checkpoint_ids(), copy.checkpoint_ids()),
+            kinds=("length",),
         )
     found = differences_by_place(source.masked(), copy.masked())
     if found:
@@ -41,6 +43,7 @@ def assert_identical_history(copy: History, source: History) -> None:
             "every state equal to the source's but for the thread's own id",
             f"{len(source)} states on both sides, which differ",
             found,
+            kinds=difference_kinds(source.masked(), copy.masked()),
         )
 
 
@@ -88,6 +91,7 @@ def assert_valid(schema: str, value: Any) -> None:
             f"an answer that fits schemas/{schema}.json",
             found[0].message,
             tuple(f"{each.path}: {each.message}" for each in found),
+            kinds=tuple(sorted({f"{place(each.path)} {each.keyword}" for each in found})),
         )
 
 
@@ -132,7 +136,7 @@ def known_moment(value: Any, what: str) -> datetime:
     try:
         return moment(value, what)
     except PromiseBroken as unreadable:
-        raise Blocked(str(unreadable)) from None
+        raise Blocked.because(unreadable) from None
 
 
 def assert_same_thread(actual: Thread, expected: Thread, what: str) -> None:
@@ -153,7 +157,7 @@ def same_thread(actual: Thread, expected: Thread) -> bool:
 def assert_no_thread(asker: Asker, thread_id: str) -> None:
     """No thread stands under an id."""
     if asker.client.get(asker.client.ownership.absent_id()).ok:
-        raise Blocked("GET answers a 2xx for a thread that does not exist")
+        raise Blocked("GET answers a 2xx for a thread that does not exist", by="GET-02")
     answer = asker.client.get(thread_id)
     assert_that(not answer.ok, "no thread under the id", f"{answer.status} {answer.text}")
 

@@ -213,7 +213,9 @@ def hold(asker: Asker, judge: Judge, on: str, beside: str = BESIDE) -> None:
         broken = ended if isinstance(ended, PromiseBroken) else search.broken
         if broken is None:
             raise
-        raise SequenceBroken(broken.expected, broken.actual, broken.diff) from None
+        raise SequenceBroken(
+            broken.expected, broken.actual, broken.diff, kinds=broken.kinds, cause=broken.cause
+        ) from None
     except _Ended as ended:
         raise ended.broken from None
     if not search.judged:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from conformance.contract.causes import Cause, kinds_of
 from conformance.excerpt import excerpt
-from conformance.model.history import differences
+from conformance.model.history import changes, differences, json_path
 
 
 class PromiseBroken(AssertionError):  # noqa: N818 - what happened, not an error of ours
@@ -15,23 +16,37 @@ class PromiseBroken(AssertionError):  # noqa: N818 - what happened, not an error
 
     `expected` and `actual` are sentences; `diff` lines start with a JSON path. `facts` is
     what may be told where the content of threads may not: no id, no value, no name that
-    only the deployment knows.
+    only the deployment knows. `kinds` are the places that differ (`causes.kinds_of`), and
+    `cause` the refusal that broke the promise, where one did: by them, and never by the
+    sentences, failures of one kind are known.
     """
 
     def __init__(
-        self, expected: str, actual: str, diff: tuple[str, ...] = (), *, facts: str = ""
+        self,
+        expected: str,
+        actual: str,
+        diff: tuple[str, ...] = (),
+        *,
+        facts: str = "",
+        kinds: tuple[str, ...] = (),
+        cause: Cause | None = None,
     ) -> None:
         self.expected = expected
         self.actual = actual
         self.diff = diff
         self.facts = facts
+        self.kinds = kinds
+        self.cause = cause
         super().__init__(f"expected {expected}; got {actual}")
 
     @classmethod
     def by_difference(cls, expected: Any, actual: Any, what: str) -> PromiseBroken:
         """Two JSON values that should be equal, and are not."""
         return cls(
-            f"{what} to be {_short(expected)}", _short(actual), differences(expected, actual)
+            f"{what} to be {_short(expected)}",
+            _short(actual),
+            differences(expected, actual),
+            kinds=difference_kinds(expected, actual),
         )
 
 
@@ -42,16 +57,33 @@ class SequenceBroken(PromiseBroken):
 class Blocked(Exception):  # noqa: N818
     """What a check stands on failed, so that nothing can be said.
 
-    `facts` is what may be told where the content of threads may not.
+    `by` is that as data: a `Cause`, several, or the id of the requirement whose promise
+    does not hold. Where none is given it is the function that raised. `facts` is what may
+    be told where the content of threads may not.
     """
 
-    def __init__(self, reason: str, *, facts: str = "") -> None:
+    def __init__(
+        self, reason: str, *, by: Cause | tuple[Cause, ...] | str = (), facts: str = ""
+    ) -> None:
+        if isinstance(by, str):
+            by = Cause.broken(by)
+        self.by = by if isinstance(by, tuple) else (by,)
         self.facts = facts
         super().__init__(reason)
+
+    @classmethod
+    def because(cls, broken: PromiseBroken) -> Blocked:
+        """What a check stands on is a promise that another check judges, and it is broken."""
+        by = broken.cause or (Cause.of_kinds(broken.kinds) if broken.kinds else ())
+        return cls(str(broken), by=by, facts=broken.facts)
 
 
 class Unsupported(Exception):  # noqa: N818
     """The deployment does not offer an operation beyond the documented ones."""
+
+    def __init__(self, reason: str, *, by: Cause) -> None:
+        self.by = (by,)
+        super().__init__(reason)
 
 
 class NotRun(Exception):  # noqa: N818
@@ -60,6 +92,13 @@ class NotRun(Exception):  # noqa: N818
 
 class NotAskedFor(NotRun):
     """What the check needs was not said by the user; the message names the option."""
+
+
+def difference_kinds(expected: Any, actual: Any) -> tuple[str, ...]:
+    """What kinds of differences two JSON values show, as `causes.kinds_of` has it."""
+    return kinds_of(
+        (json_path(each.path), each.expected, each.actual) for each in changes(expected, actual)
+    )
 
 
 def requires(*requirements: str, offers: str = "") -> pytest.MarkDecorator:

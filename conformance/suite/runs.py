@@ -10,7 +10,6 @@ import httpx
 
 from conformance.deployment.client import Answer
 from conformance.deployment.guard import NotOursRefusal
-from conformance.excerpt import excerpt
 from conformance.suite.asking import Asker
 from conformance.suite.events import Event, known_events
 from conformance.suite.outcomes import Blocked
@@ -132,9 +131,10 @@ class Runs:
 
     def only(self, thread: Thread) -> Run:
         """The one run that the thread has."""
-        listed = self.listed(thread)
+        answer = self._client.runs.list(id_of(thread))
+        listed = self._asker.list_of(answer, thread)
         if len(listed) != 1 or not isinstance(listed[0].get("run_id"), str):
-            raise self._asker.refusal("one run on the thread", excerpt(str(listed), 300))
+            raise self._asker.refusal("one run on the thread", answer, "one run")
         return Run(id_of(thread), listed[0]["run_id"])
 
     def joined(self, run: Run) -> Any:
@@ -171,7 +171,7 @@ class Runs:
     def _text_in(self, answer: Answer, thread: Thread, name: str) -> str:
         value = self._asker.object_of(answer, thread).get(name)
         if not isinstance(value, str):
-            raise self._asker.refusal(f"a run with {name}", excerpt(answer.text, 300))
+            raise self._asker.refusal(f"a run with {name}", answer, name)
         return value
 
 

@@ -74,7 +74,7 @@ def test_it_copies_identically(
     try:
         way(given, thread)
     except PromiseBroken as broken:
-        raise Blocked(str(broken)) from None
+        raise Blocked.because(broken) from None
     source = given.history(thread)
     if not len(source):
         raise Blocked("the run left no state in the history")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from conformance.contract.causes import MISSING, NOT_GRANTED, Cause
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.model.history import same_json
@@ -39,14 +40,14 @@ class Visited:
     name: str
 
 
-def undecided(why: str) -> Blocked:
-    """The check cannot decide; `why` holds nothing of a thread."""
-    return Blocked(why, facts=why)
+def undecided(why: str, *, by: Cause | tuple[Cause, ...] = ()) -> Blocked:
+    """The check cannot decide, for `by`; `why` holds nothing of a thread."""
+    return Blocked(why, by=by, facts=why)
 
 
-def broken(facts: str) -> PromiseBroken:
+def broken(facts: str, *, cause: Cause | None = None) -> PromiseBroken:
     """A promise is broken; `facts` says how, and holds nothing of a thread."""
-    return PromiseBroken("the promise to hold", facts, facts=facts)
+    return PromiseBroken("the promise to hold", facts, facts=facts, cause=cause)
 
 
 def expect(holds: bool, facts: str) -> None:
@@ -95,7 +96,7 @@ class Looker:
         """How many threads there are, of anyone."""
         answer = self.granted(self.client.count(body))
         if not isinstance(answer.body, int) or isinstance(answer.body, bool):
-            raise self._refusal(f"{_line(answer)} without a whole number")
+            raise self._refusal(answer, "without a whole number", "integer")
         return answer.body
 
     def granted(self, answer: Answer, thread: Visited | None = None) -> Answer:
@@ -106,13 +107,14 @@ class Looker:
             if thread and answer.status == _MISSING[0] and not self.client.get(thread.id).ok:
                 raise undecided("the thread is not there any more: name one that stays")
             if BY_NAME[answer.operation].profile != "documented":
-                raise Unsupported(f"{_line(answer)}: the deployment does not offer it")
-        raise self._refusal(_line(answer))
+                missing = Cause.refused(answer.operation, answer.status, MISSING)
+                raise Unsupported(f"{_line(answer)}: the deployment does not offer it", by=missing)
+        raise self._refusal(answer, "", NOT_GRANTED)
 
     def _object(self, answer: Answer, thread: Visited | None = None) -> dict[str, Any]:
         self.granted(answer, thread)
         if not isinstance(answer.body, dict):
-            raise self._refusal(f"{_line(answer)} without a JSON object")
+            raise self._refusal(answer, "without a JSON object", "object")
         return answer.body
 
     def _list(self, answer: Answer, thread: Visited | None = None) -> list[dict[str, Any]]:
@@ -120,11 +122,13 @@ class Looker:
         if not isinstance(answer.body, list) or not all(
             isinstance(each, dict) for each in answer.body
         ):
-            raise self._refusal(f"{_line(answer)} without a JSON list of objects")
+            raise self._refusal(answer, "without a JSON list of objects", "list")
         return answer.body
 
-    def _refusal(self, facts: str) -> Exception:
-        return undecided(facts) if self._blocks else broken(facts)
+    def _refusal(self, answer: Answer, without: str, how: str) -> Exception:
+        facts = f"{_line(answer)} {without}".strip()
+        cause = Cause.refused(answer.operation, answer.status, how)
+        return undecided(facts, by=cause) if self._blocks else broken(facts, cause=cause)
 
 
 class Visits(Looker):
