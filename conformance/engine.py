@@ -322,6 +322,7 @@ def run_suite(
     checks = tuple(sorted(controller.results, key=lambda each: each.id))
     results = requirement_results(checks, judged, checks_of)
     exchanges = list(_timings(settings))
+    given_up = any(each.given_up for each in checks)
     report = Report(
         suite_version=__version__,
         catalogue_digest=catalogue.digest,
@@ -330,8 +331,9 @@ def run_suite(
             run,
             duration_s=round(time.perf_counter() - started, 3),
             requests=len(exchanges),
-            partial=partial or controller.interrupted,
+            partial=partial or controller.interrupted or given_up,
             interrupted=controller.interrupted,
+            given_up=given_up,
         ),
         verdict=run_verdict(results),
         totals=totals(results),

@@ -31,6 +31,7 @@ from conformance.deployment.connect import Connection, connect
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.guard import DisposableOnlyRefusal, NotOursRefusal
 from conformance.deployment.interruption import install_handlers
+from conformance.deployment.outage import GivenUpError
 from conformance.deployment.private import with_variables
 from conformance.deployment.repro import reproduction, story
 from conformance.deployment.settings import Settings
@@ -268,9 +269,13 @@ class Checks:
                 item.stash[_RESULT] = result = found
             if found.failure:
                 report.longrepr = found.failure.message
-            if found.verdict is Verdict.UNSUPPORTED or isinstance(call.excinfo.value, NotAskedFor):
+            if (
+                found.verdict is Verdict.UNSUPPORTED
+                or isinstance(call.excinfo.value, NotAskedFor | DisposableOnlyRefusal)
+                or self._optional(found)
+            ):
                 report.outcome = "skipped"
-                report.longrepr = (str(item.path), item.location[1] or 0, found.reason)
+                report.longrepr = (str(item.path), item.location[1] or 0, self._skipped(found))
             elif found.verdict is Verdict.NOT_RUN:
                 report.longrepr = found.reason
             if found.verdict in (Verdict.ERROR, Verdict.BLOCKED):
@@ -287,6 +292,7 @@ class Checks:
         exchanges: list[Exchange] = item.stash[_EXCHANGES]
         verdict = verdict_of(ended)
         ended = decisive(ended)
+        result = dataclasses.replace(result, given_up=isinstance(ended, GivenUpError))
         if self._settings.read_only:
             return self._judge_privately(result, verdict, ended, exchanges)
         if verdict is Verdict.UNSUPPORTED and self._documented(result):
@@ -303,7 +309,10 @@ class Checks:
         if verdict is Verdict.ERROR:
             reason = f"{type(ended).__name__}: {reason}"
         return dataclasses.replace(
-            result, verdict=verdict, reason=reason, blocked_by=causes_of(ended)
+            result,
+            verdict=verdict,
+            reason=reason,
+            blocked_by=causes_of(ended),
         )
 
     def _judge_privately(
@@ -391,6 +400,15 @@ class Checks:
     def _shown(self, text: str) -> str:
         """The text without secrets, and without what a terminal or a CI system obeys."""
         return harmless(self._connection.recorder.redactor.text(text))
+
+    def _optional(self, result: CheckResult) -> bool:
+        """Whether a check decides nothing but what is optional or disputed."""
+        return {self._catalogue.requirements[each].level for each in result.requirements} == {"MAY"}
+
+    def _skipped(self, result: CheckResult) -> str:
+        if not self._optional(result):
+            return result.reason
+        return f"{', '.join(result.requirements)} (MAY) not found: {result.reason}"
 
     def _documented(self, result: CheckResult) -> bool:
         profiles = {self._catalogue.requirements[each].profile for each in result.requirements}

@@ -16,6 +16,7 @@ from conformance.deployment.outage import HANGS_AFTER, UNANSWERED_IN_A_ROW, Give
 from conformance.deployment.settings import Settings
 from conformance.engine import identify_deployment, run_suite
 from conformance.reference.app import create_app, new_store
+from conformance.report.summary import verdict_meaning, verdict_words
 from tests.conftest import Reply, answering, as_json, served
 
 MakeSettings = Callable[..., Settings]
@@ -134,6 +135,11 @@ def test_a_run_on_a_deployment_that_hangs_ends_and_says_so(settings_for: MakeSet
     assert len(given_up) > len(report.checks) / 2
     assert "the deployment has stopped answering" in given_up[0]
     assert report.verdict is RunVerdict.INCOMPLETE
+    assert report.run.partial
+    assert report.run.given_up
+    assert {each.given_up for each in report.checks if "GivenUpError" in each.reason} == {True}
+    assert verdict_words(report) == "INCOMPLETE (given up)"
+    assert "stopped answering and was given up" in verdict_meaning(report)
     assert len(report.cleanup.left) + len(report.cleanup.possibly_left) > 0
     assert asked < 40 + 8 * UNANSWERED_IN_A_ROW
 

@@ -51,6 +51,7 @@ def test_what_an_exception_says_of_the_promise(ended: BaseException, verdict: Ve
 CHECKS = """
 from pathlib import Path
 import pytest
+from conformance.contract.causes import Cause
 from conformance.suite.outcomes import Blocked, PromiseBroken, Unsupported, requires
 
 ATTEMPTS = Path(__file__).parent / "attempts"
@@ -84,11 +85,11 @@ def test_blocked():
 
 @requires("COPY-06")
 def test_documented_stands_on_unsupported():
-    raise Unsupported("not offered")
+    raise Unsupported("not offered", by=Cause.refused("count", 404, "missing"))
 
 @requires("COUNT-01")
 def test_unsupported():
-    raise Unsupported("not offered")
+    raise Unsupported("not offered", by=Cause.refused("count", 404, "missing"))
 
 @requires("COPY-07")
 def test_connection_broken(ask):
@@ -226,21 +227,41 @@ def plain_pytest(directory: Path, *arguments: str) -> subprocess.CompletedProces
     )
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize(
+    ("workers", "keyword"),
+    [
+        # With what is optional and the reference does not show: it is skipped.
+        pytest.param("0", "test_create and not valid or recipe", id="some, here"),
+        pytest.param("2", "not nothing", id="all, by workers"),
+    ],
+)
 def test_the_checks_run_under_plain_pytest(
-    workers: str, reference: str, tmp_path: Path, own_state: Path
+    workers: str, keyword: str, reference: str, tmp_path: Path, own_state: Path
 ) -> None:
     before = threads_of(reference)
     ended = plain_pytest(
         tmp_path,
         *("--pyargs", "conformance.suite", "--deployment-url", reference),
-        *("-k", "test_create and not valid", "-n", workers),
+        *("-k", keyword, "-n", workers, "-rs"),
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert " passed" in ended.stdout
+    assert "COPY-21 (MAY) not found" in ended.stdout
     assert " failed" not in ended.stdout
     assert threads_of(reference) == before
     assert not list(own_state.glob("*"))
+
+
+def test_plain_pytest_skips_what_only_a_disposable_deployment_is_asked(
+    reference: str, tmp_path: Path
+) -> None:
+    ended = plain_pytest(
+        tmp_path,
+        *("--pyargs", "conformance.suite", "--deployment-url", reference, "-rs"),
+        *("--deployment-profile", "extended", "-k", "test_malformed_json_is_refused"),
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "say --disposable" in ended.stdout
 
 
 def test_plain_pytest_shows_the_promise_that_broke(tmp_path: Path) -> None:

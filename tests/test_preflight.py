@@ -280,7 +280,7 @@ UNKNOWN = as_json({"detail": "Thread with ID 0 not found"}, 404)
 UNKNOWN_AS_TEXT: Reply = (404, "text/plain", b"Thread with ID 0 not found")
 WORKING: dict[str, Reply] = {
     "search": as_json([]),
-    "info": as_json({"version": "0.1", "langgraph_py_version": "1.0"}),
+    "info": as_json({"name": "one", "version": "0.1", "langgraph_py_version": "1.0"}),
     "count": as_json(0),
     "history": as_json([]),
     "assistants": as_json([{"assistant_id": "a", "graph_id": "agent"}]),
@@ -327,8 +327,8 @@ def test_one_broken_operation_hides_no_server(
 @pytest.mark.parametrize(
     ("info", "name"),
     [
-        ({"langgraph_py_version": "1.0"}, "langgraph-api"),
-        ({"langgraph_js_version": "1.0"}, "langgraph-js"),
+        ({"langgraph_py_version": "1.0"}, None),
+        ({"langgraph_js_version": "1.0"}, None),
         ({"name": "another", "langgraph_py_version": "1.0"}, "another"),
         ({"name": 7}, None),
         ([], None),

@@ -1,6 +1,7 @@
 """Each file of a report, read back as its readers do."""
 
 import copy
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -147,6 +148,7 @@ class TestJunit:
         [
             ("test_copy.py::test_history", "failure", "the copy has 3 states"),
             ("test_search.py::test_by_metadata", "error", "closed the connection"),
+            ("test_copy.py::test_recipe", "skipped", "optional or disputed (MAY), failed"),
             ("test_search.py::test_no_match", "skipped", "blocked: SEARCH-01"),
             ("test_prune.py::test_prune", "skipped", "unsupported: POST /threads/prune"),
         ],
@@ -167,7 +169,15 @@ class TestJunit:
                 ("skipped", "skipped"),
             ):
                 assert int(element.get(name)) == len(list(element.iter(tag)))
-        assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("12", "6", "1")
+        assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("12", "5", "1")
+
+    @pytest.mark.parametrize("ended", ["interrupted", "given_up"])
+    def test_a_run_that_ended_early_says_so(self, ended):
+        run = dataclasses.replace(RICH.run, partial=True, **{ended: True})
+        root = ET.fromstring(junit_report(dataclasses.replace(RICH, run=run), REQUIREMENTS))
+        for suite in root:
+            said = [each.get("value") for each in suite.findall("properties/property[@name='run']")]
+            assert said == [ended.replace("_", " "), "partial"]
 
     def test_an_accepted_failure_turns_nothing_red(self):
         report = report_of(CHECKS, baselined=frozenset({"COPY-03"}))
@@ -238,7 +248,8 @@ class TestHtml:
         text = tags_of(html_report(RICH, REQUIREMENTS)).text
         for said in (
             "NON-CONFORMANT: langgraph-api 0.16.7",
-            "3 of 9 MUST requirements fail; 1 of 9 unsupported.",
+            "3 kept · 3 broken · 2 undecided of 9 MUST requirements (1 error, 1 blocked); "
+            "1 of 9 unsupported.",
             "created 412, removed 411, left 1",
             THREAD,
             "$[3]: removed",

@@ -5,7 +5,7 @@ from report_examples import CHECKS, RICH, check, exchange, failure, report_of
 
 from conformance.contract.causes import Cause, fingerprint, kinds_of
 from conformance.contract.verdicts import Verdict
-from conformance.report.grouping import groups, masked, undecided
+from conformance.report.grouping import groups, masked, not_kept, undecided
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,13 @@ def test_failures_of_one_cause_stand_together_the_highest_level_first():
         ("COPY-03", "COPY-05"),
         ("COPY-04",),
         ("CREATE-03",),
-        ("COPY-09",),
     ]
-    assert [group.level for group in found] == ["MUST", "MUST", "SHOULD", "MAY"]
+    assert [group.level for group in found] == ["MUST", "MUST", "SHOULD"]
     assert found[0].cause == "the copy has 3 states, its source has 4"
+
+
+def test_what_is_optional_is_no_failure():
+    assert [group.requirements for group in not_kept(RICH)] == [("COPY-09",)]
 
 
 def test_one_operation_that_answers_with_one_server_error_is_one_cause():

@@ -223,13 +223,8 @@ def _with_scheme(shown: str, scheme: str) -> str:
 
 
 def _name(described: dict[str, Any]) -> str | None:
-    if name := _text(described.get("name")):
-        return name
-    if "langgraph_py_version" in described:
-        return "langgraph-api"
-    if "langgraph_js_version" in described:
-        return "langgraph-js"
-    return None
+    # A server that is built to be like another tells that one's members as well.
+    return _text(described.get("name"))
 
 
 def _text(value: Any) -> str | None:

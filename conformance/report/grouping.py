@@ -65,7 +65,19 @@ class UndecidedGroup:
 
 
 def groups(report: Report) -> tuple[FailureGroup, ...]:
-    """The failed checks of `report` by cause: MUST first, what is accepted last."""
+    """The failed checks of `report` by cause: MUST first, what is accepted last.
+
+    A MAY is no failure, and not among them: see `not_kept`.
+    """
+    return tuple(group for group in _all_groups(report) if group.level != LEVELS[-1])
+
+
+def not_kept(report: Report) -> tuple[FailureGroup, ...]:
+    """What of the optional and disputed (MAY) was not found, by cause."""
+    return tuple(group for group in _all_groups(report) if group.level == LEVELS[-1])
+
+
+def _all_groups(report: Report) -> tuple[FailureGroup, ...]:
     levels = {result.id: result.level for result in report.requirements}
     accepted = {result.id for result in report.requirements if result.baselined}
     by_cause: dict[tuple[str, ...], list[CheckResult]] = defaultdict(list)

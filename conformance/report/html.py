@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from conformance.contract.verdicts import Verdict
-from conformance.report.grouping import groups, undecided
+from conformance.report.grouping import groups, not_kept, undecided
 from conformance.report.record import LEVELS, Report
 from conformance.report.schema_comparison import KINDS, Comparison
 from conformance.report.summary import (
@@ -68,6 +68,11 @@ def html_report(
         server=server_name(report),
         capabilities=capability_rows(report),
         failures=failures,
+        optional=[
+            promise
+            for group in not_kept(report)
+            for promise in promises(group.requirements, report, requirements)
+        ],
         causes=causes,
         undecided=undecided(report),
         cleanup=cleanup_line(report),

@@ -18,7 +18,7 @@ def junit_report(report: Report, requirements: Requirements) -> str:
     """The text of junit.xml.
 
     A failure that the baseline accepts is `skipped` with a message that says so, as
-    is all that was blocked, unsupported or not run.
+    is all that was blocked, unsupported or not run, and whatever is only a MAY.
     """
     cases = (*report.checks, *_without_result(report))
     accepted = {result.id for result in report.requirements if result.baselined}
@@ -32,8 +32,13 @@ def junit_report(report: Report, requirements: Requirements) -> str:
         properties = ET.SubElement(suite, "properties")
         _property(properties, "deployment", f"{report.deployment.url} ({server_name(report)})")
         _property(properties, "profile", report.run.profile)
-        if report.run.interrupted:
-            _property(properties, "run", "interrupted")
+        for word, said in (
+            ("interrupted", report.run.interrupted),
+            ("given up", report.run.given_up),
+            ("partial", report.run.partial),
+        ):
+            if said:
+                _property(properties, "run", word)
         own = [check for check in cases if check.capability == capability]
         for check in own:
             suite.append(_case(check, report, requirements, accepted))
@@ -67,14 +72,16 @@ def _case(
 
     said = check.reason or (check.failure.message if check.failure else "")
     summary = cut(one_line(said), 500) or WORDS[check.verdict]
+    levels = [promise.level for promise in decided if promise.level in LEVELS]
     tag = _TAGS.get(check.verdict, "skipped")
-    if tag == "skipped":
+    if levels and set(levels) == {LEVELS[-1]}:
+        tag, summary = "skipped", f"optional or disputed (MAY), {WORDS[check.verdict]}: {summary}"
+    elif tag == "skipped":
         summary = f"{WORDS[check.verdict]}: {summary}"
     elif tag == "failure" and check.requirements and accepted.issuperset(check.requirements):
         tag, summary = "skipped", f"accepted by the baseline: {summary}"
     outcome = ET.SubElement(case, tag, {"message": summary})
     if tag != "skipped":
-        levels = [promise.level for promise in decided if promise.level in LEVELS]
         outcome.set("type", min(levels, key=LEVELS.index, default=str(check.verdict)))
     if check.failure:
         outcome.text = printable(cut(_evidence(check, report, requirements), _TEXT_LIMIT))

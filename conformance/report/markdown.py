@@ -15,6 +15,7 @@ from conformance.report.summary import (
     cleanup_line,
     cleanup_reasons,
     left_to_effort,
+    not_kept_line,
     promises,
     server_name,
     stability_note,
@@ -47,7 +48,7 @@ def markdown_report(
         _capabilities(report),
     ]
     left = left_to_effort(report, requirements)
-    rest = [f"{left[0].upper()}{left[1:]}."] if left else []
+    rest = [f"{each[0].upper()}{each[1:]}." for each in (not_kept_line(report), left) if each]
     foot = [
         *_undecided(report),
         *rest,

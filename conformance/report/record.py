@@ -47,7 +47,8 @@ class CheckResult:
     """One check of one run. `duration_s` in seconds, repetitions included.
 
     `blocked_by` is why nothing can be said, as data, where it is blocked or unsupported;
-    `reason` says it in a sentence, which nothing else reads.
+    `reason` says it in a sentence, which nothing else reads. `given_up`: it was broken off,
+    or not begun, since the deployment answered no more.
     """
 
     id: str
@@ -60,6 +61,7 @@ class CheckResult:
     reason: str = ""
     failure: Failure | None = None
     blocked_by: tuple[Cause, ...] = ()
+    given_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,9 @@ class RunInfo:
     """How it was asked. `started_at` is RFC 3339; `duration_s` in seconds.
 
     On a `disposable` deployment nothing mattered; an `interrupted` run was ended before
-    all was checked, by Ctrl-C or SIGTERM. `read_only` says that nothing was written, and
-    threads of others were looked at.
+    all was checked, by Ctrl-C or SIGTERM, and one that was `given_up` was not asked to its
+    end, since the deployment answered no more for as long as was waited. Both are `partial`.
+    `read_only` says that nothing was written, and threads of others were looked at.
     """
 
     id: str
@@ -106,6 +109,7 @@ class RunInfo:
     disposable: bool = False
     interrupted: bool = False
     read_only: bool = False
+    given_up: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from conformance.contract.catalogue import EFFORTS, PROFILES, Requirement
 from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.report.grouping import groups
-from conformance.report.record import LEVELS, CheckResult, Report, RunInfo
+from conformance.report.grouping import groups, not_kept
+from conformance.report.record import LEVELS, CheckResult, Deployment, Report, RunInfo
 from conformance.report.score import UNDECIDED
 
 Requirements = Mapping[str, Requirement]
@@ -33,7 +33,10 @@ VERDICT_WORDS = {
 
 @dataclass(frozen=True)
 class CapabilityRow:
-    """How one capability did: per level how many passed, of how many; what failed."""
+    """How one capability did: per level how many passed, of how many; what failed.
+
+    A MAY is never among the `failing`.
+    """
 
     capability: str
     passed: dict[str, tuple[int, int]]
@@ -60,48 +63,71 @@ def capability_rows(report: Report) -> tuple[CapabilityRow, ...]:
         for level in LEVELS:
             verdicts = [result.verdict for result in results if result.level == level]
             passed[level] = (verdicts.count(Verdict.PASS), len(verdicts))
-        failing = tuple(result.id for result in results if result.verdict is Verdict.FAIL)
+        failing = tuple(
+            result.id
+            for result in results
+            if result.verdict is Verdict.FAIL and result.level != LEVELS[-1]
+        )
         rows.append(CapabilityRow(capability, passed, failing))
     return tuple(rows)
 
 
 def verdict_words(report: Report) -> str:
-    """The verdict in capitals, and whether the run was interrupted or is partial."""
-    if report.run.interrupted:
-        return f"{VERDICT_WORDS[report.verdict]} (interrupted)"
+    """The verdict in capitals, and whether the run ended early or is partial."""
+    if ended := _ended_early(report.run):
+        return f"{VERDICT_WORDS[report.verdict]} ({ended})"
     return VERDICT_WORDS[report.verdict] + (" (partial)" if report.run.partial else "")
 
 
 def verdict_meaning(report: Report) -> str:
-    """What the verdict means, in one sentence with its denominators."""
+    """What was found of the MUSTs, in one sentence: how many are kept, broken, undecided."""
     counts = report.totals["MUST"]
     of = sum(counts.values())
+    undecided = {verdict: counts[verdict] for verdict in UNDECIDED if counts[verdict]}
     accepted = sum(result.baselined and result.level == "MUST" for result in report.requirements)
-    if report.verdict is RunVerdict.NON_CONFORMANT:
-        said = f"{counts[Verdict.FAIL]} of {of} MUST requirements fail"
-    elif report.verdict is RunVerdict.INCOMPLETE:
-        undecided = ", ".join(
-            f"{counts[verdict]} {WORDS[verdict]}" for verdict in UNDECIDED if counts[verdict]
+    if of:
+        said = (
+            f"{counts[Verdict.PASS]} kept · {counts[Verdict.FAIL]} broken · "
+            f"{sum(undecided.values())} undecided of {of} MUST requirements"
         )
-        said = "nothing was judged"
         if undecided:
-            said = f"of {of} MUST requirements not all were decided ({undecided})"
-    elif of:
-        said = f"{counts[Verdict.PASS]} of {of} MUST requirements pass"
-        said += "" if accepted else " and none fails"
+            each = (f"{number} {WORDS[verdict]}" for verdict, number in undecided.items())
+            said += f" ({', '.join(each)})"
+    elif report.verdict is RunVerdict.INCOMPLETE:
+        said = "nothing was judged"
     else:
         said = "no MUST was among what was judged"
-    if accepted:
-        said += f"; the baseline accepts {accepted} of {of}"
     if counts[Verdict.UNSUPPORTED]:
         said += f"; {counts[Verdict.UNSUPPORTED]} of {of} unsupported"
+    if accepted:
+        said += f"; the baseline accepts {accepted} of {of}"
     if report.run.interrupted:
         said += "; the run was interrupted, and what was left was not judged"
+    elif report.run.given_up:
+        said += (
+            "; the deployment stopped answering and was given up (--outage-within), "
+            "and what was left was not judged"
+        )
     elif report.run.read_only:
         said += "; read-only: only what looking at threads can decide was judged"
     elif report.run.partial:
         said += "; only what was selected was judged"
     return f"{said[0].upper()}{said[1:]}."
+
+
+def not_kept_line(report: Report) -> str:
+    """What of the optional and disputed (MAY) was not found, in one line; empty if nothing.
+
+    It makes nothing red: a MAY is not a promise.
+    """
+    ids = [each for group in not_kept(report) for each in group.requirements]
+    return f"optional or disputed (MAY), and not found: {', '.join(sorted(ids))}" if ids else ""
+
+
+def _ended_early(run: RunInfo) -> str:
+    if run.interrupted:
+        return "interrupted"
+    return "given up" if run.given_up else ""
 
 
 def left_to_effort(report: Report, requirements: Requirements) -> str:
@@ -129,8 +155,6 @@ def next_step(report: Report, report_json: Path | str) -> str:
     explain = f"threads-conformance explain {shlex.quote(str(report_json))}"
     if report.verdict is RunVerdict.INCOMPLETE:
         return "mend what kept the checks from deciding (named above), then run again."
-    if report.verdict is RunVerdict.CONFORMANT and all(each.level == "MAY" for each in failures):
-        return "nothing to mend; run this in CI to keep it so."
     if failures:
         first = failures[0].checks[0].id
         return f"see a failure with all its exchanges: {explain} {shlex.quote(first)}"
@@ -139,8 +163,15 @@ def next_step(report: Report, report_json: Path | str) -> str:
 
 def server_name(report: Report) -> str:
     """Name and version of the server, as far as known."""
-    name, version = report.deployment.server_name, report.deployment.server_version
-    return " ".join(part for part in (name, version) if part) or "unknown server"
+    return named(report.deployment)
+
+
+def named(deployment: Deployment) -> str:
+    """What a server calls itself, or its launcher calls it, with its version; never a guess."""
+    name, version = deployment.server_name, deployment.server_version
+    if not (name or version):
+        return "unknown server"
+    return " ".join(part for part in (name or "unnamed server", version) if part)
 
 
 def cleanup_line(report: Report) -> str:

@@ -29,7 +29,9 @@ from conformance.report.summary import (
     cleanup_line,
     cleanup_reasons,
     left_to_effort,
+    named,
     next_step,
+    not_kept_line,
     on_whose_terms,
     promises,
     stability_note,
@@ -93,8 +95,8 @@ class TerminalView:
 
     def start(self, deployment: Deployment, run: RunInfo, total_checks: int) -> None:
         """Say who is asked and how, and begin to show progress."""
-        known = [deployment.server_name, deployment.server_version]
-        server = f" ({' '.join(part for part in known if part)})" if any(known) else ""
+        known = deployment.server_name or deployment.server_version
+        server = f" ({named(deployment)})" if known else ""
         self._line(f"Deployment {deployment.url}{server}, graph {deployment.graph_id}")
         asked = f"profile {run.profile}, effort {run.effort}, seed {run.seed}"
         self._line(f"{counted(total_checks, 'check')}, {asked}; {on_whose_terms(run)}")
@@ -143,8 +145,9 @@ class TerminalView:
         self._console.print(self._summary(capability_rows(report)))
         self._failures(report, requirements, files)
         self._undecided(report)
-        if left := left_to_effort(report, requirements):
-            self._line(f"\n{left[0].upper()}{left[1:]}")
+        for said in (not_kept_line(report), left_to_effort(report, requirements)):
+            if said:
+                self._line(f"\n{said[0].upper()}{said[1:]}")
         self._end(report, files)
 
     def _summary(self, rows: Sequence[CapabilityRow]) -> Table:
@@ -165,7 +168,8 @@ class TerminalView:
             return Text("-", "dim")
         if passed == of:
             return Text(f"{passed}/{of}", "green")
-        return Text(f"{passed}/{of}", "red" if level == "MUST" else "yellow")
+        styles = {"MUST": "red", "SHOULD": "yellow", "MAY": "dim"}
+        return Text(f"{passed}/{of}", styles[level])
 
     def _failures(self, report: Report, requirements: Requirements, files: Sequence[Path]) -> None:
         found = groups(report)
