@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from conformance.suite.asking import Asker
@@ -64,6 +65,18 @@ def bad_bodies(operation: str) -> list[Any]:
     """Every body here that is JSON and does not fit the schema of the operation."""
     kinds = (WRONG_TYPES, OUT_OF_RANGE, TOO_MANY)
     return [body for kind in kinds for body in kind.get(operation, ())]
+
+
+def to_be_refused(given: Asker, operation: str, bodies: Iterable[Any]) -> list[Any]:
+    """Of these bodies, those that a deployment must refuse which may draw ids itself.
+
+    One that does so need not look at the id that a creation names: that it has no use for
+    it is the question of IDENTITY-01.
+    """
+    if operation != "create" or given.client.ownership.ids_are_kept is not False:
+        return list(bodies)
+    given.case.note("the deployment draws the ids of threads itself: no wrong thread_id was sent")
+    return [each for each in bodies if not (isinstance(each, dict) and "thread_id" in each)]
 
 
 def sendable(given: Asker, operation: str, body: Any) -> Any:
