@@ -93,8 +93,29 @@ def test_a_server_may_draw_the_ids_of_threads_itself(settings_for: MakeSettings)
 
     verdicts = judged(differently, settings_for, capabilities=("errors",))
     assert those(verdicts, Verdict.FAIL, Verdict.ERROR) == set()
-    # A thread that was made all the same would stand under an id that nobody knows.
-    assert those(verdicts, Verdict.BLOCKED) == {"ERROR-SAFE-01", "ERROR-SAFE-07"}
+    assert those(verdicts, Verdict.BLOCKED) == set()
+
+
+def test_what_a_refused_creation_made_is_found_under_whatever_id(
+    settings_for: MakeSettings,
+) -> None:
+    def differently(wire: Wire) -> None:
+        refused: set[int] = set()
+
+        @wire.before("create")
+        def make(request: WireRequest) -> None:
+            if violations("thread_create", request.body):
+                refused.add(id(request))
+            metadata = request.members.get("metadata")
+            request.body = {"metadata": metadata} if isinstance(metadata, dict) else {}
+
+        @wire.after("create")
+        def refuse(request: WireRequest, answer: WireAnswer) -> None:
+            if id(request) in refused:
+                answer.status, answer.body = 422, {"detail": "that is no thread"}
+
+    verdicts = judged(differently, settings_for, requirements=("ERROR-SAFE-01", "ERROR-SAFE-07"))
+    assert those(verdicts, Verdict.FAIL) == {"ERROR-SAFE-01", "ERROR-SAFE-07"}
 
 
 def test_a_server_may_refuse_what_no_source_declares(settings_for: MakeSettings) -> None:

@@ -11,6 +11,19 @@ from conformance.suite.right_requests import tags
 
 MALFORMED_JSON = (b"{", b'{"metadata": }', b"not json", b"\xff\xfe")
 
+#: Of the body of a run, on a thread or without one.
+RUN_TYPES: tuple[Any, ...] = (
+    [],
+    {},
+    {"assistant_id": 5},
+    {"metadata": 5},
+    {"config": "x"},
+    {"command": 5},
+    {"stream_mode": 5},
+    {"stream_subgraphs": "perhaps"},
+    {"after_seconds": "soon"},
+)
+
 WRONG_TYPES: dict[str, tuple[Any, ...]] = {
     "create": ([], 5, {"metadata": 5}, {"metadata": []}, {"thread_id": 5}, {"if_exists": 5}),
     "search": (
@@ -30,7 +43,7 @@ WRONG_TYPES: dict[str, tuple[Any, ...]] = {
     "update_state": ([], {"values": 5}, {"checkpoint": 5}, {"as_node": 5}),
     "post_state_at_checkpoint": ([], {}, {"checkpoint": 5}, {"checkpoint": None}),
     "post_history": ([], {"limit": "ten"}, {"metadata": 5}, {"before": 5}),
-    "run_wait": ([], {}, {"assistant_id": 5}),
+    "run_wait": (*RUN_TYPES, {"multitask_strategy": 5}, {"interrupt_before": 5}),
     "history": ("x",),
 }
 

@@ -25,6 +25,7 @@ from conformance.suite.tolerance import must_be_refused
 
 #: How many requests a property is tried with, by effort.
 EXAMPLES = {"quick": 5, "standard": 20, "thorough": 200}
+_COMPONENTS = "#/components/schemas/"
 #: Keywords whose value is data and no schema.
 _VALUES = ("default", "enum", "const", "required")
 #: The largest integer that every JSON reader keeps.
@@ -180,6 +181,8 @@ def operation(
     objects have no members beyond those that their schemas name, if they name any.
     """
     document = json.loads((schemas_dir() / "openapi.json").read_text(encoding="utf-8"))
+    if schema not in document["components"]["schemas"]:
+        _add_operation(document, operation_id, schema)
     if closed:
         document["components"]["schemas"] = _closed(document["components"]["schemas"])
     body = document["components"]["schemas"][schema]
@@ -195,6 +198,33 @@ def operation(
         if entry.get("operationId") == operation_id
     )
     return schemathesis.openapi.from_dict(document)[path][method.upper()]
+
+
+def _add_operation(document: dict[str, Any], operation_id: str, schema: str) -> None:
+    """Add an operation of runs, which the document leaves out, for its request schema.
+
+    What the schema demands in several parts stands in it as one object.
+    """
+    text = json.dumps(load_schema(schema)).replace("#/$defs/", _COMPONENTS)
+    whole = json.loads(text)
+    components: dict[str, Any] = document["components"]["schemas"]
+    components.update(whole["$defs"])
+    members: dict[str, Any] = {}
+    required: list[str] = []
+    for part in whole["allOf"]:
+        if "$ref" in part:
+            part = components[part["$ref"].removeprefix(_COMPONENTS)]
+        members |= part["properties"]
+        required += part.get("required", [])
+    components[schema] = {"type": "object", "properties": members, "required": required}
+    content = {"application/json": {"schema": {"$ref": f"{_COMPONENTS}{schema}"}}}
+    document["paths"][f"/{operation_id}"] = {
+        "post": {
+            "operationId": operation_id,
+            "requestBody": {"required": True, "content": content},
+            "responses": {"2XX": {"description": "Done"}},
+        }
+    }
 
 
 def _closed(schemas: dict[str, Any]) -> dict[str, Any]:

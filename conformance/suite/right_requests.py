@@ -114,7 +114,7 @@ def checkpoint_of(given: Asker, thread: Thread) -> str:
     try:
         return checkpoint_id_of(given.state(thread))
     except PromiseBroken as unnamed:
-        raise Blocked(str(unnamed)) from None
+        raise Blocked.because(unnamed) from None
 
 
 def _updated(given: Asker, thread: Thread) -> bool:
