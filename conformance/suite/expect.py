@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.contract.causes import place
 from conformance.contract.schemas import violations
-from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.client import Answer
 from conformance.excerpt import excerpt
 from conformance.model.history import differences, differences_by_place, same_json
 from conformance.suite.asking import LONGEST_PAGE, Asker
@@ -72,28 +72,22 @@ def assert_moments_of(source: History, copies: list[History], least: int) -> Non
         least = len(copied)
 
 
-def assert_untouched(
-    asker: Asker, thread: Thread, act: Callable[[], object], *, where_shown: bool = False
-) -> None:
+def assert_untouched(asker: Asker, thread: Thread, act: Callable[[], object]) -> None:
     """A thread, its state and its history are byte for byte the same after `act`.
 
-    With `where_shown` state and history are looked at where the deployment shows them;
-    what it does not show is noted.
+    What the deployment does not offer at all, a history perhaps, is not looked at.
     """
-    looks = _looks(asker.client, id_of(thread))
-    if where_shown:
-        hidden = {name for name, look in looks.items() if name != "get" and not look().ok}
-        looks = {name: look for name, look in looks.items() if name not in hidden}
-        if hidden:
-            asker.case.note(f"not shown, and so not compared: {', '.join(sorted(hidden))}")
-    before = {name: asker.granted(look(), thread).text for name, look in looks.items()}
-    if before != {name: look().text for name, look in looks.items()}:
+    before = [
+        each if asker.lacks(each, thread) else asker.granted(each, thread)
+        for each in _everything(asker, thread)
+    ]
+    if [each.text for each in before] != [each.text for each in _everything(asker, thread)]:
         raise Blocked("two answers to the same question differ, though nothing was done")
     act()
-    for name, look in looks.items():
-        answer = look()
-        same = answer.ok and answer.text == before[name]
-        assert_that(same, f"{name} as before: {before[name]}", _told(answer))
+    for answer, former in zip(_everything(asker, thread), before, strict=True):
+        if former.ok:
+            same = answer.ok and answer.text == former.text
+            assert_that(same, f"{answer.operation} as before: {former.text}", _told(answer))
 
 
 def assert_valid(schema: str, value: Any) -> None:
@@ -196,13 +190,13 @@ def _comparable(name: str, value: Any) -> Any:
     return value
 
 
-def _looks(client: ThreadsClient, thread_id: str) -> dict[str, Callable[[], Answer]]:
-    """What shows all of a thread, by the names of the operations."""
-    return {
-        "get": lambda: client.get(thread_id),
-        "state": lambda: client.state(thread_id),
-        "history": lambda: client.history(thread_id, limit=LONGEST_PAGE),
-    }
+def _everything(asker: Asker, thread: Thread) -> list[Answer]:
+    client, thread_id = asker.client, id_of(thread)
+    return [
+        client.get(thread_id),
+        client.state(thread_id),
+        client.history(thread_id, limit=LONGEST_PAGE),
+    ]
 
 
 def _settled(state: State) -> State:

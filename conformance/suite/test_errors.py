@@ -136,7 +136,7 @@ def test_what_was_refused_changed_nothing(given: Asker, ask: ThreadsClient, oper
         for body in WRONG_TYPES[operation]:
             require_refused(REQUESTS[operation].send(ask, id_of(thread), body))
 
-    assert_untouched(given, thread, refuse, where_shown=True)
+    assert_untouched(given, thread, refuse)
 
 
 @dataclass(frozen=True)

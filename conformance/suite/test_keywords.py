@@ -122,9 +122,7 @@ def test_an_update_of_the_state_that_breaks_a_keyword_changes_nothing(
 ) -> None:
     thread = _offering(given, "update_state")
     bodies = _broken(given, thread, settings, "update_state")
-    assert_untouched(
-        given, thread, lambda: _refused(ask, thread, "update_state", bodies), where_shown=True
-    )
+    assert_untouched(given, thread, lambda: _refused(ask, thread, "update_state", bodies))
 
 
 @requires("ERROR-SAFE-07")
@@ -149,9 +147,7 @@ def test_a_pruning_that_breaks_a_keyword_removes_nothing(
         Broken(each.keyword, _naming(thread, each.body))
         for each in _broken(given, thread, settings, "prune")
     ]
-    assert_untouched(
-        given, thread, lambda: _refused(ask, thread, "prune", bodies), where_shown=True
-    )
+    assert_untouched(given, thread, lambda: _refused(ask, thread, "prune", bodies))
 
 
 def _naming(thread: Thread, body: Any) -> Any:

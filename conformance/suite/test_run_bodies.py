@@ -133,7 +133,7 @@ def test_what_was_refused_changed_nothing(given: Asker, ask: ThreadsClient, oper
         for body in _whole(given, WRONG_RUN_TYPES[operation]):
             require_refused(start(ask, operation, thread, body))
 
-    assert_untouched(given, thread, refuse, where_shown=True)
+    assert_untouched(given, thread, refuse)
 
 
 def _assert_each_refused(

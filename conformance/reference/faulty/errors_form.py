@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.reference.faults import Apply, Broken, fault
-from conformance.reference.faulty.factories import with_status
 from conformance.reference.faulty.parts import refusing, without
 from conformance.reference.faulty.queries import changing
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, json_answer
@@ -216,14 +215,6 @@ fault("post-history-takes-limit-zero-for-one", breaks=["ERROR-RANGE-05", "ERROR-
 
 fault("search-refuses-sort-by-state-updated-at", breaks=["SORT-04"])(
     refusing("search", lambda request: request.members.get("sort_by") == "state_updated_at")
-)
-fault("search-with-select-and-offset-is-500", breaks=["ERROR-ANY-05"])(
-    with_status(
-        500,
-        "search",
-        instead_of=200,
-        when=lambda request: {"select", "offset"} <= request.members.keys(),
-    )
 )
 
 

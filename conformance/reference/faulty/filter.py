@@ -45,7 +45,7 @@ fault("search-looks-at-the-first-id-only", breaks=["FILTER-01", "FILTER-02"])(
 )
 
 
-@fault("search-by-an-unknown-id-is-404", breaks=["FILTER-02"])
+@fault("search-by-an-unknown-id-is-404", breaks=["FILTER-02", "ERROR-ANY-05"])
 def by_an_unknown_id_is_404(broken: Broken) -> None:
     @broken.wire.before("search", when=_has_ids)
     def refuse(request: WireRequest) -> WireAnswer | None:

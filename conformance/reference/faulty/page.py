@@ -30,7 +30,7 @@ fault(
 fault("offset-leaves-out-one-more", breaks=["FILTER-07", "PAGE-01", "PAGE-02", "SEQ-16"])(
     _taking(lambda offset, _: offset + 1)
 )
-fault("offset-beyond-the-end-is-404", breaks=["FILTER-07", "PAGE-03"])(
+fault("offset-beyond-the-end-is-404", breaks=["ERROR-ANY-05", "FILTER-07", "PAGE-03"])(
     empty_is_missing("search", [], _offset)
 )
 

@@ -36,7 +36,7 @@ fault("select-shows-the-first-member-only", breaks=["SELECT-02"])(
 )
 
 
-@fault("select-shows-the-others-as-null", breaks=["SELECT-01"])
+@fault("select-shows-the-others-as-null", breaks=["SELECT-01", "ERROR-ANY-05"])
 def others_as_null(broken: Broken) -> None:
     each_shown(broken, "search", when=_selecting)(
         lambda _, thread: {**dict.fromkeys(_SELECTABLE), **thread}
