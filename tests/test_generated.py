@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from conformance.contract.openapi import load_operations
-from conformance.contract.schemas import violations
+from conformance.contract.schemas import load_schema, violations
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.guard import Ownership
 from conformance.deployment.settings import Settings
@@ -18,7 +20,7 @@ from conformance.engine import identify_deployment, run_suite
 from conformance.model.store import Query, ThreadStore
 from conformance.reference import bodies
 from conformance.report.record import CheckResult
-from conformance.suite.generated import for_all, valid_bodies
+from conformance.suite.generated import for_all, invalid_bodies, valid_bodies
 from conformance.suite.generated_keywords import broken_keywords, met_keywords, with_own_ids
 from conformance.suite.tolerance import must_be_refused
 from tests.conftest import served
@@ -109,6 +111,39 @@ def test_bodies_that_meet_every_keyword_fit(operation_id: str, settings_for: Mak
     )
     assert found
     assert [violations(BODIED[operation_id], each) for each in found] == [[]] * len(found)
+
+
+@pytest.mark.parametrize("operation_id", BODIED)
+def test_no_undeclared_member_is_sent_by_accident(
+    operation_id: str, settings_for: MakeSettings
+) -> None:
+    schema = BODIED[operation_id]
+    run = settings_for("http://x", effort="standard")
+    sent: list[Any] = met_keywords(operation_id, schema, (), run)
+    if schema != "thread_prune":  # whose one required member is for us to choose
+        for_all(valid_bodies(operation_id, schema), sent.append, run)
+    assert [_undeclared(body, load_schema(schema)) for body in sent] == [set()] * len(sent)
+    # What is wrong is to be the one reason why a body is refused.
+    wrong: list[bytes] = []
+    for_all(invalid_bodies(operation_id, schema), wrong.append, run)
+    declared = load_schema(schema)["properties"].keys()
+    for raw in wrong:
+        with suppress(ValueError):
+            body = json.loads(raw)
+            assert not isinstance(body, dict) or body.keys() <= declared
+
+
+def _undeclared(value: Any, schema: dict[str, Any]) -> set[str]:
+    """The members that no schema names, at every depth at which one names any."""
+    named = schema.get("properties")
+    if not isinstance(value, dict) or not named:
+        return set()
+    found = set(value) - set(named)
+    for name in value.keys() & named.keys():
+        inner = named[name].get("items", named[name])
+        values = value[name] if isinstance(value[name], list) else [value[name]]
+        found |= {each for one in values for each in _undeclared(one, inner)}
+    return found
 
 
 def test_filled_members_always_hold_something(settings_for: MakeSettings) -> None:

@@ -26,23 +26,21 @@ def stateless_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
     """Routes under `/runs` that deal with runs."""
 
     def begun(body: JsonObject) -> tuple[str, Run]:
-        if body.get("on_completion", "delete") not in ("delete", "keep"):
-            raise InvalidError("on_completion must be delete or keep")
         thread_id, run = store.begin_stateless_run(body)
         driver.start(thread_id, run)
         return thread_id, run
 
     async def in_background(request: Request) -> Response:
-        thread_id, run = begun(await read_body(request, "run_create"))
+        thread_id, run = begun(await read_body(request, "run_create_stateless"))
         return answer(store.get_run(thread_id, run.run_id), headers=location_of(thread_id, run))
 
     async def wait(request: Request) -> Response:
-        thread_id, run = begun(await read_body(request, "run_create"))
+        thread_id, run = begun(await read_body(request, "run_create_stateless"))
         ended = await driver.ended(thread_id, run)
         return answer(ended.output, headers=location_of(thread_id, run))
 
     async def stream(request: Request) -> Response:
-        thread_id, run = begun(await read_body(request, "run_create"))
+        thread_id, run = begun(await read_body(request, "run_create_stateless"))
         return event_stream(driver, run.run_id, headers=location_of(thread_id, run))
 
     async def batch(request: Request) -> Response:
@@ -50,7 +48,7 @@ def stateless_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
         if not isinstance(bodies, list) or not bodies:
             raise InvalidError("the body must be a list of runs, of one at the least")
         for body in bodies:
-            if wrong := violations("run_create", body):
+            if wrong := violations("run_create_stateless", body):
                 raise InvalidError(str(wrong[0]))
             store.assistant(body["assistant_id"])
         started = [begun(body) for body in bodies]

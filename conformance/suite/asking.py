@@ -289,6 +289,10 @@ class Asker:
             raise PromiseBroken("success", _told(answer), cause=missing)
         raise self.refusal("success", answer, NOT_GRANTED)
 
+    def lacks(self, answer: Answer, thread: Thread) -> bool:
+        """Whether an answer tells that its operation is not there, though the thread is."""
+        return answer.status in _MISSING and self._missing(answer, thread)
+
     def _missing(self, answer: Answer, thread: Thread | None) -> bool:
         """Whether the operation is not there, rather than the thread."""
         if answer.operation in self.case.granted:

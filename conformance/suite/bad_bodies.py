@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from conformance.suite.asking import Asker
@@ -9,6 +10,19 @@ from conformance.suite.generated_keywords import with_own_ids
 from conformance.suite.right_requests import tags
 
 MALFORMED_JSON = (b"{", b'{"metadata": }', b"not json", b"\xff\xfe")
+
+#: Of the body of a run, on a thread or without one.
+RUN_TYPES: tuple[Any, ...] = (
+    [],
+    {},
+    {"assistant_id": 5},
+    {"metadata": 5},
+    {"config": "x"},
+    {"command": 5},
+    {"stream_mode": 5},
+    {"stream_subgraphs": "perhaps"},
+    {"after_seconds": "soon"},
+)
 
 WRONG_TYPES: dict[str, tuple[Any, ...]] = {
     "create": ([], 5, {"metadata": 5}, {"metadata": []}, {"thread_id": 5}, {"if_exists": 5}),
@@ -29,7 +43,7 @@ WRONG_TYPES: dict[str, tuple[Any, ...]] = {
     "update_state": ([], {"values": 5}, {"checkpoint": 5}, {"as_node": 5}),
     "post_state_at_checkpoint": ([], {}, {"checkpoint": 5}, {"checkpoint": None}),
     "post_history": ([], {"limit": "ten"}, {"metadata": 5}, {"before": 5}),
-    "run_wait": ([], {}, {"assistant_id": 5}),
+    "run_wait": (*RUN_TYPES, {"multitask_strategy": 5}, {"interrupt_before": 5}),
     "history": ("x",),
 }
 
@@ -64,6 +78,18 @@ def bad_bodies(operation: str) -> list[Any]:
     """Every body here that is JSON and does not fit the schema of the operation."""
     kinds = (WRONG_TYPES, OUT_OF_RANGE, TOO_MANY)
     return [body for kind in kinds for body in kind.get(operation, ())]
+
+
+def to_be_refused(given: Asker, operation: str, bodies: Iterable[Any]) -> list[Any]:
+    """Of these bodies, those that a deployment must refuse which may draw ids itself.
+
+    One that does so need not look at the id that a creation names: that it has no use for
+    it is the question of IDENTITY-01.
+    """
+    if operation != "create" or given.client.ownership.ids_are_kept is not False:
+        return list(bodies)
+    given.case.note("the deployment draws the ids of threads itself: no wrong thread_id was sent")
+    return [each for each in bodies if not (isinstance(each, dict) and "thread_id" in each)]
 
 
 def sendable(given: Asker, operation: str, body: Any) -> Any:

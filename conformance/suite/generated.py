@@ -16,7 +16,7 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from conformance.contract.schemas import violations
+from conformance.contract.schemas import load_schema, violations
 from conformance.data import schemas_dir
 from conformance.deployment.guard import ID_MEMBERS
 from conformance.deployment.settings import Settings
@@ -25,6 +25,9 @@ from conformance.suite.tolerance import must_be_refused
 
 #: How many requests a property is tried with, by effort.
 EXAMPLES = {"quick": 5, "standard": 20, "thorough": 200}
+_COMPONENTS = "#/components/schemas/"
+#: Keywords whose value is data and no schema.
+_VALUES = ("default", "enum", "const", "required")
 #: The largest integer that every JSON reader keeps.
 LARGEST = 2**53
 
@@ -50,7 +53,9 @@ def valid_bodies(
 ) -> st.SearchStrategy[dict[str, Any]]:
     """Bodies that fit the schema of the request, and that every JSON reader keeps.
 
-    `without` are members that are left out, `filled` objects that have members always.
+    They hold no member that the schema does not name: whether a deployment takes such is
+    not asked by accident. `without` are members that are left out, `filled` objects that
+    have members always.
     """
 
     def fits(body: Any) -> bool:
@@ -71,11 +76,17 @@ def valid_bodies(
 
 
 def invalid_bodies(operation_id: str, schema: str) -> st.SearchStrategy[bytes]:
-    """Bodies, as bytes, that no kind reading makes fit the schema, or that are no JSON."""
+    """Bodies, as bytes, that no kind reading makes fit the schema, or that are no JSON.
+
+    An object holds no member that the schema does not name: it would be a second reason.
+    """
+    declared = load_schema(schema)["properties"].keys()
 
     def encoded(body: Any) -> bytes:
         if isinstance(body, bytes):
             return body
+        if isinstance(body, dict):
+            body = {name: member for name, member in body.items() if name in declared}
         return json.dumps(without_thread_ids(body), default=str).encode()
 
     def misfits(raw: bytes) -> bool:
@@ -149,20 +160,31 @@ def _bodies(
     without: tuple[str, ...] = (),
     filled: tuple[str, ...] = (),
 ) -> st.SearchStrategy[Any]:
-    found = operation(operation_id, schema, without, filled)
+    closed = mode is GenerationMode.POSITIVE
+    found = operation(operation_id, schema, without, filled, closed=closed)
     cases: st.SearchStrategy[Any] = found.as_strategy(generation_mode=mode)
     return cases.map(lambda case: case.body)
 
 
 @cache
 def operation(
-    operation_id: str, schema: str, without: tuple[str, ...], filled: tuple[str, ...] = ()
+    operation_id: str,
+    schema: str,
+    without: tuple[str, ...],
+    filled: tuple[str, ...] = (),
+    *,
+    closed: bool = False,
 ) -> Any:
     """The operation, in a document whose request schema lacks members, or demands them.
 
-    What does not fit need not be generated only to be dropped.
+    What does not fit need not be generated only to be dropped. In a `closed` document
+    objects have no members beyond those that their schemas name, if they name any.
     """
     document = json.loads((schemas_dir() / "openapi.json").read_text(encoding="utf-8"))
+    if schema not in document["components"]["schemas"]:
+        _add_operation(document, operation_id, schema)
+    if closed:
+        document["components"]["schemas"] = _closed(document["components"]["schemas"])
     body = document["components"]["schemas"][schema]
     for name in without:
         del body["properties"][name]
@@ -176,6 +198,56 @@ def operation(
         if entry.get("operationId") == operation_id
     )
     return schemathesis.openapi.from_dict(document)[path][method.upper()]
+
+
+def _add_operation(document: dict[str, Any], operation_id: str, schema: str) -> None:
+    """Add an operation of runs, which the document leaves out, for its request schema.
+
+    What the schema demands in several parts stands in it as one object.
+    """
+    text = json.dumps(load_schema(schema)).replace("#/$defs/", _COMPONENTS)
+    whole = json.loads(text)
+    components: dict[str, Any] = document["components"]["schemas"]
+    components.update(whole["$defs"])
+    members: dict[str, Any] = {}
+    required: list[str] = []
+    for part in whole["allOf"]:
+        if "$ref" in part:
+            part = components[part["$ref"].removeprefix(_COMPONENTS)]
+        members |= part["properties"]
+        required += part.get("required", [])
+    components[schema] = {"type": "object", "properties": members, "required": required}
+    content = {"application/json": {"schema": {"$ref": f"{_COMPONENTS}{schema}"}}}
+    document["paths"][f"/{operation_id}"] = {
+        "post": {
+            "operationId": operation_id,
+            "requestBody": {"required": True, "content": content},
+            "responses": {"2XX": {"description": "Done"}},
+        }
+    }
+
+
+def _closed(schemas: dict[str, Any]) -> dict[str, Any]:
+    return {name: _without_others(each) for name, each in schemas.items()}
+
+
+def _without_others(schema: Any) -> Any:
+    """The schema, with no members but those named in every object that names some."""
+    if isinstance(schema, list):
+        return [_without_others(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {
+        key: {name: _without_others(each) for name, each in value.items()}
+        if key == "properties"
+        else value
+        if key in _VALUES
+        else _without_others(value)
+        for key, value in schema.items()
+    }
+    if isinstance(schema.get("properties"), dict):
+        closed.setdefault("additionalProperties", False)
+    return closed
 
 
 def _refuse(constant: str) -> None:

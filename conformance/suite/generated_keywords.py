@@ -103,7 +103,7 @@ def _own(value: Any, ownership: Ownership) -> Any:
 
 
 def _cases(operation_id: str, schema: str, without: tuple[str, ...], mode: GenerationMode) -> Any:
-    listed = operation(operation_id, schema, without)
+    listed = operation(operation_id, schema, without, closed=mode is GenerationMode.POSITIVE)
     generation = listed.schema.config.generation_for(operation=listed, phase="coverage")
     return listed.schema.iter_coverage_cases(
         listed, generation_modes=[mode], generation_config=generation

@@ -9,6 +9,7 @@ from typing import Any
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import numbered
 from conformance.suite.asking import Asker
+from conformance.suite.outcomes import Blocked, PromiseBroken
 from conformance.suite.shown import Thread, checkpoint_id_of, id_of
 
 
@@ -40,7 +41,8 @@ REQUESTS: dict[str, Request] = {
     "prune": Request(
         lambda ask, _, body: ask.prune(body),
         lambda ask, _, raw: ask.prune(raw=raw),
-        lambda given, _: {"thread_ids": [given.client.ownership.absent_id()]},
+        # What is pruned is another thread than the one at hand.
+        lambda given, _: {"thread_ids": [id_of(given.empty())]},
     ),
     "update": Request(
         lambda ask, thread_id, body: ask.update(thread_id, body),
@@ -55,9 +57,7 @@ REQUESTS: dict[str, Request] = {
     "post_state_at_checkpoint": Request(
         lambda ask, thread_id, body: ask.post_state_at_checkpoint(thread_id, body),
         lambda ask, thread_id, raw: ask.post_state_at_checkpoint(thread_id, raw=raw),
-        lambda given, thread: {
-            "checkpoint": {"checkpoint_id": checkpoint_id_of(given.state(thread))}
-        },
+        lambda given, thread: {"checkpoint": {"checkpoint_id": checkpoint_of(given, thread)}},
     ),
     "post_history": Request(
         lambda ask, thread_id, body: ask.post_history(thread_id, body),
@@ -78,8 +78,45 @@ def tags(given: Asker) -> dict[str, Any]:
 
 
 def offered(given: Asker, thread: Thread, operation: str) -> None:
-    """The operation answers a right request, so that a refusal means something."""
+    """The operation answers a right request on this thread, so that a refusal means something."""
     request = REQUESTS[operation]
-    other = thread if operation in ("search", "count", "post_history") else given.prepopulated()
-    body = request.right(given, other)
-    given.granted(request.send(given.client, id_of(other), body), other)
+    body = request.right(given, thread)
+    given.granted(request.send(given.client, id_of(thread), body), thread)
+
+
+def offering(given: Asker, operation: str) -> Thread:
+    """A thread on which the operation answers a right request: the simplest that there is.
+
+    What bad requests are answered needs no history; a deployment that takes an update of a
+    state only where there is one is given a thread with a history.
+    """
+    if operation == "update_state":
+        thread = given.empty(metadata={"graph_id": given.case.graph().id})
+        if _updated(given, thread):
+            return thread
+        thread = given.prepopulated()
+    elif operation == "post_state_at_checkpoint":
+        thread = stated(given)
+    else:
+        thread = given.empty()
+    offered(given, thread, operation)
+    return thread
+
+
+def stated(given: Asker) -> Thread:
+    """A thread with a state: by one update of an empty one, or else with a history."""
+    thread = given.empty(metadata={"graph_id": given.case.graph().id})
+    return thread if _updated(given, thread) else given.prepopulated()
+
+
+def checkpoint_of(given: Asker, thread: Thread) -> str:
+    """The id of the checkpoint that the newest state of a thread shows, or else blocked."""
+    try:
+        return checkpoint_id_of(given.state(thread))
+    except PromiseBroken as unnamed:
+        raise Blocked.because(unnamed) from None
+
+
+def _updated(given: Asker, thread: Thread) -> bool:
+    request = REQUESTS["update_state"]
+    return request.send(given.client, id_of(thread), request.right(given, thread)).ok

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -16,11 +17,11 @@ from conformance.suite.bad_bodies import (
     OUT_OF_RANGE,
     WRONG_TYPES,
     sendable,
+    to_be_refused,
 )
 from conformance.suite.expect import (
     assert_equal,
     assert_no_server_error,
-    assert_no_thread,
     assert_refused,
     assert_says_why,
     assert_that,
@@ -29,7 +30,8 @@ from conformance.suite.expect import (
 )
 from conformance.suite.messages import saying, texts_in
 from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.right_requests import REQUESTS, offered
+from conformance.suite.refused_creations import RefusedCreations
+from conformance.suite.right_requests import REQUESTS, offering, stated
 from conformance.suite.shown import Thread, id_of
 
 DEPTH = 5_000
@@ -50,69 +52,47 @@ def _decides(kind: str, operations: tuple[str, ...]) -> pytest.MarkDecorator:
     )
 
 
-@pytest.fixture
-def thread(given: Asker) -> Thread:
-    """A thread with a history."""
-    return given.prepopulated()
-
-
 @_decides("JSON", BODIED)
-def test_malformed_json_is_refused(
-    given: Asker, ask: ThreadsClient, thread: Thread, operation: str
-) -> None:
-    offered(given, thread, operation)
+def test_malformed_json_is_refused(given: Asker, ask: ThreadsClient, operation: str) -> None:
+    thread = offering(given, operation)
     for raw in MALFORMED_JSON:
         assert_refused(REQUESTS[operation].send_raw(ask, id_of(thread), raw))
 
 
 @_decides("TYPE", (*BODIED, "history"))
-def test_wrong_types_are_refused(
-    given: Asker, ask: ThreadsClient, thread: Thread, operation: str
-) -> None:
+def test_wrong_types_are_refused(given: Asker, ask: ThreadsClient, operation: str) -> None:
     if operation == "history":
+        thread = given.empty()
         given.page(thread)
         assert_refused(ask.history(id_of(thread), limit="ten"))
         return
-    offered(given, thread, operation)
-    for body in WRONG_TYPES[operation]:
-        _assert_body_refused(given, ask, thread, operation, body)
+    _assert_bodies_refused(given, ask, operation, WRONG_TYPES[operation])
 
 
 @_decides("RANGE", tuple(OUT_OF_RANGE))
-def test_values_out_of_range_are_refused(
-    given: Asker, ask: ThreadsClient, thread: Thread, operation: str
-) -> None:
-    offered(given, thread, operation)
-    for wrong in OUT_OF_RANGE[operation]:
-        right = REQUESTS[operation].right(given, thread)
-        _assert_body_refused(given, ask, thread, operation, {**right, **wrong})
+def test_values_out_of_range_are_refused(given: Asker, ask: ThreadsClient, operation: str) -> None:
+    _assert_bodies_refused(given, ask, operation, OUT_OF_RANGE[operation])
 
 
 @_decides("UNKNOWN", ("copy", "update_state", "post_state_at_checkpoint"))
-def test_an_unknown_thread_is_refused(
-    given: Asker, ask: ThreadsClient, thread: Thread, operation: str
-) -> None:
-    absent = ask.ownership.absent_id()
-    assert_refused(_send_right(given, ask, thread, operation, absent))
-    assert_no_thread(given, absent)
+def test_an_unknown_thread_is_refused(given: Asker, ask: ThreadsClient, operation: str) -> None:
+    assert_refused(_send_right(given, ask, operation, ask.ownership.absent_id()))
 
 
 @_decides(
     "ID", ("copy", "update", "delete", "update_state", "post_state_at_checkpoint", "run_wait")
 )
-def test_a_malformed_id_is_refused(
-    given: Asker, ask: ThreadsClient, thread: Thread, operation: str
-) -> None:
-    malformed = ask.ownership.malformed_id()
-    assert_refused(_send_right(given, ask, thread, operation, malformed))
+def test_a_malformed_id_is_refused(given: Asker, ask: ThreadsClient, operation: str) -> None:
+    assert_refused(_send_right(given, ask, operation, ask.ownership.malformed_id()))
 
 
 @_decides("ODD", ("create", "update", "search", "update_state"))
 @pytest.mark.parametrize("odd", ["nul", "surrogate"])
 def test_odd_texts_are_refused_or_kept(
-    given: Asker, ask: ThreadsClient, thread: Thread, operation: str, odd: str
+    given: Asker, ask: ThreadsClient, operation: str, odd: str
 ) -> None:
     text = {"nul": "a\u0000b", "surrogate": "a\ud800b"}[odd]
+    thread = offering(given, operation)
     answer = _send_text(given, ask, thread, operation, text)
     assert_no_server_error(answer)
     if answer.ok:
@@ -122,8 +102,9 @@ def test_odd_texts_are_refused_or_kept(
 @_decides("BIG", ("create", "update", "search", "update_state"))
 @pytest.mark.parametrize("big", ["deep", "large"])
 def test_big_bodies_are_refused_or_kept(
-    given: Asker, ask: ThreadsClient, thread: Thread, operation: str, big: str
+    given: Asker, ask: ThreadsClient, operation: str, big: str
 ) -> None:
+    thread = offering(given, operation)
     if big == "large":
         text = "x" * LARGE
         answer = _send_text(given, ask, thread, operation, text)
@@ -139,60 +120,115 @@ def test_big_bodies_are_refused_or_kept(
 
 
 @_decides("SAFE", ("create", "update", "update_state", "run_wait"))
-def test_what_was_refused_changed_nothing(
-    given: Asker, ask: ThreadsClient, thread: Thread, operation: str
-) -> None:
+def test_what_was_refused_changed_nothing(given: Asker, ask: ThreadsClient, operation: str) -> None:
     if operation == "create":
-        body = {**REQUESTS["create"].right(given, thread), "if_exists": "replace"}
-        _refused(ask.create(body))
-        assert_no_thread(given, body["thread_id"])
+        offering(given, "create")
+        creations = RefusedCreations(given, ask)
+        creations.send({**REQUESTS["create"].right(given, {}), "if_exists": "replace"})
+        creations.assert_none_made()
         return
-    offered(given, thread, operation)
+    thread = offering(given, operation)
+    if operation == "run_wait":
+        # What has just been run may still come to rest.
+        thread = given.empty()
 
     def refuse() -> None:
         for body in WRONG_TYPES[operation]:
-            _refused(REQUESTS[operation].send(ask, id_of(thread), body))
+            require_refused(REQUESTS[operation].send(ask, id_of(thread), body))
 
     assert_untouched(given, thread, refuse)
 
 
-def _refused(answer: Answer) -> None:
-    """What a check of a refusal stands on; whether it is refused is another's question."""
-    if answer.ok:
-        raise Blocked(f"a bad request was accepted: {answer.status} {excerpt(answer.text, 200)}")
+@dataclass(frozen=True)
+class Refusal:
+    """A request to be refused, the operation that it asks for, and whose question that is."""
+
+    operation: str
+    send: Callable[[ThreadsClient, str], Answer]
+    decided_by: str
 
 
-_REFUSALS: dict[str, Callable[[ThreadsClient, str], Answer]] = {
-    "create": lambda ask, _: ask.create({"thread_id": ask.ownership.new_id(), "metadata": 5}),
-    "search": lambda ask, _: ask.search({"limit": -1}),
-    "get": lambda ask, _: ask.get(ask.ownership.absent_id()),
-    "copy": lambda ask, _: ask.copy(ask.ownership.absent_id()),
-    "update": lambda ask, thread_id: ask.update(thread_id, {"metadata": 5}),
-    "delete": lambda ask, _: ask.delete(ask.ownership.absent_id()),
-    "state": lambda ask, _: ask.state(ask.ownership.absent_id()),
-    "history": lambda ask, _: ask.history(ask.ownership.absent_id()),
-    "post_history": lambda ask, thread_id: ask.post_history(thread_id, {"limit": -1}),
-    "update_state": lambda ask, thread_id: ask.update_state(thread_id, {"values": 5}),
-    "run_wait": lambda ask, thread_id: ask.run_wait(thread_id, {}),
-    "json": lambda ask, _: ask.create(raw=b"{"),
+_REFUSALS: dict[str, Refusal] = {
+    "create": Refusal(
+        "create",
+        lambda ask, _: ask.create({"thread_id": ask.ownership.new_id(), "metadata": 5}),
+        "ERROR-TYPE-01",
+    ),
+    "search": Refusal("search", lambda ask, _: ask.search({"limit": -1}), "ERROR-RANGE-02"),
+    "get": Refusal("get", lambda ask, _: ask.get(ask.ownership.absent_id()), "GET-02"),
+    "copy": Refusal("copy", lambda ask, _: ask.copy(ask.ownership.absent_id()), "ERROR-UNKNOWN-01"),
+    "update": Refusal("update", lambda ask, own: ask.update(own, {"metadata": 5}), "ERROR-TYPE-05"),
+    "delete": Refusal("delete", lambda ask, _: ask.delete(ask.ownership.absent_id()), "DELETE-09"),
+    "state": Refusal("state", lambda ask, _: ask.state(ask.ownership.absent_id()), "STATE-11"),
+    "history": Refusal(
+        "history", lambda ask, _: ask.history(ask.ownership.absent_id()), "HISTORY-05"
+    ),
+    "post_history": Refusal(
+        "post_history", lambda ask, own: ask.post_history(own, {"limit": -1}), "ERROR-RANGE-05"
+    ),
+    "update_state": Refusal(
+        "update_state", lambda ask, own: ask.update_state(own, {"values": 5}), "ERROR-TYPE-06"
+    ),
+    "run_wait": Refusal("run_wait", lambda ask, own: ask.run_wait(own, {}), "ERROR-TYPE-09"),
+    "json": Refusal("create", lambda ask, _: ask.create(raw=b"{"), "ERROR-JSON-01"),
 }
 
 
 @requires("ERROR-BODY-01")
 @pytest.mark.parametrize("refusal", _REFUSALS)
-def test_a_refusal_says_why(given: Asker, ask: ThreadsClient, thread: Thread, refusal: str) -> None:
-    assert_says_why(_REFUSALS[refusal](ask, id_of(thread)))
+def test_a_refusal_says_why(given: Asker, ask: ThreadsClient, refusal: str) -> None:
+    assert_says_why(_refusal(given, ask, _REFUSALS[refusal]))
 
 
 @requires("ERROR-BODY-02")
 @pytest.mark.parametrize("refusal", _REFUSALS)
-def test_a_refusal_has_detail(
-    given: Asker, ask: ThreadsClient, thread: Thread, refusal: str
-) -> None:
-    answer = _REFUSALS[refusal](ask, id_of(thread))
-    require_refused(answer)
+def test_a_refusal_has_detail(given: Asker, ask: ThreadsClient, refusal: str) -> None:
+    answer = _refusal(given, ask, _REFUSALS[refusal])
     detail = answer.body.get("detail") if isinstance(answer.body, dict) else None
     assert_that(isinstance(detail, str) and bool(detail), "a text in detail", answer.text)
+
+
+def _refusal(given: Asker, ask: ThreadsClient, refusal: Refusal) -> Answer:
+    """A refusal by an operation that is there: what a router says of one that is not is its own."""
+    thread = _offering_any(given, refusal.operation)
+    answer = refusal.send(ask, id_of(thread))
+    if not 400 <= answer.status < 500:
+        raise Blocked(
+            f"a bad request is not refused by 4xx: {answer.status} {excerpt(answer.text, 200)}",
+            by=refusal.decided_by,
+        )
+    return answer
+
+
+def _offering_any(given: Asker, operation: str) -> Thread:
+    """A thread on which the operation is answered, of those without a body too."""
+    if operation in REQUESTS:
+        return offering(given, operation)
+    thread = given.empty()
+    if operation == "delete":
+        given.delete(given.empty())
+    elif operation == "copy":
+        given.copy(thread)
+    elif operation == "history":
+        given.page(thread)
+    elif operation == "state":
+        if not given.client.state(id_of(thread)).ok:
+            thread = stated(given)
+        given.state(thread)
+    else:
+        given.get(thread)
+    return thread
+
+
+def _assert_bodies_refused(
+    given: Asker, ask: ThreadsClient, operation: str, bodies: Iterable[Any]
+) -> None:
+    """Each is refused, with all else in it right; to the letter, what is no object or empty."""
+    thread = offering(given, operation)
+    for body in to_be_refused(given, operation, bodies):
+        right = REQUESTS[operation].right(given, thread)
+        whole = {**right, **body} if isinstance(body, dict) and body else body
+        _assert_body_refused(given, ask, thread, operation, whole)
 
 
 def _assert_body_refused(
@@ -205,17 +241,13 @@ def _assert_body_refused(
         assert_that(False, f"a refusal by 4xx of {shown}", f"{answer.status} {answer.text}")
 
 
-def _send_right(
-    given: Asker, ask: ThreadsClient, thread: Thread, operation: str, thread_id: str
-) -> Answer:
+def _send_right(given: Asker, ask: ThreadsClient, operation: str, thread_id: str) -> Answer:
     """A right request, but about another thread id."""
+    thread = _offering_any(given, operation)
     if operation == "copy":
-        given.copy(thread)
         return ask.copy(thread_id)
     if operation == "delete":
-        given.delete(given.empty())
         return ask.delete(thread_id)
-    offered(given, thread, operation)
     request = REQUESTS[operation]
     return request.send(ask, thread_id, request.right(given, thread))
 
@@ -229,7 +261,6 @@ def _send_text(
     change: Callable[[str], str] = lambda raw: raw,
 ) -> Answer:
     """A request with this text in a place where any text may stand."""
-    offered(given, thread, operation)
     right = REQUESTS[operation].right(given, thread)
     if operation == "update_state":
         graph = given.case.graph()
@@ -248,8 +279,7 @@ def _assert_kept(given: Asker, thread: Thread, operation: str, answer: Answer, t
         assert_equal(answer.body, [], "the threads found, of which none has that text")
     elif operation == "update_state":
         # As an escape, so that a text that UTF-8 cannot hold is compared as well.
-        state = given.client.state(id_of(thread))
-        kept = list(texts_in(state.body["values"]))
+        kept = list(texts_in(given.state(thread)["values"]))
         assert_that(text in kept, "the text in the values, as sent", ascii(kept))
     else:
         shown = answer.body if operation == "create" else given.get(thread)

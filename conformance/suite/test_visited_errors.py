@@ -135,7 +135,9 @@ def _sender(
     """How to send the operation any body, as JSON and raw, once it has answered a right one."""
     if operation == "search":
         visits.search(limit=1)
-        return lambda body: ask.search(body, private=True), lambda raw: ask.search(raw=raw)
+        return lambda body: ask.search(body, private=True), lambda raw: ask.search(
+            raw=raw, private=True
+        )
     if operation == "count":
         visits.count()
         return ask.count, lambda raw: ask.count(raw=raw)
@@ -216,7 +218,11 @@ _REFUSALS: dict[str, Callable[[ThreadsClient, str], Answer]] = {
 
 
 def _refusal(visits: Visits, ask: ThreadsClient, refusal: str) -> Answer:
-    answer = _REFUSALS[refusal](ask, _offering(visits, "get").id)
+    """A refusal by an operation that is there: what a router says of one that is not is its own."""
+    if refusal == "search":
+        visits.search(limit=1)
+    thread = _offering(visits, "get" if refusal == "search" else refusal)
+    answer = _REFUSALS[refusal](ask, thread.id)
     if not 400 <= answer.status < 500:
         raise undecided(f"{refusal}: a bad request is answered with {answer.status}")
     return answer

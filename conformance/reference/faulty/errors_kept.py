@@ -126,7 +126,7 @@ def refused_creation_is_made(broken: Broken) -> None:
             broken.store.create(thread_id=own)
 
 
-def _leaving(operation: str, when: When, change: Callable[[Broken, Any], Any]) -> Apply:
+def leaving_behind(operation: str, when: When, change: Callable[[Broken, Any], Any]) -> Apply:
     """Keep `change(broken, thread)` of the thread of a refused request."""
 
     def apply(broken: Broken) -> None:
@@ -140,21 +140,21 @@ def _leaving(operation: str, when: When, change: Callable[[Broken, Any], Any]) -
 
 
 fault("refused-update-moves-updated-at", breaks=["ERROR-SAFE-02", "ERROR-SAFE-05"])(
-    _leaving(
+    leaving_behind(
         "update",
         lambda _: True,
         lambda broken, thread: replace(thread, updated_at=broken.store.now()),
     )
 )
 fault("refused-state-update-loses-the-newest-state", breaks=["ERROR-SAFE-03"])(
-    _leaving(
+    leaving_behind(
         "update_state",
         lambda request: not isinstance(request.members.get("as_node", ""), str),
         lambda _, thread: replace(thread, checkpoints=thread.checkpoints[:-1]),
     )
 )
 fault("refused-run-leaves-the-thread-busy", breaks=["ERROR-SAFE-04"])(
-    _leaving(
+    leaving_behind(
         "run_wait",
         lambda request: "assistant_id" not in request.members,
         lambda _, thread: replace(thread, status="busy"),
