@@ -84,6 +84,41 @@ class Asker:
             raise Blocked("the thread has no state: the deployment applies no supersteps")
         return self._ran(made, len(steps), more)
 
+    def with_state(self, **members: Any) -> Thread:
+        """A new thread that has a state, from supersteps or by a run; no history is looked at.
+
+        For checks that ask nothing of how many states there are.
+        """
+        steps = [numbered(each, 1) for each in self.case.graph().supersteps]
+        metadata = {"graph_id": self.case.graph().id, **members.pop("metadata", {})}
+        made = self.created(self._body({"metadata": metadata, "supersteps": steps, **members}))
+        if made.get("values"):
+            return made
+        state = self.client.state(id_of(made))
+        if state.ok and isinstance(state.body, dict) and state.body.get("values"):
+            return made
+        self.run(made)
+        self.case.note("state made by a run: the deployment applies no supersteps")
+        return {**made, **self.get(made)}
+
+    def fullest(self, **members: Any) -> Thread:
+        """A new thread that shows as much as can be made: one with a state, else an empty one."""
+        try:
+            return self.with_state(**members)
+        except (Blocked, Unsupported) as refused:
+            self.case.note(f"judged on an empty thread: {refused}")
+            # Under the id that was asked for there may be a thread by now.
+            return self.empty(**{**members, "thread_id": self.client.ownership.new_id()})
+
+    def unfinished(self) -> list[Thread]:
+        """A new thread whose graph has still something to do, where one can be made."""
+        try:
+            steps = [numbered(each, 1) for each in self.case.graph().supersteps]
+            return [self.prepopulated(steps[:-1])]
+        except (Blocked, Unsupported) as refused:
+            self.case.note(f"judged on empty threads alone: {refused}")
+            return []
+
     def long(self, states: int, **members: Any) -> Thread:
         """A new thread whose history holds `states` states."""
         graph = self.case.graph()
@@ -288,6 +323,10 @@ class Asker:
                 raise Blocked(f"{line}: the operation is missing", by=missing)
             raise PromiseBroken("success", _told(answer), cause=missing)
         raise self.refusal("success", answer, NOT_GRANTED)
+
+    def lacks(self, answer: Answer, thread: Thread) -> bool:
+        """Whether an answer tells that its operation is not there, though the thread is."""
+        return answer.status in _MISSING and self._missing(answer, thread)
 
     def _missing(self, answer: Answer, thread: Thread | None) -> bool:
         """Whether the operation is not there, rather than the thread."""

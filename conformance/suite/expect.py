@@ -15,6 +15,11 @@ from conformance.suite.asking import LONGEST_PAGE, Asker
 from conformance.suite.outcomes import Blocked, PromiseBroken, difference_kinds
 from conformance.suite.shown import History, State, Thread, id_of
 
+#: The members that every documented thread has, and that the published one requires.
+REQUIRED_OF_A_THREAD = ("thread_id", "created_at", "updated_at", "metadata", "status")
+#: The published members of a thread that need not be there, or may be null.
+OPTIONAL_OF_A_THREAD = ("values", "config", "state_updated_at", "interrupts")
+
 
 def assert_equal(actual: Any, expected: Any, what: str) -> None:
     """Two JSON values are equal, as JSON: true is not 1."""
@@ -73,14 +78,21 @@ def assert_moments_of(source: History, copies: list[History], least: int) -> Non
 
 
 def assert_untouched(asker: Asker, thread: Thread, act: Callable[[], object]) -> None:
-    """A thread, its state and its history are byte for byte the same after `act`."""
-    before = [asker.granted(each, thread).text for each in _everything(asker, thread)]
-    if before != [each.text for each in _everything(asker, thread)]:
+    """A thread, its state and its history are byte for byte the same after `act`.
+
+    What the deployment does not offer at all, a history perhaps, is not looked at.
+    """
+    before = [
+        each if asker.lacks(each, thread) else asker.granted(each, thread)
+        for each in _everything(asker, thread)
+    ]
+    if [each.text for each in before] != [each.text for each in _everything(asker, thread)]:
         raise Blocked("two answers to the same question differ, though nothing was done")
     act()
-    for answer, text in zip(_everything(asker, thread), before, strict=True):
-        same = answer.ok and answer.text == text
-        assert_that(same, f"{answer.operation} as before: {text}", _told(answer))
+    for answer, former in zip(_everything(asker, thread), before, strict=True):
+        if former.ok:
+            same = answer.ok and answer.text == former.text
+            assert_that(same, f"{answer.operation} as before: {former.text}", _told(answer))
 
 
 def assert_valid(schema: str, value: Any) -> None:
@@ -93,6 +105,14 @@ def assert_valid(schema: str, value: Any) -> None:
             tuple(f"{each.path}: {each.message}" for each in found),
             kinds=tuple(sorted({f"{place(each.path)} {each.keyword}" for each in found})),
         )
+
+
+def assert_thread(value: Thread) -> None:
+    """What every thread has is there, each of the documented type.
+
+    Whatever else a thread shows, values and moments among it, has requirements of its own.
+    """
+    assert_valid("thread", {name: value[name] for name in REQUIRED_OF_A_THREAD if name in value})
 
 
 def assert_refused(answer: Answer) -> None:

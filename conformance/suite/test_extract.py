@@ -35,11 +35,11 @@ def test_ten_paths_are_answered(
     _offered(threads, ask, case)
 
 
-@requires("EXTRACT-01")
+@requires("EXTRACT-06")
 def test_a_path_leads_into_the_values(
     given: Asker, threads: Asker, ask: ThreadsClient, case: Case, graph: GraphSettings
 ) -> None:
-    key, expected = next(iter(given.state(given.prepopulated())["values"].items()))
+    key, expected = next(iter(given.state(given.with_state())["values"].items()))
     _assert_extracted(given, threads, ask, case, f"values.{key}", expected)
 
 
@@ -57,7 +57,7 @@ def test_an_index_counts_from_both_ends(
 def test_a_path_to_nothing_is_no_error(
     given: Asker, threads: Asker, ask: ThreadsClient, case: Case, path: str
 ) -> None:
-    given.prepopulated(metadata={"colour": "red"})
+    given.empty(metadata={"colour": "red"})
     if _extracted(given, given, ask, case, "metadata.colour") != "red":
         raise Blocked("nothing is extracted from a path to something")
     extracted = _extracted(given, threads, ask, case, path)

@@ -1,5 +1,6 @@
 """Finding threads by ids and values."""
 
+from functools import partial
 from typing import Any
 
 from conformance.deployment.client import ThreadsClient
@@ -33,14 +34,26 @@ def test_unknown_ids_find_nothing(
 
 @requires("FILTER-03")
 def test_search_by_values(given: Asker, threads: Asker, case: Case, graph: GraphSettings) -> None:
-    wanted = given.prepopulated()
-    given.appended(given.prepopulated(), 5)
+    wanted = given.with_state()
+    given.appended(given.with_state(), 5)
     if graph.appending:
-        given.prepopulated()  # the same messages but for their ids
+        given.with_state()  # the same messages but for their ids
     given.empty()
     values = given.state(wanted)["values"]
     _assert_found(threads, case, [id_of(wanted)], values=values)
     _assert_found(threads, case, [id_of(wanted)], values=values, limit=1)
+
+
+@requires("FILTER-03")
+def test_search_by_one_member_of_the_values(
+    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+) -> None:
+    wanted, other = id_of(made := given.with_state()), id_of(given.empty())
+    for name, value in given.state(made)["values"].items():
+        found = case.eventually(
+            partial(threads.found, values={name: value}), lambda found: wanted in found
+        )
+        assert_that(wanted in found and other not in found, f"the thread with this {name}", found)
 
 
 @requires("FILTER-04")

@@ -213,7 +213,7 @@ fault("post-history-takes-limit-zero-for-one", breaks=["ERROR-RANGE-05", "ERROR-
 
 # Whatever is valid
 
-fault("search-refuses-sort-by-state-updated-at", breaks=["SORT-04", "ERROR-ANY-05"])(
+fault("search-refuses-sort-by-state-updated-at", breaks=["SORT-04"])(
     refusing("search", lambda request: request.members.get("sort_by") == "state_updated_at")
 )
 

@@ -24,6 +24,14 @@ fault("get-leaves-out-updated-at", breaks=["GET-01"])(
 )
 
 
+fault("get-shows-state-updated-at-as-a-number", breaks=["GET-05"])(
+    shown(lambda thread: {**thread, "state_updated_at": 1747063028}, "get")
+)
+fault("get-shows-interrupts-as-a-list", breaks=["GET-05"])(
+    shown(lambda thread: {**thread, "interrupts": list(thread["interrupts"].values())}, "get")
+)
+
+
 fault(
     "finished-thread-is-done",
     breaks=["GET-01", "PREPOP-05", "SEARCH-08", "SELECT-02", "SEQ-12", "SEQ-17"],
