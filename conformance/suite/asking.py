@@ -18,7 +18,15 @@ from conformance.excerpt import excerpt
 from conformance.model.history import same_json
 from conformance.suite.case import Case
 from conformance.suite.outcomes import Blocked, PromiseBroken, Unsupported
-from conformance.suite.shown import History, State, Thread, id_of, newest_first, parent_id_of
+from conformance.suite.shown import (
+    History,
+    State,
+    Thread,
+    id_of,
+    newest_first,
+    parent_id_of,
+    says_something,
+)
 
 #: As many states as a page of history may be asked for.
 LONGEST_PAGE = 1000
@@ -92,14 +100,17 @@ class Asker:
         steps = [numbered(each, 1) for each in self.case.graph().supersteps]
         metadata = {"graph_id": self.case.graph().id, **members.pop("metadata", {})}
         made = self.created(self._body({"metadata": metadata, "supersteps": steps, **members}))
-        if made.get("values"):
+        if says_something(made.get("values")):
             return made
         state = self.client.state(id_of(made))
-        if state.ok and isinstance(state.body, dict) and state.body.get("values"):
+        if state.ok and isinstance(state.body, dict) and says_something(state.body.get("values")):
             return made
         self.run(made)
         self.case.note("state made by a run: the deployment applies no supersteps")
-        return {**made, **self.get(made)}
+        settled = self.case.eventually(
+            lambda: self.get(made), lambda shown: shown.get("status") != "busy"
+        )
+        return {**made, **settled}
 
     def fullest(self, **members: Any) -> Thread:
         """A new thread that shows as much as can be made: one with a state, else an empty one."""

@@ -143,8 +143,9 @@ def assert_no_server_error(answer: Answer) -> None:
 def moment(value: Any, what: str) -> datetime:
     """The moment that a timestamp names; `PromiseBroken` if it has no offset."""
     try:
-        parsed = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        # RFC 3339 allows its letters in lower case.
+        parsed = datetime.fromisoformat(value.upper())
+    except (AttributeError, ValueError):
         raise PromiseBroken(f"{what} as RFC 3339", repr(value)) from None
     if parsed.tzinfo is None:
         raise PromiseBroken(f"{what} with an offset from UTC", repr(value))

@@ -19,7 +19,7 @@ from conformance.suite.expect import (
     known_moment,
 )
 from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import Thread, id_of, messages_of
+from conformance.suite.shown import Thread, id_of, messages_of, says_something
 
 #: One more than the default page of the history.
 MORE_THAN_A_PAGE = 11
@@ -206,10 +206,10 @@ def test_the_copy_of_an_empty_thread_can_be_run(given: Asker, threads: Asker) ->
 @requires("COPY-25")
 def test_the_copy_of_an_empty_thread_has_a_state_once_run(given: Asker, threads: Asker) -> None:
     twin, copy = _both_run(given)
-    if not given.state(twin)["values"]:
+    if not says_something(given.state(twin)["values"]):
         raise Blocked("a run gives an empty thread no values")
     values = threads.state(copy).get("values")
-    assert_that(bool(values), "values in the state, as those of a thread that was run", values)
+    assert_that(says_something(values), "values in the state, as of a thread that was run", values)
 
 
 @requires("COPY-26")
@@ -218,7 +218,7 @@ def test_the_copy_of_an_empty_thread_has_a_history_once_run(given: Asker, thread
     if not given.history(twin):
         raise Blocked("a run gives an empty thread no history")
     states = threads.history(copy)
-    assert_that(len(states) > 0, "a history, as that of a thread that was run", len(states))
+    assert_that(len(states) > 0, "a history, as of a thread that was run", len(states))
 
 
 @requires("COPY-27")

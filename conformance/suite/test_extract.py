@@ -17,12 +17,12 @@ MOST_PATHS = 10
 @requires("EXTRACT-01")
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [("metadata.colour", "red"), ("metadata.deep.er", [1, {"a": None}]), ("metadata.n", 7)],
+    [("metadata.colour", "red"), ("metadata.deep.er", [1, {"a": 2}]), ("metadata.n", 7)],
 )
 def test_a_path_gives_its_value(
     given: Asker, threads: Asker, ask: ThreadsClient, case: Case, path: str, expected: Any
 ) -> None:
-    given.empty(metadata={"colour": "red", "deep": {"er": [1, {"a": None}]}, "n": 7})
+    given.empty(metadata={"colour": "red", "deep": {"er": [1, {"a": 2}]}, "n": 7})
     _assert_extracted(given, threads, ask, case, path, expected)
 
 
