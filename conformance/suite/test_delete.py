@@ -155,19 +155,22 @@ def test_deleting_an_unknown_thread_is_404(given: Asker, ask: ThreadsClient) -> 
     ],
 )
 def test_a_deleted_thread_cannot_be_used(given: Asker, ask: ThreadsClient, use: str) -> None:
-    made = given.with_state() if use == "update_state" else given.empty()
+    make = given.with_state if use == "update_state" else given.empty
+    made, other = make(), make()
     gone = id_of(made)
-    uses: dict[str, Callable[[], Answer]] = {
-        "run": lambda: ask.run_wait(gone, given.run_body()),
-        "copy": lambda: ask.copy(gone),
-        "update": lambda: ask.update(gone, {"metadata": {"colour": "red"}}),
-        "update_state": lambda: ask.update_state(gone, numbered(given.case.graph().append, 2)),
+    uses: dict[str, Callable[[str], Answer]] = {
+        "run": lambda thread_id: ask.run_wait(thread_id, given.run_body()),
+        "copy": ask.copy,
+        "update": lambda thread_id: ask.update(thread_id, {"metadata": {"colour": "red"}}),
+        "update_state": lambda thread_id: ask.update_state(
+            thread_id, numbered(given.case.graph().append, 2)
+        ),
     }
-    # Granted as long as the thread is there, so that a refusal means something.
-    given.granted(uses[use](), made)
+    # Granted on a thread that is there, so that a refusal means something.
+    given.granted(uses[use](id_of(other)), other)
     given.delete(made)
     shown = ask.get(gone).ok
-    assert_refused(uses[use]())
+    assert_refused(uses[use](gone))
     if not shown:
         assert_no_thread(given, gone)
 
