@@ -29,7 +29,7 @@ def made(given: Asker, case: Case) -> list[Thread]:
     ]
     shown = case.eventually(lambda: len(given.found()), lambda found: found == len(threads))
     if shown != len(threads):
-        raise Blocked(f"search shows {shown} of the {len(threads)} threads made")
+        raise Blocked(f"search shows {shown} of the {len(threads)} threads made", by="CREATE-12")
     return threads
 
 

@@ -123,7 +123,7 @@ def test_a_copy_has_the_metadata_of_its_source(given: Asker, threads: Asker) -> 
     source, copy = _simplest(given, metadata={"kept": {"by": ["the", "copy"]}})
     sent = {**given.client.tag, **given.case.tag, "kept": {"by": ["the", "copy"]}}
     if kept(given.get(source), sent) != sent:
-        raise Blocked("GET does not show the metadata of the source")
+        raise Blocked("GET does not show the metadata of the source", by="CREATE-11")
     assert_equal(kept(threads.get(copy), sent), sent, "the metadata of the source")
 
 
@@ -301,7 +301,7 @@ def _simplest(given: Asker, **members: Any) -> tuple[Thread, Thread]:
         return source, given.copy(source)
     copy = given.object_of(answer, source)
     if not isinstance(copy.get("thread_id"), str):
-        raise Blocked("the copy is answered without a thread_id")
+        raise Blocked("the copy is answered without a thread_id", by="COPY-01")
     return source, copy
 
 

@@ -76,7 +76,7 @@ def test_a_deleted_thread_is_not_found(given: Asker, case: Case, by: str) -> Non
         filters[by] = ids if by == "ids" else "idle"
     found = case.eventually(lambda: given.found(**filters), lambda found: found == [kept])
     if kept not in found:
-        raise Blocked("search does not show the thread that was not deleted")
+        raise Blocked("search does not show the thread that was not deleted", by="CREATE-12")
     assert_that(id_of(gone) not in found, "not the deleted thread", found)
 
 
@@ -86,7 +86,7 @@ def test_a_deleted_thread_is_not_counted(given: Asker, threads: Asker, case: Cas
     gone = given.empty()
     before = case.eventually(given.count, lambda count: count == 2)
     if before != 2:
-        raise Blocked(f"count gives {before} for two threads")
+        raise Blocked(f"count gives {before} for two threads", by="COUNT-01")
     given.delete(gone)
     assert_equal(case.eventually(threads.count, lambda count: count == 1), 1, "the count")
 
@@ -194,7 +194,7 @@ def _anew(given: Asker, gone: Thread, **members: Any) -> Thread:
     """A new thread under the id of one that was deleted."""
     anew = given.empty(thread_id=id_of(gone), **members)
     if id_of(anew) != id_of(gone):
-        raise Blocked("the deployment chooses the ids of threads itself: see IDENTITY-01")
+        raise Blocked("the deployment chooses the ids of threads itself", by="IDENTITY-01")
     return anew
 
 

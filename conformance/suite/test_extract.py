@@ -62,7 +62,7 @@ def test_a_path_to_nothing_is_no_error(
 ) -> None:
     given.empty(metadata={"colour": "red"})
     if _extracted(given, given, ask, case, "metadata.colour") != "red":
-        raise Blocked("nothing is extracted from a path to something")
+        raise Blocked("nothing is extracted from a path to something", by="EXTRACT-01")
     extracted = _extracted(given, threads, ask, case, path)
     assert_that(extracted is None, "null or no member", repr(extracted))
 
@@ -106,7 +106,7 @@ def _assert_extracted(
 def _extracted(given: Asker, threads: Asker, ask: ThreadsClient, case: Case, path: str) -> Any:
     """What is extracted at a path from the only thread of the check."""
     if not case.eventually(given.search, bool):
-        raise Blocked("search does not show the thread made")
+        raise Blocked("search does not show the thread made", by="CREATE-12")
     body = {"metadata": case.tag, "extract": {"alias": path}}
     found = threads.granted(ask.search(body)).body
     extracted = found[0].get("extracted") if isinstance(found, list) and found else None

@@ -46,7 +46,7 @@ def test_do_nothing_answers_the_existing_thread(
     made = given.fullest(thread_id=given.chosen_id(), metadata={"first": True})
     sent = {**given.client.tag, **given.case.tag, "first": True}
     if kept(given.get(made), sent) != sent:
-        raise Blocked("GET does not show the metadata of the creation")
+        raise Blocked("GET does not show the metadata of the creation", by="CREATE-11")
     answer = threads.granted(_again(given, ask, made, "do_nothing", supersteps))
     shown = answer.body if isinstance(answer.body, dict) else {}
     assert_equal(shown.get("thread_id"), id_of(made), "thread_id")

@@ -47,5 +47,5 @@ def _make(given: Asker, case: Case) -> list[str]:
     made = sorted(id_of(given.empty(thread_id=each)) for each in ids)
     shown = case.eventually(lambda: sorted(given.found()), lambda found: found == made)
     if shown != made:
-        raise Blocked(f"search shows {len(shown)} of the {len(made)} threads made")
+        raise Blocked(f"search shows {len(shown)} of the {len(made)} threads made", by="CREATE-12")
     return made

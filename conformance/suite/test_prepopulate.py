@@ -107,7 +107,7 @@ def test_every_superstep_adds_its_messages(given: Asker, graph: GraphSettings, m
     steps += [{"updates": [numbered(graph.append, number)]} for number in range(2, more + 2)]
     history = given.history(given.prepopulated(steps), len(steps))
     if len(history) != len(steps):
-        raise Blocked(f"{len(steps)} supersteps made {len(history)} states")
+        raise Blocked(f"{len(steps)} supersteps made {len(history)} states", by="PREPOP-09")
     shown = [told(messages_of(state, graph)) for state in reversed(list(history))]
     expected = [messages_sent(steps[: position + 1], graph) for position in range(len(steps))]
     assert_equal(shown, expected, "the messages after each superstep, oldest first")
@@ -193,7 +193,7 @@ def test_a_refused_prepopulation_leaves_nothing(
     # Under an id that a deployment does not use, nothing stands in any case.
     body = {**_request(given, _with_unknown_node(graph, "last")), "thread_id": given.chosen_id()}
     if ask.create(body).ok:
-        raise Blocked("a prepopulation as an unknown node was accepted")
+        raise Blocked("a prepopulation as an unknown node was accepted", by="PREPOP-14")
     assert_no_thread(given, body["thread_id"])
 
 

@@ -154,7 +154,7 @@ def test_changed_metadata_moves_a_thread(given: Asker, threads: Asker, case: Cas
     _assert_found(threads, case, [made], metadata={"colour": "red"})
     given.update(thread, metadata={"colour": "blue"})
     if kept(given.get(thread), {"colour": ""}) != {"colour": "blue"}:
-        raise Blocked("GET does not show the metadata as changed")
+        raise Blocked("GET does not show the metadata as changed", by="UPDATE-07")
     _assert_found(threads, case, [made], metadata={"colour": "blue"})
     _assert_found(threads, case, [], metadata={"colour": "red"})
 
@@ -211,7 +211,7 @@ def test_a_found_thread_has_every_documented_member(
     given.fullest()
     found = case.eventually(threads.search, bool)
     if not found:
-        raise Blocked("search does not show the thread that was made")
+        raise Blocked("search does not show the thread that was made", by="CREATE-12")
     for each in found:
         assert_thread(each)
 
@@ -249,7 +249,7 @@ def _some_threads(given: Asker, case: Case, number: int) -> None:
         given.empty(metadata={"number": each})
     for each in range(number):
         if not case.eventually(partial(given.found, metadata={"number": each}), bool):
-            raise Blocked("search does not show a thread that was made")
+            raise Blocked("search does not show a thread that was made", by="CREATE-12")
 
 
 def _verbatim(threads: Asker, ask: ThreadsClient, case: Case, body: dict[str, Any]) -> list[Thread]:

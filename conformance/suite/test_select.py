@@ -66,7 +66,7 @@ def test_without_select_all_members(given: Asker, threads: Asker, case: Case) ->
     given.empty()
     found = case.eventually(threads.search, bool)
     if not found:
-        raise Blocked("search does not show the thread made")
+        raise Blocked("search does not show the thread made", by="CREATE-12")
     for name in REQUIRED_OF_A_THREAD:
         assert_that(name in found[0], f"a member {name}", found[:1])
 
@@ -81,7 +81,7 @@ def _found(
     """The only thread of the check, as a search with `selected` gives it."""
     given.fullest()
     if not case.eventually(given.search, bool):
-        raise Blocked("search does not show the thread made")
+        raise Blocked("search does not show the thread made", by="CREATE-12")
     return _selected(threads, ask, case, selected)
 
 

@@ -96,7 +96,7 @@ def _make(given: Asker, case: Case, member: str) -> None:
             given.update(each, metadata={"touched": True})
     shown = case.eventually(given.found, lambda found: len(found) == len(made))
     if len(shown) != len(made):
-        raise Blocked(f"search shows {len(shown)} of the {len(made)} threads made")
+        raise Blocked(f"search shows {len(shown)} of the {len(made)} threads made", by="CREATE-12")
 
 
 def _key(given: Asker, thread: Thread, member: str) -> Any:

@@ -78,4 +78,4 @@ def _shown_ttl(given: Asker, ask: ThreadsClient, thread: Thread) -> dict[str, An
     try:
         return _ttl(given, ask, thread)
     except PromiseBroken as unseen:
-        raise Blocked("GET with include=ttl shows no ttl of a thread created with one") from unseen
+        raise Blocked("GET shows no ttl of a thread created with one", by="TTL-01") from unseen
