@@ -107,10 +107,7 @@ class Asker:
             return made
         self.run(made)
         self.case.note("state made by a run: the deployment applies no supersteps")
-        settled = self.case.eventually(
-            lambda: self.get(made), lambda shown: shown.get("status") != "busy"
-        )
-        return {**made, **settled}
+        return {**made, **self.settled(made)}
 
     def fullest(self, **members: Any) -> Thread:
         """A new thread that shows as much as can be made: one with a state, else an empty one."""
@@ -193,6 +190,12 @@ class Asker:
     def get(self, thread: Thread) -> Thread:
         """The thread as GET shows it."""
         return self._thread(self.client.get(id_of(thread)), thread)
+
+    def settled(self, thread: Thread) -> Thread:
+        """The thread as GET shows it once it is not busy any more."""
+        return self.case.eventually(
+            lambda: self.get(thread), lambda shown: shown.get("status") != "busy"
+        )
 
     def state(self, thread: Thread, **params: Any) -> State:
         """The state of the thread; where a check stands on it, one with values."""
