@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -24,11 +25,19 @@ fault("get-leaves-out-updated-at", breaks=["GET-01"])(
 )
 
 
-fault("get-shows-state-updated-at-as-a-number", breaks=["GET-05"])(
-    shown(lambda thread: {**thread, "state_updated_at": 1747063028}, "get")
+#: Whatever shows a thread, but for a search with `select`, where a member may be missing.
+_SHOWING = ("create", "get", "copy", "update", "search")
+
+
+def _with(member: str, change: Callable[[Any], Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda thread: {**thread, member: change(thread[member])} if member in thread else thread
+
+
+fault("threads-show-state-updated-at-as-a-number", breaks=["GET-05"])(
+    shown(_with("state_updated_at", lambda _: 1747063028), *_SHOWING)
 )
-fault("get-shows-interrupts-as-a-list", breaks=["GET-05"])(
-    shown(lambda thread: {**thread, "interrupts": list(thread["interrupts"].values())}, "get")
+fault("threads-show-interrupts-as-a-list", breaks=["GET-05"])(
+    shown(_with("interrupts", lambda each: list(each.values())), *_SHOWING)
 )
 
 

@@ -56,9 +56,9 @@ def _filters_by_graph(request: WireRequest) -> bool:
 
 fault(
     "create-answers-without-the-last-message",
-    breaks=["PREPOP-02", "PREPOP-11", "PREPOP-21", "SEQ-12"],
+    breaks=["PREPOP-02", "PREPOP-21", "SEQ-12"],
 )(messages(lambda all_: all_[:-1], "create", when=prepopulates))
-fault("create-answers-messages-reversed", breaks=["PREPOP-02", "PREPOP-11", "PREPOP-21", "SEQ-12"])(
+fault("create-answers-messages-reversed", breaks=["PREPOP-02", "PREPOP-21", "SEQ-12"])(
     messages(lambda all_: all_[::-1], "create", when=prepopulates)
 )
 fault(
