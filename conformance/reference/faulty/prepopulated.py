@@ -131,7 +131,7 @@ fault(
 fault("short-history-gives-messages-other-ids", breaks=["HISTORY-04", "SEQ-09"])(
     ids("history", "history", when=asks_for_few)
 )
-fault("search-finds-nothing-by-graph", breaks=["COPY-22", "PREPOP-19"])(
+fault("search-finds-nothing-by-graph", breaks=["PREPOP-19"])(
     lambda broken: broken.wire.answers("search", when=_filters_by_graph)(lambda _request, _: [])
 )
 
