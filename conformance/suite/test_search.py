@@ -153,7 +153,8 @@ def test_changed_metadata_moves_a_thread(given: Asker, threads: Asker, case: Cas
     made = id_of(thread)
     _assert_found(threads, case, [made], metadata={"colour": "red"})
     given.update(thread, metadata={"colour": "blue"})
-    if kept(given.get(thread), {"colour": ""}) != {"colour": "blue"}:
+    changed = {**given.client.tag, **case.tag, "colour": "blue"}
+    if kept(given.get(thread), changed) != changed:
         raise Blocked("GET does not show the metadata as changed", by="UPDATE-07")
     _assert_found(threads, case, [made], metadata={"colour": "blue"})
     _assert_found(threads, case, [], metadata={"colour": "red"})
