@@ -18,7 +18,15 @@ from conformance.excerpt import excerpt
 from conformance.model.history import same_json
 from conformance.suite.case import Case
 from conformance.suite.outcomes import Blocked, PromiseBroken, Unsupported
-from conformance.suite.shown import History, State, Thread, id_of, newest_first, parent_id_of
+from conformance.suite.shown import (
+    History,
+    State,
+    Thread,
+    id_of,
+    newest_first,
+    parent_id_of,
+    says_something,
+)
 
 #: As many states as a page of history may be asked for.
 LONGEST_PAGE = 1000
@@ -84,6 +92,41 @@ class Asker:
             raise Blocked("the thread has no state: the deployment applies no supersteps")
         return self._ran(made, len(steps), more)
 
+    def with_state(self, **members: Any) -> Thread:
+        """A new thread that has a state, from supersteps or by a run; no history is looked at.
+
+        For checks that ask nothing of how many states there are.
+        """
+        steps = [numbered(each, 1) for each in self.case.graph().supersteps]
+        metadata = {"graph_id": self.case.graph().id, **members.pop("metadata", {})}
+        made = self.created(self._body({"metadata": metadata, "supersteps": steps, **members}))
+        if says_something(made.get("values")):
+            return made
+        state = self.client.state(id_of(made))
+        if state.ok and isinstance(state.body, dict) and says_something(state.body.get("values")):
+            return made
+        self.run(made)
+        self.case.note("state made by a run: the deployment applies no supersteps")
+        return {**made, **self.settled(made)}
+
+    def fullest(self, **members: Any) -> Thread:
+        """A new thread that shows as much as can be made: one with a state, else an empty one."""
+        try:
+            return self.with_state(**members)
+        except (Blocked, Unsupported) as refused:
+            self.case.note(f"judged on an empty thread: {refused}")
+            # Under the id that was asked for there may be a thread by now.
+            return self.empty(**{**members, "thread_id": self.client.ownership.new_id()})
+
+    def unfinished(self) -> list[Thread]:
+        """A new thread whose graph has still something to do, where one can be made."""
+        try:
+            steps = [numbered(each, 1) for each in self.case.graph().supersteps]
+            return [self.prepopulated(steps[:-1])]
+        except (Blocked, Unsupported) as refused:
+            self.case.note(f"judged on empty threads alone: {refused}")
+            return []
+
     def long(self, states: int, **members: Any) -> Thread:
         """A new thread whose history holds `states` states."""
         graph = self.case.graph()
@@ -147,6 +190,12 @@ class Asker:
     def get(self, thread: Thread) -> Thread:
         """The thread as GET shows it."""
         return self._thread(self.client.get(id_of(thread)), thread)
+
+    def settled(self, thread: Thread) -> Thread:
+        """The thread as GET shows it once it is not busy any more."""
+        return self.case.eventually(
+            lambda: self.get(thread), lambda shown: shown.get("status") != "busy"
+        )
 
     def state(self, thread: Thread, **params: Any) -> State:
         """The state of the thread; where a check stands on it, one with values."""

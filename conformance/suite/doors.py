@@ -115,7 +115,7 @@ def intruder(
         raise NotAskedFor(NOT_PROTECTED)
     client = connection.client_with(CREDENTIALS[kind](settings))
     with Crons(given) as crons:
-        thread = given.prepopulated()
+        thread = given.with_state()
         given.run(thread, metadata=given.client.tag)
         try:
             # Shown to its owner, the run and the cron are proved to be this run's.

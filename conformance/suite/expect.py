@@ -15,6 +15,11 @@ from conformance.suite.asking import LONGEST_PAGE, Asker
 from conformance.suite.outcomes import Blocked, PromiseBroken, difference_kinds
 from conformance.suite.shown import History, State, Thread, id_of
 
+#: The members that every documented thread has, and that the published one requires.
+REQUIRED_OF_A_THREAD = ("thread_id", "created_at", "updated_at", "metadata", "status")
+#: The published members of a thread that need not be there, or may be null.
+OPTIONAL_OF_A_THREAD = ("values", "config", "state_updated_at", "interrupts")
+
 
 def assert_equal(actual: Any, expected: Any, what: str) -> None:
     """Two JSON values are equal, as JSON: true is not 1."""
@@ -102,6 +107,14 @@ def assert_valid(schema: str, value: Any) -> None:
         )
 
 
+def assert_thread(value: Thread) -> None:
+    """What every thread has is there, each of the documented type.
+
+    Whatever else a thread shows, values and moments among it, has requirements of its own.
+    """
+    assert_valid("thread", {name: value[name] for name in REQUIRED_OF_A_THREAD if name in value})
+
+
 def assert_refused(answer: Answer) -> None:
     """A bad request is answered by a 4xx."""
     if not 400 <= answer.status < 500:
@@ -130,8 +143,9 @@ def assert_no_server_error(answer: Answer) -> None:
 def moment(value: Any, what: str) -> datetime:
     """The moment that a timestamp names; `PromiseBroken` if it has no offset."""
     try:
-        parsed = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        # RFC 3339 allows its letters in lower case.
+        parsed = datetime.fromisoformat(value.upper())
+    except (AttributeError, ValueError):
         raise PromiseBroken(f"{what} as RFC 3339", repr(value)) from None
     if parsed.tzinfo is None:
         raise PromiseBroken(f"{what} with an offset from UTC", repr(value))

@@ -67,6 +67,11 @@ def parent_id_of(state: State) -> str | None:
     return found
 
 
+def says_something(values: Any) -> bool:
+    """Whether values hold anything: an empty thread may show its members, each of them empty."""
+    return isinstance(values, dict) and any(values.values())
+
+
 def messages_of(holder: dict[str, Any], graph: GraphSettings) -> list[dict[str, Any]]:
     """The messages in the values of a thread or state: of all appending keys."""
     values = holder.get("values")

@@ -112,7 +112,7 @@ def test_anothers_history_is_not_shown(pair: Pair, way: str) -> None:
 
 @requires("ACCESS-08")
 def test_anothers_thread_is_not_copied(pair: Pair) -> None:
-    thread = pair.owner.prepopulated()
+    thread = pair.owner.fullest()
     pair.assert_refused(lambda ask: ask.copy(id_of(thread)))
 
 
@@ -150,7 +150,7 @@ def test_a_count_counts_no_thread_of_another(pair: Pair, case: Case) -> None:
 @both_ways
 @pytest.mark.parametrize("operation", ["update", "update_state", "prune", "delete"])
 def test_anothers_thread_is_not_changed(pair: Pair, operation: str) -> None:
-    thread = pair.owner.prepopulated()
+    thread = pair.owner.with_state()
     append = numbered(pair.owner.case.graph().append, 7)
     ways: dict[str, Callable[[ThreadsClient], Answer]] = {
         "update": lambda ask: ask.update(id_of(thread), {"metadata": {"changed": True}}),
@@ -168,7 +168,7 @@ def test_anothers_thread_is_not_changed(pair: Pair, operation: str) -> None:
 @pytest.mark.parametrize("if_exists", ["raise", "do_nothing"])
 def test_a_thread_is_not_created_over_anothers(pair: Pair, if_exists: str) -> None:
     secret = uuid4().hex
-    thread = pair.owner.prepopulated(metadata={"secret": secret})
+    thread = pair.owner.fullest(metadata={"secret": secret})
     answers: list[Answer] = []
 
     def create() -> None:
@@ -205,7 +205,7 @@ def test_anothers_runs_are_not_shown(pair: Pair, operation: str) -> None:
 @requires("ACCESS-14")
 @pytest.mark.parametrize("way", ["wait", "stream", "background", "or-create"])
 def test_anothers_thread_is_not_run(pair: Pair, way: str) -> None:
-    thread = pair.owner.prepopulated()
+    thread = pair.owner.fullest()
     body = pair.owner.run_body()
     or_create = {**body, "if_not_exists": "create"}
     ways: dict[str, Callable[[ThreadsClient], Answer]] = {
@@ -304,7 +304,7 @@ def test_anothers_crons_are_not_changed(pair: Pair, operation: str) -> None:
 @requires("ACCESS-18")
 @pytest.mark.parametrize("operation", ["get", "state", "history", "copy"])
 def test_anothers_ids_answer_as_unknown_ones(pair: Pair, operation: str) -> None:
-    thread_id = id_of(pair.owner.prepopulated())
+    thread_id = id_of(pair.owner.fullest())
     ask = pair.stranger.client
     ways: dict[str, Callable[[str], Answer]] = {
         "get": ask.get,

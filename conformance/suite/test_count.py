@@ -45,8 +45,8 @@ def test_count_by_status(given: Asker, threads: Asker, case: Case, status: str) 
 
 @requires("COUNT-03")
 def test_count_by_values(given: Asker, threads: Asker, case: Case, graph: GraphSettings) -> None:
-    values = given.state(given.prepopulated())["values"]
-    given.appended(given.prepopulated(), 5)
+    values = given.state(given.with_state())["values"]
+    given.appended(given.with_state(), 5)
     _assert_agrees(given, threads, case, 1, values=values)
 
 
@@ -54,8 +54,8 @@ def test_count_by_values(given: Asker, threads: Asker, case: Case, graph: GraphS
 def test_count_by_all_together(
     given: Asker, threads: Asker, case: Case, graph: GraphSettings
 ) -> None:
-    values = given.state(given.prepopulated(metadata={"colour": "red"}))["values"]
-    given.appended(given.prepopulated(metadata={"colour": "red"}), 5)
+    values = given.state(given.with_state(metadata={"colour": "red"}))["values"]
+    given.appended(given.with_state(metadata={"colour": "red"}), 5)
     filters = {"values": values, "status": "idle"}
     _assert_agrees(given, threads, case, 1, metadata={"colour": "red"}, **filters)
     _assert_agrees(given, threads, case, 0, metadata={"colour": "blue"}, **filters)

@@ -1,12 +1,13 @@
 """Deleting a thread, and what must then be gone."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.settings import GraphSettings
-from conformance.suite.asking import Asker
+from conformance.deployment.settings import GraphSettings, numbered
+from conformance.suite.asking import LONGEST_PAGE, Asker
 from conformance.suite.case import Case
 from conformance.suite.expect import (
     assert_equal,
@@ -17,12 +18,13 @@ from conformance.suite.expect import (
 )
 from conformance.suite.messages import Message, told
 from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import State, Thread, id_of, messages_of
+from conformance.suite.shown import State, Thread, checkpoint_id_of, id_of, messages_of
 
 
 @requires("DELETE-01")
 def test_a_thread_can_be_deleted(given: Asker, threads: Asker) -> None:
-    threads.delete(given.prepopulated())
+    for each in (given.empty(), given.fullest()):
+        threads.delete(each)
 
 
 @requires("DELETE-02")
@@ -32,18 +34,35 @@ def test_a_deleted_thread_is_404(given: Asker, ask: ThreadsClient) -> None:
 
 @requires("DELETE-03")
 def test_a_deleted_thread_has_no_state(given: Asker, ask: ThreadsClient) -> None:
-    made = given.prepopulated()
-    checkpoint_id = given.history(made).checkpoint_ids()[0]
+    made = given.fullest()
+    given.granted(ask.state(id_of(made)), made)
     given.delete(made)
     assert_refused(ask.state(id_of(made)))
+
+
+@requires("DELETE-11")
+def test_a_deleted_thread_has_no_state_at_a_checkpoint(given: Asker, ask: ThreadsClient) -> None:
+    made = given.with_state()
+    checkpoint_id = checkpoint_id_of(given.state(made))
+    given.state_at(made, checkpoint_id)
+    given.delete(made)
     assert_refused(ask.state_at_checkpoint(id_of(made), checkpoint_id))
 
 
 @requires("DELETE-04")
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_deleted_thread_has_no_history(given: Asker, ask: ThreadsClient, method: str) -> None:
-    gone = id_of(_deleted(given))
-    assert_refused(ask.history(gone) if method == "GET" else ask.post_history(gone, {}))
+def test_a_deleted_thread_has_no_history(given: Asker, ask: ThreadsClient) -> None:
+    made = given.fullest()
+    given.page(made, limit=1)
+    given.delete(made)
+    assert_refused(ask.history(id_of(made)))
+
+
+@requires("DELETE-12")
+def test_a_deleted_thread_has_no_history_by_post(given: Asker, ask: ThreadsClient) -> None:
+    made = given.fullest()
+    given.post_page(made, limit=1)
+    given.delete(made)
+    assert_refused(ask.post_history(id_of(made), {}))
 
 
 @requires("DELETE-05")
@@ -57,7 +76,7 @@ def test_a_deleted_thread_is_not_found(given: Asker, case: Case, by: str) -> Non
         filters[by] = ids if by == "ids" else "idle"
     found = case.eventually(lambda: given.found(**filters), lambda found: found == [kept])
     if kept not in found:
-        raise Blocked("search does not show the thread that was not deleted")
+        raise Blocked("search does not show the thread that was not deleted", by="CREATE-12")
     assert_that(id_of(gone) not in found, "not the deleted thread", found)
 
 
@@ -67,27 +86,34 @@ def test_a_deleted_thread_is_not_counted(given: Asker, threads: Asker, case: Cas
     gone = given.empty()
     before = case.eventually(given.count, lambda count: count == 2)
     if before != 2:
-        raise Blocked(f"count gives {before} for two threads")
+        raise Blocked(f"count gives {before} for two threads", by="COUNT-01")
     given.delete(gone)
     assert_equal(case.eventually(threads.count, lambda count: count == 1), 1, "the count")
 
 
 @requires("DELETE-07")
 def test_a_thread_anew_has_no_trace(given: Asker, threads: Asker) -> None:
-    gone = given.prepopulated(metadata={"old": True})
-    old = given.history(gone).checkpoint_ids()
+    gone = given.fullest(metadata={"old": True})
+    old = _checkpoints(given, gone)
     given.delete(gone)
-    anew = given.empty(thread_id=id_of(gone), metadata={"new": True})
+    twin = given.empty()
+    anew = _anew(given, gone, metadata={"new": True})
     sent = {**given.client.tag, **given.case.tag, "new": True}
     shown = threads.get(anew)
     assert_equal(kept(shown, {**sent, "old": True}), sent, "the metadata of old and new")
-    assert_that(not threads.get(anew).get("values"), "no values", threads.get(anew).get("values"))
-    assert_that(not threads.state(anew).get("values"), "an empty state", threads.state(anew))
+    # What an empty thread shows, another empty thread tells.
+    assert_equal(shown.get("values"), given.get(twin).get("values"), "values, as of a new thread")
+    state, expected = threads.state(anew).get("values"), given.client.state(id_of(twin))
+    given.granted(expected, twin)
+    assert_equal(state, expected.body.get("values"), "the state's values, as of a new thread")
+    if not old:
+        return  # no history is offered of which something could be left
     left = [state.get("checkpoint_id") for state in threads.page(anew, limit=10)]
     assert_that(not set(left) & set(old), "no state of the old history", left)
     at_checkpoint = given.client.state_at_checkpoint(id_of(anew), old[0])
     values = at_checkpoint.body.get("values") if isinstance(at_checkpoint.body, dict) else None
-    assert_that(not values, "nothing at the old checkpoint", at_checkpoint.text)
+    empty = values in (None, expected.body.get("values"))
+    assert_that(empty, "nothing at the old checkpoint", at_checkpoint.text)
 
 
 @requires("DELETE-07")
@@ -96,13 +122,13 @@ def test_a_run_on_a_thread_anew_begins_with_nothing(
 ) -> None:
     gone = given.empty()
     given.run(gone, 1)
-    old = given.history(gone).checkpoint_ids()
+    old = _checkpoints(given, gone)
     given.delete(gone)
-    anew = given.empty(thread_id=id_of(gone))
+    anew = _anew(given, gone)
     twin = given.empty()
     for thread in (anew, twin):
         given.run(thread, 2)
-    left = [state.get("checkpoint_id") for state in threads.page(anew, limit=100)]
+    left = _checkpoints(threads, anew) if old else []
     assert_that(not set(left) & set(old), "no state of the old history", left)
     expected = _asked(given.state(twin), graph)
     assert_equal(_asked(threads.state(anew), graph), expected, "what people said in the messages")
@@ -119,27 +145,57 @@ def test_deleting_an_unknown_thread_is_404(given: Asker, ask: ThreadsClient) -> 
     _assert_404(ask.delete(ask.ownership.absent_id()))
 
 
-@requires("DELETE-10")
-@pytest.mark.parametrize("use", ["copy", "update", "run", "update_state"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        pytest.param("run", marks=requires("DELETE-10")),
+        pytest.param("copy", marks=requires("DELETE-13")),
+        pytest.param("update", marks=requires("DELETE-14")),
+        pytest.param("update_state", marks=requires("DELETE-15")),
+    ],
+)
 def test_a_deleted_thread_cannot_be_used(given: Asker, ask: ThreadsClient, use: str) -> None:
-    gone = id_of(_deleted(given))
-    shown = ask.get(gone).ok
-    answers = {
-        "copy": lambda: ask.copy(gone),
-        "update": lambda: ask.update(gone, {"metadata": {"colour": "red"}}),
-        "run": lambda: ask.run_wait(gone, given.run_body()),
-        "update_state": lambda: ask.update_state(gone, given.case.graph().append),
+    make = given.with_state if use == "update_state" else given.empty
+    made, other = make(), make()
+    gone = id_of(made)
+    uses: dict[str, Callable[[str], Answer]] = {
+        "run": lambda thread_id: ask.run_wait(thread_id, given.run_body()),
+        "copy": ask.copy,
+        "update": lambda thread_id: ask.update(thread_id, {"metadata": {"colour": "red"}}),
+        "update_state": lambda thread_id: ask.update_state(
+            thread_id, numbered(given.case.graph().append, 2)
+        ),
     }
-    assert_refused(answers[use]())
+    # Granted on a thread that is there, so that a refusal means something.
+    given.granted(uses[use](id_of(other)), other)
+    given.delete(made)
+    shown = ask.get(gone).ok
+    assert_refused(uses[use](gone))
     if not shown:
         assert_no_thread(given, gone)
 
 
 def _deleted(given: Asker) -> Thread:
     """A thread that was there, and is deleted."""
-    made = given.prepopulated()
+    made = given.fullest()
     given.delete(made)
     return made
+
+
+def _checkpoints(asker: Asker, thread: Thread) -> list[str]:
+    """The newest checkpoints in the history of a thread; none, where no history is offered."""
+    answer = asker.client.history(id_of(thread), limit=LONGEST_PAGE)
+    if asker.lacks(answer, thread):
+        return []
+    return [checkpoint_id_of(state) for state in asker.list_of(answer, thread)]
+
+
+def _anew(given: Asker, gone: Thread, **members: Any) -> Thread:
+    """A new thread under the id of one that was deleted."""
+    anew = given.empty(thread_id=id_of(gone), **members)
+    if id_of(anew) != id_of(gone):
+        raise Blocked("the deployment chooses the ids of threads itself", by="IDENTITY-01")
+    return anew
 
 
 def _assert_404(answer: Answer) -> None:

@@ -34,7 +34,7 @@ def test_a_second_creation_conflicts(
 @requires("IDENTITY-03")
 @_WITH_SUPERSTEPS
 def test_a_conflict_changes_nothing(given: Asker, ask: ThreadsClient, supersteps: bool) -> None:
-    made = given.prepopulated(thread_id=given.chosen_id())
+    made = given.fullest(thread_id=given.chosen_id())
     assert_untouched(given, made, lambda: _again(given, ask, made, "raise", supersteps))
 
 
@@ -43,20 +43,22 @@ def test_a_conflict_changes_nothing(given: Asker, ask: ThreadsClient, supersteps
 def test_do_nothing_answers_the_existing_thread(
     given: Asker, threads: Asker, ask: ThreadsClient, supersteps: bool
 ) -> None:
-    made = given.prepopulated(thread_id=given.chosen_id(), metadata={"first": True})
-    if given.get(made).get("metadata") != made["metadata"]:
-        raise Blocked("GET shows other metadata than the creation answered")
+    made = given.fullest(thread_id=given.chosen_id(), metadata={"first": True})
+    sent = {**given.client.tag, **given.case.tag, "first": True}
+    if kept(given.get(made), sent) != sent:
+        raise Blocked("GET does not show the metadata of the creation", by="CREATE-11")
     answer = threads.granted(_again(given, ask, made, "do_nothing", supersteps))
     shown = answer.body if isinstance(answer.body, dict) else {}
     assert_equal(shown.get("thread_id"), id_of(made), "thread_id")
-    assert_equal(shown.get("metadata"), made["metadata"], "metadata")
+    assert_equal(kept(shown, {**sent, "second": True}), sent, "the metadata sent first")
 
 
 @requires("IDENTITY-05")
 def test_do_nothing_leaves_the_existing_thread(given: Asker, ask: ThreadsClient) -> None:
     made = given.empty(thread_id=given.chosen_id(), metadata={"first": True})
     given.granted(_again(given, ask, made, "do_nothing"))
-    assert_equal(given.get(made).get("metadata"), made["metadata"], "metadata")
+    sent = {**given.client.tag, **given.case.tag, "first": True}
+    assert_equal(kept(given.get(made), {**sent, "second": True}), sent, "the metadata sent")
 
 
 @requires("IDENTITY-06")
@@ -67,7 +69,7 @@ def test_do_nothing_applies_no_supersteps(given: Asker, ask: ThreadsClient, exis
     made = (
         given.empty(thread_id=chosen, metadata={"graph_id": graph.id})
         if existing == "empty"
-        else given.prepopulated(thread_id=chosen)
+        else given.fullest(thread_id=chosen)
     )
     assert_untouched(given, made, lambda: _again(given, ask, made, "do_nothing", True))
 

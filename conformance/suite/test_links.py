@@ -15,6 +15,7 @@ from conformance.suite.generated_links import for_all_stories
 from conformance.suite.outcomes import requires
 from conformance.suite.right_requests import offered, tags
 from conformance.suite.shown import checkpoint_id_of, id_of
+from conformance.suite.tolerance import without_nulls
 
 _WITHOUT = {
     "thread_create": ("thread_id", "if_exists", "ttl", "supersteps"),
@@ -147,4 +148,8 @@ _OF_A_COPY = ("get_history",)
 def _metadata(body: Any) -> dict[str, Any]:
     """Generated metadata that every JSON reader keeps."""
     generated = body.get("metadata", {}) if isinstance(body, dict) else {}
-    return generated if portable(generated) else {}
+    # What null means in metadata, and how deep objects are merged, no source says.
+    plain = {
+        name: each for name, each in without_nulls(generated).items() if type(each) is not dict
+    }
+    return plain if portable(plain) else {}

@@ -14,7 +14,7 @@ LATEST = {"strategy": "keep_latest"}
 @requires("PRUNE-01")
 @pytest.mark.parametrize("body", [{}, {"strategy": "delete"}], ids=["default", "delete"])
 def test_delete_removes_the_threads(given: Asker, threads: Asker, body: dict[str, str]) -> None:
-    made = [given.prepopulated(), given.empty()]
+    made = [given.fullest(), given.empty()]
     threads.prune(*made, **body)
     for each in made:
         assert_no_thread(threads, id_of(each))
@@ -51,5 +51,6 @@ def test_keep_latest_removes_the_old_states(given: Asker, threads: Asker) -> Non
 @requires("PRUNE-05")
 @pytest.mark.parametrize("strategy", ["delete", "keep_latest"])
 def test_pruning_leaves_the_other_threads(given: Asker, threads: Asker, strategy: str) -> None:
-    made, other = given.long(5), given.long(5)
+    # To be pruned, a thread need not have more than one state.
+    made, other = given.fullest(), given.fullest()
     assert_untouched(threads, other, lambda: given.prune(made, strategy=strategy))

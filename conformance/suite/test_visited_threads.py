@@ -6,7 +6,11 @@ from typing import Any
 import pytest
 
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.expect import same_thread
+from conformance.suite.expect import (
+    OPTIONAL_OF_A_THREAD,
+    REQUIRED_OF_A_THREAD,
+    same_thread,
+)
 from conformance.suite.facts import (
     expect_fits,
     expect_same,
@@ -21,7 +25,7 @@ pytestmark = reads_only
 
 _DEFAULT_PAGE = 10
 _THREAD = members_of("thread")
-_REQUIRED = ("thread_id", "created_at", "updated_at", "metadata", "status")
+_REQUIRED = REQUIRED_OF_A_THREAD
 
 
 # ---- GET ----------------------------------------------------------------------------
@@ -30,6 +34,19 @@ _REQUIRED = ("thread_id", "created_at", "updated_at", "metadata", "status")
 @requires("GET-01")
 def test_a_thread_has_every_documented_member(visits: Visits) -> None:
     visits.each(lambda thread: _expect_thread(visits.must.get(thread)))
+
+
+@requires("GET-05")
+def test_the_other_members_are_of_the_published_types(visits: Visits) -> None:
+    def judge(thread: Visited) -> None:
+        shown = visits.get(thread)
+        others = {name: shown.get(name) for name in OPTIONAL_OF_A_THREAD}
+        there = {name: value for name, value in others.items() if value is not None}
+        if not there:
+            raise undecided(f"GET shows none of {', '.join(OPTIONAL_OF_A_THREAD)}")
+        expect_fits("thread_selected", there)
+
+    visits.each(judge)
 
 
 @requires("GET-04")
@@ -233,7 +250,10 @@ def test_search_by_ids_and_metadata(visits: Visits) -> None:
 def test_only_what_is_selected(visits: Visits) -> None:
     for selected in ({"thread_id", "status"}, {"status"}):
         found = _some(visits.must.search(select=sorted(selected), limit=PAGE))
-        unasked = sorted({name for each in found for name in each.keys() & _THREAD - selected})
+        optional = set(OPTIONAL_OF_A_THREAD) - selected
+        unasked = sorted(
+            {name for name in optional for each in found if each.get(name) is not None}
+        )
         expect(not unasked, f"members that were not selected are shown: {', '.join(unasked)}")
 
 
@@ -340,9 +360,7 @@ def test_beyond_the_end_is_nothing(visits: Visits) -> None:
 
 
 def _expect_thread(thread: Thread) -> None:
-    # What a thread without a state has in values is a question of its own.
-    unset = "values" in thread and thread["values"] is None
-    expect_fits("thread", {k: v for k, v in thread.items() if not (unset and k == "values")})
+    expect_fits("thread", {name: thread[name] for name in _REQUIRED if name in thread})
 
 
 def _expect_as_many(visits: Visits, most: int, **body: Any) -> None:

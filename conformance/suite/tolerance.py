@@ -23,7 +23,7 @@ def must_be_refused(schema: str, body: Any) -> bool:
     """
     if not violations(schema, body):
         return False
-    kind = _without_nulls(copy.deepcopy(body))
+    kind = without_nulls(copy.deepcopy(body))
     if (
         schema == "history_search"
         and isinstance(kind, dict)
@@ -41,13 +41,12 @@ def must_be_refused(schema: str, body: Any) -> bool:
     return bool(violations(schema, kind))
 
 
-def _without_nulls(value: Any) -> Any:
+def without_nulls(value: Any) -> Any:
+    """A copy without the members that are null, at whatever depth."""
     if isinstance(value, list):
-        return [_without_nulls(each) for each in value]
+        return [without_nulls(each) for each in value]
     if isinstance(value, dict):
-        return {
-            name: _without_nulls(member) for name, member in value.items() if member is not None
-        }
+        return {name: without_nulls(member) for name, member in value.items() if member is not None}
     return value
 
 

@@ -148,7 +148,7 @@ fault("unknown-checkpoint-gives-the-newest-state", breaks=["CHECKPOINT-09"])(
 )
 fault(
     "unknown-checkpoint-gives-an-empty-state",
-    breaks=["CHECKPOINT-09", "CHECKPOINT-10", "DELETE-03"],
+    breaks=["CHECKPOINT-09", "CHECKPOINT-10", "DELETE-11"],
 )(refusal_becomes(NOTHING, GET, when=lambda r: not malformed(r) and is_uuid(last_part(r))))
 fault("state-at-a-checkpoint-of-a-malformed-id-is-500", breaks=["CHECKPOINT-11"])(
     status_becomes(422, 500, GET, when=malformed)

@@ -23,7 +23,7 @@ fault(
         "INTERRUPT-08 NESTED-07"
     ),
 )(shown(lambda _thread: {"detail": "no"}, "copy"))
-fault("copy-answers-only-an-id", breaks=["COPY-01"])(
+fault("copy-answers-only-an-id", breaks=["COPY-24"])(
     shown(lambda thread: {"thread_id": thread["thread_id"]}, "copy")
 )
 
@@ -239,3 +239,45 @@ def copy_of_an_empty_thread_cannot_be_run(broken: Broken) -> None:
     def refuse(request: WireRequest) -> WireAnswer | None:
         empty = request.thread_id in copies and not broken.store.history(request.thread_id)
         return json_answer(409, {"detail": "no checkpoint to start from"}) if empty else None
+
+
+def of_run_copies_of_empty(broken: Broken) -> Callable[[WireRequest], bool]:
+    """Whether a request asks about the copy of an empty thread that was run since."""
+    copies = copies_of(broken)
+    empty: set[str] = set()
+
+    @broken.instead("copied_checkpoints")
+    def copied_checkpoints(right: Any, source: Any) -> Any:
+        if not source.checkpoints:
+            empty.add(source.thread_id)
+        return right(source)
+
+    return lambda request: copies.get(request.thread_id) in empty
+
+
+@fault("state-of-a-copy-of-an-empty-thread-is-500", breaks=["COPY-27"])
+def state_of_a_copy_of_an_empty_thread_is_500(broken: Broken) -> None:
+    concerns = of_run_copies_of_empty(broken)
+
+    @broken.wire.before("state")
+    def refuse(request: WireRequest) -> WireAnswer | None:
+        lost = concerns(request) and not broken.store.history(request.thread_id)
+        return json_answer(500, {"detail": "no checkpoint"}) if lost else None
+
+
+@fault("run-copy-of-an-empty-thread-shows-no-values", breaks=["COPY-25"])
+def run_copy_of_an_empty_thread_shows_no_values(broken: Broken) -> None:
+    concerns = of_run_copies_of_empty(broken)
+
+    @broken.wire.answers("state")
+    def hide(request: WireRequest, state: Any) -> Any:
+        return {**state, "values": {}} if concerns(request) else state
+
+
+@fault("run-copy-of-an-empty-thread-has-no-history", breaks=["COPY-26"])
+def run_copy_of_an_empty_thread_has_no_history(broken: Broken) -> None:
+    concerns = of_run_copies_of_empty(broken)
+
+    @broken.wire.answers("history")
+    def hide(request: WireRequest, states: Any) -> Any:
+        return [] if concerns(request) else states

@@ -49,8 +49,8 @@ def _once_deleted(then: Callable[[Broken, Gone], None]) -> Apply:
 @fault(
     "delete-does-nothing",
     breaks=(
-        "DELETE-02 DELETE-03 DELETE-04 DELETE-05 DELETE-06 DELETE-08 DELETE-10 LINK-01 "
-        "CONCURRENT-07 SEQ-18"
+        "DELETE-02 DELETE-03 DELETE-04 DELETE-05 DELETE-06 DELETE-08 DELETE-10 DELETE-11 "
+        "DELETE-12 DELETE-13 DELETE-14 DELETE-15 LINK-01 CONCURRENT-07 SEQ-18"
     ),
 )
 def delete_does_nothing(broken: Broken) -> None:
@@ -127,13 +127,13 @@ fault("deleted-thread-is-still-shown", breaks=["DELETE-02", "CONCURRENT-07", "SE
 fault("deleted-thread-has-a-state", breaks=["DELETE-03", "CONCURRENT-07", "SEQ-18"])(
     _still_there("state")
 )
-fault("deleted-thread-has-its-checkpoints", breaks=["DELETE-03"])(
+fault("deleted-thread-has-its-checkpoints", breaks=["DELETE-11"])(
     _still_there("state_at_checkpoint")
 )
 fault("deleted-thread-has-a-history", breaks=["DELETE-04", "LINK-01", "CONCURRENT-07", "SEQ-18"])(
     _still_there("history")
 )
-fault("deleted-thread-has-a-history-by-post", breaks=["DELETE-04"])(_still_there("post_history"))
+fault("deleted-thread-has-a-history-by-post", breaks=["DELETE-12"])(_still_there("post_history"))
 
 
 @fault("deleted-thread-is-410", breaks=["DELETE-02"])
@@ -231,5 +231,7 @@ def _revived(decision: str) -> Apply:
     return _once_deleted(then)
 
 
-fault("copy-revives-a-deleted-thread", breaks=["DELETE-10"])(_revived("copy"))
-fault("update-revives-a-deleted-thread", breaks=["DELETE-10"])(_revived("update"))
+fault("copy-revives-a-deleted-thread", breaks=["DELETE-13"])(_revived("copy"))
+fault("update-revives-a-deleted-thread", breaks=["DELETE-14"])(_revived("update"))
+fault("run-revives-a-deleted-thread", breaks=["DELETE-10"])(_revived("begin_run"))
+fault("state-update-revives-a-deleted-thread", breaks=["DELETE-15"])(_revived("update_state"))

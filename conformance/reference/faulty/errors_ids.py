@@ -9,7 +9,7 @@ from conformance.reference.faulty.errors_form import answering
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
 
-@fault("copy-of-an-unknown-thread-makes-an-empty-one", breaks=["DELETE-10", "ERROR-UNKNOWN-01"])
+@fault("copy-of-an-unknown-thread-makes-an-empty-one", breaks=["DELETE-13", "ERROR-UNKNOWN-01"])
 def copy_makes_an_empty_one(broken: Broken) -> None:
     @broken.instead("copy")
     def copy(right: Any, thread_id: str) -> Any:
@@ -17,7 +17,7 @@ def copy_makes_an_empty_one(broken: Broken) -> None:
         return right(thread_id) if known else broken.store.create()
 
 
-@fault("state-update-makes-an-unknown-thread", breaks=["DELETE-10", "ERROR-UNKNOWN-02"])
+@fault("state-update-makes-an-unknown-thread", breaks=["DELETE-15", "ERROR-UNKNOWN-02"])
 def state_update_makes_the_thread(broken: Broken) -> None:
     @broken.instead("update_state")
     def update_state(right: Any, thread_id: str, *values: Any, **named: Any) -> Any:

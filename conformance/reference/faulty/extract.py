@@ -56,12 +56,12 @@ def _giving(change: Callable[[str, Any], Any]) -> Apply:
     return apply
 
 
-fault("extract-is-ignored", breaks=["EXTRACT-01", "EXTRACT-02"])(
+fault("extract-is-ignored", breaks=["EXTRACT-01", "EXTRACT-02", "EXTRACT-06"])(
     _showing(lambda thread, _: {**thread, "extracted": None})
 )
 
 
-fault("extract-knows-no-values", breaks=["EXTRACT-01"])(
+fault("extract-knows-no-values", breaks=["EXTRACT-06"])(
     _giving(lambda path, value: None if path.startswith("values") else value)
 )
 fault("extract-takes-the-first-for-the-last", breaks=["EXTRACT-02"])(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,22 @@ def _is_malformed(request: WireRequest) -> bool:
 
 fault("get-leaves-out-updated-at", breaks=["GET-01"])(
     shown(lambda thread: without(thread, "updated_at"), "get")
+)
+
+
+#: Whatever shows a thread, but for a search with `select`, where a member may be missing.
+_SHOWING = ("create", "get", "copy", "update", "search")
+
+
+def _with(member: str, change: Callable[[Any], Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda thread: {**thread, member: change(thread[member])} if member in thread else thread
+
+
+fault("threads-show-state-updated-at-as-a-number", breaks=["GET-05"])(
+    shown(_with("state_updated_at", lambda _: 1747063028), *_SHOWING)
+)
+fault("threads-show-interrupts-as-a-list", breaks=["GET-05"])(
+    shown(_with("interrupts", lambda each: list(each.values())), *_SHOWING)
 )
 
 

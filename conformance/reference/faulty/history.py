@@ -130,7 +130,7 @@ fault(
     "history-of-an-unknown-thread-is-empty",
     breaks=["HISTORY-05", "DELETE-04", "LINK-01", "CONCURRENT-07", "SEQ-18"],
 )(refusal_becomes([], *GET))
-fault("history-by-post-of-an-unknown-thread-is-empty", breaks=["HISTORY-05", "DELETE-04"])(
+fault("history-by-post-of-an-unknown-thread-is-empty", breaks=["HISTORY-05", "DELETE-12"])(
     refusal_becomes([], *POST)
 )
 fault("history-of-a-malformed-id-is-500", breaks=["HISTORY-06"])(

@@ -78,10 +78,8 @@ fault("metadata-is-normalised", breaks=["CREATE-14", "CREATE-19"])(
     texts(lambda text: unicodedata.normalize("NFC", text))
 )
 fault("metadata-texts-are-stripped", breaks=["CREATE-14", "CREATE-19"])(texts(str.strip))
-fault("metadata-nulls-are-dropped", breaks=["CREATE-15", "CREATE-19"])(keeping(_without_nulls))
-fault("metadata-nested-nulls-are-dropped", breaks=["CREATE-15", "CREATE-19"])(
-    keeping(_without_nested_nulls)
-)
+fault("metadata-nulls-are-dropped", breaks=["CREATE-15"])(keeping(_without_nulls))
+fault("metadata-nested-nulls-are-dropped", breaks=["CREATE-15"])(keeping(_without_nested_nulls))
 fault("metadata-integers-are-cut-to-32-bits", breaks=["CREATE-16", "CREATE-17", "CREATE-19"])(
     integers(lambda number: max(-(2**31), min(number, 2**31 - 1)))
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from conformance.reference.faults import Broken, fault
-from conformance.reference.faulty.parts import each_shown, without
+from conformance.reference.faults import fault
+from conformance.reference.faulty.parts import without
 from conformance.reference.faulty.queries import changing
 from conformance.reference.wire import WireRequest
 
@@ -28,19 +28,12 @@ def _selecting(request: WireRequest) -> bool:
 fault("select-is-ignored", breaks=["SELECT-01"])(
     changing("search", lambda body: without(body, "select"), _selecting)
 )
-fault("select-adds-the-thread-id", breaks=["SELECT-01"])(
-    changing("search", lambda body: {**body, "select": [*body["select"], "thread_id"]}, _selecting)
+fault("select-adds-the-values", breaks=["SELECT-01"])(
+    changing("search", lambda body: {**body, "select": [*body["select"], "values"]}, _selecting)
 )
 fault("select-shows-the-first-member-only", breaks=["SELECT-02"])(
     changing("search", lambda body: {**body, "select": body["select"][:1]}, _selecting)
 )
-
-
-@fault("select-shows-the-others-as-null", breaks=["SELECT-01", "ERROR-ANY-05"])
-def others_as_null(broken: Broken) -> None:
-    each_shown(broken, "search", when=_selecting)(
-        lambda _, thread: {**dict.fromkeys(_SELECTABLE), **thread}
-    )
 
 
 fault(

@@ -42,13 +42,11 @@ def _shown(change: Callable[[JsonObject], JsonObject]) -> Apply:
     return apply
 
 
-fault("ttl-is-forgotten", breaks=["TTL-01", "TTL-03", "TTL-04"])(
-    _set(lambda body: without(body, "ttl"))
-)
+fault("ttl-is-forgotten", breaks=["TTL-01"])(_set(lambda body: without(body, "ttl")))
 fault("ttl-always-deletes", breaks=["TTL-01"])(
     _set(lambda body: {**body, "ttl": {**body["ttl"], "strategy": "delete"}})
 )
-fault("ttl-is-shown-in-seconds", breaks=["TTL-01", "TTL-04"])(
+fault("ttl-is-shown-in-seconds", breaks=["TTL-01"])(
     _shown(lambda ttl: {**ttl, "ttl_minutes": ttl["ttl_minutes"] * 60})
 )
 fault("ttl-has-no-end", breaks=["TTL-03"])(_shown(lambda ttl: without(ttl, "expires_at")))
@@ -71,10 +69,15 @@ def not_set_by_update(broken: Broken) -> None:
         return right(thread_id, metadata)
 
 
+fault("update-with-ttl-alone-is-500", breaks=["TTL-06"])(
+    refusing("update", lambda request: list(request.members) == ["ttl"], status=500)
+)
+
+
 fault("creation-with-ttl-is-refused", breaks=["TTL-05"])(refusing("create", naming("ttl")))
 
 
-@fault("thread-with-ttl-is-not-kept", breaks=["TTL-01", "TTL-03", "TTL-05"])
+@fault("thread-with-ttl-is-not-kept", breaks=["TTL-01", "TTL-05"])
 def not_kept(broken: Broken) -> None:
     @broken.wire.answers("create", when=naming("ttl"))
     def gone(_: WireRequest, made: Json) -> Json:

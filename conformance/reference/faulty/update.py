@@ -14,6 +14,7 @@ from conformance.reference.faulty.pieces import (
     kept,
     state_becomes,
     status_becomes,
+    with_latest,
 )
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
@@ -82,9 +83,6 @@ fault(
     "update-adds-no-new-member",
     breaks="ERROR-ODD-02 ERROR-BIG-02 UPDATE-02 UPDATE-09 UPDATE-10 CONCURRENT-03 SEQ-13",
 )(_merges(lambda old, new: {**old, **{name: new[name] for name in new if name in old}}))
-fault("update-drops-nulls", breaks=["UPDATE-02", "UPDATE-10"])(
-    _merges(lambda old, new: {**old, **{n: v for n, v in new.items() if v is not None}})
-)
 fault("update-refuses-nested-metadata", breaks=["UPDATE-02", "UPDATE-03", "UPDATE-10"])(
     refusing(
         UPDATE,
@@ -142,6 +140,18 @@ fault("update-moves-state-updated-at", breaks=["UPDATE-06", "SEQ-12"])(
 )
 
 
+fault("update-dates-the-newest-state", breaks=["UPDATE-13"])(
+    afterwards(
+        lambda _before, now: with_latest(now, created_at=now.updated_at), UPDATE, _sends_metadata
+    )
+)
+fault("update-forgets-the-oldest-state", breaks=["UPDATE-14"])(
+    afterwards(
+        lambda _before, now: replace(now, checkpoints=now.checkpoints[1:]), UPDATE, _sends_metadata
+    )
+)
+
+
 @fault(
     "get-is-behind-from-the-second-update-on",
     breaks=["UPDATE-07", "CONCURRENT-03", "SEQ-12", "SEQ-13"],
@@ -182,7 +192,7 @@ def second_update_is_not_stored(broken: Broken) -> None:
 fault("update-of-an-unknown-thread-is-422", breaks=["UPDATE-08"])(status_becomes(404, 422, UPDATE))
 
 
-@fault("update-of-an-unknown-thread-makes-it", breaks=["UPDATE-08", "DELETE-10"])
+@fault("update-of-an-unknown-thread-makes-it", breaks=["UPDATE-08", "DELETE-14"])
 def update_makes_the_thread(broken: Broken) -> None:
     @broken.instead("update")
     def update(right: Any, thread_id: str, *arguments: Any, **members: Any) -> Any:

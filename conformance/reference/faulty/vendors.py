@@ -5,10 +5,8 @@ They are faults so that a check of something else never falls with them again.
 
 from __future__ import annotations
 
-from typing import Any
-
 from conformance.reference.faults import fault
-from conformance.reference.faulty.factories import sent, shown
+from conformance.reference.faulty.factories import shown
 from conformance.reference.faulty.parts import STATES, refusing, without
 from conformance.reference.faulty.run_parts import ignoring
 from conformance.reference.wire import WireRequest
@@ -17,13 +15,6 @@ from conformance.reference.wire import WireRequest
 def _asks_for_more_than_a_hundred(request: WireRequest) -> bool:
     limit = request.members.get("limit")
     return isinstance(limit, int) and limit > 100
-
-
-def _with_an_owner(body: dict[str, Any]) -> dict[str, Any]:
-    metadata = body.get("metadata")
-    if not (isinstance(metadata, dict) and any(isinstance(e, dict) for e in metadata.values())):
-        return body
-    return {**body, "metadata": {**metadata, "owner": "anonymous"}}
 
 
 fault("supersteps-are-ignored", breaks=["PREPOP-02", "ERROR-ANY-01"])(
@@ -38,4 +29,3 @@ fault("history-before-is-a-500", breaks=["HISTORY-10", "HISTORY-FILTER-04"])(
 fault("states-have-no-ids-at-the-top", breaks=["CHECKPOINT-08", "STATE-06", "STATE-07"])(
     shown(lambda state: without(state, "checkpoint_id", "parent_checkpoint_id"), *STATES)
 )
-fault("nested-metadata-gets-an-owner", breaks=["CREATE-13"])(sent(_with_an_owner, "create"))
