@@ -5,6 +5,7 @@ from typing import Any
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.suite.asking import LONGEST_PAGE, Asker
+from conformance.suite.compared import require_some
 from conformance.suite.expect import (
     assert_equal,
     assert_identical_history,
@@ -12,7 +13,7 @@ from conformance.suite.expect import (
     assert_same_thread,
     assert_that,
 )
-from conformance.suite.messages import told
+from conformance.suite.messages import messages_sent_in, told
 from conformance.suite.outcomes import PromiseBroken, requires
 from conformance.suite.runs import Runs
 from conformance.suite.shown import Thread, id_of, messages_of
@@ -101,7 +102,6 @@ def test_copies_taken_at_once_are_all_whole(given: Asker, threads: Asker) -> Non
 def test_a_thread_being_deleted_is_there_or_not(given: Asker, ask: ThreadsClient) -> None:
     thread = given.long(LONG)
     thread_id = id_of(thread)
-    given.copy(thread)
 
     def look() -> list[Answer]:
         return [
@@ -139,12 +139,8 @@ def test_threads_worked_on_at_once_do_not_mix(
     times(MANY, work)
     for number, thread in enumerate(made):
         sent = [numbered(graph.append, 10 * number + step) for step in range(3)]
-        added = [
-            message
-            for update in sent
-            for key in graph.appending
-            for message in told((update.get("values") or {}).get(key, []))
-        ]
+        added = [message for update in sent for message in messages_sent_in(update, graph)]
+        require_some(added, "append of the settings appends nothing")
         said = told(messages_of(threads.state(thread), graph))
         assert_equal(said, [*before[number], *added], "the messages of the thread")
 
