@@ -125,6 +125,12 @@ class Runs:
         """The status of the run."""
         return self.shown(run).get("status")
 
+    def end_of(self, run: Run, within_s: float | None = None) -> Any:
+        """The status of a run that has ended: it may be shown a little later than the end."""
+        return self._case.eventually(
+            lambda: self.status(run), lambda status: status not in UNDER_WAY, within_s
+        )
+
     def listed(self, thread: Thread, **params: Any) -> list[dict[str, Any]]:
         """The runs of a thread."""
         return self._asker.list_of(self._client.runs.list(id_of(thread), **params), thread)
@@ -141,10 +147,8 @@ class Runs:
         """What join answers once the run has ended."""
         answer = self._client.run_join(run.thread_id, run.run_id)
         body = self._asker.granted(answer, _thread(run)).body
-        if self._asker.arranging:
-            shown = self._client.runs.get(run.thread_id, run.run_id)
-            if shown.ok and _status(shown) in UNDER_WAY:
-                raise Blocked(f"join answers while the run is {_status(shown)}")
+        if self._asker.arranging and (shown := self.end_of(run)) in UNDER_WAY:
+            raise Blocked(f"join answers while the run is {shown}", by="RUN-CONTROL-09")
         return body
 
     def followed(self, run: Run, last_event_id: str | None = None, **params: Any) -> list[Event]:

@@ -45,11 +45,14 @@ def test_the_runs_of_a_thread_are_listed(given: Asker, given_runs: Runs, runs: R
 
 
 @requires("RUN-CONTROL-03")
-def test_runs_are_listed_by_status(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_runs_are_listed_by_status(given: Asker, given_runs: Runs, runs: Runs, case: Case) -> None:
     thread = given.empty()
     for graph in ("agent", "failing"):
         given_runs.ended(thread, graph)
-    by_status = {str(each.get("status")): each for each in given_runs.listed(thread)}
+    by_status = case.eventually(
+        lambda: {str(each.get("status")): each for each in given_runs.listed(thread)},
+        lambda shown: len(shown) == 2 and not shown.keys() & set(UNDER_WAY),
+    )
     if len(by_status) != 2:
         raise Blocked(f"a run that ended well and one that failed show the statuses {by_status}")
     for status, run in by_status.items():
@@ -94,7 +97,7 @@ def test_a_run_ends_with_success_or_error(given: Asker, given_runs: Runs, runs: 
     for graph in ("agent", "failing"):
         thread = given.empty()
         given_runs.ended(thread, graph)
-        ends[graph] = [run.get("status") for run in runs.listed(thread)]
+        ends[graph] = [runs.end_of(given_runs.only(thread))]
     assert_equal(ends, {"agent": ["success"], "failing": ["error"]}, "the statuses of the runs")
 
 
@@ -107,10 +110,16 @@ def test_a_background_run_does_not_wait(given: Asker, given_runs: Runs, runs: Ru
 
 @requires("RUN-CONTROL-09")
 def test_joining_waits_for_the_end(given: Asker, given_runs: Runs, runs: Runs) -> None:
-    run = given_runs.started(given.empty(), "slow", seconds=1)
+    thread = given.empty()
+    run = given_runs.started(thread, "slow", seconds=1)
     runs.joined(run)
-    status = given_runs.status(run)
-    assert_that(status not in UNDER_WAY, "a run that has ended", status)
+    # By what the run has done, since its status may be shown a little later than its end.
+    said = contents(given.state(thread))
+    if given_runs.end_of(run, given.case.settings.run_timeout_s) in UNDER_WAY:
+        raise Blocked("the run does not end")
+    in_the_end = contents(given.state(thread))
+    require_some([len(in_the_end) > 1], "the run said nothing")
+    assert_equal(said, in_the_end, "the messages when join answers")
 
 
 @requires("RUN-CONTROL-10")
@@ -171,8 +180,10 @@ def test_a_run_may_begin_later(given: Asker, given_runs: Runs) -> None:
     oldest = list(given.history(thread))[-1:]
     assert_that(len(oldest) == 1, "a history, once the run has ended", "no state")
     begun_at = known_moment(oldest[0].get("created_at"), "created_at of the first state")
-    # By one clock: the run was asked for after its thread was created.
-    earliest = known_moment(thread.get("created_at"), "created_at") + timedelta(seconds=DELAY_S)
+    # By clocks of one deployment, which may differ a little: the run was asked for after its
+    # thread was created.
+    delay = timedelta(seconds=0.75 * DELAY_S)
+    earliest = known_moment(thread.get("created_at"), "created_at") + delay
     assert_that(begun_at >= earliest, f"no state before {earliest}", f"one of {begun_at}")
 
 
@@ -250,5 +261,5 @@ def test_ten_runs_are_listed_by_default(given: Asker, given_runs: Runs, runs: Ru
 def _assert_404(answer: Answer, refused: str = "") -> None:
     """A refusal is a 404; blocked where another requirement says that it is none."""
     if answer.ok and refused:
-        raise Blocked(f"it is answered with {answer.status}: see {refused}")
+        raise Blocked(f"it is answered with {answer.status}", by=refused)
     assert_equal(answer.status, 404, "status")

@@ -40,7 +40,7 @@ Judging = Generator[None, Done, None]
 
 _WRITES = "append fork run"
 #: What the state at a checkpoint shows as the history does.
-_AT_A_CHECKPOINT = ("values", "next", "tasks", "metadata", "created_at")
+_AT_A_CHECKPOINT = frozenset({"values", "next", "tasks", "metadata", "created_at"})
 
 
 @requires("SEQ-01")
@@ -89,7 +89,8 @@ def test_an_update_adds_one_state_after_its_base(given: Asker) -> None:
         added = _answered(done.answer) or next(iter(after.checkpoint_ids()), None)
         assert_equal(after.checkpoint_ids(), [added, *before], "the checkpoints")
         base = done.base or (before[0] if before else None)
-        parent = parent_id_of(after.states[0])
+        # A history need not show parents, while the documented state does.
+        parent = parent_id_of(after.states[0]) or parent_id_of(given.state(done.thread))
         assert_equal(parent, base, "the parent of the new state")
 
     hold(given, judge, "append fork")
@@ -128,7 +129,7 @@ def test_a_state_is_as_the_history_shows_it(given: Asker) -> None:
         require_some(states, "the thread has no state")
         wanted = states[step.at % len(states)]
         shown = given.state_at(done.thread, checkpoint_id_of(wanted))
-        _assert_same_members(shown, wanted, _AT_A_CHECKPOINT)
+        _assert_same_members(shown, wanted, wanted.keys() & _AT_A_CHECKPOINT)
 
     hold(given, judge, "look")
 
@@ -150,7 +151,8 @@ def test_pages_of_the_history_make_the_whole(given: Asker) -> None:
             position += len(page)
             before = {"before": checkpoint_id_of(whole[position - 1])}
 
-    hold(given, judge, "look")
+    # In a thread with forks `before` may mean the states made earlier, or the ancestors.
+    hold(given, judge, "look", beside="delete append copy update create prepopulate")
 
 
 @requires("SEQ-10")

@@ -22,6 +22,7 @@ from conformance.suite.shown import (
     id_of,
     parent_id_of,
 )
+from conformance.suite.simplest import at_rest
 
 #: More threads than this are not made in one sequence.
 MOST_THREADS = 4
@@ -181,7 +182,9 @@ class World:
 
     def _run(self, step: Step, _chosen: str) -> Done:
         thread = self.subject(step)
-        return Done(thread, self.asker.run(thread, self.steps_done))
+        output = self.asker.run(thread, self.steps_done)
+        at_rest(self.asker, thread)
+        return Done(thread, output)
 
     def _update(self, step: Step, _chosen: str) -> Done:
         thread = self.subject(step)
@@ -199,7 +202,7 @@ class World:
         thread = self._delete(step, chosen).thread
         done = self._create(step, id_of(thread))
         if id_of(done.thread) != id_of(thread):
-            raise Blocked("the deployment chooses the ids of threads itself: see IDENTITY-01")
+            raise Blocked("the deployment chooses the ids of threads itself", by="IDENTITY-01")
         self.gone.remove(thread)
         return done
 
