@@ -16,10 +16,13 @@ from conformance.suite.shown import State, checkpoint_id_of, parent_id_of
 _LASTING = ("values", "metadata", "created_at")
 
 
-def require_some(compared: Iterable[object], what: str) -> None:
-    """Block the check where nothing of this was there to be compared."""
+def require_some(compared: Iterable[object], what: str, by: str = "") -> None:
+    """Block the check where nothing of this was there to be compared.
+
+    `by` is the requirement that something be there, if there is one.
+    """
     if not any(compared):
-        raise Blocked(f"nothing to compare: {what}")
+        raise Blocked(f"nothing to compare: {what}", by=by or ())
 
 
 def lasting(states: Iterable[State]) -> list[dict[str, Any]]:

@@ -65,7 +65,7 @@ def test_its_parent_is_that_of_the_history(given: Asker, thread: Thread) -> None
 @requires("CHECKPOINT-08")
 def test_it_is_the_checkpoint_asked_for(given: Asker, thread: Thread) -> None:
     ids = given.history(thread).checkpoint_ids()
-    require_some(ids, "the history holds no state")
+    require_some(ids, "the history holds no state", "HISTORY-01")
     for checkpoint_id in ids:
         state = given.state_at(thread, checkpoint_id)
         checkpoint: Any = state.get("checkpoint")

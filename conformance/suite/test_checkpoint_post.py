@@ -43,7 +43,7 @@ def test_an_unknown_checkpoint_is_refused(given: Asker, ask: ThreadsClient) -> N
 def test_it_is_the_checkpoint_asked_for(given: Asker, threads: Asker, ask: ThreadsClient) -> None:
     made = given.prepopulated()
     ids = given.history(made).checkpoint_ids()
-    require_some(ids, "the history holds no state")
+    require_some(ids, "the history holds no state", "HISTORY-01")
     for checkpoint_id in ids:
         checkpoint = _post(threads, ask, made, checkpoint_id).get("checkpoint") or {}
         shown = {name: checkpoint.get(name) for name in ("checkpoint_id", "thread_id")}

@@ -135,7 +135,7 @@ def test_before_continues_a_page(given: Asker, threads: Asker, position: int) ->
     made = given.long(12)
     states = given.history(made, 12).states
     if len(states) < 12:
-        raise Blocked(f"the history of twelve states shows {len(states)}")
+        raise Blocked(f"the history of twelve states shows {len(states)}", by="PREPOP-09")
     before = checkpoint_id_of(states[position])
     older = threads.page(made, limit=100, before=before)
     assert_page(older, states[position + 1 :], f"the states before number {position}", 100)

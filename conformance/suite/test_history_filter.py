@@ -42,7 +42,7 @@ def test_metadata_chooses_states(given: Asker, threads: Asker, wanted: dict[str,
     states = given.history_by_post(made, 3)
     expected = [each for each in states if wanted.items() <= (each.get("metadata") or {}).items()]
     found = threads.post_page(made, limit=100, metadata=wanted)
-    require_some(states, "the history holds no state")
+    require_some(states, "the history holds no state", "HISTORY-01")
     assert_first(_ids(found), _ids(expected), f"the checkpoints with {wanted}")
 
 

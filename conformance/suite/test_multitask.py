@@ -28,7 +28,7 @@ def test_reject_leaves_the_first_run_alone(
     run = given_runs.started(thread, "slow", "first", seconds=1)
     body = given_runs.body("slow", "second", seconds=0, multitask_strategy="reject")
     if ask.run_background(id_of(thread), body).ok:
-        raise Blocked("the second run was not rejected")
+        raise Blocked("the second run was not rejected", by="MULTITASK-01")
     given_runs.joined(run)
     assert_equal(runs.end_of(run), "success", "the status of the first run")
     said = contents(given.state(thread))

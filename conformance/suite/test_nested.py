@@ -140,7 +140,7 @@ def _inner(state: State) -> Any:
 def _given_inner(given: Asker, thread: Thread) -> State:
     inner = _inner(given.state(thread, subgraphs="true"))
     if not isinstance(inner, dict):
-        raise Blocked("the state of the thread does not include that of its subgraph")
+        raise Blocked("the state does not include that of its subgraph", by="NESTED-02")
     return inner
 
 

@@ -54,7 +54,10 @@ def test_runs_are_listed_by_status(given: Asker, given_runs: Runs, runs: Runs, c
         lambda shown: len(shown) == 2 and not shown.keys() & set(UNDER_WAY),
     )
     if len(by_status) != 2:
-        raise Blocked(f"a run that ended well and one that failed show the statuses {by_status}")
+        shown = sorted(by_status)
+        raise Blocked(
+            f"a run that ended well and one that failed show {shown}", by="RUN-CONTROL-07"
+        )
     for status, run in by_status.items():
         # A filter that comes after the limit would find nothing of an older run.
         for limit in ({}, {"limit": 1}):
@@ -127,7 +130,7 @@ def test_joining_answers_the_values(given: Asker, given_runs: Runs, runs: Runs) 
     thread = given.empty()
     output = runs.joined(given_runs.started(thread, "agent"))
     values = given.state(thread)["values"]
-    require_some([values], "the state has no values")
+    require_some([values], "the state has no values", "STATE-01")
     assert_equal(output, values, "what join answers")
 
 
@@ -253,7 +256,7 @@ def test_ten_runs_are_listed_by_default(given: Asker, given_runs: Runs, runs: Ru
         given_runs.started(thread, "agent")
     there = len(given_runs.listed(thread, limit=2 * DEFAULT_LIST))
     if there <= DEFAULT_LIST:
-        raise Blocked(f"of {DEFAULT_LIST + 1} runs {there} are listed")
+        raise Blocked(f"of {DEFAULT_LIST + 1} runs {there} are listed", by="RUN-CONTROL-02")
     listed = len(runs.listed(thread))
     assert_that(0 < listed <= DEFAULT_LIST, f"1 to {DEFAULT_LIST} runs", f"{listed} runs")
 

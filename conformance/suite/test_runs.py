@@ -102,7 +102,7 @@ def test_a_run_keeps_the_history(given: Asker, threads: Asker, graph: GraphSetti
     before = given.history(thread, 12)
     given.run(thread)
     after = threads.history(thread)
-    require_some(before, "the history holds no state")
+    require_some(before, "the history holds no state", "HISTORY-01")
     there = lasting(after)[-len(before) :]
     assert_equal(there, lasting(before), "the states that were there")
 
@@ -126,7 +126,7 @@ def test_a_waited_run_answers_the_values(
     thread = given.empty()
     output = threads.run(thread)
     values = given.state(thread)["values"]
-    require_some([values], "the state has no values")
+    require_some([values], "the state has no values", "STATE-01")
     assert_equal(output, values, "the final output")
 
 

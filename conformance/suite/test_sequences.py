@@ -61,7 +61,7 @@ def test_a_copy_has_the_history_of_the_moment(given: Asker) -> None:
         source = world.history(world.subject(step))
         done = yield
         assert_identical_history(world.history(done.thread), source)
-        require_some(source, "the source has no state")
+        require_some(source, "the source has no state", "HISTORY-01")
 
     hold(given, judge, "copy")
 
@@ -74,7 +74,7 @@ def test_what_was_there_stays_below_what_is_added(given: Asker) -> None:
         after = world.history(done.thread).states
         shown = after[len(after) - len(before) :] if len(after) >= len(before) else after
         assert_equal(lasting(shown), lasting(before), "the states that were there")
-        require_some(before, "the thread had no state")
+        require_some(before, "the thread had no state", "HISTORY-01")
 
     hold(given, judge, f"{_WRITES} update")
 
@@ -114,7 +114,7 @@ def test_the_state_is_the_newest_of_the_history(given: Asker) -> None:
     def judge(world: World, step: Step) -> Judging:
         done = yield
         states = given.page(done.thread, limit=LONGEST_PAGE)
-        require_some(states, "the thread has no state")
+        require_some(states, "the thread has no state", "HISTORY-01")
         state = given.state(done.thread)
         _assert_same_members(state, states[0], state.keys() & states[0].keys())
 
@@ -126,7 +126,7 @@ def test_a_state_is_as_the_history_shows_it(given: Asker) -> None:
     def judge(world: World, step: Step) -> Judging:
         done = yield
         states = world.history(done.thread).states
-        require_some(states, "the thread has no state")
+        require_some(states, "the thread has no state", "HISTORY-01")
         wanted = states[step.at % len(states)]
         shown = given.state_at(done.thread, checkpoint_id_of(wanted))
         _assert_same_members(shown, wanted, wanted.keys() & _AT_A_CHECKPOINT)
@@ -139,7 +139,7 @@ def test_pages_of_the_history_make_the_whole(given: Asker) -> None:
     def judge(world: World, step: Step) -> Judging:
         done = yield
         whole = world.history(done.thread).states
-        require_some(whole, "the thread has no state")
+        require_some(whole, "the thread has no state", "HISTORY-01")
         start = step.at % len(whole)
         position, before = 0, {}
         if start:

@@ -150,7 +150,7 @@ def test_source_is_a_known_one(given: Asker, threads: Asker) -> None:
     thread = given.prepopulated()
     given.run(thread)
     states = threads.history(thread)
-    require_some(states, "the history holds no state")
+    require_some(states, "the history holds no state", "HISTORY-01")
     for state in states:
         source = (state.get("metadata") or {}).get("source")
         known = source in ("input", "loop", "update", "fork")
@@ -170,7 +170,7 @@ def test_only_selected_members_are_shown(given: Asker, threads: Asker) -> None:
 def test_one_value_is_selected(given: Asker, threads: Asker) -> None:
     made = given.prepopulated()
     values = given.state(made)["values"]
-    require_some([values], "the state has no values")
+    require_some([values], "the state has no values", "STATE-01")
     for name, value in values.items():
         shown = _selected(given, threads, made, f"values.{name}")
         assert_equal(shown, {"values": {name: value}}, f"the state with values.{name} alone")

@@ -69,7 +69,7 @@ def test_an_update_adds_one_checkpoint(given: Asker, threads: Asker) -> None:
     before = given.history(made)
     threads.appended(made, 2)
     after = threads.history(made)
-    require_some(before, "the history holds no state")
+    require_some(before, "the history holds no state", "HISTORY-01")
     assert_equal(lasting(after.states[1:]), lasting(before), "the states that were there")
     # A history need not show parents, while the documented state does.
     parent = parent_id_of(after.states[0]) or parent_id_of(given.state(made))
@@ -207,7 +207,7 @@ def _values_by_get(given: Asker, threads: Asker, case: Case, thread: Thread) -> 
     if threads.get(thread).get("values") is None:
         raise Blocked("GET shows no values, as in the documented output")
     expected = given.state(thread)["values"]
-    require_some([expected], "the state has no values")
+    require_some([expected], "the state has no values", "STATE-01")
     shown = case.eventually(
         lambda: threads.get(thread).get("values"), lambda values: same_json(values, expected)
     )

@@ -51,7 +51,7 @@ def test_the_last_values_are_the_state(given: Asker, runs: Runs, graph: str) -> 
     thread = given.empty()
     values = named(runs.events(thread, graph, stream_mode=["values"]), "values")
     expected = given.state(thread)["values"]
-    require_some([expected], "the state has no values")
+    require_some([expected], "the state has no values", "STATE-01")
     shown = values[-1] if values and isinstance(values[-1], dict) else {}
     # What else the event tells is free.
     assert_equal({name: shown.get(name) for name in expected}, expected, "the last values")

@@ -227,4 +227,4 @@ def _named(states: list[State]) -> None:
     try:
         History("", states).checkpoint_ids()
     except PromiseBroken:
-        raise Blocked("a state of the history does not name its checkpoint") from None
+        raise Blocked("a state of the history names no checkpoint", by="HISTORY-01") from None
