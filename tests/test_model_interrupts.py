@@ -92,6 +92,22 @@ def test_each_question_has_an_answer_of_its_own() -> None:
     assert contents(store.get(thread_id)["values"]) == expected
 
 
+@pytest.mark.parametrize("graph", ["interrupter", "nested"])
+def test_a_question_is_answered_by_its_id(store: ThreadStore, graph: str) -> None:
+    thread_id = asked(store, graph)
+    (interrupt,) = store.state(thread_id)["interrupts"]
+    assert store.run(thread_id, resume(graph, {interrupt["id"]: "yes"})).status == "success"
+    assert contents(store.get(thread_id)["values"])[-1] == "You answered: yes"
+
+
+def test_an_object_that_names_no_question_is_an_answer_itself(store: ThreadStore) -> None:
+    thread_id = asked(store)
+    (interrupt,) = store.state(thread_id)["interrupts"]
+    answer = {interrupt["id"]: "yes", "more": 1}
+    assert store.run(thread_id, resume("interrupter", answer)).status == "success"
+    assert contents(store.get(thread_id)["values"])[-1] == f"You answered: {answer}"
+
+
 def test_an_answer_is_for_one_question(store: ThreadStore) -> None:
     thread_id = asked(store)
     store.run(thread_id, resume("interrupter", "yes"))

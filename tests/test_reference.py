@@ -136,6 +136,16 @@ def test_states_by_every_way(http: httpx.Client, thread_id: str) -> None:
     assert http.get(f"{at}/history", params=params).json() == history[2:]
 
 
+def test_a_state_under_select(http: httpx.Client, thread_id: str) -> None:
+    at = f"/threads/{thread_id}/state"
+    whole = http.get(at).json()
+    some = http.get(at, params={"select": ["next", "values"]}).json()
+    assert some == {"next": whole["next"], "values": whole["values"]}
+    one = http.get(at, params={"select": "values.messages"}).json()
+    assert one == {"values": {"messages": whole["values"]["messages"]}}
+    assert http.get(at, params={"select": "values.no-such-channel"}).json() == {"values": {}}
+
+
 @pytest.mark.parametrize("by", ["checkpoint", "checkpoint_id"])
 def test_a_fork(http: httpx.Client, thread_id: str, by: str) -> None:
     at = f"/threads/{thread_id}"

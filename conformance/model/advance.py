@@ -107,7 +107,7 @@ class AdvanceOperations(StepOperations, StreamOperations):
         if not continued and _stops(run, "interrupt_before", here.next):
             return self._finished(thread, run, "interrupted", here.values)
         graph = self.graphs[run.graph_id]
-        answer = self.answer_of(run) if continued else None
+        answer = self.answer_of(run, here) if continued else None
         step = self.taken(graph, here, answer, _of_run(run))
         thread = self.with_replaced(thread, step.here)
         events = self.step_events(thread, run, step)
@@ -125,10 +125,14 @@ class AdvanceOperations(StepOperations, StreamOperations):
             return self._finished(thread, run, "success", made.values, events)
         return Advance(self._keep_run(thread, run), events)
 
-    def answer_of(self, run: Run) -> Answer | None:
-        """What the run was resumed with."""
+    def answer_of(self, run: Run, here: Checkpoint) -> Answer | None:
+        """What the run was resumed with: for all that asks at `here`, or by interrupts' ids."""
         resume = (run.kwargs.get("command") or {}).get("resume")
-        return None if resume is None else Answer(resume)
+        if resume is None:
+            return None
+        asked = {each.interrupt_id for task in here.tasks for each in task.interrupts}
+        by_id = isinstance(resume, dict) and bool(resume) and resume.keys() <= asked
+        return Answer(None, dict(resume)) if by_id else Answer(resume)
 
     def _finished(
         self,

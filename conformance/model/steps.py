@@ -16,9 +16,17 @@ from conformance.model.values import JsonObject
 
 @dataclass(frozen=True)
 class Answer:
-    """What a run was resumed with."""
+    """What a run was resumed with: one value for all that asks, or values by interrupt."""
 
     value: Any
+    by_interrupt: JsonObject | None = None
+
+    def to(self, task: Task) -> Answer | None:
+        """What of it a task is given, which may have asked inside its subgraph."""
+        if self.by_interrupt is None:
+            return self
+        named = [self.by_interrupt[each] for each in _ids(task) if each in self.by_interrupt]
+        return Answer(named[0]) if named else None
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,8 @@ class StepOperations(Records):
         tasks = list(here.tasks)
         for position, task in enumerate(here.tasks):
             try:
-                tasks[position] = self.performed(graph, here, task, answer, metadata)
+                given = answer.to(task) if answer else None
+                tasks[position] = self.performed(graph, here, task, given, metadata)
             except Exception as problem:  # whatever a node raises is the end of its run
                 tasks[position] = replace(task, error=repr(problem))
                 return Step(here, tuple(tasks), problem=problem)
@@ -127,6 +136,10 @@ class StepOperations(Records):
                 return replace(task, inner=tuple(inner), interrupts=step.interrupts)
             inner.append(_inside(step.made, here))
         return self.finished(replace(task, inner=tuple(inner)), inner[-1].values)
+
+
+def _ids(task: Task) -> list[str]:
+    return [each.interrupt_id for each in task.interrupts]
 
 
 def _inside(checkpoint: Checkpoint, parent: Checkpoint) -> Checkpoint:

@@ -20,7 +20,8 @@ def state_routes(store: ThreadStore) -> list[Route]:
 
     async def state(request: Request) -> Response:
         subgraphs = query_flag(request, "subgraphs")
-        return answer(store.state(request.path_params["thread_id"], subgraphs=subgraphs))
+        shown = store.state(request.path_params["thread_id"], subgraphs=subgraphs)
+        return answer(_selected(shown, request.query_params.getlist("select")))
 
     async def state_at(request: Request) -> Response:
         checkpoint = {"checkpoint_id": request.path_params["checkpoint_id"]}
@@ -86,3 +87,14 @@ def checkpoint_of(body: JsonObject) -> JsonObject | None:
     if named.get("checkpoint_id", plain) != plain:
         raise InvalidError("checkpoint_id and checkpoint.checkpoint_id name different ones")
     return {**named, "checkpoint_id": plain}
+
+
+def _selected(state: JsonObject, select: list[str]) -> JsonObject:
+    """The members of a state that `select` names; `values.<key>` names one of the values."""
+    if not select:
+        return state
+    chosen = {name: state[name] for name in select if name in state}
+    keys = [name.removeprefix("values.") for name in select if name.startswith("values.")]
+    if keys and "values" not in chosen:
+        chosen["values"] = {name: state["values"][name] for name in keys if name in state["values"]}
+    return chosen

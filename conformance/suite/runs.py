@@ -72,8 +72,17 @@ class Runs:
         return {"assistant_id": self._case.other_graph(graph), "input": given, **members}
 
     def ended(self, thread: Thread, graph: str, text: str = "go on", **members: Any) -> Any:
-        """What a run that was waited for answers, however it ended."""
-        return self._waited(thread, self.body(graph, text, **members))
+        """What a run that was waited for answers, however it ended.
+
+        That of a graph that raises may be refused, once it is among the runs of the thread.
+        """
+        body = self.body(graph, text, **members)
+        if graph != "failing":
+            return self._waited(thread, body)
+        answer = self._client.run_wait(id_of(thread), body)
+        if not answer.ok and self._client.runs.list(id_of(thread)).body:
+            return answer.body
+        return self._asker.granted(answer, thread).body
 
     def resumed(self, thread: Thread, graph: str, answer: Any, **members: Any) -> Any:
         """What the run answers that resumes an interrupted thread."""
@@ -125,6 +134,12 @@ class Runs:
         """The status of the run."""
         return self.shown(run).get("status")
 
+    def end_of(self, run: Run, within_s: float | None = None) -> Any:
+        """The status of a run that has ended: it may be shown a little later than the end."""
+        return self._case.eventually(
+            lambda: self.status(run), lambda status: status not in UNDER_WAY, within_s
+        )
+
     def listed(self, thread: Thread, **params: Any) -> list[dict[str, Any]]:
         """The runs of a thread."""
         return self._asker.list_of(self._client.runs.list(id_of(thread), **params), thread)
@@ -141,10 +156,8 @@ class Runs:
         """What join answers once the run has ended."""
         answer = self._client.run_join(run.thread_id, run.run_id)
         body = self._asker.granted(answer, _thread(run)).body
-        if self._asker.arranging:
-            shown = self._client.runs.get(run.thread_id, run.run_id)
-            if shown.ok and _status(shown) in UNDER_WAY:
-                raise Blocked(f"join answers while the run is {_status(shown)}")
+        if self._asker.arranging and (shown := self.end_of(run)) in UNDER_WAY:
+            raise Blocked(f"join answers while the run is {shown}", by="RUN-CONTROL-09")
         return body
 
     def followed(self, run: Run, last_event_id: str | None = None, **params: Any) -> list[Event]:

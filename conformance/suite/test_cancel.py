@@ -16,7 +16,7 @@ def test_a_cancelled_run_ends(given: Asker, given_runs: Runs, runs: Runs) -> Non
     halfway = contents(given.state(thread))
     runs.cancelled(run, "interrupt")
     given_runs.joined(run)
-    status = given_runs.status(run)
+    status = given_runs.end_of(run)
     assert_that(status not in (*UNDER_WAY, "success"), "a run that was stopped", status)
     assert_equal(contents(given.state(thread)), halfway, "the messages, as the run left them")
 
@@ -26,7 +26,7 @@ def test_a_cancelled_run_is_interrupted(given: Asker, given_runs: Runs, runs: Ru
     run = given_runs.halfway(given.empty())
     given_runs.cancelled(run, "interrupt")
     given_runs.joined(run)
-    assert_equal(runs.status(run), "interrupted", "the status of the run")
+    assert_equal(runs.end_of(run), "interrupted", "the status of the run")
 
 
 @requires("CANCEL-03")
@@ -91,7 +91,7 @@ def test_a_run_of_another_thread_is_not_cancelled(
     answer = ask.runs.cancel(id_of(thread), run.run_id)
     given_runs.joined(run)
     assert_refused(answer)
-    assert_equal(runs.status(run), "success", "the status of the run")
+    assert_equal(runs.end_of(run), "success", "the status of the run")
 
 
 @requires("CANCEL-08")
@@ -105,7 +105,7 @@ def test_runs_are_cancelled_by_their_ids(
     threads.granted(ask.runs.cancel_many({"thread_id": id_of(thread), "run_ids": ids}), thread)
     for run in (under_way, queued):
         given_runs.joined(run)
-        status = runs.status(run)
+        status = runs.end_of(run)
         assert_that(status not in (*UNDER_WAY, "success"), "a run that was stopped", status)
 
 
@@ -119,4 +119,4 @@ def test_only_the_runs_named_are_cancelled(
     body = {"thread_id": id_of(thread), "run_ids": [under_way.run_id]}
     given.granted(ask.runs.cancel_many(body), thread)
     given_runs.joined(queued)
-    assert_equal(runs.status(queued), "success", "the status of the run that was not named")
+    assert_equal(runs.end_of(queued), "success", "the status of the run that was not named")

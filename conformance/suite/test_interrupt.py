@@ -7,13 +7,14 @@ import pytest
 from conformance.deployment.client import ThreadsClient
 from conformance.suite.asking import Asker
 from conformance.suite.case import Case
+from conformance.suite.compared import require_some
 from conformance.suite.expect import (
     assert_equal,
     assert_identical_history,
     assert_that,
     assert_untouched,
 )
-from conformance.suite.outcomes import Blocked, PromiseBroken, requires
+from conformance.suite.outcomes import Blocked, requires
 from conformance.suite.runs import Runs, contents
 from conformance.suite.shown import State, Thread, id_of
 
@@ -28,9 +29,11 @@ def waiting(given: Asker, given_runs: Runs) -> Thread:
 
 @requires("INTERRUPT-01")
 def test_a_thread_shows_its_interrupts(threads: Asker, waiting: Thread) -> None:
-    shown = threads.get(waiting).get("interrupts")
-    asked = [each for task in _values(shown) for each in task]
-    assert_that(len(asked) == 1 and "value" in asked[0], "one interrupt with its value", shown)
+    shown = _given_interrupts(threads, waiting)
+    asked = [each for under in _by_key(shown).values() for each in under]
+    assert_that(
+        bool(asked) and all("value" in each for each in asked), "interrupts with their value", shown
+    )
 
 
 @requires("INTERRUPT-02")
@@ -38,24 +41,30 @@ def test_a_task_shows_its_interrupts(threads: Asker, waiting: Thread) -> None:
     state = threads.state(waiting)
     asking = [task for task in state.get("tasks") or [] if task.get("interrupts")]
     assert_that(len(asking) == 1, "one task that asked", state.get("tasks"))
-    assert_that("value" in asking[0]["interrupts"][0], "the value asked", asking[0])
+    asked = _asked_in(state)
+    assert_that(bool(asked) and "value" in asked[0], "the value asked", asking[0])
     assert_equal(state.get("next"), [asking[0].get("name")], "next")
 
 
 @requires("INTERRUPT-03")
 def test_a_state_shows_its_interrupts(threads: Asker, waiting: Thread) -> None:
     state = threads.state(waiting)
-    assert_equal(state.get("interrupts"), _asked_in(state), "the interrupts of the state")
+    if state.get("interrupts") is None:
+        raise Blocked("the state shows no interrupts beside those of its tasks")
+    assert_equal(state["interrupts"], _asked_in(state), "the interrupts of the state")
 
 
 @requires("INTERRUPT-04")
 def test_interrupts_are_told_by_task(given: Asker, threads: Asker, waiting: Thread) -> None:
     by_task = {
-        task.get("id"): task.get("interrupts")
+        str(task.get("id")): _listed(task["interrupts"])
         for task in given.state(waiting).get("tasks") or []
         if task.get("interrupts")
     }
-    assert_equal(threads.get(waiting).get("interrupts"), by_task, "the interrupts")
+    require_some([by_task], "no task of the state shows an interrupt")
+    shown = _by_key(_given_interrupts(threads, waiting))
+    asked = {name: under for name, under in shown.items() if under}
+    assert_equal(asked, by_task, "the interrupts")
 
 
 @requires("INTERRUPT-05")
@@ -67,17 +76,31 @@ def test_the_answer_reaches_the_node(
     _assert_answered(given.state(waiting), answer)
 
 
+@requires("INTERRUPT-15")
+def test_an_interrupt_is_answered_by_its_id(given: Asker, runs: Runs, waiting: Thread) -> None:
+    asked = [each.get("id") for each in _asked_in(given.state(waiting))]
+    if len(asked) != 1 or not isinstance(asked[0], str):
+        raise Blocked(f"the tasks of the state show no one interrupt with an id: {asked}")
+    runs.resumed(waiting, "interrupter", {asked[0]: "by its id"})
+    state = given.state(waiting)
+    _assert_answered(state, "by its id")
+    told = str(contents(state)[-1])
+    assert_that(asked[0] not in told, "the answer without the id of the interrupt", told)
+
+
 @requires("INTERRUPT-06")
 def test_an_answered_interrupt_is_gone(
     threads: Asker, given_runs: Runs, waiting: Thread, case: Case
 ) -> None:
     given_runs.resumed(waiting, "interrupter", "yes")
     shown = case.eventually(
-        lambda: threads.get(waiting).get("interrupts"), lambda interrupts: not interrupts
+        lambda: _by_key(threads.get(waiting).get("interrupts")),
+        lambda interrupts: not any(interrupts.values()),
     )
-    assert_that(not shown, "no interrupts on the thread", shown)
+    assert_that(not any(shown.values()), "no interrupts on the thread", shown)
     state = threads.state(waiting)
-    assert_equal([state.get("next"), _asked_in(state)], [[], []], "next, and the interrupts")
+    assert_equal(_asked_in(state), [], "the interrupts of the tasks")
+    assert_equal(state.get("next"), [], "next")
 
 
 @requires("INTERRUPT-07")
@@ -103,6 +126,7 @@ def test_a_copy_is_interrupted(given: Asker, threads: Asker, waiting: Thread) ->
 @requires("INTERRUPT-10")
 def test_a_copy_shows_the_interrupts(given: Asker, threads: Asker, waiting: Thread) -> None:
     expected = given.get(waiting).get("interrupts")
+    require_some([expected], "the source shows no interrupts")
     copy = given.copy(waiting)
     assert_equal(threads.get(copy).get("interrupts"), expected, "the interrupts of the copy")
 
@@ -164,15 +188,32 @@ def _stopped(given: Asker, ask: ThreadsClient, thread: Thread, body: dict[str, A
     given.granted(ask.run_wait(id_of(thread), body), thread)
 
 
+def _given_interrupts(threads: Asker, thread: Thread) -> Any:
+    """What a thread shows as its interrupts: an optional member, as published."""
+    shown = threads.get(thread).get("interrupts")
+    if shown is None:
+        raise Blocked("the thread shows no interrupts, which are an optional member")
+    return shown
+
+
 def _asked_in(state: State) -> list[Any]:
     tasks = state.get("tasks") or []
-    return [interrupt for task in tasks for interrupt in task.get("interrupts") or []]
+    return [each for task in tasks for each in _listed(task.get("interrupts"))]
 
 
-def _values(shown: Any) -> list[Any]:
-    if not isinstance(shown, dict) or not all(isinstance(each, list) for each in shown.values()):
-        raise PromiseBroken("interrupts by task", str(shown))
-    return list(shown.values())
+def _by_key(shown: Any) -> dict[str, list[Any]]:
+    """The interrupts that a thread shows: published as an object, whose form is free."""
+    members = shown.items() if isinstance(shown, dict) else ()
+    return {name: _listed(under) for name, under in members}
+
+
+def _listed(shown: Any) -> list[Any]:
+    """Interrupts in a list, or one alone."""
+    return (
+        [each for each in shown if isinstance(each, dict)]
+        if isinstance(shown, list)
+        else ([shown] if isinstance(shown, dict) else [])
+    )
 
 
 def _assert_answered(state: State, answer: object) -> None:
@@ -181,4 +222,3 @@ def _assert_answered(state: State, answer: object) -> None:
     parts = [answer] if isinstance(answer, str) else ["sure", "as"]
     holds = bool(said) and all(str(part) in str(said[-1]) for part in parts)
     assert_that(holds, f"a last message that holds the answer {answer!r}", said)
-    assert_equal(state.get("next"), [], "next")

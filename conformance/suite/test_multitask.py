@@ -28,9 +28,9 @@ def test_reject_leaves_the_first_run_alone(
     run = given_runs.started(thread, "slow", "first", seconds=1)
     body = given_runs.body("slow", "second", seconds=0, multitask_strategy="reject")
     if ask.run_background(id_of(thread), body).ok:
-        raise Blocked("the second run was not rejected")
+        raise Blocked("the second run was not rejected", by="MULTITASK-01")
     given_runs.joined(run)
-    assert_equal(runs.status(run), "success", "the status of the first run")
+    assert_equal(runs.end_of(run), "success", "the status of the first run")
     said = contents(given.state(thread))
     assert_that("second" not in said and "first" in said, "the first run's messages alone", said)
     assert_equal(len(runs.listed(thread)), 1, "the number of runs")
@@ -43,7 +43,7 @@ def test_enqueue_runs_one_after_the_other(given: Asker, given_runs: Runs, runs: 
     second = runs.started(thread, "slow", "second", seconds=0, multitask_strategy="enqueue")
     given_runs.joined(second)
     said = contents(given.state(thread))
-    statuses = [runs.status(run) for run in (first, second)]
+    statuses = [runs.end_of(run) for run in (first, second)]
     assert_equal(statuses, ["success", "success"], "the statuses of both runs")
     half = len(said) // 2
     assert_equal([said[:1], said[half : half + 1]], [["first"], ["second"]], "where each began")
@@ -65,8 +65,8 @@ def test_interrupt_stops_the_first_run(given: Asker, given_runs: Runs, runs: Run
     first = given_runs.halfway(thread)
     second = runs.started(thread, "agent", multitask_strategy="interrupt")
     given_runs.joined(second)
-    assert_equal(runs.status(second), "success", "the status of the second run")
-    status = runs.status(first)
+    assert_equal(runs.end_of(second), "success", "the status of the second run")
+    status = runs.end_of(first)
     assert_that(status not in (*UNDER_WAY, "success"), "the first run stopped", status)
 
 

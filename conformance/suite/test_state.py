@@ -1,5 +1,6 @@
 """Inspecting the newest state of a thread."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -7,11 +8,13 @@ import pytest
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.suite.asking import Asker
-from conformance.suite.case import Case
+from conformance.suite.compared import holds_nothing, require_some
 from conformance.suite.expect import assert_equal, assert_refused, assert_that, moment
+from conformance.suite.facts import members_of
 from conformance.suite.messages import messages_sent, told
-from conformance.suite.outcomes import requires
+from conformance.suite.outcomes import Blocked, requires
 from conformance.suite.shown import State, Thread, id_of, messages_of
+from conformance.suite.simplest import show_offered, try_with_history
 
 #: Where a state names the checkpoint, and where the one before it.
 _CHECKPOINTS = {"checkpoint": "checkpoint_id", "parent_checkpoint": "parent_checkpoint_id"}
@@ -20,6 +23,7 @@ _CHECKPOINTS = {"checkpoint": "checkpoint_id", "parent_checkpoint": "parent_chec
 @requires("STATE-01", offers="state")
 def test_values_hold_the_state(given: Asker, threads: Asker, graph: GraphSettings) -> None:
     steps = [numbered(each, 1) for each in graph.supersteps]
+    require_some(messages_sent(steps, graph), "the supersteps of the settings append nothing")
     for made in (steps, steps[:-1]):
         state = threads.state(given.prepopulated(made))
         sent = messages_sent(made, graph)
@@ -28,16 +32,16 @@ def test_values_hold_the_state(given: Asker, threads: Asker, graph: GraphSetting
 
 @requires("STATE-02")
 def test_next_is_a_list_of_names(given: Asker, threads: Asker) -> None:
-    for state in (threads.state(given.prepopulated()), threads.state(_unfinished(given))):
-        shown = state.get("next")
+    for thread in _with_states(given):
+        shown = threads.state(thread).get("next")
         names = isinstance(shown, list) and all(isinstance(each, str) for each in shown)
         assert_that(names, "next: a list of texts", repr(shown))
 
 
 @requires("STATE-03")
 def test_tasks_are_a_list(given: Asker, threads: Asker) -> None:
-    for state in (threads.state(given.prepopulated()), threads.state(_unfinished(given))):
-        tasks = state.get("tasks")
+    for thread in _with_states(given):
+        tasks = threads.state(thread).get("tasks")
         assert_that(isinstance(tasks, list), "tasks: a list", repr(tasks))
         for task in tasks or []:
             named = isinstance(task, dict) and all(
@@ -55,7 +59,7 @@ def test_checkpoint_names_the_checkpoint(given: Asker, threads: Asker, member: s
 @requires("STATE-05")
 @pytest.mark.parametrize("member", ["checkpoint_id", "thread_id", "checkpoint_ns"])
 def test_parent_checkpoint_names_the_one_before(given: Asker, threads: Asker, member: str) -> None:
-    made = given.prepopulated()
+    made = given.long(2)
     _assert_named(threads, made, "parent_checkpoint", member)
     if member == "checkpoint_id":
         before = given.history(made).checkpoint_ids()[1]
@@ -70,7 +74,7 @@ def test_checkpoint_id_agrees(given: Asker, threads: Asker) -> None:
 
 @requires("STATE-07")
 def test_parent_checkpoint_id_agrees(given: Asker, threads: Asker) -> None:
-    _assert_agrees(threads.state(given.prepopulated()), "parent_checkpoint")
+    _assert_agrees(threads.state(given.long(2)), "parent_checkpoint")
 
 
 @requires("STATE-08")
@@ -91,7 +95,7 @@ def test_metadata_tells_source_step_and_parents(
 
 @requires("STATE-10")
 def test_the_state_is_the_newest_of_the_history(given: Asker, threads: Asker) -> None:
-    for made in (given.prepopulated(), _unfinished(given)):
+    for made in _with_states(given):
         state, newest = threads.state(made), given.history(made).states[0]
         both = state.keys() & newest.keys()
         assert_equal(
@@ -103,13 +107,13 @@ def test_the_state_is_the_newest_of_the_history(given: Asker, threads: Asker) ->
 
 @requires("STATE-11")
 def test_an_unknown_thread_is_refused(given: Asker, ask: ThreadsClient) -> None:
-    given.state(given.prepopulated())
+    show_offered(given, given.state)
     assert_refused(ask.state(ask.ownership.absent_id()))
 
 
 @requires("STATE-12")
 def test_a_malformed_id_is_refused(given: Asker, ask: ThreadsClient) -> None:
-    given.state(given.prepopulated())
+    show_offered(given, given.state)
     assert_refused(ask.state(ask.ownership.malformed_id()))
 
 
@@ -124,12 +128,11 @@ def test_application_members_of_the_metadata(
 
 
 @requires("STATE-14")
-def test_the_state_of_a_fresh_thread_is_empty(given: Asker, threads: Asker, case: Case) -> None:
-    if not case.graph_missing():
-        given.state(given.prepopulated())
+def test_the_state_of_a_fresh_thread_is_empty(given: Asker, threads: Asker) -> None:
+    try_with_history(given, given.state)
     state = threads.state(given.empty())
-    shown = {"values": state.get("values"), "next": state.get("next")}
-    assert_equal(shown, {"values": {}, "next": []}, "values and next")
+    assert_that(holds_nothing(state.get("values")), "values that hold nothing", state)
+    assert_equal(state.get("next"), [], "next")
 
 
 @requires("STATE-15")
@@ -147,10 +150,49 @@ def test_messages_have_type_content_and_id(
 def test_source_is_a_known_one(given: Asker, threads: Asker) -> None:
     thread = given.prepopulated()
     given.run(thread)
-    for state in threads.history(thread):
+    states = threads.history(thread)
+    require_some(states, "the history holds no state", "HISTORY-01")
+    for state in states:
         source = (state.get("metadata") or {}).get("source")
         known = source in ("input", "loop", "update", "fork")
         assert_that(known, "metadata.source input, loop, update or fork", repr(source))
+
+
+@requires("STATE-17")
+def test_only_selected_members_are_shown(given: Asker, threads: Asker) -> None:
+    made = given.prepopulated()
+    whole = given.state(made)
+    members = ["values", "next"]
+    shown = _selected(given, threads, made, *members)
+    assert_equal(shown, {name: whole.get(name) for name in members}, f"the state with {members}")
+
+
+@requires("STATE-17")
+def test_one_value_is_selected(given: Asker, threads: Asker) -> None:
+    made = given.prepopulated()
+    values = given.state(made)["values"]
+    require_some([values], "the state has no values", "STATE-01")
+    for name, value in values.items():
+        shown = _selected(given, threads, made, f"values.{name}")
+        assert_equal(shown, {"values": {name: value}}, f"the state with values.{name} alone")
+
+
+def _selected(given: Asker, threads: Asker, thread: Thread, *members: str) -> State:
+    """The state with these members; blocked where the undeclared parameter is refused."""
+    answer = given.client.state(id_of(thread), select=[*members])
+    if 400 <= answer.status < 500:
+        raise Blocked("select is refused: the published document does not declare it")
+    shown = threads.object_of(answer, thread)
+    # What a server adds of its own is free: it is no member that could have been selected.
+    return {name: shown[name] for name in shown if name in members_of("thread_state")}
+
+
+def _with_states(given: Asker) -> list[Thread]:
+    """A thread with states, and one where something is next, if such a one can be made."""
+    made = [given.prepopulated()]
+    with suppress(Blocked):
+        made.append(_unfinished(given))
+    return made
 
 
 def _unfinished(given: Asker) -> Thread:

@@ -10,6 +10,13 @@ from conformance.suite.runs import Runs
 from conformance.suite.shown import Thread, id_of
 
 STATUSES = ("idle", "interrupted", "error", "busy")
+#: The requirements by which a thread shows each of them.
+_SHOWN_BY = {
+    "idle": "CREATE-09",
+    "interrupted": "STATUS-01",
+    "error": "STATUS-02",
+    "busy": "STATUS-03",
+}
 
 
 @requires("STATUS-01")
@@ -69,7 +76,7 @@ def by_status(given: Asker, given_runs: Runs, case: Case) -> dict[str, Thread]:
     for status, thread in made.items():
         shown = _status(given, thread, status, case)
         if shown != status:
-            raise Blocked(f"the thread that should be {status} is {shown}")
+            raise Blocked(f"the thread that should be {status} is {shown}", by=_SHOWN_BY[status])
     return made
 
 

@@ -13,8 +13,16 @@ from uuid import uuid4
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.suite.asking import LONGEST_PAGE, Asker
 from conformance.suite.messages import Message, messages_sent, messages_sent_in
-from conformance.suite.outcomes import Blocked, Unsupported
-from conformance.suite.shown import History, State, Thread, id_of, parent_id_of
+from conformance.suite.outcomes import Blocked, PromiseBroken, Unsupported
+from conformance.suite.shown import (
+    History,
+    State,
+    Thread,
+    checkpoint_id_of,
+    id_of,
+    parent_id_of,
+)
+from conformance.suite.simplest import at_rest
 
 #: More threads than this are not made in one sequence.
 MOST_THREADS = 4
@@ -169,12 +177,14 @@ class World:
     def _fork(self, step: Step, chosen: str) -> Done:
         states = self.asker.page(self.subject(step), limit=LONGEST_PAGE)
         _named(states)
-        base = states[step.at % len(states)]["checkpoint_id"] if states else None
+        base = checkpoint_id_of(states[step.at % len(states)]) if states else None
         return self._append(step, chosen, base)
 
     def _run(self, step: Step, _chosen: str) -> Done:
         thread = self.subject(step)
-        return Done(thread, self.asker.run(thread, self.steps_done))
+        output = self.asker.run(thread, self.steps_done)
+        at_rest(self.asker, thread)
+        return Done(thread, output)
 
     def _update(self, step: Step, _chosen: str) -> Done:
         thread = self.subject(step)
@@ -191,6 +201,8 @@ class World:
         """Delete a thread and create another one under its id."""
         thread = self._delete(step, chosen).thread
         done = self._create(step, id_of(thread))
+        if id_of(done.thread) != id_of(thread):
+            raise Blocked("the deployment chooses the ids of threads itself", by="IDENTITY-01")
         self.gone.remove(thread)
         return done
 
@@ -212,5 +224,7 @@ class World:
 
 
 def _named(states: list[State]) -> None:
-    if not all(isinstance(each.get("checkpoint_id"), str) for each in states):
-        raise Blocked("a state of the history does not name its checkpoint")
+    try:
+        History("", states).checkpoint_ids()
+    except PromiseBroken:
+        raise Blocked("a state of the history names no checkpoint", by="HISTORY-01") from None

@@ -146,9 +146,19 @@ def _malformed_checkpoint(request: WireRequest) -> bool:
 fault("unknown-checkpoint-gives-the-newest-state", breaks=["CHECKPOINT-09"])(
     _refusal_becomes_newest(GET, 404)
 )
+
+
+@fault("unknown-checkpoint-is-500", breaks=["CHECKPOINT-09"])
+def unknown_checkpoint_is_500(broken: Broken) -> None:
+    @broken.wire.after(GET, status=404)
+    def _(request: WireRequest, answer: WireAnswer) -> None:
+        if kept(broken, request.thread_id) is not None:
+            answer.status = 500
+
+
 fault(
-    "unknown-checkpoint-gives-an-empty-state",
-    breaks=["CHECKPOINT-09", "CHECKPOINT-10", "DELETE-11"],
+    "state-at-a-checkpoint-of-an-unknown-thread-is-empty",
+    breaks=["CHECKPOINT-10", "DELETE-11"],
 )(refusal_becomes(NOTHING, GET, when=lambda r: not malformed(r) and is_uuid(last_part(r))))
 fault("state-at-a-checkpoint-of-a-malformed-id-is-500", breaks=["CHECKPOINT-11"])(
     status_becomes(422, 500, GET, when=malformed)

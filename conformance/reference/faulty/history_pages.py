@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.reference.faults import Apply, Broken, fault
-from conformance.reference.faulty.parts import HISTORIES
+from conformance.reference.faulty.parts import HISTORIES, refusing
 from conformance.reference.faulty.pieces import Page, before_of, limit_of, page_becomes
 from conformance.reference.wire import Json, When, WireRequest
 
@@ -27,6 +27,10 @@ def _unlimited(request: WireRequest) -> bool:
 def _continues(request: WireRequest) -> bool:
     """Whether the request goes on after a page that was short."""
     return before_of(request) is not None and _limited(request)
+
+
+def _filters_by_nothing(request: WireRequest) -> bool:
+    return request.members.get("metadata") == {}
 
 
 def _filters(request: WireRequest) -> bool:
@@ -50,10 +54,10 @@ def _limit_becomes(
 
 # limit
 
-fault("history-by-get-limit-is-one-more", breaks=["HISTORY-04", "HISTORY-11", "SEQ-09"])(
+fault("history-by-get-limit-is-one-more", breaks=["HISTORY-11", "SEQ-09"])(
     _limit_becomes(lambda limit: limit + 1, GET)
 )
-fault("history-by-post-limit-is-one-more", breaks=["HISTORY-04", "HISTORY-11"])(
+fault("history-by-post-limit-is-one-more", breaks=["HISTORY-11"])(
     _limit_becomes(lambda limit: limit + 1, POST)
 )
 fault("history-by-get-holds-eleven-by-default", breaks=["HISTORY-12"])(
@@ -145,15 +149,29 @@ def _filtered_by(matches: Callable[[Any, Any, Any], bool]) -> Apply:
     return apply
 
 
-fault("metadata-is-ignored-by-history", breaks=["HISTORY-13", "HISTORY-FILTER-02"])(
+fault("metadata-is-ignored-by-history", breaks=["HISTORY-FILTER-02"])(
     _filtered_by(lambda right, state, wanted: True)
 )
-fault("unknown-metadata-is-ignored-by-history", breaks=["HISTORY-13", "HISTORY-FILTER-02"])(
+fault("unknown-metadata-is-ignored-by-history", breaks=["HISTORY-FILTER-02"])(
     _filtered_by(
         lambda right, state, wanted: right(
             state, {n: v for n, v in wanted.items() if n in state["metadata"]}
         )
     )
+)
+
+
+def _filters_by_more(request: WireRequest) -> bool:
+    """Whether the metadata asked for has members beyond those that every state shows."""
+    wanted = request.members.get("metadata")
+    return isinstance(wanted, dict) and bool(wanted.keys() - {"step", "source", "no such member"})
+
+
+fault("history-refuses-metadata-that-no-state-shows", breaks=["HISTORY-13"])(
+    refusing(*POST, when=_filters_by_more)
+)
+fault("history-by-other-metadata-ignores-its-limit", breaks=["HISTORY-13"])(
+    _limit_becomes(lambda limit: LONGEST, POST, lambda r: _limited(r) and _filters_by_nothing(r))
 )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.model.threads import Checkpoint, Task, Thread
+from conformance.model.steps import Answer
+from conformance.model.threads import Checkpoint, Run, Task, Thread
 from conformance.reference.faults import Apply, Broken, fault
 from conformance.reference.faulty.parts import without
 from conformance.reference.faulty.run_parts import (
@@ -96,6 +97,22 @@ fault("answer-arrives-in-capitals", breaks=["INTERRUPT-05", "INTERRUPT-11", "INT
 )
 
 
+@fault("answer-by-id-arrives-with-the-id", breaks=["INTERRUPT-15"])
+def answer_by_id_arrives_whole(broken: Broken) -> None:
+    @broken.instead("answer_of")
+    def answer_of(_right: Any, run: Run, _here: Checkpoint) -> Answer | None:
+        resume = (run.kwargs.get("command") or {}).get("resume")
+        return None if resume is None else Answer(resume)
+
+
+@fault("answer-by-id-reaches-nobody", breaks=["INTERRUPT-15"])
+def answer_by_id_reaches_nobody(broken: Broken) -> None:
+    @broken.instead("answer_of")
+    def answer_of(right: Any, run: Run, here: Checkpoint) -> Answer | None:
+        answer: Answer | None = right(run, here)
+        return None if answer and answer.by_interrupt is not None else answer
+
+
 @fault("answered-interrupt-stays-on-the-thread", breaks=["INTERRUPT-06"])
 def answered_interrupt_stays(broken: Broken) -> None:
     stale: dict[str, Json] = {}
@@ -111,10 +128,7 @@ def answered_interrupt_stays(broken: Broken) -> None:
         return {**thread, "interrupts": stale.get(request.thread_id, thread["interrupts"])}
 
 
-@fault(
-    "answered-node-is-still-next",
-    breaks=["INTERRUPT-05", "INTERRUPT-06", "INTERRUPT-11", "INTERRUPT-12"],
-)
+@fault("answered-node-is-still-next", breaks=["INTERRUPT-06"])
 def answered_node_is_still_next(broken: Broken) -> None:
     @broken.wire.answers("state")
     def shown(request: WireRequest, state: Json) -> Json:

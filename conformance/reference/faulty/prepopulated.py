@@ -91,10 +91,7 @@ fault(
 )(finished_shows("interrupted"))
 fault(
     "state-says-what-is-next-at-the-end",
-    breaks=(
-        "PREPOP-06 STATE-10 STATE-UPDATE-06 INTERRUPT-05 INTERRUPT-06 INTERRUPT-11 "
-        "INTERRUPT-12 NESTED-06 NESTED-09 SEQ-07"
-    ),
+    breaks="PREPOP-06 STATE-10 INTERRUPT-06 SEQ-07",
 )(
     shown(
         lambda state: (
@@ -124,8 +121,7 @@ fault("parents-name-the-state-before", breaks=["PREPOP-08", "STATE-10", "SEQ-07"
 fault(
     "get-gives-messages-other-ids",
     breaks=(
-        "PREPOP-12 PREPOP-21 SEARCH-08 FILTER-06 SELECT-02 STATE-UPDATE-07 STATE-UPDATE-15 "
-        "SEQ-11 SEQ-12 SEQ-17"
+        "PREPOP-12 PREPOP-21 SEARCH-08 FILTER-06 SELECT-02 STATE-UPDATE-07 SEQ-11 SEQ-12 SEQ-17"
     ),
 )(ids("get", "get"))
 fault("short-history-gives-messages-other-ids", breaks=["HISTORY-04", "SEQ-09"])(
@@ -145,14 +141,11 @@ fault("prepopulated-updated-at-without-offset", breaks=["PREPOP-20"])(
 )
 fault(
     "get-shows-no-values",
-    breaks=(
-        "PREPOP-21 SEARCH-08 SELECT-02 STATE-UPDATE-07 STATE-UPDATE-15 SEQ-11 SEQ-12 SEQ-17 "
-        "STATELESS-03"
-    ),
+    breaks=("PREPOP-21 SEARCH-08 SELECT-02 STATE-UPDATE-07 SEQ-11 SEQ-12 SEQ-17 STATELESS-03"),
 )(shown(lambda thread: {**thread, "values": {}}, "get"))
 fault(
     "get-shows-values-without-the-last-message",
-    breaks="PREPOP-21 SEARCH-08 SELECT-02 STATE-UPDATE-07 STATE-UPDATE-15 SEQ-11 SEQ-12 SEQ-17",
+    breaks="PREPOP-21 SEARCH-08 SELECT-02 STATE-UPDATE-07 SEQ-11 SEQ-12 SEQ-17",
 )(messages(lambda all_: all_[:-1], "get"))
 
 

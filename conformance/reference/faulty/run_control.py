@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from conformance.reference.faults import Broken, fault
+from conformance.reference.faults import Apply, Broken, fault
 from conformance.reference.faulty.parts import each_shown, without
+from conformance.reference.faulty.pieces import status_becomes
 from conformance.reference.faulty.run_parts import (
     BEGINNING,
     accepting,
@@ -23,7 +24,7 @@ from conformance.reference.faulty.run_parts import (
     to_its_end,
     where,
 )
-from conformance.reference.wire import Json, WireAnswer, WireRequest
+from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always
 
 # Looking at runs
 
@@ -175,6 +176,34 @@ fault("join-answers-a-wrapped-output", breaks=["RUN-CONTROL-10"])(
 
 
 fault("unknown-run-is-joined", breaks=["RUN-CONTROL-11"])(accepting("run_join", {}))
+
+# What is not there is 404
+
+
+def _other_status(*operations: str, when: When = always) -> Apply:
+    return status_becomes(404, 422, *operations, when=when)
+
+
+fault("run-of-an-unknown-thread-is-422", breaks=["RUN-CONTROL-18"])(_other_status(*BEGINNING))
+fault("joining-an-unknown-run-is-422", breaks=["RUN-CONTROL-19"])(_other_status("run_join"))
+fault("deleting-an-unknown-run-is-422", breaks=["RUN-CONTROL-20"])(_other_status("run_delete"))
+fault("deleting-an-unknown-run-is-204", breaks=["RUN-CONTROL-20"])(
+    accepting("run_delete", None, 204)
+)
+fault("stream-of-an-unknown-run-is-422", breaks=["RUN-CONTROL-21"])(
+    _other_status("run_join_stream")
+)
+fault("stream-of-an-unknown-run-is-empty", breaks=["RUN-CONTROL-21"])(
+    accepting("run_join_stream", None)
+)
+
+
+@fault("list-of-runs-holds-twenty-by-default", breaks=["RUN-CONTROL-22"])
+def list_of_runs_holds_twenty(broken: Broken) -> None:
+    @broken.wire.before("run_list", when=lambda request: "limit" not in request.query)
+    def more(request: WireRequest) -> None:
+        request.query = {**request.query, "limit": "20"}
+
 
 # Deleting runs
 

@@ -89,13 +89,7 @@ fault(
             "STATE-02",
             "STATE-10",
             "STATE-14",
-            "STATE-UPDATE-06",
-            "INTERRUPT-05",
             "INTERRUPT-06",
-            "INTERRUPT-11",
-            "INTERRUPT-12",
-            "NESTED-06",
-            "NESTED-09",
             "SEQ-07",
         ]
     ),
@@ -164,6 +158,24 @@ def parents_skip_one(broken: Broken) -> None:
         shown = replace(checkpoint, parent_id=skipped or checkpoint.parent_id)
         return right(thread, shown, *others, **named)
 
+
+# Members asked for
+
+
+def _selects(request: WireRequest) -> bool:
+    return "select" in request.query
+
+
+@fault("select-of-a-state-is-ignored", breaks=["STATE-17"])
+def select_is_ignored(broken: Broken) -> None:
+    @broken.wire.before("state", when=_selects)
+    def _(request: WireRequest) -> None:
+        request.query = without(request.query, "select")
+
+
+fault("selected-members-of-a-state-come-with-its-tasks", breaks=["STATE-17"])(
+    state_becomes(lambda state: {**state, "tasks": []}, "state", when=_selects)
+)
 
 # created_at and metadata
 

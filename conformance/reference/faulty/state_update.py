@@ -67,10 +67,11 @@ def _answer_becomes(change: Callable[[dict[str, Any]], Json]) -> Apply:
 
 # What it answers
 
-fault("state-update-answers-nothing", breaks=["STATE-UPDATE-01", "SEQ-05"])(
-    _answer_becomes(lambda made: {})
+fault("state-update-answers-a-text-as-its-checkpoint", breaks=["STATE-UPDATE-01"])(
+    _answer_becomes(lambda made: {"checkpoint": "made"})
 )
-fault("state-update-names-no-thread", breaks=["STATE-UPDATE-01", "STATE-UPDATE-02", "SEQ-05"])(
+fault("state-update-answers-nothing", breaks=["STATE-UPDATE-16"])(_answer_becomes(lambda made: {}))
+fault("state-update-names-no-thread", breaks=["STATE-UPDATE-16"])(
     _answer_becomes(
         lambda made: {**made, "checkpoint": {"checkpoint_id": made.get("checkpoint_id")}}
     )
@@ -185,13 +186,24 @@ def _get_shows(change: Callable[[Thread], Any]) -> Apply:
 
 fault(
     "get-shows-the-values-before-the-last-update",
-    breaks=["STATE-UPDATE-07", "STATE-UPDATE-15", "SEQ-11", "SEQ-12", "SEQ-17"],
+    breaks=["STATE-UPDATE-07", "SEQ-11", "SEQ-12", "SEQ-17"],
 )(
     _get_shows(
         lambda thread: (
             thread.checkpoints[-2].values
             if len(thread.checkpoints) > 3
             and thread.checkpoints[-1].metadata.get("source") == "update"
+            else None
+        )
+    )
+)
+
+fault("get-shows-the-values-before-a-fork", breaks=["STATE-UPDATE-15", "SEQ-12", "SEQ-17"])(
+    _get_shows(
+        lambda thread: (
+            thread.checkpoints[-2].values
+            if len(thread.checkpoints) > 1
+            and thread.checkpoints[-1].parent_id != thread.checkpoints[-2].checkpoint_id
             else None
         )
     )

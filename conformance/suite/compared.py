@@ -1,0 +1,62 @@
+"""What may be compared of states, and whether there was anything to compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from conformance.deployment.client import Answer
+from conformance.excerpt import excerpt
+from conformance.model.history import same_json
+from conformance.suite.outcomes import Blocked, PromiseBroken
+from conformance.suite.shown import State, checkpoint_id_of, parent_id_of
+
+#: What a state keeps when something is added after it. Its tasks get their results, and
+#: what is next in it changes with them.
+_LASTING = ("values", "metadata", "created_at")
+
+
+def require_some(compared: Iterable[object], what: str, by: str = "") -> None:
+    """Block the check where nothing of this was there to be compared.
+
+    `by` is the requirement that something be there, if there is one.
+    """
+    if not any(compared):
+        raise Blocked(f"nothing to compare: {what}", by=by or ())
+
+
+def lasting(states: Iterable[State]) -> list[dict[str, Any]]:
+    """What states keep, each by the checkpoint that it names, when something is added."""
+    return [
+        {
+            "checkpoint_id": checkpoint_id_of(state),
+            "parent_checkpoint_id": parent_id_of(state),
+            **{name: state.get(name) for name in _LASTING},
+        }
+        for state in states
+    ]
+
+
+def holds_nothing(values: Any) -> bool:
+    """Whether values hold nothing that was written: they have no members, or empty ones."""
+    members = values.values() if isinstance(values, dict) else values
+    return isinstance(values, dict | list) and not any(members)
+
+
+def assert_first(found: Sequence[Any], expected: Sequence[Any], what: str) -> None:
+    """A page begins as expected; it may hold fewer than its limit, if not none."""
+    if not same_json(list(found), list(expected[: max(len(found), 1)])):
+        raise PromiseBroken.by_difference(list(expected), list(found), what)
+
+
+def is_empty_state(answer: Answer) -> bool:
+    """Whether an answer is a state whose values hold nothing."""
+    state = answer.body if answer.ok else None
+    return isinstance(state, dict) and "values" in state and holds_nothing(state["values"])
+
+
+def assert_refused_or_empty(answer: Answer) -> None:
+    """What is not there is refused by a 4xx, or answered by a state that holds nothing."""
+    if not (is_empty_state(answer) or 400 <= answer.status < 500):
+        told = f"{answer.status} {excerpt(answer.text)}"
+        raise PromiseBroken("a refusal by 4xx, or a state without values", told)

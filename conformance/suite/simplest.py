@@ -1,0 +1,36 @@
+"""Whether an operation is there, asked with the simplest thread there is; threads at rest.
+
+What a check says of an unknown thread, or of an empty one, needs no history: it is not to
+be blocked on a deployment that makes none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from conformance.suite.asking import Asker
+from conformance.suite.outcomes import Blocked, Unsupported
+from conformance.suite.shown import Thread
+
+
+def show_offered(given: Asker, ask: Callable[[Thread], object]) -> None:
+    """See that an operation is granted: for an empty thread, or else for one with a history."""
+    try:
+        ask(given.empty())
+    except (Blocked, Unsupported):
+        ask(given.prepopulated())
+
+
+def at_rest(given: Asker, thread: Thread) -> None:
+    """Wait until a thread is not busy: that may show a little later than its run has ended."""
+    given.case.eventually(lambda: given.get(thread).get("status"), lambda status: status != "busy")
+
+
+def try_with_history(given: Asker, ask: Callable[[Thread], object]) -> None:
+    """Let it be known whether an operation is granted, where a history can be made.
+
+    What is then refused for another thread is not missing.
+    """
+    with suppress(Blocked, Unsupported):
+        ask(given.prepopulated())
