@@ -32,7 +32,7 @@ class GraphSettings:
     `supersteps` prepopulate a thread to its end; `append` is one more update that may
     be applied to it any number of times; `run_input` is the input of a run. In every
     text `{n}` is replaced by a number. `appending` are the keys of the state whose
-    updates add to a list of messages; updates of other keys replace.
+    updates add to a list, of messages or of anything else; updates of other keys replace.
     """
 
     id: str = "agent"

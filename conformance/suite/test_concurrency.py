@@ -12,7 +12,7 @@ from conformance.suite.expect import (
     assert_same_thread,
     assert_that,
 )
-from conformance.suite.messages import told
+from conformance.suite.messages import messages_sent_in, told
 from conformance.suite.outcomes import PromiseBroken, requires
 from conformance.suite.runs import Runs
 from conformance.suite.shown import Thread, id_of, messages_of
@@ -139,12 +139,7 @@ def test_threads_worked_on_at_once_do_not_mix(
     times(MANY, work)
     for number, thread in enumerate(made):
         sent = [numbered(graph.append, 10 * number + step) for step in range(3)]
-        added = [
-            message
-            for update in sent
-            for key in graph.appending
-            for message in told((update.get("values") or {}).get(key, []))
-        ]
+        added = [message for update in sent for message in messages_sent_in(update, graph)]
         said = told(messages_of(threads.state(thread), graph))
         assert_equal(said, [*before[number], *added], "the messages of the thread")
 

@@ -21,7 +21,7 @@ from conformance.suite.expect import (
 )
 from conformance.suite.messages import messages_sent, messages_sent_in, told
 from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import Thread, id_of, messages_of
+from conformance.suite.shown import Thread, id_of, member_of, messages_of, real_messages_of
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_the_values_are_what_was_sent(threads: Asker, graph: GraphSettings) -> N
 
 @requires("PREPOP-03")
 def test_messages_get_ids(given: Asker, graph: GraphSettings) -> None:
-    ids = [message.get("id") for message in messages_of(given.prepopulated(), graph)]
+    ids = _ids(given.prepopulated(), graph)
     assert_that(all(isinstance(each, str) and each for each in ids), "an id per message", ids)
     assert_equal(len(set(ids)), len(ids), "the number of different message ids")
 
@@ -279,4 +279,4 @@ def _all_sent(graph: GraphSettings) -> list[dict[str, Any]]:
 
 
 def _ids(holder: Thread, graph: GraphSettings) -> list[Any]:
-    return [message.get("id") for message in messages_of(holder, graph)]
+    return [member_of(message, "id") for message in real_messages_of(holder, graph)]
