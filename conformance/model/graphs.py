@@ -149,6 +149,13 @@ def chain(graph_id: str, channels: Mapping[str, Channel], **nodes: Node) -> Grap
     )
 
 
+def added_up(current: Any, update: Any, _new_id: Callable[[], str]) -> Any:
+    """The reducer of a counter, which is no member of the values until it is written."""
+    if isinstance(update, bool) or not isinstance(update, int | float):
+        raise InvalidError(f"a counter takes a number, not {update!r}")
+    return (current or 0) + update
+
+
 MESSAGES = {"messages": Channel(default=[], reduce=add_messages, prepare=all_normalised)}
 
 
@@ -190,7 +197,14 @@ def second_half(values: JsonObject) -> JsonObject:
     return saying("Second half done")
 
 
-AGENT = chain("agent", MESSAGES, call_model=Node(run=call_model))
+#: Nobody sees of these what nobody wrote: the documents show messages alone.
+OTHER_CHANNELS = {
+    "turns": Channel(default=UNSET, reduce=added_up),
+    "profile": Channel(default=UNSET, reduce=replaced),
+    "plan": Channel(default=UNSET, reduce=replaced),
+}
+
+AGENT = chain("agent", {**MESSAGES, **OTHER_CHANNELS}, call_model=Node(run=call_model))
 INTERRUPTER = chain("interrupter", MESSAGES, ask=Node(run=answered, asks=QUESTION))
 FAILING = chain("failing", MESSAGES, fail=Node(run=fail))
 SLOW = chain(

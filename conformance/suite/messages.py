@@ -27,8 +27,13 @@ def told(items: Sequence[Message]) -> list[Message]:
     ]
 
 
+def followed(graph: GraphSettings) -> str:
+    """The key of the list that the checks follow; empty where the settings name none."""
+    return graph.appending[0] if graph.appending else ""
+
+
 def messages_sent(supersteps: Sequence[dict[str, Any]], graph: GraphSettings) -> list[Message]:
-    """What all updates of some supersteps add to the lists of the state, as `told`, in order."""
+    """What all updates of some supersteps add to the list followed, as `told`, in order."""
     return [
         message
         for superstep in supersteps
@@ -38,9 +43,8 @@ def messages_sent(supersteps: Sequence[dict[str, Any]], graph: GraphSettings) ->
 
 
 def messages_sent_in(update: dict[str, Any], graph: GraphSettings) -> list[Message]:
-    """What one update adds to the lists of the state, as `told`."""
-    values = update.get("values")
-    return told([item for key in graph.appending for item in items_in(values, key)])
+    """What one update adds to the list followed, as `told`."""
+    return told(items_in(update.get("values"), followed(graph)))
 
 
 def items_in(values: Any, key: str) -> list[Any]:

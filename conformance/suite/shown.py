@@ -11,7 +11,7 @@ from typing import Any
 from conformance.deployment.settings import GraphSettings
 from conformance.excerpt import excerpt
 from conformance.model.history import mask_thread_id
-from conformance.suite.messages import Message, items_in, message_keys
+from conformance.suite.messages import Message, followed, items_in, message_keys
 from conformance.suite.outcomes import Blocked, PromiseBroken
 
 Thread = dict[str, Any]
@@ -69,8 +69,8 @@ def parent_id_of(state: State) -> str | None:
 
 
 def messages_of(holder: dict[str, Any], graph: GraphSettings) -> list[Message]:
-    """The items of all lists that updates add to, in the values of a thread or state."""
-    return [item for key in graph.appending for item in items_in(holder.get("values"), key)]
+    """The messages, or other items, of the list followed, in the values of a thread or state."""
+    return items_in(holder.get("values"), followed(graph))
 
 
 def real_messages_of(holder: dict[str, Any], graph: GraphSettings) -> list[Message]:

@@ -6,6 +6,7 @@ import pytest
 
 from conformance.deployment.client import ThreadsClient
 from conformance.suite.asking import Asker
+from conformance.suite.channels import wide
 from conformance.suite.expect import assert_equal, assert_refused
 from conformance.suite.outcomes import requires
 from conformance.suite.shown import State, Thread, checkpoint_id_of, id_of
@@ -104,3 +105,11 @@ def _readable(given: Asker, thread: Thread) -> str:
 def _parent(state: State) -> Any:
     parent = state.get("parent_checkpoint")
     return parent.get("checkpoint_id") if isinstance(parent, dict) else None
+
+
+@requires("CHECKPOINT-02")
+def test_it_has_every_channel_of_the_history(given: Asker) -> None:
+    made = wide(given)
+    for entry in given.history(made):
+        state = given.state_at(made, checkpoint_id_of(entry))
+        assert_equal(state.get("values"), entry.get("values"), "values")

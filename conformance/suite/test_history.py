@@ -6,6 +6,7 @@ from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings
 from conformance.suite.asking import Asker
 from conformance.suite.case import Case
+from conformance.suite.channels import wide
 from conformance.suite.expect import (
     assert_equal,
     assert_page,
@@ -146,3 +147,9 @@ def test_the_default_page_holds_ten(given: Asker, threads: Asker, states: int) -
     made = given.long(states)
     whole = len(given.history(made, states))
     assert_equal(len(threads.page(made)), min(whole, DEFAULT_PAGE), "the number of states")
+
+
+@requires("HISTORY-04")
+def test_get_and_post_agree_in_every_channel(given: Asker, threads: Asker) -> None:
+    made = wide(given)
+    assert_equal(threads.post_page(made, limit=5), threads.page(made, limit=5), "POST history")

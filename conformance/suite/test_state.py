@@ -8,6 +8,7 @@ from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.suite.asking import Asker
 from conformance.suite.case import Case
+from conformance.suite.channels import as_foretold, held, sent, values_of, wide_by_supersteps
 from conformance.suite.expect import assert_equal, assert_refused, assert_that, moment
 from conformance.suite.messages import messages_sent, told
 from conformance.suite.outcomes import requires
@@ -175,3 +176,10 @@ def _assert_agrees(state: State, where: str) -> None:
     expected = nested.get("checkpoint_id") if isinstance(nested, dict) else None
     assert_that(isinstance(expected, str), f"{where} with checkpoint_id", repr(nested))
     assert_equal(state.get(_CHECKPOINTS[where]), expected, _CHECKPOINTS[where])
+
+
+@requires("STATE-01")
+def test_values_hold_every_channel(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+    made, steps = wide_by_supersteps(given)
+    kept = as_foretold(values_of(made), sent(steps, graph))
+    assert_equal(held(threads.state(made), graph, kept), sent(steps, graph, kept), "the values")

@@ -8,15 +8,32 @@ from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.suite.asking import LONGEST_PAGE, Asker
 from conformance.suite.case import Case
+from conformance.suite.channels import (
+    as_foretold,
+    held,
+    sent,
+    standing,
+    values_of,
+    wide,
+    wide_by_supersteps,
+    writing,
+)
 from conformance.suite.expect import (
     assert_equal,
     assert_identical_history,
     assert_refused,
     assert_that,
 )
-from conformance.suite.messages import messages_sent_in, told
+from conformance.suite.messages import followed, messages_sent_in, told
 from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import Thread, checkpoint_id_of, id_of, messages_of, parent_id_of
+from conformance.suite.shown import (
+    State,
+    Thread,
+    checkpoint_id_of,
+    id_of,
+    messages_of,
+    parent_id_of,
+)
 
 _UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
 
@@ -193,3 +210,47 @@ def _fork(given: Asker, asker: Asker, thread: Thread, checkpoint_id: str) -> str
 
 def _sent(graph: GraphSettings, number: int) -> list[dict[str, Any]]:
     return messages_sent_in(numbered(graph.append, number), graph)
+
+
+@requires("STATE-UPDATE-03")
+def test_an_update_leaves_the_channels_that_it_does_not_name(
+    given: Asker, threads: Asker, graph: GraphSettings
+) -> None:
+    made = wide(given)
+    before = given.state(made)["values"]
+    threads.appended(made, 7)
+    _assert_stands(before, given.state(made), graph)
+
+
+@requires("STATE-UPDATE-03")
+def test_an_update_writes_every_channel(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+    made, steps = wide_by_supersteps(given)
+    kept = as_foretold(given.state(made)["values"], sent(steps, graph))
+    channels = {key: value for key, value in graph.channels.items() if key in kept}
+    update = writing(graph, 7, channels)
+    threads.update_state(made, **update)
+    wanted = sent([*steps, {"updates": [update]}], graph, kept)
+    assert_equal(held(given.state(made), graph, kept), wanted, "the values")
+
+
+@requires("STATE-UPDATE-09")
+def test_a_fork_has_every_channel_of_its_checkpoint(
+    given: Asker, threads: Asker, graph: GraphSettings
+) -> None:
+    made = wide(given)
+    older = given.history(made).checkpoint_ids()[1]
+    before = values_of(given.state_at(made, older))
+    fork = _fork(given, threads, made, older)
+    _assert_stands(before, given.state_at(made, fork), graph)
+
+
+def _assert_stands(before: dict[str, Any], state: State, graph: GraphSettings) -> None:
+    """What the update `append` of the settings does not write is as it was."""
+    had, shown = standing(before, values_of(state), graph)
+    written = (graph.append.get("values") or {}).keys() - {followed(graph)}
+    left = [key for key in had if key not in written]
+    assert_equal(
+        {key: shown.get(key) for key in left},
+        {key: had[key] for key in left},
+        "what the update does not write",
+    )
