@@ -62,6 +62,9 @@ effort = "quick"
 [graph]
 id = "ledger"
 appending = ["log"]
+adding = ["count"]
+replacing = ["about"]
+channels = { count = 3, about = { of = ["{n}", { more = true }] } }
 run_input = { log = ["asked {n}"], count = 1 }
 append = { as_node = "write", values = { log = ["written {n}"], count = 2 } }
 supersteps = [
