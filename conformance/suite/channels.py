@@ -16,7 +16,7 @@ from conformance.suite.messages import followed, items_in, messages_sent, told
 from conformance.suite.outcomes import Blocked
 from conformance.suite.shown import Thread, messages_of
 
-_REFUSED = "the channels of the [graph] settings are refused, and not judged"
+_REFUSED = "the channels of the [graph] settings cannot be written, and are not judged"
 
 Values = dict[str, Any]
 Update = dict[str, Any]
@@ -116,6 +116,20 @@ def as_foretold(shown: Values, wanted: Values) -> tuple[str, ...]:
     )
 
 
+def kept_by_the_last(states: Sequence[dict[str, Any]], graph: GraphSettings) -> tuple[str, ...]:
+    """The keys that the last update of a `wide` thread changed as foretold.
+
+    `states` are those of its history, newest first. `Blocked` where there is no such key.
+    """
+    if len(states) < len(WRITTEN):
+        raise Blocked(f"a history of {len(WRITTEN)} updates shows {len(states)} states")
+    newest, older = map(values_of, states[: len(WRITTEN)])
+    kept = as_foretold(newest, foretold([writing(graph, WRITTEN[-1])], graph, older))
+    if not kept:
+        raise Blocked("no key of the state is changed as the [graph] settings say")
+    return kept
+
+
 def kept_by_runs(given: Asker) -> Values:
     """Those of the settings' channels that two runs keep as the settings say."""
     graph = given.case.graph()
@@ -136,10 +150,14 @@ def kept_by_runs(given: Asker) -> Values:
     return {key: value for key, value in graph.channels.items() if key in kept}
 
 
+def comparable(values: Values, keys: Iterable[str]) -> Values:
+    """What values hold under these keys, of messages as `told`."""
+    return {key: _comparable(values[key]) for key in keys if key in values}
+
+
 def held(holder: dict[str, Any], graph: GraphSettings, keys: Iterable[str]) -> Values:
     """What a thread or state shows in the list that is followed, and in these channels."""
-    values = values_of(holder)
-    shown = {key: _comparable(values[key]) for key in keys if key in values}
+    shown = comparable(values_of(holder), keys)
     return {**shown, **_listed(messages_of(holder, graph), graph)}
 
 
@@ -156,8 +174,7 @@ def sent(
         wanted = {key: wanted[key] for key in keys if key in wanted}
     if not wanted and not graph.appending:
         raise Blocked("the [graph] settings name no key of the state whose values are foretold")
-    shown = {key: _comparable(value) for key, value in wanted.items()}
-    return {**shown, **_listed(messages_sent(supersteps, graph), graph)}
+    return {**comparable(wanted, wanted), **_listed(messages_sent(supersteps, graph), graph)}
 
 
 def _listed(items: list[Any], graph: GraphSettings) -> Values:
