@@ -11,6 +11,7 @@ from conformance import __version__
 from conformance.commands.bisect import bisect_command
 from conformance.commands.board import board_command
 from conformance.commands.compare import compare_command
+from conformance.commands.doctor import doctor_command
 from conformance.commands.ending import EndingGroup, run_to_its_end
 from conformance.commands.explain import explain_command
 from conformance.commands.plant import plant_command
@@ -89,6 +90,7 @@ def _read_environment(group: click.Group) -> None:
 
 for _command in (
     run_command,
+    doctor_command,
     serve_command,
     requirements_command,
     schemas_group,

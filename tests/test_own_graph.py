@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import served
 
-from conformance.model.graphs import START, Channel, Graph, Node
+from conformance.model.graphs import START, Channel, Graph, Node, replaced
 from conformance.model.messages import add_messages
 from conformance.model.store import ThreadStore
 
@@ -41,6 +41,40 @@ supersteps = [
   { updates = [{ as_node = "write", values.notes = [{ type = "ai", content = "c" }] }] },
 ]
 """
+
+#: A graph without messages: a list of texts that grows, a counter, a nested object.
+LEDGER = Graph(
+    graph_id="ledger",
+    channels={
+        "log": Channel(default=[], reduce=lambda current, update, _: [*current, *update]),
+        "count": Channel(default=0, reduce=lambda current, update, _: current + update),
+        "about": Channel(default={}, reduce=replaced),
+    },
+    nodes={
+        START: Node(run=lambda given: given, then=("write",)),
+        "write": Node(run=lambda values: {"log": [f"after {len(values['log'])}"], "count": 1}),
+    },
+)
+LEDGER_CONFIGURATION = """
+profile = "extended"
+effort = "quick"
+
+[graph]
+id = "ledger"
+appending = ["log"]
+adding = ["count"]
+replacing = ["about"]
+channels = { count = 3, about = { of = ["{n}", { more = true }] } }
+run_input = { log = ["asked {n}"], count = 1 }
+append = { as_node = "write", values = { log = ["written {n}"], count = 2 } }
+supersteps = [
+  { updates = [{ as_node = "__input__", values = {} }] },
+  { updates = [{ as_node = "__start__", values = { log = ["a"], about.of.all = [1, "b"] } }] },
+  { updates = [{ as_node = "write", values = { log = ["c", "d"], count = 5 } }] },
+]
+"""
+#: What says something of messages alone.
+OF_MESSAGES = {"PREPOP-03", "PREPOP-12", "STATE-15"}
 
 
 def run(url: str, folder: Path, *arguments: str) -> tuple[int, dict[str, object], str]:
@@ -95,3 +129,20 @@ def test_without_a_graph_the_checks_that_need_none_still_run(
     }
     assert by_capability["create"] == "pass"
     assert not [check for check in report["checks"] if check["verdict"] in ("fail", "error")]  # type: ignore[attr-defined,index]
+
+
+@pytest.fixture(scope="module")
+def ledger() -> ThreadStore:
+    return ThreadStore(lambda: datetime.now(UTC), uuid.uuid4, {LEDGER.graph_id: LEDGER})
+
+
+def test_a_state_without_messages_is_judged(ledger: ThreadStore, tmp_path: Path) -> None:
+    (tmp_path / "threads-conformance.toml").write_text(LEDGER_CONFIGURATION)
+    with served(ledger) as url:
+        _, report, output = run(url, tmp_path)
+    other_than_pass = {
+        each["id"]: each["verdict"]
+        for each in report["requirements"]  # type: ignore[attr-defined]
+        if each["level"] != "MAY" and each["verdict"] not in ("pass", "not_run")
+    }
+    assert other_than_pass == dict.fromkeys(OF_MESSAGES, "blocked"), output

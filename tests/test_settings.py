@@ -143,17 +143,29 @@ def test_a_graph_of_ones_own() -> None:
     graph = graph_settings(table)
     assert graph.supersteps == tuple(table["supersteps"])
     assert graph.appending == ("log",)
+    # Of a graph of one's own is known what is said of it, and no more.
+    assert (graph.channels, graph.adding, graph.replacing) == ({}, (), ())
+    described = {**table, "channels": {"count": 1}, "adding": ["count"]}
+    assert graph_settings(described).channels == {"count": 1}
+    assert graph_settings(described).adding == ("count",)
+
+
+def test_the_graph_of_the_documents_under_another_id_has_its_channels() -> None:
+    assert graph_settings({"id": "mine"}).channels == GraphSettings().channels
 
 
 @pytest.mark.parametrize(
     ("table", "complaint"),
     [
-        ({"nodes": []}, "no setting nodes: use append, appending, id"),
+        ({"nodes": []}, "no setting nodes: use adding, append, appending, channels, id"),
         ({"id": 1}, "id must be a text"),
         ({"supersteps": {}}, "supersteps must be a list"),
         ({"supersteps": [{}]}, "each is a table with a list `updates`"),
         ({"append": []}, "append must be a table"),
         ({"appending": "messages"}, "appending must be a list"),
+        ({"adding": "turns"}, "adding must be a list"),
+        ({"replacing": 5}, "replacing must be a list"),
+        ({"channels": ["turns"]}, "channels must be a table"),
     ],
 )
 def test_what_is_wrong_with_the_graph_is_said(table: dict[str, Any], complaint: str) -> None:

@@ -13,6 +13,7 @@ from _pytest.mark.expression import Expression
 from conformance.commands.baselining import Baselining, baseline_options
 from conformance.commands.comparison import compared
 from conformance.commands.defects import defects_told, suite_broken
+from conformance.commands.doctor import warn_of_graph
 from conformance.commands.doors import (
     check_doors,
     doors_options,
@@ -199,6 +200,7 @@ def run_command(
             )
             check_doors(settings)
             info = deployment.known_as(identify_deployment(settings))
+            warn_of_graph(settings)
             if settings.read_only:
                 settings = with_visits(settings)
             published = read_own_openapi(settings, schema_url) if schema_url else None

@@ -119,7 +119,11 @@ OPERATIONS = (
     Operation("info", "GET", "/info", "documented", Scope.READ),
     Operation("openapi", "GET", "/openapi.json", "documented", Scope.READ),
     Operation("assistants_search", "POST", "/assistants/search", "documented", Scope.READ),
+    Operation("assistant_schemas", "GET", "/assistants/{assistant_id}/schemas", "full", Scope.READ),
+    Operation("assistant_graph", "GET", "/assistants/{assistant_id}/graph", "full", Scope.READ),
 )
+#: Of these no promise is judged: they tell what a graph is, before a run.
+ASKED_BY_THE_DOCTOR = ("assistant_schemas", "assistant_graph")
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
 
 

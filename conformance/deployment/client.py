@@ -277,6 +277,16 @@ class ThreadsClient:
         """POST /assistants/search."""
         return self.send("assistants_search", "POST", "/assistants/search", body)
 
+    def assistant_schemas(self, assistant_id: str) -> Answer:
+        """GET /assistants/{assistant_id}/schemas."""
+        path = f"/assistants/{quote(assistant_id, safe='')}/schemas"
+        return self.send("assistant_schemas", "GET", path)
+
+    def assistant_graph(self, assistant_id: str) -> Answer:
+        """GET /assistants/{assistant_id}/graph."""
+        path = f"/assistants/{quote(assistant_id, safe='')}/graph"
+        return self.send("assistant_graph", "GET", path)
+
     def ok(self) -> Answer:
         """GET /ok."""
         return self.send("ok", "GET", "/ok")

@@ -17,6 +17,10 @@ from conformance.data import fixtures_dir
 
 DEFAULT_SEED = 20250512
 CONFIG_FILE = "threads-conformance.toml"
+#: The settings of a graph that are keys of its state.
+_KEYS = ("appending", "adding", "replacing")
+#: The settings of which one at least is given where a graph is not that of the documents.
+_DESCRIBES = frozenset({"run_input", "supersteps", "append", "appending"})
 #: Stands for a number in the graph's input and updates, so that texts differ.
 NUMBER = "{n}"
 
@@ -31,8 +35,14 @@ class GraphSettings:
 
     `supersteps` prepopulate a thread to its end; `append` is one more update that may
     be applied to it any number of times; `run_input` is the input of a run. In every
-    text `{n}` is replaced by a number. `appending` are the keys of the state whose
-    updates add to a list of messages; updates of other keys replace.
+    text `{n}` is replaced by a number. `channels` are values of further keys of the state,
+    written together with `append` where all that a state holds is the question; what is
+    no key of the graph's state may stand there.
+
+    What an update does to a key: to a list of `appending` (of messages, or of anything
+    else) it adds items, to a number of `adding` it is added, what is of `replacing` it
+    replaces. Of keys that are in none of the three nothing is foretold. The first of
+    `appending` is the list that most checks follow.
     """
 
     id: str = "agent"
@@ -47,6 +57,15 @@ class GraphSettings:
         }
     )
     appending: tuple[str, ...] = ("messages",)
+    channels: dict[str, Any] = field(
+        default_factory=lambda: {
+            "turns": 2,
+            "profile": {"name": "name {n}", "of": {"tags": ["a", 1, None], "seen": False}},
+            "plan": ["step {n}", "then the end"],
+        }
+    )
+    adding: tuple[str, ...] = ("turns",)
+    replacing: tuple[str, ...] = ("profile", "plan")
 
 
 @dataclass(frozen=True)
@@ -166,12 +185,17 @@ def graph_settings(table: dict[str, Any]) -> GraphSettings:
     _check(table, "id", str, "a text, the id of a graph")
     _check(table, "supersteps", list, "a list of tables with `updates`")
     _check(table, "append", dict, "a table with `values` and `as_node`")
-    _check(table, "appending", list, "a list of keys of the state")
+    for name in _KEYS:
+        _check(table, name, list, "a list of keys of the state")
+    _check(table, "channels", dict, "a table of values, by keys of the state")
     for superstep in table.get("supersteps", ()):
         if not isinstance(superstep, dict) or not isinstance(superstep.get("updates"), list):
             raise SettingsError("[graph] supersteps: each is a table with a list `updates`")
     read = dict(table)
-    for name in ("supersteps", "appending"):
+    if _DESCRIBES & table.keys():
+        # Another graph than that of the documents: only what is said of it is known.
+        read = {"channels": {}, "adding": (), "replacing": (), **read}
+    for name in ("supersteps", *_KEYS):
         if name in read:
             read[name] = tuple(read[name])
     return GraphSettings(**read)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.model.errors import InvalidError
@@ -48,11 +48,15 @@ def unchanged(given: Any) -> Any:
 
 @dataclass(frozen=True)
 class Channel:
-    """One member of the values: what it is at first, how an update changes it."""
+    """One member of the values: what it is at first, how an update changes it.
+
+    `schema` is what is published of it.
+    """
 
     default: Any
     reduce: Reducer
     prepare: Prepare | None = None
+    schema: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,23 @@ class Graph:
     def assistant_id(self) -> str:
         """The id of the graph's only assistant."""
         return str(uuid.uuid5(_ASSISTANTS, self.graph_id))
+
+    def schemas(self) -> JsonObject:
+        """What is published of the graph: of its input, its output and its state."""
+        described = {
+            "type": "object",
+            "properties": {k: c.schema for k, c in self.channels.items()},
+        }
+        names = ("input_schema", "output_schema", "state_schema")
+        return {"graph_id": self.graph_id, **dict.fromkeys(names, described), "config_schema": {}}
+
+    def drawing(self) -> JsonObject:
+        """The nodes and the edges of the graph."""
+        edges = [(name, then) for name, node in self.nodes.items() for then in node.then or (END,)]
+        return {
+            "nodes": [{"id": name, "type": "runnable"} for name in (*self.nodes, END)],
+            "edges": [{"source": source, "target": target} for source, target in edges],
+        }
 
     def initial(self) -> JsonObject:
         """The values before anything was written."""
@@ -149,7 +170,26 @@ def chain(graph_id: str, channels: Mapping[str, Channel], **nodes: Node) -> Grap
     )
 
 
-MESSAGES = {"messages": Channel(default=[], reduce=add_messages, prepare=all_normalised)}
+def added_up(current: Any, update: Any, _new_id: Callable[[], str]) -> Any:
+    """The reducer of a counter, which is no member of the values until it is written."""
+    if isinstance(update, bool) or not isinstance(update, int | float):
+        raise InvalidError(f"a counter takes a number, not {update!r}")
+    return (current or 0) + update
+
+
+_MESSAGE = {
+    "title": "Message",
+    "type": "object",
+    "properties": {"type": {"type": "string"}, "content": {"type": "string"}},
+}
+MESSAGES = {
+    "messages": Channel(
+        default=[],
+        reduce=add_messages,
+        prepare=all_normalised,
+        schema={"type": "array", "items": _MESSAGE},
+    )
+}
 
 
 def saying(content: str) -> JsonObject:
@@ -190,12 +230,22 @@ def second_half(values: JsonObject) -> JsonObject:
     return saying("Second half done")
 
 
-AGENT = chain("agent", MESSAGES, call_model=Node(run=call_model))
+#: Nobody sees of these what nobody wrote: the documents show messages alone.
+OTHER_CHANNELS = {
+    "turns": Channel(default=UNSET, reduce=added_up, schema={"type": "integer"}),
+    "profile": Channel(default=UNSET, reduce=replaced, schema={"type": "object"}),
+    "plan": Channel(default=UNSET, reduce=replaced, schema={"type": "array", "items": {}}),
+}
+
+AGENT = chain("agent", {**MESSAGES, **OTHER_CHANNELS}, call_model=Node(run=call_model))
 INTERRUPTER = chain("interrupter", MESSAGES, ask=Node(run=answered, asks=QUESTION))
 FAILING = chain("failing", MESSAGES, fail=Node(run=fail))
 SLOW = chain(
     "slow",
-    {**MESSAGES, "seconds": Channel(default=UNSET, reduce=replaced)},
+    {
+        **MESSAGES,
+        "seconds": Channel(default=UNSET, reduce=replaced, schema={"type": "number"}),
+    },
     first_half=Node(run=first_half, seconds=half_of_seconds),
     second_half=Node(run=second_half, seconds=half_of_seconds),
 )

@@ -54,10 +54,18 @@ def system_routes(store: ThreadStore) -> list[Route]:
         same = (one for one in store.assistants() if one["graph_id"] == graph.graph_id)
         return answer(next(same))
 
+    async def schemas(request: Request) -> Response:
+        return answer(store.assistant(request.path_params["assistant_id"]).schemas())
+
+    async def drawing(request: Request) -> Response:
+        return answer(store.assistant(request.path_params["assistant_id"]).drawing())
+
     return [
         Route("/ok", ok, methods=["GET"]),
         Route("/info", info, methods=["GET"]),
         Route("/openapi.json", openapi, methods=["GET"]),
         Route("/assistants/search", search, methods=["POST"]),
         Route("/assistants/{assistant_id}", get, methods=["GET"]),
+        Route("/assistants/{assistant_id}/schemas", schemas, methods=["GET"]),
+        Route("/assistants/{assistant_id}/graph", drawing, methods=["GET"]),
     ]

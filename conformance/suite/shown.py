@@ -11,7 +11,8 @@ from typing import Any
 from conformance.deployment.settings import GraphSettings
 from conformance.excerpt import excerpt
 from conformance.model.history import mask_thread_id
-from conformance.suite.outcomes import PromiseBroken
+from conformance.suite.messages import Message, followed, items_in, message_keys
+from conformance.suite.outcomes import Blocked, PromiseBroken
 
 Thread = dict[str, Any]
 State = dict[str, Any]
@@ -72,17 +73,28 @@ def says_something(values: Any) -> bool:
     return isinstance(values, dict) and any(values.values())
 
 
-def messages_of(holder: dict[str, Any], graph: GraphSettings) -> list[dict[str, Any]]:
-    """The messages in the values of a thread or state: of all appending keys."""
-    values = holder.get("values")
-    if not isinstance(values, dict):
-        return []
-    return [
-        message
-        for key in graph.appending
-        for message in (values.get(key) or [])
-        if isinstance(message, dict)
-    ]
+def messages_of(holder: dict[str, Any], graph: GraphSettings) -> list[Message]:
+    """The messages, or other items, of the list followed, in the values of a thread or state."""
+    return items_in(holder.get("values"), followed(graph))
+
+
+def real_messages_of(holder: dict[str, Any], graph: GraphSettings) -> list[Message]:
+    """The items of those lists of a thread or state that hold messages.
+
+    `Blocked` where the state of the settings' graph has no such list.
+    """
+    keys = message_keys(graph)
+    if not keys:
+        raise Blocked(
+            "the [graph] settings send no messages: no key of appending has items with "
+            "type and content"
+        )
+    return [item for key in keys for item in items_in(holder.get("values"), key)]
+
+
+def member_of(message: Message, name: str) -> Any:
+    """A member of a message; None where what stands for a message has no members."""
+    return message.get(name) if isinstance(message, dict) else None
 
 
 def newest_first(states: list[State]) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from conformance.deployment.client import ThreadsClient
 from conformance.suite.asking import Asker
+from conformance.suite.channels import wide
 from conformance.suite.compared import assert_refused_or_empty, require_some
 from conformance.suite.expect import assert_equal, assert_refused
 from conformance.suite.outcomes import Unsupported, requires
@@ -109,3 +110,11 @@ def _readable(given: Asker, thread: Thread) -> str:
     checkpoint_id = given.history(thread).checkpoint_ids()[0]
     given.state_at(thread, checkpoint_id)
     return checkpoint_id
+
+
+@requires("CHECKPOINT-02")
+def test_it_has_every_channel_of_the_history(given: Asker) -> None:
+    made = wide(given)
+    for entry in given.history(made):
+        state = given.state_at(made, checkpoint_id_of(entry))
+        assert_equal(state.get("values"), entry.get("values"), "values")

@@ -6,9 +6,10 @@ from uuid import UUID
 import pytest
 
 from conformance.deployment.settings import GraphSettings
-from conformance.model.history import mask_thread_id
+from conformance.model.history import mask_thread_id, same_json
 from conformance.suite.asking import Asker
 from conformance.suite.case import Case
+from conformance.suite.channels import standing, wide
 from conformance.suite.expect import (
     assert_equal,
     assert_identical_history,
@@ -339,3 +340,56 @@ def _without_metadata_thread_id(state: dict[str, object]) -> dict[str, object]:
         return state
     kept = {name: value for name, value in metadata.items() if name != "thread_id"}
     return {**state, "metadata": kept}
+
+
+@requires("COPY-03")
+def test_a_copy_has_every_channel_in_its_history(given: Asker, threads: Asker) -> None:
+    source = wide(given)
+    history = given.history(source)
+    copy = threads.copy(source)
+    assert_identical_history(threads.history(copy), history)
+
+
+@requires("COPY-08")
+def test_a_copy_shows_every_channel(given: Asker, threads: Asker) -> None:
+    source = wide(given)
+    copy = given.copy(source)
+    expected = given.get(source).get("values")
+    assert_equal(threads.get(copy).get("values"), expected, "values")
+
+
+@requires("COPY-09")
+def test_a_copy_has_every_channel_in_its_state(given: Asker, threads: Asker) -> None:
+    source = wide(given)
+    copy = given.copy(source)
+    assert_equal(threads.state(copy).get("values"), given.state(source)["values"], "the values")
+
+
+@requires("COPY-20")
+def test_copied_checkpoints_show_every_channel(given: Asker, threads: Asker) -> None:
+    source = wide(given)
+    copy = given.copy(source)
+    for checkpoint_id in given.history(source).checkpoint_ids():
+        expected = given.state_at(source, checkpoint_id).get("values")
+        shown = threads.state_at(copy, checkpoint_id).get("values")
+        assert_equal(shown, expected, "the values at the copied checkpoint")
+
+
+@requires("COPY-17")
+def test_a_run_on_a_copy_starts_from_every_channel(
+    given: Asker, threads: Asker, graph: GraphSettings
+) -> None:
+    source = wide(given)
+    copy = given.copy(source)
+    before = given.state(copy)["values"]
+    # A graph may change channels of its own accord: what it leaves alone is seen at the source.
+    given.run(source)
+    had, left = standing(before, given.state(source)["values"], graph)
+    threads.run(copy)
+    shown = standing(before, given.state(copy)["values"], graph)[1]
+    kept = [key for key in had if key in left and same_json(had[key], left[key])]
+    assert_equal(
+        {key: shown.get(key) for key in kept},
+        {key: had[key] for key in kept},
+        "what was in the channels that a run leaves",
+    )

@@ -5,6 +5,7 @@ import pytest
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings
 from conformance.suite.asking import Asker
+from conformance.suite.channels import wide
 from conformance.suite.compared import require_some
 from conformance.suite.expect import (
     assert_equal,
@@ -161,6 +162,12 @@ def test_the_default_page_holds_ten(given: Asker, threads: Asker, states: int) -
     require_some(expected, "an empty page")
     shown = [checkpoint_id_of(each) for each in threads.page(made)]
     assert_equal(shown, expected, f"the checkpoints, as with limit {DEFAULT_PAGE}")
+
+
+@requires("HISTORY-04")
+def test_get_and_post_agree_in_every_channel(given: Asker, threads: Asker) -> None:
+    made = wide(given)
+    assert_equal(threads.post_page(made, limit=5), threads.page(made, limit=5), "POST history")
 
 
 def _more(given: Asker, thread: Thread) -> None:

@@ -12,6 +12,15 @@ from conformance.deployment.settings import (
 )
 from conformance.suite.asking import Asker
 from conformance.suite.case import Case
+from conformance.suite.channels import (
+    as_foretold,
+    held,
+    kept_by_runs,
+    sent,
+    supersteps_writing,
+    wide,
+    wide_by_supersteps,
+)
 from conformance.suite.expect import (
     assert_equal,
     assert_no_thread,
@@ -22,7 +31,7 @@ from conformance.suite.expect import (
 )
 from conformance.suite.messages import messages_sent, messages_sent_in, told
 from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import Thread, id_of, messages_of
+from conformance.suite.shown import Thread, id_of, member_of, messages_of, real_messages_of
 
 
 @pytest.fixture
@@ -51,7 +60,7 @@ def test_the_values_are_what_was_sent(threads: Asker, graph: GraphSettings) -> N
 
 @requires("PREPOP-03")
 def test_messages_get_ids(given: Asker, graph: GraphSettings) -> None:
-    ids = [message.get("id") for message in messages_of(given.prepopulated(), graph)]
+    ids = _ids(given.prepopulated(), graph)
     assert_that(all(isinstance(each, str) and each for each in ids), "an id per message", ids)
     assert_equal(len(set(ids)), len(ids), "the number of different message ids")
 
@@ -283,4 +292,42 @@ def _all_sent(graph: GraphSettings) -> list[dict[str, Any]]:
 
 
 def _ids(holder: Thread, graph: GraphSettings) -> list[Any]:
-    return [message.get("id") for message in messages_of(holder, graph)]
+    return [member_of(message, "id") for message in real_messages_of(holder, graph)]
+
+
+@requires("PREPOP-02")
+def test_the_values_of_every_channel_are_what_was_sent(
+    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+) -> None:
+    channels = kept_by_runs(given)
+    if missing := graph.channels.keys() - channels.keys():
+        case.note(f"not kept by runs, and so not judged: {', '.join(sorted(missing))}")
+    steps = supersteps_writing(graph, channels)
+    made = threads.prepopulated(steps)
+    assert_equal(held(made, graph, channels), sent(steps, graph, channels), "the values")
+
+
+@requires("PREPOP-10")
+def test_every_superstep_writes_its_channels(given: Asker, graph: GraphSettings) -> None:
+    made, steps = wide_by_supersteps(given)
+    kept = as_foretold(given.state(made)["values"], sent(steps, graph))
+    history = given.history(made, len(steps))
+    if len(history) != len(steps):
+        raise Blocked(f"{len(steps)} supersteps made {len(history)} states")
+    expected = [sent(steps[: position + 1], graph, kept) for position in range(len(steps))]
+    # A graph may show a channel before it was written, with a value of the graph's own.
+    states = zip(reversed(list(history)), expected, strict=True)
+    shown = [held(state, graph, wanted) for state, wanted in states]
+    assert_equal(shown, expected, "the channels after each superstep, oldest first")
+
+
+@requires("PREPOP-21")
+def test_get_shows_every_channel_that_was_answered(
+    given: Asker, threads: Asker, case: Case
+) -> None:
+    made = wide(given)
+    shown = threads.get(made)
+    if "values" in shown:
+        assert_equal(shown["values"], made.get("values"), "values as GET shows them")
+    else:
+        case.note("GET shows no values, as in the documented output")

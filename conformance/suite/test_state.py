@@ -8,12 +8,13 @@ import pytest
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.suite.asking import Asker
+from conformance.suite.channels import as_foretold, held, sent, values_of, wide_by_supersteps
 from conformance.suite.compared import holds_nothing, require_some
 from conformance.suite.expect import assert_equal, assert_refused, assert_that, moment
 from conformance.suite.facts import members_of
 from conformance.suite.messages import messages_sent, told
 from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import State, Thread, id_of, messages_of
+from conformance.suite.shown import State, Thread, id_of, messages_of, real_messages_of
 from conformance.suite.simplest import show_offered, try_with_history
 
 #: Where a state names the checkpoint, and where the one before it.
@@ -140,10 +141,11 @@ def test_the_state_of_a_fresh_thread_is_empty(given: Asker, threads: Asker) -> N
 def test_messages_have_type_content_and_id(
     given: Asker, threads: Asker, graph: GraphSettings, member: str
 ) -> None:
-    messages = messages_of(threads.state(given.prepopulated()), graph)
-    assert_that(bool(messages) or not graph.appending, "messages in the values", "none")
-    for message in messages + messages_of(threads.state(_unfinished(given)), graph):
-        assert_that(member in message, f"a message with {member}", repr(message))
+    messages = real_messages_of(threads.state(given.prepopulated()), graph)
+    assert_that(bool(messages), "messages in the values", "none")
+    for message in messages + real_messages_of(threads.state(_unfinished(given)), graph):
+        has = isinstance(message, dict) and member in message
+        assert_that(has, f"a message with {member}", repr(message))
 
 
 @requires("STATE-16")
@@ -216,3 +218,10 @@ def _assert_agrees(state: State, where: str) -> None:
     expected = nested.get("checkpoint_id") if isinstance(nested, dict) else None
     assert_that(isinstance(expected, str), f"{where} with checkpoint_id", repr(nested))
     assert_equal(state.get(_CHECKPOINTS[where]), expected, _CHECKPOINTS[where])
+
+
+@requires("STATE-01")
+def test_values_hold_every_channel(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+    made, steps = wide_by_supersteps(given)
+    kept = as_foretold(values_of(made), sent(steps, graph))
+    assert_equal(held(threads.state(made), graph, kept), sent(steps, graph, kept), "the values")

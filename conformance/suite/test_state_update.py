@@ -9,6 +9,15 @@ from conformance.deployment.settings import GraphSettings, numbered
 from conformance.model.history import same_json
 from conformance.suite.asking import LONGEST_PAGE, Asker
 from conformance.suite.case import Case
+from conformance.suite.channels import (
+    comparable,
+    foretold,
+    kept_by_the_last,
+    standing,
+    values_of,
+    wide,
+    writing,
+)
 from conformance.suite.compared import lasting, require_some
 from conformance.suite.expect import (
     assert_equal,
@@ -16,9 +25,16 @@ from conformance.suite.expect import (
     assert_refused,
     assert_that,
 )
-from conformance.suite.messages import messages_sent_in, told
+from conformance.suite.messages import followed, messages_sent_in, told
 from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import Thread, checkpoint_id_of, id_of, messages_of, parent_id_of
+from conformance.suite.shown import (
+    State,
+    Thread,
+    checkpoint_id_of,
+    id_of,
+    messages_of,
+    parent_id_of,
+)
 from conformance.suite.simplest import at_rest
 
 _UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
@@ -230,3 +246,50 @@ def _fork(given: Asker, asker: Asker, thread: Thread, checkpoint_id: str) -> str
 
 def _sent(graph: GraphSettings, number: int) -> list[dict[str, Any]]:
     return messages_sent_in(numbered(graph.append, number), graph)
+
+
+@requires("STATE-UPDATE-03")
+def test_an_update_leaves_the_channels_that_it_does_not_name(
+    given: Asker, threads: Asker, graph: GraphSettings
+) -> None:
+    made = wide(given)
+    before = given.state(made)["values"]
+    threads.appended(made, 7)
+    _assert_stands(before, given.state(made), graph)
+
+
+@requires("STATE-UPDATE-03")
+def test_an_update_writes_every_channel(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+    made = wide(given)
+    states = given.history(made).states
+    kept = kept_by_the_last(states, graph)
+    update = writing(graph, 7, {key: graph.channels[key] for key in kept if key in graph.channels})
+    threads.update_state(made, **update)
+    wanted = foretold([update], graph, values_of(states[0]))
+    shown = comparable(given.state(made)["values"], kept)
+    assert_equal(shown, comparable(wanted, kept), "the values")
+
+
+@requires("STATE-UPDATE-09")
+def test_a_fork_has_every_channel_of_its_checkpoint(
+    given: Asker, threads: Asker, graph: GraphSettings
+) -> None:
+    made = wide(given)
+    entry = given.history(made).states[1]
+    older, before = checkpoint_id_of(entry), values_of(entry)
+    if values_of(given.state_at(made, older)) != before:
+        raise Blocked("the state at the checkpoint is not that of the history", by="CHECKPOINT-02")
+    fork = _fork(given, threads, made, older)
+    _assert_stands(before, given.state_at(made, fork), graph)
+
+
+def _assert_stands(before: dict[str, Any], state: State, graph: GraphSettings) -> None:
+    """What the update `append` of the settings does not write is as it was."""
+    had, shown = standing(before, values_of(state), graph)
+    written = (graph.append.get("values") or {}).keys() - {followed(graph)}
+    left = [key for key in had if key not in written]
+    assert_equal(
+        {key: shown.get(key) for key in left},
+        {key: had[key] for key in left},
+        "what the update does not write",
+    )

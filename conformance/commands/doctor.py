@@ -1,0 +1,128 @@
+"""`threads-conformance doctor`: do the settings of the graph fit the deployment?"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import click
+import httpx
+
+from conformance.commands.options import (
+    chosen_graphs,
+    credentials_options,
+    disposable_option,
+    graph_option,
+    max_body_option,
+    run_timeout_option,
+    timeout_option,
+    trust_options,
+)
+from conformance.commands.target import launcher_option, server_option, target
+from conformance.contract.catalogue import PROFILES
+from conformance.deployment.connect import parse_url, redactor_for
+from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.run_folder import run_folder
+from conformance.deployment.settings import GraphSettings, Settings, SettingsError
+from conformance.doctor.diagnosis import Diagnosis, diagnose
+from conformance.doctor.findings import Kind
+from conformance.doctor.telling import diagnosis_text, warnings
+from conformance.engine import identify_deployment, new_settings
+
+_WRONG_SETTINGS = 2
+_UNDECIDED = 3
+
+
+@click.command("doctor")
+@click.option("--url", metavar="URL", help="A deployment that runs.")
+@server_option
+@launcher_option
+@graph_option
+@click.option(
+    "--profile",
+    type=click.Choice(PROFILES),
+    default=PROFILES[0],
+    show_default=True,
+    help="The profile of the run that is to come.",
+)
+@credentials_options
+@disposable_option
+@timeout_option
+@run_timeout_option
+@max_body_option
+@trust_options
+@click.pass_context
+def doctor_command(
+    context: click.Context,
+    /,
+    url: str | None,
+    server: str | None,
+    launcher_files: tuple[Path, ...],
+    graph: str | None,
+    headers: tuple[tuple[str, str], ...],
+    **options: Any,
+) -> None:
+    """Find out whether the [graph] settings fit a deployment, before a run.
+
+    Tries them out on threads of its own, which are removed. Says what was asked, what is
+    to be mended, which checks will be blocked, and gives a [graph] table to paste, made
+    from the graph's published schemas where the deployment offers them.
+
+    Exit status: 0 the settings fit, 2 wrong settings or wrong usage, 3 not reachable, or
+    the deployment broke on the way.
+    """
+    options["graph"], options["graphs"] = chosen_graphs(context, graph)
+    redact = redactor_for(url or "", headers)
+    with ExitStack() as stack:
+        try:
+            deployment = stack.enter_context(target(url, server, launcher_files))
+            options["disposable"] |= deployment.disposable
+            settings = new_settings(
+                deployment.url, stack.enter_context(run_folder()), headers=headers, **options
+            )
+            redact = redactor_for(str(parse_url(deployment.url)), headers)
+            info = deployment.known_as(identify_deployment(settings))
+            found = diagnose(settings)
+        except SettingsError as unusable:
+            raise click.UsageError(str(unusable)) from unusable
+        except (UnreachableError, httpx.HTTPError) as unreachable:
+            said = redact.text(str(unreachable)) or type(unreachable).__name__
+            click.echo(f"Error: {said}", err=True)
+            sys.exit(_UNDECIDED)
+        shown = redact.url(deployment.url)
+        click.echo(redact.text(diagnosis_text(found, shown, info, settings.graph.id)))
+    sys.exit(_status(found))
+
+
+def _status(found: Diagnosis) -> int:
+    if found.has(Kind.WRONG):
+        return _WRONG_SETTINGS
+    left = found.cleanup.left or found.cleanup.possibly_left
+    return _UNDECIDED if left or found.has(Kind.SERVER) else 0
+
+
+def warn_of_graph(settings: Settings) -> None:
+    """Say on stderr, before a run, what of a graph of the user's own does not fit.
+
+    The run goes on: whether the settings or the deployment are to be mended is not known
+    for sure, and what does not need the graph is judged all the same.
+    """
+    if settings.graph == GraphSettings() or settings.read_only:
+        return
+    own_run = dataclasses.replace(
+        settings, run_id=str(uuid4()), started_at=datetime.now(UTC).isoformat()
+    )
+    told = warnings(diagnose(own_run, propose=False).findings)
+    for each in told:
+        click.echo(f"Warning: {each}", err=True)
+    if told:
+        click.echo(
+            "Warning: what fails or is blocked below may be these settings' doing; "
+            "`threads-conformance doctor` tells more",
+            err=True,
+        )

@@ -1,0 +1,98 @@
+"""What was asked of the deployment, and what it answered, as the doctor tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.excerpt import excerpt
+
+_WIDTH = 200
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One question in words, and the status of its answer with what matters of it."""
+
+    asked: str
+    answered: str
+
+
+@dataclass
+class Asking:
+    """Asks the deployment about a graph, and keeps in words what it said."""
+
+    client: ThreadsClient
+    graph_id: str
+    exchanges: list[Exchange] = field(default_factory=list)
+
+    def ask(
+        self,
+        what: str,
+        request: Callable[[], Answer],
+        told: Callable[[Any], str] = lambda body: "",
+    ) -> Answer | None:
+        """The answer, of which `told` says what matters; None where there was none."""
+        try:
+            answer = request()
+        except httpx.HTTPError as broken:
+            self.exchanges.append(Exchange(what, f"no answer ({type(broken).__name__})"))
+            return None
+        said = told(answer.body) if answer.ok else excerpt(answer.text, _WIDTH)
+        self.exchanges.append(Exchange(what, f"{answer.status} {said}".strip()))
+        return answer
+
+    def create(self, what: str, **members: Any) -> Answer | None:
+        """A thread of this run's for the graph; `members` join the request."""
+        body = {
+            "thread_id": self.client.ownership.new_id(),
+            "metadata": {**self.client.tag, "graph_id": self.graph_id},
+            **members,
+        }
+        return self.ask(f"POST /threads {what}", lambda: self.client.create(body), holding)
+
+    def run(self, thread_id: str, run_input: Any) -> Answer | None:
+        """A run of the graph that is waited for."""
+        body = {"assistant_id": self.graph_id, "input": run_input}
+        what = "POST /threads/{thread_id}/runs/wait with run_input"
+        return self.ask(what, lambda: self.client.run_wait(thread_id, body), _keys)
+
+    def update(self, thread_id: str, update: Mapping[str, Any]) -> Answer | None:
+        """A state update."""
+        what = f"POST /threads/{{thread_id}}/state as {update.get('as_node')!r}"
+        return self.ask(what, lambda: self.client.update_state(thread_id, dict(update)))
+
+    def state(self, thread_id: str) -> dict[str, Any]:
+        """The values of the thread's state; none where it shows none."""
+        what = "GET /threads/{thread_id}/state"
+        return values_in(self.ask(what, lambda: self.client.state(thread_id), holding))
+
+
+def values_in(answer: Answer | None) -> dict[str, Any]:
+    """The values that an answer shows of a thread or state."""
+    body = answer.body if answer is not None and answer.ok else None
+    values = body.get("values") if isinstance(body, dict) else None
+    return values if isinstance(values, dict) else {}
+
+
+def thread_in(answer: Answer | None) -> str | None:
+    """The id of the thread that an answer shows."""
+    body = answer.body if answer is not None and answer.ok else None
+    found = body.get("thread_id") if isinstance(body, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def holding(body: Any) -> str:
+    """Which keys the values of a thread or state hold."""
+    values = body.get("values") if isinstance(body, dict) else None
+    return f"values: {_keys(values)}" if isinstance(values, dict) else "no values"
+
+
+def _keys(value: Any) -> str:
+    if not isinstance(value, dict):
+        return ""
+    return excerpt(", ".join(map(str, value)) or "none", _WIDTH)

@@ -1,0 +1,119 @@
+"""What the deployment says of a graph: whether it is there, its keys, its nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.doctor.asked import Asking
+
+_MOST = 100
+
+
+@dataclass(frozen=True)
+class Described:
+    """What is published of a graph; where nothing is, nothing follows from it.
+
+    `graphs` are the ids of all graphs, `state` and `input` the properties of the graph's
+    schemas, `definitions` what these refer to, `nodes` the names of its nodes.
+    """
+
+    graphs: tuple[str, ...] = ()
+    state: dict[str, Any] = field(default_factory=dict)
+    input: dict[str, Any] = field(default_factory=dict)
+    definitions: dict[str, Any] = field(default_factory=dict)
+    nodes: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """The keys that updates and inputs may name."""
+        return {**self.input, **self.state}
+
+
+def described(asking: Asking) -> Described:
+    """Ask for what is published of the graph."""
+    client, graph_id = asking.client, asking.graph_id
+    listed = asking.ask(
+        "POST /assistants/search",
+        lambda: client.assistants({"limit": _MOST}),
+        lambda body: f"graphs: {', '.join(_graphs(body)) or 'none'}",
+    )
+    listing = listed.body if listed is not None and listed.ok else None
+    assistant = _assistant(listing, graph_id) or graph_id
+    schemas = asking.ask(
+        "GET /assistants/{assistant_id}/schemas",
+        lambda: client.assistant_schemas(assistant),
+        lambda body: f"state: {', '.join(_properties(body, 'state_schema')) or 'nothing'}",
+    )
+    drawn = asking.ask(
+        "GET /assistants/{assistant_id}/graph",
+        lambda: client.assistant_graph(assistant),
+        lambda body: f"nodes: {', '.join(_nodes(body)) or 'none'}",
+    )
+    body = schemas.body if schemas is not None and schemas.ok else None
+    return Described(
+        graphs=_graphs(listing),
+        state=_properties(body, "state_schema"),
+        input=_properties(body, "input_schema"),
+        definitions=_definitions(body),
+        nodes=_nodes(drawn.body) if drawn is not None and drawn.ok else (),
+    )
+
+
+def _graphs(body: Any) -> tuple[str, ...]:
+    found = (each.get("graph_id") for each in _objects(body))
+    return tuple(dict.fromkeys(each for each in found if isinstance(each, str)))
+
+
+def _assistant(body: Any, graph_id: str) -> str | None:
+    """The id of an assistant of the graph, by which some servers alone tell its schemas."""
+    for each in _objects(body):
+        found = each.get("assistant_id")
+        if each.get("graph_id") == graph_id and isinstance(found, str):
+            return found
+    return None
+
+
+def _nodes(body: Any) -> tuple[str, ...]:
+    found = (
+        each.get("id") for each in _objects(body.get("nodes") if isinstance(body, dict) else 0)
+    )
+    return tuple(str(each) for each in found if each != "__end__")
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """The objects in a JSON list; none where there is no list."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _properties(body: Any, schema: str) -> dict[str, Any]:
+    described = body.get(schema) if isinstance(body, dict) else None
+    resolved = _resolved(described)
+    found = resolved.get("properties")
+    return found if isinstance(found, dict) else {}
+
+
+def _resolved(schema: Any) -> dict[str, Any]:
+    """A schema, or that to which it refers as a whole, as JavaScript servers write it."""
+    if not isinstance(schema, dict):
+        return {}
+    reference = schema.get("$ref")
+    if "properties" not in schema and isinstance(reference, str):
+        found = _of_schema(schema).get(reference.rpartition("/")[2])
+        return found if isinstance(found, dict) else {}
+    return schema
+
+
+def _of_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in ("$defs", "definitions"):
+        inner = schema.get(name)
+        found |= inner if isinstance(inner, dict) else {}
+    return found
+
+
+def _definitions(body: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for schema in body.values() if isinstance(body, dict) else ():
+        found |= _of_schema(schema) if isinstance(schema, dict) else {}
+    return found

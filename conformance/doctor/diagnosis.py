@@ -1,0 +1,103 @@
+"""Everything that the doctor finds out about a deployment and its graph."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.connect import connect
+from conformance.deployment.ledger import claim, ledgers_dir
+from conformance.deployment.settings import GraphSettings, OtherGraphs, Settings, graph_settings
+from conformance.doctor.asked import Asking, Exchange
+from conformance.doctor.described import Described, described
+from conformance.doctor.findings import Finding, Kind
+from conformance.doctor.proposal import proposed
+from conformance.doctor.table import as_toml
+from conformance.doctor.trial import tried
+from conformance.engine import clean_up
+from conformance.report.record import Cleanup
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A `[graph]` table for a graph, as TOML, and what a trial of it found wrong."""
+
+    graph_id: str
+    toml: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was asked, what was found, a table to paste where one could be made."""
+
+    exchanges: tuple[Exchange, ...]
+    findings: tuple[Finding, ...]
+    proposal: Proposal | None
+    cleanup: Cleanup
+
+    def has(self, kind: Kind) -> bool:
+        """Whether there is a finding of that kind."""
+        return any(each.kind is kind for each in self.findings)
+
+
+def diagnose(settings: Settings, *, propose: bool = True) -> Diagnosis:
+    """Try the settings' graph out, and make a table for it; what was made is removed.
+
+    A run of its own: ownership is proved and everything is written down as of any run.
+    """
+    with claim(ledgers_dir() / settings.run_id):
+        try:
+            with connect(settings, "doctor", record=False) as connection:
+                exchanges, findings, proposal = _examined(
+                    connection.client, settings, propose=propose
+                )
+        finally:
+            cleanup = clean_up(settings)
+    return Diagnosis(exchanges, findings, proposal, cleanup)
+
+
+def _examined(
+    client: ThreadsClient, settings: Settings, *, propose: bool
+) -> tuple[tuple[Exchange, ...], tuple[Finding, ...], Proposal | None]:
+    asking = Asking(client, settings.graph.id)
+    known = described(asking)
+    findings = tried(asking, settings.graph, known)
+    if settings.includes("full"):
+        findings += _other_graphs(settings.graphs, known)
+    proposal = None
+    if propose:
+        proposal = _proposal(asking, known)
+    return tuple(asking.exchanges), tuple(findings), proposal
+
+
+def _other_graphs(graphs: OtherGraphs, known: Described) -> list[Finding]:
+    """The graphs of the profile full that the deployment does not list."""
+    if not known.graphs:
+        return []
+    return [
+        Finding(
+            Kind.ABSENT,
+            f"the deployment has no graph {graph_id!r}: deploy it, or name another as {name} "
+            "of [graphs]",
+            f"what the profile full asks of the graph {name}",
+        )
+        for name, graph_id in vars(graphs).items()
+        if graph_id not in known.graphs
+    ]
+
+
+def _proposal(asking: Asking, known: Described) -> Proposal | None:
+    """A table for the graph, or for the first that there is; tried out as well."""
+    if known.graphs and asking.graph_id not in known.graphs:
+        other = Asking(asking.client, known.graphs[0], asking.exchanges)
+        asking, known = other, described(other)
+    if not known.keys:
+        return None
+    table = proposed(asking, known)
+    if table is None:
+        return None
+    toml = as_toml(table)
+    graph: GraphSettings = graph_settings(tomllib.loads(toml)["graph"])
+    return Proposal(graph.id, toml, tuple(tried(asking, graph, known)))

@@ -1,0 +1,157 @@
+"""Makes a `[graph]` table from the published schemas of a graph, by trying them out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.deployment.settings import numbered
+from conformance.doctor.asked import Asking, thread_in
+from conformance.doctor.described import Described
+from conformance.doctor.sampled import holds_messages, message, sampled
+from conformance.model.history import same_json
+from conformance.suite.messages import told
+
+Table = dict[str, Any]
+Values = dict[str, Any]
+
+_START, _INPUT = "__start__", "__input__"
+_NUMBERS = (1, 2)
+_PAGE = 100
+
+
+@dataclass(frozen=True)
+class _Kinds:
+    """How each key takes an update, as two of them showed."""
+
+    appending: tuple[str, ...] = ()
+    adding: tuple[str, ...] = ()
+    replacing: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every key of which that is known."""
+        return (*self.appending, *self.adding, *self.replacing)
+
+
+def proposed(asking: Asking, known: Described) -> Table | None:
+    """A `[graph]` table for the graph; None where its schemas or a trial give none.
+
+    A run with sample values shows the nodes in their order, and state updates as the last
+    of them show which keys add to what they hold and which replace it.
+    """
+    samples = {key: sampled(schema, known.definitions) for key, schema in known.keys.items()}
+    messages = [key for key in known.keys if holds_messages(known.keys[key], known.definitions)]
+    of_input = {
+        key: value for key, value in samples.items() if not known.input or key in known.input
+    }
+    for run_input in _inputs(of_input, messages):
+        made = thread_in(asking.create("for a run with sample values"))
+        if made is None:
+            return None
+        ran = asking.run(made, numbered(run_input, 1))
+        if ran is not None and ran.ok and not _failed(ran.body):
+            break
+    else:
+        return None
+    nodes = _nodes_run(asking, made) or [each for each in known.nodes if each != _START]
+    if not nodes:
+        return None
+    said = {key: [message("ai")] for key in messages}
+    kinds, written = _learned(asking, made, nodes[-1], {**samples, **said})
+    main = next((key for key in messages if key in kinds.appending), None)
+    main = main or next(iter(kinds.all), None)
+    if main is None:
+        return None
+    at_first = {main: samples[main]} if main in of_input else {}
+    steps: list[tuple[str, Values]] = [(_INPUT, {}), (_START, at_first)]
+    steps += [(node, {}) for node in nodes[:-1]]
+    steps.append((nodes[-1], {main: written[main]}))
+    appending = sorted(kinds.appending, key=lambda key: key != main)
+    return {
+        "id": asking.graph_id,
+        "appending": appending,
+        "adding": [*kinds.adding],
+        "replacing": [*kinds.replacing],
+        "run_input": run_input,
+        "append": {"as_node": nodes[-1], "values": {main: written[main]}},
+        "channels": {key: written[key] for key in kinds.all if key != main},
+        "supersteps": [
+            {"updates": [{"as_node": node, "values": values}]} for node, values in steps
+        ],
+    }
+
+
+def _inputs(samples: Values, messages: Sequence[str]) -> list[Values]:
+    """What a run may be given: messages alone if there are any, else everything."""
+    alone = {key: samples[key] for key in messages if key in samples}
+    return [alone, samples] if alone and alone != samples else [samples]
+
+
+def _failed(body: Any) -> bool:
+    return isinstance(body, dict) and "__error__" in body
+
+
+def _nodes_run(asking: Asking, thread_id: str) -> list[str]:
+    """The nodes that a run took, in their order, as the states of its history name them."""
+    answer = asking.ask(
+        "GET /threads/{thread_id}/history",
+        lambda: asking.client.history(thread_id, limit=_PAGE),
+        lambda body: f"{len(body)} states" if isinstance(body, list) else "",
+    )
+    states = answer.body if answer is not None and answer.ok else None
+    found: list[str] = []
+    for state in reversed(states) if isinstance(states, list) else ():
+        following = state.get("next") if isinstance(state, dict) else None
+        for node in following if isinstance(following, list) else ():
+            if isinstance(node, str) and node != _START and node not in found:
+                found.append(node)
+    return found
+
+
+def _learned(asking: Asking, thread_id: str, node: str, samples: Values) -> tuple[_Kinds, Values]:
+    """How each key takes two updates as this node, and which of the values were taken."""
+    before = asking.state(thread_id)
+    updates = [numbered(samples, number) for number in _NUMBERS]
+    taken = all(
+        (answer := asking.update(thread_id, {"as_node": node, "values": values})) is not None
+        and answer.ok
+        for values in updates
+    )
+    if not taken:
+        # One of the sample values is refused: each by itself tells which.
+        samples = {
+            key: value
+            for key, value in samples.items()
+            if (answer := asking.update(thread_id, {"as_node": node, "values": {key: value}}))
+            is not None
+            and answer.ok
+        }
+        if not samples or len(samples) == len(updates[0]):
+            return _Kinds(), {}
+        return _learned(asking, thread_id, node, samples)
+    after = asking.state(thread_id)
+    found: dict[str, list[str]] = {"appending": [], "adding": [], "replacing": []}
+    for key in samples:
+        if key in after:
+            kind = _kind(before.get(key), [each[key] for each in updates], after[key])
+            if kind:
+                found[kind].append(key)
+    return _Kinds(**{name: tuple(keys) for name, keys in found.items()}), samples
+
+
+def _kind(before: Any, written: list[Any], after: Any) -> str | None:
+    """How a key took two updates: it appended, added, replaced, or something else."""
+    first, last = written
+    if isinstance(after, list) and isinstance(first, list):
+        if same_json(told(after), told([*(before or []), *first, *last])):
+            return "appending"
+        return "replacing" if same_json(told(after), told(last)) else None
+    if _is_number(after) and _is_number(first) and same_json(after, (before or 0) + first + last):
+        return "adding"
+    return "replacing" if same_json(after, last) else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,88 @@
+"""Sample values for a JSON Schema, in which texts have `{n}`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from conformance.deployment.settings import NUMBER
+
+_DEEPEST = 4
+_MEMBERS = 5
+
+
+def holds_messages(schema: Any, definitions: dict[str, Any]) -> bool:
+    """Whether a schema is that of a list of messages, told by the names in it."""
+    schema = _resolved(schema, definitions)
+    items = schema.get("items") if isinstance(schema, dict) else None
+    return "Message" in json.dumps(items)
+
+
+def message(kind: str = "human") -> dict[str, Any]:
+    """A message whose text has a number."""
+    return {"type": kind, "content": f"{kind} says {NUMBER}"}
+
+
+def sampled(schema: Any, definitions: dict[str, Any], depth: int = 0) -> Any:
+    """A value that fits the schema, as far as its types, enums and required members say."""
+    schema = _resolved(schema, definitions)
+    if "const" in schema:
+        return schema["const"]
+    if isinstance(schema.get("enum"), list) and schema["enum"]:
+        return schema["enum"][0]
+    match _kind(schema):
+        case "array":
+            if holds_messages(schema, definitions):
+                return [message()]
+            return (
+                [sampled(schema.get("items"), definitions, depth + 1)] if depth < _DEEPEST else []
+            )
+        case "object":
+            return _object(schema, definitions, depth)
+        case "integer" | "number":
+            return 2
+        case "boolean":
+            return True
+        case _:
+            return f"text {NUMBER}"
+
+
+def _object(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> dict[str, Any]:
+    properties = schema.get("properties")
+    if not isinstance(properties, dict) or depth >= _DEEPEST:
+        return {"name": f"text {NUMBER}", "of": {"tags": ["a", 1]}} if depth == 0 else {}
+    required = schema.get("required")
+    names = required if isinstance(required, list) and required else [*properties][:_MEMBERS]
+    return {
+        name: sampled(properties[name], definitions, depth + 1)
+        for name in names
+        if name in properties
+    }
+
+
+def _resolved(schema: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    """A schema with its reference followed, and of alternatives the first that is not null."""
+    for _ in range(_DEEPEST * 2):
+        if not isinstance(schema, dict):
+            return {}
+        reference = schema.get("$ref")
+        if isinstance(reference, str):
+            schema = definitions.get(reference.rpartition("/")[2])
+            continue
+        for name in ("anyOf", "oneOf", "allOf"):
+            if isinstance(schema.get(name), list):
+                others = [each for each in schema[name] if each != {"type": "null"}]
+                schema = others[0] if others else {}
+                break
+        else:
+            return schema
+    return {}
+
+
+def _kind(schema: dict[str, Any]) -> Any:
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        kind = next((each for each in kind if each != "null"), None)
+    if kind is None:
+        kind = "array" if "items" in schema else "object" if "properties" in schema else None
+    return kind

@@ -1,0 +1,68 @@
+"""What the doctor tells, as text."""
+
+from __future__ import annotations
+
+from conformance.deployment.preflight import ServerInfo
+from conformance.doctor.diagnosis import Diagnosis, Proposal
+from conformance.doctor.findings import Finding, Kind
+
+_HEADINGS = {
+    Kind.WRONG: "Mend in the settings",
+    Kind.SERVER: "Of the deployment's making",
+    Kind.ABSENT: "Stays undecided",
+}
+
+
+def diagnosis_text(found: Diagnosis, url: str, server: ServerInfo, graph_id: str) -> str:
+    """The diagnosis in sections: what was asked, what is wrong, the table, what was removed."""
+    named = " ".join(each for each in (server.name, server.version) if each)
+    parts = [
+        f"Deployment  {url}{f' ({named})' if named else ''}\nGraph       {graph_id}",
+        _asked(found),
+        *_findings(found.findings),
+    ]
+    if not found.findings:
+        parts.append(
+            "The settings fit the deployment: nothing of them keeps a check from deciding."
+        )
+    parts += _table(found.proposal)
+    parts.append(_cleanup(found))
+    return "\n\n".join(parts)
+
+
+def warnings(findings: tuple[Finding, ...]) -> list[str]:
+    """A line for each finding, before a run that goes on all the same."""
+    return [f"[graph] settings: {each}" for each in findings if each.kind is Kind.WRONG]
+
+
+def _asked(found: Diagnosis) -> str:
+    width = max((len(each.asked) for each in found.exchanges), default=0)
+    lines = [f"  {each.asked:<{width}}  {each.answered}" for each in found.exchanges]
+    return "\n".join(["Asked", *lines])
+
+
+def _findings(findings: tuple[Finding, ...]) -> list[str]:
+    parts = []
+    for kind, heading in _HEADINGS.items():
+        lines = [f"  - {each}" for each in findings if each.kind is kind]
+        if lines:
+            parts.append("\n".join([heading, *lines]))
+    return parts
+
+
+def _table(proposal: Proposal | None) -> list[str]:
+    if proposal is None:
+        return ["No [graph] table is made: the deployment publishes no schemas that a run can use."]
+    heading = f"A [graph] table for {proposal.graph_id!r}, made from its published schemas"
+    wrong = [f"  - {each}" for each in proposal.findings]
+    state = "tried out" if not wrong else "tried out, with these findings"
+    return ["\n".join([f"{heading} and {state}:", *wrong, "", proposal.toml.rstrip()])]
+
+
+def _cleanup(found: Diagnosis) -> str:
+    cleanup = found.cleanup
+    line = f"Threads: created {cleanup.created}, removed {cleanup.removed}"
+    if cleanup.left or cleanup.possibly_left:
+        left = len(cleanup.left) + sum(each.threads for each in cleanup.possibly_left)
+        line += f", left {left}: `threads-conformance sweep` removes them"
+    return line

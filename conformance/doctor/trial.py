@@ -1,0 +1,300 @@
+"""Tries out the settings of a graph on threads of the run's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.deployment.client import Answer
+from conformance.deployment.settings import GraphSettings, numbered
+from conformance.doctor.asked import Asking, thread_in, values_in
+from conformance.doctor.described import Described
+from conformance.doctor.findings import Finding, Kind
+from conformance.excerpt import excerpt
+from conformance.model.history import same_json
+from conformance.suite.channels import foretold
+from conformance.suite.messages import is_message, items_in, message_keys, told
+
+Steps = list[dict[str, Any]]
+
+_ALL = "whatever needs a state: copy, state, history, prepopulate, runs and what stands on them"
+_OF_SUPERSTEPS = (
+    "prepopulate; other checks make their histories by runs and state updates, where those work"
+)
+_OF_RUNS = "runs, streams and what is copied after a run"
+_OF_UPDATES = "state_update, and the forks of copy, history and sequences"
+_MISSING = (404, 405, 501)
+_SHOWN = 100
+
+
+def tried(asking: Asking, graph: GraphSettings, known: Described) -> list[Finding]:
+    """What the settings say otherwise than the deployment does, or what it does not offer."""
+    if known.graphs and graph.id not in known.graphs:
+        others = ", ".join(known.graphs)
+        return [
+            Finding(
+                Kind.WRONG,
+                f"the deployment has no graph {graph.id!r}: write one of {others} as id of "
+                "[graph], or deploy it",
+                _ALL,
+            )
+        ]
+    trial = _Trial(asking, graph, known)
+    return [*trial.described(), *trial.supersteps(), *trial.run(), *trial.update()]
+
+
+@dataclass
+class _Trial:
+    asking: Asking
+    graph: GraphSettings
+    known: Described
+    #: A thread with a state, once there is one.
+    thread_id: str | None = None
+
+    # By what is published
+
+    def described(self) -> list[Finding]:
+        """Keys of the settings that the graph's published schemas do not have."""
+        keys = self.known.keys
+        if not keys:
+            return []
+        found = []
+        for name, written in self._written().items():
+            if unknown := [key for key in written if key not in keys]:
+                found.append(
+                    Finding(
+                        Kind.WRONG,
+                        f"{name} of [graph] names {', '.join(unknown)}, which the published "
+                        f"schemas of graph {self.graph.id!r} do not have: they have "
+                        f"{', '.join(keys)}",
+                    )
+                )
+        return found
+
+    def _written(self) -> dict[str, Sequence[str]]:
+        """The keys of the state that each setting names."""
+        graph = self.graph
+        steps = [values for step in graph.supersteps for values in _values(step)]
+        written: dict[str, Sequence[str]] = {
+            "appending": graph.appending,
+            "append": [*_object(graph.append.get("values"))],
+            "supersteps": [*dict.fromkeys(key for values in steps for key in values)],
+            "run_input": [*_object(graph.run_input)],
+        }
+        if graph.channels != GraphSettings().channels:
+            more = {"channels": [*graph.channels], "adding": graph.adding}
+            written |= {**more, "replacing": graph.replacing}
+        return written
+
+    # By trial
+
+    def supersteps(self) -> list[Finding]:
+        """A prepopulation by the supersteps and one `append` more."""
+        steps = [numbered(each, 1) for each in self.graph.supersteps]
+        steps.append({"updates": [numbered(self.graph.append, 2)]})
+        answer = self.asking.create("with supersteps and append", supersteps=steps)
+        if answer is not None and answer.ok:
+            self.thread_id = thread_in(answer)
+            values = values_in(answer)
+            if not values and self.thread_id:
+                values = self.asking.state(self.thread_id)
+            if not values:
+                self.thread_id = None
+                return [
+                    Finding(
+                        Kind.ABSENT,
+                        "the deployment takes supersteps but applies none",
+                        _OF_SUPERSTEPS,
+                    )
+                ]
+            return self._compared(values, steps)
+        empty = self.asking.create("without supersteps")
+        if empty is None or not empty.ok:
+            return [_not_answered("POST /threads", empty, _ALL)]
+        if answer is None or answer.status >= 500:
+            return [_not_answered("POST /threads with supersteps", answer, _OF_SUPERSTEPS)]
+        return [self._refused(steps)]
+
+    def _refused(self, steps: Steps) -> Finding:
+        """Which superstep is the first that is refused, and why."""
+        for count in range(1, len(steps) + 1):
+            answer = self.asking.create(f"with {count} of the supersteps", supersteps=steps[:count])
+            if answer is None or not answer.ok:
+                break
+        else:
+            return Finding(Kind.SERVER, "supersteps are refused once and then taken", "prepopulate")
+        setting = "append" if count == len(steps) else f"superstep {count}"
+        nodes = [str(update.get("as_node")) for update in steps[count - 1]["updates"]]
+        why = excerpt(answer.text, _SHOWN) if answer is not None else "no answer"
+        status = answer.status if answer is not None else ""
+        said = f"{setting} of [graph], as node {', '.join(nodes)}, is refused ({status} {why})"
+        unknown = [
+            each for each in nodes if self.known.nodes and each not in (*self.known.nodes, _INPUT)
+        ]
+        if unknown:
+            return Finding(
+                Kind.WRONG,
+                f"{said}: graph {self.graph.id!r} has no node {', '.join(unknown)}: write one of "
+                f"{', '.join(self.known.nodes)} as its as_node",
+                _OF_SUPERSTEPS,
+            )
+        return Finding(
+            Kind.WRONG,
+            f"{said}: mend its as_node or its values; if the deployment takes no supersteps at "
+            "all, the settings are right",
+            _OF_SUPERSTEPS,
+        )
+
+    def _compared(self, values: dict[str, Any], steps: Steps) -> list[Finding]:
+        """Keys whose values are not those that the settings foretell."""
+        graph = self.graph
+        updates = [update for step in steps for update in step["updates"]]
+        found = []
+        for key, wanted in foretold(updates, graph, {}).items():
+            of_key = (_object(each.get("values")) for each in updates)
+            written = [each[key] for each in of_key if key in each]
+            if not same_json(_told(values.get(key)), _told(wanted)):
+                found.append(Finding(Kind.WRONG, self._otherwise(key, values, wanted, written)))
+        for key in graph.appending:
+            if not any(key in _object(each.get("values")) for each in updates):
+                found.append(
+                    Finding(
+                        Kind.WRONG,
+                        f"appending of [graph] names {key}, to which no superstep and no append "
+                        "adds: nothing of it is compared; write items to it, or leave it out",
+                    )
+                )
+        if not foretold(updates, graph, {}):
+            found.append(
+                Finding(
+                    Kind.ABSENT,
+                    "the settings name no key of the state in appending, adding or replacing whose "
+                    "value is foretold: name one that append writes",
+                    "what compares values with what was sent, as in prepopulate and state",
+                )
+            )
+        elif not message_keys(graph):
+            found.append(
+                Finding(
+                    Kind.ABSENT,
+                    "no key of appending holds messages",
+                    "PREPOP-03, PREPOP-12 and STATE-15, which are about messages",
+                )
+            )
+        return found
+
+    def _otherwise(self, key: str, values: dict[str, Any], wanted: Any, written: list[Any]) -> str:
+        """Say what a key holds instead of what its setting foretells."""
+        setting = next(
+            name
+            for name in ("appending", "adding", "replacing")
+            if key in getattr(self.graph, name)
+        )
+        said = f"{setting} of [graph] names {key}"
+        if key not in values:
+            return (
+                f"{said}, which the state does not show once it was written: is it a key of the "
+                f"state? It shows {', '.join(values)}"
+            )
+        shown = values[key]
+        replaces = "put it into replacing, or leave it out of all three"
+        if setting == "appending":
+            if not isinstance(shown, list):
+                kind = type(shown).__name__
+                return f"{said}, but it holds no list ({kind}): put it into adding or replacing"
+            if _are_messages(shown) and not _are_messages(items_in({key: wanted}, key)):
+                return (
+                    f"{said}, whose items are messages, and others were sent: write each as "
+                    '{ type = "human", content = "…" }'
+                )
+            if not _are_messages(shown) and _are_messages(wanted):
+                return (
+                    f"{said}, whose items are no messages, though messages were sent: write "
+                    "items as the state holds them"
+                )
+        if setting != "replacing" and written and same_json(_told(shown), _told(written[-1])):
+            return f"{said}, but an update replaces what was there: {replaces}"
+        was, came = (excerpt(repr(each), _SHOWN) for each in (_told(wanted), _told(shown)))
+        instead = "leave it out of all three" if setting == "replacing" else replaces
+        return f"{said}, by which it would hold {was}, but it holds {came}: {instead}"
+
+    def run(self) -> list[Finding]:
+        """A run with the input of the settings, on an empty thread."""
+        made = thread_in(self.asking.create("for a run"))
+        if made is None:
+            return []
+        answer = self.asking.run(made, numbered(self.graph.run_input, 1))
+        if answer is None or answer.status >= 500:
+            return [_not_answered("a run", answer, _OF_RUNS)]
+        keys = ", ".join(self.known.input)
+        hint = f"its published input has {keys}" if keys else "write what the graph takes"
+        if not answer.ok:
+            if answer.status in (405, 501):
+                return [Finding(Kind.ABSENT, f"runs are answered {answer.status}", _OF_RUNS)]
+            return [
+                Finding(
+                    Kind.WRONG,
+                    f"run_input of [graph] is refused ({answer.status} "
+                    f"{excerpt(answer.text, _SHOWN)}): {hint}",
+                    _OF_RUNS,
+                )
+            ]
+        if isinstance(answer.body, dict) and "__error__" in answer.body:
+            return [
+                Finding(
+                    Kind.WRONG,
+                    f"a run with run_input of [graph] fails ({excerpt(answer.text, _SHOWN)}): "
+                    f"{hint}, and what the graph needs to run",
+                    _OF_RUNS,
+                )
+            ]
+        self.thread_id = self.thread_id or made
+        return []
+
+    def update(self) -> list[Finding]:
+        """A state update by `append`, on a thread that has a state."""
+        if self.thread_id is None:
+            return []
+        answer = self.asking.update(self.thread_id, numbered(self.graph.append, 3))
+        if answer is None or answer.status >= 500:
+            return [_not_answered("a state update", answer, _OF_UPDATES)]
+        if answer.status in _MISSING:
+            return [
+                Finding(Kind.ABSENT, f"state updates are answered {answer.status}", _OF_UPDATES)
+            ]
+        if not answer.ok:
+            return [
+                Finding(
+                    Kind.WRONG,
+                    f"append of [graph] is refused as a state update ({answer.status} "
+                    f"{excerpt(answer.text, _SHOWN)}): mend its as_node or its values",
+                    _OF_UPDATES,
+                )
+            ]
+        return []
+
+
+_INPUT = "__input__"
+
+
+def _not_answered(what: str, answer: Answer | None, blocks: str) -> Finding:
+    """The deployment broke, or was silent: no setting can be blamed for it."""
+    how = f"answered {answer.status}" if answer is not None else "not answered"
+    return Finding(Kind.SERVER, f"{what} is {how}: mend the server, or look into its log", blocks)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _values(superstep: dict[str, Any]) -> list[dict[str, Any]]:
+    return [_object(update.get("values")) for update in superstep["updates"]]
+
+
+def _told(value: Any) -> Any:
+    return told(value) if isinstance(value, list) else value
+
+
+def _are_messages(items: list[Any]) -> bool:
+    return bool(items) and all(map(is_message, items))
