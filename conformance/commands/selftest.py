@@ -1,4 +1,4 @@
-"""`threads-conformance selftest`: every fault of the reference against the checks."""
+"""`threads-conformance selftest`: faults and freedoms of the reference against the checks."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from pathlib import Path
 
 import click
 
-from conformance.commands.serve import find_fault
+from conformance.commands.serve import find_fault, find_freedom
 from conformance.contract.catalogue import PROFILES
+from conformance.deployment.settings import DEFAULT_SEED
+from conformance.freedoms.registry import Freedom, all_freedoms
 from conformance.reference.faults import all_faults
-from conformance.selftest.matrix import SelftestError, run_matrix
-from conformance.selftest.report import Matrix, as_line, as_summary, write
+from conformance.selftest import freedom_report, report
+from conformance.selftest.freedom_row import FreedomRow
+from conformance.selftest.freedoms import run_freedoms
+from conformance.selftest.matrix import run_matrix
+from conformance.selftest.pairs import PAIRS, chosen_pairs
+from conformance.selftest.processes import SelftestError
 from conformance.selftest.row import Row
 
 
@@ -23,11 +29,26 @@ class _NotJudged(click.ClickException):
 
 @click.command("selftest")
 @click.option(
-    "--fault", "names", multiple=True, metavar="NAME", help="Only this fault; may be repeated."
+    "--freedoms", is_flag=True, help="Try freedoms instead of faults: nothing may turn red."
 )
 @click.option(
-    "--matching", metavar="TEXT", default="", help="Only faults whose name or requirements hold it."
+    "--fault", "faults", multiple=True, metavar="NAME", help="Only this fault; may be repeated."
 )
+@click.option(
+    "--freedom", "named", multiple=True, metavar="NAME", help="Only this freedom; may be repeated."
+)
+@click.option(
+    "--matching",
+    metavar="TEXT",
+    default="",
+    help="Only those whose name, or requirements of a fault, hold it.",
+)
+@click.option(
+    "--pairs",
+    type=click.IntRange(0),
+    help=f"So many pairs of the freedoms chosen.  [default: {PAIRS} for all freedoms, else none]",
+)
+@click.option("--seed", type=int, default=DEFAULT_SEED, show_default=True, help="Chooses pairs.")
 @click.option(
     "-n",
     "workers",
@@ -48,14 +69,41 @@ class _NotJudged(click.ClickException):
     help="Where selftest.json and selftest.md go.  [default: reports, for the whole matrix]",
 )
 def selftest_command(
-    names: tuple[str, ...], matching: str, workers: int, profile: str, report_dir: Path | None
+    freedoms: bool,
+    faults: tuple[str, ...],
+    named: tuple[str, ...],
+    matching: str,
+    pairs: int | None,
+    seed: int,
+    workers: int,
+    profile: str,
+    report_dir: Path | None,
 ) -> None:
-    """Does every check notice what it is there for?
+    """Does every check notice what it is there for, and nothing else?
 
     Each fault breaks the reference deployment in one way, and must be noticed by
-    exactly the requirements that it breaks. Exit status: 0 if every fault is, and
-    every MUST and SHOULD has one; else 1.
+    exactly the requirements that it breaks. With --freedoms each freedom, alone and in
+    pairs, alters it in a way that is right, and nothing may be noticed. Exit status: 0
+    if all is so, and every MUST and SHOULD has a fault; else 1.
     """
+    freedoms = freedoms or bool(named)
+    if freedoms and faults:
+        raise click.UsageError("try either faults or freedoms: --fault goes without --freedom(s)")
+    if not freedoms and pairs is not None:
+        raise click.UsageError("--pairs are pairs of freedoms: give --freedoms as well")
+    try:
+        if freedoms:
+            good = _try_freedoms(named, matching, pairs, seed, workers, profile, report_dir)
+        else:
+            good = _try_faults(faults, matching, workers, profile, report_dir)
+    except SelftestError as broken:
+        raise _NotJudged(str(broken)) from broken
+    sys.exit(0 if good else 1)
+
+
+def _try_faults(
+    names: tuple[str, ...], matching: str, workers: int, profile: str, report_dir: Path | None
+) -> bool:
     faults = all_faults()
     named = [find_fault(name).name for name in names]
     chosen = [
@@ -69,21 +117,65 @@ def selftest_command(
     started = time.perf_counter()
 
     def told(row: Row) -> None:
-        click.echo(as_line(row))
+        click.echo(report.as_line(row))
 
-    try:
-        rows = run_matrix(chosen, workers, told, profile)
-    except SelftestError as broken:
-        raise _NotJudged(str(broken)) from broken
-    matrix = Matrix(
+    rows = run_matrix(chosen, workers, told, profile)
+    matrix = report.Matrix(
         rows=tuple(rows),
         partial=len(chosen) < len(faults),
         profile=profile,
         duration_s=round(time.perf_counter() - started, 1),
     )
-    click.echo(as_summary(matrix))
+    click.echo(report.as_summary(matrix))
     if report_dir or not matrix.partial:
         report_dir = report_dir or Path("reports")
-        write(matrix, report_dir)
-        click.echo(f"Written to {report_dir}: selftest.json, selftest.md")
-    sys.exit(0 if matrix.sharp else 1)
+        report.write(matrix, report_dir)
+        _tell_written(report_dir)
+    return matrix.sharp
+
+
+def _try_freedoms(
+    names: tuple[str, ...],
+    matching: str,
+    pairs: int | None,
+    seed: int,
+    workers: int,
+    profile: str,
+    report_dir: Path | None,
+) -> bool:
+    freedoms = all_freedoms()
+    named = [find_freedom(name).name for name in names]
+    chosen = [
+        each
+        for each in freedoms.values()
+        if (not named or each.name in named) and matching in each.name
+    ]
+    if not chosen:
+        raise click.UsageError(f"no freedom matches {matching!r}")
+    whole = len(chosen) == len(freedoms)
+    number = (PAIRS if whole else 0) if pairs is None else pairs
+    together: list[tuple[Freedom, ...]] = [(each,) for each in chosen]
+    together += chosen_pairs(chosen, number, seed)
+    started = time.perf_counter()
+
+    def told(row: FreedomRow) -> None:
+        click.echo(freedom_report.as_line(row))
+
+    rows = run_freedoms(together, workers, told, profile)
+    matrix = freedom_report.FreedomMatrix(
+        rows=tuple(rows),
+        partial=not whole or number < PAIRS,
+        profile=profile,
+        seed=seed,
+        duration_s=round(time.perf_counter() - started, 1),
+    )
+    click.echo(freedom_report.as_summary(matrix))
+    if report_dir or not matrix.partial:
+        report_dir = report_dir or Path("reports")
+        freedom_report.write(matrix, report_dir)
+        _tell_written(report_dir)
+    return matrix.fair
+
+
+def _tell_written(report_dir: Path) -> None:
+    click.echo(f"Written to {report_dir}: selftest.json, selftest.md")

@@ -3,28 +3,52 @@
 from __future__ import annotations
 
 import difflib
+import itertools
+from typing import TypeVar
 
 import click
+from starlette.types import ASGIApp
 
 from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
+from conformance.freedoms.registry import Freedom, all_freedoms, free_deployment
 from conformance.reference.faults import Fault, all_faults, broken_deployment
 from conformance.reference.server import PortTakenError, serve
 
 DEFAULT_PORT = 8123
 
+_Named = TypeVar("_Named")
+
 
 def find_fault(name: str) -> Fault:
     """The fault of that name; a usage error with near matches if there is none."""
-    faults = all_faults()
-    if name in faults:
-        return faults[name]
-    near = difflib.get_close_matches(name, faults, n=3)
+    return _find(name, all_faults(), "fault")
+
+
+def find_freedom(name: str) -> Freedom:
+    """The freedom of that name; a usage error with near matches if there is none."""
+    return _find(name, all_freedoms(), "freedom")
+
+
+def _find(name: str, known: dict[str, _Named], what: str) -> _Named:
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else "reports/selftest.md lists them"
-    raise click.BadParameter(f"there is no fault {name!r}; {hint}")
+    raise click.BadParameter(f"there is no {what} {name!r}; {hint}")
 
 
 def _found(_context: click.Context, _option: click.Parameter, name: str | None) -> Fault | None:
     return None if name is None else find_fault(name)
+
+
+def _found_all(
+    _context: click.Context, _option: click.Parameter, names: tuple[str, ...]
+) -> tuple[Freedom, ...]:
+    found = tuple(find_freedom(name) for name in dict.fromkeys(names))
+    for one, other in itertools.combinations(found, 2):
+        if one.excludes(other):
+            raise click.BadParameter(f"no server takes both {one.name} and {other.name}")
+    return found
 
 
 def _tenants(
@@ -70,6 +94,14 @@ def _check_shows(fault: Fault, tenants: dict[str, str]) -> None:
     help="The port on 127.0.0.1; 0 takes a free one.",
 )
 @click.option("--fault", metavar="NAME", callback=_found, help="Break promises in this way.")
+@click.option(
+    "--freedom",
+    "freedoms",
+    metavar="NAME",
+    multiple=True,
+    callback=_found_all,
+    help="Keep the promises in this other way. May be repeated.",
+)
 @click.option("--api-key", metavar="KEY", help="Answer only to who gives this key as x-api-key.")
 @click.option(
     "--tenant",
@@ -81,7 +113,12 @@ def _check_shows(fault: Fault, tenants: dict[str, str]) -> None:
 )
 @click.option("--until-eof", is_flag=True, hidden=True)
 def serve_command(
-    port: int, fault: Fault | None, api_key: str | None, tenants: dict[str, str], until_eof: bool
+    port: int,
+    fault: Fault | None,
+    freedoms: tuple[Freedom, ...],
+    api_key: str | None,
+    tenants: dict[str, str],
+    until_eof: bool,
 ) -> None:
     """Serve the reference deployment, which keeps every promise, on this machine.
 
@@ -89,9 +126,15 @@ def serve_command(
     it is ready. End it with Ctrl-C.
     """
     tenants = _with_key(tenants, api_key)
+    if fault and freedoms:
+        raise click.UsageError("give either a fault or freedoms")
     if fault:
         _check_shows(fault, tenants)
-    app = broken_deployment(fault, tenants=tenants)[1] if fault or tenants else None
+    app: ASGIApp | None = None
+    if freedoms:
+        app = free_deployment(freedoms, tenants=tenants)[1]
+    elif fault or tenants:
+        app = broken_deployment(fault, tenants=tenants)[1]
     try:
         serve(port, until_eof=until_eof, app=app)
     except PortTakenError as taken:

@@ -10,18 +10,19 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from starlette.types import ASGIApp
 
 from conformance.model.store import ThreadStore
+from conformance.reference.altered import Altered
+from conformance.reference.altered import Apply as Apply
 from conformance.reference.app import create_app, new_store
 from conformance.reference.doors import behind_doors
-from conformance.reference.wire import Wire
 
-Apply = Callable[["Broken"], None]
+#: A deployment of its own for one fault.
+Broken = Altered
 
 
 @dataclass(frozen=True)
@@ -31,42 +32,6 @@ class Fault:
     name: str
     breaks: tuple[str, ...]
     apply: Apply
-
-
-@dataclass
-class Broken:
-    """A deployment of its own for one fault: its store and its HTTP layer."""
-
-    store: ThreadStore = field(default_factory=new_store)
-    wire: Wire = field(default_factory=Wire)
-    #: The store of each tenant by the tenant's key; none where there are no doors.
-    by_key: dict[str, ThreadStore] = field(default_factory=dict)
-    #: The decisions of the store that are replaced.
-    replaced: set[str] = field(default_factory=set)
-    #: Nothing differs before one of these operations was asked for; none: from the start.
-    only_with: frozenset[str] = frozenset()
-    #: How often a replaced decision was asked for.
-    decided: int = 0
-
-    def instead(self, decision: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Replace a method of the store; the replacement is given the right one first."""
-        right = getattr(self.store, decision)
-        self.replaced.add(decision)
-
-        def register(wrong: Callable[..., Any]) -> Callable[..., Any]:
-            def decide(*arguments: Any, **named: Any) -> Any:
-                self.decided += 1
-                return wrong(right, *arguments, **named)
-
-            setattr(self.store, decision, decide)
-            return wrong
-
-        return register
-
-    @property
-    def exercised(self) -> bool:
-        """Whether a request reached what the fault alters."""
-        return bool(self.decided or self.wire.acted)
 
 
 _FAULTS: dict[str, Fault] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from conformance.contract.catalogue import ALL_CLIENTS, Requirement, load_catalogue
 from conformance.selftest.row import Outcome, Row
+from conformance.selftest.written import KILL_HEADING, write_kill_matrix
 
 _LEVELS = ("MUST", "SHOULD")
 
@@ -86,10 +86,8 @@ def _proved(matrix: Matrix, level: str) -> str:
 
 
 def write(matrix: Matrix, directory: Path) -> None:
-    """Write selftest.json and selftest.md."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Write selftest.json and selftest.md; what they hold of freedoms stays."""
     data = {
-        "format": "threads-conformance-selftest/1",
         "catalogue_digest": load_catalogue().digest,
         "profile": matrix.profile,
         "duration_s": matrix.duration_s,
@@ -100,9 +98,7 @@ def write(matrix: Matrix, directory: Path) -> None:
         "unproved": matrix.unproved,
         "faults": [_as_json(row) for row in matrix.rows],
     }
-    text = json.dumps(data, indent=1, ensure_ascii=False)
-    (directory / "selftest.json").write_text(f"{text}\n", encoding="utf-8")
-    (directory / "selftest.md").write_text(as_markdown(matrix), encoding="utf-8")
+    write_kill_matrix(directory, data, as_markdown(matrix))
 
 
 def _as_json(row: Row) -> dict[str, object]:
@@ -114,7 +110,7 @@ def _as_json(row: Row) -> dict[str, object]:
 
 def as_markdown(matrix: Matrix) -> str:
     """The matrix for people: what was proved, then fault by fault."""
-    lines = ["# The kill matrix", "", "Every fault of the reference deployment, tried against"]
+    lines = [KILL_HEADING, "", "Every fault of the reference deployment, tried against"]
     lines += [f"all checks of the profile `{matrix.profile}`.", "", "```"]
     lines += [as_summary(matrix).strip(), "```", "", "## Faults by requirement", ""]
     lines += ["| requirement | level | faults that it notices |", "|---|---|---|"]

@@ -1,4 +1,4 @@
-"""What a check touches without any fault, and whether a fault alters any of that."""
+"""What a check touches without any fault, and whether a fault or freedom alters any of that."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.reference.faults import Broken
+from conformance.reference.altered import Altered
 from conformance.reference.wire import Rule, WireAnswer, WireRequest
 
 
@@ -29,26 +29,26 @@ class Touched:
     decisions: set[str] = field(default_factory=set)
     requests: list[Sent] = field(default_factory=list)
 
-    def by(self, broken: Broken) -> bool:
-        """Whether the fault alters anything of it.
+    def by(self, altered: Altered) -> bool:
+        """Whether what is altered is anything of it.
 
-        If it does not, the check's exchanges are the same with the fault as without:
+        If it does not, the check's exchanges are the same with the alteration as without:
         the first request whose answer could differ would have to be one of these.
         """
-        if broken.only_with and not any(
-            sent.request.operation in broken.only_with for sent in self.requests
+        if altered.only_with and not any(
+            sent.request.operation in altered.only_with for sent in self.requests
         ):
             return False
-        if self.decisions & broken.replaced:
+        if self.decisions & altered.replaced:
             return True
-        rules = [*broken.wire.rules_before, *broken.wire.rules_after]
+        rules = [*altered.wire.rules_before, *altered.wire.rules_after]
         return any(sent.by(rule) for sent in self.requests for rule in rules)
 
 
 class Watcher:
-    """Watches a deployment without faults; what it sees belongs to `current`."""
+    """Watches a deployment that nothing alters; what it sees belongs to `current`."""
 
-    def __init__(self, deployment: Broken, decisions: Iterable[str]) -> None:
+    def __init__(self, deployment: Altered, decisions: Iterable[str]) -> None:
         self.current = Touched()
         # By the identity of the request: it may be answered when the next check is at hand.
         unanswered: dict[int, Sent] = {}
@@ -65,7 +65,7 @@ class Watcher:
         def note_status(request: WireRequest, answer: WireAnswer) -> None:
             unanswered.pop(id(request)).status = answer.status
 
-    def _watch(self, deployment: Broken, name: str) -> None:
+    def _watch(self, deployment: Altered, name: str) -> None:
         @deployment.instead(name)
         def noted(right: Any, *arguments: Any, **named: Any) -> Any:
             self.current.decisions.add(name)

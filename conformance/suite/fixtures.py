@@ -31,6 +31,12 @@ class SuiteFixtures:
     """A pytest plugin that binds the fixtures to one connection."""
 
     def __init__(self, settings: Settings, connection: Connection) -> None:
+        self._clients: Clients | None = None
+        self.bind(settings, connection)
+
+    def bind(self, settings: Settings, connection: Connection) -> None:
+        """Give the checks these settings and this connection from now on."""
+        self.pytest_unconfigure()
         self._settings = settings
         self._connection = connection
         # The documents' clients, each started when it is first asked for.
@@ -40,7 +46,8 @@ class SuiteFixtures:
 
     def pytest_unconfigure(self) -> None:
         """End the clients that were started."""
-        self._clients.close()
+        if self._clients:
+            self._clients.close()
 
     @pytest.fixture
     def case(self, request: pytest.FixtureRequest) -> Case:
@@ -59,6 +66,7 @@ class SuiteFixtures:
     @pytest.fixture
     def flows(self, request: pytest.FixtureRequest, given: Asker) -> Flows:
         """Does the documents' flows by the client of the check; without it, not run."""
+        assert self._clients is not None
         try:
             client = self._clients.open(request.param)
         except NotInstalledError as missing:

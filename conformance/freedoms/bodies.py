@@ -1,0 +1,56 @@
+"""Freedoms of what is refused, and how."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conformance.contract.schemas import load_schema
+from conformance.freedoms.parts import refusing, together
+from conformance.freedoms.registry import freedom
+from conformance.reference.altered import Apply
+from conformance.reference.wire import WireRequest
+
+_BODIES = {
+    "create": "thread_create",
+    "search": "thread_search",
+    "count": "thread_count",
+    "prune": "thread_prune",
+    "update": "thread_patch",
+    "update_state": "state_update",
+    "post_state_at_checkpoint": "state_checkpoint",
+    "post_history": "history_search",
+    "run_background": "run_create",
+    "run_wait": "run_create",
+    "run_stream": "run_create",
+    "stateless_background": "run_create_stateless",
+    "stateless_wait": "run_create_stateless",
+    "stateless_stream": "run_create_stateless",
+    "cron_create": "cron_create",
+    "cron_update": "cron_patch",
+    "cron_search": "cron_search",
+}
+
+
+def _undeclared(operation: str) -> Apply:
+    declared = _declared(load_schema(_BODIES[operation]))
+
+    def has_others(request: WireRequest) -> bool:
+        return bool(request.members.keys() - declared)
+
+    return refusing(422, "a member of the body is not known", operation, when=has_others)
+
+
+def _declared(schema: dict[str, Any]) -> set[str]:
+    """The members that a schema of an object declares, with those that it consists of."""
+    found = set(schema.get("properties", ()))
+    for part in schema.get("allOf", ()):
+        name = part.get("$ref", "").rpartition("/")[2]
+        found |= _declared(schema["$defs"][name] if name else part)
+    return found
+
+
+freedom(
+    "undeclared-members-are-refused",
+    allowed_by="No source says that a member which the published schemas do not declare is "
+    "ignored rather than refused.",
+)(together(*map(_undeclared, _BODIES)))

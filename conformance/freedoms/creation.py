@@ -1,0 +1,136 @@
+"""Freedoms of creating threads: whose ids they have, what else stands in their metadata."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from conformance.freedoms.parts import with_status
+from conformance.freedoms.registry import freedom
+from conformance.model.threads import Thread
+from conformance.model.values import JsonObject, timestamp
+from conformance.reference.altered import Altered, Apply
+from conformance.reference.wire import WireAnswer, WireRequest
+
+
+@freedom(
+    "server-chooses-thread-ids",
+    allowed_by="The documents never send a thread_id; that it is kept is published, and is "
+    "judged in IDENTITY alone.",
+    breaks="IDENTITY-*",
+)
+def server_chooses_thread_ids(altered: Altered) -> None:
+    @altered.instead("create")
+    def create(right: Any, *, thread_id: str | None = None, **members: Any) -> Any:
+        return right(**members)
+
+
+@freedom(
+    "metadata-gets-an-owner",
+    allowed_by="LangGraph's page on custom authentication has a handler that adds `owner` to the "
+    "metadata of what is created; no source says that nothing may be added.",
+)
+def metadata_gets_an_owner(altered: Altered) -> None:
+    @altered.instead("blank")
+    def blank(right: Any, thread_id: str, metadata: JsonObject, ttl: Any = None) -> Any:
+        return right(thread_id, {"owner": "user-1", **metadata}, ttl)
+
+
+@freedom(
+    "updated-a-moment-after-created",
+    allowed_by="004 Get thread prints an updated_at eight microseconds after created_at; no source "
+    "says that they are equal.",
+    choice="updated_at of a new thread",
+)
+def updated_a_moment_after_created(altered: Altered) -> None:
+    @altered.instead("blank")
+    def blank(right: Any, *given: Any) -> Thread:
+        made: Thread = right(*given)
+        later = datetime.fromisoformat(made.created_at) + timedelta(milliseconds=2)
+        return replace(made, updated_at=timestamp(later), state_updated_at=timestamp(later))
+
+
+@freedom(
+    "copies-name-their-source-in-metadata",
+    allowed_by="The documents promise a history that is identical; no source says that nothing is "
+    "added to the metadata of a copy.",
+)
+def copies_name_their_source_in_metadata(altered: Altered) -> None:
+    @altered.instead("copied_metadata")
+    def copied(right: Any, source: Thread) -> JsonObject:
+        return {**right(source), "copied_from": source.thread_id}
+
+
+@freedom(
+    "ids-are-uuids-of-another-version",
+    allowed_by="Published is the format uuid and no version; 003 prints a UUID of version 1.",
+    choice="form of new ids",
+)
+def ids_are_uuids_of_another_version(altered: Altered) -> None:
+    @altered.instead("new_id")
+    def new_id(_right: Any) -> str:
+        return str(uuid.uuid1())
+
+
+@freedom(
+    "ids-count-up",
+    allowed_by="Published is the format uuid; no source says that ids are random.",
+    choice="form of new ids",
+)
+def ids_count_up(altered: Altered) -> None:
+    begun = uuid.uuid4().int >> 32 << 32
+
+    @altered.instead("new_id")
+    def new_id(_right: Any) -> str:
+        nonlocal begun
+        begun += 1
+        return str(uuid.UUID(int=begun))
+
+
+def _deletions_answering(raw: bytes) -> Apply:
+    def apply(altered: Altered) -> None:
+        @altered.wire.after("delete", "run_delete", "cron_delete")
+        def answer_so(_request: WireRequest, answer: WireAnswer) -> None:
+            if answer.ok:
+                answer.status, answer.raw = 200, raw
+                answer.headers = [(b"content-type", b"application/json")]
+
+    return apply
+
+
+freedom(
+    "creations-answer-201",
+    allowed_by="DESIGN, rules of fairness: any 2xx is right for a success.",
+    choice="status of a creation",
+)(with_status(201, "create", "copy", "cron_create"))
+
+freedom(
+    "creations-answer-202",
+    allowed_by="DESIGN, rules of fairness: any 2xx is right for a success.",
+    choice="status of a creation",
+)(with_status(202, "create", "copy", "run_background", "stateless_background", "stateless_batch"))
+
+freedom(
+    "runs-answer-201",
+    allowed_by="DESIGN, rules of fairness: any 2xx is right for a success.",
+    choice="status of a run",
+)(with_status(201, "run_background", "run_wait", "run_stream", "stateless_background"))
+
+freedom(
+    "deletions-answer-200-and-null",
+    allowed_by="DESIGN, rules of fairness: any 2xx is right for a success; the published response "
+    "of a deletion is {}, any JSON.",
+    choice="answer to a deletion",
+)(_deletions_answering(b"null"))
+freedom(
+    "deletions-answer-200-and-the-id",
+    allowed_by="DESIGN, rules of fairness: any 2xx is right for a success; the published response "
+    "of a deletion is {}, any JSON.",
+    choice="answer to a deletion",
+)(_deletions_answering(b'["deleted"]'))
+freedom(
+    "cancellations-answer-202",
+    allowed_by="DESIGN, rules of fairness: any 2xx is right for a success.",
+)(with_status(202, "run_cancel", "runs_cancel"))

@@ -1,0 +1,122 @@
+"""Freedoms of search and count: when they show what was done, and in which order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from conformance.freedoms.parts import taken_as
+from conformance.freedoms.registry import freedom
+from conformance.model.history import same_json
+from conformance.model.store import Query
+from conformance.model.threads import Thread
+from conformance.reference.altered import Altered, Apply
+
+#: How long it takes until a search or count shows what was done; the deadline is longer.
+_LAG_S = 0.15
+_AWAITED = "DESIGN, rules of fairness: visibility in search and count is awaited."
+_ORDER = "No source says in which order a search gives threads that nothing tells apart."
+
+
+class _Past:
+    """The threads of a store as they were some time ago."""
+
+    def __init__(self, altered: Altered) -> None:
+        self._store = altered.store
+        self._known: list[tuple[float, str, Thread | None]] = []
+
+        @altered.instead("keep")
+        def keep(right: Any, thread: Thread) -> Any:
+            self._known.append((time.monotonic(), thread.thread_id, thread))
+            return right(thread)
+
+        @altered.instead("forget")
+        def forget(right: Any, thread_id: str) -> None:
+            self._known.append((time.monotonic(), thread_id, None))
+            right(thread_id)
+
+    def matching(self, right: Any, query: Query) -> Any:
+        """What matched then."""
+        until = time.monotonic() - _LAG_S
+        then: dict[str, Thread] = {}
+        for moment, thread_id, thread in self._known:
+            if moment > until:
+                break
+            if thread is None:
+                then.pop(thread_id, None)
+            else:
+                then[thread_id] = thread
+        now, self._store._threads = self._store._threads, then
+        try:
+            return right(query)
+        finally:
+            self._store._threads = now
+
+
+def _lagging(operation: str) -> Apply:
+    def apply(altered: Altered) -> None:
+        past = _Past(altered)
+
+        @altered.instead(operation)
+        def ask(right: Any, *given: Any, **named: Any) -> Any:
+            now = altered.store.matching
+            altered.store.matching = lambda query: past.matching(now, query)  # type: ignore[method-assign]
+            try:
+                return right(*given, **named)
+            finally:
+                altered.store.matching = now  # type: ignore[method-assign]
+
+    return apply
+
+
+freedom("search-lags", allowed_by=_AWAITED)(_lagging("search"))
+freedom("count-lags", allowed_by=_AWAITED)(_lagging("count"))
+
+freedom("searches-that-name-no-order-go-by-id", allowed_by=_ORDER, choice="default order")(
+    taken_as(
+        lambda _, body: {"sort_order": "asc", **body, "sort_by": "thread_id"},
+        "search",
+        when=lambda request: "sort_by" not in request.members,
+    )
+)
+freedom(
+    "searches-that-name-no-direction-rise",
+    allowed_by="The published sort_order has no default.",
+    choice="default direction",
+)(
+    taken_as(
+        lambda _, body: {**body, "sort_order": "asc"},
+        "search",
+        when=lambda request: "sort_order" not in request.members,
+    )
+)
+
+
+@freedom("equals-stand-in-another-order", allowed_by=_ORDER)
+def equals_stand_in_another_order(altered: Altered) -> None:
+    @altered.instead("ordered_threads")
+    def ordered(_right: Any, threads: Sequence[Thread], sort_by: str, sort_order: str) -> Any:
+        by_id = sorted(threads, key=lambda thread: thread.thread_id[::-1])
+        return sorted(
+            by_id, key=lambda each: str(getattr(each, sort_by)), reverse=sort_order != "asc"
+        )
+
+
+@freedom(
+    "objects-are-found-by-equality",
+    allowed_by="The documents show filters of texts; no source says that an object is found by a "
+    "part of it.",
+    choice="filters by objects",
+)
+def objects_are_found_by_equality(altered: Altered) -> None:
+    @altered.instead("matches")
+    def matches(_right: Any, thread: Thread, query: Query) -> bool:
+        return (query.status is None or thread.status == query.status) and all(
+            name in there and same_json(there[name], value)
+            for there, wanted in (
+                (thread.metadata, query.metadata),
+                (thread.values, query.values),
+            )
+            for name, value in (wanted or {}).items()
+        )

@@ -1,0 +1,200 @@
+"""Freedoms of HTTP and JSON: the same said in another form."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from typing import Any
+
+from conformance.freedoms.parts import OUTPUTS
+from conformance.freedoms.registry import freedom
+from conformance.reference.altered import Altered, Apply
+from conformance.reference.faulty.parts import STATES
+from conformance.reference.faulty.pieces import is_uuid
+from conformance.reference.wire import Json, WireAnswer, WireRequest
+
+_JSON = b"application/json"
+
+
+def _type_of(answer: WireAnswer) -> bytes:
+    return dict(answer.headers).get(b"content-type", b"")
+
+
+def _written(write: Callable[[Json], bytes]) -> Apply:
+    """Write the JSON of every answer in another form."""
+
+    def apply(altered: Altered) -> None:
+        @altered.wire.after()
+        def rewrite(_request: WireRequest, answer: WireAnswer) -> None:
+            if answer.raw and _type_of(answer).startswith(_JSON):
+                answer.raw = write(json.loads(answer.raw))
+
+    return apply
+
+
+def _indented(value: Json) -> bytes:
+    return json.dumps(value, indent=2).replace("\n", "\r\n").encode() + b"\r\n"
+
+
+def _plain(value: Json) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # a lone surrogate can only be escaped
+        return json.dumps(value).encode()
+
+
+def _in_order(value: Json) -> Json:
+    """Objects with their members by length and then by name, as PostgreSQL's jsonb has them."""
+    if isinstance(value, list):
+        return [_in_order(each) for each in value]
+    if isinstance(value, dict):
+        names = sorted(value, key=lambda name: (len(name.encode(errors="replace")), name))
+        return {name: _in_order(value[name]) for name in names}
+    return value
+
+
+def _whole(value: Json) -> Json:
+    """Numbers without a fraction where there is none: 1.0 is 1."""
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _whole(each) for name, each in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+freedom(
+    "answers-are-indented",
+    allowed_by="RFC 8259: whitespace around tokens means nothing.",
+    choice="whitespace of JSON",
+)(_written(_indented))
+freedom(
+    "texts-are-not-escaped",
+    allowed_by="RFC 8259: a character may stand as itself or escaped; UTF-8 is the encoding.",
+    choice="whitespace of JSON",
+)(_written(_plain))
+freedom(
+    "members-stand-in-another-order",
+    allowed_by="RFC 8259: the members of an object have no order.",
+)(_written(lambda value: json.dumps(_in_order(value)).encode()))
+freedom(
+    "whole-numbers-have-no-fraction",
+    allowed_by="RFC 8259 does not tell 1.0 from 1.",
+)(_written(lambda value: json.dumps(_whole(value)).encode()))
+
+
+def _with_header(change: Callable[[list[tuple[bytes, bytes]]], list[tuple[bytes, bytes]]]) -> Apply:
+    def apply(altered: Altered) -> None:
+        @altered.wire.after()
+        def rewrite(_request: WireRequest, answer: WireAnswer) -> None:
+            answer.headers = change(answer.headers)
+
+    return apply
+
+
+freedom(
+    "content-types-name-a-charset",
+    allowed_by="RFC 9110: a media type may have parameters, and its case means nothing.",
+)(
+    _with_header(
+        lambda headers: [
+            (name, b"Application/JSON; Charset=UTF-8" if value == _JSON else value)
+            if name == b"content-type"
+            else (name, value)
+            for name, value in headers
+        ]
+    )
+)
+freedom(
+    "runs-are-not-located",
+    allowed_by="The published responses declare no headers; the SDK takes a run without "
+    "Content-Location.",
+)(_with_header(lambda headers: [each for each in headers if each[0] != b"content-location"]))
+
+
+@freedom(
+    "answers-are-compressed",
+    allowed_by="RFC 9110: a content coding that the request's Accept-Encoding names may be used.",
+)
+def answers_are_compressed(altered: Altered) -> None:
+    @altered.wire.after()
+    def compress(request: WireRequest, answer: WireAnswer) -> None:
+        accepted = dict(request.headers).get(b"accept-encoding", b"")
+        if answer.raw and b"gzip" in accepted:
+            answer.raw = gzip.compress(answer.raw)
+            answer.headers = [*answer.headers, (b"content-encoding", b"gzip")]
+
+
+@freedom(
+    "answers-that-are-waited-for-begin-with-newlines",
+    allowed_by="RFC 8259: whitespace before a value means nothing; so a connection is kept open.",
+)
+def answers_that_are_waited_for_begin_with_newlines(altered: Altered) -> None:
+    @altered.wire.after(*OUTPUTS)
+    def begin(_request: WireRequest, answer: WireAnswer) -> None:
+        if answer.ok:
+            answer.raw = b"\n\n" + answer.raw
+
+
+def _refusals(change: Callable[[Any, int], Any]) -> Apply:
+    def apply(altered: Altered) -> None:
+        @altered.wire.after()
+        def rewrite(_request: WireRequest, answer: WireAnswer) -> None:
+            if answer.status >= 400 and isinstance(answer.body, dict):
+                answer.body = change(answer.body, answer.status)
+
+    return apply
+
+
+freedom(
+    "refusals-have-more-members",
+    allowed_by="DESIGN, rules of fairness: a JSON body that says why is right, and schemas are "
+    "open.",
+)(
+    _refusals(
+        lambda body, status: {**body, "status": status, "type": "about:blank", "instance": None}
+    )
+)
+
+
+@freedom(
+    "refusals-are-problem-json",
+    allowed_by="RFC 9457, which no source excludes; DESIGN: a JSON body that says why is right.",
+)
+def refusals_are_problem_json(altered: Altered) -> None:
+    @altered.wire.after()
+    def rewrite(_request: WireRequest, answer: WireAnswer) -> None:
+        if answer.status >= 400:
+            answer.headers = [
+                (name, b"application/problem+json" if name == b"content-type" else value)
+                for name, value in answer.headers
+            ]
+
+
+def _status(was: int, becomes: int, *operations: str, malformed: bool | None = None) -> Apply:
+    def when(request: WireRequest) -> bool:
+        return malformed is None or is_uuid(request.thread_id) is not malformed
+
+    def apply(altered: Altered) -> None:
+        @altered.wire.after(*operations, when=when, status=was)
+        def answer_otherwise(_request: WireRequest, answer: WireAnswer) -> None:
+            answer.status = becomes
+
+    return apply
+
+
+_ANY_4XX = (
+    "DESIGN, rules of fairness: for a bad request any 4xx that says why is right, unless a "
+    "particular one is declared."
+)
+freedom("bad-bodies-answer-400", allowed_by=_ANY_4XX, choice="status of a refusal")(
+    _status(422, 400)
+)
+freedom("malformed-ids-answer-404", allowed_by=_ANY_4XX, choice="status of a refusal")(
+    _status(422, 404, malformed=True)
+)
+freedom(
+    "states-of-unknown-threads-answer-422",
+    allowed_by=f"{_ANY_4XX} For states, histories and copies 422 is, and 404 is not.",
+)(_status(404, 422, *STATES, "copy", "update_state", malformed=False))

@@ -1,0 +1,123 @@
+"""Freedoms of the deployment's graph, with what a user of it writes in the settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conformance.deployment.settings import GraphSettings
+from conformance.freedoms.registry import freedom
+from conformance.model.graphs import MESSAGES, Channel, Graph, Node, call_model, chain, replaced
+from conformance.reference.altered import Altered
+
+_ANY_GRAPH = "Which nodes a graph has is the application's; the settings describe it."
+
+_DOCUMENTED = GraphSettings()
+
+
+@freedom(
+    "graph-goes-on-after-the-node-of-append",
+    allowed_by=_ANY_GRAPH,
+    choice="graph of the deployment",
+    settings={
+        "graph": GraphSettings(
+            supersteps=(
+                *_DOCUMENTED.supersteps,
+                {"updates": [{"values": {}, "as_node": "tidy"}]},
+            ),
+        )
+    },
+)
+def graph_goes_on_after_the_node_of_append(altered: Altered) -> None:
+    _offers(
+        altered,
+        chain("agent", MESSAGES, call_model=Node(run=call_model), tidy=Node(run=lambda _: {})),
+    )
+
+
+def _offers(altered: Altered, agent: Graph) -> None:
+    altered.store.graphs["agent"] = agent
+
+    @altered.instead("graph")
+    def graph(right: Any, graph_id: Any) -> Any:
+        return right(graph_id)
+
+
+@freedom(
+    "graph-has-a-node-before-its-model",
+    allowed_by=f"{_ANY_GRAPH} DESIGN: what a run yields is learned from its answers.",
+    choice="graph of the deployment",
+)
+def graph_has_a_node_before_its_model(altered: Altered) -> None:
+    _offers(
+        altered,
+        chain("agent", MESSAGES, prepare=Node(run=lambda _: {}), call_model=Node(run=call_model)),
+    )
+
+
+@freedom(
+    "graph-has-more-channels",
+    allowed_by="Values are application data; the published type is object.",
+    choice="graph of the deployment",
+)
+def graph_has_more_channels(altered: Altered) -> None:
+    more = {
+        "summary": Channel(default="", reduce=replaced),
+        "remaining_steps": Channel(default=25, reduce=replaced),
+        "ui": Channel(default=[], reduce=replaced),
+    }
+    _offers(altered, chain("agent", {**MESSAGES, **more}, call_model=Node(run=call_model)))
+
+
+def _with_tools(values: dict[str, Any]) -> dict[str, Any]:
+    calls = [{"name": "look", "args": {}, "id": "call_1", "type": "tool_call"}]
+    return {
+        "messages": [
+            {"type": "ai", "content": "", "tool_calls": calls},
+            {"type": "tool", "content": "nothing", "tool_call_id": "call_1"},
+            *call_model(values)["messages"],
+        ]
+    }
+
+
+@freedom(
+    "runs-add-several-messages",
+    allowed_by="What a graph does in a run is the application's.",
+    choice="graph of the deployment",
+)
+def runs_add_several_messages(altered: Altered) -> None:
+    _offers(altered, chain("agent", MESSAGES, call_model=Node(run=_with_tools)))
+
+
+def _in_blocks(values: dict[str, Any]) -> dict[str, Any]:
+    (message,) = call_model(values)["messages"]
+    return {"messages": [{**message, "content": [{"type": "text", "text": message["content"]}]}]}
+
+
+@freedom(
+    "models-answer-in-blocks",
+    allowed_by="The reviewed schema of a message allows content as a list of blocks.",
+    choice="graph of the deployment",
+)
+def models_answer_in_blocks(altered: Altered) -> None:
+    _offers(altered, chain("agent", MESSAGES, call_model=Node(run=_in_blocks)))
+
+
+@freedom(
+    "empty-channels-are-not-shown",
+    allowed_by="003 and 004 print the values of a finished thread alone; no source says whether a "
+    "channel is shown before anything was written.",
+)
+def empty_channels_are_not_shown(altered: Altered) -> None:
+    @altered.instead("state_view")
+    def state_view(right: Any, *given: Any, **named: Any) -> Any:
+        state = right(*given, **named)
+        return {**state, "values": _written_channels(state["values"])}
+
+    @altered.instead("thread_view")
+    def thread_view(right: Any, thread: Any) -> Any:
+        view = right(thread)
+        return {**view, "values": _written_channels(view["values"])}
+
+
+def _written_channels(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: each for name, each in values.items() if each != []}

@@ -1,0 +1,217 @@
+"""Freedoms of what answers hold beside what is required, and what they leave out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conformance.freedoms.parts import JsonObject, everywhere, shown, streamed
+from conformance.freedoms.registry import freedom
+from conformance.model.threads import Thread
+from conformance.reference.altered import Altered
+from conformance.reference.faulty.parts import STATES, without
+from conformance.reference.wire import Json, WireRequest
+
+_OPEN = "DESIGN, rules of fairness: response schemas are open, unknown members never fail."
+_EXTRA = {"x_vendor": {"region": "eu-1", "thread_id": "none of yours", "flags": [True, None]}}
+
+
+def _is_checkpoint(value: JsonObject) -> bool:
+    return "checkpoint_ns" in value
+
+
+def _with_map(value: JsonObject) -> JsonObject:
+    return {"checkpoint_map": {}, **value} if _is_checkpoint(value) else value
+
+
+freedom("answers-have-more-members", allowed_by=_OPEN)(
+    everywhere(lambda each: each if _is_checkpoint(each) else {**each, **_EXTRA})
+)
+freedom(
+    "checkpoints-have-more-members",
+    allowed_by=f"{_OPEN} The published CheckpointConfig has a checkpoint_map.",
+)(everywhere(_with_map))
+
+
+def _more_in_event(_name: str, data: Json) -> Json:
+    return {**data, **_EXTRA} if isinstance(data, dict) else data
+
+
+freedom("events-of-streams-have-more-members", allowed_by=_OPEN)(
+    streamed(lambda name, data: data if name == "updates" else _more_in_event(name, data))
+)
+
+
+@freedom("metadata-of-states-has-more-members", allowed_by=_OPEN)
+def metadata_of_states_has_more_members(altered: Altered) -> None:
+    @altered.instead("state_view")
+    def state_view(right: Any, *given: Any, **named: Any) -> JsonObject:
+        state: JsonObject = right(*given, **named)
+        return {**state, "metadata": {**state["metadata"], "assistant_version": 3, "user": None}}
+
+
+def _selecting_more(altered: Altered) -> None:
+    required = ("thread_id", "created_at", "updated_at", "metadata", "status")
+
+    @altered.instead("selected")
+    def selected(right: Any, view: JsonObject, select: Any, extract: Any) -> Any:
+        more = None if select is None else [*select, *(n for n in required if n not in select)]
+        return right(view, more, extract)
+
+
+def _is_interrupt(value: JsonObject) -> bool:
+    return value.keys() == {"id", "value"}
+
+
+def _old_interrupt(value: JsonObject) -> JsonObject:
+    if not _is_interrupt(value):
+        return value
+    return {"value": value["value"], "resumable": True, "ns": ["ask:1"], "when": "during"}
+
+
+freedom(
+    "states-have-configs-beside-checkpoints",
+    allowed_by=f"{_OPEN} The SDK's reference prints parent_config in the state.",
+)(
+    shown(
+        lambda state: {
+            **state,
+            "config": {"configurable": state.get("checkpoint")},
+            "parent_config": {"configurable": state.get("parent_checkpoint")},
+        },
+        *STATES,
+    )
+)
+freedom(
+    "states-have-no-interrupts",
+    allowed_by="No output of the documents shows them; the published ThreadState does not "
+    "require them.",
+    may_block="INTERRUPT-03",
+    choice="interrupts of a state",
+)(shown(lambda state: without(state, "interrupts"), *STATES))
+
+freedom(
+    "threads-have-no-interrupts",
+    allowed_by="No output of the documents shows them; the published Thread does not require them.",
+    may_block="INTERRUPT-01 INTERRUPT-04 INTERRUPT-10",
+    choice="interrupts of a thread",
+)(shown(lambda each: without(each, "interrupts"), "create", "get", "update", "copy"))
+
+
+@freedom(
+    "interrupts-of-threads-are-objects",
+    allowed_by="The published type of a thread's interrupts is object, and says no more.",
+    choice="interrupts of a thread",
+)
+def interrupts_of_threads_are_objects(altered: Altered) -> None:
+    @altered.instead("pending_interrupts")
+    def pending(right: Any, thread: Any) -> JsonObject:
+        return {
+            one["id"]: {"value": one["value"]} for each in right(thread).values() for one in each
+        }
+
+
+freedom(
+    "runs-beyond-threads-do-not-name-their-thread",
+    allowed_by="The published response of POST /runs and /runs/batch is {}: no member is declared.",
+)(shown(lambda run: without(run, "thread_id"), "stateless_background", "stateless_batch"))
+
+freedom(
+    "threads-show-values-at-their-creation-alone",
+    allowed_by="004 prints no values in its outputs of get and search; the published Thread does "
+    "not require them.",
+    may_block="SEQ-11 STATE-UPDATE-07 STATE-UPDATE-15",
+)(shown(lambda each: without(each, "values"), "get", "update", "copy"))
+
+freedom(
+    "searches-show-no-values",
+    allowed_by="004 prints threads without values as what a search finds; the published Thread "
+    "does not require them.",
+)(
+    shown(
+        lambda each: without(each, "values", "config", "interrupts"),
+        "search",
+        when=lambda request: "select" not in request.members,
+    )
+)
+freedom(
+    "values-of-fresh-threads-are-null",
+    allowed_by="The SDK's type of a thread's values allows null; 003 prints {} for what create "
+    "answers alone.",
+)(
+    shown(
+        lambda each: {**each, "values": each["values"] or None} if "values" in each else each,
+        "get",
+        "update",
+        "copy",
+        "search",
+    )
+)
+freedom(
+    "threads-have-no-state-updated-at",
+    allowed_by="No output of the documents shows it; the published Thread does not require it.",
+    may_block="SORT-04 UPDATE-06",
+)(
+    shown(
+        lambda each: without(each, "state_updated_at", "config"),
+        "create",
+        "get",
+        "update",
+        "copy",
+    )
+)
+freedom(
+    "selected-threads-keep-what-is-required",
+    allowed_by="The published response of a search is a list of Thread, whose required members "
+    "select does not take away.",
+)(
+    _selecting_more,
+)
+
+
+@freedom(
+    "extracts-of-nothing-are-left-out",
+    allowed_by="No source says what a path gives at which a thread has nothing.",
+)
+def extracts_of_nothing_are_left_out(altered: Altered) -> None:
+    @altered.wire.answers("search", when=lambda request: "extract" in request.members)
+    def leave_out(_request: WireRequest, found: Json) -> Json:
+        return [
+            {
+                **each,
+                "extracted": {
+                    name: value
+                    for name, value in each.get("extracted", {}).items()
+                    if value is not None
+                },
+            }
+            for each in found
+        ]
+
+
+freedom(
+    "interrupts-have-the-old-form",
+    allowed_by="The published Interrupt requires its value alone; the linked pages print "
+    "resumable, ns and when.",
+    choice="form of an interrupt",
+)(everywhere(_old_interrupt))
+freedom(
+    "interrupts-have-no-id",
+    allowed_by="The published Interrupt requires its value alone, and its id may be null.",
+    choice="form of an interrupt",
+)(everywhere(lambda each: {**each, "id": None} if _is_interrupt(each) else each))
+freedom(
+    "interrupts-have-a-schema",
+    allowed_by="The published Interrupt has a response_schema.",
+)(everywhere(lambda each: {**each, "response_schema": {}} if _is_interrupt(each) else each))
+
+
+@freedom(
+    "threads-show-tasks-that-ask-nothing",
+    allowed_by="The published type of a thread's interrupts is object, and says no more.",
+    choice="interrupts of a thread",
+)
+def threads_show_tasks_that_ask_nothing(altered: Altered) -> None:
+    @altered.instead("pending_interrupts")
+    def pending(right: Any, thread: Thread) -> JsonObject:
+        tasks = thread.latest.tasks if thread.latest else ()
+        return {**{task.task_id: [] for task in tasks}, **right(thread)}

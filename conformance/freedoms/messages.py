@@ -1,0 +1,74 @@
+"""Freedoms of messages: application data, but for their type, content and id."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from typing import Any
+
+from conformance.freedoms.parts import JsonObject, everywhere
+from conformance.freedoms.registry import freedom
+from conformance.model.supersteps import Stamp
+from conformance.model.threads import Task
+from conformance.reference.altered import Altered
+
+_DATA = (
+    "DESIGN, rules of fairness: of a message type, content and id are the contract, and the rest "
+    "is application data."
+)
+
+
+def _is_message(value: JsonObject) -> bool:
+    return {"type", "content", "id"} <= value.keys()
+
+
+def _bare(value: JsonObject) -> JsonObject:
+    extras = (
+        "additional_kwargs",
+        "response_metadata",
+        "name",
+        "example",
+        "tool_calls",
+        "invalid_tool_calls",
+        "usage_metadata",
+    )
+    if not _is_message(value):
+        return value
+    return {name: each for name, each in value.items() if name not in extras or each}
+
+
+def _rich(value: JsonObject) -> JsonObject:
+    return {**value, "tool_call_chunks": [], "cache": None} if _is_message(value) else value
+
+
+freedom("messages-are-bare", allowed_by=_DATA, choice="extras of messages")(
+    everywhere(_bare, theirs=True)
+)
+freedom("messages-have-other-extras", allowed_by=_DATA, choice="extras of messages")(
+    everywhere(_rich, theirs=True)
+)
+
+
+def _message_id() -> str:
+    return f"run--{uuid.uuid4()}-0"
+
+
+@freedom(
+    "message-ids-are-no-uuids",
+    allowed_by="The SDK's reference prints ids such as run-159b782c-…; no source gives their form.",
+)
+def message_ids_are_no_uuids(altered: Altered) -> None:
+    @altered.instead("stamp")
+    def stamp(right: Any) -> Stamp:
+        made: Stamp = right()
+        return replace(made, new_id=_message_id)
+
+    @altered.instead("finished")
+    def finished(right: Any, task: Task, result: Any) -> Any:
+        if isinstance(result, dict) and isinstance(result.get("messages"), list):
+            messages = [
+                {**each, "id": _message_id()} if each.get("type") == "ai" else each
+                for each in result["messages"]
+            ]
+            result = {**result, "messages": messages}
+        return right(task, result)

@@ -1,0 +1,54 @@
+"""Freedoms of changing metadata."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conformance.freedoms.registry import freedom
+from conformance.model.values import JsonObject
+from conformance.reference.altered import Altered
+
+_MERGE = (
+    "The SDK says that metadata is merged; no source says how deep, nor what null does in a merge."
+)
+
+
+def _merged(old: Any, new: Any) -> Any:
+    """RFC 7396: objects are merged, null deletes, all else replaces."""
+    if not isinstance(new, dict):
+        return new
+    kept = dict(old) if isinstance(old, dict) else {}
+    for name, value in new.items():
+        if value is None:
+            kept.pop(name, None)
+        else:
+            kept[name] = _merged(kept.get(name), value)
+    return kept
+
+
+@freedom("metadata-is-merged-by-rfc-7396", allowed_by=_MERGE, choice="merge of metadata")
+def metadata_is_merged_by_rfc_7396(altered: Altered) -> None:
+    @altered.instead("merged")
+    def merged(_right: Any, metadata: JsonObject, new: JsonObject) -> Any:
+        return _merged(metadata, new)
+
+
+@freedom("null-in-an-update-removes-the-member", allowed_by=_MERGE, choice="merge of metadata")
+def null_in_an_update_removes_the_member(altered: Altered) -> None:
+    @altered.instead("merged")
+    def merged(right: Any, metadata: JsonObject, new: JsonObject) -> Any:
+        changed = right(metadata, new)
+        return {name: value for name, value in changed.items() if new.get(name, 0) is not None}
+
+
+def _deep(old: Any, new: Any) -> Any:
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return {**old, **{name: _deep(old.get(name), value) for name, value in new.items()}}
+
+
+@freedom("metadata-is-merged-in-depth", allowed_by=_MERGE, choice="merge of metadata")
+def metadata_is_merged_in_depth(altered: Altered) -> None:
+    @altered.instead("merged")
+    def merged(_right: Any, metadata: JsonObject, new: JsonObject) -> Any:
+        return _deep(metadata, new)

@@ -1,0 +1,105 @@
+"""Freedoms of runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from conformance.freedoms.parts import RUNS, shown
+from conformance.freedoms.registry import freedom
+from conformance.model.threads import Thread
+from conformance.reference.altered import Altered
+from conformance.reference.wire import WireAnswer, WireRequest
+
+freedom(
+    "runs-show-nothing-of-what-they-were-asked",
+    allowed_by="The published kwargs of a run are an object, and no more is said.",
+)(shown(lambda run: {**run, "kwargs": {}}, *RUNS))
+freedom(
+    "runs-have-more-metadata",
+    allowed_by="DESIGN, rules of fairness: unknown members never fail.",
+)(
+    shown(
+        lambda run: (
+            {**run, "metadata": {"created_by": "system", **run["metadata"]}}
+            if "metadata" in run
+            else run
+        ),
+        *RUNS,
+    )
+)
+freedom(
+    "runs-name-their-session",
+    allowed_by="The published Run has a langsmith_session_name that may be null.",
+)(shown(lambda run: {**run, "langsmith_session_name": None}, "run_background", "run_get"))
+freedom(
+    "runs-are-under-way-when-they-are-answered",
+    allowed_by="The published status of a run is one of six; no source says which it begins with.",
+)(shown(lambda run: {**run, "status": "running"}, "run_background", "stateless_background"))
+
+
+@freedom(
+    "runs-add-to-the-metadata-of-their-thread",
+    allowed_by="004 prints threads with a graph_id in their metadata; no source says that a run "
+    "adds nothing there.",
+)
+def runs_add_to_the_metadata_of_their_thread(altered: Altered) -> None:
+    @altered.instead("begin_run")
+    def begin_run(right: Any, thread_id: str, request: Any) -> Any:
+        begun = right(thread_id, request)
+        store = altered.store
+        thread = store.thread(thread_id)
+        metadata = {**thread.metadata, "last_run_id": begun.run_id}
+        store.keep(replace(thread, metadata=metadata))
+        return begun
+
+
+@freedom(
+    "runs-that-failed-are-refused",
+    allowed_by="The published response of a waited run is {}; no source says what is answered "
+    "for a run whose graph raised.",
+)
+def runs_that_failed_are_refused(altered: Altered) -> None:
+    @altered.wire.after("run_wait", "stateless_wait", "run_join")
+    def refuse(_request: WireRequest, answer: WireAnswer) -> None:
+        if isinstance(answer.body, dict) and "__error__" in answer.body:
+            answer.status, answer.body = 400, {"detail": answer.body["__error__"]["message"]}
+
+
+@freedom(
+    "threads-of-pending-runs-are-idle",
+    allowed_by="The SDK says that a busy thread is one on which a task is being processed.",
+)
+def threads_of_pending_runs_are_idle(altered: Altered) -> None:
+    @altered.instead("thread_view")
+    def thread_view(right: Any, thread: Thread) -> Any:
+        if thread.status == "busy" and all(run.status != "running" for run in thread.runs):
+            ended = tuple(run for run in thread.runs if not run.active)
+            status = altered.store.status_of(replace(thread, runs=ended))
+            return right(replace(thread, status=status))
+        return right(thread)
+
+
+@freedom(
+    "unfinished-threads-are-idle",
+    allowed_by="003 prints the status of a finished thread alone; no source says which status an "
+    "unfinished one has that asks nothing.",
+)
+def unfinished_threads_are_idle(altered: Altered) -> None:
+    @altered.instead("status_of")
+    def status_of(right: Any, thread: Thread) -> Any:
+        status = right(thread)
+        stopped = thread.runs and thread.runs[-1].status == "interrupted"
+        asks = thread.latest is not None and any(task.asks for task in thread.latest.tasks)
+        return "idle" if status == "interrupted" and not asks and not stopped else status
+
+
+@freedom(
+    "cancelling-what-has-ended-is-no-error",
+    allowed_by="No source says that a run which has ended cannot be cancelled any more.",
+)
+def cancelling_what_has_ended_is_no_error(altered: Altered) -> None:
+    @altered.instead("cancel_run")
+    def cancel_run(right: Any, thread_id: str, run_id: str, action: str = "interrupt") -> None:
+        if altered.store.run_of(thread_id, run_id).active:
+            right(thread_id, run_id, action)

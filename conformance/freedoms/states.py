@@ -1,0 +1,256 @@
+"""Freedoms of states and histories."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import replace
+from typing import Any
+
+from conformance.freedoms.parts import JsonObject, shown
+from conformance.freedoms.registry import freedom
+from conformance.model.errors import NotFoundError
+from conformance.model.graphs import INPUT
+from conformance.model.records import checkpoint_config
+from conformance.model.supersteps import Stamp
+from conformance.model.threads import Thread
+from conformance.reference.altered import Altered
+from conformance.reference.faulty.parts import STATES, without
+from conformance.reference.wire import WireAnswer, WireRequest
+
+_SILENT = "No source says that a checkpoint which a thread does not have is refused."
+#: The most states of a page.
+_PAGE = 5
+
+
+@freedom(
+    "pages-of-a-history-are-short",
+    allowed_by="Published with 0.17: a page can hold fewer states than its limit; DESIGN: a page "
+    "may hold fewer than limit.",
+)
+def pages_of_a_history_are_short(altered: Altered) -> None:
+    @altered.instead("history")
+    def history(right: Any, thread_id: str, *, limit: int = 10, **named: Any) -> Any:
+        return right(thread_id, limit=min(limit, _PAGE), **named)
+
+
+@freedom("unknown-checkpoints-have-an-empty-state", allowed_by=_SILENT)
+def unknown_checkpoints_have_an_empty_state(altered: Altered) -> None:
+    @altered.instead("state")
+    def state(right: Any, thread_id: str, checkpoint: Any = None, **named: Any) -> JsonObject:
+        thread = altered.store.thread(thread_id)
+        try:
+            shown: JsonObject = right(thread_id, checkpoint, **named)
+        except NotFoundError:
+            empty = altered.store.empty_state(thread)
+            named_id = (checkpoint or {}).get("checkpoint_id")
+            return {**empty, "checkpoint": {**empty["checkpoint"], "checkpoint_id": named_id}}
+        return shown
+
+
+@freedom("updates-at-unknown-checkpoints-begin-anew", allowed_by=_SILENT)
+def updates_at_unknown_checkpoints_begin_anew(altered: Altered) -> None:
+    @altered.instead("update_state")
+    def update_state(
+        right: Any,
+        thread_id: str,
+        values: Any = None,
+        *,
+        as_node: Any = None,
+        checkpoint: Any = None,
+    ) -> Any:
+        store = altered.store
+        thread = store.thread(thread_id)
+        try:
+            return right(thread_id, values, as_node=as_node, checkpoint=checkpoint)
+        except NotFoundError:
+            node = as_node or store.default_node(None)
+            update = {"values": values, "as_node": node}
+            thread = store.keep(store.with_superstep(thread, None, [update]))
+            return {"checkpoint": checkpoint_config(thread, thread.checkpoints[-1].checkpoint_id)}
+
+
+@freedom(
+    "checkpoint-ids-are-random",
+    allowed_by="Published is the format uuid and no version; no source says that ids "
+    "have an order.",
+)
+def checkpoint_ids_are_random(altered: Altered) -> None:
+    @altered.instead("stamp")
+    def stamp(right: Any) -> Stamp:
+        made: Stamp = right()
+        return replace(made, checkpoint_id=str(uuid.uuid4()))
+
+
+_REQUIRED = ("values", "next", "checkpoint", "metadata", "created_at")
+
+freedom(
+    "states-of-a-history-are-lean",
+    allowed_by="No output of a history or of a state at a checkpoint is printed, so the published "
+    "ThreadState decides what is required: values, next, checkpoint, metadata, created_at.",
+    may_block="HISTORY-03 CHECKPOINT-04 CHECKPOINT-07 SEQ-06",
+)(
+    shown(
+        lambda state: {name: each for name, each in state.items() if name in _REQUIRED},
+        "history",
+        "post_history",
+        "state_at_checkpoint",
+        "post_state_at_checkpoint",
+    )
+)
+
+_APPLICATION = (
+    "DESIGN, rules of fairness: of a state's metadata source, step and parents are the contract."
+)
+
+
+@freedom("metadata-of-states-is-lean", allowed_by=_APPLICATION)
+def metadata_of_states_is_lean(altered: Altered) -> None:
+    @altered.instead("state_view")
+    def state_view(right: Any, *given: Any, **named: Any) -> JsonObject:
+        state: JsonObject = right(*given, **named)
+        metadata = state["metadata"]
+        lean = {name: metadata[name] for name in ("source", "step", "parents")}
+        return {**state, "metadata": lean}
+
+
+freedom(
+    "first-states-show-no-parent",
+    allowed_by="The published parent_checkpoint is not required; the SDK says that where it is "
+    "missing, the state is the first.",
+    choice="parent of a first state",
+)(
+    shown(
+        lambda state: (
+            without(state, "parent_checkpoint", "parent_checkpoint_id")
+            if state.get("parent_checkpoint") is None
+            else state
+        ),
+        *STATES,
+    )
+)
+
+
+@freedom(
+    "sources-of-prepopulated-inputs-say-update",
+    allowed_by="004 prints the source of the last superstep alone; of the others no source "
+    "says it.",
+)
+def sources_of_prepopulated_inputs_say_update(altered: Altered) -> None:
+    @altered.instead("with_superstep")
+    def with_superstep(right: Any, thread: Thread, base: Any, updates: Any) -> Thread:
+        made: Thread = right(thread, base, updates)
+        return _with_metadata(made, source="update")
+
+
+@freedom(
+    "forks-say-fork",
+    allowed_by="STATE-16's words are input, loop, update and fork; no source says which of them an "
+    "update at an older checkpoint has.",
+)
+def forks_say_fork(altered: Altered) -> None:
+    @altered.instead("with_superstep")
+    def with_superstep(right: Any, thread: Thread, base: Any, updates: Any) -> Thread:
+        made: Thread = right(thread, base, updates)
+        older = base is not None and base.checkpoint_id != thread.checkpoints[-1].checkpoint_id
+        return _with_metadata(made, source="fork") if older else made
+
+
+@freedom(
+    "threads-begun-by-an-update-start-at-step-minus-one",
+    allowed_by="004 prints the step of a prepopulated thread alone; no source says where the steps "
+    "of a thread begin that an update began.",
+)
+def threads_begun_by_an_update_start_at_step_minus_one(altered: Altered) -> None:
+    @altered.instead("with_superstep")
+    def with_superstep(right: Any, thread: Thread, base: Any, updates: Any) -> Thread:
+        made: Thread = right(thread, base, updates)
+        kept = thread.thread_id in altered.store._threads
+        begun = kept and base is None and updates[0]["as_node"] != INPUT
+        return _with_metadata(made, step=-1) if begun else made
+
+
+def _with_metadata(thread: Thread, **members: Any) -> Thread:
+    *older, newest = thread.checkpoints
+    changed = replace(newest, metadata={**newest.metadata, **members})
+    return replace(thread, checkpoints=(*older, changed))
+
+
+@freedom(
+    "values-of-a-fresh-state-are-a-list",
+    allowed_by="The published values of a ThreadState are an object or a list; no output of a "
+    "thread without a state is printed.",
+)
+def values_of_a_fresh_state_are_a_list(altered: Altered) -> None:
+    @altered.instead("empty_state")
+    def empty_state(right: Any, thread: Thread) -> JsonObject:
+        return {**right(thread), "values": []}
+
+
+@freedom(
+    "fresh-states-name-no-checkpoint",
+    allowed_by="The published CheckpointConfig requires no member.",
+)
+def fresh_states_name_no_checkpoint(altered: Altered) -> None:
+    @altered.instead("empty_state")
+    def empty_state(right: Any, thread: Thread) -> JsonObject:
+        state: JsonObject = right(thread)
+        names = ("parent_checkpoint", "checkpoint_id", "parent_checkpoint_id", "interrupts")
+        return {**without(state, *names), "checkpoint": {}}
+
+
+_UUID5 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+_OTHER = re.compile(r"task_([0-9a-f]{8})_([0-9a-f]{4})_([0-9a-f]{4})_([0-9a-f]{4})_([0-9a-f]{12})")
+
+
+@freedom(
+    "task-ids-are-no-uuids",
+    allowed_by="The published id of a task is a string of no format.",
+)
+def task_ids_are_no_uuids(altered: Altered) -> None:
+    assistants = {graph.assistant_id for graph in altered.store.graphs.values()}
+
+    def other(found: re.Match[str]) -> str:
+        text = found.group()
+        return text if text in assistants else "task_" + text.replace("-", "_")
+
+    @altered.wire.before(when=lambda request: bool(_OTHER.search(request.raw.decode())))
+    def take(request: WireRequest) -> None:
+        request.raw = _OTHER.sub(r"\1-\2-\3-\4-\5", request.raw.decode()).encode()
+
+    @altered.wire.after()
+    def show(_request: WireRequest, answer: WireAnswer) -> None:
+        answer.raw = _UUID5.sub(other, answer.raw.decode()).encode()
+
+
+_NULL = (
+    "The SDK's types of a task allow null for error, checkpoint and state, and of a checkpoint for "
+    "checkpoint_map; the reviewed schema does as well."
+)
+
+
+@freedom("tasks-and-checkpoints-show-null", allowed_by=_NULL, choice="members of tasks")
+def tasks_and_checkpoints_show_null(altered: Altered) -> None:
+    @altered.instead("task_state_view")
+    def task_view(right: Any, *given: Any, **named: Any) -> JsonObject:
+        null = {"path": ["__pregel_pull"], "error": None, "checkpoint": None, "state": None}
+        return {**null, **right(*given, **named)}
+
+    @altered.instead("state_view")
+    def state_view(right: Any, *given: Any, **named: Any) -> JsonObject:
+        state: JsonObject = right(*given, **named)
+        for name in ("checkpoint", "parent_checkpoint"):
+            if state[name] is not None:
+                state[name] = {"checkpoint_map": None, **state[name]}
+        return state
+
+
+@freedom(
+    "tasks-show-what-they-have-alone",
+    allowed_by="The published task requires id and name.",
+    choice="members of tasks",
+)
+def tasks_show_what_they_have_alone(altered: Altered) -> None:
+    @altered.instead("task_state_view")
+    def task_view(right: Any, *given: Any, **named: Any) -> JsonObject:
+        return {name: each for name, each in right(*given, **named).items() if each}

@@ -1,0 +1,75 @@
+"""Freedoms of streams: how events are written, and which there are beside those asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from conformance.freedoms.parts import STREAMS
+from conformance.freedoms.registry import freedom
+from conformance.reference.altered import Altered, Apply
+from conformance.reference.faulty.run_parts import Event, events_in, written
+from conformance.reference.wire import WireAnswer, WireRequest
+
+_FORM = "The HTML standard on server-sent events, which text/event-stream names."
+
+
+def _written(write: Callable[[bytes], bytes]) -> Apply:
+    def apply(altered: Altered) -> None:
+        @altered.wire.after(*STREAMS)
+        def rewrite(_request: WireRequest, answer: WireAnswer) -> None:
+            if answer.ok:
+                answer.raw = write(answer.raw)
+
+    return apply
+
+
+def _told(change: Callable[[list[Event]], list[Event]]) -> Apply:
+    return _written(lambda raw: written(change(events_in(raw))))
+
+
+def _in_lines(raw: bytes) -> bytes:
+    blocks = []
+    for number, name, data in events_in(raw):
+        lines = json.dumps(data, indent=1).split("\n")
+        told = "\n".join(f"data: {line}" for line in lines)
+        blocks.append(f"event: {name}\nid: {number}\n{told}\n\n")
+    return "".join(blocks).encode()
+
+
+freedom("streams-have-comments", allowed_by=f"{_FORM} A line that begins with : is a comment.")(
+    _written(lambda raw: b": begin\nretry: 5000\n\n" + raw.replace(b"\n\n", b"\n\n: alive\n\n"))
+)
+freedom(
+    "lines-of-streams-end-with-crlf",
+    allowed_by=f"{_FORM} Lines end with CRLF, LF or CR.",
+    choice="ends of lines",
+)(_written(lambda raw: raw.replace(b"\n", b"\r\n")))
+freedom(
+    "data-of-events-stands-on-several-lines",
+    allowed_by=f"{_FORM} Lines of data are joined; fields have no order.",
+)(_written(_in_lines))
+freedom(
+    "fields-of-events-have-no-space",
+    allowed_by=f"{_FORM} A space after the colon may be there.",
+)(_written(lambda raw: raw.replace(b"\nevent: ", b"\nevent:").replace(b"\ndata: ", b"\ndata:")))
+freedom(
+    "events-have-no-ids",
+    allowed_by="No source says that an event has an id, but of a stream that is resumable.",
+    may_block="STREAM-12",
+)(_written(lambda raw: b"\n".join(e for e in raw.split(b"\n") if not e.startswith(b"id:"))))
+freedom(
+    "streams-end-with-an-end-event",
+    allowed_by="The linked pages print an event end; no source says what events there are beside "
+    "those of the modes asked for.",
+)(_told(lambda events: [*events, (str(len(events)), "end", None)]))
+
+
+def _feedback(events: list[Event]) -> list[Event]:
+    return [each for one in events for each in (one, (one[0], "x-progress", {"done": 0.5}))]
+
+
+freedom(
+    "streams-have-events-of-the-servers-own",
+    allowed_by="No source lists all events that a stream may hold.",
+)(_told(_feedback))

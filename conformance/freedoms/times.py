@@ -1,0 +1,97 @@
+"""Freedoms of how moments are written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from conformance.freedoms.parts import is_moment, shown, times_as
+from conformance.freedoms.registry import freedom
+from conformance.model.history import same_json
+from conformance.model.threads import Thread
+from conformance.reference.altered import Altered
+
+_FORMS = (
+    "003 prints Z and milliseconds beside +00:00 and microseconds; published is date-time, which "
+    "is RFC 3339."
+)
+_FORM = "form of moments"
+
+
+def _z(text: str) -> str:
+    return text.replace("+00:00", "Z")
+
+
+def _milliseconds(text: str) -> str:
+    return _z(datetime.fromisoformat(text).isoformat(timespec="milliseconds"))
+
+
+def _elsewhere(text: str) -> str:
+    return datetime.fromisoformat(text).astimezone(timezone(timedelta(hours=5.5))).isoformat()
+
+
+def _seconds(text: str) -> str:
+    return _z(datetime.fromisoformat(text).isoformat(timespec="seconds"))
+
+
+def _nanoseconds(text: str) -> str:
+    return datetime.fromisoformat(text).isoformat(timespec="microseconds").replace("+", "123+")
+
+
+freedom("times-end-in-z", allowed_by=_FORMS, choice=_FORM)(times_as(_z))
+freedom("times-in-milliseconds", allowed_by=_FORMS, choice=_FORM)(times_as(_milliseconds))
+freedom("times-with-another-offset", allowed_by=_FORMS, choice=_FORM)(times_as(_elsewhere))
+freedom(
+    "times-in-whole-seconds",
+    allowed_by="Published is date-time, RFC 3339, where the fraction of a second is optional.",
+    choice=_FORM,
+)(times_as(_seconds))
+freedom(
+    "times-in-nanoseconds",
+    allowed_by="Published is date-time, RFC 3339, where a fraction may have any number of digits.",
+    choice=_FORM,
+)(times_as(_nanoseconds))
+
+
+def _changed(each: dict[str, Any]) -> dict[str, Any]:
+    return {n: _z(value) if is_moment(n, value) else value for n, value in each.items()}
+
+
+freedom(
+    "times-change-form-between-operations",
+    allowed_by="003 prints the same members with Z and with +00:00.",
+    choice=_FORM,
+)(shown(_changed, "create", "copy", "update", "run_background"))
+
+_MOVES = "Published are updated_at and state_updated_at; no source says which of them what changes."
+
+
+@freedom("only-updates-of-a-thread-move-updated-at", allowed_by=_MOVES)
+def only_updates_of_a_thread_move_updated_at(altered: Altered) -> None:
+    @altered.instead("touched")
+    def touched(right: Any, thread: Thread, **named: Any) -> Thread:
+        touched: Thread = right(thread, **named)
+        return replace(touched, updated_at=thread.updated_at)
+
+
+@freedom("updates-that-change-nothing-move-no-time", allowed_by=_MOVES)
+def updates_that_change_nothing_move_no_time(altered: Altered) -> None:
+    @altered.instead("update")
+    def update(right: Any, thread_id: str, metadata: Any = None, ttl: Any = None) -> Any:
+        thread = altered.store.thread(thread_id)
+        if ttl is None and same_json(thread.metadata, thread.metadata | (metadata or {})):
+            return altered.store.thread_view(thread)
+        return right(thread_id, metadata, ttl)
+
+
+@freedom("everything-moves-updated-at", allowed_by=_MOVES)
+def everything_moves_updated_at(altered: Altered) -> None:
+    @altered.instead("begin_run")
+    def begin_run(right: Any, thread_id: str, request: Any) -> Any:
+        begun = right(thread_id, request)
+        store = altered.store
+        thread = store.thread(thread_id)
+        now = store.now()
+        store.keep(replace(thread, updated_at=now, state_updated_at=now))
+        return begun

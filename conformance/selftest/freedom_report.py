@@ -1,0 +1,147 @@
+"""The freedom matrix as text, JSON and Markdown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from conformance.contract.catalogue import load_catalogue
+from conformance.excerpt import excerpt
+from conformance.freedoms.registry import Freedom, all_freedoms
+from conformance.selftest.freedom_row import FreedomRow, Outcome
+from conformance.selftest.written import FREEDOM_HEADING, write_freedom_matrix
+
+_REASON_WIDTH = 300
+
+
+@dataclass(frozen=True)
+class FreedomMatrix:
+    """The rows of freedoms alone and in pairs. `partial`: only some were tried."""
+
+    rows: tuple[FreedomRow, ...]
+    partial: bool
+    profile: str
+    seed: int
+    duration_s: float
+
+    @cached_property
+    def alone(self) -> tuple[FreedomRow, ...]:
+        """The rows of freedoms that were tried alone."""
+        return tuple(row for row in self.rows if len(row.freedoms) == 1)
+
+    @cached_property
+    def pairs(self) -> tuple[FreedomRow, ...]:
+        """The rows of freedoms that were tried in pairs."""
+        return tuple(row for row in self.rows if len(row.freedoms) > 1)
+
+    @property
+    def fair(self) -> bool:
+        """Whether everything stayed as it was under each."""
+        return all(row.outcome is Outcome.FREE for row in self.rows)
+
+
+def as_line(row: FreedomRow) -> str:
+    """One row on one line, and a line for each check that is not as it should be."""
+    lines = [f"{row.outcome.name.lower().replace('_', ' '):15} {row.name}"]
+    if row.outcome is Outcome.FREE and row.blocked:
+        lines[0] += f"  (undecided by leave: {', '.join(row.blocked)})"
+    if row.unexercised:
+        lines[0] += f"  never exercised: {', '.join(row.unexercised)}"
+    lines += [f"    crash: {each}" for each in row.crashes]
+    for check, red in row.red.items():
+        lines.append(_told(red.verdict, red.requirements, check, red.reason))
+    for check, each in row.without_leave.items():
+        lines.append(_told(each.verdict, each.others or each.leave, check, each.reason))
+    return "\n".join(lines)
+
+
+def _told(verdict: str, requirements: tuple[str, ...], check: str, reason: str) -> str:
+    where = check.rpartition("/")[2]
+    return f"    {verdict} {', '.join(requirements)}  {where}: {excerpt(reason, _REASON_WIDTH)}"
+
+
+def as_summary(matrix: FreedomMatrix) -> str:
+    """What the whole matrix comes to."""
+    lines = ["", f"{len(matrix.rows)} rows in {matrix.duration_s} s, seed {matrix.seed}"]
+    for what, rows in (("freedoms alone", matrix.alone), ("pairs of them", matrix.pairs)):
+        counted = Counter(row.outcome for row in rows)
+        lines.append(f"{len(rows)} {what}")
+        lines += [f"  {counted[outcome]:4} {outcome}" for outcome in Outcome if counted[outcome]]
+    return "\n".join(lines)
+
+
+def write(matrix: FreedomMatrix, directory: Path) -> None:
+    """Write the matrix into selftest.json and selftest.md; the kill matrix there stays."""
+    known = all_freedoms()
+    data = {
+        "catalogue_digest": load_catalogue().digest,
+        "profile": matrix.profile,
+        "seed": matrix.seed,
+        "partial": matrix.partial,
+        "duration_s": matrix.duration_s,
+        "outcomes": {
+            outcome.name.lower(): sum(row.outcome is outcome for row in matrix.rows)
+            for outcome in Outcome
+        },
+        "alone": [{**_as_json(row), **_described(known[row.freedoms[0]])} for row in matrix.alone],
+        "pairs": [_as_json(row) for row in matrix.pairs],
+    }
+    write_freedom_matrix(directory, data, as_markdown(matrix))
+
+
+def _as_json(row: FreedomRow) -> dict[str, Any]:
+    shown = {name: value for name, value in asdict(row).items() if value not in ({}, ())}
+    return {"outcome": row.outcome.name.lower(), "blocked": row.blocked, **shown}
+
+
+def _described(freedom: Freedom) -> dict[str, Any]:
+    return {
+        "allowed_by": freedom.allowed_by,
+        "may_block": freedom.may_block,
+        "breaks": freedom.breaks,
+        "choice": freedom.choice,
+    }
+
+
+def as_markdown(matrix: FreedomMatrix) -> str:
+    """The matrix for people: each freedom with what allows it, then the pairs."""
+    known = all_freedoms()
+    lines = [FREEDOM_HEADING, ""]
+    lines += ["Ways in which a right server may differ from the reference deployment, each tried"]
+    lines += [
+        f"against all checks of the profile `{matrix.profile}` that touch what it alters: alone"
+    ]
+    lines += [f"and in pairs, which the seed {matrix.seed} has chosen so that each is in several."]
+    lines += ["", "```", as_summary(matrix).strip(), "```", "", "## Freedoms", ""]
+    lines += ["| freedom | outcome | checks | undecided by leave | breaks beside | allowed by |"]
+    lines += ["|---|---|---|---|---|---|"]
+    for row in matrix.alone:
+        one = known[row.freedoms[0]]
+        cells = (
+            one.name,
+            row.outcome.name.lower(),
+            str(row.checks),
+            _listed(row.blocked),
+            _listed(row.broke),
+            one.allowed_by.replace("|", "\\|"),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "## Pairs", "", "| freedoms | outcome | checks | undecided by leave |"]
+    lines += ["|---|---|---|---|"]
+    lines += [
+        f"| {row.name} | {row.outcome.name.lower()} | {row.checks} | {len(row.blocked)} |"
+        for row in matrix.pairs
+    ]
+    red = [row for row in matrix.rows if row.outcome is not Outcome.FREE]
+    if red:
+        lines += ["", "## What is not as it should be", "", "```"]
+        lines += [*map(as_line, red), "```"]
+    return "\n".join(lines)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"

@@ -1,0 +1,165 @@
+"""Runs the checks against every freedom, alone and in pairs: the twin of the kill matrix.
+
+The reference with a freedom is right, so every verdict must stay what it is without.
+Only what a freedom makes untestable may become undecided, and only where it says so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from conformance.contract.catalogue import HTTP, PROFILES, load_catalogue
+from conformance.contract.verdicts import Verdict
+from conformance.freedoms.registry import Freedom, all_freedoms, free_deployment
+from conformance.reference.altered import Altered
+from conformance.report.record import CheckResult
+from conformance.selftest.freedom_row import BETWEEN, FreedomRow, Red, Undecided, name_of
+from conformance.selftest.processes import Results, Tasks, in_processes
+from conformance.selftest.worker import (
+    CRON_MINUTE_S,
+    SPEED,
+    TENANTS,
+    Learnt,
+    Worker,
+    is_of_doors,
+    run_worker,
+)
+
+#: Some freedoms take time; who waits for what comes does not wait longer than it takes.
+VISIBLE_WITHIN_S = 2.0
+_RED = (Verdict.FAIL, Verdict.ERROR)
+
+
+def run_freedoms(
+    chosen: Sequence[tuple[Freedom, ...]],
+    workers: int,
+    told: Callable[[FreedomRow], None],
+    profile: str = PROFILES[-1],
+) -> list[FreedomRow]:
+    """A row for each of these freedoms or pairs, in their order; `told` hears as each comes."""
+    names = [name_of(tuple(each.name for each in together)) for together in chosen]
+    return in_processes(work, (profile,), names, workers, lambda row: row.name, told)
+
+
+def work(profile: str, tasks: Tasks, results: Results[FreedomRow]) -> None:
+    """Take freedoms and pairs until None comes; a row for each, or what broke as a text."""
+    run_worker(
+        partial(_FreedomWorker, tasks=tasks, results=results),
+        results,
+        profile=profile,
+        clients=(HTTP,),
+        visible_within_s=VISIBLE_WITHIN_S,
+    )
+
+
+class _FreedomWorker(Worker):
+    """Makes the rows of freedoms."""
+
+    def alterations(self) -> Iterable[Altered]:
+        return (_altered((each,))[0][0] for each in all_freedoms().values())
+
+    def row(self, name: str, items: Sequence[pytest.Item], learnt: Learnt) -> FreedomRow:
+        chosen = tuple(all_freedoms()[each] for each in name.split(BETWEEN))
+        started = time.perf_counter()
+        settings = self.settings
+        for each in chosen:
+            settings = replace(settings, **each.settings)
+        # Nothing that was learnt of another deployment, such as whose ids it uses.
+        self.connect(settings)
+        concerned = _concerned(chosen, items, learnt)
+        results: list[tuple[pytest.Item, CheckResult]] = []
+        altered: list[Altered] = []
+        reached: set[str] = set()
+        for doors in (False, True):
+            of_each, self.host.app = free_deployment(
+                chosen,
+                speed=SPEED,
+                cron_minute_s=CRON_MINUTE_S,
+                tenants=TENANTS if doors else None,
+            )
+            for item in (each for each in concerned if is_of_doors(each) is doors):
+                results.append((item, self.result(item)))
+            self.host.abandon()
+            for each, made in zip(chosen, of_each, strict=True):
+                altered += made
+                if any(one.exercised for one in made):
+                    reached.add(each.name)
+        return FreedomRow(
+            freedoms=tuple(each.name for each in chosen),
+            red=_red(chosen, results, learnt),
+            undecided=_undecided(chosen, results, learnt),
+            broke=_broke(chosen, results),
+            unexercised=tuple(each.name for each in chosen if each.name not in reached),
+            crashes=tuple(sorted({repr(each) for one in altered for each in one.wire.crashes})),
+            checks=len(results),
+            duration_s=round(time.perf_counter() - started, 2),
+        )
+
+
+def _altered(chosen: Sequence[Freedom]) -> list[list[Altered]]:
+    return free_deployment(chosen)[0]
+
+
+def _concerned(
+    chosen: Sequence[Freedom], items: Sequence[pytest.Item], learnt: Learnt
+) -> list[pytest.Item]:
+    """The checks that touch what the freedoms alter.
+
+    Of two freedoms those that touch both, where there are any: under the others they are
+    as they are alone.
+    """
+    of_each = [
+        {item for item in items if each.settings or learnt.touched[item].by(made[0])}
+        for each, made in zip(chosen, _altered(chosen), strict=True)
+    ]
+    wanted = set.intersection(*of_each) or set.union(*of_each)
+    return [item for item in items if item in wanted]
+
+
+def _red(
+    chosen: Sequence[Freedom],
+    results: Iterable[tuple[pytest.Item, CheckResult]],
+    learnt: Learnt,
+) -> dict[str, Red]:
+    found = {}
+    for item, result in results:
+        bound = tuple(each for each in result.requirements if _is_bound(each, chosen))
+        if result.verdict in _RED and bound and result.verdict is not learnt.verdicts[item]:
+            found[result.id] = Red(result.verdict.value, bound, result.reason)
+    return found
+
+
+def _is_bound(requirement: str, chosen: Iterable[Freedom]) -> bool:
+    """Whether a requirement may not fall: a MAY never makes anything red."""
+    level = load_catalogue().requirements[requirement].level
+    return level != "MAY" and not any(each.breaks_also(requirement) for each in chosen)
+
+
+def _undecided(
+    chosen: Sequence[Freedom],
+    results: Iterable[tuple[pytest.Item, CheckResult]],
+    learnt: Learnt,
+) -> dict[str, Undecided]:
+    found = {}
+    for item, result in results:
+        if result.verdict in (Verdict.PASS, *_RED, learnt.verdicts[item]):
+            continue
+        leave = tuple(each for each in result.requirements if any(one.may(each) for one in chosen))
+        others = tuple(
+            each for each in result.requirements if each not in leave and _is_bound(each, chosen)
+        )
+        if leave or others:
+            found[result.id] = Undecided(result.verdict.value, result.reason, leave, others)
+    return found
+
+
+def _broke(
+    chosen: Sequence[Freedom], results: Iterable[tuple[pytest.Item, CheckResult]]
+) -> tuple[str, ...]:
+    fell = {one for _, each in results if each.verdict in _RED for one in each.requirements}
+    return tuple(sorted(one for one in fell if any(each.breaks_also(one) for each in chosen)))

@@ -1,0 +1,206 @@
+"""One process of a matrix: it collects the suite, and runs checks on altered deployments.
+
+It runs the suite without any alteration first, to learn what every check touches.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from starlette.types import ASGIApp
+
+from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
+from conformance.contract.verdicts import Verdict
+from conformance.deployment.connect import connect
+from conformance.deployment.settings import Settings
+from conformance.engine import new_settings, own_pytest, pytest_arguments
+from conformance.plugin import CLIENT_MARKER, MARKER, Checks, requirements_of
+from conformance.reference.altered import Altered
+from conformance.reference.doors import KEY_HEADER
+from conformance.reference.faults import Fault, broken_deployment
+from conformance.report.record import CheckResult
+from conformance.selftest.asgi import InProcess, InProcessTransport
+from conformance.selftest.processes import Results, Tasks, is_orphan
+from conformance.selftest.touching import Touched, Watcher
+from conformance.suite.fixtures import SuiteFixtures
+
+TIMEOUT_S = 10.0
+RUN_TIMEOUT_S = 4.0
+#: Time passes faster there: a second of a slow run, a minute of a cron's schedule.
+SPEED = 4.0
+CRON_MINUTE_S = 0.1
+CRON_WITHIN_S = 2.0
+#: For what concerns the doors: each has a deployment of its own behind them.
+TENANTS = {"key-of-the-user-2f6d81": "user", "key-of-another-9c04e7": "another"}
+
+
+def deployment(chosen: Fault | None, *, doors: bool) -> tuple[Altered, ASGIApp]:
+    """The reference with a fault or without, as a matrix judges it."""
+    return broken_deployment(
+        chosen, speed=SPEED, cron_minute_s=CRON_MINUTE_S, tenants=TENANTS if doors else None
+    )
+
+
+def is_of_doors(item: pytest.Item) -> bool:
+    """Whether a check is about who may come in, and so needs doors."""
+    requirements = load_catalogue().requirements
+    return any(requirements[each].capability == ACCESS_CAPABILITY for each in requirements_of(item))
+
+
+class Worker:
+    """The pytest plugin of one process; what it makes a row of is decided by subclasses."""
+
+    def __init__(
+        self, settings: Settings, host: InProcess, tasks: Tasks, results: Results[Any]
+    ) -> None:
+        self.settings, self.host = settings, host
+        self.problem = ""
+        self._tasks, self._results = tasks, results
+        self._pluginmanager: pytest.PytestPluginManager | None = None
+        self._checks: Checks | None = None
+        self._fixtures: SuiteFixtures | None = None
+        self._connections = ExitStack()
+        self._connected = 0
+
+    def alterations(self) -> Iterable[Altered]:
+        """Every deployment that any of its tasks makes, to know the decisions to watch."""
+        raise NotImplementedError
+
+    def row(self, name: str, items: Sequence[pytest.Item], learnt: Learnt) -> object:
+        """What the checks make of the task of that name."""
+        raise NotImplementedError
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Bind the checks to the deployment in this process."""
+        for marker in (MARKER, CLIENT_MARKER):
+            config.addinivalue_line("markers", marker)
+        # Nobody reads where a check failed; to tell it prettily takes longer than the check.
+        config.option.tbstyle = "native"
+        self._pluginmanager = config.pluginmanager
+        config.add_cleanup(self._connections.close)
+        self.connect(self.settings)
+
+    def connect(self, settings: Settings) -> None:
+        """Run the checks under these settings from now on, and forget what was learnt so far."""
+        assert self._pluginmanager is not None
+        self._connections.close()
+        self._connected += 1
+        connection = self._connections.enter_context(
+            connect(
+                settings,
+                f"selftest-{self._connected}",
+                record=False,
+                reach=partial(InProcessTransport, self.host),
+            )
+        )
+        if self._checks is not None:
+            self._pluginmanager.unregister(self._checks)
+        self._checks = Checks(settings, connection)
+        self._pluginmanager.register(self._checks)
+        if self._fixtures is None:
+            self._fixtures = SuiteFixtures(settings, connection)
+            self._pluginmanager.register(self._fixtures)
+        else:
+            self._fixtures.bind(settings, connection)
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """Keep what broke, to tell it."""
+        self.problem = str(excrepr)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Learn what the checks touch, then do one task after the other."""
+        learnt = self._learn(session.items)
+        for name in iter(self._tasks.get, None):
+            if is_orphan():
+                break
+            self._results.put(self.row(name, session.items, learnt))
+        return True
+
+    def _learn(self, items: Sequence[pytest.Item]) -> Learnt:
+        decisions: set[str] = set()
+        for each in self.alterations():
+            decisions |= each.replaced
+        learnt = Learnt()
+        for doors in (False, True):
+            right, self.host.app = deployment(None, doors=doors)
+            watcher = Watcher(right, sorted(decisions))
+            for item in (each for each in items if is_of_doors(each) is doors):
+                watcher.current = learnt.touched[item] = Touched()
+                result = self.result(item)
+                learnt.verdicts[item] = result.verdict
+                if result.verdict is not Verdict.PASS:
+                    learnt.fallen.update(result.requirements)
+            self.host.abandon()
+        return learnt
+
+    def result(self, item: pytest.Item) -> CheckResult:
+        """What a check says of the deployment that is served."""
+        assert self._checks is not None
+        return self._checks.attempt(item, None)[1]
+
+
+class Learnt:
+    """What is known of the checks without any alteration."""
+
+    def __init__(self) -> None:
+        self.touched: dict[pytest.Item, Touched] = {}
+        self.verdicts: dict[pytest.Item, Verdict] = {}
+        #: Requirements that do not even pass there.
+        self.fallen: set[str] = set()
+
+
+def run_worker(
+    make: Callable[[Settings, InProcess], Worker],
+    results: Results[Any],
+    *,
+    profile: str,
+    clients: tuple[str, ...],
+    visible_within_s: float,
+) -> None:
+    """Collect the suite in this process and let the worker do its tasks.
+
+    What broke, if anything, goes among the results as a text.
+    """
+    with TemporaryDirectory(prefix="threads-conformance-selftest-") as directory:
+        # Nothing here outlives the process: its ledger need not either.
+        os.environ["XDG_STATE_HOME"] = directory
+        user, another = TENANTS
+        settings = new_settings(
+            "http://reference.test",
+            run_dir=Path(directory),
+            profile=profile,
+            effort="quick",
+            # By their ids, so that those are judged too that need more effort elsewhere.
+            requirements=tuple(e.id for e in load_catalogue().in_profile(profile, clients)),
+            clients=clients,
+            repeat_failures=0,
+            shrink=False,
+            visible_within_s=visible_within_s,
+            timeout_s=TIMEOUT_S,
+            run_timeout_s=RUN_TIMEOUT_S,
+            cron_within_s=CRON_WITHIN_S,
+            # The way leads through this process: there is nothing to wait for.
+            disposable=True,
+            outage_within_s=0.0,
+            backoff_s=0.0,
+            protected=True,
+            headers=((KEY_HEADER, user),),
+            other_headers=((KEY_HEADER, another),),
+        )
+        try:
+            with InProcess() as host, own_pytest():
+                worker = make(settings, host)
+                ended = pytest.main(pytest_arguments(plugins=()), plugins=[worker])
+        except BaseException as broken:
+            results.put(f"a process of the matrix broke: {broken!r}")
+            raise
+        if ended not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            results.put(f"pytest ended with {ended!r}: {worker.problem}")
