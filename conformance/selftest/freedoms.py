@@ -32,6 +32,9 @@ from conformance.selftest.worker import (
 
 #: Some freedoms take time; who waits for what comes does not wait longer than it takes.
 VISIBLE_WITHIN_S = 2.0
+#: Nothing is expected to hang: on a busy machine these are waited for, not told as errors.
+TIMEOUT_S = 60.0
+RUN_TIMEOUT_S = 60.0
 _RED = (Verdict.FAIL, Verdict.ERROR)
 
 
@@ -54,6 +57,8 @@ def work(profile: str, tasks: Tasks, results: Results[FreedomRow]) -> None:
         profile=profile,
         clients=(HTTP,),
         visible_within_s=VISIBLE_WITHIN_S,
+        timeout_s=TIMEOUT_S,
+        run_timeout_s=RUN_TIMEOUT_S,
     )
 
 

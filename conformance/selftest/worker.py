@@ -164,6 +164,8 @@ def run_worker(
     profile: str,
     clients: tuple[str, ...],
     visible_within_s: float,
+    timeout_s: float = TIMEOUT_S,
+    run_timeout_s: float = RUN_TIMEOUT_S,
 ) -> None:
     """Collect the suite in this process and let the worker do its tasks.
 
@@ -184,8 +186,8 @@ def run_worker(
             repeat_failures=0,
             shrink=False,
             visible_within_s=visible_within_s,
-            timeout_s=TIMEOUT_S,
-            run_timeout_s=RUN_TIMEOUT_S,
+            timeout_s=timeout_s,
+            run_timeout_s=run_timeout_s,
             cron_within_s=CRON_WITHIN_S,
             # The way leads through this process: there is nothing to wait for.
             disposable=True,

@@ -1,0 +1,400 @@
+"""Every freedom against the checks."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from conformance.cli import cli
+from conformance.contract.catalogue import load_catalogue
+from conformance.deployment.settings import GraphSettings
+from conformance.freedoms import registry
+from conformance.freedoms.registry import (
+    Freedom,
+    FreedomError,
+    all_freedoms,
+    free_deployment,
+    freedom,
+)
+from conformance.reference.altered import Altered
+from conformance.reference.process import ReferenceNotStartedError, ReferenceProcess
+from conformance.reference.wire import WireRequest, json_answer
+from conformance.selftest import freedom_report, freedoms, report
+from conformance.selftest.freedom_report import FreedomMatrix, as_line, as_markdown, as_summary
+from conformance.selftest.freedom_row import FreedomRow, Outcome, Red, Undecided
+from conformance.selftest.pairs import chosen_pairs
+from tests.test_faults import lacking
+from tests.test_selftest import KILL, Queue, a_matrix
+
+NOTHING = "No source says so."
+
+
+def rows_of(monkeypatch: pytest.MonkeyPatch, *tasks: str, known: list[Freedom]) -> list[FreedomRow]:
+    monkeypatch.setattr(freedoms, "all_freedoms", lambda: {each.name: each for each in known})
+    results = Queue()
+    freedoms.work("documented", Queue(*tasks, None), results)
+    assert all(isinstance(each, FreedomRow) for each in results.items), results.items
+    return results.items
+
+
+def show_more(altered: Altered) -> None:
+    altered.wire.answers("copy")(lambda _, body: {**body, "more": 1})
+
+
+def forget(altered: Altered) -> None:
+    altered.instead("copied_checkpoints")(lambda right, source: right(source)[1:])
+
+
+def crash(altered: Altered) -> None:
+    @altered.wire.before("copy")
+    def fail(_request: WireRequest) -> None:
+        raise ZeroDivisionError
+
+
+def never(altered: Altered) -> None:
+    altered.wire.before("copy", when=lambda _: False)(lambda _: None)
+
+
+def nobody_runs(altered: Altered) -> None:
+    """Without the graph nothing can be said of runs."""
+
+    @altered.wire.before("run_wait", "run_stream", "run_background")
+    def refuse(_request: WireRequest) -> Any:
+        return json_answer(501, {"detail": "no runs"})
+
+
+def search_goes_by_id(altered: Altered) -> None:
+    altered.instead("ordered_threads")(lambda right, threads, by, order: right(threads, by, order))
+
+
+def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
+    fell = ("COPY-*", "PREPOP-*", "RUN-*")
+    other_graph = replace(GraphSettings(), id="no such graph")
+    free, red, broken, crashed, unreached, pair, both, blocked, allowed = rows_of(
+        monkeypatch,
+        "more",
+        "forgets",
+        "breaks",
+        "crashes",
+        "never",
+        "more + ordered",
+        "more + forgets",
+        "graphless",
+        "graphless-by-leave",
+        known=[
+            Freedom("more", NOTHING, show_more),
+            Freedom("ordered", NOTHING, search_goes_by_id),
+            Freedom("forgets", NOTHING, forget),
+            Freedom("breaks", NOTHING, forget, breaks=fell),
+            Freedom("crashes", NOTHING, crash),
+            Freedom("never", NOTHING, never),
+            Freedom("graphless", NOTHING, show_more, settings={"graph": other_graph}),
+            Freedom(
+                "graphless-by-leave",
+                NOTHING,
+                show_more,
+                may_block=("*",),
+                settings={"graph": other_graph},
+            ),
+        ],
+    )
+    assert free.outcome is Outcome.FREE
+    assert 0 < free.checks < 120  # only those that copy
+    assert red.outcome is Outcome.RED
+    assert any("COPY-03" in each.requirements for each in red.red.values())
+    assert all(each.reason for each in red.red.values())
+    # What a freedom names as broken beyond its profile does not count, and is told.
+    assert broken.outcome is Outcome.FREE
+    assert "COPY-03" in broken.broke
+    assert crashed.outcome is Outcome.CRASHED
+    assert unreached.outcome is Outcome.NEVER_EXERCISED
+    assert unreached.unexercised == ("never",)
+    # Of a pair the checks that touch both: fewer than either's alone.
+    assert pair.freedoms == ("more", "ordered")
+    assert pair.outcome is Outcome.FREE
+    assert 0 < pair.checks < free.checks
+    assert both.outcome is Outcome.RED
+    # With other settings every check is made; what a freedom does not name may not be blocked.
+    assert blocked.outcome is Outcome.BLOCKED
+    assert blocked.checks > free.checks
+    assert "RUN-01" in {one for each in blocked.without_leave.values() for one in each.others}
+    assert allowed.outcome is Outcome.FREE
+    assert "RUN-01" in allowed.blocked
+
+
+def test_a_may_is_never_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    def metadata_is_bare(altered: Altered) -> None:
+        @altered.instead("state_view")
+        def view(right: Any, *given: Any, **named: Any) -> Any:
+            state = right(*given, **named)
+            kept = {name: state["metadata"][name] for name in ("source", "step", "parents")}
+            return {**state, "metadata": kept}
+
+    (row,) = rows_of(monkeypatch, "bare", known=[Freedom("bare", NOTHING, metadata_is_bare)])
+    fell = {one for each in row.red.values() for one in each.requirements}
+    may = {e.id for e in load_catalogue().requirements.values() if e.level == "MAY"}
+    assert not fell & may
+
+
+def test_one_freedom_leaves_no_trace_on_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    def own_ids(altered: Altered) -> None:
+        @altered.instead("create")
+        def create(right: Any, *, thread_id: Any = None, **members: Any) -> Any:
+            return right(**members)
+
+    chooses, more = rows_of(
+        monkeypatch,
+        "own-ids",
+        "more",
+        known=[
+            Freedom("own-ids", NOTHING, own_ids, breaks=("*",), may_block=("*",)),
+            Freedom("more", NOTHING, lambda a: a.wire.answers()(lambda _, body: body)),
+        ],
+    )
+    assert chooses.blocked
+    # Ids that the run draws are kept again: that they were not is forgotten.
+    assert more.outcome is Outcome.FREE
+    assert not more.undecided
+
+
+@pytest.mark.parametrize("name", all_freedoms())
+def test_a_freedom_says_what_allows_it_and_alters_something(name: str) -> None:
+    chosen = all_freedoms()[name]
+    assert len(chosen.allowed_by.split()) > 3
+    assert chosen.allowed_by.endswith(".")
+    ((altered,),), _ = free_deployment([chosen])
+    assert altered.replaced or altered.wire.rules_before or altered.wire.rules_after
+
+
+@pytest.mark.parametrize("name", all_freedoms())
+def test_a_replaced_decision_is_asked_as_the_right_one_is(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    instead = Altered.instead
+
+    def watched(altered: Altered, decision: str) -> Callable[..., Any]:
+        right = inspect.signature(getattr(altered.store, decision))
+        register = instead(altered, decision)
+
+        def look(other: Callable[..., Any]) -> Any:
+            found.extend(lacking(right, inspect.signature(other)))
+            return register(other)
+
+        return look
+
+    monkeypatch.setattr(Altered, "instead", watched)
+    free_deployment([all_freedoms()[name]])
+    assert found == []
+
+
+def test_there_are_enough_freedoms_and_pairs() -> None:
+    known = all_freedoms().values()
+    assert len(known) >= 60
+    pairs = chosen_pairs(known, 200, seed=1)
+    assert len(pairs) == 200
+    counted = Counter(each.name for pair in pairs for each in pair)
+    assert min(counted[each.name] for each in known) >= 2
+
+
+def test_a_freedom_contradicts_neither_the_catalogue_nor_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "_FREEDOMS", {})
+    freedom("one", allowed_by=NOTHING, may_block="COPY-* GET-01")(never)
+    assert registry._FREEDOMS["one"].may("COPY-03")
+    assert not registry._FREEDOMS["one"].may("GET-02")
+    with pytest.raises(FreedomError, match="two freedoms 'one'"):
+        freedom("one", allowed_by=NOTHING)
+    with pytest.raises(FreedomError, match="no requirement is called COPPY"):
+        freedom("two", allowed_by=NOTHING, may_block="COPPY-*")
+    with pytest.raises(FreedomError, match="no requirement is called GET-99"):
+        freedom("two", allowed_by=NOTHING, breaks="GET-99")
+
+
+def three() -> list[Freedom]:
+    return [
+        Freedom("early", NOTHING, never, choice="when"),
+        Freedom("late", NOTHING, never, choice="when"),
+        Freedom("green", NOTHING, never),
+        Freedom("round", NOTHING, never),
+    ]
+
+
+def test_freedoms_that_make_one_choice_are_no_pair() -> None:
+    pairs = [{one.name, other.name} for one, other in chosen_pairs(three(), 99, seed=1)]
+    assert len(pairs) == 5
+    assert {"early", "late"} not in pairs
+
+
+def test_the_seed_chooses_the_pairs() -> None:
+    known = [Freedom(f"{each:02}", NOTHING, never) for each in range(20)]
+
+    def names(seed: int) -> list[tuple[str, str]]:
+        return [(one.name, other.name) for one, other in chosen_pairs(known, 30, seed)]
+
+    assert names(1) == names(1)
+    assert names(1) != names(2)
+    assert len(set(names(1))) == 30
+    # Thirty pairs of twenty are three for each.
+    assert set(Counter(each for pair in names(1) for each in pair).values()) == {3}
+
+
+def test_two_freedoms_alter_one_deployment() -> None:
+    def owned(altered: Altered) -> None:
+        @altered.instead("blank")
+        def blank(right: Any, thread_id: str, metadata: Any, ttl: Any = None) -> Any:
+            return right(thread_id, {**metadata, "owner": "me"}, ttl)
+
+    def marked(altered: Altered) -> None:
+        altered.wire.answers("create")(lambda _, body: {**body, "mark": 1})
+
+    chosen = [Freedom("owned", NOTHING, owned), Freedom("marked", NOTHING, marked)]
+    altered, app = free_deployment(chosen)
+    made = asked(app, "POST", "/threads", {"metadata": {"a": 1}}).json()
+    assert made["metadata"] == {"a": 1, "owner": "me"}
+    assert made["mark"] == 1
+    assert [[each.exercised for each in one] for one in altered] == [[True], [True]]
+
+
+def test_every_tenant_has_the_freedom() -> None:
+    chosen = all_freedoms()["metadata-gets-an-owner"]
+    altered, app = free_deployment([chosen], tenants={"one": "a", "two": "b"})
+    assert len(altered[0]) == 2
+    for key in ("one", "two"):
+        made = asked(app, "POST", "/threads", {}, key=key).json()
+        assert "owner" in made["metadata"]
+
+
+def asked(app: Any, method: str, path: str, body: Any = None, key: str = "") -> httpx.Response:
+    from conformance.selftest.asgi import InProcess, InProcessTransport
+
+    with InProcess() as host:
+        host.app = app
+        http = httpx.Client(transport=InProcessTransport(host), base_url="http://reference.test")
+        return http.request(method, path, json=body, headers={"x-api-key": key})
+
+
+FREE = FreedomRow(("times-end-in-z",), undecided={"c": Undecided("blocked", "x", ("GET-01",), ())})
+FELL = FreedomRow(
+    ("times-end-in-z", "search-lags"), red={"suite/test_a.py::b": Red("fail", ("GET-01",), "why")}
+)
+
+
+def a_freedom_matrix(*rows: FreedomRow) -> FreedomMatrix:
+    return FreedomMatrix(rows=rows, partial=True, profile="full", seed=7, duration_s=1.5)
+
+
+def test_only_what_stays_as_it_was_counts() -> None:
+    assert a_freedom_matrix(FREE).fair
+    assert not a_freedom_matrix(FREE, FELL).fair
+    # A freedom that no cause is given for is not one.
+    silent = replace(FREE, undecided={"c": Undecided("blocked", "", ("GET-01",), ())})
+    assert silent.outcome is Outcome.BLOCKED
+    assert replace(FREE, unexercised=("times-end-in-z",)).outcome is Outcome.NEVER_EXERCISED
+
+
+def test_what_is_wrong_is_told() -> None:
+    assert as_line(FREE).endswith("(undecided by leave: GET-01)")
+    assert "fail GET-01  test_a.py::b: why" in as_line(FELL)
+    summary = as_summary(a_freedom_matrix(FREE, FELL))
+    assert "1 freedoms alone" in summary
+    assert "1 turned checks red" in summary
+    page = as_markdown(a_freedom_matrix(FREE, FELL))
+    assert "| times-end-in-z | free | 0 | GET-01 | none | 003 prints Z" in page
+    assert "| times-end-in-z + search-lags | red | 0 | 0 |" in page
+    assert "test_a.py::b: why" in page
+
+
+def test_neither_matrix_loses_the_other(tmp_path: Path) -> None:
+    def read() -> tuple[dict[str, Any], str]:
+        data = json.loads((tmp_path / "selftest.json").read_text())
+        return data, (tmp_path / "selftest.md").read_text()
+
+    freedom_report.write(a_freedom_matrix(FREE), tmp_path)
+    report.write(a_matrix(KILL), tmp_path)
+    data, page = read()
+    assert data["outcomes"]["killed"] == 1
+    assert data["freedoms"]["outcomes"]["free"] == 1
+    assert data["freedoms"]["alone"][0]["allowed_by"].startswith("003")
+    assert page.index("# The kill matrix") < page.index("# The freedom matrix")
+    # Made again, each replaces its own part.
+    freedom_report.write(a_freedom_matrix(FREE, FELL), tmp_path)
+    data, page = read()
+    assert data["outcomes"]["killed"] == 1
+    assert data["freedoms"]["outcomes"]["red"] == 1
+    assert page.count("# The freedom matrix") == page.count("# The kill matrix") == 1
+    report.write(a_matrix(), tmp_path)
+    data, page = read()
+    assert data["outcomes"]["killed"] == 0
+    assert data["freedoms"]["outcomes"]["red"] == 1
+    assert page.count("# The freedom matrix") == page.count("# The kill matrix") == 1
+
+
+def test_the_command_tries_freedoms_and_pairs(own_state: Path, tmp_path: Path) -> None:
+    arguments = ["selftest", "--freedoms", "--profile", "documented", "-n", "2", "--pairs", "1"]
+    arguments += ["--report-dir", str(tmp_path)]
+    names = ["--freedom", "runs-are-not-located", "--freedom", "cancellations-answer-202"]
+    ended = CliRunner().invoke(cli, [*arguments, *names])
+    assert "free            runs-are-not-located" in ended.output
+    assert "never exercised cancellations-answer-202" in ended.output
+    assert "runs-are-not-located + cancellations-answer-202" in ended.output.replace(
+        "cancellations-answer-202 + runs-are-not-located",
+        "runs-are-not-located + cancellations-answer-202",
+    )
+    assert "1 pairs of them" in ended.output
+    # What is never exercised is no proof.
+    assert ended.exit_code == 1
+    assert (tmp_path / "selftest.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--freedom", "times-end-in"], "did you mean times-end-in-z"),
+        (["--freedoms", "--matching", "no such"], "no freedom matches"),
+        (["--freedoms", "--fault", "copy-forgets-the-oldest-state"], "either faults or freedoms"),
+        (["--pairs", "3"], "give --freedoms as well"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], told: str) -> None:
+    ended = CliRunner().invoke(cli, ["selftest", *arguments])
+    assert ended.exit_code == 2
+    assert told in ended.output
+
+
+def test_freedoms_are_served() -> None:
+    names = ("--freedom", "times-end-in-z", "--freedom", "metadata-gets-an-owner")
+    with ReferenceProcess(*names) as server:
+        made = httpx.post(f"{server.url}/threads", json={"thread_id": str(uuid.uuid4())}).json()
+    assert made["created_at"].endswith("Z")
+    assert made["metadata"] == {"owner": "user-1"}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--freedom", "nonsense"), "no freedom 'nonsense'"),
+        (
+            ("--freedom", "times-end-in-z", "--freedom", "times-in-milliseconds"),
+            "no server takes both",
+        ),
+        (
+            ("--freedom", "times-end-in-z", "--fault", "supersteps-are-ignored"),
+            "either a fault or freedoms",
+        ),
+    ],
+)
+def test_what_cannot_be_served_is_said(options: tuple[str, ...], told: str) -> None:
+    with pytest.raises(ReferenceNotStartedError, match=told), ReferenceProcess(*options):
+        pass
