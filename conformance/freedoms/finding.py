@@ -14,7 +14,7 @@ from conformance.model.threads import Thread
 from conformance.reference.altered import Altered, Apply
 
 #: How long it takes until a search or count shows what was done; the deadline is longer.
-_LAG_S = 0.15
+_LAG_S = 0.5
 _AWAITED = "DESIGN, rules of fairness: visibility in search and count is awaited."
 _ORDER = "No source says in which order a search gives threads that nothing tells apart."
 
