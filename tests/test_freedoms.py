@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from conformance.cli import cli
 from conformance.contract.catalogue import load_catalogue
+from conformance.contract.causes import Cause
 from conformance.deployment.settings import GraphSettings
 from conformance.freedoms import registry
 from conformance.freedoms.registry import (
@@ -285,7 +286,10 @@ def asked(app: Any, method: str, path: str, body: Any = None, key: str = "") -> 
         return http.request(method, path, json=body, headers={"x-api-key": key})
 
 
-FREE = FreedomRow(("times-end-in-z",), undecided={"c": Undecided("blocked", "x", ("GET-01",), ())})
+CAUSES = (Cause.broken("GET-02"),)
+FREE = FreedomRow(
+    ("times-end-in-z",), undecided={"c": Undecided("blocked", "x", CAUSES, ("GET-01",), ())}
+)
 FELL = FreedomRow(
     ("times-end-in-z", "search-lags"), red={"suite/test_a.py::b": Red("fail", ("GET-01",), "why")}
 )
@@ -298,8 +302,8 @@ def a_freedom_matrix(*rows: FreedomRow) -> FreedomMatrix:
 def test_only_what_stays_as_it_was_counts() -> None:
     assert a_freedom_matrix(FREE).fair
     assert not a_freedom_matrix(FREE, FELL).fair
-    # A freedom that no cause is given for is not one.
-    silent = replace(FREE, undecided={"c": Undecided("blocked", "", ("GET-01",), ())})
+    # What became undecided without a cause is not as it should be, whoever names it.
+    silent = replace(FREE, undecided={"c": Undecided("blocked", "x", (), ("GET-01",), ())})
     assert silent.outcome is Outcome.BLOCKED
     assert replace(FREE, unexercised=("times-end-in-z",)).outcome is Outcome.NEVER_EXERCISED
 

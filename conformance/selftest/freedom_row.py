@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from conformance.contract.causes import Cause
+
 
 class Outcome(StrEnum):
     """What the suite made of freedoms. Only `FREE` is as it should be."""
@@ -20,11 +22,13 @@ class Outcome(StrEnum):
 class Undecided:
     """A check of which nothing can be said under the freedoms.
 
-    `leave` are those of its requirements that the freedoms name, `others` the rest.
+    `causes` are why, as data. `leave` are those of its requirements that the freedoms
+    name, `others` the rest.
     """
 
     verdict: str
     reason: str
+    causes: tuple[Cause, ...]
     leave: tuple[str, ...]
     others: tuple[str, ...]
 
@@ -65,7 +69,7 @@ class FreedomRow:
     def without_leave(self) -> dict[str, Undecided]:
         """What became undecided though no freedom names it, or without a cause."""
         return {
-            check: each for check, each in self.undecided.items() if each.others or not each.reason
+            check: each for check, each in self.undecided.items() if each.others or not each.causes
         }
 
     @property

@@ -159,7 +159,9 @@ def _undecided(
             each for each in result.requirements if each not in leave and _is_bound(each, chosen)
         )
         if leave or others:
-            found[result.id] = Undecided(result.verdict.value, result.reason, leave, others)
+            found[result.id] = Undecided(
+                result.verdict.value, result.reason, result.blocked_by, leave, others
+            )
     return found
 
 
