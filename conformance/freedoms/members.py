@@ -119,7 +119,7 @@ freedom(
     "threads-show-values-at-their-creation-alone",
     allowed_by="004 prints no values in its outputs of get and search; the published Thread does "
     "not require them.",
-    may_block="SEQ-11 STATE-UPDATE-07 STATE-UPDATE-15",
+    may_block="COPY-08 PREPOP-21 SEQ-11 STATE-UPDATE-07 STATE-UPDATE-15",
 )(shown(lambda each: without(each, "values"), "get", "update", "copy"))
 
 freedom(
