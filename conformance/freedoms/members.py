@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.freedoms.parts import JsonObject, everywhere, shown, streamed
+from conformance.freedoms.parts import JsonObject, everywhere, holds_values, shown, streamed
 from conformance.freedoms.registry import freedom
 from conformance.model.threads import Thread
 from conformance.reference.altered import Altered
@@ -32,12 +32,12 @@ freedom(
 )(everywhere(_with_map))
 
 
-def _more_in_event(_name: str, data: Json) -> Json:
+def _more_in_event(data: Json) -> Json:
     return {**data, **_EXTRA} if isinstance(data, dict) else data
 
 
 freedom("events-of-streams-have-more-members", allowed_by=_OPEN)(
-    streamed(lambda name, data: data if name == "updates" else _more_in_event(name, data))
+    streamed(lambda name, data: data if holds_values(name) else _more_in_event(data))
 )
 
 

@@ -43,6 +43,11 @@ def shown(change: Callable[[JsonObject], Json], *operations: str, when: When = a
     return apply
 
 
+def holds_values(event: str) -> bool:
+    """Whether the data of an event of that name are values, or an update of them."""
+    return event.split("|")[0] in ("values", "updates")
+
+
 def streamed(change: Callable[[str, Json], Json], *operations: str) -> Apply:
     """Change the data of each event of a stream, given its name."""
 
@@ -99,14 +104,19 @@ def everywhere(change: Callable[[JsonObject], JsonObject], *, theirs: bool = Fal
         return change(inner)
 
     def apply(altered: Altered) -> None:
-        @altered.wire.after()
+        @altered.wire.after(when=lambda request: not request.path.endswith("openapi.json"))
         def change_all(request: WireRequest, answer: WireAnswer) -> None:
             if not is_success(answer.status) or not answer.raw:
                 return
             if request.operation in STREAMS:
                 told = events_in(answer.raw)
-                answer.raw = written([(each, name, changed(data)) for each, name, data in told])
-            elif not request.path.endswith("openapi.json"):
+                answer.raw = written(
+                    [
+                        (each, name, data if holds_values(name) and not theirs else changed(data))
+                        for each, name, data in told
+                    ]
+                )
+            elif theirs or request.operation not in OUTPUTS:
                 answer.body = changed(answer.body)
 
     return apply
