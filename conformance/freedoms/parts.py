@@ -28,6 +28,8 @@ STREAMS = ("run_stream", "run_join_stream", "stateless_stream")
 OUTPUTS = ("run_wait", "run_join", "stateless_wait")
 #: Members whose content is the user's or the graph's.
 _THEIRS = ("values", "metadata", "kwargs", "input", "output", "result", "value", "payload")
+#: Members that hold objects whose names are not those of members.
+_MAPS = ("extracted", "interrupts", "parents")
 
 JsonObject = dict[str, Any]
 
@@ -92,16 +94,16 @@ def everywhere(change: Callable[[JsonObject], JsonObject], *, theirs: bool = Fal
     What is the user's or the graph's is left alone, unless it is `theirs` that is meant.
     """
 
-    def changed(value: Json) -> Json:
+    def changed(value: Json, name: str = "") -> Json:
         if isinstance(value, list):
             return [changed(each) for each in value]
         if not isinstance(value, dict):
             return value
         inner = {
-            name: changed(each) if theirs or name not in _THEIRS else each
+            name: changed(each, name) if theirs or name not in _THEIRS else each
             for name, each in value.items()
         }
-        return change(inner)
+        return inner if name in _MAPS else change(inner)
 
     def apply(altered: Altered) -> None:
         @altered.wire.after(when=lambda request: not request.path.endswith("openapi.json"))
