@@ -136,3 +136,17 @@ freedom(
     "cancellations-answer-202",
     allowed_by="DESIGN, rules of fairness: any 2xx is right for a success.",
 )(with_status(202, "run_cancel", "runs_cancel"))
+
+
+@freedom(
+    "copies-keep-the-times-of-their-source",
+    allowed_by="No source says when a copy was created.",
+)
+def copies_keep_the_times_of_their_source(altered: Altered) -> None:
+    @altered.instead("copy")
+    def copy(right: Any, thread_id: str) -> Any:
+        store = altered.store
+        source = store.thread(thread_id)
+        made = store.thread(right(thread_id)["thread_id"])
+        times = {name: getattr(source, name) for name in ("created_at", "updated_at")}
+        return store.thread_view(store.keep(replace(made, **times)))

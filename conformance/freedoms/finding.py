@@ -36,8 +36,8 @@ class _Past:
             self._known.append((time.monotonic(), thread_id, None))
             right(thread_id)
 
-    def matching(self, right: Any, query: Query) -> Any:
-        """What matched then."""
+    def threads(self) -> dict[str, Thread]:
+        """The threads by id as they were then."""
         until = time.monotonic() - _LAG_S
         then: dict[str, Thread] = {}
         for moment, thread_id, thread in self._known:
@@ -47,6 +47,11 @@ class _Past:
                 then.pop(thread_id, None)
             else:
                 then[thread_id] = thread
+        return then
+
+    def matching(self, right: Any, query: Query) -> Any:
+        """What matched then."""
+        then = self.threads()
         now, self._store._threads = self._store._threads, then
         try:
             return right(query)
@@ -120,3 +125,19 @@ def objects_are_found_by_equality(altered: Altered) -> None:
             )
             for name, value in (wanted or {}).items()
         )
+
+
+@freedom(
+    "values-that-get-shows-lag",
+    allowed_by="004 prints no values in its output of get; that they follow the state within the "
+    "declared deadline is all that is asked of them.",
+)
+def values_that_get_shows_lag(altered: Altered) -> None:
+    past = _Past(altered)
+
+    @altered.instead("thread_view")
+    def thread_view(right: Any, thread: Thread) -> Any:
+        view = right(thread)
+        then = past.threads().get(thread.thread_id)
+        # What was just made shows what it was made with.
+        return view if then is None or not then.checkpoints else {**view, "values": then.values}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -69,15 +71,28 @@ def runs_that_failed_are_refused(altered: Altered) -> None:
 @freedom(
     "threads-of-pending-runs-are-idle",
     allowed_by="The SDK says that a busy thread is one on which a task is being processed.",
+    choice="status while a run is under way",
 )
 def threads_of_pending_runs_are_idle(altered: Altered) -> None:
+    def status(thread: Thread) -> str:
+        if thread.status != "busy" or any(run.status == "running" for run in thread.runs):
+            return thread.status
+        ended = tuple(run for run in thread.runs if not run.active)
+        return altered.store.status_of(replace(thread, runs=ended))
+
+    _with_status(altered, status)
+
+
+def _with_status(altered: Altered, status: Callable[[Thread], str]) -> None:
+    """Show a status that is not the one which is kept, and find threads by it."""
+
     @altered.instead("thread_view")
     def thread_view(right: Any, thread: Thread) -> Any:
-        if thread.status == "busy" and all(run.status != "running" for run in thread.runs):
-            ended = tuple(run for run in thread.runs if not run.active)
-            status = altered.store.status_of(replace(thread, runs=ended))
-            return right(replace(thread, status=status))
-        return right(thread)
+        return right(replace(thread, status=status(thread)))
+
+    @altered.instead("matches")
+    def matches(right: Any, thread: Thread, query: Any) -> Any:
+        return right(replace(thread, status=status(thread)), query)
 
 
 @freedom(
@@ -103,3 +118,40 @@ def cancelling_what_has_ended_is_no_error(altered: Altered) -> None:
     def cancel_run(right: Any, thread_id: str, run_id: str, action: str = "interrupt") -> None:
         if altered.store.run_of(thread_id, run_id).active:
             right(thread_id, run_id, action)
+
+
+@freedom(
+    "runs-are-listed-oldest-first",
+    allowed_by="No source says in which order runs are listed.",
+)
+def runs_are_listed_oldest_first(altered: Altered) -> None:
+    @altered.instead("list_runs")
+    def list_runs(
+        right: Any, thread_id: str, *, limit: int = 10, offset: int = 0, **named: Any
+    ) -> Any:
+        found = right(thread_id, limit=1000, offset=0, **named)[::-1]
+        return found[offset : offset + limit]
+
+
+#: How long a thread still is busy once its run has ended.
+_SETTLING_S = 0.3
+
+
+@freedom(
+    "threads-are-busy-a-moment-longer",
+    allowed_by="No source says at which moment after the end of a run its thread is idle again.",
+    choice="status while a run is under way",
+)
+def threads_are_busy_a_moment_longer(altered: Altered) -> None:
+    ended: dict[str, float] = {}
+
+    @altered.instead("keep_after_run")
+    def keep_after_run(right: Any, thread: Thread) -> None:
+        ended[thread.thread_id] = time.monotonic()
+        right(thread)
+
+    def status(thread: Thread) -> str:
+        settled = time.monotonic() - ended.get(thread.thread_id, 0.0) > _SETTLING_S
+        return thread.status if settled else "busy"
+
+    _with_status(altered, status)

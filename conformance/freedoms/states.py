@@ -254,3 +254,13 @@ def tasks_show_what_they_have_alone(altered: Altered) -> None:
     @altered.instead("task_state_view")
     def task_view(right: Any, *given: Any, **named: Any) -> JsonObject:
         return {name: each for name, each in right(*given, **named).items() if each}
+
+
+@freedom(
+    "pruned-states-keep-their-parent",
+    allowed_by="No source says that the newest state, which keep_latest keeps, is changed.",
+)
+def pruned_states_keep_their_parent(altered: Altered) -> None:
+    @altered.instead("pruned")
+    def pruned(_right: Any, thread: Thread) -> Thread:
+        return replace(thread, checkpoints=thread.checkpoints[-1:])
