@@ -52,6 +52,7 @@ def asker(connection: Connection, settings_for: MakeSettings) -> Asker:
 def test_events_are_read() -> None:
     text = (
         ": keep alive\r\n\r\n"
+        "retry: 5000\nid: 6\n\n"
         'event: metadata\r\ndata: {"run_id": "a"}\r\nid: 7-0\r\n\r\n'
         "event: values\ndata: [1,\ndata: 2]\n\n\n"
         "event:end\ndata:null\n\n"

@@ -56,7 +56,8 @@ def _event(block: str) -> Event | None:
         if line and not line.startswith(":"):
             name, _, value = line.partition(":")
             fields.setdefault(name, []).append(value.removeprefix(" "))
-    if not fields:
+    # Nor is it an event that says how long to wait before the stream is joined again.
+    if not fields.keys() - {"retry", "id"}:
         return None
     unknown = fields.keys() - {"event", "data", "id", "retry"}
     if unknown or not "".join(fields.get("event", [])):
