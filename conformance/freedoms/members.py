@@ -92,7 +92,7 @@ freedom(
 freedom(
     "threads-have-no-interrupts",
     allowed_by="No output of the documents shows them; the published Thread does not require them.",
-    may_block="INTERRUPT-01 INTERRUPT-04 INTERRUPT-10",
+    may_block="INTERRUPT-01 INTERRUPT-04 INTERRUPT-10 NESTED-01",
     choice="interrupts of a thread",
 )(shown(lambda each: without(each, "interrupts"), "create", "get", "update", "copy"))
 
