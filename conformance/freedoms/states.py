@@ -199,8 +199,8 @@ def fresh_states_name_no_checkpoint(altered: Altered) -> None:
         return {**without(state, *names), "checkpoint": {}}
 
 
-_UUID5 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
-_OTHER = re.compile(r"task_([0-9a-f]{8})_([0-9a-f]{4})_([0-9a-f]{4})_([0-9a-f]{4})_([0-9a-f]{12})")
+_UUID5 = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+_OTHER = re.compile(rb"task_([0-9a-f]{8})_([0-9a-f]{4})_([0-9a-f]{4})_([0-9a-f]{4})_([0-9a-f]{12})")
 
 
 @freedom(
@@ -208,19 +208,19 @@ _OTHER = re.compile(r"task_([0-9a-f]{8})_([0-9a-f]{4})_([0-9a-f]{4})_([0-9a-f]{4
     allowed_by="The published id of a task is a string of no format.",
 )
 def task_ids_are_no_uuids(altered: Altered) -> None:
-    assistants = {graph.assistant_id for graph in altered.store.graphs.values()}
+    assistants = {graph.assistant_id.encode() for graph in altered.store.graphs.values()}
 
-    def other(found: re.Match[str]) -> str:
+    def other(found: re.Match[bytes]) -> bytes:
         text = found.group()
-        return text if text in assistants else "task_" + text.replace("-", "_")
+        return text if text in assistants else b"task_" + text.replace(b"-", b"_")
 
-    @altered.wire.before(when=lambda request: bool(_OTHER.search(request.raw.decode())))
+    @altered.wire.before(when=lambda request: bool(_OTHER.search(request.raw)))
     def take(request: WireRequest) -> None:
-        request.raw = _OTHER.sub(r"\1-\2-\3-\4-\5", request.raw.decode()).encode()
+        request.raw = _OTHER.sub(rb"\1-\2-\3-\4-\5", request.raw)
 
     @altered.wire.after()
     def show(_request: WireRequest, answer: WireAnswer) -> None:
-        answer.raw = _UUID5.sub(other, answer.raw.decode()).encode()
+        answer.raw = _UUID5.sub(other, answer.raw)
 
 
 _NULL = (
