@@ -11,6 +11,7 @@ from conformance.freedoms.registry import freedom
 from conformance.model.supersteps import Stamp
 from conformance.model.threads import Task
 from conformance.reference.altered import Altered
+from conformance.reference.wire import Json, WireRequest
 
 _DATA = (
     "DESIGN, rules of fairness: of a message type, content and id are the contract, and the rest "
@@ -44,9 +45,25 @@ def _rich(value: JsonObject) -> JsonObject:
 freedom("messages-are-bare", allowed_by=_DATA, choice="extras of messages")(
     everywhere(_bare, theirs=True)
 )
-freedom("messages-have-other-extras", allowed_by=_DATA, choice="extras of messages")(
-    everywhere(_rich, theirs=True)
-)
+
+
+def _without_riches(value: Json) -> Json:
+    if isinstance(value, list):
+        return [_without_riches(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    named = ("tool_call_chunks", "cache") if _is_message(value) else ()
+    return {name: _without_riches(each) for name, each in value.items() if name not in named}
+
+
+@freedom("messages-have-other-extras", allowed_by=_DATA, choice="extras of messages")
+def messages_have_other_extras(altered: Altered) -> None:
+    everywhere(_rich, theirs=True)(altered)
+
+    @altered.wire.before(when=lambda request: b"tool_call_chunks" in request.raw)
+    def take_back(request: WireRequest) -> None:
+        # A filter may hold a message as it was shown.
+        request.body = _without_riches(request.body)
 
 
 def _message_id() -> str:
