@@ -38,6 +38,7 @@ from conformance.deployment.settings import Settings
 from conformance.excerpt import harmless
 from conformance.releasing import release_frames
 from conformance.report.record import CheckResult, Failure
+from conformance.suite import looking
 from conformance.suite.fixtures import CASE, SuiteFixtures
 from conformance.suite.outcomes import (
     Blocked,
@@ -240,6 +241,7 @@ class Checks:
             self._connection.recorder.check(check_id(item)) as exchanges,
         ):
             item.stash[_EXCHANGES] = exchanges
+            item.stash[_LOOKS] = looking.begin()
             reports = runtestprotocol(item, nextitem=nextitem, log=False)
         return reports, item.stash[_RESULT]
 
@@ -280,6 +282,14 @@ class Checks:
                 report.longrepr = found.reason
             if found.verdict in (Verdict.ERROR, Verdict.BLOCKED):
                 report.longrepr = self._shown(str(report.longrepr))
+        elif call.when == "call" and item.stash[_LOOKS].saw_nothing:
+            item.stash[_RESULT] = dataclasses.replace(
+                result,
+                verdict=Verdict.BLOCKED,
+                reason="all that was compared was empty: nothing was shown to be judged",
+                blocked_by=(Cause.at("looking"),),
+            )
+            report.outcome, report.longrepr = "failed", item.stash[_RESULT].reason
         elif call.when == "call" and (case := item.stash.get(CASE, None)) and case.notes:
             item.stash[_RESULT] = dataclasses.replace(
                 result, reason=self._shown("; ".join(case.notes))
@@ -424,6 +434,7 @@ class Checks:
 
 
 _EXCHANGES = pytest.StashKey[list[Exchange]]()
+_LOOKS = pytest.StashKey[looking.Looks]()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 from conformance.deployment.client import Answer
 from conformance.excerpt import excerpt
 from conformance.model.history import same_json
+from conformance.suite.looking import judged
 from conformance.suite.outcomes import Blocked, PromiseBroken
 from conformance.suite.shown import State, checkpoint_id_of, parent_id_of
 
@@ -16,12 +17,12 @@ from conformance.suite.shown import State, checkpoint_id_of, parent_id_of
 _LASTING = ("values", "metadata", "created_at")
 
 
-def require_some(compared: Iterable[object], what: str, by: str = "") -> None:
+def require_some(shown: Iterable[object], what: str, by: str = "") -> None:
     """Block the check where nothing of this was there to be compared.
 
     `by` is the requirement that something be there, if there is one.
     """
-    if not any(compared):
+    if not any(shown):
         raise Blocked(f"nothing to compare: {what}", by=by or ())
 
 
@@ -45,6 +46,7 @@ def holds_nothing(values: Any) -> bool:
 
 def assert_first(found: Sequence[Any], expected: Sequence[Any], what: str) -> None:
     """A page begins as expected; it may hold fewer than its limit, if not none."""
+    judged()
     if not same_json(list(found), list(expected[: max(len(found), 1)])):
         raise PromiseBroken.by_difference(list(expected), list(found), what)
 
@@ -57,6 +59,7 @@ def is_empty_state(answer: Answer) -> bool:
 
 def assert_refused_or_empty(answer: Answer) -> None:
     """What is not there is refused by a 4xx, or answered by a state that holds nothing."""
+    judged()
     if not (is_empty_state(answer) or 400 <= answer.status < 500):
         told = f"{answer.status} {excerpt(answer.text)}"
         raise PromiseBroken("a refusal by 4xx, or a state without values", told)

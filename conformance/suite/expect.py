@@ -12,6 +12,7 @@ from conformance.deployment.client import Answer
 from conformance.excerpt import excerpt
 from conformance.model.history import differences, differences_by_place, same_json
 from conformance.suite.asking import LONGEST_PAGE, Asker
+from conformance.suite.looking import compared, judged
 from conformance.suite.outcomes import Blocked, PromiseBroken, difference_kinds
 from conformance.suite.shown import History, State, Thread, id_of
 
@@ -23,18 +24,31 @@ OPTIONAL_OF_A_THREAD = ("values", "config", "state_updated_at", "interrupts")
 
 def assert_equal(actual: Any, expected: Any, what: str) -> None:
     """Two JSON values are equal, as JSON: true is not 1."""
+    compared(expected, actual)
     if not same_json(expected, actual):
         raise PromiseBroken.by_difference(expected, actual, what)
 
 
+def assert_is(actual: Any, promised: Any, what: str) -> None:
+    """A value is what a requirement itself says it is, which may be nothing: an empty list, say."""
+    judged()
+    if not same_json(promised, actual):
+        raise PromiseBroken.by_difference(promised, actual, what)
+
+
 def assert_that(holds: bool, expected: str, actual: Any) -> None:
     """A sentence holds; `actual` is what came instead."""
+    judged()
     if not holds:
         raise PromiseBroken(excerpt(expected), excerpt(str(actual)))
 
 
 def assert_identical_history(copy: History, source: History) -> None:
-    """Two histories are equal once each thread's own id is masked."""
+    """Two histories are equal once each thread's own id is masked.
+
+    Blocked where no state of the source has values: then ids alone would be compared.
+    """
+    compared([state.get("values") for state in source])
     if len(copy) != len(source):
         raise PromiseBroken(
             f"a history of {len(source)} states, as the source's",
@@ -89,6 +103,7 @@ def assert_untouched(asker: Asker, thread: Thread, act: Callable[[], object]) ->
     if [each.text for each in before] != [each.text for each in _everything(asker, thread)]:
         raise Blocked("two answers to the same question differ, though nothing was done")
     act()
+    judged()
     for answer, former in zip(_everything(asker, thread), before, strict=True):
         if former.ok:
             same = answer.ok and answer.text == former.text
@@ -97,6 +112,7 @@ def assert_untouched(asker: Asker, thread: Thread, act: Callable[[], object]) ->
 
 def assert_valid(schema: str, value: Any) -> None:
     """A value fits one of our schemas."""
+    compared(value)
     found = violations(schema, value)
     if found:
         raise PromiseBroken(
@@ -117,6 +133,7 @@ def assert_thread(value: Thread) -> None:
 
 def assert_refused(answer: Answer) -> None:
     """A bad request is answered by a 4xx."""
+    judged()
     if not 400 <= answer.status < 500:
         raise PromiseBroken("a refusal by 4xx", _told(answer))
 
@@ -136,6 +153,7 @@ def assert_says_why(answer: Answer) -> None:
 
 def assert_no_server_error(answer: Answer) -> None:
     """An answer is anything but a 5xx."""
+    judged()
     if answer.status >= 500:
         raise PromiseBroken("any answer below 500", _told(answer))
 
@@ -147,6 +165,7 @@ def moment(value: Any, what: str) -> datetime:
         parsed = datetime.fromisoformat(value.upper())
     except (AttributeError, ValueError):
         raise PromiseBroken(f"{what} as RFC 3339", repr(value)) from None
+    judged()
     if parsed.tzinfo is None:
         raise PromiseBroken(f"{what} with an offset from UTC", repr(value))
     return parsed

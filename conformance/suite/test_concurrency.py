@@ -10,6 +10,7 @@ from conformance.suite.compared import require_some
 from conformance.suite.expect import (
     assert_equal,
     assert_identical_history,
+    assert_is,
     assert_moments_of,
     assert_same_thread,
     assert_that,
@@ -59,7 +60,7 @@ def test_no_update_of_metadata_is_lost(given: Asker, threads: Asker) -> None:
     times(MANY, lambda number: threads.update(thread, metadata={f"key-{number}": number}))
     metadata = threads.get(thread).get("metadata") or {}
     lost = [number for number in range(MANY) if metadata.get(f"key-{number}") != number]
-    assert_equal(lost, [], "the updates that were lost")
+    assert_is(lost, [], "the updates that were lost")
 
 
 @requires("CONCURRENT-04")

@@ -11,6 +11,7 @@ from conformance.suite.asking import Asker
 from conformance.suite.case import Case
 from conformance.suite.expect import (
     assert_equal,
+    assert_is,
     assert_same_thread,
     assert_that,
     assert_thread,
@@ -107,7 +108,7 @@ def test_search_by_a_nested_member(
 def test_no_match_gives_an_empty_list(given: Asker, threads: Asker) -> None:
     given.empty(metadata={"colour": "red"})
     given.search()
-    assert_equal(threads.search(metadata={"colour": "no such colour"}), [], "the threads found")
+    assert_is(threads.search(metadata={"colour": "no such colour"}), [], "the threads found")
 
 
 @requires("SEARCH-06")
@@ -234,7 +235,7 @@ def _assert_found(threads: Asker, case: Case, expected: list[str], **filters: An
     found = case.eventually(
         lambda: sorted(threads.found(**filters)), lambda found: found == sorted(expected)
     )
-    assert_equal(found, sorted(expected), f"the threads found by {filters}")
+    assert_is(found, sorted(expected), f"the threads found by {filters}")
 
 
 def _settled(given: Asker, thread: Thread, former: Any) -> Any:

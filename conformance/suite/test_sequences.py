@@ -18,6 +18,7 @@ from conformance.suite.compared import lasting, require_some
 from conformance.suite.expect import (
     assert_equal,
     assert_identical_history,
+    assert_is,
     assert_page,
     assert_same_thread,
     assert_that,
@@ -103,7 +104,7 @@ def test_every_parent_is_in_the_history(given: Asker) -> None:
         history = world.history(done.thread)
         parents = {parent_id_of(each) for each in history} - {None}
         missing = sorted(map(str, parents - set(history.checkpoint_ids())))
-        assert_equal(missing, [], "the parents that are not in the history")
+        assert_is(missing, [], "the parents that are not in the history")
         require_some(parents, "no state names its parent")
 
     hold(given, judge, "copy append fork run")

@@ -10,7 +10,7 @@ from conformance.deployment.settings import GraphSettings, numbered
 from conformance.suite.asking import Asker
 from conformance.suite.channels import as_foretold, held, sent, values_of, wide_by_supersteps
 from conformance.suite.compared import holds_nothing, require_some
-from conformance.suite.expect import assert_equal, assert_refused, assert_that, moment
+from conformance.suite.expect import assert_equal, assert_is, assert_refused, assert_that, moment
 from conformance.suite.facts import members_of
 from conformance.suite.messages import messages_sent, told
 from conformance.suite.outcomes import Blocked, requires
@@ -207,7 +207,7 @@ def _assert_named(threads: Asker, thread: Thread, where: str, member: str) -> No
     value = shown.get(member) if isinstance(shown, dict) else None
     expected: dict[str, Any] = {"thread_id": id_of(thread), "checkpoint_ns": ""}
     if member in expected:
-        assert_equal(value, expected[member], f"{where}.{member}")
+        assert_is(value, expected[member], f"{where}.{member}")
     else:
         named = isinstance(value, str) and bool(value)
         assert_that(named, f"{where}.{member}: a text", repr(shown))

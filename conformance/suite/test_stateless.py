@@ -9,7 +9,7 @@ from conformance.excerpt import excerpt
 from conformance.suite.asking import Asker
 from conformance.suite.case import Case
 from conformance.suite.events import named, read_events
-from conformance.suite.expect import assert_equal, assert_refused, assert_that
+from conformance.suite.expect import assert_equal, assert_is, assert_refused, assert_that
 from conformance.suite.outcomes import Blocked, requires
 from conformance.suite.runs import Runs, contents, run_in, run_of
 from conformance.suite.shown import Thread
@@ -50,7 +50,7 @@ def test_a_stateless_run_leaves_no_thread(
         return found + stands
 
     left_behind = case.eventually(left, lambda threads: not threads, case.settings.run_timeout_s)
-    assert_equal(left_behind, [], "the threads that are left")
+    assert_is(left_behind, [], "the threads that are left")
     if run is None:
         # Published is no member of the answer: without one, no thread is known to be gone.
         raise Blocked("no search finds a thread of the run, and the answer names none")
