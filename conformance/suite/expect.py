@@ -14,7 +14,7 @@ from conformance.model.history import differences, differences_by_place, same_js
 from conformance.suite.asking import LONGEST_PAGE, Asker
 from conformance.suite.looking import compared, judged
 from conformance.suite.outcomes import Blocked, PromiseBroken, difference_kinds
-from conformance.suite.shown import History, State, Thread, id_of
+from conformance.suite.shown import History, State, Thread, id_of, says_something
 
 #: The members that every documented thread has, and that the published one requires.
 REQUIRED_OF_A_THREAD = ("thread_id", "created_at", "updated_at", "metadata", "status")
@@ -49,6 +49,8 @@ def assert_identical_history(copy: History, source: History) -> None:
     Blocked where no state of the source has values: then ids alone would be compared.
     """
     compared([state.get("values") for state in source])
+    if len(source) and not any(says_something(state.get("values")) for state in source):
+        raise Blocked("no state of the source shows values")
     if len(copy) != len(source):
         raise PromiseBroken(
             f"a history of {len(source)} states, as the source's",

@@ -9,6 +9,7 @@ from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.suite.asking import LONGEST_PAGE, Asker
 from conformance.suite.case import Case
+from conformance.suite.compared import require_some
 from conformance.suite.expect import (
     assert_equal,
     assert_no_thread,
@@ -131,6 +132,7 @@ def test_a_run_on_a_thread_anew_begins_with_nothing(
     left = _checkpoints(threads, anew) if old else []
     assert_that(not set(left) & set(old), "no state of the old history", left)
     expected = _asked(given.state(twin), graph)
+    require_some(expected, "what the inputs said is in no state")
     assert_equal(_asked(threads.state(anew), graph), expected, "what the inputs said")
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from conformance.deployment.client import ThreadsClient
 from conformance.suite.asking import Asker
+from conformance.suite.compared import require_some
 from conformance.suite.expect import assert_equal, assert_no_thread, assert_untouched
 from conformance.suite.outcomes import requires
 from conformance.suite.shown import checkpoint_id_of, id_of
@@ -33,6 +34,7 @@ def test_the_threads_pruned_are_counted(given: Asker, threads: Asker, ask: Threa
 def test_keep_latest_keeps_the_newest_state(given: Asker, threads: Asker) -> None:
     made = given.long(5)
     before = given.state(made)
+    require_some([before["values"]], "the values of the state")
     threads.prune(made, **LATEST)
     after = threads.state(made)
     for member in ("values", "next", "checkpoint_id"):
