@@ -192,12 +192,13 @@ def test_anothers_runs_are_not_shown(pair: Pair, operation: str) -> None:
         "join-stream": lambda ask: ask.runs.join_stream(id_of(thread), run.run_id),
     }
     with pair.runs as runs:
-        # The number stands in the run's input, and so in all that shows the run.
+        # The number stands in the run's input and metadata, and so in all that shows the run.
+        secret = {"secret": str(number)}
         if operation == "join-stream":
             # Of a run that has ended, a stream need not tell anything.
-            run = runs.started(thread, "slow", str(number), seconds=1)
+            run = runs.started(thread, "slow", str(number), seconds=1, metadata=secret)
         else:
-            run = runs.started(thread, "agent", number=number)
+            run = runs.started(thread, "agent", number=number, metadata=secret)
             runs.joined(run)
         pair.assert_hidden(ways[operation], str(number))
 
