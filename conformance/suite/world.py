@@ -67,7 +67,7 @@ class World:
     """The threads of one sequence; `kept` is what a check remembers between steps.
 
     `family` tells which threads come from one by copying. `over` is set when a thread
-    may stand of which nothing is known.
+    may stand of which nothing is known. A thread in `ran` may still show as busy.
     """
 
     asker: Asker
@@ -76,6 +76,7 @@ class World:
     alive: list[Thread] = field(default_factory=list)
     gone: list[Thread] = field(default_factory=list)
     lost: set[str] = field(default_factory=set)
+    ran: set[str] = field(default_factory=set)
     family: dict[str, int] = field(default_factory=dict)
     kept: dict[str, Any] = field(default_factory=dict)
     over: bool = False
@@ -169,6 +170,9 @@ class World:
     def _append(self, step: Step, _chosen: str, base: str | None = None) -> Done:
         assert self.graph is not None
         thread = self.subject(step)
+        if id_of(thread) in self.ran:
+            self.ran.remove(id_of(thread))
+            at_rest(self.asker, thread)
         at = {"checkpoint": {"checkpoint_id": base}} if base else {}
         answer = self.asker.appended(thread, self.steps_done, **at)
         sent = messages_sent_in(numbered(self.graph.append, self.steps_done), self.graph)
@@ -182,9 +186,8 @@ class World:
 
     def _run(self, step: Step, _chosen: str) -> Done:
         thread = self.subject(step)
-        output = self.asker.run(thread, self.steps_done)
-        at_rest(self.asker, thread)
-        return Done(thread, output)
+        self.ran.add(id_of(thread))
+        return Done(thread, self.asker.run(thread, self.steps_done))
 
     def _update(self, step: Step, _chosen: str) -> Done:
         thread = self.subject(step)
