@@ -170,13 +170,21 @@ class World:
     def _append(self, step: Step, _chosen: str, base: str | None = None) -> Done:
         assert self.graph is not None
         thread = self.subject(step)
-        if id_of(thread) in self.ran:
-            self.ran.remove(id_of(thread))
-            at_rest(self.asker, thread)
         at = {"checkpoint": {"checkpoint_id": base}} if base else {}
-        answer = self.asker.appended(thread, self.steps_done, **at)
+        answer = self._appended(thread, at)
         sent = messages_sent_in(numbered(self.graph.append, self.steps_done), self.graph)
         return Done(thread, answer, tuple(sent), base)
+
+    def _appended(self, thread: Thread, at: dict[str, Any]) -> Any:
+        """What an update answers; asked again where the thread may have been busy yet."""
+        try:
+            return self.asker.appended(thread, self.steps_done, **at)
+        except Blocked:
+            if id_of(thread) not in self.ran:
+                raise
+        self.ran.remove(id_of(thread))
+        at_rest(self.asker, thread)
+        return self.asker.appended(thread, self.steps_done, **at)
 
     def _fork(self, step: Step, chosen: str) -> Done:
         states = self.asker.page(self.subject(step), limit=LONGEST_PAGE)
