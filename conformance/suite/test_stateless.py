@@ -62,7 +62,7 @@ def test_the_thread_may_be_kept(
 ) -> None:
     body = given_runs.body("slow", "kept", seconds=0, on_completion="keep")
     thread = _thread_of(given, stateless(given, "background", body), case, ask)
-    assert_equal(contents(threads.get(thread))[:1], ["kept"], "the first message")
+    assert_equal(contents(threads.state(thread))[:1], ["kept"], "the first message")
     assert_that(len(threads.history(thread)) > 0, "a history", "no state")
 
 

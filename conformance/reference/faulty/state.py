@@ -105,7 +105,6 @@ fault(
             "STATE-03",
             "INTERRUPT-02",
             "INTERRUPT-03",
-            "INTERRUPT-04",
             "NESTED-01",
             "NESTED-02",
             "NESTED-03",
@@ -211,7 +210,7 @@ fault("source-of-a-run-is-run", breaks=["STATE-16", "SEQ-07"])(
 @fault(
     "unfinished-state-is-the-one-before",
     breaks=(
-        "STATE-01 STATE-10 STATE-UPDATE-06 INTERRUPT-02 INTERRUPT-04 INTERRUPT-13 "
+        "STATE-01 STATE-10 STATE-UPDATE-06 INTERRUPT-02 INTERRUPT-13 "
         "INTERRUPT-14 NESTED-01 NESTED-02 RUN-CONTROL-16"
     ),
 )
@@ -228,7 +227,8 @@ def unfinished_state_lags(broken: Broken) -> None:
 @fault(
     "state-is-shown-as-first-asked-for",
     breaks=(
-        "RUN-08 STATE-UPDATE-03 STATE-UPDATE-06 CONCURRENT-08 INTERRUPT-12 MULTITASK-06 "
+        "RUN-08 STATE-UPDATE-03 STATE-UPDATE-06 STATE-UPDATE-15 CONCURRENT-08 INTERRUPT-12 "
+        "INTERRUPT-15 MULTITASK-06 "
         "MULTITASK-07 RUN-CONTROL-16 SEQ-07 SEQ-10 SEQ-11"
     ),
 )
