@@ -141,7 +141,7 @@ fault("prepopulated-updated-at-without-offset", breaks=["PREPOP-20"])(
 )
 fault(
     "get-shows-no-values",
-    breaks=("PREPOP-21 SEARCH-08 SELECT-02 STATE-UPDATE-07 SEQ-11 SEQ-12 SEQ-17 STATELESS-03"),
+    breaks=("PREPOP-21 SEARCH-08 SELECT-02 STATE-UPDATE-07 SEQ-11 SEQ-12 SEQ-17"),
 )(shown(lambda thread: {**thread, "values": {}}, "get"))
 fault(
     "get-shows-values-without-the-last-message",
