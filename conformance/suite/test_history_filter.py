@@ -6,9 +6,9 @@ import pytest
 
 from conformance.suite.asking import Asker
 from conformance.suite.compared import assert_first, require_some
-from conformance.suite.expect import assert_equal, assert_page
-from conformance.suite.outcomes import requires
-from conformance.suite.shown import State, checkpoint_id_of
+from conformance.suite.expect import assert_equal
+from conformance.suite.outcomes import Blocked, requires
+from conformance.suite.shown import State, Thread, checkpoint_id_of
 
 STATES = 12
 
@@ -17,10 +17,10 @@ STATES = 12
 @pytest.mark.parametrize("position", [0, 5, STATES - 2, STATES - 1])
 def test_before_by_post_continues_a_page(given: Asker, threads: Asker, position: int) -> None:
     made = given.long(STATES)
-    states = given.history_by_post(made, STATES)
-    before = {"checkpoint_id": checkpoint_id_of(states[position]), "checkpoint_ns": ""}
-    older = threads.post_page(made, limit=100, before=before)
-    assert_page(older, states[position + 1 :], f"the states before number {position}", 100)
+    ids = _all_of(given, made)
+    before = {"checkpoint_id": ids[position], "checkpoint_ns": ""}
+    older = _ids(threads.post_page(made, limit=100, before=before))
+    assert_first(older, ids[position + 1 :], f"the checkpoints before number {position}")
 
 
 @requires("HISTORY-FILTER-02")
@@ -39,7 +39,7 @@ def test_before_by_post_continues_a_page(given: Asker, threads: Asker, position:
 def test_metadata_chooses_states(given: Asker, threads: Asker, wanted: dict[str, Any]) -> None:
     made = given.prepopulated()
     given.run(made)
-    states = given.history_by_post(made, 3)
+    states = given.history(made, 3).states
     expected = [each for each in states if wanted.items() <= (each.get("metadata") or {}).items()]
     found = threads.post_page(made, limit=100, metadata=wanted)
     require_some(states, "the history holds no state", "HISTORY-01")
@@ -78,9 +78,17 @@ def test_pages_are_complete(given: Asker, threads: Asker, size: int) -> None:
 @requires("HISTORY-FILTER-05")
 def test_before_by_post_takes_a_checkpoint_id(given: Asker, threads: Asker) -> None:
     made = given.long(STATES)
-    states = given.history_by_post(made, STATES)
-    older = threads.post_page(made, limit=100, before=checkpoint_id_of(states[4]))
-    assert_page(older, states[5:], "the states before number 4", 100)
+    ids = _all_of(given, made)
+    older = _ids(threads.post_page(made, limit=100, before=ids[4]))
+    assert_first(older, ids[5:], "the checkpoints before number 4")
+
+
+def _all_of(given: Asker, thread: Thread) -> list[str]:
+    """The checkpoints of a thread of so many states; what a page by POST holds is asked later."""
+    ids = given.history(thread, STATES).checkpoint_ids()
+    if len(ids) < STATES:
+        raise Blocked(f"the history of {STATES} states shows {len(ids)}", by="PREPOP-09")
+    return ids
 
 
 def _ids(states: list[State]) -> list[str]:

@@ -8,6 +8,7 @@ from conformance.reference.faults import Broken, fault
 from conformance.reference.faulty.parts import HISTORIES, asks_for_few, without
 from conformance.reference.faulty.pieces import (
     Page,
+    before_of,
     kept,
     malformed,
     nested,
@@ -33,7 +34,11 @@ fault("long-history-begins-with-the-older-half", breaks=["HISTORY-02", "SEQ-07"]
 # What is in it
 
 fault("long-history-by-post-leaves-out-a-state", breaks=["HISTORY-04"])(
-    page_becomes(lambda page: page if len(page) <= 10 else [*page[:1], *page[2:]], POST)
+    page_becomes(
+        lambda page: page if len(page) <= 10 else [*page[:1], *page[2:]],
+        POST,
+        lambda request: before_of(request) is None,
+    )
 )
 fault("history-by-get-shows-no-tasks", breaks=["HISTORY-04"])(
     state_becomes(lambda state: without(state, "tasks"), *GET)
