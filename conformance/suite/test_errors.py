@@ -214,7 +214,7 @@ def _offering_any(given: Asker, operation: str) -> Thread:
     elif operation == "state":
         if not given.client.state(id_of(thread)).ok:
             thread = stated(given)
-        given.state(thread)
+        given.granted(given.client.state(id_of(thread)), thread)
     else:
         given.get(thread)
     return thread
