@@ -6,15 +6,19 @@ import json
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import served
 
-from conformance.model.graphs import START, Channel, Graph, Node, replaced
+from conformance.model.errors import InvalidError
+from conformance.model.graphs import AGENT, MESSAGES, START, Channel, Graph, Node, replaced
 from conformance.model.messages import add_messages
 from conformance.model.store import ThreadStore
+from conformance.model.values import JsonObject
 
 NOTEBOOK = Graph(
     graph_id="notebook",
@@ -146,3 +150,29 @@ def test_a_state_without_messages_is_judged(ledger: ThreadStore, tmp_path: Path)
         if each["level"] != "MAY" and each["verdict"] not in ("pass", "not_run")
     }
     assert other_than_pass == dict.fromkeys(OF_MESSAGES, "blocked"), output
+
+
+class Strict(Graph):
+    """A graph that refuses what is no key of its state."""
+
+    def applied(self, values: JsonObject, update: Any, new_id: Callable[[], str]) -> JsonObject:
+        if isinstance(update, dict) and update.keys() - self.channels.keys():
+            raise InvalidError("unknown keys")
+        return super().applied(values, update, new_id)
+
+
+@pytest.mark.parametrize("kind", [Graph, Strict], ids=["leaves-out", "refuses"])
+def test_an_agent_without_the_other_channels_is_judged_by_its_messages(
+    kind: type[Graph], tmp_path: Path
+) -> None:
+    agent = kind("agent", MESSAGES, AGENT.nodes)
+    store = ThreadStore(lambda: datetime.now(UTC), uuid.uuid4, {"agent": agent})
+    capabilities = ("prepopulate", "copy", "state", "history", "checkpoint", "state_update")
+    chosen = [each for name in capabilities for each in ("--capability", name)]
+    with served(store) as url:
+        status, report, output = run(
+            url, tmp_path, "--profile", "extended", "--effort", "quick", *chosen
+        )
+    assert status == 0, output
+    verdicts = {each["verdict"] for each in report["requirements"] if each["level"] != "MAY"}  # type: ignore[attr-defined,index]
+    assert verdicts == {"pass"}, output
