@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.contract.schemas import load_schema
-from conformance.freedoms.parts import refusing, together
+from conformance.freedoms.parts import together
 from conformance.freedoms.registry import freedom
-from conformance.reference.altered import Apply
-from conformance.reference.wire import WireRequest
+from conformance.reference.altered import Altered, Apply
+from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
 _BODIES = {
     "create": "thread_create",
@@ -34,10 +34,15 @@ _BODIES = {
 def _undeclared(operation: str) -> Apply:
     declared = _declared(load_schema(_BODIES[operation]))
 
-    def has_others(request: WireRequest) -> bool:
-        return bool(request.members.keys() - declared)
+    def apply(altered: Altered) -> None:
+        # Of every request: that no check sends such a member is what is to be seen.
+        @altered.wire.before(operation)
+        def refuse(request: WireRequest) -> WireAnswer | None:
+            if others := request.members.keys() - declared:
+                return json_answer(422, {"detail": f"not known: {', '.join(others)}"})
+            return None
 
-    return refusing(422, "a member of the body is not known", operation, when=has_others)
+    return apply
 
 
 def _declared(schema: dict[str, Any]) -> set[str]:

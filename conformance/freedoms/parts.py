@@ -16,7 +16,6 @@ from conformance.reference.wire import (
     WireRequest,
     always,
     is_success,
-    json_answer,
 )
 
 #: Operations that show threads, runs and crons.
@@ -27,9 +26,19 @@ STREAMS = ("run_stream", "run_join_stream", "stateless_stream")
 #: Operations that answer the values at the end of a run.
 OUTPUTS = ("run_wait", "run_join", "stateless_wait")
 #: Members whose content is the user's or the graph's.
-_THEIRS = ("values", "metadata", "kwargs", "input", "output", "result", "value", "payload")
+_THEIRS = (
+    "values",
+    "metadata",
+    "kwargs",
+    "input",
+    "output",
+    "result",
+    "value",
+    "payload",
+    "extracted",
+)
 #: Members that hold objects whose names are not those of members.
-_MAPS = ("extracted", "interrupts", "parents")
+_MAPS = ("interrupts", "parents")
 
 JsonObject = dict[str, Any]
 
@@ -133,17 +142,6 @@ def taken_as(
         @altered.wire.before(*operations, when=lambda r: isinstance(r.body, dict) and when(r))
         def take(request: WireRequest) -> None:
             request.body = change(request, request.members)
-
-    return apply
-
-
-def refusing(status: int, why: str, *operations: str, when: When) -> Apply:
-    """Refuse requests."""
-
-    def apply(altered: Altered) -> None:
-        @altered.wire.before(*operations, when=when)
-        def refuse(_request: WireRequest) -> WireAnswer:
-            return json_answer(status, {"detail": why})
 
     return apply
 
