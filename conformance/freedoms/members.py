@@ -113,6 +113,7 @@ def interrupts_of_threads_are_objects(altered: Altered) -> None:
 freedom(
     "runs-beyond-threads-do-not-name-their-thread",
     allowed_by="The published response of POST /runs and /runs/batch is {}: no member is declared.",
+    may_block="STATELESS-02 STATELESS-06",
 )(shown(lambda run: without(run, "thread_id"), "stateless_background", "stateless_batch"))
 
 freedom(
