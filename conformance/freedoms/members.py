@@ -105,9 +105,7 @@ freedom(
 def interrupts_of_threads_are_objects(altered: Altered) -> None:
     @altered.instead("pending_interrupts")
     def pending(right: Any, thread: Any) -> JsonObject:
-        return {
-            one["id"]: {"value": one["value"]} for each in right(thread).values() for one in each
-        }
+        return {task: {"value": asked[0]["value"]} for task, asked in right(thread).items()}
 
 
 freedom(

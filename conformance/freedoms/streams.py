@@ -70,7 +70,11 @@ freedom(
     allowed_by="No source lists all events that a stream may hold.",
 )
 def streams_have_events_of_the_servers_own(altered: Altered) -> None:
-    @altered.wire.after("run_stream", "stateless_stream")
+    def from_its_begin(request: WireRequest) -> bool:
+        joins = request.operation == "run_join_stream"
+        return not joins or dict(request.headers).get(b"last-event-id") == b"-1"
+
+    @altered.wire.after(*STREAMS, when=from_its_begin)
     def tell_more(_request: WireRequest, answer: WireAnswer) -> None:
         if answer.ok:
             first, _, rest = answer.raw.partition(b"\n\n")

@@ -222,7 +222,8 @@ def _both(actual: Thread, expected: Thread) -> tuple[Thread, Thread]:
 def _comparable(name: str, value: Any) -> Any:
     if name.endswith("_at") and isinstance(value, str):
         return known_moment(value, name).astimezone(UTC).isoformat()
-    return value
+    # The SDK's type of a thread's values allows null: a thread without a state has none.
+    return {} if name == "values" and value is None else value
 
 
 def _everything(asker: Asker, thread: Thread) -> list[Answer]:
