@@ -33,6 +33,7 @@ from conformance.selftest import freedom_report, freedoms, report
 from conformance.selftest.freedom_report import FreedomMatrix, as_line, as_markdown, as_summary
 from conformance.selftest.freedom_row import FreedomRow, Outcome, Red, Undecided
 from conformance.selftest.pairs import chosen_pairs
+from conformance.suite.expect import same_thread
 from tests.test_faults import lacking
 from tests.test_selftest import KILL, Queue, a_matrix
 
@@ -238,6 +239,12 @@ def test_two_freedoms_alter_one_deployment() -> None:
     assert made["metadata"] == {"a": 1, "owner": "me"}
     assert made["mark"] == 1
     assert [[each.exercised for each in one] for one in altered] == [[True], [True]]
+
+
+def test_values_of_a_thread_without_a_state_are_an_object_or_null() -> None:
+    assert same_thread({"values": None}, {"values": {}})
+    assert not same_thread({"values": None}, {"values": {"messages": []}})
+    assert not same_thread({"metadata": None}, {"metadata": {}})
 
 
 def test_every_tenant_has_the_freedom() -> None:
