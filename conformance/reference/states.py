@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -21,7 +23,7 @@ def state_routes(store: ThreadStore) -> list[Route]:
     async def state(request: Request) -> Response:
         subgraphs = query_flag(request, "subgraphs")
         shown = store.state(request.path_params["thread_id"], subgraphs=subgraphs)
-        return answer(_selected(shown, request.query_params.getlist("select")))
+        return answer(selected_state(shown, request.query_params.getlist("select")))
 
     async def state_at(request: Request) -> Response:
         checkpoint = {"checkpoint_id": request.path_params["checkpoint_id"]}
@@ -89,7 +91,7 @@ def checkpoint_of(body: JsonObject) -> JsonObject | None:
     return {**named, "checkpoint_id": plain}
 
 
-def _selected(state: JsonObject, select: list[str]) -> JsonObject:
+def selected_state(state: JsonObject, select: Sequence[str]) -> JsonObject:
     """The members of a state that `select` names; `values.<key>` names one of the values."""
     if not select:
         return state

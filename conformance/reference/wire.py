@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conformance.contract.operations import identify
+from conformance.reference.states import selected_state
 
 Json = Any
 
@@ -53,6 +54,14 @@ class WireRequest(_WithBody):
         operation, thread_id = identify(method, path)
         self.operation = operation.name if operation else ""
         self.thread_id = thread_id or ""
+
+    def take_select(self) -> list[str]:
+        """Take `select` out of the query: all its values, or what a rule has made of it."""
+        if "select" not in self.query:
+            return []
+        last = self.query.pop("select")
+        given = [v for name, v in parse_qsl(self._query_string.decode()) if name == "select"]
+        return given if given[-1:] == [last] else [last]
 
     @property
     def query_string(self) -> bytes:
@@ -201,11 +210,16 @@ class Wire:
         try:
             # Chosen by the request as it came, whatever the rules make of it.
             after = [rule for rule in self.rules_after if rule.concerns(request)]
-            answer = await self._own_answer(request) or await self._ask(request, scope)
+            own = await self._own_answer(request)
+            # Rules change whole states: what is selected of one is taken of what they show.
+            select = request.take_select() if request.operation == "state" else []
+            answer = own or await self._ask(request, scope)
             for rule in after:
                 if rule.statuses(answer.status):
                     self.acted += 1
                     await _done(rule.act(request, answer))
+            if select and answer.ok and isinstance(answer.body, dict):
+                answer.body = selected_state(answer.body, select)
         except Exception as crash:
             self.crashes.append(crash)
             return json_answer(500, {"detail": "the fault itself broke"})

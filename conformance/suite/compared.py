@@ -38,6 +38,14 @@ def lasting(states: Iterable[State]) -> list[dict[str, Any]]:
     ]
 
 
+def named_parents(state: State) -> set[str]:
+    """The ids by which a state names the checkpoint before: in `parent_checkpoint`, at its top."""
+    parent = state.get("parent_checkpoint")
+    inner = parent.get("checkpoint_id") if isinstance(parent, dict) else None
+    named = (inner, state.get("parent_checkpoint_id"))
+    return {each for each in named if isinstance(each, str)}
+
+
 def holds_nothing(values: Any) -> bool:
     """Whether values hold nothing that was written: they have no members, or empty ones."""
     members = values.values() if isinstance(values, dict) else values

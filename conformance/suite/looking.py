@@ -13,7 +13,9 @@ from typing import Any
 from conformance.suite.outcomes import Blocked
 
 #: By these a thread, a state or a run is known: that they are there says nothing of it.
-_IDS = ("thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint", "checkpoint_map", "run_id")
+_IDS = frozenset(
+    ("thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint", "checkpoint_map", "run_id")
+)
 
 
 @dataclass
@@ -48,7 +50,7 @@ def compared(*values: Any) -> None:
     """
     _looks.comparisons += 1
     found = sum(map(values_in, values))
-    if not found and any(map(_has_members, values)):
+    if not found and any(map(_has_ids, values)):
         raise Blocked("what was to be compared shows nothing but ids")
     _looks.values += found
     _looks.members = _looks.members.union(*map(members_in, values))
@@ -69,10 +71,11 @@ def values_in(value: Any) -> int:
     return int(value is not None and value != "")
 
 
-def _has_members(value: Any) -> bool:
+def _has_ids(value: Any) -> bool:
+    """Whether a JSON value is, or holds in a list, a thread or a state: ids, and more."""
     if isinstance(value, list | tuple):
-        return any(map(_has_members, value))
-    return isinstance(value, dict) and bool(value)
+        return any(map(_has_ids, value))
+    return isinstance(value, dict) and bool(value.keys() & _IDS) and bool(value.keys() - _IDS)
 
 
 def members_in(value: Any) -> set[str]:

@@ -81,6 +81,7 @@ def test_a_copy_during_a_run_is_whole(given: Asker, threads: Asker, given_runs: 
     source = given.empty()
     given_runs.ended(source, "slow", "before", seconds=0)
     before = len(given.history(source))
+    require_some([before], "the run before left no state", "RUN-01")
 
     def run() -> None:
         given_runs.joined(given_runs.started(source, "slow", seconds=1))

@@ -6,7 +6,7 @@ from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings
 from conformance.suite.asking import Asker
 from conformance.suite.channels import wide
-from conformance.suite.compared import require_some
+from conformance.suite.compared import named_parents, require_some
 from conformance.suite.expect import (
     assert_equal,
     assert_is,
@@ -69,7 +69,7 @@ def test_every_parent_is_in_the_history(given: Asker, threads: Asker) -> None:
     given.run(made)
     history = threads.history(made)
     known = set(history.checkpoint_ids())
-    parents = [each for each in map(parent_id_of, history) if each is not None]
+    parents = [parent for state in history for parent in sorted(named_parents(state))]
     require_some(parents, "no state of the history names its parent")
     for parent in parents:
         assert_that(parent in known, "a parent that is in the history", parent)
@@ -161,6 +161,8 @@ def test_the_default_page_holds_ten(given: Asker, threads: Asker, states: int) -
     # A page may hold fewer states than its limit, whether that was sent or not.
     expected = [checkpoint_id_of(each) for each in given.page(made, limit=DEFAULT_PAGE)]
     require_some(expected, "an empty page")
+    if len(expected) > DEFAULT_PAGE:
+        raise Blocked(f"the limit {DEFAULT_PAGE} gives {len(expected)} states", by="HISTORY-11")
     shown = [checkpoint_id_of(each) for each in threads.page(made)]
     assert_equal(shown, expected, f"the checkpoints, as with limit {DEFAULT_PAGE}")
 

@@ -29,10 +29,6 @@ def _continues(request: WireRequest) -> bool:
     return before_of(request) is not None and _limited(request)
 
 
-def _filters_by_nothing(request: WireRequest) -> bool:
-    return request.members.get("metadata") == {}
-
-
 def _filters(request: WireRequest) -> bool:
     return bool(request.members.get("metadata"))
 
@@ -169,9 +165,6 @@ def _filters_by_more(request: WireRequest) -> bool:
 
 fault("history-refuses-metadata-that-no-state-shows", breaks=["HISTORY-13"])(
     refusing(*POST, when=_filters_by_more)
-)
-fault("history-by-other-metadata-ignores-its-limit", breaks=["HISTORY-13"])(
-    _limit_becomes(lambda limit: LONGEST, POST, lambda r: _limited(r) and _filters_by_nothing(r))
 )
 
 

@@ -200,7 +200,7 @@ fault("stream-of-an-unknown-run-is-empty", breaks=["RUN-CONTROL-21"])(
 
 @fault("list-of-runs-holds-twenty-by-default", breaks=["RUN-CONTROL-22"])
 def list_of_runs_holds_twenty(broken: Broken) -> None:
-    @broken.wire.before("run_list", when=lambda request: "limit" not in request.query)
+    @broken.wire.before("run_list", when=lambda request: not request.query)
     def more(request: WireRequest) -> None:
         request.query = {**request.query, "limit": "20"}
 

@@ -46,13 +46,11 @@ def forgetting(operation: str, after: str = "") -> Apply:
 fault(
     "waited-run-leaves-no-history",
     breaks=(
-        "RUN-01 RUN-11 INTERRUPT-01 INTERRUPT-02 INTERRUPT-05 INTERRUPT-07 "
+        "COPY-23 RUN-01 INTERRUPT-01 INTERRUPT-02 INTERRUPT-05 INTERRUPT-07 "
         "INTERRUPT-09 INTERRUPT-11 NESTED-01 NESTED-02 NESTED-03 NESTED-06 NESTED-09"
     ),
 )(forgetting("run_wait"))
-fault("streamed-run-leaves-no-history", breaks=["RUN-02", "STREAM-03", "STREAM-06", "STREAM-08"])(
-    forgetting("run_stream")
-)
+fault("streamed-run-leaves-no-history", breaks=["RUN-02"])(forgetting("run_stream"))
 fault(
     "background-run-leaves-no-history",
     breaks=(

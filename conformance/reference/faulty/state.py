@@ -172,9 +172,13 @@ def select_is_ignored(broken: Broken) -> None:
         request.query = without(request.query, "select")
 
 
-fault("selected-members-of-a-state-come-with-its-tasks", breaks=["STATE-17"])(
-    state_becomes(lambda state: {**state, "tasks": []}, "state", when=_selects)
-)
+@fault("select-of-one-value-gives-all-values", breaks=["STATE-17"])
+def select_of_one_value_gives_all(broken: Broken) -> None:
+    @broken.wire.before("state", when=_selects)
+    def _(request: WireRequest) -> None:
+        if request.query["select"].startswith("values."):
+            request.query = {**request.query, "select": "metadata"}
+
 
 # created_at and metadata
 
