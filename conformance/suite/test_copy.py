@@ -356,6 +356,8 @@ def test_a_copy_shows_every_channel(given: Asker, threads: Asker) -> None:
     source = wide(given)
     copy = given.copy(source)
     expected = given.get(source).get("values")
+    if expected is None:
+        raise Blocked("GET shows no values, as in the documented output")
     assert_equal(threads.get(copy).get("values"), expected, "values")
 
 

@@ -186,7 +186,7 @@ def _get_shows(change: Callable[[Thread], Any]) -> Apply:
 
 fault(
     "get-shows-the-values-before-the-last-update",
-    breaks=["STATE-UPDATE-07", "SEQ-11", "SEQ-12", "SEQ-17"],
+    breaks=["PREPOP-21", "STATE-UPDATE-07", "SEQ-11", "SEQ-12", "SEQ-17"],
 )(
     _get_shows(
         lambda thread: (
