@@ -55,13 +55,13 @@ class WireRequest(_WithBody):
         self.operation = operation.name if operation else ""
         self.thread_id = thread_id or ""
 
-    def take_select(self) -> list[str]:
-        """Take `select` out of the query: all its values, or what a rule has made of it."""
+    @property
+    def select(self) -> list[str]:
+        """All values of `select` in the query, or what a rule has made of it."""
         if "select" not in self.query:
             return []
-        last = self.query.pop("select")
         given = [v for name, v in parse_qsl(self._query_string.decode()) if name == "select"]
-        return given if given[-1:] == [last] else [last]
+        return given if given[-1:] == [self.query["select"]] else [self.query["select"]]
 
     @property
     def query_string(self) -> bytes:
@@ -212,8 +212,8 @@ class Wire:
             after = [rule for rule in self.rules_after if rule.concerns(request)]
             own = await self._own_answer(request)
             # Rules change whole states: what is selected of one is taken of what they show.
-            select = request.take_select() if request.operation == "state" else []
-            answer = own or await self._ask(request, scope)
+            select = request.select if request.operation == "state" else []
+            answer = own or await self._ask(request, scope, whole=bool(select))
             for rule in after:
                 if rule.statuses(answer.status):
                     self.acted += 1
@@ -234,7 +234,7 @@ class Wire:
                     return answer
         return None
 
-    async def _ask(self, request: WireRequest, scope: Scope) -> WireAnswer:
+    async def _ask(self, request: WireRequest, scope: Scope, *, whole: bool) -> WireAnswer:
         assert self.app is not None
         sent: list[Message] = []
         inner = {
@@ -242,7 +242,7 @@ class Wire:
             "method": request.method,
             "path": request.path,
             "raw_path": request.path.encode(),
-            "query_string": request.query_string,
+            "query_string": _without_select(request) if whole else request.query_string,
             "headers": request.headers,
         }
         unread = [{"type": "http.request", "body": request.raw, "more_body": False}]
@@ -262,6 +262,10 @@ class Wire:
         start = next(each for each in sent if each["type"] == "http.response.start")
         raw = b"".join(each.get("body", b"") for each in sent)
         return WireAnswer(start["status"], raw, list(start["headers"]))
+
+
+def _without_select(request: WireRequest) -> bytes:
+    return urlencode({n: v for n, v in request.query.items() if n != "select"}).encode()
 
 
 async def _read(scope: Scope, receive: Receive) -> WireRequest:

@@ -53,9 +53,7 @@ fault(
 fault("streamed-run-leaves-no-history", breaks=["RUN-02"])(forgetting("run_stream"))
 fault(
     "background-run-leaves-no-history",
-    breaks=(
-        "RUN-03 CANCEL-01 MULTITASK-02 MULTITASK-03 MULTITASK-06 RUN-CONTROL-10 RUN-CONTROL-15"
-    ),
+    breaks=("RUN-03 CANCEL-01 MULTITASK-02 MULTITASK-03 MULTITASK-06 RUN-CONTROL-15"),
 )(forgetting("run_background", after="run_join"))
 fault("waiting-is-not-offered", breaks=["RUN-01", "RUN-CONTROL-14"])(
     refusing("run_wait", status=404)
