@@ -7,7 +7,7 @@ import pytest
 from conformance.deployment.client import ThreadsClient
 from conformance.suite.asking import Asker
 from conformance.suite.compared import assert_refused_or_empty, require_some
-from conformance.suite.expect import assert_equal
+from conformance.suite.expect import assert_equal, assert_is
 from conformance.suite.outcomes import requires
 from conformance.suite.shown import State, Thread, checkpoint_id_of, id_of
 
@@ -48,7 +48,7 @@ def test_it_is_the_checkpoint_asked_for(given: Asker, threads: Asker, ask: Threa
         checkpoint = _post(threads, ask, made, checkpoint_id).get("checkpoint") or {}
         shown = {name: checkpoint.get(name) for name in ("checkpoint_id", "thread_id")}
         expected = {"checkpoint_id": checkpoint_id, "thread_id": id_of(made)}
-        assert_equal(shown, expected, "the checkpoint")
+        assert_is(shown, expected, "the checkpoint")
 
 
 def _post(asker: Asker, ask: ThreadsClient, thread: Thread, checkpoint_id: str) -> State:
