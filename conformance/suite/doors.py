@@ -71,6 +71,10 @@ class Intruder:
 
     def try_to_change(self) -> None:
         """No refused operation changes what the one with the right credential sees."""
+        # A search that is behind would show the check's own thread as a change.
+        own = id_of(self._things.thread)
+        if own not in self._given.case.eventually(self._given.found, lambda ids: own in ids):
+            raise Blocked("search does not show the thread that was made", by="CREATE-12")
         before = self._seen()
         if self._seen() != before:
             raise Blocked("two answers to the same question differ, though nothing was done")
