@@ -13,7 +13,7 @@ from conformance.deployment.guard import NotOursRefusal
 from conformance.suite.asking import Asker
 from conformance.suite.events import Event, known_events
 from conformance.suite.outcomes import Blocked
-from conformance.suite.shown import State, Thread, id_of
+from conformance.suite.shown import State, Thread, checkpoint_id_of, id_of
 
 #: Statuses of a run that goes on, or is to begin.
 UNDER_WAY = ("pending", "running")
@@ -101,14 +101,15 @@ class Runs:
 
     def halfway(self, thread: Thread, text: str = "go on") -> Run:
         """A long run under way, whose first states are in the history."""
-        before = len(self._asker.page(thread, limit=1000))
+        before = self._newest(thread)
         run = self.started(thread, "slow", text, seconds=LONG_S)
-        states = self._case.eventually(
-            lambda: self._asker.page(thread, limit=1000),
-            lambda states: len(states) > before + 1,
+        # By their ids: a page may hold fewer states than there are.
+        fresh = self._case.eventually(
+            lambda: self._newest(thread) - before,
+            lambda fresh: len(fresh) > 1,
             self._case.settings.run_timeout_s,
         )
-        if len(states) < before + 2 or self.status(run) != "running":
+        if len(fresh) < 2 or self.status(run) != "running":
             raise Blocked("a slow run does not show its first states while it is under way")
         return run
 
@@ -180,6 +181,10 @@ class Runs:
 
     def _waited(self, thread: Thread, body: dict[str, Any]) -> Any:
         return self._asker.granted(self._client.run_wait(id_of(thread), body), thread).body
+
+    def _newest(self, thread: Thread) -> set[str]:
+        """The newest checkpoints of a thread, as many as one page holds."""
+        return {checkpoint_id_of(state) for state in self._asker.page(thread, limit=1000)}
 
     def _text_in(self, answer: Answer, thread: Thread, name: str) -> str:
         value = self._asker.object_of(answer, thread).get(name)

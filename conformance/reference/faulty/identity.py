@@ -88,7 +88,7 @@ def _apply_to_empty(broken: Broken, thread: Any, body: dict[str, Any]) -> None:
         _apply_supersteps(broken, thread, body)
 
 
-@fault("conflict-moves-updated-at", breaks=["IDENTITY-03", "CONCURRENT-01"])
+@fault("conflict-moves-updated-at", breaks=["IDENTITY-03"])
 def conflict_moves_updated_at(broken: Broken) -> None:
     @broken.wire.after("create", status=409)
     def touch(request: WireRequest, _answer: WireAnswer) -> None:
