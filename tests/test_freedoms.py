@@ -198,8 +198,8 @@ def test_a_freedom_contradicts_neither_the_catalogue_nor_another(
 
 def three() -> list[Freedom]:
     return [
-        Freedom("early", NOTHING, never, choice="when"),
-        Freedom("late", NOTHING, never, choice="when"),
+        Freedom("early", NOTHING, never, choices=("when",)),
+        Freedom("late", NOTHING, never, choices=("when",)),
         Freedom("green", NOTHING, never),
         Freedom("round", NOTHING, never),
     ]
@@ -245,6 +245,15 @@ def test_values_of_a_thread_without_a_state_are_an_object_or_null() -> None:
     assert same_thread({"values": None}, {"values": {}})
     assert not same_thread({"values": None}, {"values": {"messages": []}})
     assert not same_thread({"metadata": None}, {"metadata": {}})
+
+
+def test_bytes_are_written_outside_of_what_reads_them() -> None:
+    names = ("answers-are-compressed", "answers-are-indented", "times-end-in-z")
+    _, app = free_deployment([all_freedoms()[name] for name in names])
+    made = asked(app, "POST", "/threads", {})
+    assert made.headers["content-encoding"] == "gzip"
+    assert made.text.startswith("{\r\n")
+    assert made.json()["created_at"].endswith("Z")
 
 
 def test_every_tenant_has_the_freedom() -> None:

@@ -66,16 +66,19 @@ def _whole(value: Json) -> Json:
 
 freedom(
     "answers-are-indented",
+    layer=1,
     allowed_by="RFC 8259: whitespace around tokens means nothing.",
     choice="whitespace of JSON",
 )(_written(_indented))
 freedom(
     "texts-are-not-escaped",
+    layer=1,
     allowed_by="RFC 8259: a character may stand as itself or escaped; UTF-8 is the encoding.",
     choice="whitespace of JSON",
 )(_written(_plain))
 freedom(
     "members-stand-in-another-order",
+    layer=1,
     allowed_by="RFC 8259: the members of an object have no order.",
 )(_written(lambda value: json.dumps(_in_order(value)).encode()))
 freedom(
@@ -95,6 +98,7 @@ def _with_header(change: Callable[[list[tuple[bytes, bytes]]], list[tuple[bytes,
 
 freedom(
     "content-types-name-a-charset",
+    layer=2,
     allowed_by="RFC 9110: a media type may have parameters, and its case means nothing.",
 )(
     _with_header(
@@ -115,6 +119,7 @@ freedom(
 
 @freedom(
     "answers-are-compressed",
+    layer=3,
     allowed_by="RFC 9110: a content coding that the request's Accept-Encoding names may be used.",
 )
 def answers_are_compressed(altered: Altered) -> None:
@@ -128,6 +133,7 @@ def answers_are_compressed(altered: Altered) -> None:
 
 @freedom(
     "answers-that-are-waited-for-begin-with-newlines",
+    layer=2,
     allowed_by="RFC 8259: whitespace before a value means nothing; so a connection is kept open.",
 )
 def answers_that_are_waited_for_begin_with_newlines(altered: Altered) -> None:
@@ -160,6 +166,7 @@ freedom(
 
 @freedom(
     "refusals-are-problem-json",
+    layer=2,
     allowed_by="RFC 9457, which no source excludes; DESIGN: a JSON body that says why is right.",
 )
 def refusals_are_problem_json(altered: Altered) -> None:

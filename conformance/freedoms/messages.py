@@ -42,9 +42,12 @@ def _rich(value: JsonObject) -> JsonObject:
     return {**value, "tool_call_chunks": [], "cache": None} if _is_message(value) else value
 
 
-freedom("messages-are-bare", allowed_by=_DATA, choice="extras of messages")(
-    everywhere(_bare, theirs=True)
-)
+# What is found by equality must be shown as it is kept.
+freedom(
+    "messages-are-bare",
+    allowed_by=_DATA,
+    choice=("extras of messages", "filters by objects"),
+)(everywhere(_bare, theirs=True))
 
 
 def _without_riches(value: Json) -> Json:

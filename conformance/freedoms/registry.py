@@ -33,8 +33,9 @@ class Freedom:
     `allowed_by` names the source that allows it, or says of what all sources are silent.
     `may_block` are patterns of the requirements of which nothing can be said any more, as
     `IDENTITY-*`. `breaks` are patterns of requirements of wider profiles that it breaks: it
-    is a freedom of the profiles below. Freedoms that make the same `choice` exclude each
-    other. `settings` are what a user of such a server would write in the settings.
+    is a freedom of the profiles below. Freedoms that make the same one of their `choices`
+    exclude each other. `settings` are what a user of such a server would write in the
+    settings. What is in an outer `layer` stands around the others: bytes are written there.
     """
 
     name: str
@@ -42,8 +43,9 @@ class Freedom:
     apply: Apply
     may_block: tuple[str, ...] = ()
     breaks: tuple[str, ...] = ()
-    choice: str = ""
+    choices: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    layer: int = 0
 
     def may(self, requirement: str) -> bool:
         """Whether nothing need be said of a requirement under this freedom."""
@@ -55,7 +57,7 @@ class Freedom:
 
     def excludes(self, other: Freedom) -> bool:
         """Whether no server can take both."""
-        return bool(self.choice) and self.choice == other.choice
+        return bool(set(self.choices) & set(other.choices))
 
 
 def _named(requirement: str, patterns: Iterable[str]) -> bool:
@@ -75,8 +77,9 @@ def freedom(
     allowed_by: str,
     may_block: str = "",
     breaks: str = "",
-    choice: str = "",
+    choice: str | tuple[str, ...] = (),
     settings: Mapping[str, Any] | None = None,
+    layer: int = 0,
 ) -> Callable[[Apply], Apply]:
     """Register a freedom under its name; patterns are written with spaces between."""
     if name in _FREEDOMS:
@@ -93,8 +96,9 @@ def freedom(
             apply,
             tuple(may_block.split()),
             tuple(breaks.split()),
-            choice,
+            (choice,) if isinstance(choice, str) else choice,
             settings or {},
+            layer,
         )
         return apply
 
@@ -120,16 +124,17 @@ def free_deployment(
 ) -> tuple[list[list[Altered]], ASGIApp]:
     """A deployment that takes these freedoms at once, and the application that serves it.
 
-    Each freedom alters the same store, and has an HTTP layer of its own around that of the
-    one before. What they altered comes in their order: of one deployment, or, with
-    `tenants` (names by key), of one for each tenant.
+    Each freedom alters the same store, and has an HTTP layer of its own around those of
+    inner layers and of the ones before. What they altered comes in their order: of one
+    deployment, or, with `tenants` (names by key), of one for each tenant.
     """
     altered: list[list[Altered]] = [[] for _ in chosen]
 
     def served(_tenant: str) -> ASGIApp:
         store = new_store(speed)
         app: ASGIApp = create_app(store, speed=speed, cron_minute_s=cron_minute_s)
-        for each, made in zip(chosen, altered, strict=True):
+        inner_first = sorted(zip(chosen, altered, strict=True), key=lambda each: each[0].layer)
+        for each, made in inner_first:
             one = Altered(store=store)
             each.apply(one)
             one.wire.app = app

@@ -37,24 +37,34 @@ def _in_lines(raw: bytes) -> bytes:
     return "".join(blocks).encode()
 
 
-freedom("streams-have-comments", allowed_by=f"{_FORM} A line that begins with : is a comment.")(
-    _written(lambda raw: b": begin\nretry: 5000\n\n" + raw.replace(b"\n\n", b"\n\n: alive\n\n"))
-)
+freedom(
+    "streams-have-comments",
+    choice="form of streams",
+    layer=1,
+    allowed_by=f"{_FORM} A line that begins with : is a comment.",
+)(_written(lambda raw: b": begin\nretry: 5000\n\n" + raw.replace(b"\n\n", b"\n\n: alive\n\n")))
 freedom(
     "lines-of-streams-end-with-crlf",
+    choice="form of streams",
+    layer=1,
     allowed_by=f"{_FORM} Lines end with CRLF, LF or CR.",
-    choice="ends of lines",
 )(_written(lambda raw: raw.replace(b"\n", b"\r\n")))
 freedom(
     "data-of-events-stands-on-several-lines",
+    choice="form of streams",
+    layer=1,
     allowed_by=f"{_FORM} Lines of data are joined; fields have no order.",
 )(_written(_in_lines))
 freedom(
     "fields-of-events-have-no-space",
+    choice="form of streams",
+    layer=1,
     allowed_by=f"{_FORM} A space after the colon may be there.",
 )(_written(lambda raw: raw.replace(b"\nevent: ", b"\nevent:").replace(b"\ndata: ", b"\ndata:")))
 freedom(
     "events-have-no-ids",
+    choice="form of streams",
+    layer=1,
     allowed_by="No source says that an event has an id, but of a stream that is resumable.",
     may_block="STREAM-12",
 )(_written(lambda raw: b"\n".join(e for e in raw.split(b"\n") if not e.startswith(b"id:"))))

@@ -103,7 +103,7 @@ def _described(freedom: Freedom) -> dict[str, Any]:
         "allowed_by": freedom.allowed_by,
         "may_block": freedom.may_block,
         "breaks": freedom.breaks,
-        "choice": freedom.choice,
+        "choices": freedom.choices,
     }
 
 
