@@ -143,6 +143,27 @@ def test_answers_about_strangers_are_not_recorded(settings_for: MakeSettings) ->
     assert recorded(settings)[0].status == 200
 
 
+def test_what_a_check_saw_of_strangers_is_not_recorded_where_it_sends_it_on(
+    settings_for: MakeSettings,
+) -> None:
+    """Values of a thread that was not proved ours became a filter, and stood in the report."""
+    words = {"messages": ["what somebody said"]}
+    with answering(lambda *_: as_json([{"thread_id": "a stranger's", "values": words}])) as url:
+        settings = settings_for(url)
+        with connect(settings) as connection:
+            with connection.recorder.check("one") as exchanges:
+                connection.client.search({"limit": 1})
+                connection.client.search({"values": words})
+            with connection.recorder.check("another"):
+                connection.client.count({"metadata": {"colour": "red"}})
+    text = exchanges_file(settings, "main").read_text()
+    assert "somebody" not in text
+    assert "colour" in text
+    assert exchanges[1].request_body == (
+        "[not recorded: the check saw what may be of other people's threads]"
+    )
+
+
 def test_a_long_body_is_cut_in_the_record(settings_for: MakeSettings) -> None:
     long = "x" * (RECORDED_BODY + 10)
     with answering(lambda *_: as_json(long)) as url:

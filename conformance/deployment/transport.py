@@ -371,7 +371,7 @@ class SuiteTransport(httpx.BaseTransport):
                 method=request.method,
                 url=url,
                 request_headers=redactor.headers(request.headers),
-                request_body=_cut(redactor.text(_text(body))) if body else None,
+                request_body=self._recorded_request(body, of_check) if body else None,
                 started_at=started_at.isoformat(),
                 elapsed_ms=(time.perf_counter() - clock) * 1000,
                 status=response.status_code if response is not None else None,
@@ -381,6 +381,15 @@ class SuiteTransport(httpx.BaseTransport):
             ),
             of_check=of_check,
         )
+
+    def _recorded_request(self, body: bytes, of_check: bool) -> str:
+        """What is recorded of a request's body.
+
+        A check that saw what is other people's may send it on, as a filter, say.
+        """
+        if of_check and self._recorder.strangers:
+            return f"[not recorded: the check saw what may be of {_ANYONES}]"
+        return _cut(self._recorder.redactor.text(_text(body)))
 
 
 def _shown_in(response: httpx.Response, asked: str, thread_id: str | None = None) -> Shown:
