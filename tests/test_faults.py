@@ -34,7 +34,7 @@ def test_a_replaced_decision_is_asked_as_the_right_one_is(
         register = instead(broken, decision)
 
         def look(wrong: Callable[..., Any]) -> Any:
-            lacking.extend(lacking(right, inspect.signature(wrong)))
+            lacking.extend(lacking_parameters(right, inspect.signature(wrong)))
             return register(wrong)
 
         return look
@@ -44,7 +44,7 @@ def test_a_replaced_decision_is_asked_as_the_right_one_is(
     assert lacking == []
 
 
-def lacking(right: inspect.Signature, wrong: inspect.Signature) -> list[str]:
+def lacking_parameters(right: inspect.Signature, wrong: inspect.Signature) -> list[str]:
     """The parameters of `right` that `wrong` could not be given, after its first one."""
     taken = list(wrong.parameters.values())[1:]
     kinds = {each.kind for each in taken}

@@ -34,7 +34,7 @@ from conformance.selftest.freedom_report import FreedomMatrix, as_line, as_markd
 from conformance.selftest.freedom_row import FreedomRow, Outcome, Red, Undecided
 from conformance.selftest.pairs import chosen_pairs
 from conformance.suite.expect import same_thread
-from tests.test_faults import lacking
+from tests.test_faults import lacking_parameters
 from tests.test_selftest import KILL, Queue, a_matrix
 
 NOTHING = "No source says so."
@@ -162,7 +162,7 @@ def test_a_replaced_decision_is_asked_as_the_right_one_is(
         register = instead(altered, decision)
 
         def look(other: Callable[..., Any]) -> Any:
-            found.extend(lacking(right, inspect.signature(other)))
+            found.extend(lacking_parameters(right, inspect.signature(other)))
             return register(other)
 
         return look
