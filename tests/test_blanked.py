@@ -123,4 +123,4 @@ def test_what_shows_nothing_passes_nothing_that_compares_it(
     }
     assert wrongly == {}
     # Most of those that compare what is shown are among those that did not pass.
-    assert len(compare - passed) > 100
+    assert len(compare - passed) > len(compare) / 2

@@ -343,7 +343,8 @@ class SuiteTransport(httpx.BaseTransport):
     ) -> None:
         redactor = self._recorder.redactor
         of_check = not request.extensions.get(_OF_THE_SUITE)
-        body = request.content
+        # Before the answer says more: what was sent is what was known then.
+        body = self._recorded_request(request.content, of_check) if request.content else None
         url = redactor.url(request.url)
         headers: tuple[tuple[str, str], ...] = ()
         answer = None
@@ -371,7 +372,7 @@ class SuiteTransport(httpx.BaseTransport):
                 method=request.method,
                 url=url,
                 request_headers=redactor.headers(request.headers),
-                request_body=self._recorded_request(body, of_check) if body else None,
+                request_body=body,
                 started_at=started_at.isoformat(),
                 elapsed_ms=(time.perf_counter() - clock) * 1000,
                 status=response.status_code if response is not None else None,
