@@ -198,7 +198,7 @@ fault(
     )
 )
 
-fault("get-shows-the-values-before-a-fork", breaks=["STATE-UPDATE-15", "SEQ-12", "SEQ-17"])(
+fault("get-shows-the-values-before-a-fork", breaks=["STATE-UPDATE-15"])(
     _get_shows(
         lambda thread: (
             thread.checkpoints[-2].values
