@@ -46,7 +46,7 @@ def forgetting(operation: str, after: str = "") -> Apply:
 fault(
     "waited-run-leaves-no-history",
     breaks=(
-        "COPY-23 RUN-01 INTERRUPT-01 INTERRUPT-02 INTERRUPT-05 INTERRUPT-07 "
+        "RUN-01 INTERRUPT-01 INTERRUPT-02 INTERRUPT-05 INTERRUPT-07 "
         "INTERRUPT-09 INTERRUPT-11 NESTED-01 NESTED-02 NESTED-03 NESTED-06 NESTED-09"
     ),
 )(forgetting("run_wait"))
