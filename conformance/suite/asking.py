@@ -200,7 +200,7 @@ class Asker:
     def state(self, thread: Thread, **params: Any) -> State:
         """The state of the thread; where a check stands on it, one with values."""
         state = self.object_of(self.client.state(id_of(thread), **params), thread)
-        if self.arranging and not isinstance(state.get("values"), dict):
+        if self.arranging and not isinstance(state.get("values"), dict | list):
             raise Blocked(f"the state of {id_of(thread)} shows no values")
         return state
 

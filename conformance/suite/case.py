@@ -65,15 +65,17 @@ class Case:
     ) -> _T:
         """Look again until it holds, up to `within_s` or the declared deadline; the last look.
 
-        How long it took is noted, where it did not hold at once.
+        That is one which began after the deadline: what was there by then is seen, however
+        long a look takes. How long it took is noted, where it did not hold at once.
         """
         deadline = self.settings.visible_within_s if within_s is None else within_s
         started = time.monotonic()
         wait = _FIRST_WAIT_S
         while True:
+            began = time.monotonic() - started
             seen = look()
-            waited = time.monotonic() - started
-            if holds(seen) or waited > deadline:
+            if holds(seen) or began > deadline:
+                waited = time.monotonic() - started
                 if wait > _FIRST_WAIT_S:
                     self.note(f"waited {waited * 1000:.0f} ms")
                 return seen

@@ -1,0 +1,49 @@
+"""Waiting for what a deployment shows late."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.deployment.settings import Settings
+from conformance.suite import case as module
+from conformance.suite.case import Case
+
+
+class Clock:
+    """Time as a look takes it, in seconds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(module.time, "sleep", self.pass_by)
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize(("takes", "looks"), [(10.0, 2), (3.0, 3), (0.0, None)])
+def test_the_last_look_begins_after_the_deadline(
+    takes: float, looks: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    began: list[float] = []
+
+    def look() -> int:
+        began.append(clock.now)
+        clock.pass_by(takes)
+        return len(began)
+
+    settings = Settings(url="", run_id="", started_at="", run_dir="", visible_within_s=5.0)
+    case = Case(settings, {})
+    assert case.eventually(look, lambda _: False) == len(began)
+    assert began[-1] > 5.0
+    assert all(each <= 5.0 for each in began[:-1])
+    assert looks is None or len(began) == looks
+    assert case.notes
+
+
+def test_what_holds_at_once_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    Clock(monkeypatch)
+    case = Case(Settings(url="", run_id="", started_at="", run_dir=""), {})
+    assert case.eventually(lambda: "seen", lambda seen: seen == "seen") == "seen"
+    assert case.notes == []
