@@ -141,7 +141,9 @@ def prepopulated_states_have_the_newest_plan(broken: Broken) -> None:
 
 # States and histories
 
-fault("state-shows-one-channel", breaks=["STATE-01"])(shown(shown_with_one_channel, "state"))
+fault("state-shows-one-channel", breaks=["STATE-01", "STATE-UPDATE-03"])(
+    shown(shown_with_one_channel, "state")
+)
 fault("history-shows-one-channel", breaks=["PREPOP-10", "CHECKPOINT-02"])(
     shown(shown_with_one_channel, *HISTORIES)
 )
