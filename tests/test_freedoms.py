@@ -290,6 +290,9 @@ def a_freedom_matrix(*rows: FreedomRow) -> FreedomMatrix:
 def test_only_what_stays_as_it_was_counts() -> None:
     assert a_freedom_matrix(FREE).fair
     assert not a_freedom_matrix(FREE, FELL).fair
+    unreached = replace(FREE, unexercised=FREE.freedoms)
+    assert not a_freedom_matrix(FREE, unreached).fair
+    assert replace(a_freedom_matrix(FREE, unreached), profile="documented").fair
     # What became undecided without a cause is not as it should be, whoever names it.
     silent = replace(FREE, undecided={"c": Undecided("blocked", "x", (), ("GET-01",), ())})
     assert silent.outcome is Outcome.BLOCKED
