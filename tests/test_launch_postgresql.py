@@ -51,12 +51,13 @@ def assert_closed(url: str) -> None:
 
 
 def test_a_cluster_is_there_for_a_block() -> None:
+    before = set(psutil.Process().children(recursive=True))
     with postgresql(print) as url:
         assert ask(url, "select 1 + 1") == "2"
         assert ask(url, "show listen_addresses") == "127.0.0.1"
         folder = Path(ask(url, "show data_directory"))
         assert folder.is_dir()
-        processes = psutil.Process().children(recursive=True)
+        processes = set(psutil.Process().children(recursive=True)) - before
     assert_gone(processes)
     assert_closed(url)
     assert not folder.parent.exists()

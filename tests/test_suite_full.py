@@ -138,7 +138,7 @@ def test_looking_goes_on_until_the_act_has_ended() -> None:
 
 
 def state(number: int, **members: Any) -> dict[str, Any]:
-    return {"checkpoint_id": number, "next": [], "tasks": [], **members}
+    return {"checkpoint_id": number, "values": {"n": number}, "next": [], "tasks": [], **members}
 
 
 def history(*states: dict[str, Any]) -> History:

@@ -79,6 +79,8 @@ def _answer(document: Description, key: str, exchange: Exchange) -> Iterator[Obs
     body = _json(exchange.response_body)
     if schema is None or body is _NONE or exchange.status is None:
         return
+    if "select" in parse_qs(urlsplit(exchange.url).query):
+        return  # what was not selected is left out: that is no answer of the declared form
     where = f"{exchange.status} $"
     for path, shown in _undocumented(document, schema, body, where):
         yield Observed("undocumented_member", key, path, "nothing", shown, _example(exchange))

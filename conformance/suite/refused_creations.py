@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from conformance.deployment.client import ThreadsClient
 from conformance.suite.asking import Asker
-from conformance.suite.expect import assert_equal, assert_that, require_refused
+from conformance.suite.expect import assert_equal, assert_no_thread, require_refused
 from conformance.suite.outcomes import Blocked
 from conformance.suite.shown import id_of
 
@@ -42,9 +42,7 @@ class RefusedCreations:
             raise Blocked("no creation was sent of which a thread could be told")
         if self._by_id:
             for wanted in self._sent:
-                answer = self._ask.get(wanted)
-                told = f"{answer.status} {answer.text}"
-                assert_that(not answer.ok, "no thread under the id", told)
+                assert_no_thread(self._given, wanted)
             return
         # What was made before this one is shown by the time at which this one is.
         last = id_of(self._given.empty(metadata=self._mark))

@@ -17,6 +17,26 @@ from conformance.suite.outcomes import Blocked, requires
 from conformance.suite.shown import Thread, id_of
 
 _COLOURS = ("red", "green")
+_Filters = dict[str, Any]
+#: Tried always, before what is generated: each filter beside the others, with and without a
+#: match. A body, the metadata, and which of the four threads `ids` name.
+_ALWAYS: tuple[tuple[_Filters, _Filters, tuple[int, ...]], ...] = (
+    ({}, {"colour": "red"}, ()),
+    ({}, {"colour": "red", "size": 2}, ()),
+    ({"status": "idle"}, {"size": 1}, ()),
+    ({"status": "idle"}, {"colour": "blue"}, ()),
+    ({"status": "busy"}, {"colour": "red"}, ()),
+    ({"status": "busy"}, {}, ()),
+    ({"limit": 1}, {"colour": "green"}, ()),
+    ({"limit": 1}, {"colour": "red"}, ()),
+    ({"limit": 2, "offset": 1}, {}, ()),
+    ({"offset": 3}, {}, ()),
+    ({"offset": 5}, {}, ()),
+    ({}, {"colour": "red"}, (0, 3)),
+    ({"status": "idle"}, {"size": 2}, (1, 2, 3)),
+)
+#: What a search takes and a count does not.
+_OF_PAGES = frozenset({"limit", "offset"})
 
 
 @pytest.fixture
@@ -60,7 +80,10 @@ def test_what_is_found_satisfies_every_filter(
     shapes = valid_bodies(
         "search_threads", "thread_search", ("ids", "metadata", "values", "select", "extract")
     ).map(_near)
-    ids = st.lists(st.sampled_from([id_of(each) for each in made]), max_size=4, unique=True)
+    known = [id_of(each) for each in made]
+    for body, metadata, places in _ALWAYS:
+        found_exactly((body, metadata, [known[place] for place in places]))
+    ids = st.lists(st.sampled_from(known), max_size=4, unique=True)
     for_all(st.tuples(shapes, _metadata(), ids), found_exactly, settings)
 
 
@@ -75,6 +98,9 @@ def test_what_is_counted_satisfies_every_filter(
         assert_equal(count, wanted, f"the count by {sent}")
 
     shapes = valid_bodies("count_threads", "thread_count", ("metadata", "values"))
+    for body, metadata, ids in _ALWAYS:
+        if not (body.keys() & _OF_PAGES or ids):
+            counted_exactly((body, metadata))
     for_all(st.tuples(shapes, _metadata()), counted_exactly, settings)
 
 

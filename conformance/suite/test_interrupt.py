@@ -193,6 +193,8 @@ def _given_interrupts(threads: Asker, thread: Thread) -> Any:
     shown = threads.get(thread).get("interrupts")
     if shown is None:
         raise Blocked("the thread shows no interrupts, which are an optional member")
+    if not isinstance(shown, dict):
+        raise Blocked("what the thread shows as interrupts is no object", by="GET-05")
     return shown
 
 

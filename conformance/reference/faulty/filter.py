@@ -36,11 +36,11 @@ def _by_ids(change: Callable[[Broken, Any, Query], Any]) -> Apply:
     return apply
 
 
-fault("search-ignores-ids", breaks=["FILTER-01", "FILTER-02", "FILTER-04", "FILTER-05", "SEQ-14"])(
+fault("search-ignores-ids", breaks="FILTER-01 FILTER-02 FILTER-04 FILTER-05 FILTER-07 SEQ-14")(
     changing("search", lambda body: without(body, "ids"), _has_ids)
 )
 
-fault("search-looks-at-the-first-id-only", breaks=["FILTER-01", "FILTER-02"])(
+fault("search-looks-at-the-first-id-only", breaks=["FILTER-01", "FILTER-02", "FILTER-07"])(
     changing("search", lambda body: {**body, "ids": body["ids"][:1]}, _has_ids)
 )
 

@@ -107,7 +107,7 @@ fault(
 )(state_becomes(_dangling, *HISTORIES))
 
 
-@fault("steps-of-runs-start-anew", breaks=["HISTORY-09", "SEQ-07"])
+@fault("steps-of-runs-start-anew", breaks=["HISTORY-09", "HISTORY-FILTER-02", "SEQ-07"])
 def steps_of_runs_start_anew(broken: Broken) -> None:
     state_becomes(
         lambda state: (

@@ -35,7 +35,7 @@ fault("offset-beyond-the-end-is-404", breaks=["ERROR-ANY-05", "FILTER-07", "PAGE
 )
 
 
-@fault("later-pages-end-one-too-early", breaks=["PAGE-02"])
+@fault("later-pages-end-one-too-early", breaks=["PAGE-02", "FILTER-07"])
 def later_pages_end_too_early(broken: Broken) -> None:
     @broken.wire.answers("search", when=_offset)
     def shorter(request: WireRequest, body: Json) -> Json:

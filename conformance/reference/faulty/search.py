@@ -49,7 +49,10 @@ fault(
 )
 
 
-@fault("search-takes-either-status-or-metadata", breaks=["SEARCH-06", "FILTER-07", "SEQ-14"])
+@fault(
+    "search-takes-either-status-or-metadata",
+    breaks=["SEARCH-06", "FILTER-07", "COUNT-07", "SEQ-14"],
+)
 def either_status_or_metadata(broken: Broken) -> None:
     def matches(right: Any, thread: Any, query: Query) -> bool:
         if query.status is None or not asked(query):
@@ -134,7 +137,10 @@ def any_of_several_members(broken: Broken) -> None:
     matching(matches)(broken)
 
 
-@fault("search-looks-at-the-first-member-only", breaks=["SEARCH-03", "SEARCH-14", "COUNT-07"])
+@fault(
+    "search-looks-at-the-first-member-only",
+    breaks=["SEARCH-03", "SEARCH-14", "COUNT-07", "FILTER-07"],
+)
 def first_member_only(broken: Broken) -> None:
     def matches(right: Any, thread: Any, query: Query) -> bool:
         first = dict(list(asked(query).items())[:1])
@@ -211,7 +217,7 @@ def without_a_match_null(broken: Broken) -> None:
 
 fault(
     "search-limit-of-one-gives-two",
-    breaks="SEARCH-07 SEARCH-11 SEARCH-12 ERROR-ANY-05 PAGE-02 SEQ-16",
+    breaks="SEARCH-07 SEARCH-11 SEARCH-12 ERROR-ANY-05 FILTER-07 PAGE-02 SEQ-16",
 )(limited(lambda _: 2, lambda limit: limit == 1))
 
 fault("search-gives-one-less-than-a-limit", breaks=["SEARCH-07", "PAGE-02"])(
