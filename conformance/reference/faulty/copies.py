@@ -274,6 +274,23 @@ def run_copy_of_an_empty_thread_shows_no_values(broken: Broken) -> None:
         return {**state, "values": {}} if concerns(request) else state
 
 
+@fault("run-of-a-copy-of-an-empty-thread-breaks-its-state", breaks=["COPY-23", "COPY-25"])
+def run_of_a_copy_of_an_empty_thread_breaks_its_state(broken: Broken) -> None:
+    concerns = of_run_copies_of_empty(broken)
+    tried: set[str] = set()
+
+    @broken.wire.before("run_wait")
+    def fail(request: WireRequest) -> WireAnswer | None:
+        if not concerns(request) or broken.store.history(request.thread_id):
+            return None
+        tried.add(request.thread_id)
+        return json_answer(200, {"__error__": {"error": "KeyError", "message": "''"}})
+
+    @broken.wire.before("state")
+    def refuse(request: WireRequest) -> WireAnswer | None:
+        return json_answer(500, {"detail": "no"}) if request.thread_id in tried else None
+
+
 @fault("run-copy-of-an-empty-thread-has-no-history", breaks=["COPY-26"])
 def run_copy_of_an_empty_thread_has_no_history(broken: Broken) -> None:
     concerns = of_run_copies_of_empty(broken)
