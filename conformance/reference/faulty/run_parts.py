@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from conformance.contract.schemas import violations
 from conformance.model.store import ThreadStore
 from conformance.model.threads import Run
 from conformance.reference.faults import Apply, Broken
@@ -135,10 +136,13 @@ def misreading(
 
 
 def ignoring(member: str, *operations: str, when: When | None = None) -> Apply:
-    """Take a body as if it had not that member."""
-    return misreading(
-        *operations, to=lambda body: without(body, member), when=when or having(member)
-    )
+    """Take a body as if it had not that member, whatever right value it has there."""
+
+    def to(body: Any) -> Any:
+        wrong = violations("run_create", {"assistant_id": "any", member: body[member]})
+        return body if wrong else without(body, member)
+
+    return misreading(*operations, to=to, when=when or having(member))
 
 
 def answering(operation: str, body: Json, status: int = 200, when: When = always) -> Apply:
