@@ -207,7 +207,9 @@ def list_of_runs_holds_twenty(broken: Broken) -> None:
 
 # Deleting runs
 
-fault("deleted-run-stays", breaks=["RUN-CONTROL-12"])(answering("run_delete", None, 204))
+fault("deleted-run-stays", breaks=["RUN-CONTROL-12", "RUN-CONTROL-20"])(
+    answering("run_delete", None, 204)
+)
 
 
 @fault("run-is-deleted-with-those-before-it", breaks=["RUN-CONTROL-12"])
