@@ -1,5 +1,6 @@
 """Looking at runs, and what a run may be asked to do."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -226,7 +227,13 @@ def test_a_failing_run_says_so(given: Asker, given_runs: Runs, ask: ThreadsClien
 def test_a_run_of_an_unknown_thread_is_404(
     given: Asker, given_runs: Runs, ask: ThreadsClient, way: str
 ) -> None:
-    given_runs.ended(given.empty(), "agent")
+    # Each way is offered, so that what is refused is the thread.
+    offered: dict[str, Callable[[], object]] = {
+        "wait": lambda: given_runs.ended(given.empty(), "agent"),
+        "stream": lambda: given_runs.streamed(given.empty(), "agent"),
+        "background": lambda: given_runs.joined(given_runs.started(given.empty(), "agent")),
+    }
+    offered[way]()
     start = {"wait": ask.run_wait, "stream": ask.run_stream, "background": ask.run_background}
     _assert_404(start[way](ask.ownership.absent_id(), given_runs.body("agent")), "RUN-12")
 

@@ -190,7 +190,7 @@ fault("background-run-names-no-run", breaks=["RUN-03", "RUN-14"])(
 fault("stream-on-an-unknown-thread-is-200", breaks=["RUN-12"])(
     with_status(200, "run_stream", instead_of=404)
 )
-fault("waiting-on-an-unknown-thread-is-500", breaks=["DELETE-10", "RUN-12"])(
+fault("waiting-on-an-unknown-thread-is-500", breaks=["DELETE-10", "RUN-12", "RUN-CONTROL-18"])(
     with_status(500, "run_wait", instead_of=404)
 )
 
