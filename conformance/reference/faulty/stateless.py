@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+from conformance.contract.schemas import violations
 from conformance.reference.faults import Apply, Broken, fault
 from conformance.reference.faulty.run_parts import (
     accepting,
@@ -95,11 +97,16 @@ fault("stateless-stream-has-no-values", breaks=["STATELESS-05"])(
 )
 
 
+def _is_right(body: Any) -> bool:
+    """Whether a body is one of a run as published: what is not is refused as it should be."""
+    return isinstance(body, dict) and not violations("run_create_stateless", body)
+
+
 @fault("batch-begins-only-its-first-run", breaks=["STATELESS-06"])
 def batch_begins_only_its_first_run(broken: Broken) -> None:
     @broken.wire.before("stateless_batch")
     def cut(request: WireRequest) -> None:
-        if isinstance(request.body, list):
+        if isinstance(request.body, list) and all(map(_is_right, request.body)):
             request.body = request.body[:1]
 
 
@@ -109,7 +116,7 @@ fault("batch-answers-one-run-for-all", breaks=["STATELESS-06"])(
 
 
 fault("unknown-assistant-is-null", breaks=["STATELESS-07"])(
-    accepting("stateless_wait", None, when=having("assistant_id"))
+    accepting("stateless_wait", None, when=lambda request: _is_right(request.members))
 )
 
 
@@ -118,5 +125,5 @@ def unknown_assistant_is_the_first(broken: Broken) -> None:
     @broken.wire.before(*_WAYS)
     def choose(request: WireRequest) -> None:
         body = request.members
-        if body and body.get("assistant_id") not in broken.store.graphs:
+        if _is_right(body) and body["assistant_id"] not in broken.store.graphs:
             request.body = {**body, "assistant_id": "agent"}

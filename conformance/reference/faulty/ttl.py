@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from conformance.contract.schemas import violations
 from conformance.model.values import JsonObject
 from conformance.reference.faults import Apply, Broken, fault
 from conformance.reference.faulty.parts import refusing, without
@@ -69,8 +70,14 @@ def not_set_by_update(broken: Broken) -> None:
         return right(thread_id, metadata)
 
 
+def _is_a_ttl_alone(request: WireRequest) -> bool:
+    """Whether an update is of a time to live alone, and one as published."""
+    body = request.members
+    return list(body) == ["ttl"] and not violations("thread_patch", body)
+
+
 fault("update-with-ttl-alone-is-500", breaks=["TTL-06"])(
-    refusing("update", lambda request: list(request.members) == ["ttl"], status=500)
+    refusing("update", _is_a_ttl_alone, status=500)
 )
 
 

@@ -140,12 +140,12 @@ fault("update-moves-state-updated-at", breaks=["UPDATE-06", "SEQ-12"])(
 )
 
 
-fault("update-dates-the-newest-state", breaks=["UPDATE-13"])(
+fault("update-dates-the-newest-state", breaks=["UPDATE-13", "SEQ-04"])(
     afterwards(
         lambda _before, now: with_latest(now, created_at=now.updated_at), UPDATE, _sends_metadata
     )
 )
-fault("update-forgets-the-oldest-state", breaks=["UPDATE-14"])(
+fault("update-forgets-the-oldest-state", breaks=["UPDATE-14", "SEQ-04"])(
     afterwards(
         lambda _before, now: replace(now, checkpoints=now.checkpoints[1:]), UPDATE, _sends_metadata
     )
@@ -154,7 +154,7 @@ fault("update-forgets-the-oldest-state", breaks=["UPDATE-14"])(
 
 @fault(
     "get-is-behind-from-the-second-update-on",
-    breaks=["UPDATE-07", "CONCURRENT-03", "SEQ-12", "SEQ-13"],
+    breaks=["UPDATE-07", "CONCURRENT-03", "SEQ-12", "SEQ-13", "ERROR-BIG-02", "ERROR-ODD-02"],
 )
 def get_is_behind(broken: Broken) -> None:
     updated: dict[str, int] = {}
@@ -176,7 +176,10 @@ def get_is_behind(broken: Broken) -> None:
     begin_with(UPDATE, then)(broken)
 
 
-@fault("second-update-is-not-stored", breaks=["UPDATE-07", "CONCURRENT-03", "SEQ-12", "SEQ-13"])
+@fault(
+    "second-update-is-not-stored",
+    breaks=["UPDATE-07", "CONCURRENT-03", "SEQ-12", "SEQ-13", "ERROR-BIG-02", "ERROR-ODD-02"],
+)
 def second_update_is_not_stored(broken: Broken) -> None:
     updated: dict[str, int] = {}
 
