@@ -197,6 +197,27 @@ def test_a_sweep(tmp_path: Path) -> None:
     assert_nothing_comes_out(tmp_path, ended.stdout, ended.stderr, again.stdout, again.stderr)
 
 
+#: Of what the doctor asks these are refused, by an answer that shows all that was sent.
+REFUSED_TO_THE_DOCTOR = ("/schemas", "/runs/wait", "/state")
+
+
+def test_a_diagnosis(tmp_path: Path) -> None:
+    """By the command itself, and before a run with a graph of one's own."""
+    (tmp_path / "threads-conformance.toml").write_text(
+        '[graph]\nid = "agent"\nappending = ["log"]\nrun_input = { log = ["a"] }\n'
+    )
+    with echoing(lambda method, path: path.endswith(REFUSED_TO_THE_DOCTOR)) as (url, _):
+        found = command(tmp_path, "doctor", "--url", url, *HEADERS)
+        warned = run(tmp_path, url, "-k", "test_the_id_is_a_uuid")
+    assert found.returncode == 2, found.stdout + found.stderr
+    assert "[redacted]" in found.stdout
+    assert "Warning: [graph] settings: run_input of [graph] is refused (418" in warned.stderr
+    assert "[redacted]" in warned.stderr
+    assert_nothing_comes_out(
+        tmp_path, *(text for end in (found, warned) for text in (end.stdout, end.stderr))
+    )
+
+
 @pytest.mark.parametrize("name", ["run", "plant", "sweep"])
 def test_a_server_that_breaks_the_protocol(name: str, tmp_path: Path) -> None:
     """What it says instead stands in the error of the HTTP library."""

@@ -30,6 +30,7 @@ from conformance.doctor.sampled import sampled
 from conformance.doctor.table import as_toml
 from conformance.model.graphs import AGENT, GRAPHS, START, Channel, Graph, Node, added_up, replaced
 from conformance.model.store import ThreadStore
+from conformance.reference.wire import Wire, WireRequest
 
 MakeSettings = Callable[..., Settings]
 
@@ -355,6 +356,29 @@ def test_a_deployment_that_breaks_is_status_3() -> None:
         result = doctor(found, "--graph", AGENT.graph_id)
     assert result.exit_code == 3, result.output
     assert "a run is answered 500" in result.output
+
+
+@pytest.mark.parametrize(
+    ("operation", "status"), [("create", 3), ("update_state", 0), ("run_wait", 0)]
+)
+def test_a_deployment_that_names_other_peoples_threads_is_told(operation: str, status: int) -> None:
+    """A write to a thread that is not proved the run's is refused by the guard."""
+    stranger = str(uuid.uuid4())
+
+    def naming(app: ASGIApp) -> ASGIApp:
+        wire = Wire(app)
+
+        @wire.answers(operation)
+        def another(_request: WireRequest, body: Any) -> Any:
+            return {**body, "thread_id": stranger}
+
+        return wire
+
+    with ledger(naming) as (found, _store):
+        result = doctor(found, "--graph", AGENT.graph_id)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == status, result.output
+    assert ("not proved to be ours" in result.output) is (status == 3)
 
 
 def test_a_run_warns_of_settings_that_do_not_fit(url: str, tmp_path: Path) -> None:

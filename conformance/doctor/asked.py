@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.guard import NotOursRefusal
 from conformance.excerpt import excerpt
 
 _WIDTH = 200
@@ -36,11 +37,15 @@ class Asking:
         request: Callable[[], Answer],
         told: Callable[[Any], str] = lambda body: "",
     ) -> Answer | None:
-        """The answer, of which `told` says what matters; None where there was none."""
+        """The answer, of which `told` says what matters; None where nothing was sent or came."""
         try:
             answer = request()
         except httpx.HTTPError as broken:
             self.exchanges.append(Exchange(what, f"no answer ({type(broken).__name__})"))
+            return None
+        except NotOursRefusal:
+            # A deployment that answers a creation by another id names somebody else's thread.
+            self.exchanges.append(Exchange(what, "not sent: the thread is not proved to be ours"))
             return None
         said = told(answer.body) if answer.ok else excerpt(answer.text, _WIDTH)
         self.exchanges.append(Exchange(what, f"{answer.status} {said}".strip()))
