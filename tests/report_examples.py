@@ -8,8 +8,8 @@ from conformance.contract.catalogue import Requirement
 from conformance.contract.causes import Cause, fingerprint
 from conformance.contract.verdicts import Stability, Verdict
 from conformance.deployment.exchange import Exchange
+from conformance.excerpt import masked
 from conformance.report.acceptance import Accepts, with_accepted
-from conformance.report.grouping import masked
 from conformance.report.record import (
     CheckResult,
     Cleanup,

@@ -1,11 +1,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_examples import CHECKS, RICH, check, exchange, failure, report_of
+from report_examples import CHECKS, RICH, THREAD, check, exchange, failure, report_of
 
 from conformance.contract.causes import Cause, fingerprint, kinds_of
 from conformance.contract.verdicts import Verdict
-from conformance.report.grouping import groups, masked, not_kept, undecided
+from conformance.excerpt import masked
+from conformance.report.grouping import groups, not_kept, undecided
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,10 @@ def test_kinds_of_differences_know_places_and_types_and_no_values():
     assert kinds("$[3].values.messages[0].id", "one", 1) != seen
     assert kinds("$[3].values.messages[0].type", "one", "another") != seen
     assert kinds("$.ok", True, False) != kinds("$.ok", False, True)
+    # Interrupts stand under the ids of the tasks that asked.
+    under = "$.interrupts['{}'][0].value".format
+    one, other = (under(each) for each in (THREAD, "9c2b6a1e-53f1-4d56-8c7e-61c1b0a9d7aa"))
+    assert kinds(one, "a", 1) == kinds(other, "b", 2)
 
 
 def test_failures_of_one_cause_stand_together_the_highest_level_first():

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.excerpt import masked
+
 #: How the answer to an operation was of no use; part of the fingerprint of a refusal.
 MISSING = "missing"
 NOT_GRANTED = "not granted"
@@ -69,9 +71,9 @@ def fingerprint(*parts: str | int | None) -> str:
 def kinds_of(changes: Iterable[tuple[str, Any, Any]]) -> tuple[str, ...]:
     """What kinds of differences there are: each place, and the types that differ there.
 
-    A change is a JSON path, the expected and the actual value. Items of a list are one
-    place, since how many there are differs from run to run; values are told by their
-    type, but for null, true and false.
+    A change is a JSON path, the expected and the actual value. Places are told without
+    what differs from run to run (`place`), values by their type, but for null, true and
+    false.
     """
     return tuple(
         sorted(
@@ -84,8 +86,12 @@ def kinds_of(changes: Iterable[tuple[str, Any, Any]]) -> tuple[str, ...]:
 
 
 def place(path: str) -> str:
-    """A JSON path without the positions in lists: all items of a list are one place."""
-    return _INDEX.sub("[*]", path)
+    """A JSON path without what differs from run to run.
+
+    All items of a list are one place, and so are all members whose names are ids, as those
+    under which a thread shows its interrupts.
+    """
+    return masked(_INDEX.sub("[*]", path))
 
 
 def _kind(value: Any) -> str:

@@ -106,21 +106,31 @@ def differences_by_place(expected: list[Any], actual: list[Any]) -> tuple[str, .
 
     Only as many items are looked into as `SHOWN`; a last line tells how many more differ.
     """
-    differing = [
+    places = _differing(expected, actual)
+    lines = list(differences(*(_at(places[:SHOWN], items) for items in (expected, actual))))
+    if (rest := len(places) - SHOWN) > 0:
+        lines.append(f"… and {rest} more of {len(expected)} differ")
+    return tuple(lines)
+
+
+def differing_items(
+    expected: list[Any], actual: list[Any]
+) -> tuple[dict[int, Any], dict[int, Any]]:
+    """Of two lists of equal length the first items that differ, at most `SHOWN`, by place."""
+    places = _differing(expected, actual)[:SHOWN]
+    return _at(places, expected), _at(places, actual)
+
+
+def _at(places: list[int], items: list[Any]) -> dict[int, Any]:
+    return {place: items[place] for place in places}
+
+
+def _differing(expected: list[Any], actual: list[Any]) -> list[int]:
+    return [
         place
         for place, (one, other) in enumerate(zip(expected, actual, strict=True))
         if not same_json(one, other)
     ]
-    looked_into = differing[:SHOWN]
-    lines = list(
-        differences(
-            {place: expected[place] for place in looked_into},
-            {place: actual[place] for place in looked_into},
-        )
-    )
-    if rest := len(differing) - len(looked_into):
-        lines.append(f"… and {rest} more of {len(expected)} differ")
-    return tuple(lines)
 
 
 def json_path(parts: Iterable[Any]) -> str:

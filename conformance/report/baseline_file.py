@@ -16,8 +16,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
 from conformance.data import schemas_dir
+from conformance.excerpt import masked
 from conformance.report.baseline import Entry, Judgement
-from conformance.report.grouping import masked
 from conformance.report.summary import server_name
 from conformance.report.text import cut, listed, one_line
 

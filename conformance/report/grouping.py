@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import dataclass
 
 from conformance.contract.causes import fingerprint
 from conformance.contract.verdicts import Verdict
+from conformance.excerpt import masked
 from conformance.report.record import LEVELS, CheckResult, Report
 from conformance.report.text import one_line
-
-# Order matters: what a later pattern would tear apart comes first.
-_CHANGING = (
-    (re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I), "<id>"),
-    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
-    (re.compile(r"(?<=[\w\]]):\d{2,5}(?=[/\s'\"),?]|$)"), ":<port>"),
-    (re.compile(r"\b0x[0-9a-f]+\b", re.I), "<id>"),
-    (re.compile(r"\b(?=[0-9a-f]*\d)(?=\d*[a-f])[0-9a-f]{8,}\b", re.I), "<id>"),
-    # Numbers, but not a status such as 404 and not the number in a name such as COPY-03.
-    (re.compile(r"(?<![\w.-])(?![1-5]\d\d(?![\d.]))-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.I), "<n>"),
-)
-
-
-def masked(text: str) -> str:
-    """`text` with the ids, times, ports and numbers of one run replaced."""
-    for pattern, placeholder in _CHANGING:
-        text = pattern.sub(placeholder, text)
-    return text
 
 
 def symptom(check: CheckResult) -> str:

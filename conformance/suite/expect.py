@@ -10,7 +10,12 @@ from conformance.contract.causes import place
 from conformance.contract.schemas import violations
 from conformance.deployment.client import Answer
 from conformance.excerpt import excerpt
-from conformance.model.history import differences, differences_by_place, same_json
+from conformance.model.history import (
+    differences,
+    differences_by_place,
+    differing_items,
+    same_json,
+)
 from conformance.suite.asking import LONGEST_PAGE, Asker
 from conformance.suite.looking import compared, judged
 from conformance.suite.outcomes import Blocked, PromiseBroken, difference_kinds
@@ -58,13 +63,14 @@ def assert_identical_history(copy: History, source: History) -> None:
             differences(source.checkpoint_ids(), copy.checkpoint_ids()),
             kinds=("length",),
         )
-    found = differences_by_place(source.masked(), copy.masked())
+    wanted, shown = source.masked(), copy.masked()
+    found = differences_by_place(wanted, shown)
     if found:
         raise PromiseBroken(
             "every state equal to the source's but for the thread's own id",
             f"{len(source)} states on both sides, which differ",
             found,
-            kinds=difference_kinds(source.masked(), copy.masked()),
+            kinds=difference_kinds(*differing_items(wanted, shown)),
         )
 
 
