@@ -21,7 +21,8 @@ from conformance.model.threads import Checkpoint, Thread
 from conformance.model.values import JsonObject
 from conformance.reference.app import new_store
 from conformance.reference.wire import Json, Wire, WireAnswer, WireRequest, json_answer
-from conformance.suite.compared import assert_first, holds_nothing, lasting, require_some
+from conformance.suite.compared import holds_nothing, lasting, require_some
+from conformance.suite.expect import assert_page
 from conformance.suite.outcomes import Blocked, PromiseBroken
 from tests.conftest import served
 
@@ -263,11 +264,11 @@ def test_nothing_to_compare_blocks() -> None:
 
 
 def test_a_page_may_be_short_but_not_empty() -> None:
-    assert_first([1], [1, 2], "numbers")
-    assert_first([], [], "numbers")
+    assert_page([1], [1, 2], "numbers", 100)
+    assert_page([], [], "numbers", 100)
     for wrong in ([], [2], [1, 2, 3]):
         with pytest.raises(PromiseBroken):
-            assert_first(wrong, [1, 2], "numbers")
+            assert_page(wrong, [1, 2], "numbers", 100)
 
 
 def test_what_tasks_came_to_does_not_last() -> None:

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from conformance.cli import cli
+from conformance.contract.catalogue import PROFILES
 from conformance.contract.causes import Cause
 from conformance.deployment.settings import GraphSettings
 from conformance.freedoms import registry
@@ -194,6 +195,15 @@ def test_a_freedom_contradicts_neither_the_catalogue_nor_another(
         freedom("two", allowed_by=NOTHING, may_block="COPPY-*")
     with pytest.raises(FreedomError, match="no requirement is called GET-99"):
         freedom("two", allowed_by=NOTHING, breaks="GET-99")
+    with pytest.raises(FreedomError, match="two: no profile is called whole"):
+        freedom("two", allowed_by=NOTHING, profile="whole")
+
+
+def test_a_profile_tries_the_freedoms_that_its_checks_reach() -> None:
+    cancelled = all_freedoms()["cancellations-answer-202"]
+    assert [cancelled.within(each) for each in PROFILES] == [False, False, True]
+    anywhere = all_freedoms()["times-end-in-z"]
+    assert all(map(anywhere.within, PROFILES))
 
 
 def three() -> list[Freedom]:
@@ -290,9 +300,6 @@ def a_freedom_matrix(*rows: FreedomRow) -> FreedomMatrix:
 def test_only_what_stays_as_it_was_counts() -> None:
     assert a_freedom_matrix(FREE).fair
     assert not a_freedom_matrix(FREE, FELL).fair
-    unreached = replace(FREE, unexercised=FREE.freedoms)
-    assert not a_freedom_matrix(FREE, unreached).fair
-    assert replace(a_freedom_matrix(FREE, unreached), profile="documented").fair
     # What became undecided without a cause is not as it should be, whoever names it.
     silent = replace(FREE, undecided={"c": Undecided("blocked", "x", (), ("GET-01",), ())})
     assert silent.outcome is Outcome.BLOCKED

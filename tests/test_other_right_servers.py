@@ -18,22 +18,13 @@ from conformance.contract.schemas import load_schema, violations
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.settings import Settings
 from conformance.engine import identify_deployment, run_suite
+from conformance.freedoms.bodies import BODIES, declared_members
 from conformance.model.store import ThreadStore
 from conformance.reference.faulty.parts import without
 from conformance.reference.wire import Wire, WireAnswer, WireRequest, json_answer
 from tests.conftest import served
 
 MakeSettings = Callable[..., Settings]
-NAMES = {
-    "create": "thread_create",
-    "search": "thread_search",
-    "count": "thread_count",
-    "prune": "thread_prune",
-    "update": "thread_patch",
-    "update_state": "state_update",
-    "post_state_at_checkpoint": "state_checkpoint",
-    "post_history": "history_search",
-}
 
 
 def plain_text(status: int) -> WireAnswer:
@@ -122,8 +113,8 @@ def test_a_server_may_refuse_what_no_source_declares(settings_for: MakeSettings)
     queries = dict(_queries())
 
     def undeclared(request: WireRequest) -> Iterable[str]:
-        if schema := NAMES.get(request.operation):
-            yield from request.members.keys() - load_schema(schema)["properties"].keys()
+        if schema := BODIES.get(request.operation):
+            yield from request.members.keys() - declared_members(load_schema(schema))
         if request.operation in ("get", "state", "history"):
             yield from request.query.keys() - queries[request.operation]
 

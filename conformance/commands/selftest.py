@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -127,10 +129,7 @@ def _try_faults(
         duration_s=round(time.perf_counter() - started, 1),
     )
     click.echo(report.as_summary(matrix))
-    if report_dir or not matrix.partial:
-        report_dir = report_dir or Path("reports")
-        report.write(matrix, report_dir)
-        _tell_written(report_dir)
+    _write(partial(report.write, matrix), report_dir, whole=not matrix.partial)
     return matrix.sharp
 
 
@@ -148,11 +147,12 @@ def _try_freedoms(
     chosen = [
         each
         for each in freedoms.values()
-        if (not named or each.name in named) and matching in each.name
+        # One that is named is tried by whatever checks there are.
+        if (each.name in named if named else each.within(profile)) and matching in each.name
     ]
     if not chosen:
         raise click.UsageError(f"no freedom matches {matching!r}")
-    whole = len(chosen) == len(freedoms)
+    whole = not (named or matching)
     number = (PAIRS if whole else 0) if pairs is None else pairs
     together: list[tuple[Freedom, ...]] = [(each,) for each in chosen]
     together += chosen_pairs(chosen, number, seed)
@@ -164,18 +164,20 @@ def _try_freedoms(
     rows = run_freedoms(together, workers, told, profile)
     matrix = freedom_report.FreedomMatrix(
         rows=tuple(rows),
-        partial=not whole or number < PAIRS,
+        partial=not whole or number < PAIRS or profile != PROFILES[-1],
         profile=profile,
         seed=seed,
         duration_s=round(time.perf_counter() - started, 1),
     )
     click.echo(freedom_report.as_summary(matrix))
-    if report_dir or not matrix.partial:
-        report_dir = report_dir or Path("reports")
-        freedom_report.write(matrix, report_dir)
-        _tell_written(report_dir)
+    _write(partial(freedom_report.write, matrix), report_dir, whole=not matrix.partial)
     return matrix.fair
 
 
-def _tell_written(report_dir: Path) -> None:
+def _write(write: Callable[[Path], None], report_dir: Path | None, *, whole: bool) -> None:
+    """Write a matrix where the user says, or, if it is whole, among the published reports."""
+    if report_dir is None and not whole:
+        return
+    report_dir = report_dir or Path("reports")
+    write(report_dir)
     click.echo(f"Written to {report_dir}: selftest.json, selftest.md")

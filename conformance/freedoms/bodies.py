@@ -10,7 +10,8 @@ from conformance.freedoms.registry import freedom
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
-_BODIES = {
+#: The schema of the body of each operation that takes one.
+BODIES = {
     "create": "thread_create",
     "search": "thread_search",
     "count": "thread_count",
@@ -32,7 +33,7 @@ _BODIES = {
 
 
 def _undeclared(operation: str) -> Apply:
-    declared = _declared(load_schema(_BODIES[operation]))
+    declared = declared_members(load_schema(BODIES[operation]))
 
     def apply(altered: Altered) -> None:
         # Of every request: that no check sends such a member is what is to be seen.
@@ -45,12 +46,12 @@ def _undeclared(operation: str) -> Apply:
     return apply
 
 
-def _declared(schema: dict[str, Any]) -> set[str]:
+def declared_members(schema: dict[str, Any]) -> set[str]:
     """The members that a schema of an object declares, with those that it consists of."""
     found = set(schema.get("properties", ()))
     for part in schema.get("allOf", ()):
         name = part.get("$ref", "").rpartition("/")[2]
-        found |= _declared(schema["$defs"][name] if name else part)
+        found |= declared_members(schema["$defs"][name] if name else part)
     return found
 
 
@@ -58,4 +59,4 @@ freedom(
     "undeclared-members-are-refused",
     allowed_by="No source says that a member which the published schemas do not declare is "
     "ignored rather than refused.",
-)(together(*map(_undeclared, _BODIES)))
+)(together(*map(_undeclared, BODIES)))

@@ -135,6 +135,7 @@ freedom(
 freedom(
     "cancellations-answer-202",
     allowed_by="DESIGN, rules of fairness: any 2xx is right for a success.",
+    profile="full",
 )(with_status(202, "run_cancel", "runs_cancel"))
 
 

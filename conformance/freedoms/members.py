@@ -112,6 +112,7 @@ freedom(
     "runs-beyond-threads-do-not-name-their-thread",
     allowed_by="The published response of POST /runs and /runs/batch is {}: no member is declared.",
     may_block="STATELESS-02 STATELESS-06",
+    profile="full",
 )(shown(lambda run: without(run, "thread_id"), "stateless_background", "stateless_batch"))
 
 freedom(
@@ -170,6 +171,7 @@ freedom(
 @freedom(
     "extracts-of-nothing-are-left-out",
     allowed_by="No source says what a path gives at which a thread has nothing.",
+    profile="extended",
 )
 def extracts_of_nothing_are_left_out(altered: Altered) -> None:
     @altered.wire.answers("search", when=lambda request: "extract" in request.members)

@@ -16,7 +16,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from conformance.contract.catalogue import load_catalogue
+from conformance.contract.catalogue import PROFILES, load_catalogue
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.app import create_app, new_store
 from conformance.reference.doors import behind_doors
@@ -36,6 +36,7 @@ class Freedom:
     is a freedom of the profiles below. Freedoms that make the same one of their `choices`
     exclude each other. `settings` are what a user of such a server would write in the
     settings. What is in an outer `layer` stands around the others: bytes are written there.
+    `profile` is the first of which checks reach what it alters.
     """
 
     name: str
@@ -46,6 +47,11 @@ class Freedom:
     choices: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     layer: int = 0
+    profile: str = PROFILES[0]
+
+    def within(self, profile: str) -> bool:
+        """Whether checks of a profile reach what it alters."""
+        return PROFILES.index(self.profile) <= PROFILES.index(profile)
 
     def may(self, requirement: str) -> bool:
         """Whether nothing need be said of a requirement under this freedom."""
@@ -80,6 +86,7 @@ def freedom(
     choice: str | tuple[str, ...] = (),
     settings: Mapping[str, Any] | None = None,
     layer: int = 0,
+    profile: str = PROFILES[0],
 ) -> Callable[[Apply], Apply]:
     """Register a freedom under its name; patterns are written with spaces between."""
     if name in _FREEDOMS:
@@ -88,6 +95,8 @@ def freedom(
     for pattern in (*may_block.split(), *breaks.split()):
         if not fnmatch.filter(known, pattern):
             raise FreedomError(f"{name}: no requirement is called {pattern}")
+    if profile not in PROFILES:
+        raise FreedomError(f"{name}: no profile is called {profile}")
 
     def register(apply: Apply) -> Apply:
         _FREEDOMS[name] = Freedom(
@@ -99,6 +108,7 @@ def freedom(
             (choice,) if isinstance(choice, str) else choice,
             settings or {},
             layer,
+            profile,
         )
         return apply
 

@@ -114,6 +114,7 @@ def unfinished_threads_are_idle(altered: Altered) -> None:
 @freedom(
     "cancelling-what-has-ended-is-no-error",
     allowed_by="No source says that a run which has ended cannot be cancelled any more.",
+    profile="full",
 )
 def cancelling_what_has_ended_is_no_error(altered: Altered) -> None:
     @altered.instead("cancel_run")

@@ -260,6 +260,7 @@ def tasks_show_what_they_have_alone(altered: Altered) -> None:
 @freedom(
     "pruned-states-keep-their-parent",
     allowed_by="No source says that the newest state, which keep_latest keeps, is changed.",
+    profile="extended",
 )
 def pruned_states_keep_their_parent(altered: Altered) -> None:
     @altered.instead("pruned")

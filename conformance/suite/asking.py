@@ -192,7 +192,7 @@ class Asker:
         return self._thread(self.client.get(id_of(thread)), thread)
 
     def settled(self, thread: Thread) -> Thread:
-        """The thread as GET shows it once it is not busy any more."""
+        """The thread as GET shows it once it is not busy, which may be a little after a run."""
         return self.case.eventually(
             lambda: self.get(thread), lambda shown: shown.get("status") != "busy"
         )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from conformance.deployment.client import Answer
 from conformance.excerpt import excerpt
-from conformance.model.history import same_json
 from conformance.suite.looking import judged
 from conformance.suite.outcomes import Blocked, PromiseBroken
 from conformance.suite.shown import State, checkpoint_id_of, parent_id_of
@@ -50,13 +49,6 @@ def holds_nothing(values: Any) -> bool:
     """Whether values hold nothing that was written: they have no members, or empty ones."""
     members = values.values() if isinstance(values, dict) else values
     return isinstance(values, dict | list) and not any(members)
-
-
-def assert_first(found: Sequence[Any], expected: Sequence[Any], what: str) -> None:
-    """A page begins as expected; it may hold fewer than its limit, if not none."""
-    judged()
-    if not same_json(list(found), list(expected[: max(len(found), 1)])):
-        raise PromiseBroken.by_difference(list(expected), list(found), what)
 
 
 def is_empty_state(answer: Answer) -> bool:

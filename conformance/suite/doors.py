@@ -31,7 +31,6 @@ from conformance.suite.messages import saying
 from conformance.suite.outcomes import Blocked, NotAskedFor, PromiseBroken, Unsupported
 from conformance.suite.runs import Runs
 from conformance.suite.shown import Thread, checkpoint_id_of, id_of
-from conformance.suite.simplest import at_rest
 
 NOT_PROTECTED = "give --protected, if nothing is to be answered here without a credential"
 NO_OTHER_TENANT = (
@@ -122,7 +121,7 @@ def intruder(
     with Crons(given) as crons:
         thread = given.with_state()
         given.run(thread, metadata=given.client.tag)
-        at_rest(given, thread)
+        given.settled(thread)
         try:
             # Shown to its owner, the run and the cron are proved to be this run's.
             cron_id = str(crons.shown(crons.created(thread))["cron_id"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -210,8 +210,8 @@ def assert_no_thread(asker: Asker, thread_id: str) -> None:
     assert_that(not answer.ok, "no thread under the id", f"{answer.status} {answer.text}")
 
 
-def assert_page(page: list[State], expected: list[State], what: str, limit: int) -> None:
-    """A page of history begins as expected; it may hold fewer states than its limit."""
+def assert_page(page: Sequence[Any], expected: Sequence[Any], what: str, limit: int) -> None:
+    """A page of states, or of their ids, begins as expected; it may hold fewer than its limit."""
     assert_that(len(page) <= limit, f"{what}: at most {limit}", f"{len(page)} states")
     assert_that(bool(page) or not expected, f"{what}: {len(expected)} states", "an empty page")
     assert_equal(page, expected[: max(len(page), 1)], what)

@@ -1,4 +1,4 @@
-"""Whether an operation is there, asked with the simplest thread there is; threads at rest.
+"""Whether an operation is there, asked with the simplest thread there is.
 
 What a check says of an unknown thread, or of an empty one, needs no history: it is not to
 be blocked on a deployment that makes none.
@@ -20,11 +20,6 @@ def show_offered(given: Asker, ask: Callable[[Thread], object]) -> None:
         ask(given.empty())
     except (Blocked, Unsupported):
         ask(given.prepopulated())
-
-
-def at_rest(given: Asker, thread: Thread) -> None:
-    """Wait until a thread is not busy: that may show a little later than its run has ended."""
-    given.case.eventually(lambda: given.get(thread).get("status"), lambda status: status != "busy")
 
 
 def try_with_history(given: Asker, ask: Callable[[Thread], object]) -> None:

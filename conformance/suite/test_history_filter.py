@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from conformance.suite.asking import Asker
-from conformance.suite.compared import assert_first, require_some
-from conformance.suite.expect import assert_equal
+from conformance.suite.compared import require_some
+from conformance.suite.expect import assert_equal, assert_page
 from conformance.suite.outcomes import Blocked, requires
 from conformance.suite.shown import State, Thread, checkpoint_id_of
 
@@ -20,7 +20,7 @@ def test_before_by_post_continues_a_page(given: Asker, threads: Asker, position:
     ids = _all_of(given, made)
     before = {"checkpoint_id": ids[position], "checkpoint_ns": ""}
     older = _ids(threads.post_page(made, limit=100, before=before))
-    assert_first(older, ids[position + 1 :], f"the checkpoints before number {position}")
+    assert_page(older, ids[position + 1 :], f"the checkpoints before number {position}", 100)
 
 
 @requires("HISTORY-FILTER-02")
@@ -43,7 +43,7 @@ def test_metadata_chooses_states(given: Asker, threads: Asker, wanted: dict[str,
     expected = [each for each in states if wanted.items() <= (each.get("metadata") or {}).items()]
     found = threads.post_page(made, limit=100, metadata=wanted)
     require_some(states, "the history holds no state", "HISTORY-01")
-    assert_first(_ids(found), _ids(expected), f"the checkpoints with {wanted}")
+    assert_page(_ids(found), _ids(expected), f"the checkpoints with {wanted}", 100)
 
 
 @requires("HISTORY-FILTER-02")
@@ -80,7 +80,7 @@ def test_before_by_post_takes_a_checkpoint_id(given: Asker, threads: Asker) -> N
     made = given.long(STATES)
     ids = _all_of(given, made)
     older = _ids(threads.post_page(made, limit=100, before=ids[4]))
-    assert_first(older, ids[5:], "the checkpoints before number 4")
+    assert_page(older, ids[5:], "the checkpoints before number 4", 100)
 
 
 def _all_of(given: Asker, thread: Thread) -> list[str]:

@@ -35,7 +35,6 @@ from conformance.suite.shown import (
     messages_of,
     parent_id_of,
 )
-from conformance.suite.simplest import at_rest
 
 _UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
 
@@ -96,7 +95,7 @@ def test_an_update_adds_one_checkpoint(given: Asker, threads: Asker) -> None:
 def test_the_state_tells_of_an_update(given: Asker) -> None:
     made = given.empty()
     given.run(made)
-    at_rest(given, made)
+    given.settled(made)
     given.appended(made, 2)
     metadata = given.state(made).get("metadata") or {}
     assert_equal(metadata.get("source"), "update", "metadata.source")

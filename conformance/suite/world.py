@@ -22,7 +22,6 @@ from conformance.suite.shown import (
     id_of,
     parent_id_of,
 )
-from conformance.suite.simplest import at_rest
 
 #: More threads than this are not made in one sequence.
 MOST_THREADS = 4
@@ -183,7 +182,7 @@ class World:
             if id_of(thread) not in self.ran:
                 raise
         self.ran.remove(id_of(thread))
-        at_rest(self.asker, thread)
+        self.asker.settled(thread)
         return self.asker.appended(thread, self.steps_done, **at)
 
     def _fork(self, step: Step, chosen: str) -> Done:
