@@ -80,7 +80,9 @@ def test_it_is_the_checkpoint_asked_for(given: Asker, thread: Thread) -> None:
 
 
 @requires("CHECKPOINT-09")
-def test_an_unknown_checkpoint_is_refused(given: Asker, ask: ThreadsClient, thread: Thread) -> None:
+def test_an_unknown_checkpoint_is_no_other(
+    given: Asker, ask: ThreadsClient, thread: Thread
+) -> None:
     _readable(given, thread)
     assert_refused_or_empty(ask.state_at_checkpoint(id_of(thread), _UNKNOWN_CHECKPOINT))
 

@@ -32,7 +32,7 @@ def test_post_agrees_with_get(
 
 
 @requires("CHECKPOINT-POST-02")
-def test_an_unknown_checkpoint_is_refused(given: Asker, ask: ThreadsClient) -> None:
+def test_an_unknown_checkpoint_is_no_other(given: Asker, ask: ThreadsClient) -> None:
     made = given.prepopulated()
     _post(given, ask, made, checkpoint_id_of(given.state(made)))
     body = {"checkpoint": {"checkpoint_id": _UNKNOWN_CHECKPOINT, "checkpoint_ns": ""}}

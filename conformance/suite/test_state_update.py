@@ -178,7 +178,7 @@ def test_an_unknown_node_is_refused(given: Asker, ask: ThreadsClient, graph: Gra
 
 
 @requires("STATE-UPDATE-13")
-def test_an_unknown_checkpoint_is_refused(
+def test_at_an_unknown_checkpoint_no_other_is_updated(
     given: Asker, ask: ThreadsClient, graph: GraphSettings
 ) -> None:
     made = given.prepopulated()

@@ -106,7 +106,7 @@ def test_a_malformed_id_is_refused(visits: Visits, ask: ThreadsClient, operation
 
 
 @requires("CHECKPOINT-09")
-def test_an_unknown_checkpoint_is_refused(visits: Visits, ask: ThreadsClient) -> None:
+def test_an_unknown_checkpoint_is_no_other(visits: Visits, ask: ThreadsClient) -> None:
     thread = _offering(visits, "state_at_checkpoint")
     answer = ask.state_at_checkpoint(thread.id, ask.ownership.absent_id())
     if not is_empty_state(answer):
@@ -121,7 +121,7 @@ def test_a_malformed_checkpoint_id_is_refused(visits: Visits, ask: ThreadsClient
 
 
 @requires("CHECKPOINT-POST-02")
-def test_an_unknown_checkpoint_is_refused_by_post(visits: Visits, ask: ThreadsClient) -> None:
+def test_an_unknown_checkpoint_is_no_other_by_post(visits: Visits, ask: ThreadsClient) -> None:
     thread = _offering(visits, "post_state_at_checkpoint")
     body = {"checkpoint": {"checkpoint_id": ask.ownership.absent_id(), "checkpoint_ns": ""}}
     answer = ask.post_state_at_checkpoint(thread.id, body)
