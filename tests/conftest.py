@@ -21,11 +21,11 @@ from starlette.types import ASGIApp
 
 import conformance
 from conformance.deployment.settings import Settings
-from conformance.engine import new_settings
 from conformance.model.store import ThreadStore
 from conformance.reference.app import create_app
 from conformance.reference.process import ReferenceProcess
 from conformance.reference.server import HOST, listening
+from conformance.runner.settings import new_settings
 
 CHECKOUT = Path(conformance.__file__).parents[1]
 #: The status, the content type and the body with which a tiny server answers.

@@ -13,6 +13,9 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from conformance.checks.api import ThreadsApi
+from conformance.checks.context import CheckContext
+from conformance.checks.every_operation import OPEN_TO_ALL, Things, every_operation
 from conformance.cli import cli
 from conformance.contract.catalogue import ACCESS_CAPABILITY, HTTP, load_catalogue
 from conformance.contract.operations import ASKED_BY_THE_DOCTOR, OPERATIONS
@@ -23,21 +26,20 @@ from conformance.deployment.credential_variants import (
     other_credentials,
     wrong_credentials,
 )
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
-from conformance.engine import clean_up, identify_deployment, run_suite
+from conformance.faults.access import key_of
+from conformance.faults.registry import Broken, Fault, all_faults, broken_deployment
 from conformance.model.store import ThreadStore
 from conformance.reference.app import new_store
-from conformance.reference.faults import Broken, Fault, all_faults, broken_deployment
-from conformance.reference.faulty.access import key_of
 from conformance.reference.process import ReferenceProcess
 from conformance.reference.wire import WireAnswer, WireRequest
 from conformance.report.record import Report, load_report
+from conformance.runner.cleanup import clean_up
+from conformance.runner.session import run_suite
 from conformance.selftest import matrix
 from conformance.selftest.row import Outcome
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.every_operation import OPEN_TO_ALL, Things, every_operation
 from tests.conftest import command, served
 from tests.test_plugin import plain_pytest
 from tests.test_selftest import Queue
@@ -147,8 +149,8 @@ def verdicts(report: Report) -> dict[str, Verdict]:
 
 def test_every_operation_is_tried(settings_for: MakeSettings) -> None:
     with connect(settings_for("http://127.0.0.1:1")) as connection:
-        case = Case(settings_for("http://127.0.0.1:1"), {"tag": "x"})
-        given = Asker(connection.client, case, arranging=True)
+        case = CheckContext(settings_for("http://127.0.0.1:1"), {"tag": "x"})
+        given = ThreadsApi(connection.client, case, arranging=True)
         tried = every_operation(given, Things({"thread_id": "t"}, "c", "r", "n"))
     of_checks = {each.name for each in OPERATIONS} - {*ASKED_BY_THE_DOCTOR}
     assert sorted({*tried, *OPEN_TO_ALL}) == sorted(of_checks)

@@ -18,13 +18,13 @@ from conformance.contract.causes import Cause
 from conformance.contract.verdicts import RunVerdict, Stability
 from conformance.data import schemas_dir
 from conformance.reference.process import ReferenceProcess
-from conformance.report.baseline import Entry, Judgement, Stale, judge, new_entries
-from conformance.report.baseline_file import (
+from conformance.report.baseline.file import (
     BaselineError,
     add_entries,
     check_names,
     read_baseline,
 )
+from conformance.report.baseline.model import Entry, Judgement, Stale, judge, new_entries
 from conformance.report.record import CheckResult, Report, load_report
 from tests.conftest import command
 

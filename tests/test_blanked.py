@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from conformance import plugin
+from conformance.checks import evidence
 from conformance.contract.verdicts import Verdict
-from conformance.engine import identify_deployment, new_settings, run_suite
+from conformance.deployment.identify import identify_deployment
 from conformance.reference.app import new_store
 from conformance.reference.wire import Wire, WireRequest
 from conformance.report.record import CheckResult
-from conformance.suite import looking
+from conformance.runner.session import run_suite
+from conformance.runner.settings import new_settings
 from tests.conftest import served
 
 READS = (
@@ -82,7 +84,7 @@ def looked_at(
 
     def noted(self: plugin.Checks, item: pytest.Item, nextitem: pytest.Item | None) -> Any:
         reports, result = attempt(self, item, nextitem)
-        members[result.id] = set(looking.current().members)
+        members[result.id] = set(evidence.current().members)
         return reports, result
 
     monkeypatch.setattr(plugin.Checks, "attempt", noted)

@@ -16,12 +16,12 @@ from report_examples import REQUIREMENTS, check, exchange, failure, report_of, r
 
 from conformance.cli import cli
 from conformance.contract.verdicts import Stability
-from conformance.report.board import Board, make_board
-from conformance.report.board_html import board_html
-from conformance.report.board_markdown import board_markdown, evidence_markdown
-from conformance.report.board_words import count_words
+from conformance.report.board.html import board_html
+from conformance.report.board.markdown import board_markdown, evidence_markdown
+from conformance.report.board.model import Board, make_board
+from conformance.report.board.text import count_words
 from conformance.report.record import CheckResult, Report, ReportError
-from conformance.report.write import report_json
+from conformance.report.run.write import report_json
 
 FORGETS = failure("the copy has 3 states", expected="4 states", actual="3 states")
 SOME = [REQUIREMENTS[each] for each in ("CREATE-01", "COPY-03", "COPY-05", "PRUNE-01")]

@@ -11,19 +11,19 @@ from uuid import uuid4
 import pytest
 from starlette.types import ASGIApp
 
+from conformance.checks.comparable import holds_nothing, lasting, require_some
+from conformance.checks.expect import assert_page
+from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
-from conformance.engine import run_suite
 from conformance.model.records import Records
 from conformance.model.store import ThreadStore
 from conformance.model.threads import Checkpoint, Thread
 from conformance.model.values import JsonObject
 from conformance.reference.app import new_store
 from conformance.reference.wire import Json, Wire, WireAnswer, WireRequest, json_answer
-from conformance.suite.compared import holds_nothing, lasting, require_some
-from conformance.suite.expect import assert_page
-from conformance.suite.outcomes import Blocked, PromiseBroken
+from conformance.runner.session import run_suite
 from tests.conftest import served
 
 MakeSettings = Callable[..., Settings]

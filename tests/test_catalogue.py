@@ -19,7 +19,7 @@ from conformance.contract.documents import load_index
 from conformance.contract.operations import OPERATIONS
 from conformance.contract.published import load_published
 from conformance.deployment.settings import Settings
-from conformance.engine import collect_checks
+from conformance.runner.session import collect_checks
 
 CATALOGUE = load_catalogue()
 

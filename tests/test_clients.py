@@ -29,10 +29,11 @@ from conformance.contract.catalogue import DOCUMENTED_CLIENTS, load_catalogue
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
-from conformance.engine import clients_named, run_suite
 from conformance.model.store import ThreadStore
-from conformance.report.grouping import undecided
 from conformance.report.record import Report, load_report
+from conformance.report.run.grouping import undecided
+from conformance.runner.session import run_suite
+from conformance.runner.settings import clients_named
 from tests.conftest import Reply, answering, as_json, command, served, threads_of
 from tests.test_own_graph import CONFIGURATION, NOTEBOOK
 

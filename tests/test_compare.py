@@ -17,14 +17,19 @@ from conformance.cli import cli
 from conformance.contract.verdicts import Stability
 from conformance.data import schemas_dir
 from conformance.reference.process import ReferenceProcess
-from conformance.report.compare import Kind, ReportComparison, RequirementChange, compare_reports
-from conformance.report.compare_html import comparison_html
-from conformance.report.compare_markdown import comparison_markdown
-from conformance.report.compare_speed import compare_timings
-from conformance.report.compare_text import comparison_json, comparison_text
-from conformance.report.html import html_report
+from conformance.report.compare.html import comparison_html
+from conformance.report.compare.markdown import comparison_markdown
+from conformance.report.compare.model import (
+    Kind,
+    ReportComparison,
+    RequirementChange,
+    compare_reports,
+)
+from conformance.report.compare.speed import compare_timings
+from conformance.report.compare.terminal import comparison_json, comparison_text
 from conformance.report.record import CheckResult, OperationTiming, Report
-from conformance.report.write import report_json
+from conformance.report.run.html import html_report
+from conformance.report.run.write import report_json
 from tests.conftest import command
 
 ONE = [REQUIREMENTS["COPY-03"]]

@@ -15,7 +15,7 @@ from conformance.cli import cli
 from conformance.commands.options import credentials, credentials_options
 from conformance.deployment.credentials import parse_headers, parse_key
 from conformance.deployment.settings import SettingsError
-from conformance.engine import EmbeddedController, headers_of
+from conformance.runner.embedding import EmbeddedController, headers_of
 from tests.conftest import Reply, answering, as_json, command
 
 Typed = Callable[..., Result]

@@ -15,11 +15,12 @@ from conformance.commands import run as run_module
 from conformance.commands.ending import INTERRUPTED, NO_READER, EndingGroup, run_to_its_end
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.defects import SuiteDefectError
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
-from conformance.engine import identify_deployment, run_suite
-from conformance.plugin import Checks
 from conformance.reference.process import ReferenceProcess
 from conformance.report.record import load_report
+from conformance.runner.session import run_suite
+from conformance.runner.worker import Checks
 from tests.conftest import CHECKOUT, arguments_of, environment_of, threads_of
 
 MakeSettings = Callable[..., Settings]
@@ -161,7 +162,7 @@ def test_a_report_that_cannot_be_written_for_a_defect(
     def broken(*_: Any) -> None:
         raise RecursionError("swordfish is too deep")
 
-    monkeypatch.setattr("conformance.report.write.html_report", broken)
+    monkeypatch.setattr("conformance.report.run.write.html_report", broken)
     with pytest.raises(click.ClickException) as told:
         run_module.run_command.main(
             ["--report-dir", str(tmp_path), "--capability", "get", "--api-key", "swordfish"],
@@ -205,7 +206,7 @@ def test_what_cannot_be_told_of_a_check_is_its_own_error(
     def broken(*_: Any) -> str:
         raise RecursionError
 
-    monkeypatch.setattr("conformance.plugin.reproduction", broken)
+    monkeypatch.setattr("conformance.runner.failures.reproduction", broken)
     with ReferenceProcess("--fault", "get-leaves-out-updated-at") as reference:
         settings = settings_for(reference.url, capabilities=SELECTED)
         report = run_suite(settings, identify_deployment(settings))

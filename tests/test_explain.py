@@ -6,7 +6,7 @@ from report_examples import CHECKS, REQUIREMENTS, RICH, THREAD, check, exchange,
 from snapshot import assert_snapshot
 
 from conformance.commands.explain import explain_command, explanation, find_checks
-from conformance.report.write import report_json
+from conformance.report.run.write import report_json
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conformance.contract.catalogue import load_catalogue
-from conformance.reference.faults import Broken, all_faults, broken_deployment
+from conformance.faults.registry import Broken, all_faults, broken_deployment
 
 CATALOGUE = load_catalogue().requirements
 

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from conformance.checks.expect import same_thread
 from conformance.cli import cli
 from conformance.contract.catalogue import PROFILES
 from conformance.contract.causes import Cause
@@ -34,7 +35,6 @@ from conformance.selftest import freedom_report, freedoms, report
 from conformance.selftest.freedom_report import FreedomMatrix, as_line, as_markdown, as_summary
 from conformance.selftest.freedom_row import FreedomRow, Outcome, Red, Undecided
 from conformance.selftest.pairs import chosen_pairs
-from conformance.suite.expect import same_thread
 from tests.test_faults import lacking_parameters
 from tests.test_selftest import KILL, Queue, a_matrix
 

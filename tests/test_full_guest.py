@@ -17,9 +17,9 @@ from conformance.deployment.exchange import Exchange
 from conformance.deployment.guard import NotOursRefusal
 from conformance.deployment.ledger import Ledger, read_ledger
 from conformance.deployment.settings import Settings
-from conformance.engine import clean_up
 from conformance.reference.app import new_store
 from conformance.report.record import LeftFor
+from conformance.runner.cleanup import clean_up
 from tests.conftest import Reply, answering, as_json, served, threads_of
 
 MakeSettings = Callable[..., Settings]

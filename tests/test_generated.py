@@ -11,18 +11,19 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from conformance.checks.generators.bodies import for_all, invalid_bodies, valid_bodies
+from conformance.checks.generators.keywords import broken_keywords, met_keywords, with_own_ids
+from conformance.checks.leniency import must_be_refused
 from conformance.contract.openapi import load_operations
 from conformance.contract.schemas import load_schema, violations
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.guard import Ownership
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
-from conformance.engine import identify_deployment, run_suite
 from conformance.model.store import Query, ThreadStore
 from conformance.reference import bodies
 from conformance.report.record import CheckResult
-from conformance.suite.generated import for_all, invalid_bodies, valid_bodies
-from conformance.suite.generated_keywords import broken_keywords, met_keywords, with_own_ids
-from conformance.suite.tolerance import must_be_refused
+from conformance.runner.session import run_suite
 from tests.conftest import served
 
 MakeSettings = Callable[..., Settings]

@@ -20,12 +20,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from conformance.contract.verdicts import RunVerdict, Verdict
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.ledger import Ledger, open_ledgers
 from conformance.deployment.settings import Settings
-from conformance.engine import clean_up, identify_deployment, run_suite
 from conformance.reference.app import new_store
 from conformance.reference.process import ReferenceProcess
 from conformance.report.record import Cleanup, LeftFor, Report, load_report
+from conformance.runner.cleanup import clean_up
+from conformance.runner.session import run_suite
 from tests.conftest import (
     Reply,
     answering,

@@ -22,8 +22,8 @@ from benchmarks.hostile.recording import Harm
 from benchmarks.hostile.running import Result, all_of
 from benchmarks.hostile.truth import plant_strangers, standing
 from conformance.contract.catalogue import load_catalogue
+from conformance.faults.registry import all_faults
 from conformance.reference.app import create_app
-from conformance.reference.faults import all_faults
 
 REQUESTS = 20
 GREETING = {"assistant_id": "agent", "input": {"messages": []}}

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from conformance.checks.concurrency import together, while_doing
+from conformance.checks.events import MOST_LINES, read_events
+from conformance.checks.outcomes import PromiseBroken
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
-from conformance.engine import run_suite
 from conformance.reference.app import new_store
 from conformance.releasing import release_frames
-from conformance.suite.events import MOST_LINES, read_events
-from conformance.suite.outcomes import PromiseBroken
-from conformance.suite.together import together, while_doing
+from conformance.runner.session import run_suite
 from tests.conftest import served
 
 MakeSettings = Callable[..., Settings]

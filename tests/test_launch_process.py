@@ -137,7 +137,7 @@ def test_a_command_that_asks_to_be_killed_is(tmp_path: Path) -> None:
         grace_s=0.1,
     )
     with tree:
-        wait_for(lambda: "deaf" in tree.said())
+        wait_for(lambda: "deaf" in tree.output_text())
         assert tree.status() is None
     assert tree.status() == 128 + signal.SIGKILL
 

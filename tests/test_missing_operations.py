@@ -9,12 +9,14 @@ from uuid import uuid4
 import pytest
 
 from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.engine import identify_deployment, new_settings, run_suite
+from conformance.deployment.identify import identify_deployment
 from conformance.reference.app import new_store
 from conformance.reference.wire import Wire, WireAnswer, WireRequest, json_answer
-from conformance.report.grouping import undecided
 from conformance.report.record import Report
-from conformance.report.summary import verdict_meaning
+from conformance.report.run.grouping import undecided
+from conformance.report.run.text import verdict_meaning
+from conformance.runner.session import run_suite
+from conformance.runner.settings import new_settings
 from tests.conftest import served
 
 MISSING = {"copy": ("COPY-01", 404), "history": ("HISTORY-01", 405)}

@@ -16,12 +16,13 @@ from conformance.contract.openapi import load_operations
 from conformance.contract.published import load_published
 from conformance.contract.schemas import load_schema, violations
 from conformance.contract.verdicts import Verdict
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
-from conformance.engine import identify_deployment, run_suite
+from conformance.faults.kit.parts import without
 from conformance.freedoms.bodies import BODIES, declared_members
 from conformance.model.store import ThreadStore
-from conformance.reference.faulty.parts import without
 from conformance.reference.wire import Wire, WireAnswer, WireRequest, json_answer
+from conformance.runner.session import run_suite
 from tests.conftest import served
 
 MakeSettings = Callable[..., Settings]

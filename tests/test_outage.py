@@ -12,11 +12,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.deployment.connect import connect
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.outage import HANGS_AFTER, UNANSWERED_IN_A_ROW, GivenUpError
 from conformance.deployment.settings import Settings
-from conformance.engine import identify_deployment, run_suite
 from conformance.reference.app import create_app, new_store
-from conformance.report.summary import verdict_meaning, verdict_words
+from conformance.report.run.text import verdict_meaning, verdict_words
+from conformance.runner.session import run_suite
 from tests.conftest import Reply, answering, as_json, served
 
 MakeSettings = Callable[..., Settings]

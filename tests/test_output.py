@@ -14,7 +14,7 @@ from rich.console import Console
 from conformance.deployment.redaction import Redactor
 from conformance.excerpt import harmless, without_commands
 from conformance.output import SafeStream, keep_out
-from conformance.report.terminal import TerminalView
+from conformance.report.run.terminal import TerminalView
 from tests.conftest import CHECKOUT, command
 from tests.echoing import ORDERS
 

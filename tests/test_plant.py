@@ -25,8 +25,8 @@ from conformance.model.errors import InvalidError, NotFoundError
 from conformance.model.graphs import GRAPHS
 from conformance.model.store import ThreadStore
 from conformance.model.threads import Thread
-from conformance.plant.forest import PLANT_TAG
 from conformance.plant.plant_file import read_plant
+from conformance.plant.scenarios import PLANT_TAG
 from conformance.reference.app import new_store
 from tests.conftest import (
     Reply,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from conformance.plant.comparing import Difference, Kind, compared
+from conformance.plant.probes import Question, Recorded
 from conformance.plant.promises import written
-from conformance.plant.questions import Question, Recorded
 
 NOW = "2026-11-21T17:00:00.123000+00:00"
 

@@ -13,15 +13,15 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from conformance import engine
+from conformance.checks.outcomes import Blocked, NotRun, PromiseBroken, Unsupported
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import Stability, Verdict
 from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
-from conformance.engine import run_suite
-from conformance.plugin import verdict_of
 from conformance.report.record import CheckResult, Report
-from conformance.suite.outcomes import Blocked, NotRun, PromiseBroken, Unsupported
+from conformance.runner import pytest_process
+from conformance.runner.judging import verdict_of
+from conformance.runner.session import run_suite
 from tests.conftest import Reply, answering, as_json, environment_of, threads_of
 
 MakeSettings = Callable[..., Settings]
@@ -52,7 +52,7 @@ CHECKS = """
 from pathlib import Path
 import pytest
 from conformance.contract.causes import Cause
-from conformance.suite.outcomes import Blocked, PromiseBroken, Unsupported, requires
+from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported, requires
 
 ATTEMPTS = Path(__file__).parent / "attempts"
 
@@ -131,7 +131,7 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # No two modules of one name: pytest keeps what it imported.
     (folder / f"test_{uuid4().hex}.py").write_text(CHECKS)
     (folder / "pytest.ini").write_text("[pytest]\n")
-    monkeypatch.setattr(engine, "_SUITE", folder)
+    monkeypatch.setattr(pytest_process, "_SUITE", folder)
     return folder
 
 
@@ -215,7 +215,7 @@ def test_the_worst_check_decides_a_requirement(suite: Path, settings_for: MakeSe
 
 def plain_pytest(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """pytest in a folder of its own, with the project's entry point, installed or not."""
-    module = "conformance.pytest_options"
+    module = "conformance.runner.options"
     installed = any(each.value == module for each in entry_points(group="pytest11"))
     loaded = [] if installed else ["-p", module]
     return subprocess.run(

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from conformance.deployment.connect import connect
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.preflight import ServerInfo, UnreachableError, graph_missing
 from conformance.deployment.settings import Settings
-from conformance.engine import identify_deployment
 from conformance.reference.server import HOST
 from tests.conftest import Reply, answering, as_json
 from tests.sockets import Talk, certificate, response, saying, talking

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.private import PrivateRecorder, with_variables
 from conformance.deployment.redaction import Redactor
-from conformance.plugin import private_facts
-from conformance.suite.outcomes import Blocked, PromiseBroken
+from conformance.runner.judging import private_facts
 
 THEIRS, OTHER, CHECKPOINT, DRAWN = (
     f"abcdef0{number}-2222-4333-8444-555555555555" for number in range(4)

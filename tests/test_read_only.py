@@ -18,14 +18,15 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conformance.contract.verdicts import RunVerdict, Verdict
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
 from conformance.deployment.visits import MOST_VISITED, threads_to_visit
-from conformance.engine import collect_checks, identify_deployment, run_suite
+from conformance.faults.registry import all_faults, broken_deployment
 from conformance.model.store import Query, ThreadStore
 from conformance.model.threads import Thread
 from conformance.reference.app import new_store
-from conformance.reference.faults import all_faults, broken_deployment
 from conformance.report.record import Report, load_report
+from conformance.runner.session import collect_checks, run_suite
 from tests.conftest import answering, as_json, command, served, threads_of
 
 MakeSettings = Callable[..., Settings]

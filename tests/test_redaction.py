@@ -7,13 +7,13 @@ import time
 import httpx
 import pytest
 
+from conformance.checks.expect import assert_that
+from conformance.checks.outcomes import PromiseBroken
 from conformance.deployment.connect import redactor_for
 from conformance.deployment.exchange import QUOTED_BODY, Exchange
 from conformance.deployment.redaction import REDACTED, Redactor, bare_url
 from conformance.excerpt import excerpt, harmless, redacting, safe_name
 from conformance.model.history import differences
-from conformance.suite.expect import assert_that
-from conformance.suite.outcomes import PromiseBroken
 from tests.echoing import (
     API_KEY,
     BEARER,

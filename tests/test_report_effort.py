@@ -11,10 +11,10 @@ from rich.console import Console
 
 from conformance.commands.requirements import as_text
 from conformance.contract.catalogue import Requirement
-from conformance.report.markdown import markdown_report
 from conformance.report.record import Report
-from conformance.report.summary import left_to_effort
-from conformance.report.terminal import TerminalView
+from conformance.report.run.markdown import markdown_report
+from conformance.report.run.terminal import TerminalView
+from conformance.report.run.text import left_to_effort
 
 CRON = Requirement(
     id="CRON-99",

@@ -26,12 +26,12 @@ from snapshot import assert_snapshot
 
 from conformance.data import schemas_dir
 from conformance.deployment.exchange import Exchange
-from conformance.report.har import BODY_LIMIT
-from conformance.report.html import html_report
-from conformance.report.junit import junit_report
-from conformance.report.markdown import markdown_report
 from conformance.report.record import Cleanup, Report, ReportError, load_report
-from conformance.report.write import report_json, write_all
+from conformance.report.run.har import BODY_LIMIT
+from conformance.report.run.html import html_report
+from conformance.report.run.junit import junit_report
+from conformance.report.run.markdown import markdown_report
+from conformance.report.run.write import report_json, write_all
 
 SCHEMA = json.loads((schemas_dir() / "report.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(

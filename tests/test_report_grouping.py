@@ -6,7 +6,7 @@ from report_examples import CHECKS, RICH, THREAD, check, exchange, failure, repo
 from conformance.contract.causes import Cause, fingerprint, kinds_of
 from conformance.contract.verdicts import Verdict
 from conformance.excerpt import masked
-from conformance.report.grouping import groups, not_kept, undecided
+from conformance.report.run.grouping import groups, not_kept, undecided
 
 
 @pytest.mark.parametrize(

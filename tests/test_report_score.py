@@ -11,7 +11,7 @@ from report_examples import (
 
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.report.acceptance import with_accepted
+from conformance.report.baseline.acceptance import with_accepted
 from conformance.report.score import exit_status, requirement_results, run_verdict, totals
 
 MUST = REQUIREMENTS["COPY-03"]

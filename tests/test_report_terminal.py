@@ -9,7 +9,7 @@ from rich.console import Console
 from snapshot import assert_snapshot
 
 from conformance.report.record import Report
-from conformance.report.terminal import TerminalView
+from conformance.report.run.terminal import TerminalView
 
 FILES = [Path("reports/latest") / name for name in ("report.json", "report.md", "report.html")]
 

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from conformance.contract.verdicts import Verdict
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
-from conformance.engine import identify_deployment, run_suite
-from conformance.reference.faults import Broken, broken_deployment
-from conformance.reference.faulty.parts import refusing, without
-from conformance.reference.faulty.queries import changing
+from conformance.faults.kit.parts import refusing, without
+from conformance.faults.kit.search import changing
+from conformance.faults.registry import Broken, broken_deployment
 from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
+from conformance.runner.session import run_suite
 from tests.conftest import served
 
 MakeSettings = Callable[..., Settings]

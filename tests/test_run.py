@@ -14,14 +14,15 @@ import pytest
 
 from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
 from conformance.contract.verdicts import RunVerdict, Verdict
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import DEFAULT_SEED, Settings
-from conformance.engine import collect_checks, identify_deployment, run_suite
 from conformance.model.errors import NotFoundError
 from conformance.model.store import ThreadStore
 from conformance.model.threads import Checkpoint, Thread
 from conformance.reference.process import ReferenceProcess
 from conformance.reference.server import HOST
 from conformance.report.record import CheckResult, Report, load_report
+from conformance.runner.session import collect_checks, run_suite
 from tests.conftest import answering, command, served
 
 MakeSettings = Callable[..., Settings]

@@ -9,15 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from conformance.contract.published import load_published
-from conformance.contract.schemas import violations
-from conformance.contract.verdicts import Verdict
-from conformance.deployment.settings import Settings
-from conformance.engine import identify_deployment, run_suite
-from conformance.model.store import ThreadStore
-from conformance.reference import bodies
-from conformance.suite.generated_keywords import broken_keywords
-from conformance.suite.run_bodies import (
+from conformance.checks.generators.keywords import broken_keywords
+from conformance.checks.generators.run_bodies import (
     FOLLOWED,
     FOLLOWED_STATELESS,
     ON_A_THREAD,
@@ -25,7 +18,15 @@ from conformance.suite.run_bodies import (
     OUT_OF_ENUM,
     WRONG_RUN_TYPES,
 )
-from conformance.suite.tolerance import must_be_refused
+from conformance.checks.leniency import must_be_refused
+from conformance.contract.published import load_published
+from conformance.contract.schemas import violations
+from conformance.contract.verdicts import Verdict
+from conformance.deployment.identify import identify_deployment
+from conformance.deployment.settings import Settings
+from conformance.model.store import ThreadStore
+from conformance.reference import bodies
+from conformance.runner.session import run_suite
 from tests.conftest import served
 
 MakeSettings = Callable[..., Settings]

@@ -12,10 +12,10 @@ from report_examples import CONFORMANT, REQUIREMENTS
 
 from conformance.data import schemas_dir
 from conformance.deployment.exchange import Exchange
-from conformance.report.html import html_report
-from conformance.report.markdown import markdown_report
-from conformance.report.schema_comparison import Comparison, Difference, compare
-from conformance.report.schema_markdown import comparison_line, comparison_report
+from conformance.report.run.html import html_report
+from conformance.report.run.markdown import markdown_report
+from conformance.report.schema.markdown import comparison_line, comparison_report
+from conformance.report.schema.model import Comparison, Difference, compare
 from tests.conftest import answering, as_json, command
 
 CONTRACT: dict[str, Any] = json.loads((schemas_dir() / "openapi.json").read_text())

@@ -15,14 +15,14 @@ from click.testing import CliRunner
 
 from conformance.cli import cli
 from conformance.contract.catalogue import HTTP, load_catalogue
+from conformance.faults.registry import Broken, Fault, all_faults, broken_deployment
 from conformance.reference.app import create_app
-from conformance.reference.faults import Broken, Fault, all_faults, broken_deployment
 from conformance.reference.wire import WireRequest
 from conformance.selftest import matrix
 from conformance.selftest.asgi import InProcess, InProcessTransport
+from conformance.selftest.impact import Impact, SentRequest, Watcher
 from conformance.selftest.report import Matrix, as_line, as_markdown, as_summary, write
 from conformance.selftest.row import Outcome, Row
-from conformance.selftest.touching import Sent, Touched, Watcher
 
 GET_BY_CLIENTS = "clients-get-a-thread-without-values"
 
@@ -126,8 +126,8 @@ def test_a_process_nobody_listens_to_ends(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_check_is_concerned_by_what_it_touches() -> None:
-    asked = Sent(WireRequest("POST", "/threads", b"", b"{}", []), status=200)
-    touched = Touched({"copied_checkpoints"}, [asked])
+    asked = SentRequest(WireRequest("POST", "/threads", b"", b"{}", []), status=200)
+    touched = Impact({"copied_checkpoints"}, [asked])
 
     def concerned(apply: Callable[[Broken], Any]) -> bool:
         broken = Broken()
@@ -157,8 +157,8 @@ def test_a_fault_that_begins_with_an_operation_concerns_only_who_asks_for_it() -
         copy_forgets(broken)
         return broken
 
-    asked = Sent(WireRequest("POST", "/threads", b"", b"{}", []), status=200)
-    touched = Touched({"copied_checkpoints"}, [asked])
+    asked = SentRequest(WireRequest("POST", "/threads", b"", b"{}", []), status=200)
+    touched = Impact({"copied_checkpoints"}, [asked])
     assert touched.by(copy_forgets_after("create"))
     assert not touched.by(copy_forgets_after("copy"))
 
@@ -171,7 +171,7 @@ def test_a_watcher_sees_decisions_and_requests_and_changes_nothing() -> None:
         host.app = deployment.wire
         http = httpx.Client(transport=InProcessTransport(host), base_url="http://reference.test")
         made = http.post("/threads", json={"metadata": {"a": 1}}).json()
-        watcher.current = Touched()
+        watcher.current = Impact()
         copy = http.post(f"/threads/{made['thread_id']}/copy").json()
     assert copy["metadata"] == {"a": 1}
     assert watcher.current.decisions == {"copied_checkpoints"}

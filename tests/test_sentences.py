@@ -10,17 +10,19 @@ from typing import Any
 
 import pytest
 
+from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.engine import identify_deployment, new_settings, run_suite
+from conformance.deployment.identify import identify_deployment
 from conformance.model.store import ThreadStore
 from conformance.reference.app import new_store
 from conformance.reference.wire import Wire, WireAnswer, WireRequest
-from conformance.report.baseline import Entry, judge, new_entries
-from conformance.report.grouping import groups, symptom, undecided
+from conformance.report.baseline.model import Entry, judge, new_entries
 from conformance.report.record import Report
+from conformance.report.run.grouping import groups, symptom, undecided
 from conformance.report.score import exit_status
-from conformance.suite.outcomes import Blocked, PromiseBroken, Unsupported
+from conformance.runner.session import run_suite
+from conformance.runner.settings import new_settings
 from tests.conftest import served
 
 TODAY = date(2026, 11, 28)

@@ -14,11 +14,11 @@ import pytest
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
-from conformance.engine import run_suite
 from conformance.model.store import Query, ThreadStore
 from conformance.model.threads import Checkpoint, Thread
 from conformance.model.values import JsonObject
 from conformance.report.record import Report
+from conformance.runner.session import run_suite
 from tests.conftest import served
 
 MakeSettings = Callable[..., Settings]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from conformance.checks import context as module
+from conformance.checks.context import CheckContext
 from conformance.deployment.settings import Settings
-from conformance.suite import case as module
-from conformance.suite.case import Case
 
 
 class Clock:
@@ -34,7 +34,7 @@ def test_the_last_look_begins_after_the_deadline(
         return len(began)
 
     settings = Settings(url="", run_id="", started_at="", run_dir="", visible_within_s=5.0)
-    case = Case(settings, {})
+    case = CheckContext(settings, {})
     assert case.eventually(look, lambda _: False) == len(began)
     assert began[-1] > 5.0
     assert all(each <= 5.0 for each in began[:-1])
@@ -44,6 +44,6 @@ def test_the_last_look_begins_after_the_deadline(
 
 def test_what_holds_at_once_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     Clock(monkeypatch)
-    case = Case(Settings(url="", run_id="", started_at="", run_dir=""), {})
+    case = CheckContext(Settings(url="", run_id="", started_at="", run_dir=""), {})
     assert case.eventually(lambda: "seen", lambda seen: seen == "seen") == "seen"
     assert case.notes == []

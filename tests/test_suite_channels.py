@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from conformance.deployment.settings import GraphSettings, graph_settings
-from conformance.suite.channels import (
+from conformance.checks.channels import (
     as_foretold,
     foretold,
     held,
@@ -17,7 +16,8 @@ from conformance.suite.channels import (
     values_of,
     writing,
 )
-from conformance.suite.outcomes import Blocked
+from conformance.checks.outcomes import Blocked
+from conformance.deployment.settings import GraphSettings, graph_settings
 
 OWN = graph_settings(
     {

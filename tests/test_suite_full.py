@@ -10,6 +10,15 @@ from typing import Any
 
 import pytest
 
+from conformance.checks.api import ThreadsApi
+from conformance.checks.concurrency import times, together, while_doing
+from conformance.checks.context import CheckContext
+from conformance.checks.crons import Crons
+from conformance.checks.events import Event, named, read_events
+from conformance.checks.expect import assert_moments_of
+from conformance.checks.outcomes import Blocked, PromiseBroken
+from conformance.checks.runs import Run, Runs, contents, run_in
+from conformance.checks.views import History, id_of
 from conformance.contract.catalogue import load_catalogue
 from conformance.contract.schemas import violations
 from conformance.deployment.connect import Connection, connect
@@ -19,17 +28,8 @@ from conformance.deployment.settings import (
     SettingsError,
     other_graphs,
 )
-from conformance.plugin import selected_requirements
 from conformance.reference.app import new_store
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.crons import Crons
-from conformance.suite.events import Event, named, read_events
-from conformance.suite.expect import assert_moments_of
-from conformance.suite.outcomes import Blocked, PromiseBroken
-from conformance.suite.runs import Run, Runs, contents, run_in
-from conformance.suite.shown import History, id_of
-from conformance.suite.together import times, together, while_doing
+from conformance.runner.selection import selected_requirements
 from tests.conftest import served
 
 MakeSettings = Callable[..., Settings]
@@ -42,8 +42,10 @@ def connection(settings_for: MakeSettings) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def asker(connection: Connection, settings_for: MakeSettings) -> Asker:
-    return Asker(connection.client, Case(settings_for("http://x"), {}), arranging=False)
+def api(connection: Connection, settings_for: MakeSettings) -> ThreadsApi:
+    return ThreadsApi(
+        connection.client, CheckContext(settings_for("http://x"), {}), arranging=False
+    )
 
 
 # Events
@@ -89,9 +91,9 @@ def test_the_schema_of_an_event() -> None:
     assert violations("stream_event", {"event": "values"})
 
 
-def test_the_schema_of_a_cron(connection: Connection, asker: Asker) -> None:
-    with Crons(asker) as crons:
-        cron = crons.created(asker.empty())
+def test_the_schema_of_a_cron(connection: Connection, api: ThreadsApi) -> None:
+    with Crons(api) as crons:
+        cron = crons.created(api.empty())
     assert violations("cron", cron) == []
     assert violations("cron_list", [cron]) == []
     assert violations("cron", {**cron, "schedule": 5})
@@ -179,31 +181,31 @@ def test_no_moment_of_the_source(copies: list[History]) -> None:
 # Runs and crons
 
 
-def test_a_run_under_way_is_cancelled_in_the_end(connection: Connection, asker: Asker) -> None:
-    thread = asker.empty()
-    with suppress(Blocked), Runs(asker) as runs:
+def test_a_run_under_way_is_cancelled_in_the_end(connection: Connection, api: ThreadsApi) -> None:
+    thread = api.empty()
+    with suppress(Blocked), Runs(api) as runs:
         run = runs.halfway(thread)
         raise Blocked("the check ends")
-    assert Runs(asker).status(run) == "interrupted"
+    assert Runs(api).status(run) == "interrupted"
 
 
-def test_a_run_that_has_ended_is_left_alone(connection: Connection, asker: Asker) -> None:
-    with connection.recorder.check("the check") as seen, Runs(asker) as runs:
-        runs.joined(runs.started(asker.empty(), "slow", "hello", seconds=0))
+def test_a_run_that_has_ended_is_left_alone(connection: Connection, api: ThreadsApi) -> None:
+    with connection.recorder.check("the check") as seen, Runs(api) as runs:
+        runs.joined(runs.started(api.empty(), "slow", "hello", seconds=0))
     assert "run_cancel" not in [each.operation for each in seen]
 
 
-def test_a_cron_is_deleted_in_the_end(connection: Connection, asker: Asker) -> None:
-    thread = asker.empty()
-    with suppress(Blocked), Crons(asker) as crons:
+def test_a_cron_is_deleted_in_the_end(connection: Connection, api: ThreadsApi) -> None:
+    thread = api.empty()
+    with suppress(Blocked), Crons(api) as crons:
         crons.created(thread)
         assert crons.count(thread_id=id_of(thread)) == 1
         raise Blocked("the check ends")
     assert crons.count(thread_id=id_of(thread)) == 0
 
 
-def test_the_run_that_an_answer_names(connection: Connection, asker: Asker) -> None:
-    body = Runs(asker).body("slow", "hello", seconds=0)
+def test_the_run_that_an_answer_names(connection: Connection, api: ThreadsApi) -> None:
+    body = Runs(api).body("slow", "hello", seconds=0)
     in_body = connection.client.runs.stateless("background", body)
     assert run_in(in_body) == Run(in_body.body["thread_id"], in_body.body["run_id"])
     in_header = dataclasses.replace(in_body, text="{}", headers=in_body.headers.copy())
@@ -223,7 +225,7 @@ def test_contents_of_values_that_are_none() -> None:
 
 def test_a_graph_that_is_not_there_blocks(settings_for: MakeSettings) -> None:
     settings = settings_for("http://x", graphs=OtherGraphs(slow="snail"))
-    case = Case(settings, {}, missing=lambda graph_id: f"no graph {graph_id}")
+    case = CheckContext(settings, {}, missing=lambda graph_id: f"no graph {graph_id}")
     with pytest.raises(
         Blocked, match=r"no graph snail, or name a graph .* as slow in the \[graphs"
     ):

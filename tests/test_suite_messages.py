@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from conformance.checks.messages import message_keys, messages_sent, saying, told
+from conformance.checks.outcomes import Blocked
+from conformance.checks.views import member_of, messages_of, real_messages_of
 from conformance.deployment.settings import GraphSettings, graph_settings
-from conformance.suite.messages import message_keys, messages_sent, saying, told
-from conformance.suite.outcomes import Blocked
-from conformance.suite.shown import member_of, messages_of, real_messages_of
 
 SECRET = "a text to be found again"
 

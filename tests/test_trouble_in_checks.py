@@ -9,11 +9,12 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conformance.contract.verdicts import RunVerdict, Stability, Verdict
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
-from conformance.engine import identify_deployment, run_suite
+from conformance.faults.registry import all_faults, broken_deployment
 from conformance.reference.app import create_app, new_store
-from conformance.reference.faults import all_faults, broken_deployment
 from conformance.report.record import Report
+from conformance.runner.session import run_suite
 from tests.conftest import served
 
 MakeSettings = Callable[..., Settings]

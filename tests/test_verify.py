@@ -18,8 +18,8 @@ from conformance.deployment.guard import GuardRefusal
 from conformance.model.errors import NotFoundError
 from conformance.model.store import Query, ThreadStore
 from conformance.model.threads import Thread
+from conformance.plant.probes import Interviewer, Question
 from conformance.plant.promises import promises
-from conformance.plant.questions import Interviewer, Question
 from conformance.reference.app import new_store
 from tests.conftest import served, threads_of
 from tests.plants import STATES, Planted, losses, planted, typed, verified

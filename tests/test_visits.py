@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import pytest
 
+from conformance.checks.context import CheckContext
+from conformance.checks.outcomes import Blocked, PromiseBroken
+from conformance.checks.visits import Visited, Visits, broken, expect, undecided
 from conformance.deployment.connect import connect
 from conformance.deployment.settings import Settings
-from conformance.suite.case import Case
-from conformance.suite.outcomes import Blocked, PromiseBroken
-from conformance.suite.visits import Visited, Visits, broken, expect, undecided
 
 MakeSettings = Callable[..., Settings]
 NOWHERE = "http://127.0.0.1:9"
@@ -28,7 +28,7 @@ def made(settings_for: MakeSettings) -> Iterator[Callable[..., Visits]]:
         settings = settings_for(NOWHERE, read_only=True, thread_ids=ids, visible_within_s=within)
         context = connect(settings, record=False)
         opened.append(context)
-        return Visits(context.__enter__().client, Case(settings, {}))
+        return Visits(context.__enter__().client, CheckContext(settings, {}))
 
     yield make
     for each in opened:

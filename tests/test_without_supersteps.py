@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from conformance.contract.verdicts import Verdict
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
-from conformance.engine import identify_deployment, run_suite
 from conformance.reference.process import ReferenceProcess
+from conformance.runner.session import run_suite
 
 
 def test_what_stands_on_states_is_made_by_a_run(

@@ -27,7 +27,7 @@ from benchmarks.hostile.network import RATELESS, Counts, Mode, Proxy, Trouble
 from benchmarks.hostile.running import Result, Suite, all_of, hear_ctrl_c
 from benchmarks.hostile.tables import heading, line
 from benchmarks.hostile.truth import plant_strangers, standing
-from conformance.reference.faults import all_faults
+from conformance.faults.registry import all_faults
 
 RIGHT = "none"
 #: Broken references, spread over the capabilities, each breaking a MUST of the profile

@@ -14,18 +14,19 @@ from typing import Any
 import click
 
 from conformance.contract.catalogue import EFFORTS, PROFILES, load_catalogue
-from conformance.engine import collect_checks, new_settings
-from conformance.report.baseline import ACCEPTED_LEVELS, Entry, Judgement, judge, new_entries
-from conformance.report.baseline_file import (
+from conformance.report.baseline.file import (
     BaselineError,
     add_entries,
     check_names,
     check_writable,
     read_baseline,
 )
+from conformance.report.baseline.model import ACCEPTED_LEVELS, Entry, Judgement, judge, new_entries
 from conformance.report.record import Report
-from conformance.report.summary import WORDS
+from conformance.report.run.text import WORDS
 from conformance.report.text import counted, cut, listed, one_line, printable
+from conformance.runner.session import collect_checks
+from conformance.runner.settings import new_settings
 
 _CLIENT = re.compile(r"\[(python-sdk|js-sdk|curl)\]$")
 _SHOWN = 8

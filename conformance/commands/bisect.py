@@ -12,6 +12,7 @@ from conformance.commands.requirements import find_requirement
 from conformance.commands.target import launcher_option, tell
 from conformance.contract.catalogue import Requirement, load_catalogue
 from conformance.contract.verdicts import Verdict
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.interruption import signals_as_interrupt
 from conformance.deployment.launch.bisection import Change, NoChangeError, find_change
 from conformance.deployment.launch.catalogue import find_launcher, load_launchers
@@ -27,12 +28,8 @@ from conformance.deployment.launch.versions import (
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
-from conformance.engine import (
-    NothingSelectedError,
-    identify_deployment,
-    new_settings,
-    run_suite,
-)
+from conformance.runner.session import NothingSelectedError, run_suite
+from conformance.runner.settings import new_settings
 
 _UNDECIDED = 3
 #: Verdicts that say nothing of the server.

@@ -8,12 +8,12 @@ import click
 
 from conformance.commands.reading import UnusableError, read_report
 from conformance.contract.catalogue import load_catalogue
-from conformance.report.board import Board, make_board
-from conformance.report.board_html import board_html
-from conformance.report.board_markdown import EVIDENCE, board_markdown, evidence_markdown
+from conformance.report.board.html import board_html
+from conformance.report.board.markdown import EVIDENCE, board_markdown, evidence_markdown
+from conformance.report.board.model import Board, make_board
 from conformance.report.record import ReportError
+from conformance.report.run.write import write_text
 from conformance.report.text import counted
-from conformance.report.write import write_text
 
 
 @click.command("board")

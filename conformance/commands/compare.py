@@ -11,13 +11,13 @@ import click
 
 from conformance.commands.reading import UnusableError, read_report
 from conformance.contract.catalogue import load_catalogue
-from conformance.report.compare import ReportComparison, compare_reports
-from conformance.report.compare_html import comparison_html
-from conformance.report.compare_markdown import comparison_markdown
-from conformance.report.compare_text import comparison_json, comparison_text
-from conformance.report.compare_words import headline
+from conformance.report.compare.html import comparison_html
+from conformance.report.compare.markdown import comparison_markdown
+from conformance.report.compare.model import ReportComparison, compare_reports
+from conformance.report.compare.terminal import comparison_json, comparison_text
+from conformance.report.compare.text import headline
 from conformance.report.record import ReportError
-from conformance.report.write import write_text
+from conformance.report.run.write import write_text
 
 _WRITERS: dict[str, Callable[[ReportComparison], str]] = {
     "text": comparison_text,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from conformance.data import schemas_dir
 from conformance.deployment.own_openapi import Published
-from conformance.report.schema_comparison import Comparison, compare
-from conformance.report.write import read_exchanges
+from conformance.report.run.write import read_exchanges
+from conformance.report.schema.model import Comparison, compare
 
 
 def compared(published: Published, exchanges: Path) -> Comparison:

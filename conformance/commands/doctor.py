@@ -26,13 +26,14 @@ from conformance.commands.options import (
 from conformance.commands.target import launcher_option, server_option, target
 from conformance.contract.catalogue import PROFILES
 from conformance.deployment.connect import parse_url, redactor_for
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import GraphSettings, Settings, SettingsError
 from conformance.doctor.diagnosis import Diagnosis, diagnose
 from conformance.doctor.findings import Kind
 from conformance.doctor.telling import diagnosis_text, warnings
-from conformance.engine import identify_deployment, new_settings
+from conformance.runner.settings import new_settings
 
 _WRONG_SETTINGS = 2
 _UNDECIDED = 3

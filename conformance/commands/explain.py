@@ -15,7 +15,7 @@ from conformance.contract.catalogue import load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.json_text import parse_json
 from conformance.report.record import CheckResult, Report, ReportError, load_report
-from conformance.report.summary import (
+from conformance.report.run.text import (
     WORDS,
     Promise,
     Requirements,

@@ -22,11 +22,11 @@ from conformance.deployment.connect import parse_url
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
-from conformance.engine import new_settings
-from conformance.plant.forest import LONG_STATES
+from conformance.plant.output import plant_text
 from conformance.plant.plant_file import PlantFileError
 from conformance.plant.planting import PlantingFailedError, plant_forest
-from conformance.plant.telling import plant_text
+from conformance.plant.scenarios import LONG_STATES
+from conformance.runner.settings import new_settings
 
 _NOT_PLANTED = 3
 

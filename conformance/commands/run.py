@@ -37,24 +37,20 @@ from conformance.commands.target import launcher_option, server_option, target
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
 from conformance.defects import DEFECT_FILE, SuiteDefectError
 from conformance.deployment.connect import parse_url, redactor_for
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.own_openapi import AUTO, read_own_openapi
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.redaction import Redactor
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import DEFAULT_SEED, Settings, SettingsError
-from conformance.engine import (
-    NothingSelectedError,
-    all_exchanges,
-    clients_named,
-    identify_deployment,
-    new_settings,
-    run_suite,
-)
 from conformance.report.record import ReportError
-from conformance.report.schema_markdown import comparison_line
+from conformance.report.run.terminal import TerminalView, own_console
+from conformance.report.run.write import write_all
+from conformance.report.schema.markdown import comparison_line
 from conformance.report.score import exit_status
-from conformance.report.terminal import TerminalView, own_console
-from conformance.report.write import write_all
+from conformance.runner.session import NothingSelectedError, run_suite
+from conformance.runner.settings import clients_named, new_settings
+from conformance.runner.timings import all_exchanges
 
 #: Exit status where the deployment was not judged.
 _INCOMPLETE = 3

@@ -14,8 +14,8 @@ import click
 from conformance.commands.serve import find_fault, find_freedom
 from conformance.contract.catalogue import PROFILES
 from conformance.deployment.settings import DEFAULT_SEED
+from conformance.faults.registry import all_faults
 from conformance.freedoms.registry import Freedom, all_freedoms
-from conformance.reference.faults import all_faults
 from conformance.selftest import freedom_report, report
 from conformance.selftest.freedom_row import FreedomRow
 from conformance.selftest.freedoms import run_freedoms

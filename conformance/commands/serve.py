@@ -10,8 +10,8 @@ import click
 from starlette.types import ASGIApp
 
 from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
+from conformance.faults.registry import Fault, all_faults, broken_deployment
 from conformance.freedoms.registry import Freedom, all_freedoms, free_deployment
-from conformance.reference.faults import Fault, all_faults, broken_deployment
 from conformance.reference.server import PortTakenError, serve
 
 DEFAULT_PORT = 8123

@@ -17,13 +17,14 @@ from conformance.commands.doors import other_tenant_options
 from conformance.commands.options import credentials_options, timeout_option, trust_options
 from conformance.deployment.cleanup import Removal
 from conformance.deployment.connect import connect, parse_url, redactor_for
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.ledger import LedgerState, claim, open_ledgers, remove_ledger
 from conformance.deployment.lost import LostThread, find_lost, remove_lost
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.removal import remove_as_each
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import Settings, SettingsError
-from conformance.engine import identify_deployment, new_settings
+from conformance.runner.settings import new_settings
 
 _SOMETHING_LEFT = 3
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

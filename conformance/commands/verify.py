@@ -20,10 +20,10 @@ from conformance.deployment.connect import parse_url
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
-from conformance.engine import new_settings
+from conformance.plant.output import verification_json, verification_text
 from conformance.plant.plant_file import PlantFileError, read_plant
-from conformance.plant.telling import verification_json, verification_text
 from conformance.plant.verifying import for_plant, verify_plant
+from conformance.runner.settings import new_settings
 
 _NOT_IDENTICAL = 1
 _UNREACHABLE = 3

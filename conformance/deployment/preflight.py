@@ -44,7 +44,7 @@ class ServerInfo:
     version: str | None
 
 
-def look(
+def probe_server(
     client: ThreadsClient, url: str, redactor: Redactor, *, credentials: bool = False
 ) -> ServerInfo:
     """Ask a deployment who it is; `UnreachableError` unless it is a Threads server.

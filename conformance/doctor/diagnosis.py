@@ -15,8 +15,8 @@ from conformance.doctor.findings import Finding, Kind
 from conformance.doctor.proposal import proposed
 from conformance.doctor.table import as_toml
 from conformance.doctor.trial import tried
-from conformance.engine import clean_up
 from conformance.report.record import Cleanup
+from conformance.runner.cleanup import clean_up
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.checks.messages import told
 from conformance.deployment.settings import numbered
 from conformance.doctor.asked import Asking, thread_in
 from conformance.doctor.described import Described
 from conformance.doctor.sampled import holds_messages, message, sampled
 from conformance.model.history import same_json
-from conformance.suite.messages import told
 
 Table = dict[str, Any]
 Values = dict[str, Any]

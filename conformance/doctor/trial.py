@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.checks.channels import foretold
+from conformance.checks.messages import is_message, items_in, message_keys, told
 from conformance.deployment.client import Answer
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.doctor.asked import Asking, thread_in, values_in
@@ -13,8 +15,6 @@ from conformance.doctor.described import Described
 from conformance.doctor.findings import Finding, Kind
 from conformance.excerpt import excerpt
 from conformance.model.history import same_json
-from conformance.suite.channels import foretold
-from conformance.suite.messages import is_message, items_in, message_keys, told
 
 Steps = list[dict[str, Any]]
 

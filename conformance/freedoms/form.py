@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from conformance.faults.kit.parts import STATES
+from conformance.faults.kit.state import is_uuid
 from conformance.freedoms.parts import OUTPUTS
 from conformance.freedoms.registry import freedom
 from conformance.reference.altered import Altered, Apply
-from conformance.reference.faulty.parts import STATES
-from conformance.reference.faulty.pieces import is_uuid
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 _JSON = b"application/json"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from conformance.faults.kit.parts import STATES, without
 from conformance.freedoms.parts import JsonObject, everywhere, holds_values, shown, streamed
 from conformance.freedoms.registry import freedom
 from conformance.model.threads import Thread
 from conformance.reference.altered import Altered
-from conformance.reference.faulty.parts import STATES, without
 from conformance.reference.wire import Json, WireRequest
 
 _OPEN = "DESIGN, rules of fairness: response schemas are open, unknown members never fail."

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from conformance.faults.kit.parts import each_shown
+from conformance.faults.kit.runs import events_in, written
 from conformance.reference.altered import Altered, Apply
-from conformance.reference.faulty.parts import each_shown
-from conformance.reference.faulty.run_parts import events_in, written
 from conformance.reference.wire import (
     Json,
     When,

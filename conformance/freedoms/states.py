@@ -7,6 +7,7 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.parts import STATES, without
 from conformance.freedoms.parts import JsonObject, shown
 from conformance.freedoms.registry import freedom
 from conformance.model.errors import NotFoundError
@@ -15,7 +16,6 @@ from conformance.model.records import checkpoint_config
 from conformance.model.supersteps import Stamp
 from conformance.model.threads import Thread
 from conformance.reference.altered import Altered
-from conformance.reference.faulty.parts import STATES, without
 from conformance.reference.wire import WireAnswer, WireRequest
 
 _SILENT = "No source says that a checkpoint which a thread does not have is refused."

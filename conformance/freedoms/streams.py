@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from conformance.faults.kit.runs import Event, events_in, written
 from conformance.freedoms.parts import STREAMS
 from conformance.freedoms.registry import freedom
 from conformance.reference.altered import Altered, Apply
-from conformance.reference.faulty.run_parts import Event, events_in, written
 from conformance.reference.wire import WireAnswer, WireRequest
 
 _FORM = "The HTML standard on server-sent events, which text/event-stream names."

@@ -16,7 +16,7 @@ from typing import Any
 from conformance.contract.schemas import violations
 from conformance.deployment.redaction import REDACTED
 from conformance.model.history import ABSENT, Change, changes, json_path, same_json
-from conformance.plant.questions import Recorded, checkpoint_id_in
+from conformance.plant.probes import Recorded, checkpoint_id_in
 
 #: The schemas of the members that an answer must show.
 _SCHEMAS = {

@@ -17,8 +17,8 @@ from conformance.contract.schemas import format_checker
 from conformance.data import schemas_dir
 from conformance.deployment.preflight import ServerInfo
 from conformance.excerpt import excerpt
-from conformance.plant.forest import LeftOut, Tree
-from conformance.plant.questions import Question, Recorded
+from conformance.plant.probes import Question, Recorded
+from conformance.plant.scenarios import LeftOut, Tree
 
 FORMAT = "threads-conformance-plant/1"
 

@@ -11,15 +11,16 @@ import httpx
 
 from conformance.deployment.cleanup import remove_all
 from conformance.deployment.connect import Connection, connect, redactor_for
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.interruption import signals_as_interrupt
 from conformance.deployment.ledger import claim, ledgers_dir, read_ledger, remove_ledger
 from conformance.deployment.ownership import canonical
 from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
-from conformance.engine import clean_up, identify_deployment
-from conformance.plant.forest import LONG_STATES, Forest, LeftOut
 from conformance.plant.plant_file import Plant, check_free, write_plant
-from conformance.plant.questions import Interviewer, Question, Recorded
+from conformance.plant.probes import Interviewer, Question, Recorded
+from conformance.plant.scenarios import LONG_STATES, Forest, LeftOut
+from conformance.runner.cleanup import clean_up
 
 _PAUSE_S = 0.1
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from conformance.contract.catalogue import load_catalogue
 from conformance.plant.comparing import Difference
-from conformance.plant.questions import Question
+from conformance.plant.probes import Question
 
 _INDEX_OR_ID = re.compile(r"\[[^\]]*\]")
 

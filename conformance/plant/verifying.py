@@ -10,16 +10,16 @@ import httpx
 from conformance.deployment.cleanup import delete_thread
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.connect import Connection, connect, redactor_for
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.ownership import Shown, canonical
 from conformance.deployment.preflight import ServerInfo, UnreachableError
 from conformance.deployment.repro import reproduction
 from conformance.deployment.settings import Settings
-from conformance.engine import identify_deployment
 from conformance.plant.comparing import Difference, Kind, compared, without
-from conformance.plant.forest import carries_tag
 from conformance.plant.plant_file import Plant
+from conformance.plant.probes import Interviewer, Question, Recorded
 from conformance.plant.promises import written
-from conformance.plant.questions import Interviewer, Question, Recorded
+from conformance.plant.scenarios import carries_tag
 
 #: So many questions in a row without an answer: there is no deployment any more.
 _PATIENCE = 3

@@ -24,12 +24,14 @@ import httpx
 
 from conformance.contract.catalogue import load_catalogue
 from conformance.deployment.connect import Connection, connect, parse_url, redactor_for
+from conformance.deployment.identify import identify_deployment
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.repro import story
 from conformance.deployment.settings import DEFAULT_SEED, GraphSettings, Settings, SettingsError
-from conformance.engine import clean_up, identify_deployment, new_settings
 from conformance.model.history import differences
 from conformance.reference.process import ReferenceProcess
+from conformance.runner.cleanup import clean_up
+from conformance.runner.settings import new_settings
 from conformance.selftest.fidelity_side import Masks, Side
 from conformance.selftest.fidelity_steps import Sequence, Step, sequences, shorter
 

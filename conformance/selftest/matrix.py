@@ -23,9 +23,9 @@ from conformance.contract.catalogue import (
     load_catalogue,
 )
 from conformance.contract.verdicts import Verdict
-from conformance.plugin import client_of
+from conformance.faults.registry import Fault, all_faults, broken_deployment
 from conformance.reference.altered import Altered
-from conformance.reference.faults import Fault, all_faults, broken_deployment
+from conformance.runner.selection import client_of
 from conformance.selftest.processes import Results, SelftestError, Tasks, in_processes
 from conformance.selftest.row import Row
 from conformance.selftest.worker import (

@@ -16,20 +16,22 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp
 
+from conformance.checks.fixtures import SuiteFixtures
 from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.connect import connect
 from conformance.deployment.settings import Settings
-from conformance.engine import new_settings, own_pytest, pytest_arguments
-from conformance.plugin import CLIENT_MARKER, MARKER, Checks, requirements_of
+from conformance.faults.registry import Fault, broken_deployment
 from conformance.reference.altered import Altered
 from conformance.reference.doors import KEY_HEADER
-from conformance.reference.faults import Fault, broken_deployment
 from conformance.report.record import CheckResult
+from conformance.runner.pytest_process import own_pytest, pytest_arguments
+from conformance.runner.selection import CLIENT_MARKER, MARKER, requirements_of
+from conformance.runner.settings import new_settings
+from conformance.runner.worker import Checks
 from conformance.selftest.asgi import InProcess, InProcessTransport
+from conformance.selftest.impact import Impact, Watcher
 from conformance.selftest.processes import Results, Tasks, is_orphan
-from conformance.selftest.touching import Touched, Watcher
-from conformance.suite.fixtures import SuiteFixtures
 
 TIMEOUT_S = 10.0
 RUN_TIMEOUT_S = 4.0
@@ -131,7 +133,7 @@ class Worker:
             right, self.host.app = deployment(None, doors=doors)
             watcher = Watcher(right, sorted(decisions))
             for item in (each for each in items if is_of_doors(each) is doors):
-                watcher.current = learnt.touched[item] = Touched()
+                watcher.current = learnt.touched[item] = Impact()
                 result = self.result(item)
                 learnt.verdicts[item] = result.verdict
                 if result.verdict is not Verdict.PASS:
@@ -149,7 +151,7 @@ class Learnt:
     """What is known of the checks without any alteration."""
 
     def __init__(self) -> None:
-        self.touched: dict[pytest.Item, Touched] = {}
+        self.touched: dict[pytest.Item, Impact] = {}
         self.verdicts: dict[pytest.Item, Verdict] = {}
         #: Requirements that do not even pass there.
         self.fallen: set[str] = set()

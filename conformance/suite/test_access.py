@@ -9,25 +9,25 @@ from uuid import uuid4
 
 import pytest
 
-from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.connect import Connection
-from conformance.deployment.settings import Settings, numbered
-from conformance.suite.asking import LONGEST_PAGE, Asker
-from conformance.suite.case import Case
-from conformance.suite.doors import CREDENTIALS, Intruder, Pair, intruder, tenants
-from conformance.suite.expect import (
+from conformance.checks.api import LONGEST_PAGE, ThreadsApi
+from conformance.checks.context import CheckContext
+from conformance.checks.credentials import CREDENTIALS, Intruder, Pair, intruder, tenants
+from conformance.checks.expect import (
     assert_equal,
     assert_that,
     assert_untouched,
     require_refused,
 )
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import Thread, checkpoint_id_of, id_of
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.views import Thread, checkpoint_id_of, id_of
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.connect import Connection
+from conformance.deployment.settings import Settings, numbered
 
 
 @pytest.fixture
 def nobody(
-    request: pytest.FixtureRequest, connection: Connection, settings: Settings, given: Asker
+    request: pytest.FixtureRequest, connection: Connection, settings: Settings, given: ThreadsApi
 ) -> Iterator[Intruder]:
     """Somebody without a valid credential."""
     with intruder(request.param, connection, settings, given) as nobody:
@@ -36,11 +36,14 @@ def nobody(
 
 @pytest.fixture
 def pair(
-    request: pytest.FixtureRequest, connection: Connection, settings: Settings, case: Case
+    request: pytest.FixtureRequest,
+    connection: Connection,
+    settings: Settings,
+    context: CheckContext,
 ) -> Iterator[Pair]:
     """Two tenants: the user owns what the other asks for, or the other way round."""
     back = getattr(request, "param", "forth") == "back"
-    with tenants(connection, settings, case, back=back) as pair:
+    with tenants(connection, settings, context, back=back) as pair:
         yield pair
 
 
@@ -81,7 +84,7 @@ def test_a_refused_request_changes_nothing(nobody: Intruder) -> None:
 @both_ways
 def test_anothers_thread_is_not_shown(pair: Pair) -> None:
     thread = pair.owner.empty()
-    pair.assert_refused(lambda ask: ask.get(id_of(thread)))
+    pair.assert_refused(lambda client: client.get(id_of(thread)))
 
 
 @requires("ACCESS-06")
@@ -90,9 +93,9 @@ def test_anothers_state_is_not_shown(pair: Pair, which: str) -> None:
     thread, secret = pair.telling_a_secret()
     newest = checkpoint_id_of(pair.owner.state(thread))
     ways: dict[str, Callable[[ThreadsClient], Answer]] = {
-        "latest": lambda ask: ask.state(id_of(thread)),
-        "at-checkpoint": lambda ask: ask.state_at_checkpoint(id_of(thread), newest),
-        "by-post": lambda ask: ask.post_state_at_checkpoint(
+        "latest": lambda client: client.state(id_of(thread)),
+        "at-checkpoint": lambda client: client.state_at_checkpoint(id_of(thread), newest),
+        "by-post": lambda client: client.post_state_at_checkpoint(
             id_of(thread), {"checkpoint": {"checkpoint_id": newest}}
         ),
     }
@@ -104,8 +107,8 @@ def test_anothers_state_is_not_shown(pair: Pair, which: str) -> None:
 def test_anothers_history_is_not_shown(pair: Pair, way: str) -> None:
     thread, secret = pair.telling_a_secret()
     ways: dict[str, Callable[[ThreadsClient], Answer]] = {
-        "get": lambda ask: ask.history(id_of(thread), limit=LONGEST_PAGE),
-        "post": lambda ask: ask.post_history(id_of(thread), {"limit": LONGEST_PAGE}),
+        "get": lambda client: client.history(id_of(thread), limit=LONGEST_PAGE),
+        "post": lambda client: client.post_history(id_of(thread), {"limit": LONGEST_PAGE}),
     }
     pair.assert_hidden(ways[way], secret)
 
@@ -113,18 +116,18 @@ def test_anothers_history_is_not_shown(pair: Pair, way: str) -> None:
 @requires("ACCESS-08")
 def test_anothers_thread_is_not_copied(pair: Pair) -> None:
     thread = pair.owner.fullest()
-    pair.assert_refused(lambda ask: ask.copy(id_of(thread)))
+    pair.assert_refused(lambda client: client.copy(id_of(thread)))
 
 
 @requires("ACCESS-09")
 @both_ways
 @pytest.mark.parametrize("by", ["metadata", "ids"])
-def test_a_search_finds_no_thread_of_another(pair: Pair, case: Case, by: str) -> None:
+def test_a_search_finds_no_thread_of_another(pair: Pair, context: CheckContext, by: str) -> None:
     theirs, own = pair.owner.empty(), pair.stranger.empty()
     filters: dict[str, Any] = {} if by == "metadata" else {"ids": [id_of(theirs), id_of(own)]}
 
-    def finding(asker: Asker, thread: Thread) -> list[str]:
-        found = case.eventually(lambda: asker.found(**filters), lambda ids: id_of(thread) in ids)
+    def finding(api: ThreadsApi, thread: Thread) -> list[str]:
+        found = context.eventually(lambda: api.found(**filters), lambda ids: id_of(thread) in ids)
         if id_of(thread) not in found:
             raise Blocked("a tenant does not find its own thread")
         return found
@@ -136,13 +139,13 @@ def test_a_search_finds_no_thread_of_another(pair: Pair, case: Case, by: str) ->
 
 @requires("ACCESS-10")
 @both_ways
-def test_a_count_counts_no_thread_of_another(pair: Pair, case: Case) -> None:
+def test_a_count_counts_no_thread_of_another(pair: Pair, context: CheckContext) -> None:
     for _ in range(2):
         pair.owner.empty()
     pair.stranger.empty()
-    if case.eventually(pair.owner.count, lambda counted: counted >= 2) < 2:
+    if context.eventually(pair.owner.count, lambda counted: counted >= 2) < 2:
         raise Blocked("the owner's threads are not counted")
-    counted = case.eventually(pair.stranger.count, lambda counted: counted >= 1)
+    counted = context.eventually(pair.stranger.count, lambda counted: counted >= 1)
     assert_equal(counted, 1, "the number of threads of a tenant that made one")
 
 
@@ -151,12 +154,12 @@ def test_a_count_counts_no_thread_of_another(pair: Pair, case: Case) -> None:
 @pytest.mark.parametrize("operation", ["update", "update_state", "prune", "delete"])
 def test_anothers_thread_is_not_changed(pair: Pair, operation: str) -> None:
     thread = pair.owner.with_state()
-    append = numbered(pair.owner.case.graph().append, 7)
+    append = numbered(pair.owner.context.graph().append, 7)
     ways: dict[str, Callable[[ThreadsClient], Answer]] = {
-        "update": lambda ask: ask.update(id_of(thread), {"metadata": {"changed": True}}),
-        "update_state": lambda ask: ask.update_state(id_of(thread), append),
-        "prune": lambda ask: ask.prune({"thread_ids": [id_of(thread)]}),
-        "delete": lambda ask: ask.delete(id_of(thread)),
+        "update": lambda client: client.update(id_of(thread), {"metadata": {"changed": True}}),
+        "update_state": lambda client: client.update_state(id_of(thread), append),
+        "prune": lambda client: client.prune({"thread_ids": [id_of(thread)]}),
+        "delete": lambda client: client.delete(id_of(thread)),
     }
     act = ways[operation]
     assert_untouched(pair.owner, thread, lambda: act(pair.stranger.client))
@@ -172,7 +175,7 @@ def test_a_thread_is_not_created_over_anothers(pair: Pair, if_exists: str) -> No
     answers: list[Answer] = []
 
     def create() -> None:
-        metadata = {**pair.stranger.client.tag, **pair.stranger.case.tag}
+        metadata = {**pair.stranger.client.tag, **pair.stranger.context.tag}
         body = {"thread_id": id_of(thread), "if_exists": if_exists, "metadata": metadata}
         answers.append(pair.stranger.client.create(body))
 
@@ -186,10 +189,10 @@ def test_a_thread_is_not_created_over_anothers(pair: Pair, if_exists: str) -> No
 def test_anothers_runs_are_not_shown(pair: Pair, operation: str) -> None:
     thread, number = pair.owner.empty(), uuid4().int
     ways: dict[str, Callable[[ThreadsClient], Answer]] = {
-        "list": lambda ask: ask.runs.list(id_of(thread)),
-        "get": lambda ask: ask.runs.get(id_of(thread), run.run_id),
-        "join": lambda ask: ask.run_join(id_of(thread), run.run_id),
-        "join-stream": lambda ask: ask.runs.join_stream(id_of(thread), run.run_id),
+        "list": lambda client: client.runs.list(id_of(thread)),
+        "get": lambda client: client.runs.get(id_of(thread), run.run_id),
+        "join": lambda client: client.run_join(id_of(thread), run.run_id),
+        "join-stream": lambda client: client.runs.join_stream(id_of(thread), run.run_id),
     }
     with pair.runs as runs:
         # The number stands in the run's input and metadata, and so in all that shows the run.
@@ -210,10 +213,10 @@ def test_anothers_thread_is_not_run(pair: Pair, way: str) -> None:
     body = pair.owner.run_body()
     or_create = {**body, "if_not_exists": "create"}
     ways: dict[str, Callable[[ThreadsClient], Answer]] = {
-        "wait": lambda ask: ask.run_wait(id_of(thread), body),
-        "stream": lambda ask: ask.run_stream(id_of(thread), body),
-        "background": lambda ask: ask.run_background(id_of(thread), body),
-        "or-create": lambda ask: ask.run_wait(id_of(thread), or_create),
+        "wait": lambda client: client.run_wait(id_of(thread), body),
+        "stream": lambda client: client.run_stream(id_of(thread), body),
+        "background": lambda client: client.run_background(id_of(thread), body),
+        "or-create": lambda client: client.run_wait(id_of(thread), or_create),
     }
     act = ways[way]
 
@@ -244,9 +247,9 @@ def test_anothers_runs_are_not_stopped(pair: Pair, operation: str) -> None:
         runs.shown(run)
         by_ids = {"thread_id": id_of(thread), "run_ids": [run.run_id]}
         ways: dict[str, Callable[[ThreadsClient], Answer]] = {
-            "cancel": lambda ask: ask.runs.cancel(id_of(thread), run.run_id),
-            "cancel-many": lambda ask: ask.runs.cancel_many(by_ids),
-            "delete": lambda ask: ask.runs.delete(id_of(thread), run.run_id),
+            "cancel": lambda client: client.runs.cancel(id_of(thread), run.run_id),
+            "cancel-many": lambda client: client.runs.cancel_many(by_ids),
+            "delete": lambda client: client.runs.delete(id_of(thread), run.run_id),
         }
         ways[operation](pair.stranger.client)
         shown = pair.owner.client.runs.get(id_of(thread), run.run_id)
@@ -264,8 +267,8 @@ def test_anothers_crons_are_not_shown(pair: Pair, operation: str) -> None:
         secret = uuid4().hex
         cron_id = str(crons.created(thread, metadata={"secret": secret})["cron_id"])
         ways: dict[str, Callable[[ThreadsClient], Answer]] = {
-            "search": lambda ask: ask.crons.search({"thread_id": id_of(thread)}),
-            "get": lambda ask: ask.crons.get(cron_id),
+            "search": lambda client: client.crons.search({"thread_id": id_of(thread)}),
+            "get": lambda client: client.crons.get(cron_id),
         }
         pair.assert_hidden(ways[operation], secret)
 
@@ -292,9 +295,9 @@ def test_anothers_crons_are_not_changed(pair: Pair, operation: str) -> None:
         cron = crons.shown(crons.created(thread))
         cron_id, another = str(cron["cron_id"]), crons.body()
         ways: dict[str, Callable[[ThreadsClient], Answer]] = {
-            "update": lambda ask: ask.crons.update(cron_id, {"schedule": "0 0 2 2 *"}),
-            "delete": lambda ask: ask.crons.delete(cron_id),
-            "create": lambda ask: ask.crons.create(id_of(thread), another),
+            "update": lambda client: client.crons.update(cron_id, {"schedule": "0 0 2 2 *"}),
+            "delete": lambda client: client.crons.delete(cron_id),
+            "create": lambda client: client.crons.create(id_of(thread), another),
         }
         before = _crons_of(pair.owner, id_of(thread))
         ways[operation](pair.stranger.client)
@@ -306,15 +309,15 @@ def test_anothers_crons_are_not_changed(pair: Pair, operation: str) -> None:
 @pytest.mark.parametrize("operation", ["get", "state", "history", "copy"])
 def test_anothers_ids_answer_as_unknown_ones(pair: Pair, operation: str) -> None:
     thread_id = id_of(pair.owner.fullest())
-    ask = pair.stranger.client
+    client = pair.stranger.client
     ways: dict[str, Callable[[str], Answer]] = {
-        "get": ask.get,
-        "state": ask.state,
-        "history": ask.history,
-        "copy": ask.copy,
+        "get": client.get,
+        "state": client.state,
+        "history": client.history,
+        "copy": client.copy,
     }
     way = ways[operation]
-    first, second = (_masked(way(each), each) for each in (_unknown(ask), _unknown(ask)))
+    first, second = (_masked(way(each), each) for each in (_unknown(client), _unknown(client)))
     if first != second:
         raise Blocked(f"answers for unknown ids differ: {first}, {second}")
     answer = way(thread_id)
@@ -322,12 +325,12 @@ def test_anothers_ids_answer_as_unknown_ones(pair: Pair, operation: str) -> None
     assert_equal(_masked(answer, thread_id), first, "status and body, the id masked")
 
 
-def _crons_of(asker: Asker, thread_id: str) -> list[Any]:
-    return asker.list_of(asker.client.crons.search({"thread_id": thread_id}))
+def _crons_of(api: ThreadsApi, thread_id: str) -> list[Any]:
+    return api.list_of(api.client.crons.search({"thread_id": thread_id}))
 
 
-def _unknown(ask: ThreadsClient) -> str:
-    return ask.ownership.absent_id()
+def _unknown(client: ThreadsClient) -> str:
+    return client.ownership.absent_id()
 
 
 def _masked(answer: Answer, thread_id: str) -> list[Any]:

@@ -1,16 +1,16 @@
 """Cancelling runs."""
 
+from conformance.checks.api import ThreadsApi
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import assert_equal, assert_refused, assert_that
+from conformance.checks.outcomes import requires
+from conformance.checks.runs import UNDER_WAY, Runs, contents
+from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.expect import assert_equal, assert_refused, assert_that
-from conformance.suite.outcomes import requires
-from conformance.suite.runs import UNDER_WAY, Runs, contents
-from conformance.suite.shown import id_of
 
 
 @requires("CANCEL-01")
-def test_a_cancelled_run_ends(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_a_cancelled_run_ends(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
     run = given_runs.halfway(thread)
     halfway = contents(given.state(thread))
@@ -22,7 +22,7 @@ def test_a_cancelled_run_ends(given: Asker, given_runs: Runs, runs: Runs) -> Non
 
 
 @requires("CANCEL-02")
-def test_a_cancelled_run_is_interrupted(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_a_cancelled_run_is_interrupted(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     run = given_runs.halfway(given.empty())
     given_runs.cancelled(run, "interrupt")
     given_runs.joined(run)
@@ -31,7 +31,7 @@ def test_a_cancelled_run_is_interrupted(given: Asker, given_runs: Runs, runs: Ru
 
 @requires("CANCEL-03")
 def test_an_interrupted_run_leaves_what_it_did(
-    given: Asker, threads: Asker, given_runs: Runs
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs
 ) -> None:
     thread = given.empty()
     run = given_runs.halfway(thread, "keep this")
@@ -43,37 +43,37 @@ def test_an_interrupted_run_leaves_what_it_did(
 
 @requires("CANCEL-04")
 def test_a_run_rolled_back_is_deleted(
-    given: Asker, given_runs: Runs, runs: Runs, ask: ThreadsClient, case: Case
+    given: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient, context: CheckContext
 ) -> None:
     thread = given.empty()
     given_runs.ended(thread, "agent")
     kept = [run.get("run_id") for run in given_runs.listed(thread)]
     run = given_runs.halfway(thread)
     given_runs.cancelled(run, "rollback")
-    listed = case.eventually(
+    listed = context.eventually(
         lambda: [each.get("run_id") for each in runs.listed(thread)], lambda ids: ids == kept
     )
     assert_equal(listed, kept, "the runs that are left")
-    assert_refused(ask.runs.get(id_of(thread), run.run_id))
+    assert_refused(client.runs.get(id_of(thread), run.run_id))
 
 
 @requires("CANCEL-05")
 def test_rollback_deletes_the_checkpoints_of_the_run(
-    given: Asker, threads: Asker, given_runs: Runs, case: Case
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> None:
     thread = given.empty()
     given_runs.ended(thread, "slow", seconds=0)
     before = list(given.history(thread))
     run = given_runs.halfway(thread)
     given_runs.cancelled(run, "rollback")
-    after = case.eventually(
+    after = context.eventually(
         lambda: list(threads.history(thread)), lambda states: len(states) <= len(before)
     )
     assert_equal(after, before, "the history")
 
 
 @requires("CANCEL-06")
-def test_cancelling_may_wait_for_the_end(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_cancelling_may_wait_for_the_end(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     run = given_runs.halfway(given.empty())
     runs.cancelled(run, "interrupt", wait=True)
     status = given_runs.status(run)
@@ -82,13 +82,13 @@ def test_cancelling_may_wait_for_the_end(given: Asker, given_runs: Runs, runs: R
 
 @requires("CANCEL-07")
 def test_a_run_of_another_thread_is_not_cancelled(
-    given: Asker, given_runs: Runs, runs: Runs, ask: ThreadsClient
+    given: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient
 ) -> None:
     thread, other = given.empty(), given.empty()
     run = given_runs.started(other, "slow", seconds=1)
     # So it is proved to be the run's, whatever thread it is cancelled on.
     given_runs.shown(run)
-    answer = ask.runs.cancel(id_of(thread), run.run_id)
+    answer = client.runs.cancel(id_of(thread), run.run_id)
     given_runs.joined(run)
     assert_refused(answer)
     assert_equal(runs.end_of(run), "success", "the status of the run")
@@ -96,13 +96,13 @@ def test_a_run_of_another_thread_is_not_cancelled(
 
 @requires("CANCEL-08")
 def test_runs_are_cancelled_by_their_ids(
-    given: Asker, threads: Asker, given_runs: Runs, runs: Runs, ask: ThreadsClient
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
     under_way = given_runs.halfway(thread)
     queued = given_runs.started(thread, "agent")
     ids = [under_way.run_id, queued.run_id]
-    threads.granted(ask.runs.cancel_many({"thread_id": id_of(thread), "run_ids": ids}), thread)
+    threads.granted(client.runs.cancel_many({"thread_id": id_of(thread), "run_ids": ids}), thread)
     for run in (under_way, queued):
         given_runs.joined(run)
         status = runs.end_of(run)
@@ -111,12 +111,12 @@ def test_runs_are_cancelled_by_their_ids(
 
 @requires("CANCEL-09")
 def test_only_the_runs_named_are_cancelled(
-    given: Asker, given_runs: Runs, runs: Runs, ask: ThreadsClient
+    given: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
     under_way = given_runs.halfway(thread)
     queued = given_runs.started(thread, "agent")
     body = {"thread_id": id_of(thread), "run_ids": [under_way.run_id]}
-    given.granted(ask.runs.cancel_many(body), thread)
+    given.granted(client.runs.cancel_many(body), thread)
     given_runs.joined(queued)
     assert_equal(runs.end_of(queued), "success", "the status of the run that was not named")

@@ -5,20 +5,20 @@ from typing import Any
 
 import pytest
 
+from conformance.checks.api import ThreadsApi
+from conformance.checks.channels import wide
+from conformance.checks.comparable import assert_refused_or_empty, named_parents, require_some
+from conformance.checks.expect import assert_equal, assert_refused
+from conformance.checks.outcomes import Unsupported, requires
+from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker
-from conformance.suite.channels import wide
-from conformance.suite.compared import assert_refused_or_empty, named_parents, require_some
-from conformance.suite.expect import assert_equal, assert_refused
-from conformance.suite.outcomes import Unsupported, requires
-from conformance.suite.shown import Thread, checkpoint_id_of, id_of
 
 #: Looks like the checkpoint ids of langgraph: a UUID whose version is 6.
 _UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
 
 
 @pytest.fixture
-def thread(given: Asker) -> Thread:
+def thread(given: ThreadsApi) -> Thread:
     """A thread whose history was made by supersteps and, where that is offered, an update."""
     made = given.prepopulated()
     with suppress(Unsupported):
@@ -28,7 +28,7 @@ def thread(given: Asker) -> Thread:
 
 @requires("CHECKPOINT-01", offers="state_at_checkpoint")
 def test_the_state_at_a_checkpoint_can_be_read(
-    given: Asker, threads: Asker, thread: Thread
+    given: ThreadsApi, threads: ThreadsApi, thread: Thread
 ) -> None:
     # Twice, as what was answered once may not be answered again.
     for checkpoint_id in given.history(thread).checkpoint_ids() * 2:
@@ -45,7 +45,7 @@ def test_the_state_at_a_checkpoint_can_be_read(
         pytest.param("created_at", marks=requires("CHECKPOINT-06")),
     ],
 )
-def test_it_equals_the_entry_of_the_history(given: Asker, thread: Thread, member: str) -> None:
+def test_it_equals_the_entry_of_the_history(given: ThreadsApi, thread: Thread, member: str) -> None:
     history = given.history(thread)
     require_some((each.get(member) for each in history), f"no state of the history has {member}")
     for entry in history:
@@ -55,7 +55,7 @@ def test_it_equals_the_entry_of_the_history(given: Asker, thread: Thread, member
 
 
 @requires("CHECKPOINT-07")
-def test_its_parent_is_that_of_the_history(given: Asker, thread: Thread) -> None:
+def test_its_parent_is_that_of_the_history(given: ThreadsApi, thread: Thread) -> None:
     history = given.history(thread)
     require_some(map(named_parents, history), "no state of the history names its parent")
     for entry in history:
@@ -65,7 +65,7 @@ def test_its_parent_is_that_of_the_history(given: Asker, thread: Thread) -> None
 
 
 @requires("CHECKPOINT-08")
-def test_it_is_the_checkpoint_asked_for(given: Asker, thread: Thread) -> None:
+def test_it_is_the_checkpoint_asked_for(given: ThreadsApi, thread: Thread) -> None:
     ids = given.history(thread).checkpoint_ids()
     require_some(ids, "the history holds no state", "HISTORY-01")
     for checkpoint_id in ids:
@@ -81,34 +81,38 @@ def test_it_is_the_checkpoint_asked_for(given: Asker, thread: Thread) -> None:
 
 @requires("CHECKPOINT-09")
 def test_an_unknown_checkpoint_is_no_other(
-    given: Asker, ask: ThreadsClient, thread: Thread
+    given: ThreadsApi, client: ThreadsClient, thread: Thread
 ) -> None:
     _readable(given, thread)
-    assert_refused_or_empty(ask.state_at_checkpoint(id_of(thread), _UNKNOWN_CHECKPOINT))
+    assert_refused_or_empty(client.state_at_checkpoint(id_of(thread), _UNKNOWN_CHECKPOINT))
 
 
 @requires("CHECKPOINT-10")
-def test_an_unknown_thread_is_refused(given: Asker, ask: ThreadsClient, thread: Thread) -> None:
+def test_an_unknown_thread_is_refused(
+    given: ThreadsApi, client: ThreadsClient, thread: Thread
+) -> None:
     checkpoint_id = _readable(given, thread)
-    assert_refused(ask.state_at_checkpoint(ask.ownership.absent_id(), checkpoint_id))
+    assert_refused(client.state_at_checkpoint(client.ownership.absent_id(), checkpoint_id))
 
 
 @requires("CHECKPOINT-11")
-def test_a_malformed_thread_id_is_refused(given: Asker, ask: ThreadsClient, thread: Thread) -> None:
+def test_a_malformed_thread_id_is_refused(
+    given: ThreadsApi, client: ThreadsClient, thread: Thread
+) -> None:
     checkpoint_id = _readable(given, thread)
-    malformed = ask.ownership.malformed_id()
-    assert_refused(ask.state_at_checkpoint(malformed, checkpoint_id))
+    malformed = client.ownership.malformed_id()
+    assert_refused(client.state_at_checkpoint(malformed, checkpoint_id))
 
 
 @requires("CHECKPOINT-12")
 def test_a_malformed_checkpoint_id_is_refused(
-    given: Asker, ask: ThreadsClient, thread: Thread
+    given: ThreadsApi, client: ThreadsClient, thread: Thread
 ) -> None:
     _readable(given, thread)
-    assert_refused(ask.state_at_checkpoint(id_of(thread), "not-a-uuid"))
+    assert_refused(client.state_at_checkpoint(id_of(thread), "not-a-uuid"))
 
 
-def _readable(given: Asker, thread: Thread) -> str:
+def _readable(given: ThreadsApi, thread: Thread) -> str:
     """The id of a checkpoint that can be read."""
     checkpoint_id = given.history(thread).checkpoint_ids()[0]
     given.state_at(thread, checkpoint_id)
@@ -116,7 +120,7 @@ def _readable(given: Asker, thread: Thread) -> str:
 
 
 @requires("CHECKPOINT-02")
-def test_it_has_every_channel_of_the_history(given: Asker) -> None:
+def test_it_has_every_channel_of_the_history(given: ThreadsApi) -> None:
     made = wide(given)
     for entry in given.history(made):
         state = given.state_at(made, checkpoint_id_of(entry))

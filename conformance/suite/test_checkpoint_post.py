@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
+from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable import assert_refused_or_empty, require_some
+from conformance.checks.expect import assert_equal, assert_is
+from conformance.checks.outcomes import requires
+from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker
-from conformance.suite.compared import assert_refused_or_empty, require_some
-from conformance.suite.expect import assert_equal, assert_is
-from conformance.suite.outcomes import requires
-from conformance.suite.shown import State, Thread, checkpoint_id_of, id_of
 
 _UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
 
@@ -17,14 +17,14 @@ _UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
 @requires("CHECKPOINT-POST-01")
 @pytest.mark.parametrize("member", ["values", "next", "tasks", "metadata", "created_at", "parent"])
 def test_post_agrees_with_get(
-    given: Asker, threads: Asker, ask: ThreadsClient, member: str
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, member: str
 ) -> None:
     made = given.prepopulated()
     names = ("parent_checkpoint", "parent_checkpoint_id") if member == "parent" else (member,)
     compared: list[Any] = []
     for checkpoint_id in given.history(made).checkpoint_ids():
         by_get = given.state_at(made, checkpoint_id)
-        by_post = _post(threads, ask, made, checkpoint_id)
+        by_post = _post(threads, client, made, checkpoint_id)
         for name in names:
             assert_equal(by_post.get(name), by_get.get(name), name)
             compared.append(by_get.get(name))
@@ -32,26 +32,28 @@ def test_post_agrees_with_get(
 
 
 @requires("CHECKPOINT-POST-02")
-def test_an_unknown_checkpoint_is_no_other(given: Asker, ask: ThreadsClient) -> None:
+def test_an_unknown_checkpoint_is_no_other(given: ThreadsApi, client: ThreadsClient) -> None:
     made = given.prepopulated()
-    _post(given, ask, made, checkpoint_id_of(given.state(made)))
+    _post(given, client, made, checkpoint_id_of(given.state(made)))
     body = {"checkpoint": {"checkpoint_id": _UNKNOWN_CHECKPOINT, "checkpoint_ns": ""}}
-    assert_refused_or_empty(ask.post_state_at_checkpoint(id_of(made), body))
+    assert_refused_or_empty(client.post_state_at_checkpoint(id_of(made), body))
 
 
 @requires("CHECKPOINT-POST-03")
-def test_it_is_the_checkpoint_asked_for(given: Asker, threads: Asker, ask: ThreadsClient) -> None:
+def test_it_is_the_checkpoint_asked_for(
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
+) -> None:
     made = given.prepopulated()
     ids = given.history(made).checkpoint_ids()
     require_some(ids, "the history holds no state", "HISTORY-01")
     for checkpoint_id in ids:
-        checkpoint = _post(threads, ask, made, checkpoint_id).get("checkpoint") or {}
+        checkpoint = _post(threads, client, made, checkpoint_id).get("checkpoint") or {}
         shown = {name: checkpoint.get(name) for name in ("checkpoint_id", "thread_id")}
         expected = {"checkpoint_id": checkpoint_id, "thread_id": id_of(made)}
         assert_is(shown, expected, "the checkpoint")
 
 
-def _post(asker: Asker, ask: ThreadsClient, thread: Thread, checkpoint_id: str) -> State:
+def _post(api: ThreadsApi, client: ThreadsClient, thread: Thread, checkpoint_id: str) -> State:
     body = {"checkpoint": {"checkpoint_id": checkpoint_id, "checkpoint_ns": ""}}
-    answer: Any = asker.granted(ask.post_state_at_checkpoint(id_of(thread), body), thread).body
+    answer: Any = api.granted(client.post_state_at_checkpoint(id_of(thread), body), thread).body
     return answer if isinstance(answer, dict) else {}

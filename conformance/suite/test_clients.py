@@ -9,23 +9,23 @@ HTTP gave. What makes a thread is compared with a twin made by HTTP.
 
 from typing import Any
 
-from conformance.model.history import same_json
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.expect import (
-    assert_equal,
-    assert_identical_history,
-    assert_page,
-    assert_that,
-)
-from conformance.suite.flows import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.client_flows import (
     Flows,
     assert_same_outcome,
     assert_same_steps,
     by_each_client,
 )
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import id_of
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import (
+    assert_equal,
+    assert_identical_history,
+    assert_page,
+    assert_that,
+)
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.views import id_of
+from conformance.model.history import same_json
 
 SAME, DIFFERENT = "The histories are the same.", "The histories are different."
 #: The published default page of the history.
@@ -35,19 +35,19 @@ pytestmark = by_each_client
 
 
 @requires("CLIENT-01")
-def test_creating_an_empty_thread(given: Asker, flows: Flows) -> None:
+def test_creating_an_empty_thread(given: ThreadsApi, flows: Flows) -> None:
     by_http = given.documented({}, without_metadata=True)
     assert_same_outcome(given, flows.returned("create_empty"), by_http)
 
 
 @requires("CLIENT-02")
-def test_creating_a_thread_with_metadata(given: Asker, flows: Flows) -> None:
+def test_creating_a_thread_with_metadata(given: ThreadsApi, flows: Flows) -> None:
     by_http = given.created({"metadata": flows.metadata})
     assert_same_outcome(given, flows.returned("create_with_metadata"), by_http)
 
 
 @requires("CLIENT-03")
-def test_copying_a_thread(given: Asker, flows: Flows) -> None:
+def test_copying_a_thread(given: ThreadsApi, flows: Flows) -> None:
     source = given.prepopulated()
     by_http = given.copy(source)
     returned = flows.returned("copy", THREAD_ID=id_of(source))
@@ -56,7 +56,7 @@ def test_copying_a_thread(given: Asker, flows: Flows) -> None:
 
 
 @requires("CLIENT-04")
-def test_verifying_a_copy(given: Asker, flows: Flows) -> None:
+def test_verifying_a_copy(given: ThreadsApi, flows: Flows) -> None:
     source, stranger = given.prepopulated(), given.prepopulated()
     copy = given.copy(source)
     if not same_json(given.history(copy).masked(), given.history(source).masked()):
@@ -69,7 +69,7 @@ def test_verifying_a_copy(given: Asker, flows: Flows) -> None:
 
 
 @requires("CLIENT-05")
-def test_prepopulating_a_thread(given: Asker, flows: Flows) -> None:
+def test_prepopulating_a_thread(given: ThreadsApi, flows: Flows) -> None:
     by_http = given.prepopulated()
     returned = flows.returned("prepopulate")
     assert_same_outcome(given, returned, by_http)
@@ -77,13 +77,13 @@ def test_prepopulating_a_thread(given: Asker, flows: Flows) -> None:
 
 
 @requires("CLIENT-06")
-def test_searching_by_status(given: Asker, flows: Flows, case: Case) -> None:
+def test_searching_by_status(given: ThreadsApi, flows: Flows, context: CheckContext) -> None:
     given.empty()
-    _assert_finds(given, flows, case, "search_by_status", status="idle")
+    _assert_finds(given, flows, context, "search_by_status", status="idle")
 
 
 @requires("CLIENT-06")
-def test_searching_by_status_to_the_letter(given: Asker, flows: Flows) -> None:
+def test_searching_by_status_to_the_letter(given: ThreadsApi, flows: Flows) -> None:
     given.empty()
     found = flows.searched("search_by_status")
     assert_that(len(found) <= 1, "at most one thread", f"{len(found)} threads")
@@ -91,15 +91,15 @@ def test_searching_by_status_to_the_letter(given: Asker, flows: Flows) -> None:
 
 
 @requires("CLIENT-07")
-def test_searching_by_metadata(given: Asker, flows: Flows, case: Case) -> None:
-    graph_id = case.settings.graph.id
+def test_searching_by_metadata(given: ThreadsApi, flows: Flows, context: CheckContext) -> None:
+    graph_id = context.settings.graph.id
     given.empty(metadata={"graph_id": graph_id})
     given.empty(metadata={"graph_id": f"not {graph_id}"})
-    _assert_finds(given, flows, case, "search_by_metadata", metadata={"graph_id": graph_id})
+    _assert_finds(given, flows, context, "search_by_metadata", metadata={"graph_id": graph_id})
 
 
 @requires("CLIENT-07")
-def test_searching_by_metadata_to_the_letter(given: Asker, flows: Flows) -> None:
+def test_searching_by_metadata_to_the_letter(given: ThreadsApi, flows: Flows) -> None:
     given.empty(metadata={"graph_id": "agent"})
     found = flows.searched("search_by_metadata")
     assert_that(len(found) <= 1, "at most one thread", f"{len(found)} threads")
@@ -108,21 +108,21 @@ def test_searching_by_metadata_to_the_letter(given: Asker, flows: Flows) -> None
 
 
 @requires("CLIENT-08")
-def test_getting_a_thread(given: Asker, flows: Flows) -> None:
+def test_getting_a_thread(given: ThreadsApi, flows: Flows) -> None:
     thread = given.prepopulated()
     by_http = given.get(thread)
     assert_equal(flows.returned("get", THREAD_ID=id_of(thread)), by_http, "the thread")
 
 
 @requires("CLIENT-09")
-def test_getting_the_state(given: Asker, flows: Flows) -> None:
+def test_getting_the_state(given: ThreadsApi, flows: Flows) -> None:
     thread = given.prepopulated()
     by_http = given.state(thread)
     assert_equal(flows.returned("state", THREAD_ID=id_of(thread)), by_http, "the state")
 
 
 @requires("CLIENT-10")
-def test_getting_the_state_at_a_checkpoint(given: Asker, flows: Flows) -> None:
+def test_getting_the_state_at_a_checkpoint(given: ThreadsApi, flows: Flows) -> None:
     thread = given.prepopulated()
     # Not the newest: that would be the state without a checkpoint.
     checkpoint_id = given.history(thread).checkpoint_ids()[-1]
@@ -134,23 +134,25 @@ def test_getting_the_state_at_a_checkpoint(given: Asker, flows: Flows) -> None:
 
 
 @requires("CLIENT-11")
-def test_getting_the_history(given: Asker, flows: Flows) -> None:
+def test_getting_the_history(given: ThreadsApi, flows: Flows) -> None:
     history = given.history(given.prepopulated())
     returned = flows.listed("history", THREAD_ID=history.thread_id)
     assert_page(returned, history.states, "the newest states", DEFAULT_PAGE)
 
 
 @requires("CLIENT-12")
-def test_the_history_has_a_default_page(given: Asker, flows: Flows) -> None:
+def test_the_history_has_a_default_page(given: ThreadsApi, flows: Flows) -> None:
     history = given.history(given.prepopulated())
     returned = flows.listed("history", THREAD_ID=history.thread_id)
     assert_equal(len(returned), min(len(history), DEFAULT_PAGE), "the number of states")
 
 
-def _assert_finds(given: Asker, flows: Flows, case: Case, flow: str, **filters: Any) -> None:
+def _assert_finds(
+    given: ThreadsApi, flows: Flows, context: CheckContext, flow: str, **filters: Any
+) -> None:
     """Within the declared deadline, a search finds what HTTP finds: one thread of the check."""
-    by_http = case.eventually(lambda: given.search(limit=1, **filters), bool)
+    by_http = context.eventually(lambda: given.search(limit=1, **filters), bool)
     if not by_http:
         raise Blocked("search does not show a thread that was made")
-    found = case.eventually(lambda: flows.listed(flow), lambda found: same_json(found, by_http))
+    found = context.eventually(lambda: flows.listed(flow), lambda found: same_json(found, by_http))
     assert_equal(found, by_http, "the threads found")

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
+from conformance.checks.api import ThreadsApi
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import assert_equal, assert_that
+from conformance.checks.generators.bodies import for_all, valid_bodies
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.sort_orders import refused_orders
+from conformance.checks.views import Thread, id_of
 from conformance.deployment.settings import Settings
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.expect import assert_equal, assert_that
-from conformance.suite.generated import for_all, valid_bodies
-from conformance.suite.orders import refused_orders
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import Thread, id_of
 
 _COLOURS = ("red", "green")
 _Filters = dict[str, Any]
@@ -40,14 +40,14 @@ _OF_PAGES = frozenset({"limit", "offset"})
 
 
 @pytest.fixture
-def made(given: Asker, case: Case) -> list[Thread]:
+def made(given: ThreadsApi, context: CheckContext) -> list[Thread]:
     """Four threads, two by two alike in each of two members of metadata."""
     threads = [
         given.empty(metadata={"colour": colour, "size": size})
         for colour in _COLOURS
         for size in (1, 2)
     ]
-    shown = case.eventually(lambda: len(given.found()), lambda found: found == len(threads))
+    shown = context.eventually(lambda: len(given.found()), lambda found: found == len(threads))
     if shown != len(threads):
         raise Blocked(f"search shows {shown} of the {len(threads)} threads made", by="CREATE-12")
     return threads
@@ -55,9 +55,13 @@ def made(given: Asker, case: Case) -> list[Thread]:
 
 @requires("FILTER-07")
 def test_what_is_found_satisfies_every_filter(
-    made: list[Thread], given: Asker, threads: Asker, case: Case, settings: Settings
+    made: list[Thread],
+    given: ThreadsApi,
+    threads: ThreadsApi,
+    context: CheckContext,
+    settings: Settings,
 ) -> None:
-    refused = refused_orders(given.client, case)
+    refused = refused_orders(given.client, context)
 
     def found_exactly(example: tuple[dict[str, Any], dict[str, Any], list[str]]) -> None:
         body, metadata, ids = example
@@ -66,7 +70,7 @@ def test_what_is_found_satisfies_every_filter(
             return  # the question of SORT-01 to SORT-05
         matching = [id_of(each) for each in made if _satisfies(each, sent)]
         page = len(matching[sent.get("offset", 0) :][: sent.get("limit", len(made))])
-        found = case.eventually(
+        found = context.eventually(
             lambda: threads.found(**sent),
             lambda found: len(found) == page and set(found) <= set(matching),
         )
@@ -89,12 +93,12 @@ def test_what_is_found_satisfies_every_filter(
 
 @requires("COUNT-07")
 def test_what_is_counted_satisfies_every_filter(
-    made: list[Thread], threads: Asker, case: Case, settings: Settings
+    made: list[Thread], threads: ThreadsApi, context: CheckContext, settings: Settings
 ) -> None:
     def counted_exactly(example: tuple[dict[str, Any], dict[str, Any]]) -> None:
         sent = {**example[0], "metadata": example[1]}
         wanted = sum(_satisfies(each, sent) for each in made)
-        count = case.eventually(lambda: threads.count(**sent), lambda count: count == wanted)
+        count = context.eventually(lambda: threads.count(**sent), lambda count: count == wanted)
         assert_equal(count, wanted, f"the count by {sent}")
 
     shapes = valid_bodies("count_threads", "thread_count", ("metadata", "values"))

@@ -3,22 +3,22 @@
 from collections.abc import Sequence
 from typing import Any
 
-from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.settings import GraphSettings, numbered
-from conformance.suite.asking import LONGEST_PAGE, Asker
-from conformance.suite.compared import require_some
-from conformance.suite.expect import (
+from conformance.checks.api import LONGEST_PAGE, ThreadsApi
+from conformance.checks.comparable import require_some
+from conformance.checks.concurrency import times, together, while_doing
+from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,
     assert_is,
     assert_moments_of,
     assert_that,
 )
-from conformance.suite.messages import messages_sent_in, told
-from conformance.suite.outcomes import Blocked, PromiseBroken, requires
-from conformance.suite.runs import Runs
-from conformance.suite.shown import Thread, id_of, messages_of
-from conformance.suite.together import times, together, while_doing
+from conformance.checks.messages import messages_sent_in, told
+from conformance.checks.outcomes import Blocked, PromiseBroken, requires
+from conformance.checks.runs import Runs
+from conformance.checks.views import Thread, id_of, messages_of
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.settings import GraphSettings, numbered
 
 #: How many ask at once.
 MANY = 8
@@ -29,9 +29,9 @@ LONG = 40
 
 
 @requires("CONCURRENT-01")
-def test_one_of_several_creations_wins(given: Asker, ask: ThreadsClient) -> None:
+def test_one_of_several_creations_wins(given: ThreadsApi, client: ThreadsClient) -> None:
     thread_id = given.chosen_id()
-    answers = times(MANY, lambda number: ask.create(_marked(given, thread_id, number)))
+    answers = times(MANY, lambda number: client.create(_marked(given, thread_id, number)))
     won = [answer for answer in answers if answer.ok]
     statuses = sorted(answer.status for answer in answers)
     assert_equal(len(won), 1, f"the number of successes among {statuses}")
@@ -42,7 +42,9 @@ def test_one_of_several_creations_wins(given: Asker, ask: ThreadsClient) -> None
 
 
 @requires("CONCURRENT-02")
-def test_several_creations_see_one_thread(given: Asker, threads: Asker, ask: ThreadsClient) -> None:
+def test_several_creations_see_one_thread(
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
+) -> None:
     thread_id = given.chosen_id()
 
     def create(number: int) -> Thread:
@@ -55,7 +57,7 @@ def test_several_creations_see_one_thread(given: Asker, threads: Asker, ask: Thr
 
 
 @requires("CONCURRENT-03")
-def test_no_update_of_metadata_is_lost(given: Asker, threads: Asker) -> None:
+def test_no_update_of_metadata_is_lost(given: ThreadsApi, threads: ThreadsApi) -> None:
     thread = given.empty()
     times(MANY, lambda number: threads.update(thread, metadata={f"key-{number}": number}))
     metadata = threads.get(thread).get("metadata") or {}
@@ -64,7 +66,7 @@ def test_no_update_of_metadata_is_lost(given: Asker, threads: Asker) -> None:
 
 
 @requires("CONCURRENT-04")
-def test_a_copy_while_states_are_added_is_whole(given: Asker, threads: Asker) -> None:
+def test_a_copy_while_states_are_added_is_whole(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = given.prepopulated()
     before = len(given.history(source))
 
@@ -77,7 +79,9 @@ def test_a_copy_while_states_are_added_is_whole(given: Asker, threads: Asker) ->
 
 
 @requires("CONCURRENT-05")
-def test_a_copy_during_a_run_is_whole(given: Asker, threads: Asker, given_runs: Runs) -> None:
+def test_a_copy_during_a_run_is_whole(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs
+) -> None:
     source = given.empty()
     given_runs.ended(source, "slow", "before", seconds=0)
     before = len(given.history(source))
@@ -92,7 +96,7 @@ def test_a_copy_during_a_run_is_whole(given: Asker, threads: Asker, given_runs: 
 
 
 @requires("CONCURRENT-06")
-def test_copies_taken_at_once_are_all_whole(given: Asker, threads: Asker) -> None:
+def test_copies_taken_at_once_are_all_whole(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = given.long(LONG)
     history = given.history(source, LONG)
     copies = times(MANY, lambda _: threads.copy(source))
@@ -102,15 +106,15 @@ def test_copies_taken_at_once_are_all_whole(given: Asker, threads: Asker) -> Non
 
 
 @requires("CONCURRENT-07")
-def test_a_thread_being_deleted_is_there_or_not(given: Asker, ask: ThreadsClient) -> None:
+def test_a_thread_being_deleted_is_there_or_not(given: ThreadsApi, client: ThreadsClient) -> None:
     thread = given.long(LONG)
     thread_id = id_of(thread)
 
     def look() -> list[Answer]:
         return [
-            ask.get(thread_id),
-            ask.state(thread_id),
-            ask.history(thread_id, limit=LONGEST_PAGE),
+            client.get(thread_id),
+            client.state(thread_id),
+            client.history(thread_id, limit=LONGEST_PAGE),
         ]
 
     whole = [given.granted(each, thread).body for each in look()]
@@ -130,7 +134,7 @@ def test_a_thread_being_deleted_is_there_or_not(given: Asker, ask: ThreadsClient
 
 @requires("CONCURRENT-08")
 def test_threads_worked_on_at_once_do_not_mix(
-    given: Asker, threads: Asker, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     made = [given.prepopulated() for _ in range(MANY)]
     before = [told(messages_of(given.state(thread), graph)) for thread in made]
@@ -155,7 +159,7 @@ def _told_apart(shown: list[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _copy(threads: Asker, source: Thread) -> Thread | None:
+def _copy(threads: ThreadsApi, source: Thread) -> Thread | None:
     """A copy, or None where a conflict is answered: 409 is declared, and its cause is not."""
     answer = threads.client.copy(id_of(source))
     return None if answer.status == 409 else threads.object_of(answer, source)
@@ -168,8 +172,8 @@ def _copies(taken: Sequence[Thread | None]) -> list[Thread]:
     return made
 
 
-def _marked(given: Asker, thread_id: str, number: int) -> dict[str, Any]:
-    metadata = {**given.client.tag, **given.case.tag, "number": number}
+def _marked(given: ThreadsApi, thread_id: str, number: int) -> dict[str, Any]:
+    metadata = {**given.client.tag, **given.context.tag, "number": number}
     return {"thread_id": thread_id, "metadata": metadata}
 
 

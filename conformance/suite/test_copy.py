@@ -5,12 +5,10 @@ from uuid import UUID
 
 import pytest
 
-from conformance.deployment.settings import GraphSettings
-from conformance.model.history import mask_thread_id, same_json
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.channels import standing, wide
-from conformance.suite.expect import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.channels import standing, wide
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,
     assert_is,
@@ -20,8 +18,10 @@ from conformance.suite.expect import (
     kept,
     known_moment,
 )
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import Thread, id_of, messages_of, says_something
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.views import Thread, id_of, messages_of, says_something
+from conformance.deployment.settings import GraphSettings
+from conformance.model.history import mask_thread_id, same_json
 
 #: One more than the default page of the history.
 MORE_THAN_A_PAGE = 11
@@ -33,7 +33,7 @@ _WAYS_TO_CONTINUE = pytest.mark.parametrize("way", ["update", "run"])
 
 
 @requires("COPY-01", offers="copy")
-def test_a_copy_is_answered(given: Asker, threads: Asker) -> None:
+def test_a_copy_is_answered(given: ThreadsApi, threads: ThreadsApi) -> None:
     # Whether the operation is there, the simplest thread tells; what becomes of an empty
     # one is the question of COPY-12.
     empty = given.empty()
@@ -48,12 +48,12 @@ def test_a_copy_is_answered(given: Asker, threads: Asker) -> None:
 
 
 @requires("COPY-24")
-def test_a_copy_is_answered_as_a_thread(given: Asker) -> None:
+def test_a_copy_is_answered_as_a_thread(given: ThreadsApi) -> None:
     assert_thread(_simplest(given)[1])
 
 
 @requires("COPY-02")
-def test_a_copy_has_a_new_id(given: Asker) -> None:
+def test_a_copy_has_a_new_id(given: ThreadsApi) -> None:
     source, copy = _simplest(given)
     made = id_of(copy)
     assert_that(made != id_of(source), "an id other than the source's", made)
@@ -64,7 +64,7 @@ def test_a_copy_has_a_new_id(given: Asker) -> None:
 
 
 @requires("COPY-03")
-def test_a_copy_has_the_whole_history(given: Asker, threads: Asker) -> None:
+def test_a_copy_has_the_whole_history(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = given.prepopulated()
     history = given.history(source)
     copy = threads.copy(source)
@@ -72,7 +72,7 @@ def test_a_copy_has_the_whole_history(given: Asker, threads: Asker) -> None:
 
 
 @requires("COPY-04")
-def test_a_copy_of_a_thread_with_runs_is_whole(given: Asker, threads: Asker) -> None:
+def test_a_copy_of_a_thread_with_runs_is_whole(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = given.empty()
     given.run(source, 1)
     given.run(source, 2)
@@ -82,7 +82,7 @@ def test_a_copy_of_a_thread_with_runs_is_whole(given: Asker, threads: Asker) -> 
 
 
 @requires("COPY-05")
-def test_a_copy_of_a_mixed_history_is_whole(given: Asker, threads: Asker) -> None:
+def test_a_copy_of_a_mixed_history_is_whole(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = given.prepopulated()
     given.run(source, 1)
     given.appended(source, 2)
@@ -92,17 +92,19 @@ def test_a_copy_of_a_mixed_history_is_whole(given: Asker, threads: Asker) -> Non
 
 
 @requires("COPY-06")
-def test_a_copy_of_more_than_a_page_is_whole(given: Asker, threads: Asker) -> None:
+def test_a_copy_of_more_than_a_page_is_whole(given: ThreadsApi, threads: ThreadsApi) -> None:
     _assert_long_copy_is_whole(given, threads, MORE_THAN_A_PAGE)
 
 
 @requires("COPY-07")
-def test_a_copy_of_more_than_a_hundred_states_is_whole(given: Asker, threads: Asker) -> None:
+def test_a_copy_of_more_than_a_hundred_states_is_whole(
+    given: ThreadsApi, threads: ThreadsApi
+) -> None:
     _assert_long_copy_is_whole(given, threads, MORE_THAN_A_HUNDRED)
 
 
 @requires("COPY-08")
-def test_a_copy_shows_the_values_of_its_source(given: Asker, threads: Asker) -> None:
+def test_a_copy_shows_the_values_of_its_source(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = given.with_state()
     copy = given.copy(source)
     expected = given.get(source).get("values")
@@ -112,7 +114,7 @@ def test_a_copy_shows_the_values_of_its_source(given: Asker, threads: Asker) -> 
 
 
 @requires("COPY-09")
-def test_a_copy_has_the_state_of_its_source(given: Asker, threads: Asker) -> None:
+def test_a_copy_has_the_state_of_its_source(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = given.with_state()
     copy = given.copy(source)
     expected = mask_thread_id(given.state(source), id_of(source))
@@ -121,16 +123,16 @@ def test_a_copy_has_the_state_of_its_source(given: Asker, threads: Asker) -> Non
 
 
 @requires("COPY-10")
-def test_a_copy_has_the_metadata_of_its_source(given: Asker, threads: Asker) -> None:
+def test_a_copy_has_the_metadata_of_its_source(given: ThreadsApi, threads: ThreadsApi) -> None:
     source, copy = _simplest(given, metadata={"kept": {"by": ["the", "copy"]}})
-    sent = {**given.client.tag, **given.case.tag, "kept": {"by": ["the", "copy"]}}
+    sent = {**given.client.tag, **given.context.tag, "kept": {"by": ["the", "copy"]}}
     if kept(given.get(source), sent) != sent:
         raise Blocked("GET does not show the metadata of the source", by="CREATE-11")
     assert_equal(kept(threads.get(copy), sent), sent, "the metadata of the source")
 
 
 @requires("COPY-11")
-def test_a_copy_has_the_status_of_its_source(given: Asker, threads: Asker) -> None:
+def test_a_copy_has_the_status_of_its_source(given: ThreadsApi, threads: ThreadsApi) -> None:
     for source in (given.empty(), given.fullest(), *given.unfinished()):
         copy = given.copy(source)
         expected = given.settled(source).get("status")
@@ -138,12 +140,12 @@ def test_a_copy_has_the_status_of_its_source(given: Asker, threads: Asker) -> No
 
 
 @requires("COPY-12")
-def test_copying_an_empty_thread_does_not_fail(given: Asker, threads: Asker) -> None:
+def test_copying_an_empty_thread_does_not_fail(given: ThreadsApi, threads: ThreadsApi) -> None:
     threads.copy(given.empty())
 
 
 @requires("COPY-13")
-def test_a_copy_can_be_copied(given: Asker, threads: Asker) -> None:
+def test_a_copy_can_be_copied(given: ThreadsApi, threads: ThreadsApi) -> None:
     first = given.copy(given.prepopulated())
     given.appended(first, 2)
     given.run(first, 3)
@@ -153,7 +155,7 @@ def test_a_copy_can_be_copied(given: Asker, threads: Asker) -> None:
 
 
 @requires("COPY-14")
-def test_a_thread_can_be_copied_several_times(given: Asker, threads: Asker) -> None:
+def test_a_thread_can_be_copied_several_times(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = given.prepopulated()
     history = given.history(source)
     copies = [threads.copy(source) for _ in range(3)]
@@ -164,7 +166,9 @@ def test_a_thread_can_be_copied_several_times(given: Asker, threads: Asker) -> N
 
 @requires("COPY-15")
 @_WAYS_TO_CONTINUE
-def test_continuing_a_copy_leaves_the_source(given: Asker, threads: Asker, way: str) -> None:
+def test_continuing_a_copy_leaves_the_source(
+    given: ThreadsApi, threads: ThreadsApi, way: str
+) -> None:
     source = given.with_state()
     copy = given.copy(source)
     assert_untouched(threads, source, lambda: _continue(given, copy, way))
@@ -172,14 +176,16 @@ def test_continuing_a_copy_leaves_the_source(given: Asker, threads: Asker, way: 
 
 @requires("COPY-16")
 @_WAYS_TO_CONTINUE
-def test_continuing_the_source_leaves_a_copy(given: Asker, threads: Asker, way: str) -> None:
+def test_continuing_the_source_leaves_a_copy(
+    given: ThreadsApi, threads: ThreadsApi, way: str
+) -> None:
     source = given.with_state()
     copy = given.copy(source)
     assert_untouched(threads, copy, lambda: _continue(given, source, way))
 
 
 @requires("COPY-17")
-def test_a_copy_can_be_run(given: Asker, threads: Asker) -> None:
+def test_a_copy_can_be_run(given: ThreadsApi, threads: ThreadsApi) -> None:
     copy = given.copy(given.prepopulated())
     before = given.history(copy)
     threads.run(copy)
@@ -190,7 +196,7 @@ def test_a_copy_can_be_run(given: Asker, threads: Asker) -> None:
 
 @requires("COPY-17")
 def test_a_run_on_a_copy_starts_from_its_state(
-    given: Asker, threads: Asker, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     copy = given.copy(given.prepopulated())
     before = messages_of(given.state(copy), graph)
@@ -200,13 +206,15 @@ def test_a_run_on_a_copy_starts_from_its_state(
 
 
 @requires("COPY-23")
-def test_the_copy_of_an_empty_thread_can_be_run(given: Asker, threads: Asker) -> None:
+def test_the_copy_of_an_empty_thread_can_be_run(given: ThreadsApi, threads: ThreadsApi) -> None:
     given.run(given.empty())
     threads.run(given.copy(given.empty()))
 
 
 @requires("COPY-25")
-def test_the_copy_of_an_empty_thread_has_a_state_once_run(given: Asker, threads: Asker) -> None:
+def test_the_copy_of_an_empty_thread_has_a_state_once_run(
+    given: ThreadsApi, threads: ThreadsApi
+) -> None:
     twin, copy = given.empty(), given.copy(given.empty())
     given.run(twin)
     try:
@@ -221,7 +229,9 @@ def test_the_copy_of_an_empty_thread_has_a_state_once_run(given: Asker, threads:
 
 
 @requires("COPY-26")
-def test_the_copy_of_an_empty_thread_has_a_history_once_run(given: Asker, threads: Asker) -> None:
+def test_the_copy_of_an_empty_thread_has_a_history_once_run(
+    given: ThreadsApi, threads: ThreadsApi
+) -> None:
     twin, copy = _both_run(given)
     if not given.history(twin):
         raise Blocked("a run gives an empty thread no history")
@@ -230,7 +240,7 @@ def test_the_copy_of_an_empty_thread_has_a_history_once_run(given: Asker, thread
 
 
 @requires("COPY-27")
-def test_the_copy_of_an_empty_thread_has_its_state(given: Asker, threads: Asker) -> None:
+def test_the_copy_of_an_empty_thread_has_its_state(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = given.empty()
     answer = given.client.state(id_of(source))
     given.granted(answer, source)
@@ -242,7 +252,7 @@ def test_the_copy_of_an_empty_thread_has_its_state(given: Asker, threads: Asker)
 
 
 @requires("COPY-28")
-def test_a_copy_is_not_created_after_its_update(given: Asker, threads: Asker) -> None:
+def test_a_copy_is_not_created_after_its_update(given: ThreadsApi, threads: ThreadsApi) -> None:
     shown = threads.get(_simplest(given)[1])
     created = known_moment(shown.get("created_at"), "created_at")
     updated = known_moment(shown.get("updated_at"), "updated_at")
@@ -251,7 +261,9 @@ def test_a_copy_is_not_created_after_its_update(given: Asker, threads: Asker) ->
 
 @requires("COPY-18")
 @pytest.mark.parametrize("deleted", ["source", "copy"])
-def test_deleting_one_leaves_the_other(given: Asker, threads: Asker, deleted: str) -> None:
+def test_deleting_one_leaves_the_other(
+    given: ThreadsApi, threads: ThreadsApi, deleted: str
+) -> None:
     source = given.with_state()
     copy = given.copy(source)
     gone, other = (source, copy) if deleted == "source" else (copy, source)
@@ -259,7 +271,7 @@ def test_deleting_one_leaves_the_other(given: Asker, threads: Asker, deleted: st
 
 
 @requires("COPY-19")
-def test_a_copy_holds_its_moment(given: Asker, threads: Asker) -> None:
+def test_a_copy_holds_its_moment(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = given.empty()
     given.run(source, 1)
     at_the_time = given.history(source)
@@ -269,7 +281,7 @@ def test_a_copy_holds_its_moment(given: Asker, threads: Asker) -> None:
 
 
 @requires("COPY-20")
-def test_copied_checkpoints_are_readable(given: Asker, threads: Asker) -> None:
+def test_copied_checkpoints_are_readable(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = given.prepopulated()
     copy = given.copy(source)
     for checkpoint_id in given.history(source).checkpoint_ids():
@@ -279,7 +291,7 @@ def test_copied_checkpoints_are_readable(given: Asker, threads: Asker) -> None:
 
 
 @requires("COPY-21")
-def test_the_recipe_of_the_documents(given: Asker, threads: Asker) -> None:
+def test_the_recipe_of_the_documents(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = given.prepopulated()
     copy = given.copy(source)
     assert_equal(
@@ -290,18 +302,18 @@ def test_the_recipe_of_the_documents(given: Asker, threads: Asker) -> None:
 
 
 @requires("COPY-22")
-def test_a_copy_is_found(given: Asker, threads: Asker, case: Case) -> None:
+def test_a_copy_is_found(given: ThreadsApi, threads: ThreadsApi, context: CheckContext) -> None:
     source, copy = _simplest(given)
-    if id_of(source) not in case.eventually(given.found, lambda found: id_of(source) in found):
+    if id_of(source) not in context.eventually(given.found, lambda found: id_of(source) in found):
         raise Blocked("search does not show the source", by="CREATE-12")
-    if kept(given.get(copy), case.tag) != case.tag:
+    if kept(given.get(copy), context.tag) != context.tag:
         # Whether a copy keeps the metadata of its source is another question.
-        given.update(copy, metadata=case.tag)
-    found = case.eventually(threads.found, lambda found: id_of(copy) in found)
+        given.update(copy, metadata=context.tag)
+    found = context.eventually(threads.found, lambda found: id_of(copy) in found)
     assert_that(id_of(copy) in found, f"the copy {id_of(copy)} among the threads found", found)
 
 
-def _simplest(given: Asker, **members: Any) -> tuple[Thread, Thread]:
+def _simplest(given: ThreadsApi, **members: Any) -> tuple[Thread, Thread]:
     """A thread and its copy: an empty one, where that can be copied."""
     source = given.empty(**members)
     answer = given.client.copy(id_of(source))
@@ -315,7 +327,7 @@ def _simplest(given: Asker, **members: Any) -> tuple[Thread, Thread]:
     return source, copy
 
 
-def _both_run(given: Asker) -> tuple[Thread, Thread]:
+def _both_run(given: ThreadsApi) -> tuple[Thread, Thread]:
     """An empty thread and the copy of another, both of which were run."""
     twin, copy = given.empty(), given.copy(given.empty())
     given.run(twin)
@@ -323,7 +335,7 @@ def _both_run(given: Asker) -> tuple[Thread, Thread]:
     return twin, copy
 
 
-def _continue(given: Asker, thread: Thread, way: str) -> None:
+def _continue(given: ThreadsApi, thread: Thread, way: str) -> None:
     if way == "run":
         given.run(thread, 7)
         return
@@ -332,7 +344,7 @@ def _continue(given: Asker, thread: Thread, way: str) -> None:
         given.appended(thread, number)
 
 
-def _assert_long_copy_is_whole(given: Asker, threads: Asker, states: int) -> None:
+def _assert_long_copy_is_whole(given: ThreadsApi, threads: ThreadsApi, states: int) -> None:
     source = given.long(states)
     history = given.history(source, states)
     if len(history) < states:
@@ -350,7 +362,7 @@ def _without_metadata_thread_id(state: dict[str, object]) -> dict[str, object]:
 
 
 @requires("COPY-03")
-def test_a_copy_has_every_channel_in_its_history(given: Asker, threads: Asker) -> None:
+def test_a_copy_has_every_channel_in_its_history(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = wide(given)
     history = given.history(source)
     copy = threads.copy(source)
@@ -358,7 +370,7 @@ def test_a_copy_has_every_channel_in_its_history(given: Asker, threads: Asker) -
 
 
 @requires("COPY-08")
-def test_a_copy_shows_every_channel(given: Asker, threads: Asker) -> None:
+def test_a_copy_shows_every_channel(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = wide(given)
     copy = given.copy(source)
     expected = given.get(source).get("values")
@@ -368,14 +380,14 @@ def test_a_copy_shows_every_channel(given: Asker, threads: Asker) -> None:
 
 
 @requires("COPY-09")
-def test_a_copy_has_every_channel_in_its_state(given: Asker, threads: Asker) -> None:
+def test_a_copy_has_every_channel_in_its_state(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = wide(given)
     copy = given.copy(source)
     assert_equal(threads.state(copy).get("values"), given.state(source)["values"], "the values")
 
 
 @requires("COPY-20")
-def test_copied_checkpoints_show_every_channel(given: Asker, threads: Asker) -> None:
+def test_copied_checkpoints_show_every_channel(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = wide(given)
     copy = given.copy(source)
     for checkpoint_id in given.history(source).checkpoint_ids():
@@ -386,7 +398,7 @@ def test_copied_checkpoints_show_every_channel(given: Asker, threads: Asker) -> 
 
 @requires("COPY-17")
 def test_a_run_on_a_copy_starts_from_every_channel(
-    given: Asker, threads: Asker, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     source = wide(given)
     copy = given.copy(source)

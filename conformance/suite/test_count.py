@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
+from conformance.checks.api import ThreadsApi
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import assert_equal
+from conformance.checks.messages import message_keys
+from conformance.checks.outcomes import Blocked, requires
 from conformance.deployment.settings import GraphSettings
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.expect import assert_equal
-from conformance.suite.messages import message_keys
-from conformance.suite.outcomes import Blocked, requires
 
 #: One more than the default page of search.
 MORE_THAN_A_PAGE = 11
@@ -20,65 +20,73 @@ MORE_THAN_A_PAGE = 11
     ("colour", "expected"), [(None, 4), ("red", 2), ("ünï", 1), ({"r": 1}, 1)], ids=repr
 )
 def test_count_by_metadata(
-    given: Asker, threads: Asker, case: Case, colour: Any, expected: int
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, colour: Any, expected: int
 ) -> None:
     for each in ("red", "red", "ünï", {"r": 1}):
         given.empty(metadata={"colour": each})
     metadata = {"colour": colour} if colour else {}
-    _assert_agrees(given, threads, case, expected, metadata=metadata)
+    _assert_agrees(given, threads, context, expected, metadata=metadata)
 
 
 @requires("COUNT-01")
-def test_count_follows_what_is_made(given: Asker, threads: Asker, case: Case) -> None:
+def test_count_follows_what_is_made(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
     for number in (1, 2):
         given.empty(metadata={"colour": "red"})
-        _assert_agrees(given, threads, case, number, metadata={"colour": "red"})
+        _assert_agrees(given, threads, context, number, metadata={"colour": "red"})
 
 
 @requires("COUNT-02")
 @pytest.mark.parametrize("status", ["idle", "busy", "interrupted", "error"])
-def test_count_by_status(given: Asker, threads: Asker, case: Case, status: str) -> None:
+def test_count_by_status(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, status: str
+) -> None:
     for _ in range(2):
         given.empty()
     _offered(given)
-    _assert_agrees(given, threads, case, 2 if status == "idle" else 0, status=status)
+    _assert_agrees(given, threads, context, 2 if status == "idle" else 0, status=status)
 
 
 @requires("COUNT-03")
-def test_count_by_values(given: Asker, threads: Asker, case: Case, graph: GraphSettings) -> None:
+def test_count_by_values(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, graph: GraphSettings
+) -> None:
     values = given.state(given.with_state())["values"]
     _another(given, graph)
-    _assert_agrees(given, threads, case, 1, values=values)
+    _assert_agrees(given, threads, context, 1, values=values)
 
 
 @requires("COUNT-04")
 def test_count_by_all_together(
-    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, graph: GraphSettings
 ) -> None:
     values = given.state(given.with_state(metadata={"colour": "red"}))["values"]
     _another(given, graph, metadata={"colour": "red"})
     filters = {"values": values, "status": "idle"}
-    _assert_agrees(given, threads, case, 1, metadata={"colour": "red"}, **filters)
-    _assert_agrees(given, threads, case, 0, metadata={"colour": "blue"}, **filters)
+    _assert_agrees(given, threads, context, 1, metadata={"colour": "red"}, **filters)
+    _assert_agrees(given, threads, context, 0, metadata={"colour": "blue"}, **filters)
     wrong = {"metadata": {"colour": "red"}, "values": values, "status": "error"}
-    _assert_agrees(given, threads, case, 0, **wrong)
+    _assert_agrees(given, threads, context, 0, **wrong)
 
 
 @requires("COUNT-05")
-def test_no_match_counts_zero(given: Asker, threads: Asker) -> None:
+def test_no_match_counts_zero(given: ThreadsApi, threads: ThreadsApi) -> None:
     given.empty(metadata={"colour": "red"})
     _offered(given)
     assert_equal(threads.count(metadata={"colour": "no such colour"}), 0, "the count")
 
 
 @requires("COUNT-06")
-def test_count_is_not_bounded_by_a_page(given: Asker, threads: Asker, case: Case) -> None:
+def test_count_is_not_bounded_by_a_page(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
     for _ in range(MORE_THAN_A_PAGE):
         given.empty()
-    _assert_agrees(given, threads, case, MORE_THAN_A_PAGE)
+    _assert_agrees(given, threads, context, MORE_THAN_A_PAGE)
 
 
-def _another(given: Asker, graph: GraphSettings, **members: Any) -> None:
+def _another(given: ThreadsApi, graph: GraphSettings, **members: Any) -> None:
     """One more thread, whose values are not those of one that was prepopulated."""
     if message_keys(graph):
         given.appended(given.with_state(**members), 5)
@@ -87,15 +95,19 @@ def _another(given: Asker, graph: GraphSettings, **members: Any) -> None:
         given.empty(**members)
 
 
-def _offered(given: Asker) -> None:
+def _offered(given: ThreadsApi) -> None:
     """Count is answered, so that a count which is not is one that is refused."""
-    given.granted(given.client.count({"metadata": given.case.tag}))
+    given.granted(given.client.count({"metadata": given.context.tag}))
 
 
-def _assert_agrees(given: Asker, threads: Asker, case: Case, expected: int, **filters: Any) -> None:
+def _assert_agrees(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, expected: int, **filters: Any
+) -> None:
     """Count and complete search agree, once search shows what is expected."""
-    found = case.eventually(lambda: len(given.search(**filters)), lambda found: found == expected)
+    found = context.eventually(
+        lambda: len(given.search(**filters)), lambda found: found == expected
+    )
     if found != expected:
         raise Blocked(f"search with {filters} gives {found} threads instead of {expected}")
-    count = case.eventually(lambda: threads.count(**filters), lambda count: count == found)
+    count = context.eventually(lambda: threads.count(**filters), lambda count: count == found)
     assert_equal(count, found, f"the count by {filters}")

@@ -7,10 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.expect import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import (
     assert_equal,
     assert_no_server_error,
     assert_same_thread,
@@ -19,44 +18,45 @@ from conformance.suite.expect import (
     known_moment,
     moment,
 )
-from conformance.suite.outcomes import requires
-from conformance.suite.shown import id_of
+from conformance.checks.outcomes import requires
+from conformance.checks.views import id_of
+from conformance.deployment.client import ThreadsClient
 
 
 @requires("CREATE-01", offers="create")
-def test_an_empty_body_creates_a_thread(threads: Asker) -> None:
+def test_an_empty_body_creates_a_thread(threads: ThreadsApi) -> None:
     threads.documented({}, without_metadata=True)
 
 
 @requires("CREATE-02", offers="create")
-def test_empty_metadata_creates_a_thread(threads: Asker) -> None:
+def test_empty_metadata_creates_a_thread(threads: ThreadsApi) -> None:
     threads.documented({"metadata": {}}, without_metadata=True)
 
 
 @requires("CREATE-03")
-def test_the_id_is_a_uuid(given: Asker) -> None:
+def test_the_id_is_a_uuid(given: ThreadsApi) -> None:
     thread_id = id_of(given.documented({}))
     assert_that(_is_uuid(thread_id), "a thread_id that is a UUID", thread_id)
 
 
 @requires("CREATE-04")
-def test_every_id_is_fresh(given: Asker) -> None:
+def test_every_id_is_fresh(given: ThreadsApi) -> None:
     made = [id_of(given.documented({})) for _ in range(3)]
     assert_equal(len(set(made)), len(made), "the number of different ids")
 
 
 @requires("CREATE-05")
-def test_created_at_has_an_offset(given: Asker) -> None:
+def test_created_at_has_an_offset(given: ThreadsApi) -> None:
     moment(given.documented({}).get("created_at"), "created_at")
 
 
 @requires("CREATE-06")
-def test_updated_at_has_an_offset(given: Asker) -> None:
+def test_updated_at_has_an_offset(given: ThreadsApi) -> None:
     moment(given.documented({}).get("updated_at"), "updated_at")
 
 
 @requires("CREATE-07")
-def test_a_new_thread_was_never_updated(given: Asker) -> None:
+def test_a_new_thread_was_never_updated(given: ThreadsApi) -> None:
     started = time.monotonic()
     thread = given.documented({})
     took = timedelta(seconds=time.monotonic() - started)
@@ -69,8 +69,8 @@ def test_a_new_thread_was_never_updated(given: Asker) -> None:
 
 @requires("CREATE-08")
 @pytest.mark.parametrize("body", [{}, {"metadata": {}}], ids=["empty-body", "empty-metadata"])
-def test_metadata_is_empty_where_none_was_sent(given: Asker, body: dict[str, object]) -> None:
-    sent = {**given.client.tag, **given.case.tag}
+def test_metadata_is_empty_where_none_was_sent(given: ThreadsApi, body: dict[str, object]) -> None:
+    sent = {**given.client.tag, **given.context.tag}
     added = given.empty()["metadata"].keys() - sent.keys()
     shown = given.documented(body, without_metadata=True).get("metadata")
     names = list(shown) if isinstance(shown, dict) else None
@@ -80,33 +80,35 @@ def test_metadata_is_empty_where_none_was_sent(given: Asker, body: dict[str, obj
 
 
 @requires("CREATE-09")
-def test_a_new_thread_is_idle(given: Asker) -> None:
+def test_a_new_thread_is_idle(given: ThreadsApi) -> None:
     assert_equal(given.documented({}).get("status"), "idle", "status")
 
 
 @requires("CREATE-10")
 @pytest.mark.parametrize("body", [{}, {"metadata": {}}], ids=["empty-body", "empty-metadata"])
-def test_a_new_thread_has_empty_values(given: Asker, body: dict[str, object]) -> None:
+def test_a_new_thread_has_empty_values(given: ThreadsApi, body: dict[str, object]) -> None:
     thread = given.documented(body)
     assert_that("values" in thread, "a member values", f"only {', '.join(thread)}")
     assert_equal(thread["values"], {}, "values")
 
 
 @requires("CREATE-11")
-def test_a_new_thread_can_be_got_at_once(given: Asker, threads: Asker) -> None:
+def test_a_new_thread_can_be_got_at_once(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.empty()
     assert_same_thread(threads.get(made), made, "the thread that GET shows")
 
 
 @requires("CREATE-12")
-def test_a_new_thread_is_found_by_search(given: Asker, threads: Asker, case: Case) -> None:
+def test_a_new_thread_is_found_by_search(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
     made = id_of(given.empty())
-    found = case.eventually(threads.found, lambda found: made in found)
+    found = context.eventually(threads.found, lambda found: made in found)
     assert_equal(found, [made], "the threads found by their metadata")
 
 
 @requires("CREATE-13")
-def test_nested_metadata_is_echoed(threads: Asker) -> None:
+def test_nested_metadata_is_echoed(threads: ThreadsApi) -> None:
     _assert_echoed(threads, {"deep": {"list": [1, "1", [3], {"Four": False}, {}], "empty": {}}})
 
 
@@ -116,32 +118,32 @@ def test_nested_metadata_is_echoed(threads: Asker) -> None:
     ["Grüße, мир, 世界", "👩‍👩‍👧 e\u0301", "\u202eabc\u2028\t\\\"'", "  two  spaces  "],
     ids=["letters", "marks", "controls", "spaces"],
 )
-def test_unicode_metadata_is_echoed(threads: Asker, text: str) -> None:
+def test_unicode_metadata_is_echoed(threads: ThreadsApi, text: str) -> None:
     _assert_echoed(threads, {"text": text, text: "as a key"})
 
 
 @requires("CREATE-15")
-def test_null_metadata_is_echoed(threads: Asker) -> None:
+def test_null_metadata_is_echoed(threads: ThreadsApi) -> None:
     _assert_echoed(threads, {"nothing": None, "nested": {"nothing": None}})
 
 
 @requires("CREATE-16")
 @pytest.mark.parametrize("number", [0, -1, 2**31, 2**53, -(2**53)])
-def test_integers_in_metadata_are_echoed(threads: Asker, number: int) -> None:
+def test_integers_in_metadata_are_echoed(threads: ThreadsApi, number: int) -> None:
     _assert_echoed(threads, {"number": number})
 
 
 @requires("CREATE-17")
 @pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 2**63, 10**30])
 def test_large_integers_are_echoed_or_refused(
-    given: Asker, ask: ThreadsClient, number: int
+    given: ThreadsApi, client: ThreadsClient, number: int
 ) -> None:
     given.empty()
     body = {
-        "thread_id": ask.ownership.new_id(),
-        "metadata": {**ask.tag, "number": number},
+        "thread_id": client.ownership.new_id(),
+        "metadata": {**client.tag, "number": number},
     }
-    answer = ask.create(body)
+    answer = client.create(body)
     assert_no_server_error(answer)
     if answer.ok:
         made = answer.body if isinstance(answer.body, dict) else {}
@@ -150,7 +152,7 @@ def test_large_integers_are_echoed_or_refused(
 
 @requires("CREATE-18")
 @pytest.mark.parametrize("then", ["nothing", "run"])
-def test_creation_is_not_after_the_update(given: Asker, then: str) -> None:
+def test_creation_is_not_after_the_update(given: ThreadsApi, then: str) -> None:
     thread = given.empty()
     if then == "run":
         given.run(thread)
@@ -163,10 +165,10 @@ def test_creation_is_not_after_the_update(given: Asker, then: str) -> None:
     )
 
 
-def _assert_echoed(threads: Asker, metadata: dict[str, object]) -> None:
+def _assert_echoed(threads: ThreadsApi, metadata: dict[str, object]) -> None:
     """Metadata is answered as sent, by the creation and by GET; more may be beside it."""
     made = threads.empty(metadata=metadata)
-    sent = {**threads.client.tag, **threads.case.tag, **metadata}
+    sent = {**threads.client.tag, **threads.context.tag, **metadata}
     assert_equal(kept(made, sent), sent, "the metadata sent, as the creation answers it")
     assert_equal(kept(threads.get(made), sent), sent, "the metadata sent, as GET answers it")
 

@@ -4,24 +4,24 @@ from datetime import UTC, datetime
 
 import pytest
 
-from conformance.contract.schemas import load_schema
-from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.crons import EVERY_MINUTE, Crons
-from conformance.suite.expect import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.context import CheckContext
+from conformance.checks.crons import EVERY_MINUTE, Crons
+from conformance.checks.expect import (
     assert_equal,
     assert_refused,
     assert_that,
     assert_valid,
     known_moment,
 )
-from conformance.suite.outcomes import requires
-from conformance.suite.shown import id_of
+from conformance.checks.outcomes import requires
+from conformance.checks.views import id_of
+from conformance.contract.schemas import load_schema
+from conformance.deployment.client import ThreadsClient
 
 
 @requires("CRON-01")
-def test_a_cron_is_created(given: Asker, crons: Crons) -> None:
+def test_a_cron_is_created(given: ThreadsApi, crons: Crons) -> None:
     thread = given.empty()
     cron = crons.created(thread, "30 4 * * 1")
     assert_valid("cron", cron)
@@ -30,7 +30,7 @@ def test_a_cron_is_created(given: Asker, crons: Crons) -> None:
 
 
 @requires("CRON-02")
-def test_a_cron_is_found_by_its_thread(given: Asker, given_crons: Crons, crons: Crons) -> None:
+def test_a_cron_is_found_by_its_thread(given: ThreadsApi, given_crons: Crons, crons: Crons) -> None:
     thread, other = given.empty(), given.empty()
     made = {given_crons.created(thread)["cron_id"] for _ in range(2)}
     given_crons.created(other)
@@ -39,7 +39,9 @@ def test_a_cron_is_found_by_its_thread(given: Asker, given_crons: Crons, crons: 
 
 
 @requires("CRON-03")
-def test_crons_are_counted_by_their_thread(given: Asker, given_crons: Crons, crons: Crons) -> None:
+def test_crons_are_counted_by_their_thread(
+    given: ThreadsApi, given_crons: Crons, crons: Crons
+) -> None:
     thread, other = given.empty(), given.empty()
     for each in (thread, thread, other):
         given_crons.created(each)
@@ -47,7 +49,7 @@ def test_crons_are_counted_by_their_thread(given: Asker, given_crons: Crons, cro
 
 
 @requires("CRON-04")
-def test_a_cron_is_answered_by_its_id(given: Asker, given_crons: Crons, crons: Crons) -> None:
+def test_a_cron_is_answered_by_its_id(given: ThreadsApi, given_crons: Crons, crons: Crons) -> None:
     made = given_crons.created(given.empty())
     shown = crons.shown(made)
     # What is required is shown by both; of the rest, what both show is compared.
@@ -60,7 +62,7 @@ def test_a_cron_is_answered_by_its_id(given: Asker, given_crons: Crons, crons: C
 @requires("CRON-05")
 @pytest.mark.parametrize("change", [{"schedule": "15 3 2 * *"}, {"enabled": False}], ids=str)
 def test_a_cron_can_be_changed(
-    given: Asker, given_crons: Crons, crons: Crons, change: dict[str, object]
+    given: ThreadsApi, given_crons: Crons, crons: Crons, change: dict[str, object]
 ) -> None:
     made = given_crons.created(given.empty())
     crons.updated(made, **change)
@@ -73,36 +75,36 @@ def test_a_cron_can_be_changed(
 
 @requires("CRON-06")
 def test_a_deleted_cron_is_gone(
-    given: Asker, given_crons: Crons, crons: Crons, ask: ThreadsClient
+    given: ThreadsApi, given_crons: Crons, crons: Crons, client: ThreadsClient
 ) -> None:
     thread = given.empty()
     deleted, kept = given_crons.created(thread), given_crons.created(thread)
     crons.deleted(deleted)
-    assert_refused(ask.crons.get(deleted["cron_id"]))
+    assert_refused(client.crons.get(deleted["cron_id"]))
     assert_equal(given_crons.found(thread_id=id_of(thread)), [kept["cron_id"]], "the crons left")
 
 
 @requires("CRON-07")
 @pytest.mark.parametrize("schedule", ["now and then", "99 99 * * *"])
 def test_a_schedule_that_is_none_is_refused(
-    given: Asker, given_crons: Crons, ask: ThreadsClient, schedule: str
+    given: ThreadsApi, given_crons: Crons, client: ThreadsClient, schedule: str
 ) -> None:
     thread = given.empty()
     given_crons.created(thread)
-    assert_refused(ask.crons.create(id_of(thread), given_crons.body(schedule)))
+    assert_refused(client.crons.create(id_of(thread), given_crons.body(schedule)))
     assert_equal(given_crons.count(thread_id=id_of(thread)), 1, "the number of crons")
 
 
 @requires("CRON-08")
 def test_a_cron_on_an_unknown_thread_is_refused(
-    given: Asker, given_crons: Crons, ask: ThreadsClient
+    given: ThreadsApi, given_crons: Crons, client: ThreadsClient
 ) -> None:
     given_crons.created(given.empty())
-    assert_refused(ask.crons.create(ask.ownership.absent_id(), given_crons.body()))
+    assert_refused(client.crons.create(client.ownership.absent_id(), given_crons.body()))
 
 
 @requires("CRON-09")
-def test_a_cron_tells_when_it_runs_next(given: Asker, crons: Crons) -> None:
+def test_a_cron_tells_when_it_runs_next(given: ThreadsApi, crons: Crons) -> None:
     cron = crons.created(given.empty(), "0 0 1 1 *")
     made_at = known_moment(cron.get("created_at"), "created_at")
     next_run = known_moment(cron.get("next_run_date"), "next_run_date").astimezone(UTC)
@@ -112,12 +114,12 @@ def test_a_cron_tells_when_it_runs_next(given: Asker, crons: Crons) -> None:
 
 @requires("CRON-10")
 def test_a_scheduled_run_makes_history(
-    given: Asker, threads: Asker, given_crons: Crons, case: Case
+    given: ThreadsApi, threads: ThreadsApi, given_crons: Crons, context: CheckContext
 ) -> None:
     thread = given.empty()
     given_crons.created(thread, EVERY_MINUTE)
-    within_s = case.settings.cron_within_s
-    history = case.eventually(
+    within_s = context.settings.cron_within_s
+    history = context.eventually(
         lambda: threads.history(thread), lambda history: len(history) > 0, within_s
     )
     assert_that(len(history) > 0, "a history", f"no state after {within_s:.0f} s")

@@ -5,101 +5,105 @@ from typing import Any
 
 import pytest
 
-from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.settings import GraphSettings, numbered
-from conformance.suite.asking import LONGEST_PAGE, Asker
-from conformance.suite.case import Case
-from conformance.suite.compared import require_some
-from conformance.suite.expect import (
+from conformance.checks.api import LONGEST_PAGE, ThreadsApi
+from conformance.checks.comparable import require_some
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import (
     assert_equal,
     assert_no_thread,
     assert_refused,
     assert_that,
     kept,
 )
-from conformance.suite.messages import Message, messages_sent_in, told
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import State, Thread, checkpoint_id_of, id_of, messages_of
+from conformance.checks.messages import Message, messages_sent_in, told
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.views import State, Thread, checkpoint_id_of, id_of, messages_of
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.settings import GraphSettings, numbered
 
 
 @requires("DELETE-01")
-def test_a_thread_can_be_deleted(given: Asker, threads: Asker) -> None:
+def test_a_thread_can_be_deleted(given: ThreadsApi, threads: ThreadsApi) -> None:
     for each in (given.empty(), given.fullest()):
         threads.delete(each)
 
 
 @requires("DELETE-02")
-def test_a_deleted_thread_is_404(given: Asker, ask: ThreadsClient) -> None:
-    _assert_404(ask.get(id_of(_deleted(given))))
+def test_a_deleted_thread_is_404(given: ThreadsApi, client: ThreadsClient) -> None:
+    _assert_404(client.get(id_of(_deleted(given))))
 
 
 @requires("DELETE-03")
-def test_a_deleted_thread_has_no_state(given: Asker, ask: ThreadsClient) -> None:
+def test_a_deleted_thread_has_no_state(given: ThreadsApi, client: ThreadsClient) -> None:
     made = given.fullest()
-    given.granted(ask.state(id_of(made)), made)
+    given.granted(client.state(id_of(made)), made)
     given.delete(made)
-    assert_refused(ask.state(id_of(made)))
+    assert_refused(client.state(id_of(made)))
 
 
 @requires("DELETE-11")
-def test_a_deleted_thread_has_no_state_at_a_checkpoint(given: Asker, ask: ThreadsClient) -> None:
+def test_a_deleted_thread_has_no_state_at_a_checkpoint(
+    given: ThreadsApi, client: ThreadsClient
+) -> None:
     made = given.with_state()
     checkpoint_id = checkpoint_id_of(given.state(made))
     given.state_at(made, checkpoint_id)
     given.delete(made)
-    assert_refused(ask.state_at_checkpoint(id_of(made), checkpoint_id))
+    assert_refused(client.state_at_checkpoint(id_of(made), checkpoint_id))
 
 
 @requires("DELETE-04")
-def test_a_deleted_thread_has_no_history(given: Asker, ask: ThreadsClient) -> None:
+def test_a_deleted_thread_has_no_history(given: ThreadsApi, client: ThreadsClient) -> None:
     made = given.fullest()
     given.page(made, limit=1)
     given.delete(made)
-    assert_refused(ask.history(id_of(made)))
+    assert_refused(client.history(id_of(made)))
 
 
 @requires("DELETE-12")
-def test_a_deleted_thread_has_no_history_by_post(given: Asker, ask: ThreadsClient) -> None:
+def test_a_deleted_thread_has_no_history_by_post(given: ThreadsApi, client: ThreadsClient) -> None:
     made = given.fullest()
     given.post_page(made, limit=1)
     given.delete(made)
-    assert_refused(ask.post_history(id_of(made), {}))
+    assert_refused(client.post_history(id_of(made), {}))
 
 
 @requires("DELETE-05")
 @pytest.mark.parametrize("by", ["metadata", "status", "ids"])
-def test_a_deleted_thread_is_not_found(given: Asker, case: Case, by: str) -> None:
+def test_a_deleted_thread_is_not_found(given: ThreadsApi, context: CheckContext, by: str) -> None:
     kept, gone = id_of(given.empty()), given.empty()
     given.delete(gone)
     ids = [kept, id_of(gone)]
     filters: dict[str, Any] = {}
     if by != "metadata":
         filters[by] = ids if by == "ids" else "idle"
-    found = case.eventually(lambda: given.found(**filters), lambda found: found == [kept])
+    found = context.eventually(lambda: given.found(**filters), lambda found: found == [kept])
     if kept not in found:
         raise Blocked("search does not show the thread that was not deleted", by="CREATE-12")
     assert_that(id_of(gone) not in found, "not the deleted thread", found)
 
 
 @requires("DELETE-06")
-def test_a_deleted_thread_is_not_counted(given: Asker, threads: Asker, case: Case) -> None:
+def test_a_deleted_thread_is_not_counted(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
     given.empty()
     gone = given.empty()
-    before = case.eventually(given.count, lambda count: count == 2)
+    before = context.eventually(given.count, lambda count: count == 2)
     if before != 2:
         raise Blocked(f"count gives {before} for two threads", by="COUNT-01")
     given.delete(gone)
-    assert_equal(case.eventually(threads.count, lambda count: count == 1), 1, "the count")
+    assert_equal(context.eventually(threads.count, lambda count: count == 1), 1, "the count")
 
 
 @requires("DELETE-07")
-def test_a_thread_anew_has_no_trace(given: Asker, threads: Asker) -> None:
+def test_a_thread_anew_has_no_trace(given: ThreadsApi, threads: ThreadsApi) -> None:
     gone = given.fullest(metadata={"old": True})
     old = _checkpoints(given, gone)
     given.delete(gone)
     twin = given.empty()
     anew = _anew(given, gone, metadata={"new": True})
-    sent = {**given.client.tag, **given.case.tag, "new": True}
+    sent = {**given.client.tag, **given.context.tag, "new": True}
     shown = threads.get(anew)
     assert_equal(kept(shown, {**sent, "old": True}), sent, "the metadata of old and new")
     # What an empty thread shows, another empty thread tells.
@@ -119,7 +123,7 @@ def test_a_thread_anew_has_no_trace(given: Asker, threads: Asker) -> None:
 
 @requires("DELETE-07")
 def test_a_run_on_a_thread_anew_begins_with_nothing(
-    given: Asker, threads: Asker, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     gone = given.empty()
     given.run(gone, 1)
@@ -137,14 +141,14 @@ def test_a_run_on_a_thread_anew_begins_with_nothing(
 
 
 @requires("DELETE-08")
-def test_deleting_twice_is_404(given: Asker, ask: ThreadsClient) -> None:
-    _assert_404(ask.delete(id_of(_deleted(given))))
+def test_deleting_twice_is_404(given: ThreadsApi, client: ThreadsClient) -> None:
+    _assert_404(client.delete(id_of(_deleted(given))))
 
 
 @requires("DELETE-09")
-def test_deleting_an_unknown_thread_is_404(given: Asker, ask: ThreadsClient) -> None:
+def test_deleting_an_unknown_thread_is_404(given: ThreadsApi, client: ThreadsClient) -> None:
     _deleted(given)
-    _assert_404(ask.delete(ask.ownership.absent_id()))
+    _assert_404(client.delete(client.ownership.absent_id()))
 
 
 @pytest.mark.parametrize(
@@ -156,43 +160,45 @@ def test_deleting_an_unknown_thread_is_404(given: Asker, ask: ThreadsClient) -> 
         pytest.param("update_state", marks=requires("DELETE-15")),
     ],
 )
-def test_a_deleted_thread_cannot_be_used(given: Asker, ask: ThreadsClient, use: str) -> None:
+def test_a_deleted_thread_cannot_be_used(
+    given: ThreadsApi, client: ThreadsClient, use: str
+) -> None:
     make = given.with_state if use == "update_state" else given.empty
     made, other = make(), make()
     gone = id_of(made)
     uses: dict[str, Callable[[str], Answer]] = {
-        "run": lambda thread_id: ask.run_wait(thread_id, given.run_body()),
-        "copy": ask.copy,
-        "update": lambda thread_id: ask.update(thread_id, {"metadata": {"colour": "red"}}),
-        "update_state": lambda thread_id: ask.update_state(
-            thread_id, numbered(given.case.graph().append, 2)
+        "run": lambda thread_id: client.run_wait(thread_id, given.run_body()),
+        "copy": client.copy,
+        "update": lambda thread_id: client.update(thread_id, {"metadata": {"colour": "red"}}),
+        "update_state": lambda thread_id: client.update_state(
+            thread_id, numbered(given.context.graph().append, 2)
         ),
     }
     # Granted on a thread that is there, so that a refusal means something.
     given.granted(uses[use](id_of(other)), other)
     given.delete(made)
-    shown = ask.get(gone).ok
+    shown = client.get(gone).ok
     assert_refused(uses[use](gone))
     if not shown:
         assert_no_thread(given, gone)
 
 
-def _deleted(given: Asker) -> Thread:
+def _deleted(given: ThreadsApi) -> Thread:
     """A thread that was there, and is deleted."""
     made = given.fullest()
     given.delete(made)
     return made
 
 
-def _checkpoints(asker: Asker, thread: Thread) -> list[str]:
+def _checkpoints(api: ThreadsApi, thread: Thread) -> list[str]:
     """The newest checkpoints in the history of a thread; none, where no history is offered."""
-    answer = asker.client.history(id_of(thread), limit=LONGEST_PAGE)
-    if asker.lacks(answer, thread):
+    answer = api.client.history(id_of(thread), limit=LONGEST_PAGE)
+    if api.lacks(answer, thread):
         return []
-    return [checkpoint_id_of(state) for state in asker.list_of(answer, thread)]
+    return [checkpoint_id_of(state) for state in api.list_of(answer, thread)]
 
 
-def _anew(given: Asker, gone: Thread, **members: Any) -> Thread:
+def _anew(given: ThreadsApi, gone: Thread, **members: Any) -> Thread:
     """A new thread under the id of one that was deleted."""
     anew = given.empty(thread_id=id_of(gone), **members)
     if id_of(anew) != id_of(gone):

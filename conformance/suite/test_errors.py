@@ -9,17 +9,8 @@ from typing import Any
 
 import pytest
 
-from conformance.deployment.client import Answer, ThreadsClient
-from conformance.excerpt import excerpt
-from conformance.suite.asking import Asker
-from conformance.suite.bad_bodies import (
-    MALFORMED_JSON,
-    OUT_OF_RANGE,
-    WRONG_TYPES,
-    sendable,
-    to_be_refused,
-)
-from conformance.suite.expect import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.expect import (
     assert_equal,
     assert_no_server_error,
     assert_refused,
@@ -28,11 +19,20 @@ from conformance.suite.expect import (
     assert_untouched,
     require_refused,
 )
-from conformance.suite.messages import saying, texts_in
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.refused_creations import RefusedCreations
-from conformance.suite.right_requests import REQUESTS, offering, stated
-from conformance.suite.shown import Thread, id_of
+from conformance.checks.generators.wrong_bodies import (
+    MALFORMED_JSON,
+    OUT_OF_RANGE,
+    WRONG_TYPES,
+    sendable,
+    to_be_refused,
+)
+from conformance.checks.messages import saying, texts_in
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.refused_creations import RefusedCreations
+from conformance.checks.valid_requests import REQUESTS, offering, stated
+from conformance.checks.views import Thread, id_of
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.excerpt import excerpt
 
 DEPTH = 5_000
 LARGE = 2_000_000
@@ -53,47 +53,55 @@ def _decides(kind: str, operations: tuple[str, ...]) -> pytest.MarkDecorator:
 
 
 @_decides("JSON", BODIED)
-def test_malformed_json_is_refused(given: Asker, ask: ThreadsClient, operation: str) -> None:
+def test_malformed_json_is_refused(
+    given: ThreadsApi, client: ThreadsClient, operation: str
+) -> None:
     thread = offering(given, operation)
     for raw in MALFORMED_JSON:
-        assert_refused(REQUESTS[operation].send_raw(ask, id_of(thread), raw))
+        assert_refused(REQUESTS[operation].send_raw(client, id_of(thread), raw))
 
 
 @_decides("TYPE", (*BODIED, "history"))
-def test_wrong_types_are_refused(given: Asker, ask: ThreadsClient, operation: str) -> None:
+def test_wrong_types_are_refused(given: ThreadsApi, client: ThreadsClient, operation: str) -> None:
     if operation == "history":
         thread = given.empty()
         given.page(thread)
-        assert_refused(ask.history(id_of(thread), limit="ten"))
+        assert_refused(client.history(id_of(thread), limit="ten"))
         return
-    _assert_bodies_refused(given, ask, operation, WRONG_TYPES[operation])
+    _assert_bodies_refused(given, client, operation, WRONG_TYPES[operation])
 
 
 @_decides("RANGE", tuple(OUT_OF_RANGE))
-def test_values_out_of_range_are_refused(given: Asker, ask: ThreadsClient, operation: str) -> None:
-    _assert_bodies_refused(given, ask, operation, OUT_OF_RANGE[operation])
+def test_values_out_of_range_are_refused(
+    given: ThreadsApi, client: ThreadsClient, operation: str
+) -> None:
+    _assert_bodies_refused(given, client, operation, OUT_OF_RANGE[operation])
 
 
 @_decides("UNKNOWN", ("copy", "update_state", "post_state_at_checkpoint"))
-def test_an_unknown_thread_is_refused(given: Asker, ask: ThreadsClient, operation: str) -> None:
-    assert_refused(_send_right(given, ask, operation, ask.ownership.absent_id()))
+def test_an_unknown_thread_is_refused(
+    given: ThreadsApi, client: ThreadsClient, operation: str
+) -> None:
+    assert_refused(_send_right(given, client, operation, client.ownership.absent_id()))
 
 
 @_decides(
     "ID", ("copy", "update", "delete", "update_state", "post_state_at_checkpoint", "run_wait")
 )
-def test_a_malformed_id_is_refused(given: Asker, ask: ThreadsClient, operation: str) -> None:
-    assert_refused(_send_right(given, ask, operation, ask.ownership.malformed_id()))
+def test_a_malformed_id_is_refused(
+    given: ThreadsApi, client: ThreadsClient, operation: str
+) -> None:
+    assert_refused(_send_right(given, client, operation, client.ownership.malformed_id()))
 
 
 @_decides("ODD", ("create", "update", "search", "update_state"))
 @pytest.mark.parametrize("odd", ["nul", "surrogate"])
 def test_odd_texts_are_refused_or_kept(
-    given: Asker, ask: ThreadsClient, operation: str, odd: str
+    given: ThreadsApi, client: ThreadsClient, operation: str, odd: str
 ) -> None:
     text = {"nul": "a\u0000b", "surrogate": "a\ud800b"}[odd]
     thread = offering(given, operation)
-    answer = _send_text(given, ask, thread, operation, text)
+    answer = _send_text(given, client, thread, operation, text)
     assert_no_server_error(answer)
     if answer.ok:
         _assert_kept(given, thread, operation, answer, text)
@@ -102,28 +110,30 @@ def test_odd_texts_are_refused_or_kept(
 @_decides("BIG", ("create", "update", "search", "update_state"))
 @pytest.mark.parametrize("big", ["deep", "large"])
 def test_big_bodies_are_refused_or_kept(
-    given: Asker, ask: ThreadsClient, operation: str, big: str
+    given: ThreadsApi, client: ThreadsClient, operation: str, big: str
 ) -> None:
     thread = offering(given, operation)
     if big == "large":
         text = "x" * LARGE
-        answer = _send_text(given, ask, thread, operation, text)
+        answer = _send_text(given, client, thread, operation, text)
         assert_no_server_error(answer)
         if answer.ok:
             _assert_kept(given, thread, operation, answer, text)
         return
     nested = "[" * DEPTH + "]" * DEPTH
     answer = _send_text(
-        given, ask, thread, operation, "<nested>", lambda raw: raw.replace('"<nested>"', nested)
+        given, client, thread, operation, "<nested>", lambda raw: raw.replace('"<nested>"', nested)
     )
     assert_no_server_error(answer)
 
 
 @_decides("SAFE", ("create", "update", "update_state", "run_wait"))
-def test_what_was_refused_changed_nothing(given: Asker, ask: ThreadsClient, operation: str) -> None:
+def test_what_was_refused_changed_nothing(
+    given: ThreadsApi, client: ThreadsClient, operation: str
+) -> None:
     if operation == "create":
         offering(given, "create")
-        creations = RefusedCreations(given, ask)
+        creations = RefusedCreations(given, client)
         creations.send({**REQUESTS["create"].right(given, {}), "if_exists": "replace"})
         creations.assert_none_made()
         return
@@ -134,7 +144,7 @@ def test_what_was_refused_changed_nothing(given: Asker, ask: ThreadsClient, oper
 
     def refuse() -> None:
         for body in WRONG_TYPES[operation]:
-            require_refused(REQUESTS[operation].send(ask, id_of(thread), body))
+            require_refused(REQUESTS[operation].send(client, id_of(thread), body))
 
     assert_untouched(given, thread, refuse)
 
@@ -151,47 +161,57 @@ class Refusal:
 _REFUSALS: dict[str, Refusal] = {
     "create": Refusal(
         "create",
-        lambda ask, _: ask.create({"thread_id": ask.ownership.new_id(), "metadata": 5}),
+        lambda client, _: client.create({"thread_id": client.ownership.new_id(), "metadata": 5}),
         "ERROR-TYPE-01",
     ),
-    "search": Refusal("search", lambda ask, _: ask.search({"limit": -1}), "ERROR-RANGE-02"),
-    "get": Refusal("get", lambda ask, _: ask.get(ask.ownership.absent_id()), "GET-02"),
-    "copy": Refusal("copy", lambda ask, _: ask.copy(ask.ownership.absent_id()), "ERROR-UNKNOWN-01"),
-    "update": Refusal("update", lambda ask, own: ask.update(own, {"metadata": 5}), "ERROR-TYPE-05"),
-    "delete": Refusal("delete", lambda ask, _: ask.delete(ask.ownership.absent_id()), "DELETE-09"),
-    "state": Refusal("state", lambda ask, _: ask.state(ask.ownership.absent_id()), "STATE-11"),
+    "search": Refusal("search", lambda client, _: client.search({"limit": -1}), "ERROR-RANGE-02"),
+    "get": Refusal("get", lambda client, _: client.get(client.ownership.absent_id()), "GET-02"),
+    "copy": Refusal(
+        "copy", lambda client, _: client.copy(client.ownership.absent_id()), "ERROR-UNKNOWN-01"
+    ),
+    "update": Refusal(
+        "update", lambda client, own: client.update(own, {"metadata": 5}), "ERROR-TYPE-05"
+    ),
+    "delete": Refusal(
+        "delete", lambda client, _: client.delete(client.ownership.absent_id()), "DELETE-09"
+    ),
+    "state": Refusal(
+        "state", lambda client, _: client.state(client.ownership.absent_id()), "STATE-11"
+    ),
     "history": Refusal(
-        "history", lambda ask, _: ask.history(ask.ownership.absent_id()), "HISTORY-05"
+        "history", lambda client, _: client.history(client.ownership.absent_id()), "HISTORY-05"
     ),
     "post_history": Refusal(
-        "post_history", lambda ask, own: ask.post_history(own, {"limit": -1}), "ERROR-RANGE-05"
+        "post_history",
+        lambda client, own: client.post_history(own, {"limit": -1}),
+        "ERROR-RANGE-05",
     ),
     "update_state": Refusal(
-        "update_state", lambda ask, own: ask.update_state(own, {"values": 5}), "ERROR-TYPE-06"
+        "update_state", lambda client, own: client.update_state(own, {"values": 5}), "ERROR-TYPE-06"
     ),
-    "run_wait": Refusal("run_wait", lambda ask, own: ask.run_wait(own, {}), "ERROR-TYPE-09"),
-    "json": Refusal("create", lambda ask, _: ask.create(raw=b"{"), "ERROR-JSON-01"),
+    "run_wait": Refusal("run_wait", lambda client, own: client.run_wait(own, {}), "ERROR-TYPE-09"),
+    "json": Refusal("create", lambda client, _: client.create(raw=b"{"), "ERROR-JSON-01"),
 }
 
 
 @requires("ERROR-BODY-01")
 @pytest.mark.parametrize("refusal", _REFUSALS)
-def test_a_refusal_says_why(given: Asker, ask: ThreadsClient, refusal: str) -> None:
-    assert_says_why(_refusal(given, ask, _REFUSALS[refusal]))
+def test_a_refusal_says_why(given: ThreadsApi, client: ThreadsClient, refusal: str) -> None:
+    assert_says_why(_refusal(given, client, _REFUSALS[refusal]))
 
 
 @requires("ERROR-BODY-02")
 @pytest.mark.parametrize("refusal", _REFUSALS)
-def test_a_refusal_has_detail(given: Asker, ask: ThreadsClient, refusal: str) -> None:
-    answer = _refusal(given, ask, _REFUSALS[refusal])
+def test_a_refusal_has_detail(given: ThreadsApi, client: ThreadsClient, refusal: str) -> None:
+    answer = _refusal(given, client, _REFUSALS[refusal])
     detail = answer.body.get("detail") if isinstance(answer.body, dict) else None
     assert_that(isinstance(detail, str) and bool(detail), "a text in detail", answer.text)
 
 
-def _refusal(given: Asker, ask: ThreadsClient, refusal: Refusal) -> Answer:
+def _refusal(given: ThreadsApi, client: ThreadsClient, refusal: Refusal) -> Answer:
     """A refusal by an operation that is there: what a router says of one that is not is its own."""
     thread = _offering_any(given, refusal.operation)
-    answer = refusal.send(ask, id_of(thread))
+    answer = refusal.send(client, id_of(thread))
     if not 400 <= answer.status < 500:
         raise Blocked(
             f"a bad request is not refused by 4xx: {answer.status} {excerpt(answer.text, 200)}",
@@ -200,7 +220,7 @@ def _refusal(given: Asker, ask: ThreadsClient, refusal: Refusal) -> Answer:
     return answer
 
 
-def _offering_any(given: Asker, operation: str) -> Thread:
+def _offering_any(given: ThreadsApi, operation: str) -> Thread:
     """A thread on which the operation is answered, of those without a body too."""
     if operation in REQUESTS:
         return offering(given, operation)
@@ -221,40 +241,40 @@ def _offering_any(given: Asker, operation: str) -> Thread:
 
 
 def _assert_bodies_refused(
-    given: Asker, ask: ThreadsClient, operation: str, bodies: Iterable[Any]
+    given: ThreadsApi, client: ThreadsClient, operation: str, bodies: Iterable[Any]
 ) -> None:
     """Each is refused, with all else in it right; to the letter, what is no object or empty."""
     thread = offering(given, operation)
     for body in to_be_refused(given, operation, bodies):
         right = REQUESTS[operation].right(given, thread)
         whole = {**right, **body} if isinstance(body, dict) and body else body
-        _assert_body_refused(given, ask, thread, operation, whole)
+        _assert_body_refused(given, client, thread, operation, whole)
 
 
 def _assert_body_refused(
-    given: Asker, ask: ThreadsClient, thread: Thread, operation: str, body: Any
+    given: ThreadsApi, client: ThreadsClient, thread: Thread, operation: str, body: Any
 ) -> None:
     body = sendable(given, operation, body)
-    answer = REQUESTS[operation].send(ask, id_of(thread), body)
+    answer = REQUESTS[operation].send(client, id_of(thread), body)
     if not 400 <= answer.status < 500:
         shown = json.dumps(body)
         assert_that(False, f"a refusal by 4xx of {shown}", f"{answer.status} {answer.text}")
 
 
-def _send_right(given: Asker, ask: ThreadsClient, operation: str, thread_id: str) -> Answer:
+def _send_right(given: ThreadsApi, client: ThreadsClient, operation: str, thread_id: str) -> Answer:
     """A right request, but about another thread id."""
     thread = _offering_any(given, operation)
     if operation == "copy":
-        return ask.copy(thread_id)
+        return client.copy(thread_id)
     if operation == "delete":
-        return ask.delete(thread_id)
+        return client.delete(thread_id)
     request = REQUESTS[operation]
-    return request.send(ask, thread_id, request.right(given, thread))
+    return request.send(client, thread_id, request.right(given, thread))
 
 
 def _send_text(
-    given: Asker,
-    ask: ThreadsClient,
+    given: ThreadsApi,
+    client: ThreadsClient,
     thread: Thread,
     operation: str,
     text: str,
@@ -263,17 +283,19 @@ def _send_text(
     """A request with this text in a place where any text may stand."""
     right = REQUESTS[operation].right(given, thread)
     if operation == "update_state":
-        graph = given.case.graph()
+        graph = given.context.graph()
         right["values"] = saying(text, graph)
         if not right["values"]:
             raise Blocked("append of the [graph] settings has no place for a text")
     else:
         right["metadata"] = {**right["metadata"], "text": text}
     raw = change(json.dumps(right)).encode()
-    return REQUESTS[operation].send_raw(ask, id_of(thread), raw)
+    return REQUESTS[operation].send_raw(client, id_of(thread), raw)
 
 
-def _assert_kept(given: Asker, thread: Thread, operation: str, answer: Answer, text: str) -> None:
+def _assert_kept(
+    given: ThreadsApi, thread: Thread, operation: str, answer: Answer, text: str
+) -> None:
     """What was accepted was done to the letter."""
     if operation == "search":
         assert_equal(answer.body, [], "the threads found, of which none has that text")

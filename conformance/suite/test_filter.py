@@ -3,38 +3,40 @@
 from functools import partial
 from typing import Any
 
+from conformance.checks.api import ThreadsApi
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import assert_equal, assert_that
+from conformance.checks.messages import message_keys
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.views import id_of, messages_of
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.expect import assert_equal, assert_that
-from conformance.suite.messages import message_keys
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import id_of, messages_of
 
 
 @requires("FILTER-01")
-def test_search_by_ids(given: Asker, threads: Asker, case: Case) -> None:
+def test_search_by_ids(given: ThreadsApi, threads: ThreadsApi, context: CheckContext) -> None:
     made = [id_of(given.empty()) for _ in range(4)]
     for wanted in (made[:1], made[1:3], made):
-        _assert_found(threads, case, wanted, ids=wanted)
-    _assert_found(threads, case, made[:1], ids=made[:1], limit=1)
+        _assert_found(threads, context, wanted, ids=wanted)
+    _assert_found(threads, context, made[:1], ids=made[:1], limit=1)
 
 
 @requires("FILTER-02")
 def test_unknown_ids_find_nothing(
-    given: Asker, threads: Asker, ask: ThreadsClient, case: Case
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, context: CheckContext
 ) -> None:
     made = id_of(given.empty())
     given.empty()
     given.search()
-    absent = [ask.ownership.absent_id() for _ in range(2)]
-    _assert_found(threads, case, [made], ids=[absent[0], made, absent[1]])
-    _assert_found(threads, case, [], ids=absent)
+    absent = [client.ownership.absent_id() for _ in range(2)]
+    _assert_found(threads, context, [made], ids=[absent[0], made, absent[1]])
+    _assert_found(threads, context, [], ids=absent)
 
 
 @requires("FILTER-03")
-def test_search_by_values(given: Asker, threads: Asker, case: Case, graph: GraphSettings) -> None:
+def test_search_by_values(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, graph: GraphSettings
+) -> None:
     wanted = given.with_state()
     if message_keys(graph):
         # The same messages but for their ids. Of other items the values would hold all.
@@ -42,61 +44,65 @@ def test_search_by_values(given: Asker, threads: Asker, case: Case, graph: Graph
         given.appended(given.with_state(), 5)
     given.empty()
     values = given.state(wanted)["values"]
-    _assert_found(threads, case, [id_of(wanted)], values=values)
-    _assert_found(threads, case, [id_of(wanted)], values=values, limit=1)
+    _assert_found(threads, context, [id_of(wanted)], values=values)
+    _assert_found(threads, context, [id_of(wanted)], values=values, limit=1)
 
 
 @requires("FILTER-03")
 def test_search_by_one_member_of_the_values(
-    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, graph: GraphSettings
 ) -> None:
     made = given.with_state()
     wanted, values = id_of(made), given.state(made)["values"]
     if not values:
         raise Blocked("the thread has no values to search by")
     for name, value in values.items():
-        found = case.eventually(
+        found = context.eventually(
             partial(threads.found, values={name: value}), lambda found: wanted in found
         )
         assert_that(wanted in found, f"the thread {wanted} by its {name} alone", found)
 
 
 @requires("FILTER-04")
-def test_search_by_ids_and_metadata(given: Asker, threads: Asker, case: Case) -> None:
+def test_search_by_ids_and_metadata(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
     red = id_of(given.empty(metadata={"colour": "red"}))
     blue = id_of(given.empty(metadata={"colour": "blue"}))
     given.empty(metadata={"colour": "red"})
-    _assert_found(threads, case, [red], ids=[red, blue], metadata={"colour": "red"})
+    _assert_found(threads, context, [red], ids=[red, blue], metadata={"colour": "red"})
 
 
 @requires("FILTER-05")
-def test_an_empty_list_of_ids(given: Asker, threads: Asker) -> None:
+def test_an_empty_list_of_ids(given: ThreadsApi, threads: ThreadsApi) -> None:
     given.empty()
     assert_that(threads.found(ids=[]) == [], "no thread", "threads")
 
 
 @requires("FILTER-06")
 def test_values_are_those_of_now(
-    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, graph: GraphSettings
 ) -> None:
     made = given.prepopulated()
     before = given.state(made)["values"]
     older = given.history(made).checkpoint_ids()[1]
     # A fork: the last message of before is not in the values any more.
     given.appended(made, 2, checkpoint={"checkpoint_id": older})
-    after = case.eventually(
+    after = context.eventually(
         lambda: given.get(made).get("values") or given.state(made)["values"],
         lambda values: bool(values != before),
     )
     was, now = (messages_of({"values": each}, graph) for each in (before, after))
     if after == before or (was and all(each in now for each in was)):
         raise Blocked("the values after the fork hold all that was there before")
-    _assert_found(threads, case, [id_of(made)], values=after)
-    _assert_found(threads, case, [], values=before)
+    _assert_found(threads, context, [id_of(made)], values=after)
+    _assert_found(threads, context, [], values=before)
 
 
-def _assert_found(threads: Asker, case: Case, expected: list[str], **filters: Any) -> None:
-    found = case.eventually(
+def _assert_found(
+    threads: ThreadsApi, context: CheckContext, expected: list[str], **filters: Any
+) -> None:
+    found = context.eventually(
         lambda: sorted(threads.found(**filters)), lambda found: found == sorted(expected)
     )
     assert_equal(found, sorted(expected), f"the threads found by {filters}")

@@ -2,10 +2,8 @@
 
 import pytest
 
-from conformance.deployment.client import ThreadsClient
-from conformance.excerpt import excerpt
-from conformance.suite.asking import Asker
-from conformance.suite.expect import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.expect import (
     OPTIONAL_OF_A_THREAD,
     assert_equal,
     assert_refused,
@@ -13,18 +11,22 @@ from conformance.suite.expect import (
     assert_thread,
     assert_valid,
 )
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import id_of
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.views import id_of
+from conformance.deployment.client import ThreadsClient
+from conformance.excerpt import excerpt
 
 
 @requires("GET-01", offers="get")
-def test_a_thread_has_every_documented_member(given: Asker, threads: Asker) -> None:
+def test_a_thread_has_every_documented_member(given: ThreadsApi, threads: ThreadsApi) -> None:
     for each in (given.empty(), given.fullest()):
         assert_thread(threads.get(each))
 
 
 @requires("GET-05")
-def test_the_other_members_are_of_the_published_types(given: Asker, threads: Asker) -> None:
+def test_the_other_members_are_of_the_published_types(
+    given: ThreadsApi, threads: ThreadsApi
+) -> None:
     shown = threads.get(given.fullest())
     others = [name for name in OPTIONAL_OF_A_THREAD if shown.get(name) is not None]
     if not others:
@@ -33,21 +35,23 @@ def test_the_other_members_are_of_the_published_types(given: Asker, threads: Ask
 
 
 @requires("GET-02")
-def test_an_unknown_thread_is_404(given: Asker, ask: ThreadsClient) -> None:
+def test_an_unknown_thread_is_404(given: ThreadsApi, client: ThreadsClient) -> None:
     given.get(given.empty())
-    answer = ask.get(ask.ownership.absent_id())
+    answer = client.get(client.ownership.absent_id())
     assert_that(answer.status == 404, "404", f"{answer.status} {excerpt(answer.text, 200)}")
 
 
 @requires("GET-03")
 @pytest.mark.parametrize("malformed", ["not-a-uuid", "123", "%00"])
-def test_a_malformed_id_is_refused(given: Asker, ask: ThreadsClient, malformed: str) -> None:
+def test_a_malformed_id_is_refused(
+    given: ThreadsApi, client: ThreadsClient, malformed: str
+) -> None:
     given.get(given.empty())
-    assert_refused(ask.get(ask.ownership.malformed_id(malformed)))
+    assert_refused(client.get(client.ownership.malformed_id(malformed)))
 
 
 @requires("GET-04")
-def test_get_answers_the_thread_asked_for(given: Asker, threads: Asker) -> None:
+def test_get_answers_the_thread_asked_for(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = [given.empty(), *(given.empty(metadata={"number": number}) for number in range(2))]
     for each in made:
         shown = threads.get(each)

@@ -2,12 +2,11 @@
 
 import pytest
 
-from conformance.deployment.client import ThreadsClient
-from conformance.deployment.settings import GraphSettings
-from conformance.suite.asking import Asker
-from conformance.suite.channels import wide
-from conformance.suite.compared import named_parents, require_some
-from conformance.suite.expect import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.availability import show_offered, try_with_history
+from conformance.checks.channels import wide
+from conformance.checks.comparable import named_parents, require_some
+from conformance.checks.expect import (
     assert_equal,
     assert_is,
     assert_page,
@@ -16,16 +15,17 @@ from conformance.suite.expect import (
     assert_valid,
     known_moment,
 )
-from conformance.suite.outcomes import Blocked, Unsupported, requires
-from conformance.suite.shown import Thread, checkpoint_id_of, messages_of, parent_id_of
-from conformance.suite.simplest import show_offered, try_with_history
+from conformance.checks.outcomes import Blocked, Unsupported, requires
+from conformance.checks.views import Thread, checkpoint_id_of, messages_of, parent_id_of
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.settings import GraphSettings
 
 #: The published default of GET history's limit, and of search's.
 DEFAULT_PAGE = 10
 
 
 @requires("HISTORY-01", offers="history")
-def test_the_history_is_a_list_of_states(given: Asker, threads: Asker) -> None:
+def test_the_history_is_a_list_of_states(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.prepopulated()
     _more(given, made)
     states = threads.page(made, limit=100)
@@ -35,7 +35,9 @@ def test_the_history_is_a_list_of_states(given: Asker, threads: Asker) -> None:
 
 @requires("HISTORY-02")
 @pytest.mark.parametrize("states", [4, 30])
-def test_newest_first(given: Asker, threads: Asker, graph: GraphSettings, states: int) -> None:
+def test_newest_first(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings, states: int
+) -> None:
     history = threads.history(given.long(states), states)
     ids = history.checkpoint_ids()
     require_some([len(ids) > 1], "the history holds no two states")
@@ -53,7 +55,7 @@ def test_newest_first(given: Asker, threads: Asker, graph: GraphSettings, states
 
 
 @requires("HISTORY-02")
-def test_an_update_comes_first(given: Asker, threads: Asker) -> None:
+def test_an_update_comes_first(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.prepopulated()
     before = given.history(made).checkpoint_ids()
     _more(given, made)
@@ -64,7 +66,7 @@ def test_an_update_comes_first(given: Asker, threads: Asker) -> None:
 
 
 @requires("HISTORY-03")
-def test_every_parent_is_in_the_history(given: Asker, threads: Asker) -> None:
+def test_every_parent_is_in_the_history(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.long(12)
     given.run(made)
     history = threads.history(made)
@@ -77,7 +79,7 @@ def test_every_parent_is_in_the_history(given: Asker, threads: Asker) -> None:
 
 @requires("HISTORY-04")
 @pytest.mark.parametrize("limit", [1, 3, 1000])
-def test_get_and_post_agree(given: Asker, threads: Asker, limit: int) -> None:
+def test_get_and_post_agree(given: ThreadsApi, threads: ThreadsApi, limit: int) -> None:
     made = given.long(12)
     by_get, by_post = threads.page(made, limit=limit), threads.post_page(made, limit=limit)
     # Either may hold fewer states than its limit.
@@ -89,28 +91,32 @@ def test_get_and_post_agree(given: Asker, threads: Asker, limit: int) -> None:
 
 @requires("HISTORY-05")
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_an_unknown_thread_is_refused(given: Asker, ask: ThreadsClient, method: str) -> None:
+def test_an_unknown_thread_is_refused(
+    given: ThreadsApi, client: ThreadsClient, method: str
+) -> None:
     _offered(given, method)
-    absent = ask.ownership.absent_id()
-    assert_refused(ask.history(absent) if method == "GET" else ask.post_history(absent, {}))
+    absent = client.ownership.absent_id()
+    assert_refused(client.history(absent) if method == "GET" else client.post_history(absent, {}))
 
 
 @requires("HISTORY-06")
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_malformed_id_is_refused(given: Asker, ask: ThreadsClient, method: str) -> None:
+def test_a_malformed_id_is_refused(given: ThreadsApi, client: ThreadsClient, method: str) -> None:
     _offered(given, method)
-    malformed = ask.ownership.malformed_id()
-    assert_refused(ask.history(malformed) if method == "GET" else ask.post_history(malformed, {}))
+    malformed = client.ownership.malformed_id()
+    assert_refused(
+        client.history(malformed) if method == "GET" else client.post_history(malformed, {})
+    )
 
 
 @requires("HISTORY-07")
-def test_a_fresh_thread_has_no_history(given: Asker, threads: Asker) -> None:
+def test_a_fresh_thread_has_no_history(given: ThreadsApi, threads: ThreadsApi) -> None:
     try_with_history(given, given.page)
     assert_is(threads.page(given.empty(), limit=10), [], "the history")
 
 
 @requires("HISTORY-08")
-def test_checkpoint_ids_are_unique(given: Asker, threads: Asker) -> None:
+def test_checkpoint_ids_are_unique(given: ThreadsApi, threads: ThreadsApi) -> None:
     # One page, as it is: reading the history whole would hide a state given twice.
     page = threads.page(given.long(30), limit=1000)
     ids = [checkpoint_id_of(state) for state in page]
@@ -119,7 +125,7 @@ def test_checkpoint_ids_are_unique(given: Asker, threads: Asker) -> None:
 
 
 @requires("HISTORY-09")
-def test_steps_count_up(given: Asker, threads: Asker) -> None:
+def test_steps_count_up(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.prepopulated()
     given.run(made)
     history = threads.history(made)
@@ -133,7 +139,7 @@ def test_steps_count_up(given: Asker, threads: Asker) -> None:
 
 @requires("HISTORY-10")
 @pytest.mark.parametrize("position", [0, 4, 10, 11])
-def test_before_continues_a_page(given: Asker, threads: Asker, position: int) -> None:
+def test_before_continues_a_page(given: ThreadsApi, threads: ThreadsApi, position: int) -> None:
     made = given.long(12)
     states = given.history(made, 12).states
     if len(states) < 12:
@@ -146,17 +152,19 @@ def test_before_continues_a_page(given: Asker, threads: Asker, position: int) ->
 @requires("HISTORY-11")
 @pytest.mark.parametrize("limit", [1, 2, 5])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_limit_bounds_a_page(given: Asker, threads: Asker, limit: int, method: str) -> None:
+def test_limit_bounds_a_page(
+    given: ThreadsApi, threads: ThreadsApi, limit: int, method: str
+) -> None:
     made = given.long(6)
-    ask = threads.page if method == "GET" else threads.post_page
-    page = ask(made, limit=limit)
+    client = threads.page if method == "GET" else threads.post_page
+    page = client(made, limit=limit)
     require_some(page, "an empty page")
     assert_that(len(page) <= limit, f"at most {limit} states", f"{len(page)} states")
 
 
 @requires("HISTORY-12")
 @pytest.mark.parametrize("states", [3, 12])
-def test_the_default_page_holds_ten(given: Asker, threads: Asker, states: int) -> None:
+def test_the_default_page_holds_ten(given: ThreadsApi, threads: ThreadsApi, states: int) -> None:
     made = given.long(states)
     # A page may hold fewer states than its limit, whether that was sent or not.
     expected = [checkpoint_id_of(each) for each in given.page(made, limit=DEFAULT_PAGE)]
@@ -168,12 +176,12 @@ def test_the_default_page_holds_ten(given: Asker, threads: Asker, states: int) -
 
 
 @requires("HISTORY-04")
-def test_get_and_post_agree_in_every_channel(given: Asker, threads: Asker) -> None:
+def test_get_and_post_agree_in_every_channel(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = wide(given)
     assert_equal(threads.post_page(made, limit=5), threads.page(made, limit=5), "POST history")
 
 
-def _more(given: Asker, thread: Thread) -> None:
+def _more(given: ThreadsApi, thread: Thread) -> None:
     """Add a state: by an update, or by a run where no update is offered."""
     try:
         given.appended(thread, 2)
@@ -181,5 +189,5 @@ def _more(given: Asker, thread: Thread) -> None:
         given.run(thread)
 
 
-def _offered(given: Asker, method: str) -> None:
+def _offered(given: ThreadsApi, method: str) -> None:
     show_offered(given, given.page if method == "GET" else given.post_page)

@@ -4,18 +4,20 @@ from typing import Any
 
 import pytest
 
-from conformance.suite.asking import Asker
-from conformance.suite.compared import require_some
-from conformance.suite.expect import assert_equal, assert_page
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import State, Thread, checkpoint_id_of
+from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable import require_some
+from conformance.checks.expect import assert_equal, assert_page
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.views import State, Thread, checkpoint_id_of
 
 STATES = 12
 
 
 @requires("HISTORY-FILTER-01")
 @pytest.mark.parametrize("position", [0, 5, STATES - 2, STATES - 1])
-def test_before_by_post_continues_a_page(given: Asker, threads: Asker, position: int) -> None:
+def test_before_by_post_continues_a_page(
+    given: ThreadsApi, threads: ThreadsApi, position: int
+) -> None:
     made = given.long(STATES)
     ids = _all_of(given, made)
     before = {"checkpoint_id": ids[position], "checkpoint_ns": ""}
@@ -36,7 +38,9 @@ def test_before_by_post_continues_a_page(given: Asker, threads: Asker, position:
     ],
     ids=repr,
 )
-def test_metadata_chooses_states(given: Asker, threads: Asker, wanted: dict[str, Any]) -> None:
+def test_metadata_chooses_states(
+    given: ThreadsApi, threads: ThreadsApi, wanted: dict[str, Any]
+) -> None:
     made = given.prepopulated()
     given.run(made)
     states = given.history(made, 3).states
@@ -47,7 +51,7 @@ def test_metadata_chooses_states(given: Asker, threads: Asker, wanted: dict[str,
 
 
 @requires("HISTORY-FILTER-02")
-def test_metadata_chooses_before_the_limit(given: Asker, threads: Asker) -> None:
+def test_metadata_chooses_before_the_limit(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.long(5)
     oldest = given.history(made, 5).states[-1]
     wanted = {"step": (oldest.get("metadata") or {}).get("step")}
@@ -56,14 +60,14 @@ def test_metadata_chooses_before_the_limit(given: Asker, threads: Asker) -> None
 
 
 @requires("HISTORY-FILTER-03")
-def test_the_default_page_of_post_holds_one(given: Asker, threads: Asker) -> None:
+def test_the_default_page_of_post_holds_one(given: ThreadsApi, threads: ThreadsApi) -> None:
     page = threads.post_page(given.prepopulated())
     assert_equal(len(page), 1, "the number of states")
 
 
 @requires("HISTORY-FILTER-04")
 @pytest.mark.parametrize("size", [1, 5, STATES])
-def test_pages_are_complete(given: Asker, threads: Asker, size: int) -> None:
+def test_pages_are_complete(given: ThreadsApi, threads: ThreadsApi, size: int) -> None:
     made = given.long(STATES)
     paged: list[State] = []
     page = threads.page(made, limit=size)
@@ -76,14 +80,14 @@ def test_pages_are_complete(given: Asker, threads: Asker, size: int) -> None:
 
 
 @requires("HISTORY-FILTER-05")
-def test_before_by_post_takes_a_checkpoint_id(given: Asker, threads: Asker) -> None:
+def test_before_by_post_takes_a_checkpoint_id(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.long(STATES)
     ids = _all_of(given, made)
     older = _ids(threads.post_page(made, limit=100, before=ids[4]))
     assert_page(older, ids[5:], "the checkpoints before number 4", 100)
 
 
-def _all_of(given: Asker, thread: Thread) -> list[str]:
+def _all_of(given: ThreadsApi, thread: Thread) -> list[str]:
     """The checkpoints of a thread of so many states; what a page by POST holds is asked later."""
     ids = given.history(thread, STATES).checkpoint_ids()
     if len(ids) < STATES:

@@ -4,19 +4,19 @@ from typing import Any
 
 import pytest
 
+from conformance.checks.api import ThreadsApi
+from conformance.checks.expect import assert_equal, assert_that, assert_untouched, kept
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import numbered
-from conformance.suite.asking import Asker
-from conformance.suite.expect import assert_equal, assert_that, assert_untouched, kept
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import Thread, id_of
 
 _WITH_SUPERSTEPS = pytest.mark.parametrize("supersteps", [False, True], ids=["plain", "supersteps"])
 
 
 @requires("IDENTITY-01")
 @pytest.mark.parametrize("version", ["4", "1", "7"])
-def test_a_given_id_is_used(threads: Asker, version: str) -> None:
+def test_a_given_id_is_used(threads: ThreadsApi, version: str) -> None:
     chosen = threads.client.ownership.new_id_of_version(version)
     assert_equal(threads.empty(thread_id=chosen)["thread_id"], chosen, "thread_id")
 
@@ -24,82 +24,86 @@ def test_a_given_id_is_used(threads: Asker, version: str) -> None:
 @requires("IDENTITY-02")
 @pytest.mark.parametrize("if_exists", [None, "raise"])
 def test_a_second_creation_conflicts(
-    given: Asker, ask: ThreadsClient, if_exists: str | None
+    given: ThreadsApi, client: ThreadsClient, if_exists: str | None
 ) -> None:
     made = given.empty(thread_id=given.chosen_id())
-    answer = _again(given, ask, made, if_exists)
+    answer = _again(given, client, made, if_exists)
     assert_that(answer.status == 409, "409", f"{answer.status} {answer.text}")
 
 
 @requires("IDENTITY-03")
 @_WITH_SUPERSTEPS
-def test_a_conflict_changes_nothing(given: Asker, ask: ThreadsClient, supersteps: bool) -> None:
+def test_a_conflict_changes_nothing(
+    given: ThreadsApi, client: ThreadsClient, supersteps: bool
+) -> None:
     made = given.fullest(thread_id=given.chosen_id())
-    assert_untouched(given, made, lambda: _again(given, ask, made, "raise", supersteps))
+    assert_untouched(given, made, lambda: _again(given, client, made, "raise", supersteps))
 
 
 @requires("IDENTITY-04")
 @_WITH_SUPERSTEPS
 def test_do_nothing_answers_the_existing_thread(
-    given: Asker, threads: Asker, ask: ThreadsClient, supersteps: bool
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, supersteps: bool
 ) -> None:
     made = given.fullest(thread_id=given.chosen_id(), metadata={"first": True})
-    sent = {**given.client.tag, **given.case.tag, "first": True}
+    sent = {**given.client.tag, **given.context.tag, "first": True}
     if kept(given.get(made), sent) != sent:
         raise Blocked("GET does not show the metadata of the creation", by="CREATE-11")
-    answer = threads.granted(_again(given, ask, made, "do_nothing", supersteps))
+    answer = threads.granted(_again(given, client, made, "do_nothing", supersteps))
     shown = answer.body if isinstance(answer.body, dict) else {}
     assert_equal(shown.get("thread_id"), id_of(made), "thread_id")
     assert_equal(kept(shown, {**sent, "second": True}), sent, "the metadata sent first")
 
 
 @requires("IDENTITY-05")
-def test_do_nothing_leaves_the_existing_thread(given: Asker, ask: ThreadsClient) -> None:
+def test_do_nothing_leaves_the_existing_thread(given: ThreadsApi, client: ThreadsClient) -> None:
     made = given.empty(thread_id=given.chosen_id(), metadata={"first": True})
-    given.granted(_again(given, ask, made, "do_nothing"))
-    sent = {**given.client.tag, **given.case.tag, "first": True}
+    given.granted(_again(given, client, made, "do_nothing"))
+    sent = {**given.client.tag, **given.context.tag, "first": True}
     assert_equal(kept(given.get(made), {**sent, "second": True}), sent, "the metadata sent")
 
 
 @requires("IDENTITY-06")
 @pytest.mark.parametrize("existing", ["empty", "prepopulated"])
-def test_do_nothing_applies_no_supersteps(given: Asker, ask: ThreadsClient, existing: str) -> None:
-    graph = given.case.graph()
+def test_do_nothing_applies_no_supersteps(
+    given: ThreadsApi, client: ThreadsClient, existing: str
+) -> None:
+    graph = given.context.graph()
     chosen = given.chosen_id()
     made = (
         given.empty(thread_id=chosen, metadata={"graph_id": graph.id})
         if existing == "empty"
         else given.fullest(thread_id=chosen)
     )
-    assert_untouched(given, made, lambda: _again(given, ask, made, "do_nothing", True))
+    assert_untouched(given, made, lambda: _again(given, client, made, "do_nothing", True))
 
 
 @requires("IDENTITY-07")
-def test_do_nothing_creates_what_is_not_there(given: Asker, threads: Asker) -> None:
+def test_do_nothing_creates_what_is_not_there(given: ThreadsApi, threads: ThreadsApi) -> None:
     # That threads can be created at all is shown first: a 404 means something then.
     given.empty()
     chosen = given.chosen_id()
     made = threads.empty(thread_id=chosen, if_exists="do_nothing", metadata={"first": "yes"})
-    sent = {**given.client.tag, **given.case.tag, "first": "yes"}
+    sent = {**given.client.tag, **given.context.tag, "first": "yes"}
     assert_equal(kept(threads.get(made), sent), sent, "the metadata sent")
 
 
 def _again(
-    given: Asker,
-    ask: ThreadsClient,
+    given: ThreadsApi,
+    client: ThreadsClient,
     made: Thread,
     if_exists: str | None,
     supersteps: bool = False,
 ) -> Answer:
     """Create once more under the id of a thread, with other metadata."""
-    graph = given.case.settings.graph
+    graph = given.context.settings.graph
     body: dict[str, Any] = {
         "thread_id": id_of(made),
-        "metadata": {**ask.tag, **given.case.tag, "second": True},
+        "metadata": {**client.tag, **given.context.tag, "second": True},
     }
     if if_exists:
         body["if_exists"] = if_exists
     if supersteps:
         body["metadata"]["graph_id"] = graph.id
         body["supersteps"] = [numbered(each, 9) for each in graph.supersteps]
-    return ask.create(body)
+    return client.create(body)

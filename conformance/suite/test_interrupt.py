@@ -4,23 +4,23 @@ from typing import Any
 
 import pytest
 
-from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.compared import require_some
-from conformance.suite.expect import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable import require_some
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,
     assert_that,
     assert_untouched,
 )
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.runs import Runs, contents
-from conformance.suite.shown import State, Thread, id_of
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.runs import Runs, contents
+from conformance.checks.views import State, Thread, id_of
+from conformance.deployment.client import ThreadsClient
 
 
 @pytest.fixture
-def waiting(given: Asker, given_runs: Runs) -> Thread:
+def waiting(given: ThreadsApi, given_runs: Runs) -> Thread:
     """A thread whose graph has asked, and waits."""
     thread = given.empty()
     given_runs.ended(thread, "interrupter", "question")
@@ -28,7 +28,7 @@ def waiting(given: Asker, given_runs: Runs) -> Thread:
 
 
 @requires("INTERRUPT-01")
-def test_a_thread_shows_its_interrupts(threads: Asker, waiting: Thread) -> None:
+def test_a_thread_shows_its_interrupts(threads: ThreadsApi, waiting: Thread) -> None:
     shown = _given_interrupts(threads, waiting)
     asked = [each for under in _by_key(shown).values() for each in under]
     assert_that(
@@ -37,7 +37,7 @@ def test_a_thread_shows_its_interrupts(threads: Asker, waiting: Thread) -> None:
 
 
 @requires("INTERRUPT-02")
-def test_a_task_shows_its_interrupts(threads: Asker, waiting: Thread) -> None:
+def test_a_task_shows_its_interrupts(threads: ThreadsApi, waiting: Thread) -> None:
     state = threads.state(waiting)
     asking = [task for task in state.get("tasks") or [] if task.get("interrupts")]
     assert_that(len(asking) == 1, "one task that asked", state.get("tasks"))
@@ -47,7 +47,7 @@ def test_a_task_shows_its_interrupts(threads: Asker, waiting: Thread) -> None:
 
 
 @requires("INTERRUPT-03")
-def test_a_state_shows_its_interrupts(threads: Asker, waiting: Thread) -> None:
+def test_a_state_shows_its_interrupts(threads: ThreadsApi, waiting: Thread) -> None:
     state = threads.state(waiting)
     if state.get("interrupts") is None:
         raise Blocked("the state shows no interrupts beside those of its tasks")
@@ -55,7 +55,9 @@ def test_a_state_shows_its_interrupts(threads: Asker, waiting: Thread) -> None:
 
 
 @requires("INTERRUPT-04")
-def test_interrupts_are_told_by_task(given: Asker, threads: Asker, waiting: Thread) -> None:
+def test_interrupts_are_told_by_task(
+    given: ThreadsApi, threads: ThreadsApi, waiting: Thread
+) -> None:
     by_task = {
         str(task.get("id")): _listed(task["interrupts"])
         for task in given.state(waiting).get("tasks") or []
@@ -70,14 +72,14 @@ def test_interrupts_are_told_by_task(given: Asker, threads: Asker, waiting: Thre
 @requires("INTERRUPT-05")
 @pytest.mark.parametrize("answer", ["by all means", {"sure": ["as", 1]}], ids=["text", "object"])
 def test_the_answer_reaches_the_node(
-    given: Asker, runs: Runs, waiting: Thread, answer: object
+    given: ThreadsApi, runs: Runs, waiting: Thread, answer: object
 ) -> None:
     runs.resumed(waiting, "interrupter", answer)
     _assert_answered(given.state(waiting), answer)
 
 
 @requires("INTERRUPT-15")
-def test_an_interrupt_is_answered_by_its_id(given: Asker, runs: Runs, waiting: Thread) -> None:
+def test_an_interrupt_is_answered_by_its_id(given: ThreadsApi, runs: Runs, waiting: Thread) -> None:
     asked = [each.get("id") for each in _asked_in(given.state(waiting))]
     if len(asked) != 1 or not isinstance(asked[0], str):
         raise Blocked(f"the tasks of the state show no one interrupt with an id: {asked}")
@@ -90,10 +92,10 @@ def test_an_interrupt_is_answered_by_its_id(given: Asker, runs: Runs, waiting: T
 
 @requires("INTERRUPT-06")
 def test_an_answered_interrupt_is_gone(
-    threads: Asker, given_runs: Runs, waiting: Thread, case: Case
+    threads: ThreadsApi, given_runs: Runs, waiting: Thread, context: CheckContext
 ) -> None:
     given_runs.resumed(waiting, "interrupter", "yes")
-    shown = case.eventually(
+    shown = context.eventually(
         lambda: _by_key(threads.get(waiting).get("interrupts")),
         lambda interrupts: not any(interrupts.values()),
     )
@@ -104,7 +106,7 @@ def test_an_answered_interrupt_is_gone(
 
 
 @requires("INTERRUPT-07")
-def test_resuming_may_update_the_state(given: Asker, runs: Runs, waiting: Thread) -> None:
+def test_resuming_may_update_the_state(given: ThreadsApi, runs: Runs, waiting: Thread) -> None:
     update = {"messages": [{"type": "human", "content": "and note this"}]}
     runs.resumed(waiting, "interrupter", "yes", update=update)
     said = contents(given.state(waiting))
@@ -112,19 +114,23 @@ def test_resuming_may_update_the_state(given: Asker, runs: Runs, waiting: Thread
 
 
 @requires("INTERRUPT-08")
-def test_a_copy_has_the_identical_history(given: Asker, threads: Asker, waiting: Thread) -> None:
+def test_a_copy_has_the_identical_history(
+    given: ThreadsApi, threads: ThreadsApi, waiting: Thread
+) -> None:
     copy = threads.copy(waiting)
     assert_identical_history(threads.history(copy), given.history(waiting))
 
 
 @requires("INTERRUPT-09")
-def test_a_copy_is_interrupted(given: Asker, threads: Asker, waiting: Thread) -> None:
+def test_a_copy_is_interrupted(given: ThreadsApi, threads: ThreadsApi, waiting: Thread) -> None:
     copy = given.copy(waiting)
     assert_equal(threads.get(copy).get("status"), "interrupted", "status")
 
 
 @requires("INTERRUPT-10")
-def test_a_copy_shows_the_interrupts(given: Asker, threads: Asker, waiting: Thread) -> None:
+def test_a_copy_shows_the_interrupts(
+    given: ThreadsApi, threads: ThreadsApi, waiting: Thread
+) -> None:
     expected = given.get(waiting).get("interrupts")
     require_some([expected], "the source shows no interrupts")
     copy = given.copy(waiting)
@@ -132,7 +138,7 @@ def test_a_copy_shows_the_interrupts(given: Asker, threads: Asker, waiting: Thre
 
 
 @requires("INTERRUPT-11")
-def test_a_copy_resumes_on_its_own(given: Asker, runs: Runs, waiting: Thread) -> None:
+def test_a_copy_resumes_on_its_own(given: ThreadsApi, runs: Runs, waiting: Thread) -> None:
     copy = given.copy(waiting)
     runs.resumed(copy, "interrupter", "the copy's own")
     _assert_answered(given.state(copy), "the copy's own")
@@ -140,7 +146,7 @@ def test_a_copy_resumes_on_its_own(given: Asker, runs: Runs, waiting: Thread) ->
 
 @requires("INTERRUPT-12")
 def test_resuming_a_copy_leaves_the_original(
-    given: Asker, threads: Asker, given_runs: Runs, runs: Runs, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, runs: Runs, waiting: Thread
 ) -> None:
     copy = given.copy(waiting)
     assert_untouched(
@@ -153,26 +159,30 @@ def test_resuming_a_copy_leaves_the_original(
 
 
 @requires("INTERRUPT-13")
-def test_a_run_can_stop_before_a_node(given: Asker, given_runs: Runs, ask: ThreadsClient) -> None:
+def test_a_run_can_stop_before_a_node(
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
     nodes = _nodes(given, given_runs)
     thread = given.empty()
-    _stopped(given, ask, thread, given_runs.body("slow", seconds=0, interrupt_before=[nodes[1]]))
+    _stopped(given, client, thread, given_runs.body("slow", seconds=0, interrupt_before=[nodes[1]]))
     state = given.state(thread)
     assert_equal(state.get("next"), [nodes[1]], "next")
     assert_that(len(contents(state)) > 1, "what the node before it said", contents(state))
 
 
 @requires("INTERRUPT-14")
-def test_a_run_can_stop_after_a_node(given: Asker, given_runs: Runs, ask: ThreadsClient) -> None:
+def test_a_run_can_stop_after_a_node(
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
     nodes = _nodes(given, given_runs)
     thread = given.empty()
-    _stopped(given, ask, thread, given_runs.body("slow", seconds=0, interrupt_after=[nodes[0]]))
+    _stopped(given, client, thread, given_runs.body("slow", seconds=0, interrupt_after=[nodes[0]]))
     state = given.state(thread)
     assert_equal(state.get("next"), [nodes[1]], "next")
     assert_that(len(contents(state)) > 1, "what the node said", contents(state))
 
 
-def _nodes(given: Asker, given_runs: Runs) -> list[str]:
+def _nodes(given: ThreadsApi, given_runs: Runs) -> list[str]:
     """The nodes of the slow graph, in the order in which they run."""
     thread = given.empty()
     given_runs.ended(thread, "slow", seconds=0)
@@ -184,11 +194,13 @@ def _nodes(given: Asker, given_runs: Runs) -> list[str]:
     return nodes
 
 
-def _stopped(given: Asker, ask: ThreadsClient, thread: Thread, body: dict[str, Any]) -> None:
-    given.granted(ask.run_wait(id_of(thread), body), thread)
+def _stopped(
+    given: ThreadsApi, client: ThreadsClient, thread: Thread, body: dict[str, Any]
+) -> None:
+    given.granted(client.run_wait(id_of(thread), body), thread)
 
 
-def _given_interrupts(threads: Asker, thread: Thread) -> Any:
+def _given_interrupts(threads: ThreadsApi, thread: Thread) -> Any:
     """What a thread shows as its interrupts: an optional member, as published."""
     shown = threads.get(thread).get("interrupts")
     if shown is None:

@@ -5,21 +5,21 @@ from typing import Any
 
 import pytest
 
+from conformance.checks.api import LONGEST_PAGE, ThreadsApi
+from conformance.checks.expect import assert_no_server_error, assert_that, assert_untouched
+from conformance.checks.messages import saying
+from conformance.checks.outcomes import Blocked, Unsupported, requires
+from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.excerpt import excerpt
-from conformance.suite.asking import LONGEST_PAGE, Asker
-from conformance.suite.expect import assert_no_server_error, assert_that, assert_untouched
-from conformance.suite.messages import saying
-from conformance.suite.outcomes import Blocked, Unsupported, requires
-from conformance.suite.shown import Thread, checkpoint_id_of, id_of
 
 #: A text that stands in the messages of the other thread and nowhere else.
 SECRET = "only the other thread says this"
 
 
 @pytest.fixture
-def other(given: Asker, graph: GraphSettings) -> Thread:
+def other(given: ThreadsApi, graph: GraphSettings) -> Thread:
     """A thread that must neither be read nor changed."""
     values = saying(SECRET, graph)
     if not values:
@@ -30,22 +30,22 @@ def other(given: Asker, graph: GraphSettings) -> Thread:
 @requires("ISOLATE-01")
 @pytest.mark.parametrize("with_checkpoint", [True, False], ids=["checkpoint", "thread-id"])
 def test_a_state_update_stays_on_its_thread(
-    given: Asker, ask: ThreadsClient, other: Thread, with_checkpoint: bool
+    given: ThreadsApi, client: ThreadsClient, other: Thread, with_checkpoint: bool
 ) -> None:
     thread = given.prepopulated()
     given.appended(thread, 2)
     body = {
-        **numbered(given.case.graph().append, 3),
+        **numbered(given.context.graph().append, 3),
         "checkpoint": _of(given, other, with_checkpoint),
     }
-    assert_untouched(given, other, lambda: ask.update_state(id_of(thread), body))
+    assert_untouched(given, other, lambda: client.update_state(id_of(thread), body))
     _assert_silent(given, thread)
 
 
 @requires("ISOLATE-02")
 @pytest.mark.parametrize("where", ["checkpoint", "config"])
 def test_a_run_stays_on_its_thread(
-    given: Asker, ask: ThreadsClient, other: Thread, where: str
+    given: ThreadsApi, client: ThreadsClient, other: Thread, where: str
 ) -> None:
     thread = given.prepopulated()
     given.run(thread)
@@ -54,19 +54,19 @@ def test_a_run_stays_on_its_thread(
         "config": {"config": {"configurable": {"thread_id": id_of(other)}}},
     }
     body = given.run_body(**named[where])
-    assert_untouched(given, other, lambda: ask.run_wait(id_of(thread), body))
+    assert_untouched(given, other, lambda: client.run_wait(id_of(thread), body))
     _assert_silent(given, thread)
 
 
 @requires("ISOLATE-03")
 def test_a_state_at_a_checkpoint_stays_on_its_thread(
-    given: Asker, ask: ThreadsClient, other: Thread
+    given: ThreadsApi, client: ThreadsClient, other: Thread
 ) -> None:
     thread = given.prepopulated()
     own = {"checkpoint": _of(given, thread, True)}
-    given.granted(ask.post_state_at_checkpoint(id_of(thread), own), thread)
+    given.granted(client.post_state_at_checkpoint(id_of(thread), own), thread)
     body = {"checkpoint": _of(given, other, True)}
-    answer = ask.post_state_at_checkpoint(id_of(thread), body)
+    answer = client.post_state_at_checkpoint(id_of(thread), body)
     assert_no_server_error(answer)
     assert_that(SECRET not in answer.text, "nothing of the other thread", excerpt(answer.text, 300))
 
@@ -74,28 +74,28 @@ def test_a_state_at_a_checkpoint_stays_on_its_thread(
 @requires("ISOLATE-04")
 @pytest.mark.parametrize("member", ["checkpoint", "before"])
 def test_a_history_stays_on_its_thread(
-    given: Asker, ask: ThreadsClient, other: Thread, member: str
+    given: ThreadsApi, client: ThreadsClient, other: Thread, member: str
 ) -> None:
     thread = given.prepopulated()
     given.post_page(thread)
     body = {"limit": LONGEST_PAGE, member: _of(given, other, member == "before")}
-    answer = ask.post_history(id_of(thread), body)
+    answer = client.post_history(id_of(thread), body)
     assert_that(SECRET not in answer.text, "nothing of the other thread", excerpt(answer.text, 300))
 
 
 @requires("ISOLATE-05")
 def test_anothers_checkpoint_is_not_readable(
-    given: Asker, ask: ThreadsClient, other: Thread
+    given: ThreadsApi, client: ThreadsClient, other: Thread
 ) -> None:
     thread = given.prepopulated()
     given.state_at(thread, checkpoint_id_of(given.state(thread)))
     newest = checkpoint_id_of(given.state(other))
-    answer = ask.state_at_checkpoint(id_of(thread), newest)
+    answer = client.state_at_checkpoint(id_of(thread), newest)
     assert_that(SECRET not in answer.text, "nothing of the other thread", excerpt(answer.text, 300))
 
 
 @requires("ISOLATE-06")
-def test_working_on_one_thread_leaves_the_others(given: Asker, other: Thread) -> None:
+def test_working_on_one_thread_leaves_the_others(given: ThreadsApi, other: Thread) -> None:
     def work() -> None:
         thread = given.prepopulated()
         given.copy(thread)
@@ -112,14 +112,14 @@ def test_working_on_one_thread_leaves_the_others(given: Asker, other: Thread) ->
     assert_untouched(given, other, work)
 
 
-def _of(given: Asker, other: Thread, with_checkpoint: bool) -> dict[str, Any]:
+def _of(given: ThreadsApi, other: Thread, with_checkpoint: bool) -> dict[str, Any]:
     named = {"thread_id": id_of(other), "checkpoint_ns": ""}
     if with_checkpoint:
         named["checkpoint_id"] = checkpoint_id_of(given.state(other))
     return named
 
 
-def _assert_silent(given: Asker, thread: Thread) -> None:
+def _assert_silent(given: ThreadsApi, thread: Thread) -> None:
     """Nothing of the other thread came into this one."""
     for answer in (
         given.client.state(id_of(thread)),

@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.settings import Settings
-from conformance.excerpt import excerpt
-from conformance.suite.asking import Asker
-from conformance.suite.bad_bodies import sendable
-from conformance.suite.expect import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.expect import (
     assert_untouched,
     require_refused,
 )
-from conformance.suite.generated_keywords import Broken, broken_keywords
-from conformance.suite.outcomes import Blocked, PromiseBroken, Unsupported, requires
-from conformance.suite.refused_creations import RefusedCreations
-from conformance.suite.right_requests import REQUESTS, checkpoint_of, offered, offering, stated
-from conformance.suite.shown import Thread, id_of
+from conformance.checks.generators.keywords import Broken, broken_keywords
+from conformance.checks.generators.wrong_bodies import sendable
+from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported, requires
+from conformance.checks.refused_creations import RefusedCreations
+from conformance.checks.valid_requests import REQUESTS, checkpoint_of, offered, offering, stated
+from conformance.checks.views import Thread, id_of
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.settings import Settings
+from conformance.excerpt import excerpt
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,19 @@ class Bodied:
 
     operation_id: str
     schema: str
-    right: Callable[[Asker, Thread], dict[str, Any]]
+    right: Callable[[ThreadsApi, Thread], dict[str, Any]]
     beyond: tuple[str, ...] = ()
 
 
-def _creation(given: Asker, thread: Thread) -> dict[str, Any]:
+def _creation(given: ThreadsApi, thread: Thread) -> dict[str, Any]:
     """The body of a prepopulation."""
-    graph = given.case.graph()
+    graph = given.context.graph()
     right = REQUESTS["create"].right(given, thread)
     right["metadata"]["graph_id"] = graph.id
     return {**right, "supersteps": list(graph.supersteps)}
 
 
-def _checkpoint(given: Asker, thread: Thread) -> dict[str, Any]:
+def _checkpoint(given: ThreadsApi, thread: Thread) -> dict[str, Any]:
     return {
         "thread_id": id_of(thread),
         "checkpoint_ns": "",
@@ -100,12 +100,12 @@ BODIED = {
     ],
 )
 def test_whatever_breaks_a_keyword_is_refused(
-    given: Asker, ask: ThreadsClient, settings: Settings, operation: str
+    given: ThreadsApi, client: ThreadsClient, settings: Settings, operation: str
 ) -> None:
     thread = _offering(given, operation)
     accepted = {}
     for broken in _broken(given, thread, settings, operation):
-        answer = _send(ask, thread, operation, broken.body)
+        answer = _send(client, thread, operation, broken.body)
         if not 400 <= answer.status < 500:
             accepted[broken.keyword] = f"{answer.status} to {json.dumps(broken.body)}"
     if accepted:
@@ -118,19 +118,19 @@ def test_whatever_breaks_a_keyword_is_refused(
 
 @requires("ERROR-SAFE-06")
 def test_an_update_of_the_state_that_breaks_a_keyword_changes_nothing(
-    given: Asker, ask: ThreadsClient, settings: Settings
+    given: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
     thread = _offering(given, "update_state")
     bodies = _broken(given, thread, settings, "update_state")
-    assert_untouched(given, thread, lambda: _refused(ask, thread, "update_state", bodies))
+    assert_untouched(given, thread, lambda: _refused(client, thread, "update_state", bodies))
 
 
 @requires("ERROR-SAFE-07")
 def test_a_creation_that_breaks_a_keyword_creates_nothing(
-    given: Asker, ask: ThreadsClient, settings: Settings
+    given: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
     thread = _offering(given, "create")
-    creations = RefusedCreations(given, ask)
+    creations = RefusedCreations(given, client)
     # Where the id itself is wrong there is nothing to look for.
     for broken in _broken(given, thread, settings, "create"):
         if "/thread_id" not in broken.keyword and isinstance(broken.body, dict):
@@ -140,14 +140,14 @@ def test_a_creation_that_breaks_a_keyword_creates_nothing(
 
 @requires("ERROR-SAFE-08")
 def test_a_pruning_that_breaks_a_keyword_removes_nothing(
-    given: Asker, ask: ThreadsClient, settings: Settings
+    given: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
     thread = _offering(given, "prune")
     bodies = [
         Broken(each.keyword, _naming(thread, each.body))
         for each in _broken(given, thread, settings, "prune")
     ]
-    assert_untouched(given, thread, lambda: _refused(ask, thread, "prune", bodies))
+    assert_untouched(given, thread, lambda: _refused(client, thread, "prune", bodies))
 
 
 def _naming(thread: Thread, body: Any) -> Any:
@@ -157,7 +157,7 @@ def _naming(thread: Thread, body: Any) -> Any:
     return {**body, "thread_ids": [id_of(thread), *named]}
 
 
-def _offering(given: Asker, operation: str) -> Thread:
+def _offering(given: ThreadsApi, operation: str) -> Thread:
     """A thread on which the operation is answered; with a state, where it may name one."""
     if operation != "post_history":
         return offering(given, operation)
@@ -169,13 +169,13 @@ def _offering(given: Asker, operation: str) -> Thread:
     return thread
 
 
-def _refused(ask: ThreadsClient, thread: Thread, operation: str, bodies: list[Broken]) -> None:
+def _refused(client: ThreadsClient, thread: Thread, operation: str, bodies: list[Broken]) -> None:
     """Send them all; whether they are refused is another check's question."""
     for broken in bodies:
-        require_refused(_send(ask, thread, operation, broken.body))
+        require_refused(_send(client, thread, operation, broken.body))
 
 
-def _broken(given: Asker, thread: Thread, settings: Settings, operation: str) -> list[Broken]:
+def _broken(given: ThreadsApi, thread: Thread, settings: Settings, operation: str) -> list[Broken]:
     of = BODIED[operation]
     rich = _rich(given, thread, operation)
     right = rich or REQUESTS[operation].right(given, thread)
@@ -183,7 +183,7 @@ def _broken(given: Asker, thread: Thread, settings: Settings, operation: str) ->
     if operation == "create" and given.client.ownership.ids_are_kept is False:
         apart.add(_ID)
     if apart:
-        given.case.note(f"left as they are, since a right one does nothing: {', '.join(apart)}")
+        given.context.note(f"left as they are, since a right one does nothing: {', '.join(apart)}")
 
     def anew() -> dict[str, Any]:
         # Under an id that was taken a creation would be refused for that.
@@ -198,7 +198,7 @@ def _broken(given: Asker, thread: Thread, settings: Settings, operation: str) ->
     ]
 
 
-def _rich(given: Asker, thread: Thread, operation: str) -> dict[str, Any] | None:
+def _rich(given: ThreadsApi, thread: Thread, operation: str) -> dict[str, Any] | None:
     """The rich body, where it is taken; None where it is refused, or passed over.
 
     A member that is refused where it is right, or not looked at, proves nothing where it is
@@ -214,5 +214,5 @@ def _rich(given: Asker, thread: Thread, operation: str) -> dict[str, Any] | None
     return body if answer.ok else None
 
 
-def _send(ask: ThreadsClient, thread: Thread, operation: str, body: Any) -> Answer:
-    return REQUESTS[operation].send(ask, id_of(thread), body)
+def _send(client: ThreadsClient, thread: Thread, operation: str, body: Any) -> Answer:
+    return REQUESTS[operation].send(client, id_of(thread), body)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from conformance.checks.api import ThreadsApi
+from conformance.checks.expect import assert_equal, assert_refused, kept
+from conformance.checks.generators.bodies import portable
+from conformance.checks.generators.links import for_all_stories
+from conformance.checks.leniency import without_nulls
+from conformance.checks.outcomes import requires
+from conformance.checks.valid_requests import offered, tags
+from conformance.checks.views import checkpoint_id_of, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
 from conformance.model.history import mask_thread_id
-from conformance.suite.asking import Asker
-from conformance.suite.expect import assert_equal, assert_refused, kept
-from conformance.suite.generated import portable
-from conformance.suite.generated_links import for_all_stories
-from conformance.suite.outcomes import requires
-from conformance.suite.right_requests import offered, tags
-from conformance.suite.shown import checkpoint_id_of, id_of
-from conformance.suite.tolerance import without_nulls
 
 _WITHOUT = {
     "thread_create": ("thread_id", "if_exists", "ttl", "supersteps"),
@@ -25,12 +25,12 @@ _WITHOUT = {
 
 @requires("LINK-01")
 def test_what_an_answer_names_can_be_asked_for(
-    given: Asker, threads: Asker, ask: ThreadsClient, settings: Settings
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
     # Every story begins with supersteps.
-    offered(given, given.prepopulated(list(given.case.graph().supersteps)), "update")
+    offered(given, given.prepopulated(list(given.context.graph().supersteps)), "update")
     given.delete(given.copy(given.empty()))
-    for_all_stories(lambda: Story(given, threads, ask).ask, _WITHOUT, settings)
+    for_all_stories(lambda: Story(given, threads, client).ask, _WITHOUT, settings)
 
 
 @dataclass
@@ -45,10 +45,10 @@ class Known:
 class Story:
     """Asks for one story, and judges each answer by those before it."""
 
-    def __init__(self, given: Asker, threads: Asker, ask: ThreadsClient) -> None:
+    def __init__(self, given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient) -> None:
         self._given = given
         self._threads = threads
-        self._ask = ask
+        self._client = client
         self._standing: dict[str, Known] = {}
         self._steps = 0
 
@@ -60,9 +60,9 @@ class Story:
         if operation_id == "create_thread":
             return self._created(metadata)
         thread_id = str(ids["thread_id"])
-        if thread_id not in self._standing and not self._ask.ownership.is_ours(thread_id):
+        if thread_id not in self._standing and not self._client.ownership.is_ours(thread_id):
             # Nobody knows whose the id is that was generated, or named by an answer.
-            thread_id = self._ask.ownership.absent_id()
+            thread_id = self._client.ownership.absent_id()
         answer = self._send(operation_id, thread_id, ids, metadata)
         known = self._standing.get(thread_id)
         checkpoint_id = ids.get("checkpoint_id")
@@ -74,12 +74,12 @@ class Story:
         return answer
 
     def _created(self, metadata: dict[str, Any]) -> Answer:
-        supersteps = list(self._given.case.graph().supersteps)
-        graph = {"graph_id": self._given.case.graph().id}
+        supersteps = list(self._given.context.graph().supersteps)
+        graph = {"graph_id": self._given.context.graph().id}
         sent = {**metadata, **graph, **tags(self._given)}
-        chosen = self._ask.ownership.new_id()
+        chosen = self._client.ownership.new_id()
         body = {"thread_id": chosen, "metadata": sent, "supersteps": supersteps}
-        answer = self._ask.create(body)
+        answer = self._client.create(body)
         # Whether the id that was given is used is the question of IDENTITY-01.
         self._standing[id_of(self._threads.object_of(answer))] = Known(sent)
         return answer
@@ -89,19 +89,19 @@ class Story:
     ) -> Answer:
         match operation_id:
             case "get_thread":
-                return self._ask.get(thread_id)
+                return self._client.get(thread_id)
             case "update_thread":
-                return self._ask.update(thread_id, {"metadata": metadata})
+                return self._client.update(thread_id, {"metadata": metadata})
             case "delete_thread":
-                return self._ask.delete(thread_id)
+                return self._client.delete(thread_id)
             case "copy_thread":
-                return self._ask.copy(thread_id)
+                return self._client.copy(thread_id)
             case "get_state":
-                return self._ask.state(thread_id)
+                return self._client.state(thread_id)
             case "get_history":
-                return self._ask.history(thread_id, limit=1000)
+                return self._client.history(thread_id, limit=1000)
             case "get_state_at_checkpoint":
-                return self._ask.state_at_checkpoint(thread_id, str(ids["checkpoint_id"]))
+                return self._client.state_at_checkpoint(thread_id, str(ids["checkpoint_id"]))
         raise NotImplementedError(f"a link leads to {operation_id}: say here how it is sent")
 
     def _judge(

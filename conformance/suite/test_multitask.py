@@ -1,18 +1,20 @@
 """A second run while one is under way on the same thread."""
 
+from conformance.checks.api import ThreadsApi
+from conformance.checks.expect import assert_equal, assert_refused, assert_that
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.runs import UNDER_WAY, Runs, contents
+from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker
-from conformance.suite.expect import assert_equal, assert_refused, assert_that
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.runs import UNDER_WAY, Runs, contents
-from conformance.suite.shown import id_of
 
 
 @requires("MULTITASK-01")
-def test_reject_refuses_the_second_run(given: Asker, given_runs: Runs, ask: ThreadsClient) -> None:
+def test_reject_refuses_the_second_run(
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
     thread = given.empty()
     run = given_runs.halfway(thread)
-    answer = ask.run_background(
+    answer = client.run_background(
         id_of(thread), given_runs.body("agent", multitask_strategy="reject")
     )
     if given_runs.status(run) != "running":
@@ -22,12 +24,12 @@ def test_reject_refuses_the_second_run(given: Asker, given_runs: Runs, ask: Thre
 
 @requires("MULTITASK-02")
 def test_reject_leaves_the_first_run_alone(
-    given: Asker, given_runs: Runs, runs: Runs, ask: ThreadsClient
+    given: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
     run = given_runs.started(thread, "slow", "first", seconds=1)
     body = given_runs.body("slow", "second", seconds=0, multitask_strategy="reject")
-    if ask.run_background(id_of(thread), body).ok:
+    if client.run_background(id_of(thread), body).ok:
         raise Blocked("the second run was not rejected", by="MULTITASK-01")
     given_runs.joined(run)
     assert_equal(runs.end_of(run), "success", "the status of the first run")
@@ -37,7 +39,7 @@ def test_reject_leaves_the_first_run_alone(
 
 
 @requires("MULTITASK-03")
-def test_enqueue_runs_one_after_the_other(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_enqueue_runs_one_after_the_other(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
     first = given_runs.started(thread, "slow", "first", seconds=1)
     second = runs.started(thread, "slow", "second", seconds=0, multitask_strategy="enqueue")
@@ -51,7 +53,7 @@ def test_enqueue_runs_one_after_the_other(given: Asker, given_runs: Runs, runs: 
 
 
 @requires("MULTITASK-04")
-def test_enqueue_is_the_default(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_enqueue_is_the_default(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
     given_runs.started(thread, "slow", seconds=1)
     second = runs.started(thread, "agent")
@@ -60,7 +62,7 @@ def test_enqueue_is_the_default(given: Asker, given_runs: Runs, runs: Runs) -> N
 
 
 @requires("MULTITASK-05")
-def test_interrupt_stops_the_first_run(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_interrupt_stops_the_first_run(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
     first = given_runs.halfway(thread)
     second = runs.started(thread, "agent", multitask_strategy="interrupt")
@@ -71,7 +73,9 @@ def test_interrupt_stops_the_first_run(given: Asker, given_runs: Runs, runs: Run
 
 
 @requires("MULTITASK-06")
-def test_interrupt_keeps_what_the_first_run_did(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_interrupt_keeps_what_the_first_run_did(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
     thread = given.empty()
     given_runs.halfway(thread, "first")
     done = contents(given.state(thread))
@@ -83,7 +87,7 @@ def test_interrupt_keeps_what_the_first_run_did(given: Asker, given_runs: Runs, 
 
 
 @requires("MULTITASK-07")
-def test_rollback_undoes_the_first_run(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_rollback_undoes_the_first_run(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
     given_runs.ended(thread, "slow", "before", seconds=0)
     before = contents(given.state(thread))

@@ -4,24 +4,24 @@ from typing import Any
 
 import pytest
 
-from conformance.deployment.client import ThreadsClient
-from conformance.model.history import mask_thread_id
-from conformance.suite.asking import Asker
-from conformance.suite.compared import require_some
-from conformance.suite.events import OF_THE_STREAM, Event
-from conformance.suite.expect import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable import require_some
+from conformance.checks.events import OF_THE_STREAM, Event
+from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,
     assert_that,
     assert_untouched,
 )
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.runs import Runs, contents
-from conformance.suite.shown import State, Thread, checkpoint_id_of, id_of
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.runs import Runs, contents
+from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
+from conformance.deployment.client import ThreadsClient
+from conformance.model.history import mask_thread_id
 
 
 @pytest.fixture
-def waiting(given: Asker, given_runs: Runs) -> Thread:
+def waiting(given: ThreadsApi, given_runs: Runs) -> Thread:
     """A thread whose subgraph has asked, and waits."""
     thread = given.empty()
     given_runs.ended(thread, "nested", "question")
@@ -29,7 +29,7 @@ def waiting(given: Asker, given_runs: Runs) -> Thread:
 
 
 @requires("NESTED-01")
-def test_the_interrupt_reaches_the_thread(threads: Asker, waiting: Thread) -> None:
+def test_the_interrupt_reaches_the_thread(threads: ThreadsApi, waiting: Thread) -> None:
     shown = threads.get(waiting).get("interrupts")
     # An optional member, as published.
     assert_that(shown is None or bool(shown), "interrupts on the thread", shown)
@@ -38,7 +38,7 @@ def test_the_interrupt_reaches_the_thread(threads: Asker, waiting: Thread) -> No
 
 
 @requires("NESTED-02")
-def test_the_state_may_include_the_subgraph(threads: Asker, waiting: Thread) -> None:
+def test_the_state_may_include_the_subgraph(threads: ThreadsApi, waiting: Thread) -> None:
     inner = _inner(threads.state(waiting, subgraphs="true"))
     assert_that(isinstance(inner, dict), "the state of the subgraph in its task", inner)
     assert_equal(contents(inner), ["question"], "the messages in the subgraph")
@@ -47,17 +47,17 @@ def test_the_state_may_include_the_subgraph(threads: Asker, waiting: Thread) -> 
 
 
 @requires("NESTED-03")
-def test_the_subgraph_is_left_out_unless_asked_for(threads: Asker, waiting: Thread) -> None:
+def test_the_subgraph_is_left_out_unless_asked_for(threads: ThreadsApi, waiting: Thread) -> None:
     tasks = _tasks(threads.state(waiting))
     assert_that(bool(tasks) and not any(task.get("state") for task in tasks), "no state", tasks)
 
 
 @requires("NESTED-04")
 def test_a_subgraph_has_a_state_of_its_own(
-    given: Asker, threads: Asker, ask: ThreadsClient, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, waiting: Thread
 ) -> None:
     expected = _given_inner(given, waiting)
-    answer = ask.post_state_at_checkpoint(id_of(waiting), {"checkpoint": _named(given, waiting)})
+    answer = client.post_state_at_checkpoint(id_of(waiting), {"checkpoint": _named(given, waiting)})
     shown = threads.object_of(answer, waiting)
     parts = ("values", "next")
     assert_equal(
@@ -68,7 +68,9 @@ def test_a_subgraph_has_a_state_of_its_own(
 
 
 @requires("NESTED-05")
-def test_a_subgraph_has_a_history_of_its_own(given: Asker, threads: Asker, waiting: Thread) -> None:
+def test_a_subgraph_has_a_history_of_its_own(
+    given: ThreadsApi, threads: ThreadsApi, waiting: Thread
+) -> None:
     expected = _given_inner(given, waiting)
     page = threads.post_page(waiting, checkpoint=_named(given, waiting), limit=1000)
     newest = [state.get("next") for state in page[:1]]
@@ -79,20 +81,22 @@ def test_a_subgraph_has_a_history_of_its_own(given: Asker, threads: Asker, waiti
 
 
 @requires("NESTED-06")
-def test_the_answer_reaches_the_subgraph(given: Asker, runs: Runs, waiting: Thread) -> None:
+def test_the_answer_reaches_the_subgraph(given: ThreadsApi, runs: Runs, waiting: Thread) -> None:
     runs.resumed(waiting, "nested", "by all means")
     _assert_answered(given.state(waiting), "by all means")
 
 
 @requires("NESTED-07")
-def test_a_copy_has_the_identical_history(given: Asker, threads: Asker, waiting: Thread) -> None:
+def test_a_copy_has_the_identical_history(
+    given: ThreadsApi, threads: ThreadsApi, waiting: Thread
+) -> None:
     copy = threads.copy(waiting)
     assert_identical_history(threads.history(copy), given.history(waiting))
 
 
 @requires("NESTED-08")
 def test_a_copy_has_the_state_of_the_subgraph(
-    given: Asker, threads: Asker, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, waiting: Thread
 ) -> None:
     source = given.state(waiting, subgraphs="true")
     _given_inner(given, waiting)
@@ -103,7 +107,7 @@ def test_a_copy_has_the_state_of_the_subgraph(
 
 @requires("NESTED-09")
 def test_a_copy_resumes_its_own_subgraph(
-    given: Asker, threads: Asker, runs: Runs, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, runs: Runs, waiting: Thread
 ) -> None:
     copy = given.copy(waiting)
     assert_untouched(threads, waiting, lambda: runs.resumed(copy, "nested", "the copy's own"))
@@ -111,7 +115,7 @@ def test_a_copy_resumes_its_own_subgraph(
 
 
 @requires("NESTED-10")
-def test_subgraphs_are_streamed_on_demand(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_subgraphs_are_streamed_on_demand(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     without = _of_graph(runs.events(given.empty(), "nested", stream_mode=["values"]))
     require_some(without, "a stream without events of the graph")
     within = _of_graph(
@@ -137,14 +141,14 @@ def _inner(state: State) -> Any:
     return tasks[0].get("state") if tasks else None
 
 
-def _given_inner(given: Asker, thread: Thread) -> State:
+def _given_inner(given: ThreadsApi, thread: Thread) -> State:
     inner = _inner(given.state(thread, subgraphs="true"))
     if not isinstance(inner, dict):
         raise Blocked("the state does not include that of its subgraph", by="NESTED-02")
     return inner
 
 
-def _named(given: Asker, thread: Thread) -> dict[str, Any]:
+def _named(given: ThreadsApi, thread: Thread) -> dict[str, Any]:
     """The checkpoint of the subgraph, as the task of the thread's state names it."""
     tasks = _tasks(given.state(thread))
     checkpoint = tasks[0].get("checkpoint") if tasks else None

@@ -2,11 +2,11 @@
 
 import pytest
 
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.expect import assert_equal, assert_is
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import id_of
+from conformance.checks.api import ThreadsApi
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import assert_equal, assert_is
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.views import id_of
 
 THREADS = 7
 _ORDER = {"sort_by": "thread_id", "sort_order": "asc"}
@@ -14,8 +14,10 @@ _ORDER = {"sort_by": "thread_id", "sort_order": "asc"}
 
 @requires("PAGE-01")
 @pytest.mark.parametrize("offset", [0, 1, 3, 6])
-def test_offset_leaves_out_the_first(given: Asker, threads: Asker, case: Case, offset: int) -> None:
-    _make(given, case)
+def test_offset_leaves_out_the_first(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, offset: int
+) -> None:
+    _make(given, context)
     # Whether the order is the right one is a question of its own.
     every = given.found(**_ORDER)
     found = threads.found(**_ORDER, offset=offset)
@@ -24,8 +26,10 @@ def test_offset_leaves_out_the_first(given: Asker, threads: Asker, case: Case, o
 
 @requires("PAGE-02")
 @pytest.mark.parametrize("size", [1, 3, 7, 10])
-def test_pages_are_complete(given: Asker, threads: Asker, case: Case, size: int) -> None:
-    made = _make(given, case)
+def test_pages_are_complete(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, size: int
+) -> None:
+    made = _make(given, context)
     pages = [
         threads.found(**_ORDER, limit=size, offset=offset) for offset in range(0, THREADS, size)
     ]
@@ -35,17 +39,19 @@ def test_pages_are_complete(given: Asker, threads: Asker, case: Case, size: int)
 
 @requires("PAGE-03")
 @pytest.mark.parametrize("offset", [THREADS, THREADS + 1, 1000])
-def test_beyond_the_end_is_nothing(given: Asker, threads: Asker, case: Case, offset: int) -> None:
-    _make(given, case)
+def test_beyond_the_end_is_nothing(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, offset: int
+) -> None:
+    _make(given, context)
     assert_is(threads.found(**_ORDER, offset=offset), [], "the threads found")
 
 
-def _make(given: Asker, case: Case) -> list[str]:
+def _make(given: ThreadsApi, context: CheckContext) -> list[str]:
     """The ids of some threads, all of them visible, in their order."""
     # A deployment may choose the ids itself: the order by id is seen all the same.
     ids = sorted(given.client.ownership.new_id() for _ in range(THREADS))
     made = sorted(id_of(given.empty(thread_id=each)) for each in ids)
-    shown = case.eventually(lambda: sorted(given.found()), lambda found: found == made)
+    shown = context.eventually(lambda: sorted(given.found()), lambda found: found == made)
     if shown != made:
         raise Blocked(f"search shows {len(shown)} of the {len(made)} threads made", by="CREATE-12")
     return made

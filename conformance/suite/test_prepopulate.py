@@ -4,15 +4,8 @@ from typing import Any
 
 import pytest
 
-from conformance.deployment.client import ThreadsClient
-from conformance.deployment.settings import (
-    GraphSettings,
-    documented_prepopulation,
-    numbered,
-)
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.channels import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.channels import (
     as_foretold,
     held,
     kept_by_runs,
@@ -21,7 +14,8 @@ from conformance.suite.channels import (
     wide,
     wide_by_supersteps,
 )
-from conformance.suite.expect import (
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import (
     assert_equal,
     assert_is,
     assert_no_thread,
@@ -30,13 +24,19 @@ from conformance.suite.expect import (
     kept,
     moment,
 )
-from conformance.suite.messages import messages_sent, messages_sent_in, told
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import Thread, id_of, member_of, messages_of, real_messages_of
+from conformance.checks.messages import messages_sent, messages_sent_in, told
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.views import Thread, id_of, member_of, messages_of, real_messages_of
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.settings import (
+    GraphSettings,
+    documented_prepopulation,
+    numbered,
+)
 
 
 @pytest.fixture
-def given(given: Asker) -> Asker:
+def given(given: ThreadsApi) -> ThreadsApi:
     """Here a state is made from supersteps, or the check is blocked."""
     given.insists_on_supersteps = True
     return given
@@ -44,7 +44,7 @@ def given(given: Asker) -> Asker:
 
 @requires("PREPOP-01", offers="create")
 def test_the_documented_request_creates_a_thread(
-    given: Asker, threads: Asker, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     given.empty()
     if graph == GraphSettings():
@@ -54,20 +54,20 @@ def test_the_documented_request_creates_a_thread(
 
 
 @requires("PREPOP-02")
-def test_the_values_are_what_was_sent(threads: Asker, graph: GraphSettings) -> None:
+def test_the_values_are_what_was_sent(threads: ThreadsApi, graph: GraphSettings) -> None:
     made = threads.prepopulated()
     assert_equal(told(messages_of(made, graph)), _all_sent(graph), "the messages")
 
 
 @requires("PREPOP-03")
-def test_messages_get_ids(given: Asker, graph: GraphSettings) -> None:
+def test_messages_get_ids(given: ThreadsApi, graph: GraphSettings) -> None:
     ids = _ids(given.prepopulated(), graph)
     assert_that(all(isinstance(each, str) and each for each in ids), "an id per message", ids)
     assert_equal(len(set(ids)), len(ids), "the number of different message ids")
 
 
 @requires("PREPOP-04")
-def test_the_graph_id_is_kept(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+def test_the_graph_id_is_kept(given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings) -> None:
     # Whatever becomes of the supersteps.
     made = given.created(_request(given, graph.supersteps))
     for shown in (made, threads.get(made)):
@@ -75,17 +75,17 @@ def test_the_graph_id_is_kept(given: Asker, threads: Asker, graph: GraphSettings
 
 
 @requires("PREPOP-05")
-def test_a_finished_prepopulation_is_idle(given: Asker) -> None:
+def test_a_finished_prepopulation_is_idle(given: ThreadsApi) -> None:
     assert_equal(given.get(given.prepopulated()).get("status"), "idle", "status")
 
 
 @requires("PREPOP-06")
-def test_nothing_is_next(given: Asker) -> None:
+def test_nothing_is_next(given: ThreadsApi) -> None:
     assert_is(given.state(given.prepopulated()).get("next"), [], "next")
 
 
 @requires("PREPOP-07")
-def test_the_newest_state_tells_of_an_update(given: Asker, graph: GraphSettings) -> None:
+def test_the_newest_state_tells_of_an_update(given: ThreadsApi, graph: GraphSettings) -> None:
     if graph.supersteps[0]["updates"][0].get("as_node") != "__input__":
         raise Blocked("the supersteps of the settings do not begin with an input")
     metadata = given.state(given.prepopulated()).get("metadata") or {}
@@ -95,7 +95,7 @@ def test_the_newest_state_tells_of_an_update(given: Asker, graph: GraphSettings)
 
 
 @requires("PREPOP-08")
-def test_a_prepopulated_state_has_no_parents(given: Asker) -> None:
+def test_a_prepopulated_state_has_no_parents(given: ThreadsApi) -> None:
     metadata = given.state(given.prepopulated()).get("metadata") or {}
     assert_is(metadata.get("parents"), {}, "metadata.parents")
 
@@ -103,7 +103,7 @@ def test_a_prepopulated_state_has_no_parents(given: Asker) -> None:
 @requires("PREPOP-09")
 @pytest.mark.parametrize("states", [3, 12, 105])
 def test_one_checkpoint_per_superstep(
-    given: Asker, threads: Asker, graph: GraphSettings, states: int
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings, states: int
 ) -> None:
     made = given.long(max(states, len(graph.supersteps)))
     expected = max(states, len(graph.supersteps))
@@ -112,7 +112,9 @@ def test_one_checkpoint_per_superstep(
 
 @requires("PREPOP-10")
 @pytest.mark.parametrize("more", [2, 10])
-def test_every_superstep_adds_its_messages(given: Asker, graph: GraphSettings, more: int) -> None:
+def test_every_superstep_adds_its_messages(
+    given: ThreadsApi, graph: GraphSettings, more: int
+) -> None:
     steps = [numbered(each, 1) for each in graph.supersteps]
     steps += [{"updates": [numbered(graph.append, number)]} for number in range(2, more + 2)]
     history = given.history(given.prepopulated(steps), len(steps))
@@ -125,7 +127,7 @@ def test_every_superstep_adds_its_messages(given: Asker, graph: GraphSettings, m
 
 @requires("PREPOP-11")
 def test_several_updates_make_one_superstep(
-    given: Asker, threads: Asker, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     steps = [numbered(each, 1) for each in graph.supersteps]
     without = given.history(given.prepopulated(steps), len(steps))
@@ -141,7 +143,9 @@ def test_several_updates_make_one_superstep(
 
 
 @requires("PREPOP-12")
-def test_message_ids_are_stable(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+def test_message_ids_are_stable(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
+) -> None:
     made = given.prepopulated()
     holders = {
         "state": threads.state(made),
@@ -160,20 +164,20 @@ def test_message_ids_are_stable(given: Asker, threads: Asker, graph: GraphSettin
 
 @requires("PREPOP-13")
 def test_an_unknown_graph_is_refused(
-    given: Asker, ask: ThreadsClient, graph: GraphSettings
+    given: ThreadsApi, client: ThreadsClient, graph: GraphSettings
 ) -> None:
     given.prepopulated()
     metadata = {"graph_id": "no-such-graph-of-threads-conformance"}
-    assert_refused(ask.create(_request(given, graph.supersteps, metadata)))
+    assert_refused(client.create(_request(given, graph.supersteps, metadata)))
 
 
 @requires("PREPOP-14")
 @pytest.mark.parametrize("position", ["first", "beside", "last"])
 def test_an_unknown_node_is_refused(
-    given: Asker, ask: ThreadsClient, graph: GraphSettings, position: str
+    given: ThreadsApi, client: ThreadsClient, graph: GraphSettings, position: str
 ) -> None:
     given.prepopulated()
-    assert_refused(ask.create(_request(given, _with_unknown_node(graph, position))))
+    assert_refused(client.create(_request(given, _with_unknown_node(graph, position))))
 
 
 @requires("PREPOP-15")
@@ -190,26 +194,26 @@ def test_an_unknown_node_is_refused(
     ids=["no-list", "no-updates", "updates-no-list", "no-as_node", "values-number", "node-number"],
 )
 def test_a_malformed_update_is_refused(
-    given: Asker, ask: ThreadsClient, graph: GraphSettings, supersteps: Any
+    given: ThreadsApi, client: ThreadsClient, graph: GraphSettings, supersteps: Any
 ) -> None:
     given.prepopulated()
-    assert_refused(ask.create(_request(given, supersteps)))
+    assert_refused(client.create(_request(given, supersteps)))
 
 
 @requires("PREPOP-16")
 def test_a_refused_prepopulation_leaves_nothing(
-    given: Asker, ask: ThreadsClient, graph: GraphSettings
+    given: ThreadsApi, client: ThreadsClient, graph: GraphSettings
 ) -> None:
     # Under an id that a deployment does not use, nothing stands in any case.
     body = {**_request(given, _with_unknown_node(graph, "last")), "thread_id": given.chosen_id()}
-    if ask.create(body).ok:
+    if client.create(body).ok:
         raise Blocked("a prepopulation as an unknown node was accepted", by="PREPOP-14")
     assert_no_thread(given, body["thread_id"])
 
 
 @requires("PREPOP-17")
 def test_a_prepopulated_thread_can_be_run(
-    given: Asker, threads: Asker, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     made = given.prepopulated()
     before = given.history(made, len(graph.supersteps))
@@ -222,7 +226,7 @@ def test_a_prepopulated_thread_can_be_run(
 
 @requires("PREPOP-18")
 def test_a_prepopulated_thread_can_be_copied(
-    given: Asker, threads: Asker, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     made = given.prepopulated()
     copy = threads.copy(made)
@@ -231,17 +235,17 @@ def test_a_prepopulated_thread_can_be_copied(
 
 @requires("PREPOP-19")
 def test_a_prepopulated_thread_is_found(
-    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, graph: GraphSettings
 ) -> None:
     made = id_of(given.prepopulated())
-    found = case.eventually(
+    found = context.eventually(
         lambda: threads.found(metadata={"graph_id": graph.id}), lambda found: made in found
     )
     assert_equal(found, [made], "the threads found by graph_id")
 
 
 @requires("PREPOP-20")
-def test_its_moments_have_an_offset(given: Asker) -> None:
+def test_its_moments_have_an_offset(given: ThreadsApi) -> None:
     made = given.prepopulated()
     created = moment(made.get("created_at"), "created_at")
     updated = moment(made.get("updated_at"), "updated_at")
@@ -249,7 +253,7 @@ def test_its_moments_have_an_offset(given: Asker) -> None:
 
 
 @requires("PREPOP-21")
-def test_get_shows_what_was_answered(given: Asker, threads: Asker) -> None:
+def test_get_shows_what_was_answered(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.prepopulated()
     shown = threads.get(made)
     if shown.get("values") is None:
@@ -259,7 +263,7 @@ def test_get_shows_what_was_answered(given: Asker, threads: Asker) -> None:
 
 @requires("PREPOP-22")
 def test_a_prepopulated_thread_can_be_continued(
-    given: Asker, threads: Asker, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     made = given.prepopulated()
     threads.appended(made, 2)
@@ -267,13 +271,13 @@ def test_a_prepopulated_thread_can_be_continued(
     assert_equal(told(messages_of(given.state(made), graph)), expected, "the messages")
 
 
-def _request(given: Asker, supersteps: Any, metadata: Any = None) -> dict[str, Any]:
+def _request(given: ThreadsApi, supersteps: Any, metadata: Any = None) -> dict[str, Any]:
     """A create request under an id of ours."""
     return {
         "thread_id": given.client.ownership.new_id(),
         "metadata": {
             **given.client.tag,
-            "graph_id": given.case.graph().id,
+            "graph_id": given.context.graph().id,
             **(metadata or {}),
         },
         "supersteps": supersteps,
@@ -298,18 +302,18 @@ def _ids(holder: Thread, graph: GraphSettings) -> list[Any]:
 
 @requires("PREPOP-02")
 def test_the_values_of_every_channel_are_what_was_sent(
-    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, graph: GraphSettings
 ) -> None:
     channels = kept_by_runs(given)
     if missing := graph.channels.keys() - channels.keys():
-        case.note(f"not kept by runs, and so not judged: {', '.join(sorted(missing))}")
+        context.note(f"not kept by runs, and so not judged: {', '.join(sorted(missing))}")
     steps = supersteps_writing(graph, channels)
     made = threads.prepopulated(steps)
     assert_equal(held(made, graph, channels), sent(steps, graph, channels), "the values")
 
 
 @requires("PREPOP-10")
-def test_every_superstep_writes_its_channels(given: Asker, graph: GraphSettings) -> None:
+def test_every_superstep_writes_its_channels(given: ThreadsApi, graph: GraphSettings) -> None:
     made, steps = wide_by_supersteps(given)
     kept = as_foretold(given.state(made)["values"], sent(steps, graph))
     history = given.history(made, len(steps))
@@ -323,7 +327,7 @@ def test_every_superstep_writes_its_channels(given: Asker, graph: GraphSettings)
 
 
 @requires("PREPOP-21")
-def test_get_shows_every_channel_that_was_answered(given: Asker, threads: Asker) -> None:
+def test_get_shows_every_channel_that_was_answered(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = wide(given)
     shown = threads.get(made)
     if "values" not in shown:

@@ -9,30 +9,35 @@ from uuid import uuid4
 import pytest
 from hypothesis import strategies as st
 
-from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.settings import Settings
-from conformance.model.history import same_json
-from conformance.suite.asking import Asker
-from conformance.suite.bad_bodies import MALFORMED_JSON, bad_bodies, sendable, to_be_refused
-from conformance.suite.case import Case
-from conformance.suite.expect import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import (
     assert_equal,
     assert_refused,
     assert_that,
     kept,
 )
-from conformance.suite.generated import (
+from conformance.checks.generators.bodies import (
     for_all,
     invalid_bodies,
     metadata,
     valid_bodies,
     without_thread_ids,
 )
-from conformance.suite.generated_keywords import met_keywords
-from conformance.suite.orders import SORTED_BY, refused_orders
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import Thread, checkpoint_id_of, id_of
-from conformance.suite.tolerance import without_nulls
+from conformance.checks.generators.keywords import met_keywords
+from conformance.checks.generators.wrong_bodies import (
+    MALFORMED_JSON,
+    bad_bodies,
+    sendable,
+    to_be_refused,
+)
+from conformance.checks.leniency import without_nulls
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.sort_orders import SORTED_BY, refused_orders
+from conformance.checks.views import Thread, checkpoint_id_of, id_of
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.settings import Settings
+from conformance.model.history import same_json
 
 #: Requests that are as valid as any, and hard to keep.
 _CREATIONS: tuple[dict[str, Any], ...] = (
@@ -54,14 +59,16 @@ _CREATIONS: tuple[dict[str, Any], ...] = (
 
 
 @requires("CREATE-19")
-def test_every_valid_creation_is_accepted(given: Asker, threads: Asker, settings: Settings) -> None:
+def test_every_valid_creation_is_accepted(
+    given: ThreadsApi, threads: ThreadsApi, settings: Settings
+) -> None:
     given.empty()
 
     def accepted(generated: dict[str, Any]) -> None:
         # What becomes of a null is the question of CREATE-15.
         body = without_nulls(generated)
         made = threads.empty(**body)
-        expected = {**given.client.tag, **given.case.tag, **body.get("metadata", {})}
+        expected = {**given.client.tag, **given.context.tag, **body.get("metadata", {})}
         assert_equal(kept(made, expected), expected, "the metadata sent")
 
     without = ("supersteps", "ttl")
@@ -72,7 +79,9 @@ def test_every_valid_creation_is_accepted(given: Asker, threads: Asker, settings
 
 
 @requires("UPDATE-10")
-def test_every_valid_update_is_accepted(given: Asker, threads: Asker, settings: Settings) -> None:
+def test_every_valid_update_is_accepted(
+    given: ThreadsApi, threads: ThreadsApi, settings: Settings
+) -> None:
     def accepted(generated: dict[str, Any]) -> None:
         # Null may remove a member, as where metadata is merged by RFC 7396: no source tells.
         body = without_nulls(generated)
@@ -87,7 +96,7 @@ def test_every_valid_update_is_accepted(given: Asker, threads: Asker, settings: 
 
 @requires("HISTORY-13")
 def test_every_valid_history_request_is_accepted(
-    given: Asker, threads: Asker, settings: Settings
+    given: ThreadsApi, threads: ThreadsApi, settings: Settings
 ) -> None:
     made = given.long(12)
     known = set(given.history(made, 12).checkpoint_ids())
@@ -131,18 +140,22 @@ _EVERY_MEMBER_OF_SEARCH: tuple[dict[str, Any], ...] = (
 
 @requires("ERROR-ANY-05")
 def test_every_valid_search_is_accepted(
-    given: Asker, threads: Asker, ask: ThreadsClient, case: Case, settings: Settings
+    given: ThreadsApi,
+    threads: ThreadsApi,
+    client: ThreadsClient,
+    context: CheckContext,
+    settings: Settings,
 ) -> None:
     for number in range(3):
         given.empty(metadata={"number": number})
 
-    refused = refused_orders(ask, case)
+    refused = refused_orders(client, context)
 
     def accepted(body: dict[str, Any]) -> None:
         if body.get("sort_by") in refused:
             return  # the question of SORT-01 to SORT-05
-        sent = {**body, "metadata": {**body.get("metadata", {}), **case.tag}}
-        found = threads.list_of(ask.search(sent))
+        sent = {**body, "metadata": {**body.get("metadata", {}), **context.tag}}
+        found = threads.list_of(client.search(sent))
         # What each of them shows is the question of SEARCH-13 and SELECT-01.
         limit = sent.get("limit", 10)
         assert_that(len(found) <= limit, f"at most {limit} threads", len(found))
@@ -169,7 +182,7 @@ _ALIKE: list[dict[str, Any]] = [
 
 @requires("SEARCH-14")
 def test_a_thread_is_found_by_what_it_satisfies(
-    given: Asker, threads: Asker, case: Case, settings: Settings
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, settings: Settings
 ) -> None:
     given.empty()
 
@@ -186,7 +199,7 @@ def test_a_thread_is_found_by_what_it_satisfies(
     ) -> None:
         must = {each for each, metadata in made.items() if _has(metadata, wanted)}
         may = {each for each, metadata in made.items() if not _contradicts(metadata, wanted)}
-        found = case.eventually(
+        found = context.eventually(
             lambda: set(threads.found(metadata={**wanted, **mark})),
             lambda found: must <= found <= may,
         )
@@ -212,8 +225,8 @@ def test_a_thread_is_found_by_what_it_satisfies(
     ],
 )
 def test_whatever_is_invalid_is_refused(
-    given: Asker,
-    ask: ThreadsClient,
+    given: ThreadsApi,
+    client: ThreadsClient,
     settings: Settings,
     operation: str,
     operation_id: str,
@@ -223,7 +236,7 @@ def test_whatever_is_invalid_is_refused(
     _offered(given, operation, thread)
 
     def refused(raw: bytes) -> None:
-        assert_refused(_send(ask, operation, id_of(thread), _sendable(given, operation, raw)))
+        assert_refused(_send(client, operation, id_of(thread), _sendable(given, operation, raw)))
 
     for body in to_be_refused(given, operation, bad_bodies(operation)):
         refused(json.dumps(sendable(given, operation, body)).encode())
@@ -234,7 +247,7 @@ def test_whatever_is_invalid_is_refused(
 
 @requires("ERROR-SAFE-05")
 def test_whatever_was_refused_changed_nothing(
-    given: Asker, threads: Asker, ask: ThreadsClient, settings: Settings
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
     thread = given.empty(metadata={"colour": "red"})
     _offered(given, "update", thread)
@@ -243,7 +256,7 @@ def test_whatever_was_refused_changed_nothing(
         raise Blocked("GET answers the same question in two ways, though nothing was done")
 
     def changed_nothing(raw: bytes) -> None:
-        answer = ask.update(id_of(thread), raw=raw)
+        answer = client.update(id_of(thread), raw=raw)
         if not 400 <= answer.status < 500:
             raise Blocked(f"what does not fit the schema is answered with {answer.status}")
         assert_equal(threads.get(thread), before, "the thread, after the refusal")
@@ -251,19 +264,19 @@ def test_whatever_was_refused_changed_nothing(
     for_all(invalid_bodies("update_thread", "thread_patch"), changed_nothing, settings)
 
 
-def _send(ask: ThreadsClient, operation: str, thread_id: str, raw: bytes) -> Answer:
+def _send(client: ThreadsClient, operation: str, thread_id: str, raw: bytes) -> Answer:
     match operation:
         case "create":
-            return ask.create(raw=raw)
+            return client.create(raw=raw)
         case "search":
-            return ask.search(raw=raw, private=True)
+            return client.search(raw=raw, private=True)
         case "post_history":
-            return ask.post_history(thread_id, raw=raw)
+            return client.post_history(thread_id, raw=raw)
         case _:
-            return ask.update(thread_id, raw=raw)
+            return client.update(thread_id, raw=raw)
 
 
-def _sendable(given: Asker, operation: str, raw: bytes) -> bytes:
+def _sendable(given: ThreadsApi, operation: str, raw: bytes) -> bytes:
     """The body as it may be sent; to the letter where it is no object."""
     try:
         body = json.loads(raw)
@@ -272,7 +285,7 @@ def _sendable(given: Asker, operation: str, raw: bytes) -> bytes:
     return json.dumps(sendable(given, operation, body)).encode() if isinstance(body, dict) else raw
 
 
-def _offered(given: Asker, operation: str, thread: Thread) -> None:
+def _offered(given: ThreadsApi, operation: str, thread: Thread) -> None:
     """A right request is answered, so that a refusal means something."""
     match operation:
         case "search":

@@ -2,19 +2,21 @@
 
 import pytest
 
+from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable import require_some
+from conformance.checks.expect import assert_equal, assert_no_thread, assert_untouched
+from conformance.checks.outcomes import requires
+from conformance.checks.views import checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker
-from conformance.suite.compared import require_some
-from conformance.suite.expect import assert_equal, assert_no_thread, assert_untouched
-from conformance.suite.outcomes import requires
-from conformance.suite.shown import checkpoint_id_of, id_of
 
 LATEST = {"strategy": "keep_latest"}
 
 
 @requires("PRUNE-01")
 @pytest.mark.parametrize("body", [{}, {"strategy": "delete"}], ids=["default", "delete"])
-def test_delete_removes_the_threads(given: Asker, threads: Asker, body: dict[str, str]) -> None:
+def test_delete_removes_the_threads(
+    given: ThreadsApi, threads: ThreadsApi, body: dict[str, str]
+) -> None:
     made = [given.fullest(), given.empty()]
     threads.prune(*made, **body)
     for each in made:
@@ -22,16 +24,18 @@ def test_delete_removes_the_threads(given: Asker, threads: Asker, body: dict[str
 
 
 @requires("PRUNE-02")
-def test_the_threads_pruned_are_counted(given: Asker, threads: Asker, ask: ThreadsClient) -> None:
+def test_the_threads_pruned_are_counted(
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
+) -> None:
     given.prune(given.empty())
     made = [given.empty(), given.empty()]
-    absent = {"thread_id": ask.ownership.absent_id()}
+    absent = {"thread_id": client.ownership.absent_id()}
     assert_equal(threads.prune(*made, absent).get("pruned_count"), 2, "pruned_count")
     assert_equal(threads.prune(absent).get("pruned_count"), 0, "pruned_count")
 
 
 @requires("PRUNE-03")
-def test_keep_latest_keeps_the_newest_state(given: Asker, threads: Asker) -> None:
+def test_keep_latest_keeps_the_newest_state(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.long(5)
     before = given.state(made)
     require_some([before["values"]], "the values of the state")
@@ -42,7 +46,7 @@ def test_keep_latest_keeps_the_newest_state(given: Asker, threads: Asker) -> Non
 
 
 @requires("PRUNE-04")
-def test_keep_latest_removes_the_old_states(given: Asker, threads: Asker) -> None:
+def test_keep_latest_removes_the_old_states(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.long(5)
     newest = given.history(made).checkpoint_ids()[0]
     threads.prune(made, **LATEST)
@@ -52,7 +56,9 @@ def test_keep_latest_removes_the_old_states(given: Asker, threads: Asker) -> Non
 
 @requires("PRUNE-05")
 @pytest.mark.parametrize("strategy", ["delete", "keep_latest"])
-def test_pruning_leaves_the_other_threads(given: Asker, threads: Asker, strategy: str) -> None:
+def test_pruning_leaves_the_other_threads(
+    given: ThreadsApi, threads: ThreadsApi, strategy: str
+) -> None:
     # To be pruned, a thread need not have more than one state.
     made, other = given.fullest(), given.fullest()
     assert_untouched(threads, other, lambda: given.prune(made, strategy=strategy))

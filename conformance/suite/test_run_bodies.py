@@ -8,15 +8,10 @@ from typing import Any
 
 import pytest
 
-from conformance.deployment.client import ThreadsClient
-from conformance.deployment.settings import Settings
-from conformance.excerpt import excerpt
-from conformance.suite.asking import Asker
-from conformance.suite.bad_bodies import MALFORMED_JSON
-from conformance.suite.expect import assert_refused, assert_untouched, require_refused
-from conformance.suite.generated_keywords import broken_keywords, with_own_ids
-from conformance.suite.outcomes import PromiseBroken, requires
-from conformance.suite.run_bodies import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.expect import assert_refused, assert_untouched, require_refused
+from conformance.checks.generators.keywords import broken_keywords, with_own_ids
+from conformance.checks.generators.run_bodies import (
     BATCH,
     FOLLOWED,
     FOLLOWED_STATELESS,
@@ -29,6 +24,11 @@ from conformance.suite.run_bodies import (
     right_run,
     start,
 )
+from conformance.checks.generators.wrong_bodies import MALFORMED_JSON
+from conformance.checks.outcomes import PromiseBroken, requires
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.settings import Settings
+from conformance.excerpt import excerpt
 
 #: A run that should have been refused may take its time: no more of them than these are told.
 _ENOUGH = 3
@@ -53,24 +53,26 @@ def _decided(ids: dict[str, str], stateless: str) -> pytest.MarkDecorator:
         *(pytest.param(each, marks=requires("ERROR-JSON-12")) for each in (*STATELESS, BATCH)),
     ],
 )
-def test_malformed_json_is_refused(given: Asker, ask: ThreadsClient, operation: str) -> None:
+def test_malformed_json_is_refused(
+    given: ThreadsApi, client: ThreadsClient, operation: str
+) -> None:
     thread = offering_runs(given, operation)
     for raw in MALFORMED_JSON:
-        assert_refused(start(ask, operation, thread, raw=raw))
+        assert_refused(start(client, operation, thread, raw=raw))
 
 
 # Those of runs that are waited for are ERROR-TYPE-09.
 @_decided({"run_background": "ERROR-TYPE-11", "run_stream": "ERROR-TYPE-12"}, "ERROR-TYPE-13")
-def test_wrong_types_are_refused(given: Asker, ask: ThreadsClient, operation: str) -> None:
-    _assert_each_refused(given, ask, operation, _whole(given, WRONG_RUN_TYPES[operation]))
+def test_wrong_types_are_refused(given: ThreadsApi, client: ThreadsClient, operation: str) -> None:
+    _assert_each_refused(given, client, operation, _whole(given, WRONG_RUN_TYPES[operation]))
 
 
 @requires("ERROR-TYPE-14")
-def test_a_batch_that_is_none_is_refused(given: Asker, ask: ThreadsClient) -> None:
+def test_a_batch_that_is_none_is_refused(given: ThreadsApi, client: ThreadsClient) -> None:
     thread = offering_runs(given, BATCH)
     right = right_run(given)
     for body in ({}, right, [], [5], [right, {}], [right, {**right, "metadata": 5}]):
-        assert_refused(start(ask, BATCH, thread, body))
+        assert_refused(start(client, BATCH, thread, body))
 
 
 @_decided(
@@ -82,9 +84,9 @@ def test_a_batch_that_is_none_is_refused(given: Asker, ask: ThreadsClient) -> No
     "ERROR-RANGE-10",
 )
 def test_values_outside_an_enumeration_are_refused(
-    given: Asker, ask: ThreadsClient, operation: str
+    given: ThreadsApi, client: ThreadsClient, operation: str
 ) -> None:
-    _assert_each_refused(given, ask, operation, _whole(given, OUT_OF_ENUM[operation]))
+    _assert_each_refused(given, client, operation, _whole(given, OUT_OF_ENUM[operation]))
 
 
 @pytest.mark.parametrize(
@@ -95,9 +97,9 @@ def test_values_outside_an_enumeration_are_refused(
     ],
 )
 def test_another_word_for_on_disconnect_is_refused(
-    given: Asker, ask: ThreadsClient, operation: str
+    given: ThreadsApi, client: ThreadsClient, operation: str
 ) -> None:
-    _assert_each_refused(given, ask, operation, _whole(given, OUT_OF_DISCONNECT))
+    _assert_each_refused(given, client, operation, _whole(given, OUT_OF_DISCONNECT))
 
 
 @_decided(
@@ -105,16 +107,16 @@ def test_another_word_for_on_disconnect_is_refused(
     "ERROR-ANY-17",
 )
 def test_whatever_breaks_a_keyword_is_refused(
-    given: Asker, ask: ThreadsClient, settings: Settings, operation: str
+    given: ThreadsApi, client: ThreadsClient, settings: Settings, operation: str
 ) -> None:
     schema = "run_create" if operation in ON_A_THREAD else "run_create_stateless"
     right = right_run(given)
     broken = [
-        with_own_ids(each.body, ask.ownership)
+        with_own_ids(each.body, client.ownership)
         for each in broken_keywords(operation, schema, lambda: right, settings)
         if not any(each.keyword.startswith(f"/properties/{name}") for name in _APART)
     ]
-    _assert_each_refused(given, ask, operation, broken)
+    _assert_each_refused(given, client, operation, broken)
 
 
 @pytest.mark.parametrize(
@@ -124,25 +126,27 @@ def test_whatever_breaks_a_keyword_is_refused(
         pytest.param("run_stream", marks=requires("ERROR-SAFE-10")),
     ],
 )
-def test_what_was_refused_changed_nothing(given: Asker, ask: ThreadsClient, operation: str) -> None:
+def test_what_was_refused_changed_nothing(
+    given: ThreadsApi, client: ThreadsClient, operation: str
+) -> None:
     offering_runs(given, operation)
     # One on which nothing runs: what has just been run may still come to rest.
     thread = given.empty()
 
     def refuse() -> None:
         for body in _whole(given, WRONG_RUN_TYPES[operation]):
-            require_refused(start(ask, operation, thread, body))
+            require_refused(start(client, operation, thread, body))
 
     assert_untouched(given, thread, refuse)
 
 
 def _assert_each_refused(
-    given: Asker, ask: ThreadsClient, operation: str, bodies: Iterable[Any]
+    given: ThreadsApi, client: ThreadsClient, operation: str, bodies: Iterable[Any]
 ) -> None:
     thread = offering_runs(given, operation)
     accepted = []
     for body in bodies:
-        answer = start(ask, operation, thread, body)
+        answer = start(client, operation, thread, body)
         if not 400 <= answer.status < 500:
             accepted.append(f"{answer.status} to {excerpt(json.dumps(body), 300)}")
             if len(accepted) == _ENOUGH:
@@ -155,7 +159,7 @@ def _assert_each_refused(
         )
 
 
-def _whole(given: Asker, wrong: Iterable[Any]) -> list[Any]:
+def _whole(given: ThreadsApi, wrong: Iterable[Any]) -> list[Any]:
     """Right bodies with what is wrong in each; to the letter, what is no object or empty."""
     right = right_run(given)
     return [{**right, **each} if isinstance(each, dict) and each else each for each in wrong]

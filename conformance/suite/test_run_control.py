@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
-from conformance.deployment.client import Answer, ThreadsClient
-from conformance.excerpt import excerpt
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.compared import require_some
-from conformance.suite.expect import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable import require_some
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import (
     assert_equal,
     assert_is,
     assert_refused,
@@ -19,10 +17,12 @@ from conformance.suite.expect import (
     assert_valid,
     known_moment,
 )
-from conformance.suite.facts import members_of
-from conformance.suite.outcomes import Blocked, PromiseBroken, requires
-from conformance.suite.runs import LONG_S, UNDER_WAY, Runs, contents
-from conformance.suite.shown import Thread, checkpoint_id_of, id_of
+from conformance.checks.outcomes import Blocked, PromiseBroken, requires
+from conformance.checks.private_facts import members_of
+from conformance.checks.runs import LONG_S, UNDER_WAY, Runs, contents
+from conformance.checks.views import Thread, checkpoint_id_of, id_of
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.excerpt import excerpt
 
 #: How long a run is asked to wait before it begins.
 DELAY_S = 2.0
@@ -31,7 +31,7 @@ DEFAULT_LIST = 10
 
 
 @requires("RUN-CONTROL-01")
-def test_a_run_is_shown(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_a_run_is_shown(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     run = given_runs.started(given.empty(), "agent")
     shown = runs.shown(run)
     assert_valid("run", shown)
@@ -40,7 +40,7 @@ def test_a_run_is_shown(given: Asker, given_runs: Runs, runs: Runs) -> None:
 
 
 @requires("RUN-CONTROL-02")
-def test_the_runs_of_a_thread_are_listed(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_the_runs_of_a_thread_are_listed(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread, other = given.empty(), given.empty()
     made = {given_runs.started(thread, "agent").run_id for _ in range(2)}
     given_runs.started(other, "agent")
@@ -49,11 +49,13 @@ def test_the_runs_of_a_thread_are_listed(given: Asker, given_runs: Runs, runs: R
 
 
 @requires("RUN-CONTROL-03")
-def test_runs_are_listed_by_status(given: Asker, given_runs: Runs, runs: Runs, case: Case) -> None:
+def test_runs_are_listed_by_status(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, context: CheckContext
+) -> None:
     thread = given.empty()
     for graph in ("agent", "failing"):
         given_runs.ended(thread, graph)
-    by_status = case.eventually(
+    by_status = context.eventually(
         lambda: {str(each.get("status")): each for each in given_runs.listed(thread)},
         lambda shown: len(shown) == 2 and not shown.keys() & set(UNDER_WAY),
     )
@@ -71,7 +73,7 @@ def test_runs_are_listed_by_status(given: Asker, given_runs: Runs, runs: Runs, c
 
 
 @requires("RUN-CONTROL-04")
-def test_runs_are_listed_in_pages(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_runs_are_listed_in_pages(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
     made = {given_runs.started(thread, "agent").run_id for _ in range(3)}
     pages = [runs.listed(thread, limit=2, offset=offset) for offset in (0, 2)]
@@ -80,7 +82,7 @@ def test_runs_are_listed_in_pages(given: Asker, given_runs: Runs, runs: Runs) ->
 
 
 @requires("RUN-CONTROL-05")
-def test_only_selected_members_are_listed(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_only_selected_members_are_listed(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
     run = given_runs.started(thread, "agent")
     listed = runs.listed(thread, select=["run_id", "thread_id"])
@@ -92,42 +94,42 @@ def test_only_selected_members_are_listed(given: Asker, given_runs: Runs, runs: 
 
 @requires("RUN-CONTROL-06")
 def test_a_run_of_another_thread_is_refused(
-    given: Asker, given_runs: Runs, ask: ThreadsClient
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient
 ) -> None:
     thread, other = given.empty(), given.empty()
     run = given_runs.started(other, "agent")
     given_runs.shown(run)
-    assert_refused(ask.runs.get(id_of(thread), run.run_id))
-    assert_refused(ask.runs.get(id_of(thread), ask.ownership.absent_id()))
+    assert_refused(client.runs.get(id_of(thread), run.run_id))
+    assert_refused(client.runs.get(id_of(thread), client.ownership.absent_id()))
 
 
 @requires("RUN-CONTROL-07")
 def test_a_run_ends_with_success_or_error(
-    given: Asker, given_runs: Runs, runs: Runs, case: Case
+    given: ThreadsApi, given_runs: Runs, runs: Runs, context: CheckContext
 ) -> None:
     ends = {}
     for graph in ("agent", "failing"):
         thread = given.empty()
         given_runs.ended(thread, graph)
-        ends[graph] = _statuses(runs, thread, case)
+        ends[graph] = _statuses(runs, thread, context)
     assert_equal(ends, {"agent": ["success"], "failing": ["error"]}, "the statuses of the runs")
 
 
 @requires("RUN-CONTROL-08")
-def test_a_background_run_does_not_wait(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_a_background_run_does_not_wait(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     run = given_runs.started(given.empty(), "slow", seconds=LONG_S)
     status = runs.status(run)
     assert_that(status in UNDER_WAY, "a run that is pending or running", status)
 
 
 @requires("RUN-CONTROL-09")
-def test_joining_waits_for_the_end(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_joining_waits_for_the_end(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
     run = given_runs.started(thread, "slow", seconds=1)
     runs.joined(run)
     # By what the run has done, since its status may be shown a little later than its end.
     said = contents(given.state(thread))
-    if given_runs.end_of(run, given.case.settings.run_timeout_s) in UNDER_WAY:
+    if given_runs.end_of(run, given.context.settings.run_timeout_s) in UNDER_WAY:
         raise Blocked("the run does not end")
     in_the_end = contents(given.state(thread))
     require_some([len(in_the_end) > 1], "the run said nothing")
@@ -135,7 +137,7 @@ def test_joining_waits_for_the_end(given: Asker, given_runs: Runs, runs: Runs) -
 
 
 @requires("RUN-CONTROL-10")
-def test_joining_answers_the_values(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_joining_answers_the_values(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
     output = runs.joined(given_runs.started(thread, "agent"))
     values = given.state(thread)["values"]
@@ -145,29 +147,29 @@ def test_joining_answers_the_values(given: Asker, given_runs: Runs, runs: Runs) 
 
 @requires("RUN-CONTROL-11")
 def test_an_unknown_run_cannot_be_joined(
-    given: Asker, given_runs: Runs, ask: ThreadsClient
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
     given_runs.joined(given_runs.started(thread, "agent"))
-    assert_refused(ask.run_join(id_of(thread), ask.ownership.absent_id()))
+    assert_refused(client.run_join(id_of(thread), client.ownership.absent_id()))
 
 
 @requires("RUN-CONTROL-12")
 def test_a_deleted_run_is_gone(
-    given: Asker, given_runs: Runs, runs: Runs, ask: ThreadsClient
+    given: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
     kept, deleted = (given_runs.started(thread, "agent") for _ in range(2))
     given_runs.joined(kept)
     given_runs.joined(deleted)
     runs.deleted(deleted)
-    assert_refused(ask.runs.get(id_of(thread), deleted.run_id))
+    assert_refused(client.runs.get(id_of(thread), deleted.run_id))
     listed = [run.get("run_id") for run in runs.listed(thread)]
     assert_equal(listed, [kept.run_id], "the runs that are left")
 
 
 @requires("RUN-CONTROL-13")
-def test_a_run_shows_its_metadata(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_a_run_shows_its_metadata(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     given_metadata = {"purpose": {"nested": ["list", 1, None]}}
     run = given_runs.started(given.empty(), "agent", metadata=given_metadata)
     shown = runs.shown(run).get("metadata") or {}
@@ -176,16 +178,18 @@ def test_a_run_shows_its_metadata(given: Asker, given_runs: Runs, runs: Runs) ->
 
 
 @requires("RUN-CONTROL-14")
-def test_a_run_may_create_its_thread(given: Asker, threads: Asker, ask: ThreadsClient) -> None:
-    thread = {"thread_id": ask.ownership.new_id()}
-    tags = {**ask.tag, **given.case.tag}
+def test_a_run_may_create_its_thread(
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
+) -> None:
+    thread = {"thread_id": client.ownership.new_id()}
+    tags = {**client.tag, **given.context.tag}
     threads.run(thread, if_not_exists="create", metadata=tags)
     assert_equal(threads.get(thread).get("thread_id"), id_of(thread), "the thread")
     assert_that(len(threads.history(thread)) > 0, "a history", "no state")
 
 
 @requires("RUN-CONTROL-15")
-def test_a_run_may_begin_later(given: Asker, given_runs: Runs) -> None:
+def test_a_run_may_begin_later(given: ThreadsApi, given_runs: Runs) -> None:
     thread = given.empty()
     run = given_runs.started(thread, "agent", after_seconds=DELAY_S)
     given_runs.joined(run)
@@ -201,7 +205,7 @@ def test_a_run_may_begin_later(given: Asker, given_runs: Runs) -> None:
 
 @requires("RUN-CONTROL-16")
 def test_a_run_may_start_from_a_checkpoint(
-    given: Asker, given_runs: Runs, runs: Runs, case: Case
+    given: ThreadsApi, given_runs: Runs, runs: Runs, context: CheckContext
 ) -> None:
     thread = given.empty()
     given_runs.ended(thread, "interrupter", "first")
@@ -215,8 +219,8 @@ def test_a_run_may_start_from_a_checkpoint(
 
 
 @requires("RUN-CONTROL-17")
-def test_a_failing_run_says_so(given: Asker, given_runs: Runs, ask: ThreadsClient) -> None:
-    answer = ask.run_wait(id_of(given.empty()), given_runs.body("failing"))
+def test_a_failing_run_says_so(given: ThreadsApi, given_runs: Runs, client: ThreadsClient) -> None:
+    answer = client.run_wait(id_of(given.empty()), given_runs.body("failing"))
     told = answer.body.get("__error__") if isinstance(answer.body, dict) else None
     if answer.ok and not told:
         raise PromiseBroken("an __error__ that says why, or a refusal", excerpt(answer.text, 300))
@@ -225,7 +229,7 @@ def test_a_failing_run_says_so(given: Asker, given_runs: Runs, ask: ThreadsClien
 @requires("RUN-CONTROL-18")
 @pytest.mark.parametrize("way", ["wait", "stream", "background"])
 def test_a_run_of_an_unknown_thread_is_404(
-    given: Asker, given_runs: Runs, ask: ThreadsClient, way: str
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient, way: str
 ) -> None:
     # Each way is offered, so that what is refused is the thread.
     offered: dict[str, Callable[[], object]] = {
@@ -234,38 +238,46 @@ def test_a_run_of_an_unknown_thread_is_404(
         "background": lambda: given_runs.joined(given_runs.started(given.empty(), "agent")),
     }
     offered[way]()
-    start = {"wait": ask.run_wait, "stream": ask.run_stream, "background": ask.run_background}
-    _assert_404(start[way](ask.ownership.absent_id(), given_runs.body("agent")), "RUN-12")
+    start = {
+        "wait": client.run_wait,
+        "stream": client.run_stream,
+        "background": client.run_background,
+    }
+    _assert_404(start[way](client.ownership.absent_id(), given_runs.body("agent")), "RUN-12")
 
 
 @requires("RUN-CONTROL-19")
-def test_joining_an_unknown_run_is_404(given: Asker, given_runs: Runs, ask: ThreadsClient) -> None:
+def test_joining_an_unknown_run_is_404(
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
     thread = given.empty()
     given_runs.joined(given_runs.started(thread, "agent"))
-    _assert_404(ask.run_join(id_of(thread), ask.ownership.absent_id()), "RUN-CONTROL-11")
+    _assert_404(client.run_join(id_of(thread), client.ownership.absent_id()), "RUN-CONTROL-11")
 
 
 @requires("RUN-CONTROL-20")
-def test_deleting_an_unknown_run_is_404(given: Asker, given_runs: Runs, ask: ThreadsClient) -> None:
+def test_deleting_an_unknown_run_is_404(
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
     thread = given.empty()
     run = given_runs.started(thread, "agent")
     given_runs.joined(run)
     given_runs.deleted(run)
-    _assert_404(ask.runs.delete(id_of(thread), ask.ownership.absent_id()))
+    _assert_404(client.runs.delete(id_of(thread), client.ownership.absent_id()))
 
 
 @requires("RUN-CONTROL-21")
 def test_the_stream_of_an_unknown_run_is_404(
-    given: Asker, given_runs: Runs, ask: ThreadsClient
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
     run = given_runs.started(thread, "agent")
-    given.granted(ask.runs.join_stream(run.thread_id, run.run_id), thread)
-    _assert_404(ask.runs.join_stream(id_of(thread), ask.ownership.absent_id()))
+    given.granted(client.runs.join_stream(run.thread_id, run.run_id), thread)
+    _assert_404(client.runs.join_stream(id_of(thread), client.ownership.absent_id()))
 
 
 @requires("RUN-CONTROL-22")
-def test_ten_runs_are_listed_by_default(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_ten_runs_are_listed_by_default(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
     for _ in range(DEFAULT_LIST + 1):
         given_runs.started(thread, "agent")
@@ -276,9 +288,9 @@ def test_ten_runs_are_listed_by_default(given: Asker, given_runs: Runs, runs: Ru
     assert_that(0 < listed <= DEFAULT_LIST, f"1 to {DEFAULT_LIST} runs", f"{listed} runs")
 
 
-def _statuses(runs: Runs, thread: Thread, case: Case) -> list[Any]:
+def _statuses(runs: Runs, thread: Thread, context: CheckContext) -> list[Any]:
     """The statuses of the runs of a thread, when none of them shows as under way any more."""
-    return case.eventually(
+    return context.eventually(
         lambda: [run.get("status") for run in runs.listed(thread)],
         lambda shown: not set(map(str, shown)) & set(UNDER_WAY),
     )

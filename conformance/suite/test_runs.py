@@ -4,46 +4,46 @@ from collections.abc import Callable
 
 import pytest
 
-from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.settings import GraphSettings, numbered
-from conformance.excerpt import excerpt
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.compared import lasting, require_some
-from conformance.suite.expect import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable import lasting, require_some
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,
     assert_no_thread,
     assert_refused,
     assert_that,
 )
-from conformance.suite.messages import messages_sent_in, told
-from conformance.suite.outcomes import Blocked, PromiseBroken, requires
-from conformance.suite.shown import Thread, id_of, messages_of
+from conformance.checks.messages import messages_sent_in, told
+from conformance.checks.outcomes import Blocked, PromiseBroken, requires
+from conformance.checks.views import Thread, id_of, messages_of
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.settings import GraphSettings, numbered
+from conformance.excerpt import excerpt
 
 #: Ways to run a graph on a thread to its end.
-Way = Callable[[Asker, Thread], None]
+Way = Callable[[ThreadsApi, Thread], None]
 
 
-def wait(asker: Asker, thread: Thread) -> None:
+def wait(api: ThreadsApi, thread: Thread) -> None:
     """A run that is waited for."""
-    asker.run(thread)
+    api.run(thread)
 
 
-def stream(asker: Asker, thread: Thread) -> None:
+def stream(api: ThreadsApi, thread: Thread) -> None:
     """A run whose stream is read to its end."""
-    body = asker.run_body(stream_mode=["values"])
-    answer = asker.granted(asker.client.run_stream(id_of(thread), body), thread)
+    body = api.run_body(stream_mode=["values"])
+    answer = api.granted(api.client.run_stream(id_of(thread), body), thread)
     if "event: error" in answer.text:
         raise PromiseBroken("a stream without an error", answer.text[-300:])
 
 
-def background(asker: Asker, thread: Thread) -> None:
+def background(api: ThreadsApi, thread: Thread) -> None:
     """A run in the background, joined."""
-    answer = asker.granted(asker.client.run_background(id_of(thread), asker.run_body()), thread)
+    answer = api.granted(api.client.run_background(id_of(thread), api.run_body()), thread)
     run_id = answer.body.get("run_id") if isinstance(answer.body, dict) else None
     assert_that(isinstance(run_id, str), "a run with run_id", excerpt(answer.text, 200))
-    asker.granted(asker.client.run_join(id_of(thread), str(run_id)))
+    api.granted(api.client.run_join(id_of(thread), str(run_id)))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,9 @@ def background(asker: Asker, thread: Thread) -> None:
         pytest.param(background, marks=requires("RUN-03", offers="run_background run_join")),
     ],
 )
-def test_a_run_makes_history(given: Asker, threads: Asker, graph: GraphSettings, way: Way) -> None:
+def test_a_run_makes_history(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings, way: Way
+) -> None:
     thread = given.empty()
     way(threads, thread)
     assert_that(len(threads.history(thread)) > 0, "a history", "no state")
@@ -69,7 +71,7 @@ def test_a_run_makes_history(given: Asker, threads: Asker, graph: GraphSettings,
     ],
 )
 def test_it_copies_identically(
-    given: Asker, threads: Asker, graph: GraphSettings, way: Way
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings, way: Way
 ) -> None:
     thread = given.empty()
     try:
@@ -84,7 +86,7 @@ def test_it_copies_identically(
 
 
 @requires("RUN-08")
-def test_a_run_starts_from_the_state(given: Asker, graph: GraphSettings) -> None:
+def test_a_run_starts_from_the_state(given: ThreadsApi, graph: GraphSettings) -> None:
     thread = given.prepopulated()
     before = messages_of(given.state(thread), graph)
     given.run(thread, 5)
@@ -97,7 +99,9 @@ def test_a_run_starts_from_the_state(given: Asker, graph: GraphSettings) -> None
 
 
 @requires("RUN-09")
-def test_a_run_keeps_the_history(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+def test_a_run_keeps_the_history(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
+) -> None:
     thread = given.long(12)
     before = given.history(thread, 12)
     given.run(thread)
@@ -109,11 +113,11 @@ def test_a_run_keeps_the_history(given: Asker, threads: Asker, graph: GraphSetti
 
 @requires("RUN-10")
 def test_a_thread_is_idle_after_its_run(
-    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, graph: GraphSettings
 ) -> None:
     thread = given.empty()
     given.run(thread)
-    shown = case.eventually(
+    shown = context.eventually(
         lambda: threads.get(thread).get("status"), lambda status: status == "idle"
     )
     assert_equal(shown, "idle", "status")
@@ -121,7 +125,7 @@ def test_a_thread_is_idle_after_its_run(
 
 @requires("RUN-11")
 def test_a_waited_run_answers_the_values(
-    given: Asker, threads: Asker, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     thread = given.empty()
     output = threads.run(thread)
@@ -133,35 +137,39 @@ def test_a_waited_run_answers_the_values(
 @requires("RUN-12")
 @pytest.mark.parametrize("way", ["wait", "stream", "background"])
 def test_an_unknown_thread_is_refused(
-    given: Asker, ask: ThreadsClient, graph: GraphSettings, way: str
+    given: ThreadsApi, client: ThreadsClient, graph: GraphSettings, way: str
 ) -> None:
     given.empty()
-    absent = ask.ownership.absent_id()
-    assert_refused(_start(ask, way, absent, given.run_body()))
+    absent = client.ownership.absent_id()
+    assert_refused(_start(client, way, absent, given.run_body()))
     assert_no_thread(given, absent)
 
 
 @requires("RUN-13")
 @pytest.mark.parametrize("way", ["wait", "stream", "background"])
 def test_an_unknown_assistant_is_refused(
-    given: Asker, ask: ThreadsClient, graph: GraphSettings, way: str
+    given: ThreadsApi, client: ThreadsClient, graph: GraphSettings, way: str
 ) -> None:
     body = {**given.run_body(), "assistant_id": "no-such-graph-of-threads-conformance"}
-    assert_refused(_start(ask, way, id_of(given.empty()), body))
+    assert_refused(_start(client, way, id_of(given.empty()), body))
 
 
 @requires("RUN-14")
 def test_a_background_run_is_answered_as_a_run(
-    given: Asker, threads: Asker, ask: ThreadsClient, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, graph: GraphSettings
 ) -> None:
     thread = given.empty()
-    answer = threads.granted(ask.run_background(id_of(thread), given.run_body()), thread)
+    answer = threads.granted(client.run_background(id_of(thread), given.run_body()), thread)
     run = answer.body if isinstance(answer.body, dict) else {}
     assert_that(isinstance(run.get("run_id"), str), "a run with run_id", excerpt(answer.text, 200))
     assert_equal(run.get("thread_id"), id_of(thread), "thread_id of the run")
-    given.granted(ask.run_join(id_of(thread), run["run_id"]))
+    given.granted(client.run_join(id_of(thread), run["run_id"]))
 
 
-def _start(ask: ThreadsClient, way: str, thread_id: str, body: dict[str, object]) -> Answer:
-    start = {"wait": ask.run_wait, "stream": ask.run_stream, "background": ask.run_background}
+def _start(client: ThreadsClient, way: str, thread_id: str, body: dict[str, object]) -> Answer:
+    start = {
+        "wait": client.run_wait,
+        "stream": client.run_stream,
+        "background": client.run_background,
+    }
     return start[way](thread_id, body)

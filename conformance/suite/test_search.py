@@ -5,11 +5,9 @@ from typing import Any
 
 import pytest
 
-from conformance.deployment.client import ThreadsClient
-from conformance.deployment.settings import GraphSettings
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.expect import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import (
     assert_equal,
     assert_is,
     assert_same_thread,
@@ -18,8 +16,10 @@ from conformance.suite.expect import (
     kept,
     same_thread,
 )
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import Thread, id_of
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.views import Thread, id_of
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.settings import GraphSettings
 
 STATUSES = ("idle", "busy", "interrupted", "error")
 #: Ten by default, and one more.
@@ -28,11 +28,13 @@ DEFAULT_LIMIT = 10
 
 @requires("SEARCH-01")
 @pytest.mark.parametrize("status", STATUSES)
-def test_search_by_status(given: Asker, threads: Asker, case: Case, status: str) -> None:
+def test_search_by_status(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, status: str
+) -> None:
     made = [id_of(given.empty()) for _ in range(3)]
     given.search()
     expected = sorted(made) if status == "idle" else []
-    _assert_found(threads, case, expected, status=status)
+    _assert_found(threads, context, expected, status=status)
 
 
 @requires("SEARCH-02")
@@ -48,33 +50,33 @@ def test_search_by_status(given: Asker, threads: Asker, case: Case, status: str)
     ids=repr,
 )
 def test_search_by_one_member(
-    given: Asker, threads: Asker, case: Case, value: Any, others: list[Any]
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, value: Any, others: list[Any]
 ) -> None:
     wanted = given.empty(metadata={"colour": value})
     for other in others:
         given.empty(metadata={"colour": other})
     given.empty()
-    _assert_found(threads, case, [id_of(wanted)], metadata={"colour": value})
-    _assert_found(threads, case, [id_of(wanted)], metadata={"colour": value}, limit=1)
+    _assert_found(threads, context, [id_of(wanted)], metadata={"colour": value})
+    _assert_found(threads, context, [id_of(wanted)], metadata={"colour": value}, limit=1)
 
 
 @requires("SEARCH-17")
-def test_search_by_null(given: Asker, threads: Asker, case: Case) -> None:
+def test_search_by_null(given: ThreadsApi, threads: ThreadsApi, context: CheckContext) -> None:
     wanted = given.empty(metadata={"colour": None})
     for other in ("null", "", 0):
         given.empty(metadata={"colour": other})
     given.empty()
-    _assert_found(threads, case, [id_of(wanted)], metadata={"colour": None})
+    _assert_found(threads, context, [id_of(wanted)], metadata={"colour": None})
 
 
 @requires("SEARCH-16")
 @pytest.mark.parametrize(("value", "other"), [(True, 1), (1, True), (False, 0), (0, False)])
 def test_true_is_not_one(
-    given: Asker, threads: Asker, case: Case, value: object, other: object
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, value: object, other: object
 ) -> None:
     made = {id_of(given.empty(metadata={"colour": each})): each for each in (value, other)}
     # Once search shows both, nothing is left to wait for: the filter decides.
-    shown = case.eventually(given.found, lambda found: made.keys() <= set(found))
+    shown = context.eventually(given.found, lambda found: made.keys() <= set(found))
     if not made.keys() <= set(shown):
         raise Blocked("search does not show the threads that were made", by="CREATE-12")
     found = [made.get(each) for each in threads.found(metadata={"colour": value})]
@@ -85,12 +87,14 @@ def test_true_is_not_one(
 
 
 @requires("SEARCH-03")
-def test_search_by_several_members(given: Asker, threads: Asker, case: Case) -> None:
+def test_search_by_several_members(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
     wanted = given.empty(metadata={"colour": "red", "size": 1, "other": "x"})
     given.empty(metadata={"colour": "red", "size": 2})
     given.empty(metadata={"colour": "blue", "size": 1})
     given.empty(metadata={"colour": "red"})
-    _assert_found(threads, case, [id_of(wanted)], metadata={"colour": "red", "size": 1})
+    _assert_found(threads, context, [id_of(wanted)], metadata={"colour": "red", "size": 1})
 
 
 @requires("SEARCH-04")
@@ -98,27 +102,29 @@ def test_search_by_several_members(given: Asker, threads: Asker, case: Case) -> 
     "value", [{"in": {"side": 1}}, {"list": [1, 2]}, {"a": 1, "b": False}], ids=repr
 )
 def test_search_by_a_nested_member(
-    given: Asker, threads: Asker, case: Case, value: dict[str, Any]
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, value: dict[str, Any]
 ) -> None:
     wanted = given.empty(metadata={"nested": value})
     given.empty(metadata={"nested": dict.fromkeys(value, "different")})
     given.empty(metadata={"nested": {"other": True}})
     given.empty(metadata=value)
-    _assert_found(threads, case, [id_of(wanted)], metadata={"nested": value})
+    _assert_found(threads, context, [id_of(wanted)], metadata={"nested": value})
 
 
 @requires("SEARCH-05")
-def test_no_match_gives_an_empty_list(given: Asker, threads: Asker) -> None:
+def test_no_match_gives_an_empty_list(given: ThreadsApi, threads: ThreadsApi) -> None:
     given.empty(metadata={"colour": "red"})
     given.search()
     assert_is(threads.search(metadata={"colour": "no such colour"}), [], "the threads found")
 
 
 @requires("SEARCH-06")
-def test_search_by_status_and_metadata(given: Asker, threads: Asker, case: Case) -> None:
+def test_search_by_status_and_metadata(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
     wanted = given.empty(metadata={"colour": "red"})
     given.empty(metadata={"colour": "blue"})
-    _assert_found(threads, case, [id_of(wanted)], status="idle", metadata={"colour": "red"})
+    _assert_found(threads, context, [id_of(wanted)], status="idle", metadata={"colour": "red"})
     found = threads.found(status="error", metadata={"colour": "red"})
     assert_equal(found, [], "the threads in error")
 
@@ -126,22 +132,24 @@ def test_search_by_status_and_metadata(given: Asker, threads: Asker, case: Case)
 @requires("SEARCH-07")
 @pytest.mark.parametrize(("limit", "expected"), [(1, 1), (3, 3), (4, 4), (5, 4)])
 def test_limit_bounds_the_answer(
-    given: Asker, threads: Asker, case: Case, limit: int, expected: int
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, limit: int, expected: int
 ) -> None:
-    _some_threads(given, case, 4)
-    found = case.eventually(
+    _some_threads(given, context, 4)
+    found = context.eventually(
         lambda: len(threads.search(limit=limit)), lambda found: found == expected
     )
     assert_equal(found, expected, "the number of threads found")
 
 
 @requires("SEARCH-08")
-def test_what_is_found_is_what_get_shows(given: Asker, threads: Asker, case: Case) -> None:
+def test_what_is_found_is_what_get_shows(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
     metadata = {"colour": "ünï", "nothing": None, "deep": {"er": [1, None]}}
     # Not by `given`, which wants all of the metadata kept: what becomes of null is CREATE-15.
     made = [given.fullest(), threads.empty(metadata=metadata)]
     shown = {id_of(each): given.get(each) for each in made}
-    found = case.eventually(
+    found = context.eventually(
         threads.search,
         lambda found: (
             len(found) == len(made) and all(same_thread(each, shown[id_of(each)]) for each in found)
@@ -152,58 +160,60 @@ def test_what_is_found_is_what_get_shows(given: Asker, threads: Asker, case: Cas
 
 
 @requires("SEARCH-09")
-def test_changed_metadata_moves_a_thread(given: Asker, threads: Asker, case: Case) -> None:
+def test_changed_metadata_moves_a_thread(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
     thread = given.empty(metadata={"colour": "red"})
     made = id_of(thread)
-    _assert_found(threads, case, [made], metadata={"colour": "red"})
+    _assert_found(threads, context, [made], metadata={"colour": "red"})
     given.update(thread, metadata={"colour": "blue"})
-    changed = {**given.client.tag, **case.tag, "colour": "blue"}
+    changed = {**given.client.tag, **context.tag, "colour": "blue"}
     if kept(given.get(thread), changed) != changed:
         raise Blocked("GET does not show the metadata as changed", by="UPDATE-07")
-    _assert_found(threads, case, [made], metadata={"colour": "blue"})
-    _assert_found(threads, case, [], metadata={"colour": "red"})
+    _assert_found(threads, context, [made], metadata={"colour": "blue"})
+    _assert_found(threads, context, [], metadata={"colour": "red"})
 
 
 @requires("SEARCH-10")
 def test_a_changed_status_moves_a_thread(
-    given: Asker, threads: Asker, case: Case, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, graph: GraphSettings
 ) -> None:
     thread = given.empty()
     before = thread.get("status")
-    _assert_found(threads, case, [id_of(thread)], status=before)
+    _assert_found(threads, context, [id_of(thread)], status=before)
     given.run(thread, interrupt_before="*")
     during = _settled(given, thread, before)
     if during in (before, "busy"):
         raise Blocked("no change of status could be brought about by a run with interrupt_before")
-    _assert_found(threads, case, [id_of(thread)], status=during)
-    _assert_found(threads, case, [], status=before)
+    _assert_found(threads, context, [id_of(thread)], status=during)
+    _assert_found(threads, context, [], status=before)
     given.granted(given.client.run_wait(id_of(thread), {"assistant_id": graph.id, "input": None}))
     after = _settled(given, thread, during)
     if after in (during, "busy"):
         raise Blocked("no change of status could be brought about by a run to the end")
-    _assert_found(threads, case, [id_of(thread)], status=after)
-    _assert_found(threads, case, [], status=during)
+    _assert_found(threads, context, [id_of(thread)], status=after)
+    _assert_found(threads, context, [], status=during)
 
 
 @requires("SEARCH-11", offers="search")
 def test_the_documented_search_by_status(
-    given: Asker, threads: Asker, ask: ThreadsClient, case: Case
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, context: CheckContext
 ) -> None:
     for _ in range(2):
         given.empty()
-    found = _verbatim(threads, ask, case, {"status": "idle", "limit": 1})
+    found = _verbatim(threads, client, context, {"status": "idle", "limit": 1})
     assert_that(len(found) <= 1, "at most one thread", f"{len(found)} threads")
     assert_equal([each.get("status") for each in found], ["idle"] * len(found), "status")
 
 
 @requires("SEARCH-12", offers="search")
 def test_the_documented_search_by_metadata(
-    given: Asker, threads: Asker, ask: ThreadsClient, case: Case
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, context: CheckContext
 ) -> None:
     for _ in range(2):
         given.empty(metadata={"graph_id": "agent"})
     given.empty()  # the newest thread, which is none of that graph
-    found = _verbatim(threads, ask, case, {"metadata": {"graph_id": "agent"}, "limit": 1})
+    found = _verbatim(threads, client, context, {"metadata": {"graph_id": "agent"}, "limit": 1})
     assert_that(len(found) <= 1, "at most one thread", f"{len(found)} threads")
     shown = [(each.get("metadata") or {}).get("graph_id") for each in found]
     assert_equal(shown, ["agent"] * len(found), "metadata.graph_id")
@@ -211,10 +221,10 @@ def test_the_documented_search_by_metadata(
 
 @requires("SEARCH-13")
 def test_a_found_thread_has_every_documented_member(
-    given: Asker, threads: Asker, case: Case
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
 ) -> None:
     given.fullest()
-    found = case.eventually(threads.search, bool)
+    found = context.eventually(threads.search, bool)
     if not found:
         raise Blocked("search does not show the thread that was made", by="CREATE-12")
     for each in found:
@@ -223,50 +233,54 @@ def test_a_found_thread_has_every_documented_member(
 
 @requires("SEARCH-15")
 def test_the_default_limit_is_ten(
-    given: Asker, threads: Asker, ask: ThreadsClient, case: Case
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, context: CheckContext
 ) -> None:
-    _some_threads(given, case, DEFAULT_LIMIT + 2)
-    found = case.eventually(
-        lambda: len(threads.list_of(ask.search({"metadata": case.tag}))),
+    _some_threads(given, context, DEFAULT_LIMIT + 2)
+    found = context.eventually(
+        lambda: len(threads.list_of(client.search({"metadata": context.tag}))),
         lambda found: found == DEFAULT_LIMIT,
     )
     assert_equal(found, DEFAULT_LIMIT, "the number of threads found")
 
 
-def _assert_found(threads: Asker, case: Case, expected: list[str], **filters: Any) -> None:
+def _assert_found(
+    threads: ThreadsApi, context: CheckContext, expected: list[str], **filters: Any
+) -> None:
     """Within the declared deadline, exactly these threads are found, each once."""
-    found = case.eventually(
+    found = context.eventually(
         lambda: sorted(threads.found(**filters)), lambda found: found == sorted(expected)
     )
     assert_is(found, sorted(expected), f"the threads found by {filters}")
 
 
-def _settled(given: Asker, thread: Thread, former: Any) -> Any:
+def _settled(given: ThreadsApi, thread: Thread, former: Any) -> Any:
     """The status of a thread after a run, once it is neither the former one nor busy."""
-    return given.case.eventually(
+    return given.context.eventually(
         lambda: given.get(thread).get("status"), lambda status: status not in (former, "busy")
     )
 
 
-def _some_threads(given: Asker, case: Case, number: int) -> None:
+def _some_threads(given: ThreadsApi, context: CheckContext, number: int) -> None:
     """So many threads, each of them visible."""
     for each in range(number):
         given.empty(metadata={"number": each})
     for each in range(number):
-        if not case.eventually(partial(given.found, metadata={"number": each}), bool):
+        if not context.eventually(partial(given.found, metadata={"number": each}), bool):
             raise Blocked("search does not show a thread that was made", by="CREATE-12")
 
 
-def _verbatim(threads: Asker, ask: ThreadsClient, case: Case, body: dict[str, Any]) -> list[Thread]:
+def _verbatim(
+    threads: ThreadsApi, client: ThreadsClient, context: CheckContext, body: dict[str, Any]
+) -> list[Thread]:
     """A documented search as it is written, once it finds something, be it anyone's threads."""
 
     def look() -> list[Thread]:
-        answer = threads.granted(ask.search(body, private=True))
+        answer = threads.granted(client.search(body, private=True))
         assert_that(isinstance(answer.body, list), "a list", type(answer.body).__name__)
         found: list[Thread] = answer.body
         return found
 
-    found = case.eventually(look, bool)
+    found = context.eventually(look, bool)
     if not found:
         raise Blocked("the search finds no thread, though some were made that it should find")
     return found

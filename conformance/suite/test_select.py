@@ -2,11 +2,10 @@
 
 import pytest
 
-from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.compared import require_some
-from conformance.suite.expect import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable import require_some
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import (
     OPTIONAL_OF_A_THREAD,
     REQUIRED_OF_A_THREAD,
     assert_equal,
@@ -15,8 +14,9 @@ from conformance.suite.expect import (
     assert_that,
     same_thread,
 )
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import Thread
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.views import Thread
+from conformance.deployment.client import ThreadsClient
 
 #: What may be selected, as published.
 SELECTABLE = (*REQUIRED_OF_A_THREAD, *OPTIONAL_OF_A_THREAD)
@@ -37,9 +37,13 @@ _SELECTIONS = pytest.mark.parametrize(
 @requires("SELECT-01")
 @_SELECTIONS
 def test_only_what_is_selected(
-    given: Asker, threads: Asker, ask: ThreadsClient, case: Case, selected: list[str]
+    given: ThreadsApi,
+    threads: ThreadsApi,
+    client: ThreadsClient,
+    context: CheckContext,
+    selected: list[str],
 ) -> None:
-    found = _found(given, threads, ask, case, selected)
+    found = _found(given, threads, client, context, selected)
     # What every published thread must have may be there all the same.
     others = set(OPTIONAL_OF_A_THREAD) - set(selected)
     unasked = sorted(each for each in others if found.get(each) is not None)
@@ -49,15 +53,19 @@ def test_only_what_is_selected(
 @requires("SELECT-02")
 @_SELECTIONS
 def test_all_that_is_selected(
-    given: Asker, threads: Asker, ask: ThreadsClient, case: Case, selected: list[str]
+    given: ThreadsApi,
+    threads: ThreadsApi,
+    client: ThreadsClient,
+    context: CheckContext,
+    selected: list[str],
 ) -> None:
-    found = _found(given, threads, ask, case, selected)
+    found = _found(given, threads, client, context, selected)
     shown = given.get(given.search()[0])
     expected = {each for each in selected if shown.get(each) is not None}
     missing = sorted(expected - found.keys())
     assert_is(missing, [], "the members selected that GET shows, and the search does not")
-    found = case.eventually(
-        lambda: _selected(threads, ask, case, selected),
+    found = context.eventually(
+        lambda: _selected(threads, client, context, selected),
         lambda found: same_thread(_only(found, selected), shown),
     )
     require_some((shown.get(each) for each in selected), f"GET shows nothing of {selected}")
@@ -65,9 +73,11 @@ def test_all_that_is_selected(
 
 
 @requires("SELECT-03")
-def test_without_select_all_members(given: Asker, threads: Asker, case: Case) -> None:
+def test_without_select_all_members(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
     given.empty()
-    found = case.eventually(threads.search, bool)
+    found = context.eventually(threads.search, bool)
     if not found:
         raise Blocked("search does not show the thread made", by="CREATE-12")
     for name in REQUIRED_OF_A_THREAD:
@@ -79,17 +89,23 @@ def _only(thread: Thread, names: list[str]) -> Thread:
 
 
 def _found(
-    given: Asker, threads: Asker, ask: ThreadsClient, case: Case, selected: list[str]
+    given: ThreadsApi,
+    threads: ThreadsApi,
+    client: ThreadsClient,
+    context: CheckContext,
+    selected: list[str],
 ) -> Thread:
     """The only thread of the check, as a search with `selected` gives it."""
     given.fullest()
-    if not case.eventually(given.search, bool):
+    if not context.eventually(given.search, bool):
         raise Blocked("search does not show the thread made", by="CREATE-12")
-    return _selected(threads, ask, case, selected)
+    return _selected(threads, client, context, selected)
 
 
-def _selected(threads: Asker, ask: ThreadsClient, case: Case, selected: list[str]) -> Thread:
-    answer = threads.granted(ask.search({"metadata": case.tag, "select": selected}))
+def _selected(
+    threads: ThreadsApi, client: ThreadsClient, context: CheckContext, selected: list[str]
+) -> Thread:
+    answer = threads.granted(client.search({"metadata": context.tag, "select": selected}))
     found = answer.body if isinstance(answer.body, list) else []
     assert_equal(len(found), 1, "the number of threads found")
     thread: Thread = found[0]

@@ -8,14 +8,10 @@ from collections.abc import Generator, Iterable
 from functools import partial
 from typing import Any
 
-from conformance.deployment.settings import GraphSettings
-from conformance.excerpt import excerpt
-from conformance.model.filters import contains
-from conformance.model.history import same_json
-from conformance.suite.asking import LONGEST_PAGE, Asker
-from conformance.suite.case import Case
-from conformance.suite.compared import lasting, require_some
-from conformance.suite.expect import (
+from conformance.checks.api import LONGEST_PAGE, ThreadsApi
+from conformance.checks.comparable import lasting, require_some
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,
     assert_is,
@@ -24,10 +20,11 @@ from conformance.suite.expect import (
     assert_that,
     same_thread,
 )
-from conformance.suite.machine import METADATA_KEYS, hold
-from conformance.suite.messages import told
-from conformance.suite.outcomes import requires
-from conformance.suite.shown import (
+from conformance.checks.messages import told
+from conformance.checks.outcomes import requires
+from conformance.checks.sequences.machine import METADATA_KEYS, check_sequences
+from conformance.checks.sequences.state import Done, SequenceState, Step
+from conformance.checks.views import (
     State,
     Thread,
     checkpoint_id_of,
@@ -35,7 +32,10 @@ from conformance.suite.shown import (
     messages_of,
     parent_id_of,
 )
-from conformance.suite.world import Done, Step, World
+from conformance.deployment.settings import GraphSettings
+from conformance.excerpt import excerpt
+from conformance.model.filters import contains
+from conformance.model.history import same_json
 
 Judging = Generator[None, Done, None]
 
@@ -45,47 +45,51 @@ _AT_A_CHECKPOINT = frozenset({"values", "next", "tasks", "metadata", "created_at
 
 
 @requires("SEQ-01")
-def test_threads_that_are_not_related_stay_as_they_are(given: Asker) -> None:
+def test_threads_that_are_not_related_stay_as_they_are(given: ThreadsApi) -> None:
     on = "delete create prepopulate copy append append fork update run"
-    hold(given, lambda world, step: _untouched(world, step, related=False), on, beside="")
+    check_sequences(
+        given, lambda sequence, step: _untouched(sequence, step, related=False), on, beside=""
+    )
 
 
 @requires("SEQ-02")
-def test_copies_and_sources_stay_as_they_are(given: Asker) -> None:
+def test_copies_and_sources_stay_as_they_are(given: ThreadsApi) -> None:
     on = "delete copy copy append append append fork update run"
-    hold(given, lambda world, step: _untouched(world, step, related=True), on, beside="")
+    check_sequences(
+        given, lambda sequence, step: _untouched(sequence, step, related=True), on, beside=""
+    )
 
 
 @requires("SEQ-03")
-def test_a_copy_has_the_history_of_the_moment(given: Asker) -> None:
-    def judge(world: World, step: Step) -> Judging:
-        source = world.history(world.subject(step))
+def test_a_copy_has_the_history_of_the_moment(given: ThreadsApi) -> None:
+    def judge(sequence: SequenceState, step: Step) -> Judging:
+        source = sequence.history(sequence.subject(step))
         done = yield
-        assert_identical_history(world.history(done.thread), source)
+        assert_identical_history(sequence.history(done.thread), source)
         require_some(source, "the source has no state", "HISTORY-01")
 
-    hold(given, judge, "copy")
+    check_sequences(given, judge, "copy")
 
 
 @requires("SEQ-04")
-def test_what_was_there_stays_below_what_is_added(given: Asker) -> None:
-    def judge(world: World, step: Step) -> Judging:
-        before = world.history(world.subject(step)).states
+def test_what_was_there_stays_below_what_is_added(given: ThreadsApi) -> None:
+    def judge(sequence: SequenceState, step: Step) -> Judging:
+        before = sequence.history(sequence.subject(step)).states
         done = yield
-        after = world.history(done.thread).states
+        after = sequence.history(done.thread).states
         shown = after[len(after) - len(before) :] if len(after) >= len(before) else after
         assert_equal(lasting(shown), lasting(before), "the states that were there")
         require_some(before, "the thread had no state", "HISTORY-01")
 
-    hold(given, judge, f"{_WRITES} update")
+    check_sequences(given, judge, f"{_WRITES} update")
 
 
 @requires("SEQ-05")
-def test_an_update_adds_one_state_after_its_base(given: Asker) -> None:
-    def judge(world: World, step: Step) -> Judging:
-        before = world.history(world.subject(step)).checkpoint_ids()
+def test_an_update_adds_one_state_after_its_base(given: ThreadsApi) -> None:
+    def judge(sequence: SequenceState, step: Step) -> Judging:
+        before = sequence.history(sequence.subject(step)).checkpoint_ids()
         done = yield
-        after = world.history(done.thread)
+        after = sequence.history(done.thread)
         # Whether an update answers its checkpoint is another check's question.
         added = _answered(done.answer) or next(iter(after.checkpoint_ids()), None)
         assert_equal(after.checkpoint_ids(), [added, *before], "the checkpoints")
@@ -94,52 +98,52 @@ def test_an_update_adds_one_state_after_its_base(given: Asker) -> None:
         parent = parent_id_of(after.states[0]) or parent_id_of(given.state(done.thread))
         assert_equal(parent, base, "the parent of the new state")
 
-    hold(given, judge, "append fork")
+    check_sequences(given, judge, "append fork")
 
 
 @requires("SEQ-06")
-def test_every_parent_is_in_the_history(given: Asker) -> None:
-    def judge(world: World, step: Step) -> Judging:
+def test_every_parent_is_in_the_history(given: ThreadsApi) -> None:
+    def judge(sequence: SequenceState, step: Step) -> Judging:
         done = yield
-        history = world.history(done.thread)
+        history = sequence.history(done.thread)
         parents = {parent_id_of(each) for each in history} - {None}
         missing = sorted(map(str, parents - set(history.checkpoint_ids())))
         assert_is(missing, [], "the parents that are not in the history")
         require_some(parents, "no state names its parent")
 
-    hold(given, judge, "copy append fork run")
+    check_sequences(given, judge, "copy append fork run")
 
 
 @requires("SEQ-07")
-def test_the_state_is_the_newest_of_the_history(given: Asker) -> None:
-    def judge(world: World, step: Step) -> Judging:
+def test_the_state_is_the_newest_of_the_history(given: ThreadsApi) -> None:
+    def judge(sequence: SequenceState, step: Step) -> Judging:
         done = yield
         states = given.page(done.thread, limit=LONGEST_PAGE)
         require_some(states, "the thread has no state", "HISTORY-01")
         state = given.state(done.thread)
         _assert_same_members(state, states[0], state.keys() & states[0].keys())
 
-    hold(given, judge, "copy append fork run")
+    check_sequences(given, judge, "copy append fork run")
 
 
 @requires("SEQ-08")
-def test_a_state_is_as_the_history_shows_it(given: Asker) -> None:
-    def judge(world: World, step: Step) -> Judging:
+def test_a_state_is_as_the_history_shows_it(given: ThreadsApi) -> None:
+    def judge(sequence: SequenceState, step: Step) -> Judging:
         done = yield
-        states = world.history(done.thread).states
+        states = sequence.history(done.thread).states
         require_some(states, "the thread has no state", "HISTORY-01")
         wanted = states[step.at % len(states)]
         shown = given.state_at(done.thread, checkpoint_id_of(wanted))
         _assert_same_members(shown, wanted, wanted.keys() & _AT_A_CHECKPOINT)
 
-    hold(given, judge, "look")
+    check_sequences(given, judge, "look")
 
 
 @requires("SEQ-09")
-def test_pages_of_the_history_make_the_whole(given: Asker) -> None:
-    def judge(world: World, step: Step) -> Judging:
+def test_pages_of_the_history_make_the_whole(given: ThreadsApi) -> None:
+    def judge(sequence: SequenceState, step: Step) -> Judging:
         done = yield
-        whole = world.history(done.thread).states
+        whole = sequence.history(done.thread).states
         require_some(whole, "the thread has no state", "HISTORY-01")
         start = step.at % len(whole)
         position, before = 0, {}
@@ -153,15 +157,17 @@ def test_pages_of_the_history_make_the_whole(given: Asker) -> None:
             before = {"before": checkpoint_id_of(whole[position - 1])}
 
     # In a thread with forks `before` may mean the states made earlier, or the ancestors.
-    hold(given, judge, "look", beside="delete append copy update create prepopulate")
+    check_sequences(given, judge, "look", beside="delete append copy update create prepopulate")
 
 
 @requires("SEQ-10")
-def test_values_are_those_of_the_base_and_the_update(given: Asker, graph: GraphSettings) -> None:
-    def judge(world: World, step: Step) -> Judging:
+def test_values_are_those_of_the_base_and_the_update(
+    given: ThreadsApi, graph: GraphSettings
+) -> None:
+    def judge(sequence: SequenceState, step: Step) -> Judging:
         states = {}
         if step.name != "prepopulate":
-            there = world.history(world.subject(step))
+            there = sequence.history(sequence.subject(step))
             states = {checkpoint_id_of(each): each for each in there}
         done = yield
         newest = next(iter(states), None)
@@ -172,94 +178,94 @@ def test_values_are_those_of_the_base_and_the_update(given: Asker, graph: GraphS
             assert_equal(told(shown[len(base) :]), list(done.sent), "the messages of the update")
         require_some([base, done.sent], "nothing was appended")
 
-    hold(given, judge, f"prepopulate {_WRITES}")
+    check_sequences(given, judge, f"prepopulate {_WRITES}")
 
 
 @requires("SEQ-11")
-def test_the_thread_shows_the_values_of_its_state(given: Asker, case: Case) -> None:
-    def judge(world: World, step: Step) -> Judging:
+def test_the_thread_shows_the_values_of_its_state(given: ThreadsApi, context: CheckContext) -> None:
+    def judge(sequence: SequenceState, step: Step) -> Judging:
         done = yield
 
         def look() -> tuple[Any, Any]:
             return given.get(done.thread).get("values"), given.state(done.thread)["values"]
 
-        shown, expected = case.eventually(
+        shown, expected = context.eventually(
             look, lambda seen: seen[0] is None or same_json(seen[0], seen[1])
         )
         require_some([shown is not None], "GET shows no values")
         assert_equal(shown, expected, "values by GET")
 
-    hold(given, judge, "prepopulate append run")
+    check_sequences(given, judge, "prepopulate append run")
 
 
 @requires("SEQ-12")
-def test_get_shows_what_was_answered(given: Asker) -> None:
-    def judge(world: World, step: Step) -> Judging:
+def test_get_shows_what_was_answered(given: ThreadsApi) -> None:
+    def judge(sequence: SequenceState, step: Step) -> Judging:
         done = yield
         shown, answered = _shown(given.get(done.thread)), _shown(done.answer)
         assert_same_thread(shown, answered, "the thread by GET")
 
-    hold(given, judge, "create prepopulate copy update")
+    check_sequences(given, judge, "create prepopulate copy update")
 
 
 @requires("SEQ-13")
-def test_metadata_is_the_merge_of_all_updates(given: Asker) -> None:
-    def judge(world: World, step: Step) -> Judging:
+def test_metadata_is_the_merge_of_all_updates(given: ThreadsApi) -> None:
+    def judge(sequence: SequenceState, step: Step) -> Judging:
         done = yield
         own = id_of(done.thread)
         shown = _own_metadata(given.get(done.thread))
         if step.name == "copy":
             # Whether a copy has the metadata of its source is another question.
-            world.kept[own] = shown
+            sequence.memory[own] = shown
         elif step.name in ("create", "prepopulate", "update"):
-            world.kept[own] = {**world.kept.get(own, {}), **dict(step.metadata)}
-        assert_equal(shown, world.kept[own], "the metadata of this sequence")
+            sequence.memory[own] = {**sequence.memory.get(own, {}), **dict(step.metadata)}
+        assert_equal(shown, sequence.memory[own], "the metadata of this sequence")
         require_some([shown], "the thread was given no metadata")
 
-    hold(given, judge, "create prepopulate copy append fork update run")
+    check_sequences(given, judge, "create prepopulate copy append fork update run")
 
 
 @requires("SEQ-14")
-def test_a_search_finds_what_satisfies_it(given: Asker, case: Case) -> None:
-    def judge(world: World, step: Step) -> Judging:
+def test_a_search_finds_what_satisfies_it(given: ThreadsApi, context: CheckContext) -> None:
+    def judge(sequence: SequenceState, step: Step) -> Judging:
         yield
-        filters = world.filters(step)
+        filters = sequence.filters(step)
         expected = sorted(
-            name for name, view in world.views().items() if _satisfies(view, filters, case)
+            name for name, view in sequence.views().items() if _satisfies(view, filters, context)
         )
-        found = case.eventually(
-            lambda: sorted(set(given.found(**filters)) - world.lost),
+        found = context.eventually(
+            lambda: sorted(set(given.found(**filters)) - sequence.unresolved),
             lambda found: found == expected,
         )
         assert_equal(found, expected, f"the threads found by {filters}")
 
-    hold(given, judge, "look")
+    check_sequences(given, judge, "look")
 
 
 @requires("SEQ-15")
-def test_a_count_is_the_length_of_the_search(given: Asker, case: Case) -> None:
-    def judge(world: World, step: Step) -> Judging:
+def test_a_count_is_the_length_of_the_search(given: ThreadsApi, context: CheckContext) -> None:
+    def judge(sequence: SequenceState, step: Step) -> Judging:
         yield
-        filters = world.filters(step)
+        filters = sequence.filters(step)
         filters.pop("ids", None)
-        found, count = case.eventually(
+        found, count = context.eventually(
             lambda: (len(given.found(**filters)), given.count(**filters)),
             lambda seen: seen[0] == seen[1],
         )
         assert_equal(count, found, f"the count by {filters}")
         require_some([found], "no thread is found")
 
-    hold(given, judge, "look")
+    check_sequences(given, judge, "look")
 
 
 @requires("SEQ-16")
-def test_pages_of_a_search_make_the_whole(given: Asker, case: Case) -> None:
-    def judge(world: World, step: Step) -> Judging:
+def test_pages_of_a_search_make_the_whole(given: ThreadsApi, context: CheckContext) -> None:
+    def judge(sequence: SequenceState, step: Step) -> Judging:
         yield
         # In both directions: in one of them the order of the ids may be that of the age.
         for direction in ("asc", "desc"):
-            order = {"metadata": world.mark, "sort_by": "thread_id", "sort_order": direction}
-            whole, paged = case.eventually(
+            order = {"metadata": sequence.mark, "sort_by": "thread_id", "sort_order": direction}
+            whole, paged = context.eventually(
                 partial(_whole_and_paged, given, order, step.limit),
                 lambda seen: seen[0] == seen[1],
             )
@@ -268,11 +274,11 @@ def test_pages_of_a_search_make_the_whole(given: Asker, case: Case) -> None:
             if len(whole) <= step.limit:
                 break  # It is one page in any order.
 
-    hold(given, judge, "look")
+    check_sequences(given, judge, "look")
 
 
 def _whole_and_paged(
-    given: Asker, order: dict[str, Any], limit: int
+    given: ThreadsApi, order: dict[str, Any], limit: int
 ) -> tuple[list[str], list[str]]:
     """The ids that a search finds at once, and those of all its pages."""
     whole = given.found(**order)
@@ -283,33 +289,33 @@ def _whole_and_paged(
 
 
 @requires("SEQ-17")
-def test_what_is_found_is_what_get_shows(given: Asker, case: Case) -> None:
-    def judge(world: World, step: Step) -> Judging:
+def test_what_is_found_is_what_get_shows(given: ThreadsApi, context: CheckContext) -> None:
+    def judge(sequence: SequenceState, step: Step) -> Judging:
         yield
-        filters = world.filters(step)
+        filters = sequence.filters(step)
 
         def look() -> list[tuple[Thread, Thread]]:
             found = {id_of(each): each for each in given.search(**filters)}
             return [
                 (_shown(found[id_of(each)]), _shown(given.get(each)))
-                for each in _in(found, world.alive)
+                for each in _in(found, sequence.alive)
             ]
 
-        pairs = case.eventually(look, lambda pairs: all(same_thread(*each) for each in pairs))
+        pairs = context.eventually(look, lambda pairs: all(same_thread(*each) for each in pairs))
         require_some(pairs, "no thread is found")
         for found, shown in pairs:
             assert_same_thread(found, shown, f"the thread {id_of(shown)} in the search")
 
-    hold(given, judge, "look")
+    check_sequences(given, judge, "look")
 
 
 @requires("SEQ-18")
-def test_a_deleted_thread_stays_gone(given: Asker, case: Case) -> None:
-    def judge(world: World, step: Step) -> Judging:
-        if not world.gone and step.name != "delete":
+def test_a_deleted_thread_stays_gone(given: ThreadsApi, context: CheckContext) -> None:
+    def judge(sequence: SequenceState, step: Step) -> Judging:
+        if not sequence.deleted and step.name != "delete":
             return
         yield
-        own = id_of(world.gone[-1])
+        own = id_of(sequence.deleted[-1])
         for answer in (
             given.client.get(own),
             given.client.state(own),
@@ -317,48 +323,48 @@ def test_a_deleted_thread_stays_gone(given: Asker, case: Case) -> None:
         ):
             told_of = f"{answer.status} {excerpt(answer.text, 200)}"
             assert_that(not answer.ok, f"{answer.operation} of it refused", told_of)
-        found = case.eventually(
-            lambda: given.found(metadata=world.mark), lambda found: own not in found
+        found = context.eventually(
+            lambda: given.found(metadata=sequence.mark), lambda found: own not in found
         )
         assert_that(own not in found, f"a search without {own}", found)
 
-    hold(given, judge, "delete copy update")
+    check_sequences(given, judge, "delete copy update")
 
 
 @requires("SEQ-19")
-def test_a_thread_anew_has_no_trace_of_the_old(given: Asker) -> None:
-    def judge(world: World, step: Step) -> Judging:
+def test_a_thread_anew_has_no_trace_of_the_old(given: ThreadsApi) -> None:
+    def judge(sequence: SequenceState, step: Step) -> Judging:
         done = yield
         shown = given.get(done.thread)
         assert_equal(_own_metadata(shown), dict(step.metadata), "the metadata of this sequence")
         assert_that(not shown.get("values"), "no values", shown.get("values"))
         assert_equal(given.page(done.thread, limit=LONGEST_PAGE), [], "the history")
 
-    hold(given, judge, "renew")
+    check_sequences(given, judge, "renew")
 
 
-def _untouched(world: World, step: Step, *, related: bool) -> Judging:
+def _untouched(sequence: SequenceState, step: Step, *, related: bool) -> Judging:
     """Other threads are after a step as they were before it."""
     acts = step.name not in ("create", "prepopulate")
-    subject = world.subject(step) if acts else None
-    others = world.others(subject, related=related)
+    subject = sequence.subject(step) if acts else None
+    others = sequence.others(subject, related=related)
     if subject is not None and step.name == "copy":
         others += [subject] if related else []
     elif subject is not None:
-        world.kept.pop(id_of(subject), None)
+        sequence.memory.pop(id_of(subject), None)
     for each in others:
-        if id_of(each) not in world.kept:
-            world.kept[id_of(each)] = _everything(world, each)
+        if id_of(each) not in sequence.memory:
+            sequence.memory[id_of(each)] = _everything(sequence, each)
     yield
     for each in others:
         what = f"the thread {id_of(each)}, another one, after the step {step.name}"
-        assert_equal(_everything(world, each), world.kept[id_of(each)], what)
+        assert_equal(_everything(sequence, each), sequence.memory[id_of(each)], what)
     require_some(others, "there is no other thread")
 
 
-def _everything(world: World, thread: Thread) -> dict[str, Any]:
-    asker = world.asker
-    return {"thread": asker.get(thread), "history": asker.page(thread, limit=LONGEST_PAGE)}
+def _everything(sequence: SequenceState, thread: Thread) -> dict[str, Any]:
+    api = sequence.api
+    return {"thread": api.get(thread), "history": api.page(thread, limit=LONGEST_PAGE)}
 
 
 def _own_metadata(thread: Thread) -> dict[str, Any]:
@@ -381,11 +387,11 @@ def _assert_same_members(shown: State, wanted: State, names: Iterable[str]) -> N
     )
 
 
-def _satisfies(view: Thread, filters: dict[str, Any], case: Case) -> bool:
+def _satisfies(view: Thread, filters: dict[str, Any], context: CheckContext) -> bool:
     return (
         ("ids" not in filters or id_of(view) in filters["ids"])
         and ("status" not in filters or same_json(view.get("status"), filters["status"]))
-        and contains(view.get("metadata"), {**filters["metadata"], **case.tag})
+        and contains(view.get("metadata"), {**filters["metadata"], **context.tag})
     )
 
 

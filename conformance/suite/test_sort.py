@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.expect import assert_equal, assert_that, known_moment
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import Thread, id_of
+from conformance.checks.api import ThreadsApi
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import assert_equal, assert_that, known_moment
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.views import Thread, id_of
 
 _ORDERS = pytest.mark.parametrize("order", ["asc", "desc"])
 THREADS = 5
@@ -27,8 +27,10 @@ _MIXED = (2, 0, 4, 1, 3)
         pytest.param("state_updated_at", marks=requires("SORT-04")),
     ],
 )
-def test_sort_by(given: Asker, threads: Asker, case: Case, member: str, order: str) -> None:
-    _make(given, case, member)
+def test_sort_by(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, member: str, order: str
+) -> None:
+    _make(given, context, member)
 
     def look() -> list[Any]:
         found = threads.search(sort_by=member, sort_order=order)
@@ -36,20 +38,22 @@ def test_sort_by(given: Asker, threads: Asker, case: Case, member: str, order: s
         return [_key(given, each, member) for each in found]
 
     # A search may be behind for a moment in what it sorts by.
-    keys = case.eventually(look, lambda keys: keys == sorted(keys, reverse=order == "desc"))
+    keys = context.eventually(look, lambda keys: keys == sorted(keys, reverse=order == "desc"))
     expected = sorted(keys, reverse=order == "desc")
     assert_equal(list(map(str, keys)), list(map(str, expected)), f"{member}, {order}")
 
 
 @requires("SORT-05")
 @_ORDERS
-def test_sort_by_status(given: Asker, threads: Asker, case: Case, order: str) -> None:
-    graph = case.graph()
+def test_sort_by_status(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, order: str
+) -> None:
+    graph = context.graph()
     for position in range(4):
         thread = given.empty()
         if position % 2:
             given.run(thread, interrupt_before="*")
-    shown = case.eventually(
+    shown = context.eventually(
         lambda: _statuses(given.search()), lambda found: len(found) == 4 and len(set(found)) == 2
     )
     if len(shown) != 4 or len(set(shown)) == 1:
@@ -62,9 +66,9 @@ def test_sort_by_status(given: Asker, threads: Asker, case: Case, order: str) ->
 @requires("SORT-06")
 @_ORDERS
 def test_sorting_comes_before_the_limit(
-    given: Asker, threads: Asker, case: Case, order: str
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, order: str
 ) -> None:
-    _make(given, case, "thread_id")
+    _make(given, context, "thread_id")
     every = threads.found(sort_by="thread_id", sort_order=order)
     first = threads.found(sort_by="thread_id", sort_order=order, limit=2)
     assert_equal(first, sorted(every, reverse=order == "desc")[:2], "the first two threads")
@@ -74,7 +78,7 @@ def _statuses(found: list[Thread]) -> list[Any]:
     return [each.get("status") for each in found]
 
 
-def _make(given: Asker, case: Case, member: str) -> None:
+def _make(given: ThreadsApi, context: CheckContext, member: str) -> None:
     """Threads of which the oldest were changed last, all of them visible.
 
     Whichever moment is asked about, no other gives the same order.
@@ -94,12 +98,12 @@ def _make(given: Asker, case: Case, member: str) -> None:
     elif member != "thread_id":
         for each in reversed(made[:2]):
             given.update(each, metadata={"touched": True})
-    shown = case.eventually(given.found, lambda found: len(found) == len(made))
+    shown = context.eventually(given.found, lambda found: len(found) == len(made))
     if len(shown) != len(made):
         raise Blocked(f"search shows {len(shown)} of the {len(made)} threads made", by="CREATE-12")
 
 
-def _key(given: Asker, thread: Thread, member: str) -> Any:
+def _key(given: ThreadsApi, thread: Thread, member: str) -> Any:
     if member == "thread_id":
         return id_of(thread)
     if member not in thread:

@@ -5,24 +5,26 @@ from typing import Any
 
 import pytest
 
+from conformance.checks.api import ThreadsApi
+from conformance.checks.availability import show_offered, try_with_history
+from conformance.checks.channels import as_foretold, held, sent, values_of, wide_by_supersteps
+from conformance.checks.comparable import holds_nothing, require_some
+from conformance.checks.expect import assert_equal, assert_is, assert_refused, assert_that, moment
+from conformance.checks.messages import messages_sent, told
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.private_facts import members_of
+from conformance.checks.views import State, Thread, id_of, messages_of, real_messages_of
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.suite.asking import Asker
-from conformance.suite.channels import as_foretold, held, sent, values_of, wide_by_supersteps
-from conformance.suite.compared import holds_nothing, require_some
-from conformance.suite.expect import assert_equal, assert_is, assert_refused, assert_that, moment
-from conformance.suite.facts import members_of
-from conformance.suite.messages import messages_sent, told
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import State, Thread, id_of, messages_of, real_messages_of
-from conformance.suite.simplest import show_offered, try_with_history
 
 #: Where a state names the checkpoint, and where the one before it.
 _CHECKPOINTS = {"checkpoint": "checkpoint_id", "parent_checkpoint": "parent_checkpoint_id"}
 
 
 @requires("STATE-01", offers="state")
-def test_values_hold_the_state(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+def test_values_hold_the_state(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
+) -> None:
     steps = [numbered(each, 1) for each in graph.supersteps]
     require_some(messages_sent(steps, graph), "the supersteps of the settings append nothing")
     for made in (steps, steps[:-1]):
@@ -32,7 +34,7 @@ def test_values_hold_the_state(given: Asker, threads: Asker, graph: GraphSetting
 
 
 @requires("STATE-02")
-def test_next_is_a_list_of_names(given: Asker, threads: Asker) -> None:
+def test_next_is_a_list_of_names(given: ThreadsApi, threads: ThreadsApi) -> None:
     for thread in _with_states(given):
         shown = threads.state(thread).get("next")
         names = isinstance(shown, list) and all(isinstance(each, str) for each in shown)
@@ -40,7 +42,7 @@ def test_next_is_a_list_of_names(given: Asker, threads: Asker) -> None:
 
 
 @requires("STATE-03")
-def test_tasks_are_a_list(given: Asker, threads: Asker) -> None:
+def test_tasks_are_a_list(given: ThreadsApi, threads: ThreadsApi) -> None:
     for thread in _with_states(given):
         tasks = threads.state(thread).get("tasks")
         assert_that(isinstance(tasks, list), "tasks: a list", repr(tasks))
@@ -53,13 +55,17 @@ def test_tasks_are_a_list(given: Asker, threads: Asker) -> None:
 
 @requires("STATE-04")
 @pytest.mark.parametrize("member", ["checkpoint_id", "thread_id", "checkpoint_ns"])
-def test_checkpoint_names_the_checkpoint(given: Asker, threads: Asker, member: str) -> None:
+def test_checkpoint_names_the_checkpoint(
+    given: ThreadsApi, threads: ThreadsApi, member: str
+) -> None:
     _assert_named(threads, given.prepopulated(), "checkpoint", member)
 
 
 @requires("STATE-05")
 @pytest.mark.parametrize("member", ["checkpoint_id", "thread_id", "checkpoint_ns"])
-def test_parent_checkpoint_names_the_one_before(given: Asker, threads: Asker, member: str) -> None:
+def test_parent_checkpoint_names_the_one_before(
+    given: ThreadsApi, threads: ThreadsApi, member: str
+) -> None:
     made = given.long(2)
     _assert_named(threads, made, "parent_checkpoint", member)
     if member == "checkpoint_id":
@@ -69,24 +75,24 @@ def test_parent_checkpoint_names_the_one_before(given: Asker, threads: Asker, me
 
 
 @requires("STATE-06")
-def test_checkpoint_id_agrees(given: Asker, threads: Asker) -> None:
+def test_checkpoint_id_agrees(given: ThreadsApi, threads: ThreadsApi) -> None:
     _assert_agrees(threads.state(given.prepopulated()), "checkpoint")
 
 
 @requires("STATE-07")
-def test_parent_checkpoint_id_agrees(given: Asker, threads: Asker) -> None:
+def test_parent_checkpoint_id_agrees(given: ThreadsApi, threads: ThreadsApi) -> None:
     _assert_agrees(threads.state(given.long(2)), "parent_checkpoint")
 
 
 @requires("STATE-08")
-def test_created_at_has_an_offset(given: Asker, threads: Asker) -> None:
+def test_created_at_has_an_offset(given: ThreadsApi, threads: ThreadsApi) -> None:
     moment(threads.state(given.prepopulated()).get("created_at"), "created_at")
 
 
 @requires("STATE-09")
 @pytest.mark.parametrize(("member", "kind"), [("source", str), ("step", int), ("parents", dict)])
 def test_metadata_tells_source_step_and_parents(
-    given: Asker, threads: Asker, member: str, kind: type
+    given: ThreadsApi, threads: ThreadsApi, member: str, kind: type
 ) -> None:
     metadata = threads.state(given.prepopulated()).get("metadata")
     shown = metadata.get(member) if isinstance(metadata, dict) else None
@@ -95,7 +101,7 @@ def test_metadata_tells_source_step_and_parents(
 
 
 @requires("STATE-10")
-def test_the_state_is_the_newest_of_the_history(given: Asker, threads: Asker) -> None:
+def test_the_state_is_the_newest_of_the_history(given: ThreadsApi, threads: ThreadsApi) -> None:
     for made in _with_states(given):
         state, newest = threads.state(made), given.history(made).states[0]
         both = state.keys() & newest.keys()
@@ -107,21 +113,21 @@ def test_the_state_is_the_newest_of_the_history(given: Asker, threads: Asker) ->
 
 
 @requires("STATE-11")
-def test_an_unknown_thread_is_refused(given: Asker, ask: ThreadsClient) -> None:
+def test_an_unknown_thread_is_refused(given: ThreadsApi, client: ThreadsClient) -> None:
     show_offered(given, given.state)
-    assert_refused(ask.state(ask.ownership.absent_id()))
+    assert_refused(client.state(client.ownership.absent_id()))
 
 
 @requires("STATE-12")
-def test_a_malformed_id_is_refused(given: Asker, ask: ThreadsClient) -> None:
+def test_a_malformed_id_is_refused(given: ThreadsApi, client: ThreadsClient) -> None:
     show_offered(given, given.state)
-    assert_refused(ask.state(ask.ownership.malformed_id()))
+    assert_refused(client.state(client.ownership.malformed_id()))
 
 
 @requires("STATE-13")
 @pytest.mark.parametrize("member", ["thread_id", "checkpoint_id", "graph_id", "writes"])
 def test_application_members_of_the_metadata(
-    given: Asker, threads: Asker, graph: GraphSettings, member: str
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings, member: str
 ) -> None:
     steps = [numbered(each, 1) for each in graph.supersteps]
     metadata = threads.state(given.prepopulated(steps)).get("metadata") or {}
@@ -129,7 +135,7 @@ def test_application_members_of_the_metadata(
 
 
 @requires("STATE-14")
-def test_the_state_of_a_fresh_thread_is_empty(given: Asker, threads: Asker) -> None:
+def test_the_state_of_a_fresh_thread_is_empty(given: ThreadsApi, threads: ThreadsApi) -> None:
     try_with_history(given, given.state)
     state = threads.state(given.empty())
     assert_that(holds_nothing(state.get("values")), "values that hold nothing", state)
@@ -139,7 +145,7 @@ def test_the_state_of_a_fresh_thread_is_empty(given: Asker, threads: Asker) -> N
 @requires("STATE-15")
 @pytest.mark.parametrize("member", ["type", "content", "id"])
 def test_messages_have_type_content_and_id(
-    given: Asker, threads: Asker, graph: GraphSettings, member: str
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings, member: str
 ) -> None:
     messages = real_messages_of(threads.state(given.prepopulated()), graph)
     assert_that(bool(messages), "messages in the values", "none")
@@ -149,7 +155,7 @@ def test_messages_have_type_content_and_id(
 
 
 @requires("STATE-16")
-def test_source_is_a_known_one(given: Asker, threads: Asker) -> None:
+def test_source_is_a_known_one(given: ThreadsApi, threads: ThreadsApi) -> None:
     thread = given.prepopulated()
     given.run(thread)
     states = threads.history(thread)
@@ -161,7 +167,7 @@ def test_source_is_a_known_one(given: Asker, threads: Asker) -> None:
 
 
 @requires("STATE-17")
-def test_only_selected_members_are_shown(given: Asker, threads: Asker) -> None:
+def test_only_selected_members_are_shown(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.prepopulated()
     whole = given.state(made)
     members = ["values", "next"]
@@ -170,7 +176,7 @@ def test_only_selected_members_are_shown(given: Asker, threads: Asker) -> None:
 
 
 @requires("STATE-17")
-def test_one_value_is_selected(given: Asker, threads: Asker) -> None:
+def test_one_value_is_selected(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.prepopulated()
     values = given.state(made)["values"]
     require_some([values], "the state has no values", "STATE-01")
@@ -179,7 +185,7 @@ def test_one_value_is_selected(given: Asker, threads: Asker) -> None:
         assert_equal(shown, {"values": {name: value}}, f"the state with values.{name} alone")
 
 
-def _selected(given: Asker, threads: Asker, thread: Thread, *members: str) -> State:
+def _selected(given: ThreadsApi, threads: ThreadsApi, thread: Thread, *members: str) -> State:
     """The state with these members; blocked where the undeclared parameter is refused."""
     answer = given.client.state(id_of(thread), select=[*members])
     if 400 <= answer.status < 500:
@@ -189,7 +195,7 @@ def _selected(given: Asker, threads: Asker, thread: Thread, *members: str) -> St
     return {name: shown[name] for name in shown if name in members_of("thread_state")}
 
 
-def _with_states(given: Asker) -> list[Thread]:
+def _with_states(given: ThreadsApi) -> list[Thread]:
     """A thread with states, and one where something is next, if such a one can be made."""
     made = [given.prepopulated()]
     with suppress(Blocked):
@@ -197,12 +203,12 @@ def _with_states(given: Asker) -> list[Thread]:
     return made
 
 
-def _unfinished(given: Asker) -> Thread:
+def _unfinished(given: ThreadsApi) -> Thread:
     """A thread prepopulated short of the end of its graph, where something is next."""
-    return given.prepopulated([numbered(each, 1) for each in given.case.graph().supersteps[:-1]])
+    return given.prepopulated([numbered(each, 1) for each in given.context.graph().supersteps[:-1]])
 
 
-def _assert_named(threads: Asker, thread: Thread, where: str, member: str) -> None:
+def _assert_named(threads: ThreadsApi, thread: Thread, where: str, member: str) -> None:
     shown: Any = threads.state(thread).get(where)
     value = shown.get(member) if isinstance(shown, dict) else None
     expected: dict[str, Any] = {"thread_id": id_of(thread), "checkpoint_ns": ""}
@@ -221,7 +227,9 @@ def _assert_agrees(state: State, where: str) -> None:
 
 
 @requires("STATE-01")
-def test_values_hold_every_channel(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+def test_values_hold_every_channel(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
+) -> None:
     made, steps = wide_by_supersteps(given)
     kept = as_foretold(values_of(made), sent(steps, graph))
     assert_equal(held(threads.state(made), graph, kept), sent(steps, graph, kept), "the values")

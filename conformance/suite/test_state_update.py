@@ -4,12 +4,8 @@ from typing import Any
 
 import pytest
 
-from conformance.deployment.client import ThreadsClient
-from conformance.deployment.settings import GraphSettings, numbered
-from conformance.model.history import same_json
-from conformance.suite.asking import LONGEST_PAGE, Asker
-from conformance.suite.case import Case
-from conformance.suite.channels import (
+from conformance.checks.api import LONGEST_PAGE, ThreadsApi
+from conformance.checks.channels import (
     comparable,
     foretold,
     kept_by_the_last,
@@ -18,16 +14,17 @@ from conformance.suite.channels import (
     wide,
     writing,
 )
-from conformance.suite.compared import lasting, require_some
-from conformance.suite.expect import (
+from conformance.checks.comparable import lasting, require_some
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,
     assert_refused,
     assert_that,
 )
-from conformance.suite.messages import followed, messages_sent_in, told
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import (
+from conformance.checks.messages import followed, messages_sent_in, told
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.views import (
     State,
     Thread,
     checkpoint_id_of,
@@ -35,19 +32,22 @@ from conformance.suite.shown import (
     messages_of,
     parent_id_of,
 )
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.settings import GraphSettings, numbered
+from conformance.model.history import same_json
 
 _UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
 
 
 @requires("STATE-UPDATE-01")
-def test_an_update_is_answered(given: Asker, threads: Asker) -> None:
+def test_an_update_is_answered(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.prepopulated()
     checkpoint = threads.appended(made, 2).get("checkpoint", {})
     assert_that(isinstance(checkpoint, dict), "checkpoint: an object", checkpoint)
 
 
 @requires("STATE-UPDATE-16")
-def test_an_update_answers_its_checkpoint(given: Asker, threads: Asker) -> None:
+def test_an_update_answers_its_checkpoint(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.prepopulated()
     shown = threads.appended(made, 2).get("checkpoint", {})
     if not isinstance(shown, dict):
@@ -58,7 +58,7 @@ def test_an_update_answers_its_checkpoint(given: Asker, threads: Asker) -> None:
 
 
 @requires("STATE-UPDATE-02")
-def test_the_checkpoint_is_the_newest_state(given: Asker, threads: Asker) -> None:
+def test_the_checkpoint_is_the_newest_state(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.prepopulated()
     answered = threads.appended(made, 2).get("checkpoint")
     if not isinstance(answered, dict) or not answered.get("checkpoint_id"):
@@ -68,7 +68,9 @@ def test_the_checkpoint_is_the_newest_state(given: Asker, threads: Asker) -> Non
 
 
 @requires("STATE-UPDATE-03")
-def test_the_values_are_in_the_state(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+def test_the_values_are_in_the_state(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
+) -> None:
     require_some(_sent(graph, 2), "append of the settings appends nothing")
     made = given.prepopulated()
     before = messages_of(given.state(made), graph)
@@ -79,7 +81,7 @@ def test_the_values_are_in_the_state(given: Asker, threads: Asker, graph: GraphS
 
 
 @requires("STATE-UPDATE-04")
-def test_an_update_adds_one_checkpoint(given: Asker, threads: Asker) -> None:
+def test_an_update_adds_one_checkpoint(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.prepopulated()
     before = given.history(made)
     threads.appended(made, 2)
@@ -92,7 +94,7 @@ def test_an_update_adds_one_checkpoint(given: Asker, threads: Asker) -> None:
 
 
 @requires("STATE-UPDATE-05")
-def test_the_state_tells_of_an_update(given: Asker) -> None:
+def test_the_state_tells_of_an_update(given: ThreadsApi) -> None:
     made = given.empty()
     given.run(made)
     given.settled(made)
@@ -102,7 +104,9 @@ def test_the_state_tells_of_an_update(given: Asker) -> None:
 
 
 @requires("STATE-UPDATE-06")
-def test_as_node_decides_what_is_next(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+def test_as_node_decides_what_is_next(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
+) -> None:
     steps = [numbered(each, 2) for each in graph.supersteps]
     # What follows a node is learned from a thread that was prepopulated as far as that node.
     follows: list[tuple[dict[str, Any], Any]] = []
@@ -120,15 +124,17 @@ def test_as_node_decides_what_is_next(given: Asker, threads: Asker, graph: Graph
 
 
 @requires("STATE-UPDATE-07")
-def test_the_thread_shows_the_new_values(given: Asker, threads: Asker, case: Case) -> None:
+def test_the_thread_shows_the_new_values(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
     made = given.prepopulated()
     threads.appended(made, 2)
-    assert_equal(*_values_by_get(given, threads, case, made), "values by GET")
+    assert_equal(*_values_by_get(given, threads, context, made), "values by GET")
 
 
 @requires("STATE-UPDATE-08")
 @pytest.mark.parametrize("position", [1, 3])
-def test_an_older_checkpoint_forks(given: Asker, threads: Asker, position: int) -> None:
+def test_an_older_checkpoint_forks(given: ThreadsApi, threads: ThreadsApi, position: int) -> None:
     made = given.long(5)
     older = given.history(made).checkpoint_ids()[position]
     state = given.state_at(made, _fork(given, threads, made, older))
@@ -139,7 +145,7 @@ def test_an_older_checkpoint_forks(given: Asker, threads: Asker, position: int) 
 
 @requires("STATE-UPDATE-09")
 def test_a_fork_starts_from_its_checkpoint(
-    given: Asker, threads: Asker, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     require_some(_sent(graph, 7), "append of the settings appends nothing")
     made = given.long(5)
@@ -153,14 +159,14 @@ def test_a_fork_starts_from_its_checkpoint(
 
 
 @requires("STATE-UPDATE-10")
-def test_a_fork_is_the_state_of_the_thread(given: Asker, threads: Asker) -> None:
+def test_a_fork_is_the_state_of_the_thread(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.long(5)
     fork = _fork(given, threads, made, given.history(made).checkpoint_ids()[2])
     assert_equal(checkpoint_id_of(threads.state(made)), fork, "the checkpoint of the state")
 
 
 @requires("STATE-UPDATE-11")
-def test_a_fork_keeps_the_former_branch(given: Asker, threads: Asker) -> None:
+def test_a_fork_keeps_the_former_branch(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.long(5)
     before = given.history(made)
     _fork(given, threads, made, before.checkpoint_ids()[2])
@@ -170,23 +176,25 @@ def test_a_fork_keeps_the_former_branch(given: Asker, threads: Asker) -> None:
 
 
 @requires("STATE-UPDATE-12")
-def test_an_unknown_node_is_refused(given: Asker, ask: ThreadsClient, graph: GraphSettings) -> None:
+def test_an_unknown_node_is_refused(
+    given: ThreadsApi, client: ThreadsClient, graph: GraphSettings
+) -> None:
     made = given.prepopulated()
     given.appended(made, 2)
     body = {**numbered(graph.append, 3), "as_node": "no_such_node"}
-    assert_refused(ask.update_state(id_of(made), body))
+    assert_refused(client.update_state(id_of(made), body))
 
 
 @requires("STATE-UPDATE-13")
 def test_at_an_unknown_checkpoint_no_other_is_updated(
-    given: Asker, ask: ThreadsClient, graph: GraphSettings
+    given: ThreadsApi, client: ThreadsClient, graph: GraphSettings
 ) -> None:
     made = given.prepopulated()
     given.appended(made, 2)
     there = messages_of(given.state(made), graph)
     require_some(there, "the state holds nothing that was appended")
     body = {**numbered(graph.append, 3), "checkpoint": {"checkpoint_id": _UNKNOWN_CHECKPOINT}}
-    answer = ask.update_state(id_of(made), body)
+    answer = client.update_state(id_of(made), body)
     if not answer.ok:
         assert_refused(answer)
         return
@@ -197,7 +205,7 @@ def test_at_an_unknown_checkpoint_no_other_is_updated(
 
 
 @requires("STATE-UPDATE-14")
-def test_a_forked_history_copies_identically(given: Asker, threads: Asker) -> None:
+def test_a_forked_history_copies_identically(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.long(5)
     _fork(given, given, made, given.history(made).checkpoint_ids()[2])
     given.appended(made, 8)
@@ -206,37 +214,41 @@ def test_a_forked_history_copies_identically(given: Asker, threads: Asker) -> No
 
 
 @requires("STATE-UPDATE-15")
-def test_the_thread_shows_the_values_of_a_fork(given: Asker, threads: Asker, case: Case) -> None:
+def test_the_thread_shows_the_values_of_a_fork(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
     made = given.long(5)
     older = given.history(made).checkpoint_ids()[2]
     given.appended(made, 6)
-    shown, expected = _values_by_get(given, threads, case, made)
+    shown, expected = _values_by_get(given, threads, context, made)
     if not same_json(shown, expected):
         raise Blocked("GET does not show the values of an update", by="STATE-UPDATE-07")
     _fork(given, given, made, older)
-    assert_equal(*_values_by_get(given, threads, case, made), "values by GET")
+    assert_equal(*_values_by_get(given, threads, context, made), "values by GET")
 
 
-def _values_by_get(given: Asker, threads: Asker, case: Case, thread: Thread) -> tuple[Any, Any]:
+def _values_by_get(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, thread: Thread
+) -> tuple[Any, Any]:
     """The values that GET shows within the declared deadline, and those of the state."""
     if threads.get(thread).get("values") is None:
         raise Blocked("GET shows no values, as in the documented output")
     expected = given.state(thread)["values"]
     require_some([expected], "the state has no values", "STATE-01")
-    shown = case.eventually(
+    shown = context.eventually(
         lambda: threads.get(thread).get("values"), lambda values: same_json(values, expected)
     )
     return shown, expected
 
 
-def _fork(given: Asker, asker: Asker, thread: Thread, checkpoint_id: str) -> str:
+def _fork(given: ThreadsApi, api: ThreadsApi, thread: Thread, checkpoint_id: str) -> str:
     """Fork at a checkpoint; the checkpoint that is new then, whatever the update answers."""
 
     def checkpoints() -> list[str]:
         return [checkpoint_id_of(state) for state in given.page(thread, limit=LONGEST_PAGE)]
 
     before = checkpoints()
-    asker.appended(thread, 7, checkpoint={"checkpoint_id": checkpoint_id})
+    api.appended(thread, 7, checkpoint={"checkpoint_id": checkpoint_id})
     new = [each for each in checkpoints() if each not in before]
     if len(new) != 1:
         raise Blocked(f"a fork made {len(new)} states")
@@ -249,7 +261,7 @@ def _sent(graph: GraphSettings, number: int) -> list[dict[str, Any]]:
 
 @requires("STATE-UPDATE-03")
 def test_an_update_leaves_the_channels_that_it_does_not_name(
-    given: Asker, threads: Asker, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     made = wide(given)
     before = given.state(made)["values"]
@@ -258,7 +270,9 @@ def test_an_update_leaves_the_channels_that_it_does_not_name(
 
 
 @requires("STATE-UPDATE-03")
-def test_an_update_writes_every_channel(given: Asker, threads: Asker, graph: GraphSettings) -> None:
+def test_an_update_writes_every_channel(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
+) -> None:
     made = wide(given)
     states = given.history(made).states
     kept = kept_by_the_last(states, graph)
@@ -271,7 +285,7 @@ def test_an_update_writes_every_channel(given: Asker, threads: Asker, graph: Gra
 
 @requires("STATE-UPDATE-09")
 def test_a_fork_has_every_channel_of_its_checkpoint(
-    given: Asker, threads: Asker, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     made = wide(given)
     entry = given.history(made).states[1]

@@ -4,28 +4,28 @@ from typing import Any
 
 import pytest
 
+from conformance.checks.api import ThreadsApi
+from conformance.checks.context import CheckContext
+from conformance.checks.events import named, read_events
+from conformance.checks.expect import assert_equal, assert_is, assert_refused, assert_that
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.runs import Runs, contents, run_in, run_of
+from conformance.checks.views import Thread
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.excerpt import excerpt
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.events import named, read_events
-from conformance.suite.expect import assert_equal, assert_is, assert_refused, assert_that
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.runs import Runs, contents, run_in, run_of
-from conformance.suite.shown import Thread
 
 
-def stateless(asker: Asker, way: str, body: Any) -> Answer:
+def stateless(api: ThreadsApi, way: str, body: Any) -> Answer:
     """A stateless run, or a batch of them, that carries the tags of the check."""
-    tags = {**asker.client.tag, **asker.case.tag}
+    tags = {**api.client.tag, **api.context.tag}
     tagged = [{**each, "metadata": tags} for each in body] if way == "batch" else body
     if way != "batch":
         tagged = {**body, "metadata": tags}
-    return asker.granted(asker.client.runs.stateless(way, tagged))
+    return api.granted(api.client.runs.stateless(way, tagged))
 
 
 @requires("STATELESS-01")
-def test_a_stateless_run_is_answered(threads: Asker, given_runs: Runs) -> None:
+def test_a_stateless_run_is_answered(threads: ThreadsApi, given_runs: Runs) -> None:
     answer = stateless(threads, "wait", given_runs.body("slow", "first", seconds=0))
     said = contents({"values": answer.body})
     assert_equal(said[:1], ["first"], "the first message")
@@ -35,21 +35,23 @@ def test_a_stateless_run_is_answered(threads: Asker, given_runs: Runs) -> None:
 @requires("STATELESS-02")
 @pytest.mark.parametrize("way", ["wait", "stream", "background", "batch"])
 def test_a_stateless_run_leaves_no_thread(
-    given: Asker, given_runs: Runs, case: Case, ask: ThreadsClient, way: str
+    given: ThreadsApi, given_runs: Runs, context: CheckContext, client: ThreadsClient, way: str
 ) -> None:
     body = given_runs.body("agent")
     answer = stateless(given, way, [body] if way == "batch" else body)
     first = answer.body[0] if way == "batch" and answer.body else answer.body
     run = run_in(answer) or run_of(first)
     if run and way in ("background", "batch"):
-        ask.run_join(run.thread_id, run.run_id)
+        client.run_join(run.thread_id, run.run_id)
 
     def left() -> list[str]:
         found = given.found()
-        stands = [run.thread_id] if run and ask.get(run.thread_id).ok else []
+        stands = [run.thread_id] if run and client.get(run.thread_id).ok else []
         return found + stands
 
-    left_behind = case.eventually(left, lambda threads: not threads, case.settings.run_timeout_s)
+    left_behind = context.eventually(
+        left, lambda threads: not threads, context.settings.run_timeout_s
+    )
     assert_is(left_behind, [], "the threads that are left")
     if run is None:
         # Published is no member of the answer: without one, no thread is known to be gone.
@@ -58,26 +60,32 @@ def test_a_stateless_run_leaves_no_thread(
 
 @requires("STATELESS-03")
 def test_the_thread_may_be_kept(
-    given: Asker, threads: Asker, given_runs: Runs, case: Case, ask: ThreadsClient
+    given: ThreadsApi,
+    threads: ThreadsApi,
+    given_runs: Runs,
+    context: CheckContext,
+    client: ThreadsClient,
 ) -> None:
     body = given_runs.body("slow", "kept", seconds=0, on_completion="keep")
-    thread = _thread_of(given, stateless(given, "background", body), case, ask)
+    thread = _thread_of(given, stateless(given, "background", body), context, client)
     assert_equal(contents(threads.state(thread))[:1], ["kept"], "the first message")
     assert_that(len(threads.history(thread)) > 0, "a history", "no state")
 
 
-def _thread_of(given: Asker, answer: Answer, case: Case, ask: ThreadsClient) -> Thread:
+def _thread_of(
+    given: ThreadsApi, answer: Answer, context: CheckContext, client: ThreadsClient
+) -> Thread:
     """The thread of a run that keeps it, once the run has ended.
 
     By what the answer names, or else (published is no member of it) by the run's tags.
     """
     if run := run_in(answer):
-        ask.run_join(run.thread_id, run.run_id)
+        client.run_join(run.thread_id, run.run_id)
         return {"thread_id": run.thread_id}
-    found = case.eventually(
+    found = context.eventually(
         lambda: [each for each in given.search() if each.get("status") == "idle"],
         bool,
-        case.settings.run_timeout_s,
+        context.settings.run_timeout_s,
     )
     if not found:
         raise Blocked("the answer names no thread, and no search finds one by the run's metadata")
@@ -85,7 +93,7 @@ def _thread_of(given: Asker, answer: Answer, case: Case, ask: ThreadsClient) -> 
 
 
 @requires("STATELESS-04")
-def test_stateless_runs_know_nothing_of_each_other(threads: Asker, given_runs: Runs) -> None:
+def test_stateless_runs_know_nothing_of_each_other(threads: ThreadsApi, given_runs: Runs) -> None:
     said = [
         contents({"values": stateless(threads, "wait", given_runs.body("slow", text)).body})
         for text in ("one", "other")
@@ -95,7 +103,7 @@ def test_stateless_runs_know_nothing_of_each_other(threads: Asker, given_runs: R
 
 
 @requires("STATELESS-05")
-def test_a_stateless_run_can_be_streamed(threads: Asker, given_runs: Runs) -> None:
+def test_a_stateless_run_can_be_streamed(threads: ThreadsApi, given_runs: Runs) -> None:
     answer = stateless(threads, "stream", given_runs.body("agent"))
     kind = answer.headers.get("content-type", "")
     assert_that(kind.startswith("text/event-stream"), "text/event-stream", kind)
@@ -104,7 +112,7 @@ def test_a_stateless_run_can_be_streamed(threads: Asker, given_runs: Runs) -> No
 
 
 @requires("STATELESS-06")
-def test_a_batch_begins_every_run(threads: Asker, given_runs: Runs) -> None:
+def test_a_batch_begins_every_run(threads: ThreadsApi, given_runs: Runs) -> None:
     body = given_runs.body("agent")
     answer = stateless(threads, "batch", [body, body])
     runs = answer.body if isinstance(answer.body, list) else []
@@ -118,9 +126,9 @@ def test_a_batch_begins_every_run(threads: Asker, given_runs: Runs) -> None:
 
 @requires("STATELESS-07")
 def test_an_unknown_assistant_is_refused(
-    given: Asker, given_runs: Runs, ask: ThreadsClient
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient
 ) -> None:
     body = given_runs.body("agent")
     stateless(given, "wait", body)
     unknown = {**body, "assistant_id": "no-such-graph-of-threads-conformance"}
-    assert_refused(ask.runs.stateless("wait", unknown))
+    assert_refused(client.runs.stateless("wait", unknown))

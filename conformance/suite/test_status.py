@@ -2,12 +2,12 @@
 
 import pytest
 
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.expect import assert_equal
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.runs import Runs
-from conformance.suite.shown import Thread, id_of
+from conformance.checks.api import ThreadsApi
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import assert_equal
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.runs import Runs
+from conformance.checks.views import Thread, id_of
 
 STATUSES = ("idle", "interrupted", "error", "busy")
 #: The requirements by which a thread shows each of them.
@@ -21,60 +21,60 @@ _SHOWN_BY = {
 
 @requires("STATUS-01")
 def test_a_thread_that_waits_is_interrupted(
-    given: Asker, threads: Asker, given_runs: Runs, case: Case
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> None:
     thread = given.empty()
     given_runs.ended(thread, "interrupter")
-    _assert_status(threads, thread, "interrupted", case)
+    _assert_status(threads, thread, "interrupted", context)
 
 
 @requires("STATUS-02")
 def test_a_thread_whose_run_failed_is_in_error(
-    given: Asker, threads: Asker, given_runs: Runs, case: Case
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> None:
     thread = given.empty()
     given_runs.ended(thread, "failing")
-    _assert_status(threads, thread, "error", case)
+    _assert_status(threads, thread, "error", context)
 
 
 @requires("STATUS-03")
 def test_a_thread_with_a_run_is_busy(
-    given: Asker, threads: Asker, given_runs: Runs, case: Case
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> None:
     thread = given.empty()
     given_runs.halfway(thread)
-    _assert_status(threads, thread, "busy", case)
+    _assert_status(threads, thread, "busy", context)
 
 
 @requires("STATUS-04")
 def test_a_thread_that_was_resumed_is_idle(
-    given: Asker, threads: Asker, given_runs: Runs, case: Case
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> None:
     thread = given.empty()
     given_runs.ended(thread, "interrupter")
     given_runs.resumed(thread, "interrupter", "yes")
-    _assert_status(threads, thread, "idle", case)
+    _assert_status(threads, thread, "idle", context)
 
 
 @requires("STATUS-05")
 def test_a_thread_in_error_recovers(
-    given: Asker, threads: Asker, given_runs: Runs, case: Case
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> None:
     thread = given.empty()
     given_runs.ended(thread, "failing")
     given_runs.ended(thread, "agent")
-    _assert_status(threads, thread, "idle", case)
+    _assert_status(threads, thread, "idle", context)
 
 
 @pytest.fixture
-def by_status(given: Asker, given_runs: Runs, case: Case) -> dict[str, Thread]:
+def by_status(given: ThreadsApi, given_runs: Runs, context: CheckContext) -> dict[str, Thread]:
     """One thread of each status."""
     made = {status: given.empty() for status in STATUSES}
     given_runs.ended(made["interrupted"], "interrupter")
     given_runs.ended(made["error"], "failing")
     given_runs.halfway(made["busy"])
     for status, thread in made.items():
-        shown = _status(given, thread, status, case)
+        shown = _status(given, thread, status, context)
         if shown != status:
             raise Blocked(f"the thread that should be {status} is {shown}", by=_SHOWN_BY[status])
     return made
@@ -82,10 +82,10 @@ def by_status(given: Asker, given_runs: Runs, case: Case) -> dict[str, Thread]:
 
 @requires("STATUS-06")
 def test_a_search_by_status_finds_exactly_its_threads(
-    threads: Asker, case: Case, by_status: dict[str, Thread]
+    threads: ThreadsApi, context: CheckContext, by_status: dict[str, Thread]
 ) -> None:
     wanted = {status: [id_of(thread)] for status, thread in by_status.items()}
-    found = case.eventually(
+    found = context.eventually(
         lambda: {status: threads.found(status=status) for status in wanted},
         lambda found: found == wanted,
     )
@@ -94,19 +94,19 @@ def test_a_search_by_status_finds_exactly_its_threads(
 
 @requires("STATUS-07")
 def test_a_count_by_status_counts_exactly_its_threads(
-    threads: Asker, case: Case, by_status: dict[str, Thread]
+    threads: ThreadsApi, context: CheckContext, by_status: dict[str, Thread]
 ) -> None:
     wanted = dict.fromkeys(by_status, 1)
-    counted = case.eventually(
+    counted = context.eventually(
         lambda: {status: threads.count(status=status) for status in wanted},
         lambda counted: counted == wanted,
     )
     assert_equal(counted, wanted, "the number of threads of each status")
 
 
-def _assert_status(asker: Asker, thread: Thread, status: str, case: Case) -> None:
-    assert_equal(_status(asker, thread, status, case), status, "status")
+def _assert_status(api: ThreadsApi, thread: Thread, status: str, context: CheckContext) -> None:
+    assert_equal(_status(api, thread, status, context), status, "status")
 
 
-def _status(asker: Asker, thread: Thread, status: str, case: Case) -> object:
-    return case.eventually(lambda: asker.get(thread).get("status"), lambda shown: shown == status)
+def _status(api: ThreadsApi, thread: Thread, status: str, context: CheckContext) -> object:
+    return context.eventually(lambda: api.get(thread).get("status"), lambda shown: shown == status)

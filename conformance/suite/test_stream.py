@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
+from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable import require_some
+from conformance.checks.events import OF_THE_STREAM, Event, known_events, named, read_events
+from conformance.checks.expect import assert_equal, assert_that
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.runs import UNDER_WAY, Runs, contents
 from conformance.excerpt import excerpt
-from conformance.suite.asking import Asker
-from conformance.suite.compared import require_some
-from conformance.suite.events import OF_THE_STREAM, Event, known_events, named, read_events
-from conformance.suite.expect import assert_equal, assert_that
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.runs import UNDER_WAY, Runs, contents
 
 #: Names of the events that the published modes give; what else a server tells is free.
 _MODES = frozenset(
@@ -28,7 +28,7 @@ _MODES = frozenset(
 
 
 @requires("STREAM-01")
-def test_a_stream_is_made_of_events(given: Asker, runs: Runs) -> None:
+def test_a_stream_is_made_of_events(given: ThreadsApi, runs: Runs) -> None:
     answer = runs.streamed(given.empty(), "agent")
     kind = answer.headers.get("content-type", "")
     assert_that(kind.startswith("text/event-stream"), "text/event-stream", kind)
@@ -36,7 +36,7 @@ def test_a_stream_is_made_of_events(given: Asker, runs: Runs) -> None:
 
 
 @requires("STREAM-02")
-def test_a_stream_begins_with_the_run(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_a_stream_begins_with_the_run(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
     events = runs.events(thread, "agent")
     assert_that(bool(events) and events[0].name == "metadata", "metadata first", events[:1])
@@ -47,7 +47,7 @@ def test_a_stream_begins_with_the_run(given: Asker, given_runs: Runs, runs: Runs
 
 @requires("STREAM-03")
 @pytest.mark.parametrize("graph", ["agent", "slow"])
-def test_the_last_values_are_the_state(given: Asker, runs: Runs, graph: str) -> None:
+def test_the_last_values_are_the_state(given: ThreadsApi, runs: Runs, graph: str) -> None:
     thread = given.empty()
     values = named(runs.events(thread, graph, stream_mode=["values"]), "values")
     expected = given.state(thread)["values"]
@@ -58,7 +58,7 @@ def test_the_last_values_are_the_state(given: Asker, runs: Runs, graph: str) -> 
 
 
 @requires("STREAM-04")
-def test_values_are_streamed_by_default(given: Asker, runs: Runs) -> None:
+def test_values_are_streamed_by_default(given: ThreadsApi, runs: Runs) -> None:
     events = runs.events(given.empty(), "agent")
     names = [event.name for event in events]
     assert_that("values" in names, "values events", names)
@@ -66,7 +66,7 @@ def test_values_are_streamed_by_default(given: Asker, runs: Runs) -> None:
 
 @requires("STREAM-05")
 @pytest.mark.parametrize("mode", ["values", "updates"])
-def test_only_what_was_asked_for_is_streamed(given: Asker, runs: Runs, mode: str) -> None:
+def test_only_what_was_asked_for_is_streamed(given: ThreadsApi, runs: Runs, mode: str) -> None:
     events = runs.events(given.empty(), "agent", stream_mode=mode)
     modes = _modes_of(events)
     if mode not in modes:
@@ -75,7 +75,7 @@ def test_only_what_was_asked_for_is_streamed(given: Asker, runs: Runs, mode: str
 
 
 @requires("STREAM-06")
-def test_every_step_is_streamed_as_an_update(given: Asker, runs: Runs) -> None:
+def test_every_step_is_streamed_as_an_update(given: ThreadsApi, runs: Runs) -> None:
     thread = given.empty()
     updates = named(runs.events(thread, "slow", seconds=0, stream_mode=["updates"]), "updates")
     streamed = [node for update in updates if isinstance(update, dict) for node in update]
@@ -89,14 +89,14 @@ def test_every_step_is_streamed_as_an_update(given: Asker, runs: Runs) -> None:
 
 
 @requires("STREAM-07")
-def test_several_modes_are_streamed_together(given: Asker, runs: Runs) -> None:
+def test_several_modes_are_streamed_together(given: ThreadsApi, runs: Runs) -> None:
     events = runs.events(given.empty(), "agent", stream_mode=["values", "updates"])
     missing = {"values", "updates"} - _modes_of(events)
     assert_that(not missing, "events of values and of updates", f"none of {sorted(missing)}")
 
 
 @requires("STREAM-08")
-def test_checkpoints_are_streamed(given: Asker, runs: Runs) -> None:
+def test_checkpoints_are_streamed(given: ThreadsApi, runs: Runs) -> None:
     thread = given.empty()
     answer = runs.streamed(thread, "agent", stream_mode=["checkpoints"])
     told = named(known_events(answer.text), "checkpoints")
@@ -109,17 +109,17 @@ def test_checkpoints_are_streamed(given: Asker, runs: Runs) -> None:
 
 
 @requires("STREAM-09")
-def test_a_failure_is_streamed(given: Asker, runs: Runs) -> None:
+def test_a_failure_is_streamed(given: ThreadsApi, runs: Runs) -> None:
     errors = named(runs.events(given.empty(), "failing"), "error")
     assert_that(bool(errors) and bool(errors[-1]), "an error event that says why", errors)
 
 
 @requires("STREAM-10")
-def test_the_stream_of_a_run_can_be_joined(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_the_stream_of_a_run_can_be_joined(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
     run = given_runs.started(thread, "slow", seconds=2, stream_mode=["values"])
     values = named(runs.followed(run), "values")
-    if given_runs.end_of(run, given.case.settings.run_timeout_s) in UNDER_WAY:
+    if given_runs.end_of(run, given.context.settings.run_timeout_s) in UNDER_WAY:
         raise Blocked("the run does not end")
     said = contents({"values": given.state(thread)["values"]})[-1:]
     require_some(said, "the run left no message")
@@ -131,7 +131,7 @@ def test_the_stream_of_a_run_can_be_joined(given: Asker, given_runs: Runs, runs:
 
 
 @requires("STREAM-11")
-def test_a_resumable_stream_is_read_again(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_a_resumable_stream_is_read_again(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
     first = given_runs.events(thread, "agent", stream_resumable=True)
     require_some(_told(first), "a stream without events of the graph")
@@ -140,7 +140,9 @@ def test_a_resumable_stream_is_read_again(given: Asker, given_runs: Runs, runs: 
 
 
 @requires("STREAM-12")
-def test_a_stream_is_resumed_after_an_event(given: Asker, given_runs: Runs, runs: Runs) -> None:
+def test_a_stream_is_resumed_after_an_event(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
     thread = given.empty()
     first = given_runs.events(thread, "slow", seconds=0, stream_resumable=True)
     position = len(first) // 2

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from conformance.checks.api import ThreadsApi
+from conformance.checks.expect import assert_equal, assert_that, known_moment, moment
+from conformance.checks.outcomes import Blocked, PromiseBroken, requires
+from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker
-from conformance.suite.expect import assert_equal, assert_that, known_moment, moment
-from conformance.suite.outcomes import Blocked, PromiseBroken, requires
-from conformance.suite.shown import Thread, id_of
 
 #: Long enough that no thread of a run expires under way.
 MINUTES = 600
@@ -20,10 +20,10 @@ TOLERANCE = timedelta(minutes=2)
 @requires("TTL-01")
 @pytest.mark.parametrize("strategy", ["delete", "keep_latest"])
 def test_a_time_to_live_is_shown_on_request(
-    given: Asker, threads: Asker, ask: ThreadsClient, strategy: str
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, strategy: str
 ) -> None:
     made = given.empty(ttl={"ttl": MINUTES, "strategy": strategy})
-    shown = _ttl(threads, ask, made)
+    shown = _ttl(threads, client, made)
     assert_equal(
         {name: shown.get(name) for name in ("strategy", "ttl_minutes")},
         {"strategy": strategy, "ttl_minutes": MINUTES},
@@ -32,50 +32,54 @@ def test_a_time_to_live_is_shown_on_request(
 
 
 @requires("TTL-02")
-def test_a_time_to_live_is_not_shown_unasked(given: Asker) -> None:
+def test_a_time_to_live_is_not_shown_unasked(given: ThreadsApi) -> None:
     shown = given.get(given.empty(ttl={"ttl": MINUTES}))
     assert_that(shown.get("ttl") is None, "no ttl", shown.get("ttl"))
 
 
 @requires("TTL-03")
-def test_a_time_to_live_has_an_end(given: Asker, ask: ThreadsClient) -> None:
+def test_a_time_to_live_has_an_end(given: ThreadsApi, client: ThreadsClient) -> None:
     made = given.empty(ttl={"ttl": MINUTES})
-    expires = moment(_shown_ttl(given, ask, made).get("expires_at"), "expires_at")
+    expires = moment(_shown_ttl(given, client, made).get("expires_at"), "expires_at")
     expected = known_moment(made.get("created_at"), "created_at") + timedelta(minutes=MINUTES)
     assert_that(abs(expires - expected) < TOLERANCE, f"expires_at about {expected}", expires)
 
 
 @requires("TTL-04")
-def test_a_time_to_live_can_be_set_later(given: Asker, threads: Asker, ask: ThreadsClient) -> None:
+def test_a_time_to_live_can_be_set_later(
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
+) -> None:
     # Whether a ttl is shown at all is the question of TTL-01, and in which unit.
-    expected = _shown_ttl(given, ask, given.empty(ttl={"ttl": MINUTES})).get("ttl_minutes")
+    expected = _shown_ttl(given, client, given.empty(ttl={"ttl": MINUTES})).get("ttl_minutes")
     made = given.empty()
     given.update(made, ttl={"ttl": MINUTES})
-    assert_equal(_ttl(threads, ask, made).get("ttl_minutes"), expected, "ttl_minutes")
+    assert_equal(_ttl(threads, client, made).get("ttl_minutes"), expected, "ttl_minutes")
 
 
 @requires("TTL-06")
-def test_an_update_with_a_time_to_live_alone_is_accepted(given: Asker, threads: Asker) -> None:
+def test_an_update_with_a_time_to_live_alone_is_accepted(
+    given: ThreadsApi, threads: ThreadsApi
+) -> None:
     made = given.empty()
     given.update(made, metadata={})
     threads.granted(threads.client.update(id_of(made), {"ttl": {"ttl": MINUTES}}), made)
 
 
 @requires("TTL-05")
-def test_a_creation_with_a_time_to_live_is_accepted(given: Asker, threads: Asker) -> None:
+def test_a_creation_with_a_time_to_live_is_accepted(given: ThreadsApi, threads: ThreadsApi) -> None:
     threads.get(threads.empty(ttl={"ttl": MINUTES, "strategy": "delete"}))
 
 
-def _ttl(threads: Asker, ask: ThreadsClient, thread: Thread) -> dict[str, Any]:
-    shown = threads.granted(ask.get(id_of(thread), include="ttl"), thread).body
+def _ttl(threads: ThreadsApi, client: ThreadsClient, thread: Thread) -> dict[str, Any]:
+    shown = threads.granted(client.get(id_of(thread), include="ttl"), thread).body
     ttl = shown.get("ttl") if isinstance(shown, dict) else None
     assert_that(isinstance(ttl, dict), "a member ttl", shown)
     return ttl if isinstance(ttl, dict) else {}
 
 
-def _shown_ttl(given: Asker, ask: ThreadsClient, thread: Thread) -> dict[str, Any]:
+def _shown_ttl(given: ThreadsApi, client: ThreadsClient, thread: Thread) -> dict[str, Any]:
     """The ttl of a thread that was created with one; where none is shown, blocked."""
     try:
-        return _ttl(given, ask, thread)
+        return _ttl(given, client, thread)
     except PromiseBroken as unseen:
         raise Blocked("GET shows no ttl of a thread created with one", by="TTL-01") from unseen

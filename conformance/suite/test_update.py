@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from conformance.deployment.client import ThreadsClient
-from conformance.suite.asking import Asker
-from conformance.suite.case import Case
-from conformance.suite.expect import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import (
     assert_equal,
     assert_that,
     assert_thread,
@@ -16,12 +15,13 @@ from conformance.suite.expect import (
     kept,
     known_moment,
 )
-from conformance.suite.outcomes import Blocked, requires
-from conformance.suite.shown import id_of
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.views import id_of
+from conformance.deployment.client import ThreadsClient
 
 
 @requires("UPDATE-01")
-def test_an_update_answers_the_thread(given: Asker, threads: Asker) -> None:
+def test_an_update_answers_the_thread(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.empty(metadata={"colour": "red"})
     shown = threads.update(made, metadata={"colour": "blue"})
     assert_equal(shown.get("thread_id"), id_of(made), "thread_id")
@@ -30,7 +30,7 @@ def test_an_update_answers_the_thread(given: Asker, threads: Asker) -> None:
 
 
 @requires("UPDATE-02")
-def test_new_metadata_is_added(given: Asker, threads: Asker) -> None:
+def test_new_metadata_is_added(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.empty()
     added = {"size": {"w": 1}, "list": [None, "x"]}
     threads.update(made, metadata=added)
@@ -39,24 +39,26 @@ def test_new_metadata_is_added(given: Asker, threads: Asker) -> None:
 
 @requires("UPDATE-03")
 @pytest.mark.parametrize("value", ["blue", 2, False, [1], "ünï"], ids=repr)
-def test_known_metadata_is_replaced(given: Asker, threads: Asker, value: object) -> None:
+def test_known_metadata_is_replaced(given: ThreadsApi, threads: ThreadsApi, value: object) -> None:
     made = given.empty(metadata={"colour": [0] if isinstance(value, list) else "red"})
     threads.update(made, metadata={"colour": value})
     assert_equal(kept(given.get(made), {"colour": ""}), {"colour": value}, "the metadata sent")
 
 
 @requires("UPDATE-04")
-def test_other_metadata_is_kept(given: Asker, threads: Asker) -> None:
+def test_other_metadata_is_kept(given: ThreadsApi, threads: ThreadsApi) -> None:
     sent = {"colour": "red", "deep": {"er": [1, None]}}
     made = given.empty(metadata=sent)
     threads.update(made, metadata={"size": 1})
-    expected = {**given.client.tag, **given.case.tag, **sent}
+    expected = {**given.client.tag, **given.context.tag, **sent}
     shown = kept(given.get(made), expected)
     assert_equal(shown, expected, "the metadata that the update does not name")
 
 
 @requires("UPDATE-05")
-def test_an_update_moves_updated_at(given: Asker, threads: Asker, case: Case) -> None:
+def test_an_update_moves_updated_at(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
     made = given.empty()
     before = known_moment(given.get(made).get("updated_at"), "updated_at")
     numbers = count()
@@ -66,7 +68,7 @@ def test_an_update_moves_updated_at(given: Asker, threads: Asker, case: Case) ->
         return given.get(made).get("updated_at")
 
     # A deployment may count in milliseconds: the next update is later, at the latest.
-    after = case.eventually(updated_at, lambda after: known_moment(after, "updated_at") > before)
+    after = context.eventually(updated_at, lambda after: known_moment(after, "updated_at") > before)
     moved = known_moment(after, "updated_at") > before
     if not moved and "." not in str(after):
         raise Blocked("updated_at is told in whole seconds, which are longer than was waited")
@@ -74,7 +76,7 @@ def test_an_update_moves_updated_at(given: Asker, threads: Asker, case: Case) ->
 
 
 @requires("UPDATE-06")
-def test_an_update_leaves_what_is_not_metadata(given: Asker, threads: Asker) -> None:
+def test_an_update_leaves_what_is_not_metadata(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.fullest()
     members = ("thread_id", "created_at", "status", "values", "state_updated_at")
     before = given.get(made)
@@ -88,7 +90,7 @@ def test_an_update_leaves_what_is_not_metadata(given: Asker, threads: Asker) -> 
 
 
 @requires("UPDATE-13")
-def test_an_update_leaves_the_state(given: Asker, threads: Asker) -> None:
+def test_an_update_leaves_the_state(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.with_state()
     before = given.state(made)
     threads.update(made, metadata={"colour": "red"})
@@ -96,7 +98,7 @@ def test_an_update_leaves_the_state(given: Asker, threads: Asker) -> None:
 
 
 @requires("UPDATE-14")
-def test_an_update_leaves_the_history(given: Asker, threads: Asker) -> None:
+def test_an_update_leaves_the_history(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.with_state()
     before = given.history(made).states
     if not before:
@@ -108,7 +110,7 @@ def test_an_update_leaves_the_history(given: Asker, threads: Asker) -> None:
 
 
 @requires("UPDATE-07")
-def test_an_update_is_shown_by_get(given: Asker, threads: Asker) -> None:
+def test_an_update_is_shown_by_get(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.empty()
     for number in range(3):
         answered = threads.update(made, metadata={"number": number})
@@ -119,18 +121,20 @@ def test_an_update_is_shown_by_get(given: Asker, threads: Asker) -> None:
 
 
 @requires("UPDATE-08")
-def test_an_unknown_thread_is_404(given: Asker, ask: ThreadsClient) -> None:
+def test_an_unknown_thread_is_404(given: ThreadsApi, client: ThreadsClient) -> None:
     given.update(given.empty(), metadata={})
-    answer = ask.update(ask.ownership.absent_id(), {"metadata": {"colour": "red"}})
+    answer = client.update(client.ownership.absent_id(), {"metadata": {"colour": "red"}})
     assert_that(answer.status == 404, "404", f"{answer.status} {answer.text}")
 
 
 @requires("UPDATE-09")
-def test_a_minimal_answer_on_request(given: Asker, threads: Asker, ask: ThreadsClient) -> None:
+def test_a_minimal_answer_on_request(
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
+) -> None:
     made = given.empty()
     body = {"metadata": {"colour": "red"}}
     headers = {"Prefer": "return=minimal"}
-    answer = threads.granted(ask.update(id_of(made), body, headers=headers), made)
+    answer = threads.granted(client.update(id_of(made), body, headers=headers), made)
     assert_equal(kept(given.get(made), {"colour": ""}), {"colour": "red"}, "the metadata sent")
     assert_equal(answer.text, "", "the body of the answer")
 
@@ -138,17 +142,19 @@ def test_a_minimal_answer_on_request(given: Asker, threads: Asker, ask: ThreadsC
 @requires("UPDATE-11")
 @pytest.mark.parametrize("body", [{}, {"metadata": {}}], ids=["empty-body", "empty-metadata"])
 def test_an_empty_update_keeps_the_metadata(
-    given: Asker, threads: Asker, body: dict[str, object]
+    given: ThreadsApi, threads: ThreadsApi, body: dict[str, object]
 ) -> None:
     made = given.empty(metadata={"colour": "red"})
     threads.update(made, **body)
-    expected = {**given.client.tag, **given.case.tag, "colour": "red"}
+    expected = {**given.client.tag, **given.context.tag, "colour": "red"}
     assert_equal(kept(given.get(made), expected), expected, "the metadata that was there")
 
 
 @requires("UPDATE-12")
 @pytest.mark.parametrize("updated", ["source", "copy"])
-def test_a_copy_has_metadata_of_its_own(given: Asker, threads: Asker, updated: str) -> None:
+def test_a_copy_has_metadata_of_its_own(
+    given: ThreadsApi, threads: ThreadsApi, updated: str
+) -> None:
     source = given.fullest()
     copy = given.copy(source)
     changed, other = (source, copy) if updated == "source" else (copy, source)

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.deployment.client import ThreadsClient
-from conformance.deployment.settings import Settings
-from conformance.suite.asking import Asker
-from conformance.suite.expect import (
+from conformance.checks.api import ThreadsApi
+from conformance.checks.expect import (
     assert_equal,
     assert_no_server_error,
     assert_no_thread,
     assert_untouched,
 )
-from conformance.suite.generated import for_all, valid_bodies
-from conformance.suite.generated_keywords import met_keywords, with_own_ids
-from conformance.suite.outcomes import requires
-from conformance.suite.right_requests import offering, tags
-from conformance.suite.shown import id_of
+from conformance.checks.generators.bodies import for_all, valid_bodies
+from conformance.checks.generators.keywords import met_keywords, with_own_ids
+from conformance.checks.outcomes import requires
+from conformance.checks.valid_requests import offering, tags
+from conformance.checks.views import id_of
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.settings import Settings
 
 
 @requires("ERROR-ANY-10")
 def test_every_valid_update_of_the_state_is_done_or_refused(
-    given: Asker, ask: ThreadsClient, settings: Settings
+    given: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
     thread = offering(given, "update_state")
 
     def done_or_refused(body: dict[str, Any]) -> None:
-        sent = with_own_ids(body, ask.ownership)
-        assert_no_server_error(ask.update_state(id_of(thread), sent))
+        sent = with_own_ids(body, client.ownership)
+        assert_no_server_error(client.update_state(id_of(thread), sent))
 
     for body in met_keywords("update_state", "state_update", (), settings):
         done_or_refused(body)
@@ -37,26 +37,26 @@ def test_every_valid_update_of_the_state_is_done_or_refused(
 
 @requires("ERROR-ANY-11")
 def test_all_valid_supersteps_are_done_or_refused(
-    given: Asker, ask: ThreadsClient, settings: Settings
+    given: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
-    graph_id = given.case.graph().id
+    graph_id = given.context.graph().id
     offering(given, "create")
     for body in met_keywords("create_thread", "thread_create", _OTHERS, settings):
         metadata = {**tags(given), "graph_id": graph_id}
-        sent = {**body, "thread_id": ask.ownership.new_id(), "metadata": metadata}
-        assert_no_server_error(ask.create(sent))
+        sent = {**body, "thread_id": client.ownership.new_id(), "metadata": metadata}
+        assert_no_server_error(client.create(sent))
 
 
 @requires("ERROR-ANY-12")
 def test_every_valid_pruning_prunes_what_it_names(
-    given: Asker, threads: Asker, ask: ThreadsClient, settings: Settings
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
     kept = offering(given, "prune")
 
     def pruned(body: dict[str, Any]) -> None:
         # Whether an id counts under which nothing stands is the question of PRUNE-02.
         named = [id_of(given.empty()) for _ in ("one", "more", *body["thread_ids"])]
-        answer = threads.object_of(ask.prune({**body, "thread_ids": named}))
+        answer = threads.object_of(client.prune({**body, "thread_ids": named}))
         assert_equal(answer.get("pruned_count"), len(named), "pruned_count")
         for each in named:
             assert_no_thread(threads, each)
@@ -74,13 +74,13 @@ def test_every_valid_pruning_prunes_what_it_names(
 
 @requires("ERROR-ANY-13")
 def test_every_valid_question_for_a_checkpoint_is_answered_or_refused(
-    given: Asker, ask: ThreadsClient, settings: Settings
+    given: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
     thread = offering(given, "post_state_at_checkpoint")
     # Which state is answered for a checkpoint that is not there has its own requirement.
     for body in met_keywords("post_state_at_checkpoint", "state_checkpoint", (), settings):
-        sent = with_own_ids(body, ask.ownership)
-        assert_no_server_error(ask.post_state_at_checkpoint(id_of(thread), sent))
+        sent = with_own_ids(body, client.ownership)
+        assert_no_server_error(client.post_state_at_checkpoint(id_of(thread), sent))
 
 
 #: Members of a creation that have requirements of their own.

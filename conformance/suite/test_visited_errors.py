@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from conformance.checks.comparable import is_empty_state
+from conformance.checks.expect import assert_says_why
+from conformance.checks.generators.wrong_bodies import MALFORMED_JSON, OUT_OF_RANGE, WRONG_TYPES
+from conformance.checks.outcomes import PromiseBroken, reads_only, requires
+from conformance.checks.private_facts import expect_refused
+from conformance.checks.visits import Visited, Visits, broken, checkpoint_of, expect, undecided
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.suite.bad_bodies import MALFORMED_JSON, OUT_OF_RANGE, WRONG_TYPES
-from conformance.suite.compared import is_empty_state
-from conformance.suite.expect import assert_says_why
-from conformance.suite.facts import expect_refused
-from conformance.suite.outcomes import PromiseBroken, reads_only, requires
-from conformance.suite.visits import Visited, Visits, broken, checkpoint_of, expect, undecided
 
 pytestmark = reads_only
 
@@ -52,28 +52,28 @@ def _offering(visits: Visits, operation: str) -> Visited:
 
 
 @requires("GET-02")
-def test_an_unknown_thread_is_404(visits: Visits, ask: ThreadsClient) -> None:
+def test_an_unknown_thread_is_404(visits: Visits, client: ThreadsClient) -> None:
     _offering(visits, "get")
-    status = ask.get(ask.ownership.absent_id()).status
+    status = client.get(client.ownership.absent_id()).status
     expect(status == 404, f"GET of an unknown thread is answered with {status}, not 404")
 
 
 _OF_A_THREAD: dict[str, Callable[[ThreadsClient, str, str], Answer]] = {
-    "get": lambda ask, thread_id, _: ask.get(thread_id),
-    "state": lambda ask, thread_id, _: ask.state(thread_id),
-    "history": lambda ask, thread_id, _: ask.history(thread_id),
-    "post_history": lambda ask, thread_id, _: ask.post_history(thread_id, {}),
-    "state_at_checkpoint": lambda ask, thread_id, at: ask.state_at_checkpoint(thread_id, at),
-    "post_state_at_checkpoint": lambda ask, thread_id, at: ask.post_state_at_checkpoint(
+    "get": lambda client, thread_id, _: client.get(thread_id),
+    "state": lambda client, thread_id, _: client.state(thread_id),
+    "history": lambda client, thread_id, _: client.history(thread_id),
+    "post_history": lambda client, thread_id, _: client.post_history(thread_id, {}),
+    "state_at_checkpoint": lambda client, thread_id, at: client.state_at_checkpoint(thread_id, at),
+    "post_state_at_checkpoint": lambda client, thread_id, at: client.post_state_at_checkpoint(
         thread_id, {"checkpoint": {"checkpoint_id": at, "checkpoint_ns": ""}}
     ),
 }
 
 
-def _refused_for(visits: Visits, ask: ThreadsClient, operation: str, thread_id: str) -> None:
+def _refused_for(visits: Visits, client: ThreadsClient, operation: str, thread_id: str) -> None:
     thread = _offering(visits, operation)
     at = _checkpoint(visits, thread) if "checkpoint" in operation else ""
-    expect_refused(_OF_A_THREAD[operation](ask, thread_id, at), operation)
+    expect_refused(_OF_A_THREAD[operation](client, thread_id, at), operation)
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,10 @@ def _refused_for(visits: Visits, ask: ThreadsClient, operation: str, thread_id: 
         pytest.param("post_state_at_checkpoint", marks=requires("ERROR-UNKNOWN-03")),
     ],
 )
-def test_an_unknown_thread_is_refused(visits: Visits, ask: ThreadsClient, operation: str) -> None:
-    _refused_for(visits, ask, operation, ask.ownership.absent_id())
+def test_an_unknown_thread_is_refused(
+    visits: Visits, client: ThreadsClient, operation: str
+) -> None:
+    _refused_for(visits, client, operation, client.ownership.absent_id())
 
 
 @pytest.mark.parametrize(
@@ -101,30 +103,30 @@ def test_an_unknown_thread_is_refused(visits: Visits, ask: ThreadsClient, operat
         pytest.param("post_state_at_checkpoint", marks=requires("ERROR-ID-05")),
     ],
 )
-def test_a_malformed_id_is_refused(visits: Visits, ask: ThreadsClient, operation: str) -> None:
-    _refused_for(visits, ask, operation, ask.ownership.malformed_id())
+def test_a_malformed_id_is_refused(visits: Visits, client: ThreadsClient, operation: str) -> None:
+    _refused_for(visits, client, operation, client.ownership.malformed_id())
 
 
 @requires("CHECKPOINT-09")
-def test_an_unknown_checkpoint_is_no_other(visits: Visits, ask: ThreadsClient) -> None:
+def test_an_unknown_checkpoint_is_no_other(visits: Visits, client: ThreadsClient) -> None:
     thread = _offering(visits, "state_at_checkpoint")
-    answer = ask.state_at_checkpoint(thread.id, ask.ownership.absent_id())
+    answer = client.state_at_checkpoint(thread.id, client.ownership.absent_id())
     if not is_empty_state(answer):
         expect_refused(answer, "the state at a checkpoint that the thread does not have")
 
 
 @requires("CHECKPOINT-12")
-def test_a_malformed_checkpoint_id_is_refused(visits: Visits, ask: ThreadsClient) -> None:
+def test_a_malformed_checkpoint_id_is_refused(visits: Visits, client: ThreadsClient) -> None:
     thread = _offering(visits, "state_at_checkpoint")
-    answer = ask.state_at_checkpoint(thread.id, ask.ownership.malformed_id())
+    answer = client.state_at_checkpoint(thread.id, client.ownership.malformed_id())
     expect_refused(answer, "the state at a checkpoint that is no UUID")
 
 
 @requires("CHECKPOINT-POST-02")
-def test_an_unknown_checkpoint_is_no_other_by_post(visits: Visits, ask: ThreadsClient) -> None:
+def test_an_unknown_checkpoint_is_no_other_by_post(visits: Visits, client: ThreadsClient) -> None:
     thread = _offering(visits, "post_state_at_checkpoint")
-    body = {"checkpoint": {"checkpoint_id": ask.ownership.absent_id(), "checkpoint_ns": ""}}
-    answer = ask.post_state_at_checkpoint(thread.id, body)
+    body = {"checkpoint": {"checkpoint_id": client.ownership.absent_id(), "checkpoint_ns": ""}}
+    answer = client.post_state_at_checkpoint(thread.id, body)
     if not is_empty_state(answer):
         expect_refused(answer, "the state by POST at a checkpoint that the thread does not have")
 
@@ -133,19 +135,19 @@ def test_an_unknown_checkpoint_is_no_other_by_post(visits: Visits, ask: ThreadsC
 
 
 def _sender(
-    visits: Visits, ask: ThreadsClient, operation: str
+    visits: Visits, client: ThreadsClient, operation: str
 ) -> tuple[Callable[[Any], Answer], Callable[[bytes], Answer]]:
     """How to send the operation any body, as JSON and raw, once it has answered a right one."""
     if operation == "search":
         visits.search(limit=1)
-        return lambda body: ask.search(body, private=True), lambda raw: ask.search(
+        return lambda body: client.search(body, private=True), lambda raw: client.search(
             raw=raw, private=True
         )
     if operation == "count":
         visits.count()
-        return ask.count, lambda raw: ask.count(raw=raw)
+        return client.count, lambda raw: client.count(raw=raw)
     thread_id = _offering(visits, operation).id
-    send = ask.post_history if operation == "post_history" else ask.post_state_at_checkpoint
+    send = client.post_history if operation == "post_history" else client.post_state_at_checkpoint
     return lambda body: send(thread_id, body), lambda raw: send(thread_id, raw=raw)
 
 
@@ -158,8 +160,8 @@ def _sender(
         pytest.param("post_history", marks=requires("ERROR-JSON-08")),
     ],
 )
-def test_malformed_json_is_refused(visits: Visits, ask: ThreadsClient, operation: str) -> None:
-    _, send_raw = _sender(visits, ask, operation)
+def test_malformed_json_is_refused(visits: Visits, client: ThreadsClient, operation: str) -> None:
+    _, send_raw = _sender(visits, client, operation)
     for raw in MALFORMED_JSON:
         expect_refused(send_raw(raw), f"{operation} with a body that is no JSON")
 
@@ -173,16 +175,16 @@ def test_malformed_json_is_refused(visits: Visits, ask: ThreadsClient, operation
         pytest.param("post_history", marks=requires("ERROR-TYPE-08")),
     ],
 )
-def test_wrong_types_are_refused(visits: Visits, ask: ThreadsClient, operation: str) -> None:
-    send, _ = _sender(visits, ask, operation)
+def test_wrong_types_are_refused(visits: Visits, client: ThreadsClient, operation: str) -> None:
+    send, _ = _sender(visits, client, operation)
     for body in WRONG_TYPES[operation]:
         expect_refused(send(body), f"{operation} with the body {json.dumps(body)}")
 
 
 @requires("ERROR-TYPE-10")
-def test_a_wrong_type_of_limit_is_refused(visits: Visits, ask: ThreadsClient) -> None:
+def test_a_wrong_type_of_limit_is_refused(visits: Visits, client: ThreadsClient) -> None:
     thread = _offering(visits, "history")
-    expect_refused(ask.history(thread.id, limit="ten"), "history with the limit 'ten'")
+    expect_refused(client.history(thread.id, limit="ten"), "history with the limit 'ten'")
 
 
 @pytest.mark.parametrize(
@@ -194,38 +196,38 @@ def test_a_wrong_type_of_limit_is_refused(visits: Visits, ask: ThreadsClient) ->
     ],
 )
 def test_values_out_of_range_are_refused(
-    visits: Visits, ask: ThreadsClient, operation: str
+    visits: Visits, client: ThreadsClient, operation: str
 ) -> None:
-    send, _ = _sender(visits, ask, operation)
+    send, _ = _sender(visits, client, operation)
     for body in OUT_OF_RANGE[operation]:
         expect_refused(send(body), f"{operation} with the body {json.dumps(body)}")
 
 
 @requires("EXTRACT-04")
-def test_more_than_ten_paths_are_refused(visits: Visits, ask: ThreadsClient) -> None:
+def test_more_than_ten_paths_are_refused(visits: Visits, client: ThreadsClient) -> None:
     paths = {f"p{number}": "metadata.colour" for number in range(_MOST_PATHS + 1)}
     visits.search(limit=1, extract=dict(list(paths.items())[:_MOST_PATHS]))
-    answer = ask.search({"limit": 1, "extract": paths}, private=True)
+    answer = client.search({"limit": 1, "extract": paths}, private=True)
     expect_refused(answer, f"a search with {len(paths)} paths to extract")
 
 
 # ---- what a refusal says ------------------------------------------------------------
 
 _REFUSALS: dict[str, Callable[[ThreadsClient, str], Answer]] = {
-    "search": lambda ask, _: ask.search({"limit": -1}, private=True),
-    "get": lambda ask, _: ask.get(ask.ownership.absent_id()),
-    "state": lambda ask, _: ask.state(ask.ownership.absent_id()),
-    "history": lambda ask, _: ask.history(ask.ownership.absent_id()),
-    "post_history": lambda ask, thread_id: ask.post_history(thread_id, {"limit": -1}),
+    "search": lambda client, _: client.search({"limit": -1}, private=True),
+    "get": lambda client, _: client.get(client.ownership.absent_id()),
+    "state": lambda client, _: client.state(client.ownership.absent_id()),
+    "history": lambda client, _: client.history(client.ownership.absent_id()),
+    "post_history": lambda client, thread_id: client.post_history(thread_id, {"limit": -1}),
 }
 
 
-def _refusal(visits: Visits, ask: ThreadsClient, refusal: str) -> Answer:
+def _refusal(visits: Visits, client: ThreadsClient, refusal: str) -> Answer:
     """A refusal by an operation that is there: what a router says of one that is not is its own."""
     if refusal == "search":
         visits.search(limit=1)
     thread = _offering(visits, "get" if refusal == "search" else refusal)
-    answer = _REFUSALS[refusal](ask, thread.id)
+    answer = _REFUSALS[refusal](client, thread.id)
     if not 400 <= answer.status < 500:
         raise undecided(f"{refusal}: a bad request is answered with {answer.status}")
     return answer
@@ -233,8 +235,8 @@ def _refusal(visits: Visits, ask: ThreadsClient, refusal: str) -> Answer:
 
 @requires("ERROR-BODY-01")
 @pytest.mark.parametrize("refusal", _REFUSALS)
-def test_a_refusal_says_why(visits: Visits, ask: ThreadsClient, refusal: str) -> None:
-    answer = _refusal(visits, ask, refusal)
+def test_a_refusal_says_why(visits: Visits, client: ThreadsClient, refusal: str) -> None:
+    answer = _refusal(visits, client, refusal)
     try:
         assert_says_why(answer)
     except PromiseBroken:
@@ -243,8 +245,8 @@ def test_a_refusal_says_why(visits: Visits, ask: ThreadsClient, refusal: str) ->
 
 @requires("ERROR-BODY-02")
 @pytest.mark.parametrize("refusal", _REFUSALS)
-def test_a_refusal_has_detail(visits: Visits, ask: ThreadsClient, refusal: str) -> None:
-    answer = _refusal(visits, ask, refusal)
+def test_a_refusal_has_detail(visits: Visits, client: ThreadsClient, refusal: str) -> None:
+    answer = _refusal(visits, client, refusal)
     detail = answer.body.get("detail") if isinstance(answer.body, dict) else None
     told = isinstance(detail, str) and bool(detail)
     expect(told, f"the refusal with {answer.status} has no text in detail")

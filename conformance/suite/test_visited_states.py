@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 
-from conformance.deployment.client import ThreadsClient
-from conformance.deployment.ownership import canonical
-from conformance.suite.expect import moment
-from conformance.suite.facts import expect_fits, expect_same, members_of
-from conformance.suite.outcomes import PromiseBroken, reads_only, requires
-from conformance.suite.shown import State, newest_first, parent_id_of
-from conformance.suite.visits import (
+from conformance.checks.expect import moment
+from conformance.checks.outcomes import PromiseBroken, reads_only, requires
+from conformance.checks.private_facts import expect_fits, expect_same, members_of
+from conformance.checks.views import State, newest_first, parent_id_of
+from conformance.checks.visits import (
     STATES,
     Visited,
     Visits,
@@ -23,6 +21,8 @@ from conformance.suite.visits import (
     expect,
     undecided,
 )
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.ownership import canonical
 
 pytestmark = reads_only
 
@@ -246,8 +246,8 @@ def test_steps_count_up(visits: Visits) -> None:
     visits.each(judge)
 
 
-def _before(visits: Visits, ask: Callable[[Visited, str], list[State]]) -> None:
-    """What `ask` gives before the newest checkpoint are the states that come after it."""
+def _before(visits: Visits, client: Callable[[Visited, str], list[State]]) -> None:
+    """What `client` gives before the newest checkpoint are the states that come after it."""
 
     def judge(states: list[State], pages: tuple[list[State], list[State]]) -> None:
         older, oldest = pages
@@ -263,8 +263,8 @@ def _before(visits: Visits, ask: Callable[[Visited, str], list[State]]) -> None:
         lambda thread: visits.steadily(
             lambda: visits.states(thread, least=2),
             lambda states: (
-                ask(thread, checkpoint_of(states[0])),
-                ask(thread, checkpoint_of(states[-1])),
+                client(thread, checkpoint_of(states[0])),
+                client(thread, checkpoint_of(states[-1])),
             ),
             judge,
         )
@@ -290,11 +290,11 @@ def test_before_by_post_continues_a_page(visits: Visits) -> None:
 @pytest.mark.parametrize("limit", [1, 2])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_limit_bounds_a_page(visits: Visits, limit: int, method: str) -> None:
-    ask = visits.must.page if method == "GET" else visits.must.post_page
+    client = visits.must.page if method == "GET" else visits.must.post_page
 
     def judge(thread: Visited) -> None:
         visits.states(thread, least=limit + 1)
-        number = len(ask(thread, limit=limit))
+        number = len(client(thread, limit=limit))
         if not number:
             raise undecided(f"{method} with the limit {limit} gives no state")
         expect(number <= limit, f"{method} with the limit {limit} gives {number} states")
@@ -329,12 +329,12 @@ def test_the_default_page_of_post_holds_one(visits: Visits) -> None:
 
 
 @requires("HISTORY-FILTER-02")
-def test_metadata_chooses_states(visits: Visits, ask: ThreadsClient) -> None:
+def test_metadata_chooses_states(visits: Visits, client: ThreadsClient) -> None:
     def of(thread: Visited) -> None:
         source = _metadata(visits.states(thread)[0]).get("source")
         if not isinstance(source, str):
             raise undecided("the newest state shows no metadata.source")
-        none = {"threads_conformance": ask.ownership.absent_id()}
+        none = {"threads_conformance": client.ownership.absent_id()}
         found = visits.must.post_page(thread, limit=STATES, metadata=none)
         expect(not found, f"{len(found)} states are given by metadata that none has")
 
@@ -386,10 +386,10 @@ def test_pages_are_complete(visits: Visits) -> None:
 
 def _at_each_checkpoint(
     visits: Visits,
-    ask: Callable[[Visited, str], State],
+    client: Callable[[Visited, str], State],
     judge: Callable[[Visited, State, State], None],
 ) -> None:
-    """Judge what `ask` gives for each of the newest checkpoints, against the history's entry."""
+    """Judge what `client` gives for each of the newest checkpoints, against the history's entry."""
 
     def of(thread: Visited) -> None:
         def each(entries: list[State], states: list[State]) -> None:
@@ -398,7 +398,7 @@ def _at_each_checkpoint(
 
         visits.steadily(
             lambda: visits.states(thread)[:_CHECKPOINTS],
-            lambda entries: [ask(thread, checkpoint_of(each)) for each in entries],
+            lambda entries: [client(thread, checkpoint_of(each)) for each in entries],
             each,
         )
 

@@ -5,21 +5,21 @@ from typing import Any
 
 import pytest
 
-from conformance.deployment.client import ThreadsClient
-from conformance.suite.expect import (
+from conformance.checks.expect import (
     OPTIONAL_OF_A_THREAD,
     REQUIRED_OF_A_THREAD,
     same_thread,
 )
-from conformance.suite.facts import (
+from conformance.checks.outcomes import Blocked, reads_only, requires
+from conformance.checks.private_facts import (
     expect_fits,
     expect_same,
     members_of,
     texts_in_metadata,
 )
-from conformance.suite.outcomes import Blocked, reads_only, requires
-from conformance.suite.shown import Thread, newest_first
-from conformance.suite.visits import PAGE, Visited, Visits, broken, expect, undecided
+from conformance.checks.views import Thread, newest_first
+from conformance.checks.visits import PAGE, Visited, Visits, broken, expect, undecided
+from conformance.deployment.client import ThreadsClient
 
 pytestmark = reads_only
 
@@ -112,9 +112,9 @@ def test_the_documented_search_by_metadata(visits: Visits) -> None:
 
 
 @requires("SEARCH-05")
-def test_no_match_gives_an_empty_list(visits: Visits, ask: ThreadsClient) -> None:
+def test_no_match_gives_an_empty_list(visits: Visits, client: ThreadsClient) -> None:
     visits.search(limit=1)
-    found = visits.must.search(metadata={"threads_conformance": ask.ownership.absent_id()})
+    found = visits.must.search(metadata={"threads_conformance": client.ownership.absent_id()})
     expect(not found, f"{len(found)} threads are found by metadata that none has")
 
 
@@ -192,9 +192,9 @@ def test_count_agrees_with_search(visits: Visits, by: str) -> None:
 
 
 @requires("COUNT-05")
-def test_no_match_counts_zero(visits: Visits, ask: ThreadsClient) -> None:
-    visits.granted(ask.count({}))
-    count = visits.must.count(metadata={"threads_conformance": ask.ownership.absent_id()})
+def test_no_match_counts_zero(visits: Visits, client: ThreadsClient) -> None:
+    visits.granted(client.count({}))
+    count = visits.must.count(metadata={"threads_conformance": client.ownership.absent_id()})
     expect(count == 0, f"metadata that no thread has is counted {count} times")
 
 
@@ -216,8 +216,8 @@ def test_search_by_ids(visits: Visits) -> None:
 
 
 @requires("FILTER-02")
-def test_unknown_ids_find_nothing(visits: Visits, ask: ThreadsClient) -> None:
-    absent = [ask.ownership.absent_id() for _ in range(2)]
+def test_unknown_ids_find_nothing(visits: Visits, client: ThreadsClient) -> None:
+    absent = [client.ownership.absent_id() for _ in range(2)]
     visits.search(limit=1)
     found = visits.must.search(ids=absent)
     expect(not found, f"{len(found)} threads are found by ids under which none stands")

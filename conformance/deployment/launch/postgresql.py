@@ -134,9 +134,9 @@ def _initialise(programs: Path, cluster: Path, password: Path, user: str | None)
 def _wait_until_ready(server: ProcessTree) -> None:
     deadline = time.monotonic() + _READY_WITHIN_S
     # An earlier start of the same cluster wrote to the same file.
-    before = server.said_before
+    before = server.output_length
     while time.monotonic() < deadline and server.status() is None:
-        if _READY in server.said()[before:]:
+        if _READY in server.output_text()[before:]:
             return
         time.sleep(_POLL_S)
     raise NotStartedError(f"PostgreSQL did not start; its last lines:\n{server.last_lines()}")

@@ -12,20 +12,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from conformance.deployment.launch import keeper
+from conformance.deployment.launch import supervisor
 from conformance.excerpt import harmless
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 #: Package indexes are often named with user and password.
 _USER_INFO = re.compile(r"://[^\s/@?#]+@")
-#: How long the keeper may take beyond the grace of its command.
-_KEEPER_S = 20.0
+#: How long the supervisor may take beyond the grace of its command.
+_SUPERVISOR_S = 20.0
 
 
 class ProcessTree:
-    """Runs a command under a keeper, which ends the whole tree when the block ends.
+    """Runs a command under a supervisor, which ends the whole tree when the block ends.
 
-    The keeper also ends it when this process is killed. What the command writes goes to
+    The supervisor also ends it when this process is killed. What the command writes goes to
     `output`; `remove` are folders that go with it; `user` is who runs it, if not we.
     """
 
@@ -42,8 +42,8 @@ class ProcessTree:
         remove: Sequence[Path] = (),
     ) -> None:
         self.output = output
-        #: Where in `said()` this command's own words begin: the file may be an old one.
-        self.said_before = len(self.said())
+        #: Where in `output_text()` this command's own words begin: the file may be an old one.
+        self.output_length = len(self.output_text())
         self._grace_s = grace_s
         self._order = {
             "command": list(command),
@@ -55,18 +55,18 @@ class ProcessTree:
             "grace_s": grace_s,
             "remove": list(map(str, remove)),
         }
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._supervisor: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> ProcessTree:
-        self._keeper = subprocess.Popen(
-            [sys.executable, "-P", keeper.__file__],
+        self._supervisor = subprocess.Popen(
+            [sys.executable, "-P", supervisor.__file__],
             stdin=subprocess.PIPE,
             # A Ctrl-C in the terminal is for us, who then end the tree.
             start_new_session=True,
         )
-        assert self._keeper.stdin is not None
-        self._keeper.stdin.write(json.dumps(self._order).encode() + b"\n")
-        self._keeper.stdin.flush()
+        assert self._supervisor.stdin is not None
+        self._supervisor.stdin.write(json.dumps(self._order).encode() + b"\n")
+        self._supervisor.stdin.flush()
         return self
 
     def __exit__(
@@ -79,27 +79,27 @@ class ProcessTree:
 
     def status(self) -> int | None:
         """The exit status of the command; None while it runs."""
-        assert self._keeper is not None
-        return self._keeper.poll()
+        assert self._supervisor is not None
+        return self._supervisor.poll()
 
     def wait(self) -> int:
         """Wait until the command has ended by itself; its exit status."""
-        assert self._keeper is not None
-        return self._keeper.wait()
+        assert self._supervisor is not None
+        return self._supervisor.wait()
 
     def stop(self) -> None:
         """End the command and all that came of it."""
-        if self._keeper is None:
+        if self._supervisor is None:
             return
-        assert self._keeper.stdin is not None
-        self._keeper.stdin.close()
+        assert self._supervisor.stdin is not None
+        self._supervisor.stdin.close()
         try:
-            self._keeper.wait(self._grace_s + _KEEPER_S)
+            self._supervisor.wait(self._grace_s + _SUPERVISOR_S)
         except subprocess.TimeoutExpired:
-            self._keeper.kill()
-            self._keeper.wait()
+            self._supervisor.kill()
+            self._supervisor.wait()
 
-    def said(self) -> str:
+    def output_text(self) -> str:
         """All that the command wrote, without colours."""
         try:
             return _COLOUR.sub("", self.output.read_text(encoding="utf-8", errors="replace"))
@@ -108,6 +108,6 @@ class ProcessTree:
 
     def last_lines(self, count: int = 15) -> str:
         """The end of what the command wrote, indented, without empty lines."""
-        said = harmless(_USER_INFO.sub("://", self.said()))
+        said = harmless(_USER_INFO.sub("://", self.output_text()))
         lines = [line.rstrip() for line in said.splitlines() if line.strip()]
         return os.linesep.join(f"  {line}" for line in lines[-count:])

@@ -157,7 +157,7 @@ def _url(launcher: Launcher, server: ProcessTree, port: int) -> str | None:
     """Where the server says it is; where it says nothing, at the port it was told."""
     if launcher.printed_url is None:
         return f"http://{HOST}:{port}"
-    found = re.search(launcher.printed_url, server.said()[server.said_before :])
+    found = re.search(launcher.printed_url, server.output_text()[server.output_length :])
     if found is None:
         return None
     url = found[1].rstrip("/").replace("localhost", HOST)

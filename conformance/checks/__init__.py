@@ -1,0 +1,1 @@
+"""What checks are made of: asking, viewing, expecting, generating."""

@@ -1,0 +1,197 @@
+"""Threads whose states hold several channels, and what these must hold.
+
+The settings describe the channels; whether a deployment's graph has them is learned from
+what it shows, since a graph may leave out, or refuse, what is no key of its state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from conformance.checks.api import ThreadsApi
+from conformance.checks.messages import followed, items_in, messages_sent, told
+from conformance.checks.outcomes import Blocked
+from conformance.checks.views import Thread, messages_of
+from conformance.deployment.settings import GraphSettings, numbered
+from conformance.model.history import same_json
+
+_REFUSED = "the channels of the [graph] settings cannot be written, and are not judged"
+
+Values = dict[str, Any]
+Update = dict[str, Any]
+
+#: The numbers of the updates that write all channels: twice, to tell adding from replacing.
+WRITTEN = (2, 3)
+
+
+def values_of(holder: dict[str, Any]) -> Values:
+    """The values that a thread or state shows; none where it shows no object."""
+    values = holder.get("values")
+    return values if isinstance(values, dict) else {}
+
+
+def standing(before: Values, after: Values, graph: GraphSettings) -> tuple[Values, Values]:
+    """What one state holds in the described channels, and what of it stands in a later one.
+
+    That is the list that is followed, to which something may have been added, and every
+    other channel as it was.
+    """
+    key = followed(graph)
+    held_before = {name: value for name, value in before.items() if _is_described(name, graph)}
+    held_after = {name: after[name] for name in held_before if name in after}
+    if key in held_after:
+        held_after[key] = items_in(after, key)[: len(items_in(before, key))]
+    return held_before, held_after
+
+
+def writing(graph: GraphSettings, number: int, channels: Values | None = None) -> Update:
+    """The update `append` of the settings that writes all channels as well, or these."""
+    update = numbered(graph.append, number)
+    more = numbered(graph.channels if channels is None else channels, number)
+    values = update.get("values") or {}
+    return {**update, "values": {**values, **more}} if isinstance(values, dict) else update
+
+
+def supersteps_writing(graph: GraphSettings, channels: Values) -> list[dict[str, Any]]:
+    """The supersteps of the settings, and behind them those that write these channels."""
+    steps = [numbered(each, 1) for each in graph.supersteps]
+    return steps + [{"updates": [writing(graph, number, channels)]} for number in WRITTEN]
+
+
+def wide(given: ThreadsApi) -> Thread:
+    """A prepopulated thread whose last two states have a value in every channel.
+
+    Where the deployment refuses the channels that the settings describe, it has those of
+    the supersteps and of `append`.
+    """
+    graph = given.context.graph()
+    if graph.channels:
+        try:
+            return given.prepopulated(more=[writing(graph, number) for number in WRITTEN])
+        except Blocked:
+            given.context.note(_REFUSED)
+    return given.prepopulated(more=[numbered(graph.append, number) for number in WRITTEN])
+
+
+def wide_by_supersteps(given: ThreadsApi) -> tuple[Thread, list[dict[str, Any]]]:
+    """Such a thread, made by supersteps or not at all, and these supersteps."""
+    graph = given.context.graph()
+    if graph.channels:
+        steps = supersteps_writing(graph, graph.channels)
+        try:
+            return given.prepopulated(steps), steps
+        except Blocked:
+            given.context.note(_REFUSED)
+    steps = supersteps_writing(graph, {})
+    return given.prepopulated(steps), steps
+
+
+def foretold(updates: Sequence[Update], graph: GraphSettings, at_first: Values) -> Values:
+    """What the channels hold after some updates, by what the settings say of their keys.
+
+    `at_first` is what they held before. Of a key is nothing foretold that is in none of
+    `appending`, `adding` and `replacing`, or cannot be changed in that way.
+    """
+    values = {key: value for key, value in at_first.items() if _is_described(key, graph)}
+    lost: set[str] = set()
+    for update in updates:
+        written = update.get("values")
+        for key, value in written.items() if isinstance(written, dict) else ():
+            if not _is_described(key, graph):
+                continue
+            try:
+                values[key] = _changed(values.get(key), value, key, graph)
+            except TypeError:
+                lost.add(key)
+    return {key: value for key, value in values.items() if key not in lost}
+
+
+def as_foretold(shown: Values, wanted: Values) -> tuple[str, ...]:
+    """The keys whose values are shown as they were foretold: those that the graph keeps so."""
+    return tuple(
+        key
+        for key, value in wanted.items()
+        if key in shown and same_json(_comparable(shown[key]), _comparable(value))
+    )
+
+
+def kept_by_the_last(states: Sequence[dict[str, Any]], graph: GraphSettings) -> tuple[str, ...]:
+    """The keys that the last update of a `wide` thread changed as foretold.
+
+    `states` are those of its history, newest first. `Blocked` where there is no such key.
+    """
+    if len(states) < len(WRITTEN):
+        raise Blocked(f"a history of {len(WRITTEN)} updates shows {len(states)} states")
+    newest, older = map(values_of, states[: len(WRITTEN)])
+    kept = as_foretold(newest, foretold([writing(graph, WRITTEN[-1])], graph, older))
+    if not kept:
+        raise Blocked("no key of the state is changed as the [graph] settings say")
+    return kept
+
+
+def kept_by_runs(given: ThreadsApi) -> Values:
+    """Those of the settings' channels that two runs keep as the settings say."""
+    graph = given.context.graph()
+    if not graph.channels or not isinstance(graph.run_input, dict):
+        return {}
+    inputs = [
+        {**numbered(graph.run_input, number), **numbered(graph.channels, number)}
+        for number in WRITTEN
+    ]
+    try:
+        thread = given.empty()
+        for each in inputs:
+            given.run(thread, input=each)
+        shown = given.state(thread)["values"]
+    except Blocked:
+        return {}
+    kept = as_foretold(shown, foretold([{"values": each} for each in inputs], graph, {}))
+    return {key: value for key, value in graph.channels.items() if key in kept}
+
+
+def comparable(values: Values, keys: Iterable[str]) -> Values:
+    """What values hold under these keys, of messages as `told`."""
+    return {key: _comparable(values[key]) for key in keys if key in values}
+
+
+def held(holder: dict[str, Any], graph: GraphSettings, keys: Iterable[str]) -> Values:
+    """What a thread or state shows in the list that is followed, and in these channels."""
+    shown = comparable(values_of(holder), keys)
+    return {**shown, **_listed(messages_of(holder, graph), graph)}
+
+
+def sent(
+    supersteps: Sequence[dict[str, Any]], graph: GraphSettings, keys: Iterable[str] | None = None
+) -> Values:
+    """What `held` must show after these supersteps: in all channels, or in these.
+
+    `Blocked` where that is nothing: nothing would be compared.
+    """
+    updates = [update for superstep in supersteps for update in superstep["updates"]]
+    wanted = foretold(updates, graph, {})
+    if keys is not None:
+        wanted = {key: wanted[key] for key in keys if key in wanted}
+    if not wanted and not graph.appending:
+        raise Blocked("the [graph] settings name no key of the state whose values are foretold")
+    return {**comparable(wanted, wanted), **_listed(messages_sent(supersteps, graph), graph)}
+
+
+def _listed(items: list[Any], graph: GraphSettings) -> Values:
+    return {followed(graph): told(items)} if graph.appending else {}
+
+
+def _is_described(key: str, graph: GraphSettings) -> bool:
+    return key in (*graph.appending, *graph.adding, *graph.replacing)
+
+
+def _changed(current: Any, value: Any, key: str, graph: GraphSettings) -> Any:
+    if key in graph.appending:
+        return [*(current or []), *items_in({key: value}, key)]
+    if key in graph.adding:
+        return (0 if current is None else current) + value
+    return value
+
+
+def _comparable(value: Any) -> Any:
+    return told(value) if isinstance(value, list) else value

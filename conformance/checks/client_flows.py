@@ -1,0 +1,151 @@
+"""The documents' flows by one of the documents' clients, as a check uses them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conformance.checks.api import ThreadsApi
+from conformance.checks.expect import assert_equal
+from conformance.checks.outcomes import PromiseBroken
+from conformance.checks.views import History, State, Thread, id_of
+from conformance.clients.client import Client, FlowFailedError
+from conformance.clients.flows import load_flows
+from conformance.clients.gateway import Gateway, Passed
+from conformance.contract.catalogue import DOCUMENTED_CLIENTS
+from conformance.deployment.settings import documented_supersteps, numbered
+from conformance.excerpt import excerpt
+from conformance.model.history import mask_thread_id, same_json
+
+#: A check made with each of the documents' clients.
+by_each_client = pytest.mark.parametrize(
+    "flows",
+    [pytest.param(name, marks=pytest.mark.client(name)) for name in DOCUMENTED_CLIENTS],
+    indirect=True,
+    ids=DOCUMENTED_CLIENTS,
+)
+
+_ID, _MOMENT = "<an id>", "<a moment>"
+
+
+class Flows:
+    """Does flows by one client: what it returned is what its own requests were answered."""
+
+    def __init__(self, client: Client, gateway: Gateway, given: ThreadsApi) -> None:
+        self._client = client
+        self._gateway = gateway
+        self._given = given
+        #: What a thread of the check has as metadata, however it is made.
+        self.metadata = {**given.client.tag, **given.context.tag}
+
+    def returned(self, name: str, **names: str) -> dict[str, Any]:
+        """The thread or state that a flow gives: as HTTP answered the client's request."""
+        found = self._returned(name, names)
+        if not isinstance(found, dict):
+            raise PromiseBroken("a JSON object", excerpt(repr(found), 200))
+        return found
+
+    def listed(self, name: str, **names: str) -> list[dict[str, Any]]:
+        """The threads or states that a flow gives: as HTTP answered the client's request."""
+        found = self._returned(name, names)
+        if not isinstance(found, list):
+            raise PromiseBroken("a JSON list", excerpt(repr(found), 200))
+        return found
+
+    def printed(self, name: str, **names: str) -> str:
+        """The sentence that a flow prints."""
+        return str(self._done(name, names)[0])
+
+    def searched(self, name: str) -> list[Thread]:
+        """A documented search to the letter: anyone's threads, which are not recorded."""
+        found, passed = self._done(name, {}, verbatim=True)
+        if not isinstance(found, list) or not same_json(found, passed.last()):
+            raise PromiseBroken("the list that HTTP answered", type(found).__name__)
+        return found
+
+    def _returned(self, name: str, names: dict[str, str]) -> Any:
+        found, passed = self._done(name, names)
+        assert_equal(found, passed.last(), "what the client returned, as HTTP answered it")
+        return found
+
+    def _done(
+        self, name: str, names: dict[str, str], *, verbatim: bool = False
+    ) -> tuple[Any, Passed]:
+        graph = self._given.context.settings.graph
+        variables = {
+            "DEPLOYMENT_URL": self._gateway.url,
+            "METADATA": self.metadata,
+            "GRAPH_ID": graph.id,
+            "GRAPH_METADATA": {**self.metadata, "graph_id": graph.id},
+            "SUPERSTEPS": [numbered(each, 1) for each in graph.supersteps],
+            **names,
+        }
+        flow = load_flows()[name][self._client.name]
+        own_graph = graph.supersteps != documented_supersteps()
+        program = flow.program(verbatim=verbatim, own_graph=own_graph)
+        with self._gateway.flow(private=verbatim) as passed:
+            try:
+                returned = self._client.run(flow, program, variables)
+            except FlowFailedError as failed:
+                _raise_problem(passed)
+                raise PromiseBroken(f"{name} to succeed as documented", str(failed)) from failed
+        _raise_problem(passed)
+        if not passed.answers:
+            raise PromiseBroken(f"{name} to ask the deployment", "no request")
+        if not (last := passed.answers[-1]).is_success:
+            told = "" if verbatim else f" {excerpt(last.text)}"
+            raise PromiseBroken(f"{name} to succeed as documented", f"{last.status_code}{told}")
+        return returned, passed
+
+
+def assert_same_outcome(given: ThreadsApi, returned: Thread, by_http: Thread) -> None:
+    """A thread made by a client is what HTTP makes, in the answer and as GET shows it.
+
+    Ids and moments are those of each thread.
+    """
+    assert_equal(_alike(returned), _alike(by_http), "the thread returned, ids and moments masked")
+    shown, wanted = given.get(returned), given.get(by_http)
+    assert_equal(_alike(shown), _alike(wanted), "the thread as GET shows it then")
+
+
+def assert_same_steps(returned: History, by_http: History) -> None:
+    """Two histories took the same steps to the same values; ids and moments are their own."""
+    taken, wanted = ([_step(each) for each in history] for history in (returned, by_http))
+    assert_equal(taken, wanted, "the steps of the history")
+
+
+def _step(state: State) -> Any:
+    metadata = state.get("metadata") or {}
+    return {
+        "values": _masked(state.get("values")),
+        "next": state.get("next"),
+        "source": metadata.get("source"),
+        "step": metadata.get("step"),
+    }
+
+
+def _alike(thread: Thread) -> Any:
+    return _masked(mask_thread_id(thread, id_of(thread)))
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_masked(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _mask(key, member) for key, member in value.items()}
+    return value
+
+
+def _mask(key: str, member: Any) -> Any:
+    if isinstance(member, str) and key == "id":
+        return _ID
+    if isinstance(member, str) and key.endswith("_at"):
+        return _MOMENT
+    return _masked(member)
+
+
+def _raise_problem(passed: Passed) -> None:
+    """What kept a request from leaving, or from being answered, is no fault of the promise."""
+    if passed.problems:
+        raise passed.problems[0]

@@ -1,0 +1,219 @@
+"""Asking with other credentials than the user's: with none, a wrong or a cut one, as another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from uuid import uuid4
+
+import httpx
+
+from conformance.checks.api import ENOUGH_THREADS, LONGEST_PAGE, ThreadsApi
+from conformance.checks.context import CheckContext
+from conformance.checks.crons import Crons
+from conformance.checks.every_operation import Ask, Things, every_operation
+from conformance.checks.expect import assert_that
+from conformance.checks.messages import saying
+from conformance.checks.outcomes import Blocked, NotAskedFor, PromiseBroken, Unsupported
+from conformance.checks.runs import Runs
+from conformance.checks.views import Thread, checkpoint_id_of, id_of
+from conformance.contract.operations import BY_NAME
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.connect import Connection
+from conformance.deployment.credential_variants import (
+    REFUSALS,
+    cut_credentials,
+    other_credentials,
+    own_headers,
+    without_credentials,
+    wrong_credentials,
+)
+from conformance.deployment.settings import Settings
+from conformance.excerpt import excerpt
+
+NOT_PROTECTED = "give --protected, if nothing is to be answered here without a credential"
+NO_OTHER_TENANT = (
+    "give the credential of another tenant with --other-api-key or --other-header, "
+    "if each is to see only its own threads"
+)
+
+#: What may be sent instead of the user's credentials.
+CREDENTIALS = {
+    "none": without_credentials,
+    "wrong": wrong_credentials,
+    "cut": cut_credentials,
+}
+_NOT_OFFERED = (404, 405, 501)
+
+
+class Intruder:
+    """Somebody without a valid credential, who asks for everything about one thread."""
+
+    def __init__(self, given: ThreadsApi, client: ThreadsClient, things: Things) -> None:
+        self._given = given
+        self._client = client
+        self._things = things
+
+    def try_everything(self) -> None:
+        """Every operation is refused by 401 or 403, or there is no such operation."""
+        requests = every_operation(self._given, self._things)
+        answers = {name: ask(self._client) for name, ask in requests.items()}
+        let_in = [
+            f"{name} answers {answer.status}"
+            for name, answer in answers.items()
+            if answer.status not in REFUSALS and self._offered(answer, requests[name])
+        ]
+        if let_in:
+            # Of operations and statuses anybody may be told, whatever the answers hold.
+            told = f"{len(let_in)} of {len(answers)}: {', '.join(let_in)}"
+            raise PromiseBroken("401 or 403 to every operation", told, facts=told)
+
+    def try_to_change(self) -> None:
+        """No refused operation changes what the one with the right credential sees."""
+        # A search that is behind would show the check's own thread as a change.
+        own = id_of(self._things.thread)
+        if own not in self._given.context.eventually(self._given.found, lambda ids: own in ids):
+            raise Blocked("search does not show the thread that was made", by="CREATE-12")
+        before = self._seen()
+        if self._seen() != before:
+            raise Blocked("two answers to the same question differ, though nothing was done")
+        let_in, made = [], []
+        for name, ask in every_operation(self._given, self._things).items():
+            if BY_NAME[name].writes:
+                answer = ask(self._client)
+                let_in += [name] if answer.ok else []
+                made += [answer] if name == "create" else []
+        if let_in:
+            raise Blocked(f"not refused: {', '.join(let_in)}")
+        for name, text in self._seen().items():
+            assert_that(text == before[name], f"{name} as before: {before[name]}", text)
+
+    def _offered(self, answer: Answer, ask: Ask) -> bool:
+        """Whether the operation is there: not answered alike to the right credential."""
+        if answer.status not in _NOT_OFFERED or ask(self._given.client).status != answer.status:
+            return True
+        self._given.context.note(f"not offered: {answer.operation}")
+        return False
+
+    def _seen(self) -> dict[str, str]:
+        """All that could be changed, as the user sees it: answers by what was asked."""
+        client, thread_id = self._given.client, id_of(self._things.thread)
+        answers = {
+            "the thread": client.get(thread_id),
+            "its state": client.state(thread_id),
+            "its history": client.history(thread_id, limit=LONGEST_PAGE),
+            "its runs": client.runs.list(thread_id),
+            "its crons": client.crons.search({"thread_id": thread_id}),
+        }
+        seen = {name: answer.text for name, answer in answers.items() if answer.ok}
+        return {**seen, "the threads of the check": str(sorted(self._given.found()))}
+
+
+@contextmanager
+def intruder(
+    kind: str, connection: Connection, settings: Settings, given: ThreadsApi
+) -> Iterator[Intruder]:
+    """Somebody with `none`, a `wrong` or a `cut` credential, and a thread to go for."""
+    if not settings.protected:
+        raise NotAskedFor(NOT_PROTECTED)
+    client = connection.client_with(CREDENTIALS[kind](settings))
+    with Crons(given) as crons:
+        thread = given.with_state()
+        given.run(thread, metadata=given.client.tag)
+        given.settled(thread)
+        try:
+            # Shown to its owner, the run and the cron are proved to be this run's.
+            cron_id = str(crons.shown(crons.created(thread))["cron_id"])
+        except (Blocked, Unsupported):  # without crons the others are tried all the same
+            cron_id = given.client.ownership.absent_id()
+        state = given.state(thread)
+        yield Intruder(
+            given, client, Things(thread, checkpoint_id_of(state), _run(given, thread), cron_id)
+        )
+
+
+def _run(given: ThreadsApi, thread: Thread) -> str:
+    """The id of the run on the thread; one that no run has, where runs are not listed."""
+    listed = given.client.runs.list(id_of(thread))
+    if listed.ok and isinstance(listed.body, list) and listed.body:
+        run_id = str(listed.body[0].get("run_id"))
+        given.client.runs.get(id_of(thread), run_id)
+        return run_id
+    return given.client.ownership.absent_id()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two tenants of one deployment: the owner of what is asked for, and a stranger."""
+
+    owner: ThreadsApi
+    stranger: ThreadsApi
+
+    @property
+    def runs(self) -> Runs:
+        """Runs of the owner's."""
+        return Runs(self.owner)
+
+    @property
+    def crons(self) -> Crons:
+        """Crons of the owner's."""
+        return Crons(self.owner)
+
+    def telling_a_secret(self) -> tuple[Thread, str]:
+        """A thread of the owner's in whose messages a text stands, and that text."""
+        secret, graph = uuid4().hex, self.owner.context.graph()
+        values = saying(secret, graph)
+        if not values:
+            raise Blocked("append of the [graph] settings has no place for a text")
+        return self.owner.prepopulated(more=[{**graph.append, "values": values}]), secret
+
+    def assert_hidden(self, ask: Ask, secret: str) -> None:
+        """The owner is shown the secret, the stranger is not."""
+        answer = ask(self.stranger.client)
+        told = f"{answer.status} {excerpt(answer.text)}"
+        assert_that(secret not in answer.text, "nothing of another tenant's", told)
+        shown = self.owner.granted(ask(self.owner.client))
+        if secret not in shown.text:
+            raise Blocked(f"the owner is not shown it: {shown.status} {excerpt(shown.text)}")
+
+    def assert_refused(self, ask: Ask) -> None:
+        """The stranger is refused by 4xx what the owner is granted afterwards."""
+        answer = ask(self.stranger.client)
+        if not 400 <= answer.status < 500:
+            raise PromiseBroken("a refusal by 4xx", f"{answer.status} {excerpt(answer.text)}")
+        self.owner.granted(ask(self.owner.client))
+
+
+@contextmanager
+def tenants(
+    connection: Connection, settings: Settings, context: CheckContext, *, back: bool
+) -> Iterator[Pair]:
+    """The user and the other tenant, or the other way round; what the other made is deleted."""
+    if not settings.other_headers:
+        raise NotAskedFor(NO_OTHER_TENANT)
+    ours, theirs = (
+        connection.client_with(headers)
+        for headers in (own_headers(settings), other_credentials(settings))
+    )
+    asked = theirs.search({"metadata": theirs.tag, "limit": 1})
+    if not asked.ok:
+        raise Blocked(
+            f"the other tenant's credential is answered {asked.status} to a search: "
+            "give one that is accepted"
+        )
+    pair = Pair(*(ThreadsApi(each, context, arranging=True) for each in (ours, theirs)))
+    try:
+        yield Pair(pair.stranger, pair.owner) if back else pair
+    finally:
+        with suppress(httpx.HTTPError):
+            _delete_all(theirs, context.tag)
+
+
+def _delete_all(client: ThreadsClient, tag: dict[str, str]) -> None:
+    """Delete the threads of this run that a search shows to the client."""
+    answer = client.search({"metadata": tag, "limit": ENOUGH_THREADS})
+    for each in answer.body if answer.ok and isinstance(answer.body, list) else []:
+        thread_id = each.get("thread_id") if isinstance(each, dict) else None
+        if isinstance(thread_id, str) and client.ownership.is_ours(thread_id):
+            client.delete(thread_id)

@@ -1,0 +1,69 @@
+"""Server-sent events, read strictly: every event has a name and JSON data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.checks.outcomes import Blocked, PromiseBroken
+from conformance.excerpt import excerpt
+from conformance.json_text import parse_json
+
+#: Names under which a stream tells of itself, and not of the graph.
+OF_THE_STREAM = ("metadata", "heartbeat", "end", "error")
+
+#: A stream of more lines is not read: that of a run has some hundred.
+MOST_LINES = 100_000
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event: its name, its parsed data, and its id where the stream gives one."""
+
+    name: str
+    data: Any
+    id: str | None = None
+
+
+def read_events(text: str) -> list[Event]:
+    """The events of a whole stream; `PromiseBroken` where one is malformed, or far too many."""
+    if text.count("\n") > MOST_LINES:
+        raise PromiseBroken(
+            f"a stream of at most {MOST_LINES} lines", f"{len(text)} characters of events"
+        )
+    blocks = text.replace("\r\n", "\n").replace("\r", "\n").split("\n\n")
+    return [event for block in blocks if (event := _event(block)) is not None]
+
+
+def known_events(text: str) -> list[Event]:
+    """The events of a whole stream, where its form is another check's question."""
+    try:
+        return read_events(text)
+    except PromiseBroken as malformed:
+        raise Blocked.because(malformed) from None
+
+
+def named(events: Iterable[Event], name: str) -> list[Any]:
+    """The data of the events of a name, in their order."""
+    return [each.data for each in events if each.name == name]
+
+
+def _event(block: str) -> Event | None:
+    fields: dict[str, list[str]] = {}
+    for line in block.split("\n"):
+        # A line that begins with a colon is a comment, by which a stream is kept alive.
+        if line and not line.startswith(":"):
+            name, _, value = line.partition(":")
+            fields.setdefault(name, []).append(value.removeprefix(" "))
+    # Nor is it an event that says how long to wait before the stream is joined again.
+    if not fields.keys() - {"retry", "id"}:
+        return None
+    unknown = fields.keys() - {"event", "data", "id", "retry"}
+    if unknown or not "".join(fields.get("event", [])):
+        raise PromiseBroken("every event with a name, in SSE format", excerpt(block, 300))
+    try:
+        data = parse_json("\n".join(fields.get("data", [])))
+    except ValueError:
+        raise PromiseBroken("every event with JSON data", excerpt(block, 300)) from None
+    return Event(fields["event"][-1], data, fields["id"][-1] if "id" in fields else None)

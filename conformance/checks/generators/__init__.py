@@ -1,0 +1,1 @@
+"""Requests that are generated, or written out, to try operations with."""

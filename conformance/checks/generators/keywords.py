@@ -1,0 +1,132 @@
+"""Requests in which each keyword of a request schema is met, or broken, once.
+
+schemathesis lists them: its coverage phase goes through a schema keyword by keyword,
+where random bodies meet the rare ones by luck.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from schemathesis import GenerationMode
+
+from conformance.checks.generators.bodies import operation, portable
+from conformance.checks.leniency import must_be_refused
+from conformance.contract.schemas import violations
+from conformance.deployment.guard import ID_MEMBERS
+from conformance.deployment.ownership import Ownership, is_uuid
+from conformance.deployment.settings import Settings
+
+#: By effort: the share of the keywords that is broken, with how many values each, and
+#: the share of the bodies that meet them.
+_BROKEN = {"quick": 0.25, "standard": 1.0, "thorough": 1.0}
+_VALUES = {"quick": 1, "standard": 1, "thorough": 1000}
+_MET = {"quick": 0.1, "standard": 0.3, "thorough": 1.0}
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A body that breaks one keyword, which `keyword` names by JSON pointer."""
+
+    keyword: str
+    body: Any
+
+
+def broken_keywords(
+    operation_id: str, schema: str, right: Callable[[], dict[str, Any]], run: Settings
+) -> list[Broken]:
+    """Right bodies with one thing wrong, for every keyword of the schema.
+
+    All else in the body is right, so that nothing else can be why it is refused; of a
+    list only the last item is wrong.
+    """
+    by_keyword: dict[str, list[Broken]] = {}
+    for case in _cases(operation_id, schema, (), GenerationMode.NEGATIVE):
+        keyword = case.meta.phase.data.location
+        # Other methods, media types and missing bodies have no place in the schema.
+        if not keyword or keyword == "/":
+            continue
+        body = _one_thing_wrong(keyword.strip("/").split("/"), case.body, right())
+        if portable(body) and must_be_refused(schema, body):
+            by_keyword.setdefault(keyword, []).append(Broken(keyword, body))
+    chosen = random.Random(run.seed)
+    keywords = sorted(by_keyword)
+    chosen.shuffle(keywords)
+    some = keywords[: max(1, round(_BROKEN[run.effort] * len(keywords)))]
+    return [
+        each
+        for keyword in sorted(some)
+        for each in chosen.sample(
+            by_keyword[keyword], min(len(by_keyword[keyword]), _VALUES[run.effort])
+        )
+    ]
+
+
+def met_keywords(
+    operation_id: str, schema: str, without: tuple[str, ...], run: Settings
+) -> list[dict[str, Any]]:
+    """Bodies that fit the schema, which together meet every keyword at its bounds."""
+    bodies = [
+        case.body
+        for case in _cases(operation_id, schema, without, GenerationMode.POSITIVE)
+        if isinstance(case.body, dict) and portable(case.body) and not violations(schema, case.body)
+    ]
+    chosen = random.Random(run.seed)
+    return chosen.sample(bodies, max(1, round(_MET[run.effort] * len(bodies))))
+
+
+def with_own_ids(value: Any, ownership: Ownership) -> Any:
+    """A copy in which the members that name threads name none of someone else.
+
+    A UUID is replaced by a fresh one of this run, and a text that is none by one that
+    begins like it: under a short text a thread of someone else's may stand.
+    """
+    if isinstance(value, list):
+        return [with_own_ids(each, ownership) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _own(member, ownership) if name in ID_MEMBERS else with_own_ids(member, ownership)
+        for name, member in value.items()
+    }
+
+
+def _own(value: Any, ownership: Ownership) -> Any:
+    if isinstance(value, list):
+        return [_own(each, ownership) for each in value]
+    if not isinstance(value, str) or not value.strip() or ownership.is_ours(value):
+        return value
+    return ownership.new_id() if is_uuid(value) else ownership.malformed_id(value)
+
+
+def _cases(operation_id: str, schema: str, without: tuple[str, ...], mode: GenerationMode) -> Any:
+    listed = operation(operation_id, schema, without, closed=mode is GenerationMode.POSITIVE)
+    generation = listed.schema.config.generation_for(operation=listed, phase="coverage")
+    return listed.schema.iter_coverage_cases(
+        listed, generation_modes=[mode], generation_config=generation
+    )
+
+
+def _one_thing_wrong(steps: list[str], wrong: Any, right: Any) -> Any:
+    """The right value, with what stands at the end of the steps as the wrong one has it."""
+    match steps:
+        case ["anyOf" | "allOf", _, *rest]:
+            return _one_thing_wrong(rest, wrong, right)
+        case ["properties", name, *rest] if isinstance(wrong, dict) and isinstance(right, dict):
+            kept = {key: member for key, member in right.items() if key != name}
+            if name not in wrong:
+                return kept
+            member = wrong[name]
+            return {
+                **kept,
+                name: _one_thing_wrong(rest, member, right[name]) if name in right else member,
+            }
+        case ["items", *rest] if isinstance(wrong, list) and isinstance(right, list):
+            if wrong and right:
+                return [*right, _one_thing_wrong(rest, wrong[-1], right[-1])]
+        case ["required"] if isinstance(wrong, dict) and isinstance(right, dict):
+            return {key: member for key, member in right.items() if key in wrong}
+    return wrong

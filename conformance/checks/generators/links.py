@@ -1,0 +1,111 @@
+"""Stories that follow the links of our OpenAPI document: what an answer names is asked for.
+
+schemathesis draws the stories; every request of them is sent by our own client.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import hypothesis
+import schemathesis
+
+from conformance.checks.generators.profile import searching
+from conformance.data import schemas_dir
+from conformance.deployment.client import Answer
+from conformance.deployment.settings import Settings
+
+#: How many stories are told, and of how many requests each, by effort.
+STORIES = {"quick": 2, "standard": 5, "thorough": 60}
+STEPS = {"quick": 6, "standard": 8, "thorough": 12}
+
+#: Asks for an operation by its id, of a thread (and checkpoint), with a body.
+Ask = Callable[[str, dict[str, Any], Any], Answer]
+
+_NOWHERE = "http://deployment.invalid"
+
+
+def for_all_stories(
+    begin: Callable[[], Ask], without: dict[str, tuple[str, ...]], run: Settings
+) -> None:
+    """Tell stories from `create_thread` on; `begin` gives who is asked in a new one.
+
+    `without` names members of request schemas that are left out.
+    """
+    schema = schemathesis.openapi.from_dict(_document(without), config=_config())
+    machine: Any = schema.as_state_machine()
+
+    class Story(machine):  # type: ignore[misc]
+        """One story."""
+
+        def setup(self) -> None:
+            self.ask = begin()
+
+        def call(self, case: schemathesis.Case[Any], **_: Any) -> schemathesis.Response:
+            """Send by our own client instead of that of schemathesis."""
+            body = case.body if isinstance(case.body, dict) else None
+            operation_id = str(case.operation.definition.raw["operationId"])
+            answer = self.ask(operation_id, dict(case.path_parameters), body)
+            return _response(case, answer)
+
+        def validate_response(self, *_: Any, **__: Any) -> None:
+            """Who asks has judged already, by meaning."""
+
+    hypothesis.seed(run.seed)(Story).run(
+        settings=searching(run, STORIES[run.effort], stateful_step_count=STEPS[run.effort])
+    )
+
+
+def _document(without: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Our document: the operations that links join, and no more queries than paths need."""
+    document: dict[str, Any] = json.loads(
+        (schemas_dir() / "openapi.json").read_text(encoding="utf-8")
+    )
+    for name, members in without.items():
+        for each in members:
+            del document["components"]["schemas"][name]["properties"][each]
+    operations = [
+        operation for methods in document["paths"].values() for operation in methods.values()
+    ]
+    linked = {"create_thread"} | {
+        name
+        for operation in operations
+        for response in operation["responses"].values()
+        for name in response.get("links", {})
+    }
+    for methods in document["paths"].values():
+        for method, operation in list(methods.items()):
+            if operation["operationId"] not in linked:
+                del methods[method]
+            elif "parameters" in operation:
+                operation["parameters"] = [
+                    each for each in operation["parameters"] if each["in"] == "path"
+                ]
+    document["paths"] = {path: methods for path, methods in document["paths"].items() if methods}
+    return document
+
+
+def _config() -> schemathesis.Config:
+    """Right requests only, and no links but those that the document declares."""
+    return schemathesis.Config.from_dict(
+        {
+            "generation": {"mode": "positive"},
+            "phases": {"stateful": {"inference": {"algorithms": []}}},
+        }
+    )
+
+
+def _response(case: schemathesis.Case[Any], answer: Answer) -> schemathesis.Response:
+    """The answer as schemathesis reads it, to follow the links in it."""
+    response = httpx.Response(
+        answer.status,
+        headers={"content-type": answer.headers.get("content-type", "")},
+        text=answer.text,
+        request=httpx.Request(case.method, f"{_NOWHERE}{case.formatted_path}"),
+    )
+    response.elapsed = timedelta()
+    return schemathesis.Response.from_any(response)

@@ -1,0 +1,86 @@
+"""Bodies of runs that are to be refused, and how to start a run with any body."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from conformance.checks.api import ThreadsApi
+from conformance.checks.generators.wrong_bodies import RUN_TYPES, WRONG_TYPES
+from conformance.checks.runs import run_in, run_of
+from conformance.checks.valid_requests import tags
+from conformance.checks.views import Thread, id_of
+from conformance.contract.operations import BY_NAME
+from conformance.deployment.client import ABSENT, Answer, ThreadsClient
+from conformance.deployment.guard import DisposableOnlyRefusal
+
+#: Runs on a thread; and runs without one, one by one.
+ON_A_THREAD = ("run_background", "run_wait", "run_stream")
+STATELESS = ("stateless_background", "stateless_wait", "stateless_stream")
+BATCH = "stateless_batch"
+#: The runs whose bodies are published with `on_disconnect`.
+FOLLOWED = ("run_wait", "run_stream")
+FOLLOWED_STATELESS = ("stateless_wait", "stateless_stream")
+
+#: Members of types other than published, by operation.
+WRONG_RUN_TYPES: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(ON_A_THREAD, WRONG_TYPES["run_wait"]),
+    **dict.fromkeys(STATELESS, RUN_TYPES),
+}
+
+_OUT_OF_MODES = ({"stream_mode": "colour"}, {"stream_mode": ["values", "colour"]})
+#: Values outside the published enumerations, by operation.
+OUT_OF_ENUM: dict[str, tuple[dict[str, Any], ...]] = {
+    **dict.fromkeys(
+        ON_A_THREAD,
+        (
+            {"multitask_strategy": "queue"},
+            {"if_not_exists": "ignore"},
+            *_OUT_OF_MODES,
+            {"durability": "never"},
+        ),
+    ),
+    **dict.fromkeys(
+        STATELESS, (*_OUT_OF_MODES, {"on_completion": "archive"}, {"durability": "never"})
+    ),
+}
+OUT_OF_DISCONNECT: tuple[dict[str, Any], ...] = ({"on_disconnect": "pause"},)
+
+
+def start(
+    client: ThreadsClient,
+    operation: str,
+    thread: Thread,
+    body: Any = ABSENT,
+    *,
+    raw: bytes | None = None,
+) -> Answer:
+    """Start a run by one of the operations; the thread is passed over where it takes none."""
+    path = BY_NAME[operation].path
+    if operation in ON_A_THREAD:
+        path = path.format(thread_id=quote(id_of(thread), safe=""))
+    return client.send(operation, "POST", path, body, raw=raw, timeout_s=client.run_timeout_s)
+
+
+def right_run(given: ThreadsApi) -> dict[str, Any]:
+    """A right body of a run, by which it can be told to be this check's."""
+    return given.run_body(metadata=tags(given))
+
+
+def offering_runs(given: ThreadsApi, operation: str) -> Thread:
+    """A thread on which such runs are answered, after one that has ended.
+
+    A run without a thread is sent only where nothing matters: what a lenient deployment
+    made of a bad body could not be told from other people's threads.
+    """
+    if operation not in ON_A_THREAD and not given.client.ownership.disposable:
+        raise DisposableOnlyRefusal(f"bad bodies of {BY_NAME[operation].path}")
+    thread = given.empty()
+    right = right_run(given)
+    body = [right] if operation == BATCH else right
+    answer = start(given.client, operation, thread, body)
+    given.granted(answer, thread if operation in ON_A_THREAD else None)
+    first = answer.body[0] if isinstance(answer.body, list) and answer.body else None
+    if run := run_of(first) or run_in(answer):
+        given.client.run_join(run.thread_id, run.run_id)
+    return thread

@@ -1,0 +1,112 @@
+"""Bodies that do not fit what is published, by operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from conformance.checks.api import ThreadsApi
+from conformance.checks.generators.keywords import with_own_ids
+from conformance.checks.valid_requests import tags
+
+MALFORMED_JSON = (b"{", b'{"metadata": }', b"not json", b"\xff\xfe")
+
+#: Of the body of a run, on a thread or without one.
+RUN_TYPES: tuple[Any, ...] = (
+    [],
+    {},
+    {"assistant_id": 5},
+    {"metadata": 5},
+    {"config": "x"},
+    {"command": 5},
+    {"stream_mode": 5},
+    {"stream_subgraphs": "perhaps"},
+    {"after_seconds": "soon"},
+)
+
+WRONG_TYPES: dict[str, tuple[Any, ...]] = {
+    "create": ([], 5, {"metadata": 5}, {"metadata": []}, {"thread_id": 5}, {"if_exists": 5}),
+    "search": (
+        [],
+        {"metadata": 5},
+        {"limit": "ten"},
+        {"limit": 1.5},
+        {"offset": "x"},
+        {"ids": "x"},
+        {"values": []},
+        {"select": "x"},
+        {"extract": []},
+    ),
+    "count": ([], {"metadata": 5}, {"values": []}, {"status": 5}),
+    "prune": ([], {}, {"thread_ids": "x"}, {"thread_ids": [5]}),
+    "update": ([], {"metadata": 5}, {"metadata": []}, {"ttl": 5}),
+    "update_state": ([], {"values": 5}, {"checkpoint": 5}, {"as_node": 5}),
+    "post_state_at_checkpoint": ([], {}, {"checkpoint": 5}, {"checkpoint": None}),
+    "post_history": ([], {"limit": "ten"}, {"metadata": 5}, {"before": 5}),
+    "run_wait": (*RUN_TYPES, {"multitask_strategy": 5}, {"interrupt_before": 5}),
+    "history": ("x",),
+}
+
+#: Stands for a malformed id, which is different each time.
+MALFORMED_ID = "not-a-uuid"
+
+OUT_OF_RANGE: dict[str, tuple[dict[str, Any], ...]] = {
+    "create": ({"if_exists": "replace"}, {"thread_id": MALFORMED_ID}, {"ttl": {"strategy": "x"}}),
+    "search": (
+        {"limit": 0},
+        {"limit": -1},
+        {"limit": 1001},
+        {"offset": -1},
+        {"status": "asleep"},
+        {"sort_by": "colour"},
+        {"sort_order": "up"},
+        {"select": ["colour"]},
+        {"ids": [MALFORMED_ID]},
+    ),
+    "count": ({"status": "asleep"},),
+    "prune": ({"strategy": "some"}, {"thread_ids": [MALFORMED_ID]}),
+    "post_history": ({"limit": 0}, {"limit": -1}, {"limit": 1001}),
+}
+
+#: More members than an object may have.
+TOO_MANY: dict[str, tuple[dict[str, Any], ...]] = {
+    "search": ({"extract": {f"alias{number}": "metadata.colour" for number in range(11)}},),
+}
+
+
+def bad_bodies(operation: str) -> list[Any]:
+    """Every body here that is JSON and does not fit the schema of the operation."""
+    kinds = (WRONG_TYPES, OUT_OF_RANGE, TOO_MANY)
+    return [body for kind in kinds for body in kind.get(operation, ())]
+
+
+def to_be_refused(given: ThreadsApi, operation: str, bodies: Iterable[Any]) -> list[Any]:
+    """Of these bodies, those that a deployment must refuse which may draw ids itself.
+
+    One that does so need not look at the id that a creation names: that it has no use for
+    it is the question of IDENTITY-01.
+    """
+    if operation != "create" or given.client.ownership.ids_are_kept is not False:
+        return list(bodies)
+    given.context.note(
+        "the deployment draws the ids of threads itself: no wrong thread_id was sent"
+    )
+    return [each for each in bodies if not (isinstance(each, dict) and "thread_id" in each)]
+
+
+def sendable(given: ThreadsApi, operation: str, body: Any) -> Any:
+    """The body as it may be sent: what it names is the run's, and so is what it may make.
+
+    Ids in it become malformed ids of the run's own. A creation that names no thread gets an
+    id, and its metadata the tags: should the deployment make a thread of it after
+    all, it can be told from others.
+    """
+    if not isinstance(body, dict):
+        return body
+    ownership = given.client.ownership
+    own = with_own_ids(body, ownership)
+    if operation == "create":
+        own = {"thread_id": ownership.new_id(), "metadata": {}, **own}
+        if isinstance(own["metadata"], dict):
+            own["metadata"] = {**tags(given), **own["metadata"]}
+    return own

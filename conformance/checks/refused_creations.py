@@ -1,0 +1,54 @@
+"""Creations that are to be refused, and whether one of them made a thread all the same."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from conformance.checks.api import ThreadsApi
+from conformance.checks.expect import assert_equal, assert_no_thread, require_refused
+from conformance.checks.outcomes import Blocked
+from conformance.checks.views import id_of
+from conformance.deployment.client import ThreadsClient
+
+
+class RefusedCreations:
+    """Sends creations that are to be refused, each under an id of its own and with a mark.
+
+    What one made would stand under its id; on a deployment that draws ids itself a search
+    for the mark would show it. A creation must have been granted before.
+    """
+
+    def __init__(self, given: ThreadsApi, client: ThreadsClient) -> None:
+        self._given, self._ask = given, client
+        self._by_id = client.ownership.ids_are_kept is True
+        self._mark = {"refused": uuid4().hex[:12]}
+        self._sent: list[str] = []
+
+    def send(self, body: dict[str, Any]) -> None:
+        """Send one; blocked, where it is not refused: that is another check's question."""
+        metadata = body.get("metadata")
+        if isinstance(metadata, dict):
+            metadata = {**metadata, **self._mark}
+        elif not self._by_id:
+            return
+        wanted = self._ask.ownership.new_id()
+        require_refused(self._ask.create({**body, "thread_id": wanted, "metadata": metadata}))
+        self._sent.append(wanted)
+
+    def assert_none_made(self) -> None:
+        """No thread stands of those that were refused."""
+        if not self._sent:
+            raise Blocked("no creation was sent of which a thread could be told")
+        if self._by_id:
+            for wanted in self._sent:
+                assert_no_thread(self._given, wanted)
+            return
+        # What was made before this one is shown by the time at which this one is.
+        last = id_of(self._given.empty(metadata=self._mark))
+        found = self._given.context.eventually(
+            lambda: self._given.found(metadata=self._mark), lambda shown: last in shown
+        )
+        if last not in found:
+            raise Blocked("a search does not show a thread that was made", by="SEARCH-02")
+        assert_equal(found, [last], "the threads that a search shows")

@@ -1,0 +1,226 @@
+"""A state machine over the public operations, by which a check is tried with sequences.
+
+Hypothesis chooses the steps and, where the promise falls, finds a shorter sequence
+with which it still falls. The machine itself judges nothing: every check brings a
+judge that knows one promise.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import hypothesis
+from hypothesis import strategies as st
+from hypothesis.errors import Flaky
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    rule,
+    run_state_machine_as_test,
+)
+
+from conformance.checks.api import ThreadsApi
+from conformance.checks.generators.profile import searching
+from conformance.checks.outcomes import Blocked, PromiseBroken, SequenceBroken, Unsupported
+from conformance.checks.sequences.state import Done, SequenceState, Step
+
+#: Looks before a step and, from the `yield` on, at what the step came to.
+Judge = Callable[[SequenceState, Step], Generator[None, Done, None]]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many sequences of how many steps are tried.
+
+    Once one fails, `shorter` more are tried, for `seconds` at most, to find a shorter.
+    """
+
+    examples: int
+    steps: int
+    shorter: int
+    seconds: float
+
+
+EFFORTS = {
+    "quick": Effort(examples=3, steps=8, shorter=40, seconds=10),
+    "standard": Effort(examples=4, steps=8, shorter=80, seconds=20),
+    "thorough": Effort(examples=60, steps=25, shorter=400, seconds=120),
+}
+
+#: The members of metadata that steps give and filters ask for.
+METADATA_KEYS = ("k", "l")
+#: What may happen beside what a check judges. The first sequence that hypothesis tries
+#: holds the first operation only: it is soon over if that is to delete.
+BESIDE = "delete append copy update create fork prepopulate"
+_VALUES = st.sampled_from(["red", "ünï", "", "1", 1, 7, {"a": "x"}, {"a": "y"}])
+_METADATA = st.dictionaries(st.sampled_from(METADATA_KEYS), _VALUES, max_size=2).map(
+    lambda chosen: tuple(sorted(chosen.items()))
+)
+_STATUSES = st.sampled_from([None, None, None, "idle", "busy", "interrupted", "error"])
+_CHOSEN = st.fixed_dictionaries(
+    {
+        "thread": st.sampled_from([0, 0, 1, 1, 2, 3]),
+        "at": st.integers(0, 7),
+        "metadata": _METADATA,
+        "status": _STATUSES,
+        "some": st.sampled_from([0, 0, 1, 2, 3, 6, 13]),
+        "limit": st.integers(1, 4),
+    }
+)
+
+
+class _Ended(BaseException):
+    """The connection broke: not for hypothesis to look for a shorter sequence."""
+
+    def __init__(self, broken: httpx.HTTPError) -> None:
+        self.broken = broken
+
+
+@dataclass
+class CounterexampleSearch:
+    """The search of one check for a sequence with which its promise falls."""
+
+    api: ThreadsApi
+    judge: Judge
+    on: tuple[str, ...]
+    beside: tuple[str, ...]
+    effort: Effort
+    judged: int = 0
+    refusal: Exception | None = None
+    broken: PromiseBroken | None = None
+    failing: set[str] = field(default_factory=set)
+    _tried: int = 0
+    _until: float = 0.0
+
+    @property
+    def names(self) -> st.SearchStrategy[str]:
+        """The operations to choose from: half of them are judged, or more."""
+        return st.sampled_from([*self.beside, *self.on * max(len(self.beside) // len(self.on), 1)])
+
+    def begin(self) -> tuple[SequenceState, bool]:
+        """A new sequence; and whether it is sent only if it is known to fail."""
+        case = self.api.context
+        case.forget()
+        graph = None if case.graph_missing() else case.settings.graph
+        if self.broken:
+            self._tried += 1
+        spent = self._tried > self.effort.shorter or time.monotonic() > self._until
+        return SequenceState(self.api, graph), bool(self.broken) and spent
+
+    def take(self, sequence: SequenceState, step: Step) -> None:
+        """Take one step, and judge it if the check is about it."""
+        if not sequence.can(step):
+            return
+        judging = self.judge(sequence, step) if step.name in self.on else None
+        if judging and not self._goes_on(sequence, judging):
+            judging = None
+        done = sequence.do(step)
+        if judging and done:
+            self._goes_on(sequence, judging, done)
+        self.refusal = sequence.refusal or self.refusal
+
+    def record_failure(self, steps: list[Step], broken: PromiseBroken) -> None:
+        """Remember that the promise fell with these steps."""
+        if not self.broken:
+            self._until = time.monotonic() + self.effort.seconds
+        self.broken = broken
+        self.failing.add(repr(steps))
+
+    def _goes_on(
+        self,
+        sequence: SequenceState,
+        judging: Generator[None, Done, None],
+        done: Done | None = None,
+    ) -> bool:
+        """Whether the judge waits for the step; what it stands on may be refused."""
+        try:
+            if done is None:
+                next(judging)
+                return True
+            judging.send(done)
+        except StopIteration:
+            self.judged += done is not None
+        except (Blocked, Unsupported) as refused:
+            sequence.refusal = refused
+        return False
+
+
+class Machine(RuleBasedStateMachine):
+    """The operations, each with what may be chosen of it."""
+
+    search: CounterexampleSearch
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._world, self._waits = self.search.begin()
+        self._steps: list[Step] = []
+        self._runs = False
+
+    @initialize(metadata=_METADATA, luck=st.integers(0, 7))
+    def begin(self, metadata: Any, luck: int) -> None:
+        """Begin with a thread. Runs are rare, since one takes about a second."""
+        self._runs = luck == 7
+        name = "prepopulate" if self._world.graph else "create"
+        self._take(Step(name, metadata=metadata))
+
+    @rule(name=st.runner().flatmap(lambda machine: machine.search.names), chosen=_CHOSEN)
+    def act(self, name: str, chosen: dict[str, Any]) -> None:
+        """One operation."""
+        if name == "append" and self._runs:
+            name, self._runs = "run", False
+        self._take(Step(name, **chosen))
+
+    def teardown(self) -> None:
+        """Send what waited, if it is a sequence that is known to fail."""
+        if self._waits and repr(self._steps) in self.search.failing:
+            for step in self._steps:
+                self._send(step)
+
+    def _take(self, step: Step) -> None:
+        self._steps.append(step)
+        if not self._waits:
+            self._send(step)
+
+    def _send(self, step: Step) -> None:
+        try:
+            self.search.take(self._world, step)
+        except PromiseBroken as broken:
+            self.search.record_failure(self._steps, broken)
+            raise
+        except httpx.HTTPError as broken:
+            raise _Ended(broken) from broken
+
+
+def check_sequences(api: ThreadsApi, judge: Judge, on: str, beside: str = BESIDE) -> None:
+    """Try a promise with random sequences; `SequenceBroken` with a short one if it falls.
+
+    `judge` is asked at the steps that `on` names (with spaces between them; what stands
+    there twice happens more often), and not at those `beside`. What is refused is not
+    judged; where nothing could be judged, the check is blocked.
+    """
+    settings = api.context.settings
+    effort = EFFORTS[settings.effort]
+    search = CounterexampleSearch(api, judge, tuple(on.split()), tuple(beside.split()), effort)
+    machine = hypothesis.seed(settings.seed)(type("Sequence", (Machine,), {"search": search}))
+    try:
+        run_state_machine_as_test(
+            machine,
+            settings=searching(settings, effort.examples, stateful_step_count=effort.steps),
+        )
+    except (PromiseBroken, Flaky) as ended:
+        # A deployment that does not do the same each time still broke the promise.
+        broken = ended if isinstance(ended, PromiseBroken) else search.broken
+        if broken is None:
+            raise
+        raise SequenceBroken(
+            broken.expected, broken.actual, broken.diff, kinds=broken.kinds, cause=broken.cause
+        ) from None
+    except _Ended as ended:
+        raise ended.broken from None
+    if not search.judged:
+        missing = api.context.graph_missing()
+        raise search.refusal or Blocked(missing or "no sequence came to what is judged")

@@ -1,0 +1,240 @@
+"""The threads of one random sequence of operations, and the steps that change them.
+
+A step is plain data: it names threads and states by number, counted round, so that it
+means something whatever came before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from conformance.checks.api import LONGEST_PAGE, ThreadsApi
+from conformance.checks.messages import Message, messages_sent, messages_sent_in
+from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
+from conformance.checks.views import (
+    History,
+    State,
+    Thread,
+    checkpoint_id_of,
+    id_of,
+    parent_id_of,
+)
+from conformance.deployment.settings import GraphSettings, numbered
+
+#: More threads than this are not made in one sequence.
+MOST_THREADS = 4
+
+_MAKES = frozenset({"create", "prepopulate", "copy"})
+_NEEDS_GRAPH = frozenset({"prepopulate", "append", "fork", "run"})
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation. `thread` and `at` are numbers of a thread and of a state.
+
+    `metadata`, `status` and `some` (a number whose bits choose ids) also filter what
+    is searched for; `limit` is the size of a page.
+    """
+
+    name: str
+    thread: int = 0
+    at: int = 0
+    metadata: tuple[tuple[str, Any], ...] = ()
+    status: str | None = None
+    some: int = 0
+    limit: int = 1
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a step came to: the thread it was about, and what the deployment answered.
+
+    `sent` are type and content of the messages written, `base` the checkpoint at which
+    a fork was made.
+    """
+
+    thread: Thread
+    answer: Any = None
+    sent: tuple[Message, ...] = ()
+    base: str | None = None
+
+
+@dataclass
+class SequenceState:
+    """The threads of one sequence; `memory` is what a check remembers between steps.
+
+    `family` tells which threads come from one by copying. `tainted` is set when a thread
+    may stand of which nothing is known. A thread in `ran` may still show as busy.
+    """
+
+    api: ThreadsApi
+    graph: GraphSettings | None
+    mark: dict[str, Any] = field(default_factory=lambda: {"example": uuid4().hex[:12]})
+    alive: list[Thread] = field(default_factory=list)
+    deleted: list[Thread] = field(default_factory=list)
+    unresolved: set[str] = field(default_factory=set)
+    ran: set[str] = field(default_factory=set)
+    family: dict[str, int] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
+    tainted: bool = False
+    refusal: Exception | None = None
+    steps_done: int = 0
+
+    def can(self, step: Step) -> bool:
+        """Whether the step means anything here."""
+        if self.tainted or (step.name in _NEEDS_GRAPH and self.graph is None):
+            return False
+        if step.name in _MAKES and len(self.alive) >= MOST_THREADS:
+            return False
+        return step.name in ("create", "prepopulate") or bool(self.alive)
+
+    def subject(self, step: Step) -> Thread:
+        """The thread that a step is about; the one to be copied, of a copy."""
+        return self.alive[step.thread % len(self.alive)]
+
+    def others(self, thread: Thread | None, *, related: bool) -> list[Thread]:
+        """The other threads that are, or are not, related to this one by copying."""
+        own = thread and self.family.get(id_of(thread))
+        return [
+            each
+            for each in self.alive
+            if (thread is None or id_of(each) != id_of(thread))
+            and (own is not None and self.family[id_of(each)] == own) is related
+        ]
+
+    def do(self, step: Step) -> Done | None:
+        """Take a step; None where it was refused, which is another check's question."""
+        self.steps_done += 1
+        chosen = self.api.client.ownership.new_id()
+        about = chosen if step.name in ("create", "prepopulate") else id_of(self.subject(step))
+        try:
+            done: Done = getattr(self, f"_{step.name}")(step, chosen)
+        except (Blocked, Unsupported) as refused:
+            self.refusal = refused
+            self.tainted = step.name == "copy"
+            self._lose(about)
+            return None
+        return done
+
+    # Looking, as several checks do
+
+    def history(self, thread: Thread) -> History:
+        """The whole history; blocked where states do not name their checkpoints.
+
+        A page that ends with a state without parent has begun at the beginning.
+        """
+        states = self.api.page(thread, limit=LONGEST_PAGE)
+        if states and ("parent_checkpoint" not in states[-1] or parent_id_of(states[-1])):
+            states = self.api.history(thread).states
+        _named(states)
+        return History(id_of(thread), states)
+
+    def views(self) -> dict[str, Thread]:
+        """Every thread as GET shows it, by id."""
+        return {id_of(each): self.api.get(each) for each in self.alive}
+
+    def filters(self, step: Step) -> dict[str, Any]:
+        """The filters of a search for threads of this sequence."""
+        filters: dict[str, Any] = {"metadata": {**dict(step.metadata), **self.mark}}
+        if step.status:
+            filters["status"] = step.status
+        if step.some:
+            known = [*self.alive, *self.deleted]
+            filters["ids"] = [
+                id_of(each) for number, each in enumerate(known) if step.some >> number & 1
+            ] or [id_of(known[0])]
+        return filters
+
+    # The steps
+
+    def _create(self, step: Step, chosen: str) -> Done:
+        return self._born(self.api.empty(thread_id=chosen, metadata=self._metadata(step)))
+
+    def _prepopulate(self, step: Step, chosen: str) -> Done:
+        assert self.graph is not None
+        supersteps = [numbered(each, self.steps_done) for each in self.graph.supersteps]
+        metadata = self._metadata(step)
+        made = self.api.prepopulated(supersteps, thread_id=chosen, metadata=metadata)
+        return self._born(made, tuple(messages_sent(supersteps, self.graph)))
+
+    def _copy(self, step: Step, _chosen: str) -> Done:
+        source = self.subject(step)
+        made = self.api.copy(source)
+        done = self._born(made)
+        self.family[id_of(made)] = self.family[id_of(source)]
+        return done
+
+    def _append(self, step: Step, _chosen: str, base: str | None = None) -> Done:
+        assert self.graph is not None
+        thread = self.subject(step)
+        at = {"checkpoint": {"checkpoint_id": base}} if base else {}
+        answer = self._appended(thread, at)
+        sent = messages_sent_in(numbered(self.graph.append, self.steps_done), self.graph)
+        return Done(thread, answer, tuple(sent), base)
+
+    def _appended(self, thread: Thread, at: dict[str, Any]) -> Any:
+        """What an update answers; asked again where the thread may have been busy yet."""
+        try:
+            return self.api.appended(thread, self.steps_done, **at)
+        except Blocked:
+            if id_of(thread) not in self.ran:
+                raise
+        self.ran.remove(id_of(thread))
+        self.api.settled(thread)
+        return self.api.appended(thread, self.steps_done, **at)
+
+    def _fork(self, step: Step, chosen: str) -> Done:
+        states = self.api.page(self.subject(step), limit=LONGEST_PAGE)
+        _named(states)
+        base = checkpoint_id_of(states[step.at % len(states)]) if states else None
+        return self._append(step, chosen, base)
+
+    def _run(self, step: Step, _chosen: str) -> Done:
+        thread = self.subject(step)
+        self.ran.add(id_of(thread))
+        return Done(thread, self.api.run(thread, self.steps_done))
+
+    def _update(self, step: Step, _chosen: str) -> Done:
+        thread = self.subject(step)
+        return Done(thread, self.api.update(thread, metadata=dict(step.metadata)))
+
+    def _delete(self, step: Step, _chosen: str) -> Done:
+        thread = self.subject(step)
+        self.api.delete(thread)
+        self.alive.remove(thread)
+        self.deleted.append(thread)
+        return Done(thread)
+
+    def _renew(self, step: Step, chosen: str) -> Done:
+        """Delete a thread and create another one under its id."""
+        thread = self._delete(step, chosen).thread
+        done = self._create(step, id_of(thread))
+        if id_of(done.thread) != id_of(thread):
+            raise Blocked("the deployment chooses the ids of threads itself", by="IDENTITY-01")
+        self.deleted.remove(thread)
+        return done
+
+    def _look(self, step: Step, _chosen: str) -> Done:
+        """Nothing: the check looks."""
+        return Done(self.subject(step))
+
+    def _metadata(self, step: Step) -> dict[str, Any]:
+        return {**dict(step.metadata), **self.mark}
+
+    def _born(self, thread: Thread, sent: tuple[Message, ...] = ()) -> Done:
+        self.alive.append(thread)
+        self.family[id_of(thread)] = self.steps_done
+        return Done(thread, thread, sent)
+
+    def _lose(self, thread_id: str) -> None:
+        self.unresolved.add(thread_id)
+        self.alive = [each for each in self.alive if id_of(each) != thread_id]
+
+
+def _named(states: list[State]) -> None:
+    try:
+        History("", states).checkpoint_ids()
+    except PromiseBroken:
+        raise Blocked("a state of the history names no checkpoint", by="HISTORY-01") from None

@@ -1,0 +1,249 @@
+"""Looking at threads of other people, which may change at any time, and telling only facts.
+
+What a check of a read-only run says of them holds no content and no id: see `facts` of
+`PromiseBroken`. A thread that changes between two looks proves nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from conformance.checks.context import CheckContext
+from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
+from conformance.checks.views import State, Thread
+from conformance.contract.causes import MISSING, NOT_GRANTED, Cause
+from conformance.contract.operations import BY_NAME
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.model.history import same_json
+
+_T = TypeVar("_T")
+_S = TypeVar("_S")
+
+#: As many threads as a search is asked for, and as many states as a page of history: a
+#: guest does not read all that there is.
+PAGE = 10
+STATES = 20
+_MISSING = (404, 405, 501)
+#: So often a thread may change while it is looked at before it is given up.
+_MOST_CHANGES = 3
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.01, 0.5
+
+
+@dataclass(frozen=True)
+class Visited:
+    """A thread to look at, and how it is called where its id may not be told."""
+
+    id: str
+    name: str
+
+
+def undecided(why: str, *, by: Cause | tuple[Cause, ...] = ()) -> Blocked:
+    """The check cannot decide, for `by`; `why` holds nothing of a thread."""
+    return Blocked(why, by=by, facts=why)
+
+
+def broken(facts: str, *, cause: Cause | None = None) -> PromiseBroken:
+    """A promise is broken; `facts` says how, and holds nothing of a thread."""
+    return PromiseBroken("the promise to hold", facts, facts=facts, cause=cause)
+
+
+def expect(holds: bool, facts: str) -> None:
+    """A promise holds; else `facts` says what was seen instead."""
+    if not holds:
+        raise broken(facts)
+
+
+class Looker:
+    """Asks for threads and states; what is refused blocks the check, or breaks its promise."""
+
+    def __init__(self, client: ThreadsClient, *, blocks: bool) -> None:
+        self.client = client
+        self._blocks = blocks
+
+    def get(self, thread: Visited) -> Thread:
+        """The thread as GET shows it."""
+        return self._object(self.client.get(thread.id), thread)
+
+    def state(self, thread: Visited) -> State:
+        """The newest state."""
+        return self._object(self.client.state(thread.id), thread)
+
+    def state_at(self, thread: Visited, checkpoint_id: str) -> State:
+        """The state at a checkpoint, by GET."""
+        return self._object(self.client.state_at_checkpoint(thread.id, checkpoint_id), thread)
+
+    def post_state_at(self, thread: Visited, checkpoint_id: str) -> State:
+        """The state at a checkpoint, by POST."""
+        body = {"checkpoint": {"checkpoint_id": checkpoint_id, "checkpoint_ns": ""}}
+        return self._object(self.client.post_state_at_checkpoint(thread.id, body), thread)
+
+    def page(self, thread: Visited, **params: Any) -> list[State]:
+        """One page of the history, by GET."""
+        return self._list(self.client.history(thread.id, **params), thread)
+
+    def post_page(self, thread: Visited, **body: Any) -> list[State]:
+        """One page of the history, by POST."""
+        return self._list(self.client.post_history(thread.id, body), thread)
+
+    def search(self, **body: Any) -> list[Thread]:
+        """What a search finds, of anyone."""
+        return self._list(self.client.search(body, private=True))
+
+    def count(self, **body: Any) -> int:
+        """How many threads there are, of anyone."""
+        answer = self.granted(self.client.count(body))
+        if not isinstance(answer.body, int) or isinstance(answer.body, bool):
+            raise self._refusal(answer, "without a whole number", "integer")
+        return answer.body
+
+    def granted(self, answer: Answer, thread: Visited | None = None) -> Answer:
+        """The answer, if it is a success; else the check ends here."""
+        if answer.ok:
+            return answer
+        if answer.status in _MISSING:
+            if thread and answer.status == _MISSING[0] and not self.client.get(thread.id).ok:
+                raise undecided("the thread is not there any more: name one that stays")
+            if BY_NAME[answer.operation].profile != "documented":
+                missing = Cause.refused(answer.operation, answer.status, MISSING)
+                raise Unsupported(f"{_line(answer)}: the deployment does not offer it", by=missing)
+        raise self._refusal(answer, "", NOT_GRANTED)
+
+    def _object(self, answer: Answer, thread: Visited | None = None) -> dict[str, Any]:
+        self.granted(answer, thread)
+        if not isinstance(answer.body, dict):
+            raise self._refusal(answer, "without a JSON object", "object")
+        return answer.body
+
+    def _list(self, answer: Answer, thread: Visited | None = None) -> list[dict[str, Any]]:
+        self.granted(answer, thread)
+        if not isinstance(answer.body, list) or not all(
+            isinstance(each, dict) for each in answer.body
+        ):
+            raise self._refusal(answer, "without a JSON list of objects", "list")
+        return answer.body
+
+    def _refusal(self, answer: Answer, without: str, how: str) -> Exception:
+        facts = f"{_line(answer)} {without}".strip()
+        cause = Cause.refused(answer.operation, answer.status, how)
+        return undecided(facts, by=cause) if self._blocks else broken(facts, cause=cause)
+
+
+class Visits(Looker):
+    """The threads that a read-only run looks at, and how a check looks at them.
+
+    What it asks for is what the check stands on; `must` asks for what the check is about.
+    """
+
+    def __init__(self, client: ThreadsClient, context: CheckContext) -> None:
+        super().__init__(client, blocks=True)
+        self.must = Looker(client, blocks=False)
+        self._case = context
+        ids = context.settings.thread_ids
+        self.threads = tuple(
+            Visited(each, f"thread {number} of {len(ids)}") for number, each in enumerate(ids, 1)
+        )
+
+    def each(self, judge: Callable[[Visited], None]) -> None:
+        """Judge every thread; blocked where no thread could be judged.
+
+        Where only some could not, the check says so.
+        """
+        self.require_threads()
+        reasons = []
+        for thread in self.threads:
+            # A failure tells of the requests on its own thread only.
+            self._case.forget()
+            try:
+                judge(thread)
+            except PromiseBroken as failed:
+                raise broken(f"{thread.name}: {failed.facts}") from failed
+            except Blocked as undecidable:
+                reasons.append(undecidable.facts)
+        if len(reasons) == len(self.threads):
+            raise undecided("; ".join(dict.fromkeys(reasons)))
+        if reasons:
+            told = "; ".join(dict.fromkeys(reasons))
+            judged = len(self.threads) - len(reasons)
+            self._case.note(f"judged on {judged} of {len(self.threads)} threads: {told}")
+
+    def first(self, usable: Callable[[Visited], object]) -> Visited:
+        """The first thread on which something is granted that a check stands on."""
+        self.require_threads()
+        reasons = []
+        for thread in self.threads:
+            self._case.forget()
+            try:
+                usable(thread)
+            except Blocked as refused:
+                reasons.append(refused.facts)
+                continue
+            return thread
+        raise undecided("; ".join(dict.fromkeys(reasons)))
+
+    def states(self, thread: Visited, least: int = 1) -> list[State]:
+        """The newest states of the thread; blocked where there are fewer than `least`."""
+        states = self.page(thread, limit=STATES)
+        if len(states) < least:
+            raise undecided(
+                f"the history of the thread holds {len(states)} of the {least} states that it "
+                "takes: name one with a longer history by --thread ID"
+            )
+        return states
+
+    def steadily(
+        self, around: Callable[[], _T], look: Callable[[_T], _S], judge: Callable[[_T, _S], None]
+    ) -> None:
+        """Judge what is seen between two equal looks, again until the promise holds.
+
+        Broken is what stays so up to the declared deadline while nothing changes;
+        blocked, where something changes all the time.
+        """
+        first: tuple[_T, float] | None = None
+        changes, wait = 0, _FIRST_WAIT_S
+        while changes <= _MOST_CHANGES:
+            # A failure tells of the last looks only.
+            self._case.forget()
+            before = around()
+            seen = look(before)
+            if not same_json(before, around()):
+                changes += 1
+            else:
+                try:
+                    return judge(before, seen)
+                except PromiseBroken:
+                    now = time.monotonic()
+                    if first is None or not same_json(first[0], before):
+                        changes += first is not None
+                        first = (before, now)
+                    if now - first[1] >= self._case.settings.visible_within_s:
+                        raise
+            time.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT_S)
+        raise undecided("what is looked at changes all the time: name a thread that rests")
+
+    def eventually(self, look: Callable[[], _S], judge: Callable[[_S], None]) -> None:
+        """Judge what is seen, again until the promise holds, up to the declared deadline."""
+        self.steadily(lambda: None, lambda _: look(), lambda _, seen: judge(seen))
+
+    def require_threads(self) -> None:
+        """Block the check where there is no thread to look at."""
+        if not self.threads:
+            raise undecided("no search shows a thread to look at: name one with --thread ID")
+
+
+def checkpoint_of(state: State) -> str:
+    """The id of a state's checkpoint; blocked where it shows none."""
+    checkpoint = state.get("checkpoint")
+    inner = checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None
+    found = state.get("checkpoint_id") or inner
+    if not isinstance(found, str):
+        raise undecided("a state of the history shows no checkpoint_id")
+    return found
+
+
+def _line(answer: Answer) -> str:
+    operation = BY_NAME[answer.operation]
+    return f"{operation.method} {operation.path} answers {answer.status}"

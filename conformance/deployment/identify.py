@@ -1,0 +1,14 @@
+"""Who answers at a URL."""
+
+from __future__ import annotations
+
+from conformance.deployment.connect import connect, has_key
+from conformance.deployment.preflight import ServerInfo, look
+from conformance.deployment.settings import Settings
+
+
+def identify_deployment(settings: Settings) -> ServerInfo:
+    """Who answers at the URL; `UnreachableError` if no such server does."""
+    with connect(settings, "preflight", record=False, first_contact=True) as connection:
+        redactor = connection.recorder.redactor
+        return look(connection.client, settings.url, redactor, credentials=has_key(settings))

@@ -1,0 +1,121 @@
+"""Runs one command, and ends all that came of it. A program of its own: see `process.py`.
+
+It reads one line of JSON from its standard input: {"command", "cwd", "env", "output",
+"user", "stop_signal", "grace_s", "remove"}. When its input ends, which also happens when
+the process that started it is killed, it ends the command with every descendant, and
+removes the folders of `remove`. It exits with the status of the command, also where that
+ended by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+#: How long a word to end is given to be heard.
+_WORD_S = 2.0
+#: Status of a command that could not be started, as of a shell.
+NOT_FOUND = 127
+
+
+def main() -> int:
+    """Do what the first line says until the input ends or the command does."""
+    spec = json.loads(sys.stdin.buffer.readline())
+    # Descendants that were left by their parents become children of this process,
+    # where they are found.
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    events: queue.SimpleQueue[str] = queue.SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: events.put("stop"))
+    with Path(spec["output"]).open("ab") as output:
+        try:
+            command = _start(spec, output)
+        except OSError as impossible:
+            output.write(f"{spec['command'][0]}: {impossible.strerror}\n".encode())
+            return NOT_FOUND
+    threading.Thread(target=_until_eof, args=(events,), daemon=True).start()
+    threading.Thread(target=_until_ended, args=(command, events), daemon=True).start()
+    stopped = events.get() == "stop"
+    if command.poll() is None:
+        command.send_signal(spec["stop_signal"])
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            command.wait(spec["grace_s"])
+    _end(command)
+    status = command.wait()
+    if stopped:
+        # Where the command ended by itself, its last lines are still wanted.
+        for folder in spec["remove"]:
+            shutil.rmtree(folder, ignore_errors=True)
+    return status if status >= 0 else 128 - status
+
+
+def _start(spec: dict[str, Any], output: Any) -> subprocess.Popen[bytes]:
+    user = spec["user"]
+    return subprocess.Popen(
+        spec["command"],
+        cwd=spec["cwd"],
+        env=spec["env"],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        user=user,
+        group=None if user is None else _group_of(user),
+        extra_groups=None if user is None else [],
+        # Should this process be killed too, its child at least goes with it.
+        preexec_fn=lambda: _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
+    )
+
+
+def _group_of(user: str) -> int:
+    import pwd
+
+    return pwd.getpwnam(user).pw_gid
+
+
+def _until_eof(events: queue.SimpleQueue[str]) -> None:
+    sys.stdin.buffer.read()
+    events.put("stop")
+
+
+def _until_ended(command: subprocess.Popen[bytes], events: queue.SimpleQueue[str]) -> None:
+    command.wait()
+    events.put("ended")
+
+
+def _end(command: subprocess.Popen[bytes]) -> None:
+    """Ask the command and all that came of it to end, then kill; again, while any is left."""
+    myself = psutil.Process()
+    for stop_signal in ("terminate", "kill", "kill", "kill"):
+        # The command's own end is for its Popen to see: psutil would take its status away.
+        left = [each for each in myself.children(recursive=True) if each.pid != command.pid]
+        for process in (command, *left):
+            with contextlib.suppress(psutil.Error):
+                getattr(process, stop_signal)()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            command.wait(timeout=_WORD_S)
+        psutil.wait_procs(left, timeout=_WORD_S)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    # Not sys.exit: threads that wait for the input are not waited for.
+    sys.stdout.flush()
+    os._exit(main())

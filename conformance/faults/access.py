@@ -1,0 +1,270 @@
+"""Faults of the doors: who is let in without a key, and what one tenant reaches of another.
+
+They show only where the reference has keys and tenants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.model.errors import ModelError
+from conformance.model.store import Query, ThreadStore
+from conformance.reference.doors import KEY_HEADER
+from conformance.reference.wire import (
+    Json,
+    When,
+    WireAnswer,
+    WireRequest,
+    always,
+    json_answer,
+)
+
+_HEADER = KEY_HEADER.encode()
+
+
+def key_of(request: WireRequest) -> str:
+    """The key that a request gives, or ""."""
+    return next((value.decode() for name, value in request.headers if name == _HEADER), "")
+
+
+def give_key(request: WireRequest, key: str) -> None:
+    """Let the request go on as one with this key."""
+    others = [each for each in request.headers if each[0] != _HEADER]
+    request.headers = [*others, (_HEADER, key.encode())]
+
+
+# Who is let in
+
+
+def without_key(_broken: Broken, request: WireRequest) -> bool:
+    """The request gives no key."""
+    return not key_of(request)
+
+
+def with_wrong_key(broken: Broken, request: WireRequest) -> bool:
+    """The request gives a key that is nobody's, nor the beginning of somebody's."""
+    return bool(key_of(request)) and not _beginning(broken, request)
+
+
+def with_cut_key(broken: Broken, request: WireRequest) -> bool:
+    """The request gives the beginning of somebody's key."""
+    return _beginning(broken, request) and key_of(request) not in broken.by_key
+
+
+def _beginning(broken: Broken, request: WireRequest) -> bool:
+    key = key_of(request)
+    return bool(key) and any(each.startswith(key) for each in broken.by_key)
+
+
+Unknown = Callable[[Broken, WireRequest], bool]
+
+
+def open_to(*unknown: Unknown, operations: tuple[str, ...] = ()) -> Apply:
+    """Let requests of such operations in that give no valid key, as the first tenant's."""
+
+    def apply(broken: Broken) -> None:
+        def comes_in(request: WireRequest) -> bool:
+            return any(each(broken, request) for each in unknown)
+
+        @broken.wire.before(*operations, when=comes_in)
+        def let_in(request: WireRequest) -> None:
+            give_key(request, next(iter(broken.by_key)))
+
+    return apply
+
+
+fault("no-key-is-needed", breaks=["ACCESS-01"])(open_to(without_key))
+for _operation in ("count", "get", "run_list", "cron_search", "stateless_wait"):
+    fault(f"{_operation.replace('_', '-')}-needs-no-key", breaks=["ACCESS-01"])(
+        open_to(without_key, operations=(_operation,))
+    )
+fault("any-key-is-taken", breaks=["ACCESS-02"])(open_to(with_wrong_key))
+fault("search-takes-any-key", breaks=["ACCESS-02"])(open_to(with_wrong_key, operations=("search",)))
+fault("the-beginning-of-a-key-is-enough", breaks=["ACCESS-03"])(open_to(with_cut_key))
+fault("delete-takes-the-beginning-of-a-key", breaks=["ACCESS-03"])(
+    open_to(with_cut_key, operations=("delete",))
+)
+fault("whoever-comes-is-let-in", breaks=["ACCESS-01", "ACCESS-02", "ACCESS-03"])(
+    open_to(without_key, with_wrong_key, with_cut_key)
+)
+
+
+@fault("without-a-key-it-is-400", breaks=["ACCESS-01"])
+def without_a_key_400(broken: Broken) -> None:
+    @broken.wire.before(when=lambda request: without_key(broken, request))
+    def refuse(_request: WireRequest) -> WireAnswer:
+        return json_answer(400, {"detail": "give a key"})
+
+
+def refused_when_done(operation: str) -> Apply:
+    """Ask for a key after the request was done, and refuse it then."""
+
+    def apply(broken: Broken) -> None:
+        def unknown(request: WireRequest) -> bool:
+            return key_of(request) not in broken.by_key
+
+        refused: list[WireRequest] = []
+
+        @broken.wire.before(operation, when=unknown)
+        def let_in(request: WireRequest) -> None:
+            refused.append(request)
+            give_key(request, next(iter(broken.by_key)))
+
+        @broken.wire.after(operation, when=unknown)
+        def refuse(request: WireRequest, answer: WireAnswer) -> None:
+            if request in refused:
+                answer.status, answer.body = 401, {"detail": "give a key"}
+
+    return apply
+
+
+for _operation in ("update", "create", "copy", "run_wait", "delete", "run_delete", "cron_create"):
+    fault(f"{_operation.replace('_', '-')}-is-refused-when-it-is-done", breaks=["ACCESS-04"])(
+        refused_when_done(_operation)
+    )
+
+
+# What one tenant reaches of another
+
+
+def owner_key(broken: Broken, request: WireRequest) -> str | None:
+    """The key of the tenant that has the thread or cron which the request names."""
+    cron_id = request.path.rpartition("/")[2]
+    named = request.thread_id or str(request.members.get("thread_id", ""))
+    for key, store in broken.by_key.items():
+        crons = [] if request.thread_id else [each["cron_id"] for each in store.search_crons({})]
+        if named in store._threads or cron_id in crons:
+            return key
+    return None
+
+
+def reaching(*operations: str, when: When = always) -> Apply:
+    """Do what is asked for as the owner of the thread or cron, whoever asks."""
+
+    def apply(broken: Broken) -> None:
+        @broken.wire.before(*operations, when=when)
+        def as_owner(request: WireRequest) -> None:
+            key = owner_key(broken, request)
+            if key is not None and key_of(request) in broken.by_key:
+                give_key(request, key)
+
+    return apply
+
+
+def others(broken: Broken, request: WireRequest) -> Iterator[ThreadStore]:
+    """The stores of all tenants but the one that asks."""
+    own = broken.by_key.get(key_of(request))
+    if own is not None:
+        yield from (each for each in broken.by_key.values() if each is not own)
+
+
+for _name, _operation, _broken in (
+    ("anothers-thread-is-shown", "get", "ACCESS-05"),
+    ("anothers-state-is-shown", "state", "ACCESS-06"),
+    ("anothers-state-at-a-checkpoint-is-shown", "state_at_checkpoint", "ACCESS-06"),
+    ("anothers-state-is-shown-by-post", "post_state_at_checkpoint", "ACCESS-06"),
+    ("anothers-history-is-shown", "history", "ACCESS-07"),
+    ("anothers-history-is-shown-by-post", "post_history", "ACCESS-07"),
+    ("anothers-thread-is-copied", "copy", "ACCESS-08"),
+    ("anothers-thread-is-updated", "update", "ACCESS-11"),
+    ("anothers-state-is-updated", "update_state", "ACCESS-11"),
+    ("anothers-thread-is-deleted", "delete", "ACCESS-11"),
+    ("anothers-runs-are-listed", "run_list", "ACCESS-13"),
+    ("anothers-run-is-shown", "run_get", "ACCESS-13"),
+    ("anothers-run-is-joined", "run_join", "ACCESS-13"),
+    ("anothers-run-is-streamed", "run_join_stream", "ACCESS-13"),
+    ("anothers-thread-is-run", "run_wait", "ACCESS-14"),
+    ("anothers-thread-is-run-in-a-stream", "run_stream", "ACCESS-14"),
+    ("anothers-thread-is-run-in-the-background", "run_background", "ACCESS-14"),
+    ("anothers-run-is-cancelled", "run_cancel", "ACCESS-15"),
+    ("anothers-runs-are-cancelled", "runs_cancel", "ACCESS-15"),
+    ("anothers-run-is-deleted", "run_delete", "ACCESS-15"),
+    ("anothers-cron-is-shown", "cron_get", "ACCESS-16"),
+    ("anothers-crons-are-counted", "cron_count", "ACCESS-16"),
+    ("anothers-crons-are-found", "cron_search", "ACCESS-16"),
+    ("anothers-cron-is-changed", "cron_update", "ACCESS-17"),
+    ("anothers-cron-is-deleted", "cron_delete", "ACCESS-17"),
+    ("a-cron-is-made-on-anothers-thread", "cron_create", "ACCESS-17"),
+):
+    fault(_name, breaks=[_broken])(reaching(_operation))
+
+
+fault("creating-over-anothers-thread-shows-it", breaks=["ACCESS-12"])(
+    reaching("create", when=lambda request: request.members.get("if_exists") == "do_nothing")
+)
+
+
+@fault("creating-over-anothers-thread-deletes-it", breaks=["ACCESS-12"])
+def creating_deletes(broken: Broken) -> None:
+    @broken.wire.before("create")
+    def delete(request: WireRequest) -> None:
+        for store in others(broken, request):
+            _quietly(store.delete, str(request.members.get("thread_id")))
+
+
+@fault("prune-reaches-the-threads-of-others", breaks=["ACCESS-11"])
+def prune_reaches_others(broken: Broken) -> None:
+    @broken.wire.before("prune")
+    def prune(request: WireRequest) -> None:
+        for store in others(broken, request):
+            _quietly(store.prune, request.members.get("thread_ids") or [])
+
+
+@fault("search-finds-the-threads-of-others", breaks=["ACCESS-09"])
+def search_finds_others(broken: Broken) -> None:
+    @broken.wire.answers("search")
+    def find(request: WireRequest, found: Json) -> Json:
+        for store in others(broken, request):
+            found = [*found, *store.search(_query(request))]
+        return found
+
+
+@fault("search-by-ids-finds-the-threads-of-others", breaks=["ACCESS-09"])
+def search_by_ids_finds_others(broken: Broken) -> None:
+    @broken.wire.answers("search", when=lambda request: "ids" in request.members)
+    def find(request: WireRequest, found: Json) -> Json:
+        for store in others(broken, request):
+            found = [*found, *store.search(_query(request))]
+        return found
+
+
+@fault("count-counts-the-threads-of-others", breaks=["ACCESS-10"])
+def count_counts_others(broken: Broken) -> None:
+    @broken.wire.answers("count")
+    def count(request: WireRequest, counted: Json) -> Json:
+        return counted + sum(each.count(_query(request)) for each in others(broken, request))
+
+
+def telling_apart(operation: str, status: int, detail: str) -> Apply:
+    """Answer for another's thread otherwise than for one that is not there."""
+
+    def apply(broken: Broken) -> None:
+        @broken.wire.after(operation, status=404)
+        def tell(request: WireRequest, answer: WireAnswer) -> None:
+            if any(request.thread_id in each._threads for each in others(broken, request)):
+                answer.status, answer.body = status, {"detail": detail}
+
+    return apply
+
+
+fault("anothers-thread-is-forbidden", breaks=["ACCESS-18"])(
+    telling_apart("get", 403, "this thread is not yours")
+)
+fault("anothers-history-is-known-to-be-there", breaks=["ACCESS-18"])(
+    telling_apart("history", 404, "this thread is not yours")
+)
+
+
+def _query(request: WireRequest) -> Query:
+    members = request.members
+    return Query(members.get("ids"), members.get("metadata"))
+
+
+def _quietly(act: Callable[..., Any], *arguments: Any) -> None:
+    """Do it; what the model refuses is not done."""
+    try:
+        act(*arguments)
+    except ModelError:
+        return

@@ -1,0 +1,190 @@
+"""Faults of states with several channels: all is well with the messages, not with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.faults.copied_history import copying, each_state
+from conformance.faults.kit.parts import HISTORIES, each_shown, without
+from conformance.faults.kit.state import afterwards, with_latest
+from conformance.faults.kit.wire import copies_of, prepopulates, sent, shown
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.model.graphs import OTHER_CHANNELS
+from conformance.model.threads import Checkpoint, Thread
+from conformance.reference.wire import Json, WireRequest
+
+Values = dict[str, Any]
+State = dict[str, Any]
+
+
+def one_channel(values: Values) -> Values:
+    """Values without the channels beside the messages."""
+    return without(values, *OTHER_CHANNELS)
+
+
+def shown_with_one_channel(holder: State) -> State:
+    """A thread or state that shows one channel."""
+    return {**holder, "values": one_channel(holder["values"])} if "values" in holder else holder
+
+
+def _values(change: Callable[[Values], Values]) -> Callable[[Checkpoint], Checkpoint]:
+    return lambda state: replace(state, values=change(state.values))
+
+
+def _with(name: str, value: Json) -> Callable[[Values], Values]:
+    return lambda values: {**values, name: value} if name in values else values
+
+
+_TO_ONE = _values(one_channel)
+_OF_COPIES = "COPY-03 COPY-08 COPY-09 COPY-20"
+
+
+# Copies
+
+fault("copy-loses-all-but-one-channel", breaks=_OF_COPIES)(each_state(_TO_ONE))
+fault("copy-loses-the-last-channel", breaks=_OF_COPIES)(
+    each_state(_values(lambda values: without(values, list(OTHER_CHANNELS)[-1])))
+)
+fault("copy-empties-nested-objects", breaks=_OF_COPIES)(each_state(_values(_with("profile", {}))))
+fault("copy-starts-counters-anew", breaks=_OF_COPIES)(each_state(_values(_with("turns", 0))))
+fault("copied-states-but-the-newest-lose-a-channel", breaks=["COPY-03", "COPY-20"])(
+    copying(lambda states: [*map(_TO_ONE, states[:-1]), *states[-1:]])
+)
+
+
+def of_copies(*operations: str) -> Apply:
+    """Show of a copy one channel by these operations."""
+
+    def apply(broken: Broken) -> None:
+        copies = copies_of(broken)
+
+        @each_shown(broken, *operations)
+        def show(request: WireRequest, holder: Any) -> Json:
+            return shown_with_one_channel(holder) if request.thread_id in copies else holder
+
+    return apply
+
+
+fault("get-shows-one-channel-of-a-copy", breaks=["COPY-08"])(of_copies("get"))
+fault("state-shows-one-channel-of-a-copy", breaks=["COPY-09"])(of_copies("state"))
+fault("checkpoints-of-a-copy-show-one-channel", breaks=["COPY-20"])(
+    of_copies("state_at_checkpoint")
+)
+
+
+@fault("run-on-a-copy-begins-with-one-channel", breaks=["COPY-17"])
+def run_on_a_copy_begins_with_one_channel(broken: Broken) -> None:
+    store, copies = broken.store, copies_of(broken)
+
+    @broken.instead("begin_run")
+    def begin_run(right: Any, thread_id: str, *arguments: Any, **named: Any) -> Any:
+        thread = store.thread(thread_id) if thread_id in copies else None
+        if thread is not None and thread.latest is not None:
+            store.keep(with_latest(thread, values=one_channel(thread.latest.values)))
+        return right(thread_id, *arguments, **named)
+
+
+# Prepopulation
+
+
+def supersteps(change: Callable[[Values], Values]) -> Apply:
+    """Take supersteps for others, whose updates have other values."""
+
+    def changed(update: Any) -> Any:
+        values = update.get("values") if isinstance(update, dict) else None
+        return {**update, "values": change(values)} if isinstance(values, dict) else update
+
+    def body(members: State) -> State:
+        steps = members.get("supersteps")
+        if not isinstance(steps, list) or not all(_has_updates(each) for each in steps):
+            return members
+        steps = [{**each, "updates": [*map(changed, each["updates"])]} for each in steps]
+        return {**members, "supersteps": steps}
+
+    return sent(body, "create")
+
+
+def _has_updates(superstep: Any) -> bool:
+    return isinstance(superstep, dict) and isinstance(superstep.get("updates"), list)
+
+
+fault("prepopulation-keeps-one-channel", breaks=["PREPOP-02"])(supersteps(one_channel))
+fault("prepopulation-keeps-no-nested-objects", breaks=["PREPOP-02"])(
+    supersteps(_with("profile", {}))
+)
+fault("prepopulation-doubles-what-is-added-up", breaks=["PREPOP-02"])(
+    supersteps(
+        lambda values: {**values, "turns": values["turns"] * 2} if "turns" in values else values
+    )
+)
+fault("create-answers-one-channel", breaks=["PREPOP-02", "PREPOP-21"])(
+    shown(shown_with_one_channel, "create", when=prepopulates)
+)
+fault("get-shows-one-channel", breaks=["PREPOP-21"])(shown(shown_with_one_channel, "get"))
+
+
+@fault("prepopulated-states-all-have-the-newest-plan", breaks=["PREPOP-10"])
+def prepopulated_states_have_the_newest_plan(broken: Broken) -> None:
+    store = broken.store
+
+    @broken.instead("create")
+    def create(right: Any, **members: Any) -> Any:
+        made = right(**members)
+        thread = store.thread(made["thread_id"])
+        if thread.latest is not None and "plan" in thread.latest.values:
+            plan = _values(_with("plan", thread.latest.values["plan"]))
+            store.keep(replace(thread, checkpoints=tuple(map(plan, thread.checkpoints))))
+        return made
+
+
+# States and histories
+
+fault("state-shows-one-channel", breaks=["STATE-01", "STATE-UPDATE-03"])(
+    shown(shown_with_one_channel, "state")
+)
+fault("history-shows-one-channel", breaks=["PREPOP-10", "CHECKPOINT-02"])(
+    shown(shown_with_one_channel, *HISTORIES)
+)
+fault("history-by-post-shows-one-channel", breaks=["HISTORY-04"])(
+    shown(shown_with_one_channel, "post_history")
+)
+fault("checkpoint-shows-one-channel", breaks=["CHECKPOINT-02"])(
+    shown(shown_with_one_channel, "state_at_checkpoint")
+)
+
+
+# Updates and forks
+
+
+def update_becomes(change: Callable[[Thread, Thread], Thread], *, fork: bool) -> Apply:
+    """Change what is kept of a thread after each update, or after each fork."""
+    return afterwards(
+        change, "update_state", when=lambda request: ("checkpoint" in request.members) is fork
+    )
+
+
+def _loses_the_others(_before: Thread, now: Thread) -> Thread:
+    return with_latest(now, values=one_channel(now.latest.values)) if now.latest else now
+
+
+def _keeps_the_later(before: Thread, now: Thread) -> Thread:
+    if before.latest is None or now.latest is None:
+        return now
+    later = {key: value for key, value in before.latest.values.items() if key in OTHER_CHANNELS}
+    return with_latest(now, values={**now.latest.values, **later})
+
+
+fault("update-loses-the-other-channels", breaks=["STATE-UPDATE-03"])(
+    update_becomes(_loses_the_others, fork=False)
+)
+fault("update-writes-one-channel", breaks=["STATE-UPDATE-03"])(
+    update_becomes(_keeps_the_later, fork=False)
+)
+fault("fork-loses-the-other-channels", breaks=["STATE-UPDATE-09"])(
+    update_becomes(_loses_the_others, fork=True)
+)
+fault("fork-keeps-later-channels", breaks=["STATE-UPDATE-09"])(
+    update_becomes(_keeps_the_later, fork=True)
+)

@@ -1,0 +1,248 @@
+"""Faults that show only where several ask at once.
+
+The reference answers each request in one go. Here some requests wait for others to
+come in between, where that is likely.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.faults.kit.parts import without
+from conformance.faults.kit.runs import having
+from conformance.faults.registry import Broken, fault
+from conformance.model.threads import Thread
+from conformance.reference.wire import WireAnswer, WireRequest, json_answer
+
+#: How long one waits for a second, and for how many turns of the loop others are let in.
+_PATIENCE_S = 0.05
+_TURNS = 50
+#: A history of so many states takes time to copy and to delete.
+_LONG = 40
+
+
+class Crowd:
+    """Brings requests together that come at once, two at a time."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, tuple[WireRequest, asyncio.Future[WireRequest]]] = {}
+
+    async def other(self, topic: str, request: WireRequest) -> WireRequest | None:
+        """The other request about the topic; the first waits for it, and goes on last."""
+        if topic in self._waiting:
+            first, second = self._waiting.pop(topic)
+            second.set_result(request)
+            return first
+        second = asyncio.get_running_loop().create_future()
+        self._waiting[topic] = request, second
+        try:
+            return await asyncio.wait_for(second, _PATIENCE_S)
+        except TimeoutError:
+            self._waiting.pop(topic, None)
+            return None
+
+
+async def _let_others_in() -> None:
+    for _ in range(_TURNS):
+        await asyncio.sleep(0.001)
+
+
+def _numbered(request: WireRequest) -> bool:
+    """Creations that bear a number, as several at once do: no other has to wait."""
+    metadata = request.members.get("metadata")
+    return isinstance(metadata, dict) and "number" in metadata
+
+
+def _of_number(request: WireRequest, again: bool) -> bool:
+    return _numbered(request) and ("if_exists" in request.members) == again
+
+
+# Creations
+
+
+@fault("creations-at-once-all-succeed", breaks=["CONCURRENT-01"])
+def creations_at_once_all_succeed(broken: Broken) -> None:
+    crowd = Crowd()
+
+    @broken.wire.before("create", when=lambda request: _of_number(request, again=False))
+    async def create(request: WireRequest) -> None:
+        thread_id = str(request.members.get("thread_id"))
+        if await crowd.other(thread_id, request):
+            broken.store._threads.pop(thread_id, None)
+
+
+@fault("creations-at-once-mix-their-metadata", breaks=["CONCURRENT-01"])
+def creations_at_once_mix(broken: Broken) -> None:
+    crowd = Crowd()
+
+    @broken.wire.before("create", when=lambda request: _of_number(request, again=False))
+    async def create(request: WireRequest) -> None:
+        thread_id = str(request.members.get("thread_id"))
+        other = await crowd.other(thread_id, request)
+        thread = broken.store._threads.get(thread_id)
+        if other and thread is not None:
+            broken.store.keep(replace(thread, metadata=request.members["metadata"]))
+
+
+@fault("creations-at-once-answer-what-each-asked-for", breaks=["CONCURRENT-02"])
+def creations_at_once_answer_their_own(broken: Broken) -> None:
+    crowd = Crowd()
+
+    @broken.wire.before("create", when=lambda request: _of_number(request, again=True))
+    async def create(request: WireRequest) -> WireAnswer | None:
+        thread_id = str(request.members.get("thread_id"))
+        if not await crowd.other(thread_id, request):
+            return None
+        shown = broken.store.create(**request.members)
+        return json_answer(200, {**shown, "metadata": request.members["metadata"]})
+
+
+@fault("creations-at-once-are-refused-for-all-that-exists", breaks=["CONCURRENT-02"])
+def creations_at_once_are_refused(broken: Broken) -> None:
+    crowd = Crowd()
+
+    @broken.wire.before("create", when=lambda request: _of_number(request, again=True))
+    async def create(request: WireRequest) -> None:
+        if await crowd.other(str(request.members.get("thread_id")), request):
+            request.body = without(request.body, "if_exists")
+
+
+# Updates
+
+
+@fault("patches-at-once-lose-one-another", breaks=["CONCURRENT-03"])
+def patches_lose_one_another(broken: Broken) -> None:
+    crowd = Crowd()
+
+    @broken.wire.before("update", when=having("metadata"))
+    async def update(request: WireRequest) -> WireAnswer | None:
+        metadata = request.members["metadata"]
+        if not isinstance(metadata, dict) or not any(name.startswith("key-") for name in metadata):
+            return None
+        thread = broken.store._threads.get(request.thread_id)
+        if not await crowd.other(request.thread_id, request) or thread is None:
+            return None
+        broken.store.keep(replace(thread, metadata={**thread.metadata, **metadata}))
+        return json_answer(200, broken.store.get(thread.thread_id))
+
+
+@fault("updates-at-once-reach-the-other-thread", breaks=["CONCURRENT-08"])
+def updates_reach_the_other_thread(broken: Broken) -> None:
+    crowd = Crowd()
+    last = [""]
+
+    @broken.wire.before("update_state")
+    async def update(request: WireRequest) -> None:
+        # Who works on one thread alone waits for nobody.
+        earlier, last[0] = last[0], request.thread_id
+        if earlier in ("", request.thread_id):
+            return
+        if other := await crowd.other("updates", request):
+            request.path = request.path.replace(request.thread_id, other.thread_id)
+
+
+# Copies
+
+
+def _torn(broken: Broken, when: Any, tear: Any) -> None:
+    @broken.instead("copied_checkpoints")
+    def copied_checkpoints(right: Any, source: Thread) -> Any:
+        return tear(right(source)) if when(source) else right(source)
+
+
+fault("copy-during-a-run-lacks-the-oldest-state", breaks=["CONCURRENT-05"])(
+    lambda broken: _torn(
+        broken,
+        lambda source: any(run.active for run in source.runs),
+        lambda checkpoints: checkpoints[1:],
+    )
+)
+
+fault("copy-during-a-run-has-values-of-a-later-state", breaks=["CONCURRENT-05"])(
+    lambda broken: _torn(
+        broken,
+        lambda source: any(run.active for run in source.runs),
+        lambda checkpoints: (
+            *checkpoints[:-2],
+            *(replace(each, values=checkpoints[-1].values) for each in checkpoints[-2:-1]),
+            *checkpoints[-1:],
+        ),
+    )
+)
+
+
+@fault("copy-is-as-long-as-its-source-was-before", breaks=["CONCURRENT-04"])
+def copy_is_as_long_as_its_source_was(broken: Broken) -> None:
+    lengths: dict[str, int] = {}
+
+    @broken.wire.before("copy")
+    async def read(request: WireRequest) -> None:
+        # The length is read first, and the states later; what runs do is another matter.
+        source = broken.store._threads.get(request.thread_id)
+        if source is not None and not source.runs:
+            lengths[request.thread_id] = len(source.checkpoints)
+            await _let_others_in()
+
+    @broken.instead("copied_checkpoints")
+    def copied_checkpoints(right: Any, source: Thread) -> Any:
+        length = lengths.pop(source.thread_id, len(source.checkpoints))
+        return right(source)[-length:] if length else right(source)
+
+
+@fault("copies-at-once-are-one-thread", breaks=["CONCURRENT-06"])
+def copies_at_once_are_one_thread(broken: Broken) -> None:
+    crowd = Crowd()
+    made: dict[str, Any] = {}
+
+    @broken.wire.before("copy")
+    async def copy(request: WireRequest) -> WireAnswer | None:
+        source = broken.store._threads.get(request.thread_id)
+        if source is None or len(source.checkpoints) < _LONG:
+            return None
+        if not await crowd.other(request.thread_id, request):
+            return None
+        if request.thread_id not in made:
+            made[request.thread_id] = broken.store.copy(request.thread_id)
+        return json_answer(200, made[request.thread_id])
+
+
+@fault("copies-at-once-lose-their-oldest-state", breaks=["CONCURRENT-06"])
+def copies_at_once_lose_their_oldest_state(broken: Broken) -> None:
+    crowd = Crowd()
+
+    @broken.wire.before("copy")
+    async def copy(request: WireRequest) -> WireAnswer | None:
+        source = broken.store._threads.get(request.thread_id)
+        if source is None or len(source.checkpoints) < _LONG:
+            return None
+        if not await crowd.other(request.thread_id, request):
+            return None
+        copied = broken.store.copy(request.thread_id)
+        thread = broken.store.thread(copied["thread_id"])
+        broken.store.keep(replace(thread, checkpoints=thread.checkpoints[1:]))
+        return json_answer(200, copied)
+
+
+# Deleting
+
+
+def _deleting_in_parts(broken: Broken, part: Callable[[Thread], Thread]) -> None:
+    @broken.wire.before("delete")
+    async def delete(request: WireRequest) -> None:
+        thread = broken.store._threads.get(request.thread_id)
+        if thread is not None and len(thread.checkpoints) >= _LONG:
+            broken.store.keep(part(thread))
+            await _let_others_in()
+
+
+fault("thread-being-deleted-has-half-its-history", breaks=["CONCURRENT-07"])(
+    lambda broken: _deleting_in_parts(
+        broken, lambda thread: replace(thread, checkpoints=thread.checkpoints[_LONG // 2 :])
+    )
+)
+fault("thread-being-deleted-is-empty", breaks=["CONCURRENT-07"])(
+    lambda broken: _deleting_in_parts(broken, lambda thread: replace(thread, checkpoints=()))
+)

@@ -1,0 +1,300 @@
+"""Faults of copying threads: the copy as a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.faults.kit.parts import refusing
+from conformance.faults.kit.wire import copies_of, shown
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.model.errors import ConflictError
+from conformance.reference.wire import WireAnswer, WireRequest, json_answer
+
+# How it is answered
+
+fault("copy-is-not-offered", breaks=["COPY-01"])(refusing("copy", status=405))
+fault(
+    "copy-answers-an-error-with-200",
+    breaks=(
+        "COPY-01 COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-12 COPY-14 COPY-19 PREPOP-18 "
+        "RUN-04 RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 "
+        "INTERRUPT-08 NESTED-07"
+    ),
+)(shown(lambda _thread: {"detail": "no"}, "copy"))
+fault("copy-answers-only-an-id", breaks=["COPY-24"])(
+    shown(lambda thread: {"thread_id": thread["thread_id"]}, "copy")
+)
+
+
+@fault(
+    "copy-answers-its-source",
+    breaks=(
+        "COPY-02 COPY-14 COPY-15 COPY-16 COPY-18 COPY-19 UPDATE-12 CONCURRENT-06 INTERRUPT-12 "
+        "NESTED-09"
+    ),
+)
+def copy_answers_its_source(broken: Broken) -> None:
+    @broken.instead("copy")
+    def copy(right: Any, thread_id: str) -> Any:
+        return broken.store.get(thread_id)
+
+
+@fault("copying-an-empty-thread-conflicts", breaks=["COPY-12"])
+def copying_an_empty_thread_conflicts(broken: Broken) -> None:
+    @broken.instead("copy")
+    def copy(right: Any, thread_id: str) -> Any:
+        if not broken.store.thread(thread_id).checkpoints:
+            raise ConflictError("there is nothing to copy")
+        return right(thread_id)
+
+
+# What it has from its source
+
+fault("copy-loses-metadata", breaks=["COPY-10"])(
+    lambda broken: _metadata(broken, lambda _thread, _right: {})
+)
+fault("copy-keeps-the-graph-id-alone", breaks=["COPY-10"])(
+    lambda broken: _metadata(
+        broken, lambda _, right: {k: v for k, v in right.items() if k == "graph_id"}
+    )
+)
+
+
+def _metadata(broken: Broken, change: Callable[[Any, dict[str, Any]], dict[str, Any]]) -> None:
+    @broken.instead("copied_metadata")
+    def copied_metadata(right: Any, source: Any) -> Any:
+        return change(source, right(source))
+
+
+def with_copy(change: Callable[[Broken, Any], Any]) -> Apply:
+    """Keep the copy as `change` has it."""
+
+    def apply(broken: Broken) -> None:
+        store = broken.store
+
+        @broken.instead("copy")
+        def copy(right: Any, thread_id: str) -> Any:
+            made = store.thread(right(thread_id)["thread_id"])
+            return store.thread_view(store.keep(change(broken, made)))
+
+    return apply
+
+
+fault("copy-is-always-idle", breaks=["COPY-11", "INTERRUPT-09"])(
+    with_copy(lambda _, thread: replace(thread, status="idle"))
+)
+
+
+@fault("get-shows-no-values-of-a-copy", breaks=["COPY-08", "SEQ-12"])
+def get_shows_no_values_of_a_copy(broken: Broken) -> None:
+    copies = copies_of(broken)
+
+    @broken.wire.answers("get")
+    def hide(request: WireRequest, thread: Any) -> Any:
+        return {**thread, "values": {}} if request.thread_id in copies else thread
+
+
+@fault("copies-are-not-found", breaks=["COPY-22"])
+def copies_are_not_found(broken: Broken) -> None:
+    copies = copies_of(broken)
+
+    @broken.instead("matches")
+    def matches(right: Any, thread: Any, query: Any) -> Any:
+        return thread.thread_id not in copies and right(thread, query)
+
+
+# Copies of copies, and several copies
+
+
+@fault("copy-of-a-copy-is-empty", breaks=["COPY-13", "SEQ-03"])
+def copy_of_a_copy_is_empty(broken: Broken) -> None:
+    copies = copies_of(broken)
+
+    @broken.instead("copied_checkpoints")
+    def copied_checkpoints(right: Any, source: Any) -> Any:
+        return () if source.thread_id in copies else right(source)
+
+
+def from_nth_copy(nth: int, change: Callable[[Any], Any]) -> Apply:
+    """Make the n-th copy of a thread, and those after it, otherwise."""
+
+    def apply(broken: Broken) -> None:
+        made: dict[str, int] = {}
+
+        @broken.instead("copied_checkpoints")
+        def copied_checkpoints(right: Any, source: Any) -> Any:
+            made[source.thread_id] = made.get(source.thread_id, 0) + 1
+            states = right(source)
+            return states if made[source.thread_id] < nth else change(states)
+
+    return apply
+
+
+fault("third-copy-is-empty", breaks=["COPY-14", "CONCURRENT-04", "CONCURRENT-05", "CONCURRENT-06"])(
+    from_nth_copy(3, lambda _states: ())
+)
+
+
+@fault("second-copy-is-the-first", breaks=["COPY-14", "CONCURRENT-06"])
+def second_copy_is_the_first(broken: Broken) -> None:
+    first: dict[str, str] = {}
+
+    @broken.instead("copy")
+    def copy(right: Any, thread_id: str) -> Any:
+        if thread_id in first and first[thread_id] in broken.store._threads:
+            return broken.store.get(first[thread_id])
+        made = right(thread_id)
+        first[thread_id] = made["thread_id"]
+        return made
+
+
+# What source and copy share
+
+
+def sharing(*, to_copy: bool, from_write: int) -> Apply:
+    """Show states on the other thread too, from the n-th that is made after the copy."""
+
+    def apply(broken: Broken) -> None:
+        store, others, writes = broken.store, dict[str, list[str]](), dict[str, int]()
+        broken.only_with = frozenset({"copy"})
+
+        @broken.instead("copy")
+        def copy(right: Any, thread_id: str) -> Any:
+            made = right(thread_id)
+            ends = [store.thread(thread_id).thread_id, made["thread_id"]]
+            written, shows = ends if to_copy else ends[::-1]
+            others.setdefault(written, []).append(shows)
+            writes[written] = 0
+            return made
+
+        @broken.instead("keep")
+        def keep(right: Any, thread: Any) -> Any:
+            known = store._threads.get(thread.thread_id)
+            kept = right(thread)
+            if known and len(thread.checkpoints) > len(known.checkpoints):
+                writes[thread.thread_id] = writes.get(thread.thread_id, 0) + 1
+                if writes[thread.thread_id] >= from_write:
+                    for other in others.get(thread.thread_id, ()):
+                        if other in store._threads:
+                            shared = replace(store._threads[other], checkpoints=thread.checkpoints)
+                            right(shared)
+            return kept
+
+    return apply
+
+
+fault(
+    "states-of-a-copy-show-on-its-source", breaks=["COPY-15", "INTERRUPT-12", "NESTED-09", "SEQ-02"]
+)(sharing(to_copy=False, from_write=1))
+fault("fourth-state-of-a-copy-shows-on-its-source", breaks=["COPY-15", "SEQ-02"])(
+    sharing(to_copy=False, from_write=4)
+)
+fault("states-of-a-source-show-on-its-copy", breaks=["COPY-16", "COPY-19", "SEQ-02"])(
+    sharing(to_copy=True, from_write=1)
+)
+fault("fourth-state-of-a-source-shows-on-its-copy", breaks=["COPY-16"])(
+    sharing(to_copy=True, from_write=4)
+)
+
+
+def deleting_reaches(*, the_copy: bool) -> Apply:
+    """Empty the other thread when a source, or a copy, is deleted."""
+
+    def apply(broken: Broken) -> None:
+        store, copies = broken.store, copies_of(broken)
+
+        @broken.instead("delete")
+        def delete(right: Any, thread_id: str) -> None:
+            right(thread_id)
+            for copy, source in copies.items():
+                gone, other = (source, copy) if the_copy else (copy, source)
+                if gone == thread_id and other in store._threads:
+                    store.keep(replace(store._threads[other], checkpoints=()))
+
+    return apply
+
+
+fault("deleting-a-source-empties-its-copies", breaks=["COPY-18"])(deleting_reaches(the_copy=True))
+fault("deleting-a-copy-empties-its-source", breaks=["COPY-18"])(deleting_reaches(the_copy=False))
+
+# Running copies
+
+
+@fault("copy-cannot-be-run", breaks=["COPY-17", "COPY-23", "INTERRUPT-11", "NESTED-09"])
+def copy_cannot_be_run(broken: Broken) -> None:
+    copies = copies_of(broken)
+
+    @broken.wire.before("run_wait")
+    def refuse(request: WireRequest) -> WireAnswer | None:
+        return json_answer(409, {"detail": "busy"}) if request.thread_id in copies else None
+
+
+@fault("copy-of-an-empty-thread-cannot-be-run", breaks=["COPY-23"])
+def copy_of_an_empty_thread_cannot_be_run(broken: Broken) -> None:
+    copies = copies_of(broken)
+
+    @broken.wire.before("run_wait")
+    def refuse(request: WireRequest) -> WireAnswer | None:
+        empty = request.thread_id in copies and not broken.store.history(request.thread_id)
+        return json_answer(409, {"detail": "no checkpoint to start from"}) if empty else None
+
+
+def of_run_copies_of_empty(broken: Broken) -> Callable[[WireRequest], bool]:
+    """Whether a request asks about the copy of an empty thread that was run since."""
+    copies = copies_of(broken)
+    empty: set[str] = set()
+
+    @broken.instead("copied_checkpoints")
+    def copied_checkpoints(right: Any, source: Any) -> Any:
+        if not source.checkpoints:
+            empty.add(source.thread_id)
+        return right(source)
+
+    return lambda request: copies.get(request.thread_id) in empty
+
+
+@fault("state-of-a-copy-of-an-empty-thread-is-500", breaks=["COPY-27"])
+def state_of_a_copy_of_an_empty_thread_is_500(broken: Broken) -> None:
+    concerns = of_run_copies_of_empty(broken)
+
+    @broken.wire.before("state")
+    def refuse(request: WireRequest) -> WireAnswer | None:
+        lost = concerns(request) and not broken.store.history(request.thread_id)
+        return json_answer(500, {"detail": "no checkpoint"}) if lost else None
+
+
+@fault("run-copy-of-an-empty-thread-shows-no-values", breaks=["COPY-25"])
+def run_copy_of_an_empty_thread_shows_no_values(broken: Broken) -> None:
+    concerns = of_run_copies_of_empty(broken)
+
+    @broken.wire.answers("state")
+    def hide(request: WireRequest, state: Any) -> Any:
+        return {**state, "values": {}} if concerns(request) else state
+
+
+@fault("run-of-a-copy-of-an-empty-thread-breaks-its-state", breaks=["COPY-23", "COPY-25"])
+def run_of_a_copy_of_an_empty_thread_breaks_its_state(broken: Broken) -> None:
+    concerns = of_run_copies_of_empty(broken)
+    tried: set[str] = set()
+
+    @broken.wire.before("run_wait")
+    def fail(request: WireRequest) -> WireAnswer | None:
+        if not concerns(request) or broken.store.history(request.thread_id):
+            return None
+        tried.add(request.thread_id)
+        return json_answer(200, {"__error__": {"error": "KeyError", "message": "''"}})
+
+    @broken.wire.before("state")
+    def refuse(request: WireRequest) -> WireAnswer | None:
+        return json_answer(500, {"detail": "no"}) if request.thread_id in tried else None
+
+
+@fault("run-copy-of-an-empty-thread-has-no-history", breaks=["COPY-26"])
+def run_copy_of_an_empty_thread_has_no_history(broken: Broken) -> None:
+    concerns = of_run_copies_of_empty(broken)
+
+    @broken.wire.answers("history")
+    def hide(request: WireRequest, states: Any) -> Any:
+        return [] if concerns(request) else states

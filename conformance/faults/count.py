@@ -1,0 +1,75 @@
+"""Faults of counting threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.faults.kit.search import about, asked, empty_is_missing
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.model.store import Query
+
+
+def _counting(change: Callable[[Any, Query], Any]) -> Apply:
+    """Count by `change(right, query)`."""
+
+    def apply(broken: Broken) -> None:
+        @broken.instead("count")
+        def count(right: Any, query: Query) -> Any:
+            return change(right, query)
+
+    return apply
+
+
+fault(
+    "count-is-one-too-many",
+    breaks=("COUNT-01 COUNT-02 COUNT-03 COUNT-04 COUNT-05 COUNT-06 COUNT-07 SEQ-15 STATUS-07"),
+)(_counting(lambda right, query: right(query) + 1))
+
+fault(
+    "count-is-an-object",
+    breaks="COUNT-01 COUNT-02 COUNT-03 COUNT-04 COUNT-05 COUNT-06 COUNT-07 STATUS-07",
+)(_counting(lambda right, query: {"count": right(query)}))
+
+fault("count-ends-at-a-page", breaks=["COUNT-06"])(
+    _counting(lambda right, query: min(right(query), 10))
+)
+
+fault("count-ignores-metadata", breaks=["COUNT-01", "COUNT-04", "COUNT-05", "COUNT-07", "SEQ-15"])(
+    _counting(lambda right, query: right(about(query, {})))
+)
+
+fault("count-ignores-metadata-that-is-no-text", breaks=["COUNT-01", "COUNT-07"])(
+    _counting(
+        lambda right, query: right(
+            about(
+                query, {name: each for name, each in asked(query).items() if isinstance(each, str)}
+            )
+        )
+    )
+)
+
+fault("count-ignores-status", breaks=["COUNT-02", "COUNT-04", "COUNT-07", "SEQ-15", "STATUS-07"])(
+    _counting(lambda right, query: right(replace(query, status=None)))
+)
+
+fault("count-ignores-values", breaks=["COUNT-03", "COUNT-04"])(
+    _counting(lambda right, query: right(replace(query, values=None)))
+)
+
+
+fault("count-without-a-match-is-404", breaks=["COUNT-02", "COUNT-04", "COUNT-05", "COUNT-07"])(
+    empty_is_missing("count", 0)
+)
+
+
+@fault("count-by-metadata-is-never-counted-anew", breaks=["COUNT-01"])
+def never_counted_anew(broken: Broken) -> None:
+    counted: dict[str, int] = {}
+
+    def count(right: Any, query: Query) -> Any:
+        alone = asked(query) and query.status is None and query.values is None
+        return counted.setdefault(repr(query), right(query)) if alone else right(query)
+
+    _counting(count)(broken)

@@ -1,0 +1,198 @@
+"""Faults of creating threads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from conformance.faults.kit.parts import each_shown, refusing, without
+from conformance.faults.kit.wire import (
+    prepopulates,
+    prepopulates_anew,
+    shown,
+    with_status,
+)
+from conformance.faults.registry import Broken, fault
+from conformance.reference.wire import Json, WireRequest
+
+
+def _is_empty(request: WireRequest) -> bool:
+    return request.body in ({}, {"metadata": {}})
+
+
+#: The members that the metadata of every thread of a check has: those of suite, run and check.
+_TAGS = 3
+
+
+def _has_tags_alone(request: WireRequest) -> bool:
+    metadata = request.members.get("metadata")
+    return isinstance(metadata, dict) and len(metadata) == _TAGS and not prepopulates(request)
+
+
+def _is_anonymous(request: WireRequest) -> bool:
+    return "thread_id" not in request.members and not prepopulates(request)
+
+
+fault("create-refuses-an-empty-body", breaks=["CREATE-01"])(
+    refusing("create", lambda request: request.body == {})
+)
+fault("create-refuses-empty-metadata", breaks=["CREATE-02"])(
+    refusing("create", lambda request: request.body == {"metadata": {}})
+)
+fault("create-answers-an-error-with-200", breaks=["CREATE-01", "CREATE-02"])(
+    refusing("create", _is_empty, status=200)
+)
+fault("create-answers-a-redirect", breaks=["CREATE-01", "CREATE-02"])(
+    with_status(302, "create", instead_of=200, when=_is_empty)
+)
+fault("created-id-is-no-uuid", breaks=["CREATE-03"])(
+    shown(
+        lambda thread: {**thread, "thread_id": f"thread-{thread['thread_id'][:8]}"},
+        "create",
+        when=_is_empty,
+    )
+)
+fault("created-id-is-a-urn", breaks=["CREATE-03"])(
+    shown(
+        lambda thread: {**thread, "thread_id": f"urn:uuid:{thread['thread_id']}"},
+        "create",
+        when=_is_empty,
+    )
+)
+
+
+@fault("two-creations-get-one-id", breaks=["CREATE-04"])
+def two_creations_get_one_id(broken: Broken) -> None:
+    answered: list[Json] = []
+
+    @broken.wire.answers("create", when=_is_anonymous)
+    def answer_as_before(_request: WireRequest, thread: Json) -> Json:
+        answered.append(thread)
+        return {**thread, "thread_id": answered[0]["thread_id"]}
+
+
+@fault("created-at-without-offset-on-create", breaks=["CREATE-05", "PREPOP-20"])
+def created_at_without_offset(broken: Broken) -> None:
+    each_shown(broken, "create")(
+        lambda _, thread: {**thread, "created_at": thread["created_at"].replace("+00:00", "")}
+    )
+
+
+fault("updated-at-as-a-date-on-create", breaks=["CREATE-06"])(
+    shown(
+        lambda thread: {**thread, "updated_at": thread["updated_at"][:10]}, "create", when=_is_empty
+    )
+)
+
+
+@fault("new-thread-counts-as-updated", breaks=["CREATE-07"])
+def new_thread_counts_as_updated(broken: Broken) -> None:
+    @broken.wire.answers("create", when=_is_empty)
+    def update_soon(_request: WireRequest, thread: Json) -> Json:
+        soon = datetime.fromisoformat(thread["created_at"]) + timedelta(minutes=1)
+        return {**thread, "updated_at": soon.isoformat()}
+
+
+@fault("default-metadata-is-added", breaks=["CREATE-08"])
+def default_metadata_is_added(broken: Broken) -> None:
+    @broken.wire.before("create", when=_is_empty)
+    def add(request: WireRequest) -> None:
+        request.body = {"metadata": {"created_by": "system"}}
+
+
+fault("missing-metadata-is-null", breaks=["CREATE-08"])(
+    shown(
+        lambda thread: {**thread, "metadata": None},
+        "create",
+        when=lambda request: "metadata" not in request.members,
+    )
+)
+
+
+fault("new-thread-without-metadata-is-interrupted", breaks=["CREATE-09"])(
+    shown(lambda thread: {**thread, "status": "interrupted"}, "create", when=_is_empty)
+)
+fault("empty-values-are-null", breaks=["CREATE-10"])(
+    shown(lambda thread: {**thread, "values": None}, "create", when=_is_empty)
+)
+fault("empty-values-are-left-out", breaks=["CREATE-10"])(
+    shown(lambda thread: without(thread, "values"), "create", when=_is_empty)
+)
+
+
+@fault("first-get-of-a-new-thread-says-busy", breaks=["CREATE-11", "GET-04"])
+def first_get_says_busy(broken: Broken) -> None:
+    fresh: set[str] = set()
+
+    @broken.wire.answers("create", when=_has_tags_alone)
+    def note(_request: WireRequest, thread: Json) -> Json:
+        fresh.add(thread["thread_id"])
+        return thread
+
+    @broken.wire.answers("get")
+    def lag(request: WireRequest, thread: Json) -> Json:
+        if request.thread_id not in fresh:
+            return thread
+        fresh.remove(request.thread_id)
+        return {**thread, "status": "busy"}
+
+
+@fault(
+    "get-shows-the-time-of-asking-as-updated-at",
+    breaks=("CREATE-11 SEARCH-08 SELECT-02 CONCURRENT-07 SEQ-01 SEQ-02 SEQ-12 SEQ-17"),
+)
+def get_shows_the_time_of_asking(broken: Broken) -> None:
+    each_shown(broken, "get")(lambda _, thread: {**thread, "updated_at": broken.store.now()})
+
+
+fault(
+    "get-rounds-created-at",
+    breaks="CREATE-11 SEARCH-08 SELECT-02 SEQ-12 SEQ-17",
+)(shown(lambda thread: {**thread, "created_at": f"{thread['created_at'][:19]}Z"}, "get"))
+
+
+@fault("search-by-metadata-hides-threads-with-tags-alone", breaks=["CREATE-12"])
+def search_hides_threads_with_tags_alone(broken: Broken) -> None:
+    @broken.instead("matches")
+    def matches(right: Any, thread: Any, query: Any) -> Any:
+        found = right(thread, query)
+        return found and (len(thread.metadata) > _TAGS or query.ids or query.status)
+
+
+@fault("prepopulation-dates-the-creation-last", breaks=["PREPOP-20"])
+def prepopulation_dates_the_creation_last(broken: Broken) -> None:
+    store = broken.store
+
+    @broken.wire.answers("create", when=prepopulates_anew)
+    def date_last(_request: WireRequest, made: Json) -> Json:
+        thread = replace(store.thread(made["thread_id"]), created_at=store.now())
+        return store.thread_view(store.keep(thread))
+
+
+@fault("run-dates-the-creation-last", breaks=["CREATE-18"])
+def run_dates_the_creation_last(broken: Broken) -> None:
+    store = broken.store
+    broken.only_with = frozenset({"run_wait"})
+
+    @broken.wire.answers("get")
+    def date_last(request: WireRequest, shown: Json) -> Json:
+        run = any(each.status == "success" for each in store.thread(request.thread_id).runs)
+        later = datetime.fromisoformat(shown["updated_at"]) + timedelta(minutes=1)
+        return {**shown, "created_at": later.isoformat()} if run else shown
+
+
+@fault("copy-keeps-updated-at", breaks=["COPY-28"])
+def copy_keeps_updated_at(broken: Broken) -> None:
+    store = broken.store
+
+    @broken.instead("copy")
+    def copy(right: Any, thread_id: str) -> Any:
+        made = store.thread(right(thread_id)["thread_id"])
+        former = store.thread(thread_id).updated_at
+        return store.thread_view(store.keep(replace(made, updated_at=former)))
+
+
+fault("create-refuses-an-explicit-raise", breaks=["CREATE-19", "IDENTITY-02"])(
+    refusing("create", lambda request: request.members.get("if_exists") == "raise")
+)

@@ -1,0 +1,237 @@
+"""Faults of deleting threads: what stays, what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.faults.kit.state import begin_with, kept, status_becomes
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.model.store import Query
+from conformance.model.threads import Thread
+from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
+
+DELETE = "delete"
+Gone = dict[str, Thread]
+EVERY = Query()
+
+
+def _remembered(broken: Broken) -> Gone:
+    """The deleted threads by id; filled as they are deleted."""
+    gone: Gone = {}
+
+    @broken.wire.before(DELETE)
+    def note(request: WireRequest) -> None:
+        thread = kept(broken, request.thread_id)
+        if thread is not None:
+            gone[request.thread_id] = thread
+
+    return gone
+
+
+def _once_deleted(then: Callable[[Broken, Gone], None]) -> Apply:
+    """A fault that begins with a deletion: nothing is altered before.
+
+    `then` registers it, given the deleted threads by id.
+    """
+
+    def apply(broken: Broken) -> None:
+        gone = _remembered(broken)
+        begin_with(DELETE, lambda: then(broken, gone))(broken)
+
+    return apply
+
+
+# DELETE itself
+
+
+@fault(
+    "delete-does-nothing",
+    breaks=(
+        "DELETE-02 DELETE-03 DELETE-04 DELETE-05 DELETE-06 DELETE-08 DELETE-10 DELETE-11 "
+        "DELETE-12 DELETE-13 DELETE-14 DELETE-15 LINK-01 CONCURRENT-07 SEQ-18"
+    ),
+)
+def delete_does_nothing(broken: Broken) -> None:
+    @broken.wire.before(DELETE)
+    def _(request: WireRequest) -> WireAnswer | None:
+        return json_answer(200, {}) if kept(broken, request.thread_id) else None
+
+
+@fault("delete-refuses-threads-with-history", breaks=["DELETE-01", "LINK-01"])
+def refuses_threads_with_history(broken: Broken) -> None:
+    @broken.wire.before(DELETE)
+    def _(request: WireRequest) -> WireAnswer | None:
+        thread = kept(broken, request.thread_id)
+        if thread is None or not thread.checkpoints:
+            return None
+        return json_answer(409, {"detail": "the thread has a history"})
+
+
+fault("delete-is-answered-500", breaks=["DELETE-01"])(status_becomes(204, 500, DELETE))
+
+
+def _unknown_answers(status: int, deleted: bool) -> Apply:
+    """How DELETE is answered of a thread that was deleted, or of one that never was."""
+
+    def apply(broken: Broken) -> None:
+        gone = _remembered(broken)
+
+        @broken.wire.after(DELETE)
+        def _(request: WireRequest, answer: WireAnswer) -> None:
+            if answer.status == 404 and (request.thread_id in gone) is deleted:
+                answer.status = status
+
+    return apply
+
+
+fault("deleting-twice-succeeds", breaks=["DELETE-08", "LINK-01"])(
+    _unknown_answers(200, deleted=True)
+)
+fault("deleting-twice-is-410", breaks=["DELETE-08"])(_unknown_answers(410, deleted=True))
+fault("deleting-what-never-was-succeeds", breaks=["DELETE-09"])(
+    _unknown_answers(200, deleted=False)
+)
+fault("deleting-an-unknown-thread-is-422", breaks=["DELETE-08", "DELETE-09"])(
+    status_becomes(404, 422, DELETE)
+)
+
+# What stays of the thread
+
+
+def _still_there(*operations: str) -> Apply:
+    """These operations answer as if the thread had not been deleted."""
+
+    def then(broken: Broken, gone: Gone) -> None:
+        @broken.wire.after(*operations)
+        def _(request: WireRequest, answer: WireAnswer) -> None:
+            thread = gone.get(request.thread_id)
+            if answer.status != 404 or thread is None or kept(broken, request.thread_id):
+                return
+            latest = thread.latest
+            views = {
+                "get": broken.store.thread_view(thread),
+                "history": [],
+                "post_history": [],
+            }
+            state = broken.store.state_view(thread, latest) if latest else None
+            answer.status, answer.body = 200, views.get(request.operation, state)
+
+    return _once_deleted(then)
+
+
+fault("deleted-thread-is-still-shown", breaks=["DELETE-02", "CONCURRENT-07", "SEQ-18"])(
+    _still_there("get")
+)
+fault("deleted-thread-has-a-state", breaks=["DELETE-03", "CONCURRENT-07", "SEQ-18"])(
+    _still_there("state")
+)
+fault("deleted-thread-has-its-checkpoints", breaks=["DELETE-11"])(
+    _still_there("state_at_checkpoint")
+)
+fault("deleted-thread-has-a-history", breaks=["DELETE-04", "LINK-01", "CONCURRENT-07", "SEQ-18"])(
+    _still_there("history")
+)
+fault("deleted-thread-has-a-history-by-post", breaks=["DELETE-12"])(_still_there("post_history"))
+
+
+@fault("deleted-thread-is-410", breaks=["DELETE-02"])
+@_once_deleted
+def deleted_thread_is_410(broken: Broken, gone: Gone) -> None:
+    @broken.wire.after("get")
+    def _(request: WireRequest, answer: WireAnswer) -> None:
+        if answer.status == 404 and request.thread_id in gone:
+            answer.status = 410
+
+
+def _found(by: Callable[[Query], Any]) -> Apply:
+    """Searches still find deleted threads, where `by` holds of what was asked for."""
+
+    def then(broken: Broken, gone: Gone) -> None:
+        @broken.instead("search")
+        def search(right: Any, query: Query = EVERY, **options: Any) -> Any:
+            found = right(query, **options)
+            if not gone or not by(query) or options.get("select") or options.get("extract"):
+                return found
+            stale = [
+                broken.store.thread_view(thread)
+                for thread_id, thread in gone.items()
+                if kept(broken, thread_id) is None
+                and broken.store.matches(thread, query)
+                and (query.ids is None or thread_id in query.ids)
+            ]
+            return [*stale, *found][: options.get("limit", 10)]
+
+    return _once_deleted(then)
+
+
+fault("deleted-threads-are-found", breaks=["DELETE-05", "SEQ-18"])(_found(lambda query: True))
+fault("deleted-threads-are-found-by-status", breaks=["DELETE-05"])(
+    _found(lambda query: query.status)
+)
+
+
+@fault("deleted-threads-are-counted", breaks=["DELETE-06"])
+@_once_deleted
+def deleted_threads_are_counted(broken: Broken, gone: Gone) -> None:
+    @broken.instead("count")
+    def count(right: Any, query: Query = EVERY) -> Any:
+        return right(query) + sum(broken.store.matches(each, query) for each in gone.values())
+
+
+# A thread under the id of a deleted one
+
+
+def _anew(change: Callable[[Thread, Thread], Thread]) -> Apply:
+    """What a thread becomes that is made anew; `change` is also given the deleted one."""
+
+    def then(broken: Broken, gone: Gone) -> None:
+        @broken.wire.answers("create", when=lambda request: "thread_id" in request.members)
+        def _(_request: WireRequest, made: Json) -> Json:
+            former, now = gone.get(made["thread_id"]), kept(broken, made["thread_id"])
+            if former is None or now is None:
+                return made
+            return broken.store.thread_view(broken.store.keep(change(former, now)))
+
+    return _once_deleted(then)
+
+
+fault("thread-anew-has-the-old-history", breaks=["DELETE-07", "SEQ-19"])(
+    _anew(lambda former, now: replace(now, checkpoints=former.checkpoints))
+)
+fault("thread-anew-has-the-old-metadata", breaks=["DELETE-07", "SEQ-19"])(
+    _anew(lambda former, now: replace(now, metadata={**former.metadata, **now.metadata}))
+)
+
+
+@fault("first-run-of-a-thread-anew-brings-the-old-states-back", breaks=["DELETE-07"])
+@_once_deleted
+def old_states_come_back(broken: Broken, gone: Gone) -> None:
+    @broken.wire.before("run_wait")
+    def restore(request: WireRequest) -> None:
+        former, now = gone.get(request.thread_id), kept(broken, request.thread_id)
+        if former is not None and now is not None and not now.checkpoints:
+            broken.store.keep(replace(now, checkpoints=former.checkpoints))
+
+
+# Using a deleted thread
+
+
+def _revived(decision: str) -> Apply:
+    """An operation brings a deleted thread back, with all that it had."""
+
+    def then(broken: Broken, gone: Gone) -> None:
+        @broken.instead(decision)
+        def decide(right: Any, thread_id: str, *arguments: Any, **members: Any) -> Any:
+            if kept(broken, thread_id) is None and thread_id in gone:
+                broken.store.keep(gone[thread_id])
+            return right(thread_id, *arguments, **members)
+
+    return _once_deleted(then)
+
+
+fault("copy-revives-a-deleted-thread", breaks=["DELETE-13"])(_revived("copy"))
+fault("update-revives-a-deleted-thread", breaks=["DELETE-14"])(_revived("update"))
+fault("run-revives-a-deleted-thread", breaks=["DELETE-10"])(_revived("begin_run"))
+fault("state-update-revives-a-deleted-thread", breaks=["DELETE-15"])(_revived("update_state"))

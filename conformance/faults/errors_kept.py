@@ -1,0 +1,187 @@
+"""Faults of odd texts and big bodies, of what refusals say, and of what they leave behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.faults.kit.parts import mapped
+from conformance.faults.kit.search import changing
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always, json_answer
+
+# Odd texts
+
+
+def _has(*escapes: bytes) -> When:
+    """Requests with one of these escapes in a text."""
+    return lambda request: any(each in request.raw for each in escapes)
+
+
+_NUL, _SURROGATE = b"\\u0000", b"\\ud800"
+
+
+def _texts(operation: str, when: When, change: Callable[[str], str]) -> Apply:
+    """Change every text of such requests."""
+
+    def changed(body: dict[str, Any]) -> Json:
+        return mapped(body, lambda leaf: change(leaf) if isinstance(leaf, str) else leaf)
+
+    return changing(operation, changed, when)
+
+
+def _breaking(operation: str, when: When, refused_too: bool = False) -> Apply:
+    """Answer such requests with 500, those that are refused only if `refused_too`."""
+
+    def apply(broken: Broken) -> None:
+        @broken.wire.after(operation, when=when)
+        def act(_request: WireRequest, answer: WireAnswer) -> None:
+            if answer.ok or refused_too:
+                sorry = json_answer(500, {"detail": "sorry"})
+                answer.status, answer.raw = sorry.status, sorry.raw
+
+    return apply
+
+
+fault("create-drops-nul", breaks=["ERROR-ODD-01"])(
+    _texts("create", _has(_NUL), lambda text: text.replace("\0", ""))
+)
+fault("create-with-a-surrogate-is-500", breaks=["ERROR-ODD-01"])(
+    _breaking("create", _has(_SURROGATE))
+)
+fault("update-writes-a-question-mark-for-a-surrogate", breaks=["ERROR-ODD-02"])(
+    _texts("update", _has(_SURROGATE), lambda text: text.replace("\ud800", "?"))
+)
+fault("search-with-nul-is-500", breaks=["ERROR-ODD-03"])(_breaking("search", _has(_NUL)))
+
+
+def _with_metadata(when: When) -> When:
+    return lambda request: when(request) and isinstance(request.members.get("metadata"), dict)
+
+
+def _without_odd(members: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in members.items()
+        if not isinstance(value, str) or not ("\0" in value or "\ud800" in value)
+    }
+
+
+fault("search-ignores-odd-texts", breaks=["ERROR-ODD-03"])(
+    changing(
+        "search",
+        lambda body: {**body, "metadata": _without_odd(body["metadata"])},
+        _with_metadata(_has(_NUL, _SURROGATE)),
+    )
+)
+fault("state-update-ends-at-nul", breaks=["ERROR-ODD-04"])(
+    _texts("update_state", _has(_NUL), lambda text: text.split("\0")[0])
+)
+
+# Big bodies
+
+_CUT = 65_535
+
+
+def _large(request: WireRequest) -> bool:
+    return len(request.raw) > 1_000_000
+
+
+fault("create-with-a-large-body-is-500", breaks=["ERROR-BIG-01"])(_breaking("create", _large))
+fault("update-cuts-a-large-text", breaks=["ERROR-BIG-02"])(
+    _texts("update", _large, lambda text: text[:_CUT])
+)
+fault("search-with-a-deep-body-is-500", breaks=["ERROR-BIG-03"])(
+    _breaking("search", _has(b"[" * 1000), refused_too=True)
+)
+fault("search-ignores-a-large-text", breaks=["ERROR-BIG-03"])(
+    changing(
+        "search",
+        lambda body: {
+            **body,
+            "metadata": {
+                name: value for name, value in body["metadata"].items() if len(str(value)) <= _CUT
+            },
+        },
+        _with_metadata(_large),
+    )
+)
+fault("state-update-with-a-deep-body-is-500", breaks=["ERROR-BIG-04"])(
+    _breaking("update_state", _has(b"[" * 1000), refused_too=True)
+)
+fault("state-update-cuts-a-large-text", breaks=["ERROR-BIG-04"])(
+    _texts("update_state", _large, lambda text: text[:_CUT])
+)
+
+# What refusals leave behind
+
+
+@fault("refused-creation-is-made", breaks=["ERROR-SAFE-01", "ERROR-SAFE-07"])
+def refused_creation_is_made(broken: Broken) -> None:
+    @broken.wire.after("create", when=lambda request: "if_exists" in request.members)
+    def make(request: WireRequest, answer: WireAnswer) -> None:
+        own = request.members.get("thread_id")
+        if answer.status == 422 and isinstance(own, str) and own not in broken.store._threads:
+            broken.store.create(thread_id=own)
+
+
+def leaving_behind(operation: str, when: When, change: Callable[[Broken, Any], Any]) -> Apply:
+    """Keep `change(broken, thread)` of the thread of a refused request."""
+
+    def apply(broken: Broken) -> None:
+        @broken.wire.after(operation, when=when)
+        def leave(request: WireRequest, answer: WireAnswer) -> None:
+            thread = broken.store._threads.get(request.thread_id)
+            if answer.status == 422 and thread is not None:
+                broken.store.keep(change(broken, thread))
+
+    return apply
+
+
+fault("refused-update-moves-updated-at", breaks=["ERROR-SAFE-02", "ERROR-SAFE-05"])(
+    leaving_behind(
+        "update",
+        lambda _: True,
+        lambda broken, thread: replace(thread, updated_at=broken.store.now()),
+    )
+)
+fault("refused-state-update-loses-the-newest-state", breaks=["ERROR-SAFE-03"])(
+    leaving_behind(
+        "update_state",
+        lambda request: not isinstance(request.members.get("as_node", ""), str),
+        lambda _, thread: replace(thread, checkpoints=thread.checkpoints[:-1]),
+    )
+)
+fault("refused-run-leaves-the-thread-busy", breaks=["ERROR-SAFE-04"])(
+    leaving_behind(
+        "run_wait",
+        lambda request: "assistant_id" not in request.members,
+        lambda _, thread: replace(thread, status="busy"),
+    )
+)
+
+# What refusals say
+
+
+def _saying(body: bytes, operation: str, when: When = always) -> Apply:
+    """Say something else when such a request is refused."""
+
+    def apply(broken: Broken) -> None:
+        @broken.wire.after(operation, when=when)
+        def act(_request: WireRequest, answer: WireAnswer) -> None:
+            if 400 <= answer.status < 500:
+                answer.raw = body
+
+    return apply
+
+
+fault("refused-search-says-nothing", breaks=["ERROR-BODY-01", "ERROR-BODY-02"])(
+    _saying(b"", "search")
+)
+fault("refused-copy-says-why-in-plain-text", breaks=["ERROR-BODY-01", "ERROR-BODY-02"])(
+    _saying(b"Not Found", "copy")
+)
+fault("refused-history-says-error-for-detail", breaks=["ERROR-BODY-02"])(
+    _saying(b'{"error": "wrong"}', "post_history")
+)

@@ -1,0 +1,97 @@
+"""Faults of extracting values from what a search gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from conformance.faults.kit.parts import each_shown
+from conformance.faults.kit.search import changing
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.model.values import JsonObject
+from conformance.reference.wire import When, WireAnswer, WireRequest, json_answer
+
+
+def _paths(body: JsonObject) -> dict[str, Any]:
+    paths = body.get("extract")
+    return paths if isinstance(paths, dict) else {}
+
+
+def _extracting(request: WireRequest) -> bool:
+    paths = _paths(request.members)
+    return bool(paths) and all(isinstance(path, str) for path in paths.values())
+
+
+def _few(request: WireRequest) -> bool:
+    return _extracting(request) and len(request.members["extract"]) <= 10
+
+
+def _asking(change: Callable[[dict[str, str]], dict[str, str]], when: When = _extracting) -> Apply:
+    """Ask for other paths."""
+    return changing("search", lambda body: {**body, "extract": change(body["extract"])}, when)
+
+
+def _showing(change: Callable[[JsonObject, JsonObject], JsonObject]) -> Apply:
+    """Show `change(thread, extracted)` for each thread."""
+
+    def apply(broken: Broken) -> None:
+        each_shown(broken, "search", when=_extracting)(
+            lambda _, thread: change(thread, thread.get("extracted") or {})
+        )
+
+    return apply
+
+
+def _giving(change: Callable[[str, Any], Any]) -> Apply:
+    """Give `change(path, value)` for the value at each path."""
+
+    def apply(broken: Broken) -> None:
+        def shown(request: WireRequest, thread: JsonObject) -> JsonObject:
+            paths, found = _paths(request.members), thread.get("extracted") or {}
+            given = {alias: change(path, found.get(alias)) for alias, path in paths.items()}
+            return {**thread, "extracted": given}
+
+        each_shown(broken, "search", when=_extracting)(shown)
+
+    return apply
+
+
+fault("extract-is-ignored", breaks=["EXTRACT-01", "EXTRACT-02", "EXTRACT-06"])(
+    _showing(lambda thread, _: {**thread, "extracted": None})
+)
+
+
+fault("extract-knows-no-values", breaks=["EXTRACT-06"])(
+    _giving(lambda path, value: None if path.startswith("values") else value)
+)
+fault("extract-takes-the-first-for-the-last", breaks=["EXTRACT-02"])(
+    _asking(lambda paths: {alias: path.replace("[-1]", "[0]") for alias, path in paths.items()})
+)
+fault("extract-gives-an-empty-text-for-nothing", breaks=["EXTRACT-03"])(
+    _giving(lambda _, value: "" if value is None else value)
+)
+
+
+@fault("extract-of-nothing-is-500", breaks=["EXTRACT-03"])
+def of_nothing_is_500(broken: Broken) -> None:
+    @broken.wire.after("search", when=_extracting)
+    def act(_request: WireRequest, answer: WireAnswer) -> None:
+        body = answer.body if isinstance(answer.body, list) else []
+        if any(None in (each.get("extracted") or {}).values() for each in body):
+            broken_off = json_answer(500, {"detail": "KeyError"})
+            answer.status, answer.raw = broken_off.status, broken_off.raw
+
+
+fault("extract-takes-the-first-ten-paths", breaks=["EXTRACT-04", "ERROR-ANY-02"])(
+    _asking(lambda paths: dict(list(paths.items())[:10]))
+)
+fault("extract-leaves-out-foreign-paths", breaks=["EXTRACT-05"])(
+    _asking(
+        lambda paths: {
+            alias: path
+            for alias, path in paths.items()
+            if path.split(".")[0] in ("values", "metadata", "config", "interrupts")
+        },
+        _few,
+    )
+)

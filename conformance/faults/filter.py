@@ -1,0 +1,92 @@
+"""Faults of finding threads by ids and values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.faults.kit.parts import without
+from conformance.faults.kit.search import about, changing, matching
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.model.store import Query
+from conformance.model.values import JsonObject
+from conformance.reference.wire import WireAnswer, WireRequest, json_answer
+
+# By ids
+
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _has_ids(request: WireRequest) -> bool:
+    ids = request.members.get("ids")
+    return isinstance(ids, list) and all(_UUID.fullmatch(str(one)) for one in ids)
+
+
+def _by_ids(change: Callable[[Broken, Any, Query], Any]) -> Apply:
+    """Find by `change(broken, right, query)` where there are ids."""
+
+    def apply(broken: Broken) -> None:
+        @broken.instead("matching")
+        def found(right: Any, query: Query) -> Any:
+            return change(broken, right, query) if query.ids else right(query)
+
+    return apply
+
+
+fault("search-ignores-ids", breaks="FILTER-01 FILTER-02 FILTER-04 FILTER-05 FILTER-07 SEQ-14")(
+    changing("search", lambda body: without(body, "ids"), _has_ids)
+)
+
+fault("search-looks-at-the-first-id-only", breaks=["FILTER-01", "FILTER-02", "FILTER-07"])(
+    changing("search", lambda body: {**body, "ids": body["ids"][:1]}, _has_ids)
+)
+
+
+@fault("search-by-an-unknown-id-is-404", breaks=["FILTER-02", "ERROR-ANY-05"])
+def by_an_unknown_id_is_404(broken: Broken) -> None:
+    @broken.wire.before("search", when=_has_ids)
+    def refuse(request: WireRequest) -> WireAnswer | None:
+        known = all(one in broken.store._threads for one in request.members["ids"])
+        return None if known else json_answer(404, {"detail": "one of ids is unknown"})
+
+
+fault("search-by-ids-ignores-metadata", breaks=["FILTER-04", "FILTER-07", "SEQ-14"])(
+    _by_ids(lambda _, right, query: right(about(query, {})))
+)
+
+
+@fault("search-looks-for-ids-after-the-limit", breaks=["FILTER-01"])
+def ids_after_the_limit(broken: Broken) -> None:
+    @broken.instead("search")
+    def search(right: Any, query: Query, **options: Any) -> list[JsonObject]:
+        page = list(right(replace(query, ids=None), **options))
+        if query.ids is None or options.get("select") is not None:
+            return page
+        return [each for each in page if each["thread_id"] in query.ids]
+
+
+# By values
+
+fault("search-ignores-values", breaks=["FILTER-03", "FILTER-06"])(
+    matching(lambda right, thread, query: right(thread, replace(query, values=None)))
+)
+
+
+def _by_values(same: Callable[[Any, Any], bool]) -> Apply:
+    """Compare values by `same(there, wanted)`, member by member."""
+
+    def matches(right: Any, thread: Any, query: Query) -> bool:
+        return right(thread, replace(query, values=None)) and all(
+            name in thread.values and same(thread.values[name], wanted)
+            for name, wanted in (query.values or {}).items()
+        )
+
+    return matching(matches)
+
+
+fault("search-compares-only-keys-of-values", breaks=["FILTER-03", "FILTER-06"])(
+    _by_values(lambda _there, _wanted: True)
+)

@@ -1,0 +1,87 @@
+"""Faults of getting threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from conformance.faults.kit.parts import refusing, without
+from conformance.faults.kit.wire import finished_shows, shown, with_status
+from conformance.faults.registry import Broken, fault
+from conformance.reference.wire import WireRequest
+
+
+def _is_malformed(request: WireRequest) -> bool:
+    try:
+        UUID(request.thread_id)
+    except ValueError:
+        return True
+    return False
+
+
+fault("get-leaves-out-updated-at", breaks=["GET-01"])(
+    shown(lambda thread: without(thread, "updated_at"), "get")
+)
+
+
+#: Whatever shows a thread, but for a search with `select`, where a member may be missing.
+_SHOWING = ("create", "get", "copy", "update", "search")
+
+
+def _with(member: str, change: Callable[[Any], Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda thread: {**thread, member: change(thread[member])} if member in thread else thread
+
+
+fault("threads-show-state-updated-at-as-a-number", breaks=["GET-05"])(
+    shown(_with("state_updated_at", lambda _: 1747063028), *_SHOWING)
+)
+fault("threads-show-interrupts-as-a-list", breaks=["GET-05"])(
+    shown(_with("interrupts", lambda each: list(each.values())), *_SHOWING)
+)
+
+
+fault(
+    "finished-thread-is-done",
+    breaks=["GET-01", "PREPOP-05", "SEARCH-08", "SELECT-02", "SEQ-12", "SEQ-17"],
+)(finished_shows("done"))
+fault("get-of-an-unknown-thread-is-400", breaks=["DELETE-02", "GET-02"])(
+    with_status(400, "get", instead_of=404)
+)
+fault(
+    "get-of-an-unknown-thread-is-200-with-an-error",
+    breaks=["GET-02", "DELETE-02", "CONCURRENT-07", "SEQ-18", "STATELESS-02"],
+)(with_status(200, "get", instead_of=404))
+
+
+fault("get-of-a-malformed-id-is-500", breaks=["GET-03"])(refusing("get", _is_malformed, status=500))
+fault("get-of-a-malformed-id-is-200", breaks=["GET-03"])(refusing("get", _is_malformed, status=200))
+
+
+@fault(
+    "get-shows-metadata-of-the-newest-thread-with-the-same-keys",
+    breaks=["GET-04", "SEQ-01", "SEQ-12"],
+)
+def get_shows_the_newest_metadata(broken: Broken) -> None:
+    @broken.instead("get")
+    def get(right: Any, thread_id: str, *include: Any) -> Any:
+        thread = right(thread_id, *include)
+        *_, newest = broken.store._threads.values()
+        alike = newest.metadata.keys() == thread["metadata"].keys()
+        return {**thread, "metadata": newest.metadata} if alike else thread
+
+
+def _neighbour(thread_id: str) -> str:
+    return thread_id[:-1] + ("1" if thread_id.endswith("0") else "0")
+
+
+fault(
+    "get-shows-a-neighbouring-id",
+    breaks=(
+        "CREATE-11 GET-04 SEARCH-08 SELECT-02 CONCURRENT-01 CONCURRENT-02 RUN-CONTROL-14 "
+        "SEQ-12 SEQ-14 SEQ-17"
+    ),
+)(shown(lambda thread: {**thread, "thread_id": _neighbour(thread["thread_id"])}, "get"))
+fault(
+    "get-always-says-idle", breaks=["GET-04", "INTERRUPT-09", "STATUS-01", "STATUS-02", "STATUS-03"]
+)(shown(lambda thread: {**thread, "status": "idle"}, "get"))

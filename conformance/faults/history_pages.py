@@ -1,0 +1,177 @@
+"""Faults of pages of the history: limit, before, metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from conformance.faults.kit.parts import HISTORIES, refusing
+from conformance.faults.kit.state import Page, before_of, limit_of, page_becomes
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.reference.wire import Json, When, WireRequest
+
+GET, POST = ("history",), ("post_history",)
+LONGEST = 1000
+
+
+def _limited(request: WireRequest) -> bool:
+    return 0 < (limit_of(request) or 0) < LONGEST
+
+
+def _unlimited(request: WireRequest) -> bool:
+    if request.method == "GET":
+        return "limit" not in request.query
+    return isinstance(request.body, dict) and "limit" not in request.members
+
+
+def _continues(request: WireRequest) -> bool:
+    """Whether the request goes on after a page that was short."""
+    return before_of(request) is not None and _limited(request)
+
+
+def _filters(request: WireRequest) -> bool:
+    return bool(request.members.get("metadata"))
+
+
+def _limit_becomes(
+    change: Callable[[int], int], operations: tuple[str, ...], when: When = _limited
+) -> Apply:
+    def apply(broken: Broken) -> None:
+        @broken.wire.before(*operations, when=when)
+        def _(request: WireRequest) -> None:
+            limit = change(limit_of(request) or 0)
+            if request.method == "GET":
+                request.query["limit"] = str(limit)
+            else:
+                request.body = {**request.members, "limit": limit}
+
+    return apply
+
+
+# limit
+
+fault("history-by-get-limit-is-one-more", breaks=["HISTORY-11", "SEQ-09"])(
+    _limit_becomes(lambda limit: limit + 1, GET)
+)
+fault("history-by-post-limit-is-one-more", breaks=["HISTORY-11"])(
+    _limit_becomes(lambda limit: limit + 1, POST)
+)
+fault("history-by-get-holds-eleven-by-default", breaks=["HISTORY-12"])(
+    _limit_becomes(lambda limit: 11, GET, _unlimited)
+)
+fault("history-by-get-holds-five-by-default", breaks=["HISTORY-12"])(
+    _limit_becomes(lambda limit: 5, GET, _unlimited)
+)
+fault("history-by-post-holds-ten-by-default", breaks=["HISTORY-FILTER-03"])(
+    _limit_becomes(lambda limit: 10, POST, _unlimited)
+)
+fault("history-by-post-is-empty-by-default", breaks=["HISTORY-FILTER-03"])(
+    page_becomes(lambda page: [], POST, _unlimited)
+)
+
+# before
+
+
+def _continued(change: Callable[[Page, Any], Json]) -> Apply:
+    """Change a page that continues another; `change` is also given the state at `before`."""
+
+    def apply(broken: Broken) -> None:
+        @broken.wire.answers(*HISTORIES, when=_continues)
+        def _(request: WireRequest, page: Page) -> Json:
+            bound = {"checkpoint_id": before_of(request)}
+            changed = change(page, broken.store.state(request.thread_id, bound))
+            return changed[: limit_of(request)]
+
+    return apply
+
+
+fault(
+    "before-includes-its-checkpoint",
+    breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04", "HISTORY-FILTER-05", "SEQ-09"],
+)(_continued(lambda page, bound: [bound, *page]))
+fault(
+    "before-leaves-out-one-more",
+    breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04", "HISTORY-FILTER-05", "SEQ-09"],
+)(_continued(lambda page, _bound: page[1:]))
+fault(
+    "last-page-of-one-state-is-empty",
+    breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04", "SEQ-09"],
+)(_continued(lambda page, _bound: [] if page and not page[0].get("parent_checkpoint") else page))
+
+
+def _before_is_ignored(operations: tuple[str, ...], when: When) -> Apply:
+    def apply(broken: Broken) -> None:
+        @broken.wire.before(*operations, when=when)
+        def _(request: WireRequest) -> None:
+            request.query.pop("before", None)
+            if request.members:
+                request.body = {n: v for n, v in request.members.items() if n != "before"}
+
+    return apply
+
+
+fault("before-is-ignored-by-get", breaks=["HISTORY-10", "HISTORY-FILTER-04", "SEQ-09"])(
+    _before_is_ignored(GET, lambda request: before_of(request) is not None)
+)
+fault("before-is-ignored-by-post", breaks=["HISTORY-FILTER-01", "HISTORY-FILTER-05"])(
+    _before_is_ignored(POST, lambda request: before_of(request) is not None)
+)
+
+
+@fault(
+    "before-the-oldest-starts-anew",
+    breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04"],
+)
+def before_the_oldest_starts_anew(broken: Broken) -> None:
+    @broken.wire.answers(*HISTORIES, when=_continues)
+    def _(request: WireRequest, page: Page) -> Json:
+        return page or broken.store.history(request.thread_id, limit=limit_of(request) or 1)
+
+
+# metadata
+
+
+def _filtered_by(matches: Callable[[Any, Any, Any], bool]) -> Apply:
+    """Decide otherwise whether a state has the metadata; `matches` is given what is right."""
+
+    def apply(broken: Broken) -> None:
+        @broken.wire.answers(*POST, when=_filters)
+        def _(request: WireRequest, _page: Page) -> Json:
+            whole = broken.store.history(request.thread_id, limit=LONGEST)
+            wanted = request.members.get("metadata")
+            found = [each for each in whole if matches(broken.store.state_matches, each, wanted)]
+            return found[: limit_of(request) or 1]
+
+    return apply
+
+
+fault("metadata-is-ignored-by-history", breaks=["HISTORY-FILTER-02"])(
+    _filtered_by(lambda right, state, wanted: True)
+)
+fault("unknown-metadata-is-ignored-by-history", breaks=["HISTORY-FILTER-02"])(
+    _filtered_by(
+        lambda right, state, wanted: right(
+            state, {n: v for n, v in wanted.items() if n in state["metadata"]}
+        )
+    )
+)
+
+
+def _filters_by_more(request: WireRequest) -> bool:
+    """Whether the metadata asked for has members beyond those that every state shows."""
+    wanted = request.members.get("metadata")
+    return isinstance(wanted, dict) and bool(wanted.keys() - {"step", "source", "no such member"})
+
+
+fault("history-refuses-metadata-that-no-state-shows", breaks=["HISTORY-13"])(
+    refusing(*POST, when=_filters_by_more)
+)
+
+
+@fault("history-is-limited-before-it-is-filtered", breaks=["HISTORY-FILTER-02"])
+def limited_before_filtered(broken: Broken) -> None:
+    @broken.wire.answers(*POST, when=_filters)
+    def _(request: WireRequest, _page: Page) -> Json:
+        first = broken.store.history(request.thread_id, limit=limit_of(request) or 1)
+        wanted = request.members.get("metadata") or {}
+        return [state for state in first if broken.store.state_matches(state, wanted)]

@@ -1,0 +1,130 @@
+"""Faults of creating threads under a given id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from conformance.faults.kit.parts import refusing, without
+from conformance.faults.kit.wire import prepopulates, with_status
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
+
+
+def _named(request: WireRequest) -> bool:
+    return "thread_id" in request.members
+
+
+def _version(request: WireRequest) -> str:
+    """The version of the UUID that is given as the id; "" where it is none."""
+    given = request.members.get("thread_id")
+    return given[14] if isinstance(given, str) and len(given) == 36 else ""
+
+
+def _does_nothing(request: WireRequest) -> bool:
+    return request.members.get("if_exists") == "do_nothing"
+
+
+def _raises(request: WireRequest) -> bool:
+    return _named(request) and not _does_nothing(request)
+
+
+@fault("given-id-that-is-not-random-is-ignored", breaks=["IDENTITY-01"])
+def given_id_that_is_not_random_is_ignored(broken: Broken) -> None:
+    @broken.wire.before("create", when=lambda request: _version(request) not in ("", "4"))
+    def ignore(request: WireRequest) -> None:
+        request.body = without(request.members, "thread_id")
+
+
+fault("given-id-ordered-by-time-is-refused", breaks=["IDENTITY-01"])(
+    refusing("create", lambda request: _version(request) == "7")
+)
+fault("second-creation-is-422", breaks=["IDENTITY-02"])(with_status(422, "create", instead_of=409))
+fault("second-creation-answers-the-conflict-with-200", breaks=["IDENTITY-02", "CONCURRENT-01"])(
+    with_status(200, "create", instead_of=409)
+)
+
+
+@fault(
+    "second-creation-replaces-the-thread", breaks=["IDENTITY-02", "IDENTITY-03", "CONCURRENT-01"]
+)
+def second_creation_replaces(broken: Broken) -> None:
+    @broken.instead("already_there")
+    def already_there(right: Any, thread: Any, if_exists: str) -> Any:
+        if if_exists == "do_nothing":
+            return right(thread, if_exists)
+        return broken.store.keep(broken.store.blank(thread.thread_id, thread.metadata))
+
+
+def on_existing(
+    act: Callable[[Broken, Any, dict[str, Any]], object], when: Callable[[WireRequest], bool]
+) -> Apply:
+    """Do something to the thread that stands under the id already."""
+
+    def apply(broken: Broken) -> None:
+        @broken.wire.before("create", when=when)
+        def act_first(request: WireRequest) -> None:
+            thread = broken.store._threads.get(request.members.get("thread_id", ""))
+            if thread is not None:
+                act(broken, thread, request.members)
+
+    return apply
+
+
+def _merge(broken: Broken, thread: Any, body: dict[str, Any]) -> None:
+    broken.store.keep(replace(thread, metadata=thread.metadata | body.get("metadata", {})))
+
+
+def _apply_supersteps(broken: Broken, thread: Any, body: dict[str, Any]) -> None:
+    for step in body.get("supersteps", ()):
+        thread = broken.store.with_superstep(thread, thread.latest, step["updates"])
+    broken.store.keep(thread)
+
+
+def _apply_to_empty(broken: Broken, thread: Any, body: dict[str, Any]) -> None:
+    if not thread.checkpoints:
+        _apply_supersteps(broken, thread, body)
+
+
+@fault("conflict-moves-updated-at", breaks=["IDENTITY-03"])
+def conflict_moves_updated_at(broken: Broken) -> None:
+    @broken.wire.after("create", status=409)
+    def touch(request: WireRequest, _answer: WireAnswer) -> None:
+        thread = broken.store.thread(request.members["thread_id"])
+        broken.store.keep(replace(thread, updated_at=broken.store.now()))
+
+
+fault(
+    "do-nothing-merges-metadata",
+    breaks=["IDENTITY-04", "IDENTITY-05", "IDENTITY-06", "CONCURRENT-02"],
+)(on_existing(_merge, _does_nothing))
+fault("do-nothing-applies-supersteps-to-empty-threads", breaks=["IDENTITY-06"])(
+    on_existing(_apply_to_empty, lambda each: _does_nothing(each) and prepopulates(each))
+)
+
+
+@fault("do-nothing-answers-another-id", breaks=["IDENTITY-04", "CONCURRENT-02"])
+def do_nothing_answers_another_id(broken: Broken) -> None:
+    @broken.wire.answers("create", when=_does_nothing)
+    def answer_another(request: WireRequest, thread: Json) -> Json:
+        existed = thread["metadata"] != request.members.get("metadata")
+        return {**thread, "thread_id": str(uuid4())} if existed else thread
+
+
+@fault("do-nothing-refuses-a-free-id", breaks=["CREATE-19", "IDENTITY-07"])
+def do_nothing_refuses_a_free_id(broken: Broken) -> None:
+    @broken.wire.before("create", when=_does_nothing)
+    def refuse(request: WireRequest) -> WireAnswer | None:
+        free = request.members.get("thread_id") not in broken.store._threads
+        return json_answer(404, {"detail": "no such thread"}) if free else None
+
+
+@fault("do-nothing-answers-a-thread-but-makes-none", breaks=["IDENTITY-07"])
+def do_nothing_makes_none(broken: Broken) -> None:
+    @broken.wire.after("create", when=_does_nothing)
+    def forget(request: WireRequest, answer: WireAnswer) -> None:
+        made = answer.body
+        if answer.ok and made["metadata"] == request.members.get("metadata"):
+            broken.store.delete(made["thread_id"])

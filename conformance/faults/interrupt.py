@@ -1,0 +1,279 @@
+"""Faults of graphs that stop and wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.faults.kit.parts import without
+from conformance.faults.kit.runs import (
+    BEGINNING,
+    changing,
+    command_of,
+    having,
+    ignoring,
+    misreading,
+    of_graph,
+    resuming,
+    source_of,
+    where,
+)
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.model.steps import Answer
+from conformance.model.threads import Checkpoint, Run, Task, Thread
+from conformance.reference.wire import Json, WireAnswer, WireRequest
+
+# What is shown of an interrupt
+
+
+def _interrupts(change: Callable[[Json], Json]) -> Apply:
+    """Show the interrupts of threads otherwise."""
+    return changing(
+        "get",
+        to=lambda _, thread: (
+            {**thread, "interrupts": change(thread["interrupts"])}
+            if thread.get("interrupts")
+            else thread
+        ),
+    )
+
+
+fault(
+    "interrupts-of-threads-are-never-shown", breaks=["INTERRUPT-01", "INTERRUPT-04", "NESTED-01"]
+)(_interrupts(lambda _: {}))
+
+fault("interrupts-of-threads-have-no-value", breaks=["INTERRUPT-01", "INTERRUPT-04"])(
+    _interrupts(
+        lambda shown: {
+            task: [without(each, "value") for each in asked] for task, asked in shown.items()
+        }
+    )
+)
+
+
+fault(
+    "task-that-asked-shows-nothing",
+    breaks=["INTERRUPT-02", "INTERRUPT-03", "NESTED-01"],
+)(
+    changing(
+        "state",
+        to=lambda _, state: {
+            **state,
+            "tasks": [{**task, "interrupts": []} for task in state["tasks"]],
+        },
+    )
+)
+
+
+fault("state-shows-each-interrupt-twice", breaks=["INTERRUPT-03"])(
+    changing("state", to=lambda _, state: {**state, "interrupts": state["interrupts"] * 2})
+)
+
+# Resuming
+
+
+def _with_command(change: Callable[[dict[str, Any]], dict[str, Any]], *also: Any) -> Apply:
+    return misreading(
+        *BEGINNING,
+        to=lambda body: {**body, "command": change(body["command"])},
+        when=where(resuming, *also),
+    )
+
+
+fault("answer-that-is-an-object-arrives-as-its-keys", breaks=["INTERRUPT-05", "INTERRUPT-15"])(
+    _with_command(
+        lambda command: {**command, "resume": list(command["resume"])},
+        lambda request: isinstance(command_of(request)["resume"], dict),
+    )
+)
+
+fault("answer-arrives-in-capitals", breaks=["INTERRUPT-05", "INTERRUPT-11", "INTERRUPT-12"])(
+    _with_command(
+        lambda command: {**command, "resume": command["resume"].upper()},
+        of_graph("interrupter"),
+        lambda request: isinstance(command_of(request)["resume"], str),
+    )
+)
+
+
+@fault("answer-by-id-arrives-with-the-id", breaks=["INTERRUPT-15"])
+def answer_by_id_arrives_whole(broken: Broken) -> None:
+    @broken.instead("answer_of")
+    def answer_of(_right: Any, run: Run, _here: Checkpoint) -> Answer | None:
+        resume = (run.kwargs.get("command") or {}).get("resume")
+        return None if resume is None else Answer(resume)
+
+
+@fault("answer-by-id-reaches-nobody", breaks=["INTERRUPT-15"])
+def answer_by_id_reaches_nobody(broken: Broken) -> None:
+    @broken.instead("answer_of")
+    def answer_of(right: Any, run: Run, here: Checkpoint) -> Answer | None:
+        answer: Answer | None = right(run, here)
+        return None if answer and answer.by_interrupt is not None else answer
+
+
+@fault("answered-interrupt-stays-on-the-thread", breaks=["INTERRUPT-06"])
+def answered_interrupt_stays(broken: Broken) -> None:
+    stale: dict[str, Json] = {}
+
+    @broken.wire.before(*BEGINNING, when=where(resuming, of_graph("interrupter")))
+    def note(request: WireRequest) -> None:
+        thread = broken.store._threads.get(request.thread_id)
+        if thread is not None:
+            stale[request.thread_id] = broken.store.pending_interrupts(thread)
+
+    @broken.wire.answers("get")
+    def shown(request: WireRequest, thread: Json) -> Json:
+        return {**thread, "interrupts": stale.get(request.thread_id, thread["interrupts"])}
+
+
+@fault("answered-node-is-still-next", breaks=["INTERRUPT-06"])
+def answered_node_is_still_next(broken: Broken) -> None:
+    @broken.wire.answers("state")
+    def shown(request: WireRequest, state: Json) -> Json:
+        last = state["metadata"].get("writes") or {}
+        return {**state, "next": ["ask"]} if "ask" in last else state
+
+
+fault("update-of-a-resuming-run-is-lost", breaks=["INTERRUPT-07"])(
+    _with_command(
+        lambda command: without(command, "update"),
+        lambda request: "update" in command_of(request),
+    )
+)
+
+
+@fault("resuming-run-writes-its-update-only-first", breaks=["INTERRUPT-07"])
+def resuming_run_loses_its_update(broken: Broken) -> None:
+    @broken.wire.after(*BEGINNING, when=where(resuming, lambda r: "update" in command_of(r)))
+    def lose(request: WireRequest, _answer: WireAnswer) -> None:
+        thread = broken.store._threads.get(request.thread_id)
+        latest = thread.latest if thread else None
+        if thread is None or latest is None:
+            return
+        messages = latest.values.get("messages", [])
+        values = {**latest.values, "messages": [*messages[:1], *messages[-1:]]}
+        broken.store.keep(broken.store.with_replaced(thread, replace(latest, values=values)))
+
+
+# Copies
+
+
+def _copying(change: Callable[[Task], Task], when: Callable[[Task], bool]) -> Apply:
+    """Copy the tasks that ask otherwise."""
+
+    def copied(checkpoint: Checkpoint) -> Checkpoint:
+        tasks = tuple(change(task) if when(task) else task for task in checkpoint.tasks)
+        return replace(checkpoint, tasks=tasks)
+
+    def apply(broken: Broken) -> None:
+        @broken.instead("copied_checkpoints")
+        def copied_checkpoints(right: Any, source: Thread) -> Any:
+            return tuple(copied(checkpoint) for checkpoint in right(source))
+
+    return apply
+
+
+fault("copy-forgets-what-was-asked", breaks=["INTERRUPT-08", "INTERRUPT-10"])(
+    _copying(lambda task: replace(task, interrupts=()), lambda task: task.asks and not task.inner)
+)
+
+fault("copy-asks-under-new-ids", breaks=["INTERRUPT-08", "INTERRUPT-10"])(
+    _copying(
+        lambda task: replace(
+            task,
+            interrupts=tuple(
+                replace(each, interrupt_id=each.interrupt_id[::-1]) for each in task.interrupts
+            ),
+        ),
+        lambda task: task.asks and not task.inner,
+    )
+)
+
+
+@fault("copy-of-an-interrupted-thread-is-idle", breaks=["INTERRUPT-09"])
+def copy_of_an_interrupted_thread_is_idle(broken: Broken) -> None:
+    @broken.wire.after("copy")
+    def idle(_request: WireRequest, answer: WireAnswer) -> None:
+        thread = broken.store._threads.get(answer.body.get("thread_id")) if answer.ok else None
+        if thread is not None and broken.store.pending_interrupts(thread):
+            broken.store.keep(replace(thread, status="idle"))
+            answer.body = {**answer.body, "status": "idle"}
+
+
+@fault("copy-shows-no-interrupts-of-its-own", breaks=["INTERRUPT-10"])
+def copy_shows_no_interrupts(broken: Broken) -> None:
+    @broken.wire.answers("get")
+    def shown(request: WireRequest, thread: Json) -> Json:
+        source = source_of(broken.store, request.thread_id)
+        return {**thread, "interrupts": {}} if source else thread
+
+
+@fault("resuming-a-copy-reaches-the-original", breaks=["INTERRUPT-11", "INTERRUPT-12", "NESTED-09"])
+def resuming_a_copy_reaches_the_original(broken: Broken) -> None:
+    @broken.wire.before(*BEGINNING, when=resuming)
+    def reach(request: WireRequest) -> None:
+        own = request.thread_id
+        request.path = request.path.replace(own, source_of(broken.store, own) or own)
+
+
+@fault("answer-to-a-copy-is-given-to-both", breaks=["INTERRUPT-12", "NESTED-09"])
+def answer_to_a_copy_is_given_to_both(broken: Broken) -> None:
+    @broken.wire.after(*BEGINNING, when=resuming)
+    def answer_both(request: WireRequest, answer: WireAnswer) -> None:
+        source = source_of(broken.store, request.thread_id)
+        if answer.ok and source is not None:
+            broken.store.run(source, request.body)
+
+
+@fault("original-forgets-its-question-with-its-copy", breaks=["INTERRUPT-12"])
+def original_forgets_its_question(broken: Broken) -> None:
+    @broken.wire.after(*BEGINNING, when=where(resuming, of_graph("interrupter")))
+    def forget(request: WireRequest, _answer: WireAnswer) -> None:
+        thread = broken.store._threads.get(source_of(broken.store, request.thread_id) or "")
+        latest = thread.latest if thread else None
+        if thread is not None and latest is not None:
+            asked = tuple(replace(task, interrupts=()) for task in latest.tasks)
+            broken.store.keep(broken.store.with_replaced(thread, replace(latest, tasks=asked)))
+
+
+@fault("copy-cannot-be-resumed", breaks=["INTERRUPT-11", "NESTED-09"])
+def copy_cannot_be_resumed(broken: Broken) -> None:
+    @broken.wire.before(*BEGINNING, when=resuming)
+    def refuse(request: WireRequest) -> WireAnswer | None:
+        unknown = source_of(broken.store, request.thread_id) is not None
+        return WireAnswer(404, b'{"detail": "no such thread"}') if unknown else None
+
+
+# Before and after nodes
+
+fault("interrupt-before-is-ignored", breaks=["INTERRUPT-13"])(
+    ignoring("interrupt_before", *BEGINNING)
+)
+
+fault("interrupt-before-stops-after-the-node", breaks=["INTERRUPT-13"])(
+    misreading(
+        *BEGINNING,
+        to=lambda body: {
+            **without(body, "interrupt_before"),
+            "interrupt_after": body["interrupt_before"],
+        },
+        when=having("interrupt_before"),
+    )
+)
+
+fault("interrupt-after-is-ignored", breaks=["INTERRUPT-14"])(
+    ignoring("interrupt_after", *BEGINNING)
+)
+
+fault("interrupt-after-stops-before-the-node", breaks=["INTERRUPT-14"])(
+    misreading(
+        *BEGINNING,
+        to=lambda body: {
+            **without(body, "interrupt_after"),
+            "interrupt_before": body["interrupt_after"],
+        },
+        when=having("interrupt_after"),
+    )
+)

@@ -1,0 +1,159 @@
+"""Faults of keeping threads apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.faults.kit.parts import without
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.model.errors import NotFoundError
+from conformance.reference.wire import Json, WireRequest
+
+
+def other_thread(request: WireRequest, *members: str) -> str | None:
+    """The thread that the body names there, if it is not that of the path."""
+    found: Any = request.members
+    for name in members:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, str) and found != request.thread_id else None
+
+
+def following(operation: str, *members: str, forget: bool = False) -> Apply:
+    """Work on the thread that the body names instead of that of the path."""
+
+    def apply(broken: Broken) -> None:
+        def names_another(request: WireRequest) -> bool:
+            return other_thread(request, *members) is not None
+
+        @broken.wire.before(operation, when=names_another)
+        def follow(request: WireRequest) -> None:
+            other = other_thread(request, *members)
+            if other in broken.store._threads:
+                request.path = request.path.replace(request.thread_id, other)
+                if forget:
+                    request.body = without(request.members, members[0])
+
+    return apply
+
+
+fault("state-update-follows-the-thread-of-its-checkpoint", breaks=["ISOLATE-01"])(
+    following("update_state", "checkpoint", "thread_id")
+)
+fault("run-follows-the-thread-of-its-checkpoint", breaks=["ISOLATE-02"])(
+    following("run_wait", "checkpoint", "thread_id")
+)
+fault("run-follows-the-thread-of-its-config", breaks=["ISOLATE-02"])(
+    following("run_wait", "config", "configurable", "thread_id")
+)
+fault("state-at-checkpoint-follows-the-thread-of-its-checkpoint", breaks=["ISOLATE-03"])(
+    following("post_state_at_checkpoint", "checkpoint", "thread_id")
+)
+fault("history-follows-the-thread-of-its-checkpoint", breaks=["ISOLATE-04"])(
+    following("post_history", "checkpoint", "thread_id")
+)
+fault("history-follows-the-thread-of-before", breaks=["ISOLATE-04"])(
+    following("post_history", "before", "thread_id", forget=True)
+)
+
+
+def _of_another(broken: Broken, config: Any) -> Any:
+    """The checkpoint of whatever thread a config names."""
+    config = config or {}
+    thread = broken.store._threads.get(config.get("thread_id") or "")
+    for each in thread.checkpoints if thread else ():
+        if each.checkpoint_id == config.get("checkpoint_id"):
+            return each
+    return None
+
+
+@fault("state-update-starts-from-the-checkpoint-of-another-thread", breaks=["ISOLATE-01"])
+def update_starts_from_another(broken: Broken) -> None:
+    store = broken.store
+
+    @broken.instead("update_state")
+    def update_state(right: Any, thread_id: str, *values: Any, **members: Any) -> Any:
+        base = _of_another(broken, members.get("checkpoint"))
+        thread = store.thread(thread_id)
+        if base is None or base in thread.checkpoints:
+            return right(thread_id, *values, **members)
+        store.keep(replace(thread, checkpoints=(*thread.checkpoints, base)))
+        return right(thread_id, *values, **{**members, "checkpoint": None})
+
+
+@fault("checkpoints-are-looked-up-in-all-threads", breaks=["ISOLATE-05"])
+def checkpoints_are_looked_up_everywhere(broken: Broken) -> None:
+    store = broken.store
+
+    @broken.wire.after("state_at_checkpoint")
+    def look_everywhere(request: WireRequest, answer: Any) -> None:
+        if answer.status != 404 or request.thread_id not in store._threads:
+            return
+        wanted = request.path.rsplit("/", 1)[-1]
+        for thread in store._threads.values():
+            for each in thread.checkpoints:
+                if each.checkpoint_id == wanted:
+                    answer.status, answer.body = 200, store.state_view(thread, each)
+
+
+@fault("unknown-checkpoint-id-is-looked-up-in-all-threads", breaks=["ISOLATE-05"])
+def unknown_ids_are_looked_up_everywhere(broken: Broken) -> None:
+    store = broken.store
+
+    @broken.instead("checkpoint")
+    def checkpoint(right: Any, thread: Any, checkpoint_id: Any) -> Any:
+        try:
+            return right(thread, checkpoint_id)
+        except NotFoundError:
+            for other in store._threads.values():
+                for each in other.checkpoints:
+                    if each.checkpoint_id == checkpoint_id:
+                        return each
+            raise
+
+
+def reaching(operation: str, change: Callable[[Broken, Any], Any]) -> Apply:
+    """Change every other thread too, whenever this operation succeeds."""
+
+    def apply(broken: Broken) -> None:
+        store = broken.store
+
+        @broken.wire.answers(operation)
+        def reach(request: WireRequest, body: Json) -> Json:
+            for each in list(store._threads.values()):
+                if each.thread_id != request.thread_id:
+                    store.keep(change(broken, each))
+            return body
+
+    return apply
+
+
+def _touched(broken: Broken, thread: Any) -> Any:
+    return replace(thread, updated_at=broken.store.now())
+
+
+fault(
+    "runs-move-updated-at-of-every-thread",
+    breaks="COPY-15 COPY-16 ISOLATE-02 ISOLATE-06 INTERRUPT-12 NESTED-09 SEQ-01 SEQ-02",
+)(reaching("run_wait", _touched))
+fault("copying-moves-updated-at-of-every-thread", breaks=["ISOLATE-06", "SEQ-02", "SEQ-12"])(
+    reaching("copy", _touched)
+)
+fault(
+    "updates-reach-the-metadata-of-every-thread",
+    breaks=["ISOLATE-06", "UPDATE-12", "SEQ-01", "SEQ-02"],
+)(reaching("update", lambda _, thread: replace(thread, metadata={**thread.metadata, "x": 1})))
+
+
+@fault("deleting-empties-the-thread-made-before", breaks=["COPY-18", "ISOLATE-06"])
+def deleting_empties_its_neighbour(broken: Broken) -> None:
+    store = broken.store
+
+    @broken.instead("delete")
+    def delete(right: Any, thread_id: str) -> None:
+        ids = list(store._threads)
+        right(thread_id)
+        place = ids.index(thread_id) if thread_id in ids else 0
+        for neighbour in ids[:place][-1:]:
+            store.keep(replace(store._threads[neighbour], checkpoints=()))

@@ -1,0 +1,97 @@
+"""Faults of keeping metadata as it was sent."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+from conformance.faults.kit.parts import mapped, refusing
+from conformance.faults.kit.wire import sent
+from conformance.faults.registry import Apply, fault
+from conformance.reference.wire import WireRequest
+
+
+def keeping(change: Callable[[Any], Any]) -> Apply:
+    """Keep the metadata of a new thread as `change` has it."""
+
+    def changed(body: dict[str, Any]) -> dict[str, Any]:
+        metadata = body.get("metadata")
+        return {**body, "metadata": change(metadata)} if isinstance(metadata, dict) else body
+
+    return sent(changed, "create")
+
+
+def integers(change: Callable[[int], Any]) -> Apply:
+    """Keep integers otherwise."""
+    return keeping(lambda metadata: mapped(metadata, lambda leaf: _of(int, leaf, change)))
+
+
+def texts(change: Callable[[str], Any]) -> Apply:
+    """Keep texts otherwise."""
+    return keeping(lambda metadata: mapped(metadata, lambda leaf: _of(str, leaf, change)))
+
+
+def _of(kind: type, leaf: Any, change: Callable[[Any], Any]) -> Any:
+    return change(leaf) if type(leaf) is kind else leaf
+
+
+def _cut(value: Any, levels: int) -> Any:
+    if isinstance(value, dict):
+        return {name: _cut(each, levels - 1) for name, each in value.items()} if levels else {}
+    if isinstance(value, list):
+        return [_cut(each, levels - 1) for each in value] if levels else []
+    return value
+
+
+def _keys_in_lower_case(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name.lower(): _keys_in_lower_case(each) for name, each in value.items()}
+    return [_keys_in_lower_case(each) for each in value] if isinstance(value, list) else value
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    return value
+
+
+def _without_nested_nulls(metadata: dict[str, Any]) -> Any:
+    return {name: _without_nulls(each) for name, each in metadata.items()}
+
+
+def _names(request: WireRequest) -> list[str]:
+    metadata = request.members.get("metadata")
+    return list(metadata) if isinstance(metadata, dict) else []
+
+
+fault("metadata-is-cut-below-three-levels", breaks=["CREATE-13", "CREATE-19"])(
+    keeping(lambda metadata: _cut(metadata, 3))
+)
+fault("metadata-keys-become-lower-case", breaks=["CREATE-13", "CREATE-14", "CREATE-19"])(
+    keeping(_keys_in_lower_case)
+)
+fault("metadata-is-ascii-only", breaks=["CREATE-14", "CREATE-19", "ERROR-ODD-01"])(
+    texts(lambda text: text.encode("ascii", "replace").decode())
+)
+fault("metadata-is-normalised", breaks=["CREATE-14", "CREATE-19"])(
+    texts(lambda text: unicodedata.normalize("NFC", text))
+)
+fault("metadata-texts-are-stripped", breaks=["CREATE-14", "CREATE-19"])(texts(str.strip))
+fault("metadata-nulls-are-dropped", breaks=["CREATE-15"])(keeping(_without_nulls))
+fault("metadata-nested-nulls-are-dropped", breaks=["CREATE-15"])(keeping(_without_nested_nulls))
+fault("metadata-integers-are-cut-to-32-bits", breaks=["CREATE-16", "CREATE-17", "CREATE-19"])(
+    integers(lambda number: max(-(2**31), min(number, 2**31 - 1)))
+)
+fault("metadata-integers-lose-their-sign", breaks=["CREATE-16", "CREATE-17", "CREATE-19"])(
+    integers(abs)
+)
+fault("metadata-large-integers-are-rounded", breaks=["CREATE-17"])(
+    integers(lambda number: int(float(number)))
+)
+fault("metadata-beyond-64-bits-crashes", breaks=["CREATE-17"])(
+    refusing("create", lambda request: b"00000000000000000000" in request.raw, status=500)
+)
+fault("more-than-ten-metadata-members-are-refused", breaks=["CREATE-19"])(
+    refusing("create", lambda request: len(_names(request)) > 10)
+)

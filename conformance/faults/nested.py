@@ -1,0 +1,168 @@
+"""Faults of graphs in graphs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from conformance.faults.kit.parts import mapped
+from conformance.faults.kit.runs import (
+    BEGINNING,
+    changing,
+    ignoring,
+    misreading,
+    of_graph,
+    resuming,
+    source_of,
+    where,
+)
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.model.threads import Thread
+from conformance.reference.wire import Json, WireAnswer, WireRequest
+
+
+def _including(request: WireRequest) -> bool:
+    return request.query.get("subgraphs") == "true"
+
+
+def _named_subgraph(request: WireRequest) -> bool:
+    checkpoint = request.members.get("checkpoint")
+    return isinstance(checkpoint, dict) and bool(checkpoint.get("checkpoint_ns"))
+
+
+_NESTED_ANSWER = where(resuming, of_graph("nested"))
+
+# Looking
+
+
+@fault("interrupt-of-a-subgraph-stays-inside", breaks=["NESTED-01"])
+def interrupt_of_a_subgraph_stays_inside(broken: Broken) -> None:
+    @broken.wire.answers("get")
+    def shown(request: WireRequest, thread: Json) -> Json:
+        known = broken.store._threads.get(request.thread_id)
+        latest = known.latest if known else None
+        nested = latest is not None and any(task.inner for task in latest.tasks)
+        return {**thread, "interrupts": {}} if nested else thread
+
+
+def _inner_state(change: Any) -> Apply:
+    return changing(
+        "state",
+        to=lambda _, state: {
+            **state,
+            "tasks": [
+                {**task, "state": change(task["state"])} if task.get("state") else task
+                for task in state["tasks"]
+            ],
+        },
+        when=_including,
+    )
+
+
+@fault("subgraphs-are-never-included", breaks=["NESTED-02"])
+def subgraphs_are_never_included(broken: Broken) -> None:
+    @broken.wire.before("state", when=_including)
+    def leave_out(request: WireRequest) -> None:
+        request.query = {}
+
+
+fault("included-subgraph-is-at-its-start", breaks=["NESTED-02", "NESTED-04", "NESTED-05"])(
+    _inner_state(
+        lambda state: {
+            **state,
+            "next": ["__start__"],
+            "values": {"messages": []},
+        }
+    )
+)
+
+
+@fault("subgraphs-are-always-included", breaks=["NESTED-03"])
+def subgraphs_are_always_included(broken: Broken) -> None:
+    @broken.wire.answers("state")
+    def include(request: WireRequest, state: Json) -> Json:
+        within = broken.store.state(request.thread_id, subgraphs=True)
+        tasks = zip(state["tasks"], within["tasks"], strict=True)
+        return {**state, "tasks": [{**one, **other} for one, other in tasks]}
+
+
+@fault("state-at-a-subgraph-is-that-of-the-graph", breaks=["NESTED-04"])
+def state_at_a_subgraph_is_that_of_the_graph(broken: Broken) -> None:
+    @broken.wire.before("post_state_at_checkpoint", when=_named_subgraph)
+    def outer(request: WireRequest) -> None:
+        request.body = {**request.body, "checkpoint": {}}
+
+    @broken.wire.answers("post_state_at_checkpoint", when=_named_subgraph)
+    def shown(request: WireRequest, _state: Json) -> Json:
+        return broken.store.state(request.thread_id)
+
+
+fault("history-of-a-subgraph-is-oldest-first", breaks=["NESTED-05"])(
+    changing("post_history", to=lambda _, states: states[::-1], when=_named_subgraph)
+)
+
+
+# Resuming and copying
+
+
+@fault("answer-does-not-reach-the-subgraph", breaks=["NESTED-06", "NESTED-09"])
+def answer_does_not_reach_the_subgraph(broken: Broken) -> None:
+    @broken.instead("performed_inside")
+    def performed_inside(
+        right: Any, graph: Any, here: Any, task: Any, given: Any, answer: Any, metadata: Any
+    ) -> Any:
+        return right(graph, here, task, given, None, metadata)
+
+
+fault("answer-reaches-the-subgraph-in-capitals", breaks=["NESTED-06", "NESTED-09"])(
+    misreading(
+        *BEGINNING,
+        to=lambda body: {
+            **body,
+            "command": {**body["command"], "resume": str(body["command"]["resume"]).upper()},
+        },
+        when=_NESTED_ANSWER,
+    )
+)
+
+
+@fault("copy-leaves-the-subgraph-behind", breaks=["NESTED-07", "NESTED-08", "NESTED-09"])
+def copy_leaves_the_subgraph_behind(broken: Broken) -> None:
+    @broken.instead("copied_checkpoints")
+    def copied_checkpoints(right: Any, source: Thread) -> Any:
+        return tuple(
+            replace(each, tasks=tuple(replace(task, inner=()) for task in each.tasks))
+            for each in right(source)
+        )
+
+
+@fault("subgraph-of-a-copy-names-the-source", breaks=["NESTED-08"])
+def subgraph_of_a_copy_names_the_source(broken: Broken) -> None:
+    @broken.wire.answers("state", when=_including)
+    def shown(request: WireRequest, state: Json) -> Json:
+        own = request.thread_id
+        source = source_of(broken.store, own)
+        inner = mapped(state["tasks"], lambda leaf: source if source and leaf == own else leaf)
+        return {**state, "tasks": inner}
+
+
+@fault("subgraph-is-shared-with-its-copy", breaks=["NESTED-09"])
+def subgraph_is_shared_with_its_copy(broken: Broken) -> None:
+    @broken.wire.after(*BEGINNING, when=_NESTED_ANSWER)
+    def share(request: WireRequest, answer: WireAnswer) -> None:
+        source = source_of(broken.store, request.thread_id)
+        if answer.ok and source is not None:
+            broken.store.run(source, request.body)
+
+
+# Streams
+
+fault("stream-never-tells-of-subgraphs", breaks=["NESTED-10"])(
+    ignoring("stream_subgraphs", *BEGINNING)
+)
+
+fault("stream-always-tells-of-subgraphs", breaks=["NESTED-10"])(
+    misreading(
+        "run_stream", to=lambda body: {**body, "stream_subgraphs": True}, when=of_graph("nested")
+    )
+)

@@ -1,0 +1,43 @@
+"""Faults of paging through what a search gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from conformance.faults.kit.search import changing, empty_is_missing
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.model.values import JsonObject
+from conformance.reference.wire import Json, WireRequest
+
+
+def _offset(request: WireRequest) -> bool:
+    offset = request.members.get("offset")
+    return type(offset) is int and offset > 0
+
+
+def _taking(change: Callable[[int, int], int]) -> Apply:
+    """Take `change(offset, limit)` for the offset."""
+
+    def changed(body: JsonObject) -> JsonObject:
+        return {**body, "offset": change(body["offset"], body.get("limit", 10))}
+
+    return changing("search", changed, _offset)
+
+
+fault(
+    "offset-leaves-out-one-less", breaks=["FILTER-07", "PAGE-01", "PAGE-02", "PAGE-03", "SEQ-16"]
+)(_taking(lambda offset, _: offset - 1))
+fault("offset-leaves-out-one-more", breaks=["FILTER-07", "PAGE-01", "PAGE-02", "SEQ-16"])(
+    _taking(lambda offset, _: offset + 1)
+)
+fault("offset-beyond-the-end-is-404", breaks=["ERROR-ANY-05", "FILTER-07", "PAGE-03"])(
+    empty_is_missing("search", [], _offset)
+)
+
+
+@fault("later-pages-end-one-too-early", breaks=["PAGE-02", "FILTER-07"])
+def later_pages_end_too_early(broken: Broken) -> None:
+    @broken.wire.answers("search", when=_offset)
+    def shorter(request: WireRequest, body: Json) -> Json:
+        full = len(body) == request.members.get("limit", 10) > 1
+        return body[:-1] if full else body

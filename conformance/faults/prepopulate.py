@@ -1,0 +1,169 @@
+"""Faults of creating threads with a state: what becomes of the supersteps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.faults.kit.parts import refusing
+from conformance.faults.kit.wire import prepopulates, prepopulates_anew, sent
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.reference.wire import WireAnswer, WireRequest, always
+
+_NODES = ("__input__", "__start__", "call_model")
+Steps = list[Any]
+
+
+def supersteps(change: Callable[[Steps], Steps]) -> Apply:
+    """Take other supersteps than those sent."""
+
+    def changed(body: dict[str, Any]) -> dict[str, Any]:
+        steps = body.get("supersteps")
+        if not isinstance(steps, list) or not all(_has_updates(step) for step in steps):
+            return body
+        return {**body, "supersteps": change(steps)}
+
+    return sent(changed, "create")
+
+
+def updates(change: Callable[[Steps], Steps]) -> Apply:
+    """Take other updates in each superstep than those sent."""
+    return supersteps(lambda steps: [{"updates": change(step["updates"])} for step in steps])
+
+
+def taking_malformed(change: Callable[[Any], Any]) -> Apply:
+    """Make something of malformed supersteps for a graph, instead of refusing them."""
+
+    def changed(body: dict[str, Any]) -> dict[str, Any]:
+        if _graph_of(body) is None or "supersteps" not in body:
+            return body
+        return {**body, "supersteps": change(body["supersteps"])}
+
+    return sent(changed, "create")
+
+
+def kept(
+    change: Callable[[tuple[Any, ...]], Any], when: Callable[[WireRequest], bool] = always
+) -> Apply:
+    """Keep other states of a prepopulated thread than the supersteps make."""
+
+    def apply(broken: Broken) -> None:
+        store = broken.store
+
+        @broken.wire.after("create", when=lambda each: prepopulates_anew(each) and when(each))
+        def keep(_request: WireRequest, answer: WireAnswer) -> None:
+            if answer.ok:
+                thread = store.thread(answer.body["thread_id"])
+                store.keep(replace(thread, checkpoints=tuple(change(thread.checkpoints))))
+
+    return apply
+
+
+def _graph_of(body: dict[str, Any]) -> Any:
+    metadata = body.get("metadata")
+    return metadata.get("graph_id") if isinstance(metadata, dict) else None
+
+
+def _prepopulates_anonymously(request: WireRequest) -> bool:
+    named = "thread_id" in request.members or _graph_of(request.members) is None
+    return prepopulates(request) and not named
+
+
+def _has_updates(step: Any) -> bool:
+    found = step.get("updates") if isinstance(step, dict) else None
+    return isinstance(found, list) and all(isinstance(each, dict) for each in found)
+
+
+def _known(update: dict[str, Any]) -> bool:
+    node = update.get("as_node")
+    return not isinstance(node, str) or node in _NODES
+
+
+def _known_only(step: dict[str, Any]) -> bool:
+    return all(map(_known, step["updates"]))
+
+
+def _without_values(step: dict[str, Any]) -> dict[str, Any]:
+    return {"updates": [{**each, "values": {}} for each in step["updates"]]}
+
+
+def _names_unknown_node(request: WireRequest) -> bool:
+    return b'"no_such_node"' in request.raw and prepopulates(request)
+
+
+# Whether it is accepted
+
+fault("prepopulation-without-an-id-is-refused", breaks=["PREPOP-01"])(
+    refusing("create", _prepopulates_anonymously)
+)
+fault("prepopulation-answers-an-error-with-200", breaks=["PREPOP-01"])(
+    refusing("create", _prepopulates_anonymously, status=200)
+)
+fault("prepopulation-of-an-unknown-graph-is-an-empty-thread", breaks=["PREPOP-13"])(
+    sent(
+        lambda body: {**body, "supersteps": []} if _graph_of(body) not in (None, "agent") else body,
+        "create",
+    )
+)
+fault("prepopulation-of-an-unknown-graph-is-500", breaks=["PREPOP-13"])(
+    refusing("create", lambda each: prepopulates(each) and b"no-such-graph" in each.raw, 500)
+)
+fault("prepopulation-skips-an-unknown-first-node", breaks=["PREPOP-14"])(
+    supersteps(lambda steps: [*filter(_known_only, steps[:1]), *steps[1:]])
+)
+fault("supersteps-that-are-no-list-are-ignored", breaks=["PREPOP-15"])(
+    taking_malformed(lambda steps: steps if isinstance(steps, list) else [])
+)
+fault("a-superstep-without-updates-is-ignored", breaks=["PREPOP-15", "ERROR-ANY-01"])(
+    taking_malformed(
+        lambda steps: [each for each in steps if each != {}] if isinstance(steps, list) else steps
+    )
+)
+
+
+def leaving(steps_kept: int) -> Apply:
+    """Leave a thread when a prepopulation is refused, with so many of its supersteps."""
+
+    def apply(broken: Broken) -> None:
+        @broken.wire.after("create", when=_names_unknown_node)
+        def leave(request: WireRequest, answer: WireAnswer) -> None:
+            if not answer.ok:
+                broken.store.create(
+                    thread_id=request.members["thread_id"],
+                    metadata=request.members["metadata"],
+                    if_exists="do_nothing",
+                    supersteps=[
+                        each
+                        for each in request.members["supersteps"][:steps_kept]
+                        if all(map(_known, each["updates"]))
+                    ],
+                )
+
+    return apply
+
+
+fault("refused-prepopulation-leaves-an-empty-thread", breaks=["PREPOP-16"])(leaving(0))
+fault("refused-prepopulation-leaves-what-came-before", breaks=["PREPOP-16"])(leaving(3))
+
+# Which states it makes
+
+fault("prepopulation-takes-a-hundred-supersteps", breaks=["PREPOP-09"])(
+    supersteps(lambda steps: steps[:100])
+)
+fault("long-prepopulation-adds-a-closing-state", breaks=["PREPOP-09", "PREPOP-11"])(
+    supersteps(lambda steps: [*steps, *map(_without_values, steps[-1:] * (len(steps) > 3))])
+)
+fault("prepopulation-loses-the-eleventh-values", breaks=["PREPOP-10"])(
+    supersteps(lambda steps: [*steps[:10], *map(_without_values, steps[10:11]), *steps[11:]])
+)
+fault("superstep-keeps-the-first-update", breaks=["PREPOP-11", "PREPOP-14", "ERROR-ANY-01"])(
+    updates(lambda ups: ups[:1])
+)
+fault("superstep-keeps-two-updates", breaks=["PREPOP-11"])(updates(lambda ups: ups[:2]))
+fault("prepopulated-states-have-the-final-values", breaks=["PREPOP-10"])(
+    kept(
+        lambda states: [replace(each, values=states[-1].values) for each in states],
+        when=lambda request: len(request.members["supersteps"]) > 3,
+    )
+)

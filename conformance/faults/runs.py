@@ -1,0 +1,221 @@
+"""Faults of runs as far as the documents use them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.faults.kit.parts import refusing, without
+from conformance.faults.kit.runs import BEGINNING
+from conformance.faults.kit.wire import shown, with_status
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.model.errors import InvalidError
+from conformance.reference.wire import WireAnswer, WireRequest
+
+#: What a thread may get its first run by.
+_RUNNING = frozenset({*BEGINNING, "cron_create"}) | {
+    f"stateless_{way}" for way in ("background", "wait", "stream", "batch")
+}
+
+
+def forgetting(operation: str, after: str = "") -> Apply:
+    """Forget what the first run of a thread has made, once it has ended."""
+
+    def apply(broken: Broken) -> None:
+        store = broken.store
+        empty: set[str] = set()
+
+        @broken.wire.before(operation)
+        def note(request: WireRequest) -> None:
+            thread = store._threads.get(request.thread_id)
+            if thread and not thread.checkpoints:
+                empty.add(request.thread_id)
+
+        @broken.wire.after(after or operation)
+        def forget(request: WireRequest, _answer: WireAnswer) -> None:
+            if request.thread_id in empty:
+                empty.remove(request.thread_id)
+                store.keep(replace(store.thread(request.thread_id), checkpoints=()))
+
+    return apply
+
+
+# Each way to run
+
+fault(
+    "waited-run-leaves-no-history",
+    breaks=(
+        "RUN-01 INTERRUPT-01 INTERRUPT-02 INTERRUPT-05 INTERRUPT-07 "
+        "INTERRUPT-09 INTERRUPT-11 NESTED-01 NESTED-02 NESTED-03 NESTED-06 NESTED-09"
+    ),
+)(forgetting("run_wait"))
+fault("streamed-run-leaves-no-history", breaks=["RUN-02"])(forgetting("run_stream"))
+fault(
+    "background-run-leaves-no-history",
+    breaks=("RUN-03 CANCEL-01 MULTITASK-02 MULTITASK-03 MULTITASK-06 RUN-CONTROL-15"),
+)(forgetting("run_background", after="run_join"))
+fault("waiting-is-not-offered", breaks=["RUN-01", "RUN-CONTROL-14"])(
+    refusing("run_wait", status=404)
+)
+fault("streaming-is-not-offered", breaks=["RUN-02"])(refusing("run_stream", status=405))
+fault("background-runs-are-not-offered", breaks=["RUN-03"])(refusing("run_background", status=404))
+
+
+@fault(
+    "waited-run-answers-an-error-with-200",
+    breaks=["COPY-17", "PREPOP-17", "RUN-01", "RUN-11", "RUN-CONTROL-14"],
+)
+def waited_run_answers_an_error(broken: Broken) -> None:
+    @broken.wire.answers("run_wait")
+    def fail(_request: WireRequest, _output: Any) -> Any:
+        return {"__error__": {"error": "ValueError", "message": "no"}}
+
+
+# What a run makes of the thread
+
+
+def starting(change: Callable[[Any], Any]) -> Apply:
+    """Start each run on a thread that has other states than before.
+
+    Runs of `slow` are left alone: they are looked at while they begin, which is luck.
+    """
+
+    def apply(broken: Broken) -> None:
+        @broken.instead("_start")
+        def start(right: Any, thread: Any, run: Any) -> Any:
+            if run.graph_id == "slow":
+                return right(thread, run)
+            return right(replace(thread, checkpoints=tuple(change(thread.checkpoints))), run)
+
+    return apply
+
+
+fault(
+    "run-forgets-the-oldest-state",
+    breaks=("COPY-17 HISTORY-03 PREPOP-17 RUN-09 RUN-CONTROL-16 SEQ-04 SEQ-06"),
+)(starting(lambda states: states[1:] or states))
+fault("run-keeps-ten-states", breaks=["HISTORY-03", "RUN-09"])(
+    starting(lambda states: states[-10:])
+)
+fault(
+    "run-dates-the-states-that-were-there-anew",
+    breaks=["COPY-17", "PREPOP-17", "RUN-09", "SEQ-04"],
+)(starting(lambda states: [replace(each, created_at=states[-1].created_at) for each in states]))
+
+
+@fault(
+    "run-starts-from-nothing",
+    breaks=(
+        "COPY-17 RUN-08 INTERRUPT-05 INTERRUPT-06 INTERRUPT-07 INTERRUPT-11 INTERRUPT-12 "
+        "INTERRUPT-15 MULTITASK-03 MULTITASK-06 MULTITASK-07 NESTED-06 NESTED-09 "
+        "RUN-CONTROL-16 SEQ-10"
+    ),
+)
+def run_starts_from_nothing(broken: Broken) -> None:
+    store = broken.store
+
+    @broken.instead("_start")
+    def start(right: Any, thread: Any, run: Any) -> Any:
+        step = right(replace(thread, checkpoints=()), run)
+        begun = store.thread(thread.thread_id)
+        store.keep(replace(begun, checkpoints=(*thread.checkpoints, *begun.checkpoints)))
+        return step
+
+
+def taking_input(change: Callable[[dict[str, Any]], Any]) -> Apply:
+    """Run with another input, unless it says how long the run takes: the rest would be luck."""
+
+    def apply(broken: Broken) -> None:
+        @broken.instead("begin_run")
+        def begin_run(right: Any, thread_id: str, request: Any) -> Any:
+            given = request.get("input")
+            if isinstance(given, dict) and "seconds" not in given:
+                request = {**request, "input": change(given)}
+            return right(thread_id, request)
+
+    return apply
+
+
+fault(
+    "run-drops-its-input",
+    breaks=["RUN-08", "NESTED-02", "RUN-CONTROL-16"],
+)(taking_input(lambda _given: {}))
+fault("run-takes-its-input-for-an-answer", breaks=["RUN-08"])(
+    taking_input(
+        lambda given: {"messages": [{**each, "type": "ai"} for each in given.get("messages", [])]}
+    )
+)
+
+
+@fault(
+    "thread-stays-busy-after-its-run",
+    breaks=["RUN-10", "STATUS-01", "STATUS-02", "STATUS-04", "STATUS-05"],
+)
+def thread_stays_busy(broken: Broken) -> None:
+    broken.only_with = _RUNNING
+
+    @broken.instead("status_of")
+    def status_of(right: Any, thread: Any) -> Any:
+        return "busy" if thread.runs else right(thread)
+
+
+@fault(
+    "thread-is-interrupted-after-its-run", breaks=["RUN-10", "STATUS-02", "STATUS-04", "STATUS-05"]
+)
+def thread_is_interrupted(broken: Broken) -> None:
+    broken.only_with = _RUNNING
+
+    @broken.instead("status_of")
+    def status_of(right: Any, thread: Any) -> Any:
+        ended = thread.runs and not any(run.active for run in thread.runs)
+        return "interrupted" if ended else right(thread)
+
+
+fault("waited-run-answers-without-its-last-message", breaks=["RUN-11"])(
+    shown(lambda output: {**output, "messages": output.get("messages", [])[:-1]}, "run_wait")
+)
+fault("waited-run-answers-nothing", breaks=["RUN-11", "RUN-CONTROL-17"])(
+    shown(lambda _output: {}, "run_wait")
+)
+
+# What is refused
+
+fault("background-run-names-its-run-as-thread", breaks=["RUN-14"])(
+    shown(lambda run: {**run, "thread_id": run["run_id"]}, "run_background")
+)
+fault("background-run-names-no-run", breaks=["RUN-03", "RUN-14"])(
+    shown(lambda run: without(run, "run_id"), "run_background")
+)
+fault("stream-on-an-unknown-thread-is-200", breaks=["RUN-12"])(
+    with_status(200, "run_stream", instead_of=404)
+)
+fault("waiting-on-an-unknown-thread-is-500", breaks=["DELETE-10", "RUN-12", "RUN-CONTROL-18"])(
+    with_status(500, "run_wait", instead_of=404)
+)
+
+
+@fault("run-makes-an-unknown-thread", breaks=["DELETE-10", "RUN-12"])
+def run_makes_an_unknown_thread(broken: Broken) -> None:
+    @broken.instead("begin_run")
+    def begin_run(right: Any, thread_id: str, request: Any) -> Any:
+        return right(thread_id, {**request, "if_not_exists": "create"})
+
+
+@fault("run-of-an-unknown-assistant-runs-the-agent", breaks=["RUN-13", "STATELESS-07"])
+def unknown_assistant_is_the_agent(broken: Broken) -> None:
+    @broken.instead("assistant")
+    def assistant(right: Any, assistant_id: str) -> Any:
+        try:
+            return right(assistant_id)
+        except InvalidError:
+            return broken.store.graphs["agent"]
+
+
+def _of_no_assistant(request: WireRequest) -> bool:
+    return b"no-such-graph" in request.raw
+
+
+fault("stream-of-an-unknown-assistant-is-200", breaks=["RUN-13"])(
+    with_status(200, "run_stream", instead_of=422, when=_of_no_assistant)
+)

@@ -1,0 +1,48 @@
+"""Faults of choosing the members of what a search gives."""
+
+from __future__ import annotations
+
+from conformance.faults.kit.parts import without
+from conformance.faults.kit.search import changing
+from conformance.faults.registry import fault
+from conformance.reference.wire import WireRequest
+
+_SELECTABLE = (
+    "thread_id",
+    "created_at",
+    "updated_at",
+    "state_updated_at",
+    "metadata",
+    "config",
+    "status",
+    "values",
+    "interrupts",
+)
+
+
+def _selecting(request: WireRequest) -> bool:
+    select = request.members.get("select")
+    return isinstance(select, list) and all(name in _SELECTABLE for name in select)
+
+
+fault("select-is-ignored", breaks=["SELECT-01"])(
+    changing("search", lambda body: without(body, "select"), _selecting)
+)
+fault("select-adds-the-values", breaks=["SELECT-01"])(
+    changing("search", lambda body: {**body, "select": [*body["select"], "values"]}, _selecting)
+)
+fault("select-shows-the-first-member-only", breaks=["SELECT-02"])(
+    changing("search", lambda body: {**body, "select": body["select"][:1]}, _selecting)
+)
+
+
+fault(
+    "without-select-only-ids-are-shown",
+    breaks=["SEARCH-11", "SEARCH-12", "SEARCH-13", "SELECT-03"],
+)(
+    changing(
+        "search",
+        lambda body: {**body, "select": ["thread_id"]},
+        lambda request: "select" not in request.members,
+    )
+)

@@ -1,0 +1,72 @@
+"""Faults of ordering what a search gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conformance.faults.kit.search import changing
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.model.store import Query
+from conformance.model.values import JsonObject
+
+
+def _taking(member: str, other: str) -> Apply:
+    """Sort by another member than the one asked for."""
+    return changing(
+        "search",
+        lambda body: {**body, "sort_by": other},
+        lambda request: request.members.get("sort_by") == member,
+    )
+
+
+fault("sort-by-thread-id-is-by-age", breaks=["SORT-01", "SORT-06"])(
+    _taking("thread_id", "created_at")
+)
+fault("sort-by-created-at-is-by-change", breaks=["SORT-02"])(_taking("created_at", "updated_at"))
+fault("sort-by-updated-at-is-by-age", breaks=["SORT-03"])(_taking("updated_at", "created_at"))
+fault("sort-by-state-is-by-any-change", breaks=["SORT-04"])(
+    _taking("state_updated_at", "updated_at")
+)
+fault("sort-by-status-is-by-age", breaks=["SORT-05"])(_taking("status", "created_at"))
+
+
+def _one_way(member: str, order: str) -> Apply:
+    """Sort by a member in one order, whichever is asked for."""
+    return changing(
+        "search",
+        lambda body: {**body, "sort_order": order},
+        lambda request: (
+            request.members.get("sort_by") == member
+            and request.members.get("sort_order") in _TURNED
+        ),
+    )
+
+
+_TURNED = {"asc": "desc", "desc": "asc"}
+
+fault("sort-by-created-at-only-falls", breaks=["SORT-02"])(_one_way("created_at", "desc"))
+fault("sort-by-updated-at-only-rises", breaks=["SORT-03"])(_one_way("updated_at", "asc"))
+
+fault("sort-order-is-turned-round", breaks=["SORT-01", "SORT-02", "SORT-03", "SORT-04", "SORT-06"])(
+    changing(
+        "search",
+        lambda body: {**body, "sort_order": _TURNED[body["sort_order"]]},
+        lambda request: request.members.get("sort_order") in _TURNED,
+    )
+)
+
+
+@fault("sort-of-more-than-four-is-by-age", breaks=["SORT-01", "SORT-03", "SORT-04", "SORT-06"])
+def more_than_four_by_age(broken: Broken) -> None:
+    @broken.instead("ordered_threads")
+    def ordered(right: Any, threads: Any, sort_by: str, sort_order: str) -> Any:
+        return right(threads, sort_by if len(threads) < 5 else "created_at", sort_order)
+
+
+@fault("sort-comes-after-the-limit", breaks=["PAGE-01", "SORT-06", "SEQ-16"])
+def after_the_limit(broken: Broken) -> None:
+    @broken.instead("search")
+    def search(right: Any, query: Query, **options: Any) -> list[JsonObject]:
+        page = list(right(query, **{**options, "sort_by": "created_at", "sort_order": "desc"}))
+        by, falling = options.get("sort_by", "created_at"), options.get("sort_order") != "asc"
+        return sorted(page, key=lambda each: str(each.get(by)), reverse=falling)

@@ -1,0 +1,326 @@
+"""Faults of updating the state of a thread, and of forks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.faults.kit.state import (
+    afterwards,
+    kept,
+    messages,
+    nested,
+    refusal_becomes,
+    state_becomes,
+    with_latest,
+)
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.model.threads import Checkpoint, Thread
+from conformance.reference.wire import Json, When, WireRequest, always
+
+UPDATE = "update_state"
+UNKNOWN = "1ef00000-"
+
+
+def _named(request: WireRequest) -> Any:
+    """The id of the checkpoint that an update is to be taken at, if it names one."""
+    checkpoint = request.members.get("checkpoint")
+    return checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None
+
+
+def _forks(request: WireRequest) -> bool:
+    return bool(_named(request))
+
+
+def _continues(request: WireRequest) -> bool:
+    return not _forks(request)
+
+
+def _unknown(request: WireRequest) -> bool:
+    return str(_named(request)).startswith(UNKNOWN)
+
+
+def _as_unknown_node(request: WireRequest) -> bool:
+    node = request.members.get("as_node")
+    return isinstance(node, str) and node not in ("__start__", "call_model")
+
+
+def _has_values(request: WireRequest) -> bool:
+    return isinstance(request.members.get("values"), dict)
+
+
+def _request_becomes(change: Callable[[dict[str, Any]], Json], when: When = always) -> Apply:
+    """Take another update than the one that was sent."""
+
+    def apply(broken: Broken) -> None:
+        @broken.wire.before(UPDATE, when=lambda request: bool(request.members) and when(request))
+        def _(request: WireRequest) -> None:
+            request.body = change(request.members)
+
+    return apply
+
+
+def _answer_becomes(change: Callable[[dict[str, Any]], Json]) -> Apply:
+    return state_becomes(change, UPDATE)
+
+
+# What it answers
+
+fault("state-update-answers-a-text-as-its-checkpoint", breaks=["STATE-UPDATE-01"])(
+    _answer_becomes(lambda made: {"checkpoint": "made"})
+)
+fault("state-update-answers-nothing", breaks=["STATE-UPDATE-16"])(_answer_becomes(lambda made: {}))
+fault("state-update-names-no-thread", breaks=["STATE-UPDATE-16"])(
+    _answer_becomes(
+        lambda made: {**made, "checkpoint": {"checkpoint_id": made.get("checkpoint_id")}}
+    )
+)
+
+
+@fault("state-update-answers-the-parent", breaks=["STATE-UPDATE-02", "SEQ-05"])
+def answers_the_parent(broken: Broken) -> None:
+    @broken.wire.answers(UPDATE)
+    def _(request: WireRequest, made: Json) -> Json:
+        thread = kept(broken, request.thread_id)
+        parent = thread.latest.parent_id if thread and thread.latest else None
+        if parent is None:
+            return made
+        return {**nested(made, "checkpoint", checkpoint_id=parent), "checkpoint_id": parent}
+
+
+# What it makes
+
+fault(
+    "values-of-a-state-update-are-lost",
+    breaks=(
+        "PREPOP-22 ERROR-ODD-04 ERROR-BIG-04 STATE-UPDATE-03 STATE-UPDATE-09 CONCURRENT-08 SEQ-10"
+    ),
+)(_request_becomes(lambda body: {**body, "values": {}}, _has_values))
+fault(
+    "values-of-a-state-update-are-taken-twice",
+    breaks=["PREPOP-22", "STATE-UPDATE-03", "STATE-UPDATE-09", "CONCURRENT-08", "SEQ-10"],
+)(_request_becomes(lambda body: {**body, "values": [body.get("values")] * 2}, _has_values))
+
+
+def _values(change: Callable[[Checkpoint | None, Checkpoint | None], Any]) -> Any:
+    """Messages of the new state, from the states before and after."""
+    return lambda before, now: with_latest(
+        now, values={**now.values, "messages": change(before.latest, now.latest)}
+    )
+
+
+fault(
+    "state-update-puts-its-messages-first",
+    breaks=["PREPOP-22", "STATE-UPDATE-03", "CONCURRENT-08", "SEQ-10"],
+)(
+    afterwards(
+        _values(
+            lambda before, now: [
+                *messages(now)[len(messages(before)) :],
+                *messages(now)[: len(messages(before))],
+            ]
+        ),
+        UPDATE,
+        _continues,
+    )
+)
+fault(
+    "second-state-update-is-lost", breaks=["STATE-UPDATE-06", "CONCURRENT-08", "SEQ-05", "SEQ-10"]
+)(
+    afterwards(
+        lambda before, now: (
+            before
+            if before.latest
+            and before.latest.metadata.get("source") == "update"
+            and len(before.checkpoints) == 4
+            else now
+        ),
+        UPDATE,
+    )
+)
+fault(
+    "state-update-replaces-the-newest-state",
+    breaks=["STATE-UPDATE-04", "CONCURRENT-04", "SEQ-04", "SEQ-05", "SEQ-06"],
+)(
+    afterwards(
+        lambda before, now: replace(
+            now, checkpoints=(*now.checkpoints[:-2], *now.checkpoints[-1:])
+        ),
+        UPDATE,
+        _continues,
+    )
+)
+
+
+fault("source-of-a-state-update-after-a-run-is-loop", breaks=["STATE-UPDATE-05"])(
+    afterwards(
+        lambda before, now: (
+            with_latest(now, metadata={**now.latest.metadata, "source": "loop"})
+            if now.runs and now.latest
+            else now
+        ),
+        UPDATE,
+    )
+)
+fault("as-node-is-ignored", breaks=["STATE-UPDATE-06"])(
+    _request_becomes(
+        lambda body: {**body, "as_node": "call_model"},
+        lambda request: request.members.get("as_node") == "__start__",
+    )
+)
+
+
+def _get_shows(change: Callable[[Thread], Any]) -> Apply:
+    """GET shows other values of a thread, where `change` gives any."""
+
+    def apply(broken: Broken) -> None:
+        @broken.wire.answers("get")
+        def _(request: WireRequest, shown: Json) -> Json:
+            thread = kept(broken, request.thread_id)
+            values = change(thread) if thread else None
+            return shown if values is None else {**shown, "values": values}
+
+    return apply
+
+
+fault(
+    "get-shows-the-values-before-the-last-update",
+    breaks=["PREPOP-21", "STATE-UPDATE-07", "SEQ-11", "SEQ-12", "SEQ-17"],
+)(
+    _get_shows(
+        lambda thread: (
+            thread.checkpoints[-2].values
+            if len(thread.checkpoints) > 3
+            and thread.checkpoints[-1].metadata.get("source") == "update"
+            else None
+        )
+    )
+)
+
+fault("get-shows-the-values-before-a-fork", breaks=["STATE-UPDATE-15"])(
+    _get_shows(
+        lambda thread: (
+            thread.checkpoints[-2].values
+            if len(thread.checkpoints) > 1
+            and thread.checkpoints[-1].parent_id != thread.checkpoints[-2].checkpoint_id
+            else None
+        )
+    )
+)
+
+# Forks
+
+
+def _at_another(position: int, change: When = _forks) -> Apply:
+    """A fork starts from another checkpoint than the one named, if there is one."""
+
+    def apply(broken: Broken) -> None:
+        @broken.wire.before(UPDATE, when=change)
+        def _(request: WireRequest) -> None:
+            thread = kept(broken, request.thread_id)
+            named = request.members["checkpoint"]["checkpoint_id"]
+            known = [each.checkpoint_id for each in thread.checkpoints] if thread else []
+            if named in known:
+                at = max(known.index(named) + position, 0)
+                request.body = {**request.members, "checkpoint": {"checkpoint_id": known[at]}}
+
+    return apply
+
+
+fault(
+    "fork-hangs-on-the-newest-state",
+    breaks=["ERROR-ANY-08", "STATE-UPDATE-08", "STATE-UPDATE-09", "SEQ-05", "SEQ-10"],
+)(
+    _request_becomes(
+        lambda body: {name: each for name, each in body.items() if name != "checkpoint"},
+        lambda request: _forks(request) and not _unknown(request),
+    )
+)
+fault(
+    "fork-starts-one-state-earlier",
+    breaks=["ERROR-ANY-08", "STATE-UPDATE-08", "STATE-UPDATE-09", "SEQ-05"],
+)(_at_another(-1))
+fault("fork-names-the-newest-state-as-its-parent", breaks=["STATE-UPDATE-08", "SEQ-05"])(
+    afterwards(
+        lambda before, now: with_latest(
+            now, parent_id=before.latest.checkpoint_id if before.latest else None
+        ),
+        UPDATE,
+        _forks,
+    )
+)
+fault(
+    "fork-is-not-the-state-of-the-thread", breaks=["STATE-UPDATE-10", "SEQ-04", "SEQ-05", "SEQ-10"]
+)(
+    afterwards(
+        lambda before, now: replace(
+            now, checkpoints=(*now.checkpoints[:-2], now.checkpoints[-1], now.checkpoints[-2])
+        ),
+        UPDATE,
+        _forks,
+    )
+)
+
+
+@fault(
+    "state-follows-the-longest-branch",
+    breaks="STATE-UPDATE-10 STATE-UPDATE-15 NESTED-02 RUN-CONTROL-16 SEQ-07 SEQ-10",
+)
+def state_follows_the_longest_branch(broken: Broken) -> None:
+    @broken.wire.answers("state")
+    def _(request: WireRequest, state: Json) -> Json:
+        thread = kept(broken, request.thread_id)
+        if thread is None or not thread.checkpoints:
+            return state
+        return broken.store.state_view(thread, max(thread.checkpoints, key=lambda each: each.step))
+
+
+fault("fork-drops-the-former-branch", breaks=["STATE-UPDATE-11", "SEQ-04", "SEQ-05"])(
+    afterwards(
+        lambda before, now: replace(
+            now,
+            checkpoints=tuple(
+                each
+                for each in now.checkpoints
+                if each is now.latest
+                or (now.latest and each.checkpoint_id <= str(now.latest.parent_id))
+            ),
+        ),
+        UPDATE,
+        _forks,
+    )
+)
+fault("fork-hangs-the-former-branch-below-itself", breaks=["STATE-UPDATE-11", "SEQ-04"])(
+    afterwards(
+        lambda before, now: replace(
+            now,
+            checkpoints=tuple(
+                replace(each, parent_id=now.checkpoints[-1].checkpoint_id)
+                if each is not now.latest and each.parent_id == now.checkpoints[-1].parent_id
+                else each
+                for each in now.checkpoints
+            ),
+        ),
+        UPDATE,
+        _forks,
+    )
+)
+
+# What is to be refused
+
+
+fault("state-update-as-an-unknown-node-is-taken", breaks=["STATE-UPDATE-12"])(
+    _request_becomes(
+        lambda body: {**body, "as_node": "call_model"},
+        _as_unknown_node,
+    )
+)
+fault("state-update-at-an-unknown-checkpoint-is-200", breaks=["STATE-UPDATE-13"])(
+    refusal_becomes({"detail": "no checkpoint"}, UPDATE, when=_unknown)
+)
+fault("state-update-at-an-unknown-checkpoint-takes-the-newest", breaks=["STATE-UPDATE-13"])(
+    _request_becomes(
+        lambda body: {name: each for name, each in body.items() if name != "checkpoint"}, _unknown
+    )
+)

@@ -1,0 +1,129 @@
+"""Faults of runs without a thread of the caller's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from conformance.contract.schemas import violations
+from conformance.faults.kit.runs import (
+    accepting,
+    changing,
+    having,
+    ignoring,
+    misreading,
+    streaming,
+)
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.reference.wire import Json, WireAnswer, WireRequest
+
+_WAYS = ("stateless_wait", "stateless_stream", "stateless_background")
+
+fault("stateless-run-answers-its-input", breaks=["STATELESS-01"])(
+    changing(
+        "stateless_wait",
+        to=lambda request, output: (
+            {**output, "messages": output["messages"][:1]}
+            if isinstance(output, dict) and output.get("messages")
+            else output
+        ),
+    )
+)
+
+fault("stateless-run-answers-null", breaks=["STATELESS-01", "STATELESS-04"])(
+    changing("stateless_wait", to=lambda _request, _output: None)
+)
+
+
+def _keeping(operation: str) -> Apply:
+    return misreading(
+        operation,
+        to=lambda body: {"on_completion": "keep", **body},
+        when=lambda request: request.members.get("assistant_id") == "agent",
+    )
+
+
+for way in _WAYS:
+    fault(f"{way.replace('_', '-')}-leaves-its-thread", breaks=["STATELESS-02"])(_keeping(way))
+
+
+fault("on-completion-keep-is-ignored", breaks=["STATELESS-03"])(
+    ignoring("on_completion", *_WAYS, when=having("on_completion", "keep"))
+)
+
+
+@fault("kept-thread-has-no-history", breaks=["STATELESS-03"])
+def kept_thread_has_no_history(broken: Broken) -> None:
+    kept: set[str] = set()
+
+    @broken.wire.after(*_WAYS, when=having("on_completion", "keep"))
+    def note(_request: WireRequest, answer: WireAnswer) -> None:
+        if answer.ok and isinstance(answer.body, dict):
+            kept.add(answer.body.get("thread_id", ""))
+
+    @broken.wire.after("run_join")
+    def forget(request: WireRequest, _answer: WireAnswer) -> None:
+        thread = broken.store._threads.get(request.thread_id)
+        if thread is not None and request.thread_id in kept:
+            broken.store.keep(replace(thread, checkpoints=()))
+
+
+@fault("stateless-runs-remember-each-other", breaks=["STATELESS-04"])
+def stateless_runs_remember_each_other(broken: Broken) -> None:
+    said: list[Json] = []
+
+    @broken.wire.before("stateless_wait")
+    def remember(request: WireRequest) -> None:
+        body = request.members
+        given = body.get("input")
+        if not isinstance(given, dict) or body.get("assistant_id") != "slow":
+            return
+        messages = list(given.get("messages", []))
+        request.body = {**body, "input": {**given, "messages": [*messages, *said]}}
+        said[:] = messages
+
+
+@fault("stateless-stream-is-plain-text", breaks=["STATELESS-05"])
+def stateless_stream_is_plain_text(broken: Broken) -> None:
+    @broken.wire.after("stateless_stream")
+    def plain(_request: WireRequest, answer: WireAnswer) -> None:
+        if answer.ok:
+            kept = [header for header in answer.headers if header[0] != b"content-type"]
+            answer.headers = [*kept, (b"content-type", b"text/plain; charset=utf-8")]
+
+
+fault("stateless-stream-has-no-values", breaks=["STATELESS-05"])(
+    streaming("stateless_stream", to=lambda events: [e for e in events if e[1] != "values"])
+)
+
+
+def _is_right(body: Any) -> bool:
+    """Whether a body is one of a run as published: what is not is refused as it should be."""
+    return isinstance(body, dict) and not violations("run_create_stateless", body)
+
+
+@fault("batch-begins-only-its-first-run", breaks=["STATELESS-06"])
+def batch_begins_only_its_first_run(broken: Broken) -> None:
+    @broken.wire.before("stateless_batch")
+    def cut(request: WireRequest) -> None:
+        if isinstance(request.body, list) and all(map(_is_right, request.body)):
+            request.body = request.body[:1]
+
+
+fault("batch-answers-one-run-for-all", breaks=["STATELESS-06"])(
+    changing("stateless_batch", to=lambda _, runs: runs[:1] * len(runs))
+)
+
+
+fault("unknown-assistant-is-null", breaks=["STATELESS-07"])(
+    accepting("stateless_wait", None, when=lambda request: _is_right(request.members))
+)
+
+
+@fault("unknown-assistant-is-the-first", breaks=["STATELESS-07"])
+def unknown_assistant_is_the_first(broken: Broken) -> None:
+    @broken.wire.before(*_WAYS)
+    def choose(request: WireRequest) -> None:
+        body = request.members
+        if _is_right(body) and body["assistant_id"] not in broken.store.graphs:
+            request.body = {**body, "assistant_id": "agent"}

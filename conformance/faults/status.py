@@ -1,0 +1,122 @@
+"""Faults of the status of threads, and of finding and counting threads by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.faults.kit.runs import (
+    changing,
+    of_graph,
+    resuming,
+    run_id_in,
+    runs_on,
+    where,
+)
+from conformance.faults.registry import Apply, Broken, fault
+from conformance.model.store import Query
+from conformance.model.threads import Thread
+from conformance.reference.wire import When, WireAnswer, WireRequest
+
+_Meant = Callable[[Thread], bool]
+
+
+def _lagging(status: str, when: When, meant: _Meant = lambda thread: True) -> Apply:
+    """Leave threads in a status after a run that was waited for."""
+
+    def apply(broken: Broken) -> None:
+        @broken.wire.after("run_wait", when=when)
+        def lag(request: WireRequest, answer: WireAnswer) -> None:
+            thread = broken.store._threads.get(request.thread_id)
+            if answer.ok and thread is not None and meant(thread):
+                broken.store.keep(replace(thread, status=status))
+
+    return apply
+
+
+def _asked(request: WireRequest) -> bool:
+    return request.members.get("assistant_id") == "interrupter" and not resuming(request)
+
+
+fault("waiting-thread-is-idle", breaks=["STATUS-01"])(_lagging("idle", _asked))
+fault("failed-thread-is-interrupted", breaks=["STATUS-02"])(
+    _lagging("interrupted", of_graph("failing"))
+)
+fault("resumed-thread-stays-interrupted", breaks=["STATUS-04"])(
+    _lagging("interrupted", where(resuming, of_graph("interrupter")))
+)
+fault("resumed-thread-is-still-busy", breaks=["STATUS-04"])(
+    _lagging("busy", where(resuming, of_graph("interrupter")))
+)
+fault("thread-in-error-stays-in-error", breaks=["STATUS-05"])(
+    _lagging(
+        "error", of_graph("agent"), lambda thread: any(run.status == "error" for run in thread.runs)
+    )
+)
+
+
+@fault("busy-thread-is-idle-once-its-run-was-looked-at", breaks=["STATUS-03"])
+def busy_thread_is_idle(broken: Broken) -> None:
+    @broken.wire.after("run_get")
+    def look(request: WireRequest, _answer: WireAnswer) -> None:
+        run_id = run_id_in(request)
+        for run in runs_on(broken.store, request.thread_id):
+            if run.run_id == run_id and run.status == "running":
+                thread = broken.store.thread(request.thread_id)
+                broken.store.keep(replace(thread, status="idle"))
+
+
+# Finding and counting
+
+
+def _by(status: str) -> When:
+    return lambda request: request.members.get("status") == status
+
+
+def _queries(request: WireRequest, statuses: tuple[str, ...]) -> list[Query]:
+    names = ("ids", "metadata", "values")
+    filters = {name: request.members.get(name) for name in names}
+    return [Query(**filters, status=each) for each in statuses]
+
+
+def _finding_instead(asked: str, *statuses: str) -> Apply:
+    """Find the threads of these statuses where another one is asked for."""
+
+    def apply(broken: Broken) -> None:
+        @broken.wire.answers("search", when=_by(asked))
+        def found(request: WireRequest, _threads: Any) -> Any:
+            queries = _queries(request, statuses)
+            threads = [thread for query in queries for thread in broken.store.search(query)]
+            return threads[: request.members.get("limit", 10)]
+
+    return apply
+
+
+def _counting_instead(asked: str, *statuses: str) -> Apply:
+    """Count the threads of these statuses where another one is asked for."""
+
+    def apply(broken: Broken) -> None:
+        @broken.wire.answers("count", when=_by(asked))
+        def counted(request: WireRequest, _number: Any) -> Any:
+            return sum(broken.store.count(query) for query in _queries(request, statuses))
+
+    return apply
+
+
+for asked, statuses in (
+    ("busy", ()),
+    ("interrupted", ("interrupted", "error")),
+    ("error", ("interrupted", "error")),
+    ("idle", ("idle", "busy")),
+):
+    fault(f"search-for-{asked}-mixes-statuses", breaks=["STATUS-06"])(
+        _finding_instead(asked, *statuses)
+    )
+    fault(f"count-of-{asked}-mixes-statuses", breaks=["STATUS-07"])(
+        _counting_instead(asked, *statuses)
+    )
+
+fault("count-by-status-counts-one-too-many", breaks=["COUNT-02", "COUNT-07", "STATUS-07"])(
+    changing("count", to=lambda _, number: number + 1, when=_by("interrupted"))
+)

@@ -1,0 +1,243 @@
+"""Faults of streams."""
+
+from __future__ import annotations
+
+from conformance.faults.kit.runs import (
+    Event,
+    found_run,
+    having,
+    misreading,
+    of_graph,
+    run_id_in,
+    streaming,
+    where,
+)
+from conformance.faults.registry import Broken, fault
+from conformance.model.streams import INTERRUPT
+from conformance.reference.wire import When, WireAnswer, WireRequest
+
+
+def _mode(*modes: str) -> When:
+    """Streams of these modes, in whichever form they are named."""
+
+    def holds(request: WireRequest) -> bool:
+        asked = request.members.get("stream_mode", [])
+        return ([asked] if isinstance(asked, str) else asked) == [*modes]
+
+    return holds
+
+
+def _named(events: list[Event], name: str) -> list[int]:
+    return [position for position, event in enumerate(events) if event[1] == name]
+
+
+def _without(events: list[Event], *positions: int) -> list[Event]:
+    return [event for position, event in enumerate(events) if position not in positions]
+
+
+# Their form
+
+
+@fault("stream-is-json", breaks=["STREAM-01"])
+def stream_is_json(broken: Broken) -> None:
+    @broken.wire.after("run_stream")
+    def typed(_request: WireRequest, answer: WireAnswer) -> None:
+        if answer.ok:
+            kept = [header for header in answer.headers if header[0] != b"content-type"]
+            answer.headers = [*kept, (b"content-type", b"application/json")]
+
+
+@fault("last-event-has-no-name", breaks=["STREAM-01"])
+def last_event_has_no_name(broken: Broken) -> None:
+    @broken.wire.after("run_stream", when=_mode())
+    def unnamed(_request: WireRequest, answer: WireAnswer) -> None:
+        head, _, last = answer.raw.rpartition(b"event: ")
+        answer.raw = head + last.partition(b"\n")[2]
+
+
+# What they tell
+
+fault("stream-does-not-tell-its-run", breaks=["STREAM-02"])(
+    streaming("run_stream", to=lambda events: _without(events, *_named(events, "metadata")))
+)
+
+
+@fault("stream-tells-the-thread-as-its-run", breaks=["STREAM-02"])
+def stream_tells_the_thread_as_its_run(broken: Broken) -> None:
+    @broken.wire.after("run_stream")
+    def swap(request: WireRequest, answer: WireAnswer) -> None:
+        own = request.thread_id.encode()
+        head, end, rest = answer.raw.partition(b"\n\n")
+        data = b'data: {"run_id": "' + own + b'", "attempt": 1}'
+        named = head.partition(b"data: ")[0]
+        answer.raw = named + data + end + rest if b"event: metadata" in named else answer.raw
+
+
+def _one_step_behind(events: list[Event]) -> list[Event]:
+    found = _named(events, "values")
+    return _without(events, found[-1]) if len(found) > 1 else events
+
+
+fault("values-are-one-step-behind", breaks=["STREAM-03"])(
+    streaming("run_stream", to=_one_step_behind, when=where(_mode("values"), of_graph("slow")))
+)
+
+
+def _of_the_last_message(events: list[Event]) -> list[Event]:
+    def cut(event: Event) -> Event:
+        number, name, data = event
+        values = data.get("messages") if name == "values" and INTERRUPT not in data else None
+        return (number, name, {**data, "messages": values[-1:]}) if values else event
+
+    return [cut(event) for event in events]
+
+
+fault("values-hold-only-what-is-new", breaks=["STREAM-03"])(
+    streaming("run_stream", to=_of_the_last_message, when=_mode("values"))
+)
+
+fault("updates-are-streamed-by-default", breaks=["STREAM-04"])(
+    misreading(
+        "run_stream",
+        to=lambda body: {**body, "stream_mode": ["updates"]},
+        when=lambda request: "stream_mode" not in request.members,
+    )
+)
+
+fault("stream-of-values-has-updates-too", breaks=["STREAM-05"])(
+    misreading(
+        "run_stream",
+        to=lambda body: {**body, "stream_mode": ["values", "updates"]},
+        when=having("stream_mode", "values"),
+    )
+)
+
+fault("stream-of-updates-ends-with-the-values", breaks=["STREAM-05"])(
+    streaming(
+        "run_stream",
+        to=lambda events: [*events, (str(len(events)), "values", {})],
+        when=having("stream_mode", "updates"),
+    )
+)
+
+fault("first-node-is-not-streamed", breaks=["STREAM-06"])(
+    streaming(
+        "run_stream",
+        to=lambda events: _without(events, *_named(events, "updates")[:1]),
+        when=where(_mode("updates"), of_graph("slow")),
+    )
+)
+
+fault("updates-are-streamed-backwards", breaks=["STREAM-06"])(
+    streaming(
+        "run_stream",
+        to=lambda events: [*events[:1], *events[:0:-1]],
+        when=where(_mode("updates"), of_graph("slow")),
+    )
+)
+
+fault("only-the-first-mode-is-streamed", breaks=["STREAM-07"])(
+    misreading(
+        "run_stream",
+        to=lambda body: {**body, "stream_mode": body["stream_mode"][:1]},
+        when=_mode("values", "updates"),
+    )
+)
+
+fault("only-the-last-mode-is-streamed", breaks=["STREAM-07"])(
+    misreading(
+        "run_stream",
+        to=lambda body: {**body, "stream_mode": body["stream_mode"][-1:]},
+        when=_mode("values", "updates"),
+    )
+)
+
+fault("first-checkpoint-is-not-streamed", breaks=["STREAM-08"])(
+    streaming(
+        "run_stream",
+        to=lambda events: _without(events, *_named(events, "checkpoints")[:1]),
+        when=_mode("checkpoints"),
+    )
+)
+
+
+def _without_parents(events: list[Event]) -> list[Event]:
+    found = _named(events, "checkpoints")
+    return _without(events, *found[:-1])
+
+
+fault("only-the-last-checkpoint-is-streamed", breaks=["STREAM-08"])(
+    streaming("run_stream", to=_without_parents, when=_mode("checkpoints"))
+)
+
+fault("failure-ends-the-stream-in-silence", breaks=["STREAM-09"])(
+    streaming("run_stream", to=lambda events: _without(events, *_named(events, "error")))
+)
+
+fault("failure-is-streamed-without-a-reason", breaks=["STREAM-09"])(
+    streaming(
+        "run_stream",
+        to=lambda events: [
+            (number, name, None if name == "error" else data) for number, name, data in events
+        ],
+        when=of_graph("failing"),
+    )
+)
+
+# Joining them
+
+
+@fault("joined-stream-ends-before-the-run", breaks=["STREAM-10"])
+def joined_stream_ends_early(broken: Broken) -> None:
+    @broken.wire.before("run_join_stream")
+    def end(request: WireRequest) -> WireAnswer | None:
+        found = found_run(broken.store, run_id_in(request))
+        if found is None or not found[1].active:
+            return None
+        return WireAnswer(200, b"", [(b"content-type", b"text/event-stream")])
+
+
+fault("joined-stream-leaves-out-the-last-event", breaks=["STREAM-10"])(
+    streaming(
+        "run_join_stream",
+        to=lambda events: events[:-1],
+        when=lambda request: b"last-event-id" not in dict(request.headers),
+    )
+)
+
+
+def _last_event(request: WireRequest) -> str:
+    value: bytes = dict(request.headers).get(b"last-event-id", b"")
+    return value.decode()
+
+
+def _moved(broken: Broken, shift: int) -> None:
+    @broken.wire.before("run_join_stream", when=lambda request: _last_event(request).isdigit())
+    def move(request: WireRequest) -> None:
+        kept = [header for header in request.headers if header[0] != b"last-event-id"]
+        moved = str(int(_last_event(request)) + shift).encode()
+        request.headers = [*kept, (b"last-event-id", moved)]
+
+
+fault("stream-from-minus-one-begins-with-the-second-event", breaks=["STREAM-11"])(
+    streaming(
+        "run_join_stream",
+        to=lambda events: _without(events, *_named(events, "values")[:1]),
+        when=lambda request: _last_event(request) == "-1",
+    )
+)
+
+fault("stream-from-minus-one-is-empty", breaks=["STREAM-11"])(
+    streaming(
+        "run_join_stream",
+        to=lambda events: [],
+        when=lambda request: _last_event(request) == "-1",
+    )
+)
+
+fault("stream-is-resumed-with-the-event-itself", breaks=["STREAM-12"])(
+    lambda broken: _moved(broken, -1)
+)
+fault("stream-is-resumed-one-event-too-late", breaks=["STREAM-12"])(
+    lambda broken: _moved(broken, 1)
+)

@@ -1,0 +1,31 @@
+"""Departures of servers that are sold or run: each is told once, where it belongs.
+
+They are faults so that a check of something else never falls with them again.
+"""
+
+from __future__ import annotations
+
+from conformance.faults.kit.parts import STATES, refusing, without
+from conformance.faults.kit.runs import ignoring
+from conformance.faults.kit.wire import shown
+from conformance.faults.registry import fault
+from conformance.reference.wire import WireRequest
+
+
+def _asks_for_more_than_a_hundred(request: WireRequest) -> bool:
+    limit = request.members.get("limit")
+    return isinstance(limit, int) and limit > 100
+
+
+fault("supersteps-are-ignored", breaks=["PREPOP-02", "ERROR-ANY-01"])(
+    ignoring("supersteps", "create")
+)
+fault("search-refuses-a-limit-above-a-hundred", breaks=["ERROR-ANY-05", "FILTER-07"])(
+    refusing("search", _asks_for_more_than_a_hundred)
+)
+fault("history-before-is-a-500", breaks=["HISTORY-10", "HISTORY-FILTER-04"])(
+    refusing("history", lambda request: "before" in request.query, status=500)
+)
+fault("states-have-no-ids-at-the-top", breaks=["STATE-06", "STATE-07"])(
+    shown(lambda state: without(state, "checkpoint_id", "parent_checkpoint_id"), *STATES)
+)

@@ -1,0 +1,204 @@
+"""What is asked about a plant: the same when it is planted and whenever it is verified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.lost import PLANT_TAG
+from conformance.deployment.ownership import canonical
+from conformance.deployment.redaction import Redactor
+from conformance.plant.scenarios import KIND, Tree, carries_tag
+
+#: As many states as a page of history may be asked for.
+LONGEST_PAGE = 1000
+#: A history of more pages is not read to its end.
+_MOST_PAGES = 10_000
+#: More threads than a plant has, copies that someone made included; some servers give no more.
+MOST_THREADS = 100
+#: Of a longer history, the states at so many checkpoints are asked for.
+CHECKPOINTS = 12
+#: Every status that a thread can have.
+STATUSES = ("idle", "busy", "interrupted", "error")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question: of one thread by its kind, or of all (None).
+
+    `filters` are the members of a search or count beside the plant's own tag.
+    """
+
+    operation: str
+    kind: str | None = None
+    checkpoint_id: str | None = None
+    filters: Mapping[str, Any] | None = None
+
+    def __str__(self) -> str:
+        at = f" {self.checkpoint_id}" if self.checkpoint_id else ""
+        by = f" {self.by}" if self.by else ""
+        return f"{self.operation.replace('_', ' ')}{at}{by}"
+
+    @property
+    def by(self) -> str:
+        """What a search or count is by, in words; else nothing."""
+        if self.filters is None:
+            return ""
+        named = [
+            f"{name} {value[KIND] if name == 'metadata' else value}"
+            for name, value in self.filters.items()
+        ]
+        return f"by {', '.join(named) or 'the tag of the plant'}"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A question with its answer.
+
+    `answer` is the body, secrets replaced; of a history all states, newest first; of a
+    search `{"threads": {id: thread}, "strangers": number of threads without the tag}`.
+    Threads that carry the tag and are not of the plant are copies that someone made:
+    neither a search nor a count has them. None where the answer was no success.
+    """
+
+    question: Question
+    status: int
+    answer: Any
+
+    @property
+    def ok(self) -> bool:
+        """Whether the deployment answered with a success."""
+        return 200 <= self.status < 300
+
+
+class Interviewer:
+    """Asks the questions about the threads of one plant."""
+
+    def __init__(
+        self, client: ThreadsClient, redactor: Redactor, plant_id: str, trees: Sequence[Tree]
+    ) -> None:
+        self._client = client
+        self._redactor = redactor
+        self._tag = {PLANT_TAG: plant_id}
+        self._ids = {each.kind: each.thread_id for each in trees}
+        self._own = set(map(canonical, self._ids.values()))
+        #: Copies that the last search with these filters found.
+        self._copies: dict[str, int] = {}
+
+    def ask(self, question: Question) -> Recorded:
+        """The deployment's answer; `httpx.HTTPError` where there is none."""
+        match question.operation:
+            case "search":
+                return self._recorded(question, *self._searched(question))
+            case "count":
+                return self._recorded(question, *self._counted(question))
+            case "history":
+                return self._recorded(question, *self._history(self._id(question)))
+        answer = self._looked(question)
+        return self._recorded(question, answer.status, answer.body)
+
+    def questions(self, histories: Mapping[str, Any]) -> Iterator[Question]:
+        """Every question but for the histories, whose states by kind are given."""
+        for kind in self._ids:
+            for operation in ("get", "state", "run_list"):
+                yield Question(operation, kind)
+            for checkpoint_id in _spread(_checkpoint_ids(histories.get(kind))):
+                yield Question("state_at_checkpoint", kind, checkpoint_id)
+        searched: list[dict[str, Any]] = [
+            {},
+            *({"status": each} for each in STATUSES),
+            *({"metadata": {KIND: each}} for each in self._ids),
+        ]
+        for filters in searched:
+            yield Question("search", filters=filters)
+            yield Question("count", filters=filters)
+
+    def _id(self, question: Question) -> str:
+        return self._ids[str(question.kind)]
+
+    def _filters(self, question: Question) -> dict[str, Any]:
+        filters = dict(question.filters or {})
+        return {**filters, "metadata": {**filters.get("metadata", {}), **self._tag}}
+
+    def _looked(self, question: Question) -> Answer:
+        thread_id = self._id(question)
+        match question.operation:
+            case "get":
+                return self._client.get(thread_id)
+            case "state":
+                return self._client.state(thread_id)
+            case "state_at_checkpoint":
+                return self._client.state_at_checkpoint(thread_id, str(question.checkpoint_id))
+        return self._client.runs.list(thread_id)
+
+    def _searched(self, question: Question) -> tuple[int, Any]:
+        body = {**self._filters(question), "limit": MOST_THREADS}
+        answer = self._client.search(body, private=True)
+        # A success that lists nothing has found nothing.
+        listed = answer.body if isinstance(answer.body, list) else []
+        found = {
+            canonical(str(each.get("thread_id"))): each for each in listed if isinstance(each, dict)
+        }
+        own = {each: thread for each, thread in found.items() if each in self._own}
+        copies = sum(
+            carries_tag(thread, self._tag[PLANT_TAG])
+            for each, thread in found.items()
+            if each not in self._own
+        )
+        self._copies[str(question)] = copies
+        return answer.status, {
+            "threads": own,
+            "strangers": len(listed) - len(own) - copies,
+        }
+
+    def _counted(self, question: Question) -> tuple[int, Any]:
+        answer = self._client.count(self._filters(question))
+        counted = answer.body
+        if isinstance(counted, int):
+            # Each count is asked for after the search with its filters.
+            counted -= self._copies.get(str(replace(question, operation="search")), 0)
+        return answer.status, counted
+
+    def _history(self, thread_id: str) -> tuple[int, Any]:
+        """All states: pages until one is refused, is empty, or holds nothing new."""
+        answer = self._client.history(thread_id, limit=LONGEST_PAGE)
+        if not answer.ok or not isinstance(answer.body, list):
+            return answer.status, answer.body
+        states, page = list(answer.body), answer.body
+        known = set(_checkpoint_ids(states))
+        for _ in range(_MOST_PAGES):
+            if not (ids := _checkpoint_ids(page)):
+                break
+            older = self._client.history(thread_id, limit=LONGEST_PAGE, before=ids[-1])
+            page = older.body if older.ok and isinstance(older.body, list) else []
+            page = [each for each in page if not known.issuperset(_checkpoint_ids([each]))]
+            states += page
+            known.update(_checkpoint_ids(page))
+        return answer.status, states
+
+    def _recorded(self, question: Question, status: int, answer: Any) -> Recorded:
+        ok = 200 <= status < 300
+        return Recorded(question, status, self._redactor.json(answer) if ok else None)
+
+
+def checkpoint_id_in(state: Any) -> str | None:
+    """The id of the checkpoint of a state, at its top or in `checkpoint`; None without one."""
+    shown = state if isinstance(state, dict) else {}
+    checkpoint = shown.get("checkpoint")
+    below = checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None
+    found = shown.get("checkpoint_id") or below
+    return found if isinstance(found, str) else None
+
+
+def _checkpoint_ids(states: Any) -> list[str]:
+    listed = states if isinstance(states, list) else []
+    return [found for each in listed if (found := checkpoint_id_in(each))]
+
+
+def _spread(ids: Sequence[str]) -> list[str]:
+    """At most `CHECKPOINTS` of them, evenly, the first and the last included."""
+    if len(ids) <= CHECKPOINTS:
+        return list(ids)
+    return [ids[round(n * (len(ids) - 1) / (CHECKPOINTS - 1))] for n in range(CHECKPOINTS)]

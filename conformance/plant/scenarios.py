@@ -1,0 +1,183 @@
+"""What is planted: threads of every kind that the documents make, each made in one way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.checks.api import ThreadsApi
+from conformance.checks.context import CheckContext
+from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
+from conformance.checks.runs import Runs
+from conformance.checks.views import Thread, checkpoint_id_of, id_of
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.guard import NotOursRefusal
+from conformance.deployment.lost import PLANT_TAG
+from conformance.deployment.preflight import graph_missing
+from conformance.deployment.settings import Settings, numbered
+
+#: Tells the threads of a plant by the kind that they, or their sources, are of.
+KIND = "kind"
+#: States of the long thread: more than a page of history holds by default, and than 100.
+LONG_STATES = 120
+
+#: Metadata of every sort that JSON has; all of it must come back as it was.
+_KEPT = {
+    "customer": "Zoë 東京",
+    "nested": {"list": [1, 2.5, True, None, "x"], "object": {"deep": {"er": []}}},
+    "large": 2**53,
+    "nothing": None,
+}
+
+
+@dataclass(frozen=True)
+class Tree:
+    """One thread of a plant: its kind, and how it was made."""
+
+    kind: str
+    thread_id: str
+    made_by: str
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What a plant does not hold, and why."""
+
+    what: str
+    reason: str
+
+
+class Forest:
+    """Plants the threads; each kind that cannot be made is left out with the reason."""
+
+    def __init__(self, client: ThreadsClient, settings: Settings, long_states: int) -> None:
+        self.context = CheckContext(
+            settings=settings,
+            tag={PLANT_TAG: settings.run_id},
+            missing=lambda graph_id: graph_missing(client, graph_id),
+        )
+        self.trees: list[Tree] = []
+        self.left_out: list[LeftOut] = []
+        self._given = ThreadsApi(client, self.context, arranging=True)
+        # What is called prepopulated was made from supersteps, or is left out.
+        self._given.insists_on_supersteps = True
+        self._long_states = long_states
+        self._made: dict[str, Thread] = {}
+
+    def plant(self, told: Callable[[str], None]) -> None:
+        """Make every kind of thread, in an order in which sources come before copies."""
+        with Runs(self._given) as runs:
+            self._runs = runs
+            for kind, (make, made_by) in _KINDS.items():
+                told(kind)
+                try:
+                    thread = self._tagged(make(self))
+                except (Blocked, PromiseBroken, Unsupported, NotOursRefusal) as refused:
+                    self.left_out.append(LeftOut(f"the thread {kind}", str(refused)))
+                else:
+                    self._made[kind] = thread
+                    how = made_by.format(states=self._long_states)
+                    self.trees.append(Tree(kind, id_of(thread), how))
+
+    def empty(self) -> Thread:
+        """A thread on which nothing was run, with metadata."""
+        return self._given.empty(metadata={KIND: "empty", **_KEPT})
+
+    def prepopulated(self) -> Thread:
+        """A thread prepopulated to the end of its graph."""
+        return self._with_states(self._given.prepopulated(metadata={KIND: "prepopulated"}))
+
+    def unfinished(self) -> Thread:
+        """A thread prepopulated to all but the end of its graph."""
+        steps = [numbered(each, 1) for each in self.context.graph().supersteps]
+        made = self._given.prepopulated(steps[:-1], metadata={KIND: "unfinished"})
+        return self._with_states(made)
+
+    def run(self) -> Thread:
+        """A thread with two runs."""
+        thread = self._given.empty(metadata={KIND: "run"})
+        self._given.run(thread, 1)
+        self._given.run(thread, 2)
+        return thread
+
+    def forked(self) -> Thread:
+        """A thread with two branches: one more update at a checkpoint that is not the newest."""
+        thread = self._given.empty(metadata={KIND: "forked"})
+        self._given.run(thread, 1)
+        base = checkpoint_id_of(self._given.state(thread))
+        self._given.appended(thread, 2)
+        self._given.appended(thread, 3, checkpoint={"checkpoint_id": base})
+        return thread
+
+    def long(self) -> Thread:
+        """A thread whose history is longer than a page, by updates where supersteps make none."""
+        try:
+            return self._given.long(self._long_states, metadata={KIND: "long"})
+        except Blocked:
+            thread = self._given.empty(metadata={KIND: "long"})
+            self._given.run(thread, 1)
+            for number in range(self._long_states):
+                self._given.appended(thread, number)
+            return thread
+
+    def interrupted(self) -> Thread:
+        """A thread whose graph has asked, and waits for the answer."""
+        return self._ended("interrupted", "interrupter")
+
+    def nested(self) -> Thread:
+        """A thread whose graph waits in a subgraph."""
+        return self._ended("nested", "nested")
+
+    def failed(self) -> Thread:
+        """A thread whose run has failed."""
+        return self._ended("failed", "failing")
+
+    def copied(self) -> Thread:
+        """A copy of the thread with runs, or of the prepopulated one."""
+        for kind in ("run", "prepopulated"):
+            if kind in self._made:
+                return self._given.copy(self._made[kind])
+        raise Blocked("there is no thread to copy")
+
+    def _with_states(self, thread: Thread) -> Thread:
+        if not self._given.page(thread, limit=1):
+            raise Blocked("its history is empty: the deployment applies no supersteps")
+        return thread
+
+    def _tagged(self, thread: Thread) -> Thread:
+        """The thread as GET shows it, with the tag by which it is known to be the plant's."""
+        shown = self._given.get(thread)
+        if not carries_tag(shown, self.context.tag[PLANT_TAG]):
+            raise Blocked(
+                "a GET of it does not show the tag by which it would be known: whose it is "
+                "cannot be proved"
+            )
+        return shown
+
+    def _ended(self, kind: str, graph: str) -> Thread:
+        self.context.other_graph(graph)
+        thread = self._given.empty(metadata={KIND: kind})
+        self._runs.ended(thread, graph, "question")
+        return thread
+
+
+def carries_tag(thread: Any, plant_id: str) -> bool:
+    """Whether a thread, as GET shows it, says that it belongs to the plant."""
+    metadata = thread.get("metadata") if isinstance(thread, dict) else None
+    return isinstance(metadata, dict) and metadata.get(PLANT_TAG) == plant_id
+
+
+_Make = Callable[[Forest], dict[str, Any]]
+_KINDS: dict[str, tuple[_Make, str]] = {
+    "empty": (Forest.empty, "created with metadata of every sort"),
+    "prepopulated": (Forest.prepopulated, "created with supersteps to the end of the graph"),
+    "unfinished": (Forest.unfinished, "created with all supersteps but the last"),
+    "run": (Forest.run, "created empty, then run twice"),
+    "forked": (Forest.forked, "run, continued, then continued from before"),
+    "long": (Forest.long, "created with {states} supersteps, or continued as often"),
+    "interrupted": (Forest.interrupted, "run to an interrupt, which is not answered"),
+    "nested": (Forest.nested, "run to an interrupt in a subgraph"),
+    "failed": (Forest.failed, "run once, which failed"),
+    "copied": (Forest.copied, "copied from the thread with runs, else the prepopulated one"),
+}

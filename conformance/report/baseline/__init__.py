@@ -1,0 +1,1 @@
+"""Accepted deviations, and what of them a run still shows."""

@@ -1,0 +1,167 @@
+"""The file of a baseline: TOML, read whole and only ever added to."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Collection, Iterable
+from datetime import date
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from conformance.data import schemas_dir
+from conformance.excerpt import masked
+from conformance.report.baseline.model import Entry, Judgement
+from conformance.report.run.text import server_name
+from conformance.report.text import cut, listed, one_line
+
+FORMAT = "threads-conformance-baseline/1"
+_HEAD = f"""\
+# Deviations of {{server}} that are accepted: threads-conformance run --baseline FILE
+#
+# Write the reason of each entry; `link` and `expires = 2027-01-31` may be added. An entry
+# accepts the failures with its fingerprints and no others; without fingerprints, any.
+format = "{FORMAT}"
+"""
+_SYMPTOM_LIMIT = 160
+
+
+class BaselineError(Exception):
+    """A baseline that cannot be used; the message says where and what to write."""
+
+
+def read_baseline(file: Path) -> tuple[Entry, ...]:
+    """The entries of a file; `BaselineError` if it is not a baseline."""
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as missing:
+        raise BaselineError(
+            f"no baseline at {file}: start one with `run --write-baseline {file}`"
+        ) from missing
+    except OSError as unreadable:
+        raise BaselineError(f"cannot read {file}: {unreadable.strerror}") from unreadable
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as broken:
+        raise BaselineError(f"{file} is not TOML: {broken}") from broken
+    plain = _without_dates(data)
+    if wrong := best_match(_schema().iter_errors(plain)):
+        raise BaselineError(f"{file}: {_in_words(wrong, plain)}")
+    return tuple(_entry(each, file) for each in plain.get("accepted", []))
+
+
+def check_names(
+    entries: Iterable[Entry], requirements: Collection[str], checks: Collection[str], file: Path
+) -> None:
+    """`BaselineError` where an entry names a requirement or a check that there is not."""
+    for entry in entries:
+        kind, known = ("requirement", requirements) if entry.requirement else ("check", checks)
+        if entry.name not in known:
+            near = get_close_matches(entry.name, known, n=2)
+            hint = f": did you mean {' or '.join(near)}?" if near else ""
+            raise BaselineError(f"{file}: there is no {kind} {entry.name}{hint or '; remove it'}")
+
+
+def check_writable(file: Path) -> None:
+    """`BaselineError` where the file could not be written: better now than after the run."""
+    probe = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as refused:
+        raise BaselineError(f"cannot write {file} ({refused.strerror}): name another") from refused
+
+
+def add_entries(file: Path, entries: tuple[Entry, ...], judgement: Judgement) -> None:
+    """Write entries behind what the file holds, which stays as it is, byte for byte."""
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    text = before or _HEAD.format(server=one_line(server_name(judgement.report)))
+    if not text.endswith("\n"):
+        text += "\n"
+    text += "".join(f"\n{_as_toml(entry, judgement)}" for entry in entries)
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        partial.replace(file)
+    except OSError as refused:
+        raise BaselineError(f"cannot write {file}: {refused.strerror}") from refused
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _as_toml(entry: Entry, judgement: Judgement) -> str:
+    of = [
+        (result, check) for result, check in judgement.unaccepted if result.id == entry.requirement
+    ]
+    result, check = of[0]
+    said = check.failure
+    symptom = f"expected {said.expected}; got {said.actual}" if said else check.reason
+    lines = [
+        "[[accepted]]",
+        f"# {result.level}: {one_line(result.title)}",
+        f"# {check.verdict}: {one_line(cut(masked(symptom), _SYMPTOM_LIMIT))}",
+        f"requirement = {_quoted(entry.requirement)}",
+        'reason = ""',
+    ]
+    if entry.flaky:
+        lines.append("flaky = true")
+    if entry.fingerprints:
+        lines.append(f"fingerprints = [{', '.join(map(_quoted, entry.fingerprints))}]")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    # What JSON writes for these is a TOML string too.
+    return json.dumps(text)
+
+
+def _entry(table: dict[str, Any], file: Path) -> Entry:
+    read = {**table, "fingerprints": tuple(table.get("fingerprints", ()))}
+    if "expires" in read:
+        try:
+            read["expires"] = date.fromisoformat(read["expires"])
+        except ValueError as broken:
+            name = read.get("requirement") or read.get("check")
+            raise BaselineError(f"{file}: {name}: expires is a day, such as 2027-01-31") from broken
+    read["reason"] = read.get("reason", "").strip()
+    return Entry(**read)
+
+
+def _without_dates(value: Any) -> Any:
+    """TOML's values as JSON has them: moments as text."""
+    if isinstance(value, dict):
+        return {key: _without_dates(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_dates(each) for each in value]
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _in_words(error: ValidationError, data: dict[str, Any]) -> str:
+    if error.json_path in ("$", "$.format"):
+        known: Any = error.schema
+        if error.validator == "additionalProperties":
+            stray = [key for key in data if key not in known["properties"]]
+            return f"there is no setting {listed(stray, 3)}; entries stand in [[accepted]] tables"
+        return f'a baseline begins with format = "{FORMAT}"'
+    path = list(error.absolute_path)
+    if path[:1] != ["accepted"] or len(path) == 1:
+        return "entries stand in [[accepted]] tables"
+    number = int(path[1]) + 1
+    entry = data["accepted"][path[1]]
+    name = entry.get("requirement") or entry.get("check") if isinstance(entry, dict) else None
+    where = f"entry {number}" + (f" ({name})" if isinstance(name, str) else "")
+    if error.validator == "oneOf":
+        return f"{where} names a requirement or a check, and not both"
+    return f"{where}: {'.'.join(map(str, path[2:])) or 'it'}: {error.message}"
+
+
+@cache
+def _schema() -> Draft202012Validator:
+    text = (schemas_dir() / "baseline.json").read_text(encoding="utf-8")
+    return Draft202012Validator(json.loads(text))

@@ -1,0 +1,203 @@
+"""The deviations that a user has accepted, and what of them a run still shows.
+
+`judge` applies a baseline to a report. An entry accepts a failure of its requirement,
+or of its check, with one of its fingerprints; a failure with another is a new one. A
+check that is blocked by something that is not accepted has a fingerprint as well, made
+of its causes, so that it can be accepted too. An error never can.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import date
+
+from conformance.contract.verdicts import Stability, Verdict
+from conformance.report.baseline.acceptance import with_accepted
+from conformance.report.record import CheckResult, Report, RequirementResult
+from conformance.report.run.grouping import symptom
+from conformance.report.score import run_verdict
+
+#: A MAY changes no verdict: nobody needs to accept that it fails.
+ACCEPTED_LEVELS = ("MUST", "SHOULD")
+_SHORT = (Verdict.FAIL, Verdict.BLOCKED)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One accepted deviation: of `requirement`, or of `check`; the other is empty.
+
+    Without `fingerprints` any failure is accepted. `expires` is the last day of it.
+    """
+
+    requirement: str = ""
+    check: str = ""
+    reason: str = ""
+    link: str = ""
+    expires: date | None = None
+    fingerprints: tuple[str, ...] = ()
+    flaky: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the entry is about."""
+        return self.requirement or self.check
+
+    def concerns(self, result: RequirementResult, check: CheckResult) -> bool:
+        """Whether the entry is about a check, seen as one of a requirement."""
+        return self.requirement == result.id or self.check == check.id
+
+    def knows(self, seen: str) -> bool:
+        """Whether a failure with that fingerprint is one of those accepted."""
+        return not self.fingerprints or seen in self.fingerprints
+
+    def expired(self, today: date) -> bool:
+        """Whether its last day has passed."""
+        return self.expires is not None and self.expires < today
+
+
+@dataclass(frozen=True)
+class Stale:
+    """An entry of which nothing is seen any more, or not its fingerprints `unseen`."""
+
+    entry: Entry
+    unseen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Failures of what an entry is about that are not the accepted ones."""
+
+    entry: Entry
+    checks: tuple[CheckResult, ...]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a baseline says of a run.
+
+    `report` has what is accepted as `baselined`. `stale` are the entries whose failures
+    are not all seen any more, `expired` those that would accept something and are past
+    their last day, `changed` those whose requirement or check fails otherwise.
+    `unaccepted` are the failures and blocks that no entry covers, of any requirement
+    above MAY.
+    """
+
+    report: Report
+    stale: tuple[Stale, ...]
+    expired: tuple[Entry, ...]
+    changed: tuple[Changed, ...]
+    unaccepted: tuple[tuple[RequirementResult, CheckResult], ...]
+
+    @property
+    def outdated(self) -> int:
+        """How many entries a strict run refuses."""
+        return len(self.stale) + len(self.expired) + len(self.changed)
+
+
+def seen_fingerprint(check: CheckResult) -> str:
+    """The fingerprint of how a check falls short."""
+    return symptom(check)
+
+
+def judge(
+    report: Report, entries: tuple[Entry, ...], today: date, *, whole: bool = True
+) -> Judgement:
+    """Apply a baseline to the report of a run.
+
+    `whole` says that what was judged was judged by all its checks; where some were picked
+    (`-k`), that a requirement passes does not show its entry to be stale.
+    """
+    valid = tuple(entry for entry in entries if not entry.expired(today))
+
+    def accepts(result: RequirementResult, check: CheckResult) -> bool:
+        return _covered(result, check, valid)
+
+    results = with_accepted(report.requirements, report.checks, accepts)
+    judged = dataclasses.replace(report, requirements=results, verdict=run_verdict(results))
+    short = [
+        (result, check)
+        for result, check in _pairs(judged)
+        if check.verdict in _SHORT
+        # What is blocked by what is accepted needs no entry.
+        and (check.verdict is Verdict.FAIL or not result.baselined or accepts(result, check))
+    ]
+    stale, expired, changed = [], [], []
+    for entry in entries:
+        concerned = [(result, check) for result, check in short if entry.concerns(result, check)]
+        seen = {seen_fingerprint(check) for _, check in concerned}
+        known = any(map(entry.knows, seen))
+        others = [check for result, check in concerned if not _covered(result, check, entries)]
+        if entry.expired(today) and known:
+            expired.append(entry)
+        if others:
+            changed.append(Changed(entry, tuple({check.id: check for check in others}.values())))
+        elif not known and _is_decided(entry, report, whole):
+            stale.append(Stale(entry))
+        elif known and entry.requirement and _is_decided(entry, report, whole):
+            unseen = tuple(each for each in entry.fingerprints if each not in seen)
+            stale += [Stale(entry, unseen)] if unseen else []
+    return Judgement(
+        report=judged,
+        stale=tuple(stale),
+        expired=tuple(expired),
+        changed=tuple(changed),
+        unaccepted=tuple(
+            (result, check)
+            for result, check in short
+            if result.level in ACCEPTED_LEVELS and not _covered(result, check, entries)
+        ),
+    )
+
+
+def new_entries(judgement: Judgement, entries: tuple[Entry, ...], today: date) -> tuple[Entry, ...]:
+    """An entry for each requirement that falls short in what no entry covers, no reasons yet."""
+    failed = [pair for pair in judgement.unaccepted if pair[1].verdict is Verdict.FAIL]
+    # What the failures block is accepted together with them.
+    then = judge(judgement.report, (*entries, *_entries_of(failed)), today)
+    return _entries_of([*failed, *then.unaccepted])
+
+
+def _entries_of(short: list[tuple[RequirementResult, CheckResult]]) -> tuple[Entry, ...]:
+    found: dict[str, list[CheckResult]] = {}
+    for result, check in short:
+        found.setdefault(result.id, []).append(check)
+    return tuple(
+        Entry(
+            requirement=requirement,
+            fingerprints=()
+            if _flaky(checks)
+            else tuple(dict.fromkeys(map(seen_fingerprint, checks))),
+            flaky=_flaky(checks),
+        )
+        for requirement, checks in found.items()
+    )
+
+
+def _covered(result: RequirementResult, check: CheckResult, entries: tuple[Entry, ...]) -> bool:
+    seen = seen_fingerprint(check)
+    return any(entry.concerns(result, check) and entry.knows(seen) for entry in entries)
+
+
+def _pairs(report: Report) -> list[tuple[RequirementResult, CheckResult]]:
+    """Every requirement with each of its checks that left a result."""
+    checks = {check.id: check for check in report.checks}
+    return [
+        (result, checks[check_id])
+        for result in report.requirements
+        for check_id in result.checks
+        if check_id in checks
+    ]
+
+
+def _is_decided(entry: Entry, report: Report, whole: bool) -> bool:
+    """Whether the run was able to show that an entry is stale."""
+    if entry.flaky or (entry.requirement and not whole):
+        return False
+    concerned = [check for result, check in _pairs(report) if entry.concerns(result, check)]
+    undecided = (Verdict.ERROR, Verdict.NOT_RUN)
+    return bool(concerned) and not any(check.verdict in undecided for check in concerned)
+
+
+def _flaky(checks: list[CheckResult]) -> bool:
+    return any(check.stability is Stability.FLAKY for check in checks)

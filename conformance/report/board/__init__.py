@@ -1,0 +1,1 @@
+"""The board: requirements against deployments, made of their reports."""

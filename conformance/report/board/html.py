@@ -1,0 +1,100 @@
+"""The board as one HTML page that needs nothing else, its evidence with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.report.board.model import Board, Cell, Column, Row
+from conformance.report.board.text import (
+    LEGEND,
+    TITLE,
+    capability_rows,
+    cell_words,
+    deployment_rows,
+    falling_short,
+    newly_kept,
+    no_longer_kept,
+    shown,
+)
+from conformance.report.record import CheckResult
+from conformance.report.run.grouping import symptom
+from conformance.report.run.html import page_template
+from conformance.report.run.text import Promise, Requirements, promises, stability_note
+
+_CHECKS_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How deployments fell short alike; the newest of them is quoted."""
+
+    columns: tuple[Column, ...]
+    cell: Cell
+    quoted: tuple[CheckResult, ...]
+
+    @property
+    def of(self) -> Column:
+        """The deployment that is quoted."""
+        return self.columns[-1]
+
+
+def board_html(board: Board, requirements: Requirements) -> str:
+    """The text of index.html."""
+    return page_template("board.html.j2").render(
+        board=board,
+        title=TITLE,
+        legend=[(shown(verdict), verdict, meaning) for verdict, meaning in LEGEND.items()],
+        deployments=deployment_rows(board),
+        capability_counts=capability_rows(board),
+        capabilities=[_capability(board, each) for each in board.capabilities()],
+        sections=[_section(board, row, requirements) for row in board.rows],
+        no_longer_kept=no_longer_kept,
+        newly_kept=newly_kept,
+        cell_words=cell_words,
+        anchor=anchor,
+        note=stability_note,
+        shown_verdict=shown,
+    )
+
+
+def anchor(row_id: str, column: Column, cell: Cell | None) -> str:
+    """Where the evidence of a cell stands on the page."""
+    return f"{row_id}--{column.slug}" if cell and cell.short else row_id
+
+
+def _capability(board: Board, name: str) -> dict[str, Any]:
+    rows = [row for row in board.rows if row.capability == name]
+    return {"name": name, "rows": rows, "short": len(falling_short(board, name))}
+
+
+def _section(board: Board, row: Row, requirements: Requirements) -> dict[str, Any]:
+    """A requirement with its checks, and the evidence of those that do not keep it."""
+    judged = [(column, cell) for column, cell in zip(board.columns, row.cells, strict=True) if cell]
+    alike: dict[Any, list[tuple[Column, Cell]]] = {}
+    for column, cell in judged:
+        if cell.short or cell.verdict != "pass":
+            alike.setdefault((cell.verdict, cell.symptom), []).append((column, cell))
+    return {
+        "row": row,
+        "promise": _promise(row, judged[0][0], requirements),
+        "evidence": [
+            Evidence(tuple(column for column, _ in found), found[-1][1], _quoted(found[-1][1]))
+            for found in alike.values()
+        ],
+        "kept_by": [column for column, cell in judged if cell.verdict == "pass"],
+        "checks": list(dict.fromkeys(check.id for _, cell in judged for check in cell.checks)),
+    }
+
+
+def _promise(row: Row, column: Column, requirements: Requirements) -> Promise:
+    (promise,) = promises([row.id], column.report, requirements)
+    return promise
+
+
+def _quoted(cell: Cell) -> tuple[CheckResult, ...]:
+    """The checks that are quoted: one of each symptom."""
+    found: dict[str, CheckResult] = {}
+    for check in cell.short:
+        found.setdefault(symptom(check), check)
+    return tuple(found.values())[:_CHECKS_SHOWN]

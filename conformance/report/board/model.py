@@ -1,0 +1,274 @@
+"""The board: requirements against deployments, made of their reports and of nothing else.
+
+`make_board` takes reports in any order. What a report says is shown as it stands; only
+its baseline is not: what someone has accepted is still not kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain, count, pairwise
+
+from packaging.version import InvalidVersion, Version
+
+from conformance.contract.catalogue import EFFORTS, PROFILES
+from conformance.contract.verdicts import Stability, Verdict
+from conformance.report.compare.model import ReportComparison, compare_reports
+from conformance.report.compare.scope import suites_differ
+from conformance.report.record import CheckResult, Report, ReportError, RequirementResult
+from conformance.report.run.grouping import symptom
+from conformance.report.run.text import server_name
+from conformance.report.score import UNDECIDED, run_verdict
+
+_LONGEST_SLUG = 100
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One deployment. `slug` is its name in file names and anchors, unlike any other's."""
+
+    label: str
+    slug: str
+    report: Report
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one deployment makes of one requirement.
+
+    `checks` are those that decided it, the ones that did not pass first; one that left
+    no result is not among them.
+    """
+
+    verdict: Verdict
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def short(self) -> tuple[CheckResult, ...]:
+        """The checks that did not pass."""
+        return tuple(check for check in self.checks if check.verdict is not Verdict.PASS)
+
+    @property
+    def flaky(self) -> bool:
+        """Whether a failure did not come on every repetition."""
+        return any(check.stability is Stability.FLAKY for check in self.short)
+
+    @property
+    def symptom(self) -> tuple[tuple[str, str, str], ...]:
+        """Equal for deployments that fall short alike."""
+        return tuple(
+            (
+                check.id,
+                str(check.verdict),
+                symptom(check),
+            )
+            for check in self.short
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One requirement; a cell for each column, None where it was not judged."""
+
+    id: str
+    title: str
+    level: str
+    capability: str
+    cells: tuple[Cell | None, ...]
+
+    @property
+    def all_pass(self) -> bool:
+        """Whether every deployment that was judged by it keeps it."""
+        return all(cell is None or cell.verdict is Verdict.PASS for cell in self.cells)
+
+
+@dataclass(frozen=True)
+class Count:
+    """How the requirements of one level did: `passed` of `of`."""
+
+    passed: int
+    failed: int
+    unsupported: int
+    undecided: int
+
+    @property
+    def of(self) -> int:
+        """How many were judged."""
+        return self.passed + self.failed + self.unsupported + self.undecided
+
+
+@dataclass(frozen=True)
+class Step:
+    """What changed from one version of a server to the next one on the board."""
+
+    old: Column
+    new: Column
+    comparison: ReportComparison
+
+
+@dataclass(frozen=True)
+class Board:
+    """All that is on the board; `notes` are sentences to be read first."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...]
+
+    def capabilities(self) -> tuple[str, ...]:
+        """The capabilities, in the order of the rows."""
+        return tuple(dict.fromkeys(row.capability for row in self.rows))
+
+    def count(self, column: int, level: str, capability: str | None = None) -> Count:
+        """How a deployment did at one level, in one capability or in all."""
+        found: Counter[Verdict] = Counter()
+        for row in self.rows:
+            cell = row.cells[column]
+            if cell and row.level == level and capability in (None, row.capability):
+                found[cell.verdict] += 1
+        return Count(
+            passed=found[Verdict.PASS],
+            failed=found[Verdict.FAIL],
+            unsupported=found[Verdict.UNSUPPORTED],
+            undecided=sum(found[verdict] for verdict in UNDECIDED),
+        )
+
+
+def make_board(reports: Iterable[Report]) -> Board:
+    """The board of these reports; the same reports in any order give the same board.
+
+    `ReportError` where one run is given twice.
+    """
+    ordered = sorted(map(_without_baseline, reports), key=_place)
+    runs = Counter(report.run.id for report in ordered)
+    for report in ordered:
+        if runs[report.run.id] > 1:
+            raise ReportError(
+                f"the run {report.run.id} of {server_name(report)} is given twice: give it once"
+            )
+    columns = _columns(ordered)
+    return Board(columns, _rows(ordered), _steps(columns), _notes(ordered))
+
+
+def _without_baseline(report: Report) -> Report:
+    results = tuple(dataclasses.replace(each, baselined=False) for each in report.requirements)
+    return dataclasses.replace(report, requirements=results, verdict=run_verdict(results))
+
+
+def _place(report: Report) -> tuple[object, ...]:
+    """By server, version, and how much was asked; the time of the run decides the rest."""
+    return (
+        report.deployment.server_name or "",
+        _version(report),
+        PROFILES.index(report.run.profile),
+        EFFORTS.index(report.run.effort),
+        report.run.started_at,
+        report.run.id,
+    )
+
+
+def _version(report: Report) -> tuple[object, ...]:
+    """As packaging orders versions; what is none comes first, in the order of text."""
+    text = report.deployment.server_version or ""
+    try:
+        return (1, Version(text), text)
+    except InvalidVersion:
+        return (0, text)
+
+
+def _columns(reports: list[Report]) -> tuple[Column, ...]:
+    """Each report under a label of its own: the shortest that no other report has."""
+    choices = [_labels(report) for report in reports]
+    taken = Counter(label for labels in choices for label in labels)
+    columns: list[Column] = []
+    slugs: set[str] = set()
+    for report, labels in zip(reports, choices, strict=True):
+        label = next((each for each in labels if taken[each] == 1), labels[-1])
+        name = _NOT_IN_A_NAME.sub("-", label).strip("-.")[:_LONGEST_SLUG] or "server"
+        # File systems may not tell capitals apart.
+        slug = next(
+            each
+            for each in chain([name], (f"{name}-{number}" for number in count(2)))
+            if each.lower() not in slugs
+        )
+        slugs.add(slug.lower())
+        columns.append(Column(label, slug, report))
+    return tuple(columns)
+
+
+def _labels(report: Report) -> tuple[str, ...]:
+    name = server_name(report)
+    profile = f"{name}, {report.run.profile}"
+    return (
+        name,
+        profile,
+        f"{profile}, {report.run.started_at}",
+        f"{profile}, run {report.run.id}",
+    )
+
+
+def _rows(reports: list[Report]) -> tuple[Row, ...]:
+    """Every requirement that a report has, in the order of the report that has most."""
+    widest = sorted(reports, key=lambda report: -len(report.requirements))
+    known: dict[str, RequirementResult] = {}
+    for report in widest:
+        for result in report.requirements:
+            known.setdefault(result.id, result)
+    order = list(dict.fromkeys(result.capability for result in known.values()))
+    results = [{each.id: each for each in report.requirements} for report in reports]
+    checks = [{each.id: each for each in report.checks} for report in reports]
+    rows = []
+    for result in sorted(known.values(), key=lambda each: order.index(each.capability)):
+        cells: list[Cell | None] = []
+        for own, found in zip(results, checks, strict=True):
+            judged = own.get(result.id)
+            cells.append(
+                Cell(
+                    judged.verdict,
+                    tuple(
+                        sorted(
+                            (found[each] for each in judged.checks if each in found),
+                            key=lambda check: (check.verdict is Verdict.PASS, check.id),
+                        )
+                    ),
+                )
+                if judged
+                else None
+            )
+        rows.append(Row(result.id, result.title, result.level, result.capability, tuple(cells)))
+    return tuple(rows)
+
+
+def _steps(columns: tuple[Column, ...]) -> tuple[Step, ...]:
+    """Each version of a server against the one before; of each the report that asked most."""
+    latest: dict[tuple[str, str], Column] = {}
+    for column in columns:
+        deployment = column.report.deployment
+        if deployment.server_name and deployment.server_version:
+            latest[deployment.server_name, deployment.server_version] = column
+    chosen = list(latest.values())
+    return tuple(
+        Step(old, new, compare_reports(old.report, new.report))
+        for old, new in pairwise(chosen)
+        if old.report.deployment.server_name == new.report.deployment.server_name
+    )
+
+
+def _notes(reports: list[Report]) -> tuple[str, ...]:
+    notes = []
+    if any(suites_differ(reports[0], other) for other in reports[1:]):
+        notes.append(
+            "The reports were made with different versions of the suite or its catalogue: what "
+            "only some of them judge is shown as not judged in the others."
+        )
+    asked = {(each.run.profile, each.run.effort) for each in reports}
+    if len(asked) > 1:
+        notes.append("The reports differ in profile or effort: counts have different denominators.")
+    if any(each.run.partial for each in reports):
+        notes.append("A verdict that is partial says nothing of what was not selected.")
+    return tuple(notes)

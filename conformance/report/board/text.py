@@ -1,0 +1,107 @@
+"""What the board says alike as Markdown and as HTML."""
+
+from __future__ import annotations
+
+from conformance.contract.verdicts import Verdict
+from conformance.report.board.model import Board, Cell, Column, Count, Row, Step
+from conformance.report.compare.model import Kind, RequirementChange
+from conformance.report.record import LEVELS
+from conformance.report.run.html import SIGNS
+from conformance.report.run.text import WORDS, verdict_words
+
+TITLE = "The board: requirements against deployments"
+NOT_JUDGED = "not judged"
+#: The verdicts, and what each means on the board.
+LEGEND = {
+    Verdict.PASS: "the promise was kept",
+    Verdict.FAIL: "it was broken",
+    Verdict.UNSUPPORTED: "the server itself answers that it does not offer the operation",
+    Verdict.BLOCKED: "what it stands on failed, so nothing can be said",
+    Verdict.ERROR: "the check or the connection broke off",
+    Verdict.NOT_RUN: "no check of it gave a result",
+}
+
+
+def shown(verdict: Verdict) -> str:
+    """A verdict with its sign."""
+    return f"{SIGNS[verdict]} {WORDS[verdict]}"
+
+
+def cell_words(cell: Cell | None) -> str:
+    """A cell in words; a failure that is flaky is named so."""
+    if cell is None:
+        return NOT_JUDGED
+    return shown(cell.verdict) + (" (flaky)" if cell.flaky else "")
+
+
+def count_words(count: Count) -> str:
+    """`31 of 33`, and what of the rest is neither kept nor broken."""
+    if not count.of:
+        return NOT_JUDGED
+    rest = [
+        f"{number} {word}"
+        for number, word in ((count.unsupported, "unsupported"), (count.undecided, "undecided"))
+        if number
+    ]
+    return f"{count.passed} of {count.of}" + (f" ({', '.join(rest)})" if rest else "")
+
+
+def deployment_rows(board: Board) -> list[list[str]]:
+    """A header, and a row for each deployment: its verdict and counts."""
+    rows = [
+        ["deployment", "verdict", *(f"{level} kept" for level in LEVELS), "MUST broken", "asked"]
+    ]
+    for number, column in enumerate(board.columns):
+        must = board.count(number, "MUST")
+        rows.append(
+            [
+                column.label,
+                verdict_words(column.report),
+                *(count_words(board.count(number, level)) for level in LEVELS),
+                f"{must.failed} of {must.of}",
+                asked(column),
+            ]
+        )
+    return rows
+
+
+def asked(column: Column) -> str:
+    """How a deployment was asked, and when."""
+    run = column.report.run
+    return (
+        f"{run.started_at[:10]}, profile {run.profile}, effort {run.effort}, seed {run.seed}, "
+        f"suite {column.report.suite_version} {column.report.catalogue_digest[:14]}"
+    )
+
+
+def capability_rows(board: Board) -> list[list[str]]:
+    """A header, and a row for each capability and level: requirements kept, of how many."""
+    rows = [["capability", "level", *(column.label for column in board.columns)]]
+    for capability in board.capabilities():
+        for level in LEVELS:
+            counts = [
+                board.count(number, level, capability) for number in range(len(board.columns))
+            ]
+            if any(count.of for count in counts):
+                rows.append([capability, level, *map(count_words, counts)])
+    return rows
+
+
+def falling_short(board: Board, capability: str | None = None) -> list[Row]:
+    """The requirements that not every deployment keeps, the highest level first."""
+    found = [
+        row
+        for row in board.rows
+        if not row.all_pass and (capability is None or row.capability == capability)
+    ]
+    return sorted(found, key=lambda row: LEVELS.index(row.level))
+
+
+def no_longer_kept(step: Step) -> tuple[RequirementChange, ...]:
+    """What the older version kept and the newer one does not."""
+    return step.comparison.of_kind(Kind.REGRESSION)
+
+
+def newly_kept(step: Step) -> tuple[RequirementChange, ...]:
+    """What the newer version keeps and the older one did not."""
+    return step.comparison.of_kind(Kind.REPAIR)

@@ -1,0 +1,44 @@
+"""A comparison as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from conformance.report.compare.model import Kind, ReportComparison
+from conformance.report.compare.speed import DEFINITION
+from conformance.report.compare.text import (
+    MEANINGS,
+    TITLES,
+    compared_line,
+    headline,
+    only_lines,
+    only_title,
+    remarks,
+    speed_line,
+    speed_summary,
+    subject,
+    symptom,
+    verdict_change,
+    verdict_rows,
+)
+from conformance.report.run.html import page_template
+
+
+def comparison_html(comparison: ReportComparison) -> str:
+    """The text of the page."""
+    return page_template("compare.html.j2").render(
+        comparison=comparison,
+        kinds=tuple(Kind),
+        titles=TITLES,
+        meanings=MEANINGS,
+        headline=headline(comparison),
+        subject=subject(comparison),
+        compared=compared_line(comparison),
+        rows=verdict_rows(comparison),
+        speed=speed_summary(comparison.speed),
+        speed_definition=DEFINITION,
+        verdict_change=verdict_change,
+        remarks=remarks,
+        symptom=symptom,
+        only_lines=only_lines,
+        only_title=only_title,
+        speed_line=speed_line,
+    )

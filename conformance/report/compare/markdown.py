@@ -1,0 +1,131 @@
+"""A comparison as a comment on a pull request: short, with the details folded."""
+
+from __future__ import annotations
+
+from html import escape
+
+from conformance.report.compare.model import Kind, ReportComparison, RequirementChange
+from conformance.report.compare.scope import OnlyIn
+from conformance.report.compare.speed import DEFINITION
+from conformance.report.compare.text import (
+    MEANINGS,
+    TITLES,
+    compared_line,
+    headline,
+    only_lines,
+    only_title,
+    remarks,
+    speed_line,
+    speed_summary,
+    subject,
+    symptom,
+    verdict_change,
+    verdict_rows,
+)
+from conformance.report.markdown_text import code, fenced, table
+from conformance.report.text import counted, cut, listed, one_line
+
+#: GitHub refuses a comment of more than 65,536 characters.
+_COMMENT_LIMIT = 60_000
+_VALUE_LIMIT = 1_500
+_DIFF_LINES = 12
+_ONLY_LIMIT = 100
+
+
+def comparison_markdown(comparison: ReportComparison) -> str:
+    """The text of the comment; details beyond what a comment can hold are left out."""
+    sign = "❌" if comparison.regressed else "✅"
+    header, *rows = verdict_rows(comparison)
+    head = [
+        f"### {sign} threads-conformance: {headline(comparison)}",
+        code(subject(comparison)),
+        table(header, [[name, code(server), *rest] for name, server, *rest in rows]),
+        *(f"> {note}" for note in comparison.notes),
+        compared_line(comparison),
+    ]
+    foot = [
+        *_only("new", comparison.only_new),
+        *_only("old", comparison.only_old),
+        *_speed(comparison),
+    ]
+    tables = []
+    for kind, title in TITLES.items():
+        if changes := comparison.of_kind(kind):
+            listing = table(
+                ["level", "requirement", "change", "what"], [_row(each) for each in changes]
+            )
+            said = f"{title} ({len(changes)}): {MEANINGS[kind]}"
+            # Only what the reader must act on stands open.
+            if kind is Kind.REGRESSION:
+                tables += [f"#### {said}", listing]
+            else:
+                tables.append(_folded(said, listing))
+    room = _COMMENT_LIMIT - len("\n\n".join([*head, *tables, *foot]))
+    return "\n\n".join([*head, *tables, *_details(comparison, room), *foot]) + "\n"
+
+
+def _row(change: RequirementChange) -> list[str]:
+    title = f"{change.title} ({'; '.join(said)})" if (said := remarks(change)) else change.title
+    return [
+        change.level,
+        change.id,
+        verdict_change(change),
+        escape(one_line(title), quote=False).replace("|", "\\|"),
+    ]
+
+
+def _details(comparison: ReportComparison, room: int) -> list[str]:
+    parts = []
+    unshown = 0
+    for change in comparison.changes:
+        if change.kind is Kind.REPAIR:
+            continue
+        block = _detail(change)
+        room -= len(block) + 2
+        if room > 0 and not unshown:
+            parts.append(block)
+        else:
+            unshown += 1
+    if unshown:
+        parts.append(f"Details of {counted(unshown, 'more change')}: give --format html.")
+    return parts
+
+
+def _detail(change: RequirementChange) -> str:
+    check = change.checks[0]
+    parts = []
+    if change.kind is not Kind.REGRESSION and (was := symptom(check, before=True)):
+        parts += ["Was:", fenced(cut(was, _VALUE_LIMIT))]
+    if failure := check.failure:
+        parts += ["Expected:", fenced(cut(failure.expected, _VALUE_LIMIT))]
+        parts += ["Actual:", fenced(cut(failure.actual, _VALUE_LIMIT))]
+        if failure.diff:
+            lines = [cut(line, 300) for line in failure.diff[:_DIFF_LINES]]
+            parts += ["Smallest difference:", fenced("\n".join(lines))]
+        if failure.curl and len(failure.curl) <= 2 * _VALUE_LIMIT:
+            parts += ["Reproduce:", fenced(failure.curl, "sh")]
+    elif now := symptom(check):
+        parts += ["Now:", fenced(cut(now, _VALUE_LIMIT))]
+    ids = [code(each.id) for each in change.checks]
+    parts.append(f"{counted(len(ids), 'check')}: {listed(ids, 6)}")
+    return _folded(f"{change.level} {change.id}: {change.title}", "\n\n".join(parts))
+
+
+def _only(side: str, only: tuple[OnlyIn, ...]) -> list[str]:
+    if not only:
+        return []
+    lines = [f"- {code(each)}" for each in only_lines(only)[-_ONLY_LIMIT:]]
+    return [_folded(only_title(side, only), "\n".join(lines))]
+
+
+def _speed(comparison: ReportComparison) -> list[str]:
+    speed = comparison.speed
+    if not speed.changes:
+        return [speed_summary(speed)]
+    lines = [f"- {code(speed_line(each))}" for each in speed.changes]
+    return [_folded(speed_summary(speed), "\n".join([*lines, "", DEFINITION]))]
+
+
+def _folded(summary: str, body: str) -> str:
+    # The empty lines let Markdown be read as such inside the element.
+    return f"<details><summary>{escape(one_line(summary))}</summary>\n\n{body}\n\n</details>"

@@ -1,0 +1,146 @@
+"""In what two reports can be compared, and what has to be told where they cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from conformance.contract.catalogue import PROFILES
+from conformance.contract.verdicts import Verdict, worst
+from conformance.report.record import CheckResult, Report, RequirementResult
+from conformance.report.run.text import Requirements
+
+
+@dataclass(frozen=True)
+class OnlyIn:
+    """A requirement of which one report judged what the other did not.
+
+    `checks` are its checks that only this report has; `whole` says that the other
+    judged none of its checks; `why` says in a few words where that comes from.
+    """
+
+    id: str
+    title: str
+    level: str
+    verdict: Verdict
+    checks: tuple[str, ...]
+    whole: bool
+    why: str
+
+
+def only_in(here: Report, other: Report, requirements: Requirements) -> tuple[OnlyIn, ...]:
+    """What `here` judged and `other` did not."""
+    elsewhere, results = requirements_by_id(other), checks_by_id(here)
+    found = []
+    for each in here.requirements:
+        twin = elsewhere.get(each.id)
+        own = tuple(check for check in each.checks if not twin or check not in twin.checks)
+        if twin and not own:
+            continue
+        found.append(
+            OnlyIn(
+                id=each.id,
+                title=each.title,
+                level=each.level,
+                verdict=worst(verdict_of(results.get(check)) for check in own),
+                checks=own,
+                whole=twin is None or not set(each.checks) & set(twin.checks),
+                why=_why_only(each, here, other, twin, requirements),
+            )
+        )
+    return tuple(found)
+
+
+def _why_only(
+    requirement: RequirementResult,
+    here: Report,
+    other: Report,
+    twin: RequirementResult | None,
+    requirements: Requirements,
+) -> str:
+    """Why the other report does not have it."""
+    if twin is None:
+        if PROFILES.index(requirement.profile) > PROFILES.index(other.run.profile):
+            return f"the other run's profile is {other.run.profile}"
+        known = requirements.get(requirement.id)
+        if known and known.effort == here.run.effort != other.run.effort:
+            return f"the other run's effort is {other.run.effort}"
+    if here.run.partial or other.run.partial:
+        return "not selected in the other run"
+    if suites_differ(here, other):
+        return "the suites differ"
+    return "not made in the other run"
+
+
+def suites_differ(old: Report, new: Report) -> bool:
+    """Whether the reports were made by other versions of the suite or its catalogue."""
+    return (old.suite_version, old.catalogue_digest) != (new.suite_version, new.catalogue_digest)
+
+
+def notes_of(old: Report, new: Report) -> tuple[str, ...]:
+    """What a reader must know before the changes, a sentence each."""
+    notes = []
+    if suites_differ(old, new):
+        what = (
+            f"versions {old.suite_version} and {new.suite_version}"
+            if old.suite_version != new.suite_version
+            else "the same version with another catalogue"
+        )
+        notes.append(
+            f"The suites differ ({what}). What only one of them checks is no regression; a check "
+            "that both have may have been changed too: to be sure, run the new suite on the old "
+            "server."
+        )
+    differing = [
+        f"{name} {before} and {after}"
+        for name, before, after in (
+            ("servers", old.deployment.server_name, new.deployment.server_name),
+            ("graphs", old.deployment.graph_id, new.deployment.graph_id),
+            ("profiles", old.run.profile, new.run.profile),
+            ("efforts", old.run.effort, new.run.effort),
+            ("seeds", old.run.seed, new.run.seed),
+        )
+        if before != after
+    ]
+    if differing:
+        notes.append(f"The runs differ: {', '.join(differing)}. Only what both judged is compared.")
+    partial = [name for name, each in (("old", old), ("new", new)) if each.run.partial]
+    if partial:
+        notes.append(
+            f"The {' and the '.join(partial)} run judged a selection only: "
+            "nothing is said of the rest."
+        )
+    levels = requirements_by_id(old)
+    notes += [
+        f"{each.id} was a {levels[each.id].level} and is a {each.level} now."
+        for each in new.requirements
+        if each.id in levels and levels[each.id].level != each.level
+    ]
+    return tuple(notes)
+
+
+def same_questions(old: Report, new: Report) -> bool:
+    """Whether both runs made the same checks with the same choices."""
+    asked = (
+        (each.run.profile, each.run.effort, each.run.seed, each.deployment.graph_id, _planned(each))
+        for each in (old, new)
+    )
+    return next(asked) == next(asked)
+
+
+def _planned(report: Report) -> frozenset[str]:
+    return frozenset(check for each in report.requirements for check in each.checks)
+
+
+def requirements_by_id(report: Report) -> dict[str, RequirementResult]:
+    """The requirements of a report by id."""
+    return {each.id: each for each in report.requirements}
+
+
+def checks_by_id(report: Report) -> dict[str, CheckResult]:
+    """The results of checks by id."""
+    return {each.id: each for each in report.checks}
+
+
+def verdict_of(check: CheckResult | None) -> Verdict:
+    """How a check ended; one without a result did not run."""
+    return check.verdict if check else Verdict.NOT_RUN

@@ -1,0 +1,106 @@
+"""report.html: one file that needs nothing else, made from `templates/report.html.j2`."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from conformance.contract.verdicts import Verdict
+from conformance.report.record import LEVELS, Report
+from conformance.report.run.grouping import groups, not_kept, undecided
+from conformance.report.run.text import (
+    WORDS,
+    Requirements,
+    capability_rows,
+    cleanup_line,
+    promises,
+    server_name,
+    stability_note,
+    verdict_meaning,
+    verdict_words,
+)
+from conformance.report.schema.model import KINDS, Comparison
+from conformance.report.text import counted, cut, printable
+
+_VALUE_LIMIT = 8_000
+#: A sign beside the word, so that colour is never the only difference.
+SIGNS = {
+    Verdict.PASS: "✓",
+    Verdict.FAIL: "✗",
+    Verdict.ERROR: "!",
+    Verdict.BLOCKED: "⊘",
+    Verdict.NOT_RUN: "○",
+    Verdict.UNSUPPORTED: "–",
+}
+
+
+def html_report(
+    report: Report, requirements: Requirements, comparison: Comparison | None = None
+) -> str:
+    """The text of report.html."""
+    found = groups(report)
+    causes: dict[str, int] = {}
+    for number, group in enumerate(found, start=1):
+        for each in group.requirements:
+            causes.setdefault(each, number)
+    failures = []
+    for group in found:
+        decided = promises(group.requirements, report, requirements)
+        failures.append(
+            {
+                "group": group,
+                "promises": decided,
+                "sources": tuple(dict.fromkeys(each for one in decided for each in one.sources)),
+                "check": group.checks[0],
+                "note": stability_note(group.checks[0]),
+            }
+        )
+    return page_template("report.html.j2").render(
+        report=report,
+        levels=LEVELS,
+        verdicts=tuple(WORDS),
+        words=WORDS,
+        signs=SIGNS,
+        verdict_words=verdict_words(report),
+        meaning=verdict_meaning(report),
+        server=server_name(report),
+        capabilities=capability_rows(report),
+        failures=failures,
+        optional=[
+            promise
+            for group in not_kept(report)
+            for promise in promises(group.requirements, report, requirements)
+        ],
+        causes=causes,
+        undecided=undecided(report),
+        cleanup=cleanup_line(report),
+        comparison=comparison,
+        kinds=KINDS,
+    )
+
+
+@cache
+def page_template(name: str) -> Template:
+    """A template of `templates/`, which nothing that is put into it can break out of."""
+    environment = Environment(
+        loader=PackageLoader("conformance.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters |= {"shown": _shown, "counted": counted}
+    return environment.get_template(name)
+
+
+def _finalize(value: Any) -> Any:
+    # Whatever reaches the page passes here; `str` itself only, so that text which
+    # jinja2 has marked as safe stays so.
+    return printable(value) if type(value) is str else value
+
+
+def _shown(text: str) -> str:
+    return cut(text, _VALUE_LIMIT)

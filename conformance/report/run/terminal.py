@@ -1,0 +1,286 @@
+"""What a person sees while a run is under way, and when it is done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from conformance.contract.verdicts import RunVerdict, Verdict
+from conformance.output import SafeStream
+from conformance.report.record import LEVELS, CheckResult, Deployment, Report, RunInfo
+from conformance.report.run.grouping import FailureGroup, groups, undecided
+from conformance.report.run.text import (
+    WORDS,
+    CapabilityRow,
+    Requirements,
+    capability_rows,
+    cleanup_line,
+    cleanup_reasons,
+    left_to_effort,
+    named,
+    next_step,
+    not_kept_line,
+    on_whose_terms,
+    promises,
+    stability_note,
+    verdict_meaning,
+    verdict_words,
+)
+from conformance.report.text import counted, cut, listed, one_line, printable
+
+_SHOWN_IN_FULL = 10
+_VALUE_LIMIT = 600
+_DIFF_LINES = 8
+_PROMISES = 5
+_CURL_LIMIT = 1_500
+_LABEL_WIDTH = 12
+_VERDICT_STYLES = {
+    RunVerdict.CONFORMANT: "bold green",
+    RunVerdict.NON_CONFORMANT: "bold red",
+    RunVerdict.INCOMPLETE: "bold yellow",
+}
+
+
+@contextmanager
+def own_console() -> Iterator[Console]:
+    """A console on a standard output of its own, for as long as the block lasts.
+
+    While pytest runs the checks it captures file descriptor 1, and with it the size
+    of the terminal.
+    """
+    file = SafeStream(
+        os.fdopen(os.dup(sys.stdout.fileno()), "wb"),
+        encoding=sys.stdout.encoding,
+        line_buffering=True,
+    )
+    width = shutil.get_terminal_size().columns if file.isatty() else None
+    try:
+        yield _Unread(file=file, width=width, highlight=False)
+    finally:
+        with suppress(BrokenPipeError):
+            file.close()
+
+
+class _Unread(Console):
+    """A console that says no more once nobody reads it: a run goes on to its end."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
+class TerminalView:
+    """Shows a run as it goes: `start`, `check_finished` for each check, `finish`.
+
+    On a terminal the progress is live; elsewhere there is one line per capability and
+    no colour. Give a `console` to write elsewhere than to standard output.
+    """
+
+    def __init__(self, console: Console | None = None):
+        self._console = console or Console(highlight=False)
+        self._counts: Counter[Verdict] = Counter()
+        self._capabilities: set[str] = set()
+        self._progress: Progress | None = None
+
+    def start(self, deployment: Deployment, run: RunInfo, total_checks: int) -> None:
+        """Say who is asked and how, and begin to show progress."""
+        known = deployment.server_name or deployment.server_version
+        server = f" ({named(deployment)})" if known else ""
+        self._line(f"Deployment {deployment.url}{server}, graph {deployment.graph_id}")
+        asked = f"profile {run.profile}, effort {run.effort}, seed {run.seed}"
+        self._line(f"{counted(total_checks, 'check')}, {asked}; {on_whose_terms(run)}")
+        if self._console.is_terminal:
+            self._progress = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}", markup=False),
+                BarColumn(bar_width=12),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[counts]}", markup=False),
+                console=self._console,
+                transient=True,
+            )
+            self._progress.add_task("starting", total=total_checks, counts="")
+            self._progress.start()
+
+    def interrupted(self) -> None:
+        """Say at once that Ctrl-C was heard, and what is done now."""
+        self.stop()
+        self._console.print("Interrupted: what the run made is being removed.")
+
+    def check_finished(self, check: CheckResult) -> None:
+        """Count a check that ended."""
+        self._counts[check.verdict] += 1
+        if self._progress:
+            counts = [f"{self._counts[each]} {WORDS[each]}" for each in WORDS if self._counts[each]]
+            self._progress.update(
+                self._progress.task_ids[0],
+                advance=1,
+                description=self._shown(cut(one_line(check.capability), 16)),
+                counts=", ".join(counts),
+            )
+        elif check.capability not in self._capabilities:
+            self._capabilities.add(check.capability)
+            self._line(f"checking {one_line(check.capability)}")
+
+    def stop(self) -> None:
+        """End the live display; to be called also where a run is broken off."""
+        if self._progress:
+            self._progress.stop()
+            self._progress = None
+
+    def finish(self, report: Report, requirements: Requirements, files: Sequence[Path]) -> None:
+        """Show summary, failures, what was not decided, the verdict and the files."""
+        self.stop()
+        self._console.print(self._summary(capability_rows(report)))
+        self._failures(report, requirements, files)
+        self._undecided(report)
+        for said in (not_kept_line(report), left_to_effort(report, requirements)):
+            if said:
+                self._line(f"\n{said[0].upper()}{said[1:]}")
+        self._end(report, files)
+
+    def _summary(self, rows: Sequence[CapabilityRow]) -> Table:
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, title="Requirements passed")
+        table.title_justify = "left"
+        table.title_style = "bold"
+        table.add_column("capability", overflow="fold")
+        for level in LEVELS:
+            table.add_column(level, justify="right", no_wrap=True)
+        table.add_column("failing", overflow="fold")
+        for row in rows:
+            cells = [self._cell(level, *row.passed[level]) for level in LEVELS]
+            table.add_row(self._text(row.capability), *cells, self._text(", ".join(row.failing)))
+        return table
+
+    def _cell(self, level: str, passed: int, of: int) -> Text:
+        if not of:
+            return Text("-", "dim")
+        if passed == of:
+            return Text(f"{passed}/{of}", "green")
+        styles = {"MUST": "red", "SHOULD": "yellow", "MAY": "dim"}
+        return Text(f"{passed}/{of}", styles[level])
+
+    def _failures(self, report: Report, requirements: Requirements, files: Sequence[Path]) -> None:
+        found = groups(report)
+        if not found:
+            return
+        failed = sum(len(group.checks) for group in found)
+        self._line(
+            f"\nFailures: {counted(failed, 'check')}, {counted(len(found), 'cause')}", "bold"
+        )
+        for group in found[:_SHOWN_IN_FULL]:
+            self._failure(group, report, requirements, files)
+        if more := found[_SHOWN_IN_FULL:]:
+            where = _named(files, "report.html")
+            ids = listed([each for group in more for each in group.requirements], 12)
+            self._line(f"\nAnd {counted(len(more), 'more cause')} ({ids}): see {where}.")
+
+    def _failure(
+        self,
+        group: FailureGroup,
+        report: Report,
+        requirements: Requirements,
+        files: Sequence[Path],
+    ) -> None:
+        check = group.checks[0]
+        decided = promises(group.requirements[:_PROMISES], report, requirements)
+        style = "dim" if group.baselined or group.level != "MUST" else "bold red"
+        accepted = ", accepted by the baseline" if group.baselined else ""
+        self._line(f"\n{group.level} {listed(group.requirements, _PROMISES)}{accepted}", style)
+        for promise in decided:
+            self._labelled("promise", f"{promise.id} ({promise.level}): {promise.statement}")
+        if failure := check.failure:
+            self._labelled("expected", cut(failure.expected, _VALUE_LIMIT))
+            self._labelled("actual", cut(failure.actual, _VALUE_LIMIT))
+            if failure.diff:
+                lines = [cut(line, 200) for line in failure.diff[:_DIFF_LINES]]
+                if unshown := len(failure.diff) - _DIFF_LINES:
+                    lines += [f"and {unshown} more differences"] if unshown > 0 else []
+                self._labelled("difference", "\n".join(lines))
+            if failure.curl:
+                self._curl(failure.curl, check, files)
+        for source in dict.fromkeys(source for each in decided for source in each.sources):
+            self._labelled("written", source)
+        for disputed in dict.fromkeys(each.disputed for each in decided if each.disputed):
+            self._labelled("disputed", disputed)
+        if note := stability_note(check):
+            self._labelled("note", note)
+        self._labelled("check", check.id)
+        if len(group.checks) > 1:
+            others = [each.id for each in group.checks[1:]]
+            self._labelled("alike", listed(others, 3))
+
+    def _curl(self, command: str, check: CheckResult, files: Sequence[Path]) -> None:
+        if len(command) > _CURL_LIMIT:
+            report_json = _named(files, "report.json")
+            self._labelled("curl", f"too long; see threads-conformance explain {report_json}")
+            self._indented(check.id)
+            return
+        # Not folded: a folded command cannot be pasted.
+        self._line(f"  {'curl':<{_LABEL_WIDTH}}{command}")
+
+    def _undecided(self, report: Report) -> None:
+        found = undecided(report)
+        if not found:
+            return
+        self._line("\nNot decided", "bold")
+        for group in found:
+            said = f"{listed(group.requirements, 12)}: {cut(group.reason, 300)}"
+            self._labelled(WORDS[group.verdict], said)
+
+    def _end(self, report: Report, files: Sequence[Path]) -> None:
+        style = _VERDICT_STYLES[report.verdict]
+        end = Text.assemble(
+            "\n", (verdict_words(report), style), ": ", self._text(verdict_meaning(report))
+        )
+        self._console.print(end)
+        self._console.print(
+            self._text(f"Next: {next_step(report, _named(files, 'report.json'))}"), soft_wrap=True
+        )
+        self._line(f"Threads: {cleanup_line(report)}")
+        for thread_id in report.cleanup.left[:_SHOWN_IN_FULL]:
+            self._indented(f"still there: {thread_id}")
+        for reason in cleanup_reasons(report):
+            self._line(f"  {reason}")
+        self._line(f"{report.run.requests} requests in {report.run.duration_s:.1f} s")
+        if files:
+            folder = files[0].parent
+            names = ", ".join(file.name for file in files)
+            self._line(f"Written to {folder}: {names}")
+
+    def _labelled(self, label: str, value: str) -> None:
+        # The value hangs under itself, so that its lines stay apart from the labels.
+        grid = Table.grid()
+        grid.add_column(width=_LABEL_WIDTH, no_wrap=True)
+        grid.add_column(overflow="fold")
+        grid.add_row(Text(label, "dim"), self._text(value))
+        self._console.print(Padding(grid, (0, 0, 0, 2)))
+
+    def _indented(self, value: str) -> None:
+        self._console.print(Padding(self._text(value), (0, 0, 0, 2)))
+
+    def _line(self, value: str, style: str = "") -> None:
+        self._console.print(Text(self._shown(value), style), soft_wrap=True)
+
+    def _text(self, value: str) -> Text:
+        return Text(self._shown(value), overflow="fold")
+
+    def _shown(self, value: str) -> str:
+        """`value` as this terminal can show it; never read as rich markup."""
+        encoding = self._console.encoding
+        return printable(value).encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _named(files: Sequence[Path], name: str) -> str:
+    return next((str(file) for file in files if file.name == name), name)

@@ -1,0 +1,228 @@
+"""What every way of showing a report says: the verdict in words, counts, promises."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.contract.catalogue import EFFORTS, PROFILES, Requirement
+from conformance.contract.verdicts import RunVerdict, Verdict
+from conformance.report.record import LEVELS, CheckResult, Deployment, Report, RunInfo
+from conformance.report.run.grouping import groups, not_kept
+from conformance.report.score import UNDECIDED
+
+Requirements = Mapping[str, Requirement]
+
+#: Verdicts as people read them.
+WORDS = {
+    Verdict.PASS: "passed",
+    Verdict.FAIL: "failed",
+    Verdict.UNSUPPORTED: "unsupported",
+    Verdict.BLOCKED: "blocked",
+    Verdict.ERROR: "error",
+    Verdict.NOT_RUN: "not run",
+}
+VERDICT_WORDS = {
+    RunVerdict.CONFORMANT: "CONFORMANT",
+    RunVerdict.NON_CONFORMANT: "NON-CONFORMANT",
+    RunVerdict.INCOMPLETE: "INCOMPLETE",
+}
+
+
+@dataclass(frozen=True)
+class CapabilityRow:
+    """How one capability did: per level how many passed, of how many; what failed.
+
+    A MAY is never among the `failing`.
+    """
+
+    capability: str
+    passed: dict[str, tuple[int, int]]
+    failing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A requirement as a failure quotes it."""
+
+    id: str
+    level: str
+    statement: str
+    sources: tuple[str, ...]
+    disputed: str
+
+
+def capability_rows(report: Report) -> tuple[CapabilityRow, ...]:
+    """One row per capability, in the order of the report's requirements."""
+    rows = []
+    for capability in dict.fromkeys(result.capability for result in report.requirements):
+        results = [result for result in report.requirements if result.capability == capability]
+        passed = {}
+        for level in LEVELS:
+            verdicts = [result.verdict for result in results if result.level == level]
+            passed[level] = (verdicts.count(Verdict.PASS), len(verdicts))
+        failing = tuple(
+            result.id
+            for result in results
+            if result.verdict is Verdict.FAIL and result.level != LEVELS[-1]
+        )
+        rows.append(CapabilityRow(capability, passed, failing))
+    return tuple(rows)
+
+
+def verdict_words(report: Report) -> str:
+    """The verdict in capitals, and whether the run ended early or is partial."""
+    if ended := _ended_early(report.run):
+        return f"{VERDICT_WORDS[report.verdict]} ({ended})"
+    return VERDICT_WORDS[report.verdict] + (" (partial)" if report.run.partial else "")
+
+
+def verdict_meaning(report: Report) -> str:
+    """What was found of the MUSTs, in one sentence: how many are kept, broken, undecided."""
+    counts = report.totals["MUST"]
+    of = sum(counts.values())
+    undecided = {verdict: counts[verdict] for verdict in UNDECIDED if counts[verdict]}
+    accepted = sum(result.baselined and result.level == "MUST" for result in report.requirements)
+    if of:
+        said = (
+            f"{counts[Verdict.PASS]} kept · {counts[Verdict.FAIL]} broken · "
+            f"{sum(undecided.values())} undecided of {of} MUST requirements"
+        )
+        if undecided:
+            each = (f"{number} {WORDS[verdict]}" for verdict, number in undecided.items())
+            said += f" ({', '.join(each)})"
+    elif report.verdict is RunVerdict.INCOMPLETE:
+        said = "nothing was judged"
+    else:
+        said = "no MUST was among what was judged"
+    if counts[Verdict.UNSUPPORTED]:
+        said += f"; {counts[Verdict.UNSUPPORTED]} of {of} unsupported"
+    if accepted:
+        said += f"; the baseline accepts {accepted} of {of}"
+    if report.run.interrupted:
+        said += "; the run was interrupted, and what was left was not judged"
+    elif report.run.given_up:
+        said += (
+            "; the deployment stopped answering and was given up (--outage-within), "
+            "and what was left was not judged"
+        )
+    elif report.run.read_only:
+        said += "; read-only: only what looking at threads can decide was judged"
+    elif report.run.partial:
+        said += "; only what was selected was judged"
+    return f"{said[0].upper()}{said[1:]}."
+
+
+def not_kept_line(report: Report) -> str:
+    """What of the optional and disputed (MAY) was not found, in one line; empty if nothing.
+
+    It makes nothing red: a MAY is not a promise.
+    """
+    ids = [each for group in not_kept(report) for each in group.requirements]
+    return f"optional or disputed (MAY), and not found: {', '.join(sorted(ids))}" if ids else ""
+
+
+def _ended_early(run: RunInfo) -> str:
+    if run.interrupted:
+        return "interrupted"
+    return "given up" if run.given_up else ""
+
+
+def left_to_effort(report: Report, requirements: Requirements) -> str:
+    """What a whole run of this profile left to a greater effort; empty where nothing."""
+    if report.run.partial:
+        return ""
+    judged = {result.id for result in report.requirements}
+    profiles = PROFILES[: PROFILES.index(report.run.profile) + 1]
+    left = [
+        each
+        for each in requirements.values()
+        if each.profile in profiles
+        and each.id not in judged
+        and EFFORTS.index(each.effort) > EFFORTS.index(report.run.effort)
+    ]
+    if not left:
+        return ""
+    names = ", ".join(each.id for each in left)
+    return f"not checked at effort {report.run.effort}: {names}; give --effort {left[0].effort}"
+
+
+def next_step(report: Report, report_json: Path | str) -> str:
+    """What to do after this verdict, in one sentence."""
+    failures = groups(report)
+    explain = f"threads-conformance explain {shlex.quote(str(report_json))}"
+    if report.verdict is RunVerdict.INCOMPLETE:
+        return "mend what kept the checks from deciding (named above), then run again."
+    if failures:
+        first = failures[0].checks[0].id
+        return f"see a failure with all its exchanges: {explain} {shlex.quote(first)}"
+    return "nothing to mend; run this in CI to keep it so."
+
+
+def server_name(report: Report) -> str:
+    """Name and version of the server, as far as known."""
+    return named(report.deployment)
+
+
+def named(deployment: Deployment) -> str:
+    """What a server calls itself, or its launcher calls it, with its version; never a guess."""
+    name, version = deployment.server_name, deployment.server_version
+    if not (name or version):
+        return "unknown server"
+    return " ".join(part for part in (name or "unnamed server", version) if part)
+
+
+def cleanup_line(report: Report) -> str:
+    """What the run left behind: `created 412, removed 412`."""
+    if report.run.read_only:
+        return "none created: the run was read-only"
+    cleanup = report.cleanup
+    line = f"created {cleanup.created}, removed {cleanup.removed}"
+    if cleanup.left:
+        line += f", left {len(cleanup.left)}"
+    if cleanup.possibly_left:
+        line += f", possibly left {sum(each.threads for each in cleanup.possibly_left)}"
+    return line
+
+
+def cleanup_reasons(report: Report) -> tuple[str, ...]:
+    """Why threads are left, or may be, a line each; and the command that removes them."""
+    cleanup = report.cleanup
+    lines = [f"left: {each.threads} × {each.reason}" for each in cleanup.reasons]
+    lines += [f"possibly left: {each.threads} × {each.reason}" for each in cleanup.possibly_left]
+    if cleanup.left or cleanup.possibly_left:
+        sweep = f"threads-conformance sweep --url {shlex.quote(report.deployment.url)}"
+        lines.append(f"removed, once that is possible, by: {sweep}")
+    return tuple(lines)
+
+
+def on_whose_terms(run: RunInfo) -> str:
+    """Whether anything on the deployment matters, in a few words."""
+    if run.read_only:
+        return "read-only: nothing is written"
+    if run.disposable:
+        return "disposable deployment: nothing on it matters"
+    return "guest: other people's threads are never touched"
+
+
+def promises(ids: Iterable[str], report: Report, requirements: Requirements) -> tuple[Promise, ...]:
+    """The promises of these ids; the report's own words where the catalogue has none."""
+    results = {result.id: result for result in report.requirements}
+    found = []
+    for each in ids:
+        if known := requirements.get(each):
+            found.append(Promise(each, known.level, known.statement, known.sources, known.disputed))
+        elif result := results.get(each):
+            found.append(Promise(each, result.level, result.title, (), ""))
+        else:
+            found.append(Promise(each, "", "not in this version's catalogue", (), ""))
+    return tuple(found)
+
+
+def stability_note(check: CheckResult) -> str:
+    """A remark on a failure that did not come each time; empty otherwise."""
+    if check.verdict is Verdict.FAIL and check.stability == "flaky":
+        return "flaky: it did not fail on every repetition"
+    return ""

@@ -1,0 +1,105 @@
+"""The files of a run, each written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+from conformance.deployment.exchange import Exchange
+from conformance.excerpt import without_commands
+from conformance.report.record import Report, ReportError
+from conformance.report.run.har import write_har
+from conformance.report.run.html import html_report
+from conformance.report.run.junit import junit_report
+from conformance.report.run.markdown import markdown_report
+from conformance.report.run.text import Requirements
+from conformance.report.schema.markdown import comparison_report
+from conformance.report.schema.model import Comparison
+
+
+def write_all(
+    report: Report,
+    requirements: Requirements,
+    exchanges_file: Path | None,
+    directory: Path,
+    comparison: Comparison | None = None,
+) -> tuple[Path, ...]:
+    """Write report.json, junit.xml, report.md, report.html and exchanges.har.
+
+    `exchanges_file` holds one `Exchange.to_json()` a line. With a comparison there are
+    schema-comparison.json and schema-comparison.md beside them. `ReportError` when
+    `directory` cannot be written to. Returns the paths of the files.
+    """
+    writers: dict[str, Callable[[TextIO], object]] = {
+        "report.json": lambda file: file.write(report_json(report)),
+        "junit.xml": lambda file: file.write(without_commands(junit_report(report, requirements))),
+        "report.md": lambda file: file.write(
+            without_commands(markdown_report(report, requirements, comparison))
+        ),
+        "report.html": lambda file: file.write(
+            without_commands(html_report(report, requirements, comparison))
+        ),
+        "exchanges.har": lambda file: write_har(
+            read_exchanges(exchanges_file), file, report.suite_version
+        ),
+    }
+    if comparison is not None:
+        compared = comparison
+        text = json.dumps(compared.to_json(), indent=2) + "\n"
+        writers |= {
+            "schema-comparison.json": lambda file: file.write(text),
+            "schema-comparison.md": lambda file: file.write(
+                without_commands(comparison_report(compared))
+            ),
+        }
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return tuple(_replace(directory / name, write) for name, write in writers.items())
+    except OSError as refused:
+        raise ReportError(
+            f"cannot write the report to {directory} ({refused.strerror or refused}): "
+            "give another folder with --report-dir"
+        ) from refused
+
+
+def write_text(path: Path, text: str, *, option: str) -> None:
+    """Write a file whole or not at all; `ReportError` names the option that says where."""
+    shown = without_commands(text.encode("utf-8", "backslashreplace").decode())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, lambda file: file.write(shown))
+    except OSError as refused:
+        raise ReportError(
+            f"cannot write {path} ({refused.strerror or refused}): give another {option}"
+        ) from refused
+
+
+def report_json(report: Report) -> str:
+    """The text of report.json: the same report gives the same text."""
+    return json.dumps(report.to_json(), indent=2) + "\n"
+
+
+def read_exchanges(file: Path | None) -> Iterator[Exchange]:
+    """The exchanges of `file`, one at a time; a line that a killed worker cut is left out."""
+    if file is None or not file.exists():
+        return
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            try:
+                yield Exchange.from_json(line)
+            except json.JSONDecodeError:
+                continue
+
+
+def _replace(path: Path, write: Callable[[TextIO], object]) -> Path:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            write(file)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path

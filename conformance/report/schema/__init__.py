@@ -1,0 +1,1 @@
+"""Comparison of a deployment's own OpenAPI document with the contract."""

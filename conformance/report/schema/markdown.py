@@ -1,0 +1,70 @@
+"""The schema comparison in words: a section of report.md, a file, a line for the terminal."""
+
+from __future__ import annotations
+
+from conformance.report.markdown_text import code, fenced, table
+from conformance.report.schema.model import KINDS, Comparison, Difference
+from conformance.report.text import counted, cut
+
+#: Rows of the section in report.md; the file beside it has all.
+_ROWS = 40
+_CURL_LIMIT = 2_000
+_MEANING = "This is information and changes no verdict."
+
+
+def comparison_report(comparison: Comparison) -> str:
+    """The text of schema-comparison.md: every difference, with a request that shows it."""
+    parts = [
+        f"# Schema comparison: {code(comparison.url)}",
+        f"{_headline(comparison)} {_MEANING}",
+    ]
+    for kind in comparison.counts():
+        parts.append(f"## {KINDS[kind][0].upper()}{KINDS[kind][1:]}")
+        parts += [_in_full(each) for each in comparison.differences if each.kind == kind]
+    return "\n\n".join(parts) + "\n"
+
+
+def comparison_section(comparison: Comparison) -> list[str]:
+    """The paragraphs of the section in report.md."""
+    parts = [
+        "## Schema comparison",
+        f"The deployment's own OpenAPI document, {code(comparison.url)}, held against what it did "
+        f"in this run and against the contract. {_headline(comparison)} {_MEANING}",
+    ]
+    rows = [
+        [KINDS[each.kind], *map(_cell, (each.operation, each.where, each.declared, each.found))]
+        for each in comparison.differences[:_ROWS]
+    ]
+    if rows:
+        parts.append(table(["what", "operation", "where", "declared", "found"], rows))
+    if more := len(comparison.differences) - len(rows):
+        parts.append(f"And {counted(more, 'more difference')}: see schema-comparison.md.")
+    return parts
+
+
+def comparison_line(comparison: Comparison) -> str:
+    """What the terminal says of it."""
+    told = ", ".join(
+        f"{number} {kind.replace('_', ' ')}" for kind, number in comparison.counts().items()
+    )
+    return f"Schema comparison with {comparison.url}: {told or 'nothing differs'}"
+
+
+def _headline(comparison: Comparison) -> str:
+    compared = counted(len(comparison.operations), "operation")
+    return f"{counted(len(comparison.differences), 'difference')} in {compared}."
+
+
+def _in_full(each: Difference) -> str:
+    where = f" at {code(each.where)}" if each.where else ""
+    parts = [
+        f"- {code(each.operation)}{where}: declared {code(cut(each.declared, 300))}, "
+        f"found {code(cut(each.found, 300))}"
+    ]
+    if each.example and len(each.example) <= _CURL_LIMIT:
+        parts.append(fenced(each.example, "sh"))
+    return "\n\n".join(parts)
+
+
+def _cell(text: str) -> str:
+    return code(cut(text, 120)) if text else "-"

@@ -1,0 +1,1 @@
+"""Runs of the checks: one session, its controller, its workers."""

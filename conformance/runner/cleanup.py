@@ -1,0 +1,62 @@
+"""Removal of what a run made, and the account of it in the report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable
+
+from conformance.deployment.cleanup import Left
+from conformance.deployment.connect import connect
+from conformance.deployment.ledger import ledgers_dir, read_ledger, remove_ledger
+from conformance.deployment.removal import remove_as_each
+from conformance.deployment.settings import Settings
+from conformance.excerpt import excerpt
+from conformance.report.record import Cleanup, LeftFor
+
+#: Time limit of an answer in the clean-up of a run that was interrupted, in seconds.
+HURRIED_TIMEOUT_S = 3.0
+
+
+def clean_up(settings: Settings, *, hurried: bool = False) -> Cleanup:
+    """Remove what the run made; the ledger is kept while anything is left, or may be.
+
+    `hurried`: the user has asked to stop, and waits.
+    """
+    if hurried:
+        settings = dataclasses.replace(
+            settings, timeout_s=min(settings.timeout_s, HURRIED_TIMEOUT_S), outage_within_s=0.0
+        )
+    directory = ledgers_dir() / settings.run_id
+    ledger = read_ledger(directory)
+    if ledger.is_empty:
+        remove_ledger(directory)
+        return Cleanup()
+    with connect(settings, "cleanup", record=False, ledger=ledger) as connection:
+        removal = remove_as_each(connection, settings, ledger)
+        if removal.is_whole:
+            remove_ledger(directory)
+        return Cleanup(
+            created=removal.created,
+            removed=removal.removed,
+            left=tuple(sorted(excerpt(each.thread_id) for each in removal.left)),
+            reasons=_counted_reasons(removal.left),
+            possibly_left=_counted_reasons(removal.possible),
+        )
+
+
+def kept_as_is(settings: Settings) -> Cleanup:
+    """What a run that keeps its threads left: those under its own ids, and a number of others."""
+    ledger = read_ledger(ledgers_dir() / settings.run_id)
+    named = LeftFor(len(ledger.named), "an answer named it, as a copy, say; kept")
+    return Cleanup(
+        created=len(ledger.created),
+        left=tuple(map(excerpt, sorted(ledger.created))),
+        possibly_left=(named,) if ledger.named else (),
+    )
+
+
+def _counted_reasons(left: Iterable[Left]) -> tuple[LeftFor, ...]:
+    """Each reason with the number of threads that it stands for."""
+    counts = Counter(excerpt(each.reason) for each in left)
+    return tuple(LeftFor(threads, reason) for reason, threads in sorted(counts.items()))

@@ -1,0 +1,77 @@
+"""The pytest plugin of the process that the user started: it collects results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from conformance.defects import Defects
+from conformance.deployment.settings import Settings
+from conformance.report.record import CheckResult
+from conformance.runner.names import CARRIED
+from conformance.runner.transfer import result_in
+from conformance.runner.view import View
+
+
+class Controller:
+    """The pytest plugin of the process that the user started: it collects results."""
+
+    def __init__(self, settings: Settings, started: Callable[[int], None] | None = None) -> None:
+        self.settings = settings
+        self.results: list[CheckResult] = []
+        #: Requirements by check id, of all checks that were to run.
+        self.planned: dict[str, tuple[str, ...]] = {}
+        self.interrupted = False
+        self.defects = Defects()
+        self.view: View | None = None
+        self._started = started
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Hand the settings to a worker, in memory: they may hold secrets."""
+        node.workerinput[CARRIED] = self.settings.to_json()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """A worker knows how many checks there are."""
+        self._count(len(ids))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """This process knows how many checks there are."""
+        self._count(len(session.items))
+
+    def _count(self, checks: int) -> None:
+        if self._started and checks:
+            self._started(checks)
+            self._started = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the result that the report carries."""
+        if result := result_in(report):
+            self.results.append(result)
+            if self.view:
+                self.view.check_finished(result)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """The user wants to stop."""
+        self.interrupted = True
+        if self.view:
+            self.view.interrupted()
+
+    def pytest_internalerror(self, excrepr: Any) -> bool:
+        """Something broke that is no check, here or in a worker; pytest prints nothing of it."""
+        self.defects.add(str(excrepr))
+        return True
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file of checks could not be loaded."""
+        if report.failed:
+            self.defects.add(report.longreprtext)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """A worker has ended; with an error if it died."""
+        if error and not self.interrupted:
+            self.defects.add(f"WorkerDied: {node.gateway.id} ended while it ran checks ({error})")

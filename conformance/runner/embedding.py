@@ -1,0 +1,82 @@
+"""The checks under a user's own pytest: settings from its options, clean-up at its end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from conformance.deployment.connect import parse_url
+from conformance.deployment.credentials import (
+    ENVIRONMENT,
+    Headers,
+    parse_header,
+    parse_headers,
+    parse_key,
+    with_key,
+)
+from conformance.deployment.settings import GraphSettings, SettingsError
+from conformance.runner.cleanup import clean_up
+from conformance.runner.controller import Controller
+from conformance.runner.settings import clients_named, new_settings
+
+#: The option of plain pytest by which a header is given.
+HEADER_OPTION = "--deployment-header"
+
+
+class EmbeddedController(Controller):
+    """The controller under plain pytest: it also cleans up when the session ends."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        url = config.getoption("deployment_url")
+        try:
+            parse_url(url)
+        except SettingsError as unusable:
+            raise pytest.UsageError(f"--deployment-url: {unusable}") from unusable
+        headers = headers_of(config)
+        self._directory = TemporaryDirectory(prefix="threads-conformance-")
+        graph = config.getoption("deployment_graph")
+        super().__init__(
+            new_settings(
+                url,
+                run_dir=Path(self._directory.name),
+                profile=config.getoption("deployment_profile"),
+                graph=GraphSettings(id=graph) if graph else GraphSettings(),
+                headers=headers,
+                clients=clients_named(config.getoption("deployment_client")),
+                disposable=config.getoption("deployment_disposable"),
+                protected=config.getoption("deployment_protected"),
+                other_headers=parsed_headers(
+                    config.getoption("deployment_other_header"), "--deployment-other-header"
+                ),
+            )
+        )
+
+    def pytest_unconfigure(self) -> None:
+        """Remove what the checks made."""
+        clean_up(self.settings)
+        self._directory.cleanup()
+
+
+def parsed_headers(given: Iterable[str], option: str) -> Headers:
+    """Each `Name: value` as a pair; `pytest.UsageError` for what no header can carry."""
+    try:
+        return tuple(parse_header(each, option) for each in given)
+    except SettingsError as unusable:
+        raise pytest.UsageError(str(unusable)) from unusable
+
+
+def headers_of(config: pytest.Config) -> Headers:
+    """The headers of the options, else of the environment; `pytest.UsageError` if unusable."""
+    given = parsed_headers(config.getoption("deployment_header"), HEADER_OPTION)
+    try:
+        name = f"{ENVIRONMENT}_HEADER"
+        headers = given or parse_headers(os.environ.get(name, ""), name)
+        name = f"{ENVIRONMENT}_API_KEY"
+        key = os.environ.get(name)
+        return with_key(headers, parse_key(key, name) if key else None)
+    except SettingsError as unusable:
+        raise pytest.UsageError(str(unusable)) from unusable

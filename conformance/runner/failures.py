@@ -1,0 +1,112 @@
+"""What a failure is told by: promise, expectation, answer, difference, and how to repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from conformance.checks.outcomes import PromiseBroken, SequenceBroken
+from conformance.contract.catalogue import Catalogue
+from conformance.deployment.exchange import Exchange
+from conformance.deployment.private import with_variables
+from conformance.deployment.repro import reproduction, story
+from conformance.report.record import Failure
+from conformance.runner.judging import fingerprint_of, first_line
+
+#: Exchanges quoted with a failure: enough for a story, few enough to read.
+QUOTED_EXCHANGES = 20
+
+
+@dataclass(frozen=True)
+class FailureWriter:
+    """Makes failures of what ended checks.
+
+    `redact` takes from a text what must not be told. `strangers` says what the check at hand
+    saw of other people's threads, without content; it is empty if that is nothing.
+    """
+
+    catalogue: Catalogue
+    redact: Callable[[str], str]
+    strangers: Callable[[], str]
+
+    def failure(
+        self, requirements: Sequence[str], ended: BaseException, exchanges: list[Exchange]
+    ) -> Failure:
+        """A failure of these requirements, with the values that were expected and answered."""
+        redact = self.redact
+        broken = ended if isinstance(ended, PromiseBroken) else None
+        expected = redact(broken.expected) if broken else "the check to hold"
+        actual = redact(broken.actual) if broken else redact(first_line(ended))
+        diff = tuple(map(redact, broken.diff)) if broken else ()
+        if strangers := self.strangers():
+            # No value of an answer may be told, for it may be somebody's.
+            expected, diff = "what the promise says", ()
+            actual = redact(broken.facts if broken and broken.facts else strangers)
+        whole = isinstance(ended, SequenceBroken)
+        curl = f"\n{story(exchanges)}" if whole else reproduction(exchanges)
+        message = "\n".join(
+            [
+                *self._promises(requirements),
+                f"expected: {expected}",
+                f"got: {actual}",
+                *(f"difference: {line}" for line in diff),
+                f"reproduce: {curl}",
+                *self._sources(requirements),
+            ]
+        )
+        return Failure(
+            message=message,
+            expected=expected,
+            actual=actual,
+            diff=diff,
+            fingerprint=fingerprint_of(ended, exchanges),
+            curl=curl.strip(),
+            exchanges=tuple(
+                each.summary() for each in (exchanges if whole else exchanges[-QUOTED_EXCHANGES:])
+            ),
+        )
+
+    def private_failure(
+        self,
+        requirements: Sequence[str],
+        ended: BaseException,
+        facts: str,
+        exchanges: list[Exchange],
+    ) -> Failure:
+        """A failure told by facts alone, since the threads are not the run's.
+
+        The exchanges hold no content already: see `PrivateRecorder`.
+        """
+        curl = with_variables(reproduction(exchanges))
+        return Failure(
+            message="\n".join(
+                [
+                    *self._promises(requirements),
+                    f"got: {facts}",
+                    f"reproduce: {curl}",
+                    *self._sources(requirements),
+                ]
+            ),
+            expected="the promise to hold of every thread that was looked at",
+            actual=facts,
+            diff=(),
+            fingerprint=fingerprint_of(ended, exchanges),
+            curl=curl,
+            exchanges=tuple(
+                {**summary, "curl": with_variables(summary["curl"])}
+                for summary in (each.summary() for each in exchanges[-QUOTED_EXCHANGES:])
+            ),
+        )
+
+    def _promises(self, requirements: Sequence[str]) -> list[str]:
+        found = [self.catalogue.requirements[each] for each in requirements]
+        return [f"{each.id}: {each.statement}" for each in found]
+
+    def _sources(self, requirements: Sequence[str]) -> list[str]:
+        found = [self.catalogue.requirements[each] for each in requirements]
+        return [f"written in: {source}" for each in found for source in each.sources]
+
+
+def summary_of(failure: Failure) -> str:
+    """A failure in one line."""
+    return f"expected {failure.expected}; got {failure.actual}".splitlines()[0]

@@ -1,0 +1,8 @@
+"""Names under which the processes of a run find each other. Nothing is imported here."""
+
+#: The plugin that runs the checks, under a user's own pytest.
+WORKER = "threads-conformance"
+#: The plugin that owns the run, in the process that the user started.
+CONTROLLER = "threads-conformance-controller"
+#: Under this name a report carries a check's result, and a worker gets its settings.
+CARRIED = "threads_conformance"

@@ -1,0 +1,71 @@
+"""The `pytest11` entry point: options for those who run the checks under plain pytest.
+
+    pytest --pyargs conformance.suite --deployment-url http://127.0.0.1:2024
+
+It imports nothing of the suite until a URL is given.
+"""
+
+import pytest
+
+from conformance.runner.names import CARRIED, CONTROLLER, WORKER
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the options of the conformance checks."""
+    group = parser.getgroup("threads-conformance")
+    group.addoption("--deployment-url", help="check the LangGraph Server at this URL")
+    group.addoption(
+        "--deployment-profile",
+        default="documented",
+        choices=("documented", "extended", "full"),
+        help="how much of the Threads API to check (default: documented)",
+    )
+    group.addoption(
+        "--deployment-client",
+        default="http",
+        choices=("http", "python-sdk", "js-sdk", "curl", "all"),
+        help="by which client the deployment is asked (default: http)",
+    )
+    group.addoption(
+        "--deployment-disposable",
+        action="store_true",
+        help="nothing on the deployment matters: send also what could mean all threads",
+    )
+    group.addoption("--deployment-graph", default=None, help="graph id to use (default: agent)")
+    group.addoption(
+        "--deployment-header",
+        action="append",
+        default=[],
+        metavar="'Name: value'",
+        help="header to send with every request; may be repeated; also from "
+        "THREADS_CONFORMANCE_HEADER, one a line, and THREADS_CONFORMANCE_API_KEY",
+    )
+    group.addoption(
+        "--deployment-protected",
+        action="store_true",
+        help="credentials are needed: check that nothing is answered without them",
+    )
+    group.addoption(
+        "--deployment-other-header",
+        action="append",
+        default=[],
+        metavar="'Name: value'",
+        help="header of another tenant: check that neither sees the other's threads",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the plugin of the checks where a deployment is named, here or by a controller."""
+    in_worker = CARRIED in getattr(config, "workerinput", {})
+    if not (in_worker or config.getoption("deployment_url", None)):
+        return
+    from conformance.runner import worker
+
+    plugins = config.pluginmanager
+    if plugins.is_registered(worker):
+        return
+    if not (in_worker or plugins.get_plugin(CONTROLLER)):
+        from conformance.runner.embedding import EmbeddedController
+
+        plugins.register(EmbeddedController(config), CONTROLLER)
+    plugins.register(worker, WORKER)

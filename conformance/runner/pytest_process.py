@@ -1,0 +1,74 @@
+"""pytest as the engine of a run: started in this process, with nothing of the user's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import conformance
+from conformance.deployment.settings import Settings
+from conformance.runner.controller import Controller
+from conformance.runner.names import CONTROLLER
+
+_SUITE = Path(conformance.__file__).parent / "suite"
+_PLUGINS = ("no:terminal", "no:cacheprovider", "no:junitxml", "xdist.plugin")
+
+
+def pytest_arguments(
+    keyword: str = "", plugins: Sequence[str] = ("conformance.runner.worker",)
+) -> list[str]:
+    """What pytest is called with to run the suite, and nothing of the user's."""
+    arguments = ["-c", str(_SUITE / "pytest.ini"), "--rootdir", str(_SUITE), "--noconftest"]
+    # Nobody reads pytest's own account of a failure here; a pretty one takes longer than the check.
+    arguments += ["--tb", "native"]
+    for plugin in (*_PLUGINS, *plugins):
+        arguments += ["-p", plugin]
+    if keyword:
+        arguments += ["-k", keyword]
+    return [*arguments, str(_SUITE)]
+
+
+@contextmanager
+def own_pytest() -> Iterator[None]:
+    """Keep the user's pytest settings out of ours, here and in the workers."""
+    ours = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": ""}
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def run_pytest(arguments: Sequence[str], controller: Controller) -> None:
+    """Run pytest here; what it could not do is a defect that the controller knows."""
+    ended = pytest.main(list(arguments), plugins=[_Named(controller)])
+    broken = (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
+    if ended in broken and not controller.defects.found:
+        controller.defects.add(f"pytest ended with {ended!r}")
+
+
+def collected(settings: Settings, arguments: Sequence[str]) -> Controller:
+    """Collect the checks of a run without making any; the controller knows them."""
+    planning = Controller(settings)
+    run_pytest([*arguments, "--collect-only"], planning)
+    return planning
+
+
+class _Named:
+    """Registers the controller under its name before the suite's plugin asks for it."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.pluginmanager.register(self._controller, CONTROLLER)

@@ -1,0 +1,56 @@
+"""Which checks a run makes, and which requirements each decides."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from conformance.contract.catalogue import HTTP, Catalogue
+from conformance.deployment.settings import Settings
+
+MARKER = "requires(*ids, offers): the requirements of a check"
+CLIENT_MARKER = "client(name): the documented client that a check is made with"
+READ_ONLY_MARKER = "reads_only: made in a read-only run, and in no other"
+
+
+def check_id(item: pytest.Item) -> str:
+    """`test_copy.py::test_a_copy_is_answered`: the module, the function, the parameters."""
+    # pytest escapes an id once more each time that it collects in the same process.
+    name = re.sub(r"\\+", r"\\", item.nodeid.partition("::")[2])
+    return f"{item.path.name}::{name}"
+
+
+def requirements_of(item: pytest.Item) -> tuple[str, ...]:
+    """The ids that a check names in its decorator, and in its parameters."""
+    return tuple(
+        dict.fromkeys(each for mark in item.iter_markers("requires") for each in mark.args)
+    )
+
+
+def client_of(item: pytest.Item) -> str:
+    """The client that a check is made with: our own, or one of the documents'."""
+    mark = item.get_closest_marker("client")
+    return str(mark.args[0]) if mark else HTTP
+
+
+def reads_only(item: pytest.Item) -> bool:
+    """Whether a check is one of a read-only run."""
+    return item.get_closest_marker("reads_only") is not None
+
+
+def selected_requirements(settings: Settings, catalogue: Catalogue) -> frozenset[str]:
+    """The ids that a run judges: of its profile, effort and clients, and of what was picked.
+
+    What is picked by its id is judged at any effort.
+    """
+    return frozenset(
+        each.id
+        for each in catalogue.in_profile(settings.profile, settings.clients)
+        if (
+            each.id in settings.requirements
+            if settings.requirements
+            else settings.affords(each.effort)
+        )
+        and (not settings.capabilities or each.capability in settings.capabilities)
+    )

@@ -1,0 +1,166 @@
+"""One run, from its settings to its report.
+
+`run_suite` starts pytest in this process with the suite's own configuration, collects
+what the workers report, removes what the run made, and gives a `Report`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import nullcontext
+
+from conformance import __version__
+from conformance.contract.catalogue import HTTP, load_catalogue
+from conformance.defects import SuiteDefectError
+from conformance.deployment.connect import redactor_for
+from conformance.deployment.interruption import signals_as_interrupt
+from conformance.deployment.ledger import claim, ledgers_dir
+from conformance.deployment.preflight import ServerInfo
+from conformance.deployment.settings import Settings
+from conformance.report.record import Cleanup, Deployment, Report, RunInfo
+from conformance.report.score import requirement_results, run_verdict, totals
+from conformance.runner.cleanup import clean_up, kept_as_is
+from conformance.runner.controller import Controller
+from conformance.runner.pytest_process import collected, own_pytest, pytest_arguments, run_pytest
+from conformance.runner.selection import selected_requirements
+from conformance.runner.timings import by_operation, timings
+from conformance.runner.view import View
+
+
+class NothingSelectedError(Exception):
+    """No check was left by the options; the message says which to change."""
+
+
+def collect_checks(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """The checks of a run by id, each with the requirements that it decides."""
+    with own_pytest():
+        return collected(settings, pytest_arguments()).planned
+
+
+def run_suite(
+    settings: Settings,
+    server: ServerInfo,
+    view: View | None = None,
+    *,
+    workers: str = "0",
+    keyword: str = "",
+    keep: bool = False,
+    pytest_args: Iterable[str] = (),
+) -> Report:
+    """Check one deployment and report. `keep` leaves the threads where they are.
+
+    `workers` is what pytest-xdist's `-n` takes; `keyword` what pytest's `-k` takes.
+    `SuiteDefectError`, with the report of what is known, where the suite itself broke.
+    """
+    started = time.perf_counter()
+    deployment = Deployment(
+        url=_shown_url(settings),
+        server_name=server.name,
+        server_version=server.version,
+        graph_id=settings.graph.id,
+    )
+    partial = bool(
+        keyword
+        or settings.requirements
+        or settings.capabilities
+        or HTTP not in settings.clients
+        or settings.read_only
+    )
+    run = RunInfo(
+        id=settings.run_id,
+        started_at=settings.started_at,
+        duration_s=0.0,
+        seed=settings.seed,
+        profile=settings.profile,
+        effort=settings.effort,
+        requests=0,
+        partial=partial,
+        disposable=settings.disposable,
+        read_only=settings.read_only,
+    )
+    controller = Controller(
+        settings, (lambda total: view.start(deployment, run, total)) if view else None
+    )
+    controller.view = view
+    arguments = [*pytest_arguments(keyword), *pytest_args]
+    with nullcontext() if settings.read_only else claim(ledgers_dir() / settings.run_id):
+        with own_pytest(), signals_as_interrupt():
+            if workers == "0":
+                run_pytest(arguments, controller)
+            else:
+                # Only workers collect: ask beforehand which checks there are to be.
+                planning = collected(settings, arguments)
+                controller.planned = planning.planned
+                controller.interrupted = planning.interrupted
+                controller.defects = planning.defects
+                if controller.planned and not controller.interrupted:
+                    run_pytest([*arguments, "-n", workers], controller)
+        defects = controller.defects
+        with defects.watched():
+            if view:
+                view.stop()
+        cleanup = Cleanup()
+        # Of a read-only run nothing is left: there is nothing to ask about.
+        if not settings.read_only:
+            with defects.watched():
+                cleanup = kept_as_is(settings)
+                cleanup = cleanup if keep else clean_up(settings, hurried=controller.interrupted)
+    if not (controller.planned or controller.interrupted or defects.found):
+        raise NothingSelectedError(
+            "no check is left by these options: loosen -k, --requirement, --capability, --profile "
+            "or --client"
+        )
+    catalogue = load_catalogue()
+    checks_of = _by_requirement(controller.planned)
+    judged = [
+        each
+        for each in catalogue.requirements.values()
+        # With -k, and where only looking can decide, what was picked counts alone.
+        if each.id
+        in (
+            checks_of
+            if keyword or settings.read_only
+            else selected_requirements(settings, catalogue)
+        )
+    ]
+    checks = tuple(sorted(controller.results, key=lambda each: each.id))
+    results = requirement_results(checks, judged, checks_of)
+    exchanges = list(timings(settings))
+    given_up = any(each.given_up for each in checks)
+    report = Report(
+        suite_version=__version__,
+        catalogue_digest=catalogue.digest,
+        deployment=deployment,
+        run=dataclasses.replace(
+            run,
+            duration_s=round(time.perf_counter() - started, 3),
+            requests=len(exchanges),
+            partial=partial or controller.interrupted or given_up,
+            interrupted=controller.interrupted,
+            given_up=given_up,
+        ),
+        verdict=run_verdict(results),
+        totals=totals(results),
+        cleanup=cleanup,
+        operations=by_operation(exchanges),
+        requirements=results,
+        checks=checks,
+    )
+    if defects.found:
+        raise SuiteDefectError(defects.found, report)
+    return report
+
+
+def _by_requirement(planned: dict[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    checks_of: dict[str, list[str]] = defaultdict(list)
+    for check, requirements in planned.items():
+        for requirement in requirements:
+            checks_of[requirement].append(check)
+    return dict(checks_of)
+
+
+def _shown_url(settings: Settings) -> str:
+    return redactor_for(settings.url, settings.headers).url(settings.url)

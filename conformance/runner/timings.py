@@ -1,0 +1,50 @@
+"""How long the operations of a run took, from the exchanges that it recorded."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from conformance.deployment.exchange import Exchange
+from conformance.deployment.settings import Settings
+from conformance.report.record import OperationTiming
+
+
+def all_exchanges(settings: Settings) -> Iterator[str]:
+    """The recorded exchanges of all workers, a line each."""
+    for file in sorted(Path(settings.run_dir).glob("exchanges-*.jsonl")):
+        with file.open(encoding="utf-8") as lines:
+            yield from lines
+
+
+def timings(settings: Settings) -> Iterator[tuple[str, float]]:
+    """Yield the operation of each exchange, and its duration in milliseconds."""
+    for line in all_exchanges(settings):
+        try:
+            exchange = Exchange.from_json(line)
+        except ValueError:
+            # A worker that was killed left a line cut short.
+            continue
+        yield exchange.operation, exchange.elapsed_ms
+
+
+def by_operation(timings: Iterable[tuple[str, float]]) -> dict[str, OperationTiming]:
+    """Count the requests of each operation, with the median and 95th percentile of their times."""
+    grouped: dict[str, list[float]] = defaultdict(list)
+    for operation, elapsed_ms in timings:
+        grouped[operation].append(elapsed_ms)
+    return {
+        operation: OperationTiming(
+            requests=len(elapsed),
+            p50_ms=round(statistics.median(elapsed), 2),
+            p95_ms=round(_percentile(elapsed, 0.95), 2),
+        )
+        for operation, elapsed in sorted(grouped.items())
+    }
+
+
+def _percentile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]

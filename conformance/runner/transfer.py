@@ -1,0 +1,29 @@
+"""Results of checks on their way from a worker to the controller.
+
+They travel as text in `user_properties`, the only thing of a test's report that
+pytest-xdist carries for plugins.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from conformance.report.record import CheckResult, check_from_json
+from conformance.runner.names import CARRIED
+
+
+def attach(result: CheckResult, report: pytest.TestReport) -> None:
+    """Put a result into the report that carries it."""
+    # As text in ASCII: execnet carries neither enums nor lone surrogates.
+    report.user_properties.append((CARRIED, json.dumps(dataclasses.asdict(result))))
+
+
+def result_in(report: pytest.TestReport) -> CheckResult | None:
+    """The result that a report carries, if it does."""
+    for name, value in report.user_properties:
+        if name == CARRIED:
+            return check_from_json(json.loads(str(value)))
+    return None

@@ -1,0 +1,359 @@
+"""The pytest plugin that judges: it selects the checks, runs each, and repeats what failed.
+
+It works in every process that runs checks: a worker of pytest-xdist, or the only
+process. Each opens one connection. Results go to the controller, see `transfer`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections import Counter
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from _pytest.runner import runtestprotocol
+from hypothesis.configuration import set_hypothesis_home_dir
+
+from conformance.checks import evidence
+from conformance.checks.fixtures import CONTEXT, SuiteFixtures
+from conformance.checks.outcomes import NotAskedFor
+from conformance.contract.catalogue import PROFILES, load_catalogue
+from conformance.contract.causes import Cause
+from conformance.contract.verdicts import Stability, Verdict, worst
+from conformance.deployment.audit import traces_of_trouble
+from conformance.deployment.connect import Connection, connect
+from conformance.deployment.exchange import Exchange
+from conformance.deployment.guard import DisposableOnlyRefusal
+from conformance.deployment.interruption import install_handlers
+from conformance.deployment.outage import GivenUpError
+from conformance.deployment.settings import Settings
+from conformance.excerpt import harmless
+from conformance.releasing import release_frames
+from conformance.report.record import CheckResult
+from conformance.runner.controller import Controller
+from conformance.runner.failures import FailureWriter, summary_of
+from conformance.runner.judging import causes_of, decisive, private_facts, verdict_of
+from conformance.runner.names import CARRIED, CONTROLLER
+from conformance.runner.selection import (
+    CLIENT_MARKER,
+    MARKER,
+    READ_ONLY_MARKER,
+    check_id,
+    client_of,
+    reads_only,
+    requirements_of,
+    selected_requirements,
+)
+from conformance.runner.transfer import attach
+
+#: How often a check is made, at the most, while the way to the deployment is in trouble.
+TRIES_IN_TROUBLE = 6
+
+#: After so many tries that show traces of trouble, these are compared with each other.
+TRIES_IN_DOUBT = 4
+
+_SETTINGS = pytest.StashKey[Settings]()
+
+_RESULT = pytest.StashKey[CheckResult]()
+
+_EXCHANGES = pytest.StashKey[list[Exchange]]()
+
+_LOOKS = pytest.StashKey[evidence.Looks]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Open the connection of this process, if checks run in it."""
+    for marker in (MARKER, CLIENT_MARKER, READ_ONLY_MARKER):
+        config.addinivalue_line("markers", marker)
+    settings = _settings_of(config)
+    if settings is None:
+        return
+    config.stash[_SETTINGS] = settings
+    runs_checks = hasattr(config, "workerinput") or config.getoption("dist", "no") == "no"
+    if not runs_checks:
+        return
+    if hasattr(config, "workerinput"):
+        # The process that the user started has its own; a worker hears the signal as well.
+        install_handlers()
+    stack = ExitStack()
+    connection = stack.enter_context(connect(settings, _worker()))
+    config.add_cleanup(stack.close)
+    config.pluginmanager.register(Checks(settings, connection))
+    config.pluginmanager.register(SuiteFixtures(settings, connection))
+
+
+def _settings_of(config: pytest.Config) -> Settings | None:
+    """The run's settings: of the controller in this process, or handed down by one in another."""
+    if handed := getattr(config, "workerinput", {}).get(CARRIED):
+        return Settings.from_json(handed)
+    controller = config.pluginmanager.get_plugin(CONTROLLER)
+    return controller.settings if isinstance(controller, Controller) else None
+
+
+def _worker() -> str:
+    return os.environ.get("PYTEST_XDIST_WORKER", "main")
+
+
+class Checks:
+    """Selects, runs and judges the checks of one process."""
+
+    def __init__(self, settings: Settings, connection: Connection) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._catalogue = load_catalogue()
+        self._failures = FailureWriter(self._catalogue, self._shown, self._strangers)
+
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Keep the checks of the requirements that are asked for."""
+        wanted = selected_requirements(self._settings, self._catalogue)
+        checks = [item for item in items if item.get_closest_marker("requires")]
+        kept = [
+            item
+            for item in checks
+            if wanted.intersection(requirements_of(item))
+            and client_of(item) in self._settings.clients
+            and reads_only(item) is self._settings.read_only
+        ]
+        dropped = [item for item in checks if item not in set(kept)]
+        if dropped:
+            config.hook.pytest_deselected(items=dropped)
+        items[:] = [item for item in items if item not in set(dropped)]
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Tell the controller, where it is in this process, what is to run."""
+        controller = session.config.pluginmanager.get_plugin(CONTROLLER)
+        if controller is not None:
+            controller.planned = {
+                check_id(item): self._judged_requirements(item)
+                for item in session.items
+                if item.get_closest_marker("requires")
+            }
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> bool | None:
+        """Run a check, and again what failed; report it once."""
+        if not item.get_closest_marker("requires"):
+            return None
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        started = time.perf_counter()
+        reports, result = self._through_trouble(item, nextitem)
+        if result.verdict is Verdict.FAIL:
+            again = []
+            for _ in range(self._settings.repeat_failures):
+                again.append(self._through_trouble(item, nextitem)[1].verdict)
+            # What could not be asked again says nothing of the failure.
+            if any(verdict not in (Verdict.FAIL, Verdict.ERROR) for verdict in again):
+                result = dataclasses.replace(result, stability=Stability.FLAKY)
+        result = dataclasses.replace(result, duration_s=round(time.perf_counter() - started, 4))
+        attach(result, reports[-1])
+        for report in reports:
+            item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    def _through_trouble(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> tuple[list[pytest.TestReport], CheckResult]:
+        """Run a check, and anew while the way to the deployment was in trouble.
+
+        A check in which it was cannot end as a failure: if the trouble stays, it is an error.
+        """
+        recorder = self._connection.recorder
+        traces: list[tuple[str, ...]] = []
+        seen: list[str] = []
+        for _ in range(TRIES_IN_TROUBLE):
+            reports, result = self.attempt(item, nextitem)
+            if result.verdict in (Verdict.PASS, Verdict.UNSUPPORTED, Verdict.NOT_RUN):
+                return reports, result
+            if recorder.troubles:
+                seen += map(str, recorder.troubles)
+                if any(each.hangs for each in recorder.troubles):
+                    break
+                continue
+            found = self._traces()
+            if not found:
+                return reports, result
+            seen += found
+            traces.append(found)
+            if len(traces) == TRIES_IN_DOUBT:
+                if len(set(traces)) == 1:
+                    # The same each time: that is how the deployment is.
+                    return reports, result
+                break
+        return self._in_trouble(reports, result, seen)
+
+    def _traces(self) -> tuple[str, ...]:
+        """What tells that the requests of the last attempt did not arrive once each."""
+        recorder = self._connection.recorder
+        doubts = tuple(sorted(set(map(str, recorder.doubts))))
+        if self._settings.read_only:
+            return doubts
+        return doubts + traces_of_trouble(self._connection.client, recorder.journal)
+
+    def _in_trouble(
+        self, reports: list[pytest.TestReport], result: CheckResult, troubles: list[str]
+    ) -> tuple[list[pytest.TestReport], CheckResult]:
+        """The result of a check that could not be made for trouble on the way."""
+        counts = Counter(troubles)
+        told = "; ".join(f"{each} ({count} times)" for each, count in counts.most_common(3))
+        reason = self._shown(f"trouble on the way to the deployment, each time: {told}")
+        for report in reports:
+            if report.failed:
+                report.longrepr = reason
+        return reports, dataclasses.replace(
+            result, verdict=Verdict.ERROR, reason=reason, failure=None
+        )
+
+    def attempt(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> tuple[list[pytest.TestReport], CheckResult]:
+        """Run a check once: the reports of its phases, and its result."""
+        item.stash[_RESULT] = CheckResult(
+            id=check_id(item),
+            requirements=self._judged_requirements(item),
+            verdict=Verdict.PASS,
+            capability=self._catalogue.requirements[requirements_of(item)[0]].capability,
+            client=client_of(item),
+        )
+        with (
+            _hypothesis_writes_to(self._settings.run_dir),
+            self._connection.recorder.check(check_id(item)) as exchanges,
+        ):
+            item.stash[_EXCHANGES] = exchanges
+            item.stash[_LOOKS] = evidence.begin()
+            reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        return reports, item.stash[_RESULT]
+
+    def _judged_requirements(self, item: pytest.Item) -> tuple[str, ...]:
+        wanted = selected_requirements(self._settings, self._catalogue)
+        return tuple(each for each in requirements_of(item) if each in wanted)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Read the verdict off what ended the phase."""
+        report = yield
+        if _RESULT not in item.stash:
+            return report
+        result = item.stash[_RESULT]
+        if call.excinfo is not None:
+            try:
+                found = self._judge(item, result, call.excinfo.value)
+            except Exception as broken:
+                # What cannot be told of a check is its own error: the others go on.
+                found = dataclasses.replace(
+                    result, verdict=Verdict.ERROR, reason=f"not told: {type(broken).__name__}"
+                )
+            release_frames(call.excinfo.value)
+            if worst((found.verdict, result.verdict)) is found.verdict:
+                item.stash[_RESULT] = result = found
+            if found.failure:
+                report.longrepr = found.failure.message
+            if (
+                found.verdict is Verdict.UNSUPPORTED
+                or isinstance(call.excinfo.value, NotAskedFor | DisposableOnlyRefusal)
+                or self._optional(found)
+            ):
+                report.outcome = "skipped"
+                report.longrepr = (str(item.path), item.location[1] or 0, self._skipped(found))
+            elif found.verdict is Verdict.NOT_RUN:
+                report.longrepr = found.reason
+            if found.verdict in (Verdict.ERROR, Verdict.BLOCKED):
+                report.longrepr = self._shown(str(report.longrepr))
+        elif call.when == "call" and item.stash[_LOOKS].saw_nothing:
+            item.stash[_RESULT] = dataclasses.replace(
+                result,
+                verdict=Verdict.BLOCKED,
+                reason="all that was compared was empty: nothing was shown to be judged",
+                blocked_by=(Cause.at("looking"),),
+            )
+            report.outcome, report.longrepr = "failed", item.stash[_RESULT].reason
+        elif call.when == "call" and (context := item.stash.get(CONTEXT, None)) and context.notes:
+            item.stash[_RESULT] = dataclasses.replace(
+                result, reason=self._shown("; ".join(context.notes))
+            )
+        return report
+
+    def _judge(self, item: pytest.Item, result: CheckResult, ended: BaseException) -> CheckResult:
+        """The result that an exception means."""
+        redact = self._shown
+        exchanges: list[Exchange] = item.stash[_EXCHANGES]
+        verdict = verdict_of(ended)
+        ended = decisive(ended)
+        result = dataclasses.replace(result, given_up=isinstance(ended, GivenUpError))
+        if self._settings.read_only:
+            return self._judge_privately(result, verdict, ended, exchanges)
+        if verdict is Verdict.UNSUPPORTED and self._documented(result):
+            # What the documents promise cannot be unsupported, whatever it stands on.
+            verdict = Verdict.BLOCKED
+        if verdict is Verdict.FAIL:
+            failure = self._failures.failure(result.requirements, ended, exchanges)
+            return dataclasses.replace(
+                result, verdict=verdict, reason=summary_of(failure), failure=failure
+            )
+        reason = redact(str(ended) or type(ended).__name__)
+        if strangers := self._strangers():
+            reason = f"not told, for it may hold what is other people's: {strangers}"
+        if verdict is Verdict.ERROR:
+            reason = f"{type(ended).__name__}: {reason}"
+        return dataclasses.replace(
+            result,
+            verdict=verdict,
+            reason=reason,
+            blocked_by=causes_of(ended),
+        )
+
+    def _judge_privately(
+        self,
+        result: CheckResult,
+        verdict: Verdict,
+        ended: BaseException,
+        exchanges: list[Exchange],
+    ) -> CheckResult:
+        """The result where the content of threads may not be told, but only facts."""
+        facts = self._shown(private_facts(ended))
+        if verdict is not Verdict.FAIL:
+            return dataclasses.replace(
+                result, verdict=verdict, reason=facts, blocked_by=causes_of(ended)
+            )
+        failure = self._failures.private_failure(result.requirements, ended, facts, exchanges)
+        return dataclasses.replace(result, verdict=verdict, reason=facts, failure=failure)
+
+    def _strangers(self) -> str:
+        """What the check at hand saw of other people's, without content; empty if nothing."""
+        return "; ".join(dict.fromkeys(self._connection.recorder.strangers))
+
+    def _shown(self, text: str) -> str:
+        """The text without secrets, and without what a terminal or a CI system obeys."""
+        return harmless(self._connection.recorder.redactor.text(text))
+
+    def _optional(self, result: CheckResult) -> bool:
+        """Whether a check decides nothing but what is optional or disputed."""
+        return {self._catalogue.requirements[each].level for each in result.requirements} == {"MAY"}
+
+    def _skipped(self, result: CheckResult) -> str:
+        if not self._optional(result):
+            return result.reason
+        return f"{', '.join(result.requirements)} (MAY) not found: {result.reason}"
+
+    def _documented(self, result: CheckResult) -> bool:
+        profiles = {self._catalogue.requirements[each].profile for each in result.requirements}
+        return PROFILES[0] in profiles
+
+
+@contextmanager
+def _hypothesis_writes_to(directory: str) -> Iterator[None]:
+    """Keep what hypothesis stores out of the folder in which the user stands."""
+    set_hypothesis_home_dir(directory)
+    try:
+        yield
+    finally:
+        set_hypothesis_home_dir(None)
