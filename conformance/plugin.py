@@ -80,6 +80,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if settings is None:
         return
     config.stash[_SETTINGS] = settings
+    if not config.pluginmanager.hasplugin("terminal"):
+        # Nobody reads pytest's own account of a failure; a pretty one takes longer than the check.
+        config.option.tbstyle = "native"
     runs_checks = hasattr(config, "workerinput") or config.getoption("dist", "no") == "no"
     if not runs_checks:
         return

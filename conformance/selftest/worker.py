@@ -81,6 +81,8 @@ class Worker:
         """Bind the checks to the deployment in this process."""
         for marker in (MARKER, CLIENT_MARKER):
             config.addinivalue_line("markers", marker)
+        # Nobody reads where a check failed; to tell it prettily takes longer than the check.
+        config.option.tbstyle = "native"
         self._pluginmanager = config.pluginmanager
         config.add_cleanup(self._connections.close)
         self.connect(self.settings)
