@@ -92,9 +92,9 @@ def test_unsupported():
     raise Unsupported("not offered", by=Cause.refused("count", 404, "missing"))
 
 @requires("COPY-07")
-def test_connection_broken(ask):
+def test_connection_broken(client):
     attempt("connection_broken")
-    ask.info()
+    client.info()
 
 @requires("COPY-08")
 def test_suite_broken():
@@ -106,8 +106,8 @@ def test_of_two_ways(way):
     assert way == "a", "the second way \\ud800"
 
 @requires("COPY-11")
-def test_notes(case):
-    case.note("waited 7 ms")
+def test_notes(context):
+    context.note("waited 7 ms")
 
 @requires("COPY-12")
 def test_set_up_fails(broken):
@@ -118,7 +118,7 @@ def test_of_another_capability():
     pass
 
 @pytest.fixture
-def broken(ask):
+def broken(client):
     raise PromiseBroken("a fixture", "none")
 """
 

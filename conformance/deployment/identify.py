@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conformance.deployment.connect import connect, has_key
-from conformance.deployment.preflight import ServerInfo, look
+from conformance.deployment.preflight import ServerInfo, probe_server
 from conformance.deployment.settings import Settings
 
 
@@ -11,4 +11,6 @@ def identify_deployment(settings: Settings) -> ServerInfo:
     """Who answers at the URL; `UnreachableError` if no such server does."""
     with connect(settings, "preflight", record=False, first_contact=True) as connection:
         redactor = connection.recorder.redactor
-        return look(connection.client, settings.url, redactor, credentials=has_key(settings))
+        return probe_server(
+            connection.client, settings.url, redactor, credentials=has_key(settings)
+        )

@@ -6,3 +6,9 @@ WORKER = "threads-conformance"
 CONTROLLER = "threads-conformance-controller"
 #: Under this name a report carries a check's result, and a worker gets its settings.
 CARRIED = "threads_conformance"
+#: The marks of checks, as `markers` of pytest's configuration has them.
+MARKERS = (
+    "requires(*ids, offers): the requirements that a check decides",
+    "client(name): the documented client that a check is made with",
+    "reads_only: made in a read-only run, and in no other",
+)

@@ -7,7 +7,7 @@ It imports nothing of the suite until a URL is given.
 
 import pytest
 
-from conformance.runner.names import CARRIED, CONTROLLER, WORKER
+from conformance.runner.names import CARRIED, CONTROLLER, MARKERS, WORKER
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,7 +55,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the plugin of the checks where a deployment is named, here or by a controller."""
+    """Register the marks of the checks and, where a deployment is named, the plugin that runs them."""
+    # Before what uses them is imported, by us or by anybody: the user may have strict markers.
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
     in_worker = CARRIED in getattr(config, "workerinput", {})
     if not (in_worker or config.getoption("deployment_url", None)):
         return

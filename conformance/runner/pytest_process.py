@@ -23,8 +23,6 @@ def pytest_arguments(
 ) -> list[str]:
     """What pytest is called with to run the suite, and nothing of the user's."""
     arguments = ["-c", str(_SUITE / "pytest.ini"), "--rootdir", str(_SUITE), "--noconftest"]
-    # Nobody reads pytest's own account of a failure here; a pretty one takes longer than the check.
-    arguments += ["--tb", "native"]
     for plugin in (*_PLUGINS, *plugins):
         arguments += ["-p", plugin]
     if keyword:

@@ -9,10 +9,6 @@ import pytest
 from conformance.contract.catalogue import HTTP, Catalogue
 from conformance.deployment.settings import Settings
 
-MARKER = "requires(*ids, offers): the requirements of a check"
-CLIENT_MARKER = "client(name): the documented client that a check is made with"
-READ_ONLY_MARKER = "reads_only: made in a read-only run, and in no other"
-
 
 def check_id(item: pytest.Item) -> str:
     """`test_copy.py::test_a_copy_is_answered`: the module, the function, the parameters."""

@@ -38,9 +38,6 @@ from conformance.runner.failures import FailureWriter, summary_of
 from conformance.runner.judging import causes_of, decisive, private_facts, verdict_of
 from conformance.runner.names import CARRIED, CONTROLLER
 from conformance.runner.selection import (
-    CLIENT_MARKER,
-    MARKER,
-    READ_ONLY_MARKER,
     check_id,
     client_of,
     reads_only,
@@ -66,12 +63,13 @@ _LOOKS = pytest.StashKey[evidence.Looks]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Open the connection of this process, if checks run in it."""
-    for marker in (MARKER, CLIENT_MARKER, READ_ONLY_MARKER):
-        config.addinivalue_line("markers", marker)
     settings = _settings_of(config)
     if settings is None:
         return
     config.stash[_SETTINGS] = settings
+    if not config.pluginmanager.hasplugin("terminal"):
+        # Nobody reads pytest's own account of a failure; a pretty one takes longer than the check.
+        config.option.tbstyle = "native"
     runs_checks = hasattr(config, "workerinput") or config.getoption("dist", "no") == "no"
     if not runs_checks:
         return

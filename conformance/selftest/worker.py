@@ -26,7 +26,7 @@ from conformance.reference.altered import Altered
 from conformance.reference.doors import KEY_HEADER
 from conformance.report.record import CheckResult
 from conformance.runner.pytest_process import own_pytest, pytest_arguments
-from conformance.runner.selection import CLIENT_MARKER, MARKER, requirements_of
+from conformance.runner.selection import requirements_of
 from conformance.runner.settings import new_settings
 from conformance.runner.worker import Checks
 from conformance.selftest.asgi import InProcess, InProcessTransport
@@ -81,8 +81,8 @@ class Worker:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Bind the checks to the deployment in this process."""
-        for marker in (MARKER, CLIENT_MARKER):
-            config.addinivalue_line("markers", marker)
+        # Nobody reads where a check failed; to tell it prettily takes longer than the check.
+        config.option.tbstyle = "native"
         self._pluginmanager = config.pluginmanager
         config.add_cleanup(self._connections.close)
         self.connect(self.settings)
