@@ -15,13 +15,12 @@ import re
 import time
 import traceback
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack
 
 import httpx
 import pytest
 from _pytest.runner import runtestprotocol
-from hypothesis.configuration import set_hypothesis_home_dir
 
 from conformance.contract.catalogue import HTTP, PROFILES, Catalogue, load_catalogue
 from conformance.contract.causes import Cause, fingerprint
@@ -39,6 +38,7 @@ from conformance.excerpt import harmless
 from conformance.releasing import release_frames
 from conformance.report.record import CheckResult, Failure
 from conformance.suite import looking
+from conformance.suite.examples import set_up_hypothesis
 from conformance.suite.fixtures import CASE, SuiteFixtures
 from conformance.suite.outcomes import (
     Blocked,
@@ -240,7 +240,7 @@ class Checks:
             client=client_of(item),
         )
         with (
-            _hypothesis_writes_to(self._settings.run_dir),
+            set_up_hypothesis(),
             self._connection.recorder.check(check_id(item)) as exchanges,
         ):
             item.stash[_EXCHANGES] = exchanges
@@ -438,16 +438,6 @@ class Checks:
 
 _EXCHANGES = pytest.StashKey[list[Exchange]]()
 _LOOKS = pytest.StashKey[looking.Looks]()
-
-
-@contextmanager
-def _hypothesis_writes_to(directory: str) -> Iterator[None]:
-    """Keep what hypothesis stores out of the folder in which the user stands."""
-    set_hypothesis_home_dir(directory)
-    try:
-        yield
-    finally:
-        set_hypothesis_home_dir(None)
 
 
 def check_id(item: pytest.Item) -> str:
