@@ -121,17 +121,17 @@ class Checks:
         self._settings = settings
         self._connection = connection
         self._catalogue = load_catalogue()
+        self._wanted = selected_requirements(settings, self._catalogue)
 
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
         """Keep the checks of the requirements that are asked for."""
-        wanted = selected_requirements(self._settings, self._catalogue)
         checks = [item for item in items if item.get_closest_marker("requires")]
         kept = [
             item
             for item in checks
-            if wanted.intersection(requirements_of(item))
+            if self._wanted.intersection(requirements_of(item))
             and client_of(item) in self._settings.clients
             and reads_only(item) is self._settings.read_only
         ]
@@ -249,8 +249,7 @@ class Checks:
         return reports, item.stash[_RESULT]
 
     def _judged_requirements(self, item: pytest.Item) -> tuple[str, ...]:
-        wanted = selected_requirements(self._settings, self._catalogue)
-        return tuple(each for each in requirements_of(item) if each in wanted)
+        return tuple(each for each in requirements_of(item) if each in self._wanted)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
