@@ -208,6 +208,7 @@ def results(url: str, requirement: str, settings_for: MakeSettings) -> list[Chec
         effort="thorough",
         requirements=(requirement,),
         repeat_failures=0,
+        shrink=False,
         disposable=True,
     )
     report = run_suite(settings, identify_deployment(settings))
@@ -403,6 +404,7 @@ def test_a_story_that_goes_wrong_is_noticed(
             effort="thorough",
             requirements=("LINK-01",),
             repeat_failures=0,
+            shrink=False,
         )
         (check,) = run_suite(settings, identify_deployment(settings)).checks
     assert check.verdict is Verdict.FAIL, check

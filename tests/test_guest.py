@@ -335,8 +335,13 @@ class Busy(threading.Thread):
         self._http.close()
 
 
+#: What looks at many threads, or could be told by others what it asks.
+BESIDE_OTHERS = ("search", "count", "sort", "page", "filter", "copy", "create", "delete", "status")
+
+
 def test_a_busy_deployment_changes_no_verdict(tmp_path: Path) -> None:
-    arguments = ("run", "--profile", "extended", *QUICK)
+    capabilities = (part for each in BESIDE_OTHERS for part in ("--capability", each))
+    arguments = ("run", "--profile", "extended", *QUICK, *capabilities)
     quiet, busy = tmp_path / "quiet", tmp_path / "busy"
     quiet.mkdir()
     busy.mkdir()

@@ -48,7 +48,15 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
     directory = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch, served(new_store(), around) as url:
         patch.setenv("XDG_STATE_HOME", str(directory))
-        settings = new_settings(url, directory, effort="quick", repeat_failures=0, disposable=True)
+        settings = new_settings(
+            url,
+            directory,
+            effort="quick",
+            repeat_failures=0,
+            backoff_s=0.001,
+            visible_within_s=0.05,
+            disposable=True,
+        )
         yield run_suite(settings, identify_deployment(settings))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +11,7 @@ from tempfile import mkdtemp
 from filelock import FileLock
 
 from conformance.clients.client import NotInstalledError, short
+from conformance.user_dirs import cache_dir
 
 _PROGRAM = Path(__file__).parent / "js"
 _FILES = ("package.json", "run.mjs")
@@ -21,8 +21,7 @@ _INSTALL = ("install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore
 
 def clients_dir() -> Path:
     """`$XDG_CACHE_HOME/threads-conformance/clients`, by default below `~/.cache`."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "threads-conformance" / "clients"
+    return cache_dir("clients")
 
 
 def installed_js() -> Path:

@@ -7,7 +7,6 @@ A run that ends well removes its folder; what a killed run leaves, `sweep` reads
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -23,14 +22,14 @@ from filelock import FileLock, Timeout
 
 from conformance.deployment.ownership import canonical, moment_of
 from conformance.deployment.settings import SettingsError
+from conformance.user_dirs import state_dir
 
 _LOCK = ".lock"
 
 
 def ledgers_dir() -> Path:
     """`$XDG_STATE_HOME/threads-conformance/ledgers`, by default below `~/.local/state`."""
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "threads-conformance" / "ledgers"
+    return state_dir("ledgers")
 
 
 @dataclass(frozen=True)

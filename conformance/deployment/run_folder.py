@@ -14,14 +14,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from conformance.deployment.ledger import ledgers_dir, make_ledger, remove_settled_ledgers
+from conformance.deployment.ledger import make_ledger, remove_settled_ledgers
+from conformance.user_dirs import state_dir
 
 _LOCK = ".alive"
 
 
 def runs_dir() -> Path:
     """`$XDG_STATE_HOME/threads-conformance/runs`, by default below `~/.local/state`."""
-    return ledgers_dir().parent / "runs"
+    return state_dir("runs")
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marks of the checks and, where a deployment is named, the plugin that runs them."""
+    """Register the marks and, where a deployment is named, the plugin that runs the checks."""
     # Before what uses them is imported, by us or by anybody: the user may have strict markers.
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)

@@ -10,15 +10,15 @@ import dataclasses
 import os
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator
+from contextlib import ExitStack
 
 import pytest
 from _pytest.runner import runtestprotocol
-from hypothesis.configuration import set_hypothesis_home_dir
 
 from conformance.checks import evidence
 from conformance.checks.fixtures import CONTEXT, SuiteFixtures
+from conformance.checks.generators.profile import set_up_hypothesis
 from conformance.checks.outcomes import NotAskedFor
 from conformance.contract.catalogue import PROFILES, load_catalogue
 from conformance.contract.causes import Cause
@@ -102,18 +102,18 @@ class Checks:
         self._settings = settings
         self._connection = connection
         self._catalogue = load_catalogue()
+        self._wanted = selected_requirements(settings, self._catalogue)
         self._failures = FailureWriter(self._catalogue, self._shown, self._strangers)
 
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
         """Keep the checks of the requirements that are asked for."""
-        wanted = selected_requirements(self._settings, self._catalogue)
         checks = [item for item in items if item.get_closest_marker("requires")]
         kept = [
             item
             for item in checks
-            if wanted.intersection(requirements_of(item))
+            if self._wanted.intersection(requirements_of(item))
             and client_of(item) in self._settings.clients
             and reads_only(item) is self._settings.read_only
         ]
@@ -221,7 +221,7 @@ class Checks:
             client=client_of(item),
         )
         with (
-            _hypothesis_writes_to(self._settings.run_dir),
+            set_up_hypothesis(),
             self._connection.recorder.check(check_id(item)) as exchanges,
         ):
             item.stash[_EXCHANGES] = exchanges
@@ -230,8 +230,7 @@ class Checks:
         return reports, item.stash[_RESULT]
 
     def _judged_requirements(self, item: pytest.Item) -> tuple[str, ...]:
-        wanted = selected_requirements(self._settings, self._catalogue)
-        return tuple(each for each in requirements_of(item) if each in wanted)
+        return tuple(each for each in requirements_of(item) if each in self._wanted)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -345,13 +344,3 @@ class Checks:
     def _documented(self, result: CheckResult) -> bool:
         profiles = {self._catalogue.requirements[each].profile for each in result.requirements}
         return PROFILES[0] in profiles
-
-
-@contextmanager
-def _hypothesis_writes_to(directory: str) -> Iterator[None]:
-    """Keep what hypothesis stores out of the folder in which the user stands."""
-    set_hypothesis_home_dir(directory)
-    try:
-        yield
-    finally:
-        set_hypothesis_home_dir(None)

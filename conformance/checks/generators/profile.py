@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
+from hypothesis.configuration import set_hypothesis_home_dir
+from hypothesis.internal.conjecture.providers import HypothesisProvider
+from hypothesis.internal.constants_ast import Constants
 
 from conformance.deployment.settings import Settings
+from conformance.user_dirs import cache_dir
 
 
 def searching(run: Settings, max_examples: int, **others: Any) -> hypothesis.settings:
@@ -23,3 +29,24 @@ def searching(run: Settings, max_examples: int, **others: Any) -> hypothesis.set
         suppress_health_check=list(HealthCheck),
         **others,
     )
+
+
+@contextmanager
+def set_up_hypothesis() -> Iterator[None]:
+    """Let hypothesis draw the same in every process of a seed, and write to the user's cache alone.
+
+    By itself it also draws values that stand in the code of whoever runs it: the requests of a
+    seed would be others in a checkout, in an installation and beside a user's own tests. To read
+    that code takes a second of every run, as making its tables of characters does.
+    """
+    set_hypothesis_home_dir(cache_dir("hypothesis"))
+    of_code = vars(HypothesisProvider).get("_local_constants")
+    if of_code is not None:
+        none = Constants()
+        setattr(HypothesisProvider, "_local_constants", property(lambda _: none))  # noqa: B010
+    try:
+        yield
+    finally:
+        if of_code is not None:
+            setattr(HypothesisProvider, "_local_constants", of_code)  # noqa: B010
+        set_hypothesis_home_dir(None)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from conformance.data import fixtures_dir
 from conformance.deployment.launch.errors import LauncherError
 from conformance.deployment.launch.launcher import Launcher, read_launcher
+from conformance.user_dirs import config_dir
 
 
 def user_launchers_dir() -> Path:
     """`$XDG_CONFIG_HOME/threads-conformance/launchers`, by default below `~/.config`."""
-    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(config) / "threads-conformance" / "launchers"
+    return config_dir("launchers")
 
 
 def load_launchers(files: Iterable[Path] = ()) -> dict[str, Launcher]:

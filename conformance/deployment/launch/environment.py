@@ -15,6 +15,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 from packaging.version import Version
 
+from conformance import user_dirs
 from conformance.deployment.launch.errors import LauncherError, NotStartedError
 from conformance.deployment.launch.installers import Recipe, commands, recipe
 from conformance.deployment.launch.launcher import Launcher
@@ -30,8 +31,7 @@ _MAKING, _USES = "making.lock", "uses"
 
 def cache_dir() -> Path:
     """`$XDG_CACHE_HOME/threads-conformance/servers`, by default below `~/.cache`."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "threads-conformance" / "servers"
+    return user_dirs.cache_dir("servers")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,27 @@
+"""Folders of the user in which the project keeps something, by the XDG base directories."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_OURS = "threads-conformance"
+
+
+def cache_dir(name: str) -> Path:
+    """`$XDG_CACHE_HOME/threads-conformance/NAME`, by default below `~/.cache`."""
+    return _below("XDG_CACHE_HOME", ".cache", name)
+
+
+def state_dir(name: str) -> Path:
+    """`$XDG_STATE_HOME/threads-conformance/NAME`, by default below `~/.local/state`."""
+    return _below("XDG_STATE_HOME", ".local/state", name)
+
+
+def config_dir(name: str) -> Path:
+    """`$XDG_CONFIG_HOME/threads-conformance/NAME`, by default below `~/.config`."""
+    return _below("XDG_CONFIG_HOME", ".config", name)
+
+
+def _below(variable: str, default: str, name: str) -> Path:
+    return Path(os.environ.get(variable) or Path.home() / default) / _OURS / name
