@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from conformance.reference.process import ReferenceProcess
+from conformance.commands.serve import ServedProcess
 
 HERE = Path(__file__).parent
 SEED = "1"
@@ -83,7 +83,7 @@ def main() -> None:
 
 def look(tool: Callable[[str, Path], tuple[frozenset[str], int]], *options: str) -> Look:
     """Start a server of its own, and let the tool look at it."""
-    with ReferenceProcess(*options) as server, TemporaryDirectory() as folder:
+    with ServedProcess(*options) as server, TemporaryDirectory() as folder:
         started = time.perf_counter()
         reported, requests = tool(server.url, Path(folder))
         return Look(reported, requests, round(time.perf_counter() - started, 2))

@@ -17,6 +17,7 @@ from conformance.checks.api import ThreadsApi
 from conformance.checks.context import CheckContext
 from conformance.checks.every_operation import OPEN_TO_ALL, Things, every_operation
 from conformance.cli import cli
+from conformance.commands.serve import ServedProcess
 from conformance.contract.catalogue import ACCESS_CAPABILITY, HTTP, load_catalogue
 from conformance.contract.operations import ASKED_BY_THE_DOCTOR, OPERATIONS
 from conformance.contract.verdicts import RunVerdict, Verdict
@@ -33,7 +34,6 @@ from conformance.faults.access import key_of
 from conformance.faults.registry import Broken, Fault, all_faults, broken_deployment
 from conformance.model.store import ThreadStore
 from conformance.reference.app import new_store
-from conformance.reference.process import ReferenceProcess
 from conformance.reference.wire import WireAnswer, WireRequest
 from conformance.report.record import Report, load_report
 from conformance.runner.cleanup import clean_up
@@ -107,7 +107,7 @@ def test_tenants_have_nothing_of_each_other() -> None:
 
 def test_a_tenant_may_have_two_keys() -> None:
     options = ("--tenant", "a=one", "--tenant", "a=two", "--tenant", "b=three")
-    with ReferenceProcess(*options) as process:
+    with ServedProcess(*options) as process:
         counts = []
         for key in ("one", "two", "three"):
             with as_tenant(process.url, key) as tenant:
@@ -118,7 +118,7 @@ def test_a_tenant_may_have_two_keys() -> None:
 
 
 def test_served_with_a_key_alone() -> None:
-    with ReferenceProcess("--api-key", "one") as process:
+    with ServedProcess("--api-key", "one") as process:
         with as_tenant(process.url, "one") as known:
             assert known.post("/threads/count", json={}).json() == 0
         assert httpx.post(f"{process.url}/threads/count", json={}).status_code == 401

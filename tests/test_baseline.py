@@ -14,10 +14,10 @@ from click.testing import CliRunner, Result
 from report_examples import REQUIREMENTS, check, failure, report_of
 
 from conformance.cli import cli
+from conformance.commands.serve import ServedProcess
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import RunVerdict, Stability
 from conformance.data import schemas_dir
-from conformance.reference.process import ReferenceProcess
 from conformance.report.baseline.file import (
     BaselineError,
     add_entries,
@@ -348,7 +348,7 @@ def test_a_baseline_from_its_start_to_its_end(tmp_path: Path) -> None:
     only = ("--requirement", "COPY-01", "--requirement", "COPY-03")
 
     def run(fault: str | None, *options: str) -> tuple[int, str]:
-        with ReferenceProcess(*(["--fault", fault] if fault else [])) as server:
+        with ServedProcess(*(["--fault", fault] if fault else [])) as server:
             ended = command(tmp_path, "run", "--url", server.url, *only, *options)
         assert "Traceback" not in ended.stderr
         return ended.returncode, " ".join((ended.stdout + ended.stderr).split())

@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 from report_examples import REQUIREMENTS, check, failure, report_of, requirement
 
 from conformance.cli import cli
+from conformance.commands.serve import ServedProcess
 from conformance.contract.verdicts import Stability
 from conformance.data import schemas_dir
-from conformance.reference.process import ReferenceProcess
 from conformance.report.compare.html import comparison_html
 from conformance.report.compare.markdown import comparison_markdown
 from conformance.report.compare.model import (
@@ -440,7 +440,7 @@ def test_a_broken_promise_is_the_one_change_and_its_mending_too(tmp_path: Path) 
     only = ("--requirement", "COPY-01", "--requirement", "COPY-03")
     fault = ("--fault", "copy-makes-the-oldest-state-anew")
     for server, options in (("right", ()), ("broken", fault)):
-        with ReferenceProcess(*options) as deployment:
+        with ServedProcess(*options) as deployment:
             command(tmp_path, "run", "--url", deployment.url, *only, "--report-dir", server)
     for sides, status, kind in (
         (("right", "broken"), 1, "regression"),

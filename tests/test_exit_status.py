@@ -13,6 +13,7 @@ import pytest
 
 from conformance.commands import run as run_module
 from conformance.commands.ending import INTERRUPTED, NO_READER, EndingGroup, run_to_its_end
+from conformance.commands.serve import ServedProcess
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.defects import SuiteDefectError
 from conformance.deployment.identify import identify_deployment
@@ -207,7 +208,7 @@ def test_what_cannot_be_told_of_a_check_is_its_own_error(
         raise RecursionError
 
     monkeypatch.setattr("conformance.runner.failures.reproduction", broken)
-    with ReferenceProcess("--fault", "get-leaves-out-updated-at") as reference:
+    with ServedProcess("--fault", "get-leaves-out-updated-at") as reference:
         settings = settings_for(reference.url, capabilities=SELECTED)
         report = run_suite(settings, identify_deployment(settings))
     reasons = {each.verdict: each.reason for each in report.checks}

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from conformance.checks.expect import same_thread
 from conformance.cli import cli
+from conformance.commands.serve import ServedProcess
 from conformance.contract.catalogue import PROFILES
 from conformance.contract.causes import Cause
 from conformance.deployment.settings import GraphSettings
@@ -29,7 +30,7 @@ from conformance.freedoms.registry import (
     freedom,
 )
 from conformance.reference.altered import Altered
-from conformance.reference.process import ReferenceNotStartedError, ReferenceProcess
+from conformance.reference.process import ReferenceNotStartedError
 from conformance.reference.wire import WireRequest
 from conformance.selftest import freedom_report, freedoms, report
 from conformance.selftest.freedom_report import FreedomMatrix, as_line, as_markdown, as_summary
@@ -377,7 +378,7 @@ def test_wrong_usage(arguments: list[str], told: str) -> None:
 
 def test_freedoms_are_served() -> None:
     names = ("--freedom", "times-end-in-z", "--freedom", "metadata-gets-an-owner")
-    with ReferenceProcess(*names) as server:
+    with ServedProcess(*names) as server:
         made = httpx.post(f"{server.url}/threads", json={"thread_id": str(uuid.uuid4())}).json()
     assert made["created_at"].endswith("Z")
     assert made["metadata"] == {"owner": "user-1"}
@@ -398,5 +399,5 @@ def test_freedoms_are_served() -> None:
     ],
 )
 def test_what_cannot_be_served_is_said(options: tuple[str, ...], told: str) -> None:
-    with pytest.raises(ReferenceNotStartedError, match=told), ReferenceProcess(*options):
+    with pytest.raises(ReferenceNotStartedError, match=told), ServedProcess(*options):
         pass

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from conformance.commands.serve import serve_command
+from conformance.commands.serve import ServedProcess, serve_command
 from conformance.reference.app import create_app
 from conformance.reference.process import ReferenceNotStartedError, ReferenceProcess
 from conformance.reference.server import HOST, READY
@@ -45,7 +45,7 @@ def test_it_ends_when_its_parent_is_gone() -> None:
 def test_what_kept_it_from_starting_is_said() -> None:
     with (
         pytest.raises(ReferenceNotStartedError, match="no fault 'nonsense'"),
-        ReferenceProcess("--fault", "nonsense"),
+        ServedProcess("--fault", "nonsense"),
     ):
         pass
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from conformance.commands.serve import ServedProcess
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
-from conformance.reference.process import ReferenceProcess
 from conformance.runner.session import run_suite
 
 
 def test_what_stands_on_states_is_made_by_a_run(
     settings_for: Callable[..., Settings],
 ) -> None:
-    with ReferenceProcess("--fault", "supersteps-are-ignored") as server:
+    with ServedProcess("--fault", "supersteps-are-ignored") as server:
         settings = settings_for(server.url, capabilities=("copy", "history", "prepopulate"))
         report = run_suite(settings, identify_deployment(settings))
     verdicts = {each.id: each.verdict for each in report.requirements}

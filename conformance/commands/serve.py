@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
 from conformance.faults.registry import Fault, all_faults, broken_deployment
 from conformance.freedoms.registry import Freedom, all_freedoms, free_deployment
+from conformance.reference.process import ReferenceProcess
 from conformance.reference.server import PortTakenError, serve
 
 DEFAULT_PORT = 8123
@@ -141,3 +142,12 @@ def serve_command(
         raise click.UsageError(str(taken)) from taken
     except KeyboardInterrupt:
         return
+
+
+class ServedProcess(ReferenceProcess):
+    """The reference as this command serves it, with its options, as a child process."""
+
+    program = f"from {__name__} import serve_command; serve_command()"
+
+    def __init__(self, *options: str) -> None:
+        super().__init__("--port", "0", "--until-eof", *options)

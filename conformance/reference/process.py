@@ -9,15 +9,13 @@ import sys
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, ClassVar
 
 import conformance
 from conformance.reference.server import READY
 
 _DEADLINE_S = 30.0
 _GRACE_S = 5.0
-# By name, not `-m`: neither the working folder nor a configuration file in it counts.
-_SERVE = "from conformance.commands.serve import serve_command; serve_command()"
 
 
 class ReferenceNotStartedError(Exception):
@@ -25,7 +23,13 @@ class ReferenceNotStartedError(Exception):
 
 
 class ReferenceProcess:
-    """Starts the reference on a free port of loopback, `url` says where, and ends it."""
+    """Starts the reference on a free port of loopback, `url` says where, and ends it.
+
+    `program` is what Python runs, with `options` as arguments; it must end with its stdin.
+    """
+
+    # By name, not `-m`: neither the working folder nor a configuration file in it counts.
+    program: ClassVar[str] = "from conformance.reference.server import serve; serve(until_eof=True)"
 
     def __init__(self, *options: str) -> None:
         self._options = options
@@ -36,7 +40,7 @@ class ReferenceProcess:
         root = str(Path(conformance.__file__).resolve().parent.parent)
         inherited = os.environ.get("PYTHONPATH")
         paths = [root, inherited] if inherited else [root]
-        command = [sys.executable, "-P", "-c", _SERVE, "--port", "0", "--until-eof"]
+        command = [sys.executable, "-P", "-c", self.program]
         self._process = subprocess.Popen(
             [*command, *self._options],
             stdin=subprocess.PIPE,
