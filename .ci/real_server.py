@@ -18,7 +18,8 @@ from pathlib import Path
 
 import click
 
-from conformance.commands.target import Target, target, wanted_server
+from conformance.commands.target import target, wanted_server
+from conformance.target import Target
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,0 +1,87 @@
+"""What is checked: a deployment that runs, a server that is started for it, or the reference."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.version import Version
+
+from conformance.deployment.interruption import signals_as_interrupt
+from conformance.deployment.launch.catalogue import find_launcher, load_launchers
+from conformance.deployment.launch.errors import LauncherError
+from conformance.deployment.launch.launcher import Launcher
+from conformance.deployment.launch.start import launched
+from conformance.deployment.launch.versions import latest_version, parse_wanted
+from conformance.deployment.preflight import ServerInfo
+from conformance.reference.process import ReferenceProcess
+
+#: Tells the user about a step that takes a while.
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A deployment's URL; `name` and `version` where a launcher knows them.
+
+    It is `disposable` where it was started for the run: nothing on it matters.
+    """
+
+    url: str
+    name: str | None = None
+    version: str | None = None
+    disposable: bool = False
+
+    def known_as(self, info: ServerInfo) -> ServerInfo:
+        """Return what the deployment says of itself, corrected by what the launcher knows."""
+        if self.name is None:
+            return info
+        return dataclasses.replace(info, name=self.name, version=self.version)
+
+
+@contextmanager
+def opened(
+    url: str | None, server: str | None, launcher_files: tuple[Path, ...], tell: Tell
+) -> Iterator[Target]:
+    """Open the deployment of these options for as long as the block lasts.
+
+    Without `url` and `server` (NAME==VERSION or NAME@latest) the reference is started.
+    `LauncherError` for options that cannot be used, `NotStartedError` if the server fails.
+    """
+    if url and server:
+        raise LauncherError(
+            "--url and --server exclude each other: a deployment that runs, or one to start"
+        )
+    if url:
+        yield Target(url)
+    elif server:
+        with (
+            signals_as_interrupt(),
+            started(*wanted_server(server, launcher_files), tell) as running,
+        ):
+            yield running
+    else:
+        with ReferenceProcess() as reference:
+            yield Target(reference.url, disposable=True)
+
+
+def wanted_server(server: str, launcher_files: tuple[Path, ...]) -> tuple[Launcher, Version]:
+    """Return the launcher and the version that NAME==VERSION or NAME@latest names.
+
+    `LauncherError` for an unknown name; `NotStartedError` if the newest cannot be found out.
+    """
+    wanted = parse_wanted(server)
+    launcher = find_launcher(load_launchers(launcher_files), wanted.name)
+    return launcher, wanted.version or latest_version(launcher)
+
+
+@contextmanager
+def started(
+    launcher: Launcher, version: Version, tell: Tell, data: Path | None = None
+) -> Iterator[Target]:
+    """Start a server, and end it after the block; `data` is a folder for what it stores."""
+    with launched(launcher, version, tell, data) as running:
+        yield Target(running.url, running.name, running.version, disposable=True)
