@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
+from shutil import copytree
 from uuid import uuid4
 
 import httpx
@@ -22,7 +24,7 @@ from conformance.report.record import CheckResult, Report
 from conformance.runner import pytest_process
 from conformance.runner.judging import verdict_of
 from conformance.runner.session import run_suite
-from tests.conftest import Reply, answering, as_json, environment_of, threads_of
+from tests.conftest import CHECKOUT, Reply, answering, as_json, environment_of, threads_of
 
 MakeSettings = Callable[..., Settings]
 SERVER = ServerInfo(None, None)
@@ -131,6 +133,7 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # No two modules of one name: pytest keeps what it imported.
     (folder / f"test_{uuid4().hex}.py").write_text(CHECKS)
     (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "conftest.py").write_text("from conformance.suite.conftest import *\n")
     monkeypatch.setattr(pytest_process, "_SUITE", folder)
     return folder
 
@@ -213,15 +216,20 @@ def test_the_worst_check_decides_a_requirement(suite: Path, settings_for: MakeSe
 # ---- plain pytest -------------------------------------------------------------------
 
 
-def plain_pytest(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """pytest in a folder of its own, with the project's entry point, installed or not."""
+def plain_pytest(
+    directory: Path, *arguments: str, paths: Sequence[Path] = (CHECKOUT,)
+) -> subprocess.CompletedProcess[str]:
+    """pytest in a folder of its own, with the project's entry point, installed or not.
+
+    `paths` is where Python looks for modules before all else.
+    """
     module = "conformance.runner.options"
     installed = any(each.value == module for each in entry_points(group="pytest11"))
     loaded = [] if installed else ["-p", module]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *loaded, *arguments],
         cwd=directory,
-        env=environment_of(),
+        env=environment_of(PYTHONPATH=os.pathsep.join(map(str, paths))),
         capture_output=True,
         text=True,
     )
@@ -250,6 +258,39 @@ def test_the_checks_run_under_plain_pytest(
     assert " failed" not in ended.stdout
     assert threads_of(reference) == before
     assert not list(own_state.glob("*"))
+
+
+#: Fixtures that other plugins and projects have too.
+OF_OTHERS = """
+import pytest
+
+@pytest.fixture
+def threads():
+    return "somebody else's"
+
+client = settings = context = given = threads
+"""
+
+
+@pytest.mark.parametrize("where", ["plugin", "conftest"])
+def test_the_checks_keep_their_fixtures(where: str, reference: str, tmp_path: Path) -> None:
+    options: tuple[str, ...] = ()
+    if where == "plugin":
+        (tmp_path / "of_others.py").write_text(OF_OTHERS)
+        options = ("-p", "of_others")
+    else:
+        # Of a project whose environment, with the suite in it, stands in its own folder.
+        (tmp_path / "conftest.py").write_text(OF_OTHERS)
+        for part in ("conformance", "schemas", "fixtures"):
+            copytree(CHECKOUT / part, tmp_path / part)
+    ended = plain_pytest(
+        tmp_path,
+        *("--pyargs", "conformance.suite", "--deployment-url", reference),
+        *("-k", "test_an_unknown_thread_is_404 or test_a_copy_is_answered", *options),
+        paths=[tmp_path] if where == "conftest" else [tmp_path, CHECKOUT],
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert " passed" in ended.stdout
 
 
 def test_plain_pytest_skips_what_only_a_disposable_deployment_is_asked(

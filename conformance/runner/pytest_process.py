@@ -22,7 +22,9 @@ def pytest_arguments(
     keyword: str = "", plugins: Sequence[str] = ("conformance.runner.worker",)
 ) -> list[str]:
     """What pytest is called with to run the suite, and nothing of the user's."""
-    arguments = ["-c", str(_SUITE / "pytest.ini"), "--rootdir", str(_SUITE), "--noconftest"]
+    arguments = ["-c", str(_SUITE / "pytest.ini"), "--rootdir", str(_SUITE)]
+    # The suite's own conftest, and none above it.
+    arguments += ["--confcutdir", str(_SUITE)]
     for plugin in (*_PLUGINS, *plugins):
         arguments += ["-p", plugin]
     if keyword:

@@ -17,7 +17,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from conformance.checks import evidence
-from conformance.checks.fixtures import CONTEXT, SuiteFixtures
+from conformance.checks.fixtures import BOUND, CONTEXT, Bound
 from conformance.checks.generators.profile import set_up_hypothesis
 from conformance.checks.outcomes import NotAskedFor
 from conformance.contract.catalogue import PROFILES, load_catalogue
@@ -80,7 +80,8 @@ def pytest_configure(config: pytest.Config) -> None:
     connection = stack.enter_context(connect(settings, _worker()))
     config.add_cleanup(stack.close)
     config.pluginmanager.register(Checks(settings, connection))
-    config.pluginmanager.register(SuiteFixtures(settings, connection))
+    config.stash[BOUND] = bound = Bound(settings, connection)
+    config.add_cleanup(bound.close)
 
 
 def _settings_of(config: pytest.Config) -> Settings | None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp
 
-from conformance.checks.fixtures import SuiteFixtures
+from conformance.checks.fixtures import BOUND, Bound
 from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.connect import connect
@@ -65,9 +65,8 @@ class Worker:
         self.settings, self.host = settings, host
         self.problem = ""
         self._tasks, self._results = tasks, results
-        self._pluginmanager: pytest.PytestPluginManager | None = None
+        self._config: pytest.Config | None = None
         self._checks: Checks | None = None
-        self._fixtures: SuiteFixtures | None = None
         self._connections = ExitStack()
         self._connected = 0
 
@@ -83,13 +82,13 @@ class Worker:
         """Bind the checks to the deployment in this process."""
         # Nobody reads where a check failed; to tell it prettily takes longer than the check.
         config.option.tbstyle = "native"
-        self._pluginmanager = config.pluginmanager
+        self._config = config
         config.add_cleanup(self._connections.close)
         self.connect(self.settings)
 
     def connect(self, settings: Settings) -> None:
         """Run the checks under these settings from now on, and forget what was learnt so far."""
-        assert self._pluginmanager is not None
+        assert self._config is not None
         self._connections.close()
         self._connected += 1
         connection = self._connections.enter_context(
@@ -101,14 +100,11 @@ class Worker:
             )
         )
         if self._checks is not None:
-            self._pluginmanager.unregister(self._checks)
+            self._config.pluginmanager.unregister(self._checks)
         self._checks = Checks(settings, connection)
-        self._pluginmanager.register(self._checks)
-        if self._fixtures is None:
-            self._fixtures = SuiteFixtures(settings, connection)
-            self._pluginmanager.register(self._fixtures)
-        else:
-            self._fixtures.bind(settings, connection)
+        self._config.pluginmanager.register(self._checks)
+        self._config.stash[BOUND] = bound = Bound(settings, connection)
+        self._connections.callback(bound.close)
 
     def pytest_internalerror(self, excrepr: object) -> None:
         """Keep what broke, to tell it."""
