@@ -18,10 +18,9 @@ def blocks(language: str) -> list[str]:
 
 
 def test_ci_runs_the_commands_of_the_readme() -> None:
-    first, second = (block.strip() for block in blocks("sh")[:2])
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    assert second in ci
-    assert first.rpartition("&& ")[2] in ci
+    for command in blocks("sh")[:2]:
+        assert command.strip() in ci
 
 
 def test_every_command_named_exists() -> None:
