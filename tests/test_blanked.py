@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from conformance import plugin
 from conformance.checks import evidence
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.identify import identify_deployment
 from conformance.reference.app import new_store
 from conformance.reference.wire import Wire, WireRequest
 from conformance.report.record import CheckResult
+from conformance.runner import worker
 from conformance.runner.session import run_suite
 from conformance.runner.settings import new_settings
 from tests.conftest import served
@@ -80,14 +80,14 @@ def looked_at(
 ) -> dict[str, tuple[CheckResult, set[str]]]:
     """Each check's result, and the members that it compared."""
     members: dict[str, set[str]] = {}
-    attempt = plugin.Checks.attempt
+    attempt = worker.Checks.attempt
 
-    def noted(self: plugin.Checks, item: pytest.Item, nextitem: pytest.Item | None) -> Any:
+    def noted(self: worker.Checks, item: pytest.Item, nextitem: pytest.Item | None) -> Any:
         reports, result = attempt(self, item, nextitem)
         members[result.id] = set(evidence.current().members)
         return reports, result
 
-    monkeypatch.setattr(plugin.Checks, "attempt", noted)
+    monkeypatch.setattr(worker.Checks, "attempt", noted)
     directory.mkdir()
     settings = new_settings(
         url,

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import strategies as st
 
 from conformance.checks.generators.bodies import for_all, invalid_bodies, valid_bodies
 from conformance.checks.generators.keywords import broken_keywords, met_keywords, with_own_ids
-from conformance.checks.generators.profile import set_up_hypothesis
 from conformance.checks.leniency import must_be_refused
 from conformance.contract.openapi import load_operations
 from conformance.contract.schemas import load_schema, violations
@@ -28,7 +27,7 @@ from conformance.model.store import Query, ThreadStore
 from conformance.reference import bodies
 from conformance.report.record import CheckResult
 from conformance.runner.session import run_suite
-from tests.conftest import served
+from tests.conftest import environment_of, served
 
 MakeSettings = Callable[..., Settings]
 ANYTHING = Query()
@@ -44,32 +43,36 @@ RIGHT: dict[str, dict[str, Any]] = {
 # ---- what is sent -------------------------------------------------------------------
 
 
-#: A number that stands in the code of whoever runs the checks, as hypothesis finds it by itself.
+#: Draws numbers, and tells whether the one that stands in its user's code is among them.
+DRAWING = """
+import sys
+from contextlib import nullcontext
+from hypothesis import strategies as st
+from conformance.checks.generators.bodies import for_all
+from conformance.checks.generators.profile import set_up_hypothesis
+from conformance.deployment.settings import Settings
+
 OF_THE_USER = 918_273_645
+run = Settings(url="", run_id="", started_at="", run_dir="", effort="thorough")
+numbers = st.lists(st.integers(-2**40, 2**40), min_size=50, max_size=50)
+drawn = []
+with set_up_hypothesis() if "ours" in sys.argv else nullcontext():
+    for_all(numbers, drawn.extend, run)
+print(OF_THE_USER in drawn)
+"""
 
 
-@pytest.mark.parametrize("set_up", [set_up_hypothesis, nullcontext])
-def test_what_is_drawn_depends_on_nobodys_code(
-    set_up: Callable[[], AbstractContextManager[None]],
-    settings_for: MakeSettings,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    name = f"of_the_user_{set_up.__name__}"
-    (tmp_path / f"{name}.py").write_text(f"CONSTANT = {OF_THE_USER}\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    importlib.import_module(name)
-    # No two of them may share what hypothesis keeps of the numbers in these bounds.
-    bounds = (-(2**40), 2**40 + (set_up is nullcontext))
-    drawn: list[int] = []
-    with set_up():
-        for_all(
-            st.lists(st.integers(*bounds), min_size=50, max_size=50),
-            drawn.extend,
-            settings_for("http://x", effort="thorough"),
-        )
-    assert (OF_THE_USER in drawn) is (set_up is nullcontext)
+@pytest.mark.parametrize(("how", "found"), [("ours", "False"), ("as it comes", "True")])
+def test_what_is_drawn_depends_on_nobodys_code(how: str, found: str, tmp_path: Path) -> None:
+    (tmp_path / "of_the_user.py").write_text(DRAWING)
+    ended = subprocess.run(
+        [sys.executable, "of_the_user.py", how],
+        cwd=tmp_path,
+        env=environment_of(XDG_CACHE_HOME=str(tmp_path)),
+        capture_output=True,
+        text=True,
+    )
+    assert ended.stdout.strip() == found, ended.stderr
 
 
 def test_every_keyword_of_a_schema_is_broken(settings_for: MakeSettings) -> None:

@@ -336,7 +336,7 @@ class Busy(threading.Thread):
 
 
 #: What looks at many threads, or could be told by others what it asks.
-BESIDE_OTHERS = ("search", "count", "sort", "page", "filter", "copy", "create", "delete", "status")
+BESIDE_OTHERS = ("search", "count", "sort", "page", "filter", "copy", "create", "prune", "errors")
 
 
 def test_a_busy_deployment_changes_no_verdict(tmp_path: Path) -> None:

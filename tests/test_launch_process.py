@@ -45,7 +45,7 @@ folder = Path(sys.argv[1])
 command = [sys.executable, str(folder / "family.py")]
 tree = ProcessTree(command, cwd=folder, env=dict(os.environ), output=folder / "out")
 tree.__enter__()
-print(tree._keeper.pid, flush=True)
+print(tree._supervisor.pid, flush=True)
 time.sleep(1000)
 """
 
@@ -102,7 +102,7 @@ def test_it_ends_where_its_holder_is_killed(number: signal.Signals, tmp_path: Pa
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
-def test_the_command_ends_where_even_its_keeper_is_killed(tmp_path: Path) -> None:
+def test_the_command_ends_where_even_its_supervisor_is_killed(tmp_path: Path) -> None:
     (tmp_path / "family.py").write_text(_FAMILY)
     with subprocess.Popen(
         [sys.executable, "-c", _HOLDER, str(tmp_path)],
@@ -111,10 +111,10 @@ def test_the_command_ends_where_even_its_keeper_is_killed(tmp_path: Path) -> Non
         text=True,
     ) as holder:
         assert holder.stdout is not None
-        keeper = psutil.Process(int(holder.stdout.readline()))
+        supervisor = psutil.Process(int(holder.stdout.readline()))
         command, *others = members(tmp_path)
         try:
-            keeper.kill()
+            supervisor.kill()
             assert_gone([command])
         finally:
             holder.kill()

@@ -16,7 +16,7 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from conformance.checks.generators.profile import searching
+from conformance.checks.generators.profile import BrokenPromises, searching
 from conformance.checks.leniency import must_be_refused
 from conformance.contract.schemas import load_schema, violations
 from conformance.data import schemas_dir
@@ -43,9 +43,12 @@ def for_all(strategy: st.SearchStrategy[Any], holds: Callable[[Any], None], run:
     @searching(run, EXAMPLES[run.effort])
     @hypothesis.given(strategy)
     def holds_always(value: Any) -> None:
-        holds(value)
+        with broken.noted():
+            holds(value)
 
-    holds_always()
+    broken = BrokenPromises()
+    with broken.decisive():
+        holds_always()
 
 
 def valid_bodies(

@@ -14,7 +14,7 @@ import httpx
 import hypothesis
 import schemathesis
 
-from conformance.checks.generators.profile import searching
+from conformance.checks.generators.profile import BrokenPromises, searching
 from conformance.data import schemas_dir
 from conformance.deployment.client import Answer
 from conformance.deployment.settings import Settings
@@ -38,6 +38,7 @@ def for_all_stories(
     """
     schema = schemathesis.openapi.from_dict(_document(without), config=_config())
     machine: Any = schema.as_state_machine()
+    broken = BrokenPromises()
 
     class Story(machine):  # type: ignore[misc]
         """One story."""
@@ -49,15 +50,17 @@ def for_all_stories(
             """Send by our own client instead of that of schemathesis."""
             body = case.body if isinstance(case.body, dict) else None
             operation_id = str(case.operation.definition.raw["operationId"])
-            answer = self.ask(operation_id, dict(case.path_parameters), body)
+            with broken.noted():
+                answer = self.ask(operation_id, dict(case.path_parameters), body)
             return _response(case, answer)
 
         def validate_response(self, *_: Any, **__: Any) -> None:
             """Who asks has judged already, by meaning."""
 
-    hypothesis.seed(run.seed)(Story).run(
-        settings=searching(run, STORIES[run.effort], stateful_step_count=STEPS[run.effort])
-    )
+    with broken.decisive():
+        hypothesis.seed(run.seed)(Story).run(
+            settings=searching(run, STORIES[run.effort], stateful_step_count=STEPS[run.effort])
+        )
 
 
 def _document(without: dict[str, tuple[str, ...]]) -> dict[str, Any]:

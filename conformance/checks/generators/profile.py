@@ -9,9 +9,11 @@ from typing import Any
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis.configuration import set_hypothesis_home_dir
+from hypothesis.errors import Flaky
 from hypothesis.internal.conjecture.providers import HypothesisProvider
 from hypothesis.internal.constants_ast import Constants
 
+from conformance.checks.outcomes import PromiseBroken
 from conformance.deployment.settings import Settings
 from conformance.user_dirs import cache_dir
 
@@ -29,6 +31,35 @@ def searching(run: Settings, max_examples: int, **others: Any) -> hypothesis.set
         suppress_health_check=list(HealthCheck),
         **others,
     )
+
+
+class BrokenPromises:
+    """The failures of one search, in case hypothesis finds that they do not come again.
+
+    A deployment that does not do the same each time broke its promise all the same.
+    """
+
+    def __init__(self) -> None:
+        self._last: PromiseBroken | None = None
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note the broken promise that leaves the block."""
+        try:
+            yield
+        except PromiseBroken as broken:
+            self._last = broken
+            raise
+
+    @contextmanager
+    def decisive(self) -> Iterator[None]:
+        """Raise the last broken promise where hypothesis tells of flakiness alone."""
+        try:
+            yield
+        except Flaky:
+            if self._last is None:
+                raise
+            raise self._last from None
 
 
 @contextmanager
