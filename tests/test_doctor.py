@@ -220,7 +220,7 @@ def test_a_server_without_schemas_is_right(settings_for: MakeSettings) -> None:
         assert sentences(diagnosed(settings_for, found)) == []
         (wrong,) = sentences(diagnosed(settings_for, found, append=_append("wirte")))[:1]
     assert "append of [graph], as node wirte, is refused" in wrong
-    assert "mend its as_node or its values" in wrong
+    assert "correct its as_node or its values" in wrong
 
 
 def test_a_server_without_supersteps_is_right(settings_for: MakeSettings) -> None:

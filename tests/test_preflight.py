@@ -51,13 +51,13 @@ def test_no_server(settings_for: MakeSettings) -> None:
         url = f"http://{HOST}:{taken.getsockname()[1]}"
         message = refusal(settings_for(url))
     assert f"cannot connect to {url}" in message
-    assert "start the server" in message
+    assert "is the server running?" in message
 
 
 def test_a_name_that_no_one_has(settings_for: MakeSettings) -> None:
     message = refusal(settings_for("http://nowhere.invalid"))
     assert "cannot connect to http://nowhere.invalid (nowhere.invalid has no address" in message
-    assert "mend the name" in message
+    assert "correct the host name" in message
 
 
 def by_path(**replies: Reply) -> Callable[[str, str, bytes], Reply]:

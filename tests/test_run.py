@@ -226,7 +226,7 @@ def assert_one_sentence(ended: subprocess.CompletedProcess[str], status: int, sa
         (["-n", "many"], "give a number of processes, or auto"),
         (["-H", "no colon"], "a header is written 'Name: value'"),
         (["-k", "and and"], "is not an expression of names"),
-        (["-k", "no_check_has_this_name"], "no check is left"),
+        (["-k", "no_check_has_this_name"], "no check matches"),
         (["--requirement", "COPI-03"], "did you mean COPY-03"),
         (["--requirement", "COPY-99"], "did you mean COPY-"),
         (["--capability", "copying"], "no capability 'copying': one of"),

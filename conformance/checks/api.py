@@ -305,7 +305,7 @@ class ThreadsApi:
         answer = self.client.run_wait(id_of(thread), self.run_body(number, **body))
         self._granted(answer, thread)
         if isinstance(answer.body, dict) and "__error__" in answer.body:
-            raise self.refusal("the run to end well", answer, "run")
+            raise self.refusal("the run to succeed", answer, "run")
         return answer.body
 
     def run_body(self, number: int = 1, **body: Any) -> dict[str, Any]:

@@ -54,11 +54,9 @@ def find_requirement(catalogue: Catalogue, name: str) -> Requirement:
     if name.upper() in known:
         return known[name.upper()]
     near = difflib.get_close_matches(name.upper(), known, n=3)
-    hint = f": did you mean {', '.join(near)}?" if near else ""
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise click.UsageError(
-        f"no requirement {name}{hint} `threads-conformance requirements` lists all of them"
-        if hint
-        else f"no requirement {name}; `threads-conformance requirements` lists all of them"
+        f"unknown requirement {name}; {hint}`threads-conformance requirements` lists all"
     )
 
 

@@ -74,5 +74,5 @@ def _check_carried(value: str, what: str) -> None:
     if not _CARRIED.fullmatch(value):
         raise SettingsError(
             f"{what} holds a character that no header can carry "
-            "(a control character, or one outside of ASCII): mend it"
+            "(a control character, or one outside of ASCII): remove it"
         )

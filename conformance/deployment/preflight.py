@@ -171,11 +171,11 @@ def _unreachable(broken: httpx.HTTPError, url: httpx.URL, shown: str, redactor: 
             )
         case httpx.ProxyError():
             return (
-                f"no way through the proxy to {shown} ({why}): mend {url.scheme.upper()}_PROXY, "
+                f"no way through the proxy to {shown} ({why}): correct {url.scheme.upper()}_PROXY, "
                 f"or ask without it by NO_PROXY={url.host}"
             )
         case NameNotFoundError():
-            return f"cannot connect to {shown} ({why}): mend the name of the host in the URL"
+            return f"cannot connect to {shown} ({why}): correct the host name in the URL"
         case UntrustedCertificateError():
             return (
                 f"the certificate of {shown} is not trusted ({why}): give the one that it is "
@@ -194,7 +194,7 @@ def _unreachable(broken: httpx.HTTPError, url: httpx.URL, shown: str, redactor: 
         case httpx.TimeoutException():
             return f"{shown} does not answer in time ({why}): is it overloaded?"
         case httpx.ConnectError():
-            return f"cannot connect to {shown} ({why}): start the server, or mend the URL"
+            return f"cannot connect to {shown} ({why}): is the server running? Check the URL"
         case EncodingRefusedError() | BrokenEncodingError():
             return f"what {shown} answers cannot be read ({why}): is it a LangGraph Server?"
         case httpx.NetworkError() | httpx.RemoteProtocolError() if url.scheme == "http" and _tls_at(

@@ -141,7 +141,7 @@ class _Trial:
             )
         return Finding(
             Kind.WRONG,
-            f"{said}: mend its as_node or its values; if the deployment takes no supersteps at "
+            f"{said}: correct its as_node or its values; if the deployment takes no supersteps at "
             "all, the settings are right",
             _OF_SUPERSTEPS,
         )
@@ -268,7 +268,7 @@ class _Trial:
                 Finding(
                     Kind.WRONG,
                     f"append of [graph] is refused as a state update ({answer.status} "
-                    f"{excerpt(answer.text, _SHOWN)}): mend its as_node or its values",
+                    f"{excerpt(answer.text, _SHOWN)}): correct its as_node or its values",
                     _OF_UPDATES,
                 )
             ]
@@ -281,7 +281,7 @@ _INPUT = "__input__"
 def _not_answered(what: str, answer: Answer | None, blocks: str) -> Finding:
     """The deployment broke, or was silent: no setting can be blamed for it."""
     how = f"answered {answer.status}" if answer is not None else "not answered"
-    return Finding(Kind.SERVER, f"{what} is {how}: mend the server, or look into its log", blocks)
+    return Finding(Kind.SERVER, f"{what} is {how}: see the log of the server", blocks)
 
 
 def _object(value: Any) -> dict[str, Any]:

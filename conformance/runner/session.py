@@ -110,7 +110,7 @@ def run_suite(
                 cleanup = cleanup if keep else clean_up(settings, hurried=controller.interrupted)
     if not (controller.planned or controller.interrupted or defects.found):
         raise NothingSelectedError(
-            "no check is left by these options: loosen -k, --requirement, --capability, --profile "
+            "no check matches these options; widen -k, --requirement, --capability, --profile "
             "or --client"
         )
     catalogue = load_catalogue()

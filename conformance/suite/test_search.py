@@ -83,7 +83,7 @@ def test_true_is_not_one(
     if not found:
         raise Blocked(f"no thread is found by {value!r}", by="SEARCH-02")
     mistaken = [each for each in found if type(each) is not type(value)]
-    assert_that(not mistaken, f"no thread of {other!r} by {value!r}", mistaken)
+    assert_that(not mistaken, f"a search for {value!r} not to find {other!r}", mistaken)
 
 
 @requires("SEARCH-03")

@@ -13,12 +13,12 @@ TITLE = "The board: requirements against deployments"
 NOT_JUDGED = "not judged"
 #: The verdicts, and what each means on the board.
 LEGEND = {
-    Verdict.PASS: "the promise was kept",
-    Verdict.FAIL: "it was broken",
-    Verdict.UNSUPPORTED: "the server itself answers that it does not offer the operation",
-    Verdict.BLOCKED: "what it stands on failed, so nothing can be said",
+    Verdict.PASS: "the promise holds",
+    Verdict.FAIL: "the promise is broken",
+    Verdict.UNSUPPORTED: "the server answers that it does not offer the operation",
+    Verdict.BLOCKED: "a prerequisite failed, so nothing can be said",
     Verdict.ERROR: "the check or the connection broke off",
-    Verdict.NOT_RUN: "no check of it gave a result",
+    Verdict.NOT_RUN: "no check of it was made",
 }
 
 

@@ -116,7 +116,7 @@ def undecided(report: Report) -> tuple[UndecidedGroup, ...]:
 
 _WITHOUT_REASON = {
     Verdict.ERROR: "the check broke off",
-    Verdict.BLOCKED: "what it stands on failed",
+    Verdict.BLOCKED: "a prerequisite failed",
     Verdict.NOT_RUN: "no check of it gave a result",
     Verdict.UNSUPPORTED: "the deployment does not offer the operation",
 }

@@ -154,11 +154,11 @@ def next_step(report: Report, report_json: Path | str) -> str:
     failures = groups(report)
     explain = f"threads-conformance explain {shlex.quote(str(report_json))}"
     if report.verdict is RunVerdict.INCOMPLETE:
-        return "mend what kept the checks from deciding (named above), then run again."
+        return "Fix what kept the checks from deciding (named above), then run again."
     if failures:
         first = failures[0].checks[0].id
-        return f"see a failure with all its exchanges: {explain} {shlex.quote(first)}"
-    return "nothing to mend; run this in CI to keep it so."
+        return f"See a failure with all its exchanges: {explain} {shlex.quote(first)}"
+    return "All requirements hold. Add this run to CI."
 
 
 def server_name(report: Report) -> str:
