@@ -1,4 +1,4 @@
-"""The options of `run` about a baseline, and what is told of it at the end."""
+"""The baseline options of `run`, their checks before a run, and the output after it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _OPTIONS = (
 
 
 def baseline_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options `--baseline`, `--strict-baseline` and `--write-baseline`."""
+    """Add the options `--baseline`, `--strict-baseline` and `--write-baseline`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -64,7 +64,7 @@ def baseline_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @dataclass(frozen=True)
 class Baselining:
-    """The baseline of one run: `file` may be None, `write` says to add what is new."""
+    """The baseline of one run. `file` may be None; `write`: add entries for new failures."""
 
     file: Path | None
     entries: tuple[Entry, ...]
@@ -74,7 +74,7 @@ class Baselining:
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> Baselining:
-        """Take the options out of `options` and read the file; usage errors come before a run."""
+        """Pop the options from `options` and read the file; raise click's usage errors."""
         read, strict, written = (
             options.pop(name) for name in ("baseline", "strict_baseline", "write_baseline")
         )
@@ -107,13 +107,13 @@ class Baselining:
         return cls(file, entries, strict, bool(written), datetime.now(UTC).date())
 
     def applied(self, report: Report, *, keyword: str) -> Judgement | None:
-        """What the baseline says of a run; None where there is no baseline."""
+        """Apply the baseline to the report of a run; return None if there is no baseline."""
         if self.file is None:
             return None
         return judge(report, self.entries, self.today, whole=not keyword)
 
     def finish(self, judgement: Judgement | None, status: int) -> int:
-        """Tell what has to be told, write what is new; the exit status of the command."""
+        """Print the result, write new entries, and return the exit status of the command."""
         if judgement is None or self.file is None:
             return status
         for line in _told(judgement, self.entries):
@@ -143,18 +143,18 @@ class Baselining:
 
 
 def _check_ids(entries: tuple[Entry, ...]) -> frozenset[str]:
-    """The ids of all checks that there are; collected only where an entry names one."""
+    """Return the ids of all checks; they are collected only if an entry names a check."""
     named = {entry.check for entry in entries if entry.check}
     if not named:
         return frozenset()
     with TemporaryDirectory(prefix="threads-conformance-") as directory:
-        # Collecting asks nothing of the deployment.
+        # Collecting sends no request, so any URL does.
         settings = new_settings(
             "http://127.0.0.1", Path(directory), profile=PROFILES[-1], effort=EFFORTS[-1]
         )
         looking = dataclasses.replace(settings, read_only=True)
         known = {*collect_checks(settings), *collect_checks(looking)}
-    # A check made with a client has the id of the one made without, and the client's name.
+    # The id of a check with a client is that of the check, with the name of the client added.
     return frozenset(known | {each for each in named if _CLIENT.sub("", each) in known})
 
 

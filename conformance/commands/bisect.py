@@ -32,7 +32,7 @@ from conformance.runner.session import NothingSelectedError, run_suite
 from conformance.runner.settings import new_settings
 
 _UNDECIDED = 3
-#: Verdicts that say nothing of the server.
+#: Verdicts that show nothing about the server.
 _SILENT = {"error", "not_run"}
 
 
@@ -63,7 +63,7 @@ def bisect_command(
     """
     requirement = find_requirement(load_catalogue(), requirement_id)
     try:
-        # A version may stand there where the configuration file names the server.
+        # A `server` from the configuration file may include a version, which is ignored here.
         launcher = find_launcher(load_launchers(launcher_files), parse_wanted(server).name)
         versions = _between(launcher, parse_version(good), parse_version(bad), known, pre)
     except LauncherError as unusable:
@@ -90,14 +90,14 @@ def bisect_command(
 
 
 class _Trials:
-    """Launches versions and says each step; `launches` counts them."""
+    """Launches versions and prints each result; `launches` counts them."""
 
     def __init__(self, launcher: Launcher, requirement: Requirement) -> None:
         self.launches = 0
         self._launcher, self._requirement = launcher, requirement
 
     def verdict(self, version: Version) -> str | None:
-        """The verdict on a version; None where it did not start or nothing can be said."""
+        """Return the verdict on a version; None if it does not start or cannot be judged."""
         self.launches += 1
         try:
             with launched(self._launcher, version, tell) as running:
@@ -112,20 +112,20 @@ class _Trials:
 
 
 def check_one(url: str, requirement: Requirement) -> Verdict:
-    """The verdict on one requirement, whatever profile it belongs to."""
+    """Check one requirement, of any profile, and return the verdict."""
     with run_folder() as directory:
         settings = new_settings(
             url,
             directory,
             profile=requirement.profile,
             requirements=(requirement.id,),
-            # It was started for this alone.
+            # The server was started for this check alone.
             disposable=True,
         )
         report = run_suite(settings, identify_deployment(settings))
     result = next(each for each in report.requirements if each.id == requirement.id)
     if set(result.checks) - {each.id for each in report.checks}:
-        # Only an interrupted run leaves a check without any result.
+        # A selected check has no result only if the run was interrupted.
         raise KeyboardInterrupt
     return result.verdict
 
@@ -133,7 +133,7 @@ def check_one(url: str, requirement: Requirement) -> Verdict:
 def _between(
     launcher: Launcher, one: Version, other: Version, known: bool, pre: bool
 ) -> list[Version]:
-    """The versions from the older end to the newer one, both among them."""
+    """Return the versions from the older end to the newer one, including both."""
     old, new = sorted((one, other))
     if old == new:
         raise LauncherError("--good and --bad name the same version: choose two")

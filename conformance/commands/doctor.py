@@ -108,10 +108,10 @@ def _status(found: Diagnosis) -> int:
 
 
 def warn_of_graph(settings: Settings) -> None:
-    """Say on stderr, before a run, what of a graph of the user's own does not fit.
+    """Warn on stderr, before a run, if the settings of a user's own graph do not fit.
 
-    The run goes on: whether the settings or the deployment are to be mended is not known
-    for sure, and what does not need the graph is judged all the same.
+    The run continues, since the fault may be in the settings or in the deployment, and
+    checks that do not need the graph are not affected.
     """
     if settings.graph == GraphSettings() or settings.read_only:
         return

@@ -1,4 +1,4 @@
-"""`threads-conformance explain`: one failure, with all that it takes to see it again."""
+"""`threads-conformance explain`: one failure with its exchanges and how to reproduce it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from conformance.report.text import counted, listed, printable
 
 
 class ExplainError(click.ClickException):
-    """What was asked for cannot be explained; the message says what to give instead."""
+    """The report or check cannot be used; the message says what to give instead."""
 
     exit_code = 2
 
@@ -65,9 +65,9 @@ def explain_command(report: Path, check: str, output_format: str) -> None:
 
 
 def find_checks(report: Report, wanted: str) -> tuple[CheckResult, ...]:
-    """The checks that `wanted` names; for a requirement those that did not pass.
+    """Return the checks that `wanted` names; for a requirement those that did not pass.
 
-    `ExplainError` when it names none, or a part of several ids.
+    Raise `ExplainError` if it matches none, or is a part of several ids.
     """
     for result in report.requirements:
         if result.id == wanted.upper():
@@ -92,7 +92,7 @@ def find_checks(report: Report, wanted: str) -> tuple[CheckResult, ...]:
 
 
 def explanation(check: CheckResult, report: Report, requirements: Requirements) -> str:
-    """The explanation of one check as text."""
+    """Return the explanation of one check as text."""
     decided = promises(check.requirements, report, requirements)
     lines = [f"{check.id}: {WORDS[check.verdict]}"]
     if note := stability_note(check):
@@ -108,7 +108,7 @@ def explanation(check: CheckResult, report: Report, requirements: Requirements) 
         lines += _section("Smallest difference", "\n".join(failure.diff))
         for number, exchange in enumerate(failure.exchanges, start=1):
             lines += _exchange(exchange, f"Exchange {number} of {len(failure.exchanges)}")
-        # Not indented: it is there to be pasted.
+        # Not indented, so that it can be pasted.
         lines += ["", "Reproduce:", failure.curl] if failure.curl else []
     else:
         lines += _section("Reason", check.reason)
@@ -161,7 +161,7 @@ def _as_json(check: CheckResult, report: Report, requirements: Requirements) -> 
 
 
 def _near(wanted: str, names: list[str]) -> list[str]:
-    # The last part of an id is what people type.
+    # People usually type the last part of an id.
     by_short = {name.rpartition("::")[2].lower(): name for name in names}
     return [
         by_short[short]

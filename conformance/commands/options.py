@@ -1,4 +1,4 @@
-"""Options that several commands have: whom to ask as, how long to wait, by which graph."""
+"""Options that several commands share: credentials, graph, time limits, certificates."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class _HeaderType(click.ParamType):  # type: ignore[type-arg]
-    """`Name: value`; in the environment one a line."""
+    """A header, `Name: value`; an environment variable holds one per line."""
 
     name = "header"
 
@@ -54,7 +54,7 @@ class _HeaderType(click.ParamType):  # type: ignore[type-arg]
 
 
 class _KeyType(click.ParamType):  # type: ignore[type-arg]
-    """A key, without what stands around it."""
+    """An API key; surrounding white space is removed."""
 
     name = "key"
 
@@ -78,10 +78,11 @@ def _long_name(param: click.Parameter | None) -> str:
 
 
 def credentials(prefix: str = "") -> Callable[[_Command], _Command]:
-    """The options that say as whom to ask; the command gets `headers`, all of them secret.
+    """Return a decorator that adds the credentials options; the command gets `headers`.
 
-    These are --header, --header-file, --api-key and --api-key-file. With a prefix such as
-    `other` they are --other-header and so on, and the command gets `other_headers`.
+    The options are --header, --header-file, --api-key and --api-key-file. With a prefix
+    such as `other` they are --other-header and so on, and the command gets `other_headers`.
+    All values are secrets and are kept out of the output.
     """
     dashed, under = (f"{prefix}-", f"{prefix}_") if prefix else ("", "")
     header, key = f"--{dashed}header", f"--{dashed}api-key"
@@ -152,9 +153,9 @@ credentials_options = credentials()
 
 
 def _said_closer(context: click.Context, one: str, other: str) -> bool:
-    """Whether an option was given closer to the command line than another one.
+    """Return whether option `one` takes precedence: command line, environment, file.
 
-    `UsageError` where both are given in one place.
+    Raise `SettingsError` if both are given in the same place.
     """
     sources = [context.get_parameter_source(each) for each in (one, other)]
     ranks = [_CLOSEST_FIRST.index(each) if each in _CLOSEST_FIRST else 9 for each in sources]
@@ -170,7 +171,7 @@ graph_option = click.option("--graph", metavar="ID", help="The graph to use.  [d
 def _seconds(
     option: str, least: float, default: float, what: str
 ) -> Callable[[_Command], _Command]:
-    """An option of so many seconds; its parameter is named like it, with `_s` behind."""
+    """Return an option for a number of seconds; its parameter gets the suffix `_s`."""
     return click.option(
         option,
         f"{option.strip('-').replace('-', '_')}_s",
@@ -206,7 +207,7 @@ max_body_option = click.option(
 
 
 def trust_options(command: _Command) -> _Command:
-    """The options that say which certificates are trusted: `ca_bundle` and `insecure`."""
+    """Add the options `--ca-bundle` and `--insecure`, which exclude each other."""
 
     def exclusive(context: click.Context, _option: click.Parameter, insecure: bool) -> bool:
         if insecure and context.params.get("ca_bundle"):
@@ -227,14 +228,14 @@ def trust_options(command: _Command) -> _Command:
 
 
 def visible_within_option(what: str) -> Callable[[_Command], _Command]:
-    """The option for the deadline of what is shown late; `what` it is that happens within."""
+    """Return the option `--visible-within`; `what` completes its help text."""
     return _seconds("--visible-within", 0.0, 5.0, f"within which {what}")
 
 
 def chosen_graphs(
     context: click.Context, graph_id: str | None
 ) -> tuple[GraphSettings, OtherGraphs]:
-    """The graphs of the configuration file; the first one's id replaced by the option's."""
+    """Return the graphs of the configuration file; `graph_id` replaces the main graph's id."""
     config = context.obj or {}
     table = dict(config.get("graph", {}))
     if graph_id:

@@ -57,7 +57,7 @@ _INCOMPLETE = 3
 
 
 def _workers(_context: click.Context, _option: click.Parameter, given: str) -> str:
-    """A number of worker processes, or auto."""
+    """Validate a number of worker processes, or `auto`."""
     if given != "auto" and not given.isdecimal():
         raise click.BadParameter("give a number of processes, or auto")
     return given
@@ -185,7 +185,7 @@ def run_command(
         try:
             deployment = stack.enter_context(target(url, server, launcher_files))
             redact = redactor_for(str(parse_url(deployment.url)), headers).text
-            # What was started for the run ends with it.
+            # A deployment that was started for the run ends with it.
             options["disposable"] |= deployment.disposable
             options["launched"] = deployment.disposable
             settings = new_settings(
@@ -220,7 +220,7 @@ def run_command(
         try:
             files = write_all(report, catalogue, exchanges, report_dir, comparison)
         except ReportError as refused:
-            # What was found is told all the same.
+            # The results are still printed.
             click.echo(f"Error: {refused}", err=True)
             files = ()
         view.finish(report, catalogue, files)
@@ -232,7 +232,7 @@ def run_command(
 
 
 def _interrupted(url: str | None, read_only: bool) -> str:
-    """What to say where a run was ended before its clean-up was done."""
+    """Return the message for a run that was interrupted before its clean-up was done."""
     if read_only:
         return "interrupted; nothing was written, so that nothing is left"
     if url is None:
@@ -255,7 +255,7 @@ def _check_keyword(keyword: str) -> None:
 
 
 def _check_writable(directory: Path) -> None:
-    """Better now than after the run."""
+    """Raise a usage error before the run if the report folder cannot be written to."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / DEFECT_FILE).unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import click
 from conformance.contract import derive
 from conformance.contract.schemas import load_schema, schema_names, violations
 
-#: What a file may be guessed to hold: answers, the likeliest first.
+#: Schemas of objects among which `guess` chooses; on a tie the first one wins.
 _OBJECTS = ("thread", "thread_state", "run", "message", "error_published", "prune_response")
 
 
@@ -69,7 +69,7 @@ def validate_command(file: str, name: str | None) -> None:
 
 
 def guess(instance: Any) -> str | None:
-    """The name of the schema whose members an instance shows most of; none if it shows none."""
+    """Return the name of the schema that shares most members with an instance, or None."""
     if isinstance(instance, list):
         kinds = [kind for each in instance[:1] if (kind := guess(each))]
         states = ("thread_state", "thread_state_empty")

@@ -147,7 +147,7 @@ def _try_freedoms(
     chosen = [
         each
         for each in freedoms.values()
-        # One that is named is tried by whatever checks there are.
+        # A freedom that is named is tried whatever the profile.
         if (each.name in named if named else each.within(profile)) and matching in each.name
     ]
     if not chosen:
@@ -175,7 +175,7 @@ def _try_freedoms(
 
 
 def _write(write: Callable[[Path], None], report_dir: Path | None, *, whole: bool) -> None:
-    """Write a matrix where the user says, or, if it is whole, among the published reports."""
+    """Write a matrix to `report_dir`; by default only a whole one is written, to `reports`."""
     if report_dir is None and not whole:
         return
     report_dir = report_dir or Path("reports")

@@ -21,12 +21,12 @@ _Named = TypeVar("_Named")
 
 
 def find_fault(name: str) -> Fault:
-    """The fault of that name; a usage error with near matches if there is none."""
+    """Return the fault with that name; raise a usage error with close matches if unknown."""
     return _find(name, all_faults(), "fault")
 
 
 def find_freedom(name: str) -> Freedom:
-    """The freedom of that name; a usage error with near matches if there is none."""
+    """Return the freedom with that name; raise a usage error with close matches if unknown."""
     return _find(name, all_freedoms(), "freedom")
 
 
@@ -55,7 +55,7 @@ def _found_all(
 def _tenants(
     _context: click.Context, _option: click.Parameter, given: tuple[str, ...]
 ) -> dict[str, str]:
-    """Names of tenants by key, from `NAME=KEY`."""
+    """Parse `NAME=KEY` options into names of tenants by key."""
     tenants: dict[str, str] = {}
     for each in given:
         name, equals, key = each.partition("=")
@@ -67,7 +67,7 @@ def _tenants(
 
 
 def _with_key(tenants: dict[str, str], api_key: str | None) -> dict[str, str]:
-    """The tenants, and the one whose key was given alone."""
+    """Return the tenants and, if there is an `api_key`, a tenant `default` with that key."""
     if api_key in tenants:
         raise click.BadParameter(
             f"is the key of {tenants[api_key]} as well", param_hint="--api-key"
@@ -76,7 +76,7 @@ def _with_key(tenants: dict[str, str], api_key: str | None) -> dict[str, str]:
 
 
 def _check_shows(fault: Fault, tenants: dict[str, str]) -> None:
-    """A usage error where a fault of the doors is to be served without any."""
+    """Raise a usage error if a fault about access is to be served without tenants."""
     requirements = load_catalogue().requirements
     of_doors = any(requirements[each].capability == ACCESS_CAPABILITY for each in fault.breaks)
     if of_doors and not tenants:

@@ -1,4 +1,4 @@
-"""`threads-conformance servers`: what `--server` can launch, and what is cached."""
+"""`threads-conformance servers`: list, clear and start the servers of `--server`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The schemas under `schemas/`, derived from the fixtures and a reviewed overlay.
 
-What the documents print is inferred by genson; what they do not print begins with the
-published facts. `overlay.toml` then adds formats and enums and relaxes, each with its
-reason, and says for every schema where it comes from.
+Where the documents print an output, genson infers its schema; elsewhere the schema starts
+from the published facts. `overlay.toml` then adds formats and enums and relaxes
+constraints, each with a reason, and names the source of every schema.
 """
 
 from __future__ import annotations
@@ -31,18 +31,21 @@ Schema = dict[str, Any]
 
 
 class DerivationError(Exception):
-    """The overlay does not fit the fixtures; the message names schema and place."""
+    """The overlay does not fit the fixtures; the message names the schema and the path."""
 
 
 @cache
 def load_overlay() -> dict[str, Any]:
-    """The reviewed overlay by schema name."""
+    """Load the reviewed overlay by schema name."""
     overlay: dict[str, Any] = tomllib.loads(_OVERLAY.read_text(encoding="utf-8"))["schemas"]
     return overlay
 
 
 def derive_all() -> dict[str, Schema]:
-    """Every schema by its name, as the fixtures and the overlay give it."""
+    """Derive every schema from the fixtures and the overlay; return them by name.
+
+    Raise `DerivationError` if an edit of the overlay cannot be applied.
+    """
     bodies: dict[str, Schema] = {}
     return {name: _derive(name, entry, bodies) for name, entry in load_overlay().items()}
 
@@ -72,7 +75,7 @@ def _derive(name: str, entry: dict[str, Any], bodies: dict[str, Schema]) -> Sche
 
 
 def _begin(entry: dict[str, Any], samples: list[Any], bodies: dict[str, Schema]) -> Schema:
-    """The schema before any edit."""
+    """Return the schema before any edit of the overlay."""
     body: Schema = {}
     inferred = _inferred(samples) if samples else {}
     if "published" in entry:
@@ -87,7 +90,7 @@ def _begin(entry: dict[str, Any], samples: list[Any], bodies: dict[str, Schema])
 
 
 def _samples(cases: list[list[str]]) -> tuple[list[Any], list[str]]:
-    """The documented values of the cases, and the fixtures that show them."""
+    """Return the documented values of the cases, and the paths of their fixtures."""
     values: list[Any] = []
     paths: list[str] = []
     for case, *steps in cases:
@@ -121,7 +124,7 @@ def _fact(steps: list[str]) -> Any:
 
 
 def _self_contained(schema: Schema) -> Schema:
-    """The schema with the published schemas that it refers to under `$defs`."""
+    """Return the schema with the published schemas that it refers to under `$defs`."""
     declared = load_published()["schemas"]
     definitions: Schema = {}
     wanted = references(schema) & declared.keys()
@@ -137,7 +140,7 @@ def _self_contained(schema: Schema) -> Schema:
 
 
 def _edited(schema: Schema, edit: dict[str, Any]) -> Schema:
-    """The schema with one edit made; members on the way must exist, the last need not."""
+    """Return the schema with one edit applied; only the last member of its path may be new."""
     holder: dict[str, Any] = {"": copy.deepcopy(schema)}
     at: dict[str, Any] = holder
     steps = edit["at"].split("/")
@@ -161,7 +164,7 @@ def _edited(schema: Schema, edit: dict[str, Any]) -> Schema:
 
 
 def _source(entry: dict[str, Any], documented: list[str]) -> dict[str, Any]:
-    """Where the schema comes from: fixtures, published facts, another schema, a rule."""
+    """Return where the schema comes from: fixtures, published facts, another schema, a rule."""
     server = load_published()["server"]
     published = [entry["published"]] if "published" in entry else []
     published += [edit["take"] for edit in entry.get("edits", []) if "take" in edit]
@@ -181,7 +184,7 @@ def _source(entry: dict[str, Any], documented: list[str]) -> dict[str, Any]:
 
 
 def files() -> dict[str, str]:
-    """What stands in each file under `schemas/`, by file name."""
+    """Return the text of each derived file under `schemas/`, by file name."""
     schemas = derive_all()
     documents = {f"{name}.json": schema for name, schema in schemas.items()}
     documents["openapi.json"] = openapi.assemble(schemas)
@@ -192,7 +195,7 @@ def files() -> dict[str, str]:
 
 
 def write() -> list[Path]:
-    """Write every derived file; the paths written."""
+    """Write every derived file; return the paths."""
     written = []
     for name, text in files().items():
         path = schemas_dir() / name
@@ -203,9 +206,9 @@ def write() -> list[Path]:
 
 
 def check() -> list[str]:
-    """Where the files differ from what the fixtures give; empty when they are the same.
+    """Return a line for each file that differs from what the fixtures give.
 
-    The schemas of our own files are none of the contract and are left alone.
+    The schemas of the suite's own files (`OWN_FILES`) are not derived and are ignored.
     """
     found = []
     expected = files()

@@ -1,7 +1,7 @@
-"""What an OpenAPI document says: operations, statuses, and the members of a schema.
+"""Queries on an OpenAPI document: its operations, statuses and the members of its schemas.
 
-Any document can be asked, also one that a stranger wrote: what cannot be resolved
-describes nothing.
+Any document can be used, also an invalid one: what cannot be resolved counts as not
+declared.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ALTERNATIVES = ("allOf", "anyOf", "oneOf")
 
 @dataclass(frozen=True)
 class Member:
-    """A member that a schema declares: its schema, resolved, and whether it is required."""
+    """A member that a schema declares: its resolved schema, and whether it is required."""
 
     schema: dict[str, Any]
     required: bool = False
@@ -36,13 +36,13 @@ class Member:
 
     @cached_property
     def enum(self) -> tuple[Any, ...] | None:
-        """The declared values, in a fixed order; None where any is allowed."""
+        """The declared values, in a fixed order; None if there is no enum."""
         found = self.schema.get("enum")
         return tuple(sorted(found, key=repr)) if isinstance(found, list) else None
 
 
 class Description:
-    """An OpenAPI document, looked into by operation (`POST /threads/{}`)."""
+    """An OpenAPI document, queried by operation key (`POST /threads/{}`)."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._document = document
@@ -66,16 +66,16 @@ class Description:
                     )
 
     def declares(self, key: str, status: int) -> bool:
-        """Whether an operation declares a status: itself, by its class, or by default."""
+        """Return whether an operation declares a status: exactly, as `4XX`, or as `default`."""
         declared = {str(each).upper() for each in self._responses(key)}
         return bool(declared & {str(status), f"{status // 100}XX", "DEFAULT"})
 
     def statuses(self, key: str) -> tuple[str, ...]:
-        """The statuses that an operation declares, as written."""
+        """Return the statuses that an operation declares, as written."""
         return tuple(sorted(map(str, self._responses(key))))
 
     def asked(self, key: str) -> dict[str, Member]:
-        """What a request may hold: members of its body, and `query NAME`."""
+        """Return the declared request members: those of the JSON body, and `query NAME`."""
         operation = self.operations[key]
         members = {}
         for given in operation["parameters"]:
@@ -87,7 +87,7 @@ class Description:
         return {**members, **self.members(body)}
 
     def answered(self, key: str, status: int | None = None) -> dict[str, Any] | None:
-        """The schema of a JSON answer; of any success where no status is given."""
+        """Return the schema of the JSON answer with `status`; without it, of the first success."""
         responses = {str(each).upper(): found for each, found in self._responses(key).items()}
         wanted = (
             [str(status), f"{status // 100}XX", "DEFAULT"]
@@ -100,7 +100,7 @@ class Description:
         return None
 
     def members(self, schema: Any) -> dict[str, Member]:
-        """The members that a schema declares, in all its alternatives, at its top."""
+        """Return the top-level members that a schema declares, in all its alternatives."""
         found: dict[str, Member] = {}
         for each in self.alternatives(schema):
             required = _list(each.get("required"))
@@ -110,7 +110,7 @@ class Description:
         return found
 
     def alternatives(self, schema: Any) -> list[dict[str, Any]]:
-        """A schema and all that it joins or offers, references followed, each once."""
+        """Return a schema and all its `allOf`, `anyOf` and `oneOf` parts, resolved, each once."""
         found: list[dict[str, Any]] = []
         open_schemas = [schema]
         while open_schemas:
@@ -122,7 +122,7 @@ class Description:
         return found
 
     def resolved(self, node: Any) -> dict[str, Any]:
-        """A node with the reference that it is followed; nothing where it leads nowhere."""
+        """Return the node with its `$ref` followed; empty if the reference cannot be resolved."""
         seen: set[str] = set()
         while isinstance(node, dict) and isinstance(reference := node.get("$ref"), str):
             if reference in seen or not reference.startswith("#"):
@@ -137,7 +137,7 @@ class Description:
         return node if isinstance(node, dict) else {}
 
     def validator(self, schema: dict[str, Any]) -> Draft202012Validator:
-        """A validator of a schema that stands in this document; formats are not checked."""
+        """Return a validator for a schema of this document; formats are not checked."""
         if id(schema) not in self._validators:
             made = Draft202012Validator(_absolute(schema), registry=self._registry)
             self._validators[id(schema)] = made
@@ -157,12 +157,12 @@ class Description:
 
 
 def operation_key(method: str, path: str) -> str:
-    """`POST /threads/{}/copy`: documents name the parameters of a path as they like."""
+    """Return the key of an operation, parameter names removed: `POST /threads/{}/copy`."""
     return f"{method.upper()} {re.sub(r'{[^}]*}', '{}', path.rstrip('/') or '/')}"
 
 
 def _absolute(node: Any) -> Any:
-    """The node, its references pointing into the document from wherever it stands."""
+    """Return the node with its local references made absolute, into the document."""
     if isinstance(node, list):
         return [_absolute(each) for each in node]
     if not isinstance(node, dict):

@@ -13,7 +13,7 @@ from conformance.contract.published import load_published
 _OPERATIONS = Path(__file__).with_name("operations.toml")
 _COMPONENTS = "#/components/schemas/"
 
-#: Where the ids that a following request needs stand in the answer before it.
+#: Where a linked request finds its ids in the exchange before it (OpenAPI links).
 _LINKED = {"thread_id": "$response.body#/thread_id"}
 _LINKED_CHECKPOINT = {
     "thread_id": "$request.path.thread_id",
@@ -23,12 +23,12 @@ _LINKED_CHECKPOINT = {
 
 @cache
 def load_operations() -> dict[str, dict[str, Any]]:
-    """The operations by operation id: `operation` (method and path), schemas, links."""
+    """Load the operations by operation id: `operation` (method and path), schemas, links."""
     return tomllib.loads(_OPERATIONS.read_text(encoding="utf-8"))
 
 
 def assemble(schemas: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The OpenAPI document of all operations over the given schemas."""
+    """Return the OpenAPI document of all operations, with the given schemas by name."""
     paths: dict[str, dict[str, Any]] = {}
     for operation_id, entry in load_operations().items():
         method, path = entry["operation"].split(" ", 1)
@@ -58,7 +58,7 @@ def _operation(operation_id: str, entry: dict[str, Any]) -> dict[str, Any]:
         made["parameters"] = [_parameter(*each) for each in facts["parameters"].items()]
     if "request" in entry:
         made["requestBody"] = {"required": True, "content": _json(_refer(entry["request"]))}
-    # Any 2xx is right for a success, any 4xx for a refusal.
+    # Any 2xx counts as success, any 4xx as refusal: no source fixes the exact status.
     success: dict[str, Any] = {"description": "Done"}
     responses = [_refer(name) for name in entry["response"]]
     if responses:
@@ -91,7 +91,7 @@ def _refer(name: str) -> dict[str, Any]:
 
 
 def _components(schemas: dict[str, dict[str, Any]], paths: dict[str, Any]) -> dict[str, Any]:
-    """The schemas that the operations use, with `$defs` beside them instead of inside."""
+    """Return the schemas that the operations use, their `$defs` as components of their own."""
     components: dict[str, Any] = {}
     wanted = _referred(paths)
     while wanted:
@@ -112,7 +112,7 @@ def _components(schemas: dict[str, dict[str, Any]], paths: dict[str, Any]) -> di
 
 
 def _relocated(node: Any) -> Any:
-    """The node with references to files and to `$defs` pointing into the components."""
+    """Return the node with references to files and `$defs` pointing into the components."""
     if isinstance(node, list):
         return [_relocated(each) for each in node]
     if not isinstance(node, dict):

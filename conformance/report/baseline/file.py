@@ -1,4 +1,4 @@
-"""The file of a baseline: TOML, read whole and only ever added to."""
+"""The baseline file: TOML, which the suite validates and only appends to."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _SYMPTOM_LIMIT = 160
 
 
 class BaselineError(Exception):
-    """A baseline that cannot be used; the message says where and what to write."""
+    """A baseline cannot be used or written; the message says where, and what to write."""
 
 
 def read_baseline(file: Path) -> tuple[Entry, ...]:
-    """The entries of a file; `BaselineError` if it is not a baseline."""
+    """Read the entries of a file; raise `BaselineError` if it is not a valid baseline."""
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as missing:
@@ -57,7 +57,7 @@ def read_baseline(file: Path) -> tuple[Entry, ...]:
 def check_names(
     entries: Iterable[Entry], requirements: Collection[str], checks: Collection[str], file: Path
 ) -> None:
-    """`BaselineError` where an entry names a requirement or a check that there is not."""
+    """Raise `BaselineError` if an entry names an unknown requirement or check."""
     for entry in entries:
         kind, known = ("requirement", requirements) if entry.requirement else ("check", checks)
         if entry.name not in known:
@@ -67,7 +67,7 @@ def check_names(
 
 
 def check_writable(file: Path) -> None:
-    """`BaselineError` where the file could not be written: better now than after the run."""
+    """Raise `BaselineError` if the file cannot be written: to be called before a run."""
     probe = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def check_writable(file: Path) -> None:
 
 
 def add_entries(file: Path, entries: tuple[Entry, ...], judgement: Judgement) -> None:
-    """Write entries behind what the file holds, which stays as it is, byte for byte."""
+    """Append entries; the present content stays unchanged. Raise `BaselineError` on failure."""
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     text = before or _HEAD.format(server=one_line(server_name(judgement.report)))
     if not text.endswith("\n"):
@@ -117,7 +117,7 @@ def _as_toml(entry: Entry, judgement: Judgement) -> str:
 
 
 def _quoted(text: str) -> str:
-    # What JSON writes for these is a TOML string too.
+    # A JSON string of these texts is a valid TOML string.
     return json.dumps(text)
 
 
@@ -134,7 +134,7 @@ def _entry(table: dict[str, Any], file: Path) -> Entry:
 
 
 def _without_dates(value: Any) -> Any:
-    """TOML's values as JSON has them: moments as text."""
+    """Return TOML values as JSON values: dates and times as text."""
     if isinstance(value, dict):
         return {key: _without_dates(each) for key, each in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The board as one HTML page that needs nothing else, its evidence with it."""
+"""The board as one self-contained HTML page that includes the evidence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CHECKS_SHOWN = 4
 
 @dataclass(frozen=True)
 class Evidence:
-    """How deployments fell short alike; the newest of them is quoted."""
+    """Deployments with the same failure; the newest of them is quoted."""
 
     columns: tuple[Column, ...]
     cell: Cell
@@ -40,7 +40,7 @@ class Evidence:
 
 
 def board_html(board: Board, requirements: Requirements) -> str:
-    """The text of index.html."""
+    """Return the text of index.html."""
     return page_template("board.html.j2").render(
         board=board,
         title=TITLE,
@@ -59,7 +59,7 @@ def board_html(board: Board, requirements: Requirements) -> str:
 
 
 def anchor(row_id: str, column: Column, cell: Cell | None) -> str:
-    """Where the evidence of a cell stands on the page."""
+    """Return the anchor of the evidence of a cell."""
     return f"{row_id}--{column.slug}" if cell and cell.short else row_id
 
 
@@ -69,7 +69,7 @@ def _capability(board: Board, name: str) -> dict[str, Any]:
 
 
 def _section(board: Board, row: Row, requirements: Requirements) -> dict[str, Any]:
-    """A requirement with its checks, and the evidence of those that do not keep it."""
+    """Return the section of a requirement: its checks, and evidence per kind of failure."""
     judged = [(column, cell) for column, cell in zip(board.columns, row.cells, strict=True) if cell]
     alike: dict[Any, list[tuple[Column, Cell]]] = {}
     for column, cell in judged:
@@ -93,7 +93,7 @@ def _promise(row: Row, column: Column, requirements: Requirements) -> Promise:
 
 
 def _quoted(cell: Cell) -> tuple[CheckResult, ...]:
-    """The checks that are quoted: one of each symptom."""
+    """Return the checks that are quoted: one of each symptom."""
     found: dict[str, CheckResult] = {}
     for check in cell.short:
         found.setdefault(symptom(check), check)

@@ -1,4 +1,4 @@
-"""The board as Markdown: board.md, and for each deployment a file with its evidence."""
+"""The board as Markdown: board.md, and a file with the evidence of each deployment."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DIFF_LINES = 12
 
 
 def board_markdown(board: Board) -> str:
-    """The text of board.md."""
+    """Return the text of board.md."""
     header, *deployments = deployment_rows(board)
     parts = [
         f"# {TITLE}",
@@ -49,7 +49,10 @@ def board_markdown(board: Board) -> str:
 
 
 def evidence_markdown(board: Board, number: int, requirements: Requirements) -> str:
-    """The evidence of one deployment: what fell short whole, what passed by its checks."""
+    """Return the evidence of the deployment in column `number`.
+
+    Requirements that did not pass are shown in full, those that passed by their checks.
+    """
     column = board.columns[number]
     judged = [(row, cell) for row in board.rows if (cell := row.cells[number])]
     parts = [f"# Evidence: {_plain(column.label)}", "[The board](../board.md)"]
@@ -69,7 +72,7 @@ def evidence_markdown(board: Board, number: int, requirements: Requirements) -> 
 def _evidence(row: Row, cell: Cell, column: Column, requirements: Requirements) -> list[str]:
     (promise,) = promises([row.id], column.report, requirements)
     parts = [
-        # The heading is what the cell's link leads to.
+        # The link of the cell leads to this heading.
         f"## {row.id}",
         f"**{cell_words(cell)}** ({row.level}): {_plain(promise.statement)}{_written(promise)}",
     ]
@@ -157,6 +160,6 @@ def _cells(row: list[str]) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Text of a report as Markdown that means nothing but itself."""
+    """Return text of a report with the special characters of Markdown escaped."""
     escaped = one_line(text).replace("&", "&amp;").replace("<", "&lt;")
     return escaped.replace("|", "\\|").replace("`", "\\`").replace("[", "\\[")

@@ -1,4 +1,4 @@
-"""A comparison as one HTML file that needs nothing else."""
+"""A comparison as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from conformance.report.run.html import page_template
 
 
 def comparison_html(comparison: ReportComparison) -> str:
-    """The text of the page."""
+    """Return the text of the page."""
     return page_template("compare.html.j2").render(
         comparison=comparison,
         kinds=tuple(Kind),

@@ -1,4 +1,4 @@
-"""A comparison as a comment on a pull request: short, with the details folded."""
+"""A comparison as a comment on a pull request: short, with collapsed details."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ONLY_LIMIT = 100
 
 
 def comparison_markdown(comparison: ReportComparison) -> str:
-    """The text of the comment; details beyond what a comment can hold are left out."""
+    """Return the text of the comment; details beyond the size limit are left out."""
     sign = "❌" if comparison.regressed else "✅"
     header, *rows = verdict_rows(comparison)
     head = [
@@ -55,7 +55,7 @@ def comparison_markdown(comparison: ReportComparison) -> str:
                 ["level", "requirement", "change", "what"], [_row(each) for each in changes]
             )
             said = f"{title} ({len(changes)}): {MEANINGS[kind]}"
-            # Only what the reader must act on stands open.
+            # Only regressions need action, so only they are not collapsed.
             if kind is Kind.REGRESSION:
                 tables += [f"#### {said}", listing]
             else:
@@ -127,5 +127,5 @@ def _speed(comparison: ReportComparison) -> list[str]:
 
 
 def _folded(summary: str, body: str) -> str:
-    # The empty lines let Markdown be read as such inside the element.
+    # The empty lines make GitHub render the body as Markdown.
     return f"<details><summary>{escape(one_line(summary))}</summary>\n\n{body}\n\n</details>"

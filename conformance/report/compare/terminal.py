@@ -1,4 +1,4 @@
-"""A comparison for a terminal, and for programs."""
+"""A comparison as terminal text and as JSON."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _VALUE_LIMIT = 400
 
 
 def comparison_text(comparison: ReportComparison) -> str:
-    """The comparison as text of a terminal."""
+    """Return the comparison as text for a terminal."""
     parts = [subject(comparison), _aligned(verdict_rows(comparison))]
     parts += [textwrap.fill(f"! {note}", 98, subsequent_indent="  ") for note in comparison.notes]
     parts.append(compared_line(comparison))
@@ -80,7 +80,7 @@ def _short(text: str) -> str:
 
 
 def comparison_json(comparison: ReportComparison) -> dict[str, Any]:
-    """The comparison as JSON values, with all that changed."""
+    """Return the comparison as JSON values, with all changes."""
     speed = comparison.speed
     return {
         "format": FORMAT,

@@ -14,12 +14,12 @@ import harfile
 
 from conformance.deployment.exchange import Exchange
 
-#: Longest body, in bytes, that the archive keeps.
+#: Longer bodies are truncated to this many bytes.
 BODY_LIMIT = 64 * 1024
 
 
 def write_har(exchanges: Iterable[Exchange], file: TextIO, suite_version: str) -> None:
-    """Write `exchanges` to `file` one after the other, without holding them in memory."""
+    """Write `exchanges` to `file` one at a time, without keeping them in memory."""
     creator = harfile.Creator(name="threads-conformance", version=suite_version)
     with harfile.HarFile(file, creator=creator) as archive:
         for exchange in exchanges:
@@ -71,7 +71,7 @@ def _response(exchange: Exchange) -> harfile.Response:
 
 
 def _capped(body: str | None) -> tuple[str | None, int, str | None]:
-    """The body as it is kept, its whole size in bytes, and a remark where it was cut."""
+    """Return the body, truncated if too long, its full size in bytes, and a remark if truncated."""
     if body is None:
         return None, 0, None
     data = body.encode("utf-8", "surrogatepass")

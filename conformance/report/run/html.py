@@ -1,4 +1,4 @@
-"""report.html: one file that needs nothing else, made from `templates/report.html.j2`."""
+"""report.html: one self-contained file, made from `templates/report.html.j2`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from conformance.report.schema.model import KINDS, Comparison
 from conformance.report.text import counted, cut, printable
 
 _VALUE_LIMIT = 8_000
-#: A sign beside the word, so that colour is never the only difference.
+#: Signs of verdicts, so that colour is never the only difference.
 SIGNS = {
     Verdict.PASS: "✓",
     Verdict.FAIL: "✗",
@@ -39,7 +39,7 @@ SIGNS = {
 def html_report(
     report: Report, requirements: Requirements, comparison: Comparison | None = None
 ) -> str:
-    """The text of report.html."""
+    """Return the text of report.html."""
     found = groups(report)
     causes: dict[str, int] = {}
     for number, group in enumerate(found, start=1):
@@ -83,7 +83,7 @@ def html_report(
 
 @cache
 def page_template(name: str) -> Template:
-    """A template of `templates/`, which nothing that is put into it can break out of."""
+    """Load a template of `templates/`; all values that are put into it are escaped."""
     environment = Environment(
         loader=PackageLoader("conformance.report"),
         autoescape=True,
@@ -97,8 +97,8 @@ def page_template(name: str) -> Template:
 
 
 def _finalize(value: Any) -> Any:
-    # Whatever reaches the page passes here; `str` itself only, so that text which
-    # jinja2 has marked as safe stays so.
+    # Every value of a template passes here. Only `str` itself is changed: jinja2 marks
+    # safe text by a subclass, which must be kept.
     return printable(value) if type(value) is str else value
 
 

@@ -1,4 +1,4 @@
-"""junit.xml, as CI systems read it: one testsuite per capability, one testcase per check."""
+"""junit.xml for CI systems: one testsuite per capability, one testcase per check."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _TEXT_LIMIT = 20_000
 
 
 def junit_report(report: Report, requirements: Requirements) -> str:
-    """The text of junit.xml.
+    """Return the text of junit.xml.
 
-    A failure that the baseline accepts is `skipped` with a message that says so, as
-    is all that was blocked, unsupported or not run, and whatever is only a MAY.
+    Failures that the baseline accepts are `skipped` with a message that says so, and so
+    are checks that are blocked, unsupported or not run, and those of a MAY only.
     """
     cases = (*report.checks, *_without_result(report))
     accepted = {result.id for result in report.requirements if result.baselined}
@@ -103,7 +103,7 @@ _NO_RESULT = "it gave no result"
 
 
 def _without_result(report: Report) -> tuple[CheckResult, ...]:
-    """What was to run and left no result, so that it shows here as not run."""
+    """Return a `not_run` result for each selected check that has no result."""
     known = {check.id for check in report.checks}
     lost: dict[str, CheckResult] = {}
     for result in report.requirements:

@@ -33,7 +33,7 @@ _PROMISES = 8
 def markdown_report(
     report: Report, requirements: Requirements, comparison: Comparison | None = None
 ) -> str:
-    """The text of report.md; failures beyond what a comment can hold are only named."""
+    """Return the text of report.md; failures beyond the size limit are only listed by id."""
     deployment = report.deployment
     head = [
         f"# {verdict_words(report)}: {code(server_name(report))}",

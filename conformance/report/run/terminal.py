@@ -1,4 +1,4 @@
-"""What a person sees while a run is under way, and when it is done."""
+"""Terminal output of a run: the progress, and the report at its end."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ _VERDICT_STYLES = {
 
 @contextmanager
 def own_console() -> Iterator[Console]:
-    """A console on a standard output of its own, for as long as the block lasts.
+    """Yield a console on a duplicate of standard output; close it after the block.
 
-    While pytest runs the checks it captures file descriptor 1, and with it the size
-    of the terminal.
+    pytest captures file descriptor 1 while it runs the checks, so that neither the output
+    nor the size of the terminal would be available otherwise.
     """
     file = SafeStream(
         os.fdopen(os.dup(sys.stdout.fileno()), "wb"),
@@ -74,17 +74,17 @@ def own_console() -> Iterator[Console]:
 
 
 class _Unread(Console):
-    """A console that says no more once nobody reads it: a run goes on to its end."""
+    """A console that goes quiet when its pipe is closed, so that the run still completes."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
 
 
 class TerminalView:
-    """Shows a run as it goes: `start`, `check_finished` for each check, `finish`.
+    """Shows the progress and the end of a run: `start`, `check_finished`, `finish`.
 
-    On a terminal the progress is live; elsewhere there is one line per capability and
-    no colour. Give a `console` to write elsewhere than to standard output.
+    On a terminal the progress is live; elsewhere it is one line per capability, without
+    colour. The output goes to `console`, by default to standard output.
     """
 
     def __init__(self, console: Console | None = None):
@@ -94,7 +94,7 @@ class TerminalView:
         self._progress: Progress | None = None
 
     def start(self, deployment: Deployment, run: RunInfo, total_checks: int) -> None:
-        """Say who is asked and how, and begin to show progress."""
+        """Print the deployment and the settings of the run, and start to show progress."""
         known = deployment.server_name or deployment.server_version
         server = f" ({named(deployment)})" if known else ""
         self._line(f"Deployment {deployment.url}{server}, graph {deployment.graph_id}")
@@ -114,12 +114,12 @@ class TerminalView:
             self._progress.start()
 
     def interrupted(self) -> None:
-        """Say at once that Ctrl-C was heard, and what is done now."""
+        """Print at once that the run was interrupted and is being cleaned up."""
         self.stop()
         self._console.print("Interrupted: what the run made is being removed.")
 
     def check_finished(self, check: CheckResult) -> None:
-        """Count a check that ended."""
+        """Count a finished check and update the progress."""
         self._counts[check.verdict] += 1
         if self._progress:
             counts = [f"{self._counts[each]} {WORDS[each]}" for each in WORDS if self._counts[each]]
@@ -134,13 +134,13 @@ class TerminalView:
             self._line(f"checking {one_line(check.capability)}")
 
     def stop(self) -> None:
-        """End the live display; to be called also where a run is broken off."""
+        """End the live display; to be called also if a run is aborted."""
         if self._progress:
             self._progress.stop()
             self._progress = None
 
     def finish(self, report: Report, requirements: Requirements, files: Sequence[Path]) -> None:
-        """Show summary, failures, what was not decided, the verdict and the files."""
+        """Print summary, failures, undecided requirements, the verdict and the files."""
         self.stop()
         self._console.print(self._summary(capability_rows(report)))
         self._failures(report, requirements, files)
@@ -227,7 +227,7 @@ class TerminalView:
             self._labelled("curl", f"too long; see threads-conformance explain {report_json}")
             self._indented(check.id)
             return
-        # Not folded: a folded command cannot be pasted.
+        # Not wrapped: a wrapped command cannot be pasted.
         self._line(f"  {'curl':<{_LABEL_WIDTH}}{command}")
 
     def _undecided(self, report: Report) -> None:
@@ -260,7 +260,7 @@ class TerminalView:
             self._line(f"Written to {folder}: {names}")
 
     def _labelled(self, label: str, value: str) -> None:
-        # The value hangs under itself, so that its lines stay apart from the labels.
+        # A grid indents the further lines of a value to its first line.
         grid = Table.grid()
         grid.add_column(width=_LABEL_WIDTH, no_wrap=True)
         grid.add_column(overflow="fold")
@@ -277,7 +277,7 @@ class TerminalView:
         return Text(self._shown(value), overflow="fold")
 
     def _shown(self, value: str) -> str:
-        """`value` as this terminal can show it; never read as rich markup."""
+        """Return `value` with what the terminal cannot show escaped."""
         encoding = self._console.encoding
         return printable(value).encode(encoding, "backslashreplace").decode(encoding)
 

@@ -1,4 +1,4 @@
-"""The schema comparison in words: a section of report.md, a file, a line for the terminal."""
+"""The schema comparison as schema-comparison.md, section of report.md and terminal line."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from conformance.report.markdown_text import code, fenced, table
 from conformance.report.schema.model import KINDS, Comparison, Difference
 from conformance.report.text import counted, cut
 
-#: Rows of the section in report.md; the file beside it has all.
+#: Rows of the section in report.md; schema-comparison.md has all.
 _ROWS = 40
 _CURL_LIMIT = 2_000
 _MEANING = "This is information and changes no verdict."
 
 
 def comparison_report(comparison: Comparison) -> str:
-    """The text of schema-comparison.md: every difference, with a request that shows it."""
+    """Return schema-comparison.md: every difference, with a request that shows it."""
     parts = [
         f"# Schema comparison: {code(comparison.url)}",
         f"{_headline(comparison)} {_MEANING}",
@@ -25,7 +25,7 @@ def comparison_report(comparison: Comparison) -> str:
 
 
 def comparison_section(comparison: Comparison) -> list[str]:
-    """The paragraphs of the section in report.md."""
+    """Return the paragraphs of the section in report.md."""
     parts = [
         "## Schema comparison",
         f"The deployment's own OpenAPI document, {code(comparison.url)}, held against what it did "
@@ -43,7 +43,7 @@ def comparison_section(comparison: Comparison) -> list[str]:
 
 
 def comparison_line(comparison: Comparison) -> str:
-    """What the terminal says of it."""
+    """Return the line of the terminal: how many differences of each kind."""
     told = ", ".join(
         f"{number} {kind.replace('_', ' ')}" for kind, number in comparison.counts().items()
     )

@@ -1,4 +1,4 @@
-"""What a deployment did in a run, held against its own OpenAPI document."""
+"""Differences between the answers of a deployment and its own OpenAPI document."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from conformance.excerpt import excerpt
 from conformance.json_text import parse_json
 
 _MISSING = (404, 405, 501)
-#: How many findings of one kind at one place are named.
+#: At most so many different findings of one kind at one place are listed.
 _ALIKE = 6
-#: What says how long a list is at most, in the body or in the query.
+#: The request members that limit the length of a list.
 _LIMIT = ("limit", "query limit")
 
 
 @dataclass(frozen=True)
 class Observed:
-    """One thing that was done otherwise than declared; `example` is a request that shows it."""
+    """One answer that differs from its declaration; `example` is a curl command that shows it."""
 
     kind: str
     operation: str
@@ -36,7 +36,7 @@ class Observed:
 def observe(
     document: Description, keys: Iterable[str], exchanges: Iterable[Exchange]
 ) -> Iterator[Observed]:
-    """What the exchanges show of these operations, each thing once."""
+    """Yield the differences that exchanges of the operations `keys` show, each once."""
     compared = set(keys)
     found: dict[tuple[str, str, str, str], list[Observed]] = {}
     statuses: dict[str, set[int]] = {}
@@ -80,14 +80,14 @@ def _answer(document: Description, key: str, exchange: Exchange) -> Iterator[Obs
     if schema is None or body is _NONE or exchange.status is None:
         return
     if "select" in parse_qs(urlsplit(exchange.url).query):
-        return  # what was not selected is left out: that is no answer of the declared form
+        return  # members that were not selected are absent, so the declared schema does not apply
     where = f"{exchange.status} $"
     for path, shown in _undocumented(document, schema, body, where):
         yield Observed("undocumented_member", key, path, "nothing", shown, _example(exchange))
     try:
         errors = list(document.validator(schema).iter_errors(body))
     except Exception:
-        # What is no schema breaks a validator in any way; it declares nothing.
+        # An invalid schema makes the validator raise anything; it counts as not declared.
         return
     for error in errors:
         path = where + "".join(
@@ -103,10 +103,10 @@ def _answer(document: Description, key: str, exchange: Exchange) -> Iterator[Obs
 def _undocumented(
     document: Description, schema: Any, value: Any, path: str
 ) -> Iterator[tuple[str, str]]:
-    """Members of an answer that its schema does not name, where it names any.
+    """Yield path and kind of members of an answer that its schema does not declare.
 
-    Only of the answer itself, or of the entries of a list: what stands deeper is the
-    application's as often as the server's.
+    Only at the top of the answer, or of the entries of a list: deeper members are often
+    the application's. A schema that declares no members is skipped.
     """
     described = document.alternatives(schema)
     if isinstance(value, list):
@@ -123,7 +123,7 @@ def _undocumented(
 
 
 class _Lists:
-    """How many entries lists are known to have, to judge what is given without a limit."""
+    """The longest answer to each list request, to judge answers to requests without a limit."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str], int] = {}
@@ -131,7 +131,7 @@ class _Lists:
     def default_not_kept(
         self, document: Description, key: str, exchange: Exchange
     ) -> Iterator[Observed]:
-        """A list that is longer than the default limit, or shorter though more was there."""
+        """Yield a list longer than the default limit, or shorter though more entries are known."""
         body = _json(exchange.response_body)
         declared = [
             document.asked(key)[name].default for name in _LIMIT if name in document.asked(key)
@@ -156,7 +156,7 @@ class _Lists:
 
 
 def _question(exchange: Exchange) -> tuple[str, bool]:
-    """What a list was asked for apart from the limit, and whether one was given."""
+    """Return the request without its limit, as a key, and whether it had a limit."""
     parts = urlsplit(exchange.url)
     query = parse_qs(parts.query)
     body = _json(exchange.request_body)
@@ -169,7 +169,7 @@ _NONE: Any = object()
 
 
 def _json(text: str | None) -> Any:
-    """The JSON of a recorded body; `_NONE` where there is none, or it was cut."""
+    """Return the JSON of a recorded body; `_NONE` if there is none or it was truncated."""
     try:
         return parse_json(text) if text else _NONE
     except ValueError:
