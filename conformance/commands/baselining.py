@@ -63,7 +63,7 @@ def baseline_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @dataclass(frozen=True)
-class Baselining:
+class RunBaseline:
     """The baseline of one run. `file` may be None; `write`: add entries for new failures."""
 
     file: Path | None
@@ -73,7 +73,7 @@ class Baselining:
     today: date
 
     @classmethod
-    def from_options(cls, options: dict[str, Any]) -> Baselining:
+    def from_options(cls, options: dict[str, Any]) -> RunBaseline:
         """Pop the options from `options` and read the file; raise click's usage errors."""
         read, strict, written = (
             options.pop(name) for name in ("baseline", "strict_baseline", "write_baseline")
@@ -106,7 +106,7 @@ class Baselining:
             click.echo(f"Warning: {said}", err=True)
         return cls(file, entries, strict, bool(written), datetime.now(UTC).date())
 
-    def applied(self, report: Report, *, keyword: str) -> Judgement | None:
+    def apply(self, report: Report, *, keyword: str) -> Judgement | None:
         """Apply the baseline to the report of a run; return None if there is no baseline."""
         if self.file is None:
             return None
@@ -116,16 +116,16 @@ class Baselining:
         """Print the result, write new entries, and return the exit status of the command."""
         if judgement is None or self.file is None:
             return status
-        for line in _told(judgement, self.entries):
+        for line in _result_lines(judgement, self.entries):
             click.echo(printable(line))
         if self.write:
-            self._add(self.file, judgement)
+            self._add_new_entries(self.file, judgement)
         if self.strict and judgement.outdated and status == 0:
             click.echo("The baseline is not what the run shows: --strict-baseline ends with 1.")
             return 1
         return status
 
-    def _add(self, file: Path, judgement: Judgement) -> None:
+    def _add_new_entries(self, file: Path, judgement: Judgement) -> None:
         added = new_entries(judgement, self.entries, self.today)
         if self.entries and not added:
             click.echo(f"{file} is as it was: it lacks nothing.")
@@ -137,15 +137,15 @@ class Baselining:
             return
         kept = f"; the {len(self.entries)} that were there are kept" if self.entries else ""
         click.echo(
-            f"{file}: {_entries(len(added))} added{kept}. "
+            f"{file}: {_entry_count(len(added))} added{kept}. "
             "Write the reasons, then give it with --baseline."
         )
 
 
 def _check_ids(entries: tuple[Entry, ...]) -> frozenset[str]:
     """Return the ids of all checks; they are collected only if an entry names a check."""
-    named = {entry.check for entry in entries if entry.check}
-    if not named:
+    wanted = {entry.check for entry in entries if entry.check}
+    if not wanted:
         return frozenset()
     with TemporaryDirectory(prefix="threads-conformance-") as directory:
         # Collecting sends no request, so any URL does.
@@ -155,16 +155,16 @@ def _check_ids(entries: tuple[Entry, ...]) -> frozenset[str]:
         looking = dataclasses.replace(settings, read_only=True)
         known = {*collect_checks(settings), *collect_checks(looking)}
     # The id of a check with a client is that of the check, with the name of the client added.
-    return frozenset(known | {each for each in named if _CLIENT.sub("", each) in known})
+    return frozenset(known | {each for each in wanted if _CLIENT.sub("", each) in known})
 
 
-def _told(judgement: Judgement, entries: tuple[Entry, ...]) -> list[str]:
+def _result_lines(judgement: Judgement, entries: tuple[Entry, ...]) -> list[str]:
     accepted = [each for each in judgement.report.requirements if each.baselined]
     levels = [
         f"{sum(each.level == level for each in accepted)} {level}" for level in ACCEPTED_LEVELS
     ]
     number = counted(len(accepted), "requirement")
-    lines = [f"Baseline: {_entries(len(entries))}; {number} accepted ({', '.join(levels)})"]
+    lines = [f"Baseline: {_entry_count(len(entries))}; {number} accepted ({', '.join(levels)})"]
     for stale in judgement.stale:
         said = "falls short no more: remove it"
         if stale.unseen:
@@ -185,5 +185,5 @@ def _told(judgement: Judgement, entries: tuple[Entry, ...]) -> list[str]:
     return lines
 
 
-def _entries(number: int) -> str:
+def _entry_count(number: int) -> str:
     return f"{number} entry" if number == 1 else f"{number} entries"

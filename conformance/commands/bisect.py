@@ -9,7 +9,7 @@ import click
 from packaging.version import Version
 
 from conformance.commands.requirements import find_requirement
-from conformance.commands.target import launcher_option, tell
+from conformance.commands.target import launcher_option, print_progress
 from conformance.contract.catalogue import Requirement, load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.identify import identify_deployment
@@ -33,7 +33,7 @@ from conformance.runner.settings import new_settings
 
 _UNDECIDED = 3
 #: Verdicts that show nothing about the server.
-_SILENT = {"error", "not_run"}
+_UNINFORMATIVE = {"error", "not_run"}
 
 
 @click.command("bisect")
@@ -65,7 +65,7 @@ def bisect_command(
     try:
         # A `server` from the configuration file may include a version, which is ignored here.
         launcher = find_launcher(load_launchers(launcher_files), parse_wanted(server).name)
-        versions = _between(launcher, parse_version(good), parse_version(bad), known, pre)
+        versions = _versions_between(launcher, parse_version(good), parse_version(bad), known, pre)
     except LauncherError as unusable:
         raise click.UsageError(str(unusable)) from unusable
     click.echo(
@@ -86,7 +86,7 @@ def bisect_command(
     except KeyboardInterrupt:
         click.echo("Error: interrupted; the server that was started is gone", err=True)
         sys.exit(_UNDECIDED)
-    _tell(requirement, change, trials.launches)
+    _print_change(requirement, change, trials.launches)
 
 
 class _Trials:
@@ -100,18 +100,18 @@ class _Trials:
         """Return the verdict on a version; None if it does not start or cannot be judged."""
         self.launches += 1
         try:
-            with launched(self._launcher, version, tell) as running:
-                verdict = check_one(running.url, self._requirement)
+            with launched(self._launcher, version, print_progress) as running:
+                verdict = judge_requirement(running.url, self._requirement)
         except (NotStartedError, UnreachableError) as failed:
             click.echo(f"{version}: passed over; {failed}")
             return None
         except (LauncherError, SettingsError, NothingSelectedError) as unusable:
             raise click.UsageError(str(unusable)) from unusable
         click.echo(f"{version}: {verdict}")
-        return None if verdict in _SILENT else verdict
+        return None if verdict in _UNINFORMATIVE else verdict
 
 
-def check_one(url: str, requirement: Requirement) -> Verdict:
+def judge_requirement(url: str, requirement: Requirement) -> Verdict:
     """Check one requirement, of any profile, and return the verdict."""
     with run_folder() as directory:
         settings = new_settings(
@@ -130,7 +130,7 @@ def check_one(url: str, requirement: Requirement) -> Verdict:
     return result.verdict
 
 
-def _between(
+def _versions_between(
     launcher: Launcher, one: Version, other: Version, known: bool, pre: bool
 ) -> list[Version]:
     """Return the versions from the older end to the newer one, including both."""
@@ -142,14 +142,14 @@ def _between(
         try:
             versions = published_versions(launcher)
         except NotStartedError as unanswered:
-            tell(f"{unanswered}\nso only the versions known to start are looked at")
+            print_progress(f"{unanswered}\nso only the versions known to start are looked at")
     inner = [
         each for each in versions if old < each < new and (pre or known or not each.is_prerelease)
     ]
     return [old, *inner, new]
 
 
-def _tell(requirement: Requirement, change: Change[Version], launches: int) -> None:
+def _print_change(requirement: Requirement, change: Change[Version], launches: int) -> None:
     click.echo(f"{requirement.id} changed at {change.first}, found in {launches} launches:")
     click.echo(f"  {change.last}: {change.before}")
     if change.silent:

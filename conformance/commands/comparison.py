@@ -11,7 +11,7 @@ from conformance.report.run.write import read_exchanges
 from conformance.report.schema.model import Comparison, compare
 
 
-def compared(published: Published, exchanges: Path) -> Comparison:
+def compare_schemas(published: Published, exchanges: Path) -> Comparison:
     """Compare an OpenAPI document with the contract and with the exchanges, one per line."""
     contract = json.loads((schemas_dir() / "openapi.json").read_text(encoding="utf-8"))
     return compare(published.document, contract, read_exchanges(exchanges), published.url)

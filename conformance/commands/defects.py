@@ -11,27 +11,27 @@ import click
 from conformance.defects import DEFECT_STATUS, tell_defect, told_whole
 
 
-class SuiteBroken(click.ClickException):
+class SuiteDefect(click.ClickException):
     """A defect of this suite; the message names the file with the traceback."""
 
     exit_code = DEFECT_STATUS
 
 
 @contextmanager
-def defects_told(directory: Path, redact: Callable[[str], str]) -> Iterator[None]:
-    """Turn any exception but click's own into `SuiteBroken`; write it into `directory`."""
+def report_defects(directory: Path, redact: Callable[[str], str]) -> Iterator[None]:
+    """Turn any exception but click's own into `SuiteDefect`; write it into `directory`."""
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except Exception as unexpected:
-        raise suite_broken([told_whole(unexpected)], directory, redact) from unexpected
+        raise suite_defect([told_whole(unexpected)], directory, redact) from unexpected
 
 
-def suite_broken(
+def suite_defect(
     found: Sequence[str],
     directory: Path | None = None,
     redact: Callable[[str], str] = lambda text: text,
-) -> SuiteBroken:
+) -> SuiteDefect:
     """Return the error for these defects; tracebacks are written, redacted, into `directory`."""
-    return SuiteBroken(tell_defect(found, directory, redact))
+    return SuiteDefect(tell_defect(found, directory, redact))

@@ -23,7 +23,7 @@ from conformance.commands.options import (
     timeout_option,
     trust_options,
 )
-from conformance.commands.target import launcher_option, server_option, target
+from conformance.commands.target import launcher_option, open_target, server_option
 from conformance.contract.catalogue import PROFILES
 from conformance.deployment.connect import parse_url, redactor_for
 from conformance.deployment.identify import identify_deployment
@@ -81,7 +81,7 @@ def doctor_command(
     redact = redactor_for(url or "", headers)
     with ExitStack() as stack:
         try:
-            deployment = stack.enter_context(target(url, server, launcher_files))
+            deployment = stack.enter_context(open_target(url, server, launcher_files))
             options["disposable"] |= deployment.disposable
             settings = new_settings(
                 deployment.url, stack.enter_context(run_folder()), headers=headers, **options
@@ -107,7 +107,7 @@ def _status(found: Diagnosis) -> int:
     return _UNDECIDED if left or found.has(Kind.SERVER) else 0
 
 
-def warn_of_graph(settings: Settings) -> None:
+def warn_about_graph(settings: Settings) -> None:
     """Warn on stderr, before a run, if the settings of a user's own graph do not fit.
 
     The run continues, since the fault may be in the settings or in the deployment, and

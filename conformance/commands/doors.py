@@ -24,12 +24,12 @@ _protected_option = click.option(
 other_tenant_options = credentials("other")
 
 
-def doors_options(command: _Command) -> _Command:
+def access_options(command: _Command) -> _Command:
     """Add the options about access: `--protected`, `--other-api-key` and so on."""
     return _protected_option(other_tenant_options(command))
 
 
-def refuse_doors_of_embedded(options: dict[str, Any]) -> None:
+def refuse_access_options(options: dict[str, Any]) -> None:
     """Raise a usage error if access options are given for the embedded reference."""
     if options["protected"] or options["other_headers"]:
         raise click.UsageError(
@@ -38,7 +38,7 @@ def refuse_doors_of_embedded(options: dict[str, Any]) -> None:
         )
 
 
-def check_doors(settings: Settings) -> None:
+def check_access_options(settings: Settings) -> None:
     """Raise a usage error if the credentials do not suffice to judge access."""
     if not (settings.protected or settings.other_headers):
         return

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from conformance.commands.defects import suite_broken
+from conformance.commands.defects import suite_defect
 from conformance.defects import told_whole
 
 #: The usual exit statuses (128 + signal) after Ctrl-C, and after a closed output pipe.
@@ -30,7 +30,7 @@ class EndingGroup(click.Group):
             raise click.exceptions.Exit(NO_READER) from None
 
 
-def run_to_its_end(command: click.Command, name: str) -> None:
+def run_command_line(command: click.Command, name: str) -> None:
     """Run the command line and exit; never with 1 unless a command itself does so.
 
     By default click exits with 1 after Ctrl-C, and Python after an uncaught exception.
@@ -43,7 +43,7 @@ def run_to_its_end(command: click.Command, name: str) -> None:
     except (click.Abort, EOFError, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except Exception as unexpected:
-        broken = suite_broken([told_whole(unexpected)])
+        broken = suite_defect([told_whole(unexpected)])
         broken.show()
         sys.exit(broken.exit_code)
     sys.exit(status if isinstance(status, int) else 0)

@@ -86,7 +86,7 @@ def find_checks(report: Report, wanted: str) -> tuple[CheckResult, ...]:
             f"{wanted!r} is a part of {len(found)} checks; give more of the id: {listed(found, 8)}"
         )
     names = [*ids, *(result.id for result in report.requirements)]
-    near = _near(wanted, names)
+    near = _close_matches(wanted, names)
     hint = f"did you mean {' or '.join(near)}?" if near else "its ids stand in the report's checks"
     raise ExplainError(f"no check or requirement {wanted!r} in this report: {hint}")
 
@@ -107,7 +107,7 @@ def explanation(check: CheckResult, report: Report, requirements: Requirements) 
         lines += _section("Actual", failure.actual)
         lines += _section("Smallest difference", "\n".join(failure.diff))
         for number, exchange in enumerate(failure.exchanges, start=1):
-            lines += _exchange(exchange, f"Exchange {number} of {len(failure.exchanges)}")
+            lines += _exchange_lines(exchange, f"Exchange {number} of {len(failure.exchanges)}")
         # Not indented, so that it can be pasted.
         lines += ["", "Reproduce:", failure.curl] if failure.curl else []
     else:
@@ -126,16 +126,16 @@ def _section(title: str, text: str) -> list[str]:
     return ["", f"{title}:", textwrap.indent(text, "  ")] if text.strip() else []
 
 
-def _exchange(exchange: dict[str, Any], title: str) -> list[str]:
+def _exchange_lines(exchange: dict[str, Any], title: str) -> list[str]:
     answer = exchange.get("status") or exchange.get("error") or "no answer"
     lines = ["", f"{title}: {exchange.get('method')} {exchange.get('url')} -> {answer}"]
     for name in ("request_body", "response_body"):
         if body := exchange.get(name):
-            lines += [f"  {name.replace('_', ' ')}:", textwrap.indent(_pretty(body), "    ")]
+            lines += [f"  {name.replace('_', ' ')}:", textwrap.indent(_indent_json(body), "    ")]
     return lines
 
 
-def _pretty(body: str) -> str:
+def _indent_json(body: str) -> str:
     try:
         return json.dumps(parse_json(body), indent=2, ensure_ascii=False)
     except ValueError:
@@ -160,7 +160,7 @@ def _as_json(check: CheckResult, report: Report, requirements: Requirements) -> 
     }
 
 
-def _near(wanted: str, names: list[str]) -> list[str]:
+def _close_matches(wanted: str, names: list[str]) -> list[str]:
     # People usually type the last part of an id.
     by_short = {name.rpartition("::")[2].lower(): name for name in names}
     return [

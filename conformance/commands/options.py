@@ -50,7 +50,7 @@ class _HeaderType(click.ParamType):  # type: ignore[type-arg]
     ) -> tuple[str, str]:
         if isinstance(value, tuple):
             return value
-        return _usable(parse_header, str(value), param)
+        return _parse_option(parse_header, str(value), param)
 
 
 class _KeyType(click.ParamType):  # type: ignore[type-arg]
@@ -61,10 +61,10 @@ class _KeyType(click.ParamType):  # type: ignore[type-arg]
     def convert(
         self, value: Any, param: click.Parameter | None, _context: click.Context | None
     ) -> str:
-        return _usable(parse_key, str(value), param)
+        return _parse_option(parse_key, str(value), param)
 
 
-def _usable(
+def _parse_option(
     parse: Callable[[str, str], _Parsed], given: str, param: click.Parameter | None
 ) -> _Parsed:
     try:
@@ -130,7 +130,7 @@ def credentials(prefix: str = "") -> Callable[[_Command], _Command]:
             header_file = given.pop(f"{under}header_file")
             try:
                 names = f"{under}api_key", f"{under}api_key_file"
-                if key_file and not _said_closer(context, *names):
+                if key_file and not _takes_precedence(context, *names):
                     api_key = parse_key(read_secret(key_file, f"{key}-file"), f"{key}-file")
                 if header_file:
                     text = read_secret(header_file, f"{header}-file")
@@ -152,7 +152,7 @@ def credentials(prefix: str = "") -> Callable[[_Command], _Command]:
 credentials_options = credentials()
 
 
-def _said_closer(context: click.Context, one: str, other: str) -> bool:
+def _takes_precedence(context: click.Context, one: str, other: str) -> bool:
     """Return whether option `one` takes precedence: command line, environment, file.
 
     Raise `SettingsError` if both are given in the same place.
@@ -168,7 +168,7 @@ def _said_closer(context: click.Context, one: str, other: str) -> bool:
 graph_option = click.option("--graph", metavar="ID", help="The graph to use.  [default: agent]")
 
 
-def _seconds(
+def _seconds_option(
     option: str, least: float, default: float, what: str
 ) -> Callable[[_Command], _Command]:
     """Return an option for a number of seconds; its parameter gets the suffix `_s`."""
@@ -188,11 +188,11 @@ disposable_option = click.option(
     help="Nothing on the deployment matters: send also what a lenient server could take for "
     "all threads. So it is with the embedded reference and with --server.",
 )
-outage_within_option = _seconds(
+outage_within_option = _seconds_option(
     "--outage-within", 0.0, 30.0, "for which an outage is waited out, in all"
 )
-timeout_option = _seconds("--timeout", 0.1, 30.0, "to wait for an answer")
-run_timeout_option = _seconds("--run-timeout", 0.1, 60.0, "to wait for a run of the graph")
+timeout_option = _seconds_option("--timeout", 0.1, 30.0, "to wait for an answer")
+run_timeout_option = _seconds_option("--run-timeout", 0.1, 60.0, "to wait for a run of the graph")
 
 
 max_body_option = click.option(
@@ -229,7 +229,7 @@ def trust_options(command: _Command) -> _Command:
 
 def visible_within_option(what: str) -> Callable[[_Command], _Command]:
     """Return the option `--visible-within`; `what` completes its help text."""
-    return _seconds("--visible-within", 0.0, 5.0, f"within which {what}")
+    return _seconds_option("--visible-within", 0.0, 5.0, f"within which {what}")
 
 
 def chosen_graphs(

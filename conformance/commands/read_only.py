@@ -25,7 +25,7 @@ _EXCLUDED = (
 )
 
 
-def _thread_ids(
+def _thread_ids_option(
     _context: click.Context, _option: click.Parameter, given: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Validate the ids; return them in canonical form, without duplicates."""
@@ -42,7 +42,7 @@ def read_only_options(command: _Command) -> _Command:
         "thread_ids",
         multiple=True,
         metavar="ID",
-        callback=_thread_ids,
+        callback=_thread_ids_option,
         help="With --read-only: look at this thread; may be repeated.  "
         "[default: up to 10 that a search shows]",
     )(command)
@@ -73,7 +73,7 @@ def check_read_only(url: str | None, given: dict[str, Any]) -> None:
         )
 
 
-def with_visits(settings: Settings) -> Settings:
+def with_threads_to_visit(settings: Settings) -> Settings:
     """Return the settings with the threads to examine, and print their number."""
     settings = dataclasses.replace(settings, thread_ids=threads_to_visit(settings))
     number = len(settings.thread_ids)

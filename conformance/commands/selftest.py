@@ -118,10 +118,10 @@ def _try_faults(
         raise click.UsageError(f"no fault matches {matching!r}")
     started = time.perf_counter()
 
-    def told(row: Row) -> None:
+    def print_row(row: Row) -> None:
         click.echo(report.as_line(row))
 
-    rows = run_matrix(chosen, workers, told, profile)
+    rows = run_matrix(chosen, workers, print_row, profile)
     matrix = report.Matrix(
         rows=tuple(rows),
         partial=len(chosen) < len(faults),
@@ -158,10 +158,10 @@ def _try_freedoms(
     together += chosen_pairs(chosen, number, seed)
     started = time.perf_counter()
 
-    def told(row: FreedomRow) -> None:
+    def print_row(row: FreedomRow) -> None:
         click.echo(freedom_report.as_line(row))
 
-    rows = run_freedoms(together, workers, told, profile)
+    rows = run_freedoms(together, workers, print_row, profile)
     matrix = freedom_report.FreedomMatrix(
         rows=tuple(rows),
         partial=not whole or number < PAIRS or profile != PROFILES[-1],

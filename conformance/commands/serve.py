@@ -38,11 +38,13 @@ def _find(name: str, known: dict[str, _Named], what: str) -> _Named:
     raise click.BadParameter(f"there is no {what} {name!r}; {hint}")
 
 
-def _found(_context: click.Context, _option: click.Parameter, name: str | None) -> Fault | None:
+def _fault_option(
+    _context: click.Context, _option: click.Parameter, name: str | None
+) -> Fault | None:
     return None if name is None else find_fault(name)
 
 
-def _found_all(
+def _freedoms_option(
     _context: click.Context, _option: click.Parameter, names: tuple[str, ...]
 ) -> tuple[Freedom, ...]:
     found = tuple(find_freedom(name) for name in dict.fromkeys(names))
@@ -52,7 +54,7 @@ def _found_all(
     return found
 
 
-def _tenants(
+def _tenants_option(
     _context: click.Context, _option: click.Parameter, given: tuple[str, ...]
 ) -> dict[str, str]:
     """Parse `NAME=KEY` options into names of tenants by key."""
@@ -66,7 +68,7 @@ def _tenants(
     return tenants
 
 
-def _with_key(tenants: dict[str, str], api_key: str | None) -> dict[str, str]:
+def _with_default_tenant(tenants: dict[str, str], api_key: str | None) -> dict[str, str]:
     """Return the tenants and, if there is an `api_key`, a tenant `default` with that key."""
     if api_key in tenants:
         raise click.BadParameter(
@@ -75,7 +77,7 @@ def _with_key(tenants: dict[str, str], api_key: str | None) -> dict[str, str]:
     return {api_key: "default", **tenants} if api_key else tenants
 
 
-def _check_shows(fault: Fault, tenants: dict[str, str]) -> None:
+def _check_fault_is_visible(fault: Fault, tenants: dict[str, str]) -> None:
     """Raise a usage error if a fault about access is to be served without tenants."""
     requirements = load_catalogue().requirements
     of_doors = any(requirements[each].capability == ACCESS_CAPABILITY for each in fault.breaks)
@@ -94,13 +96,13 @@ def _check_shows(fault: Fault, tenants: dict[str, str]) -> None:
     show_default=True,
     help="The port on 127.0.0.1; 0 takes a free one.",
 )
-@click.option("--fault", metavar="NAME", callback=_found, help="Break promises in this way.")
+@click.option("--fault", metavar="NAME", callback=_fault_option, help="Break promises in this way.")
 @click.option(
     "--freedom",
     "freedoms",
     metavar="NAME",
     multiple=True,
-    callback=_found_all,
+    callback=_freedoms_option,
     help="Keep the promises in this other way. May be repeated.",
 )
 @click.option("--api-key", metavar="KEY", help="Answer only to who gives this key as x-api-key.")
@@ -109,7 +111,7 @@ def _check_shows(fault: Fault, tenants: dict[str, str]) -> None:
     "tenants",
     multiple=True,
     metavar="NAME=KEY",
-    callback=_tenants,
+    callback=_tenants_option,
     help="A tenant and its key: each sees its own threads, runs and crons only. May be repeated.",
 )
 @click.option("--until-eof", is_flag=True, hidden=True)
@@ -126,11 +128,11 @@ def serve_command(
     It offers the graph `agent`, holds its threads in memory, and says its URL when
     it is ready. End it with Ctrl-C.
     """
-    tenants = _with_key(tenants, api_key)
+    tenants = _with_default_tenant(tenants, api_key)
     if fault and freedoms:
         raise click.UsageError("give either a fault or freedoms")
     if fault:
-        _check_shows(fault, tenants)
+        _check_fault_is_visible(fault, tenants)
     app: ASGIApp | None = None
     if freedoms:
         app = free_deployment(freedoms, tenants=tenants)[1]

@@ -123,7 +123,7 @@ def _sweep_all(settings: Settings, url: str) -> bool:
             of_run = dataclasses.replace(settings, run_id=ledger.run_id)
             with connect(of_run, "sweep", record=False, ledger=ledger) as connection:
                 removal = remove_as_each(connection, of_run, ledger)
-            _tell(ledger, removal)
+            _print_removal(ledger, removal)
         if removal.is_settled:
             # Threads that are not proved to be the run's were reported, and never will be proved.
             remove_ledger(directory)
@@ -138,7 +138,7 @@ def _sweep_all(settings: Settings, url: str) -> bool:
     return left
 
 
-def _tell(ledger: LedgerState, removal: Removal) -> None:
+def _print_removal(ledger: LedgerState, removal: Removal) -> None:
     click.echo(f"run {ledger.run_id}: found {removal.created}, removed {removal.removed}")
     for each in removal.left:
         click.echo(f"  left: {each.thread_id}: {each.reason}")

@@ -37,15 +37,15 @@ class ServerNotStarted(click.ClickException):
 
 
 @contextmanager
-def target(url: str | None, server: str | None, files: tuple[Path, ...]) -> Iterator[Target]:
+def open_target(url: str | None, server: str | None, files: tuple[Path, ...]) -> Iterator[Target]:
     """Yield the deployment that the options name; what was started ends with the block."""
     with ExitStack() as stack:
         with _as_click_errors():
-            found = stack.enter_context(targets.opened(url, server, files, tell))
+            found = stack.enter_context(targets.opened(url, server, files, print_progress))
         yield found
 
 
-def wanted_server(server: str, files: tuple[Path, ...]) -> tuple[Launcher, Version]:
+def find_server(server: str, files: tuple[Path, ...]) -> tuple[Launcher, Version]:
     """Return the launcher and the version that NAME==VERSION or NAME@latest names.
 
     Raise click's errors if there is none.
@@ -55,15 +55,17 @@ def wanted_server(server: str, files: tuple[Path, ...]) -> tuple[Launcher, Versi
 
 
 @contextmanager
-def started(launcher: Launcher, version: Version, data: Path | None = None) -> Iterator[Target]:
+def start_server(
+    launcher: Launcher, version: Version, data: Path | None = None
+) -> Iterator[Target]:
     """Start a server, yield it when ready, and end it after the block."""
     with ExitStack() as stack:
         with _as_click_errors():
-            running = stack.enter_context(targets.started(launcher, version, tell, data))
+            running = stack.enter_context(targets.started(launcher, version, print_progress, data))
         yield running
 
 
-def tell(text: str) -> None:
+def print_progress(text: str) -> None:
     """Print a progress message on stderr, apart from the output of the command."""
     click.echo(text, err=True)
 

@@ -118,7 +118,7 @@ def read_catalogue(files: Iterable[Path]) -> Catalogue:
     for file in files:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
         for entry in data.get("requirement", []):
-            requirement = _requirement(entry, file)
+            requirement = _parse_requirement(entry, file)
             if requirement.id in requirements:
                 raise CatalogueError(f"{file.name}: {requirement.id} is defined twice")
             requirements[requirement.id] = requirement
@@ -129,7 +129,7 @@ def read_catalogue(files: Iterable[Path]) -> Catalogue:
     return Catalogue({each.id: each for each in in_order}, tuple(left_out), f"sha256:{digest}")
 
 
-def _requirement(entry: dict[str, Any], file: Path) -> Requirement:
+def _parse_requirement(entry: dict[str, Any], file: Path) -> Requirement:
     where = f"{file.name}: {entry.get('id', 'a requirement without id')}"
     known = {each.name for each in fields(Requirement)}
     if unknown := entry.keys() - known:

@@ -53,7 +53,7 @@ class Cause:
 
     @classmethod
     def of_kinds(cls, kinds: tuple[str, ...]) -> Cause:
-        """Make the cause that answers differ that should be equal; `kinds` are from `kinds_of`."""
+        """Make the cause that answers differ; `kinds` come from `kinds_of_changes`."""
         return cls(fingerprint=fingerprint("differs", *kinds))
 
     @classmethod
@@ -68,7 +68,7 @@ def fingerprint(*parts: str | int | None) -> str:
     return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:16]
 
 
-def kinds_of(changes: Iterable[tuple[str, Any, Any]]) -> tuple[str, ...]:
+def kinds_of_changes(changes: Iterable[tuple[str, Any, Any]]) -> tuple[str, ...]:
     """Return the kinds of differences: each place with the two types that differ there.
 
     A change is a JSON path, the expected and the actual value. The path is normalized by

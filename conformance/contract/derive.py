@@ -52,21 +52,21 @@ def derive_all() -> dict[str, Schema]:
 
 def _derive(name: str, entry: dict[str, Any], bodies: dict[str, Schema]) -> Schema:
     samples, documented = _samples(entry.get("cases", []))
-    body = _begin(entry, samples, bodies)
+    body = _base_schema(entry, samples, bodies)
     for edit in entry.get("edits", []):
         try:
-            body = _edited(body, edit)
+            body = _apply_edit(body, edit)
         except (KeyError, TypeError, ValueError) as problem:
             raise DerivationError(f"{name}: no edit at {edit['at']!r}: {problem}") from problem
     bodies[name] = body
-    body = _self_contained(body)
+    body = _embed_definitions(body)
     documented += [path for case in entry.get("requests", []) for path in requests_of(case)]
     return {
         "$schema": DIALECT,
         "$id": f"{BASE}{name}.json",
         "title": entry["title"],
         "description": entry["about"],
-        "x-source": _source(entry, documented),
+        "x-source": _source_of(entry, documented),
         "x-reviewed": [
             {"at": each["at"], "reason": each["reason"]} for each in entry.get("edits", [])
         ],
@@ -74,12 +74,12 @@ def _derive(name: str, entry: dict[str, Any], bodies: dict[str, Schema]) -> Sche
     }
 
 
-def _begin(entry: dict[str, Any], samples: list[Any], bodies: dict[str, Schema]) -> Schema:
+def _base_schema(entry: dict[str, Any], samples: list[Any], bodies: dict[str, Schema]) -> Schema:
     """Return the schema before any edit of the overlay."""
     body: Schema = {}
-    inferred = _inferred(samples) if samples else {}
+    inferred = _infer_schema(samples) if samples else {}
     if "published" in entry:
-        body = _fact(entry["published"])
+        body = _published_fact(entry["published"])
     elif "like" in entry:
         body = copy.deepcopy(bodies[entry["like"]])
         if samples:
@@ -96,19 +96,19 @@ def _samples(cases: list[list[str]]) -> tuple[list[Any], list[str]]:
     for case, *steps in cases:
         for path, output in outputs_of(case).items():
             paths.append(path)
-            values += _inside(output, steps)
+            values += _values_at(output, steps)
     return values, paths
 
 
-def _inside(value: Any, steps: list[str]) -> list[Any]:
+def _values_at(value: Any, steps: list[str]) -> list[Any]:
     if not steps:
         return [value]
     step, *rest = steps
     items = value if step == "*" else [value[step]]
-    return [found for item in items for found in _inside(item, rest)]
+    return [found for item in items for found in _values_at(item, rest)]
 
 
-def _inferred(samples: list[Any]) -> Schema:
+def _infer_schema(samples: list[Any]) -> Schema:
     builder = SchemaBuilder(schema_uri=None)
     for sample in samples:
         builder.add_object(sample)
@@ -116,14 +116,14 @@ def _inferred(samples: list[Any]) -> Schema:
     return schema
 
 
-def _fact(steps: list[str]) -> Any:
+def _published_fact(steps: list[str]) -> Any:
     fact: Any = load_published()
     for step in steps:
         fact = fact[step]
     return copy.deepcopy(fact)
 
 
-def _self_contained(schema: Schema) -> Schema:
+def _embed_definitions(schema: Schema) -> Schema:
     """Return the schema with the published schemas that it refers to under `$defs`."""
     declared = load_published()["schemas"]
     definitions: Schema = {}
@@ -139,7 +139,7 @@ def _self_contained(schema: Schema) -> Schema:
     return contained
 
 
-def _edited(schema: Schema, edit: dict[str, Any]) -> Schema:
+def _apply_edit(schema: Schema, edit: dict[str, Any]) -> Schema:
     """Return the schema with one edit applied; only the last member of its path may be new."""
     holder: dict[str, Any] = {"": copy.deepcopy(schema)}
     at: dict[str, Any] = holder
@@ -150,7 +150,7 @@ def _edited(schema: Schema, edit: dict[str, Any]) -> Schema:
     if "put" in edit:
         at[last] = edit["put"]
     elif "take" in edit:
-        at[last] = _fact(edit["take"])
+        at[last] = _published_fact(edit["take"])
     elif "set" in edit:
         at[last].update(edit["set"])
     elif isinstance(at[last], list):
@@ -163,7 +163,7 @@ def _edited(schema: Schema, edit: dict[str, Any]) -> Schema:
     return edited
 
 
-def _source(entry: dict[str, Any], documented: list[str]) -> dict[str, Any]:
+def _source_of(entry: dict[str, Any], documented: list[str]) -> dict[str, Any]:
     """Return where the schema comes from: fixtures, published facts, another schema, a rule."""
     server = load_published()["server"]
     published = [entry["published"]] if "published" in entry else []

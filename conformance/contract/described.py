@@ -74,19 +74,19 @@ class Description:
         """Return the statuses that an operation declares, as written."""
         return tuple(sorted(map(str, self._responses(key))))
 
-    def asked(self, key: str) -> dict[str, Member]:
+    def request_members(self, key: str) -> dict[str, Member]:
         """Return the declared request members: those of the JSON body, and `query NAME`."""
         operation = self.operations[key]
         members = {}
         for given in operation["parameters"]:
-            each = self.resolved(given)
+            each = self.resolve(given)
             if each.get("in") == "query" and isinstance(each.get("name"), str):
-                schema = self.resolved(each.get("schema"))
+                schema = self.resolve(each.get("schema"))
                 members[f"query {each['name']}"] = Member(schema, each.get("required") is True)
-        body = self._json_schema(self.resolved(operation.get("requestBody")))
+        body = self._json_schema(self.resolve(operation.get("requestBody")))
         return {**members, **self.members(body)}
 
-    def answered(self, key: str, status: int | None = None) -> dict[str, Any] | None:
+    def response_schema(self, key: str, status: int | None = None) -> dict[str, Any] | None:
         """Return the schema of the JSON answer with `status`; without it, of the first success."""
         responses = {str(each).upper(): found for each, found in self._responses(key).items()}
         wanted = (
@@ -96,7 +96,7 @@ class Description:
         )
         for each in wanted:
             if each in responses:
-                return self._json_schema(self.resolved(responses[each]))
+                return self._json_schema(self.resolve(responses[each]))
         return None
 
     def members(self, schema: Any) -> dict[str, Member]:
@@ -106,7 +106,7 @@ class Description:
             required = _list(each.get("required"))
             properties = each.get("properties")
             for name, member in (properties if isinstance(properties, dict) else {}).items():
-                found.setdefault(name, Member(self.resolved(member), name in required))
+                found.setdefault(name, Member(self.resolve(member), name in required))
         return found
 
     def alternatives(self, schema: Any) -> list[dict[str, Any]]:
@@ -114,14 +114,14 @@ class Description:
         found: list[dict[str, Any]] = []
         open_schemas = [schema]
         while open_schemas:
-            current = self.resolved(open_schemas.pop())
+            current = self.resolve(open_schemas.pop())
             if current and not any(current is each for each in found):
                 found.append(current)
                 for keyword in _ALTERNATIVES:
                     open_schemas += _list(current.get(keyword))
         return found
 
-    def resolved(self, node: Any) -> dict[str, Any]:
+    def resolve(self, node: Any) -> dict[str, Any]:
         """Return the node with its `$ref` followed; empty if the reference cannot be resolved."""
         seen: set[str] = set()
         while isinstance(node, dict) and isinstance(reference := node.get("$ref"), str):
@@ -139,7 +139,7 @@ class Description:
     def validator(self, schema: dict[str, Any]) -> Draft202012Validator:
         """Return a validator for a schema of this document; formats are not checked."""
         if id(schema) not in self._validators:
-            made = Draft202012Validator(_absolute(schema), registry=self._registry)
+            made = Draft202012Validator(_with_absolute_references(schema), registry=self._registry)
             self._validators[id(schema)] = made
         return self._validators[id(schema)]
 
@@ -161,16 +161,16 @@ def operation_key(method: str, path: str) -> str:
     return f"{method.upper()} {re.sub(r'{[^}]*}', '{}', path.rstrip('/') or '/')}"
 
 
-def _absolute(node: Any) -> Any:
+def _with_absolute_references(node: Any) -> Any:
     """Return the node with its local references made absolute, into the document."""
     if isinstance(node, list):
-        return [_absolute(each) for each in node]
+        return [_with_absolute_references(each) for each in node]
     if not isinstance(node, dict):
         return node
     return {
         name: f"{_DOCUMENT}{value}"
         if name == "$ref" and isinstance(value, str) and value.startswith("#")
-        else _absolute(value)
+        else _with_absolute_references(value)
         for name, value in node.items()
     }
 

@@ -155,7 +155,7 @@ def _introduces_output(document: Document, paragraph: list[str]) -> bool:
 @cache
 def load_index() -> dict[str, Any]:
     """Load the index of the documents: `{"documents": [{file, sha256, counts, ...}]}`."""
-    return _load(documented_dir() / "index.json")
+    return _load_json(documented_dir() / "index.json")
 
 
 @cache
@@ -169,7 +169,7 @@ def load_fixtures() -> dict[str, dict[str, Any]]:
     """
     root = documented_dir()
     files = sorted(file for file in root.rglob("*.json") if file.name != "index.json")
-    return {file.relative_to(root).as_posix(): _load(file) for file in files}
+    return {file.relative_to(root).as_posix(): _load_json(file) for file in files}
 
 
 def documented_dir() -> Path:
@@ -195,7 +195,7 @@ def requests_of(case: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load_json(path: Path) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
 
@@ -232,7 +232,7 @@ def _part_differences(
             yield f"{name}: {kind} {part.n} is not the one that the index describes"
 
 
-def open_entries(index: dict[str, Any], fixtures: dict[str, dict[str, Any]]) -> list[str]:
+def incomplete_entries(index: dict[str, Any], fixtures: dict[str, dict[str, Any]]) -> list[str]:
     """Return a line for each entry of the index that is incomplete or inconsistent.
 
     A part needs requirements or fixtures, or a reason; every fixture is named once.
@@ -248,7 +248,7 @@ def open_entries(index: dict[str, Any], fixtures: dict[str, dict[str, Any]]) -> 
             for entry in entries:
                 where = f"{document['file']}: {kind} {entry['n']}"
                 named += entry.get("fixtures", [])
-                found += _open_entry(where, kind, entry)
+                found += _check_entry(where, kind, entry)
     found += [
         f"{path} is named by the index but is not there" for path in named if path not in fixtures
     ]
@@ -257,7 +257,7 @@ def open_entries(index: dict[str, Any], fixtures: dict[str, dict[str, Any]]) -> 
     return found
 
 
-def _open_entry(where: str, kind: str, entry: dict[str, Any]) -> Iterator[str]:
+def _check_entry(where: str, kind: str, entry: dict[str, Any]) -> Iterator[str]:
     wanted = "requirements" if kind == "sentences" else "fixtures"
     if bool(entry.get(wanted)) == bool(entry.get("reason")):
         yield f"{where} needs {wanted} or a reason, and not both"

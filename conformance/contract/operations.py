@@ -123,7 +123,7 @@ OPERATIONS = (
     Operation("assistant_graph", "GET", "/assistants/{assistant_id}/graph", "full", Scope.READ),
 )
 #: No requirement covers these: `doctor` uses them to learn about a graph before a run.
-ASKED_BY_THE_DOCTOR = ("assistant_schemas", "assistant_graph")
+DOCTOR_OPERATIONS = ("assistant_schemas", "assistant_graph")
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
 
 

@@ -83,13 +83,13 @@ def facts_file(version: str) -> Path:
     return fixtures_dir() / "published" / f"{SERVER}-{version}.json"
 
 
-def _with_agent_alone(value: Any) -> Any:
+def _agent_graph_only(value: Any) -> Any:
     """Return a copy in which every enum of graph ids with `agent` is reduced to `agent`."""
     if isinstance(value, list):
-        return [_with_agent_alone(each) for each in value]
+        return [_agent_graph_only(each) for each in value]
     if not isinstance(value, dict):
         return value
-    copied = {key: _with_agent_alone(each) for key, each in value.items()}
+    copied = {key: _agent_graph_only(each) for key, each in value.items()}
     graph = copied.get("graph_id")
     if isinstance(graph, dict) and "agent" in graph.get("enum", ()):
         copied["graph_id"] = {**graph, "enum": ["agent"]}
@@ -103,7 +103,7 @@ def extract(openapi: dict[str, Any], version: str) -> dict[str, Any]:
     what differs between instances of one server: its address (`servers`), and deployed
     graphs other than `agent`. Prose (titles, descriptions, examples) is dropped.
     """
-    lasting = _with_agent_alone({key: each for key, each in openapi.items() if key != "servers"})
+    lasting = _agent_graph_only({key: each for key, each in openapi.items() if key != "servers"})
     canonical = json.dumps(lasting, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     found = dict(_operations(openapi))
     operations = {key: _operation(found[key]) for key in OPERATIONS if key in found}
@@ -134,7 +134,7 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
         "parameters": {
             f"{each['in']} {each['name']}": {
                 "required": each.get("required", False),
-                "schema": facts_of(each.get("schema", {})),
+                "schema": without_prose(each.get("schema", {})),
             }
             for each in operation.get("parameters", [])
         },
@@ -149,24 +149,24 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
 def _content(holder: dict[str, Any]) -> dict[str, Any] | None:
     """Return media type and schema of a body; None if none is declared."""
     for media_type, content in holder.get("content", {}).items():
-        return {"media_type": media_type, "schema": facts_of(content.get("schema", {}))}
+        return {"media_type": media_type, "schema": without_prose(content.get("schema", {}))}
     return None
 
 
-def facts_of(schema: Any) -> Any:
+def without_prose(schema: Any) -> Any:
     """Return a schema without titles, descriptions and examples; properties so named stay."""
     if isinstance(schema, list):
-        return [facts_of(each) for each in schema]
+        return [without_prose(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
     kept = {}
     for key, value in schema.items():
         if key == "properties":
-            kept[key] = {name: facts_of(each) for name, each in value.items()}
+            kept[key] = {name: without_prose(each) for name, each in value.items()}
         elif key in ("default", "enum", "const"):
             kept[key] = value
         elif key not in _PROSE:
-            kept[key] = facts_of(value)
+            kept[key] = without_prose(value)
     return kept
 
 
@@ -178,7 +178,7 @@ def _schemas(openapi: dict[str, Any], operations: dict[str, Any]) -> dict[str, A
     while wanted:
         name = wanted.pop()
         if name not in facts:
-            facts[name] = facts_of(declared[name])
+            facts[name] = without_prose(declared[name])
             wanted |= references(facts[name])
     return dict(sorted(facts.items()))
 
@@ -201,17 +201,17 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     for kind, levels in tree.items():
         for level in levels:
             if kind.endswith("_added"):
-                what = f"added {_short(level.t2)}"
+                what = f"added {_shorten(level.t2)}"
             elif kind.endswith("_removed"):
-                what = f"removed {_short(level.t1)}"
+                what = f"removed {_shorten(level.t1)}"
             else:
-                what = f"{_short(level.t1)} -> {_short(level.t2)}"
+                what = f"{_shorten(level.t1)} -> {_shorten(level.t2)}"
             path = ".".join(str(step) for step in level.path(output_format="list"))
             lines.append(f"{path}: {what}")
     return sorted(lines)
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 120 else f"{text[:117]}..."
 

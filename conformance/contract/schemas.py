@@ -124,22 +124,22 @@ def _registry() -> Registry[Any]:
 
 def violations(name: str, instance: Any) -> list[Violation]:
     """Return how an instance violates the schema `name`, sorted by path; empty if valid."""
-    return list(_plain(validator(name).iter_errors(instance)))
+    return list(_to_violations(validator(name).iter_errors(instance)))
 
 
-def _plain(errors: Iterable[ValidationError]) -> Iterable[Violation]:
+def _to_violations(errors: Iterable[ValidationError]) -> Iterable[Violation]:
     for error in sorted(errors, key=lambda each: list(each.absolute_path)):
         if error.validator in ("anyOf", "oneOf") and error.context:
-            yield from _of_alternatives(error)
+            yield from _alternative_violations(error)
         elif error.validator == "required":
-            yield from _missing(error)
+            yield from _missing_member(error)
         else:
             yield Violation(
                 error.json_path, f"{_subject(error)} {_predicate(error)}", str(error.validator)
             )
 
 
-def _missing(error: ValidationError) -> Iterable[Violation]:
+def _missing_member(error: ValidationError) -> Iterable[Violation]:
     # jsonschema reports one error per missing member, and names it only in the message.
     required: Any = error.validator_value
     instance: Any = error.instance
@@ -148,7 +148,7 @@ def _missing(error: ValidationError) -> Iterable[Violation]:
     yield Violation(f"{error.json_path}.{name}", f"{name} is missing", "required")
 
 
-def _of_alternatives(error: ValidationError) -> Iterable[Violation]:
+def _alternative_violations(error: ValidationError) -> Iterable[Violation]:
     """Return the violations of the alternative that the instance most likely intends."""
     branches: dict[Any, list[ValidationError]] = {}
     for each in error.context:
@@ -156,10 +156,10 @@ def _of_alternatives(error: ValidationError) -> Iterable[Violation]:
     meant = [errors for errors in branches.values() if not _wrong_kind(errors, error)]
     if meant:
         likeliest = min(meant, key=len)
-        yield from _plain(likeliest)
+        yield from _to_violations(likeliest)
         return
     kinds = [kind for errors in branches.values() for kind in _kinds(errors[0])]
-    words = f"{_subject(error)} is {_shown(error.instance)}, but must be {_either(kinds)}"
+    words = f"{_subject(error)} is {_value_text(error.instance)}, but must be {_join_kinds(kinds)}"
     yield Violation(error.json_path, words, "type")
 
 
@@ -174,7 +174,7 @@ def _kinds(error: ValidationError) -> list[str]:
     return [kinds] if isinstance(kinds, str) else list(kinds)
 
 
-def _either(kinds: list[str]) -> str:
+def _join_kinds(kinds: list[str]) -> str:
     words = [_TYPES[kind] for kind in dict.fromkeys(kinds)]
     return " or ".join(words)
 
@@ -188,10 +188,10 @@ def _subject(error: ValidationError) -> str:
 
 
 def _predicate(error: ValidationError) -> str:
-    keyword, shown = error.validator, _shown(error.instance)
+    keyword, shown = error.validator, _value_text(error.instance)
     wanted: Any = error.validator_value
     if keyword == "type":
-        return f"is {shown}, but must be {_either(_kinds(error))}"
+        return f"is {shown}, but must be {_join_kinds(_kinds(error))}"
     if keyword == "enum":
         return f"is {shown}, but must be one of {', '.join(map(str, wanted))}"
     if keyword == "format":
@@ -201,7 +201,7 @@ def _predicate(error: ValidationError) -> str:
     return f"is {shown}, which breaks {keyword}: {excerpt(json.dumps(wanted), 80)}"
 
 
-def _shown(value: Any) -> str:
+def _value_text(value: Any) -> str:
     """Return a value as text for people; objects and lists by type and size."""
     if isinstance(value, dict):
         names = ", ".join(list(value)[:4])

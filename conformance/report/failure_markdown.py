@@ -10,7 +10,7 @@ VALUE_LIMIT = 1_500
 _LINE_LIMIT = 300
 
 
-def what_was_found(failure: Failure, diff_lines: int) -> list[str]:
+def failure_paragraphs(failure: Failure, diff_lines: int) -> list[str]:
     """Return paragraphs: expected, actual and the first `diff_lines` of the difference."""
     parts = ["Expected:", fenced(cut(failure.expected, VALUE_LIMIT))]
     parts += ["Actual:", fenced(cut(failure.actual, VALUE_LIMIT))]

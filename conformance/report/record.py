@@ -113,7 +113,7 @@ class RunInfo:
 
 
 @dataclass(frozen=True)
-class LeftFor:
+class LeftThreads:
     """How many threads are left, or possibly left, for one reason; their ids are not given."""
 
     threads: int
@@ -131,8 +131,8 @@ class Cleanup:
     created: int = 0
     removed: int = 0
     left: tuple[str, ...] = ()
-    reasons: tuple[LeftFor, ...] = ()
-    possibly_left: tuple[LeftFor, ...] = ()
+    reasons: tuple[LeftThreads, ...] = ()
+    possibly_left: tuple[LeftThreads, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ class Report:
                     removed=data["cleanup"]["removed"],
                     left=tuple(data["cleanup"]["left"]),
                     **{
-                        name: tuple(LeftFor(**each) for each in data["cleanup"].get(name, ()))
+                        name: tuple(LeftThreads(**each) for each in data["cleanup"].get(name, ()))
                         for name in ("reasons", "possibly_left")
                     },
                 ),

@@ -48,10 +48,10 @@ def read_baseline(file: Path) -> tuple[Entry, ...]:
         raise BaselineError(f"cannot read {file}: {unreadable.strerror}") from unreadable
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as broken:
         raise BaselineError(f"{file} is not TOML: {broken}") from broken
-    plain = _without_dates(data)
+    plain = _dates_as_text(data)
     if wrong := best_match(_schema().iter_errors(plain)):
-        raise BaselineError(f"{file}: {_in_words(wrong, plain)}")
-    return tuple(_entry(each, file) for each in plain.get("accepted", []))
+        raise BaselineError(f"{file}: {_error_text(wrong, plain)}")
+    return tuple(_parse_entry(each, file) for each in plain.get("accepted", []))
 
 
 def check_names(
@@ -106,22 +106,22 @@ def _as_toml(entry: Entry, judgement: Judgement) -> str:
         "[[accepted]]",
         f"# {result.level}: {one_line(result.title)}",
         f"# {check.verdict}: {one_line(cut(masked(symptom), _SYMPTOM_LIMIT))}",
-        f"requirement = {_quoted(entry.requirement)}",
+        f"requirement = {_toml_string(entry.requirement)}",
         'reason = ""',
     ]
     if entry.flaky:
         lines.append("flaky = true")
     if entry.fingerprints:
-        lines.append(f"fingerprints = [{', '.join(map(_quoted, entry.fingerprints))}]")
+        lines.append(f"fingerprints = [{', '.join(map(_toml_string, entry.fingerprints))}]")
     return "\n".join(lines) + "\n"
 
 
-def _quoted(text: str) -> str:
+def _toml_string(text: str) -> str:
     # A JSON string of these texts is a valid TOML string.
     return json.dumps(text)
 
 
-def _entry(table: dict[str, Any], file: Path) -> Entry:
+def _parse_entry(table: dict[str, Any], file: Path) -> Entry:
     read = {**table, "fingerprints": tuple(table.get("fingerprints", ()))}
     if "expires" in read:
         try:
@@ -133,16 +133,16 @@ def _entry(table: dict[str, Any], file: Path) -> Entry:
     return Entry(**read)
 
 
-def _without_dates(value: Any) -> Any:
+def _dates_as_text(value: Any) -> Any:
     """Return TOML values as JSON values: dates and times as text."""
     if isinstance(value, dict):
-        return {key: _without_dates(each) for key, each in value.items()}
+        return {key: _dates_as_text(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_without_dates(each) for each in value]
+        return [_dates_as_text(each) for each in value]
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def _in_words(error: ValidationError, data: dict[str, Any]) -> str:
+def _error_text(error: ValidationError, data: dict[str, Any]) -> str:
     if error.json_path in ("$", "$.format"):
         known: Any = error.schema
         if error.validator == "additionalProperties":

@@ -15,7 +15,7 @@ from datetime import date
 from conformance.contract.verdicts import Stability, Verdict
 from conformance.report.baseline.acceptance import with_accepted
 from conformance.report.record import CheckResult, Report, RequirementResult
-from conformance.report.run.grouping import symptom
+from conformance.report.run.grouping import symptom_fingerprint
 from conformance.report.score import run_verdict
 
 #: A failed MAY changes no verdict, so it needs no entry.
@@ -96,7 +96,7 @@ class Judgement:
 
 def seen_fingerprint(check: CheckResult) -> str:
     """Return the fingerprint of the failure or block of a check."""
-    return symptom(check)
+    return symptom_fingerprint(check)
 
 
 def judge(
@@ -110,7 +110,7 @@ def judge(
     valid = tuple(entry for entry in entries if not entry.expired(today))
 
     def accepts(result: RequirementResult, check: CheckResult) -> bool:
-        return _covered(result, check, valid)
+        return _is_covered(result, check, valid)
 
     results = with_accepted(report.requirements, report.checks, accepts)
     judged = dataclasses.replace(report, requirements=results, verdict=run_verdict(results))
@@ -126,7 +126,7 @@ def judge(
         concerned = [(result, check) for result, check in short if entry.concerns(result, check)]
         seen = {seen_fingerprint(check) for _, check in concerned}
         known = any(map(entry.knows, seen))
-        others = [check for result, check in concerned if not _covered(result, check, entries)]
+        others = [check for result, check in concerned if not _is_covered(result, check, entries)]
         if entry.expired(today) and known:
             expired.append(entry)
         if others:
@@ -144,7 +144,7 @@ def judge(
         unaccepted=tuple(
             (result, check)
             for result, check in short
-            if result.level in ACCEPTED_LEVELS and not _covered(result, check, entries)
+            if result.level in ACCEPTED_LEVELS and not _is_covered(result, check, entries)
         ),
     )
 
@@ -165,15 +165,15 @@ def _entries_of(short: list[tuple[RequirementResult, CheckResult]]) -> tuple[Ent
         Entry(
             requirement=requirement,
             fingerprints=()
-            if _flaky(checks)
+            if _any_flaky(checks)
             else tuple(dict.fromkeys(map(seen_fingerprint, checks))),
-            flaky=_flaky(checks),
+            flaky=_any_flaky(checks),
         )
         for requirement, checks in found.items()
     )
 
 
-def _covered(result: RequirementResult, check: CheckResult, entries: tuple[Entry, ...]) -> bool:
+def _is_covered(result: RequirementResult, check: CheckResult, entries: tuple[Entry, ...]) -> bool:
     seen = seen_fingerprint(check)
     return any(entry.concerns(result, check) and entry.knows(seen) for entry in entries)
 
@@ -198,5 +198,5 @@ def _is_decided(entry: Entry, report: Report, whole: bool) -> bool:
     return bool(concerned) and not any(check.verdict in undecided for check in concerned)
 
 
-def _flaky(checks: list[CheckResult]) -> bool:
+def _any_flaky(checks: list[CheckResult]) -> bool:
     return any(check.stability is Stability.FLAKY for check in checks)

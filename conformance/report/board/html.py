@@ -15,10 +15,10 @@ from conformance.report.board.text import (
     falling_short,
     newly_kept,
     no_longer_kept,
-    shown,
+    verdict_with_sign,
 )
 from conformance.report.record import CheckResult
-from conformance.report.run.grouping import symptom
+from conformance.report.run.grouping import symptom_fingerprint
 from conformance.report.run.html import page_template
 from conformance.report.run.text import Promise, Requirements, promises, stability_note
 
@@ -44,7 +44,9 @@ def board_html(board: Board, requirements: Requirements) -> str:
     return page_template("board.html.j2").render(
         board=board,
         title=TITLE,
-        legend=[(shown(verdict), verdict, meaning) for verdict, meaning in LEGEND.items()],
+        legend=[
+            (verdict_with_sign(verdict), verdict, meaning) for verdict, meaning in LEGEND.items()
+        ],
         deployments=deployment_rows(board),
         capability_counts=capability_rows(board),
         capabilities=[_capability(board, each) for each in board.capabilities()],
@@ -54,7 +56,7 @@ def board_html(board: Board, requirements: Requirements) -> str:
         cell_words=cell_words,
         anchor=anchor,
         note=stability_note,
-        shown_verdict=shown,
+        verdict_with_sign=verdict_with_sign,
     )
 
 
@@ -79,7 +81,9 @@ def _section(board: Board, row: Row, requirements: Requirements) -> dict[str, An
         "row": row,
         "promise": _promise(row, judged[0][0], requirements),
         "evidence": [
-            Evidence(tuple(column for column, _ in found), found[-1][1], _quoted(found[-1][1]))
+            Evidence(
+                tuple(column for column, _ in found), found[-1][1], _quoted_checks(found[-1][1])
+            )
             for found in alike.values()
         ],
         "kept_by": [column for column, cell in judged if cell.verdict == "pass"],
@@ -92,9 +96,9 @@ def _promise(row: Row, column: Column, requirements: Requirements) -> Promise:
     return promise
 
 
-def _quoted(cell: Cell) -> tuple[CheckResult, ...]:
+def _quoted_checks(cell: Cell) -> tuple[CheckResult, ...]:
     """Return the checks that are quoted: one of each symptom."""
     found: dict[str, CheckResult] = {}
     for check in cell.short:
-        found.setdefault(symptom(check), check)
+        found.setdefault(symptom_fingerprint(check), check)
     return tuple(found.values())[:_CHECKS_SHOWN]

@@ -20,7 +20,7 @@ from conformance.contract.verdicts import Stability, Verdict
 from conformance.report.compare.model import ReportComparison, compare_reports
 from conformance.report.compare.scope import suites_differ
 from conformance.report.record import CheckResult, Report, ReportError, RequirementResult
-from conformance.report.run.grouping import symptom
+from conformance.report.run.grouping import symptom_fingerprint
 from conformance.report.run.text import server_name
 from conformance.report.score import UNDECIDED, run_verdict
 
@@ -64,7 +64,7 @@ class Cell:
             (
                 check.id,
                 str(check.verdict),
-                symptom(check),
+                symptom_fingerprint(check),
             )
             for check in self.short
         )
@@ -143,7 +143,7 @@ def make_board(reports: Iterable[Report]) -> Board:
 
     Raise `ReportError` if one run is given twice.
     """
-    ordered = sorted(map(_without_baseline, reports), key=_place)
+    ordered = sorted(map(_without_baseline, reports), key=_sort_key)
     runs = Counter(report.run.id for report in ordered)
     for report in ordered:
         if runs[report.run.id] > 1:
@@ -159,11 +159,11 @@ def _without_baseline(report: Report) -> Report:
     return dataclasses.replace(report, requirements=results, verdict=run_verdict(results))
 
 
-def _place(report: Report) -> tuple[object, ...]:
+def _sort_key(report: Report) -> tuple[object, ...]:
     """Return the sort key: server, version, profile, effort, then the time of the run."""
     return (
         report.deployment.server_name or "",
-        _version(report),
+        _version_key(report),
         PROFILES.index(report.run.profile),
         EFFORTS.index(report.run.effort),
         report.run.started_at,
@@ -171,7 +171,7 @@ def _place(report: Report) -> tuple[object, ...]:
     )
 
 
-def _version(report: Report) -> tuple[object, ...]:
+def _version_key(report: Report) -> tuple[object, ...]:
     """Return the sort key of the version; texts that are not PEP 440 versions come first."""
     text = report.deployment.server_version or ""
     try:
@@ -182,7 +182,7 @@ def _version(report: Report) -> tuple[object, ...]:
 
 def _columns(reports: list[Report]) -> tuple[Column, ...]:
     """Return a column for each report, under the shortest label that no other report has."""
-    choices = [_labels(report) for report in reports]
+    choices = [_label_choices(report) for report in reports]
     taken = Counter(label for labels in choices for label in labels)
     columns: list[Column] = []
     slugs: set[str] = set()
@@ -200,7 +200,7 @@ def _columns(reports: list[Report]) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-def _labels(report: Report) -> tuple[str, ...]:
+def _label_choices(report: Report) -> tuple[str, ...]:
     name = server_name(report)
     profile = f"{name}, {report.run.profile}"
     return (

@@ -22,7 +22,7 @@ LEGEND = {
 }
 
 
-def shown(verdict: Verdict) -> str:
+def verdict_with_sign(verdict: Verdict) -> str:
     """Return a verdict with its sign."""
     return f"{SIGNS[verdict]} {WORDS[verdict]}"
 
@@ -31,7 +31,7 @@ def cell_words(cell: Cell | None) -> str:
     """Return the text of a cell, with a remark if it is flaky."""
     if cell is None:
         return NOT_JUDGED
-    return shown(cell.verdict) + (" (flaky)" if cell.flaky else "")
+    return verdict_with_sign(cell.verdict) + (" (flaky)" if cell.flaky else "")
 
 
 def count_words(count: Count) -> str:
@@ -59,13 +59,13 @@ def deployment_rows(board: Board) -> list[list[str]]:
                 verdict_words(column.report),
                 *(count_words(board.count(number, level)) for level in LEVELS),
                 f"{must.failed} of {must.of}",
-                asked(column),
+                run_line(column),
             ]
         )
     return rows
 
 
-def asked(column: Column) -> str:
+def run_line(column: Column) -> str:
     """Return date, profile, effort, seed and suite of the run of a deployment."""
     run = column.report.run
     return (

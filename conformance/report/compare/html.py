@@ -15,7 +15,7 @@ from conformance.report.compare.text import (
     speed_line,
     speed_summary,
     subject,
-    symptom,
+    symptom_text,
     verdict_change,
     verdict_rows,
 )
@@ -37,7 +37,7 @@ def comparison_html(comparison: ReportComparison) -> str:
         speed_definition=DEFINITION,
         verdict_change=verdict_change,
         remarks=remarks,
-        symptom=symptom,
+        symptom_text=symptom_text,
         only_lines=only_lines,
         only_title=only_title,
         speed_line=speed_line,

@@ -18,7 +18,7 @@ from conformance.report.compare.scope import (
     notes_of,
     only_in,
     requirements_by_id,
-    same_questions,
+    same_selection,
     verdict_of,
 )
 from conformance.report.compare.speed import SpeedComparison, compare_speed
@@ -70,7 +70,7 @@ class CheckChange:
     def changed(self) -> bool:
         """Whether its verdict or its failure is different."""
         before, after = self.verdicts
-        return before is not after or _symptom(self.before) != _symptom(self.after)
+        return before is not after or _failure_key(self.before) != _failure_key(self.after)
 
     @property
     def failure(self) -> Failure | None:
@@ -154,7 +154,7 @@ def compare_reports(
         ids = [each for each in requirement.checks if each in before[requirement.id].checks]
         compared.update(ids)
         judged += bool(ids)
-        if change := _change(requirement, ids, checks_by_id(old), checks_by_id(new)):
+        if change := _requirement_change(requirement, ids, checks_by_id(old), checks_by_id(new)):
             changes.append(change)
     return ReportComparison(
         old=old,
@@ -165,11 +165,11 @@ def compare_reports(
         changes=tuple(changes),
         only_old=only_in(old, new, requirements or {}),
         only_new=only_in(new, old, requirements or {}),
-        speed=compare_speed(old, new, same_questions=same_questions(old, new)),
+        speed=compare_speed(old, new, same_selection=same_selection(old, new)),
     )
 
 
-def _change(
+def _requirement_change(
     requirement: RequirementResult,
     ids: list[str],
     before: dict[str, CheckResult],
@@ -205,7 +205,7 @@ def _change(
     )
 
 
-def _symptom(check: CheckResult | None) -> tuple[str, str]:
+def _failure_key(check: CheckResult | None) -> tuple[str, str]:
     """Return stability and fingerprint of a failure; flaky failures are all alike."""
     if check is None or check.failure is None:
         return ("", "")

@@ -118,7 +118,7 @@ def notes_of(old: Report, new: Report) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def same_questions(old: Report, new: Report) -> bool:
+def same_selection(old: Report, new: Report) -> bool:
     """Return whether both runs had the same checks, profile, effort, seed and graph."""
     asked = (
         (each.run.profile, each.run.effort, each.run.seed, each.deployment.graph_id, _planned(each))

@@ -62,9 +62,9 @@ class SpeedComparison:
     changes: tuple[SpeedChange, ...] = ()
 
 
-def compare_speed(old: Report, new: Report, *, same_questions: bool) -> SpeedComparison:
-    """Compare the timings of two reports if `same_questions` says that they are comparable."""
-    if not same_questions:
+def compare_speed(old: Report, new: Report, *, same_selection: bool) -> SpeedComparison:
+    """Compare the timings of two reports if `same_selection` says that they are comparable."""
+    if not same_selection:
         return SpeedComparison(
             why_not="the runs did not ask the same: other checks, profile, effort, seed or graph"
         )

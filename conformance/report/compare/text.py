@@ -58,22 +58,22 @@ def verdict_rows(comparison: ReportComparison) -> list[list[str]]:
             [
                 name,
                 server_name(report),
-                _verdict(report),
-                *(_of(report, level, Verdict.PASS) for level in LEVELS),
-                _of(report, "MUST", Verdict.FAIL),
+                _verdict_text(report),
+                *(_count_text(report, level, Verdict.PASS) for level in LEVELS),
+                _count_text(report, "MUST", Verdict.FAIL),
             ]
         )
     return rows
 
 
-def _verdict(report: Report) -> str:
+def _verdict_text(report: Report) -> str:
     """Return the verdict, with the number of MUSTs that a baseline accepts."""
     accepted = sum(each.baselined and each.level == "MUST" for each in report.requirements)
     said = verdict_words(report)
     return f"{said} (the baseline accepts {accepted} MUST)" if accepted else said
 
 
-def _of(report: Report, level: str, verdict: Verdict) -> str:
+def _count_text(report: Report, level: str, verdict: Verdict) -> str:
     counts = report.totals[level]
     return f"{counts.get(verdict, 0)} of {sum(counts.values())}"
 
@@ -108,7 +108,7 @@ def counts_of(change: RequirementChange) -> tuple[int, int]:
     return newly, mended
 
 
-def symptom(check: CheckChange | None, *, before: bool = False) -> str:
+def symptom_text(check: CheckChange | None, *, before: bool = False) -> str:
     """Return what a check expected and got, or its reason; empty if it passed."""
     result = (check.before if before else check.after) if check else None
     if result is None or result.verdict is Verdict.PASS:

@@ -12,7 +12,7 @@ from conformance.report.record import LEVELS, CheckResult, Report
 from conformance.report.text import one_line
 
 
-def symptom(check: CheckResult) -> str:
+def symptom_fingerprint(check: CheckResult) -> str:
     """Return the fingerprint of a failure or block: equal for checks with one cause."""
     if check.failure:
         return check.failure.fingerprint
@@ -46,20 +46,20 @@ class UndecidedGroup:
     requirements: tuple[str, ...]
 
 
-def groups(report: Report) -> tuple[FailureGroup, ...]:
+def failure_groups(report: Report) -> tuple[FailureGroup, ...]:
     """Group the failed checks of `report` by cause: MUST first, accepted ones last.
 
-    Those of a MAY only are not included: see `not_kept`.
+    Those of a MAY only are not included: see `unmet_optional_groups`.
     """
-    return tuple(group for group in _all_groups(report) if group.level != LEVELS[-1])
+    return tuple(group for group in _groups_by_cause(report) if group.level != LEVELS[-1])
 
 
-def not_kept(report: Report) -> tuple[FailureGroup, ...]:
+def unmet_optional_groups(report: Report) -> tuple[FailureGroup, ...]:
     """Group the failed checks of MAY requirements by cause."""
-    return tuple(group for group in _all_groups(report) if group.level == LEVELS[-1])
+    return tuple(group for group in _groups_by_cause(report) if group.level == LEVELS[-1])
 
 
-def _all_groups(report: Report) -> tuple[FailureGroup, ...]:
+def _groups_by_cause(report: Report) -> tuple[FailureGroup, ...]:
     levels = {result.id: result.level for result in report.requirements}
     accepted = {result.id for result in report.requirements if result.baselined}
     by_cause: dict[tuple[str, ...], list[CheckResult]] = defaultdict(list)
@@ -80,7 +80,7 @@ def _all_groups(report: Report) -> tuple[FailureGroup, ...]:
         requirements = tuple(dict.fromkeys(each for check in checks for each in check.requirements))
         found.append(
             FailureGroup(
-                cause=_cause(key, checks[0]),
+                cause=_cause_line(key, checks[0]),
                 level=level_of(requirements),
                 baselined=bool(requirements) and accepted.issuperset(requirements),
                 requirements=requirements,
@@ -90,7 +90,7 @@ def _all_groups(report: Report) -> tuple[FailureGroup, ...]:
     return tuple(sorted(found, key=lambda group: (group.baselined, LEVELS.index(group.level))))
 
 
-def undecided(report: Report) -> tuple[UndecidedGroup, ...]:
+def undecided_groups(report: Report) -> tuple[UndecidedGroup, ...]:
     """Group undecided and unsupported requirements by verdict and reason."""
     checks = {check.id: check for check in report.checks}
     found: dict[tuple[Verdict, str], tuple[str, list[str]]] = {}
@@ -103,7 +103,9 @@ def undecided(report: Report) -> tuple[UndecidedGroup, ...]:
             said: dict[str, tuple[str, str]] = {}
             for check in (checks[each] for each in result.checks if each in checks):
                 if check.verdict is verdict:
-                    said.setdefault(check.client, (symptom(check), one_line(check.reason)))
+                    said.setdefault(
+                        check.client, (symptom_fingerprint(check), one_line(check.reason))
+                    )
             for key, reason in dict.fromkeys(said.values()) or [("", "")]:
                 group = found.setdefault((verdict, key), (reason or _WITHOUT_REASON[verdict], []))
                 if result.id not in group[1]:
@@ -126,7 +128,7 @@ def _cause_key(check: CheckResult) -> tuple[str, ...]:
     """Return a key that is equal for checks that failed for one cause."""
     if broke := _server_error(check):
         return ("server error", *broke)
-    return ("symptom", symptom(check))
+    return ("symptom", symptom_fingerprint(check))
 
 
 def _server_error(check: CheckResult) -> tuple[str, str] | None:
@@ -140,7 +142,7 @@ def _server_error(check: CheckResult) -> tuple[str, str] | None:
     return str(last.get("operation") or last.get("method")), str(status)
 
 
-def _cause(key: tuple[str, ...], check: CheckResult) -> str:
+def _cause_line(key: tuple[str, ...], check: CheckResult) -> str:
     if key[0] == "server error":
         return f"{key[1]} answers {key[2]}"
     said = check.reason or (check.failure.message if check.failure else "")

@@ -10,7 +10,7 @@ from pathlib import Path
 from conformance.contract.catalogue import EFFORTS, PROFILES, Requirement
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.report.record import LEVELS, CheckResult, Deployment, Report, RunInfo
-from conformance.report.run.grouping import groups, not_kept
+from conformance.report.run.grouping import failure_groups, unmet_optional_groups
 from conformance.report.score import UNDECIDED
 
 Requirements = Mapping[str, Requirement]
@@ -74,7 +74,7 @@ def capability_rows(report: Report) -> tuple[CapabilityRow, ...]:
 
 def verdict_words(report: Report) -> str:
     """Return the verdict in capitals, with a remark if the run ended early or is partial."""
-    if ended := _ended_early(report.run):
+    if ended := _early_end(report.run):
         return f"{VERDICT_WORDS[report.verdict]} ({ended})"
     return VERDICT_WORDS[report.verdict] + (" (partial)" if report.run.partial else "")
 
@@ -115,22 +115,22 @@ def verdict_meaning(report: Report) -> str:
     return f"{said[0].upper()}{said[1:]}."
 
 
-def not_kept_line(report: Report) -> str:
+def unmet_optional_line(report: Report) -> str:
     """Return a line on the MAY requirements that failed; empty if there are none.
 
     A failed MAY is information only and changes no verdict.
     """
-    ids = [each for group in not_kept(report) for each in group.requirements]
+    ids = [each for group in unmet_optional_groups(report) for each in group.requirements]
     return f"optional or disputed (MAY), and not found: {', '.join(sorted(ids))}" if ids else ""
 
 
-def _ended_early(run: RunInfo) -> str:
+def _early_end(run: RunInfo) -> str:
     if run.interrupted:
         return "interrupted"
     return "given up" if run.given_up else ""
 
 
-def left_to_effort(report: Report, requirements: Requirements) -> str:
+def skipped_by_effort_line(report: Report, requirements: Requirements) -> str:
     """Return a line on requirements that need a higher effort; empty if none, or if partial."""
     if report.run.partial:
         return ""
@@ -151,7 +151,7 @@ def left_to_effort(report: Report, requirements: Requirements) -> str:
 
 def next_step(report: Report, report_json: Path | str) -> str:
     """Return one sentence on what to do after this verdict."""
-    failures = groups(report)
+    failures = failure_groups(report)
     explain = f"threads-conformance explain {shlex.quote(str(report_json))}"
     if report.verdict is RunVerdict.INCOMPLETE:
         return "Fix what kept the checks from deciding (named above), then run again."
@@ -163,10 +163,10 @@ def next_step(report: Report, report_json: Path | str) -> str:
 
 def server_name(report: Report) -> str:
     """Return name and version of the server, as far as known."""
-    return named(report.deployment)
+    return deployment_name(report.deployment)
 
 
-def named(deployment: Deployment) -> str:
+def deployment_name(deployment: Deployment) -> str:
     """Return name and version as the server or its launcher reports them; never a guess."""
     name, version = deployment.server_name, deployment.server_version
     if not (name or version):
@@ -198,7 +198,7 @@ def cleanup_reasons(report: Report) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def on_whose_terms(run: RunInfo) -> str:
+def data_policy_line(run: RunInfo) -> str:
     """Return in a few words how the run treats the data on the deployment."""
     if run.read_only:
         return "read-only: nothing is written"

@@ -57,7 +57,7 @@ def write_all(
         }
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        return tuple(_replace(directory / name, write) for name, write in writers.items())
+        return tuple(_write_atomically(directory / name, write) for name, write in writers.items())
     except OSError as refused:
         raise ReportError(
             f"cannot write the report to {directory} ({refused.strerror or refused}): "
@@ -70,7 +70,7 @@ def write_text(path: Path, text: str, *, option: str) -> None:
     shown = without_commands(text.encode("utf-8", "backslashreplace").decode())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, lambda file: file.write(shown))
+        _write_atomically(path, lambda file: file.write(shown))
     except OSError as refused:
         raise ReportError(
             f"cannot write {path} ({refused.strerror or refused}): give another {option}"
@@ -94,7 +94,7 @@ def read_exchanges(file: Path | None) -> Iterator[Exchange]:
                 continue
 
 
-def _replace(path: Path, write: Callable[[TextIO], object]) -> Path:
+def _write_atomically(path: Path, write: Callable[[TextIO], object]) -> Path:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("w", encoding="utf-8", newline="\n") as file:

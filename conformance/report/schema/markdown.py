@@ -20,7 +20,7 @@ def comparison_report(comparison: Comparison) -> str:
     ]
     for kind in comparison.counts():
         parts.append(f"## {KINDS[kind][0].upper()}{KINDS[kind][1:]}")
-        parts += [_in_full(each) for each in comparison.differences if each.kind == kind]
+        parts += [_difference_item(each) for each in comparison.differences if each.kind == kind]
     return "\n\n".join(parts) + "\n"
 
 
@@ -55,7 +55,7 @@ def _headline(comparison: Comparison) -> str:
     return f"{counted(len(comparison.differences), 'difference')} in {compared}."
 
 
-def _in_full(each: Difference) -> str:
+def _difference_item(each: Difference) -> str:
     where = f" at {code(each.where)}" if each.where else ""
     parts = [
         f"- {code(each.operation)}{where}: declared {code(cut(each.declared, 300))}, "

@@ -84,7 +84,7 @@ def compare(
     found: list[Difference] = []
     for key in ours.operations:
         if key in theirs.operations:
-            found += _requests(key, theirs, ours)
+            found += _request_differences(key, theirs, ours)
         else:
             found.append(Difference("undeclared_operation", key, "", "nothing", "in the contract"))
     compared = [key for key in ours.operations if key in theirs.operations]
@@ -108,39 +108,43 @@ def _as_difference(seen: Observed) -> Difference:
     )
 
 
-def _requests(key: str, theirs: Description, ours: Description) -> Iterable[Difference]:
+def _request_differences(key: str, theirs: Description, ours: Description) -> Iterable[Difference]:
     """Yield request members that only one side declares or that the sides declare differently."""
-    declared, wanted = theirs.asked(key), ours.asked(key)
+    declared, wanted = theirs.request_members(key), ours.request_members(key)
     for name in wanted.keys() - declared.keys():
         yield Difference(
-            "request_member_not_declared", key, name, "nothing", _told(wanted[name].schema)
+            "request_member_not_declared", key, name, "nothing", _as_text(wanted[name].schema)
         )
     for name in declared.keys() - wanted.keys():
         yield Difference(
-            "request_member_beyond", key, name, _told(declared[name].schema), "not in the contract"
+            "request_member_beyond",
+            key,
+            name,
+            _as_text(declared[name].schema),
+            "not in the contract",
         )
     for name in declared.keys() & wanted.keys():
-        yield from _otherwise(key, name, declared[name], wanted[name], theirs, ours)
+        yield from _member_differences(key, name, declared[name], wanted[name], theirs, ours)
 
 
-def _otherwise(
+def _member_differences(
     key: str, name: str, declared: Member, wanted: Member, theirs: Description, ours: Description
 ) -> Iterable[Difference]:
     if declared.default != wanted.default:
         yield Difference(
-            "default_differs", key, name, _told(declared.default), _told(wanted.default)
+            "default_differs", key, name, _as_text(declared.default), _as_text(wanted.default)
         )
     # The enum of a list is declared on its items.
     pairs = [(name, declared, wanted)]
     if "items" in declared.schema and "items" in wanted.schema:
-        items = Member(theirs.resolved(declared.schema["items"]))
-        pairs.append((f"{name}[]", items, Member(ours.resolved(wanted.schema["items"]))))
+        items = Member(theirs.resolve(declared.schema["items"]))
+        pairs.append((f"{name}[]", items, Member(ours.resolve(wanted.schema["items"]))))
     for where, one, other in pairs:
         if one.enum != other.enum:
-            yield Difference("enum_differs", key, where, _told(one.enum), _told(other.enum))
+            yield Difference("enum_differs", key, where, _as_text(one.enum), _as_text(other.enum))
 
 
-def _told(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if value is None:
         return "none"
     text = json.dumps(value, ensure_ascii=False)
