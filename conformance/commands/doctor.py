@@ -118,10 +118,10 @@ def warn_about_graph(settings: Settings) -> None:
     own_run = dataclasses.replace(
         settings, run_id=str(uuid4()), started_at=datetime.now(UTC).isoformat()
     )
-    told = warnings(diagnose(own_run, propose=False).findings)
-    for each in told:
+    found = warnings(diagnose(own_run, propose=False).findings)
+    for each in found:
         click.echo(f"Warning: {each}", err=True)
-    if told:
+    if found:
         click.echo(
             "Warning: what fails or is blocked below may be these settings' doing; "
             "`threads-conformance doctor` tells more",

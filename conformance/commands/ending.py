@@ -37,9 +37,9 @@ def run_command_line(command: click.Command, name: str) -> None:
     """
     try:
         status = command.main(prog_name=name, standalone_mode=False)
-    except click.ClickException as told:
-        told.show()
-        sys.exit(told.exit_code)
+    except click.ClickException as failed:
+        failed.show()
+        sys.exit(failed.exit_code)
     except (click.Abort, EOFError, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except Exception as unexpected:

@@ -44,10 +44,10 @@ def comparison_section(comparison: Comparison) -> list[str]:
 
 def comparison_line(comparison: Comparison) -> str:
     """Return the line of the terminal: how many differences of each kind."""
-    told = ", ".join(
+    counts = ", ".join(
         f"{number} {kind.replace('_', ' ')}" for kind, number in comparison.counts().items()
     )
-    return f"Schema comparison with {comparison.url}: {told or 'nothing differs'}"
+    return f"Schema comparison with {comparison.url}: {counts or 'nothing differs'}"
 
 
 def _headline(comparison: Comparison) -> str:

@@ -58,8 +58,8 @@ def observe(
         yield replace(alike[0], found=" or ".join(each.found for each in alike[:_MOST_FINDINGS]))
     for key, seen in statuses.items():
         if seen <= set(_MISSING):
-            told = ", ".join(map(str, sorted(seen)))
-            yield Observed("missing_operation", key, "", "declared", f"answers {told}", "")
+            answers = ", ".join(map(str, sorted(seen)))
+            yield Observed("missing_operation", key, "", "declared", f"answers {answers}", "")
 
 
 def _operation_key(exchange: Exchange) -> str | None:
