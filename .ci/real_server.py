@@ -18,7 +18,7 @@ from pathlib import Path
 
 import click
 
-from conformance.commands.target import target, wanted_server
+from conformance.commands.target import find_server, open_target
 from conformance.target import Target
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,7 +47,7 @@ def main() -> int:
         if chosen.like and named(chosen.server) == chosen.like:
             print(f"{chosen.server} is {chosen.like}, which is checked by itself")
             return 0
-        with target(None, chosen.server, ()) as server:
+        with open_target(None, chosen.server, ()) as server:
             check(server.url, chosen.profile, chosen.visible_within, report_dir)
             if chosen.facts:
                 compare_facts(server)
@@ -64,7 +64,7 @@ def main() -> int:
 
 def named(server: str) -> str:
     """NAME==VERSION of what NAME==VERSION or NAME@latest means today."""
-    launcher, version = wanted_server(server, ())
+    launcher, version = find_server(server, ())
     return f"{launcher.name}=={version}"
 
 

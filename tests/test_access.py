@@ -19,7 +19,7 @@ from conformance.checks.every_operation import OPEN_TO_ALL, Things, every_operat
 from conformance.cli import cli
 from conformance.commands.serve import ServedProcess
 from conformance.contract.catalogue import ACCESS_CAPABILITY, HTTP, load_catalogue
-from conformance.contract.operations import ASKED_BY_THE_DOCTOR, OPERATIONS
+from conformance.contract.operations import DOCTOR_OPERATIONS, OPERATIONS
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.deployment.connect import connect
 from conformance.deployment.credential_variants import (
@@ -152,7 +152,7 @@ def test_every_operation_is_tried(settings_for: MakeSettings) -> None:
         case = CheckContext(settings_for("http://127.0.0.1:1"), {"tag": "x"})
         given = ThreadsApi(connection.client, case, arranging=True)
         tried = every_operation(given, Things({"thread_id": "t"}, "c", "r", "n"))
-    of_checks = {each.name for each in OPERATIONS} - {*ASKED_BY_THE_DOCTOR}
+    of_checks = {each.name for each in OPERATIONS} - {*DOCTOR_OPERATIONS}
     assert sorted({*tried, *OPEN_TO_ALL}) == sorted(of_checks)
     assert not {*tried} & {*OPEN_TO_ALL}
 

@@ -16,9 +16,9 @@ from conformance.contract.documents import (
     Document,
     Part,
     differences,
+    incomplete_entries,
     load_fixtures,
     load_index,
-    open_entries,
     outputs_of,
     read_document,
     requests_of,
@@ -45,7 +45,7 @@ def documents(originals: Path) -> dict[str, Document]:
 
 
 def test_index_has_no_open_entry() -> None:
-    assert open_entries(load_index(), load_fixtures()) == []
+    assert incomplete_entries(load_index(), load_fixtures()) == []
 
 
 def test_index_covers_the_documents(originals: Path) -> None:
@@ -102,12 +102,14 @@ def test_summaries_are_no_quotations(documents: dict[str, Document]) -> None:
 def test_an_incomplete_index_is_noticed(spoil: Any, complaint: str) -> None:
     index = copy.deepcopy(load_index())
     spoil(index["documents"][0])
-    assert any(complaint in line for line in open_entries(index, load_fixtures()))
+    assert any(complaint in line for line in incomplete_entries(index, load_fixtures()))
 
 
 def test_a_fixture_that_nothing_names_is_noticed() -> None:
     fixtures = {**load_fixtures(), "get/stray.json": {}}
-    assert open_entries(load_index(), fixtures) == ["get/stray.json is not named by the index"]
+    assert incomplete_entries(load_index(), fixtures) == [
+        "get/stray.json is not named by the index"
+    ]
 
 
 def test_changed_text_is_noticed(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from conformance.commands import run as run_module
-from conformance.commands.ending import INTERRUPTED, NO_READER, EndingGroup, run_to_its_end
+from conformance.commands.ending import INTERRUPTED, NO_READER, EndingGroup, run_command_line
 from conformance.commands.serve import ServedProcess
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.defects import SuiteDefectError
@@ -32,7 +32,7 @@ def ended(body: Callable[[], Any]) -> int:
     """The exit status of a command that does this."""
     group = EndingGroup("does", callback=body, invoke_without_command=True)
     with pytest.raises(SystemExit) as exited:
-        run_to_its_end(group, "does")
+        run_command_line(group, "does")
     assert isinstance(exited.value.code, int)
     return exited.value.code
 

@@ -18,7 +18,7 @@ from conformance.deployment.guard import NotOursRefusal
 from conformance.deployment.ledger import Ledger, read_ledger
 from conformance.deployment.settings import Settings
 from conformance.reference.app import new_store
-from conformance.report.record import LeftFor
+from conformance.report.record import LeftThreads
 from conformance.runner.cleanup import clean_up
 from tests.conftest import Reply, answering, as_json, served, threads_of
 
@@ -102,7 +102,7 @@ def test_crons_are_removed_with_their_threads(
         assert [each["thread_id"] for each in crons] == [other]
     else:
         assert (cleanup.created, cleanup.left) == (1, (own,))
-        assert cleanup.reasons == (LeftFor(1, "a cron on it could not be removed"),)
+        assert cleanup.reasons == (LeftThreads(1, "a cron on it could not be removed"),)
 
 
 def test_a_cron_that_cannot_be_removed_is_told(settings_for: MakeSettings, own_state: Path) -> None:
@@ -148,7 +148,7 @@ def test_the_kept_thread_of_a_stateless_run_is_removed_if_it_is_proved(
     )
     assert len(threads_of(deployment)) == (0 if tagged else 2)
     doubt = "an answer named it, but a GET of it does not show this run's tag: it is not touched"
-    assert cleanup.possibly_left == (() if tagged else (LeftFor(2, doubt),))
+    assert cleanup.possibly_left == (() if tagged else (LeftThreads(2, doubt),))
 
 
 def test_a_thread_that_is_older_than_the_run_is_left(settings_for: MakeSettings) -> None:

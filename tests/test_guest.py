@@ -25,7 +25,7 @@ from conformance.deployment.ledger import Ledger, open_ledgers
 from conformance.deployment.settings import Settings
 from conformance.reference.app import new_store
 from conformance.reference.process import ReferenceProcess
-from conformance.report.record import Cleanup, LeftFor, Report, load_report
+from conformance.report.record import Cleanup, LeftThreads, Report, load_report
 from conformance.runner.cleanup import clean_up
 from conformance.runner.session import run_suite
 from tests.conftest import (
@@ -301,7 +301,7 @@ def test_what_may_stand_is_not_forgotten(
         settings = settings_for(url, timeout_s=0.1)
         with Ledger(own_state / settings.run_id, "main", url) as ledger:
             ledger.planned(str(UUID(int=1)))
-        assert clean_up(settings) == Cleanup(possibly_left=(LeftFor(1, "GET gets no answer"),))
+        assert clean_up(settings) == Cleanup(possibly_left=(LeftThreads(1, "GET gets no answer"),))
     assert [ledger.drawn for _, ledger in open_ledgers()] == [(str(UUID(int=1)),)]
 
 

@@ -17,10 +17,10 @@ from conformance.contract.published import (
     PublishedError,
     changes,
     extract,
-    facts_of,
     load_published,
     main,
     read_openapi,
+    without_prose,
 )
 
 #: A small document of the published shape.
@@ -97,7 +97,7 @@ def test_the_pinned_facts_hold_every_operation() -> None:
 
 def test_the_pinned_facts_hold_no_prose() -> None:
     for schema in load_published()["schemas"].values():
-        assert facts_of(schema) == schema
+        assert without_prose(schema) == schema
 
 
 def test_extract_keeps_facts_and_leaves_prose() -> None:

@@ -14,7 +14,7 @@ from conformance.contract.catalogue import Requirement
 from conformance.report.record import Report
 from conformance.report.run.markdown import markdown_report
 from conformance.report.run.terminal import TerminalView
-from conformance.report.run.text import left_to_effort
+from conformance.report.run.text import skipped_by_effort_line
 
 CRON = Requirement(
     id="CRON-99",
@@ -38,7 +38,7 @@ def report(**changed: object) -> Report:
 
 
 def test_what_was_left_is_said() -> None:
-    assert left_to_effort(report(), CATALOGUE) == f"n{SAID}"
+    assert skipped_by_effort_line(report(), CATALOGUE) == f"n{SAID}"
     assert f"\n\nN{SAID}.\n" in markdown_report(report(), CATALOGUE)
     console = Console(record=True, width=100, highlight=False)
     TerminalView(console).finish(report(), CATALOGUE, [Path("report.json")])
@@ -49,7 +49,7 @@ def test_what_was_left_is_said() -> None:
     "changed", [{"profile": "extended"}, {"effort": "thorough"}, {"partial": True}]
 )
 def test_nothing_is_said_of_what_was_not_asked_for(changed: dict[str, object]) -> None:
-    assert left_to_effort(report(**changed), CATALOGUE) == ""
+    assert skipped_by_effort_line(report(**changed), CATALOGUE) == ""
 
 
 def test_a_requirement_tells_its_effort() -> None:

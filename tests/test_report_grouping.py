@@ -3,10 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_examples import CHECKS, RICH, THREAD, check, exchange, failure, report_of
 
-from conformance.contract.causes import Cause, fingerprint, kinds_of
+from conformance.contract.causes import Cause, fingerprint, kinds_of_changes
 from conformance.contract.verdicts import Verdict
 from conformance.excerpt import masked
-from conformance.report.run.grouping import groups, not_kept, undecided
+from conformance.report.run.grouping import failure_groups, undecided_groups, unmet_optional_groups
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_any_parts_have_a_fingerprint(parts):
 
 def test_kinds_of_differences_know_places_and_types_and_no_values():
     def kinds(path, expected, actual):
-        return kinds_of([(path, expected, actual)])
+        return kinds_of_changes([(path, expected, actual)])
 
     seen = kinds("$[3].values.messages[0].id", "one", "another")
     assert kinds("$[17].values.messages[2].id", "a third", "a fourth") == seen
@@ -65,7 +65,7 @@ def test_kinds_of_differences_know_places_and_types_and_no_values():
 
 
 def test_failures_of_one_cause_stand_together_the_highest_level_first():
-    found = groups(RICH)
+    found = failure_groups(RICH)
     assert [group.requirements for group in found] == [
         ("COPY-03", "COPY-05"),
         ("COPY-04",),
@@ -76,7 +76,7 @@ def test_failures_of_one_cause_stand_together_the_highest_level_first():
 
 
 def test_what_is_optional_is_no_failure():
-    assert [group.requirements for group in not_kept(RICH)] == [("COPY-09",)]
+    assert [group.requirements for group in unmet_optional_groups(RICH)] == [("COPY-09",)]
 
 
 def test_one_operation_that_answers_with_one_server_error_is_one_cause():
@@ -86,7 +86,7 @@ def test_one_operation_that_answers_with_one_server_error_is_one_cause():
         check("test_b", "COPY-03", "fail", failure=failure("no history", exchange(), broken)),
         check("test_c", "COPY-04", "fail", failure=failure("no", exchange(status=503))),
     ]
-    found = groups(report_of(checks))
+    found = failure_groups(report_of(checks))
     assert [(group.cause, len(group.checks)) for group in found] == [
         ("copy answers 500", 2),
         ("copy answers 503", 1),
@@ -94,14 +94,14 @@ def test_one_operation_that_answers_with_one_server_error_is_one_cause():
 
 
 def test_what_the_baseline_accepts_comes_last():
-    found = groups(report_of(CHECKS, baselined=frozenset({"COPY-03", "COPY-05"})))
+    found = failure_groups(report_of(CHECKS, baselined=frozenset({"COPY-03", "COPY-05"})))
     assert found[-1].requirements == ("COPY-03", "COPY-05")
     assert found[-1].baselined
     assert not any(group.baselined for group in found[:-1])
 
 
 def test_a_failure_without_evidence_is_shown_by_its_reason():
-    found = groups(report_of([check("test_a", "COPY-01", "fail", reason="it said no")]))
+    found = failure_groups(report_of([check("test_a", "COPY-01", "fail", reason="it said no")]))
     assert [group.cause for group in found] == ["it said no"]
 
 
@@ -112,7 +112,7 @@ def test_what_was_not_decided_stands_by_verdict_and_cause():
         check("test_b", "COPY-03", "blocked", reason="in other words", blocked_by=(refused,)),
         check("test_c", "COPY-04", "error", reason="reset"),
     ]
-    found = undecided(report_of(checks))
+    found = undecided_groups(report_of(checks))
     assert [(group.verdict, group.requirements) for group in found[:2]] == [
         (Verdict.ERROR, ("COPY-04",)),
         (Verdict.BLOCKED, ("COPY-01", "COPY-03")),

@@ -19,7 +19,7 @@ from conformance.reference.app import new_store
 from conformance.reference.wire import Wire, WireAnswer, WireRequest
 from conformance.report.baseline.model import Entry, judge, new_entries
 from conformance.report.record import Report
-from conformance.report.run.grouping import groups, symptom, undecided
+from conformance.report.run.grouping import failure_groups, symptom_fingerprint, undecided_groups
 from conformance.report.score import exit_status
 from conformance.runner.session import run_suite
 from conformance.runner.settings import new_settings
@@ -109,7 +109,7 @@ def decided(report: Report, entries: tuple[Entry, ...]) -> dict[str, Any]:
     judged = judgement.report
     return {
         "checks": {
-            each.id: (each.verdict, each.stability, each.blocked_by, symptom(each))
+            each.id: (each.verdict, each.stability, each.blocked_by, symptom_fingerprint(each))
             for each in judged.checks
             if each.verdict is not Verdict.NOT_RUN
         },
@@ -117,8 +117,10 @@ def decided(report: Report, entries: tuple[Entry, ...]) -> dict[str, Any]:
         "verdict": (judged.verdict, exit_status(judged.verdict)),
         "outdated": judgement.outdated,
         "new": [(each.name, each.fingerprints) for each in new_entries(judgement, entries, TODAY)],
-        "groups": [(each.requirements, each.level, each.baselined) for each in groups(judged)],
-        "undecided": [(each.verdict, each.requirements) for each in undecided(judged)],
+        "groups": [
+            (each.requirements, each.level, each.baselined) for each in failure_groups(judged)
+        ],
+        "undecided": [(each.verdict, each.requirements) for each in undecided_groups(judged)],
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conformance.contract.causes import Cause, kinds_of
+from conformance.contract.causes import Cause, kinds_of_changes
 from conformance.excerpt import excerpt
 from conformance.model.history import changes, differences, json_path
 
@@ -16,7 +16,7 @@ class PromiseBroken(AssertionError):  # noqa: N818 - what happened, not an error
 
     `expected` and `actual` are sentences; `diff` lines start with a JSON path. `facts` is
     what may be told where the content of threads may not: no id, no value, no name that
-    only the deployment knows. `kinds` are the places that differ (`causes.kinds_of`), and
+    only the deployment knows. `kinds` are the places that differ (`causes.kinds_of_changes`), and
     `cause` the refusal that broke the promise, where one did: by them, and never by the
     sentences, failures of one kind are known.
     """
@@ -95,8 +95,8 @@ class NotAskedFor(NotRun):
 
 
 def difference_kinds(expected: Any, actual: Any) -> tuple[str, ...]:
-    """What kinds of differences two JSON values show, as `causes.kinds_of` has it."""
-    return kinds_of(
+    """What kinds of differences two JSON values show, as `causes.kinds_of_changes` has it."""
+    return kinds_of_changes(
         (json_path(each.path), each.expected, each.actual) for each in changes(expected, actual)
     )
 

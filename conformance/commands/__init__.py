@@ -1,1 +1,1 @@
-"""What a person types: each command reads its options and calls one function."""
+"""The commands of the command line: each reads its options and calls one function."""

@@ -1,4 +1,4 @@
-"""The options of `run` about a baseline, and what is told of it at the end."""
+"""The baseline options of `run`, their checks before a run, and the output after it."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ _OPTIONS = (
 
 
 def baseline_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options `--baseline`, `--strict-baseline` and `--write-baseline`."""
+    """Add the options `--baseline`, `--strict-baseline` and `--write-baseline`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
 @dataclass(frozen=True)
-class Baselining:
-    """The baseline of one run: `file` may be None, `write` says to add what is new."""
+class RunBaseline:
+    """The baseline of one run. `file` may be None; `write`: add entries for new failures."""
 
     file: Path | None
     entries: tuple[Entry, ...]
@@ -73,8 +73,8 @@ class Baselining:
     today: date
 
     @classmethod
-    def from_options(cls, options: dict[str, Any]) -> Baselining:
-        """Take the options out of `options` and read the file; usage errors come before a run."""
+    def from_options(cls, options: dict[str, Any]) -> RunBaseline:
+        """Pop the options from `options` and read the file; raise click's usage errors."""
         read, strict, written = (
             options.pop(name) for name in ("baseline", "strict_baseline", "write_baseline")
         )
@@ -106,26 +106,26 @@ class Baselining:
             click.echo(f"Warning: {said}", err=True)
         return cls(file, entries, strict, bool(written), datetime.now(UTC).date())
 
-    def applied(self, report: Report, *, keyword: str) -> Judgement | None:
-        """What the baseline says of a run; None where there is no baseline."""
+    def apply(self, report: Report, *, keyword: str) -> Judgement | None:
+        """Apply the baseline to the report of a run; return None if there is no baseline."""
         if self.file is None:
             return None
         return judge(report, self.entries, self.today, whole=not keyword)
 
     def finish(self, judgement: Judgement | None, status: int) -> int:
-        """Tell what has to be told, write what is new; the exit status of the command."""
+        """Print the result, write new entries, and return the exit status of the command."""
         if judgement is None or self.file is None:
             return status
-        for line in _told(judgement, self.entries):
+        for line in _result_lines(judgement, self.entries):
             click.echo(printable(line))
         if self.write:
-            self._add(self.file, judgement)
+            self._add_new_entries(self.file, judgement)
         if self.strict and judgement.outdated and status == 0:
             click.echo("The baseline is not what the run shows: --strict-baseline ends with 1.")
             return 1
         return status
 
-    def _add(self, file: Path, judgement: Judgement) -> None:
+    def _add_new_entries(self, file: Path, judgement: Judgement) -> None:
         added = new_entries(judgement, self.entries, self.today)
         if self.entries and not added:
             click.echo(f"{file} is as it was: it lacks nothing.")
@@ -137,34 +137,34 @@ class Baselining:
             return
         kept = f"; the {len(self.entries)} that were there are kept" if self.entries else ""
         click.echo(
-            f"{file}: {_entries(len(added))} added{kept}. "
+            f"{file}: {_entry_count(len(added))} added{kept}. "
             "Write the reasons, then give it with --baseline."
         )
 
 
 def _check_ids(entries: tuple[Entry, ...]) -> frozenset[str]:
-    """The ids of all checks that there are; collected only where an entry names one."""
-    named = {entry.check for entry in entries if entry.check}
-    if not named:
+    """Return the ids of all checks; they are collected only if an entry names a check."""
+    wanted = {entry.check for entry in entries if entry.check}
+    if not wanted:
         return frozenset()
     with TemporaryDirectory(prefix="threads-conformance-") as directory:
-        # Collecting asks nothing of the deployment.
+        # Collecting sends no request, so any URL does.
         settings = new_settings(
             "http://127.0.0.1", Path(directory), profile=PROFILES[-1], effort=EFFORTS[-1]
         )
         looking = dataclasses.replace(settings, read_only=True)
         known = {*collect_checks(settings), *collect_checks(looking)}
-    # A check made with a client has the id of the one made without, and the client's name.
-    return frozenset(known | {each for each in named if _CLIENT.sub("", each) in known})
+    # The id of a check with a client is that of the check, with the name of the client added.
+    return frozenset(known | {each for each in wanted if _CLIENT.sub("", each) in known})
 
 
-def _told(judgement: Judgement, entries: tuple[Entry, ...]) -> list[str]:
+def _result_lines(judgement: Judgement, entries: tuple[Entry, ...]) -> list[str]:
     accepted = [each for each in judgement.report.requirements if each.baselined]
     levels = [
         f"{sum(each.level == level for each in accepted)} {level}" for level in ACCEPTED_LEVELS
     ]
     number = counted(len(accepted), "requirement")
-    lines = [f"Baseline: {_entries(len(entries))}; {number} accepted ({', '.join(levels)})"]
+    lines = [f"Baseline: {_entry_count(len(entries))}; {number} accepted ({', '.join(levels)})"]
     for stale in judgement.stale:
         said = "falls short no more: remove it"
         if stale.unseen:
@@ -185,5 +185,5 @@ def _told(judgement: Judgement, entries: tuple[Entry, ...]) -> list[str]:
     return lines
 
 
-def _entries(number: int) -> str:
+def _entry_count(number: int) -> str:
     return f"{number} entry" if number == 1 else f"{number} entries"

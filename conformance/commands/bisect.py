@@ -9,7 +9,7 @@ import click
 from packaging.version import Version
 
 from conformance.commands.requirements import find_requirement
-from conformance.commands.target import launcher_option, tell
+from conformance.commands.target import launcher_option, print_progress
 from conformance.contract.catalogue import Requirement, load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.identify import identify_deployment
@@ -32,8 +32,8 @@ from conformance.runner.session import NothingSelectedError, run_suite
 from conformance.runner.settings import new_settings
 
 _UNDECIDED = 3
-#: Verdicts that say nothing of the server.
-_SILENT = {"error", "not_run"}
+#: Verdicts that show nothing about the server.
+_UNINFORMATIVE = {"error", "not_run"}
 
 
 @click.command("bisect")
@@ -63,9 +63,9 @@ def bisect_command(
     """
     requirement = find_requirement(load_catalogue(), requirement_id)
     try:
-        # A version may stand there where the configuration file names the server.
+        # A `server` from the configuration file may include a version, which is ignored here.
         launcher = find_launcher(load_launchers(launcher_files), parse_wanted(server).name)
-        versions = _between(launcher, parse_version(good), parse_version(bad), known, pre)
+        versions = _versions_between(launcher, parse_version(good), parse_version(bad), known, pre)
     except LauncherError as unusable:
         raise click.UsageError(str(unusable)) from unusable
     click.echo(
@@ -86,54 +86,54 @@ def bisect_command(
     except KeyboardInterrupt:
         click.echo("Error: interrupted; the server that was started is gone", err=True)
         sys.exit(_UNDECIDED)
-    _tell(requirement, change, trials.launches)
+    _print_change(requirement, change, trials.launches)
 
 
 class _Trials:
-    """Launches versions and says each step; `launches` counts them."""
+    """Launches versions and prints each result; `launches` counts them."""
 
     def __init__(self, launcher: Launcher, requirement: Requirement) -> None:
         self.launches = 0
         self._launcher, self._requirement = launcher, requirement
 
     def verdict(self, version: Version) -> str | None:
-        """The verdict on a version; None where it did not start or nothing can be said."""
+        """Return the verdict on a version; None if it does not start or cannot be judged."""
         self.launches += 1
         try:
-            with launched(self._launcher, version, tell) as running:
-                verdict = check_one(running.url, self._requirement)
+            with launched(self._launcher, version, print_progress) as running:
+                verdict = judge_requirement(running.url, self._requirement)
         except (NotStartedError, UnreachableError) as failed:
             click.echo(f"{version}: passed over; {failed}")
             return None
         except (LauncherError, SettingsError, NothingSelectedError) as unusable:
             raise click.UsageError(str(unusable)) from unusable
         click.echo(f"{version}: {verdict}")
-        return None if verdict in _SILENT else verdict
+        return None if verdict in _UNINFORMATIVE else verdict
 
 
-def check_one(url: str, requirement: Requirement) -> Verdict:
-    """The verdict on one requirement, whatever profile it belongs to."""
+def judge_requirement(url: str, requirement: Requirement) -> Verdict:
+    """Check one requirement, of any profile, and return the verdict."""
     with run_folder() as directory:
         settings = new_settings(
             url,
             directory,
             profile=requirement.profile,
             requirements=(requirement.id,),
-            # It was started for this alone.
+            # The server was started for this check alone.
             disposable=True,
         )
         report = run_suite(settings, identify_deployment(settings))
     result = next(each for each in report.requirements if each.id == requirement.id)
     if set(result.checks) - {each.id for each in report.checks}:
-        # Only an interrupted run leaves a check without any result.
+        # A selected check has no result only if the run was interrupted.
         raise KeyboardInterrupt
     return result.verdict
 
 
-def _between(
+def _versions_between(
     launcher: Launcher, one: Version, other: Version, known: bool, pre: bool
 ) -> list[Version]:
-    """The versions from the older end to the newer one, both among them."""
+    """Return the versions from the older end to the newer one, including both."""
     old, new = sorted((one, other))
     if old == new:
         raise LauncherError("--good and --bad name the same version: choose two")
@@ -142,14 +142,14 @@ def _between(
         try:
             versions = published_versions(launcher)
         except NotStartedError as unanswered:
-            tell(f"{unanswered}\nso only the versions known to start are looked at")
+            print_progress(f"{unanswered}\nso only the versions known to start are looked at")
     inner = [
         each for each in versions if old < each < new and (pre or known or not each.is_prerelease)
     ]
     return [old, *inner, new]
 
 
-def _tell(requirement: Requirement, change: Change[Version], launches: int) -> None:
+def _print_change(requirement: Requirement, change: Change[Version], launches: int) -> None:
     click.echo(f"{requirement.id} changed at {change.first}, found in {launches} launches:")
     click.echo(f"  {change.last}: {change.before}")
     if change.silent:

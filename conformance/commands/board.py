@@ -44,7 +44,7 @@ def board_command(reports: tuple[Path, ...], output_dir: Path) -> None:
 
 
 def _write(board: Board, directory: Path) -> list[str]:
-    """Write every file of the board; their names."""
+    """Write every file of the board; return their names."""
     requirements = load_catalogue().requirements
     texts = {
         "board.md": board_markdown(board),

@@ -1,4 +1,4 @@
-"""What `threads-conformance run --schema-url` compares."""
+"""The schema comparison of `threads-conformance run --schema-url`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from conformance.report.run.write import read_exchanges
 from conformance.report.schema.model import Comparison, compare
 
 
-def compared(published: Published, exchanges: Path) -> Comparison:
-    """A document against our own, and against what a run saw: an exchange a line."""
+def compare_schemas(published: Published, exchanges: Path) -> Comparison:
+    """Compare an OpenAPI document with the contract and with the exchanges, one per line."""
     contract = json.loads((schemas_dir() / "openapi.json").read_text(encoding="utf-8"))
     return compare(published.document, contract, read_exchanges(exchanges), published.url)

@@ -1,4 +1,4 @@
-"""How a command ends that met a defect of this suite: told in a line, with exit status 4."""
+"""Defects of this suite as errors of a command: a one-line message and exit status 4."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import click
 from conformance.defects import DEFECT_STATUS, tell_defect, told_whole
 
 
-class SuiteBroken(click.ClickException):
-    """What broke is written to a file; the message is what to say of it."""
+class SuiteDefect(click.ClickException):
+    """A defect of this suite; the message names the file with the traceback."""
 
     exit_code = DEFECT_STATUS
 
 
 @contextmanager
-def defects_told(directory: Path, redact: Callable[[str], str]) -> Iterator[None]:
-    """An exception that is not click's own ends the command as a defect of this suite."""
+def report_defects(directory: Path, redact: Callable[[str], str]) -> Iterator[None]:
+    """Turn any exception but click's own into `SuiteDefect`; write it into `directory`."""
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except Exception as unexpected:
-        raise suite_broken([told_whole(unexpected)], directory, redact) from unexpected
+        raise suite_defect([told_whole(unexpected)], directory, redact) from unexpected
 
 
-def suite_broken(
+def suite_defect(
     found: Sequence[str],
     directory: Path | None = None,
     redact: Callable[[str], str] = lambda text: text,
-) -> SuiteBroken:
-    """The end of a command that met these defects."""
-    return SuiteBroken(tell_defect(found, directory, redact))
+) -> SuiteDefect:
+    """Return the error for these defects; tracebacks are written, redacted, into `directory`."""
+    return SuiteDefect(tell_defect(found, directory, redact))

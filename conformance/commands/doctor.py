@@ -23,7 +23,7 @@ from conformance.commands.options import (
     timeout_option,
     trust_options,
 )
-from conformance.commands.target import launcher_option, server_option, target
+from conformance.commands.target import launcher_option, open_target, server_option
 from conformance.contract.catalogue import PROFILES
 from conformance.deployment.connect import parse_url, redactor_for
 from conformance.deployment.identify import identify_deployment
@@ -81,7 +81,7 @@ def doctor_command(
     redact = redactor_for(url or "", headers)
     with ExitStack() as stack:
         try:
-            deployment = stack.enter_context(target(url, server, launcher_files))
+            deployment = stack.enter_context(open_target(url, server, launcher_files))
             options["disposable"] |= deployment.disposable
             settings = new_settings(
                 deployment.url, stack.enter_context(run_folder()), headers=headers, **options
@@ -107,21 +107,21 @@ def _status(found: Diagnosis) -> int:
     return _UNDECIDED if left or found.has(Kind.SERVER) else 0
 
 
-def warn_of_graph(settings: Settings) -> None:
-    """Say on stderr, before a run, what of a graph of the user's own does not fit.
+def warn_about_graph(settings: Settings) -> None:
+    """Warn on stderr, before a run, if the settings of a user's own graph do not fit.
 
-    The run goes on: whether the settings or the deployment are to be mended is not known
-    for sure, and what does not need the graph is judged all the same.
+    The run continues, since the fault may be in the settings or in the deployment, and
+    checks that do not need the graph are not affected.
     """
     if settings.graph == GraphSettings() or settings.read_only:
         return
     own_run = dataclasses.replace(
         settings, run_id=str(uuid4()), started_at=datetime.now(UTC).isoformat()
     )
-    told = warnings(diagnose(own_run, propose=False).findings)
-    for each in told:
+    found = warnings(diagnose(own_run, propose=False).findings)
+    for each in found:
         click.echo(f"Warning: {each}", err=True)
-    if told:
+    if found:
         click.echo(
             "Warning: what fails or is blocked below may be these settings' doing; "
             "`threads-conformance doctor` tells more",

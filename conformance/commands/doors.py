@@ -1,4 +1,4 @@
-"""The options that say who may come in, and whose threads are whose."""
+"""The options about access: whether credentials are required, and a second tenant."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _protected_option = click.option(
     help="Credentials are needed here: judge that every operation is refused without one, with "
     "a wrong one and with part of one. Sends about 160 requests that are to be refused.",
 )
-#: The options that give the credential of another tenant; the command gets `other_headers`.
+#: The options for the credentials of another tenant; the command gets `other_headers`.
 other_tenant_options = credentials("other")
 
 
-def doors_options(command: _Command) -> _Command:
-    """The options that say that the deployment has doors."""
+def access_options(command: _Command) -> _Command:
+    """Add the options about access: `--protected`, `--other-api-key` and so on."""
     return _protected_option(other_tenant_options(command))
 
 
-def refuse_doors_of_embedded(options: dict[str, Any]) -> None:
-    """A usage error where doors are said to be before the embedded reference."""
+def refuse_access_options(options: dict[str, Any]) -> None:
+    """Raise a usage error if access options are given for the embedded reference."""
     if options["protected"] or options["other_headers"]:
         raise click.UsageError(
             "the embedded reference asks for no credentials: start one that does by "
@@ -38,8 +38,8 @@ def refuse_doors_of_embedded(options: dict[str, Any]) -> None:
         )
 
 
-def check_doors(settings: Settings) -> None:
-    """A usage error where what is said of doors cannot be judged by these credentials."""
+def check_access_options(settings: Settings) -> None:
+    """Raise a usage error if the credentials do not suffice to judge access."""
     if not (settings.protected or settings.other_headers):
         return
     if not (settings.headers or httpx.URL(settings.url).userinfo):

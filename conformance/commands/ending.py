@@ -1,4 +1,4 @@
-"""The end of every command: an exit status that means what the documentation says."""
+"""The exit status of every command, also after signals, closed pipes and defects."""
 
 from __future__ import annotations
 
@@ -9,42 +9,41 @@ from typing import Any
 
 import click
 
-from conformance.commands.defects import suite_broken
+from conformance.commands.defects import suite_defect
 from conformance.defects import told_whole
 
-#: What a shell gives for a command that Ctrl-C ended, and for one whose reader went away.
+#: The usual exit statuses (128 + signal) after Ctrl-C, and after a closed output pipe.
 INTERRUPTED, NO_READER = 130, 141
 
 
 class EndingGroup(click.Group):
-    """A group whose commands end quietly where nobody reads what they say."""
+    """A command group whose commands end quietly if their output pipe is closed."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Invoke the command; click alone would end with 1 where its output is not read."""
+        """Invoke the command; if the output pipe is closed, exit with `NO_READER`, not 1."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            # What is still to be written out at the end of the process goes nowhere.
+            # Python flushes standard output at exit: let that not fail.
             with suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise click.exceptions.Exit(NO_READER) from None
 
 
-def run_to_its_end(command: click.Command, name: str) -> None:
-    """Run the command line and exit: 1 is left to what a command itself says with it.
+def run_command_line(command: click.Command, name: str) -> None:
+    """Run the command line and exit; never with 1 unless a command itself does so.
 
-    click alone would end with 1 after Ctrl-C, and Python after an exception that nobody
-    expected.
+    By default click exits with 1 after Ctrl-C, and Python after an uncaught exception.
     """
     try:
         status = command.main(prog_name=name, standalone_mode=False)
-    except click.ClickException as told:
-        told.show()
-        sys.exit(told.exit_code)
+    except click.ClickException as failed:
+        failed.show()
+        sys.exit(failed.exit_code)
     except (click.Abort, EOFError, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except Exception as unexpected:
-        broken = suite_broken([told_whole(unexpected)])
+        broken = suite_defect([told_whole(unexpected)])
         broken.show()
         sys.exit(broken.exit_code)
     sys.exit(status if isinstance(status, int) else 0)

@@ -1,4 +1,4 @@
-"""`threads-conformance explain`: one failure, with all that it takes to see it again."""
+"""`threads-conformance explain`: one failure with its exchanges and how to reproduce it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from conformance.report.text import counted, listed, printable
 
 
 class ExplainError(click.ClickException):
-    """What was asked for cannot be explained; the message says what to give instead."""
+    """The report or check cannot be used; the message says what to give instead."""
 
     exit_code = 2
 
@@ -65,9 +65,9 @@ def explain_command(report: Path, check: str, output_format: str) -> None:
 
 
 def find_checks(report: Report, wanted: str) -> tuple[CheckResult, ...]:
-    """The checks that `wanted` names; for a requirement those that did not pass.
+    """Return the checks that `wanted` names; for a requirement those that did not pass.
 
-    `ExplainError` when it names none, or a part of several ids.
+    Raise `ExplainError` if it matches none, or is a part of several ids.
     """
     for result in report.requirements:
         if result.id == wanted.upper():
@@ -86,13 +86,13 @@ def find_checks(report: Report, wanted: str) -> tuple[CheckResult, ...]:
             f"{wanted!r} is a part of {len(found)} checks; give more of the id: {listed(found, 8)}"
         )
     names = [*ids, *(result.id for result in report.requirements)]
-    near = _near(wanted, names)
+    near = _close_matches(wanted, names)
     hint = f"did you mean {' or '.join(near)}?" if near else "its ids stand in the report's checks"
     raise ExplainError(f"no check or requirement {wanted!r} in this report: {hint}")
 
 
 def explanation(check: CheckResult, report: Report, requirements: Requirements) -> str:
-    """The explanation of one check as text."""
+    """Return the explanation of one check as text."""
     decided = promises(check.requirements, report, requirements)
     lines = [f"{check.id}: {WORDS[check.verdict]}"]
     if note := stability_note(check):
@@ -107,8 +107,8 @@ def explanation(check: CheckResult, report: Report, requirements: Requirements) 
         lines += _section("Actual", failure.actual)
         lines += _section("Smallest difference", "\n".join(failure.diff))
         for number, exchange in enumerate(failure.exchanges, start=1):
-            lines += _exchange(exchange, f"Exchange {number} of {len(failure.exchanges)}")
-        # Not indented: it is there to be pasted.
+            lines += _exchange_lines(exchange, f"Exchange {number} of {len(failure.exchanges)}")
+        # Not indented, so that it can be pasted.
         lines += ["", "Reproduce:", failure.curl] if failure.curl else []
     else:
         lines += _section("Reason", check.reason)
@@ -126,16 +126,16 @@ def _section(title: str, text: str) -> list[str]:
     return ["", f"{title}:", textwrap.indent(text, "  ")] if text.strip() else []
 
 
-def _exchange(exchange: dict[str, Any], title: str) -> list[str]:
+def _exchange_lines(exchange: dict[str, Any], title: str) -> list[str]:
     answer = exchange.get("status") or exchange.get("error") or "no answer"
     lines = ["", f"{title}: {exchange.get('method')} {exchange.get('url')} -> {answer}"]
     for name in ("request_body", "response_body"):
         if body := exchange.get(name):
-            lines += [f"  {name.replace('_', ' ')}:", textwrap.indent(_pretty(body), "    ")]
+            lines += [f"  {name.replace('_', ' ')}:", textwrap.indent(_indent_json(body), "    ")]
     return lines
 
 
-def _pretty(body: str) -> str:
+def _indent_json(body: str) -> str:
     try:
         return json.dumps(parse_json(body), indent=2, ensure_ascii=False)
     except ValueError:
@@ -160,8 +160,8 @@ def _as_json(check: CheckResult, report: Report, requirements: Requirements) -> 
     }
 
 
-def _near(wanted: str, names: list[str]) -> list[str]:
-    # The last part of an id is what people type.
+def _close_matches(wanted: str, names: list[str]) -> list[str]:
+    # People usually type the last part of an id.
     by_short = {name.rpartition("::")[2].lower(): name for name in names}
     return [
         by_short[short]

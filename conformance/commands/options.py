@@ -1,4 +1,4 @@
-"""Options that several commands have: whom to ask as, how long to wait, by which graph."""
+"""Options that several commands share: credentials, graph, time limits, certificates."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class _HeaderType(click.ParamType):  # type: ignore[type-arg]
-    """`Name: value`; in the environment one a line."""
+    """A header, `Name: value`; an environment variable holds one per line."""
 
     name = "header"
 
@@ -50,21 +50,21 @@ class _HeaderType(click.ParamType):  # type: ignore[type-arg]
     ) -> tuple[str, str]:
         if isinstance(value, tuple):
             return value
-        return _usable(parse_header, str(value), param)
+        return _parse_option(parse_header, str(value), param)
 
 
 class _KeyType(click.ParamType):  # type: ignore[type-arg]
-    """A key, without what stands around it."""
+    """An API key; surrounding white space is removed."""
 
     name = "key"
 
     def convert(
         self, value: Any, param: click.Parameter | None, _context: click.Context | None
     ) -> str:
-        return _usable(parse_key, str(value), param)
+        return _parse_option(parse_key, str(value), param)
 
 
-def _usable(
+def _parse_option(
     parse: Callable[[str, str], _Parsed], given: str, param: click.Parameter | None
 ) -> _Parsed:
     try:
@@ -78,10 +78,11 @@ def _long_name(param: click.Parameter | None) -> str:
 
 
 def credentials(prefix: str = "") -> Callable[[_Command], _Command]:
-    """The options that say as whom to ask; the command gets `headers`, all of them secret.
+    """Return a decorator that adds the credentials options; the command gets `headers`.
 
-    These are --header, --header-file, --api-key and --api-key-file. With a prefix such as
-    `other` they are --other-header and so on, and the command gets `other_headers`.
+    The options are --header, --header-file, --api-key and --api-key-file. With a prefix
+    such as `other` they are --other-header and so on, and the command gets `other_headers`.
+    All values are secrets and are kept out of the output.
     """
     dashed, under = (f"{prefix}-", f"{prefix}_") if prefix else ("", "")
     header, key = f"--{dashed}header", f"--{dashed}api-key"
@@ -129,7 +130,7 @@ def credentials(prefix: str = "") -> Callable[[_Command], _Command]:
             header_file = given.pop(f"{under}header_file")
             try:
                 names = f"{under}api_key", f"{under}api_key_file"
-                if key_file and not _said_closer(context, *names):
+                if key_file and not _takes_precedence(context, *names):
                     api_key = parse_key(read_secret(key_file, f"{key}-file"), f"{key}-file")
                 if header_file:
                     text = read_secret(header_file, f"{header}-file")
@@ -151,10 +152,10 @@ def credentials(prefix: str = "") -> Callable[[_Command], _Command]:
 credentials_options = credentials()
 
 
-def _said_closer(context: click.Context, one: str, other: str) -> bool:
-    """Whether an option was given closer to the command line than another one.
+def _takes_precedence(context: click.Context, one: str, other: str) -> bool:
+    """Return whether option `one` takes precedence: command line, environment, file.
 
-    `UsageError` where both are given in one place.
+    Raise `SettingsError` if both are given in the same place.
     """
     sources = [context.get_parameter_source(each) for each in (one, other)]
     ranks = [_CLOSEST_FIRST.index(each) if each in _CLOSEST_FIRST else 9 for each in sources]
@@ -167,10 +168,10 @@ def _said_closer(context: click.Context, one: str, other: str) -> bool:
 graph_option = click.option("--graph", metavar="ID", help="The graph to use.  [default: agent]")
 
 
-def _seconds(
+def _seconds_option(
     option: str, least: float, default: float, what: str
 ) -> Callable[[_Command], _Command]:
-    """An option of so many seconds; its parameter is named like it, with `_s` behind."""
+    """Return an option for a number of seconds; its parameter gets the suffix `_s`."""
     return click.option(
         option,
         f"{option.strip('-').replace('-', '_')}_s",
@@ -187,11 +188,11 @@ disposable_option = click.option(
     help="Nothing on the deployment matters: send also what a lenient server could take for "
     "all threads. So it is with the embedded reference and with --server.",
 )
-outage_within_option = _seconds(
+outage_within_option = _seconds_option(
     "--outage-within", 0.0, 30.0, "for which an outage is waited out, in all"
 )
-timeout_option = _seconds("--timeout", 0.1, 30.0, "to wait for an answer")
-run_timeout_option = _seconds("--run-timeout", 0.1, 60.0, "to wait for a run of the graph")
+timeout_option = _seconds_option("--timeout", 0.1, 30.0, "to wait for an answer")
+run_timeout_option = _seconds_option("--run-timeout", 0.1, 60.0, "to wait for a run of the graph")
 
 
 max_body_option = click.option(
@@ -206,7 +207,7 @@ max_body_option = click.option(
 
 
 def trust_options(command: _Command) -> _Command:
-    """The options that say which certificates are trusted: `ca_bundle` and `insecure`."""
+    """Add the options `--ca-bundle` and `--insecure`, which exclude each other."""
 
     def exclusive(context: click.Context, _option: click.Parameter, insecure: bool) -> bool:
         if insecure and context.params.get("ca_bundle"):
@@ -227,14 +228,14 @@ def trust_options(command: _Command) -> _Command:
 
 
 def visible_within_option(what: str) -> Callable[[_Command], _Command]:
-    """The option for the deadline of what is shown late; `what` it is that happens within."""
-    return _seconds("--visible-within", 0.0, 5.0, f"within which {what}")
+    """Return the option `--visible-within`; `what` completes its help text."""
+    return _seconds_option("--visible-within", 0.0, 5.0, f"within which {what}")
 
 
 def chosen_graphs(
     context: click.Context, graph_id: str | None
 ) -> tuple[GraphSettings, OtherGraphs]:
-    """The graphs of the configuration file; the first one's id replaced by the option's."""
+    """Return the graphs of the configuration file; `graph_id` replaces the main graph's id."""
     config = context.obj or {}
     table = dict(config.get("graph", {}))
     if graph_id:

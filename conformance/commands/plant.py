@@ -1,4 +1,4 @@
-"""`threads-conformance plant`: threads to be found again after a restart or an upgrade."""
+"""`threads-conformance plant`: threads for `verify` after a restart or an upgrade."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`run --read-only`: its options, what they exclude, and the threads to look at."""
+"""`run --read-only`: its options, their conflicts, and the threads to examine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conformance.report.text import counted
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-#: What makes no sense beside --read-only: parameter of `run`, option, and why.
+#: Options that conflict with --read-only: parameter of `run`, option, and reason.
 _EXCLUDED = (
     ("server", "--server", "a server that is started for the run has no threads to look at"),
     ("disposable", "--disposable", "a read-only run sends nothing that could matter"),
@@ -25,10 +25,10 @@ _EXCLUDED = (
 )
 
 
-def _thread_ids(
+def _thread_ids_option(
     _context: click.Context, _option: click.Parameter, given: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """The ids in their usual form, each once."""
+    """Validate the ids; return them in canonical form, without duplicates."""
     try:
         return tuple(dict.fromkeys(str(UUID(each)) for each in given))
     except ValueError as malformed:
@@ -36,13 +36,13 @@ def _thread_ids(
 
 
 def read_only_options(command: _Command) -> _Command:
-    """`--read-only` and `--thread`."""
+    """Add the options `--read-only` and `--thread`."""
     command = click.option(
         "--thread",
         "thread_ids",
         multiple=True,
         metavar="ID",
-        callback=_thread_ids,
+        callback=_thread_ids_option,
         help="With --read-only: look at this thread; may be repeated.  "
         "[default: up to 10 that a search shows]",
     )(command)
@@ -55,7 +55,7 @@ def read_only_options(command: _Command) -> _Command:
 
 
 def check_read_only(url: str | None, given: dict[str, Any]) -> None:
-    """`click.UsageError` where the options of `run` do not go together."""
+    """Raise `click.UsageError` if options of `run` conflict with `--read-only`."""
     if not given["read_only"]:
         if given["thread_ids"]:
             raise click.UsageError("--thread names a thread to look at: give --read-only with it")
@@ -73,8 +73,8 @@ def check_read_only(url: str | None, given: dict[str, Any]) -> None:
         )
 
 
-def with_visits(settings: Settings) -> Settings:
-    """The settings with the threads to look at, of which the first line of the run tells."""
+def with_threads_to_visit(settings: Settings) -> Settings:
+    """Return the settings with the threads to examine, and print their number."""
     settings = dataclasses.replace(settings, thread_ids=threads_to_visit(settings))
     number = len(settings.thread_ids)
     click.echo(

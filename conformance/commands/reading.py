@@ -1,4 +1,4 @@
-"""Reading the reports that a command is given."""
+"""Reading of reports for commands."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from conformance.report.record import Report, ReportError, load_report
 
 
 class UnusableError(click.ClickException):
-    """What was given cannot be used; the message says what to give instead."""
+    """A file of the command line cannot be used; the message says what to give instead."""
 
     exit_code = 2
 
 
 def read_report(path: Path) -> Report:
-    """The report in a file, or in the folder that holds a report.json.
+    """Read a report from a file, or from a folder that contains report.json.
 
-    `UnusableError` names the file, what is wrong with it, and what to do.
+    Raise `UnusableError`, which names the file, the problem and what to do.
     """
     file = path / "report.json" if path.is_dir() else path
     try:
@@ -38,7 +38,7 @@ def read_report(path: Path) -> Report:
 
 
 def _check_shape(report: Report) -> None:
-    """Every member has the type that the report's schema gives it."""
+    """Raise `ReportError` if a member does not have the type of the schema."""
     for error in _schema().iter_errors(json.loads(json.dumps(report.to_json()))):
         raise ReportError(
             f"the report is damaged ({error.json_path}: {excerpt(error.message, 200)}): "

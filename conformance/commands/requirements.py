@@ -1,4 +1,4 @@
-"""`threads-conformance requirements`: the catalogue, for people and for programs."""
+"""`threads-conformance requirements`: the catalogue as text, JSON or Markdown."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def requirements_command(requirement: str | None, profile: str | None, form: str
 
 
 def find_requirement(catalogue: Catalogue, name: str) -> Requirement:
-    """The requirement of that id; a usage error with near matches if there is none."""
+    """Return the requirement with that id; raise a usage error with close matches if unknown."""
     known = catalogue.requirements
     if name.upper() in known:
         return known[name.upper()]
@@ -61,7 +61,7 @@ def find_requirement(catalogue: Catalogue, name: str) -> Requirement:
 
 
 def as_text(requirement: Requirement) -> str:
-    """One requirement, as a paragraph for a terminal."""
+    """Return one requirement as a paragraph for a terminal."""
     lines = [
         f"{requirement.id}  {requirement.title}",
         f"    {requirement.statement}",
@@ -78,7 +78,7 @@ def as_text(requirement: Requirement) -> str:
 
 
 def as_markdown(requirements: Iterable[Requirement], left_out: Iterable[LeftOut]) -> str:
-    """The catalogue as tables, one per capability, and what is left out with reasons."""
+    """Return the requirements as tables, one per capability, and one of what is left out."""
     lines = ["# Requirements"]
     capability = None
     for each in requirements:

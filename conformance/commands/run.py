@@ -10,14 +10,14 @@ from typing import Any
 import click
 from _pytest.mark.expression import Expression
 
-from conformance.commands.baselining import Baselining, baseline_options
-from conformance.commands.comparison import compared
-from conformance.commands.defects import defects_told, suite_broken
-from conformance.commands.doctor import warn_of_graph
+from conformance.commands.baselining import RunBaseline, baseline_options
+from conformance.commands.comparison import compare_schemas
+from conformance.commands.defects import report_defects, suite_defect
+from conformance.commands.doctor import warn_about_graph
 from conformance.commands.doors import (
-    check_doors,
-    doors_options,
-    refuse_doors_of_embedded,
+    access_options,
+    check_access_options,
+    refuse_access_options,
 )
 from conformance.commands.options import (
     chosen_graphs,
@@ -31,9 +31,9 @@ from conformance.commands.options import (
     trust_options,
     visible_within_option,
 )
-from conformance.commands.read_only import check_read_only, read_only_options, with_visits
+from conformance.commands.read_only import check_read_only, read_only_options, with_threads_to_visit
 from conformance.commands.requirements import find_requirement
-from conformance.commands.target import launcher_option, server_option, target
+from conformance.commands.target import launcher_option, open_target, server_option
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
 from conformance.defects import DEFECT_FILE, SuiteDefectError
 from conformance.deployment.connect import parse_url, redactor_for
@@ -44,7 +44,7 @@ from conformance.deployment.redaction import Redactor
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import DEFAULT_SEED, Settings, SettingsError
 from conformance.report.record import ReportError
-from conformance.report.run.terminal import TerminalView, own_console
+from conformance.report.run.terminal import TerminalView, uncaptured_console
 from conformance.report.run.write import write_all
 from conformance.report.schema.markdown import comparison_line
 from conformance.report.score import exit_status
@@ -56,8 +56,8 @@ from conformance.runner.timings import all_exchanges
 _INCOMPLETE = 3
 
 
-def _workers(_context: click.Context, _option: click.Parameter, given: str) -> str:
-    """A number of worker processes, or auto."""
+def _workers_option(_context: click.Context, _option: click.Parameter, given: str) -> str:
+    """Validate a number of worker processes, or `auto`."""
     if given != "auto" and not given.isdecimal():
         raise click.BadParameter("give a number of processes, or auto")
     return given
@@ -76,14 +76,14 @@ def _workers(_context: click.Context, _option: click.Parameter, given: str) -> s
 )
 @graph_option
 @credentials_options
-@doors_options
+@access_options
 @click.option(
     "-n",
     "--workers",
     "workers",
     default="0",
     metavar="N|auto",
-    callback=_workers,
+    callback=_workers_option,
     show_default=True,
     help="Worker processes; 0 checks in this one.",
 )
@@ -174,18 +174,18 @@ def run_command(
     )
     options["capabilities"] = tuple(map(_known_capability, capabilities))
     if not (url or server):
-        refuse_doors_of_embedded(options)
+        refuse_access_options(options)
     options["graph"], options["graphs"] = chosen_graphs(context, graph)
-    baselining = Baselining.from_options(options)
+    baselining = RunBaseline.from_options(options)
     redact = Redactor(headers).text
     with ExitStack() as stack:
-        view = TerminalView(stack.enter_context(own_console()))
-        stack.enter_context(defects_told(report_dir, lambda text: redact(text)))
+        view = TerminalView(stack.enter_context(uncaptured_console()))
+        stack.enter_context(report_defects(report_dir, lambda text: redact(text)))
         defects: tuple[str, ...] = ()
         try:
-            deployment = stack.enter_context(target(url, server, launcher_files))
+            deployment = stack.enter_context(open_target(url, server, launcher_files))
             redact = redactor_for(str(parse_url(deployment.url)), headers).text
-            # What was started for the run ends with it.
+            # A deployment that was started for the run ends with it.
             options["disposable"] |= deployment.disposable
             options["launched"] = deployment.disposable
             settings = new_settings(
@@ -194,11 +194,11 @@ def run_command(
                 headers=headers,
                 **options,
             )
-            check_doors(settings)
+            check_access_options(settings)
             info = deployment.known_as(identify_deployment(settings))
-            warn_of_graph(settings)
+            warn_about_graph(settings)
             if settings.read_only:
-                settings = with_visits(settings)
+                settings = with_threads_to_visit(settings)
             published = read_own_openapi(settings, schema_url) if schema_url else None
             report = run_suite(settings, info, view, workers=workers, keyword=keyword, keep=keep)
         except (SettingsError, NothingSelectedError) as unusable:
@@ -208,31 +208,31 @@ def run_command(
             sys.exit(_INCOMPLETE)
         except KeyboardInterrupt:
             view.stop()
-            click.echo(f"Error: {_interrupted(url, options['read_only'])}", err=True)
+            click.echo(f"Error: {_interruption_message(url, options['read_only'])}", err=True)
             sys.exit(_INCOMPLETE)
         except SuiteDefectError as broken:
             report, defects = broken.report, broken.found
-        judgement = baselining.applied(report, keyword=keyword)
+        judgement = baselining.apply(report, keyword=keyword)
         report = judgement.report if judgement else report
         catalogue = load_catalogue().requirements
-        exchanges = _joined_exchanges(settings)
-        comparison = compared(published, exchanges) if published else None
+        exchanges = _join_exchanges(settings)
+        comparison = compare_schemas(published, exchanges) if published else None
         try:
             files = write_all(report, catalogue, exchanges, report_dir, comparison)
         except ReportError as refused:
-            # What was found is told all the same.
+            # The results are still printed.
             click.echo(f"Error: {refused}", err=True)
             files = ()
         view.finish(report, catalogue, files)
         if comparison is not None:
             click.echo(comparison_line(comparison))
         if defects:
-            raise suite_broken(defects, report_dir, redact)
+            raise suite_defect(defects, report_dir, redact)
     sys.exit(baselining.finish(judgement, exit_status(report.verdict)))
 
 
-def _interrupted(url: str | None, read_only: bool) -> str:
-    """What to say where a run was ended before its clean-up was done."""
+def _interruption_message(url: str | None, read_only: bool) -> str:
+    """Return the message for a run that was interrupted before its clean-up was done."""
     if read_only:
         return "interrupted; nothing was written, so that nothing is left"
     if url is None:
@@ -255,7 +255,7 @@ def _check_keyword(keyword: str) -> None:
 
 
 def _check_writable(directory: Path) -> None:
-    """Better now than after the run."""
+    """Raise a usage error before the run if the report folder cannot be written to."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / DEFECT_FILE).unlink(missing_ok=True)
@@ -278,7 +278,7 @@ def _known_capability(name: str) -> str:
     return name
 
 
-def _joined_exchanges(settings: Settings) -> Path:
+def _join_exchanges(settings: Settings) -> Path:
     joined = Path(settings.run_dir) / "all.jsonl"
     with joined.open("w", encoding="utf-8") as file:
         file.writelines(all_exchanges(settings))

@@ -12,7 +12,7 @@ import click
 from conformance.contract import derive
 from conformance.contract.schemas import load_schema, schema_names, violations
 
-#: What a file may be guessed to hold: answers, the likeliest first.
+#: Schemas of objects among which `guess` chooses; on a tie the first one wins.
 _OBJECTS = ("thread", "thread_state", "run", "message", "error_published", "prune_response")
 
 
@@ -49,12 +49,12 @@ def validate_command(file: str, name: str | None) -> None:
 
     Exits 0 if nothing does, 1 if something does, 2 if FILE cannot be used.
     """
-    instance = _read(file)
+    instance = _read_json(file)
     if name is None:
         name = guess(instance)
         if name is None:
             raise click.UsageError(
-                f"{_called(file)} looks like no answer of the Threads API; "
+                f"{_file_label(file)} looks like no answer of the Threads API; "
                 f"name its schema with --schema: {', '.join(schema_names())}"
             )
         click.echo(f"taken for: {name} ({load_schema(name)['title']})")
@@ -65,11 +65,11 @@ def validate_command(file: str, name: str | None) -> None:
         click.echo(str(violation))
     if found:
         sys.exit(1)
-    click.echo(f"{_called(file)} is valid")
+    click.echo(f"{_file_label(file)} is valid")
 
 
 def guess(instance: Any) -> str | None:
-    """The name of the schema whose members an instance shows most of; none if it shows none."""
+    """Return the name of the schema that shares most members with an instance, or None."""
     if isinstance(instance, list):
         kinds = [kind for each in instance[:1] if (kind := guess(each))]
         states = ("thread_state", "thread_state_empty")
@@ -87,11 +87,11 @@ def guess(instance: Any) -> str | None:
     return likeliest
 
 
-def _called(file: str) -> str:
+def _file_label(file: str) -> str:
     return "standard input" if file == "-" else file
 
 
-def _read(file: str) -> Any:
+def _read_json(file: str) -> Any:
     try:
         raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as problem:
@@ -100,5 +100,5 @@ def _read(file: str) -> Any:
         return json.loads(raw)
     except (ValueError, RecursionError) as problem:
         raise click.UsageError(
-            f"{_called(file)} is not JSON ({problem}); give a file that holds one answer's body"
+            f"{_file_label(file)} is not JSON ({problem}); give a file that holds one answer's body"
         ) from problem

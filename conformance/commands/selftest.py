@@ -118,10 +118,10 @@ def _try_faults(
         raise click.UsageError(f"no fault matches {matching!r}")
     started = time.perf_counter()
 
-    def told(row: Row) -> None:
+    def print_row(row: Row) -> None:
         click.echo(report.as_line(row))
 
-    rows = run_matrix(chosen, workers, told, profile)
+    rows = run_matrix(chosen, workers, print_row, profile)
     matrix = report.Matrix(
         rows=tuple(rows),
         partial=len(chosen) < len(faults),
@@ -147,7 +147,7 @@ def _try_freedoms(
     chosen = [
         each
         for each in freedoms.values()
-        # One that is named is tried by whatever checks there are.
+        # A freedom that is named is tried whatever the profile.
         if (each.name in named if named else each.within(profile)) and matching in each.name
     ]
     if not chosen:
@@ -158,10 +158,10 @@ def _try_freedoms(
     together += chosen_pairs(chosen, number, seed)
     started = time.perf_counter()
 
-    def told(row: FreedomRow) -> None:
+    def print_row(row: FreedomRow) -> None:
         click.echo(freedom_report.as_line(row))
 
-    rows = run_freedoms(together, workers, told, profile)
+    rows = run_freedoms(together, workers, print_row, profile)
     matrix = freedom_report.FreedomMatrix(
         rows=tuple(rows),
         partial=not whole or number < PAIRS or profile != PROFILES[-1],
@@ -175,7 +175,7 @@ def _try_freedoms(
 
 
 def _write(write: Callable[[Path], None], report_dir: Path | None, *, whole: bool) -> None:
-    """Write a matrix where the user says, or, if it is whole, among the published reports."""
+    """Write a matrix to `report_dir`; by default only a whole one is written, to `reports`."""
     if report_dir is None and not whole:
         return
     report_dir = report_dir or Path("reports")

@@ -21,12 +21,12 @@ _Named = TypeVar("_Named")
 
 
 def find_fault(name: str) -> Fault:
-    """The fault of that name; a usage error with near matches if there is none."""
+    """Return the fault with that name; raise a usage error with close matches if unknown."""
     return _find(name, all_faults(), "fault")
 
 
 def find_freedom(name: str) -> Freedom:
-    """The freedom of that name; a usage error with near matches if there is none."""
+    """Return the freedom with that name; raise a usage error with close matches if unknown."""
     return _find(name, all_freedoms(), "freedom")
 
 
@@ -38,11 +38,13 @@ def _find(name: str, known: dict[str, _Named], what: str) -> _Named:
     raise click.BadParameter(f"there is no {what} {name!r}; {hint}")
 
 
-def _found(_context: click.Context, _option: click.Parameter, name: str | None) -> Fault | None:
+def _fault_option(
+    _context: click.Context, _option: click.Parameter, name: str | None
+) -> Fault | None:
     return None if name is None else find_fault(name)
 
 
-def _found_all(
+def _freedoms_option(
     _context: click.Context, _option: click.Parameter, names: tuple[str, ...]
 ) -> tuple[Freedom, ...]:
     found = tuple(find_freedom(name) for name in dict.fromkeys(names))
@@ -52,10 +54,10 @@ def _found_all(
     return found
 
 
-def _tenants(
+def _tenants_option(
     _context: click.Context, _option: click.Parameter, given: tuple[str, ...]
 ) -> dict[str, str]:
-    """Names of tenants by key, from `NAME=KEY`."""
+    """Parse `NAME=KEY` options into names of tenants by key."""
     tenants: dict[str, str] = {}
     for each in given:
         name, equals, key = each.partition("=")
@@ -66,8 +68,8 @@ def _tenants(
     return tenants
 
 
-def _with_key(tenants: dict[str, str], api_key: str | None) -> dict[str, str]:
-    """The tenants, and the one whose key was given alone."""
+def _with_default_tenant(tenants: dict[str, str], api_key: str | None) -> dict[str, str]:
+    """Return the tenants and, if there is an `api_key`, a tenant `default` with that key."""
     if api_key in tenants:
         raise click.BadParameter(
             f"is the key of {tenants[api_key]} as well", param_hint="--api-key"
@@ -75,8 +77,8 @@ def _with_key(tenants: dict[str, str], api_key: str | None) -> dict[str, str]:
     return {api_key: "default", **tenants} if api_key else tenants
 
 
-def _check_shows(fault: Fault, tenants: dict[str, str]) -> None:
-    """A usage error where a fault of the doors is to be served without any."""
+def _check_fault_is_visible(fault: Fault, tenants: dict[str, str]) -> None:
+    """Raise a usage error if a fault about access is to be served without tenants."""
     requirements = load_catalogue().requirements
     of_doors = any(requirements[each].capability == ACCESS_CAPABILITY for each in fault.breaks)
     if of_doors and not tenants:
@@ -94,13 +96,13 @@ def _check_shows(fault: Fault, tenants: dict[str, str]) -> None:
     show_default=True,
     help="The port on 127.0.0.1; 0 takes a free one.",
 )
-@click.option("--fault", metavar="NAME", callback=_found, help="Break promises in this way.")
+@click.option("--fault", metavar="NAME", callback=_fault_option, help="Break promises in this way.")
 @click.option(
     "--freedom",
     "freedoms",
     metavar="NAME",
     multiple=True,
-    callback=_found_all,
+    callback=_freedoms_option,
     help="Keep the promises in this other way. May be repeated.",
 )
 @click.option("--api-key", metavar="KEY", help="Answer only to who gives this key as x-api-key.")
@@ -109,7 +111,7 @@ def _check_shows(fault: Fault, tenants: dict[str, str]) -> None:
     "tenants",
     multiple=True,
     metavar="NAME=KEY",
-    callback=_tenants,
+    callback=_tenants_option,
     help="A tenant and its key: each sees its own threads, runs and crons only. May be repeated.",
 )
 @click.option("--until-eof", is_flag=True, hidden=True)
@@ -126,11 +128,11 @@ def serve_command(
     It offers the graph `agent`, holds its threads in memory, and says its URL when
     it is ready. End it with Ctrl-C.
     """
-    tenants = _with_key(tenants, api_key)
+    tenants = _with_default_tenant(tenants, api_key)
     if fault and freedoms:
         raise click.UsageError("give either a fault or freedoms")
     if fault:
-        _check_shows(fault, tenants)
+        _check_fault_is_visible(fault, tenants)
     app: ASGIApp | None = None
     if freedoms:
         app = free_deployment(freedoms, tenants=tenants)[1]

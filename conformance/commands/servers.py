@@ -1,4 +1,4 @@
-"""`threads-conformance servers`: what `--server` can launch, and what is cached."""
+"""`threads-conformance servers`: list, clear and start the servers of `--server`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from conformance.commands.target import launcher_option, started, wanted_server
+from conformance.commands.target import find_server, launcher_option, start_server
 from conformance.deployment.interruption import signals_as_interrupt
 from conformance.deployment.launch.catalogue import load_launchers, user_launchers_dir
 from conformance.deployment.launch.environment import Cached, cache_dir, cached, clear
@@ -37,7 +37,7 @@ def servers_group(context: click.Context, launcher_files: tuple[Path, ...]) -> N
         raise click.UsageError(str(unusable)) from unusable
     in_cache = cached()
     for launcher in launchers.values():
-        _tell(launcher, [each for each in in_cache if each.name == launcher.name])
+        _print_launcher(launcher, [each for each in in_cache if each.name == launcher.name])
     if others := [each for each in in_cache if each.name not in launchers]:
         click.echo("beside them in the cache:")
         for each in others:
@@ -79,8 +79,8 @@ def start_command(server: str, data: Path | None, launcher_files: tuple[Path, ..
     """Start a server, say its URL, and end it at Ctrl-C."""
     try:
         with signals_as_interrupt():
-            launcher, version = wanted_server(server, launcher_files)
-            with started(launcher, version, data) as running:
+            launcher, version = find_server(server, launcher_files)
+            with start_server(launcher, version, data) as running:
                 click.echo(f"ready: {running.url}")
                 threading.Event().wait()
     except KeyboardInterrupt:
@@ -100,7 +100,7 @@ def _chosen(which: str | None) -> list[Cached]:
     ]
 
 
-def _tell(launcher: Launcher, in_cache: list[Cached]) -> None:
+def _print_launcher(launcher: Launcher, in_cache: list[Cached]) -> None:
     click.echo(f"{launcher.name}: {launcher.description or launcher.file}")
     versions = " ".join(map(str, known_versions(launcher)))
     click.echo(click.wrap_text(f"known to start: {versions}", 96, "  ", "    "))

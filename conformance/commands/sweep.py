@@ -107,7 +107,7 @@ def sweep_command(
 
 
 def _sweep_all(settings: Settings, url: str) -> bool:
-    """Sweep every run of the deployment that is not alive; whether anything is left."""
+    """Sweep every run of the deployment that is not under way; return whether any is left."""
     swept = left = False
     elsewhere: set[str] = set()
     for directory, ledger in open_ledgers():
@@ -123,22 +123,22 @@ def _sweep_all(settings: Settings, url: str) -> bool:
             of_run = dataclasses.replace(settings, run_id=ledger.run_id)
             with connect(of_run, "sweep", record=False, ledger=ledger) as connection:
                 removal = remove_as_each(connection, of_run, ledger)
-            _tell(ledger, removal)
+            _print_removal(ledger, removal)
         if removal.is_settled:
-            # What is other people's will not be this run's later either: it was told.
+            # Threads that are not proved to be the run's were reported, and never will be proved.
             remove_ledger(directory)
         else:
             left = True
     if not swept:
         click.echo("nothing to sweep: no interrupted run of this deployment is known here")
-        # The same deployment may have been asked by another name: localhost, 127.0.0.1.
+        # The same deployment may have another URL: localhost, 127.0.0.1.
         for other in sorted(elsewhere):
             click.echo(f"  there is one of {other}: sweep it by that URL")
         click.echo("  what runs left whose ledger is lost, --lost finds")
     return left
 
 
-def _tell(ledger: LedgerState, removal: Removal) -> None:
+def _print_removal(ledger: LedgerState, removal: Removal) -> None:
     click.echo(f"run {ledger.run_id}: found {removal.created}, removed {removal.removed}")
     for each in removal.left:
         click.echo(f"  left: {each.thread_id}: {each.reason}")
@@ -147,7 +147,7 @@ def _tell(ledger: LedgerState, removal: Removal) -> None:
 
 
 def _sweep_lost(settings: Settings, older_than: timedelta, *, yes: bool) -> bool:
-    """Show what runs with a lost ledger left, and remove it with `yes`; whether any is left."""
+    """List, and with `yes` remove, threads of lost runs; return whether any are left."""
     known = {ledger.run_id for _, ledger in open_ledgers()}
     with connect(settings, "sweep", record=False) as connection:
         found = list(find_lost(connection.client, older_than, known))
@@ -174,9 +174,9 @@ def _sweep_lost(settings: Settings, older_than: timedelta, *, yes: bool) -> bool
 
 
 def _remove_lost(settings: Settings, run_id: str, threads: Iterable[LostThread]) -> int:
-    """Remove the threads of one lost run; how many are left."""
+    """Remove the threads of one lost run; return how many are left."""
     left = 0
-    # When the run began nobody knows any more: the age of its threads was asked for.
+    # The start of a lost run is unknown; --older-than already limits the age of its threads.
     began = min(each.created_at for each in threads) - timedelta(days=1)
     of_run = dataclasses.replace(settings, run_id=run_id, started_at=began.isoformat())
     with connect(of_run, "sweep", record=False, ledger=LedgerState(run_id, "")) as connection:

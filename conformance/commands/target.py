@@ -1,4 +1,4 @@
-"""The options that name what is checked, and click's errors where it cannot be had."""
+"""The options that name the deployment under test, and click's errors if it cannot start."""
 
 from __future__ import annotations
 
@@ -31,37 +31,42 @@ launcher_option = click.option(
 
 
 class ServerNotStarted(click.ClickException):
-    """Exit status 3, as of any deployment that cannot be reached."""
+    """A server did not start; exit status 3, as for any unreachable deployment."""
 
     exit_code = 3
 
 
 @contextmanager
-def target(url: str | None, server: str | None, files: tuple[Path, ...]) -> Iterator[Target]:
-    """Open the deployment of these options for as long as the block lasts."""
+def open_target(url: str | None, server: str | None, files: tuple[Path, ...]) -> Iterator[Target]:
+    """Yield the deployment that the options name; what was started ends with the block."""
     with ExitStack() as stack:
         with _as_click_errors():
-            found = stack.enter_context(targets.opened(url, server, files, tell))
+            found = stack.enter_context(targets.opened(url, server, files, print_progress))
         yield found
 
 
-def wanted_server(server: str, files: tuple[Path, ...]) -> tuple[Launcher, Version]:
-    """Return the launcher and the version that NAME==VERSION or NAME@latest names."""
+def find_server(server: str, files: tuple[Path, ...]) -> tuple[Launcher, Version]:
+    """Return the launcher and the version that NAME==VERSION or NAME@latest names.
+
+    Raise click's errors if there is none.
+    """
     with _as_click_errors():
         return targets.wanted_server(server, files)
 
 
 @contextmanager
-def started(launcher: Launcher, version: Version, data: Path | None = None) -> Iterator[Target]:
-    """Start a server, and end it after the block."""
+def start_server(
+    launcher: Launcher, version: Version, data: Path | None = None
+) -> Iterator[Target]:
+    """Start a server, yield it when ready, and end it after the block."""
     with ExitStack() as stack:
         with _as_click_errors():
-            running = stack.enter_context(targets.started(launcher, version, tell, data))
+            running = stack.enter_context(targets.started(launcher, version, print_progress, data))
         yield running
 
 
-def tell(text: str) -> None:
-    """Say on stderr what takes a while, where it does not mix with the output."""
+def print_progress(text: str) -> None:
+    """Print a progress message on stderr, apart from the output of the command."""
     click.echo(text, err=True)
 
 

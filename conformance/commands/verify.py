@@ -1,4 +1,4 @@
-"""`threads-conformance verify`: whether planted threads still are what they were."""
+"""`threads-conformance verify`: whether planted threads are unchanged."""
 
 from __future__ import annotations
 

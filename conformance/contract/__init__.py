@@ -1,1 +1,1 @@
-"""What must hold: the catalogue of requirements, and the schemas."""
+"""The contract: the catalogue of requirements, the operations and the schemas."""

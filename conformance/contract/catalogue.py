@@ -1,8 +1,8 @@
 """The catalogue: every requirement, read once from `requirements/*.toml`.
 
 A requirement is one testable statement with an id, drawn from a source. The files
-are the only place where requirements are written; a slip in them stops the import
-of the catalogue, so that no run is made with half of it.
+are the only place where requirements are written. A mistake in them is an error when
+the catalogue is loaded, so that no run uses an incomplete catalogue.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import Any
 
 LEVELS = ("MUST", "SHOULD", "MAY")
-#: Profiles nest: each holds all that stands before it.
+#: Profiles nest: each includes all profiles before it.
 PROFILES = ("documented", "extended", "full")
-#: What a run takes upon itself, least first.
+#: The effort levels of a run, lowest first.
 EFFORTS = ("quick", "standard", "thorough")
 
-#: Our own client, by which all is asked but the documents' flows in their languages.
+#: The suite's own HTTP client, used for all checks except those of `DOCUMENTED_CLIENTS`.
 HTTP = "http"
-#: The clients of the documents, whose requirements are those of one capability.
+#: The clients that the documents show; their requirements form one capability.
 DOCUMENTED_CLIENTS = ("python-sdk", "js-sdk", "curl")
 ALL_CLIENTS = (HTTP, *DOCUMENTED_CLIENTS)
 CLIENTS_CAPABILITY = "clients"
-#: Who may come in: judged where the user says that there are doors.
+#: Authentication and tenants: judged only if the user says that credentials are required.
 ACCESS_CAPABILITY = "access"
 
 _DIRECTORY = Path(__file__).parent / "requirements"
@@ -37,15 +37,15 @@ _ID = re.compile(r"^[A-Z]+(-[A-Z]+)?-\d{2}$")
 
 
 class CatalogueError(Exception):
-    """The catalogue contradicts itself; the message names file and requirement."""
+    """The catalogue is invalid; the message names the file and the requirement."""
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """One promise. `sources` name a document, the published OpenAPI or the SDK.
+    """One testable promise. `sources` name a document, the published OpenAPI or the SDK.
 
-    `effort` is the least at which it is checked: below it, it is not selected, so that
-    what takes minutes makes no run incomplete.
+    `effort` is the lowest effort at which it is checked. Below that it is not selected, so
+    that a check that takes minutes does not make a quicker run incomplete.
     """
 
     id: str
@@ -62,7 +62,7 @@ class Requirement:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Something a source says that no requirement covers, with the reason."""
+    """A statement of a source that no requirement covers, with the reason."""
 
     what: str
     source: str
@@ -71,7 +71,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All requirements by id, in the order of the files, and what is left out."""
+    """All requirements by id, in the order of profiles and files, and what is left out."""
 
     requirements: dict[str, Requirement]
     left_out: tuple[LeftOut, ...]
@@ -80,10 +80,10 @@ class Catalogue:
     def in_profile(
         self, profile: str, clients: Collection[str] = (HTTP,)
     ) -> tuple[Requirement, ...]:
-        """The requirements of `profile` and of all that it contains.
+        """Return the requirements of `profile` and of the profiles that it includes.
 
-        A requirement counts where one of the clients that decide it is asked for: those of
-        the capability `clients` are decided by the documents' clients, all others by HTTP.
+        Requirements of the capability `clients` are returned if one of the documented
+        clients is in `clients`, all others if `HTTP` is.
         """
         wanted = PROFILES[: PROFILES.index(profile) + 1]
         return tuple(
@@ -98,24 +98,27 @@ class Catalogue:
         )
 
     def capabilities(self) -> tuple[str, ...]:
-        """The capabilities, in the order of the files."""
+        """Return the capabilities, in the order of the requirements."""
         return tuple(dict.fromkeys(each.capability for each in self.requirements.values()))
 
 
 @cache
 def load_catalogue() -> Catalogue:
-    """The catalogue that the package carries; `CatalogueError` on a slip in it."""
+    """Load the catalogue of the package; raise `CatalogueError` if it is invalid."""
     return read_catalogue(sorted(_DIRECTORY.glob("*.toml")))
 
 
 def read_catalogue(files: Iterable[Path]) -> Catalogue:
-    """Read a catalogue from TOML files of `[[requirement]]` and `[[left_out]]` tables."""
+    """Read a catalogue from TOML files of `[[requirement]]` and `[[left_out]]` tables.
+
+    Raise `CatalogueError` for an invalid entry or an id that is defined twice.
+    """
     requirements: dict[str, Requirement] = {}
     left_out: list[LeftOut] = []
     for file in files:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
         for entry in data.get("requirement", []):
-            requirement = _requirement(entry, file)
+            requirement = _parse_requirement(entry, file)
             if requirement.id in requirements:
                 raise CatalogueError(f"{file.name}: {requirement.id} is defined twice")
             requirements[requirement.id] = requirement
@@ -126,7 +129,7 @@ def read_catalogue(files: Iterable[Path]) -> Catalogue:
     return Catalogue({each.id: each for each in in_order}, tuple(left_out), f"sha256:{digest}")
 
 
-def _requirement(entry: dict[str, Any], file: Path) -> Requirement:
+def _parse_requirement(entry: dict[str, Any], file: Path) -> Requirement:
     where = f"{file.name}: {entry.get('id', 'a requirement without id')}"
     known = {each.name for each in fields(Requirement)}
     if unknown := entry.keys() - known:

@@ -1,9 +1,9 @@
-"""What kept a check from deciding, or made it fail, as data.
+"""The causes of failed and blocked checks as data, and their fingerprints.
 
-Sentences are for people. Baseline, grouping, board and comparison decide by what stands
-here: ids of requirements, names of operations, statuses, places in JSON, and the names of
-the functions that judged. A reworded sentence, of the suite or of a server, changes none
-of it.
+Messages are for people. Baseline, grouping, board and comparison use these causes
+instead: ids of requirements, names of operations, statuses, JSON paths and the names of
+functions of the suite. A reworded message, of the suite or of a server, changes none of
+them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from conformance.excerpt import masked
 
-#: How the answer to an operation was of no use; part of the fingerprint of a refusal.
+#: In what way an operation was refused; part of the fingerprint of a refusal.
 MISSING = "missing"
 NOT_GRANTED = "not granted"
 
@@ -25,11 +25,11 @@ _INDEX = re.compile(r"\[\d+\]")
 
 @dataclass(frozen=True)
 class Cause:
-    """What a blocked check stands on and was not given.
+    """The failed prerequisite of a blocked check.
 
-    Either a `requirement` whose promise does not hold, or an `operation` that answered
-    with `status` (None: no answer counts) what could not be used. `fingerprint` is equal
-    for causes of one kind: that of a check that failed of the same is the same.
+    Either a `requirement` that does not hold, or an `operation` whose answer, with
+    `status` (None where there is no particular status), could not be used. `fingerprint`
+    is equal for causes of one kind; a check that failed for this cause has the same one.
     """
 
     requirement: str = ""
@@ -39,12 +39,12 @@ class Cause:
 
     @classmethod
     def broken(cls, requirement: str) -> Cause:
-        """The promise of a requirement does not hold."""
+        """Make the cause that a requirement does not hold."""
         return cls(requirement=requirement, fingerprint=fingerprint("requirement", requirement))
 
     @classmethod
     def refused(cls, operation: str, status: int | None, how: str) -> Cause:
-        """An operation answered something that could not be used: `how` tells in what way."""
+        """Make the cause that an answer of an operation could not be used, in the way `how`."""
         return cls(
             operation=operation,
             status=status,
@@ -53,27 +53,26 @@ class Cause:
 
     @classmethod
     def of_kinds(cls, kinds: tuple[str, ...]) -> Cause:
-        """Answers differ where they should be equal, in these places (`kinds_of`)."""
+        """Make the cause that answers differ; `kinds` come from `kinds_of_changes`."""
         return cls(fingerprint=fingerprint("differs", *kinds))
 
     @classmethod
     def at(cls, place: str) -> Cause:
-        """A function of the suite, by its name, found that nothing can be said."""
+        """Make the cause that a function of the suite, named `place`, could not decide."""
         return cls(fingerprint=fingerprint("at", place))
 
 
 def fingerprint(*parts: str | int | None) -> str:
-    """16 hex digits, equal for equal parts, which are names, statuses and places: no prose."""
+    """Return 16 hex digits, equal for equal parts: names, statuses, JSON paths, never prose."""
     text = "\n".join(repr(each) for each in parts)
     return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:16]
 
 
-def kinds_of(changes: Iterable[tuple[str, Any, Any]]) -> tuple[str, ...]:
-    """What kinds of differences there are: each place, and the types that differ there.
+def kinds_of_changes(changes: Iterable[tuple[str, Any, Any]]) -> tuple[str, ...]:
+    """Return the kinds of differences: each place with the two types that differ there.
 
-    A change is a JSON path, the expected and the actual value. Places are told without
-    what differs from run to run (`place`), values by their type, but for null, true and
-    false.
+    A change is a JSON path, the expected and the actual value. The path is normalized by
+    `place`; a value is given by its type, except null, true and false.
     """
     return tuple(
         sorted(
@@ -86,10 +85,10 @@ def kinds_of(changes: Iterable[tuple[str, Any, Any]]) -> tuple[str, ...]:
 
 
 def place(path: str) -> str:
-    """A JSON path without what differs from run to run.
+    """Return a JSON path with everything masked that differs from run to run.
 
-    All items of a list are one place, and so are all members whose names are ids, as those
-    under which a thread shows its interrupts.
+    All items of a list get one path, and so do all members whose names are ids, such as
+    those under which a thread shows its interrupts.
     """
     return masked(_INDEX.sub("[*]", path))
 

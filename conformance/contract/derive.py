@@ -1,8 +1,8 @@
 """The schemas under `schemas/`, derived from the fixtures and a reviewed overlay.
 
-What the documents print is inferred by genson; what they do not print begins with the
-published facts. `overlay.toml` then adds formats and enums and relaxes, each with its
-reason, and says for every schema where it comes from.
+Where the documents print an output, genson infers its schema; elsewhere the schema starts
+from the published facts. `overlay.toml` then adds formats and enums and relaxes
+constraints, each with a reason, and names the source of every schema.
 """
 
 from __future__ import annotations
@@ -31,39 +31,42 @@ Schema = dict[str, Any]
 
 
 class DerivationError(Exception):
-    """The overlay does not fit the fixtures; the message names schema and place."""
+    """The overlay does not fit the fixtures; the message names the schema and the path."""
 
 
 @cache
 def load_overlay() -> dict[str, Any]:
-    """The reviewed overlay by schema name."""
+    """Load the reviewed overlay by schema name."""
     overlay: dict[str, Any] = tomllib.loads(_OVERLAY.read_text(encoding="utf-8"))["schemas"]
     return overlay
 
 
 def derive_all() -> dict[str, Schema]:
-    """Every schema by its name, as the fixtures and the overlay give it."""
+    """Derive every schema from the fixtures and the overlay; return them by name.
+
+    Raise `DerivationError` if an edit of the overlay cannot be applied.
+    """
     bodies: dict[str, Schema] = {}
     return {name: _derive(name, entry, bodies) for name, entry in load_overlay().items()}
 
 
 def _derive(name: str, entry: dict[str, Any], bodies: dict[str, Schema]) -> Schema:
     samples, documented = _samples(entry.get("cases", []))
-    body = _begin(entry, samples, bodies)
+    body = _base_schema(entry, samples, bodies)
     for edit in entry.get("edits", []):
         try:
-            body = _edited(body, edit)
+            body = _apply_edit(body, edit)
         except (KeyError, TypeError, ValueError) as problem:
             raise DerivationError(f"{name}: no edit at {edit['at']!r}: {problem}") from problem
     bodies[name] = body
-    body = _self_contained(body)
+    body = _embed_definitions(body)
     documented += [path for case in entry.get("requests", []) for path in requests_of(case)]
     return {
         "$schema": DIALECT,
         "$id": f"{BASE}{name}.json",
         "title": entry["title"],
         "description": entry["about"],
-        "x-source": _source(entry, documented),
+        "x-source": _source_of(entry, documented),
         "x-reviewed": [
             {"at": each["at"], "reason": each["reason"]} for each in entry.get("edits", [])
         ],
@@ -71,12 +74,12 @@ def _derive(name: str, entry: dict[str, Any], bodies: dict[str, Schema]) -> Sche
     }
 
 
-def _begin(entry: dict[str, Any], samples: list[Any], bodies: dict[str, Schema]) -> Schema:
-    """The schema before any edit."""
+def _base_schema(entry: dict[str, Any], samples: list[Any], bodies: dict[str, Schema]) -> Schema:
+    """Return the schema before any edit of the overlay."""
     body: Schema = {}
-    inferred = _inferred(samples) if samples else {}
+    inferred = _infer_schema(samples) if samples else {}
     if "published" in entry:
-        body = _fact(entry["published"])
+        body = _published_fact(entry["published"])
     elif "like" in entry:
         body = copy.deepcopy(bodies[entry["like"]])
         if samples:
@@ -87,25 +90,25 @@ def _begin(entry: dict[str, Any], samples: list[Any], bodies: dict[str, Schema])
 
 
 def _samples(cases: list[list[str]]) -> tuple[list[Any], list[str]]:
-    """The documented values of the cases, and the fixtures that show them."""
+    """Return the documented values of the cases, and the paths of their fixtures."""
     values: list[Any] = []
     paths: list[str] = []
     for case, *steps in cases:
         for path, output in outputs_of(case).items():
             paths.append(path)
-            values += _inside(output, steps)
+            values += _values_at(output, steps)
     return values, paths
 
 
-def _inside(value: Any, steps: list[str]) -> list[Any]:
+def _values_at(value: Any, steps: list[str]) -> list[Any]:
     if not steps:
         return [value]
     step, *rest = steps
     items = value if step == "*" else [value[step]]
-    return [found for item in items for found in _inside(item, rest)]
+    return [found for item in items for found in _values_at(item, rest)]
 
 
-def _inferred(samples: list[Any]) -> Schema:
+def _infer_schema(samples: list[Any]) -> Schema:
     builder = SchemaBuilder(schema_uri=None)
     for sample in samples:
         builder.add_object(sample)
@@ -113,15 +116,15 @@ def _inferred(samples: list[Any]) -> Schema:
     return schema
 
 
-def _fact(steps: list[str]) -> Any:
+def _published_fact(steps: list[str]) -> Any:
     fact: Any = load_published()
     for step in steps:
         fact = fact[step]
     return copy.deepcopy(fact)
 
 
-def _self_contained(schema: Schema) -> Schema:
-    """The schema with the published schemas that it refers to under `$defs`."""
+def _embed_definitions(schema: Schema) -> Schema:
+    """Return the schema with the published schemas that it refers to under `$defs`."""
     declared = load_published()["schemas"]
     definitions: Schema = {}
     wanted = references(schema) & declared.keys()
@@ -136,8 +139,8 @@ def _self_contained(schema: Schema) -> Schema:
     return contained
 
 
-def _edited(schema: Schema, edit: dict[str, Any]) -> Schema:
-    """The schema with one edit made; members on the way must exist, the last need not."""
+def _apply_edit(schema: Schema, edit: dict[str, Any]) -> Schema:
+    """Return the schema with one edit applied; only the last member of its path may be new."""
     holder: dict[str, Any] = {"": copy.deepcopy(schema)}
     at: dict[str, Any] = holder
     steps = edit["at"].split("/")
@@ -147,7 +150,7 @@ def _edited(schema: Schema, edit: dict[str, Any]) -> Schema:
     if "put" in edit:
         at[last] = edit["put"]
     elif "take" in edit:
-        at[last] = _fact(edit["take"])
+        at[last] = _published_fact(edit["take"])
     elif "set" in edit:
         at[last].update(edit["set"])
     elif isinstance(at[last], list):
@@ -160,8 +163,8 @@ def _edited(schema: Schema, edit: dict[str, Any]) -> Schema:
     return edited
 
 
-def _source(entry: dict[str, Any], documented: list[str]) -> dict[str, Any]:
-    """Where the schema comes from: fixtures, published facts, another schema, a rule."""
+def _source_of(entry: dict[str, Any], documented: list[str]) -> dict[str, Any]:
+    """Return where the schema comes from: fixtures, published facts, another schema, a rule."""
     server = load_published()["server"]
     published = [entry["published"]] if "published" in entry else []
     published += [edit["take"] for edit in entry.get("edits", []) if "take" in edit]
@@ -181,7 +184,7 @@ def _source(entry: dict[str, Any], documented: list[str]) -> dict[str, Any]:
 
 
 def files() -> dict[str, str]:
-    """What stands in each file under `schemas/`, by file name."""
+    """Return the text of each derived file under `schemas/`, by file name."""
     schemas = derive_all()
     documents = {f"{name}.json": schema for name, schema in schemas.items()}
     documents["openapi.json"] = openapi.assemble(schemas)
@@ -192,7 +195,7 @@ def files() -> dict[str, str]:
 
 
 def write() -> list[Path]:
-    """Write every derived file; the paths written."""
+    """Write every derived file; return the paths."""
     written = []
     for name, text in files().items():
         path = schemas_dir() / name
@@ -203,9 +206,9 @@ def write() -> list[Path]:
 
 
 def check() -> list[str]:
-    """Where the files differ from what the fixtures give; empty when they are the same.
+    """Return a line for each file that differs from what the fixtures give.
 
-    The schemas of our own files are none of the contract and are left alone.
+    The schemas of the suite's own files (`OWN_FILES`) are not derived and are ignored.
     """
     found = []
     expected = files()

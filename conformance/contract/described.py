@@ -1,7 +1,7 @@
-"""What an OpenAPI document says: operations, statuses, and the members of a schema.
+"""Queries on an OpenAPI document: its operations, statuses and the members of its schemas.
 
-Any document can be asked, also one that a stranger wrote: what cannot be resolved
-describes nothing.
+Any document can be used, also an invalid one: what cannot be resolved counts as not
+declared.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ALTERNATIVES = ("allOf", "anyOf", "oneOf")
 
 @dataclass(frozen=True)
 class Member:
-    """A member that a schema declares: its schema, resolved, and whether it is required."""
+    """A member that a schema declares: its resolved schema, and whether it is required."""
 
     schema: dict[str, Any]
     required: bool = False
@@ -36,13 +36,13 @@ class Member:
 
     @cached_property
     def enum(self) -> tuple[Any, ...] | None:
-        """The declared values, in a fixed order; None where any is allowed."""
+        """The declared values, in a fixed order; None if there is no enum."""
         found = self.schema.get("enum")
         return tuple(sorted(found, key=repr)) if isinstance(found, list) else None
 
 
 class Description:
-    """An OpenAPI document, looked into by operation (`POST /threads/{}`)."""
+    """An OpenAPI document, queried by operation key (`POST /threads/{}`)."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._document = document
@@ -66,28 +66,28 @@ class Description:
                     )
 
     def declares(self, key: str, status: int) -> bool:
-        """Whether an operation declares a status: itself, by its class, or by default."""
+        """Return whether an operation declares a status: exactly, as `4XX`, or as `default`."""
         declared = {str(each).upper() for each in self._responses(key)}
         return bool(declared & {str(status), f"{status // 100}XX", "DEFAULT"})
 
     def statuses(self, key: str) -> tuple[str, ...]:
-        """The statuses that an operation declares, as written."""
+        """Return the statuses that an operation declares, as written."""
         return tuple(sorted(map(str, self._responses(key))))
 
-    def asked(self, key: str) -> dict[str, Member]:
-        """What a request may hold: members of its body, and `query NAME`."""
+    def request_members(self, key: str) -> dict[str, Member]:
+        """Return the declared request members: those of the JSON body, and `query NAME`."""
         operation = self.operations[key]
         members = {}
         for given in operation["parameters"]:
-            each = self.resolved(given)
+            each = self.resolve(given)
             if each.get("in") == "query" and isinstance(each.get("name"), str):
-                schema = self.resolved(each.get("schema"))
+                schema = self.resolve(each.get("schema"))
                 members[f"query {each['name']}"] = Member(schema, each.get("required") is True)
-        body = self._json_schema(self.resolved(operation.get("requestBody")))
+        body = self._json_schema(self.resolve(operation.get("requestBody")))
         return {**members, **self.members(body)}
 
-    def answered(self, key: str, status: int | None = None) -> dict[str, Any] | None:
-        """The schema of a JSON answer; of any success where no status is given."""
+    def response_schema(self, key: str, status: int | None = None) -> dict[str, Any] | None:
+        """Return the schema of the JSON answer with `status`; without it, of the first success."""
         responses = {str(each).upper(): found for each, found in self._responses(key).items()}
         wanted = (
             [str(status), f"{status // 100}XX", "DEFAULT"]
@@ -96,33 +96,33 @@ class Description:
         )
         for each in wanted:
             if each in responses:
-                return self._json_schema(self.resolved(responses[each]))
+                return self._json_schema(self.resolve(responses[each]))
         return None
 
     def members(self, schema: Any) -> dict[str, Member]:
-        """The members that a schema declares, in all its alternatives, at its top."""
+        """Return the top-level members that a schema declares, in all its alternatives."""
         found: dict[str, Member] = {}
         for each in self.alternatives(schema):
             required = _list(each.get("required"))
             properties = each.get("properties")
             for name, member in (properties if isinstance(properties, dict) else {}).items():
-                found.setdefault(name, Member(self.resolved(member), name in required))
+                found.setdefault(name, Member(self.resolve(member), name in required))
         return found
 
     def alternatives(self, schema: Any) -> list[dict[str, Any]]:
-        """A schema and all that it joins or offers, references followed, each once."""
+        """Return a schema and all its `allOf`, `anyOf` and `oneOf` parts, resolved, each once."""
         found: list[dict[str, Any]] = []
         open_schemas = [schema]
         while open_schemas:
-            current = self.resolved(open_schemas.pop())
+            current = self.resolve(open_schemas.pop())
             if current and not any(current is each for each in found):
                 found.append(current)
                 for keyword in _ALTERNATIVES:
                     open_schemas += _list(current.get(keyword))
         return found
 
-    def resolved(self, node: Any) -> dict[str, Any]:
-        """A node with the reference that it is followed; nothing where it leads nowhere."""
+    def resolve(self, node: Any) -> dict[str, Any]:
+        """Return the node with its `$ref` followed; empty if the reference cannot be resolved."""
         seen: set[str] = set()
         while isinstance(node, dict) and isinstance(reference := node.get("$ref"), str):
             if reference in seen or not reference.startswith("#"):
@@ -137,9 +137,9 @@ class Description:
         return node if isinstance(node, dict) else {}
 
     def validator(self, schema: dict[str, Any]) -> Draft202012Validator:
-        """A validator of a schema that stands in this document; formats are not checked."""
+        """Return a validator for a schema of this document; formats are not checked."""
         if id(schema) not in self._validators:
-            made = Draft202012Validator(_absolute(schema), registry=self._registry)
+            made = Draft202012Validator(_with_absolute_references(schema), registry=self._registry)
             self._validators[id(schema)] = made
         return self._validators[id(schema)]
 
@@ -157,20 +157,20 @@ class Description:
 
 
 def operation_key(method: str, path: str) -> str:
-    """`POST /threads/{}/copy`: documents name the parameters of a path as they like."""
+    """Return the key of an operation, parameter names removed: `POST /threads/{}/copy`."""
     return f"{method.upper()} {re.sub(r'{[^}]*}', '{}', path.rstrip('/') or '/')}"
 
 
-def _absolute(node: Any) -> Any:
-    """The node, its references pointing into the document from wherever it stands."""
+def _with_absolute_references(node: Any) -> Any:
+    """Return the node with its local references made absolute, into the document."""
     if isinstance(node, list):
-        return [_absolute(each) for each in node]
+        return [_with_absolute_references(each) for each in node]
     if not isinstance(node, dict):
         return node
     return {
         name: f"{_DOCUMENT}{value}"
         if name == "$ref" and isinstance(value, str) and value.startswith("#")
-        else _absolute(value)
+        else _with_absolute_references(value)
         for name, value in node.items()
     }
 

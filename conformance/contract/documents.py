@@ -1,8 +1,8 @@
-"""The five source documents: what they show, counted, and the index that accounts for it.
+"""The five source documents, split into parts, and the index that covers each part.
 
 `read_document` splits a document into code blocks, printed outputs and sentences.
-`load_index` is the reviewed account of them (`fixtures/documented/index.json`), and
-`differences` says where the two do not agree.
+`load_index` loads the reviewed index of these parts (`fixtures/documented/index.json`),
+and `differences` reports where the documents and the index disagree.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Part:
 
     @property
     def sha256(self) -> str:
-        """The digest of the text with runs of white space made one blank."""
+        """The SHA-256 digest of the text, each run of white space replaced by one space."""
         return hashlib.sha256(" ".join(self.text.split()).encode()).hexdigest()
 
 
 @dataclass
 class Document:
-    """What a document shows, each kind in the order of the text."""
+    """The parts of a document, each kind in the order of the text."""
 
     file: str
     sha256: str
@@ -53,7 +53,7 @@ class Document:
     sentences: list[Part] = field(default_factory=list)
 
     def add(self, kind: list[Part], section: str, text: str, language: str = "") -> None:
-        """Append a part under the next number of its kind."""
+        """Append a part with the next number of its kind."""
         kind.append(Part(len(kind) + 1, section, text, language))
 
     def add_prose(self, section: str, text: str) -> None:
@@ -63,7 +63,7 @@ class Document:
 
 
 def read_document(path: Path) -> Document:
-    """Split one document. Tab labels (`=== "Python"`) name the next block, nothing more."""
+    """Split a document into its parts. Tab labels (`=== "Python"`) are ignored."""
     raw = path.read_bytes()
     document = Document(path.name, hashlib.sha256(raw).hexdigest())
     text = raw.decode("utf-8")
@@ -75,7 +75,7 @@ def read_document(path: Path) -> Document:
 
 
 def _read_segments(document: Document, text: str) -> None:
-    """A document of code pieces parted by `---`; a fence may span several pieces."""
+    """Read a document of code pieces separated by `---`; a fence may span several pieces."""
     fence: str | None = None
     pieces = [piece.strip() for piece in re.split(r"^---$", text, flags=re.MULTILINE)]
     for number, piece in enumerate((piece for piece in pieces if piece), start=1):
@@ -154,31 +154,31 @@ def _introduces_output(document: Document, paragraph: list[str]) -> bool:
 
 @cache
 def load_index() -> dict[str, Any]:
-    """The index of the documents: `{"documents": [{file, sha256, counts, ...}]}`."""
-    return _load(documented_dir() / "index.json")
+    """Load the index of the documents: `{"documents": [{file, sha256, counts, ...}]}`."""
+    return _load_json(documented_dir() / "index.json")
 
 
 @cache
 def load_fixtures() -> dict[str, dict[str, Any]]:
-    """Every documented request and output by its path under `fixtures/documented`.
+    """Load every documented request and output by its path under `fixtures/documented`.
 
-    Each has `provenance`, the `operation` and the `case` of it that is shown. A request
-    has `request` (`method`, `path`, `headers`, `body`; a null body means that none is
-    sent) and for Python and Javascript `sdk` (`call`, `arguments`); an output has
+    Each has `provenance`, the `operation` and the `case` (the example) that it belongs to.
+    A request has `request` (`method`, `path`, `headers`, `body`; a null body means that
+    none is sent) and for Python and Javascript `sdk` (`call`, `arguments`); an output has
     `output`.
     """
     root = documented_dir()
     files = sorted(file for file in root.rglob("*.json") if file.name != "index.json")
-    return {file.relative_to(root).as_posix(): _load(file) for file in files}
+    return {file.relative_to(root).as_posix(): _load_json(file) for file in files}
 
 
 def documented_dir() -> Path:
-    """The folder of the documented fixtures and of their index."""
+    """Return the folder of the documented fixtures and of their index."""
     return fixtures_dir() / "documented"
 
 
 def outputs_of(case: str) -> dict[str, Any]:
-    """The outputs that the documents print for a case (`prepopulate`), by fixture path."""
+    """Return the outputs that the documents print for a case, by fixture path."""
     return {
         path: fixture["output"]
         for path, fixture in load_fixtures().items()
@@ -187,7 +187,7 @@ def outputs_of(case: str) -> dict[str, Any]:
 
 
 def requests_of(case: str) -> dict[str, dict[str, Any]]:
-    """The HTTP requests that the documents show for a case, by fixture path."""
+    """Return the HTTP requests that the documents show for a case, by fixture path."""
     return {
         path: fixture["request"]
         for path, fixture in load_fixtures().items()
@@ -195,13 +195,13 @@ def requests_of(case: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load_json(path: Path) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
 
 
 def differences(folder: Path, index: dict[str, Any]) -> list[str]:
-    """Where the documents in `folder` and the index disagree, in plain words."""
+    """Return a line for each disagreement between the documents in `folder` and the index."""
     found: list[str] = []
     indexed = {entry["file"]: entry for entry in index["documents"]}
     present = {path.name: path for path in sorted(folder.glob("*.txt"))}
@@ -232,8 +232,11 @@ def _part_differences(
             yield f"{name}: {kind} {part.n} is not the one that the index describes"
 
 
-def open_entries(index: dict[str, Any], fixtures: dict[str, dict[str, Any]]) -> list[str]:
-    """What in the index is not accounted for, in plain words; empty when it is complete."""
+def incomplete_entries(index: dict[str, Any], fixtures: dict[str, dict[str, Any]]) -> list[str]:
+    """Return a line for each entry of the index that is incomplete or inconsistent.
+
+    A part needs requirements or fixtures, or a reason; every fixture is named once.
+    """
     found: list[str] = []
     named: list[str] = []
     for document in index["documents"]:
@@ -245,7 +248,7 @@ def open_entries(index: dict[str, Any], fixtures: dict[str, dict[str, Any]]) -> 
             for entry in entries:
                 where = f"{document['file']}: {kind} {entry['n']}"
                 named += entry.get("fixtures", [])
-                found += _open_entry(where, kind, entry)
+                found += _check_entry(where, kind, entry)
     found += [
         f"{path} is named by the index but is not there" for path in named if path not in fixtures
     ]
@@ -254,7 +257,7 @@ def open_entries(index: dict[str, Any], fixtures: dict[str, dict[str, Any]]) -> 
     return found
 
 
-def _open_entry(where: str, kind: str, entry: dict[str, Any]) -> Iterator[str]:
+def _check_entry(where: str, kind: str, entry: dict[str, Any]) -> Iterator[str]:
     wanted = "requirements" if kind == "sentences" else "fixtures"
     if bool(entry.get(wanted)) == bool(entry.get("reason")):
         yield f"{where} needs {wanted} or a reason, and not both"

@@ -13,7 +13,7 @@ from conformance.contract.published import load_published
 _OPERATIONS = Path(__file__).with_name("operations.toml")
 _COMPONENTS = "#/components/schemas/"
 
-#: Where the ids that a following request needs stand in the answer before it.
+#: Where a linked request finds its ids in the exchange before it (OpenAPI links).
 _LINKED = {"thread_id": "$response.body#/thread_id"}
 _LINKED_CHECKPOINT = {
     "thread_id": "$request.path.thread_id",
@@ -23,12 +23,12 @@ _LINKED_CHECKPOINT = {
 
 @cache
 def load_operations() -> dict[str, dict[str, Any]]:
-    """The operations by operation id: `operation` (method and path), schemas, links."""
+    """Load the operations by operation id: `operation` (method and path), schemas, links."""
     return tomllib.loads(_OPERATIONS.read_text(encoding="utf-8"))
 
 
 def assemble(schemas: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The OpenAPI document of all operations over the given schemas."""
+    """Return the OpenAPI document of all operations, with the given schemas by name."""
     paths: dict[str, dict[str, Any]] = {}
     for operation_id, entry in load_operations().items():
         method, path = entry["operation"].split(" ", 1)
@@ -57,16 +57,19 @@ def _operation(operation_id: str, entry: dict[str, Any]) -> dict[str, Any]:
     if facts["parameters"]:
         made["parameters"] = [_parameter(*each) for each in facts["parameters"].items()]
     if "request" in entry:
-        made["requestBody"] = {"required": True, "content": _json(_refer(entry["request"]))}
-    # Any 2xx is right for a success, any 4xx for a refusal.
+        made["requestBody"] = {
+            "required": True,
+            "content": _json_content(_ref(entry["request"])),
+        }
+    # Any 2xx counts as success, any 4xx as refusal: no source fixes the exact status.
     success: dict[str, Any] = {"description": "Done"}
-    responses = [_refer(name) for name in entry["response"]]
+    responses = [_ref(name) for name in entry["response"]]
     if responses:
         body = responses[0] if len(responses) == 1 else {"anyOf": responses}
-        success["content"] = _json(body)
+        success["content"] = _json_content(body)
     if "links" in entry:
         success["links"] = {each: _link(each) for each in entry["links"]}
-    refusal = {"description": "Refused", "content": _json(_refer("error"))}
+    refusal = {"description": "Refused", "content": _json_content(_ref("error"))}
     made["responses"] = {"2XX": success, "4XX": refusal}
     return made
 
@@ -82,18 +85,18 @@ def _link(operation_id: str) -> dict[str, Any]:
     return {"operationId": operation_id, "parameters": dict(parameters)}
 
 
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
+def _json_content(schema: dict[str, Any]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
 
 
-def _refer(name: str) -> dict[str, Any]:
+def _ref(name: str) -> dict[str, Any]:
     return {"$ref": f"{_COMPONENTS}{name}"}
 
 
 def _components(schemas: dict[str, dict[str, Any]], paths: dict[str, Any]) -> dict[str, Any]:
-    """The schemas that the operations use, with `$defs` beside them instead of inside."""
+    """Return the schemas that the operations use, their `$defs` as components of their own."""
     components: dict[str, Any] = {}
-    wanted = _referred(paths)
+    wanted = _referenced_names(paths)
     while wanted:
         name = wanted.pop()
         if name in components:
@@ -105,30 +108,30 @@ def _components(schemas: dict[str, dict[str, Any]], paths: dict[str, Any]) -> di
         }
         definitions = schemas[name].get("$defs", {})
         for each, body in [(name, schema), *definitions.items()]:
-            components[each] = _relocated(body)
-        wanted |= _referred(components[name])
+            components[each] = _relocate(body)
+        wanted |= _referenced_names(components[name])
         wanted -= components.keys()
     return dict(sorted(components.items()))
 
 
-def _relocated(node: Any) -> Any:
-    """The node with references to files and to `$defs` pointing into the components."""
+def _relocate(node: Any) -> Any:
+    """Return the node with references to files and `$defs` pointing into the components."""
     if isinstance(node, list):
-        return [_relocated(each) for each in node]
+        return [_relocate(each) for each in node]
     if not isinstance(node, dict):
         return node
-    moved = {key: _relocated(value) for key, value in node.items()}
+    moved = {key: _relocate(value) for key, value in node.items()}
     if isinstance(node.get("$ref"), str):
         name = node["$ref"].removeprefix("#/$defs/").removesuffix(".json")
         moved["$ref"] = f"{_COMPONENTS}{name}"
     return moved
 
 
-def _referred(node: Any) -> set[str]:
+def _referenced_names(node: Any) -> set[str]:
     if isinstance(node, list):
-        return {name for each in node for name in _referred(each)}
+        return {name for each in node for name in _referenced_names(each)}
     if not isinstance(node, dict):
         return set()
     own = node.get("$ref")
     found = {own.removeprefix(_COMPONENTS)} if isinstance(own, str) else set()
-    return found | {name for value in node.values() for name in _referred(value)}
+    return found | {name for value in node.values() for name in _referenced_names(value)}

@@ -1,6 +1,6 @@
 """The operations of the Threads API: their names, methods and paths.
 
-The names are those of report.json's `operations`. Source: the published OpenAPI.
+The names are the keys of `operations` in report.json. Source: the published OpenAPI.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from urllib.parse import unquote
 
 
 class Scope(StrEnum):
-    """What a request of an operation may change, by the ids that it names.
+    """What a request of an operation may change, and where it names the ids.
 
-    The guard reads it: a write that does not name what its scope demands is refused.
+    The guard of the transport refuses a write that does not name the ids of its scope.
     """
 
-    #: Nothing: it only reads.
+    #: Nothing: the operation only reads.
     READ = "read"
     #: One new thread, under the `thread_id` of the body or one that the deployment chooses.
     NEW_THREAD = "new thread"
-    #: The thread in the path, and what belongs to it.
+    #: The thread in the path, with its states, runs and crons.
     THREAD = "thread"
     #: The run in the path, on the thread in the path.
     RUN = "run"
@@ -32,13 +32,13 @@ class Scope(StrEnum):
     MANY_THREADS = "many threads"
     #: The runs that the body lists in `run_ids`, on the thread that it names in `thread_id`.
     MANY_RUNS = "many runs"
-    #: A new run without a thread of the caller's.
+    #: A new stateless run: the caller names no thread.
     NEW_RUN = "new run"
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One method on one path, and what it may change."""
+    """One method on one path, the profile that it belongs to, and what it may change."""
 
     name: str
     method: str
@@ -48,17 +48,17 @@ class Operation:
 
     @property
     def writes(self) -> bool:
-        """Whether it may change a thread, a run or a cron."""
+        """Whether the operation may change a thread, a run or a cron."""
         return self.scope is not Scope.READ
 
     def matches(self, method: str, path: str) -> re.Match[str] | None:
-        """The match of a request line with this operation, ids as groups."""
+        """Match a request with this operation; the ids in the path are named groups."""
         if method != self.method:
             return None
         return _pattern(self.path).fullmatch(path)
 
     def id_in(self, path: str, name: str) -> str | None:
-        """The id of that name (`thread_id`, `run_id`, `cron_id`) in a path of the operation."""
+        """Return the id `name` (`thread_id`, `run_id`, `cron_id`) in a path, None if absent."""
         found = self.matches(self.method, path)
         value = found.groupdict().get(name) if found else None
         return unquote(value) if value is not None else None
@@ -122,18 +122,18 @@ OPERATIONS = (
     Operation("assistant_schemas", "GET", "/assistants/{assistant_id}/schemas", "full", Scope.READ),
     Operation("assistant_graph", "GET", "/assistants/{assistant_id}/graph", "full", Scope.READ),
 )
-#: Of these no promise is judged: they tell what a graph is, before a run.
-ASKED_BY_THE_DOCTOR = ("assistant_schemas", "assistant_graph")
+#: No requirement covers these: `doctor` uses them to learn about a graph before a run.
+DOCTOR_OPERATIONS = ("assistant_schemas", "assistant_graph")
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
 
 
-# Every request is identified several times on its way.
+# Cached: each request is identified several times.
 @lru_cache(maxsize=1024)
 def identify(method: str, path: str) -> tuple[Operation | None, str | None]:
-    """The operation that a request asks for, and the thread id in its path.
+    """Return the operation of a request, and the thread id in its path.
 
     `path` is the path below the deployment's URL, percent-encoded as sent.
-    `(None, None)` for a request that is none of the operations.
+    Return `(None, None)` for a request that matches no operation.
     """
     for operation in OPERATIONS:
         if operation.matches(method, path):

@@ -1,4 +1,4 @@
-"""The facts of a published OpenAPI document that the contract stands on.
+"""The facts of the published OpenAPI document that the contract is based on.
 
 The pinned facts are those of langgraph-api 0.16.7. To see what a newer server changed,
 or to pin another:
@@ -24,7 +24,7 @@ from conformance.data import fixtures_dir
 PINNED_VERSION = "0.16.7"
 SERVER = "langgraph-api"
 
-#: The operations on threads, on their runs and crons, and the runs without a thread.
+#: The operations on threads, on their runs and crons, and the stateless runs.
 OPERATIONS = (
     "POST /threads",
     "POST /threads/search",
@@ -68,28 +68,28 @@ _COMPONENT = "#/components/schemas/"
 
 
 class PublishedError(Exception):
-    """A published document cannot be read; the message says what to do."""
+    """A published document cannot be read; the message says why."""
 
 
 @cache
 def load_published(version: str = PINNED_VERSION) -> dict[str, Any]:
-    """The facts kept under `fixtures/published` for a version of langgraph-api."""
+    """Load the facts of a version of langgraph-api from `fixtures/published`."""
     facts: dict[str, Any] = json.loads(facts_file(version).read_text(encoding="utf-8"))
     return facts
 
 
 def facts_file(version: str) -> Path:
-    """Where the facts of a version are kept."""
+    """Return the path of the facts of a version."""
     return fixtures_dir() / "published" / f"{SERVER}-{version}.json"
 
 
-def _with_agent_alone(value: Any) -> Any:
-    """A copy in which every enum of graph ids names the documents' graph alone."""
+def _agent_graph_only(value: Any) -> Any:
+    """Return a copy in which every enum of graph ids with `agent` is reduced to `agent`."""
     if isinstance(value, list):
-        return [_with_agent_alone(each) for each in value]
+        return [_agent_graph_only(each) for each in value]
     if not isinstance(value, dict):
         return value
-    copied = {key: _with_agent_alone(each) for key, each in value.items()}
+    copied = {key: _agent_graph_only(each) for key, each in value.items()}
     graph = copied.get("graph_id")
     if isinstance(graph, dict) and "agent" in graph.get("enum", ()):
         copied["graph_id"] = {**graph, "enum": ["agent"]}
@@ -97,14 +97,13 @@ def _with_agent_alone(value: Any) -> Any:
 
 
 def extract(openapi: dict[str, Any], version: str) -> dict[str, Any]:
-    """The facts of an OpenAPI document: operations, schemas, what is left aside.
+    """Extract the facts of an OpenAPI document: operations, schemas, names of the rest.
 
-    `digest` is of the document as canonical JSON (sorted keys, no spaces), so that two
-    servings of one document agree; what tells of one instance does not count: `servers`,
-    where it listens, and the graphs that are deployed beside `agent`. Prose (titles,
-    descriptions, examples) is not kept.
+    `digest` is that of the document as canonical JSON (sorted keys, no spaces), without
+    what differs between instances of one server: its address (`servers`), and deployed
+    graphs other than `agent`. Prose (titles, descriptions, examples) is dropped.
     """
-    lasting = _with_agent_alone({key: each for key, each in openapi.items() if key != "servers"})
+    lasting = _agent_graph_only({key: each for key, each in openapi.items() if key != "servers"})
     canonical = json.dumps(lasting, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     found = dict(_operations(openapi))
     operations = {key: _operation(found[key]) for key in OPERATIONS if key in found}
@@ -135,7 +134,7 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
         "parameters": {
             f"{each['in']} {each['name']}": {
                 "required": each.get("required", False),
-                "schema": facts_of(each.get("schema", {})),
+                "schema": without_prose(each.get("schema", {})),
             }
             for each in operation.get("parameters", [])
         },
@@ -148,44 +147,44 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
 
 
 def _content(holder: dict[str, Any]) -> dict[str, Any] | None:
-    """Media type and schema of a body; nothing where none is declared."""
+    """Return media type and schema of a body; None if none is declared."""
     for media_type, content in holder.get("content", {}).items():
-        return {"media_type": media_type, "schema": facts_of(content.get("schema", {}))}
+        return {"media_type": media_type, "schema": without_prose(content.get("schema", {}))}
     return None
 
 
-def facts_of(schema: Any) -> Any:
-    """A schema without its prose; properties that are named like prose stay."""
+def without_prose(schema: Any) -> Any:
+    """Return a schema without titles, descriptions and examples; properties so named stay."""
     if isinstance(schema, list):
-        return [facts_of(each) for each in schema]
+        return [without_prose(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
     kept = {}
     for key, value in schema.items():
         if key == "properties":
-            kept[key] = {name: facts_of(each) for name, each in value.items()}
+            kept[key] = {name: without_prose(each) for name, each in value.items()}
         elif key in ("default", "enum", "const"):
             kept[key] = value
         elif key not in _PROSE:
-            kept[key] = facts_of(value)
+            kept[key] = without_prose(value)
     return kept
 
 
 def _schemas(openapi: dict[str, Any], operations: dict[str, Any]) -> dict[str, Any]:
-    """The component schemas that the operations use, and those that these use."""
+    """Return the component schemas that the operations use, directly or indirectly."""
     declared = openapi.get("components", {}).get("schemas", {})
     wanted = references(operations)
     facts: dict[str, Any] = {}
     while wanted:
         name = wanted.pop()
         if name not in facts:
-            facts[name] = facts_of(declared[name])
+            facts[name] = without_prose(declared[name])
             wanted |= references(facts[name])
     return dict(sorted(facts.items()))
 
 
 def references(node: Any) -> set[str]:
-    """The names of the component schemas that a piece of the document refers to."""
+    """Return the names of the component schemas that a part of the document refers to."""
     if isinstance(node, list):
         return {name for each in node for name in references(each)}
     if not isinstance(node, dict):
@@ -196,29 +195,29 @@ def references(node: Any) -> set[str]:
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What differs between two extracts, one line each, the path first."""
+    """Return the differences between two extracts, sorted, one line each, the path first."""
     tree = DeepDiff(old, new, ignore_order=True, view="tree", verbose_level=2)
     lines = []
     for kind, levels in tree.items():
         for level in levels:
             if kind.endswith("_added"):
-                what = f"added {_short(level.t2)}"
+                what = f"added {_shorten(level.t2)}"
             elif kind.endswith("_removed"):
-                what = f"removed {_short(level.t1)}"
+                what = f"removed {_shorten(level.t1)}"
             else:
-                what = f"{_short(level.t1)} -> {_short(level.t2)}"
+                what = f"{_shorten(level.t1)} -> {_shorten(level.t2)}"
             path = ".".join(str(step) for step in level.path(output_format="list"))
             lines.append(f"{path}: {what}")
     return sorted(lines)
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
 def read_openapi(source: str) -> dict[str, Any]:
-    """An OpenAPI document from a file or a URL; `PublishedError` when there is none."""
+    """Read an OpenAPI document from a file or a URL; raise `PublishedError` if there is none."""
     try:
         if source.startswith(("http://", "https://")):
             document = httpx.get(source, timeout=30).raise_for_status().json()

@@ -1,4 +1,4 @@
-"""The committed schemas, and what is wrong with an instance in plain words."""
+"""The committed schemas, and validation of instances with messages in plain words."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from referencing import Registry, Resource
 from conformance.data import schemas_dir
 from conformance.excerpt import excerpt
 
-#: The formats that the schemas use; each is checked, none passes for want of a library.
+#: The formats that the schemas use. A missing library is an error, not a silent pass.
 FORMATS = ("date-time", "uuid", "uri-reference")
 
-#: The schemas of files that this project writes; they are not derived from anything.
+#: The schemas of files that this project writes; they are written by hand, not derived.
 OWN_FILES = ("report", "baseline", "plant", "verification")
 
 _NOT_OF_THE_CONTRACT = ("openapi", *OWN_FILES)
@@ -54,9 +54,9 @@ class SchemaError(Exception):
 
 @dataclass(frozen=True)
 class Violation:
-    """One thing that is wrong: where (`$.values.messages[0].id`), and in plain words.
+    """One violation: its JSON path (`$.values.messages[0].id`), and a plain message.
 
-    `keyword` is that of JSON Schema which is broken.
+    `keyword` is the JSON Schema keyword that is violated.
     """
 
     path: str
@@ -69,14 +69,14 @@ class Violation:
 
 @cache
 def schema_names() -> tuple[str, ...]:
-    """The names of the contract's schemas, sorted."""
+    """Return the names of the contract's schemas, sorted."""
     names = sorted(path.stem for path in schemas_dir().glob("*.json"))
     return tuple(name for name in names if name not in _NOT_OF_THE_CONTRACT)
 
 
 @cache
 def load_schema(name: str) -> dict[str, Any]:
-    """A schema by its name (`thread`); `SchemaError` for a name that there is not."""
+    """Load a schema by its name (`thread`); raise `SchemaError` for an unknown name."""
     if name not in schema_names():
         raise SchemaError(f"there is no schema {name!r}; there are {', '.join(schema_names())}")
     text = (schemas_dir() / f"{name}.json").read_text(encoding="utf-8")
@@ -86,7 +86,7 @@ def load_schema(name: str) -> dict[str, Any]:
 
 @cache
 def validator(name: str) -> Draft202012Validator:
-    """The validator of a schema, with formats checked."""
+    """Return the validator of a schema; it checks formats."""
     return Draft202012Validator(
         load_schema(name), registry=_registry(), format_checker=format_checker()
     )
@@ -94,7 +94,7 @@ def validator(name: str) -> Draft202012Validator:
 
 @cache
 def member_names() -> frozenset[str]:
-    """The names of all members that the contract's schemas know, at their first level."""
+    """Return the names of all top-level members of the contract's schemas."""
     return frozenset(
         member for name in schema_names() for member in load_schema(name).get("properties", {})
     )
@@ -102,7 +102,7 @@ def member_names() -> frozenset[str]:
 
 @cache
 def format_checker() -> FormatChecker:
-    """A checker of exactly `FORMATS`; `SchemaError` if a library that it needs is missing."""
+    """Return a checker of exactly `FORMATS`; raise `SchemaError` if a library is missing."""
     try:
         known = {each: Draft202012Validator.FORMAT_CHECKER.checkers[each] for each in FORMATS}
     except KeyError as missing:
@@ -123,24 +123,24 @@ def _registry() -> Registry[Any]:
 
 
 def violations(name: str, instance: Any) -> list[Violation]:
-    """What of an instance breaks a schema, sorted by path; empty if nothing does."""
-    return list(_plain(validator(name).iter_errors(instance)))
+    """Return how an instance violates the schema `name`, sorted by path; empty if valid."""
+    return list(_to_violations(validator(name).iter_errors(instance)))
 
 
-def _plain(errors: Iterable[ValidationError]) -> Iterable[Violation]:
+def _to_violations(errors: Iterable[ValidationError]) -> Iterable[Violation]:
     for error in sorted(errors, key=lambda each: list(each.absolute_path)):
         if error.validator in ("anyOf", "oneOf") and error.context:
-            yield from _of_alternatives(error)
+            yield from _alternative_violations(error)
         elif error.validator == "required":
-            yield from _missing(error)
+            yield from _missing_member(error)
         else:
             yield Violation(
                 error.json_path, f"{_subject(error)} {_predicate(error)}", str(error.validator)
             )
 
 
-def _missing(error: ValidationError) -> Iterable[Violation]:
-    # jsonschema reports each missing member as an error of its own, its name only in words.
+def _missing_member(error: ValidationError) -> Iterable[Violation]:
+    # jsonschema reports one error per missing member, and names it only in the message.
     required: Any = error.validator_value
     instance: Any = error.instance
     absent = [each for each in required if each not in instance]
@@ -148,23 +148,23 @@ def _missing(error: ValidationError) -> Iterable[Violation]:
     yield Violation(f"{error.json_path}.{name}", f"{name} is missing", "required")
 
 
-def _of_alternatives(error: ValidationError) -> Iterable[Violation]:
-    """The violations of the alternative that was most likely meant."""
+def _alternative_violations(error: ValidationError) -> Iterable[Violation]:
+    """Return the violations of the alternative that the instance most likely intends."""
     branches: dict[Any, list[ValidationError]] = {}
     for each in error.context:
         branches.setdefault(each.schema_path[0], []).append(each)
     meant = [errors for errors in branches.values() if not _wrong_kind(errors, error)]
     if meant:
         likeliest = min(meant, key=len)
-        yield from _plain(likeliest)
+        yield from _to_violations(likeliest)
         return
     kinds = [kind for errors in branches.values() for kind in _kinds(errors[0])]
-    words = f"{_subject(error)} is {_shown(error.instance)}, but must be {_either(kinds)}"
+    words = f"{_subject(error)} is {_value_text(error.instance)}, but must be {_join_kinds(kinds)}"
     yield Violation(error.json_path, words, "type")
 
 
 def _wrong_kind(errors: list[ValidationError], parent: ValidationError) -> bool:
-    """Whether an alternative already fails on the kind of the instance itself."""
+    """Return whether an alternative already fails on the type of the instance itself."""
     depth = len(parent.absolute_path)
     return any(each.validator == "type" and len(each.absolute_path) == depth for each in errors)
 
@@ -174,13 +174,13 @@ def _kinds(error: ValidationError) -> list[str]:
     return [kinds] if isinstance(kinds, str) else list(kinds)
 
 
-def _either(kinds: list[str]) -> str:
+def _join_kinds(kinds: list[str]) -> str:
     words = [_TYPES[kind] for kind in dict.fromkeys(kinds)]
     return " or ".join(words)
 
 
 def _subject(error: ValidationError) -> str:
-    """What the error is about: the nearest name on its path."""
+    """Return the subject of the message: the last name or index on the path."""
     if not error.absolute_path:
         return "it"
     last = error.absolute_path[-1]
@@ -188,10 +188,10 @@ def _subject(error: ValidationError) -> str:
 
 
 def _predicate(error: ValidationError) -> str:
-    keyword, shown = error.validator, _shown(error.instance)
+    keyword, shown = error.validator, _value_text(error.instance)
     wanted: Any = error.validator_value
     if keyword == "type":
-        return f"is {shown}, but must be {_either(_kinds(error))}"
+        return f"is {shown}, but must be {_join_kinds(_kinds(error))}"
     if keyword == "enum":
         return f"is {shown}, but must be one of {', '.join(map(str, wanted))}"
     if keyword == "format":
@@ -201,8 +201,8 @@ def _predicate(error: ValidationError) -> str:
     return f"is {shown}, which breaks {keyword}: {excerpt(json.dumps(wanted), 80)}"
 
 
-def _shown(value: Any) -> str:
-    """A value as people read it; long ones by kind and size."""
+def _value_text(value: Any) -> str:
+    """Return a value as text for people; objects and lists by type and size."""
     if isinstance(value, dict):
         names = ", ".join(list(value)[:4])
         return f"an object with {excerpt(names, 80)}" if value else "an empty object"

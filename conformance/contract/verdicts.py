@@ -1,6 +1,6 @@
-"""The words in which checks and requirements are judged.
+"""The verdicts of checks, requirements and runs.
 
-They are pinned by the report format (`schemas/report.json`): other tools read them.
+The report format (`schemas/report.json`) pins their values, since other tools read them.
 """
 
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """How a check, or a requirement, ended."""
+    """The verdict on a check or a requirement."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -19,7 +19,7 @@ class Verdict(StrEnum):
 
 
 class RunVerdict(StrEnum):
-    """What a whole run says of a deployment."""
+    """The verdict of a whole run on a deployment."""
 
     CONFORMANT = "conformant"
     NON_CONFORMANT = "non_conformant"
@@ -45,5 +45,5 @@ WORST_FIRST = (
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The worst of `verdicts`; `not_run` when there is none."""
+    """Return the worst of `verdicts`; `not_run` if there is none."""
     return min(verdicts, key=WORST_FIRST.index, default=Verdict.NOT_RUN)

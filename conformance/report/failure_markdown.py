@@ -1,4 +1,4 @@
-"""What a check expected and what it got, as Markdown."""
+"""Expected and actual values of a failure as Markdown."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ VALUE_LIMIT = 1_500
 _LINE_LIMIT = 300
 
 
-def what_was_found(failure: Failure, diff_lines: int) -> list[str]:
-    """Expected, actual and the first lines of the smallest difference, a part each."""
+def failure_paragraphs(failure: Failure, diff_lines: int) -> list[str]:
+    """Return paragraphs: expected, actual and the first `diff_lines` of the difference."""
     parts = ["Expected:", fenced(cut(failure.expected, VALUE_LIMIT))]
     parts += ["Actual:", fenced(cut(failure.actual, VALUE_LIMIT))]
     if failure.diff:

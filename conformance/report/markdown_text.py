@@ -1,4 +1,4 @@
-"""Pieces of Markdown that nothing in a text can break out of."""
+"""Pieces of Markdown, escaped so that no text can break out of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _VALUE_LIMIT = 1_500
 
 
 def code(text: str) -> str:
-    """`text` as inline code that nothing in it can end."""
+    """Return `text` as inline code, delimited so that nothing in it ends the code."""
     shown = cut(one_line(text), _VALUE_LIMIT).replace("|", "\\|")
     ticks = "`" * (_longest_run_of_backticks(shown) + 1)
     pad = " " if not shown or shown[0] == "`" or shown[-1] == "`" else ""
@@ -19,14 +19,14 @@ def code(text: str) -> str:
 
 
 def fenced(text: str, language: str = "") -> str:
-    """`text` as a block of code that nothing in it can end."""
+    """Return `text` as a code block, fenced so that nothing in it ends the block."""
     shown = printable(text)
     fence = "`" * max(3, _longest_run_of_backticks(shown) + 1)
     return f"{fence}{language}\n{shown}\n{fence}"
 
 
 def table(header: list[str], rows: Iterable[list[str]]) -> str:
-    """A table of the header and the rows, cells as given."""
+    """Return a table of the header and the rows; cells are not escaped."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -1,7 +1,7 @@
-"""What a run found, as frozen values: the shape of `report.json` in Python.
+"""The report of a run as frozen dataclasses that mirror `report.json`.
 
-`to_json` and `from_json` are the only way in and out; the JSON Schema of the file
-is `schemas/report.json`.
+`Report.to_json` and `Report.from_json` convert; the JSON Schema of the file is
+`schemas/report.json`.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ LEVELS = ("MUST", "SHOULD", "MAY")
 
 
 class ReportError(Exception):
-    """A report that cannot be read; the message says why and what to do."""
+    """A report cannot be read or written; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a check did not pass, and all that it takes to see it again.
+    """Why a check did not pass, with the evidence and a command that reproduces it.
 
     `diff` holds the smallest differences, each a line that starts with a JSON path.
-    `exchanges` are the requests of the check with their answers, oldest first, as
-    `Exchange.summary()` gives them. `fingerprint` is equal for failures of one kind.
+    `exchanges` are the requests of the check with their answers, oldest first, in the
+    form of `Exchange.summary()`. `fingerprint` is equal for failures of one kind.
     """
 
     message: str
@@ -44,11 +44,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check of one run. `duration_s` in seconds, repetitions included.
+    """The result of one check. `duration_s` is in seconds, repetitions included.
 
-    `blocked_by` is why nothing can be said, as data, where it is blocked or unsupported;
-    `reason` says it in a sentence, which nothing else reads. `given_up`: it was broken off,
-    or not begun, since the deployment answered no more.
+    `blocked_by` holds the causes of a blocked or unsupported check as data; `reason` gives
+    them as a sentence for people. `given_up`: the check was aborted, or not started,
+    because the deployment had stopped answering.
     """
 
     id: str
@@ -66,7 +66,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class RequirementResult:
-    """One requirement of one run; `verdict` is the worst of its checks."""
+    """The result of one requirement; `verdict` is the worst of its checks."""
 
     id: str
     title: str
@@ -80,7 +80,7 @@ class RequirementResult:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Who was asked. `server_name` and `server_version` may be unknown."""
+    """The deployment under test. `server_name` and `server_version` may be unknown."""
 
     url: str
     server_name: str | None
@@ -90,12 +90,12 @@ class Deployment:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """How it was asked. `started_at` is RFC 3339; `duration_s` in seconds.
+    """The settings of a run. `started_at` is RFC 3339; `duration_s` is in seconds.
 
-    On a `disposable` deployment nothing mattered; an `interrupted` run was ended before
-    all was checked, by Ctrl-C or SIGTERM, and one that was `given_up` was not asked to its
-    end, since the deployment answered no more for as long as was waited. Both are `partial`.
-    `read_only` says that nothing was written, and threads of others were looked at.
+    `disposable`: the data on the deployment did not matter. `interrupted`: Ctrl-C or
+    SIGTERM ended the run early. `given_up`: the run ended early because the deployment
+    stopped answering for longer than an outage is waited out. Both make it `partial`.
+    `read_only`: nothing was written, and existing threads were examined instead.
     """
 
     id: str
@@ -113,8 +113,8 @@ class RunInfo:
 
 
 @dataclass(frozen=True)
-class LeftFor:
-    """So many threads stand, or may stand, for one reason, told without their ids."""
+class LeftThreads:
+    """How many threads are left, or possibly left, for one reason; their ids are not given."""
 
     threads: int
     reason: str
@@ -122,22 +122,22 @@ class LeftFor:
 
 @dataclass(frozen=True)
 class Cleanup:
-    """Threads that the run made and removed; `left` are the ids that remain.
+    """How many threads the run created and removed; `left` are the ids that remain.
 
-    `reasons` say why they are left, `possibly_left` what else may stand, and why that was
-    not removed.
+    `reasons` say why they are left. `possibly_left` counts further threads that may exist,
+    with the reasons why they were not removed.
     """
 
     created: int = 0
     removed: int = 0
     left: tuple[str, ...] = ()
-    reasons: tuple[LeftFor, ...] = ()
-    possibly_left: tuple[LeftFor, ...] = ()
+    reasons: tuple[LeftThreads, ...] = ()
+    possibly_left: tuple[LeftThreads, ...] = ()
 
 
 @dataclass(frozen=True)
 class OperationTiming:
-    """How long one operation took: milliseconds at the 50th and 95th percentile."""
+    """Durations of one operation: 50th and 95th percentile in milliseconds."""
 
     requests: int
     p50_ms: float
@@ -146,7 +146,7 @@ class OperationTiming:
 
 @dataclass(frozen=True)
 class Report:
-    """All that one run found."""
+    """The whole report of one run."""
 
     suite_version: str
     catalogue_digest: str
@@ -160,14 +160,14 @@ class Report:
     checks: tuple[CheckResult, ...] = ()
 
     def check(self, check_id: str) -> CheckResult:
-        """The check of that id; `KeyError` when there is none."""
+        """Return the check with that id; raise `KeyError` if there is none."""
         for result in self.checks:
             if result.id == check_id:
                 return result
         raise KeyError(check_id)
 
     def to_json(self) -> dict[str, Any]:
-        """The report as `report.json` has it."""
+        """Return the report in the form of `report.json`."""
         return {
             "format": FORMAT,
             "suite": {"version": self.suite_version, "catalogue_digest": self.catalogue_digest},
@@ -195,7 +195,7 @@ class Report:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Report:
-        """Read what `to_json` wrote; `ReportError` on anything else."""
+        """Read the output of `to_json`; raise `ReportError` for anything else."""
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise ReportError(
                 f"not a report of format {FORMAT!r}: "
@@ -222,7 +222,7 @@ class Report:
                     removed=data["cleanup"]["removed"],
                     left=tuple(data["cleanup"]["left"]),
                     **{
-                        name: tuple(LeftFor(**each) for each in data["cleanup"].get(name, ()))
+                        name: tuple(LeftThreads(**each) for each in data["cleanup"].get(name, ()))
                         for name in ("reasons", "possibly_left")
                     },
                 ),
@@ -248,12 +248,12 @@ class Report:
 
 
 def _name(value: Any) -> str | None:
-    """What a report says a server is called: others write reports as well."""
+    """Return a server name or version made safe to show, since a report may be from others."""
     return safe_name(value) if isinstance(value, str) else value
 
 
 def check_from_json(entry: dict[str, Any]) -> CheckResult:
-    """One element of the report's `checks`."""
+    """Read one element of `checks` in a report."""
     failure = entry.get("failure")
     return CheckResult(
         **{
@@ -261,7 +261,7 @@ def check_from_json(entry: dict[str, Any]) -> CheckResult:
             "requirements": tuple(entry["requirements"]),
             "verdict": Verdict(entry["verdict"]),
             "stability": Stability(entry["stability"]),
-            # Reports that were written before there were causes have none.
+            # Older reports have no causes.
             "blocked_by": tuple(Cause(**each) for each in entry.get("blocked_by", ())),
             "failure": failure
             and Failure(
@@ -276,7 +276,7 @@ def check_from_json(entry: dict[str, Any]) -> CheckResult:
 
 
 def load_report(path: Path) -> Report:
-    """Read a report file; `ReportError` says what is wrong with it."""
+    """Read a report file; raise `ReportError` if it cannot be used."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as missing:

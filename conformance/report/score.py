@@ -1,6 +1,8 @@
-"""From the verdicts of checks to those of requirements, of the run, and the exit status.
+"""Verdicts of requirements and of the run, and the exit status, from those of checks.
 
-The rules are those of DESIGN.md, "Verdicts"; nothing here reads or writes anything.
+A requirement takes the worst verdict of its checks. A run is non-conformant if a MUST
+fails, else incomplete if a MUST is undecided, else conformant; a MUST whose failures
+the baseline accepts does not count. Pure functions without I/O.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from conformance.contract.catalogue import LEVELS, Requirement
 from conformance.contract.verdicts import WORST_FIRST, RunVerdict, Verdict, worst
 from conformance.report.record import CheckResult, RequirementResult
 
-#: A MUST with one of these verdicts has not been decided.
+#: A requirement with one of these verdicts is undecided.
 UNDECIDED = (Verdict.ERROR, Verdict.BLOCKED, Verdict.NOT_RUN)
 
 
@@ -21,11 +23,11 @@ def requirement_results(
     requirements: Iterable[Requirement],
     checks_of: Mapping[str, Collection[str]],
 ) -> tuple[RequirementResult, ...]:
-    """The verdict of each of `requirements`: the worst of its checks.
+    """Return the result of each of `requirements`: the worst verdict of its checks.
 
-    `checks_of` gives by requirement the ids of the checks that were to run: one of
-    them without a result is `not_run`, so that a lost result never counts as passed.
-    None is accepted by a baseline yet: see `acceptance.with_accepted`.
+    `checks_of` gives the ids of the selected checks of each requirement. A selected check
+    without a result counts as `not_run`, so that a lost result never counts as passed.
+    `baselined` is False in all of them: see `acceptance.with_accepted`.
     """
     by_requirement: dict[str, list[CheckResult]] = defaultdict(list)
     for check in checks:
@@ -55,7 +57,7 @@ def requirement_results(
 
 
 def totals(results: Iterable[RequirementResult]) -> dict[str, dict[Verdict, int]]:
-    """How many requirements of each level ended with each verdict, zeros included."""
+    """Count the requirements by level and verdict, zeros included."""
     shown_first = (Verdict.PASS, Verdict.FAIL, Verdict.UNSUPPORTED)
     order = (*shown_first, *(each for each in WORST_FIRST[::-1] if each not in shown_first))
     counts = {level: dict.fromkeys(order, 0) for level in LEVELS}
@@ -65,7 +67,7 @@ def totals(results: Iterable[RequirementResult]) -> dict[str, dict[Verdict, int]
 
 
 def run_verdict(results: Iterable[RequirementResult]) -> RunVerdict:
-    """What the run says of the deployment; a run that judged nothing is incomplete."""
+    """Return the verdict of the run; a run that judged nothing is incomplete."""
     everything = tuple(results)
     if not everything:
         return RunVerdict.INCOMPLETE
@@ -80,7 +82,7 @@ def run_verdict(results: Iterable[RequirementResult]) -> RunVerdict:
 
 
 def exit_status(verdict: RunVerdict, reachable: bool = True) -> int:
-    """The exit status of `run`: 0 conformant, 1 not, 3 incomplete or out of reach."""
+    """Return the exit status: 0 conformant, 1 non-conformant, 3 incomplete or unreachable."""
     if not reachable:
         return 3
     statuses = {RunVerdict.CONFORMANT: 0, RunVerdict.NON_CONFORMANT: 1, RunVerdict.INCOMPLETE: 3}

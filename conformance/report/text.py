@@ -1,4 +1,4 @@
-"""Text from a server, made fit to be shown: nothing unseen, nothing endless."""
+"""Formatting of untrusted text: control characters escaped, length limited."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ __all__ = ["counted", "cut", "listed", "one_line", "printable"]
 
 
 def one_line(text: str) -> str:
-    """`text` on one line, white space joined."""
+    """Return `text` on one line, each run of white space as one space."""
     return " ".join(printable(text).split())
 
 
 def cut(text: str, limit: int) -> str:
-    """At most `limit` characters of `text`, and how long it is where that is less."""
+    """Cut `text` to `limit` characters; a cut text ends with its full length."""
     if len(text) <= limit:
         return text
     return f"{text[:limit].rstrip()}... ({len(text)} characters in all)"
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 check`, `2 checks`."""
+    """Return a number with its noun: `1 check`, `2 checks`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def listed(items: tuple[str, ...] | list[str], limit: int) -> str:
-    """`items` joined by commas, at most `limit` of them, with how many more there are."""
+    """Join at most `limit` of `items` by commas, and say how many more there are."""
     shown = ", ".join(items[:limit])
     return f"{shown} and {len(items) - limit} more" if len(items) > limit else shown

@@ -12,7 +12,7 @@ from conformance.deployment.ledger import ledgers_dir, read_ledger, remove_ledge
 from conformance.deployment.removal import remove_as_each
 from conformance.deployment.settings import Settings
 from conformance.excerpt import excerpt
-from conformance.report.record import Cleanup, LeftFor
+from conformance.report.record import Cleanup, LeftThreads
 
 #: Time limit of an answer in the clean-up of a run that was interrupted, in seconds.
 HURRIED_TIMEOUT_S = 3.0
@@ -48,7 +48,7 @@ def clean_up(settings: Settings, *, hurried: bool = False) -> Cleanup:
 def kept_as_is(settings: Settings) -> Cleanup:
     """What a run that keeps its threads left: those under its own ids, and a number of others."""
     ledger = read_ledger(ledgers_dir() / settings.run_id)
-    named = LeftFor(len(ledger.named), "an answer named it, as a copy, say; kept")
+    named = LeftThreads(len(ledger.named), "an answer named it, as a copy, say; kept")
     return Cleanup(
         created=len(ledger.created),
         left=tuple(map(excerpt, sorted(ledger.created))),
@@ -56,7 +56,7 @@ def kept_as_is(settings: Settings) -> Cleanup:
     )
 
 
-def _counted_reasons(left: Iterable[Left]) -> tuple[LeftFor, ...]:
+def _counted_reasons(left: Iterable[Left]) -> tuple[LeftThreads, ...]:
     """Each reason with the number of threads that it stands for."""
     counts = Counter(excerpt(each.reason) for each in left)
-    return tuple(LeftFor(threads, reason) for reason, threads in sorted(counts.items()))
+    return tuple(LeftThreads(threads, reason) for reason, threads in sorted(counts.items()))

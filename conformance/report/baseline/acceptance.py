@@ -1,7 +1,7 @@
-"""Which requirements fall short in no way that has not been accepted.
+"""Which requirements a baseline accepts.
 
-The rule is DESIGN.md's: a failure in the baseline, and what is blocked by it, is
-accepted. An error, and a check that did not run, never is: nothing was seen of it.
+A failure in the baseline is accepted, and so is what is blocked by it. An error, or a
+check that did not run, is never accepted, since it shows nothing about the deployment.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterable
 from conformance.contract.verdicts import Verdict
 from conformance.report.record import CheckResult, RequirementResult
 
-#: Whether how a check of a requirement failed, or was blocked, is accepted as such.
+#: Returns whether the baseline itself accepts the failure or block of a check.
 Accepts = Callable[[RequirementResult, CheckResult], bool]
 
 
 def with_accepted(
     results: Iterable[RequirementResult], checks: Iterable[CheckResult], accepts: Accepts
 ) -> tuple[RequirementResult, ...]:
-    """The results, `baselined` where all that makes a requirement fall short is accepted."""
+    """Return the results; `baselined` if every failure or block of a requirement is accepted."""
     everything, found = tuple(results), {check.id: check for check in checks}
     accepted: dict[str, RequirementResult] = {}
     added = True
     while added:
-        # What is blocked by what is accepted is accepted, through any depth.
+        # Blocks are accepted transitively: repeat until nothing is added.
         causes = _Causes(accepted, found)
         added = False
         for result in everything:
@@ -35,7 +35,7 @@ def with_accepted(
 
 
 class _Causes:
-    """What accepted requirements block: known by their ids, and by how their checks failed."""
+    """The causes that are accepted: ids of requirements, and fingerprints of their failures."""
 
     def __init__(
         self, accepted: dict[str, RequirementResult], checks: dict[str, CheckResult]
@@ -50,10 +50,10 @@ class _Causes:
         }
 
     def block(self, check: CheckResult) -> bool:
-        """Whether a blocked check is blocked by nothing else.
+        """Return whether a check is blocked by accepted causes only.
 
-        A cause either names the requirement whose promise does not hold, or has the
-        fingerprint of the refusal by which an accepted check failed as well.
+        A cause is accepted if it names an accepted requirement, or if an accepted check
+        failed with the same fingerprint.
         """
         return bool(check.blocked_by) and all(
             cause.requirement in self._ids

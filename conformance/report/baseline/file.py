@@ -1,4 +1,4 @@
-"""The file of a baseline: TOML, read whole and only ever added to."""
+"""The baseline file: TOML, which the suite validates and only appends to."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _SYMPTOM_LIMIT = 160
 
 
 class BaselineError(Exception):
-    """A baseline that cannot be used; the message says where and what to write."""
+    """A baseline cannot be used or written; the message says where, and what to write."""
 
 
 def read_baseline(file: Path) -> tuple[Entry, ...]:
-    """The entries of a file; `BaselineError` if it is not a baseline."""
+    """Read the entries of a file; raise `BaselineError` if it is not a valid baseline."""
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as missing:
@@ -48,16 +48,16 @@ def read_baseline(file: Path) -> tuple[Entry, ...]:
         raise BaselineError(f"cannot read {file}: {unreadable.strerror}") from unreadable
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as broken:
         raise BaselineError(f"{file} is not TOML: {broken}") from broken
-    plain = _without_dates(data)
+    plain = _dates_as_text(data)
     if wrong := best_match(_schema().iter_errors(plain)):
-        raise BaselineError(f"{file}: {_in_words(wrong, plain)}")
-    return tuple(_entry(each, file) for each in plain.get("accepted", []))
+        raise BaselineError(f"{file}: {_error_text(wrong, plain)}")
+    return tuple(_parse_entry(each, file) for each in plain.get("accepted", []))
 
 
 def check_names(
     entries: Iterable[Entry], requirements: Collection[str], checks: Collection[str], file: Path
 ) -> None:
-    """`BaselineError` where an entry names a requirement or a check that there is not."""
+    """Raise `BaselineError` if an entry names an unknown requirement or check."""
     for entry in entries:
         kind, known = ("requirement", requirements) if entry.requirement else ("check", checks)
         if entry.name not in known:
@@ -67,7 +67,7 @@ def check_names(
 
 
 def check_writable(file: Path) -> None:
-    """`BaselineError` where the file could not be written: better now than after the run."""
+    """Raise `BaselineError` if the file cannot be written: to be called before a run."""
     probe = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def check_writable(file: Path) -> None:
 
 
 def add_entries(file: Path, entries: tuple[Entry, ...], judgement: Judgement) -> None:
-    """Write entries behind what the file holds, which stays as it is, byte for byte."""
+    """Append entries; the present content stays unchanged. Raise `BaselineError` on failure."""
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     text = before or _HEAD.format(server=one_line(server_name(judgement.report)))
     if not text.endswith("\n"):
@@ -106,22 +106,22 @@ def _as_toml(entry: Entry, judgement: Judgement) -> str:
         "[[accepted]]",
         f"# {result.level}: {one_line(result.title)}",
         f"# {check.verdict}: {one_line(cut(masked(symptom), _SYMPTOM_LIMIT))}",
-        f"requirement = {_quoted(entry.requirement)}",
+        f"requirement = {_toml_string(entry.requirement)}",
         'reason = ""',
     ]
     if entry.flaky:
         lines.append("flaky = true")
     if entry.fingerprints:
-        lines.append(f"fingerprints = [{', '.join(map(_quoted, entry.fingerprints))}]")
+        lines.append(f"fingerprints = [{', '.join(map(_toml_string, entry.fingerprints))}]")
     return "\n".join(lines) + "\n"
 
 
-def _quoted(text: str) -> str:
-    # What JSON writes for these is a TOML string too.
+def _toml_string(text: str) -> str:
+    # A JSON string of these texts is a valid TOML string.
     return json.dumps(text)
 
 
-def _entry(table: dict[str, Any], file: Path) -> Entry:
+def _parse_entry(table: dict[str, Any], file: Path) -> Entry:
     read = {**table, "fingerprints": tuple(table.get("fingerprints", ()))}
     if "expires" in read:
         try:
@@ -133,16 +133,16 @@ def _entry(table: dict[str, Any], file: Path) -> Entry:
     return Entry(**read)
 
 
-def _without_dates(value: Any) -> Any:
-    """TOML's values as JSON has them: moments as text."""
+def _dates_as_text(value: Any) -> Any:
+    """Return TOML values as JSON values: dates and times as text."""
     if isinstance(value, dict):
-        return {key: _without_dates(each) for key, each in value.items()}
+        return {key: _dates_as_text(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_without_dates(each) for each in value]
+        return [_dates_as_text(each) for each in value]
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def _in_words(error: ValidationError, data: dict[str, Any]) -> str:
+def _error_text(error: ValidationError, data: dict[str, Any]) -> str:
     if error.json_path in ("$", "$.format"):
         known: Any = error.schema
         if error.validator == "additionalProperties":

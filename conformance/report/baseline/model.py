@@ -1,9 +1,9 @@
-"""The deviations that a user has accepted, and what of them a run still shows.
+"""Accepted deviations (a baseline), and their comparison with the report of a run.
 
-`judge` applies a baseline to a report. An entry accepts a failure of its requirement,
-or of its check, with one of its fingerprints; a failure with another is a new one. A
-check that is blocked by something that is not accepted has a fingerprint as well, made
-of its causes, so that it can be accepted too. An error never can.
+`judge` applies a baseline to a report. An entry accepts failures of its requirement, or
+of its check, that have one of its fingerprints; any other failure is new. A blocked
+check has a fingerprint as well, made of its causes, so that it can be accepted too. An
+error cannot be accepted.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from datetime import date
 from conformance.contract.verdicts import Stability, Verdict
 from conformance.report.baseline.acceptance import with_accepted
 from conformance.report.record import CheckResult, Report, RequirementResult
-from conformance.report.run.grouping import symptom
+from conformance.report.run.grouping import symptom_fingerprint
 from conformance.report.score import run_verdict
 
-#: A MAY changes no verdict: nobody needs to accept that it fails.
+#: A failed MAY changes no verdict, so it needs no entry.
 ACCEPTED_LEVELS = ("MUST", "SHOULD")
 _SHORT = (Verdict.FAIL, Verdict.BLOCKED)
 
@@ -27,7 +27,7 @@ _SHORT = (Verdict.FAIL, Verdict.BLOCKED)
 class Entry:
     """One accepted deviation: of `requirement`, or of `check`; the other is empty.
 
-    Without `fingerprints` any failure is accepted. `expires` is the last day of it.
+    Without `fingerprints` any failure is accepted. `expires` is the last valid day.
     """
 
     requirement: str = ""
@@ -40,25 +40,25 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """What the entry is about."""
+        """The requirement or check of the entry."""
         return self.requirement or self.check
 
     def concerns(self, result: RequirementResult, check: CheckResult) -> bool:
-        """Whether the entry is about a check, seen as one of a requirement."""
+        """Return whether the entry applies to `check` as a check of the requirement `result`."""
         return self.requirement == result.id or self.check == check.id
 
     def knows(self, seen: str) -> bool:
-        """Whether a failure with that fingerprint is one of those accepted."""
+        """Return whether the entry accepts failures with the fingerprint `seen`."""
         return not self.fingerprints or seen in self.fingerprints
 
     def expired(self, today: date) -> bool:
-        """Whether its last day has passed."""
+        """Return whether its last day is before `today`."""
         return self.expires is not None and self.expires < today
 
 
 @dataclass(frozen=True)
 class Stale:
-    """An entry of which nothing is seen any more, or not its fingerprints `unseen`."""
+    """An entry whose failures are gone: all of them, or those with the fingerprints `unseen`."""
 
     entry: Entry
     unseen: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class Stale:
 
 @dataclass(frozen=True)
 class Changed:
-    """Failures of what an entry is about that are not the accepted ones."""
+    """Failures to which an entry applies but which it does not accept."""
 
     entry: Entry
     checks: tuple[CheckResult, ...]
@@ -74,13 +74,12 @@ class Changed:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a baseline says of a run.
+    """The result of applying a baseline to a report.
 
-    `report` has what is accepted as `baselined`. `stale` are the entries whose failures
-    are not all seen any more, `expired` those that would accept something and are past
-    their last day, `changed` those whose requirement or check fails otherwise.
-    `unaccepted` are the failures and blocks that no entry covers, of any requirement
-    above MAY.
+    `report` has accepted requirements marked as `baselined`. `stale` are entries whose
+    failures no longer all occur, `expired` entries that would accept a failure but are past
+    their last day, `changed` entries whose requirement or check fails in another way.
+    `unaccepted` are the failures and blocks of MUST and SHOULD that no entry covers.
     """
 
     report: Report
@@ -91,13 +90,13 @@ class Judgement:
 
     @property
     def outdated(self) -> int:
-        """How many entries a strict run refuses."""
+        """The number of entries that `--strict-baseline` rejects."""
         return len(self.stale) + len(self.expired) + len(self.changed)
 
 
 def seen_fingerprint(check: CheckResult) -> str:
-    """The fingerprint of how a check falls short."""
-    return symptom(check)
+    """Return the fingerprint of the failure or block of a check."""
+    return symptom_fingerprint(check)
 
 
 def judge(
@@ -105,13 +104,13 @@ def judge(
 ) -> Judgement:
     """Apply a baseline to the report of a run.
 
-    `whole` says that what was judged was judged by all its checks; where some were picked
-    (`-k`), that a requirement passes does not show its entry to be stale.
+    `whole` says that each judged requirement was judged by all its checks. After a
+    selection by keyword (`-k`) a passed requirement does not make its entry stale.
     """
     valid = tuple(entry for entry in entries if not entry.expired(today))
 
     def accepts(result: RequirementResult, check: CheckResult) -> bool:
-        return _covered(result, check, valid)
+        return _is_covered(result, check, valid)
 
     results = with_accepted(report.requirements, report.checks, accepts)
     judged = dataclasses.replace(report, requirements=results, verdict=run_verdict(results))
@@ -119,7 +118,7 @@ def judge(
         (result, check)
         for result, check in _pairs(judged)
         if check.verdict in _SHORT
-        # What is blocked by what is accepted needs no entry.
+        # A check that is blocked by accepted failures needs no entry.
         and (check.verdict is Verdict.FAIL or not result.baselined or accepts(result, check))
     ]
     stale, expired, changed = [], [], []
@@ -127,7 +126,7 @@ def judge(
         concerned = [(result, check) for result, check in short if entry.concerns(result, check)]
         seen = {seen_fingerprint(check) for _, check in concerned}
         known = any(map(entry.knows, seen))
-        others = [check for result, check in concerned if not _covered(result, check, entries)]
+        others = [check for result, check in concerned if not _is_covered(result, check, entries)]
         if entry.expired(today) and known:
             expired.append(entry)
         if others:
@@ -145,15 +144,15 @@ def judge(
         unaccepted=tuple(
             (result, check)
             for result, check in short
-            if result.level in ACCEPTED_LEVELS and not _covered(result, check, entries)
+            if result.level in ACCEPTED_LEVELS and not _is_covered(result, check, entries)
         ),
     )
 
 
 def new_entries(judgement: Judgement, entries: tuple[Entry, ...], today: date) -> tuple[Entry, ...]:
-    """An entry for each requirement that falls short in what no entry covers, no reasons yet."""
+    """Return an entry without reason for each requirement with failures that no entry covers."""
     failed = [pair for pair in judgement.unaccepted if pair[1].verdict is Verdict.FAIL]
-    # What the failures block is accepted together with them.
+    # Once the failures are accepted, the checks that they block are too.
     then = judge(judgement.report, (*entries, *_entries_of(failed)), today)
     return _entries_of([*failed, *then.unaccepted])
 
@@ -166,21 +165,21 @@ def _entries_of(short: list[tuple[RequirementResult, CheckResult]]) -> tuple[Ent
         Entry(
             requirement=requirement,
             fingerprints=()
-            if _flaky(checks)
+            if _any_flaky(checks)
             else tuple(dict.fromkeys(map(seen_fingerprint, checks))),
-            flaky=_flaky(checks),
+            flaky=_any_flaky(checks),
         )
         for requirement, checks in found.items()
     )
 
 
-def _covered(result: RequirementResult, check: CheckResult, entries: tuple[Entry, ...]) -> bool:
+def _is_covered(result: RequirementResult, check: CheckResult, entries: tuple[Entry, ...]) -> bool:
     seen = seen_fingerprint(check)
     return any(entry.concerns(result, check) and entry.knows(seen) for entry in entries)
 
 
 def _pairs(report: Report) -> list[tuple[RequirementResult, CheckResult]]:
-    """Every requirement with each of its checks that left a result."""
+    """Return every requirement with each of its checks that has a result."""
     checks = {check.id: check for check in report.checks}
     return [
         (result, checks[check_id])
@@ -191,7 +190,7 @@ def _pairs(report: Report) -> list[tuple[RequirementResult, CheckResult]]:
 
 
 def _is_decided(entry: Entry, report: Report, whole: bool) -> bool:
-    """Whether the run was able to show that an entry is stale."""
+    """Return whether the run can show that an entry is stale."""
     if entry.flaky or (entry.requirement and not whole):
         return False
     concerned = [check for result, check in _pairs(report) if entry.concerns(result, check)]
@@ -199,5 +198,5 @@ def _is_decided(entry: Entry, report: Report, whole: bool) -> bool:
     return bool(concerned) and not any(check.verdict in undecided for check in concerned)
 
 
-def _flaky(checks: list[CheckResult]) -> bool:
+def _any_flaky(checks: list[CheckResult]) -> bool:
     return any(check.stability is Stability.FLAKY for check in checks)

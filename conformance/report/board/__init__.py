@@ -1,1 +1,1 @@
-"""The board: requirements against deployments, made of their reports."""
+"""The board: a table of requirements against deployments, made from reports."""

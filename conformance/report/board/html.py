@@ -1,4 +1,4 @@
-"""The board as one HTML page that needs nothing else, its evidence with it."""
+"""The board as one self-contained HTML page that includes the evidence."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from conformance.report.board.text import (
     falling_short,
     newly_kept,
     no_longer_kept,
-    shown,
+    verdict_with_sign,
 )
 from conformance.report.record import CheckResult
-from conformance.report.run.grouping import symptom
+from conformance.report.run.grouping import symptom_fingerprint
 from conformance.report.run.html import page_template
 from conformance.report.run.text import Promise, Requirements, promises, stability_note
 
@@ -27,7 +27,7 @@ _CHECKS_SHOWN = 4
 
 @dataclass(frozen=True)
 class Evidence:
-    """How deployments fell short alike; the newest of them is quoted."""
+    """Deployments with the same failure; the newest of them is quoted."""
 
     columns: tuple[Column, ...]
     cell: Cell
@@ -40,11 +40,13 @@ class Evidence:
 
 
 def board_html(board: Board, requirements: Requirements) -> str:
-    """The text of index.html."""
+    """Return the text of index.html."""
     return page_template("board.html.j2").render(
         board=board,
         title=TITLE,
-        legend=[(shown(verdict), verdict, meaning) for verdict, meaning in LEGEND.items()],
+        legend=[
+            (verdict_with_sign(verdict), verdict, meaning) for verdict, meaning in LEGEND.items()
+        ],
         deployments=deployment_rows(board),
         capability_counts=capability_rows(board),
         capabilities=[_capability(board, each) for each in board.capabilities()],
@@ -54,12 +56,12 @@ def board_html(board: Board, requirements: Requirements) -> str:
         cell_words=cell_words,
         anchor=anchor,
         note=stability_note,
-        shown_verdict=shown,
+        verdict_with_sign=verdict_with_sign,
     )
 
 
 def anchor(row_id: str, column: Column, cell: Cell | None) -> str:
-    """Where the evidence of a cell stands on the page."""
+    """Return the anchor of the evidence of a cell."""
     return f"{row_id}--{column.slug}" if cell and cell.short else row_id
 
 
@@ -69,7 +71,7 @@ def _capability(board: Board, name: str) -> dict[str, Any]:
 
 
 def _section(board: Board, row: Row, requirements: Requirements) -> dict[str, Any]:
-    """A requirement with its checks, and the evidence of those that do not keep it."""
+    """Return the section of a requirement: its checks, and evidence per kind of failure."""
     judged = [(column, cell) for column, cell in zip(board.columns, row.cells, strict=True) if cell]
     alike: dict[Any, list[tuple[Column, Cell]]] = {}
     for column, cell in judged:
@@ -79,7 +81,9 @@ def _section(board: Board, row: Row, requirements: Requirements) -> dict[str, An
         "row": row,
         "promise": _promise(row, judged[0][0], requirements),
         "evidence": [
-            Evidence(tuple(column for column, _ in found), found[-1][1], _quoted(found[-1][1]))
+            Evidence(
+                tuple(column for column, _ in found), found[-1][1], _quoted_checks(found[-1][1])
+            )
             for found in alike.values()
         ],
         "kept_by": [column for column, cell in judged if cell.verdict == "pass"],
@@ -92,9 +96,9 @@ def _promise(row: Row, column: Column, requirements: Requirements) -> Promise:
     return promise
 
 
-def _quoted(cell: Cell) -> tuple[CheckResult, ...]:
-    """The checks that are quoted: one of each symptom."""
+def _quoted_checks(cell: Cell) -> tuple[CheckResult, ...]:
+    """Return the checks that are quoted: one of each symptom."""
     found: dict[str, CheckResult] = {}
     for check in cell.short:
-        found.setdefault(symptom(check), check)
+        found.setdefault(symptom_fingerprint(check), check)
     return tuple(found.values())[:_CHECKS_SHOWN]

@@ -1,4 +1,4 @@
-"""The board as Markdown: board.md, and for each deployment a file with its evidence."""
+"""The board as Markdown: board.md, and a file with the evidence of each deployment."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from conformance.report.board.text import (
     falling_short,
     newly_kept,
     no_longer_kept,
-    shown,
+    verdict_with_sign,
 )
 from conformance.report.compare.model import RequirementChange
-from conformance.report.failure_markdown import VALUE_LIMIT, what_was_found
+from conformance.report.failure_markdown import VALUE_LIMIT, failure_paragraphs
 from conformance.report.markdown_text import code, fenced, table
 from conformance.report.record import CheckResult
-from conformance.report.run.grouping import symptom
+from conformance.report.run.grouping import symptom_fingerprint
 from conformance.report.run.text import Promise, Requirements, promises, stability_note
 from conformance.report.text import counted, cut, one_line
 
@@ -29,89 +29,99 @@ _DIFF_LINES = 12
 
 
 def board_markdown(board: Board) -> str:
-    """The text of board.md."""
+    """Return the text of board.md."""
     header, *deployments = deployment_rows(board)
     parts = [
         f"# {TITLE}",
         "Every cell leads to its evidence. "
-        + "; ".join(f"{shown(verdict)}: {meaning}" for verdict, meaning in LEGEND.items())
+        + "; ".join(
+            f"{verdict_with_sign(verdict)}: {meaning}" for verdict, meaning in LEGEND.items()
+        )
         + ".",
         *(f"> {note}" for note in board.notes),
         "## Deployments",
-        table(header, [_cells(row) for row in deployments]),
-        *_steps(board),
+        table(header, [_escape_cells(row) for row in deployments]),
+        *_steps_section(board),
         "## Kept requirements by capability",
-        _table(capability_rows(board)),
+        _escaped_table(capability_rows(board)),
         "## Requirements that not every deployment keeps",
-        _short(board),
+        _failing_table(board),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def evidence_markdown(board: Board, number: int, requirements: Requirements) -> str:
-    """The evidence of one deployment: what fell short whole, what passed by its checks."""
+    """Return the evidence of the deployment in column `number`.
+
+    Requirements that did not pass are shown in full, those that passed by their checks.
+    """
     column = board.columns[number]
     judged = [(row, cell) for row in board.rows if (cell := row.cells[number])]
-    parts = [f"# Evidence: {_plain(column.label)}", "[The board](../board.md)"]
+    parts = [f"# Evidence: {_escape(column.label)}", "[The board](../board.md)"]
     for row, cell in judged:
         if cell.verdict is not Verdict.PASS:
-            parts += _evidence(row, cell, column, requirements)
+            parts += _evidence_parts(row, cell, column, requirements)
     passed = [
-        f'- <a id="{row.id.lower()}"></a>{row.id} ({row.level}) {_plain(row.title)}: '
+        f'- <a id="{row.id.lower()}"></a>{row.id} ({row.level}) {_escape(row.title)}: '
         + ", ".join(code(check.id) for check in cell.checks)
         for row, cell in judged
         if cell.verdict is Verdict.PASS
     ]
-    parts += [f"## {shown(Verdict.PASS)}: {counted(len(passed), 'requirement')}", "\n".join(passed)]
+    parts += [
+        f"## {verdict_with_sign(Verdict.PASS)}: {counted(len(passed), 'requirement')}",
+        "\n".join(passed),
+    ]
     return "\n\n".join(parts).rstrip() + "\n"
 
 
-def _evidence(row: Row, cell: Cell, column: Column, requirements: Requirements) -> list[str]:
+def _evidence_parts(row: Row, cell: Cell, column: Column, requirements: Requirements) -> list[str]:
     (promise,) = promises([row.id], column.report, requirements)
     parts = [
-        # The heading is what the cell's link leads to.
+        # The link of the cell leads to this heading.
         f"## {row.id}",
-        f"**{cell_words(cell)}** ({row.level}): {_plain(promise.statement)}{_written(promise)}",
+        f"**{cell_words(cell)}** ({row.level}): {_escape(promise.statement)}{_written_in(promise)}",
     ]
     seen: set[str] = set()
     for check in cell.short:
-        key = symptom(check)
+        key = symptom_fingerprint(check)
         if key in seen:
             parts.append(f"The same by {code(check.id)}.")
             continue
         seen.add(key)
-        parts += _check(check)
+        parts += _check_parts(check)
     if not cell.short:
         parts.append("No check of it left a result.")
     if promise.disputed:
-        parts.append(f"Disputed: {_plain(promise.disputed)}")
+        parts.append(f"Disputed: {_escape(promise.disputed)}")
     return parts
 
 
-def _written(promise: Promise) -> str:
+def _written_in(promise: Promise) -> str:
     written = "; ".join(promise.sources)
-    return f" Written in {_plain(written)}." if written else ""
+    return f" Written in {_escape(written)}." if written else ""
 
 
-def _check(check: CheckResult) -> list[str]:
+def _check_parts(check: CheckResult) -> list[str]:
     note = stability_note(check)
-    parts = [f"{shown(check.verdict)}: {code(check.id)}" + (f" ({note})" if note else "")]
+    parts = [
+        f"{verdict_with_sign(check.verdict)}: {code(check.id)}" + (f" ({note})" if note else "")
+    ]
     failure = check.failure
     if failure is None:
         return [*parts, fenced(cut(check.reason, VALUE_LIMIT))] if check.reason else parts
-    parts += what_was_found(failure, _DIFF_LINES)
+    parts += failure_paragraphs(failure, _DIFF_LINES)
     if failure.curl:
         parts += ["Reproduce:", fenced(cut(failure.curl, _CURL_LIMIT), "sh")]
     return parts
 
 
-def _steps(board: Board) -> list[str]:
+def _steps_section(board: Board) -> list[str]:
     if not board.steps:
         return []
     rows = [
         [
-            _plain(step.new.label),
-            _plain(step.old.label),
+            _escape(step.new.label),
+            _escape(step.old.label),
             _links(no_longer_kept(step), step.new),
             _links(newly_kept(step), step.new),
             counted(step.comparison.compared_requirements, "requirement"),
@@ -131,7 +141,7 @@ def _links(changes: tuple[RequirementChange, ...], column: Column) -> str:
     )
 
 
-def _short(board: Board) -> str:
+def _failing_table(board: Board) -> str:
     header = ["requirement", "level", "promise", *(column.label for column in board.columns)]
     rows = []
     for row in falling_short(board):
@@ -139,24 +149,24 @@ def _short(board: Board) -> str:
             f"[{cell_words(cell)}]({_anchor(column, row.id)})" if cell else cell_words(None)
             for column, cell in zip(board.columns, row.cells, strict=True)
         ]
-        rows.append([row.id, row.level, _plain(row.title), *cells])
-    return table(_cells(header), rows) if rows else "Every deployment keeps all."
+        rows.append([row.id, row.level, _escape(row.title), *cells])
+    return table(_escape_cells(header), rows) if rows else "Every deployment keeps all."
 
 
 def _anchor(column: Column, requirement: str) -> str:
     return f"{EVIDENCE}/{column.slug}.md#{requirement.lower()}"
 
 
-def _table(rows: list[list[str]]) -> str:
-    header, *body = map(_cells, rows)
+def _escaped_table(rows: list[list[str]]) -> str:
+    header, *body = map(_escape_cells, rows)
     return table(header, body)
 
 
-def _cells(row: list[str]) -> list[str]:
-    return [_plain(cell) for cell in row]
+def _escape_cells(row: list[str]) -> list[str]:
+    return [_escape(cell) for cell in row]
 
 
-def _plain(text: str) -> str:
-    """Text of a report as Markdown that means nothing but itself."""
+def _escape(text: str) -> str:
+    """Return text of a report with the special characters of Markdown escaped."""
     escaped = one_line(text).replace("&", "&amp;").replace("<", "&lt;")
     return escaped.replace("|", "\\|").replace("`", "\\`").replace("[", "\\[")

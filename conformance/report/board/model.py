@@ -1,7 +1,7 @@
-"""The board: requirements against deployments, made of their reports and of nothing else.
+"""The board: requirements against deployments, made from their reports alone.
 
-`make_board` takes reports in any order. What a report says is shown as it stands; only
-its baseline is not: what someone has accepted is still not kept.
+`make_board` takes reports in any order. Results are shown as reported, except that
+baselines are ignored: an accepted failure is still a failure on the board.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from conformance.contract.verdicts import Stability, Verdict
 from conformance.report.compare.model import ReportComparison, compare_reports
 from conformance.report.compare.scope import suites_differ
 from conformance.report.record import CheckResult, Report, ReportError, RequirementResult
-from conformance.report.run.grouping import symptom
+from conformance.report.run.grouping import symptom_fingerprint
 from conformance.report.run.text import server_name
 from conformance.report.score import UNDECIDED, run_verdict
 
@@ -30,7 +30,7 @@ _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 @dataclass(frozen=True)
 class Column:
-    """One deployment. `slug` is its name in file names and anchors, unlike any other's."""
+    """One deployment. `slug` is its unique name in file names and anchors."""
 
     label: str
     slug: str
@@ -39,10 +39,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """What one deployment makes of one requirement.
+    """The result of one deployment for one requirement.
 
-    `checks` are those that decided it, the ones that did not pass first; one that left
-    no result is not among them.
+    `checks` are its checks that have a result, those that did not pass first.
     """
 
     verdict: Verdict
@@ -55,17 +54,17 @@ class Cell:
 
     @property
     def flaky(self) -> bool:
-        """Whether a failure did not come on every repetition."""
+        """Whether one of its failures did not occur on every repetition."""
         return any(check.stability is Stability.FLAKY for check in self.short)
 
     @property
     def symptom(self) -> tuple[tuple[str, str, str], ...]:
-        """Equal for deployments that fall short alike."""
+        """A value that is equal for deployments that fail in the same way."""
         return tuple(
             (
                 check.id,
                 str(check.verdict),
-                symptom(check),
+                symptom_fingerprint(check),
             )
             for check in self.short
         )
@@ -83,13 +82,13 @@ class Row:
 
     @property
     def all_pass(self) -> bool:
-        """Whether every deployment that was judged by it keeps it."""
+        """Whether every deployment that was judged by it passes."""
         return all(cell is None or cell.verdict is Verdict.PASS for cell in self.cells)
 
 
 @dataclass(frozen=True)
 class Count:
-    """How the requirements of one level did: `passed` of `of`."""
+    """Counts of the requirements of one level: `passed` of `of`."""
 
     passed: int
     failed: int
@@ -98,7 +97,7 @@ class Count:
 
     @property
     def of(self) -> int:
-        """How many were judged."""
+        """The number of requirements that were judged."""
         return self.passed + self.failed + self.unsupported + self.undecided
 
 
@@ -113,7 +112,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Board:
-    """All that is on the board; `notes` are sentences to be read first."""
+    """The board; `notes` are caveats that are shown above it."""
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
@@ -121,11 +120,11 @@ class Board:
     notes: tuple[str, ...]
 
     def capabilities(self) -> tuple[str, ...]:
-        """The capabilities, in the order of the rows."""
+        """Return the capabilities, in the order of the rows."""
         return tuple(dict.fromkeys(row.capability for row in self.rows))
 
     def count(self, column: int, level: str, capability: str | None = None) -> Count:
-        """How a deployment did at one level, in one capability or in all."""
+        """Count the results of a column at one level, in one capability or in all."""
         found: Counter[Verdict] = Counter()
         for row in self.rows:
             cell = row.cells[column]
@@ -140,11 +139,11 @@ class Board:
 
 
 def make_board(reports: Iterable[Report]) -> Board:
-    """The board of these reports; the same reports in any order give the same board.
+    """Make the board of the reports; their order does not matter.
 
-    `ReportError` where one run is given twice.
+    Raise `ReportError` if one run is given twice.
     """
-    ordered = sorted(map(_without_baseline, reports), key=_place)
+    ordered = sorted(map(_without_baseline, reports), key=_sort_key)
     runs = Counter(report.run.id for report in ordered)
     for report in ordered:
         if runs[report.run.id] > 1:
@@ -160,11 +159,11 @@ def _without_baseline(report: Report) -> Report:
     return dataclasses.replace(report, requirements=results, verdict=run_verdict(results))
 
 
-def _place(report: Report) -> tuple[object, ...]:
-    """By server, version, and how much was asked; the time of the run decides the rest."""
+def _sort_key(report: Report) -> tuple[object, ...]:
+    """Return the sort key: server, version, profile, effort, then the time of the run."""
     return (
         report.deployment.server_name or "",
-        _version(report),
+        _version_key(report),
         PROFILES.index(report.run.profile),
         EFFORTS.index(report.run.effort),
         report.run.started_at,
@@ -172,8 +171,8 @@ def _place(report: Report) -> tuple[object, ...]:
     )
 
 
-def _version(report: Report) -> tuple[object, ...]:
-    """As packaging orders versions; what is none comes first, in the order of text."""
+def _version_key(report: Report) -> tuple[object, ...]:
+    """Return the sort key of the version; texts that are not PEP 440 versions come first."""
     text = report.deployment.server_version or ""
     try:
         return (1, Version(text), text)
@@ -182,15 +181,15 @@ def _version(report: Report) -> tuple[object, ...]:
 
 
 def _columns(reports: list[Report]) -> tuple[Column, ...]:
-    """Each report under a label of its own: the shortest that no other report has."""
-    choices = [_labels(report) for report in reports]
+    """Return a column for each report, under the shortest label that no other report has."""
+    choices = [_label_choices(report) for report in reports]
     taken = Counter(label for labels in choices for label in labels)
     columns: list[Column] = []
     slugs: set[str] = set()
     for report, labels in zip(reports, choices, strict=True):
         label = next((each for each in labels if taken[each] == 1), labels[-1])
         name = _NOT_IN_A_NAME.sub("-", label).strip("-.")[:_LONGEST_SLUG] or "server"
-        # File systems may not tell capitals apart.
+        # File systems may ignore case.
         slug = next(
             each
             for each in chain([name], (f"{name}-{number}" for number in count(2)))
@@ -201,7 +200,7 @@ def _columns(reports: list[Report]) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-def _labels(report: Report) -> tuple[str, ...]:
+def _label_choices(report: Report) -> tuple[str, ...]:
     name = server_name(report)
     profile = f"{name}, {report.run.profile}"
     return (
@@ -213,7 +212,7 @@ def _labels(report: Report) -> tuple[str, ...]:
 
 
 def _rows(reports: list[Report]) -> tuple[Row, ...]:
-    """Every requirement that a report has, in the order of the report that has most."""
+    """Return a row for each requirement, in the order of the report that has the most."""
     widest = sorted(reports, key=lambda report: -len(report.requirements))
     known: dict[str, RequirementResult] = {}
     for report in widest:
@@ -245,7 +244,7 @@ def _rows(reports: list[Report]) -> tuple[Row, ...]:
 
 
 def _steps(columns: tuple[Column, ...]) -> tuple[Step, ...]:
-    """Each version of a server against the one before; of each the report that asked most."""
+    """Compare each version of a server with the one before, by the most extensive reports."""
     latest: dict[tuple[str, str], Column] = {}
     for column in columns:
         deployment = column.report.deployment

@@ -1,4 +1,4 @@
-"""What the board says alike as Markdown and as HTML."""
+"""Text of the board that Markdown and HTML share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from conformance.report.run.text import WORDS, verdict_words
 
 TITLE = "The board: requirements against deployments"
 NOT_JUDGED = "not judged"
-#: The verdicts, and what each means on the board.
+#: The meaning of each verdict on the board.
 LEGEND = {
     Verdict.PASS: "the promise holds",
     Verdict.FAIL: "the promise is broken",
@@ -22,20 +22,20 @@ LEGEND = {
 }
 
 
-def shown(verdict: Verdict) -> str:
-    """A verdict with its sign."""
+def verdict_with_sign(verdict: Verdict) -> str:
+    """Return a verdict with its sign."""
     return f"{SIGNS[verdict]} {WORDS[verdict]}"
 
 
 def cell_words(cell: Cell | None) -> str:
-    """A cell in words; a failure that is flaky is named so."""
+    """Return the text of a cell, with a remark if it is flaky."""
     if cell is None:
         return NOT_JUDGED
-    return shown(cell.verdict) + (" (flaky)" if cell.flaky else "")
+    return verdict_with_sign(cell.verdict) + (" (flaky)" if cell.flaky else "")
 
 
 def count_words(count: Count) -> str:
-    """`31 of 33`, and what of the rest is neither kept nor broken."""
+    """Return `31 of 33`, with the numbers of unsupported and undecided requirements."""
     if not count.of:
         return NOT_JUDGED
     rest = [
@@ -47,7 +47,7 @@ def count_words(count: Count) -> str:
 
 
 def deployment_rows(board: Board) -> list[list[str]]:
-    """A header, and a row for each deployment: its verdict and counts."""
+    """Return a header, and a row for each deployment with its verdict and counts."""
     rows = [
         ["deployment", "verdict", *(f"{level} kept" for level in LEVELS), "MUST broken", "asked"]
     ]
@@ -59,14 +59,14 @@ def deployment_rows(board: Board) -> list[list[str]]:
                 verdict_words(column.report),
                 *(count_words(board.count(number, level)) for level in LEVELS),
                 f"{must.failed} of {must.of}",
-                asked(column),
+                run_line(column),
             ]
         )
     return rows
 
 
-def asked(column: Column) -> str:
-    """How a deployment was asked, and when."""
+def run_line(column: Column) -> str:
+    """Return date, profile, effort, seed and suite of the run of a deployment."""
     run = column.report.run
     return (
         f"{run.started_at[:10]}, profile {run.profile}, effort {run.effort}, seed {run.seed}, "
@@ -75,7 +75,7 @@ def asked(column: Column) -> str:
 
 
 def capability_rows(board: Board) -> list[list[str]]:
-    """A header, and a row for each capability and level: requirements kept, of how many."""
+    """Return a header, and a row of counts for each capability and level."""
     rows = [["capability", "level", *(column.label for column in board.columns)]]
     for capability in board.capabilities():
         for level in LEVELS:
@@ -88,7 +88,7 @@ def capability_rows(board: Board) -> list[list[str]]:
 
 
 def falling_short(board: Board, capability: str | None = None) -> list[Row]:
-    """The requirements that not every deployment keeps, the highest level first."""
+    """Return the requirements that not every deployment keeps, MUST first."""
     found = [
         row
         for row in board.rows
@@ -98,10 +98,10 @@ def falling_short(board: Board, capability: str | None = None) -> list[Row]:
 
 
 def no_longer_kept(step: Step) -> tuple[RequirementChange, ...]:
-    """What the older version kept and the newer one does not."""
+    """Return the requirements that the older version kept and the newer one does not."""
     return step.comparison.of_kind(Kind.REGRESSION)
 
 
 def newly_kept(step: Step) -> tuple[RequirementChange, ...]:
-    """What the newer version keeps and the older one did not."""
+    """Return the requirements that the newer version keeps and the older one did not."""
     return step.comparison.of_kind(Kind.REPAIR)

@@ -1,4 +1,4 @@
-"""A comparison as one HTML file that needs nothing else."""
+"""A comparison as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from conformance.report.compare.text import (
     speed_line,
     speed_summary,
     subject,
-    symptom,
+    symptom_text,
     verdict_change,
     verdict_rows,
 )
@@ -23,7 +23,7 @@ from conformance.report.run.html import page_template
 
 
 def comparison_html(comparison: ReportComparison) -> str:
-    """The text of the page."""
+    """Return the text of the page."""
     return page_template("compare.html.j2").render(
         comparison=comparison,
         kinds=tuple(Kind),
@@ -37,7 +37,7 @@ def comparison_html(comparison: ReportComparison) -> str:
         speed_definition=DEFINITION,
         verdict_change=verdict_change,
         remarks=remarks,
-        symptom=symptom,
+        symptom_text=symptom_text,
         only_lines=only_lines,
         only_title=only_title,
         speed_line=speed_line,

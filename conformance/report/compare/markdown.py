@@ -1,4 +1,4 @@
-"""A comparison as a comment on a pull request: short, with the details folded."""
+"""A comparison as a comment on a pull request: short, with collapsed details."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from conformance.report.compare.text import (
     speed_line,
     speed_summary,
     subject,
-    symptom,
+    symptom_text,
     verdict_change,
     verdict_rows,
 )
@@ -33,7 +33,7 @@ _ONLY_LIMIT = 100
 
 
 def comparison_markdown(comparison: ReportComparison) -> str:
-    """The text of the comment; details beyond what a comment can hold are left out."""
+    """Return the text of the comment; details beyond the size limit are left out."""
     sign = "❌" if comparison.regressed else "✅"
     header, *rows = verdict_rows(comparison)
     head = [
@@ -44,9 +44,9 @@ def comparison_markdown(comparison: ReportComparison) -> str:
         compared_line(comparison),
     ]
     foot = [
-        *_only("new", comparison.only_new),
-        *_only("old", comparison.only_old),
-        *_speed(comparison),
+        *_only_section("new", comparison.only_new),
+        *_only_section("old", comparison.only_old),
+        *_speed_section(comparison),
     ]
     tables = []
     for kind, title in TITLES.items():
@@ -55,11 +55,11 @@ def comparison_markdown(comparison: ReportComparison) -> str:
                 ["level", "requirement", "change", "what"], [_row(each) for each in changes]
             )
             said = f"{title} ({len(changes)}): {MEANINGS[kind]}"
-            # Only what the reader must act on stands open.
+            # Only regressions need action, so only they are not collapsed.
             if kind is Kind.REGRESSION:
                 tables += [f"#### {said}", listing]
             else:
-                tables.append(_folded(said, listing))
+                tables.append(_collapsed(said, listing))
     room = _COMMENT_LIMIT - len("\n\n".join([*head, *tables, *foot]))
     return "\n\n".join([*head, *tables, *_details(comparison, room), *foot]) + "\n"
 
@@ -94,7 +94,7 @@ def _details(comparison: ReportComparison, room: int) -> list[str]:
 def _detail(change: RequirementChange) -> str:
     check = change.checks[0]
     parts = []
-    if change.kind is not Kind.REGRESSION and (was := symptom(check, before=True)):
+    if change.kind is not Kind.REGRESSION and (was := symptom_text(check, before=True)):
         parts += ["Was:", fenced(cut(was, _VALUE_LIMIT))]
     if failure := check.failure:
         parts += ["Expected:", fenced(cut(failure.expected, _VALUE_LIMIT))]
@@ -104,28 +104,28 @@ def _detail(change: RequirementChange) -> str:
             parts += ["Smallest difference:", fenced("\n".join(lines))]
         if failure.curl and len(failure.curl) <= 2 * _VALUE_LIMIT:
             parts += ["Reproduce:", fenced(failure.curl, "sh")]
-    elif now := symptom(check):
+    elif now := symptom_text(check):
         parts += ["Now:", fenced(cut(now, _VALUE_LIMIT))]
     ids = [code(each.id) for each in change.checks]
     parts.append(f"{counted(len(ids), 'check')}: {listed(ids, 6)}")
-    return _folded(f"{change.level} {change.id}: {change.title}", "\n\n".join(parts))
+    return _collapsed(f"{change.level} {change.id}: {change.title}", "\n\n".join(parts))
 
 
-def _only(side: str, only: tuple[OnlyIn, ...]) -> list[str]:
+def _only_section(side: str, only: tuple[OnlyIn, ...]) -> list[str]:
     if not only:
         return []
     lines = [f"- {code(each)}" for each in only_lines(only)[-_ONLY_LIMIT:]]
-    return [_folded(only_title(side, only), "\n".join(lines))]
+    return [_collapsed(only_title(side, only), "\n".join(lines))]
 
 
-def _speed(comparison: ReportComparison) -> list[str]:
+def _speed_section(comparison: ReportComparison) -> list[str]:
     speed = comparison.speed
     if not speed.changes:
         return [speed_summary(speed)]
     lines = [f"- {code(speed_line(each))}" for each in speed.changes]
-    return [_folded(speed_summary(speed), "\n".join([*lines, "", DEFINITION]))]
+    return [_collapsed(speed_summary(speed), "\n".join([*lines, "", DEFINITION]))]
 
 
-def _folded(summary: str, body: str) -> str:
-    # The empty lines let Markdown be read as such inside the element.
+def _collapsed(summary: str, body: str) -> str:
+    # The empty lines make GitHub render the body as Markdown.
     return f"<details><summary>{escape(one_line(summary))}</summary>\n\n{body}\n\n</details>"

@@ -1,9 +1,9 @@
-"""What changed between two reports: `compare_reports` takes two, and judges nothing anew.
+"""What changed between two reports (`compare_reports`).
 
-Only what both judged is compared: the checks that stand in both reports. A check that
-passed and does not any more is a regression of its requirements, also where they fell
-short before, so that a known deviation never hides a new one. What only one report
-holds is told apart, and so is what the suite, not the server, changed.
+Only checks that both reports contain are compared. A check that passed and no longer
+does is a regression of its requirements, even if they failed before, so that a known
+deviation never hides a new one. Results that only one report has are listed separately,
+and notes name differences between the suites and the runs.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from conformance.report.compare.scope import (
     notes_of,
     only_in,
     requirements_by_id,
-    same_questions,
+    same_selection,
     verdict_of,
 )
 from conformance.report.compare.speed import SpeedComparison, compare_speed
 from conformance.report.record import CheckResult, Failure, Report, RequirementResult
 from conformance.report.run.text import Requirements
 
-#: Levels whose regressions end the command with status 1; those of a MAY are only told.
+#: Levels whose regressions give exit status 1; a regression of a MAY is only reported.
 COUNTED_LEVELS = ("MUST", "SHOULD")
 
 
 class Kind(StrEnum):
-    """How a requirement that both reports judged has changed."""
+    """The kind of change of a requirement that both reports judged."""
 
-    #: A check passed and does not any more.
+    #: A check passed and no longer does.
     REGRESSION = "regression"
-    #: It fell short, and all its compared checks pass now.
+    #: It did not pass, and all its compared checks pass now.
     REPAIR = "repair"
-    #: It fails in both, in another way.
+    #: It fails in both, in different ways.
     CHANGED_FAILURE = "changed_failure"
-    #: It passed in neither, with another verdict.
+    #: It passes in neither, with different verdicts.
     OTHER = "other"
 
 
 @dataclass(frozen=True)
 class CheckChange:
-    """One check in both reports; None stands for a check that left no result."""
+    """One check in both reports; `before` or `after` is None if it has no result."""
 
     id: str
     before: CheckResult | None
@@ -57,24 +57,24 @@ class CheckChange:
 
     @property
     def regressed(self) -> bool:
-        """Whether it passed, and does not any more."""
+        """Whether it passed before and does not now."""
         before, after = self.verdicts
         return before is Verdict.PASS and after is not Verdict.PASS
 
     @property
     def flaky(self) -> bool:
-        """Whether a failure of it, before or after, did not come on every repetition."""
+        """Whether it is flaky in one of the reports."""
         return any(each and each.stability is Stability.FLAKY for each in (self.before, self.after))
 
     @property
     def changed(self) -> bool:
-        """Whether its verdict is another, or its failure is."""
+        """Whether its verdict or its failure is different."""
         before, after = self.verdicts
-        return before is not after or _symptom(self.before) != _symptom(self.after)
+        return before is not after or _failure_key(self.before) != _failure_key(self.after)
 
     @property
     def failure(self) -> Failure | None:
-        """The failure of the later run."""
+        """The failure in the later run."""
         return self.after.failure if self.after else None
 
     @property
@@ -85,11 +85,11 @@ class CheckChange:
 
 @dataclass(frozen=True)
 class RequirementChange:
-    """A requirement that both judged, and that changed.
+    """A changed requirement that both reports judged.
 
-    `before` and `after` are the worst verdicts of the `compared` checks that both made;
-    `checks` are those of them that changed, the worst first. `baselined` says that the
-    baseline of the later run accepts how it falls short.
+    `before` and `after` are the worst verdicts of its `compared` checks, which both reports
+    contain; `checks` are those of them that changed, the worst first. `baselined`: the
+    baseline of the later run accepts its failures.
     """
 
     id: str
@@ -105,7 +105,7 @@ class RequirementChange:
 
     @property
     def counts(self) -> bool:
-        """Whether it is a regression that ends the command with status 1."""
+        """Whether it is a regression that gives exit status 1."""
         return self.kind is Kind.REGRESSION and self.level in COUNTED_LEVELS and not self.baselined
 
     @property
@@ -116,7 +116,7 @@ class RequirementChange:
 
 @dataclass(frozen=True)
 class ReportComparison:
-    """All that changed from `old` to `new`; `notes` are sentences to be read first."""
+    """All changes from `old` to `new`; `notes` are caveats that are shown first."""
 
     old: Report
     new: Report
@@ -129,7 +129,7 @@ class ReportComparison:
     speed: SpeedComparison
 
     def of_kind(self, kind: Kind) -> tuple[RequirementChange, ...]:
-        """The changes of one kind."""
+        """Return the changes of one kind."""
         return tuple(each for each in self.changes if each.kind is kind)
 
     @property
@@ -143,7 +143,7 @@ def compare_reports(
 ) -> ReportComparison:
     """Compare two reports, the earlier first.
 
-    `requirements` of the catalogue at hand tell which effort a requirement needs.
+    `requirements` of the installed catalogue give the effort that a requirement needs.
     """
     before, after = requirements_by_id(old), requirements_by_id(new)
     both = [after[each] for each in after if each in before]
@@ -154,7 +154,7 @@ def compare_reports(
         ids = [each for each in requirement.checks if each in before[requirement.id].checks]
         compared.update(ids)
         judged += bool(ids)
-        if change := _change(requirement, ids, checks_by_id(old), checks_by_id(new)):
+        if change := _requirement_change(requirement, ids, checks_by_id(old), checks_by_id(new)):
             changes.append(change)
     return ReportComparison(
         old=old,
@@ -165,17 +165,17 @@ def compare_reports(
         changes=tuple(changes),
         only_old=only_in(old, new, requirements or {}),
         only_new=only_in(new, old, requirements or {}),
-        speed=compare_speed(old, new, same_questions=same_questions(old, new)),
+        speed=compare_speed(old, new, same_selection=same_selection(old, new)),
     )
 
 
-def _change(
+def _requirement_change(
     requirement: RequirementResult,
     ids: list[str],
     before: dict[str, CheckResult],
     after: dict[str, CheckResult],
 ) -> RequirementChange | None:
-    """How a requirement changed, over the checks `ids`; None where it did not."""
+    """Return how a requirement changed in the checks `ids`; None if it did not."""
     checks = [CheckChange(each, before.get(each), after.get(each)) for each in ids]
     changed = [each for each in checks if each.changed]
     if not changed:
@@ -205,8 +205,8 @@ def _change(
     )
 
 
-def _symptom(check: CheckResult | None) -> tuple[str, str]:
-    """What a failure looks like; the symptoms of a flaky one are not told apart."""
+def _failure_key(check: CheckResult | None) -> tuple[str, str]:
+    """Return stability and fingerprint of a failure; flaky failures are all alike."""
     if check is None or check.failure is None:
         return ("", "")
     flaky = check.stability is Stability.FLAKY

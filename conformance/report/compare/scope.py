@@ -1,4 +1,4 @@
-"""In what two reports can be compared, and what has to be told where they cannot."""
+"""What two reports have in common, what only one has, and caveats of the comparison."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from conformance.report.run.text import Requirements
 
 @dataclass(frozen=True)
 class OnlyIn:
-    """A requirement of which one report judged what the other did not.
+    """A requirement with checks that only one of the reports has.
 
-    `checks` are its checks that only this report has; `whole` says that the other
-    judged none of its checks; `why` says in a few words where that comes from.
+    `checks` are these checks; `whole`: the other report has no check of the requirement;
+    `why` is the reason in a few words.
     """
 
     id: str
@@ -28,7 +28,7 @@ class OnlyIn:
 
 
 def only_in(here: Report, other: Report, requirements: Requirements) -> tuple[OnlyIn, ...]:
-    """What `here` judged and `other` did not."""
+    """Return the requirements with checks that `here` has and `other` does not."""
     elsewhere, results = requirements_by_id(other), checks_by_id(here)
     found = []
     for each in here.requirements:
@@ -57,7 +57,7 @@ def _why_only(
     twin: RequirementResult | None,
     requirements: Requirements,
 ) -> str:
-    """Why the other report does not have it."""
+    """Return the reason why the other report does not have it."""
     if twin is None:
         if PROFILES.index(requirement.profile) > PROFILES.index(other.run.profile):
             return f"the other run's profile is {other.run.profile}"
@@ -72,12 +72,12 @@ def _why_only(
 
 
 def suites_differ(old: Report, new: Report) -> bool:
-    """Whether the reports were made by other versions of the suite or its catalogue."""
+    """Return whether the reports are from different versions of the suite or its catalogue."""
     return (old.suite_version, old.catalogue_digest) != (new.suite_version, new.catalogue_digest)
 
 
 def notes_of(old: Report, new: Report) -> tuple[str, ...]:
-    """What a reader must know before the changes, a sentence each."""
+    """Return the caveats of the comparison, a sentence each."""
     notes = []
     if suites_differ(old, new):
         what = (
@@ -118,8 +118,8 @@ def notes_of(old: Report, new: Report) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def same_questions(old: Report, new: Report) -> bool:
-    """Whether both runs made the same checks with the same choices."""
+def same_selection(old: Report, new: Report) -> bool:
+    """Return whether both runs had the same checks, profile, effort, seed and graph."""
     asked = (
         (each.run.profile, each.run.effort, each.run.seed, each.deployment.graph_id, _planned(each))
         for each in (old, new)
@@ -132,15 +132,15 @@ def _planned(report: Report) -> frozenset[str]:
 
 
 def requirements_by_id(report: Report) -> dict[str, RequirementResult]:
-    """The requirements of a report by id."""
+    """Return the requirements of a report by id."""
     return {each.id: each for each in report.requirements}
 
 
 def checks_by_id(report: Report) -> dict[str, CheckResult]:
-    """The results of checks by id."""
+    """Return the results of checks by id."""
     return {each.id: each for each in report.checks}
 
 
 def verdict_of(check: CheckResult | None) -> Verdict:
-    """How a check ended; one without a result did not run."""
+    """Return the verdict of a check; `not_run` if it has no result."""
     return check.verdict if check else Verdict.NOT_RUN

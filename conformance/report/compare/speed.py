@@ -1,13 +1,13 @@
-"""Whether operations answer slower or faster than before, beyond noise.
+"""Whether operations have become slower or faster, beyond noise.
 
-Two runs on one server and one machine differ: between four such runs of langgraph-api
-0.16.7, on a machine with other work, the median of an operation moved by up to 3.1 times
-and 6.4 ms, and its 95th percentile by up to 5.5 times, mostly all operations together. So
-an operation has changed only if half of the answers take longer than nearly all did
-before (or the reverse), by a factor and by milliseconds, and still by that factor once
-what all operations have in common (the machine, its load) is taken out. Between those
-four runs this finds nothing. A change of speed is told; it is never a regression of a
-promise.
+Even runs on one server and one machine differ: between four such runs of langgraph-api
+0.16.7, on a machine with other load, the median of an operation changed by up to 3.1
+times and 6.4 ms, its 95th percentile by up to 5.5 times, mostly for all operations alike.
+So an operation counts as slower only if its median exceeds the former 95th percentile
+(faster is the reverse), by a minimum factor and a minimum of milliseconds, and by that
+factor also relative to the change common to all operations (the machine, its load).
+Between those four runs this finds nothing. A change of speed is reported, but it is
+never a regression.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from statistics import median
 
 from conformance.report.record import OperationTiming, Report
 
-#: Fewer requests than this say nothing of a percentile.
+#: With fewer requests a percentile is not meaningful.
 LEAST_REQUESTS = 30
-#: By how much each percentile must have changed, in milliseconds.
+#: The least change of each percentile, in milliseconds.
 LEAST_MS = 10.0
-#: By which factor the median must have changed.
+#: The least factor between the medians.
 FACTOR = 2.0
-#: Of fewer operations than this nothing is said to be common.
+#: With fewer operations no common factor is computed.
 _COMMON_TO = 5
-#: Times of less than this are not told apart.
+#: Shorter times count as this long.
 _RESOLUTION_MS = 0.1
 
 DEFINITION = (
@@ -39,7 +39,7 @@ DEFINITION = (
 
 @dataclass(frozen=True)
 class SpeedChange:
-    """One operation that got slower or faster. `factor` is the median's, new by old."""
+    """One operation that became slower or faster. `factor` is new median by old median."""
 
     operation: str
     slower: bool
@@ -50,9 +50,10 @@ class SpeedChange:
 
 @dataclass(frozen=True)
 class SpeedComparison:
-    """`compared` operations were asked often enough; `common` is the median of their factors.
+    """The changes of speed among the `compared` operations.
 
-    `why_not` says why nothing was compared; empty where it was.
+    `common` is the median of their factors. `why_not` is the reason if nothing was
+    compared, otherwise empty.
     """
 
     why_not: str = ""
@@ -61,9 +62,9 @@ class SpeedComparison:
     changes: tuple[SpeedChange, ...] = ()
 
 
-def compare_speed(old: Report, new: Report, *, same_questions: bool) -> SpeedComparison:
-    """Compare how long the operations took; only of runs that asked the same."""
-    if not same_questions:
+def compare_speed(old: Report, new: Report, *, same_selection: bool) -> SpeedComparison:
+    """Compare the timings of two reports if `same_selection` says that they are comparable."""
+    if not same_selection:
         return SpeedComparison(
             why_not="the runs did not ask the same: other checks, profile, effort, seed or graph"
         )
@@ -73,7 +74,7 @@ def compare_speed(old: Report, new: Report, *, same_questions: bool) -> SpeedCom
 def compare_timings(
     old: Mapping[str, OperationTiming], new: Mapping[str, OperationTiming]
 ) -> SpeedComparison:
-    """Compare the timings of two runs that asked the same."""
+    """Compare the timings of two runs that made the same checks."""
     often = [
         name
         for name in new
@@ -95,9 +96,9 @@ def compare_timings(
 
 
 def _changed(old: OperationTiming, new: OperationTiming, common: float) -> bool:
-    """Whether an operation got slower, or faster, beyond noise."""
+    """Return whether an operation became slower or faster, beyond noise."""
     if new.p50_ms < old.p50_ms:
-        # Faster is slower seen from the other side.
+        # The rule for faster is that for slower with the sides exchanged.
         return _changed_to_slower(new, old, 1 / common)
     return _changed_to_slower(old, new, common)
 

@@ -1,4 +1,4 @@
-"""A comparison for a terminal, and for programs."""
+"""A comparison as terminal text and as JSON."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from conformance.report.compare.text import (
     speed_line,
     speed_summary,
     subject,
-    symptom,
+    symptom_text,
     verdict_change,
     verdict_rows,
 )
@@ -36,14 +36,14 @@ _VALUE_LIMIT = 400
 
 
 def comparison_text(comparison: ReportComparison) -> str:
-    """The comparison as text of a terminal."""
+    """Return the comparison as text for a terminal."""
     parts = [subject(comparison), _aligned(verdict_rows(comparison))]
     parts += [textwrap.fill(f"! {note}", 98, subsequent_indent="  ") for note in comparison.notes]
     parts.append(compared_line(comparison))
     for kind, title in TITLES.items():
         if changes := comparison.of_kind(kind):
             parts.append(f"{title} ({len(changes)}): {MEANINGS[kind]}")
-            parts += [_change(each) for each in changes]
+            parts += [_change_text(each) for each in changes]
     for side, only in (("new", comparison.only_new), ("old", comparison.only_old)):
         if only:
             said = textwrap.indent("\n".join(only_lines(only)), "  ")
@@ -62,31 +62,31 @@ def _aligned(rows: list[list[str]]) -> str:
     )
 
 
-def _change(change: RequirementChange) -> str:
+def _change_text(change: RequirementChange) -> str:
     lines = [f"  {change.level} {change.id} {verdict_change(change)}: {change.title}"]
     if said := remarks(change):
         lines.append(f"    ({'; '.join(said)})")
     check = change.checks[0]
-    if change.kind is not Kind.REGRESSION and (was := symptom(check, before=True)):
-        lines.append(f"    was: {_short(was)}")
-    if now := symptom(check):
-        lines.append(f"    now: {_short(now)}")
+    if change.kind is not Kind.REGRESSION and (was := symptom_text(check, before=True)):
+        lines.append(f"    was: {_shorten(was)}")
+    if now := symptom_text(check):
+        lines.append(f"    now: {_shorten(now)}")
     lines.append(f"    check: {listed([each.id for each in change.checks], 3)}")
     return "\n".join(lines)
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return cut(one_line(text), _VALUE_LIMIT)
 
 
 def comparison_json(comparison: ReportComparison) -> dict[str, Any]:
-    """The comparison as JSON values, with all that changed."""
+    """Return the comparison as JSON values, with all changes."""
     speed = comparison.speed
     return {
         "format": FORMAT,
         "result": "regression" if comparison.regressed else "no_regression",
-        "old": _side(comparison.old),
-        "new": _side(comparison.new),
+        "old": _report_json(comparison.old),
+        "new": _report_json(comparison.new),
         "notes": list(comparison.notes),
         "compared": {
             "requirements": comparison.compared_requirements,
@@ -113,7 +113,7 @@ def comparison_json(comparison: ReportComparison) -> dict[str, Any]:
     }
 
 
-def _side(report: Report) -> dict[str, Any]:
+def _report_json(report: Report) -> dict[str, Any]:
     data = report.to_json()
     return {
         "server": data["deployment"]["server"],

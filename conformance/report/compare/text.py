@@ -1,4 +1,4 @@
-"""What every way of showing a comparison says."""
+"""Text of a comparison that all output formats share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conformance.report.run.text import WORDS, server_name, verdict_words
 from conformance.report.text import counted, listed
 
 _COMPARABLE = "Only runs on one machine under one load can be compared."
-#: Of so many that passed in one report only the ids are shown.
+#: At most so many ids of passed requirements that only one report has are listed.
 _PASSED = 40
 
 TITLES = {
@@ -34,57 +34,57 @@ MEANINGS = {
 
 
 def headline(comparison: ReportComparison) -> str:
-    """The result in a few words: `2 regressions`, `no regression`."""
+    """Return the result in a few words: `2 regressions`, `no regression`."""
     counting = sum(each.counts for each in comparison.changes)
     return counted(counting, "regression") if counting else "no regression"
 
 
 def subject(comparison: ReportComparison) -> str:
-    """Who is compared: `langgraph-api 0.15.9 → langgraph-api 0.16.7`."""
+    """Return the two servers: `langgraph-api 0.15.9 → langgraph-api 0.16.7`."""
     return f"{server_name(comparison.old)} → {server_name(comparison.new)}"
 
 
 def compared_line(comparison: ReportComparison) -> str:
-    """How much was compared."""
+    """Return how many requirements and checks were compared."""
     requirements = counted(comparison.compared_requirements, "requirement")
     return f"Compared: {requirements} by {counted(comparison.compared_checks, 'check')} of both."
 
 
 def verdict_rows(comparison: ReportComparison) -> list[list[str]]:
-    """What each report says in whole: a header, and a row for each side."""
+    """Return a header, and a row with verdict and totals of each report."""
     rows = [["", "server", "verdict", *(f"{level} passed" for level in LEVELS), "MUST failed"]]
     for name, report in (("old", comparison.old), ("new", comparison.new)):
         rows.append(
             [
                 name,
                 server_name(report),
-                _verdict(report),
-                *(_of(report, level, Verdict.PASS) for level in LEVELS),
-                _of(report, "MUST", Verdict.FAIL),
+                _verdict_text(report),
+                *(_count_text(report, level, Verdict.PASS) for level in LEVELS),
+                _count_text(report, "MUST", Verdict.FAIL),
             ]
         )
     return rows
 
 
-def _verdict(report: Report) -> str:
-    """The verdict, and how many broken MUSTs a baseline accepted for it."""
+def _verdict_text(report: Report) -> str:
+    """Return the verdict, with the number of MUSTs that a baseline accepts."""
     accepted = sum(each.baselined and each.level == "MUST" for each in report.requirements)
     said = verdict_words(report)
     return f"{said} (the baseline accepts {accepted} MUST)" if accepted else said
 
 
-def _of(report: Report, level: str, verdict: Verdict) -> str:
+def _count_text(report: Report, level: str, verdict: Verdict) -> str:
     counts = report.totals[level]
     return f"{counts.get(verdict, 0)} of {sum(counts.values())}"
 
 
 def verdict_change(change: RequirementChange) -> str:
-    """`passed → failed`."""
+    """Return the verdicts before and after: `passed → failed`."""
     return f"{WORDS[change.before]} → {WORDS[change.after]}"
 
 
 def remarks(change: RequirementChange) -> list[str]:
-    """What else is to be said of a changed requirement."""
+    """Return remarks on a changed requirement: level, baseline, counts of checks, flakiness."""
     said = []
     if change.kind is Kind.REGRESSION:
         if change.level == "MAY":
@@ -102,14 +102,14 @@ def remarks(change: RequirementChange) -> list[str]:
 
 
 def counts_of(change: RequirementChange) -> tuple[int, int]:
-    """How many checks of a requirement no longer pass, and how many pass now."""
+    """Count the changed checks that no longer pass, and those that pass now."""
     newly = sum(each.regressed for each in change.checks)
     mended = sum(each.verdicts[1] is Verdict.PASS for each in change.checks)
     return newly, mended
 
 
-def symptom(check: CheckChange | None, *, before: bool = False) -> str:
-    """What was seen of a check, in one sentence; empty where it passed."""
+def symptom_text(check: CheckChange | None, *, before: bool = False) -> str:
+    """Return what a check expected and got, or its reason; empty if it passed."""
     result = (check.before if before else check.after) if check else None
     if result is None or result.verdict is Verdict.PASS:
         return ""
@@ -119,13 +119,13 @@ def symptom(check: CheckChange | None, *, before: bool = False) -> str:
 
 
 def only_title(side: str, only: tuple[OnlyIn, ...]) -> str:
-    """What stands above what one report only holds."""
+    """Return the title of the list of results that only one report has."""
     short = sum(each.verdict is not Verdict.PASS for each in only)
     return f"Only in the {side} report ({len(only)}, {short} of them not passed)"
 
 
 def only_lines(only: tuple[OnlyIn, ...]) -> list[str]:
-    """A line for each that did not pass, and one for all that passed."""
+    """Return a line for each requirement that did not pass, and one for all that passed."""
     lines = []
     passed = []
     for each in only:
@@ -142,7 +142,7 @@ def only_lines(only: tuple[OnlyIn, ...]) -> list[str]:
 
 
 def speed_line(each: SpeedChange) -> str:
-    """`copy: slower, median 3.1 → 9.8 ms (x3.2), 95th percentile 8.9 → 18.4 ms`."""
+    """Return `copy: slower, median 3.1 → 9.8 ms (×3.2), 95th percentile 8.9 → 18.4 ms`."""
     word = "slower" if each.slower else "faster"
     return (
         f"{each.operation}: {word}, median {each.old.p50_ms:.1f} → {each.new.p50_ms:.1f} ms "
@@ -151,7 +151,7 @@ def speed_line(each: SpeedChange) -> str:
 
 
 def speed_summary(speed: SpeedComparison) -> str:
-    """What was compared of the speed, in one sentence."""
+    """Return the result of the comparison of speed, in one or two sentences."""
     if speed.why_not:
         return f"Speed was not compared: {speed.why_not}."
     found = counted(len(speed.changes), "operation") if speed.changes else "no operation"
@@ -159,5 +159,5 @@ def speed_summary(speed: SpeedComparison) -> str:
         f"Of {counted(speed.compared, 'operation')} asked often enough {found} changed beyond "
         f"noise; the medians of all together moved by ×{speed.common:.2g}."
     )
-    # What the machine or its load did to one operation cannot be told from the server's part.
+    # An effect of the machine on one operation cannot be distinguished from one of the server.
     return f"{said} {_COMPARABLE}" if speed.changes else said

@@ -1,4 +1,4 @@
-"""Failures of one cause, found by what stays the same from run to run."""
+"""Grouping of failures by cause, by means of fingerprints that are equal in every run."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from conformance.report.record import LEVELS, CheckResult, Report
 from conformance.report.text import one_line
 
 
-def symptom(check: CheckResult) -> str:
-    """Equal for checks that fall short alike: by what they failed of, or are blocked by."""
+def symptom_fingerprint(check: CheckResult) -> str:
+    """Return the fingerprint of a failure or block: equal for checks with one cause."""
     if check.failure:
         return check.failure.fingerprint
     if check.blocked_by:
         return fingerprint(str(check.verdict), *(each.fingerprint for each in check.blocked_by))
-    # Errors, and what did not run, are told apart for display alone.
+    # Of errors and checks that did not run the reason is used: this groups the display only.
     return fingerprint(str(check.verdict), masked(one_line(check.reason)))
 
 
 @dataclass(frozen=True)
 class FailureGroup:
-    """Failed checks of one cause, the one that says most about it first.
+    """Failed checks with one cause, those of the highest level first.
 
-    `cause` is one line; `level` the highest level of `requirements`; `baselined` says
-    that each of them is accepted.
+    `cause` is one line; `level` is the highest level of `requirements`; `baselined`: the
+    baseline accepts each of them.
     """
 
     cause: str
@@ -39,27 +39,27 @@ class FailureGroup:
 
 @dataclass(frozen=True)
 class UndecidedGroup:
-    """Requirements that ended alike without a decision, for one reason."""
+    """Undecided requirements with one verdict and one reason."""
 
     verdict: Verdict
     reason: str
     requirements: tuple[str, ...]
 
 
-def groups(report: Report) -> tuple[FailureGroup, ...]:
-    """The failed checks of `report` by cause: MUST first, what is accepted last.
+def failure_groups(report: Report) -> tuple[FailureGroup, ...]:
+    """Group the failed checks of `report` by cause: MUST first, accepted ones last.
 
-    A MAY is no failure, and not among them: see `not_kept`.
+    Those of a MAY only are not included: see `unmet_optional_groups`.
     """
-    return tuple(group for group in _all_groups(report) if group.level != LEVELS[-1])
+    return tuple(group for group in _groups_by_cause(report) if group.level != LEVELS[-1])
 
 
-def not_kept(report: Report) -> tuple[FailureGroup, ...]:
-    """What of the optional and disputed (MAY) was not found, by cause."""
-    return tuple(group for group in _all_groups(report) if group.level == LEVELS[-1])
+def unmet_optional_groups(report: Report) -> tuple[FailureGroup, ...]:
+    """Group the failed checks of MAY requirements by cause."""
+    return tuple(group for group in _groups_by_cause(report) if group.level == LEVELS[-1])
 
 
-def _all_groups(report: Report) -> tuple[FailureGroup, ...]:
+def _groups_by_cause(report: Report) -> tuple[FailureGroup, ...]:
     levels = {result.id: result.level for result in report.requirements}
     accepted = {result.id for result in report.requirements if result.baselined}
     by_cause: dict[tuple[str, ...], list[CheckResult]] = defaultdict(list)
@@ -80,7 +80,7 @@ def _all_groups(report: Report) -> tuple[FailureGroup, ...]:
         requirements = tuple(dict.fromkeys(each for check in checks for each in check.requirements))
         found.append(
             FailureGroup(
-                cause=_cause(key, checks[0]),
+                cause=_cause_line(key, checks[0]),
                 level=level_of(requirements),
                 baselined=bool(requirements) and accepted.issuperset(requirements),
                 requirements=requirements,
@@ -90,8 +90,8 @@ def _all_groups(report: Report) -> tuple[FailureGroup, ...]:
     return tuple(sorted(found, key=lambda group: (group.baselined, LEVELS.index(group.level))))
 
 
-def undecided(report: Report) -> tuple[UndecidedGroup, ...]:
-    """What was not decided, by verdict and reason: error, blocked, not run, unsupported."""
+def undecided_groups(report: Report) -> tuple[UndecidedGroup, ...]:
+    """Group undecided and unsupported requirements by verdict and reason."""
     checks = {check.id: check for check in report.checks}
     found: dict[tuple[Verdict, str], tuple[str, list[str]]] = {}
     order = (Verdict.ERROR, Verdict.BLOCKED, Verdict.NOT_RUN, Verdict.UNSUPPORTED)
@@ -99,11 +99,13 @@ def undecided(report: Report) -> tuple[UndecidedGroup, ...]:
         for result in report.requirements:
             if result.verdict is not verdict:
                 continue
-            # One reason for each client: another may be missing for another reason.
+            # One reason for each client, since clients may be undecided for different reasons.
             said: dict[str, tuple[str, str]] = {}
             for check in (checks[each] for each in result.checks if each in checks):
                 if check.verdict is verdict:
-                    said.setdefault(check.client, (symptom(check), one_line(check.reason)))
+                    said.setdefault(
+                        check.client, (symptom_fingerprint(check), one_line(check.reason))
+                    )
             for key, reason in dict.fromkeys(said.values()) or [("", "")]:
                 group = found.setdefault((verdict, key), (reason or _WITHOUT_REASON[verdict], []))
                 if result.id not in group[1]:
@@ -123,14 +125,14 @@ _WITHOUT_REASON = {
 
 
 def _cause_key(check: CheckResult) -> tuple[str, ...]:
-    """Equal for checks that failed of one cause."""
+    """Return a key that is equal for checks that failed for one cause."""
     if broke := _server_error(check):
         return ("server error", *broke)
-    return ("symptom", symptom(check))
+    return ("symptom", symptom_fingerprint(check))
 
 
 def _server_error(check: CheckResult) -> tuple[str, str] | None:
-    """Operation and status where the last answer that the check got was a 5xx."""
+    """Return operation and status if the last answer to the check was a 5xx, else None."""
     if check.failure is None or not check.failure.exchanges:
         return None
     last = check.failure.exchanges[-1]
@@ -140,7 +142,7 @@ def _server_error(check: CheckResult) -> tuple[str, str] | None:
     return str(last.get("operation") or last.get("method")), str(status)
 
 
-def _cause(key: tuple[str, ...], check: CheckResult) -> str:
+def _cause_line(key: tuple[str, ...], check: CheckResult) -> str:
     if key[0] == "server error":
         return f"{key[1]} answers {key[2]}"
     said = check.reason or (check.failure.message if check.failure else "")

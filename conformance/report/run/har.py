@@ -14,12 +14,12 @@ import harfile
 
 from conformance.deployment.exchange import Exchange
 
-#: Longest body, in bytes, that the archive keeps.
+#: Longer bodies are truncated to this many bytes.
 BODY_LIMIT = 64 * 1024
 
 
 def write_har(exchanges: Iterable[Exchange], file: TextIO, suite_version: str) -> None:
-    """Write `exchanges` to `file` one after the other, without holding them in memory."""
+    """Write `exchanges` to `file` one at a time, without keeping them in memory."""
     creator = harfile.Creator(name="threads-conformance", version=suite_version)
     with harfile.HarFile(file, creator=creator) as archive:
         for exchange in exchanges:
@@ -34,10 +34,10 @@ def write_har(exchanges: Iterable[Exchange], file: TextIO, suite_version: str) -
 
 
 def _request(exchange: Exchange) -> harfile.Request:
-    body, size, comment = _capped(exchange.request_body)
+    body, size, comment = _truncate(exchange.request_body)
     post = None
     if body is not None:
-        mime_type = _header(exchange.request_headers, "content-type")
+        mime_type = _header_value(exchange.request_headers, "content-type")
         post = harfile.PostData(mimeType=mime_type, text=body, comment=comment)
     return harfile.Request(
         method=exchange.method,
@@ -51,27 +51,27 @@ def _request(exchange: Exchange) -> harfile.Request:
 
 
 def _response(exchange: Exchange) -> harfile.Response:
-    body, size, comment = _capped(exchange.response_body)
+    body, size, comment = _truncate(exchange.response_body)
     status = exchange.status or 0
     return harfile.Response(
         status=status,
-        statusText=_phrase(status),
+        statusText=_reason_phrase(status),
         httpVersion="HTTP/1.1",
         headers=_records(exchange.response_headers),
         content=harfile.Content(
             size=size,
-            mimeType=_header(exchange.response_headers, "content-type"),
+            mimeType=_header_value(exchange.response_headers, "content-type"),
             text=body,
             comment=comment,
         ),
-        redirectURL=_header(exchange.response_headers, "location"),
+        redirectURL=_header_value(exchange.response_headers, "location"),
         bodySize=size if exchange.status is not None else -1,
         comment=exchange.error,
     )
 
 
-def _capped(body: str | None) -> tuple[str | None, int, str | None]:
-    """The body as it is kept, its whole size in bytes, and a remark where it was cut."""
+def _truncate(body: str | None) -> tuple[str | None, int, str | None]:
+    """Return the body, truncated if too long, its full size in bytes, and a remark if truncated."""
     if body is None:
         return None, 0, None
     data = body.encode("utf-8", "surrogatepass")
@@ -85,11 +85,11 @@ def _records(pairs: Iterable[tuple[str, str]]) -> list[harfile.Record]:
     return [harfile.Record(name=name, value=value) for name, value in pairs]
 
 
-def _header(headers: tuple[tuple[str, str], ...], wanted: str) -> str:
+def _header_value(headers: tuple[tuple[str, str], ...], wanted: str) -> str:
     return next((value for name, value in headers if name.lower() == wanted), "")
 
 
-def _phrase(status: int) -> str:
+def _reason_phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -1,4 +1,4 @@
-"""report.html: one file that needs nothing else, made from `templates/report.html.j2`."""
+"""report.html: one self-contained file, made from `templates/report.html.j2`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from conformance.contract.verdicts import Verdict
 from conformance.report.record import LEVELS, Report
-from conformance.report.run.grouping import groups, not_kept, undecided
+from conformance.report.run.grouping import failure_groups, undecided_groups, unmet_optional_groups
 from conformance.report.run.text import (
     WORDS,
     Requirements,
@@ -25,7 +25,7 @@ from conformance.report.schema.model import KINDS, Comparison
 from conformance.report.text import counted, cut, printable
 
 _VALUE_LIMIT = 8_000
-#: A sign beside the word, so that colour is never the only difference.
+#: Signs of verdicts, so that colour is never the only difference.
 SIGNS = {
     Verdict.PASS: "✓",
     Verdict.FAIL: "✗",
@@ -39,8 +39,8 @@ SIGNS = {
 def html_report(
     report: Report, requirements: Requirements, comparison: Comparison | None = None
 ) -> str:
-    """The text of report.html."""
-    found = groups(report)
+    """Return the text of report.html."""
+    found = failure_groups(report)
     causes: dict[str, int] = {}
     for number, group in enumerate(found, start=1):
         for each in group.requirements:
@@ -70,11 +70,11 @@ def html_report(
         failures=failures,
         optional=[
             promise
-            for group in not_kept(report)
+            for group in unmet_optional_groups(report)
             for promise in promises(group.requirements, report, requirements)
         ],
         causes=causes,
-        undecided=undecided(report),
+        undecided=undecided_groups(report),
         cleanup=cleanup_line(report),
         comparison=comparison,
         kinds=KINDS,
@@ -83,24 +83,24 @@ def html_report(
 
 @cache
 def page_template(name: str) -> Template:
-    """A template of `templates/`, which nothing that is put into it can break out of."""
+    """Load a template of `templates/`; all values that are put into it are escaped."""
     environment = Environment(
         loader=PackageLoader("conformance.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_finalize,
+        finalize=_printable_value,
     )
-    environment.filters |= {"shown": _shown, "counted": counted}
+    environment.filters |= {"shorten": _shorten, "counted": counted}
     return environment.get_template(name)
 
 
-def _finalize(value: Any) -> Any:
-    # Whatever reaches the page passes here; `str` itself only, so that text which
-    # jinja2 has marked as safe stays so.
+def _printable_value(value: Any) -> Any:
+    # Every value of a template passes here. Only `str` itself is changed: jinja2 marks
+    # safe text by a subclass, which must be kept.
     return printable(value) if type(value) is str else value
 
 
-def _shown(text: str) -> str:
+def _shorten(text: str) -> str:
     return cut(text, _VALUE_LIMIT)

@@ -1,4 +1,4 @@
-"""junit.xml, as CI systems read it: one testsuite per capability, one testcase per check."""
+"""junit.xml for CI systems: one testsuite per capability, one testcase per check."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _TEXT_LIMIT = 20_000
 
 
 def junit_report(report: Report, requirements: Requirements) -> str:
-    """The text of junit.xml.
+    """Return the text of junit.xml.
 
-    A failure that the baseline accepts is `skipped` with a message that says so, as
-    is all that was blocked, unsupported or not run, and whatever is only a MAY.
+    Failures that the baseline accepts are `skipped` with a message that says so, and so
+    are checks that are blocked, unsupported or not run, and those of a MAY only.
     """
-    cases = (*report.checks, *_without_result(report))
+    cases = (*report.checks, *_missing_results(report))
     accepted = {result.id for result in report.requirements if result.baselined}
     root = ET.Element("testsuites", {"name": "threads-conformance"})
     for capability in dict.fromkeys(check.capability for check in cases):
@@ -30,25 +30,25 @@ def junit_report(report: Report, requirements: Requirements) -> str:
             {"name": printable(capability), "timestamp": printable(report.run.started_at)},
         )
         properties = ET.SubElement(suite, "properties")
-        _property(properties, "deployment", f"{report.deployment.url} ({server_name(report)})")
-        _property(properties, "profile", report.run.profile)
+        _add_property(properties, "deployment", f"{report.deployment.url} ({server_name(report)})")
+        _add_property(properties, "profile", report.run.profile)
         for word, said in (
             ("interrupted", report.run.interrupted),
             ("given up", report.run.given_up),
             ("partial", report.run.partial),
         ):
             if said:
-                _property(properties, "run", word)
+                _add_property(properties, "run", word)
         own = [check for check in cases if check.capability == capability]
         for check in own:
-            suite.append(_case(check, report, requirements, accepted))
-        _count(suite, own)
-    _count(root, cases)
+            suite.append(_testcase(check, report, requirements, accepted))
+        _set_counts(suite, own)
+    _set_counts(root, cases)
     ET.indent(root)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _case(
+def _testcase(
     check: CheckResult, report: Report, requirements: Requirements, accepted: set[str]
 ) -> ET.Element:
     case = ET.Element(
@@ -62,11 +62,11 @@ def _case(
     decided = promises(check.requirements, report, requirements)
     properties = ET.SubElement(case, "properties")
     for promise in decided:
-        _property(properties, "requirement", promise.id)
-        _property(properties, "level", promise.level)
-    _property(properties, "client", check.client)
+        _add_property(properties, "requirement", promise.id)
+        _add_property(properties, "level", promise.level)
+    _add_property(properties, "client", check.client)
     if note := stability_note(check):
-        _property(properties, "stability", note)
+        _add_property(properties, "stability", note)
     if check.verdict is Verdict.PASS:
         return case
 
@@ -84,11 +84,11 @@ def _case(
     if tag != "skipped":
         outcome.set("type", min(levels, key=LEVELS.index, default=str(check.verdict)))
     if check.failure:
-        outcome.text = printable(cut(_evidence(check, report, requirements), _TEXT_LIMIT))
+        outcome.text = printable(cut(_evidence_text(check, report, requirements), _TEXT_LIMIT))
     return case
 
 
-def _evidence(check: CheckResult, report: Report, requirements: Requirements) -> str:
+def _evidence_text(check: CheckResult, report: Report, requirements: Requirements) -> str:
     assert check.failure
     decided = promises(check.requirements, report, requirements)
     lines = [f"promise: {promise.id}: {promise.statement}" for promise in decided]
@@ -102,8 +102,8 @@ def _evidence(check: CheckResult, report: Report, requirements: Requirements) ->
 _NO_RESULT = "it gave no result"
 
 
-def _without_result(report: Report) -> tuple[CheckResult, ...]:
-    """What was to run and left no result, so that it shows here as not run."""
+def _missing_results(report: Report) -> tuple[CheckResult, ...]:
+    """Return a `not_run` result for each selected check that has no result."""
     known = {check.id for check in report.checks}
     lost: dict[str, CheckResult] = {}
     for result in report.requirements:
@@ -121,14 +121,14 @@ def _without_result(report: Report) -> tuple[CheckResult, ...]:
     return tuple(lost.values())
 
 
-def _count(element: ET.Element, checks: Iterable[CheckResult]) -> None:
+def _set_counts(element: ET.Element, checks: Iterable[CheckResult]) -> None:
     element.set("tests", str(sum(1 for _ in element.iter("testcase"))))
     for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         element.set(name, str(sum(1 for _ in element.iter(tag))))
     element.set("time", _seconds(sum(check.duration_s for check in checks)))
 
 
-def _property(parent: ET.Element, name: str, value: str) -> None:
+def _add_property(parent: ET.Element, name: str, value: str) -> None:
     ET.SubElement(parent, "property", {"name": name, "value": printable(value)})
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from conformance.report.failure_markdown import VALUE_LIMIT, what_was_found
+from conformance.report.failure_markdown import VALUE_LIMIT, failure_paragraphs
 from conformance.report.markdown_text import code, fenced, table
 from conformance.report.record import LEVELS, Report
-from conformance.report.run.grouping import FailureGroup, groups, undecided
+from conformance.report.run.grouping import FailureGroup, failure_groups, undecided_groups
 from conformance.report.run.text import (
     WORDS,
     Requirements,
     capability_rows,
     cleanup_line,
     cleanup_reasons,
-    left_to_effort,
-    not_kept_line,
     promises,
     server_name,
+    skipped_by_effort_line,
     stability_note,
+    unmet_optional_line,
     verdict_meaning,
     verdict_words,
 )
@@ -33,7 +33,7 @@ _PROMISES = 8
 def markdown_report(
     report: Report, requirements: Requirements, comparison: Comparison | None = None
 ) -> str:
-    """The text of report.md; failures beyond what a comment can hold are only named."""
+    """Return the text of report.md; failures beyond the size limit are only listed by id."""
     deployment = report.deployment
     head = [
         f"# {verdict_words(report)}: {code(server_name(report))}",
@@ -43,24 +43,24 @@ def markdown_report(
         f"{report.run.requests} requests in {report.run.duration_s:.1f} s; "
         f"threads-conformance {report.suite_version}, run {code(report.run.id)}.",
         "## Requirements",
-        _totals(report),
+        _totals_table(report),
         "## Capabilities",
-        _capabilities(report),
+        _capabilities_table(report),
     ]
-    left = left_to_effort(report, requirements)
-    rest = [f"{each[0].upper()}{each[1:]}." for each in (not_kept_line(report), left) if each]
+    left = skipped_by_effort_line(report, requirements)
+    rest = [f"{each[0].upper()}{each[1:]}." for each in (unmet_optional_line(report), left) if each]
     foot = [
-        *_undecided(report),
+        *_undecided_section(report),
         *rest,
         *(comparison_section(comparison) if comparison else []),
         "## Cleanup",
-        _cleanup(report),
+        _cleanup_text(report),
     ]
     room = _COMMENT_LIMIT - len("\n\n".join([*head, *foot]))
-    return "\n\n".join([*head, *_failures(report, requirements, room), *foot]) + "\n"
+    return "\n\n".join([*head, *_failures_section(report, requirements, room), *foot]) + "\n"
 
 
-def _totals(report: Report) -> str:
+def _totals_table(report: Report) -> str:
     rows = []
     for level in LEVELS:
         counts = report.totals[level]
@@ -69,7 +69,7 @@ def _totals(report: Report) -> str:
     return table(["level", *WORDS.values()], rows)
 
 
-def _capabilities(report: Report) -> str:
+def _capabilities_table(report: Report) -> str:
     rows = []
     for row in capability_rows(report):
         cells = [f"{passed} of {of}" if of else "-" for passed, of in row.passed.values()]
@@ -77,14 +77,14 @@ def _capabilities(report: Report) -> str:
     return table(["capability", *(f"{level} passed" for level in LEVELS), "failing"], rows)
 
 
-def _failures(report: Report, requirements: Requirements, room: int) -> list[str]:
-    found = groups(report)
+def _failures_section(report: Report, requirements: Requirements, room: int) -> list[str]:
+    found = failure_groups(report)
     if not found:
         return []
     parts = ["## Failures"]
     unshown: list[str] = []
     for group in found:
-        block = _failure(group, report, requirements)
+        block = _failure_text(group, report, requirements)
         room -= len(block) + 2
         if room > 0 and not unshown:
             parts.append(block)
@@ -98,7 +98,7 @@ def _failures(report: Report, requirements: Requirements, room: int) -> list[str
     return parts
 
 
-def _failure(group: FailureGroup, report: Report, requirements: Requirements) -> str:
+def _failure_text(group: FailureGroup, report: Report, requirements: Requirements) -> str:
     check = group.checks[0]
     failure = check.failure
     accepted = ", accepted by the baseline" if group.baselined else ""
@@ -111,9 +111,9 @@ def _failure(group: FailureGroup, report: Report, requirements: Requirements) ->
         ),
     ]
     if failure:
-        parts += what_was_found(failure, _DIFF_LINES)
+        parts += failure_paragraphs(failure, _DIFF_LINES)
         if failure.curl:
-            parts += ["Reproduce:", _curl(failure.curl, check.id)]
+            parts += ["Reproduce:", _curl_text(failure.curl, check.id)]
     if note := stability_note(check):
         parts.append(f"This failure is {note}.")
     sources = dict.fromkeys(source for each in decided for source in each.sources)
@@ -125,14 +125,14 @@ def _failure(group: FailureGroup, report: Report, requirements: Requirements) ->
     return "\n\n".join(parts)
 
 
-def _curl(command: str, check_id: str) -> str:
+def _curl_text(command: str, check_id: str) -> str:
     if len(command) > 2 * VALUE_LIMIT:
         return f"The command is long: `threads-conformance explain report.json` {code(check_id)}"
     return fenced(command, "sh")
 
 
-def _undecided(report: Report) -> list[str]:
-    found = undecided(report)
+def _undecided_section(report: Report) -> list[str]:
+    found = undecided_groups(report)
     if not found:
         return []
     rows = [
@@ -142,7 +142,7 @@ def _undecided(report: Report) -> list[str]:
     return ["## Not decided", table(["verdict", "requirements", "reason"], rows)]
 
 
-def _cleanup(report: Report) -> str:
+def _cleanup_text(report: Report) -> str:
     line = f"{cleanup_line(report)}."
     if report.cleanup.left:
         line += f" Still there: {listed([code(each) for each in report.cleanup.left], 20)}"

@@ -1,4 +1,4 @@
-"""What a person sees while a run is under way, and when it is done."""
+"""Terminal output of a run: the progress, and the report at its end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rich.text import Text
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.output import SafeStream
 from conformance.report.record import LEVELS, CheckResult, Deployment, Report, RunInfo
-from conformance.report.run.grouping import FailureGroup, groups, undecided
+from conformance.report.run.grouping import FailureGroup, failure_groups, undecided_groups
 from conformance.report.run.text import (
     WORDS,
     CapabilityRow,
@@ -28,13 +28,13 @@ from conformance.report.run.text import (
     capability_rows,
     cleanup_line,
     cleanup_reasons,
-    left_to_effort,
-    named,
+    data_policy_line,
+    deployment_name,
     next_step,
-    not_kept_line,
-    on_whose_terms,
     promises,
+    skipped_by_effort_line,
     stability_note,
+    unmet_optional_line,
     verdict_meaning,
     verdict_words,
 )
@@ -54,11 +54,11 @@ _VERDICT_STYLES = {
 
 
 @contextmanager
-def own_console() -> Iterator[Console]:
-    """A console on a standard output of its own, for as long as the block lasts.
+def uncaptured_console() -> Iterator[Console]:
+    """Yield a console on a duplicate of standard output; close it after the block.
 
-    While pytest runs the checks it captures file descriptor 1, and with it the size
-    of the terminal.
+    pytest captures file descriptor 1 while it runs the checks, so that neither the output
+    nor the size of the terminal would be available otherwise.
     """
     file = SafeStream(
         os.fdopen(os.dup(sys.stdout.fileno()), "wb"),
@@ -67,24 +67,24 @@ def own_console() -> Iterator[Console]:
     )
     width = shutil.get_terminal_size().columns if file.isatty() else None
     try:
-        yield _Unread(file=file, width=width, highlight=False)
+        yield _QuietWhenClosed(file=file, width=width, highlight=False)
     finally:
         with suppress(BrokenPipeError):
             file.close()
 
 
-class _Unread(Console):
-    """A console that says no more once nobody reads it: a run goes on to its end."""
+class _QuietWhenClosed(Console):
+    """A console that goes quiet when its pipe is closed, so that the run still completes."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
 
 
 class TerminalView:
-    """Shows a run as it goes: `start`, `check_finished` for each check, `finish`.
+    """Shows the progress and the end of a run: `start`, `check_finished`, `finish`.
 
-    On a terminal the progress is live; elsewhere there is one line per capability and
-    no colour. Give a `console` to write elsewhere than to standard output.
+    On a terminal the progress is live; elsewhere it is one line per capability, without
+    colour. The output goes to `console`, by default to standard output.
     """
 
     def __init__(self, console: Console | None = None):
@@ -94,12 +94,12 @@ class TerminalView:
         self._progress: Progress | None = None
 
     def start(self, deployment: Deployment, run: RunInfo, total_checks: int) -> None:
-        """Say who is asked and how, and begin to show progress."""
+        """Print the deployment and the settings of the run, and start to show progress."""
         known = deployment.server_name or deployment.server_version
-        server = f" ({named(deployment)})" if known else ""
-        self._line(f"Deployment {deployment.url}{server}, graph {deployment.graph_id}")
+        server = f" ({deployment_name(deployment)})" if known else ""
+        self._print_line(f"Deployment {deployment.url}{server}, graph {deployment.graph_id}")
         asked = f"profile {run.profile}, effort {run.effort}, seed {run.seed}"
-        self._line(f"{counted(total_checks, 'check')}, {asked}; {on_whose_terms(run)}")
+        self._print_line(f"{counted(total_checks, 'check')}, {asked}; {data_policy_line(run)}")
         if self._console.is_terminal:
             self._progress = Progress(
                 SpinnerColumn(),
@@ -114,43 +114,43 @@ class TerminalView:
             self._progress.start()
 
     def interrupted(self) -> None:
-        """Say at once that Ctrl-C was heard, and what is done now."""
+        """Print at once that the run was interrupted and is being cleaned up."""
         self.stop()
         self._console.print("Interrupted: what the run made is being removed.")
 
     def check_finished(self, check: CheckResult) -> None:
-        """Count a check that ended."""
+        """Count a finished check and update the progress."""
         self._counts[check.verdict] += 1
         if self._progress:
             counts = [f"{self._counts[each]} {WORDS[each]}" for each in WORDS if self._counts[each]]
             self._progress.update(
                 self._progress.task_ids[0],
                 advance=1,
-                description=self._shown(cut(one_line(check.capability), 16)),
+                description=self._displayable(cut(one_line(check.capability), 16)),
                 counts=", ".join(counts),
             )
         elif check.capability not in self._capabilities:
             self._capabilities.add(check.capability)
-            self._line(f"checking {one_line(check.capability)}")
+            self._print_line(f"checking {one_line(check.capability)}")
 
     def stop(self) -> None:
-        """End the live display; to be called also where a run is broken off."""
+        """End the live display; to be called also if a run is aborted."""
         if self._progress:
             self._progress.stop()
             self._progress = None
 
     def finish(self, report: Report, requirements: Requirements, files: Sequence[Path]) -> None:
-        """Show summary, failures, what was not decided, the verdict and the files."""
+        """Print summary, failures, undecided requirements, the verdict and the files."""
         self.stop()
-        self._console.print(self._summary(capability_rows(report)))
-        self._failures(report, requirements, files)
-        self._undecided(report)
-        for said in (not_kept_line(report), left_to_effort(report, requirements)):
+        self._console.print(self._summary_table(capability_rows(report)))
+        self._print_failures(report, requirements, files)
+        self._print_undecided(report)
+        for said in (unmet_optional_line(report), skipped_by_effort_line(report, requirements)):
             if said:
-                self._line(f"\n{said[0].upper()}{said[1:]}")
-        self._end(report, files)
+                self._print_line(f"\n{said[0].upper()}{said[1:]}")
+        self._print_end(report, files)
 
-    def _summary(self, rows: Sequence[CapabilityRow]) -> Table:
+    def _summary_table(self, rows: Sequence[CapabilityRow]) -> Table:
         table = Table(box=SIMPLE_HEAD, pad_edge=False, title="Requirements passed")
         table.title_justify = "left"
         table.title_style = "bold"
@@ -171,22 +171,24 @@ class TerminalView:
         styles = {"MUST": "red", "SHOULD": "yellow", "MAY": "dim"}
         return Text(f"{passed}/{of}", styles[level])
 
-    def _failures(self, report: Report, requirements: Requirements, files: Sequence[Path]) -> None:
-        found = groups(report)
+    def _print_failures(
+        self, report: Report, requirements: Requirements, files: Sequence[Path]
+    ) -> None:
+        found = failure_groups(report)
         if not found:
             return
         failed = sum(len(group.checks) for group in found)
-        self._line(
+        self._print_line(
             f"\nFailures: {counted(failed, 'check')}, {counted(len(found), 'cause')}", "bold"
         )
         for group in found[:_SHOWN_IN_FULL]:
-            self._failure(group, report, requirements, files)
+            self._print_failure(group, report, requirements, files)
         if more := found[_SHOWN_IN_FULL:]:
-            where = _named(files, "report.html")
+            where = _path_of(files, "report.html")
             ids = listed([each for group in more for each in group.requirements], 12)
-            self._line(f"\nAnd {counted(len(more), 'more cause')} ({ids}): see {where}.")
+            self._print_line(f"\nAnd {counted(len(more), 'more cause')} ({ids}): see {where}.")
 
-    def _failure(
+    def _print_failure(
         self,
         group: FailureGroup,
         report: Report,
@@ -197,90 +199,92 @@ class TerminalView:
         decided = promises(group.requirements[:_PROMISES], report, requirements)
         style = "dim" if group.baselined or group.level != "MUST" else "bold red"
         accepted = ", accepted by the baseline" if group.baselined else ""
-        self._line(f"\n{group.level} {listed(group.requirements, _PROMISES)}{accepted}", style)
+        self._print_line(
+            f"\n{group.level} {listed(group.requirements, _PROMISES)}{accepted}", style
+        )
         for promise in decided:
-            self._labelled("promise", f"{promise.id} ({promise.level}): {promise.statement}")
+            self._print_labelled("promise", f"{promise.id} ({promise.level}): {promise.statement}")
         if failure := check.failure:
-            self._labelled("expected", cut(failure.expected, _VALUE_LIMIT))
-            self._labelled("actual", cut(failure.actual, _VALUE_LIMIT))
+            self._print_labelled("expected", cut(failure.expected, _VALUE_LIMIT))
+            self._print_labelled("actual", cut(failure.actual, _VALUE_LIMIT))
             if failure.diff:
                 lines = [cut(line, 200) for line in failure.diff[:_DIFF_LINES]]
                 if unshown := len(failure.diff) - _DIFF_LINES:
                     lines += [f"and {unshown} more differences"] if unshown > 0 else []
-                self._labelled("difference", "\n".join(lines))
+                self._print_labelled("difference", "\n".join(lines))
             if failure.curl:
-                self._curl(failure.curl, check, files)
+                self._print_curl(failure.curl, check, files)
         for source in dict.fromkeys(source for each in decided for source in each.sources):
-            self._labelled("written", source)
+            self._print_labelled("written", source)
         for disputed in dict.fromkeys(each.disputed for each in decided if each.disputed):
-            self._labelled("disputed", disputed)
+            self._print_labelled("disputed", disputed)
         if note := stability_note(check):
-            self._labelled("note", note)
-        self._labelled("check", check.id)
+            self._print_labelled("note", note)
+        self._print_labelled("check", check.id)
         if len(group.checks) > 1:
             others = [each.id for each in group.checks[1:]]
-            self._labelled("alike", listed(others, 3))
+            self._print_labelled("alike", listed(others, 3))
 
-    def _curl(self, command: str, check: CheckResult, files: Sequence[Path]) -> None:
+    def _print_curl(self, command: str, check: CheckResult, files: Sequence[Path]) -> None:
         if len(command) > _CURL_LIMIT:
-            report_json = _named(files, "report.json")
-            self._labelled("curl", f"too long; see threads-conformance explain {report_json}")
-            self._indented(check.id)
+            report_json = _path_of(files, "report.json")
+            self._print_labelled("curl", f"too long; see threads-conformance explain {report_json}")
+            self._print_indented(check.id)
             return
-        # Not folded: a folded command cannot be pasted.
-        self._line(f"  {'curl':<{_LABEL_WIDTH}}{command}")
+        # Not wrapped: a wrapped command cannot be pasted.
+        self._print_line(f"  {'curl':<{_LABEL_WIDTH}}{command}")
 
-    def _undecided(self, report: Report) -> None:
-        found = undecided(report)
+    def _print_undecided(self, report: Report) -> None:
+        found = undecided_groups(report)
         if not found:
             return
-        self._line("\nNot decided", "bold")
+        self._print_line("\nNot decided", "bold")
         for group in found:
             said = f"{listed(group.requirements, 12)}: {cut(group.reason, 300)}"
-            self._labelled(WORDS[group.verdict], said)
+            self._print_labelled(WORDS[group.verdict], said)
 
-    def _end(self, report: Report, files: Sequence[Path]) -> None:
+    def _print_end(self, report: Report, files: Sequence[Path]) -> None:
         style = _VERDICT_STYLES[report.verdict]
         end = Text.assemble(
             "\n", (verdict_words(report), style), ": ", self._text(verdict_meaning(report))
         )
         self._console.print(end)
         self._console.print(
-            self._text(f"Next: {next_step(report, _named(files, 'report.json'))}"), soft_wrap=True
+            self._text(f"Next: {next_step(report, _path_of(files, 'report.json'))}"), soft_wrap=True
         )
-        self._line(f"Threads: {cleanup_line(report)}")
+        self._print_line(f"Threads: {cleanup_line(report)}")
         for thread_id in report.cleanup.left[:_SHOWN_IN_FULL]:
-            self._indented(f"still there: {thread_id}")
+            self._print_indented(f"still there: {thread_id}")
         for reason in cleanup_reasons(report):
-            self._line(f"  {reason}")
-        self._line(f"{report.run.requests} requests in {report.run.duration_s:.1f} s")
+            self._print_line(f"  {reason}")
+        self._print_line(f"{report.run.requests} requests in {report.run.duration_s:.1f} s")
         if files:
             folder = files[0].parent
             names = ", ".join(file.name for file in files)
-            self._line(f"Written to {folder}: {names}")
+            self._print_line(f"Written to {folder}: {names}")
 
-    def _labelled(self, label: str, value: str) -> None:
-        # The value hangs under itself, so that its lines stay apart from the labels.
+    def _print_labelled(self, label: str, value: str) -> None:
+        # A grid indents the further lines of a value to its first line.
         grid = Table.grid()
         grid.add_column(width=_LABEL_WIDTH, no_wrap=True)
         grid.add_column(overflow="fold")
         grid.add_row(Text(label, "dim"), self._text(value))
         self._console.print(Padding(grid, (0, 0, 0, 2)))
 
-    def _indented(self, value: str) -> None:
+    def _print_indented(self, value: str) -> None:
         self._console.print(Padding(self._text(value), (0, 0, 0, 2)))
 
-    def _line(self, value: str, style: str = "") -> None:
-        self._console.print(Text(self._shown(value), style), soft_wrap=True)
+    def _print_line(self, value: str, style: str = "") -> None:
+        self._console.print(Text(self._displayable(value), style), soft_wrap=True)
 
     def _text(self, value: str) -> Text:
-        return Text(self._shown(value), overflow="fold")
+        return Text(self._displayable(value), overflow="fold")
 
-    def _shown(self, value: str) -> str:
-        """`value` as this terminal can show it; never read as rich markup."""
+    def _displayable(self, value: str) -> str:
+        """Return `value` with what the terminal cannot show escaped."""
         encoding = self._console.encoding
         return printable(value).encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _named(files: Sequence[Path], name: str) -> str:
+def _path_of(files: Sequence[Path], name: str) -> str:
     return next((str(file) for file in files if file.name == name), name)

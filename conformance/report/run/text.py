@@ -1,4 +1,4 @@
-"""What every way of showing a report says: the verdict in words, counts, promises."""
+"""Text of a report that all output formats share: the verdict in words, counts, promises."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from conformance.contract.catalogue import EFFORTS, PROFILES, Requirement
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.report.record import LEVELS, CheckResult, Deployment, Report, RunInfo
-from conformance.report.run.grouping import groups, not_kept
+from conformance.report.run.grouping import failure_groups, unmet_optional_groups
 from conformance.report.score import UNDECIDED
 
 Requirements = Mapping[str, Requirement]
 
-#: Verdicts as people read them.
+#: Verdicts in words, in the order of tables.
 WORDS = {
     Verdict.PASS: "passed",
     Verdict.FAIL: "failed",
@@ -33,9 +33,9 @@ VERDICT_WORDS = {
 
 @dataclass(frozen=True)
 class CapabilityRow:
-    """How one capability did: per level how many passed, of how many; what failed.
+    """The results of one capability: per level how many passed, of how many; ids that failed.
 
-    A MAY is never among the `failing`.
+    `failing` does not include a MAY.
     """
 
     capability: str
@@ -45,7 +45,7 @@ class CapabilityRow:
 
 @dataclass(frozen=True)
 class Promise:
-    """A requirement as a failure quotes it."""
+    """A requirement in the form in which failures quote it."""
 
     id: str
     level: str
@@ -55,7 +55,7 @@ class Promise:
 
 
 def capability_rows(report: Report) -> tuple[CapabilityRow, ...]:
-    """One row per capability, in the order of the report's requirements."""
+    """Return one row per capability, in the order of the report's requirements."""
     rows = []
     for capability in dict.fromkeys(result.capability for result in report.requirements):
         results = [result for result in report.requirements if result.capability == capability]
@@ -73,14 +73,14 @@ def capability_rows(report: Report) -> tuple[CapabilityRow, ...]:
 
 
 def verdict_words(report: Report) -> str:
-    """The verdict in capitals, and whether the run ended early or is partial."""
-    if ended := _ended_early(report.run):
+    """Return the verdict in capitals, with a remark if the run ended early or is partial."""
+    if ended := _early_end(report.run):
         return f"{VERDICT_WORDS[report.verdict]} ({ended})"
     return VERDICT_WORDS[report.verdict] + (" (partial)" if report.run.partial else "")
 
 
 def verdict_meaning(report: Report) -> str:
-    """What was found of the MUSTs, in one sentence: how many are kept, broken, undecided."""
+    """Return one sentence on the MUSTs: how many are kept, broken, undecided."""
     counts = report.totals["MUST"]
     of = sum(counts.values())
     undecided = {verdict: counts[verdict] for verdict in UNDECIDED if counts[verdict]}
@@ -115,23 +115,23 @@ def verdict_meaning(report: Report) -> str:
     return f"{said[0].upper()}{said[1:]}."
 
 
-def not_kept_line(report: Report) -> str:
-    """What of the optional and disputed (MAY) was not found, in one line; empty if nothing.
+def unmet_optional_line(report: Report) -> str:
+    """Return a line on the MAY requirements that failed; empty if there are none.
 
-    It makes nothing red: a MAY is not a promise.
+    A failed MAY is information only and changes no verdict.
     """
-    ids = [each for group in not_kept(report) for each in group.requirements]
+    ids = [each for group in unmet_optional_groups(report) for each in group.requirements]
     return f"optional or disputed (MAY), and not found: {', '.join(sorted(ids))}" if ids else ""
 
 
-def _ended_early(run: RunInfo) -> str:
+def _early_end(run: RunInfo) -> str:
     if run.interrupted:
         return "interrupted"
     return "given up" if run.given_up else ""
 
 
-def left_to_effort(report: Report, requirements: Requirements) -> str:
-    """What a whole run of this profile left to a greater effort; empty where nothing."""
+def skipped_by_effort_line(report: Report, requirements: Requirements) -> str:
+    """Return a line on requirements that need a higher effort; empty if none, or if partial."""
     if report.run.partial:
         return ""
     judged = {result.id for result in report.requirements}
@@ -150,8 +150,8 @@ def left_to_effort(report: Report, requirements: Requirements) -> str:
 
 
 def next_step(report: Report, report_json: Path | str) -> str:
-    """What to do after this verdict, in one sentence."""
-    failures = groups(report)
+    """Return one sentence on what to do after this verdict."""
+    failures = failure_groups(report)
     explain = f"threads-conformance explain {shlex.quote(str(report_json))}"
     if report.verdict is RunVerdict.INCOMPLETE:
         return "Fix what kept the checks from deciding (named above), then run again."
@@ -162,12 +162,12 @@ def next_step(report: Report, report_json: Path | str) -> str:
 
 
 def server_name(report: Report) -> str:
-    """Name and version of the server, as far as known."""
-    return named(report.deployment)
+    """Return name and version of the server, as far as known."""
+    return deployment_name(report.deployment)
 
 
-def named(deployment: Deployment) -> str:
-    """What a server calls itself, or its launcher calls it, with its version; never a guess."""
+def deployment_name(deployment: Deployment) -> str:
+    """Return name and version as the server or its launcher reports them; never a guess."""
     name, version = deployment.server_name, deployment.server_version
     if not (name or version):
         return "unknown server"
@@ -175,7 +175,7 @@ def named(deployment: Deployment) -> str:
 
 
 def cleanup_line(report: Report) -> str:
-    """What the run left behind: `created 412, removed 412`."""
+    """Return the counts of threads: `created 412, removed 412`."""
     if report.run.read_only:
         return "none created: the run was read-only"
     cleanup = report.cleanup
@@ -188,7 +188,7 @@ def cleanup_line(report: Report) -> str:
 
 
 def cleanup_reasons(report: Report) -> tuple[str, ...]:
-    """Why threads are left, or may be, a line each; and the command that removes them."""
+    """Return a line for each reason why threads are left, and one with the sweep command."""
     cleanup = report.cleanup
     lines = [f"left: {each.threads} × {each.reason}" for each in cleanup.reasons]
     lines += [f"possibly left: {each.threads} × {each.reason}" for each in cleanup.possibly_left]
@@ -198,8 +198,8 @@ def cleanup_reasons(report: Report) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def on_whose_terms(run: RunInfo) -> str:
-    """Whether anything on the deployment matters, in a few words."""
+def data_policy_line(run: RunInfo) -> str:
+    """Return in a few words how the run treats the data on the deployment."""
     if run.read_only:
         return "read-only: nothing is written"
     if run.disposable:
@@ -208,7 +208,7 @@ def on_whose_terms(run: RunInfo) -> str:
 
 
 def promises(ids: Iterable[str], report: Report, requirements: Requirements) -> tuple[Promise, ...]:
-    """The promises of these ids; the report's own words where the catalogue has none."""
+    """Return the promises of these ids, from the catalogue, else from the report."""
     results = {result.id: result for result in report.requirements}
     found = []
     for each in ids:
@@ -222,7 +222,7 @@ def promises(ids: Iterable[str], report: Report, requirements: Requirements) -> 
 
 
 def stability_note(check: CheckResult) -> str:
-    """A remark on a failure that did not come each time; empty otherwise."""
+    """Return a remark on a flaky failure; empty for others."""
     if check.verdict is Verdict.FAIL and check.stability == "flaky":
         return "flaky: it did not fail on every repetition"
     return ""

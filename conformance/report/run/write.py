@@ -1,4 +1,4 @@
-"""The files of a run, each written whole or not at all."""
+"""The files of a run, each written atomically."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def write_all(
 ) -> tuple[Path, ...]:
     """Write report.json, junit.xml, report.md, report.html and exchanges.har.
 
-    `exchanges_file` holds one `Exchange.to_json()` a line. With a comparison there are
-    schema-comparison.json and schema-comparison.md beside them. `ReportError` when
-    `directory` cannot be written to. Returns the paths of the files.
+    `exchanges_file` holds one `Exchange.to_json()` per line. With a comparison, also write
+    schema-comparison.json and schema-comparison.md. Return the paths of the files; raise
+    `ReportError` if `directory` cannot be written to.
     """
     writers: dict[str, Callable[[TextIO], object]] = {
         "report.json": lambda file: file.write(report_json(report)),
@@ -57,7 +57,7 @@ def write_all(
         }
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        return tuple(_replace(directory / name, write) for name, write in writers.items())
+        return tuple(_write_atomically(directory / name, write) for name, write in writers.items())
     except OSError as refused:
         raise ReportError(
             f"cannot write the report to {directory} ({refused.strerror or refused}): "
@@ -66,11 +66,11 @@ def write_all(
 
 
 def write_text(path: Path, text: str, *, option: str) -> None:
-    """Write a file whole or not at all; `ReportError` names the option that says where."""
+    """Write a file atomically; raise `ReportError` with the `option` that names the place."""
     shown = without_commands(text.encode("utf-8", "backslashreplace").decode())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, lambda file: file.write(shown))
+        _write_atomically(path, lambda file: file.write(shown))
     except OSError as refused:
         raise ReportError(
             f"cannot write {path} ({refused.strerror or refused}): give another {option}"
@@ -78,12 +78,12 @@ def write_text(path: Path, text: str, *, option: str) -> None:
 
 
 def report_json(report: Report) -> str:
-    """The text of report.json: the same report gives the same text."""
+    """Return the text of report.json; equal reports give equal text."""
     return json.dumps(report.to_json(), indent=2) + "\n"
 
 
 def read_exchanges(file: Path | None) -> Iterator[Exchange]:
-    """The exchanges of `file`, one at a time; a line that a killed worker cut is left out."""
+    """Yield the exchanges of `file`; a line that a killed worker left incomplete is skipped."""
     if file is None or not file.exists():
         return
     with file.open(encoding="utf-8") as lines:
@@ -94,7 +94,7 @@ def read_exchanges(file: Path | None) -> Iterator[Exchange]:
                 continue
 
 
-def _replace(path: Path, write: Callable[[TextIO], object]) -> Path:
+def _write_atomically(path: Path, write: Callable[[TextIO], object]) -> Path:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("w", encoding="utf-8", newline="\n") as file:

@@ -1,4 +1,4 @@
-"""The schema comparison in words: a section of report.md, a file, a line for the terminal."""
+"""The schema comparison as schema-comparison.md, section of report.md and terminal line."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from conformance.report.markdown_text import code, fenced, table
 from conformance.report.schema.model import KINDS, Comparison, Difference
 from conformance.report.text import counted, cut
 
-#: Rows of the section in report.md; the file beside it has all.
+#: Rows of the section in report.md; schema-comparison.md has all.
 _ROWS = 40
 _CURL_LIMIT = 2_000
 _MEANING = "This is information and changes no verdict."
 
 
 def comparison_report(comparison: Comparison) -> str:
-    """The text of schema-comparison.md: every difference, with a request that shows it."""
+    """Return schema-comparison.md: every difference, with a request that shows it."""
     parts = [
         f"# Schema comparison: {code(comparison.url)}",
         f"{_headline(comparison)} {_MEANING}",
     ]
     for kind in comparison.counts():
         parts.append(f"## {KINDS[kind][0].upper()}{KINDS[kind][1:]}")
-        parts += [_in_full(each) for each in comparison.differences if each.kind == kind]
+        parts += [_difference_item(each) for each in comparison.differences if each.kind == kind]
     return "\n\n".join(parts) + "\n"
 
 
 def comparison_section(comparison: Comparison) -> list[str]:
-    """The paragraphs of the section in report.md."""
+    """Return the paragraphs of the section in report.md."""
     parts = [
         "## Schema comparison",
         f"The deployment's own OpenAPI document, {code(comparison.url)}, held against what it did "
@@ -43,11 +43,11 @@ def comparison_section(comparison: Comparison) -> list[str]:
 
 
 def comparison_line(comparison: Comparison) -> str:
-    """What the terminal says of it."""
-    told = ", ".join(
+    """Return the line of the terminal: how many differences of each kind."""
+    counts = ", ".join(
         f"{number} {kind.replace('_', ' ')}" for kind, number in comparison.counts().items()
     )
-    return f"Schema comparison with {comparison.url}: {told or 'nothing differs'}"
+    return f"Schema comparison with {comparison.url}: {counts or 'nothing differs'}"
 
 
 def _headline(comparison: Comparison) -> str:
@@ -55,7 +55,7 @@ def _headline(comparison: Comparison) -> str:
     return f"{counted(len(comparison.differences), 'difference')} in {compared}."
 
 
-def _in_full(each: Difference) -> str:
+def _difference_item(each: Difference) -> str:
     where = f" at {code(each.where)}" if each.where else ""
     parts = [
         f"- {code(each.operation)}{where}: declared {code(cut(each.declared, 300))}, "

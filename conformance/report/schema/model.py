@@ -1,6 +1,6 @@
-"""How a deployment's own OpenAPI document differs from the contract and from what it did.
+"""How a deployment's own OpenAPI document differs from the contract and from its answers.
 
-It is information and no verdict: a document that is silent breaks no promise.
+The differences are information and change no verdict: no requirement covers the document.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from conformance.report.schema.observed import Observed, observe
 
 FORMAT = "threads-conformance-schema-comparison/1"
 
-#: Kinds of differences, in the order in which they are told, as people read them.
+#: Kinds of differences in the order of the report, with their descriptions.
 KINDS = {
     "undeclared_operation": "the contract has the operation, the document does not declare it",
     "missing_operation": "declared, but every request found it missing",
@@ -34,7 +34,11 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Difference:
-    """One difference: in which operation, where in it, what is declared, what is."""
+    """One difference at one place of an operation.
+
+    `declared` is what the document says, `found` what was observed or the contract says;
+    `example` is a curl command that shows it.
+    """
 
     kind: str
     operation: str
@@ -46,7 +50,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All differences of one document. `url` is shown as given, secrets replaced."""
+    """All differences of one document. In `url` secrets are redacted."""
 
     url: str
     title: str
@@ -55,12 +59,12 @@ class Comparison:
     differences: tuple[Difference, ...]
 
     def counts(self) -> dict[str, int]:
-        """How many differences there are of each kind, of those that occur."""
+        """Count the differences of each kind that occurs."""
         kinds = [each.kind for each in self.differences]
         return {kind: kinds.count(kind) for kind in KINDS if kind in kinds}
 
     def to_json(self) -> dict[str, Any]:
-        """The comparison as `schema-comparison.json` has it."""
+        """Return the comparison in the form of `schema-comparison.json`."""
         return {
             "format": FORMAT,
             "document": {"url": self.url, "title": self.title, "version": self.version},
@@ -75,12 +79,12 @@ def compare(
     exchanges: Iterable[Exchange],
     url: str,
 ) -> Comparison:
-    """Compare a document with the contract's own and with the exchanges of one run."""
+    """Compare a document with that of the contract and with the exchanges of one run."""
     theirs, ours = Description(document), Description(contract)
     found: list[Difference] = []
     for key in ours.operations:
         if key in theirs.operations:
-            found += _requests(key, theirs, ours)
+            found += _request_differences(key, theirs, ours)
         else:
             found.append(Difference("undeclared_operation", key, "", "nothing", "in the contract"))
     compared = [key for key in ours.operations if key in theirs.operations]
@@ -104,39 +108,43 @@ def _as_difference(seen: Observed) -> Difference:
     )
 
 
-def _requests(key: str, theirs: Description, ours: Description) -> Iterable[Difference]:
-    """Members of the request on one side only, and those that are declared otherwise."""
-    declared, wanted = theirs.asked(key), ours.asked(key)
+def _request_differences(key: str, theirs: Description, ours: Description) -> Iterable[Difference]:
+    """Yield request members that only one side declares or that the sides declare differently."""
+    declared, wanted = theirs.request_members(key), ours.request_members(key)
     for name in wanted.keys() - declared.keys():
         yield Difference(
-            "request_member_not_declared", key, name, "nothing", _told(wanted[name].schema)
+            "request_member_not_declared", key, name, "nothing", _as_text(wanted[name].schema)
         )
     for name in declared.keys() - wanted.keys():
         yield Difference(
-            "request_member_beyond", key, name, _told(declared[name].schema), "not in the contract"
+            "request_member_beyond",
+            key,
+            name,
+            _as_text(declared[name].schema),
+            "not in the contract",
         )
     for name in declared.keys() & wanted.keys():
-        yield from _otherwise(key, name, declared[name], wanted[name], theirs, ours)
+        yield from _member_differences(key, name, declared[name], wanted[name], theirs, ours)
 
 
-def _otherwise(
+def _member_differences(
     key: str, name: str, declared: Member, wanted: Member, theirs: Description, ours: Description
 ) -> Iterable[Difference]:
     if declared.default != wanted.default:
         yield Difference(
-            "default_differs", key, name, _told(declared.default), _told(wanted.default)
+            "default_differs", key, name, _as_text(declared.default), _as_text(wanted.default)
         )
-    # The values of a list are declared for its items.
+    # The enum of a list is declared on its items.
     pairs = [(name, declared, wanted)]
     if "items" in declared.schema and "items" in wanted.schema:
-        items = Member(theirs.resolved(declared.schema["items"]))
-        pairs.append((f"{name}[]", items, Member(ours.resolved(wanted.schema["items"]))))
+        items = Member(theirs.resolve(declared.schema["items"]))
+        pairs.append((f"{name}[]", items, Member(ours.resolve(wanted.schema["items"]))))
     for where, one, other in pairs:
         if one.enum != other.enum:
-            yield Difference("enum_differs", key, where, _told(one.enum), _told(other.enum))
+            yield Difference("enum_differs", key, where, _as_text(one.enum), _as_text(other.enum))
 
 
-def _told(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if value is None:
         return "none"
     text = json.dumps(value, ensure_ascii=False)
