@@ -11,7 +11,6 @@ that are kept of it or from the reference in a way that is not listed.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import click
 
 from conformance.commands.target import find_server, open_target
+from conformance.report.record import load_report
 from conformance.target import Target
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,7 +57,7 @@ def main() -> int:
         said = failed.format_message() if isinstance(failed, click.ClickException) else failed
         print(f"{chosen.server} could not be checked: {said}", file=sys.stderr)
         return 2
-    published = ROOT / "reports" / like.replace("==", "-") / "report.json"
+    published = ROOT / "reports" / like.replace("==", "-")
     changed = compare(published, report_dir / "report.json")
     return 1 if changed and not chosen.tell else 0
 
@@ -93,10 +93,10 @@ def compare_answers(url: str) -> None:
 def compare(published: Path, observed: Path) -> list[str]:
     """Tell every requirement of this run whose verdict is not the published one."""
     before, after = (
-        {each["id"]: each["verdict"] for each in json.loads(file.read_text())["requirements"]}
-        if file.exists()
+        {each.id: each.verdict.value for each in load_report(path).requirements}
+        if path.exists()
         else {}
-        for file in (published, observed)
+        for path in (published, observed)
     )
     changed = [
         f"{name}: published {before.get(name, 'nothing')}, now {after[name]}"

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import gzip
 import json
 import re
 from html.parser import HTMLParser
@@ -26,7 +27,13 @@ from snapshot import assert_snapshot
 
 from conformance.data import schemas_dir
 from conformance.deployment.exchange import Exchange
-from conformance.report.record import Cleanup, Report, ReportError, load_report
+from conformance.report.record import (
+    LARGEST_REPORT,
+    Cleanup,
+    Report,
+    ReportError,
+    load_report,
+)
 from conformance.report.run.har import BODY_LIMIT
 from conformance.report.run.html import html_report
 from conformance.report.run.junit import junit_report
@@ -329,6 +336,36 @@ class TestWriteAll:
         assert files == tuple(directory / name for name in self.NAMES)
         assert {file.name for file in directory.iterdir()} == set(self.NAMES)
         assert load_report(directory / "report.json") == RICH
+
+    def test_a_compressed_report_is_read_as_it_was(self, tmp_path):
+        (plain,) = (
+            each
+            for each in write_all(RICH, REQUIREMENTS, None, tmp_path / "plain")
+            if each.name == "report.json"
+        )
+        packed = tmp_path / "packed" / "report.json.gz"
+        packed.parent.mkdir()
+        packed.write_bytes(gzip.compress(plain.read_bytes()))
+        assert load_report(packed) == load_report(packed.parent) == RICH
+        # In a folder that has both, the plain one is the newer: runs write none that is packed.
+        newer = dataclasses.replace(RICH, suite_version="newer")
+        packed.with_suffix("").write_text(report_json(newer), encoding="utf-8")
+        assert load_report(packed.parent) == newer
+
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [
+            (gzip.compress(b"{}")[:-9], "cannot read"),
+            (b"\x1f\x8bno gzip", "cannot read"),
+            (gzip.compress(bytes(LARGEST_REPORT + 1)), "larger than any report"),
+        ],
+        ids=["cut off", "damaged", "endless"],
+    )
+    def test_a_compressed_report_that_cannot_be_used(self, content, told, tmp_path):
+        file = tmp_path / "report.json.gz"
+        file.write_bytes(content)
+        with pytest.raises(ReportError, match=told):
+            load_report(file)
 
     def test_the_same_report_gives_the_same_files(self, tmp_path):
         one = write_all(RICH, REQUIREMENTS, None, tmp_path / "one")

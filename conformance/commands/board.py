@@ -28,8 +28,8 @@ from conformance.report.text import counted
 def board_command(reports: tuple[Path, ...], output_dir: Path) -> None:
     """Make the board of several reports: requirements against deployments.
 
-    REPORTS are report.json files, or folders that hold one. Every cell leads to its
-    evidence; versions of one server are compared each with the one before. The same
+    REPORTS are report.json (or report.json.gz) files, or folders that hold one. Every cell
+    leads to its evidence; versions of one server are compared each with the one before. The same
     reports, in any order, give the same files byte for byte. What a baseline accepted
     is shown as it is: not kept.
     """

@@ -45,12 +45,12 @@ class ExplainError(click.ClickException):
 def explain_command(report: Path, check: str, output_format: str) -> None:
     """Explain a failure: the promise, the difference, the exchanges, a curl command.
 
-    REPORT is a report.json or the folder that holds it. CHECK is the id of a check, a
-    part of it that no other check has, or the id of a requirement (then each of its
+    REPORT is a report.json (or report.json.gz) or the folder that holds it. CHECK is the id
+    of a check, a part of it that no other check has, or the id of a requirement (then each of its
     checks that did not pass is explained).
     """
     try:
-        read = load_report(report / "report.json" if report.is_dir() else report)
+        read = load_report(report)
     except ReportError as unreadable:
         raise ExplainError(str(unreadable)) from unreadable
     chosen = find_checks(read, check)

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from conformance.data import schemas_dir
 from conformance.excerpt import excerpt
-from conformance.report.record import Report, ReportError, load_report
+from conformance.report.record import Report, ReportError, load_report, report_file
 
 
 class UnusableError(click.ClickException):
@@ -21,11 +21,11 @@ class UnusableError(click.ClickException):
 
 
 def read_report(path: Path) -> Report:
-    """Read a report from a file, or from a folder that contains report.json.
+    """Read a report from a file, or from a folder that contains report.json or report.json.gz.
 
     Raise `UnusableError`, which names the file, the problem and what to do.
     """
-    file = path / "report.json" if path.is_dir() else path
+    file = report_file(path)
     try:
         report = load_report(file)
         _check_shape(report)

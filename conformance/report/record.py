@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from conformance.excerpt import safe_name
 
 FORMAT = "threads-conformance-report/1"
 LEVELS = ("MUST", "SHOULD", "MAY")
+#: In bytes, once decompressed.
+LARGEST_REPORT = 256 * 2**20
+_GZIP = b"\x1f\x8b"
 
 
 class ReportError(Exception):
@@ -275,13 +280,32 @@ def check_from_json(entry: dict[str, Any]) -> CheckResult:
     )
 
 
+def report_file(path: Path) -> Path:
+    """Return the report in a folder, `report.json` or `report.json.gz`; else the path itself."""
+    if not path.is_dir():
+        return path
+    compressed = path / "report.json.gz"
+    plain = path / "report.json"
+    return compressed if compressed.exists() and not plain.exists() else plain
+
+
 def load_report(path: Path) -> Report:
-    """Read a report file; raise `ReportError` if it cannot be used."""
+    """Read a report file, which may be compressed by gzip, or that of a folder.
+
+    Raise `ReportError` if it cannot be used.
+    """
+    path = report_file(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        raw = path.read_bytes()
+        if raw.startswith(_GZIP):
+            with gzip.open(path) as file:
+                raw = file.read(LARGEST_REPORT + 1)
+        if len(raw) > LARGEST_REPORT:
+            raise ReportError(f"{path} is larger than any report: {LARGEST_REPORT} bytes at most")
+        data = json.loads(raw.decode("utf-8"))
     except FileNotFoundError as missing:
         raise ReportError(f"no report at {path}: run `threads-conformance run` first") from missing
-    except (OSError, UnicodeDecodeError) as unreadable:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as unreadable:
         raise ReportError(f"cannot read {path}: {unreadable}") from unreadable
     except json.JSONDecodeError as broken:
         raise ReportError(f"{path} is not JSON ({broken}): was it cut off?") from broken
