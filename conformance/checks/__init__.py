@@ -1,1 +1,1 @@
-"""What checks are made of: asking, viewing, expecting, generating."""
+"""Library of the checks: API calls, views of answers, assertions, generators."""

@@ -1,8 +1,8 @@
-"""Asking a deployment on behalf of a check.
+"""Typed access to the operations of a deployment, for checks.
 
-Two askers share one vocabulary. What `given` asks for is what the check stands on:
-if it is not granted, the check is blocked. What `threads` asks for is what the check
-is about: if it is not granted, the promise is broken.
+The fixtures `given` and `threads` are both a `ThreadsApi`. `given` makes the prerequisites of a
+check: a refusal ends the check as blocked. `threads` calls what the check tests: there a refusal
+breaks the promise.
 """
 
 from __future__ import annotations
@@ -28,34 +28,38 @@ from conformance.deployment.settings import numbered
 from conformance.excerpt import excerpt
 from conformance.model.history import same_json
 
-#: As many states as a page of history may be asked for.
+#: The published maximum of the limit of a page of history.
 LONGEST_PAGE = 1000
-#: A history of more pages, or whose pages are longer together, is not read to its end.
+#: A history of more pages, or with more characters in all, is not read to its end.
 MOST_PAGES, MOST_CHARACTERS = 1000, 64 * 2**20
-#: As many threads as a search is asked for, where its limit is not the question: more than
-#: a check makes. That a search takes the published largest limit is a requirement of its own.
+#: The limit of a search whose limit is not tested: more threads than a check makes. The
+#: published maximum has a requirement of its own.
 ENOUGH_THREADS = 100
 
 _MISSING = (404, 405, 501)
 
 
 class ThreadsApi:
-    """The operations as a check uses them: a 2xx gives the parsed body."""
+    """The operations of the Threads API; each returns the parsed body of a 2xx answer.
+
+    Any other answer raises `Blocked` if `arranging`, else `PromiseBroken`; a missing operation that
+    no document shows raises `Unsupported`.
+    """
 
     def __init__(self, client: ThreadsClient, context: CheckContext, *, arranging: bool) -> None:
         self.client = client
         self.context = context
         self.arranging = arranging
-        #: Whether a history must have been made from supersteps, since the check is about them.
+        #: Whether the check is about supersteps, so that no run may stand in for them.
         self.insists_on_supersteps = False
 
     # Making threads
 
     def empty(self, **members: Any) -> Thread:
-        """A new empty thread. `members` join the request; metadata joins the tags.
+        """Create and return an empty thread; `members` join the body, and their metadata the tags.
 
-        What a check stands on has the metadata sent, whatever the deployment adds to it:
-        whether it is kept is another's question.
+        A prerequisite thread must show the metadata that was sent, else `Blocked`; metadata that
+        the deployment adds is allowed.
         """
         body = self._body(members)
         made = self.created(body)
@@ -73,11 +77,11 @@ class ThreadsApi:
     def prepopulated(
         self, supersteps: Any = None, *, more: Sequence[Any] = (), **members: Any
     ) -> Thread:
-        """A new thread made from these supersteps, or else from those of the settings.
+        """Create and return a thread with a history, from `supersteps` or those of the settings.
 
-        After those of the settings come the updates `more`, a superstep each. Where the
-        deployment applies no supersteps, what a check stands on is then made by a run and
-        updates, of as many states; unless supersteps are what it asks about.
+        `more` are updates that follow the settings' supersteps, one superstep each. If the
+        deployment applies no supersteps, a prerequisite thread gets as many states by a run and
+        state updates; `Blocked` if the check passed supersteps of its own or insists on them.
         """
         steps = supersteps
         if supersteps is None:
@@ -85,7 +89,7 @@ class ThreadsApi:
             steps += [{"updates": [each]} for each in more]
         metadata = {"graph_id": self.context.graph().id, **members.pop("metadata", {})}
         made = self.created(self._body({"metadata": metadata, "supersteps": steps, **members}))
-        # What stands on states must not be judged by a thread that was given none.
+        # A check that needs states must not be judged by a thread without any.
         if not self.arranging or not steps or made.get("values") or self.page(made, limit=1):
             return made
         if self.insists_on_supersteps or supersteps is not None:
@@ -93,9 +97,9 @@ class ThreadsApi:
         return self._ran(made, len(steps), more)
 
     def with_state(self, **members: Any) -> Thread:
-        """A new thread that has a state, from supersteps or by a run; no history is looked at.
+        """Create and return a thread that has a state, from supersteps or else by a run.
 
-        For checks that ask nothing of how many states there are.
+        For checks that do not depend on the number of states: the history is not read.
         """
         steps = [numbered(each, 1) for each in self.context.graph().supersteps]
         metadata = {"graph_id": self.context.graph().id, **members.pop("metadata", {})}
@@ -110,16 +114,16 @@ class ThreadsApi:
         return {**made, **self.settled(made)}
 
     def fullest(self, **members: Any) -> Thread:
-        """A new thread that shows as much as can be made: one with a state, else an empty one."""
+        """Create and return a thread with a state, or an empty one where no state can be made."""
         try:
             return self.with_state(**members)
         except (Blocked, Unsupported) as refused:
             self.context.note(f"judged on an empty thread: {refused}")
-            # Under the id that was asked for there may be a thread by now.
+            # A thread may exist by now under the id that was passed.
             return self.empty(**{**members, "thread_id": self.client.ownership.new_id()})
 
     def unfinished(self) -> list[Thread]:
-        """A new thread whose graph has still something to do, where one can be made."""
+        """Create a thread whose graph has a next node; return it in a list, empty if that fails."""
         try:
             steps = [numbered(each, 1) for each in self.context.graph().supersteps]
             return [self.prepopulated(steps[:-1])]
@@ -128,14 +132,14 @@ class ThreadsApi:
             return []
 
     def long(self, states: int, **members: Any) -> Thread:
-        """A new thread whose history holds `states` states."""
+        """Create and return a thread whose history holds `states` states."""
         graph = self.context.graph()
         beyond = states - len(graph.supersteps)
         more = [numbered(graph.append, number) for number in range(2, beyond + 2)]
         return self.prepopulated(more=more, **members)
 
     def _ran(self, made: Thread, states: int, updates: Sequence[Any]) -> Thread:
-        """The thread after a run and these updates, with so many states in its history."""
+        """Give a thread so many states, by a run and then these updates, and return it."""
         self.run(made)
         has = len(self.page(made, limit=states + 1))
         wanted = states - len(updates)
@@ -152,11 +156,11 @@ class ThreadsApi:
         return {**made, **self.get(made)}
 
     def documented(self, body: dict[str, Any], *, without_metadata: bool = False) -> Thread:
-        """Create by a body of the documents, which names no id and has no tag.
+        """Create a thread by a body copied from the documents, which has no id and no tag.
 
-        It is sent to the letter where the deployment is disposable. Elsewhere the run's tag
-        joins its metadata, or, where it is to be `without_metadata`, an id of the run's
-        joins the body: a thread without either could not be told from other people's.
+        A disposable deployment is sent exactly this body. Elsewhere the run's tag is added to the
+        metadata or, with `without_metadata`, a `thread_id` to the body: a thread without either
+        could not be told from other people's.
         """
         if self.client.ownership.disposable:
             return self.created(body)
@@ -166,9 +170,9 @@ class ThreadsApi:
         return self.created({**body, "metadata": {**body.get("metadata", {}), **tags}})
 
     def chosen_id(self) -> str:
-        """Draw an id for a thread that is looked for under it later.
+        """Draw and return an id for a thread that the check will look up by it.
 
-        The check is blocked on a deployment that gives threads ids of its own.
+        `Blocked` on a deployment that assigns thread ids itself.
         """
         ownership = self.client.ownership
         if ownership.ids_are_kept is None:
@@ -178,50 +182,50 @@ class ThreadsApi:
         return ownership.new_id()
 
     def created(self, body: dict[str, Any]) -> Thread:
-        """The thread that POST /threads answers to exactly this body."""
+        """POST exactly this body to /threads and return the thread that is answered."""
         return self._thread(self.client.create(body))
 
     def copy(self, thread: Thread) -> Thread:
-        """A copy of the thread."""
+        """Copy the thread and return the copy."""
         return self._thread(self.client.copy(id_of(thread)), thread)
 
     # Looking at threads
 
     def get(self, thread: Thread) -> Thread:
-        """The thread as GET shows it."""
+        """Return the thread as GET shows it."""
         return self._thread(self.client.get(id_of(thread)), thread)
 
     def settled(self, thread: Thread) -> Thread:
-        """The thread as GET shows it once it is not busy, which may be a little after a run."""
+        """Return the thread once GET no longer shows it as busy, as it may shortly after a run."""
         return self.context.eventually(
             lambda: self.get(thread), lambda shown: shown.get("status") != "busy"
         )
 
     def state(self, thread: Thread, **params: Any) -> State:
-        """The state of the thread; where a check stands on it, one with values."""
+        """Return the newest state; `Blocked` if a prerequisite state shows no values."""
         state = self.object_of(self.client.state(id_of(thread), **params), thread)
         if self.arranging and not isinstance(state.get("values"), dict | list):
             raise Blocked(f"the state of {id_of(thread)} shows no values")
         return state
 
     def state_at(self, thread: Thread, checkpoint_id: str) -> State:
-        """The state of the thread at a checkpoint."""
+        """Return the state of the thread at a checkpoint, read by GET."""
         return self.object_of(self.client.state_at_checkpoint(id_of(thread), checkpoint_id), thread)
 
     def page(self, thread: Thread, **params: Any) -> list[State]:
-        """One page of the history, by GET."""
+        """Return one page of the history, read by GET."""
         return self.list_of(self.client.history(id_of(thread), **params), thread)
 
     def post_page(self, thread: Thread, **body: Any) -> list[State]:
-        """One page of the history, by POST."""
+        """Return one page of the history, read by POST."""
         return self.list_of(self.client.post_history(id_of(thread), body), thread)
 
     def history(self, thread: Thread, made: int | None = None) -> History:
-        """The whole history: pages until one is empty or holds nothing new.
+        """Read the whole history, page by page until a page is empty or holds no new state.
 
-        Where `before` does not work, a page counts as whole that ends with a state without
-        a parent, or holds as many states as the check made; else the check is blocked.
-        So is one that stands on a history that is not newest first.
+        Where `before` is refused, the pages read so far count as whole if their last state has no
+        parent, or if they hold `made` states, as many as the check made; else `Blocked`. Also
+        `Blocked` if a prerequisite history is not ordered newest first.
         """
         states = self.page(thread, limit=LONGEST_PAGE)
         pages, characters = 1, 0
@@ -250,17 +254,17 @@ class ThreadsApi:
         return History(id_of(thread), states)
 
     def search(self, **filters: Any) -> list[Thread]:
-        """The threads of this check that the filters find: at most `limit`, or 100."""
+        """Return the threads of this check that match the filters; `limit` is 100 unless given."""
         body = {"limit": ENOUGH_THREADS, **filters}
         body["metadata"] = {**self.context.tag, **filters.get("metadata", {})}
         return self.list_of(self.client.search(body))
 
     def found(self, **filters: Any) -> list[str]:
-        """The ids of the threads that `search` gives."""
+        """Return the ids of the threads that `search` returns."""
         return [id_of(each) for each in self.search(**filters)]
 
     def count(self, **filters: Any) -> int:
-        """The number of threads of this check that the filters count."""
+        """Return the number of this check's threads that match the filters, as count answers it."""
         body = {**filters, "metadata": {**self.context.tag, **filters.get("metadata", {})}}
         answer = self.client.count(body)
         self._granted(answer, None)
@@ -269,7 +273,7 @@ class ThreadsApi:
         return answer.body
 
     def history_by_post(self, thread: Thread, made: int) -> list[State]:
-        """The `made` states of the history as one page by POST; else the check is blocked."""
+        """Return the history as one page by POST; `Blocked` unless it holds all `made` states."""
         states = self.post_page(thread, limit=LONGEST_PAGE)
         if len(states) < made or not newest_first(states):
             raise Blocked(f"POST gives no page with all {made} states, newest first")
@@ -278,7 +282,7 @@ class ThreadsApi:
     # Changing threads
 
     def update(self, thread: Thread, **body: Any) -> Thread:
-        """The thread after PATCH, or whatever else that answers."""
+        """PATCH the thread and return the object that is answered."""
         return self.object_of(self.client.update(id_of(thread), body), thread)
 
     def delete(self, thread: Thread) -> None:
@@ -286,22 +290,22 @@ class ThreadsApi:
         self._granted(self.client.delete(id_of(thread)), thread)
 
     def prune(self, *threads: Thread, **body: Any) -> dict[str, Any]:
-        """What POST /threads/prune answers for these threads."""
+        """POST /threads/prune for these threads and return the object that is answered."""
         ids = [id_of(each) for each in threads]
         return self.object_of(self.client.prune({"thread_ids": ids, **body}), None)
 
     def update_state(self, thread: Thread, **body: Any) -> dict[str, Any]:
-        """What POST state answers: a checkpoint."""
+        """POST a state update and return the object that is answered, a checkpoint."""
         return self.object_of(self.client.update_state(id_of(thread), body), thread)
 
     def appended(self, thread: Thread, number: int, **body: Any) -> dict[str, Any]:
-        """One more update of the settings' template applied to the thread."""
+        """Send the settings' `append` update with this number, and return its answer."""
         return self.update_state(
             thread, **{**numbered(self.context.graph().append, number), **body}
         )
 
     def run(self, thread: Thread, number: int = 1, **body: Any) -> Any:
-        """Run the graph on the thread and wait; the final output."""
+        """Run the graph on the thread, wait for its end, and return the final output."""
         answer = self.client.run_wait(id_of(thread), self.run_body(number, **body))
         self._granted(answer, thread)
         if isinstance(answer.body, dict) and "__error__" in answer.body:
@@ -309,14 +313,14 @@ class ThreadsApi:
         return answer.body
 
     def run_body(self, number: int = 1, **body: Any) -> dict[str, Any]:
-        """The body of a run: the graph of the settings, and its input."""
+        """Return the body of a run: the graph of the settings, and its input with this number."""
         graph = self.context.graph()
         return {"assistant_id": graph.id, "input": numbered(graph.run_input, number), **body}
 
     # What is not granted
 
     def granted(self, answer: Answer, thread: Thread | None = None) -> Answer:
-        """The answer, if it is a success; else the check ends here."""
+        """Return the answer if it is a success; else raise the outcome that ends the check."""
         self._granted(answer, thread)
         return answer
 
@@ -341,11 +345,11 @@ class ThreadsApi:
         raise self.refusal("success", answer, NOT_GRANTED)
 
     def lacks(self, answer: Answer, thread: Thread) -> bool:
-        """Whether an answer tells that its operation is not there, though the thread is."""
+        """Return whether an answer shows that its operation is missing while the thread exists."""
         return answer.status in _MISSING and self._missing(answer, thread)
 
     def _missing(self, answer: Answer, thread: Thread | None) -> bool:
-        """Whether the operation is not there, rather than the thread."""
+        """Return whether a 404, 405 or 501 means that the operation is missing, not the thread."""
         if answer.operation in self.context.granted:
             return False
         if answer.status != _MISSING[0] or thread is None:
@@ -353,10 +357,9 @@ class ThreadsApi:
         return answer.operation != "get" and self.client.get(id_of(thread)).ok
 
     def refusal(self, expected: str, answer: Answer, how: str) -> Exception:
-        """What ends the check where an answer is not what was expected.
+        """Build the outcome that ends the check on an unexpected answer.
 
-        `how` is a short name of what it lacks: part of the cause, where `expected` is a
-        sentence for people.
+        `how` is a short name of the defect and part of the cause; `expected` is for people.
         """
         cause = Cause.refused(answer.operation, answer.status, how)
         if self.arranging:
@@ -370,14 +373,14 @@ class ThreadsApi:
         return made
 
     def object_of(self, answer: Answer, of: Thread | None = None) -> dict[str, Any]:
-        """The JSON object that an answer holds."""
+        """Return the JSON object of a successful answer."""
         self._granted(answer, of)
         if not isinstance(answer.body, dict):
             raise self.refusal("a JSON object", answer, "object")
         return answer.body
 
     def list_of(self, answer: Answer, of: Thread | None = None) -> list[dict[str, Any]]:
-        """The JSON list of objects that an answer holds."""
+        """Return the JSON list of objects of a successful answer."""
         self._granted(answer, of)
         if not isinstance(answer.body, list) or not all(
             isinstance(each, dict) for each in answer.body

@@ -1,7 +1,7 @@
-"""Whether an operation is there, asked with the simplest thread there is.
+"""Whether a deployment offers an operation, shown with the simplest thread that works.
 
-What a check says of an unknown thread, or of an empty one, needs no history: it is not to
-be blocked on a deployment that makes none.
+A check on an unknown or an empty thread needs no history, and must not be blocked where none can be
+made.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from conformance.checks.views import Thread
 
 
 def show_offered(given: ThreadsApi, client: Callable[[Thread], object]) -> None:
-    """See that an operation is granted: for an empty thread, or else for one with a history."""
+    """Require that an operation succeeds on an empty thread, or else on one with a history."""
     try:
         client(given.empty())
     except (Blocked, Unsupported):
@@ -23,9 +23,9 @@ def show_offered(given: ThreadsApi, client: Callable[[Thread], object]) -> None:
 
 
 def try_with_history(given: ThreadsApi, client: Callable[[Thread], object]) -> None:
-    """Let it be known whether an operation is granted, where a history can be made.
+    """Call an operation on a thread with a history, if one can be made.
 
-    What is then refused for another thread is not missing.
+    Once it has succeeded, a refusal for another thread is not taken as a missing operation.
     """
     with suppress(Blocked, Unsupported):
         client(given.prepopulated())

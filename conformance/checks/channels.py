@@ -1,7 +1,7 @@
-"""Threads whose states hold several channels, and what these must hold.
+"""Threads whose states hold several channels, and the values that these must have.
 
-The settings describe the channels; whether a deployment's graph has them is learned from
-what it shows, since a graph may leave out, or refuse, what is no key of its state.
+The settings describe the channels. Whether the deployment's graph has them is learned from its
+answers: a graph may omit or refuse what is no key of its state.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ _REFUSED = "the channels of the [graph] settings cannot be written, and are not 
 Values = dict[str, Any]
 Update = dict[str, Any]
 
-#: The numbers of the updates that write all channels: twice, to tell adding from replacing.
+#: The numbers of the two updates that write all channels: one could not tell adding from
+#: replacing.
 WRITTEN = (2, 3)
 
 
 def values_of(holder: dict[str, Any]) -> Values:
-    """The values that a thread or state shows; none where it shows no object."""
+    """Return the values that a thread or state shows; empty if they are no object."""
     values = holder.get("values")
     return values if isinstance(values, dict) else {}
 
 
 def standing(before: Values, after: Values, graph: GraphSettings) -> tuple[Values, Values]:
-    """What one state holds in the described channels, and what of it stands in a later one.
+    """Return the described channels of an earlier state, and what a later one still holds of them.
 
-    That is the list that is followed, to which something may have been added, and every
-    other channel as it was.
+    Of the followed list, to which items may have been added, the later one has as many items as the
+    earlier.
     """
     key = followed(graph)
     held_before = {name: value for name, value in before.items() if _is_described(name, graph)}
@@ -46,7 +47,7 @@ def standing(before: Values, after: Values, graph: GraphSettings) -> tuple[Value
 
 
 def writing(graph: GraphSettings, number: int, channels: Values | None = None) -> Update:
-    """The update `append` of the settings that writes all channels as well, or these."""
+    """Return the `append` update of the settings, which also writes all channels or `channels`."""
     update = numbered(graph.append, number)
     more = numbered(graph.channels if channels is None else channels, number)
     values = update.get("values") or {}
@@ -54,16 +55,16 @@ def writing(graph: GraphSettings, number: int, channels: Values | None = None) -
 
 
 def supersteps_writing(graph: GraphSettings, channels: Values) -> list[dict[str, Any]]:
-    """The supersteps of the settings, and behind them those that write these channels."""
+    """Return the supersteps of the settings, followed by two that write these channels."""
     steps = [numbered(each, 1) for each in graph.supersteps]
     return steps + [{"updates": [writing(graph, number, channels)]} for number in WRITTEN]
 
 
 def wide(given: ThreadsApi) -> Thread:
-    """A prepopulated thread whose last two states have a value in every channel.
+    """Prepopulate a thread whose last two states have a value in every channel.
 
-    Where the deployment refuses the channels that the settings describe, it has those of
-    the supersteps and of `append`.
+    Where the deployment refuses the channels of the settings, only the keys of the supersteps and
+    of `append` are written.
     """
     graph = given.context.graph()
     if graph.channels:
@@ -75,7 +76,7 @@ def wide(given: ThreadsApi) -> Thread:
 
 
 def wide_by_supersteps(given: ThreadsApi) -> tuple[Thread, list[dict[str, Any]]]:
-    """Such a thread, made by supersteps or not at all, and these supersteps."""
+    """Prepopulate a thread with all channels, by supersteps only; return it and the supersteps."""
     graph = given.context.graph()
     if graph.channels:
         steps = supersteps_writing(graph, graph.channels)
@@ -88,10 +89,10 @@ def wide_by_supersteps(given: ThreadsApi) -> tuple[Thread, list[dict[str, Any]]]
 
 
 def foretold(updates: Sequence[Update], graph: GraphSettings, at_first: Values) -> Values:
-    """What the channels hold after some updates, by what the settings say of their keys.
+    """Return the values of the channels after some updates, as the settings predict them.
 
-    `at_first` is what they held before. Of a key is nothing foretold that is in none of
-    `appending`, `adding` and `replacing`, or cannot be changed in that way.
+    `at_first` are the values before. A key is left out if it is in none of `appending`, `adding`
+    and `replacing`, or if its values cannot be combined in that way.
     """
     values = {key: value for key, value in at_first.items() if _is_described(key, graph)}
     lost: set[str] = set()
@@ -108,7 +109,7 @@ def foretold(updates: Sequence[Update], graph: GraphSettings, at_first: Values) 
 
 
 def as_foretold(shown: Values, wanted: Values) -> tuple[str, ...]:
-    """The keys whose values are shown as they were foretold: those that the graph keeps so."""
+    """Return the keys that are shown with their predicted values."""
     return tuple(
         key
         for key, value in wanted.items()
@@ -117,9 +118,9 @@ def as_foretold(shown: Values, wanted: Values) -> tuple[str, ...]:
 
 
 def kept_by_the_last(states: Sequence[dict[str, Any]], graph: GraphSettings) -> tuple[str, ...]:
-    """The keys that the last update of a `wide` thread changed as foretold.
+    """Return the keys that the last update of a `wide` thread changed as predicted.
 
-    `states` are those of its history, newest first. `Blocked` where there is no such key.
+    `states` is its history, newest first. `Blocked` if there is no such key.
     """
     if len(states) < len(WRITTEN):
         raise Blocked(f"a history of {len(WRITTEN)} updates shows {len(states)} states")
@@ -131,7 +132,7 @@ def kept_by_the_last(states: Sequence[dict[str, Any]], graph: GraphSettings) -> 
 
 
 def kept_by_runs(given: ThreadsApi) -> Values:
-    """Those of the settings' channels that two runs keep as the settings say."""
+    """Return the channels of the settings that two runs change as predicted."""
     graph = given.context.graph()
     if not graph.channels or not isinstance(graph.run_input, dict):
         return {}
@@ -151,12 +152,12 @@ def kept_by_runs(given: ThreadsApi) -> Values:
 
 
 def comparable(values: Values, keys: Iterable[str]) -> Values:
-    """What values hold under these keys, of messages as `told`."""
+    """Return the values under these keys, with messages as `told` returns them."""
     return {key: _comparable(values[key]) for key in keys if key in values}
 
 
 def held(holder: dict[str, Any], graph: GraphSettings, keys: Iterable[str]) -> Values:
-    """What a thread or state shows in the list that is followed, and in these channels."""
+    """Return what a thread or state shows in the followed list and in these channels."""
     shown = comparable(values_of(holder), keys)
     return {**shown, **_listed(messages_of(holder, graph), graph)}
 
@@ -164,9 +165,9 @@ def held(holder: dict[str, Any], graph: GraphSettings, keys: Iterable[str]) -> V
 def sent(
     supersteps: Sequence[dict[str, Any]], graph: GraphSettings, keys: Iterable[str] | None = None
 ) -> Values:
-    """What `held` must show after these supersteps: in all channels, or in these.
+    """Return what `held` must return after these supersteps, in all channels or in `keys`.
 
-    `Blocked` where that is nothing: nothing would be compared.
+    `Blocked` if that is nothing: nothing would be compared.
     """
     updates = [update for superstep in supersteps for update in superstep["updates"]]
     wanted = foretold(updates, graph, {})

@@ -1,4 +1,4 @@
-"""The documents' flows by one of the documents' clients, as a check uses them."""
+"""The documents' flows through one of the documents' clients, as checks use them."""
 
 from __future__ import annotations
 
@@ -30,35 +30,35 @@ _ID, _MOMENT = "<an id>", "<a moment>"
 
 
 class Flows:
-    """Does flows by one client: what it returned is what its own requests were answered."""
+    """Runs flows by one client; a result must equal the HTTP answer to the client's own request."""
 
     def __init__(self, client: Client, gateway: Gateway, given: ThreadsApi) -> None:
         self._client = client
         self._gateway = gateway
         self._given = given
-        #: What a thread of the check has as metadata, however it is made.
+        #: The metadata of all threads of the check, whoever makes them.
         self.metadata = {**given.client.tag, **given.context.tag}
 
     def returned(self, name: str, **names: str) -> dict[str, Any]:
-        """The thread or state that a flow gives: as HTTP answered the client's request."""
+        """Run a flow and return its thread or state, as HTTP answered the client's request."""
         found = self._returned(name, names)
         if not isinstance(found, dict):
             raise PromiseBroken("a JSON object", excerpt(repr(found), 200))
         return found
 
     def listed(self, name: str, **names: str) -> list[dict[str, Any]]:
-        """The threads or states that a flow gives: as HTTP answered the client's request."""
+        """Run a flow and return its threads or states, as HTTP answered the client's request."""
         found = self._returned(name, names)
         if not isinstance(found, list):
             raise PromiseBroken("a JSON list", excerpt(repr(found), 200))
         return found
 
     def printed(self, name: str, **names: str) -> str:
-        """The sentence that a flow prints."""
+        """Run a flow and return the text that it prints."""
         return str(self._done(name, names)[0])
 
     def searched(self, name: str) -> list[Thread]:
-        """A documented search to the letter: anyone's threads, which are not recorded."""
+        """Run a documented search verbatim: it may find anyone's threads, and is not recorded."""
         found, passed = self._done(name, {}, verbatim=True)
         if not isinstance(found, list) or not same_json(found, passed.last()):
             raise PromiseBroken("the list that HTTP answered", type(found).__name__)
@@ -100,9 +100,9 @@ class Flows:
 
 
 def assert_same_outcome(given: ThreadsApi, returned: Thread, by_http: Thread) -> None:
-    """A thread made by a client is what HTTP makes, in the answer and as GET shows it.
+    """Assert that a client made the same thread as HTTP, in the answer and as GET shows it.
 
-    Ids and moments are those of each thread.
+    Ids and timestamps are masked: each thread has its own.
     """
     assert_equal(_alike(returned), _alike(by_http), "the thread returned, ids and moments masked")
     shown, wanted = given.get(returned), given.get(by_http)
@@ -110,7 +110,7 @@ def assert_same_outcome(given: ThreadsApi, returned: Thread, by_http: Thread) ->
 
 
 def assert_same_steps(returned: History, by_http: History) -> None:
-    """Two histories took the same steps to the same values; ids and moments are their own."""
+    """Assert that two histories took the same steps to the same values; ids and times aside."""
     taken, wanted = ([_step(each) for each in history] for history in (returned, by_http))
     assert_equal(taken, wanted, "the steps of the history")
 
@@ -146,6 +146,6 @@ def _mask(key: str, member: Any) -> Any:
 
 
 def _raise_problem(passed: Passed) -> None:
-    """What kept a request from leaving, or from being answered, is no fault of the promise."""
+    """Raise the error that kept a request from being sent or answered: it breaks no promise."""
     if passed.problems:
         raise passed.problems[0]

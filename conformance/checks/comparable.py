@@ -1,4 +1,4 @@
-"""What may be compared of states, and whether there was anything to compare."""
+"""Which members of states can be compared, and whether there is anything to compare."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from conformance.checks.views import State, checkpoint_id_of, parent_id_of
 from conformance.deployment.client import Answer
 from conformance.excerpt import excerpt
 
-#: What a state keeps when something is added after it. Its tasks get their results, and
-#: what is next in it changes with them.
+#: Members that stay the same when a state is added after this one; `tasks` get their results
+#: then, and `next` changes with them.
 _LASTING = ("values", "metadata", "created_at")
 
 
 def require_some(shown: Iterable[object], what: str, by: str = "") -> None:
-    """Block the check where nothing of this was there to be compared.
+    """Block the check unless something in `shown` is not empty: nothing would be compared.
 
-    `by` is the requirement that something be there, if there is one.
+    `what` says in words what is missing; `by` is the requirement that demands it, if any.
     """
     if not any(shown):
         raise Blocked(f"nothing to compare: {what}", by=by or ())
 
 
 def lasting(states: Iterable[State]) -> list[dict[str, Any]]:
-    """What states keep, each by the checkpoint that it names, when something is added."""
+    """Return the members of each state that must stay the same when a state is added after it."""
     return [
         {
             "checkpoint_id": checkpoint_id_of(state),
@@ -38,7 +38,7 @@ def lasting(states: Iterable[State]) -> list[dict[str, Any]]:
 
 
 def named_parents(state: State) -> set[str]:
-    """The ids by which a state names the checkpoint before: in `parent_checkpoint`, at its top."""
+    """Return the parent checkpoint ids of a state: in `parent_checkpoint`, and at its top."""
     parent = state.get("parent_checkpoint")
     inner = parent.get("checkpoint_id") if isinstance(parent, dict) else None
     named = (inner, state.get("parent_checkpoint_id"))
@@ -46,19 +46,19 @@ def named_parents(state: State) -> set[str]:
 
 
 def holds_nothing(values: Any) -> bool:
-    """Whether values hold nothing that was written: they have no members, or empty ones."""
+    """Return whether values hold no data: no members, or only empty ones."""
     members = values.values() if isinstance(values, dict) else values
     return isinstance(values, dict | list) and not any(members)
 
 
 def is_empty_state(answer: Answer) -> bool:
-    """Whether an answer is a state whose values hold nothing."""
+    """Return whether an answer is a state whose values hold no data."""
     state = answer.body if answer.ok else None
     return isinstance(state, dict) and "values" in state and holds_nothing(state["values"])
 
 
 def assert_refused_or_empty(answer: Answer) -> None:
-    """What is not there is refused by a 4xx, or answered by a state that holds nothing."""
+    """Assert that an answer is a 4xx, or a state whose values hold no data."""
     judged()
     if not (is_empty_state(answer) or 400 <= answer.status < 500):
         told = f"{answer.status} {excerpt(answer.text)}"

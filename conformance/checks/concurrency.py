@@ -1,7 +1,7 @@
-"""Asking at the same time: several threads of this process, each on a connection of its own.
+"""Requests at the same time, by threads of this process, each on a connection of its own.
 
-The threads are daemons, and nothing waits for them but a check that goes on: whoever
-interrupts the check is not kept waiting by answers that do not come.
+The threads are daemons, and only the check itself waits for them: whoever interrupts the check does
+not wait for answers that never come.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from typing import TypeVar
 
 _T = TypeVar("_T")
 
-#: How long one waits for the others to be ready, in seconds.
+#: The longest wait for all threads to be ready, in seconds.
 _READY_S = 30.0
 _SLICE_S = 0.2
 
 
 def together(*asks: Callable[[], _T]) -> list[_T]:
-    """What each of them gives, all begun at once; the first error is raised when all ended."""
+    """Run all calls at the same time and return their results in order.
+
+    Once all have ended, the error of the first that failed is raised.
+    """
     barrier = Barrier(len(asks))
 
     def begin(client: Callable[[], _T]) -> _T:
@@ -34,19 +37,19 @@ def together(*asks: Callable[[], _T]) -> list[_T]:
 
 
 def times(number: int, client: Callable[[int], _T]) -> list[_T]:
-    """What `client` gives for each of so many numbers, all asked at once."""
+    """Call `client` with each number below `number`, all at the same time; return the results."""
     return together(*[_of(client, each) for each in range(number)])
 
 
 def while_doing(act: Callable[[], object], look: Callable[[], _T], least: int) -> Sequence[_T]:
-    """What looking gives, again and again until `act` has ended, and at least so often."""
+    """Call `look` until `act` has ended, and at least `least` times; return the results."""
     acting = _begun(act)
     seen: list[_T] = []
     try:
         while not acting.done() or len(seen) < least:
             seen.append(look())
     except Exception:
-        # What looks next must not find it still acting.
+        # Later requests of the check must not overlap with `act`.
         _wait_for([acting])
         raise
     acting.result()
@@ -54,7 +57,7 @@ def while_doing(act: Callable[[], object], look: Callable[[], _T], least: int) -
 
 
 def _begun(client: Callable[[], _T]) -> Future[_T]:
-    """What `client` will give, done in a thread of its own."""
+    """Run `client` in a new daemon thread and return its future."""
     future: Future[_T] = Future()
 
     def work() -> None:
@@ -70,7 +73,7 @@ def _begun(client: Callable[[], _T]) -> Future[_T]:
 
 
 def _wait_for(futures: Sequence[Future[_T]]) -> None:
-    """Wait for the end of all, in slices: a signal that comes just before one is then heard."""
+    """Wait until all have ended, in slices, so that a signal is handled in between."""
     while wait(futures, _SLICE_S).not_done:
         continue
 

@@ -1,4 +1,4 @@
-"""The check at hand: what it is given, what it may wait for, what it has to say."""
+"""The context of the running check: its settings, tag and notes, and waiting with a deadline."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.005, 0.25
 
 @dataclass
 class CheckContext:
-    """The check at hand: its settings, its tag, what it wants to have said.
+    """The settings, tag and notes of the running check.
 
-    `offers` are the documented operations whose presence the check itself decides.
-    `missing` says in a sentence why the graph of an id cannot be used, if it cannot.
-    What was granted once is in `granted`: if it is refused later, it is not missing.
-    `forget` drops the requests made so far, of which a failure is not to tell.
+    `offers` names the documented operations whose presence the check itself decides.
+    `missing` returns why the graph of an id cannot be used, or None.
+    `granted` holds the operations that succeeded once: if refused later, they are not missing.
+    `forget` drops the exchanges recorded so far, so that a failure does not report them.
     """
 
     settings: Settings
@@ -34,7 +34,7 @@ class CheckContext:
     forget: Callable[[], None] = lambda: None
 
     def graph(self) -> GraphSettings:
-        """The graph to use; the check is blocked where the deployment has none."""
+        """Return the graph to use; `Blocked` where the deployment does not have it."""
         if sentence := self.graph_missing():
             raise Blocked(
                 f"{sentence}, or name a graph of its own with --graph and describe it in the "
@@ -43,11 +43,11 @@ class CheckContext:
         return self.settings.graph
 
     def graph_missing(self) -> str | None:
-        """A sentence, if the deployment has no graph to use."""
+        """Return a sentence if the deployment lacks the graph of the settings, else None."""
         return self.missing(self.settings.graph.id)
 
     def other_graph(self, name: str) -> str:
-        """The id of `interrupter`, `failing`, `slow` or `nested`; blocked if it is not there."""
+        """Return the id of `interrupter`, `failing`, `slow` or `nested`; `Blocked` without it."""
         graph_id: str = getattr(self.settings.graphs, name)
         if sentence := self.missing(graph_id):
             raise Blocked(
@@ -57,16 +57,17 @@ class CheckContext:
         return graph_id
 
     def note(self, text: str) -> None:
-        """Say something in the report beside the verdict."""
+        """Add a note that the report shows with the verdict."""
         self.notes.append(text)
 
     def eventually(
         self, look: Callable[[], _T], holds: Callable[[_T], bool], within_s: float | None = None
     ) -> _T:
-        """Look again until it holds, up to `within_s` or the declared deadline; the last look.
+        """Call `look` until `holds` accepts the result or time is up; return the last result.
 
-        That is one which began after the deadline: what was there by then is seen, however
-        long a look takes. How long it took is noted, where it did not hold at once.
+        The deadline is `within_s` seconds, or the declared one. The last look begins after it, so
+        that what is visible by then is seen, however long a look takes. A note tells the time
+        waited, unless the first look was accepted.
         """
         deadline = self.settings.visible_within_s if within_s is None else within_s
         started = time.monotonic()

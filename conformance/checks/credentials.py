@@ -1,4 +1,4 @@
-"""Asking with other credentials than the user's: with none, a wrong or a cut one, as another."""
+"""Requests with credentials other than the user's: none, a wrong one, a cut one, a tenant's."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NO_OTHER_TENANT = (
     "if each is to see only its own threads"
 )
 
-#: What may be sent instead of the user's credentials.
+#: Kinds of credentials to send instead of the user's.
 CREDENTIALS = {
     "none": without_credentials,
     "wrong": wrong_credentials,
@@ -48,7 +48,7 @@ _NOT_OFFERED = (404, 405, 501)
 
 
 class Intruder:
-    """Somebody without a valid credential, who asks for everything about one thread."""
+    """A client without a valid credential, and a thread on which it tries every operation."""
 
     def __init__(self, given: ThreadsApi, client: ThreadsClient, things: Things) -> None:
         self._given = given
@@ -56,7 +56,7 @@ class Intruder:
         self._things = things
 
     def try_everything(self) -> None:
-        """Every operation is refused by 401 or 403, or there is no such operation."""
+        """Assert that every operation which is offered is refused by 401 or 403."""
         requests = every_operation(self._given, self._things)
         answers = {name: ask(self._client) for name, ask in requests.items()}
         let_in = [
@@ -65,13 +65,13 @@ class Intruder:
             if answer.status not in REFUSALS and self._offered(answer, requests[name])
         ]
         if let_in:
-            # Of operations and statuses anybody may be told, whatever the answers hold.
+            # Operations and statuses reveal nothing of the threads.
             told = f"{len(let_in)} of {len(answers)}: {', '.join(let_in)}"
             raise PromiseBroken("401 or 403 to every operation", told, facts=told)
 
     def try_to_change(self) -> None:
-        """No refused operation changes what the one with the right credential sees."""
-        # A search that is behind would show the check's own thread as a change.
+        """Assert that refused writes change nothing that the valid credential sees."""
+        # If the search were late, the check's own thread would look like a change.
         own = id_of(self._things.thread)
         if own not in self._given.context.eventually(self._given.found, lambda ids: own in ids):
             raise Blocked("search does not show the thread that was made", by="CREATE-12")
@@ -90,14 +90,14 @@ class Intruder:
             assert_that(text == before[name], f"{name} as before: {before[name]}", text)
 
     def _offered(self, answer: Answer, ask: Ask) -> bool:
-        """Whether the operation is there: not answered alike to the right credential."""
+        """Return whether the operation exists: not if its 404, 405 or 501 is the owner's, too."""
         if answer.status not in _NOT_OFFERED or ask(self._given.client).status != answer.status:
             return True
         self._given.context.note(f"not offered: {answer.operation}")
         return False
 
     def _seen(self) -> dict[str, str]:
-        """All that could be changed, as the user sees it: answers by what was asked."""
+        """Return everything that could be changed, as the valid credential sees it, by its name."""
         client, thread_id = self._given.client, id_of(self._things.thread)
         answers = {
             "the thread": client.get(thread_id),
@@ -114,7 +114,7 @@ class Intruder:
 def intruder(
     kind: str, connection: Connection, settings: Settings, given: ThreadsApi
 ) -> Iterator[Intruder]:
-    """Somebody with `none`, a `wrong` or a `cut` credential, and a thread to go for."""
+    """Yield an intruder with a `none`, `wrong` or `cut` credential, and a thread to try it on."""
     if not settings.protected:
         raise NotAskedFor(NOT_PROTECTED)
     client = connection.client_with(CREDENTIALS[kind](settings))
@@ -123,9 +123,9 @@ def intruder(
         given.run(thread, metadata=given.client.tag)
         given.settled(thread)
         try:
-            # Shown to its owner, the run and the cron are proved to be this run's.
+            # Once GET shows it, the cron is proved to be this run's.
             cron_id = str(crons.shown(crons.created(thread))["cron_id"])
-        except (Blocked, Unsupported):  # without crons the others are tried all the same
+        except (Blocked, Unsupported):  # without crons, the other operations are still tried
             cron_id = given.client.ownership.absent_id()
         state = given.state(thread)
         yield Intruder(
@@ -134,7 +134,7 @@ def intruder(
 
 
 def _run(given: ThreadsApi, thread: Thread) -> str:
-    """The id of the run on the thread; one that no run has, where runs are not listed."""
+    """Return the id of the run on the thread, or an unused id where runs are not listed."""
     listed = given.client.runs.list(id_of(thread))
     if listed.ok and isinstance(listed.body, list) and listed.body:
         run_id = str(listed.body[0].get("run_id"))
@@ -145,23 +145,23 @@ def _run(given: ThreadsApi, thread: Thread) -> str:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two tenants of one deployment: the owner of what is asked for, and a stranger."""
+    """Two tenants of one deployment: the owner of the threads, and a stranger."""
 
     owner: ThreadsApi
     stranger: ThreadsApi
 
     @property
     def runs(self) -> Runs:
-        """Runs of the owner's."""
+        """Runs of the owner."""
         return Runs(self.owner)
 
     @property
     def crons(self) -> Crons:
-        """Crons of the owner's."""
+        """Crons of the owner."""
         return Crons(self.owner)
 
     def telling_a_secret(self) -> tuple[Thread, str]:
-        """A thread of the owner's in whose messages a text stands, and that text."""
+        """Create a thread of the owner whose messages hold a random text; return both."""
         secret, graph = uuid4().hex, self.owner.context.graph()
         values = saying(secret, graph)
         if not values:
@@ -169,7 +169,7 @@ class Pair:
         return self.owner.prepopulated(more=[{**graph.append, "values": values}]), secret
 
     def assert_hidden(self, ask: Ask, secret: str) -> None:
-        """The owner is shown the secret, the stranger is not."""
+        """Assert that the stranger is not shown the secret; `Blocked` if the owner is not."""
         answer = ask(self.stranger.client)
         told = f"{answer.status} {excerpt(answer.text)}"
         assert_that(secret not in answer.text, "nothing of another tenant's", told)
@@ -178,7 +178,7 @@ class Pair:
             raise Blocked(f"the owner is not shown it: {shown.status} {excerpt(shown.text)}")
 
     def assert_refused(self, ask: Ask) -> None:
-        """The stranger is refused by 4xx what the owner is granted afterwards."""
+        """Assert that the stranger gets a 4xx for what the owner is granted afterwards."""
         answer = ask(self.stranger.client)
         if not 400 <= answer.status < 500:
             raise PromiseBroken("a refusal by 4xx", f"{answer.status} {excerpt(answer.text)}")
@@ -189,7 +189,10 @@ class Pair:
 def tenants(
     connection: Connection, settings: Settings, context: CheckContext, *, back: bool
 ) -> Iterator[Pair]:
-    """The user and the other tenant, or the other way round; what the other made is deleted."""
+    """Yield the user and the other tenant as a pair, swapped if `back`.
+
+    In the end, the threads that the other tenant made are deleted.
+    """
     if not settings.other_headers:
         raise NotAskedFor(NO_OTHER_TENANT)
     ours, theirs = (

@@ -1,4 +1,4 @@
-"""Crons as a check uses them: always on a thread of its own, and deleted in the end."""
+"""Crons as checks use them: always on a thread of the check, and deleted in the end."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from conformance.deployment.guard import NotOursRefusal
 
 Cron = dict[str, Any]
 
-#: Once a year, so that a cron of a check does not fire while it is looked at.
+#: Once a year, so that the cron does not fire during the check.
 RARELY = "0 0 1 1 *"
 EVERY_MINUTE = "* * * * *"
 
 
 class Crons:
-    """Makes crons on threads, and looks at them."""
+    """Creates, reads and changes crons; deletes on exit those that it created."""
 
     def __init__(self, api: ThreadsApi) -> None:
         self._asker = api
@@ -39,15 +39,15 @@ class Crons:
             try:
                 self._crons.delete(cron_id)
             except (httpx.HTTPError, NotOursRefusal):
-                continue  # The ledger knows of it.
+                continue  # Clean-up finds it in the ledger.
 
     def body(self, schedule: str = RARELY, **members: Any) -> dict[str, Any]:
-        """The body of a cron that runs the graph of the settings, with the run's tag."""
+        """Return the body of a cron that runs the graph of the settings, with the run's tag."""
         metadata = {**self._asker.client.tag, **members.pop("metadata", {})}
         return self._asker.run_body(schedule=schedule, metadata=metadata, **members)
 
     def created(self, thread: Thread, schedule: str = RARELY, **members: Any) -> Cron:
-        """A cron on the thread."""
+        """Create a cron on the thread and return it."""
         answer = self._crons.create(id_of(thread), self.body(schedule, **members))
         cron = self._asker.object_of(answer, thread)
         if not isinstance(cron.get("cron_id"), str):
@@ -56,19 +56,19 @@ class Crons:
         return cron
 
     def shown(self, cron: Cron) -> Cron:
-        """The cron as GET shows it."""
+        """Return the cron as GET shows it."""
         return self._asker.object_of(self._crons.get(cron["cron_id"]))
 
     def found(self, **filters: Any) -> list[Any]:
-        """The ids of the crons that a search gives."""
+        """Return the ids of the crons that a search finds."""
         return [each.get("cron_id") for each in self._asker.list_of(self._crons.search(filters))]
 
     def count(self, **filters: Any) -> Any:
-        """What count answers."""
+        """Return the number that POST count answers."""
         return self._asker.granted(self._crons.count(filters)).body
 
     def updated(self, cron: Cron, **body: Any) -> Cron:
-        """The cron after PATCH."""
+        """PATCH the cron and return it as answered."""
         return self._asker.object_of(self._crons.update(cron["cron_id"], body))
 
     def deleted(self, cron: Cron) -> None:

@@ -1,4 +1,4 @@
-"""Server-sent events, read strictly: every event has a name and JSON data."""
+"""Server-sent events, parsed strictly: every event has a name and JSON data."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.excerpt import excerpt
 from conformance.json_text import parse_json
 
-#: Names under which a stream tells of itself, and not of the graph.
+#: Names of events that are about the stream, and not about the graph.
 OF_THE_STREAM = ("metadata", "heartbeat", "end", "error")
 
-#: A stream of more lines is not read: that of a run has some hundred.
+#: A stream of more lines is not parsed: that of a run has a few hundred.
 MOST_LINES = 100_000
 
 
 @dataclass(frozen=True)
 class Event:
-    """One event: its name, its parsed data, and its id where the stream gives one."""
+    """One event: its name, its parsed data, and its id if the stream gives one."""
 
     name: str
     data: Any
@@ -27,7 +27,7 @@ class Event:
 
 
 def read_events(text: str) -> list[Event]:
-    """The events of a whole stream; `PromiseBroken` where one is malformed, or far too many."""
+    """Parse a whole stream; `PromiseBroken` if an event is malformed or the stream too long."""
     if text.count("\n") > MOST_LINES:
         raise PromiseBroken(
             f"a stream of at most {MOST_LINES} lines", f"{len(text)} characters of events"
@@ -37,7 +37,7 @@ def read_events(text: str) -> list[Event]:
 
 
 def known_events(text: str) -> list[Event]:
-    """The events of a whole stream, where its form is another check's question."""
+    """Parse a whole stream; `Blocked` if it is malformed, which another check judges."""
     try:
         return read_events(text)
     except PromiseBroken as malformed:
@@ -45,18 +45,18 @@ def known_events(text: str) -> list[Event]:
 
 
 def named(events: Iterable[Event], name: str) -> list[Any]:
-    """The data of the events of a name, in their order."""
+    """Return the data of all events of this name, in order."""
     return [each.data for each in events if each.name == name]
 
 
 def _event(block: str) -> Event | None:
     fields: dict[str, list[str]] = {}
     for line in block.split("\n"):
-        # A line that begins with a colon is a comment, by which a stream is kept alive.
+        # A line that begins with a colon is a comment, sent to keep the stream alive.
         if line and not line.startswith(":"):
             name, _, value = line.partition(":")
             fields.setdefault(name, []).append(value.removeprefix(" "))
-    # Nor is it an event that says how long to wait before the stream is joined again.
+    # `retry` alone only says how long to wait before joining again: it is no event.
     if not fields.keys() - {"retry", "id"}:
         return None
     unknown = fields.keys() - {"event", "data", "id", "retry"}

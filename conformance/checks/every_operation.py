@@ -1,4 +1,4 @@
-"""A right request of every operation on one thread, its run and its cron."""
+"""A valid request of every operation on one thread, its run and its cron."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from conformance.deployment.settings import numbered
 
 Ask = Callable[[ThreadsClient], Answer]
 
-#: They tell nothing of anyone's threads, and are asked without credentials by load balancers.
+#: They reveal nothing of threads, and load balancers call them without credentials.
 OPEN_TO_ALL = ("ok", "info", "openapi")
 
 
 @dataclass(frozen=True)
 class Things:
-    """What the operations are asked about."""
+    """The thread, checkpoint, run and cron that the requests name."""
 
     thread: Thread
     checkpoint_id: str
@@ -28,7 +28,7 @@ class Things:
 
 
 def every_operation(given: ThreadsApi, things: Things) -> dict[str, Ask]:
-    """The requests by the names of their operations: first those that only read."""
+    """Return a valid request by operation name; operations that only read come first."""
     thread_id, run_id, cron_id = id_of(things.thread), things.run_id, things.cron_id
     marked = tags(given)
     run = given.run_body(metadata=marked)

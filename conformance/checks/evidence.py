@@ -1,8 +1,8 @@
-"""How much a check compared: what compared nothing has not looked.
+"""Counts what a check compared: a check that compared nothing must not pass.
 
-The functions of `expect` count here what they are given. A check that holds, and whose
-comparisons were all of nothing (null, empty texts, lists and objects), is blocked: a
-deployment that shows nothing would pass it.
+The functions of `expect` count their arguments here. A check that holds although all its
+comparisons were of nothing (null, empty texts, lists and objects) is blocked: a deployment that
+shows nothing would pass it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from conformance.checks.outcomes import Blocked
 
-#: By these a thread, a state or a run is known: that they are there says nothing of it.
+#: Members that only identify a thread, a state or a run: their presence is no evidence.
 _IDS = frozenset(
     ("thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint", "checkpoint_map", "run_id")
 )
@@ -20,7 +20,7 @@ _IDS = frozenset(
 
 @dataclass
 class Looks:
-    """What the check at hand compared: how often, how many values, under which names."""
+    """What the running check compared: how often, how many values, and members of which names."""
 
     comparisons: int = 0
     values: int = 0
@@ -28,7 +28,7 @@ class Looks:
 
     @property
     def saw_nothing(self) -> bool:
-        """Whether there were comparisons, and nothing in any of them."""
+        """Whether there were comparisons, all of them of nothing."""
         return bool(self.comparisons) and not self.values
 
 
@@ -36,17 +36,17 @@ _looks = Looks()
 
 
 def begin() -> Looks:
-    """Begin to count for a check; checks of one process run one after the other."""
+    """Start to count for a check and return the counter; the checks of a process run one by one."""
     global _looks
     _looks = Looks()
     return _looks
 
 
 def compared(*values: Any) -> None:
-    """Count a comparison of JSON values, and the values that are in them.
+    """Count a comparison of JSON values, and the values that they hold.
 
-    `Blocked` where they are threads or states, and show nothing beside their ids: two that
-    show nothing are equal, and say nothing.
+    `Blocked` if they are threads or states that show nothing but ids: their being equal is no
+    evidence.
     """
     _looks.comparisons += 1
     found = sum(map(values_in, values))
@@ -57,13 +57,13 @@ def compared(*values: Any) -> None:
 
 
 def judged() -> None:
-    """Count a sentence that was judged: it is a look, whatever it says."""
+    """Count a judgement that is evidence by itself, whatever the value."""
     _looks.comparisons += 1
     _looks.values += 1
 
 
 def values_in(value: Any) -> int:
-    """How many values other than null and empty texts a JSON value holds, ids of it aside."""
+    """Return how many values a JSON value holds that are not null, empty or ids."""
     if isinstance(value, dict):
         return sum(values_in(each) for name, each in value.items() if name not in _IDS)
     if isinstance(value, list | tuple):
@@ -72,14 +72,14 @@ def values_in(value: Any) -> int:
 
 
 def _has_ids(value: Any) -> bool:
-    """Whether a JSON value is, or holds in a list, a thread or a state: ids, and more."""
+    """Return whether a JSON value is a thread or state with more than ids, or a list with one."""
     if isinstance(value, list | tuple):
         return any(map(_has_ids, value))
     return isinstance(value, dict) and bool(value.keys() & _IDS) and bool(value.keys() - _IDS)
 
 
 def members_in(value: Any) -> set[str]:
-    """The names of the members that hold something, anywhere in a JSON value."""
+    """Return the names of the members that hold something, at any depth of a JSON value."""
     if isinstance(value, dict):
         held = {name for name, each in value.items() if name not in _IDS and values_in(each)}
         return held.union(*map(members_in, value.values()))
@@ -89,5 +89,5 @@ def members_in(value: Any) -> set[str]:
 
 
 def current() -> Looks:
-    """What the check at hand, or the last one, compared so far."""
+    """Return what the running check, or the last one, compared so far."""
     return _looks

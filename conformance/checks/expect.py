@@ -1,4 +1,4 @@
-"""What checks assert: helpers that explain themselves when they fail."""
+"""Assertions of the checks, whose failures explain themselves."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ from conformance.model.history import (
     same_json,
 )
 
-#: The members that every documented thread has, and that the published one requires.
+#: The members that every documented thread has, and that the published schema requires.
 REQUIRED_OF_A_THREAD = ("thread_id", "created_at", "updated_at", "metadata", "status")
-#: The published members of a thread that need not be there, or may be null.
+#: The published members of a thread that may be absent or null.
 OPTIONAL_OF_A_THREAD = ("values", "config", "state_updated_at", "interrupts")
 
 
 def assert_equal(actual: Any, expected: Any, what: str) -> None:
-    """Two JSON values are equal, as JSON: true is not 1."""
+    """Assert that two JSON values are equal, as JSON: true is not 1."""
     compared(expected, actual)
     if not same_json(expected, actual):
         raise PromiseBroken.by_difference(expected, actual, what)
 
 
 def assert_is(actual: Any, promised: Any, what: str) -> None:
-    """A value is what a requirement itself says it is, which may be nothing: an empty list, say."""
+    """Assert that a value is what the requirement itself states, even if that is empty."""
     judged()
     if not same_json(promised, actual):
         raise PromiseBroken.by_difference(promised, actual, what)
 
 
 def assert_that(holds: bool, expected: str, actual: Any) -> None:
-    """A sentence holds; `actual` is what came instead."""
+    """Assert that a condition holds; `expected` says it in words, `actual` is what came instead."""
     judged()
     if not holds:
         raise PromiseBroken(excerpt(expected), excerpt(str(actual)))
 
 
 def assert_identical_history(copy: History, source: History) -> None:
-    """Two histories are equal once each thread's own id is masked.
+    """Assert that two histories are equal once each thread's own id is masked.
 
-    Blocked where no state of the source has values: then ids alone would be compared.
+    `Blocked` if no state of the source has values: only ids would be compared.
     """
     compared([state.get("values") for state in source])
     if len(source) and not any(says_something(state.get("values")) for state in source):
@@ -75,7 +75,7 @@ def assert_identical_history(copy: History, source: History) -> None:
 
 
 def kept(thread: Thread, sent: dict[str, Any]) -> Any:
-    """Of the metadata that a thread shows, the members that were sent."""
+    """Return the members of a thread's metadata whose names were sent."""
     shown = thread.get("metadata")
     if not isinstance(shown, dict):
         return shown
@@ -83,10 +83,10 @@ def kept(thread: Thread, sent: dict[str, Any]) -> Any:
 
 
 def assert_moments_of(source: History, copies: list[History], least: int) -> None:
-    """Each copy's history is what the source's was at some moment, one after the other.
+    """Assert that each copy has the history that the source had at some moment, one after another.
 
-    That is its oldest states, whole, and at least as many as were there before. What
-    the tasks of the newest state had yielded by then may be less than in the end.
+    That is the source's oldest states without a gap, at least `least` and no fewer than the copy
+    before has. The tasks of a copy's newest state may lack results that came later.
     """
     final = source.masked()
     for copy in copies:
@@ -100,9 +100,9 @@ def assert_moments_of(source: History, copies: list[History], least: int) -> Non
 
 
 def assert_untouched(api: ThreadsApi, thread: Thread, act: Callable[[], object]) -> None:
-    """A thread, its state and its history are byte for byte the same after `act`.
+    """Assert that a thread, its state and its history are byte for byte the same after `act`.
 
-    What the deployment does not offer at all, a history perhaps, is not looked at.
+    What the deployment does not offer, such as a history, is left out.
     """
     before = [
         each if api.lacks(each, thread) else api.granted(each, thread)
@@ -119,7 +119,7 @@ def assert_untouched(api: ThreadsApi, thread: Thread, act: Callable[[], object])
 
 
 def assert_valid(schema: str, value: Any) -> None:
-    """A value fits one of our schemas."""
+    """Assert that a value fits one of our schemas, given by its name."""
     compared(value)
     found = violations(schema, value)
     if found:
@@ -132,42 +132,42 @@ def assert_valid(schema: str, value: Any) -> None:
 
 
 def assert_thread(value: Thread) -> None:
-    """What every thread has is there, each of the documented type.
+    """Assert that a thread has the members that every thread has, each of the documented type.
 
-    Whatever else a thread shows, values and moments among it, has requirements of its own.
+    All other members, values and timestamps among them, have requirements of their own.
     """
     assert_valid("thread", {name: value[name] for name in REQUIRED_OF_A_THREAD if name in value})
 
 
 def assert_refused(answer: Answer) -> None:
-    """A bad request is answered by a 4xx."""
+    """Assert that a bad request is answered by a 4xx."""
     judged()
     if not 400 <= answer.status < 500:
         raise PromiseBroken("a refusal by 4xx", _told(answer))
 
 
 def require_refused(answer: Answer) -> None:
-    """What a check says of a refusal stands on there being one; else it is blocked."""
+    """Block the check unless a bad request is answered by a 4xx."""
     if not 400 <= answer.status < 500:
         raise Blocked(f"not refused by 4xx: {_told(answer)}")
 
 
 def assert_says_why(answer: Answer) -> None:
-    """A refusal has a JSON body in which a text says why; without one, blocked."""
+    """Assert that a refusal has a JSON body with some text; `Blocked` if it is no 4xx."""
     require_refused(answer)
     if not answer.is_json or not _some_text(answer.body):
         raise PromiseBroken("a JSON body that says why", _told(answer))
 
 
 def assert_no_server_error(answer: Answer) -> None:
-    """An answer is anything but a 5xx."""
+    """Assert that an answer is no 5xx."""
     judged()
     if answer.status >= 500:
         raise PromiseBroken("any answer below 500", _told(answer))
 
 
 def moment(value: Any, what: str) -> datetime:
-    """The moment that a timestamp names; `PromiseBroken` if it has no offset."""
+    """Parse an RFC 3339 timestamp; `PromiseBroken` if it is malformed or has no offset."""
     try:
         # RFC 3339 allows its letters in lower case.
         parsed = datetime.fromisoformat(value.upper())
@@ -180,7 +180,7 @@ def moment(value: Any, what: str) -> datetime:
 
 
 def known_moment(value: Any, what: str) -> datetime:
-    """The moment that a timestamp names, where its form is another check's question."""
+    """Parse an RFC 3339 timestamp; `Blocked` if it is malformed, which another check judges."""
     try:
         return moment(value, what)
     except PromiseBroken as unreadable:
@@ -188,22 +188,21 @@ def known_moment(value: Any, what: str) -> datetime:
 
 
 def assert_same_thread(actual: Thread, expected: Thread, what: str) -> None:
-    """Two views of a thread agree in every member that both show.
+    """Assert that two views of a thread agree in every member that both show.
 
-    The documents show views with and without values and config, and write moments
-    in two ways.
+    The documents show views with and without values and config, and timestamps in two notations.
     """
     shown, wanted = _both(actual, expected)
     assert_equal(shown, wanted, what)
 
 
 def same_thread(actual: Thread, expected: Thread) -> bool:
-    """Whether two views of a thread agree, as `assert_same_thread` has it."""
+    """Return whether two views of a thread agree, by the rule of `assert_same_thread`."""
     return same_json(*_both(actual, expected))
 
 
 def assert_no_thread(api: ThreadsApi, thread_id: str) -> None:
-    """No thread stands under an id."""
+    """Assert that GET finds no thread under an id."""
     if api.client.get(api.client.ownership.absent_id()).ok:
         raise Blocked("GET answers a 2xx for a thread that does not exist", by="GET-02")
     answer = api.client.get(thread_id)
@@ -211,7 +210,7 @@ def assert_no_thread(api: ThreadsApi, thread_id: str) -> None:
 
 
 def assert_page(page: Sequence[Any], expected: Sequence[Any], what: str, limit: int) -> None:
-    """A page of states, or of their ids, begins as expected; it may hold fewer than its limit."""
+    """Assert that a page begins as `expected`; it may hold fewer items than its limit, but some."""
     assert_that(len(page) <= limit, f"{what}: at most {limit}", f"{len(page)} states")
     assert_that(bool(page) or not expected, f"{what}: {len(expected)} states", "an empty page")
     assert_equal(page, expected[: max(len(page), 1)], what)
@@ -242,7 +241,7 @@ def _everything(api: ThreadsApi, thread: Thread) -> list[Answer]:
 
 
 def _settled(state: State) -> State:
-    """A state without what its tasks yielded."""
+    """Return the state without the results of its tasks."""
     tasks = state.get("tasks") or []
     named = [{"id": each.get("id"), "name": each.get("name")} for each in tasks]
     return {**state, "tasks": named, "interrupts": None}

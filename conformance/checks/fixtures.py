@@ -1,7 +1,7 @@
-"""The fixtures of the checks. All are made anew for every check and every attempt.
+"""The pytest fixtures of the checks, made anew for every check and every attempt.
 
-They are registered by `conformance/suite/conftest.py`, so that they win over fixtures of the
-same names in a user's conftest or in other plugins.
+`conformance/suite/conftest.py` registers them, so that they win over fixtures of the same names in
+a user's conftest or in other plugins.
 """
 
 from __future__ import annotations
@@ -27,35 +27,35 @@ from conformance.deployment.journal import CHECK_TAG
 from conformance.deployment.preflight import graph_missing
 from conformance.deployment.settings import GraphSettings, Settings
 
-#: Time limits of an answer that a documented flow may take: it may ask several times.
+#: A flow may send several requests: its time limit is so many times that of one.
 _PATIENCE = 3
 
 
 class Bound:
-    """The connection of this process and what the checks share of it."""
+    """The connection of this process, and what the checks share of it."""
 
     def __init__(self, settings: Settings, connection: Connection) -> None:
         self.settings = settings
         self.connection = connection
-        #: The documents' clients, each started when it is first asked for.
+        #: The documents' clients, each started at its first use.
         self.clients = Clients(connection.client.forward, settings.timeout_s * _PATIENCE)
-        #: Asked at most once per worker and graph, and only if a check needs it.
+        #: Sends at most one request per worker and graph, and only if a check needs it.
         self.graph_missing = cache(lambda graph_id: graph_missing(connection.client, graph_id))
 
     def close(self) -> None:
-        """End the clients that were started."""
+        """Close the clients that were started."""
         self.clients.close()
 
 
-#: What the checks of a pytest process are bound to.
+#: The key of what the checks of a pytest process share, in the config's stash.
 BOUND = pytest.StashKey[Bound]()
-#: The context of the check at hand, where the worker finds it.
+#: The key of the context of a check, in its item's stash, where the worker finds it.
 CONTEXT = pytest.StashKey[CheckContext]()
 
 
 @pytest.fixture
 def bound(pytestconfig: pytest.Config) -> Bound:
-    """What the checks of this process are bound to; fails where no deployment is named."""
+    """Return what the checks of this process share; fail if no deployment is named."""
     found = pytestconfig.stash.get(BOUND, None)
     if found is None:
         pytest.fail("no deployment is named: give --deployment-url URL", pytrace=False)
@@ -64,7 +64,7 @@ def bound(pytestconfig: pytest.Config) -> Bound:
 
 @pytest.fixture
 def context(request: pytest.FixtureRequest, bound: Bound) -> CheckContext:
-    """The check at hand."""
+    """Return the context of the running check."""
     mark = request.node.get_closest_marker("requires")
     context = CheckContext(
         settings=bound.settings,
@@ -79,7 +79,7 @@ def context(request: pytest.FixtureRequest, bound: Bound) -> CheckContext:
 
 @pytest.fixture
 def flows(request: pytest.FixtureRequest, bound: Bound, given: ThreadsApi) -> Flows:
-    """Does the documents' flows by the client of the check; without it, not run."""
+    """Return the documents' flows by the client of the check; `NotRun` without that client."""
     try:
         client = bound.clients.open(request.param)
     except NotInstalledError as missing:
@@ -90,69 +90,69 @@ def flows(request: pytest.FixtureRequest, bound: Bound, given: ThreadsApi) -> Fl
 
 @pytest.fixture
 def given(client: ThreadsClient, context: CheckContext) -> ThreadsApi:
-    """Asks for what the check stands on: refused, it is blocked."""
+    """Return the API for prerequisites: a refusal blocks the check."""
     return ThreadsApi(client, context, arranging=True)
 
 
 @pytest.fixture
 def threads(client: ThreadsClient, context: CheckContext) -> ThreadsApi:
-    """Asks for what the check is about: refused, the promise is broken."""
+    """Return the API for what the check tests: a refusal breaks the promise."""
     return ThreadsApi(client, context, arranging=False)
 
 
 @pytest.fixture
 def runs(threads: ThreadsApi) -> Iterator[Runs]:
-    """Asks for runs that the check is about; what still runs is cancelled in the end."""
+    """Yield the runs that the check tests; in the end, cancel those still under way."""
     with Runs(threads) as runs:
         yield runs
 
 
 @pytest.fixture
 def given_runs(given: ThreadsApi) -> Iterator[Runs]:
-    """Asks for runs that the check stands on; what still runs is cancelled in the end."""
+    """Yield runs that are prerequisites; in the end, cancel those still under way."""
     with Runs(given) as runs:
         yield runs
 
 
 @pytest.fixture
 def crons(threads: ThreadsApi) -> Iterator[Crons]:
-    """Asks for crons that the check is about; all are deleted in the end."""
+    """Yield the crons that the check tests; in the end, delete them."""
     with Crons(threads) as crons:
         yield crons
 
 
 @pytest.fixture
 def given_crons(given: ThreadsApi) -> Iterator[Crons]:
-    """Asks for crons that the check stands on; all are deleted in the end."""
+    """Yield crons that are prerequisites; in the end, delete them."""
     with Crons(given) as crons:
         yield crons
 
 
 @pytest.fixture
 def client(bound: Bound) -> ThreadsClient:
-    """The plain client, which judges nothing."""
+    """Return the plain client, which judges nothing."""
     return bound.connection.client
 
 
 @pytest.fixture
 def visits(client: ThreadsClient, context: CheckContext) -> Visits:
-    """Looks at the threads of others, in a read-only run."""
+    """Return the read access to other people's threads, for checks of a read-only run."""
     return Visits(client, context)
 
 
 @pytest.fixture
 def connection(bound: Bound) -> Connection:
-    """The connection of the process, which can ask with other credentials too."""
+    """Return the connection of the process, which can also use other credentials."""
     return bound.connection
 
 
 @pytest.fixture
 def settings(bound: Bound) -> Settings:
-    """The settings of the run."""
+    """Return the settings of the run."""
     return bound.settings
 
 
 @pytest.fixture
 def graph(context: CheckContext) -> GraphSettings:
-    """The graph to use; blocks the check where the deployment has none."""
+    """Return the graph to use; `Blocked` where the deployment does not have it."""
     return context.graph()

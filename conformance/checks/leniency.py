@@ -1,7 +1,7 @@
-"""What does not fit a schema, and a right server may accept all the same.
+"""Values that break a schema, but that a right server may accept all the same.
 
-JSON Schema is stricter than the rule that a server reads kindly what can only mean one
-thing. Such values are sent nowhere as something that must be refused.
+JSON Schema is stricter than a server that accepts whatever has only one meaning. Such values are
+never sent as something that must be refused.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from conformance.contract.schemas import validator, violations
 
 
 def must_be_refused(schema: str, body: Any) -> bool:
-    """Whether a body breaks the schema, however kindly it is read.
+    """Return whether a body breaks the schema even if read leniently.
 
-    Kindly: null for an optional member is as if it were not there; true, false and a
-    text of digits may be read as a number; a UUID may be written in any of its forms.
+    Leniently: null for an optional member means that it is absent; true, false and a text of digits
+    may be read as a number; a UUID may be written in any notation.
     """
     if not violations(schema, body):
         return False
@@ -42,7 +42,7 @@ def must_be_refused(schema: str, body: Any) -> bool:
 
 
 def without_nulls(value: Any) -> Any:
-    """A copy without the members that are null, at whatever depth."""
+    """Return a copy without the members that are null, at any depth."""
     if isinstance(value, list):
         return [without_nulls(each) for each in value]
     if isinstance(value, dict):
@@ -51,7 +51,7 @@ def without_nulls(value: Any) -> Any:
 
 
 def _read(error: ValidationError) -> Any:
-    """The value as a kind server might take it; None where there is only one reading."""
+    """Return the value as a lenient server might read it; None if there is no other reading."""
     value: Any = error.instance
     try:
         if error.validator == "type" and error.validator_value in ("integer", "number"):

@@ -1,8 +1,7 @@
-"""What the lists of a thread's state must hold, given the updates that were sent.
+"""The list items that a thread's state must hold, given the updates that were sent.
 
-The items of such a list are messages, or values of any other JSON type. Of a message
-only type and content are the contract, the rest is the application's; of another item
-all of it was sent.
+An item is a message or any other JSON value. Of a message only type and content are compared, since
+the rest is the application's; any other item is compared as a whole.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,17 +9,17 @@ from typing import Any
 
 from conformance.deployment.settings import NUMBER, GraphSettings
 
-#: A message, or whatever else is an item of a list that updates add to.
+#: A message, or any other item of a list that updates append to.
 Message = Any
 
 
 def is_message(item: Any) -> bool:
-    """Whether an item is a message: an object with a type and a content."""
+    """Return whether an item is a message: an object with a type and a content."""
     return isinstance(item, dict) and "type" in item and "content" in item
 
 
 def told(items: Sequence[Message]) -> list[Message]:
-    """Type and content of each message; any other item as it is."""
+    """Return the items, with each message reduced to type and content."""
     return [
         {"type": item["type"], "content": item["content"]} if is_message(item) else item
         for item in items
@@ -28,12 +27,12 @@ def told(items: Sequence[Message]) -> list[Message]:
 
 
 def followed(graph: GraphSettings) -> str:
-    """The key of the list that the checks follow; empty where the settings name none."""
+    """Return the key of the list that the checks follow; empty if the settings name none."""
     return graph.appending[0] if graph.appending else ""
 
 
 def messages_sent(supersteps: Sequence[dict[str, Any]], graph: GraphSettings) -> list[Message]:
-    """What all updates of some supersteps add to the list followed, as `told`, in order."""
+    """Return what the updates of these supersteps add to the followed list, as `told`, in order."""
     return [
         message
         for superstep in supersteps
@@ -43,18 +42,18 @@ def messages_sent(supersteps: Sequence[dict[str, Any]], graph: GraphSettings) ->
 
 
 def messages_sent_in(update: dict[str, Any], graph: GraphSettings) -> list[Message]:
-    """What one update adds to the list followed, as `told`."""
+    """Return what one update adds to the followed list, as `told`."""
     return told(items_in(update.get("values"), followed(graph)))
 
 
 def items_in(values: Any, key: str) -> list[Any]:
-    """The items of the list that some values hold under a key; none where there is no list."""
+    """Return the list that some values hold under a key; empty if there is none."""
     found = values.get(key) if isinstance(values, dict) else None
     return found if isinstance(found, list) else []
 
 
 def message_keys(graph: GraphSettings) -> tuple[str, ...]:
-    """The keys whose lists hold messages, judged by what the settings send."""
+    """Return the keys whose lists hold messages, judged by what the settings send."""
     updates = [update for superstep in graph.supersteps for update in superstep["updates"]]
     sent = [update.get("values") for update in (*updates, graph.append)]
     found = []
@@ -66,9 +65,9 @@ def message_keys(graph: GraphSettings) -> tuple[str, ...]:
 
 
 def saying(text: str, graph: GraphSettings) -> dict[str, Any]:
-    """Values of an update in which a text stands: as a message, or wherever a text may.
+    """Return values of an update that contain a text: in a message, or where a text may be.
 
-    That is where the update of the settings has `{n}`, and else the whole of a text.
+    The text replaces `{n}` in the update of the settings, or else a whole text.
     """
     messages = message_keys(graph)
     values: dict[str, Any] = graph.append.get("values") or {}
@@ -88,7 +87,7 @@ def saying(text: str, graph: GraphSettings) -> dict[str, Any]:
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Every text in a JSON value."""
+    """Yield every text in a JSON value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
@@ -97,7 +96,7 @@ def texts_in(value: Any) -> Iterator[str]:
 
 
 def _with_texts(value: Any, text: str) -> Any:
-    """A JSON value in which a text stands wherever a number was to stand."""
+    """Return a JSON value in which every text with `{n}` is replaced by `text`."""
     if isinstance(value, str):
         return text if NUMBER in value else value
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""How a check can end other than well, and the decorator that says what it decides."""
+"""How a check can end other than by passing, and the decorator that names its requirements."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from conformance.model.history import changes, differences, json_path
 class PromiseBroken(AssertionError):  # noqa: N818 - what happened, not an error of ours
     """The deployment did not do what a requirement says.
 
-    `expected` and `actual` are sentences; `diff` lines start with a JSON path. `facts` is
-    what may be told where the content of threads may not: no id, no value, no name that
-    only the deployment knows. `kinds` are the places that differ (`causes.kinds_of_changes`), and
-    `cause` the refusal that broke the promise, where one did: by them, and never by the
-    sentences, failures of one kind are known.
+    `expected` and `actual` are sentences; `diff` lines start with a JSON path. `facts` is what may
+    be reported where the content of threads may not: no ids, values or unpublished names. `kinds`
+    are the places that differ (`causes.kinds_of_changes`), and `cause` is the refusal that broke
+    the promise, if one did: by these two, never by the sentences, failures are matched.
     """
 
     def __init__(
@@ -41,7 +40,7 @@ class PromiseBroken(AssertionError):  # noqa: N818 - what happened, not an error
 
     @classmethod
     def by_difference(cls, expected: Any, actual: Any, what: str) -> PromiseBroken:
-        """Two JSON values that should be equal, and are not."""
+        """Build the failure of two JSON values that should be equal and are not."""
         return cls(
             f"{what} to be {_short(expected)}",
             _short(actual),
@@ -51,15 +50,15 @@ class PromiseBroken(AssertionError):  # noqa: N818 - what happened, not an error
 
 
 class SequenceBroken(PromiseBroken):
-    """A promise fell in a sequence of operations: all its requests tell how."""
+    """A promise was broken by a sequence of operations: all its requests are reported."""
 
 
 class Blocked(Exception):  # noqa: N818
-    """What a check stands on failed, so that nothing can be said.
+    """A prerequisite of the check failed, so that nothing can be decided.
 
-    `by` is that as data: a `Cause`, several, or the id of the requirement whose promise
-    does not hold. Where none is given it is the function that raised. `facts` is what may
-    be told where the content of threads may not.
+    `by` is the typed cause: one `Cause`, several, or the id of the requirement whose promise does
+    not hold; without one, the function that raised. `facts` is what may be reported where the
+    content of threads may not.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class Blocked(Exception):  # noqa: N818
 
     @classmethod
     def because(cls, broken: PromiseBroken) -> Blocked:
-        """What a check stands on is a promise that another check judges, and it is broken."""
+        """Build the outcome of a check whose prerequisite promise, another check's, is broken."""
         by = broken.cause or (Cause.of_kinds(broken.kinds) if broken.kinds else ())
         return cls(str(broken), by=by, facts=broken.facts)
 
@@ -87,31 +86,30 @@ class Unsupported(Exception):  # noqa: N818
 
 
 class NotRun(Exception):  # noqa: N818
-    """What the check is made with is not installed; the message says what to install."""
+    """A program that the check needs is not installed; the message says what to install."""
 
 
 class NotAskedFor(NotRun):
-    """What the check needs was not said by the user; the message names the option."""
+    """The user did not give an option that the check needs; the message names it."""
 
 
 def difference_kinds(expected: Any, actual: Any) -> tuple[str, ...]:
-    """What kinds of differences two JSON values show, as `causes.kinds_of_changes` has it."""
+    """Return the kinds of differences between two JSON values, as `causes.kinds_of_changes` does."""
     return kinds_of_changes(
         (json_path(each.path), each.expected, each.actual) for each in changes(expected, actual)
     )
 
 
 def requires(*requirements: str, offers: str = "") -> pytest.MarkDecorator:
-    """Name the requirements that a check decides.
+    """Mark a check with the requirements that it decides.
 
-    `offers` names the documented operations (with spaces between them) whose mere
-    presence the check decides: if one is missing, this check fails, and every other
-    that stands on it is blocked.
+    `offers` names (separated by spaces) the documented operations whose mere presence the check
+    decides: if one is missing, this check fails, and all others that need it are blocked.
     """
     return pytest.mark.requires(*requirements, offers=offers)
 
 
-#: The check judges by looking alone, and is made in a read-only run, and in no other.
+#: Marks a check that only reads: it is made in a read-only run, and in no other.
 reads_only = pytest.mark.reads_only
 
 

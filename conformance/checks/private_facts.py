@@ -1,4 +1,4 @@
-"""What may be told of other people's threads: which published members, never what they hold."""
+"""Assertions about other people's threads that report published members, never their content."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from conformance.model.history import same_json
 
 
 def members_of(schema: str) -> frozenset[str]:
-    """The members that a schema names: what these are called tells nothing of a thread."""
+    """Return the member names that a schema publishes; reporting them reveals nothing."""
     return frozenset(load_schema(schema)["properties"])
 
 
 def expect_fits(schema: str, value: dict[str, Any]) -> None:
-    """An object fits one of our schemas; the facts name the members that do not."""
+    """Assert that an object fits one of our schemas; a failure names the members that do not."""
     misfits = sorted(set(_misfits(schema, value)))
     if misfits:
         raise broken(f"does not fit schemas/{schema}.json: {', '.join(misfits)}")
@@ -38,7 +38,7 @@ def _misfits(schema: str, value: dict[str, Any]) -> Iterable[str]:
 def expect_same(
     actual: dict[str, Any], expected: dict[str, Any], members: Collection[str], what: str
 ) -> None:
-    """Two objects agree in these published members; the facts name those that differ."""
+    """Assert that two objects agree in these published members; a failure names the others."""
     differing = sorted(
         each for each in members if not same_json(actual.get(each), expected.get(each))
     )
@@ -47,7 +47,7 @@ def expect_same(
 
 
 def expect_refused(answer: Answer, what: str) -> None:
-    """A bad request is answered by a 4xx."""
+    """Assert that a bad request is answered by a 4xx."""
     if not 400 <= answer.status < 500:
         raise broken(f"{what} is answered with {answer.status} and not refused by a 4xx")
 
@@ -55,7 +55,7 @@ def expect_refused(answer: Answer, what: str) -> None:
 def texts_in_metadata(
     metadata: Any, usable: Callable[[str, str], bool], number: int = 1
 ) -> dict[str, str]:
-    """So many members of a thread's metadata that are texts; blocked where there are fewer.
+    """Return `number` text members of a thread's metadata; blocked if there are fewer usable ones.
 
     Long texts come first: fewer threads share them.
     """

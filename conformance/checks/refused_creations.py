@@ -1,4 +1,4 @@
-"""Creations that are to be refused, and whether one of them made a thread all the same."""
+"""Creations that must be refused, and whether one of them made a thread all the same."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from conformance.deployment.client import ThreadsClient
 
 
 class RefusedCreations:
-    """Sends creations that are to be refused, each under an id of its own and with a mark.
+    """Sends creations that must be refused, each under its own id, all with one mark.
 
-    What one made would stand under its id; on a deployment that draws ids itself a search
-    for the mark would show it. A creation must have been granted before.
+    A thread made by one of them has that id or, on a deployment that assigns ids itself, is found
+    by the mark. A valid creation must have succeeded before.
     """
 
     def __init__(self, given: ThreadsApi, client: ThreadsClient) -> None:
@@ -26,7 +26,7 @@ class RefusedCreations:
         self._sent: list[str] = []
 
     def send(self, body: dict[str, Any]) -> None:
-        """Send one; blocked, where it is not refused: that is another check's question."""
+        """Send one creation; `Blocked` if it is not refused, which another check judges."""
         metadata = body.get("metadata")
         if isinstance(metadata, dict):
             metadata = {**metadata, **self._mark}
@@ -37,14 +37,14 @@ class RefusedCreations:
         self._sent.append(wanted)
 
     def assert_none_made(self) -> None:
-        """No thread stands of those that were refused."""
+        """Assert that none of the refused creations made a thread."""
         if not self._sent:
             raise Blocked("no creation was sent of which a thread could be told")
         if self._by_id:
             for wanted in self._sent:
                 assert_no_thread(self._given, wanted)
             return
-        # What was made before this one is shown by the time at which this one is.
+        # Threads made before this one are visible once this one is.
         last = id_of(self._given.empty(metadata=self._mark))
         found = self._given.context.eventually(
             lambda: self._given.found(metadata=self._mark), lambda shown: last in shown

@@ -1,4 +1,4 @@
-"""Runs as a check uses them: on a thread, or without one."""
+"""Runs as checks use them, on a thread or without one."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import Answer
 from conformance.deployment.guard import NotOursRefusal
 
-#: Statuses of a run that goes on, or is to begin.
+#: Statuses of a run that has not ended.
 UNDER_WAY = ("pending", "running")
-#: A slow run of so many seconds is still under way when a check comes to stop it.
+#: Seconds of a slow run that is still under way when a check stops it.
 LONG_S = 12.0
 
 
@@ -30,11 +30,10 @@ class Run:
 
 
 class Runs:
-    """Starts runs of the graphs that the profile full needs, and looks at runs.
+    """Starts, reads and stops runs of the graphs that the profile `full` needs.
 
-    `graph` is interrupter, failing, slow or nested, or agent for that of the settings.
-    What is still under way when the check ends is cancelled, for a deployment may work
-    off one run at a time.
+    `graph` is interrupter, failing, slow or nested, or agent for the graph of the settings. Runs
+    still under way when the check ends are cancelled, since a deployment may execute one at a time.
     """
 
     def __init__(self, api: ThreadsApi) -> None:
@@ -63,7 +62,7 @@ class Runs:
     # Starting
 
     def body(self, graph: str, text: str = "go on", **members: Any) -> dict[str, Any]:
-        """The body of a run whose input is one message; `seconds` go to a slow run."""
+        """Return the body of a run with one message as input; `seconds` are those of a slow run."""
         if graph == "agent":
             return self._asker.run_body(**members)
         given: dict[str, Any] = {"messages": [{"type": "human", "content": text}]}
@@ -72,9 +71,9 @@ class Runs:
         return {"assistant_id": self._case.other_graph(graph), "input": given, **members}
 
     def ended(self, thread: Thread, graph: str, text: str = "go on", **members: Any) -> Any:
-        """What a run that was waited for answers, however it ended.
+        """Run a graph, wait for its end, and return the body that is answered, however it ended.
 
-        That of a graph that raises may be refused, once it is among the runs of the thread.
+        A run of `failing` may be answered by an error, provided that the thread lists a run then.
         """
         body = self.body(graph, text, **members)
         if graph != "failing":
@@ -85,14 +84,14 @@ class Runs:
         return self._asker.granted(answer, thread).body
 
     def resumed(self, thread: Thread, graph: str, answer: Any, **members: Any) -> Any:
-        """What the run answers that resumes an interrupted thread."""
+        """Resume an interrupted thread with `answer`, and return the body that is answered."""
         command = {"resume": answer, **members}
         body = {"assistant_id": self._case.other_graph(graph), "command": command}
         return self._waited(thread, body)
 
     def started(self, thread: Thread, graph: str, text: str = "go on", **members: Any) -> Run:
-        """A run in the background, just begun."""
-        # By its tag a run is proved to be this run's, before it is cancelled or deleted.
+        """Start a run in the background and return it."""
+        # The tag proves that the run is ours, before it is cancelled or deleted.
         members["metadata"] = {**self._client.tag, **members.get("metadata", {})}
         answer = self._client.run_background(id_of(thread), self.body(graph, text, **members))
         run = Run(id_of(thread), self._text_in(answer, thread, "run_id"))
@@ -100,10 +99,13 @@ class Runs:
         return run
 
     def halfway(self, thread: Thread, text: str = "go on") -> Run:
-        """A long run under way, whose first states are in the history."""
+        """Start a long run and return it once its first states are in the history.
+
+        `Blocked` if they are not shown while it is under way.
+        """
         before = self._newest(thread)
         run = self.started(thread, "slow", text, seconds=LONG_S)
-        # By their ids: a page may hold fewer states than there are.
+        # Compared by id, not by number: a page may hold fewer states than there are.
         fresh = self._case.eventually(
             lambda: self._newest(thread) - before,
             lambda fresh: len(fresh) > 1,
@@ -114,39 +116,39 @@ class Runs:
         return run
 
     def streamed(self, thread: Thread, graph: str, text: str = "go on", **members: Any) -> Answer:
-        """The answer of a run that is streamed to its end."""
+        """Run a graph by stream, and return the answer with the whole stream."""
         body = self.body(graph, text, **members)
         return self._asker.granted(self._client.run_stream(id_of(thread), body), thread)
 
     def events(
         self, thread: Thread, graph: str, text: str = "go on", **members: Any
     ) -> list[Event]:
-        """The events of a run that is streamed to its end."""
+        """Run a graph by stream, and return the events of the whole stream."""
         return known_events(self.streamed(thread, graph, text, **members).text)
 
     # Looking
 
     def shown(self, run: Run) -> dict[str, Any]:
-        """The run as GET shows it."""
+        """Return the run as GET shows it."""
         answer = self._client.runs.get(run.thread_id, run.run_id)
         return self._asker.object_of(answer, _thread(run))
 
     def status(self, run: Run) -> Any:
-        """The status of the run."""
+        """Return the status of the run."""
         return self.shown(run).get("status")
 
     def end_of(self, run: Run, within_s: float | None = None) -> Any:
-        """The status of a run that has ended: it may be shown a little later than the end."""
+        """Wait until the run is not under way, up to `within_s` seconds, and return its status."""
         return self._case.eventually(
             lambda: self.status(run), lambda status: status not in UNDER_WAY, within_s
         )
 
     def listed(self, thread: Thread, **params: Any) -> list[dict[str, Any]]:
-        """The runs of a thread."""
+        """Return the runs of a thread."""
         return self._asker.list_of(self._client.runs.list(id_of(thread), **params), thread)
 
     def only(self, thread: Thread) -> Run:
-        """The one run that the thread has."""
+        """Return the only run of the thread; none or several end the check."""
         answer = self._client.runs.list(id_of(thread))
         listed = self._asker.list_of(answer, thread)
         if len(listed) != 1 or not isinstance(listed[0].get("run_id"), str):
@@ -154,7 +156,10 @@ class Runs:
         return Run(id_of(thread), listed[0]["run_id"])
 
     def joined(self, run: Run) -> Any:
-        """What join answers once the run has ended."""
+        """Join the run and return the body that is answered at its end.
+
+        Of a prerequisite run, `Blocked` if it is still under way by then.
+        """
         answer = self._client.run_join(run.thread_id, run.run_id)
         body = self._asker.granted(answer, _thread(run)).body
         if self._asker.arranging and (shown := self.end_of(run)) in UNDER_WAY:
@@ -162,14 +167,14 @@ class Runs:
         return body
 
     def followed(self, run: Run, last_event_id: str | None = None, **params: Any) -> list[Event]:
-        """The events that joining the run's stream gives."""
+        """Join the stream of the run and return its events, those after `last_event_id` if set."""
         answer = self._client.runs.join_stream(run.thread_id, run.run_id, last_event_id, **params)
         return known_events(self._asker.granted(answer, _thread(run)).text)
 
     # Stopping
 
     def cancelled(self, run: Run, action: str, wait: bool = True) -> None:
-        """Cancel the run, and wait for its end."""
+        """Cancel the run and, unless `wait` is false, wait for its end."""
         answer = self._client.runs.cancel(
             run.thread_id, run.run_id, action=action, wait=str(wait).lower()
         )
@@ -183,7 +188,7 @@ class Runs:
         return self._asker.granted(self._client.run_wait(id_of(thread), body), thread).body
 
     def _newest(self, thread: Thread) -> set[str]:
-        """The newest checkpoints of a thread, as many as one page holds."""
+        """Return the newest checkpoint ids of a thread, as many as one page holds."""
         return {checkpoint_id_of(state) for state in self._asker.page(thread, limit=1000)}
 
     def _text_in(self, answer: Answer, thread: Thread, name: str) -> str:
@@ -194,14 +199,14 @@ class Runs:
 
 
 def contents(holder: dict[str, Any] | State) -> list[Any]:
-    """The contents of the messages in the values of a thread or state, oldest first."""
+    """Return the contents of the messages in the values of a thread or state, oldest first."""
     values = holder.get("values")
     messages = values.get("messages") if isinstance(values, dict) else None
     return [each.get("content") for each in messages or [] if isinstance(each, dict)]
 
 
 def run_of(value: Any) -> Run | None:
-    """The run that a JSON value is."""
+    """Return the run that a JSON value represents, or None."""
     names = value if isinstance(value, dict) else {}
     thread_id, run_id = names.get("thread_id"), names.get("run_id")
     if isinstance(thread_id, str) and isinstance(run_id, str):
@@ -210,7 +215,7 @@ def run_of(value: Any) -> Run | None:
 
 
 def run_in(answer: Answer) -> Run | None:
-    """The run that an answer names: in its body, else in its Content-Location."""
+    """Return the run that an answer names, in its body or else in Content-Location, or None."""
     path = answer.headers.get("content-location", "").strip("/").split("/")
     located = Run(path[1], path[3]) if len(path) > 3 and path[0] == "threads" else None
     return run_of(answer.body) or located

@@ -1,4 +1,4 @@
-"""The operations that take a body: a right body for each, and how to send any."""
+"""A valid body for every operation that takes one, and how to send any body."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from conformance.deployment.settings import numbered
 
 @dataclass(frozen=True)
 class Request:
-    """An operation on a thread, a body that is right for it, and how to send one."""
+    """How to send an operation on a thread any body, and a body that is valid for it."""
 
     send: Callable[[ThreadsClient, str, Any], Answer]
     send_raw: Callable[[ThreadsClient, str, bytes], Answer]
@@ -41,7 +41,7 @@ REQUESTS: dict[str, Request] = {
     "prune": Request(
         lambda client, _, body: client.prune(body),
         lambda client, _, raw: client.prune(raw=raw),
-        # What is pruned is another thread than the one at hand.
+        # Another thread is pruned, so that the one of the check stays.
         lambda given, _: {"thread_ids": [id_of(given.empty())]},
     ),
     "update": Request(
@@ -73,22 +73,22 @@ REQUESTS: dict[str, Request] = {
 
 
 def tags(given: ThreadsApi) -> dict[str, Any]:
-    """The metadata by which the threads of one check are known."""
+    """Return the metadata that marks the threads of one check."""
     return {**given.client.tag, **given.context.tag}
 
 
 def offered(given: ThreadsApi, thread: Thread, operation: str) -> None:
-    """The operation answers a right request on this thread, so that a refusal means something."""
+    """Send a valid request on this thread: it must succeed, so that a refusal means something."""
     request = REQUESTS[operation]
     body = request.right(given, thread)
     given.granted(request.send(given.client, id_of(thread), body), thread)
 
 
 def offering(given: ThreadsApi, operation: str) -> Thread:
-    """A thread on which the operation answers a right request: the simplest that there is.
+    """Return the simplest thread on which the operation answers a valid request.
 
-    What bad requests are answered needs no history; a deployment that takes an update of a
-    state only where there is one is given a thread with a history.
+    Bad requests need no history; but a deployment that updates only a thread with a state gets a
+    thread with a history.
     """
     if operation == "update_state":
         thread = given.empty(metadata={"graph_id": given.context.graph().id})
@@ -104,13 +104,13 @@ def offering(given: ThreadsApi, operation: str) -> Thread:
 
 
 def stated(given: ThreadsApi) -> Thread:
-    """A thread with a state: by one update of an empty one, or else with a history."""
+    """Return a thread with a state, by an update of an empty thread or else with a history."""
     thread = given.empty(metadata={"graph_id": given.context.graph().id})
     return thread if _updated(given, thread) else given.prepopulated()
 
 
 def checkpoint_of(given: ThreadsApi, thread: Thread) -> str:
-    """The id of the checkpoint that the newest state of a thread shows, or else blocked."""
+    """Return the checkpoint id of the newest state of a thread; `Blocked` if it shows none."""
     try:
         return checkpoint_id_of(given.state(thread))
     except PromiseBroken as unnamed:

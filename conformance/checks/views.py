@@ -1,4 +1,4 @@
-"""What a deployment shows: threads, states and histories, and what stands in them."""
+"""Threads, states and histories as a deployment shows them, and what they hold."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class History:
     states: list[State]
 
     def masked(self) -> list[State]:
-        """The states with the thread's own id masked wherever it stands."""
+        """Return the states with the thread's own id masked wherever it stands."""
         masked: list[State] = mask_thread_id(self.states, self.thread_id)
         return masked
 
     def checkpoint_ids(self) -> list[str]:
-        """The checkpoint ids, newest first; `PromiseBroken` where one is missing."""
+        """Return the checkpoint ids, newest first; `PromiseBroken` if one is missing."""
         return [checkpoint_id_of(state) for state in self.states]
 
     def __len__(self) -> int:
@@ -42,7 +42,7 @@ class History:
 
 
 def id_of(thread: Thread) -> str:
-    """The id of a thread, by which it is asked about."""
+    """Return the id of a thread; `PromiseBroken` if it shows none."""
     thread_id = thread.get("thread_id")
     if not isinstance(thread_id, str):
         raise PromiseBroken("a thread with thread_id", excerpt(repr(thread), 200))
@@ -50,7 +50,7 @@ def id_of(thread: Thread) -> str:
 
 
 def checkpoint_id_of(state: State) -> str:
-    """The id of the checkpoint that a state shows, at its top or in `checkpoint`."""
+    """Return the checkpoint id of a state, at its top or in `checkpoint`, else `PromiseBroken`."""
     checkpoint = state.get("checkpoint")
     found = state.get("checkpoint_id") or (
         checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None
@@ -61,7 +61,7 @@ def checkpoint_id_of(state: State) -> str:
 
 
 def parent_id_of(state: State) -> str | None:
-    """The id of the checkpoint before, shown at the top of the state or in `parent_checkpoint`."""
+    """Return the parent checkpoint id of a state, at its top or in `parent_checkpoint`, or None."""
     parent = state.get("parent_checkpoint")
     inner = parent.get("checkpoint_id") if isinstance(parent, dict) else None
     found: str | None = state.get("parent_checkpoint_id") or inner
@@ -69,19 +69,19 @@ def parent_id_of(state: State) -> str | None:
 
 
 def says_something(values: Any) -> bool:
-    """Whether values hold anything: an empty thread may show its members, each of them empty."""
+    """Return whether values hold data; an empty thread may show members that are all empty."""
     return isinstance(values, dict) and any(values.values())
 
 
 def messages_of(holder: dict[str, Any], graph: GraphSettings) -> list[Message]:
-    """The messages, or other items, of the list followed, in the values of a thread or state."""
+    """Return the items of the followed list in the values of a thread or state."""
     return items_in(holder.get("values"), followed(graph))
 
 
 def real_messages_of(holder: dict[str, Any], graph: GraphSettings) -> list[Message]:
-    """The items of those lists of a thread or state that hold messages.
+    """Return the items of all lists of a thread or state that hold messages.
 
-    `Blocked` where the state of the settings' graph has no such list.
+    `Blocked` if the settings' graph has no such list.
     """
     keys = message_keys(graph)
     if not keys:
@@ -93,12 +93,12 @@ def real_messages_of(holder: dict[str, Any], graph: GraphSettings) -> list[Messa
 
 
 def member_of(message: Message, name: str) -> Any:
-    """A member of a message; None where what stands for a message has no members."""
+    """Return a member of a message, or None; an item that is no object has no members."""
     return message.get(name) if isinstance(message, dict) else None
 
 
 def newest_first(states: list[State]) -> bool:
-    """Whether `created_at` falls; moments that cannot be read are another check's question."""
+    """Return whether `created_at` never rises; true if a timestamp is missing or malformed."""
     try:
         moments = [datetime.fromisoformat(state["created_at"]) for state in states]
         return moments == sorted(moments, reverse=True)

@@ -1,7 +1,7 @@
-"""Looking at threads of other people, which may change at any time, and telling only facts.
+"""Reads threads of other people, which may change at any time, and reports only facts.
 
-What a check of a read-only run says of them holds no content and no id: see `facts` of
-`PromiseBroken`. A thread that changes between two looks proves nothing.
+A check of a read-only run reports no content and no id of them: see `facts` of `PromiseBroken`. A
+thread that changes between two looks proves nothing.
 """
 
 from __future__ import annotations
@@ -22,85 +22,84 @@ from conformance.model.history import same_json
 _T = TypeVar("_T")
 _S = TypeVar("_S")
 
-#: As many threads as a search is asked for, and as many states as a page of history: a
-#: guest does not read all that there is.
+#: The limits of a search and of a page of history: a guest does not read everything.
 PAGE = 10
 STATES = 20
 _MISSING = (404, 405, 501)
-#: So often a thread may change while it is looked at before it is given up.
+#: How often something may change between two looks before the check gives up.
 _MOST_CHANGES = 3
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.01, 0.5
 
 
 @dataclass(frozen=True)
 class Visited:
-    """A thread to look at, and how it is called where its id may not be told."""
+    """A thread to read, and the name by which it is reported instead of its id."""
 
     id: str
     name: str
 
 
 def undecided(why: str, *, by: Cause | tuple[Cause, ...] = ()) -> Blocked:
-    """The check cannot decide, for `by`; `why` holds nothing of a thread."""
+    """Build the outcome of a check that cannot decide; `why` holds nothing of a thread."""
     return Blocked(why, by=by, facts=why)
 
 
 def broken(facts: str, *, cause: Cause | None = None) -> PromiseBroken:
-    """A promise is broken; `facts` says how, and holds nothing of a thread."""
+    """Build the outcome of a broken promise; `facts` says how, and holds nothing of a thread."""
     return PromiseBroken("the promise to hold", facts, facts=facts, cause=cause)
 
 
 def expect(holds: bool, facts: str) -> None:
-    """A promise holds; else `facts` says what was seen instead."""
+    """Assert that a condition holds; `facts` says what was seen instead."""
     if not holds:
         raise broken(facts)
 
 
 class Looker:
-    """Asks for threads and states; what is refused blocks the check, or breaks its promise."""
+    """Reads threads and states; a refusal blocks the check, or breaks its promise."""
 
     def __init__(self, client: ThreadsClient, *, blocks: bool) -> None:
         self.client = client
         self._blocks = blocks
 
     def get(self, thread: Visited) -> Thread:
-        """The thread as GET shows it."""
+        """Return the thread as GET shows it."""
         return self._object(self.client.get(thread.id), thread)
 
     def state(self, thread: Visited) -> State:
-        """The newest state."""
+        """Return the newest state."""
         return self._object(self.client.state(thread.id), thread)
 
     def state_at(self, thread: Visited, checkpoint_id: str) -> State:
-        """The state at a checkpoint, by GET."""
+        """Return the state at a checkpoint, read by GET."""
         return self._object(self.client.state_at_checkpoint(thread.id, checkpoint_id), thread)
 
     def post_state_at(self, thread: Visited, checkpoint_id: str) -> State:
-        """The state at a checkpoint, by POST."""
+        """Return the state at a checkpoint, read by POST."""
         body = {"checkpoint": {"checkpoint_id": checkpoint_id, "checkpoint_ns": ""}}
         return self._object(self.client.post_state_at_checkpoint(thread.id, body), thread)
 
     def page(self, thread: Visited, **params: Any) -> list[State]:
-        """One page of the history, by GET."""
+        """Return one page of the history, read by GET."""
         return self._list(self.client.history(thread.id, **params), thread)
 
     def post_page(self, thread: Visited, **body: Any) -> list[State]:
-        """One page of the history, by POST."""
+        """Return one page of the history, read by POST."""
         return self._list(self.client.post_history(thread.id, body), thread)
 
     def search(self, **body: Any) -> list[Thread]:
-        """What a search finds, of anyone."""
+        """Return the threads that a search finds, whoever made them."""
         return self._list(self.client.search(body, private=True))
 
     def count(self, **body: Any) -> int:
-        """How many threads there are, of anyone."""
+        """Return how many threads a count finds, whoever made them."""
         answer = self.granted(self.client.count(body))
         if not isinstance(answer.body, int) or isinstance(answer.body, bool):
             raise self._refusal(answer, "without a whole number", "integer")
         return answer.body
 
     def granted(self, answer: Answer, thread: Visited | None = None) -> Answer:
-        """The answer, if it is a success; else the check ends here."""
+        """Return the answer if it is a success; else raise the outcome that ends the check."""
         if answer.ok:
             return answer
         if answer.status in _MISSING:
@@ -132,9 +131,9 @@ class Looker:
 
 
 class Visits(Looker):
-    """The threads that a read-only run looks at, and how a check looks at them.
+    """The threads that a read-only run looks at, and how a check reads them.
 
-    What it asks for is what the check stands on; `must` asks for what the check is about.
+    Its own methods read the prerequisites; those of `must` read what the check tests.
     """
 
     def __init__(self, client: ThreadsClient, context: CheckContext) -> None:
@@ -147,14 +146,14 @@ class Visits(Looker):
         )
 
     def each(self, judge: Callable[[Visited], None]) -> None:
-        """Judge every thread; blocked where no thread could be judged.
+        """Judge every thread; blocked if none could be judged.
 
-        Where only some could not, the check says so.
+        If only some could not, a note says so.
         """
         self.require_threads()
         reasons = []
         for thread in self.threads:
-            # A failure tells of the requests on its own thread only.
+            # A failure reports the requests on its own thread only.
             self._case.forget()
             try:
                 judge(thread)
@@ -170,7 +169,7 @@ class Visits(Looker):
             self._case.note(f"judged on {judged} of {len(self.threads)} threads: {told}")
 
     def first(self, usable: Callable[[Visited], object]) -> Visited:
-        """The first thread on which something is granted that a check stands on."""
+        """Return the first thread on which a prerequisite is granted."""
         self.require_threads()
         reasons = []
         for thread in self.threads:
@@ -184,7 +183,7 @@ class Visits(Looker):
         raise undecided("; ".join(dict.fromkeys(reasons)))
 
     def states(self, thread: Visited, least: int = 1) -> list[State]:
-        """The newest states of the thread; blocked where there are fewer than `least`."""
+        """Return the newest states of the thread; blocked if there are fewer than `least`."""
         states = self.page(thread, limit=STATES)
         if len(states) < least:
             raise undecided(
@@ -198,13 +197,13 @@ class Visits(Looker):
     ) -> None:
         """Judge what is seen between two equal looks, again until the promise holds.
 
-        Broken is what stays so up to the declared deadline while nothing changes;
-        blocked, where something changes all the time.
+        The promise is broken if it does not hold up to the declared deadline while nothing changes;
+        the check is blocked if something changes all the time.
         """
         first: tuple[_T, float] | None = None
         changes, wait = 0, _FIRST_WAIT_S
         while changes <= _MOST_CHANGES:
-            # A failure tells of the last looks only.
+            # A failure reports the last looks only.
             self._case.forget()
             before = around()
             seen = look(before)
@@ -225,17 +224,17 @@ class Visits(Looker):
         raise undecided("what is looked at changes all the time: name a thread that rests")
 
     def eventually(self, look: Callable[[], _S], judge: Callable[[_S], None]) -> None:
-        """Judge what is seen, again until the promise holds, up to the declared deadline."""
+        """Judge what is seen, again until the promise holds or the declared deadline passes."""
         self.steadily(lambda: None, lambda _: look(), lambda _, seen: judge(seen))
 
     def require_threads(self) -> None:
-        """Block the check where there is no thread to look at."""
+        """Block the check if there is no thread to look at."""
         if not self.threads:
             raise undecided("no search shows a thread to look at: name one with --thread ID")
 
 
 def checkpoint_of(state: State) -> str:
-    """The id of a state's checkpoint; blocked where it shows none."""
+    """Return the checkpoint id of a state; blocked if it shows none."""
     checkpoint = state.get("checkpoint")
     inner = checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None
     found = state.get("checkpoint_id") or inner

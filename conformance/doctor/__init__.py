@@ -1,5 +1,5 @@
-"""Whether the description of a graph fits the deployment, tried out before a run.
+"""Tries out, before a run, whether the description of a graph fits the deployment.
 
-Nothing here judges a promise: a trial that ends otherwise than expected says what to mend
-in the settings, or what the deployment does not offer and which checks that leaves undecided.
+Nothing here judges a promise: a trial that ends otherwise than expected says what to change in the
+settings, or what the deployment does not offer and which checks that leaves undecided.
 """

@@ -1,4 +1,4 @@
-"""What was asked of the deployment, and what it answered, as the doctor tells it."""
+"""The doctor's requests to a deployment, recorded in words together with the answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WIDTH = 200
 
 @dataclass(frozen=True)
 class Exchange:
-    """One question in words, and the status of its answer with what matters of it."""
+    """One request in words, and the status of its answer with the relevant part of the body."""
 
     asked: str
     answered: str
@@ -25,7 +25,7 @@ class Exchange:
 
 @dataclass
 class Asking:
-    """Asks the deployment about a graph, and keeps in words what it said."""
+    """Sends requests about one graph, and records them in words with their answers."""
 
     client: ThreadsClient
     graph_id: str
@@ -37,14 +37,17 @@ class Asking:
         request: Callable[[], Answer],
         told: Callable[[Any], str] = lambda body: "",
     ) -> Answer | None:
-        """The answer, of which `told` says what matters; None where nothing was sent or came."""
+        """Send a request and return its answer; None if nothing was sent, or nothing came back.
+
+        `told` returns the relevant part of a body in words.
+        """
         try:
             answer = request()
         except httpx.HTTPError as broken:
             self.exchanges.append(Exchange(what, f"no answer ({type(broken).__name__})"))
             return None
         except NotOursRefusal:
-            # A deployment that answers a creation by another id names somebody else's thread.
+            # A deployment may answer a creation with an id that is somebody else's.
             self.exchanges.append(Exchange(what, "not sent: the thread is not proved to be ours"))
             return None
         said = told(answer.body) if answer.ok else excerpt(answer.text, _WIDTH)
@@ -52,7 +55,7 @@ class Asking:
         return answer
 
     def create(self, what: str, **members: Any) -> Answer | None:
-        """A thread of this run's for the graph; `members` join the request."""
+        """Create a thread of this run for the graph; `members` join the body."""
         body = {
             "thread_id": self.client.ownership.new_id(),
             "metadata": {**self.client.tag, "graph_id": self.graph_id},
@@ -61,38 +64,38 @@ class Asking:
         return self.ask(f"POST /threads {what}", lambda: self.client.create(body), holding)
 
     def run(self, thread_id: str, run_input: Any) -> Answer | None:
-        """A run of the graph that is waited for."""
+        """Run the graph on the thread, and wait for its end."""
         body = {"assistant_id": self.graph_id, "input": run_input}
         what = "POST /threads/{thread_id}/runs/wait with run_input"
         return self.ask(what, lambda: self.client.run_wait(thread_id, body), _keys)
 
     def update(self, thread_id: str, update: Mapping[str, Any]) -> Answer | None:
-        """A state update."""
+        """Send a state update."""
         what = f"POST /threads/{{thread_id}}/state as {update.get('as_node')!r}"
         return self.ask(what, lambda: self.client.update_state(thread_id, dict(update)))
 
     def state(self, thread_id: str) -> dict[str, Any]:
-        """The values of the thread's state; none where it shows none."""
+        """Return the values of the thread's state; empty if it shows none."""
         what = "GET /threads/{thread_id}/state"
         return values_in(self.ask(what, lambda: self.client.state(thread_id), holding))
 
 
 def values_in(answer: Answer | None) -> dict[str, Any]:
-    """The values that an answer shows of a thread or state."""
+    """Return the values of a thread or state that an answer shows; empty if it shows none."""
     body = answer.body if answer is not None and answer.ok else None
     values = body.get("values") if isinstance(body, dict) else None
     return values if isinstance(values, dict) else {}
 
 
 def thread_in(answer: Answer | None) -> str | None:
-    """The id of the thread that an answer shows."""
+    """Return the id of the thread that an answer shows, or None."""
     body = answer.body if answer is not None and answer.ok else None
     found = body.get("thread_id") if isinstance(body, dict) else None
     return found if isinstance(found, str) else None
 
 
 def holding(body: Any) -> str:
-    """Which keys the values of a thread or state hold."""
+    """Return in words which keys the values of a thread or state have."""
     values = body.get("values") if isinstance(body, dict) else None
     return f"values: {_keys(values)}" if isinstance(values, dict) else "no values"
 

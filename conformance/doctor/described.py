@@ -1,4 +1,4 @@
-"""What the deployment says of a graph: whether it is there, its keys, its nodes."""
+"""What the deployment publishes of a graph: whether it exists, its keys, its nodes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _MOST = 100
 
 @dataclass(frozen=True)
 class Described:
-    """What is published of a graph; where nothing is, nothing follows from it.
+    """What the deployment publishes of a graph; members are empty where it publishes nothing.
 
-    `graphs` are the ids of all graphs, `state` and `input` the properties of the graph's
-    schemas, `definitions` what these refer to, `nodes` the names of its nodes.
+    `graphs` are the ids of all graphs, `state` and `input` the properties of the graph's schemas,
+    `definitions` what these refer to, `nodes` the names of its nodes.
     """
 
     graphs: tuple[str, ...] = ()
@@ -26,12 +26,12 @@ class Described:
 
     @property
     def keys(self) -> dict[str, Any]:
-        """The keys that updates and inputs may name."""
+        """The keys that updates and inputs may have."""
         return {**self.input, **self.state}
 
 
 def described(asking: Asking) -> Described:
-    """Ask for what is published of the graph."""
+    """Request what the deployment publishes of the graph."""
     client, graph_id = asking.client, asking.graph_id
     listed = asking.ask(
         "POST /assistants/search",
@@ -66,7 +66,7 @@ def _graphs(body: Any) -> tuple[str, ...]:
 
 
 def _assistant(body: Any, graph_id: str) -> str | None:
-    """The id of an assistant of the graph, by which some servers alone tell its schemas."""
+    """Return the id of an assistant of the graph: some servers give schemas by that id only."""
     for each in _objects(body):
         found = each.get("assistant_id")
         if each.get("graph_id") == graph_id and isinstance(found, str):
@@ -82,7 +82,7 @@ def _nodes(body: Any) -> tuple[str, ...]:
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
-    """The objects in a JSON list; none where there is no list."""
+    """Return the objects in a JSON list; empty if it is no list."""
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
@@ -94,7 +94,7 @@ def _properties(body: Any, schema: str) -> dict[str, Any]:
 
 
 def _resolved(schema: Any) -> dict[str, Any]:
-    """A schema, or that to which it refers as a whole, as JavaScript servers write it."""
+    """Return a schema, or the one that it refers to as a whole, as JavaScript servers write it."""
     if not isinstance(schema, dict):
         return {}
     reference = schema.get("$ref")

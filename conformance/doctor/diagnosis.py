@@ -1,4 +1,4 @@
-"""Everything that the doctor finds out about a deployment and its graph."""
+"""The whole diagnosis of a deployment and its graph."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from conformance.runner.cleanup import clean_up
 
 @dataclass(frozen=True)
 class Proposal:
-    """A `[graph]` table for a graph, as TOML, and what a trial of it found wrong."""
+    """A `[graph]` table for a graph, as TOML, and the findings of a trial of it."""
 
     graph_id: str
     toml: str
@@ -30,7 +30,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was asked, what was found, a table to paste where one could be made."""
+    """What was requested and found, a table to paste if one could be made, and the clean-up."""
 
     exchanges: tuple[Exchange, ...]
     findings: tuple[Finding, ...]
@@ -38,14 +38,14 @@ class Diagnosis:
     cleanup: Cleanup
 
     def has(self, kind: Kind) -> bool:
-        """Whether there is a finding of that kind."""
+        """Return whether there is a finding of that kind."""
         return any(each.kind is kind for each in self.findings)
 
 
 def diagnose(settings: Settings, *, propose: bool = True) -> Diagnosis:
-    """Try the settings' graph out, and make a table for it; what was made is removed.
+    """Try out the settings' graph and propose a table for it; then remove what was made.
 
-    A run of its own: ownership is proved and everything is written down as of any run.
+    This is a run of its own: ownership is proved, and a ledger is kept, as in any run.
     """
     with claim(ledgers_dir() / settings.run_id):
         try:
@@ -73,7 +73,7 @@ def _examined(
 
 
 def _other_graphs(graphs: OtherGraphs, known: Described) -> list[Finding]:
-    """The graphs of the profile full that the deployment does not list."""
+    """Return findings about graphs of the profile `full` that the deployment does not list."""
     if not known.graphs:
         return []
     return [
@@ -89,7 +89,7 @@ def _other_graphs(graphs: OtherGraphs, known: Described) -> list[Finding]:
 
 
 def _proposal(asking: Asking, known: Described) -> Proposal | None:
-    """A table for the graph, or for the first that there is; tried out as well."""
+    """Propose a table for the graph, or for the first that is listed, and try it out as well."""
     if known.graphs and asking.graph_id not in known.graphs:
         other = Asking(asking.client, known.graphs[0], asking.exchanges)
         asking, known = other, described(other)

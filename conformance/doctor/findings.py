@@ -1,4 +1,4 @@
-"""What a trial of the settings found."""
+"""The findings of a trial of the settings."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """Whose matter a finding is."""
+    """Where the cause of a finding lies."""
 
     WRONG = "wrong"
-    """The settings: they say otherwise than the deployment does."""
+    """The settings, which do not describe the deployment as it is."""
     ABSENT = "absent"
-    """Nobody's: the deployment does not offer something, and checks are left undecided."""
+    """Nobody's fault: the deployment does not offer something; checks stay undecided."""
     SERVER = "server"
-    """The deployment's: it broke, or did not answer; a run tells which promise that breaks."""
+    """The deployment, which failed or did not answer; a run shows which promise that breaks."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence that says what to do, and what stays undecided if it is not done."""
+    """A sentence that says what to do, and what stays undecided until it is done."""
 
     kind: Kind
     sentence: str

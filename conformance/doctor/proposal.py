@@ -1,4 +1,4 @@
-"""Makes a `[graph]` table from the published schemas of a graph, by trying them out."""
+"""Proposes a `[graph]` table from the published schemas of a graph, by trying them out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PAGE = 100
 
 @dataclass(frozen=True)
 class _Kinds:
-    """How each key takes an update, as two of them showed."""
+    """How each key takes an update, learned from two updates."""
 
     appending: tuple[str, ...] = ()
     adding: tuple[str, ...] = ()
@@ -31,15 +31,15 @@ class _Kinds:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Every key of which that is known."""
+        """Every key of which this is known."""
         return (*self.appending, *self.adding, *self.replacing)
 
 
 def proposed(asking: Asking, known: Described) -> Table | None:
-    """A `[graph]` table for the graph; None where its schemas or a trial give none.
+    """Return a `[graph]` table for the graph; None if its schemas and a trial yield none.
 
-    A run with sample values shows the nodes in their order, and state updates as the last
-    of them show which keys add to what they hold and which replace it.
+    A run with sample values shows the nodes in their order; state updates as the last node show
+    which keys add to what they hold and which replace it.
     """
     samples = {key: sampled(schema, known.definitions) for key, schema in known.keys.items()}
     messages = [key for key in known.keys if holds_messages(known.keys[key], known.definitions)]
@@ -84,7 +84,7 @@ def proposed(asking: Asking, known: Described) -> Table | None:
 
 
 def _inputs(samples: Values, messages: Sequence[str]) -> list[Values]:
-    """What a run may be given: messages alone if there are any, else everything."""
+    """Return the inputs to try: the messages alone if there are any, then all keys."""
     alone = {key: samples[key] for key in messages if key in samples}
     return [alone, samples] if alone and alone != samples else [samples]
 
@@ -94,7 +94,7 @@ def _failed(body: Any) -> bool:
 
 
 def _nodes_run(asking: Asking, thread_id: str) -> list[str]:
-    """The nodes that a run took, in their order, as the states of its history name them."""
+    """Return the nodes that a run executed, in order, as the states of its history name them."""
     answer = asking.ask(
         "GET /threads/{thread_id}/history",
         lambda: asking.client.history(thread_id, limit=_PAGE),
@@ -111,7 +111,7 @@ def _nodes_run(asking: Asking, thread_id: str) -> list[str]:
 
 
 def _learned(asking: Asking, thread_id: str, node: str, samples: Values) -> tuple[_Kinds, Values]:
-    """How each key takes two updates as this node, and which of the values were taken."""
+    """Send two updates as this node; return how each key takes them, and the values accepted."""
     before = asking.state(thread_id)
     updates = [numbered(samples, number) for number in _NUMBERS]
     taken = all(
@@ -120,7 +120,7 @@ def _learned(asking: Asking, thread_id: str, node: str, samples: Values) -> tupl
         for values in updates
     )
     if not taken:
-        # One of the sample values is refused: each by itself tells which.
+        # One of the sample values is refused: each is tried alone to find which.
         samples = {
             key: value
             for key, value in samples.items()
@@ -142,7 +142,7 @@ def _learned(asking: Asking, thread_id: str, node: str, samples: Values) -> tupl
 
 
 def _kind(before: Any, written: list[Any], after: Any) -> str | None:
-    """How a key took two updates: it appended, added, replaced, or something else."""
+    """Return how a key took two updates: it appended, added or replaced; None if none of these."""
     first, last = written
     if isinstance(after, list) and isinstance(first, list):
         if same_json(told(after), told([*(before or []), *first, *last])):

@@ -1,4 +1,4 @@
-"""Sample values for a JSON Schema, in which texts have `{n}`."""
+"""Sample values for a JSON Schema, whose texts contain `{n}`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _MEMBERS = 5
 
 
 def holds_messages(schema: Any, definitions: dict[str, Any]) -> bool:
-    """Whether a schema is that of a list of messages, told by the names in it."""
+    """Return whether a schema describes a list of messages, judged by the names in it."""
     schema = _resolved(schema, definitions)
     items = schema.get("items") if isinstance(schema, dict) else None
     return "Message" in json.dumps(items)
 
 
 def message(kind: str = "human") -> dict[str, Any]:
-    """A message whose text has a number."""
+    """Return a sample message whose text contains `{n}`."""
     return {"type": kind, "content": f"{kind} says {NUMBER}"}
 
 
 def sampled(schema: Any, definitions: dict[str, Any], depth: int = 0) -> Any:
-    """A value that fits the schema, as far as its types, enums and required members say."""
+    """Return a value that fits the schema's types, enums and required members."""
     schema = _resolved(schema, definitions)
     if "const" in schema:
         return schema["const"]
@@ -61,7 +61,7 @@ def _object(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> 
 
 
 def _resolved(schema: Any, definitions: dict[str, Any]) -> dict[str, Any]:
-    """A schema with its reference followed, and of alternatives the first that is not null."""
+    """Return a schema with its reference followed, or its first alternative that is not null."""
     for _ in range(_DEEPEST * 2):
         if not isinstance(schema, dict):
             return {}

@@ -1,4 +1,4 @@
-"""Writes a `[graph]` table as TOML, to be pasted."""
+"""Formats a `[graph]` table as TOML."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def as_toml(table: dict[str, Any]) -> str:
-    """The `[graph]` table of the settings: a line for each of them, a superstep a line."""
+    """Return the `[graph]` table as TOML: one line per setting, and one per superstep."""
     lines = ["[graph]"]
     for name, value in table.items():
         if name == "supersteps":
@@ -27,7 +27,7 @@ def _written(value: Any) -> str:
         return f"{{ {', '.join(members)} }}" if members else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(_written(each) for each in value if each is not None)}]"
-    # Texts, numbers and booleans are written in TOML as in JSON; but for DEL, which JSON has bare.
+    # TOML writes texts, numbers and booleans as JSON does, except DEL, which JSON leaves as it is.
     return json.dumps(value).replace("\x7f", "\\u007F")
 
 

@@ -1,4 +1,4 @@
-"""What the doctor tells, as text."""
+"""The text of a diagnosis."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HEADINGS = {
 
 
 def diagnosis_text(found: Diagnosis, url: str, server: ServerInfo, graph_id: str) -> str:
-    """The diagnosis in sections: what was asked, what is wrong, the table, what was removed."""
+    """Return the diagnosis in sections: requests, findings, the table, what was removed."""
     named = " ".join(each for each in (server.name, server.version) if each)
     parts = [
         f"Deployment  {url}{f' ({named})' if named else ''}\nGraph       {graph_id}",
@@ -31,7 +31,7 @@ def diagnosis_text(found: Diagnosis, url: str, server: ServerInfo, graph_id: str
 
 
 def warnings(findings: tuple[Finding, ...]) -> list[str]:
-    """A line for each finding, before a run that goes on all the same."""
+    """Return a line for each wrong setting, to be shown before a run that goes on nevertheless."""
     return [f"[graph] settings: {each}" for each in findings if each.kind is Kind.WRONG]
 
 

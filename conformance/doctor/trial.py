@@ -1,4 +1,4 @@
-"""Tries out the settings of a graph on threads of the run's own."""
+"""Tries out the settings of a graph on threads of the run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHOWN = 100
 
 
 def tried(asking: Asking, graph: GraphSettings, known: Described) -> list[Finding]:
-    """What the settings say otherwise than the deployment does, or what it does not offer."""
+    """Return findings on what the settings get wrong, or what the deployment does not offer."""
     if known.graphs and graph.id not in known.graphs:
         others = ", ".join(known.graphs)
         return [
@@ -49,13 +49,13 @@ class _Trial:
     asking: Asking
     graph: GraphSettings
     known: Described
-    #: A thread with a state, once there is one.
+    #: The id of a thread with a state, once there is one.
     thread_id: str | None = None
 
-    # By what is published
+    # Compared with what is published
 
     def described(self) -> list[Finding]:
-        """Keys of the settings that the graph's published schemas do not have."""
+        """Return findings on keys of the settings that the published schemas do not have."""
         keys = self.known.keys
         if not keys:
             return []
@@ -73,7 +73,7 @@ class _Trial:
         return found
 
     def _written(self) -> dict[str, Sequence[str]]:
-        """The keys of the state that each setting names."""
+        """Return the keys of the state that each setting names."""
         graph = self.graph
         steps = [values for step in graph.supersteps for values in _values(step)]
         written: dict[str, Sequence[str]] = {
@@ -87,10 +87,10 @@ class _Trial:
             written |= {**more, "replacing": graph.replacing}
         return written
 
-    # By trial
+    # Tried out
 
     def supersteps(self) -> list[Finding]:
-        """A prepopulation by the supersteps and one `append` more."""
+        """Prepopulate a thread by the supersteps and one `append` more, and return the findings."""
         steps = [numbered(each, 1) for each in self.graph.supersteps]
         steps.append({"updates": [numbered(self.graph.append, 2)]})
         answer = self.asking.create("with supersteps and append", supersteps=steps)
@@ -117,7 +117,7 @@ class _Trial:
         return [self._refused(steps)]
 
     def _refused(self, steps: Steps) -> Finding:
-        """Which superstep is the first that is refused, and why."""
+        """Find the first superstep that is refused, and why."""
         for count in range(1, len(steps) + 1):
             answer = self.asking.create(f"with {count} of the supersteps", supersteps=steps[:count])
             if answer is None or not answer.ok:
@@ -147,7 +147,7 @@ class _Trial:
         )
 
     def _compared(self, values: dict[str, Any], steps: Steps) -> list[Finding]:
-        """Keys whose values are not those that the settings foretell."""
+        """Return findings on keys whose values are not those that the settings predict."""
         graph = self.graph
         updates = [update for step in steps for update in step["updates"]]
         found = []
@@ -185,7 +185,7 @@ class _Trial:
         return found
 
     def _otherwise(self, key: str, values: dict[str, Any], wanted: Any, written: list[Any]) -> str:
-        """Say what a key holds instead of what its setting foretells."""
+        """Return a sentence on what a key holds instead of what its setting predicts."""
         setting = next(
             name
             for name in ("appending", "adding", "replacing")
@@ -220,7 +220,7 @@ class _Trial:
         return f"{said}, by which it would hold {was}, but it holds {came}: {instead}"
 
     def run(self) -> list[Finding]:
-        """A run with the input of the settings, on an empty thread."""
+        """Run the graph with the settings' input on an empty thread, and return the findings."""
         made = thread_in(self.asking.create("for a run"))
         if made is None:
             return []
@@ -253,7 +253,7 @@ class _Trial:
         return []
 
     def update(self) -> list[Finding]:
-        """A state update by `append`, on a thread that has a state."""
+        """Update the state by `append` on a thread that has one, and return the findings."""
         if self.thread_id is None:
             return []
         answer = self.asking.update(self.thread_id, numbered(self.graph.append, 3))
@@ -279,7 +279,7 @@ _INPUT = "__input__"
 
 
 def _not_answered(what: str, answer: Answer | None, blocks: str) -> Finding:
-    """The deployment broke, or was silent: no setting can be blamed for it."""
+    """Build the finding of a server error or a missing answer, which no setting can cause."""
     how = f"answered {answer.status}" if answer is not None else "not answered"
     return Finding(Kind.SERVER, f"{what} is {how}: see the log of the server", blocks)
 

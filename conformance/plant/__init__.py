@@ -1,1 +1,1 @@
-"""Threads that are planted on a deployment, to be found unchanged after a restart or upgrade."""
+"""Threads that are planted on a deployment, and verified after a restart or an upgrade."""

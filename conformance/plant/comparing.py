@@ -1,8 +1,7 @@
-"""What of an answer is no longer what it was, judged by meaning.
+"""Compares two answers to one question by meaning.
 
-Lost is what is missing, changed, or stands where nothing stood. Only told is what the
-open contract leaves free: new members, another notation of the same moment, and other
-ways to show nothing.
+A loss is what is missing, changed, or added where the plant had nothing. No loss is what the open
+contract allows: new members, another notation of the same moment, and other ways to show nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from conformance.deployment.redaction import REDACTED
 from conformance.model.history import ABSENT, Change, changes, json_path, same_json
 from conformance.plant.probes import Recorded, checkpoint_id_in
 
-#: The schemas of the members that an answer must show.
+#: The schemas by which an answer must show its required members.
 _SCHEMAS = {
     "get": ("thread",),
     "search": ("thread",),
@@ -27,11 +26,11 @@ _SCHEMAS = {
     "state_at_checkpoint": ("state_at_checkpoint",),
     "run_list": ("run",),
 }
-#: What the contract says of the metadata of a state.
+#: The members of a state's metadata that the contract covers.
 _CHECKPOINT_METADATA = frozenset({"source", "step", "parents"})
-#: Members that hold the application's data by name: another name is other data.
+#: Objects of application data: a member that is new in them is added data.
 _DATA = frozenset({"values", "interrupts"})
-#: Where a server keeps accounts of its own, by the first names of the path.
+#: Objects where a server keeps bookkeeping of its own, by operation.
 _ACCOUNTS = {
     "get": ("config",),
     "search": ("config",),
@@ -43,7 +42,7 @@ _ACCOUNTS = {
 
 
 class Kind(StrEnum):
-    """What became of a value. The first three are losses."""
+    """The kind of a difference. The first three are losses."""
 
     MISSING = "missing"
     CHANGED = "changed"
@@ -53,13 +52,13 @@ class Kind(StrEnum):
 
     @property
     def is_loss(self) -> bool:
-        """Whether the answer is no longer what it was."""
+        """Whether the difference is a loss."""
         return self in (Kind.MISSING, Kind.CHANGED, Kind.ADDED)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One difference of two answers. `path` is a JSON path; an absent value is `ABSENT`."""
+    """One difference between two answers. `path` is a JSON path; an absent value is `ABSENT`."""
 
     kind: Kind
     path: str
@@ -68,9 +67,9 @@ class Difference:
 
 
 def compared(before: Recorded, now: Recorded) -> tuple[Difference, ...]:
-    """The differences of two answers to one question.
+    """Return the differences between two answers to one question.
 
-    An answer that was refused says nothing: that it is given now is news, not a loss.
+    A refusal at planting says nothing: a success in its place is new, and no loss.
     """
     if not before.ok:
         news = Difference(Kind.NEW, "$", before.status, now.status)
@@ -86,7 +85,7 @@ def compared(before: Recorded, now: Recorded) -> tuple[Difference, ...]:
 
 
 def _histories(before: Any, now: Any) -> Iterator[Difference]:
-    """State by state: a state is known by its checkpoint, wherever it stands."""
+    """Compare two histories state by state, matched by checkpoint wherever the state is."""
     old, new = _by_checkpoint(before), _by_checkpoint(now)
     if old is None or new is None:
         yield from _values("history", before, now)
@@ -104,7 +103,7 @@ def _histories(before: Any, now: Any) -> Iterator[Difference]:
 
 
 def _searches(before: Any, now: Any) -> Iterator[Difference]:
-    """Thread by thread: the order of what was not sorted is free."""
+    """Compare two searches thread by thread: the order of an unsorted search is free."""
     old, new = before["threads"], now["threads"]
     for thread_id, thread in old.items():
         if thread_id not in new:
@@ -133,14 +132,14 @@ def _values(
 
 
 def _is_account(operation: str, change: Change) -> bool:
-    """Whether a value is the server's own account, of which the contract does not speak."""
+    """Return whether a value is the server's own bookkeeping, which the contract does not cover."""
     names = [each for each in change.path if isinstance(each, str)]
     accounts = _ACCOUNTS.get(operation, ())
     return len(names) > 1 and names[0] in accounts and names[1] not in _CHECKPOINT_METADATA
 
 
 def _kind(change: Change, required: frozenset[str], account: bool) -> Kind | None:
-    """What a change comes to; None where it is none. `required` are paths that now break."""
+    """Return the kind of a change, or None if it is none. `required` are paths that now break."""
     expected, actual = change.expected, change.actual
     last = change.path[-1] if change.path else None
     free = json_path(change.path) not in required
@@ -159,7 +158,7 @@ def _kind(change: Change, required: frozenset[str], account: bool) -> Kind | Non
 
 
 def _nothing(value: Any) -> bool:
-    """Whether a value holds no data: null, false, or empty."""
+    """Return whether a value holds no data: null, false, or empty."""
     return value is None or value is False or value in ("", [], {})
 
 
@@ -171,13 +170,13 @@ def _same_moment(one: Any, other: Any) -> bool:
 
 
 def _same_but_redacted(recorded: Any, actual: Any) -> bool:
-    """Whether texts agree but for secrets, which were not written down."""
+    """Return whether texts agree but for secrets, which were not recorded."""
     if not (isinstance(recorded, str) and isinstance(actual, str) and REDACTED in recorded):
         return False
     first, *between, last = recorded.split(REDACTED)
     if not (actual.startswith(first) and actual.endswith(last)):
         return False
-    # Each secret is at least a character long, so what follows it begins after that.
+    # Each secret is at least one character long: the text after it begins behind that.
     position, end = len(first) + 1, len(actual) - len(last)
     for each in between:
         found = actual.find(each, position, end)
@@ -188,7 +187,7 @@ def _same_but_redacted(recorded: Any, actual: Any) -> bool:
 
 
 def _broken(operation: str, answer: Any) -> frozenset[str]:
-    """The paths at which an answer breaks each of its schemas."""
+    """Return the paths at which an answer breaks the one of its schemas that it fits best."""
     found = [
         frozenset(each.path for each in violations(name, answer))
         for name in _SCHEMAS.get(operation, ())
@@ -197,7 +196,7 @@ def _broken(operation: str, answer: Any) -> frozenset[str]:
 
 
 def _by_checkpoint(states: Any) -> Mapping[str, Any] | None:
-    """The states by their checkpoints; None where one does not name its own, or two the same."""
+    """Return the states by checkpoint id; None if one has no id, or two have the same."""
     if not isinstance(states, list):
         return None
     by_id = {checkpoint_id_in(each): each for each in states}
@@ -207,10 +206,10 @@ def _by_checkpoint(states: Any) -> Mapping[str, Any] | None:
 
 
 def without(recorded: Recorded, gone: Iterable[str], searches: Sequence[Recorded]) -> Recorded:
-    """A search or count as it would be without threads whose loss is told already.
+    """Return a search or count as it would be without threads already reported as lost.
 
-    `gone` are their ids; `searches` the recorded searches, of which one has the same
-    filters as a count.
+    `gone` are the ids of these threads; `searches` are the recorded searches, one of which has the
+    same filters as a count.
     """
     lost = set(gone)
     question = recorded.question

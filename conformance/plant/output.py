@@ -1,4 +1,4 @@
-"""What is said of a plant and of its verification: as text, and as JSON for programs."""
+"""The output of `plant` and `verify`, as text and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WORDS = {
 
 
 def plant_text(plant: Plant, file: str) -> str:
-    """What was planted, what was left out, and what to do next."""
+    """Return what was planted, what was left out, and what to do next, as text."""
     lines = [f"planted on {plant.url} ({_server(plant.server)}):"]
     lines += [f"  {each.kind:<13}{each.thread_id}  {each.made_by}" for each in plant.trees]
     lines += [f"  left out: {each.what}: {one_line(each.reason)}" for each in plant.left_out]
@@ -48,7 +48,7 @@ def plant_text(plant: Plant, file: str) -> str:
 
 
 def verification_text(found: Verification, file: str) -> str:
-    """The losses, each kind of loss once, then what is only told, then the verdict."""
+    """Return the losses, each kind of loss once, then other differences, then the verdict."""
     plant = found.plant
     lines = [
         f"planted {plant.planted_at[:19]}Z on {_server(plant.server)}, {_age(plant.planted_at)}; "
@@ -71,7 +71,7 @@ def verification_text(found: Verification, file: str) -> str:
 
 
 def verification_json(found: Verification) -> dict[str, Any]:
-    """The same for programs: `schemas/verification.json`."""
+    """Return the verification as JSON, by `schemas/verification.json`."""
     plant = found.plant
     return {
         "format": FORMAT,
@@ -122,7 +122,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def _alike(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
-    """The findings by what happened where, whichever thread, state or search it was."""
+    """Yield the findings in groups: the same kind at the same place, in any thread or search."""
 
     def place(finding: Finding) -> tuple[str, str, str]:
         difference = finding.difference
@@ -143,7 +143,7 @@ def _loss(alike: Sequence[Finding]) -> Iterator[str]:
     if first.thread_id:
         yield f"  thread     {first.question.kind}, {first.thread_id}"
     yield f"  written    {first.written}"
-    # Not folded: it is there to be pasted.
+    # One line each, so that it can be pasted.
     yield from (f"  {line}" for line in first.curl.splitlines())
 
 

@@ -1,4 +1,4 @@
-"""A plant as a file: what was planted, and every answer about it. `schemas/plant.json`."""
+"""The plant file: what was planted, and every answer about it (`schemas/plant.json`)."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ FORMAT = "threads-conformance-plant/1"
 
 
 class PlantFileError(Exception):
-    """A plant that cannot be read or written; the message says why and what to do."""
+    """A plant file cannot be read or written; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Plant:
-    """Threads on a deployment and every answer about them.
+    """Threads on a deployment, and every answer about them.
 
-    `planted_at` is RFC 3339 in UTC; `url` is shown without user and password.
+    `planted_at` is RFC 3339 in UTC; `url` is without user and password.
     """
 
     id: str
@@ -44,7 +44,7 @@ class Plant:
     answers: tuple[Recorded, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The content of the file."""
+        """Return the content of the file."""
         return {
             "format": FORMAT,
             "suite": {"version": __version__},
@@ -64,7 +64,7 @@ class Plant:
 
 
 def check_free(path: Path) -> None:
-    """Whether a plant can be written there; an older one is never overwritten."""
+    """Check that a plant can be written there; `PlantFileError` if not, or if the file exists."""
     if path.exists():
         raise PlantFileError(
             f"{path} exists: it may be all that tells of threads that stand. Name another file; "
@@ -79,7 +79,7 @@ def check_free(path: Path) -> None:
 
 
 def write_plant(plant: Plant, path: Path) -> None:
-    """Write the file whole or not at all; `PlantFileError` where that cannot be."""
+    """Write the file whole or not at all; `PlantFileError` if it cannot be written."""
     partial = _partial(path)
     try:
         partial.write_text(json.dumps(plant.to_json(), indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Planting: the threads are made, asked about until the answers settle, and written down."""
+"""Planting: makes the threads, reads them until the answers settle, and writes the file."""
 
 from __future__ import annotations
 
@@ -28,17 +28,18 @@ Told = Callable[[str], None]
 
 
 class PlantingFailedError(Exception):
-    """Nothing was planted; the message says why, and what became of what was made."""
+    """Nothing was planted; the message says why, and what became of the threads made."""
 
 
 def plant_forest(
     settings: Settings, path: Path, long_states: int = LONG_STATES, told: Told = lambda kind: None
 ) -> Plant:
-    """Plant on the deployment and write `path`; `told` hears each kind before it is made.
+    """Plant threads on the deployment, write them to `path`, and return the plant.
 
-    The threads are to stay: the ledger, by which `sweep` removes what an interrupted run
-    left, is closed once the file stands. Before that, whatever ends the planting removes
-    what was made. `PlantFileError`, `UnreachableError` or `PlantingFailedError`.
+    `told` is called with each kind of thread before it is made. The threads are to stay: the
+    ledger, by which `sweep` removes what an interrupted run left, is closed once the file is
+    written; if planting ends before, what was made is removed. Raises `PlantFileError`,
+    `UnreachableError` or `PlantingFailedError`.
     """
     check_free(path)
     server = identify_deployment(settings)
@@ -89,7 +90,7 @@ def _planted(
 def _settled(
     interviewer: Interviewer, settings: Settings, kinds: Sequence[str]
 ) -> tuple[tuple[Recorded, ...], list[LeftOut]]:
-    """Every answer that is the same twice, and those that never are.
+    """Ask all questions until no answer changes; return the answers, and what never settled.
 
     A search may show a thread late, and a status may follow the end of a run.
     """
@@ -121,7 +122,7 @@ def _settled(
 
 
 def _found(answers: Sequence[Recorded]) -> float:
-    """How many threads the search for the plant's tag alone shows; any number if it fails."""
+    """Return how many threads the search for the plant's tag shows; infinity if it fails."""
     for each in answers:
         if each.question.operation == "search" and not each.question.filters and each.ok:
             return len(each.answer["threads"])
@@ -133,7 +134,7 @@ def _named(question: Question) -> str:
 
 
 def _without_rest(connection: Connection, settings: Settings, plant: Plant) -> Plant:
-    """The plant, once what was made for a kind that was then left out is removed."""
+    """Remove threads of kinds that were left out; return the plant, which notes those that stay."""
     ids = [each.thread_id for each in plant.trees]
     ledger = read_ledger(ledgers_dir() / settings.run_id)
     removal = remove_all(connection.client, ledger, keep={*ids, *map(canonical, ids)})
@@ -141,13 +142,13 @@ def _without_rest(connection: Connection, settings: Settings, plant: Plant) -> P
         LeftOut(f"the thread {each.thread_id}", f"it could not be removed: {each.reason}")
         for each in removal.left
     ]
-    # Without its id: whose it is was not proved.
+    # Without its id: it is not proved to be ours.
     stays += [LeftOut("a thread that may stand", each.reason) for each in removal.possible]
     return replace(plant, left_out=(*plant.left_out, *stays))
 
 
 def _removed(settings: Settings) -> str:
-    """Remove what was made; what became of it in words."""
+    """Remove the threads that were made; return a sentence on what became of them."""
     cleanup = clean_up(settings)
     said = "nothing was planted"
     if cleanup.created:

@@ -1,4 +1,4 @@
-"""What is asked about a plant: the same when it is planted and whenever it is verified."""
+"""The questions about a plant: the same at planting and whenever it is verified."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from conformance.deployment.ownership import canonical
 from conformance.deployment.redaction import Redactor
 from conformance.plant.scenarios import KIND, Tree, carries_tag
 
-#: As many states as a page of history may be asked for.
+#: The published maximum of the limit of a page of history.
 LONGEST_PAGE = 1000
 #: A history of more pages is not read to its end.
 _MOST_PAGES = 10_000
-#: More threads than a plant has, copies that someone made included; some servers give no more.
+#: The limit of a search: more threads than a plant and copies of it have. Some servers return
+#: no more than this.
 MOST_THREADS = 100
-#: Of a longer history, the states at so many checkpoints are asked for.
+#: How many states are read by their checkpoints, at most.
 CHECKPOINTS = 12
 #: Every status that a thread can have.
 STATUSES = ("idle", "busy", "interrupted", "error")
@@ -26,9 +27,9 @@ STATUSES = ("idle", "busy", "interrupted", "error")
 
 @dataclass(frozen=True)
 class Question:
-    """One question: of one thread by its kind, or of all (None).
+    """One question, about one thread by its kind or about all (None).
 
-    `filters` are the members of a search or count beside the plant's own tag.
+    `filters` are the members of a search or count besides the plant's own tag.
     """
 
     operation: str
@@ -43,7 +44,7 @@ class Question:
 
     @property
     def by(self) -> str:
-        """What a search or count is by, in words; else nothing."""
+        """The filters of a search or count in words; else empty."""
         if self.filters is None:
             return ""
         named = [
@@ -57,10 +58,10 @@ class Question:
 class Recorded:
     """A question with its answer.
 
-    `answer` is the body, secrets replaced; of a history all states, newest first; of a
-    search `{"threads": {id: thread}, "strangers": number of threads without the tag}`.
-    Threads that carry the tag and are not of the plant are copies that someone made:
-    neither a search nor a count has them. None where the answer was no success.
+    `answer` is the body with secrets replaced, or None if it was no success; of a history it is all
+    states, newest first; of a search `{"threads": {id: thread}, "strangers": number of threads
+    without the tag}`. Threads that carry the tag and are not of the plant are copies that someone
+    made: searches and counts leave them out.
     """
 
     question: Question
@@ -88,7 +89,7 @@ class Interviewer:
         self._copies: dict[str, int] = {}
 
     def ask(self, question: Question) -> Recorded:
-        """The deployment's answer; `httpx.HTTPError` where there is none."""
+        """Send the question and return its answer; `httpx.HTTPError` if there is none."""
         match question.operation:
             case "search":
                 return self._recorded(question, *self._searched(question))
@@ -100,7 +101,7 @@ class Interviewer:
         return self._recorded(question, answer.status, answer.body)
 
     def questions(self, histories: Mapping[str, Any]) -> Iterator[Question]:
-        """Every question but for the histories, whose states by kind are given."""
+        """Yield every question but the histories, whose states by kind are passed."""
         for kind in self._ids:
             for operation in ("get", "state", "run_list"):
                 yield Question(operation, kind)
@@ -157,12 +158,12 @@ class Interviewer:
         answer = self._client.count(self._filters(question))
         counted = answer.body
         if isinstance(counted, int):
-            # Each count is asked for after the search with its filters.
+            # Each count follows the search with the same filters.
             counted -= self._copies.get(str(replace(question, operation="search")), 0)
         return answer.status, counted
 
     def _history(self, thread_id: str) -> tuple[int, Any]:
-        """All states: pages until one is refused, is empty, or holds nothing new."""
+        """Read all states, page by page until a page is refused, is empty, or holds nothing new."""
         answer = self._client.history(thread_id, limit=LONGEST_PAGE)
         if not answer.ok or not isinstance(answer.body, list):
             return answer.status, answer.body
@@ -184,7 +185,7 @@ class Interviewer:
 
 
 def checkpoint_id_in(state: Any) -> str | None:
-    """The id of the checkpoint of a state, at its top or in `checkpoint`; None without one."""
+    """Return the checkpoint id of a state, at its top or in `checkpoint`, or None."""
     shown = state if isinstance(state, dict) else {}
     checkpoint = shown.get("checkpoint")
     below = checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None
@@ -198,7 +199,7 @@ def _checkpoint_ids(states: Any) -> list[str]:
 
 
 def _spread(ids: Sequence[str]) -> list[str]:
-    """At most `CHECKPOINTS` of them, evenly, the first and the last included."""
+    """Return at most `CHECKPOINTS` ids, evenly spread, with the first and the last."""
     if len(ids) <= CHECKPOINTS:
         return list(ids)
     return [ids[round(n * (len(ids) - 1) / (CHECKPOINTS - 1))] for n in range(CHECKPOINTS)]

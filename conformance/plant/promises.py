@@ -1,4 +1,4 @@
-"""Where it is written that what was planted must still be there: `promises.toml`."""
+"""The promises that a loss of something planted breaks, from `promises.toml`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _INDEX_OR_ID = re.compile(r"\[[^\]]*\]")
 
 
 def general(path: str) -> str:
-    """A JSON path with every index and id as `[*]`: equal for alike places."""
+    """Return a JSON path with every index and id as `[*]`: the same for similar places."""
     return _INDEX_OR_ID.sub("[*]", path)
 
 
 def written(question: Question, difference: Difference) -> str:
-    """The requirement that a loss breaks, else the documents' sentence, if any speaks of it."""
+    """Return the requirement that a loss breaks, or else the documents' sentence about it."""
     path = general(difference.path)
     if question.operation == "search":
         path = path.replace("$[*]", "$", 1)
@@ -41,6 +41,6 @@ def written(question: Question, difference: Difference) -> str:
 
 @cache
 def promises() -> dict[str, Any]:
-    """What `promises.toml` holds."""
+    """Return the content of `promises.toml`."""
     text = (Path(__file__).parent / "promises.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)

@@ -1,4 +1,4 @@
-"""What is planted: threads of every kind that the documents make, each made in one way."""
+"""The threads of a plant: every kind that the documents make, each made in one way."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from conformance.deployment.lost import PLANT_TAG
 from conformance.deployment.preflight import graph_missing
 from conformance.deployment.settings import Settings, numbered
 
-#: Tells the threads of a plant by the kind that they, or their sources, are of.
+#: The metadata member that names the kind of a planted thread; a copy keeps its source's.
 KIND = "kind"
 #: States of the long thread: more than a page of history holds by default, and than 100.
 LONG_STATES = 120
 
-#: Metadata of every sort that JSON has; all of it must come back as it was.
+#: Metadata with values of every JSON type, all of which must be kept.
 _KEPT = {
     "customer": "Zoë 東京",
     "nested": {"list": [1, 2.5, True, None, "x"], "object": {"deep": {"er": []}}},
@@ -42,14 +42,14 @@ class Tree:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What a plant does not hold, and why."""
+    """Something that a plant does not hold, and why."""
 
     what: str
     reason: str
 
 
 class Forest:
-    """Plants the threads; each kind that cannot be made is left out with the reason."""
+    """Makes the threads of a plant; a kind that cannot be made is left out with the reason."""
 
     def __init__(self, client: ThreadsClient, settings: Settings, long_states: int) -> None:
         self.context = CheckContext(
@@ -60,13 +60,13 @@ class Forest:
         self.trees: list[Tree] = []
         self.left_out: list[LeftOut] = []
         self._given = ThreadsApi(client, self.context, arranging=True)
-        # What is called prepopulated was made from supersteps, or is left out.
+        # A thread called prepopulated is made from supersteps, or left out.
         self._given.insists_on_supersteps = True
         self._long_states = long_states
         self._made: dict[str, Thread] = {}
 
     def plant(self, told: Callable[[str], None]) -> None:
-        """Make every kind of thread, in an order in which sources come before copies."""
+        """Make every kind of thread, sources before copies; call `told` with each kind first."""
         with Runs(self._given) as runs:
             self._runs = runs
             for kind, (make, made_by) in _KINDS.items():
@@ -81,28 +81,28 @@ class Forest:
                     self.trees.append(Tree(kind, id_of(thread), how))
 
     def empty(self) -> Thread:
-        """A thread on which nothing was run, with metadata."""
+        """Create an empty thread, with metadata of every JSON type."""
         return self._given.empty(metadata={KIND: "empty", **_KEPT})
 
     def prepopulated(self) -> Thread:
-        """A thread prepopulated to the end of its graph."""
+        """Create a thread prepopulated to the end of its graph."""
         return self._with_states(self._given.prepopulated(metadata={KIND: "prepopulated"}))
 
     def unfinished(self) -> Thread:
-        """A thread prepopulated to all but the end of its graph."""
+        """Create a thread prepopulated with all supersteps but the last."""
         steps = [numbered(each, 1) for each in self.context.graph().supersteps]
         made = self._given.prepopulated(steps[:-1], metadata={KIND: "unfinished"})
         return self._with_states(made)
 
     def run(self) -> Thread:
-        """A thread with two runs."""
+        """Create a thread and run it twice."""
         thread = self._given.empty(metadata={KIND: "run"})
         self._given.run(thread, 1)
         self._given.run(thread, 2)
         return thread
 
     def forked(self) -> Thread:
-        """A thread with two branches: one more update at a checkpoint that is not the newest."""
+        """Create a thread with two branches: an update at a checkpoint that is not the newest."""
         thread = self._given.empty(metadata={KIND: "forked"})
         self._given.run(thread, 1)
         base = checkpoint_id_of(self._given.state(thread))
@@ -111,7 +111,7 @@ class Forest:
         return thread
 
     def long(self) -> Thread:
-        """A thread whose history is longer than a page, by updates where supersteps make none."""
+        """Create a thread whose history is longer than a page, by supersteps or else by updates."""
         try:
             return self._given.long(self._long_states, metadata={KIND: "long"})
         except Blocked:
@@ -122,19 +122,19 @@ class Forest:
             return thread
 
     def interrupted(self) -> Thread:
-        """A thread whose graph has asked, and waits for the answer."""
+        """Create a thread whose graph was interrupted and waits for an answer."""
         return self._ended("interrupted", "interrupter")
 
     def nested(self) -> Thread:
-        """A thread whose graph waits in a subgraph."""
+        """Create a thread whose graph was interrupted in a subgraph."""
         return self._ended("nested", "nested")
 
     def failed(self) -> Thread:
-        """A thread whose run has failed."""
+        """Create a thread whose run failed."""
         return self._ended("failed", "failing")
 
     def copied(self) -> Thread:
-        """A copy of the thread with runs, or of the prepopulated one."""
+        """Copy the thread with runs, or else the prepopulated one."""
         for kind in ("run", "prepopulated"):
             if kind in self._made:
                 return self._given.copy(self._made[kind])
@@ -146,7 +146,7 @@ class Forest:
         return thread
 
     def _tagged(self, thread: Thread) -> Thread:
-        """The thread as GET shows it, with the tag by which it is known to be the plant's."""
+        """Return the thread as GET shows it; `Blocked` if it lacks the tag of the plant."""
         shown = self._given.get(thread)
         if not carries_tag(shown, self.context.tag[PLANT_TAG]):
             raise Blocked(
@@ -163,7 +163,7 @@ class Forest:
 
 
 def carries_tag(thread: Any, plant_id: str) -> bool:
-    """Whether a thread, as GET shows it, says that it belongs to the plant."""
+    """Return whether a thread, as GET shows it, carries the tag of the plant."""
     metadata = thread.get("metadata") if isinstance(thread, dict) else None
     return isinstance(metadata, dict) and metadata.get(PLANT_TAG) == plant_id
 

@@ -1,4 +1,4 @@
-"""Verifying: every answer about a plant is asked for again, and compared."""
+"""Verifying: asks every question about a plant again, and compares the answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from conformance.plant.probes import Interviewer, Question, Recorded
 from conformance.plant.promises import written
 from conformance.plant.scenarios import carries_tag
 
-#: So many questions in a row without an answer: there is no deployment any more.
+#: After so many questions in a row without an answer, the deployment counts as gone.
 _PATIENCE = 3
 _PAUSE_S = 0.1
 _GONE = (404, 410)
@@ -29,7 +29,7 @@ _GONE = (404, 410)
 
 @dataclass(frozen=True)
 class Finding:
-    """One difference: of which answer, where it is written, and how to see it."""
+    """One difference: its question, the promise that it breaks, and curl commands to see it."""
 
     question: Question
     thread_id: str | None
@@ -40,7 +40,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Swept:
-    """Threads of a plant that were removed, and those that stay, each with the reason."""
+    """How many threads of a plant were removed, and which stay, each with the reason."""
 
     removed: int
     left: tuple[tuple[str, str], ...]
@@ -48,9 +48,9 @@ class Swept:
 
 @dataclass(frozen=True)
 class Verification:
-    """What became of a plant. `asked` is the number of recorded successes that were compared.
+    """The result of a verification; `asked` is the number of recorded successes compared.
 
-    `gone` are the kinds of threads that do not stand any more, or not as the plant's.
+    `gone` are the kinds of threads that do not exist any more, or not with the plant's tag.
     """
 
     plant: Plant
@@ -63,7 +63,7 @@ class Verification:
 
     @property
     def losses(self) -> tuple[Finding, ...]:
-        """The findings by which the plant is no longer what it was."""
+        """The findings that are losses."""
         return tuple(each for each in self.findings if each.difference.kind.is_loss)
 
     @property
@@ -73,10 +73,9 @@ class Verification:
 
 
 def verify_plant(plant: Plant, settings: Settings, *, sweep: bool = False) -> Verification:
-    """Ask everything again; with `sweep`, then remove the plant's threads.
+    """Ask all questions again and return the result; with `sweep`, then remove the threads.
 
-    `settings` are those of the plant's own id. `UnreachableError` where the deployment
-    does not answer.
+    `settings` are those of `for_plant`. `UnreachableError` if the deployment does not answer.
     """
     server = identify_deployment(settings)
     ids = [each.thread_id for each in plant.trees]
@@ -95,7 +94,7 @@ def verify_plant(plant: Plant, settings: Settings, *, sweep: bool = False) -> Ve
 
 
 class _Verifier:
-    """Asks about one plant. `gone` are the kinds of which nothing more can be asked."""
+    """Verifies one plant. `gone` are the kinds of threads that are not asked about any more."""
 
     def __init__(self, plant: Plant, connection: Connection, settings: Settings) -> None:
         self._plant = plant
@@ -111,18 +110,18 @@ class _Verifier:
         self.gone: set[str] = set()
 
     def findings(self) -> list[Finding]:
-        """Every difference. First of all, which threads stand and are the plant's."""
+        """Ask about all threads, and return every difference; first, find out which are gone."""
         answers = list(self._plant.answers)
         shown = [each.question.kind for each in answers if each.question.operation == "get"]
         found = [each for kind in self._ids if kind not in shown for each in self._stands(kind)]
-        # `False` comes first: what is gone is told once, and not asked about any further.
+        # GETs come first (False sorts first): a thread that is gone is reported once, then skipped.
         for before in sorted(answers, key=lambda each: each.question.operation != "get"):
             if before.question.kind not in self.gone:
                 found += self._about(before)
         return found
 
     def _stands(self, kind: str) -> list[Finding]:
-        """A thread that GET never showed twice alike is asked for all the same."""
+        """Look up a thread of which no GET is recorded; return a finding if it is gone."""
         question = Question("get", kind)
         with self._recorder.check(str(question)) as exchanges:
             now = self._answer(question)
@@ -156,7 +155,7 @@ class _Verifier:
         ]
 
     def _answer(self, question: Question) -> Recorded | str:
-        """The answer, or in words why there is none."""
+        """Return the answer, or a sentence on why there is none."""
         try:
             answer = self._interviewer.ask(question)
         except httpx.HTTPError as broken:
@@ -177,7 +176,7 @@ class _Verifier:
         return compared(before, now)
 
     def _is_ours(self, now: Recorded | str) -> bool:
-        """Whether more may be asked about a thread: it is not gone, nor someone else's."""
+        """Return whether more may be asked about a thread: it is not gone, nor someone else's."""
         if isinstance(now, str) or not now.ok:
             return not isinstance(now, str) and now.status not in _GONE
         return carries_tag(now.answer, self._plant.id)
@@ -187,13 +186,13 @@ class _Verifier:
 
 
 def _late(question: Question, differences: tuple[Difference, ...]) -> bool:
-    """Whether a search or count may only be late in showing what stands."""
+    """Return whether a search or count may only be late in showing a thread."""
     visible_later = question.operation in ("search", "count")
     return visible_later and any(each.kind.is_loss for each in differences)
 
 
 def _swept(plant: Plant, settings: Settings) -> Swept:
-    """Remove the threads that the plant names and that carry its tag, and no other."""
+    """Remove the threads that the plant names and that carry its tag, and no others."""
     removed, left = 0, []
     with connect(settings, "sweep", record=False) as connection:
         for tree in plant.trees:
@@ -206,7 +205,7 @@ def _swept(plant: Plant, settings: Settings) -> Swept:
 
 
 def _removed(client: ThreadsClient, thread_id: str, plant_id: str) -> str | None:
-    """`removed`, or why the thread stays; None where there is none."""
+    """Remove a thread; return `removed`, the reason why it stays, or None if there is none."""
     try:
         shown = client.get(thread_id)
     except httpx.HTTPError:
@@ -222,5 +221,5 @@ def _removed(client: ThreadsClient, thread_id: str, plant_id: str) -> str | None
 
 
 def for_plant(settings: Settings, plant: Plant) -> Settings:
-    """The settings under which a plant is verified: as the job that planted it."""
+    """Return the settings to verify a plant with: the run id and start of its planting."""
     return replace(settings, run_id=plant.id, started_at=plant.planted_at)

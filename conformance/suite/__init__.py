@@ -1,1 +1,1 @@
-"""The checks: one module per capability, each check naming what it decides."""
+"""The checks: one module per capability; each check names the requirements that it decides."""

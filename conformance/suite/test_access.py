@@ -1,6 +1,6 @@
-"""Who may come in, and whose threads are whose.
+"""Access without a valid credential, and access to the threads of another tenant.
 
-Checked where the user says so: by --protected, and by the credential of another tenant.
+Checked only where the user asks for it: by --protected, or by the credential of another tenant.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ from conformance.deployment.settings import Settings, numbered
 def nobody(
     request: pytest.FixtureRequest, connection: Connection, settings: Settings, given: ThreadsApi
 ) -> Iterator[Intruder]:
-    """Somebody without a valid credential."""
+    """Yield an intruder without a valid credential."""
     with intruder(request.param, connection, settings, given) as nobody:
         yield nobody
 
@@ -41,18 +41,18 @@ def pair(
     settings: Settings,
     context: CheckContext,
 ) -> Iterator[Pair]:
-    """Two tenants: the user owns what the other asks for, or the other way round."""
+    """Yield two tenants: the user owns what the other asks for, or the other way round."""
     back = getattr(request, "param", "forth") == "back"
     with tenants(connection, settings, context, back=back) as pair:
         yield pair
 
 
 def with_credential(*kinds: str) -> pytest.MarkDecorator:
-    """A check that is made by somebody with such a credential."""
+    """Mark a check that is made by an intruder with each of these credentials."""
     return pytest.mark.parametrize("nobody", kinds, indirect=True)
 
 
-#: A check that is made in both directions.
+#: Marks a check that is made in both directions.
 both_ways = pytest.mark.parametrize("pair", ["forth", "back"], indirect=True)
 
 
@@ -163,7 +163,7 @@ def test_anothers_thread_is_not_changed(pair: Pair, operation: str) -> None:
     }
     act = ways[operation]
     assert_untouched(pair.owner, thread, lambda: act(pair.stranger.client))
-    # That nothing was changed says something only where the owner can do so.
+    # Proves something only if the owner can make the change.
     pair.owner.granted(act(pair.owner.client), thread)
 
 
@@ -195,10 +195,10 @@ def test_anothers_runs_are_not_shown(pair: Pair, operation: str) -> None:
         "join-stream": lambda client: client.runs.join_stream(id_of(thread), run.run_id),
     }
     with pair.runs as runs:
-        # The number stands in the run's input and metadata, and so in all that shows the run.
+        # The number is in the run's input and metadata, and so in all answers about the run.
         secret = {"secret": str(number)}
         if operation == "join-stream":
-            # Of a run that has ended, a stream need not tell anything.
+            # The stream of a run that has ended may be empty.
             run = runs.started(thread, "slow", str(number), seconds=1, metadata=secret)
         else:
             run = runs.started(thread, "agent", number=number, metadata=secret)
@@ -223,13 +223,13 @@ def test_anothers_thread_is_not_run(pair: Pair, way: str) -> None:
     def run() -> None:
         answer = act(pair.stranger.client)
         if way == "background" and answer.ok and isinstance(answer.body, dict):
-            # Let it end, so that what it does to the thread is seen.
+            # Wait for its end, so that its effect on the thread is seen.
             pair.owner.client.run_join(id_of(thread), str(answer.body.get("run_id")))
 
     assert_untouched(pair.owner, thread, run)
     pair.owner.granted(act(pair.owner.client), thread)
     if way == "or-create":
-        # Where ids are each tenant's own, the other has made one that no search finds.
+        # If each tenant has ids of its own, the stranger made a thread that no search finds.
         pair.stranger.client.delete(id_of(thread))
 
 
@@ -243,7 +243,7 @@ def test_anothers_runs_are_not_stopped(pair: Pair, operation: str) -> None:
             runs.joined(run)
         else:
             run = runs.started(thread, "slow", seconds=1)
-        # Shown to its owner, it is proved to be this run's.
+        # Once GET shows it to its owner, it is proved to be this run's.
         runs.shown(run)
         by_ids = {"thread_id": id_of(thread), "run_ids": [run.run_id]}
         ways: dict[str, Callable[[ThreadsClient], Answer]] = {
@@ -291,7 +291,7 @@ def test_anothers_crons_are_not_counted(pair: Pair) -> None:
 def test_anothers_crons_are_not_changed(pair: Pair, operation: str) -> None:
     thread = pair.owner.empty()
     with pair.crons as crons:
-        # Shown to its owner, it is proved to be this run's.
+        # Once GET shows it to its owner, it is proved to be this run's.
         cron = crons.shown(crons.created(thread))
         cron_id, another = str(cron["cron_id"]), crons.body()
         ways: dict[str, Callable[[ThreadsClient], Answer]] = {

@@ -86,7 +86,7 @@ def test_a_run_of_another_thread_is_not_cancelled(
 ) -> None:
     thread, other = given.empty(), given.empty()
     run = given_runs.started(other, "slow", seconds=1)
-    # So it is proved to be the run's, whatever thread it is cancelled on.
+    # Once GET shows it, it is proved to be ours, on whatever thread it is cancelled.
     given_runs.shown(run)
     answer = client.runs.cancel(id_of(thread), run.run_id)
     given_runs.joined(run)

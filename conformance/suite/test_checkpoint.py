@@ -1,4 +1,4 @@
-"""Inspecting the state at a checkpoint."""
+"""Reading the state at a checkpoint."""
 
 from contextlib import suppress
 from typing import Any
@@ -19,7 +19,7 @@ _UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
 
 @pytest.fixture
 def thread(given: ThreadsApi) -> Thread:
-    """A thread whose history was made by supersteps and, where that is offered, an update."""
+    """Create a thread with a history by supersteps and, where that is offered, an update."""
     made = given.prepopulated()
     with suppress(Unsupported):
         given.appended(made, 2)
@@ -30,7 +30,7 @@ def thread(given: ThreadsApi) -> Thread:
 def test_the_state_at_a_checkpoint_can_be_read(
     given: ThreadsApi, threads: ThreadsApi, thread: Thread
 ) -> None:
-    # Twice, as what was answered once may not be answered again.
+    # Twice: a state that was answered once may not be answered again.
     for checkpoint_id in given.history(thread).checkpoint_ids() * 2:
         threads.state_at(thread, checkpoint_id)
 
@@ -74,7 +74,7 @@ def test_it_is_the_checkpoint_asked_for(given: ThreadsApi, thread: Thread) -> No
         named = checkpoint if isinstance(checkpoint, dict) else {}
         shown = [named.get("checkpoint_id"), named.get("thread_id")]
         assert_equal(shown, [checkpoint_id, id_of(thread)], "checkpoint")
-        # No output is printed: whether a state names it at its top, too, is free.
+        # The documents print no output: the id at the top of the state is optional.
         at_top = state.get("checkpoint_id") or checkpoint_id
         assert_equal(at_top, checkpoint_id, "checkpoint_id")
 
@@ -113,7 +113,7 @@ def test_a_malformed_checkpoint_id_is_refused(
 
 
 def _readable(given: ThreadsApi, thread: Thread) -> str:
-    """The id of a checkpoint that can be read."""
+    """Return the id of a checkpoint that can be read."""
     checkpoint_id = given.history(thread).checkpoint_ids()[0]
     given.state_at(thread, checkpoint_id)
     return checkpoint_id

@@ -1,4 +1,4 @@
-"""Inspecting the state at a checkpoint by POST."""
+"""Reading the state at a checkpoint by POST."""
 
 from typing import Any
 

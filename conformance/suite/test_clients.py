@@ -1,10 +1,10 @@
 """The documents' flows as they are written, in Python, JavaScript and cURL.
 
-Requirements of the capability `clients` count only in a run that asks for one of these
-clients (`--client`), as all others count only in one that asks by HTTP. Each check does a
-flow by HTTP first, which must work for anything to be said (refused: blocked), and then
-by the client: it must return what its own request was answered, and that must be what
-HTTP gave. What makes a thread is compared with a twin made by HTTP.
+Requirements of the capability `clients` count only in a run that asks for one of these clients
+(`--client`), as all others count only in one that uses HTTP. Each check first does a flow by HTTP,
+which must succeed (else: blocked), and then by the client. The client must return what its own
+request was answered, and that must be what HTTP returned. A thread that a client makes is compared
+with one made by HTTP.
 """
 
 from typing import Any
@@ -124,7 +124,7 @@ def test_getting_the_state(given: ThreadsApi, flows: Flows) -> None:
 @requires("CLIENT-10")
 def test_getting_the_state_at_a_checkpoint(given: ThreadsApi, flows: Flows) -> None:
     thread = given.prepopulated()
-    # Not the newest: that would be the state without a checkpoint.
+    # Not the newest: its state is also what GET state shows without a checkpoint id.
     checkpoint_id = given.history(thread).checkpoint_ids()[-1]
     by_http = given.state_at(thread, checkpoint_id)
     returned = flows.returned(
@@ -150,7 +150,7 @@ def test_the_history_has_a_default_page(given: ThreadsApi, flows: Flows) -> None
 def _assert_finds(
     given: ThreadsApi, flows: Flows, context: CheckContext, flow: str, **filters: Any
 ) -> None:
-    """Within the declared deadline, a search finds what HTTP finds: one thread of the check."""
+    """Assert that a search finds, before the deadline, what HTTP finds: one thread of the check."""
     by_http = context.eventually(lambda: given.search(limit=1, **filters), bool)
     if not by_http:
         raise Blocked("search does not show a thread that was made")

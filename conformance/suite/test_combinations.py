@@ -1,4 +1,4 @@
-"""Filters in any combination: found and counted is what satisfies all of them."""
+"""Combined filters: search and count must return exactly what satisfies all of them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from conformance.deployment.settings import Settings
 
 _COLOURS = ("red", "green")
 _Filters = dict[str, Any]
-#: Tried always, before what is generated: each filter beside the others, with and without a
-#: match. A body, the metadata, and which of the four threads `ids` name.
+#: Tried before the generated ones: each filter combined with others, with and without a match.
+#: A body, the metadata, and the numbers of the threads that `ids` names.
 _ALWAYS: tuple[tuple[_Filters, _Filters, tuple[int, ...]], ...] = (
     ({}, {"colour": "red"}, ()),
     ({}, {"colour": "red", "size": 2}, ()),
@@ -35,13 +35,13 @@ _ALWAYS: tuple[tuple[_Filters, _Filters, tuple[int, ...]], ...] = (
     ({}, {"colour": "red"}, (0, 3)),
     ({"status": "idle"}, {"size": 2}, (1, 2, 3)),
 )
-#: What a search takes and a count does not.
+#: Members that a search has and a count has not.
 _OF_PAGES = frozenset({"limit", "offset"})
 
 
 @pytest.fixture
 def made(given: ThreadsApi, context: CheckContext) -> list[Thread]:
-    """Four threads, two by two alike in each of two members of metadata."""
+    """Create four threads, two by two alike in each of two members of metadata."""
     threads = [
         given.empty(metadata={"colour": colour, "size": size})
         for colour in _COLOURS
@@ -67,7 +67,7 @@ def test_what_is_found_satisfies_every_filter(
         body, metadata, ids = example
         sent = {**body, "metadata": metadata, **({"ids": ids} if ids else {})}
         if sent.get("sort_by") in refused:
-            return  # the question of SORT-01 to SORT-05
+            return  # judged by SORT-01 to SORT-05
         matching = [id_of(each) for each in made if _satisfies(each, sent)]
         page = len(matching[sent.get("offset", 0) :][: sent.get("limit", len(made))])
         found = context.eventually(
@@ -80,7 +80,7 @@ def test_what_is_found_satisfies_every_filter(
         assert_equal(len(found), page, f"how many are found by {sent}")
         assert_equal(len(set(found)), len(found), "how many of them differ")
 
-    # Ids and metadata are those of the threads, so that most filters match something.
+    # Ids and metadata are taken from the threads, so that most filters match something.
     shapes = valid_bodies(
         "search_threads", "thread_search", ("ids", "metadata", "values", "select", "extract")
     ).map(_near)
@@ -116,7 +116,7 @@ def _metadata() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def _near(body: dict[str, Any]) -> dict[str, Any]:
-    """The body with an offset at which there may still be something."""
+    """Return the body with a small offset, so that something may be found there."""
     return {**body, "offset": body["offset"] % 6} if "offset" in body else body
 
 

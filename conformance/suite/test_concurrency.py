@@ -1,4 +1,4 @@
-"""Requests at the same time, judged by what must hold whatever their order was."""
+"""Requests at the same time, judged by what must hold in whatever order they are served."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,11 +20,11 @@ from conformance.checks.views import Thread, id_of, messages_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 
-#: How many ask at once.
+#: How many requests are sent at once.
 MANY = 8
-#: State updates made while copies are taken.
+#: How many state updates are sent while copies are made.
 UPDATES = 12
-#: A history that takes a deployment some time to read, copy and delete.
+#: How many states a history has that takes some time to read, copy and delete.
 LONG = 40
 
 
@@ -153,14 +153,14 @@ def test_threads_worked_on_at_once_do_not_mix(
 
 
 def _told_apart(shown: list[Any]) -> list[dict[str, Any]]:
-    """By what threads are told apart: whether each shows the rest in one form is free."""
+    """Return the members that identify threads: how each request shows the others is free."""
     return [
         {"thread_id": each.get("thread_id"), "metadata": each.get("metadata")} for each in shown
     ]
 
 
 def _copy(threads: ThreadsApi, source: Thread) -> Thread | None:
-    """A copy, or None where a conflict is answered: 409 is declared, and its cause is not."""
+    """Return a copy, or None for a 409, which is published without saying when it is answered."""
     answer = threads.client.copy(id_of(source))
     return None if answer.status == 409 else threads.object_of(answer, source)
 

@@ -26,7 +26,7 @@ from conformance.model.history import mask_thread_id, same_json
 #: One more than the default page of the history.
 MORE_THAN_A_PAGE = 11
 MORE_THAN_A_HUNDRED = 105
-#: State updates by which a thread is continued.
+#: How many state updates continue a thread.
 WRITES = 5
 
 _WAYS_TO_CONTINUE = pytest.mark.parametrize("way", ["update", "run"])
@@ -34,8 +34,8 @@ _WAYS_TO_CONTINUE = pytest.mark.parametrize("way", ["update", "run"])
 
 @requires("COPY-01", offers="copy")
 def test_a_copy_is_answered(given: ThreadsApi, threads: ThreadsApi) -> None:
-    # Whether the operation is there, the simplest thread tells; what becomes of an empty
-    # one is the question of COPY-12.
+    # The simplest thread shows whether the operation exists; whether an empty one is copied
+    # is judged by COPY-12.
     empty = given.empty()
     answer = threads.client.copy(id_of(empty))
     if threads.lacks(answer, empty):
@@ -220,7 +220,7 @@ def test_the_copy_of_an_empty_thread_has_a_state_once_run(
     try:
         given.run(copy)
         ended_well = True
-    except Blocked:  # that it should is COPY-23: the state is asked for all the same
+    except Blocked:  # judged by COPY-23: the state is read all the same
         ended_well = False
     values = threads.state(copy).get("values")
     if ended_well and says_something(given.state(twin)["values"]):
@@ -246,7 +246,7 @@ def test_the_copy_of_an_empty_thread_has_its_state(given: ThreadsApi, threads: T
     given.granted(answer, source)
     copy = given.copy(source)
     shown = threads.state(copy)
-    # Nothing or {}: how an empty state is shown is another question.
+    # Null or {}: how an empty state is shown is another check's question.
     expected = answer.body.get("values") if isinstance(answer.body, dict) else None
     assert_is(shown.get("values") or {}, expected or {}, "the values of the copy's state")
 
@@ -307,18 +307,18 @@ def test_a_copy_is_found(given: ThreadsApi, threads: ThreadsApi, context: CheckC
     if id_of(source) not in context.eventually(given.found, lambda found: id_of(source) in found):
         raise Blocked("search does not show the source", by="CREATE-12")
     if kept(given.get(copy), context.tag) != context.tag:
-        # Whether a copy keeps the metadata of its source is another question.
+        # Whether a copy keeps the metadata of its source is another check's question.
         given.update(copy, metadata=context.tag)
     found = context.eventually(threads.found, lambda found: id_of(copy) in found)
     assert_that(id_of(copy) in found, f"the copy {id_of(copy)} among the threads found", found)
 
 
 def _simplest(given: ThreadsApi, **members: Any) -> tuple[Thread, Thread]:
-    """A thread and its copy: an empty one, where that can be copied."""
+    """Return a thread and its copy: of an empty thread where that can be copied."""
     source = given.empty(**members)
     answer = given.client.copy(id_of(source))
     if not answer.ok and not given.lacks(answer, source):
-        # Whether an empty thread can be copied is the question of COPY-12.
+        # Whether an empty thread can be copied is judged by COPY-12.
         source = given.with_state(**members)
         return source, given.copy(source)
     copy = given.object_of(answer, source)
@@ -328,7 +328,7 @@ def _simplest(given: ThreadsApi, **members: Any) -> tuple[Thread, Thread]:
 
 
 def _both_run(given: ThreadsApi) -> tuple[Thread, Thread]:
-    """An empty thread and the copy of another, both of which were run."""
+    """Return an empty thread and the copy of another one, after a run on each."""
     twin, copy = given.empty(), given.copy(given.empty())
     given.run(twin)
     given.run(copy)
@@ -339,7 +339,7 @@ def _continue(given: ThreadsApi, thread: Thread, way: str) -> None:
     if way == "run":
         given.run(thread, 7)
         return
-    # What is shared may come to light only after some writes.
+    # That copy and source share data may show only after some writes.
     for number in range(7, 7 + WRITES):
         given.appended(thread, number)
 
@@ -403,7 +403,7 @@ def test_a_run_on_a_copy_starts_from_every_channel(
     source = wide(given)
     copy = given.copy(source)
     before = given.state(copy)["values"]
-    # A graph may change channels of its own accord: what it leaves alone is seen at the source.
+    # A graph may change channels by itself: the source shows which ones it leaves alone.
     given.run(source)
     had, left = standing(before, given.state(source)["values"], graph)
     threads.run(copy)

@@ -1,4 +1,4 @@
-"""Counting threads: counts agree with complete searches."""
+"""Counting threads: a count must agree with a complete search."""
 
 from typing import Any
 
@@ -87,23 +87,23 @@ def test_count_is_not_bounded_by_a_page(
 
 
 def _another(given: ThreadsApi, graph: GraphSettings, **members: Any) -> None:
-    """One more thread, whose values are not those of one that was prepopulated."""
+    """Create another thread, with values that a prepopulated one does not have."""
     if message_keys(graph):
         given.appended(given.with_state(**members), 5)
     else:
-        # Items without ids would be those of the other, and more.
+        # Items without ids would include those of the other thread.
         given.empty(**members)
 
 
 def _offered(given: ThreadsApi) -> None:
-    """Count is answered, so that a count which is not is one that is refused."""
+    """Require that count succeeds, so that a later refusal is one of the request."""
     given.granted(given.client.count({"metadata": given.context.tag}))
 
 
 def _assert_agrees(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, expected: int, **filters: Any
 ) -> None:
-    """Count and complete search agree, once search shows what is expected."""
+    """Assert that count and complete search agree, once the search shows what is expected."""
     found = context.eventually(
         lambda: len(given.search(**filters)), lambda found: found == expected
     )

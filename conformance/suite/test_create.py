@@ -62,7 +62,7 @@ def test_a_new_thread_was_never_updated(given: ThreadsApi) -> None:
     took = timedelta(seconds=time.monotonic() - started)
     created, updated = thread.get("created_at"), thread.get("updated_at")
     apart = abs(known_moment(updated, "updated_at") - known_moment(created, "created_at"))
-    # Both lie in the creation, whose moments may be told in whole seconds.
+    # Both times lie within the request; timestamps may be in whole seconds.
     most = max(took, timedelta(seconds=1))
     assert_that(apart <= most, f"updated_at in the same creation as created_at, {created}", updated)
 
@@ -166,7 +166,7 @@ def test_creation_is_not_after_the_update(given: ThreadsApi, then: str) -> None:
 
 
 def _assert_echoed(threads: ThreadsApi, metadata: dict[str, object]) -> None:
-    """Metadata is answered as sent, by the creation and by GET; more may be beside it."""
+    """Assert that creation and GET answer the metadata as sent; more may be added to it."""
     made = threads.empty(metadata=metadata)
     sent = {**threads.client.tag, **threads.context.tag, **metadata}
     assert_equal(kept(made, sent), sent, "the metadata sent, as the creation answers it")

@@ -1,4 +1,4 @@
-"""Runs on a schedule. Every cron is on a thread of the check, and deleted in the end."""
+"""Crons: runs on a schedule. Every cron is on a thread of the check, and deleted in the end."""
 
 from datetime import UTC, datetime
 
@@ -52,7 +52,7 @@ def test_crons_are_counted_by_their_thread(
 def test_a_cron_is_answered_by_its_id(given: ThreadsApi, given_crons: Crons, crons: Crons) -> None:
     made = given_crons.created(given.empty())
     shown = crons.shown(made)
-    # What is required is shown by both; of the rest, what both show is compared.
+    # Required members must be in both; of the others, those that both show are compared.
     names = made.keys() & (shown.keys() | set(load_schema("cron")["required"]))
     assert_equal(
         {name: shown.get(name) for name in names}, {name: made[name] for name in names}, "the cron"

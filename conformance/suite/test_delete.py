@@ -1,4 +1,4 @@
-"""Deleting a thread, and what must then be gone."""
+"""Deleting a thread, and what must be gone then."""
 
 from collections.abc import Callable
 from typing import Any
@@ -106,13 +106,13 @@ def test_a_thread_anew_has_no_trace(given: ThreadsApi, threads: ThreadsApi) -> N
     sent = {**given.client.tag, **given.context.tag, "new": True}
     shown = threads.get(anew)
     assert_equal(kept(shown, {**sent, "old": True}), sent, "the metadata of old and new")
-    # What an empty thread shows, another empty thread tells.
+    # Another empty thread shows which values an empty thread has.
     assert_equal(shown.get("values"), given.get(twin).get("values"), "values, as of a new thread")
     state, expected = threads.state(anew).get("values"), given.client.state(id_of(twin))
     given.granted(expected, twin)
     assert_equal(state, expected.body.get("values"), "the state's values, as of a new thread")
     if not old:
-        return  # no history is offered of which something could be left
+        return  # no history is offered of which states could be left
     left = [state.get("checkpoint_id") for state in threads.page(anew, limit=10)]
     assert_that(not set(left) & set(old), "no state of the old history", left)
     at_checkpoint = given.client.state_at_checkpoint(id_of(anew), old[0])
@@ -174,7 +174,7 @@ def test_a_deleted_thread_cannot_be_used(
             thread_id, numbered(given.context.graph().append, 2)
         ),
     }
-    # Granted on a thread that is there, so that a refusal means something.
+    # It must succeed on an existing thread, so that a refusal means something.
     given.granted(uses[use](id_of(other)), other)
     given.delete(made)
     shown = client.get(gone).ok
@@ -184,14 +184,14 @@ def test_a_deleted_thread_cannot_be_used(
 
 
 def _deleted(given: ThreadsApi) -> Thread:
-    """A thread that was there, and is deleted."""
+    """Create a thread, delete it, and return it."""
     made = given.fullest()
     given.delete(made)
     return made
 
 
 def _checkpoints(api: ThreadsApi, thread: Thread) -> list[str]:
-    """The newest checkpoints in the history of a thread; none, where no history is offered."""
+    """Return the newest checkpoint ids of a thread; empty where no history is offered."""
     answer = api.client.history(id_of(thread), limit=LONGEST_PAGE)
     if api.lacks(answer, thread):
         return []
@@ -199,7 +199,7 @@ def _checkpoints(api: ThreadsApi, thread: Thread) -> list[str]:
 
 
 def _anew(given: ThreadsApi, gone: Thread, **members: Any) -> Thread:
-    """A new thread under the id of one that was deleted."""
+    """Create a thread under the id of one that was deleted."""
     anew = given.empty(thread_id=id_of(gone), **members)
     if id_of(anew) != id_of(gone):
         raise Blocked("the deployment chooses the ids of threads itself", by="IDENTITY-01")
@@ -211,7 +211,7 @@ def _assert_404(answer: Answer) -> None:
 
 
 def _asked(state: State, graph: GraphSettings) -> list[Message]:
-    """What the inputs said: what a graph answers may differ from run to run."""
+    """Return the messages of the inputs: what a graph answers may differ from run to run."""
     inputs = [{"values": numbered(graph.run_input, number)} for number in (1, 2)]
     sent = [item for each in inputs for item in messages_sent_in(each, graph)]
     return [each for each in told(messages_of(state, graph)) if each in sent]

@@ -1,4 +1,4 @@
-"""Answers to bad requests: any 4xx that says why, never a 5xx, and nothing changed."""
+"""Answers to bad requests: any 4xx that says why, never a 5xx, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BODIED = tuple(REQUESTS)
 
 
 def _decides(kind: str, operations: tuple[str, ...]) -> pytest.MarkDecorator:
-    """One requirement per operation, numbered as in the catalogue."""
+    """Parametrize by operation, each with its requirement, numbered as in the catalogue."""
     return pytest.mark.parametrize(
         "operation",
         [
@@ -139,7 +139,7 @@ def test_what_was_refused_changed_nothing(
         return
     thread = offering(given, operation)
     if operation == "run_wait":
-        # What has just been run may still come to rest.
+        # A thread that has just been run may still change.
         thread = given.empty()
 
     def refuse() -> None:
@@ -151,7 +151,7 @@ def test_what_was_refused_changed_nothing(
 
 @dataclass(frozen=True)
 class Refusal:
-    """A request to be refused, the operation that it asks for, and whose question that is."""
+    """A request to be refused, its operation, and the requirement that decides the refusal."""
 
     operation: str
     send: Callable[[ThreadsClient, str], Answer]
@@ -209,7 +209,7 @@ def test_a_refusal_has_detail(given: ThreadsApi, client: ThreadsClient, refusal:
 
 
 def _refusal(given: ThreadsApi, client: ThreadsClient, refusal: Refusal) -> Answer:
-    """A refusal by an operation that is there: what a router says of one that is not is its own."""
+    """Return the refusal of an operation that exists: a router may refuse others in its own way."""
     thread = _offering_any(given, refusal.operation)
     answer = refusal.send(client, id_of(thread))
     if not 400 <= answer.status < 500:
@@ -221,7 +221,7 @@ def _refusal(given: ThreadsApi, client: ThreadsClient, refusal: Refusal) -> Answ
 
 
 def _offering_any(given: ThreadsApi, operation: str) -> Thread:
-    """A thread on which the operation is answered, of those without a body too."""
+    """Return a thread on which the operation succeeds; also for operations without a body."""
     if operation in REQUESTS:
         return offering(given, operation)
     thread = given.empty()
@@ -243,7 +243,7 @@ def _offering_any(given: ThreadsApi, operation: str) -> Thread:
 def _assert_bodies_refused(
     given: ThreadsApi, client: ThreadsClient, operation: str, bodies: Iterable[Any]
 ) -> None:
-    """Each is refused, with all else in it right; to the letter, what is no object or empty."""
+    """Assert that each body is refused; objects are completed to be valid in all else."""
     thread = offering(given, operation)
     for body in to_be_refused(given, operation, bodies):
         right = REQUESTS[operation].right(given, thread)
@@ -262,7 +262,7 @@ def _assert_body_refused(
 
 
 def _send_right(given: ThreadsApi, client: ThreadsClient, operation: str, thread_id: str) -> Answer:
-    """A right request, but about another thread id."""
+    """Send a valid request, but for another thread id."""
     thread = _offering_any(given, operation)
     if operation == "copy":
         return client.copy(thread_id)
@@ -280,7 +280,7 @@ def _send_text(
     text: str,
     change: Callable[[str], str] = lambda raw: raw,
 ) -> Answer:
-    """A request with this text in a place where any text may stand."""
+    """Send a request with this text in a place where any text is allowed."""
     right = REQUESTS[operation].right(given, thread)
     if operation == "update_state":
         graph = given.context.graph()
@@ -296,11 +296,11 @@ def _send_text(
 def _assert_kept(
     given: ThreadsApi, thread: Thread, operation: str, answer: Answer, text: str
 ) -> None:
-    """What was accepted was done to the letter."""
+    """Assert that what was accepted was done to the letter."""
     if operation == "search":
         assert_equal(answer.body, [], "the threads found, of which none has that text")
     elif operation == "update_state":
-        # As an escape, so that a text that UTF-8 cannot hold is compared as well.
+        # Compared with escapes, since UTF-8 cannot encode every text.
         kept = list(texts_in(given.state(thread)["values"]))
         assert_that(text in kept, "the text in the values, as sent", ascii(kept))
     else:

@@ -1,4 +1,4 @@
-"""Extracting values from what a search gives."""
+"""Extracting values by paths in a search."""
 
 from typing import Any
 
@@ -102,7 +102,7 @@ def test_a_path_outside_the_columns_is_refused(
 
 
 def _offered(api: ThreadsApi, client: ThreadsClient, context: CheckContext) -> None:
-    """A search with ten paths, the most there may be, is answered."""
+    """Require that a search with ten paths, the most that are allowed, succeeds."""
     paths = {f"p{number}": "metadata.colour" for number in range(MOST_PATHS)}
     api.granted(client.search({"metadata": context.tag, "extract": paths}))
 
@@ -115,7 +115,7 @@ def _assert_extracted(
     path: str,
     expected: Any,
 ) -> None:
-    """Within the declared deadline, this is extracted at the path."""
+    """Assert that a search extracts this at the path, before the deadline."""
     extracted = context.eventually(
         lambda: _extracted(given, threads, client, context, path),
         lambda value: bool(value == expected),
@@ -126,7 +126,7 @@ def _assert_extracted(
 def _extracted(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, context: CheckContext, path: str
 ) -> Any:
-    """What is extracted at a path from the only thread of the check."""
+    """Return what a search extracts at a path from the only thread of the check."""
     if not context.eventually(given.search, bool):
         raise Blocked("search does not show the thread made", by="CREATE-12")
     body = {"metadata": context.tag, "extract": {"alias": path}}

@@ -39,7 +39,7 @@ def test_search_by_values(
 ) -> None:
     wanted = given.with_state()
     if message_keys(graph):
-        # The same messages but for their ids. Of other items the values would hold all.
+        # It has the same messages with other ids. Other items would match, as they have no ids.
         given.with_state()
         given.appended(given.with_state(), 5)
     given.empty()
@@ -86,7 +86,7 @@ def test_values_are_those_of_now(
     made = given.prepopulated()
     before = given.state(made)["values"]
     older = given.history(made).checkpoint_ids()[1]
-    # A fork: the last message of before is not in the values any more.
+    # A fork: the former last message is no longer in the values.
     given.appended(made, 2, checkpoint={"checkpoint_id": older})
     after = context.eventually(
         lambda: given.get(made).get("values") or given.state(made)["values"],

@@ -1,4 +1,4 @@
-"""Inspecting a thread."""
+"""Reading a thread."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Inspecting the history of a thread."""
+"""Reading the history of a thread."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def test_newest_first(
     for own, parent in named:
         assert_that(ids.index(own) < ids.index(str(parent)), f"{parent} after {own}", ids)
     if not named:
-        # Clocks of a deployment may differ a little: moments tell only where parents do not.
+        # Clocks of a deployment may differ: timestamps decide only where no parents are shown.
         moments = [known_moment(each.get("created_at"), "created_at") for each in history]
         assert_that(moments == sorted(moments, reverse=True), "created_at falling", moments)
     # Every superstep of this history adds messages.
@@ -82,7 +82,7 @@ def test_every_parent_is_in_the_history(given: ThreadsApi, threads: ThreadsApi) 
 def test_get_and_post_agree(given: ThreadsApi, threads: ThreadsApi, limit: int) -> None:
     made = given.long(12)
     by_get, by_post = threads.page(made, limit=limit), threads.post_page(made, limit=limit)
-    # Either may hold fewer states than its limit.
+    # Either page may hold fewer states than its limit.
     both = min(len(by_get), len(by_post))
     assert_equal(bool(by_post), bool(by_get), "whether POST history gives any state")
     require_some([both], "neither gives a state")

@@ -1,4 +1,4 @@
-"""Choosing from the history."""
+"""Filtering the history."""
 
 from typing import Any
 
@@ -88,7 +88,7 @@ def test_before_by_post_takes_a_checkpoint_id(given: ThreadsApi, threads: Thread
 
 
 def _all_of(given: ThreadsApi, thread: Thread) -> list[str]:
-    """The checkpoints of a thread of so many states; what a page by POST holds is asked later."""
+    """Return the checkpoint ids of the thread's whole history, read by GET."""
     ids = given.history(thread, STATES).checkpoint_ids()
     if len(ids) < STATES:
         raise Blocked(f"the history of {STATES} states shows {len(ids)}", by="PREPOP-09")

@@ -80,7 +80,7 @@ def test_do_nothing_applies_no_supersteps(
 
 @requires("IDENTITY-07")
 def test_do_nothing_creates_what_is_not_there(given: ThreadsApi, threads: ThreadsApi) -> None:
-    # That threads can be created at all is shown first: a 404 means something then.
+    # A creation must succeed first, so that a 404 means something.
     given.empty()
     chosen = given.chosen_id()
     made = threads.empty(thread_id=chosen, if_exists="do_nothing", metadata={"first": "yes"})
@@ -95,7 +95,7 @@ def _again(
     if_exists: str | None,
     supersteps: bool = False,
 ) -> Answer:
-    """Create once more under the id of a thread, with other metadata."""
+    """Create a thread once more under the id of `made`, with other metadata."""
     graph = given.context.settings.graph
     body: dict[str, Any] = {
         "thread_id": id_of(made),

@@ -1,4 +1,4 @@
-"""Graphs that stop and wait: by an interrupt of their own, or before or after a node."""
+"""Graphs that stop and wait: by their own interrupt, or before or after a node."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from conformance.deployment.client import ThreadsClient
 
 @pytest.fixture
 def waiting(given: ThreadsApi, given_runs: Runs) -> Thread:
-    """A thread whose graph has asked, and waits."""
+    """Create a thread whose graph was interrupted and waits for an answer."""
     thread = given.empty()
     given_runs.ended(thread, "interrupter", "question")
     return thread
@@ -183,7 +183,7 @@ def test_a_run_can_stop_after_a_node(
 
 
 def _nodes(given: ThreadsApi, given_runs: Runs) -> list[str]:
-    """The nodes of the slow graph, in the order in which they run."""
+    """Return the nodes of the slow graph, in the order in which they run."""
     thread = given.empty()
     given_runs.ended(thread, "slow", seconds=0)
     oldest_first = reversed(list(given.history(thread)))
@@ -201,7 +201,7 @@ def _stopped(
 
 
 def _given_interrupts(threads: ThreadsApi, thread: Thread) -> Any:
-    """What a thread shows as its interrupts: an optional member, as published."""
+    """Return the interrupts that a thread shows; `Blocked` if it shows none, as is allowed."""
     shown = threads.get(thread).get("interrupts")
     if shown is None:
         raise Blocked("the thread shows no interrupts, which are an optional member")
@@ -216,13 +216,13 @@ def _asked_in(state: State) -> list[Any]:
 
 
 def _by_key(shown: Any) -> dict[str, list[Any]]:
-    """The interrupts that a thread shows: published as an object, whose form is free."""
+    """Return the interrupts by key: published as an object, whose form is free."""
     members = shown.items() if isinstance(shown, dict) else ()
     return {name: _listed(under) for name, under in members}
 
 
 def _listed(shown: Any) -> list[Any]:
-    """Interrupts in a list, or one alone."""
+    """Return interrupts as a list, whether shown in a list or alone."""
     return (
         [each for each in shown if isinstance(each, dict)]
         if isinstance(shown, list)
@@ -231,7 +231,7 @@ def _listed(shown: Any) -> list[Any]:
 
 
 def _assert_answered(state: State, answer: object) -> None:
-    """The graph went on, and its last message holds the answer."""
+    """Assert that the graph went on, and that its last message holds the answer."""
     said = contents(state)
     parts = [answer] if isinstance(answer, str) else ["sure", "as"]
     holds = bool(said) and all(str(part) in str(said[-1]) for part in parts)

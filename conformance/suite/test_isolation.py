@@ -1,4 +1,4 @@
-"""A request about one thread never reads or changes another."""
+"""A request about one thread must neither read nor change another."""
 
 from contextlib import suppress
 from typing import Any
@@ -14,13 +14,13 @@ from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.excerpt import excerpt
 
-#: A text that stands in the messages of the other thread and nowhere else.
+#: A text in the messages of the other thread and nowhere else.
 SECRET = "only the other thread says this"
 
 
 @pytest.fixture
 def other(given: ThreadsApi, graph: GraphSettings) -> Thread:
-    """A thread that must neither be read nor changed."""
+    """Create a thread that must neither be read nor changed."""
     values = saying(SECRET, graph)
     if not values:
         raise Blocked("append of the [graph] settings has no place for a text")
@@ -100,7 +100,7 @@ def test_working_on_one_thread_leaves_the_others(given: ThreadsApi, other: Threa
         thread = given.prepopulated()
         given.copy(thread)
         given.run(thread)
-        # Beyond what is documented, what is not offered changes nothing.
+        # Operations that no document shows may be missing: then they change nothing.
         for beyond in (
             lambda: given.update(thread, metadata={"changed": True}),
             lambda: given.appended(thread, 3),
@@ -120,7 +120,7 @@ def _of(given: ThreadsApi, other: Thread, with_checkpoint: bool) -> dict[str, An
 
 
 def _assert_silent(given: ThreadsApi, thread: Thread) -> None:
-    """Nothing of the other thread came into this one."""
+    """Assert that a thread shows nothing of the other thread."""
     for answer in (
         given.client.state(id_of(thread)),
         given.client.history(id_of(thread), limit=LONGEST_PAGE),

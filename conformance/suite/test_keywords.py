@@ -27,9 +27,9 @@ from conformance.excerpt import excerpt
 
 @dataclass(frozen=True)
 class Bodied:
-    """An operation of our OpenAPI document, its request schema, and a rich right body.
+    """An operation of our OpenAPI document, its request schema, and a valid body with many members.
 
-    `beyond` are the members of the rich body that not every deployment takes.
+    `beyond` are the members of that body that not every deployment accepts.
     """
 
     operation_id: str
@@ -39,7 +39,7 @@ class Bodied:
 
 
 def _creation(given: ThreadsApi, thread: Thread) -> dict[str, Any]:
-    """The body of a prepopulation."""
+    """Return the body of a prepopulation."""
     graph = given.context.graph()
     right = REQUESTS["create"].right(given, thread)
     right["metadata"]["graph_id"] = graph.id
@@ -131,7 +131,7 @@ def test_a_creation_that_breaks_a_keyword_creates_nothing(
 ) -> None:
     thread = _offering(given, "create")
     creations = RefusedCreations(given, client)
-    # Where the id itself is wrong there is nothing to look for.
+    # A creation with a wrong id leaves no id to look for.
     for broken in _broken(given, thread, settings, "create"):
         if "/thread_id" not in broken.keyword and isinstance(broken.body, dict):
             creations.send(broken.body)
@@ -151,14 +151,14 @@ def test_a_pruning_that_breaks_a_keyword_removes_nothing(
 
 
 def _naming(thread: Thread, body: Any) -> Any:
-    """The body, with the thread first among those that it names."""
+    """Return the body, with the thread first among the `thread_ids` that it names."""
     if not isinstance(body, dict) or not isinstance(named := body.get("thread_ids"), list):
         return body
     return {**body, "thread_ids": [id_of(thread), *named]}
 
 
 def _offering(given: ThreadsApi, operation: str) -> Thread:
-    """A thread on which the operation is answered; with a state, where it may name one."""
+    """Return a thread on which the operation succeeds; with a state, for a body that names one."""
     if operation != "post_history":
         return offering(given, operation)
     try:
@@ -170,7 +170,7 @@ def _offering(given: ThreadsApi, operation: str) -> Thread:
 
 
 def _refused(client: ThreadsClient, thread: Thread, operation: str, bodies: list[Broken]) -> None:
-    """Send them all; whether they are refused is another check's question."""
+    """Send all bodies; `Blocked` if one is not refused, which another check judges."""
     for broken in bodies:
         require_refused(_send(client, thread, operation, broken.body))
 
@@ -186,7 +186,7 @@ def _broken(given: ThreadsApi, thread: Thread, settings: Settings, operation: st
         given.context.note(f"left as they are, since a right one does nothing: {', '.join(apart)}")
 
     def anew() -> dict[str, Any]:
-        # Under an id that was taken a creation would be refused for that.
+        # A creation under an id in use would be refused for that reason.
         fresh = {_ID: given.client.ownership.new_id()} if operation == "create" else {}
         return {**right, **fresh}
 
@@ -199,10 +199,10 @@ def _broken(given: ThreadsApi, thread: Thread, settings: Settings, operation: st
 
 
 def _rich(given: ThreadsApi, thread: Thread, operation: str) -> dict[str, Any] | None:
-    """The rich body, where it is taken; None where it is refused, or passed over.
+    """Return the body with many members if it is accepted, or None if refused or ignored.
 
-    A member that is refused where it is right, or not looked at, proves nothing where it is
-    wrong: what it is to do is the question of its own requirements.
+    A member that is refused or ignored when it is valid proves nothing when it is invalid: its
+    effect is judged by requirements of its own.
     """
     try:
         body = BODIED[operation].right(given, thread)

@@ -1,4 +1,4 @@
-"""Stories by links: what one answer names, the next request may ask for."""
+"""Stories along links: a request uses what an earlier answer named."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_what_an_answer_names_can_be_asked_for(
 
 @dataclass
 class Known:
-    """A thread that stands: its metadata, and what was answered about it so far."""
+    """What is known of a thread that exists: its metadata, and what was answered about it."""
 
     metadata: dict[str, Any]
     seen: dict[str, Any] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Known:
 
 
 class Story:
-    """Asks for one story, and judges each answer by those before it."""
+    """Sends the requests of one story, and judges each answer by those before it."""
 
     def __init__(self, given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient) -> None:
         self._given = given
@@ -53,15 +53,15 @@ class Story:
         self._steps = 0
 
     def ask(self, operation_id: str, ids: dict[str, Any], body: Any) -> Answer:
-        """Send one request of the story, and judge its answer."""
+        """Send one request of the story, judge its answer, and return it."""
         self._steps += 1
-        # What is generated is often empty: this makes every update one that shows.
+        # Generated metadata is often empty: the step number makes every update visible.
         metadata = {**_metadata(body), "step": self._steps}
         if operation_id == "create_thread":
             return self._created(metadata)
         thread_id = str(ids["thread_id"])
         if thread_id not in self._standing and not self._client.ownership.is_ours(thread_id):
-            # Nobody knows whose the id is that was generated, or named by an answer.
+            # A generated id, or one from an answer, may be somebody else's.
             thread_id = self._client.ownership.absent_id()
         answer = self._send(operation_id, thread_id, ids, metadata)
         known = self._standing.get(thread_id)
@@ -69,7 +69,7 @@ class Story:
         if known is None:
             assert_refused(answer)
         elif checkpoint_id is None or checkpoint_id in known.checkpoints:
-            # What a checkpoint is answered that never was has requirements of its own.
+            # Requests for unknown checkpoints have requirements of their own.
             self._judge(operation_id, thread_id, known, answer, metadata)
         return answer
 
@@ -80,7 +80,7 @@ class Story:
         chosen = self._client.ownership.new_id()
         body = {"thread_id": chosen, "metadata": sent, "supersteps": supersteps}
         answer = self._client.create(body)
-        # Whether the id that was given is used is the question of IDENTITY-01.
+        # Whether the deployment uses the id that was sent is judged by IDENTITY-01.
         self._standing[id_of(self._threads.object_of(answer))] = Known(sent)
         return answer
 
@@ -116,7 +116,7 @@ class Story:
         if operation_id == "delete_thread":
             del self._standing[thread_id]
             return
-        # Whether it has the right shape is the question of its own operation's checks.
+        # Whether the answer has the right shape is judged by the checks of its operation.
         match operation_id:
             case "update_thread":
                 known.metadata |= metadata
@@ -136,17 +136,17 @@ class Story:
                 assert_equal(named in known.checkpoints, True, "whether it is that checkpoint")
 
     def _as_before(self, operation_id: str, thread_id: str, known: Known, shown: Any) -> None:
-        """Nothing in a story changes a state: it is what it was, in the source of a copy too."""
+        """Assert that a state is what it was before: no request of a story changes one."""
         masked = mask_thread_id(shown, thread_id)
         assert_equal(masked, known.seen.setdefault(operation_id, masked), operation_id)
 
 
-#: What a copy has in common with its source, each thread's own id masked.
+#: Operations that answer the same for a copy and its source, each thread's own id masked.
 _OF_A_COPY = ("get_history",)
 
 
 def _metadata(body: Any) -> dict[str, Any]:
-    """Generated metadata that every JSON reader keeps."""
+    """Return generated metadata that every JSON reader keeps."""
     generated = body.get("metadata", {}) if isinstance(body, dict) else {}
     # What null means in metadata, and how deep objects are merged, no source says.
     plain = {

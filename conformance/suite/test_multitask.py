@@ -1,4 +1,4 @@
-"""A second run while one is under way on the same thread."""
+"""A second run on a thread while another one is under way."""
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.expect import assert_equal, assert_refused, assert_that

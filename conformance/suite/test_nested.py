@@ -1,4 +1,4 @@
-"""Graphs in graphs."""
+"""Graphs with subgraphs."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from conformance.model.history import mask_thread_id
 
 @pytest.fixture
 def waiting(given: ThreadsApi, given_runs: Runs) -> Thread:
-    """A thread whose subgraph has asked, and waits."""
+    """Create a thread whose subgraph was interrupted and waits for an answer."""
     thread = given.empty()
     given_runs.ended(thread, "nested", "question")
     return thread
@@ -121,13 +121,13 @@ def test_subgraphs_are_streamed_on_demand(given: ThreadsApi, given_runs: Runs, r
     within = _of_graph(
         runs.events(given.empty(), "nested", stream_mode=["values"], stream_subgraphs=True)
     )
-    # How an event says that it is of a subgraph, no published document tells.
+    # No source says how an event names its subgraph.
     more = len(within) > len(without)
     assert_that(more, f"more than the events {without}, which come without it", within)
 
 
 def _of_graph(events: list[Event]) -> list[str]:
-    """The names of the events that tell of the graph."""
+    """Return the names of the events that are about the graph."""
     return [event.name for event in events if event.name not in OF_THE_STREAM]
 
 
@@ -136,7 +136,7 @@ def _tasks(state: State | None) -> list[Any]:
 
 
 def _inner(state: State) -> Any:
-    """The state of the subgraph that the one task of a state shows."""
+    """Return the state of the subgraph that the only task of a state shows."""
     tasks = _tasks(state)
     return tasks[0].get("state") if tasks else None
 
@@ -149,7 +149,7 @@ def _given_inner(given: ThreadsApi, thread: Thread) -> State:
 
 
 def _named(given: ThreadsApi, thread: Thread) -> dict[str, Any]:
-    """The checkpoint of the subgraph, as the task of the thread's state names it."""
+    """Return the checkpoint of the subgraph, as the task of the thread's state names it."""
     tasks = _tasks(given.state(thread))
     checkpoint = tasks[0].get("checkpoint") if tasks else None
     if not isinstance(checkpoint, dict):

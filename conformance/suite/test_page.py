@@ -1,4 +1,4 @@
-"""Paging through what a search gives."""
+"""Paging through the results of a search."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_offset_leaves_out_the_first(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, offset: int
 ) -> None:
     _make(given, context)
-    # Whether the order is the right one is a question of its own.
+    # Whether the order is right is another check's question.
     every = given.found(**_ORDER)
     found = threads.found(**_ORDER, offset=offset)
     assert_equal(found, every[offset:], f"the threads from number {offset} on")
@@ -47,8 +47,8 @@ def test_beyond_the_end_is_nothing(
 
 
 def _make(given: ThreadsApi, context: CheckContext) -> list[str]:
-    """The ids of some threads, all of them visible, in their order."""
-    # A deployment may choose the ids itself: the order by id is seen all the same.
+    """Create threads, wait until a search shows all, and return their ids in order."""
+    # Sorted, since a deployment may assign the ids itself.
     ids = sorted(given.client.ownership.new_id() for _ in range(THREADS))
     made = sorted(id_of(given.empty(thread_id=each)) for each in ids)
     shown = context.eventually(lambda: sorted(given.found()), lambda found: found == made)

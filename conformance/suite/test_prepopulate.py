@@ -37,7 +37,7 @@ from conformance.deployment.settings import (
 
 @pytest.fixture
 def given(given: ThreadsApi) -> ThreadsApi:
-    """Here a state is made from supersteps, or the check is blocked."""
+    """Return the API for prerequisites, which here must make a state from supersteps."""
     given.insists_on_supersteps = True
     return given
 
@@ -68,7 +68,7 @@ def test_messages_get_ids(given: ThreadsApi, graph: GraphSettings) -> None:
 
 @requires("PREPOP-04")
 def test_the_graph_id_is_kept(given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings) -> None:
-    # Whatever becomes of the supersteps.
+    # Without looking at the state: whether supersteps are applied is not asked here.
     made = given.created(_request(given, graph.supersteps))
     for shown in (made, threads.get(made)):
         assert_equal(kept(shown, {"graph_id": 0}), {"graph_id": graph.id}, "metadata.graph_id")
@@ -131,7 +131,7 @@ def test_several_updates_make_one_superstep(
 ) -> None:
     steps = [numbered(each, 1) for each in graph.supersteps]
     without = given.history(given.prepopulated(steps), len(steps))
-    # As the node that comes last: where another follows, a graph may take one update a step.
+    # As the last node: where another node follows, a graph may take only one update per step.
     last = steps[-1]["updates"][-1].get("as_node", graph.append.get("as_node"))
     several = [{**numbered(graph.append, number), "as_node": last} for number in (2, 3, 4)]
     steps.append({"updates": several})
@@ -204,7 +204,7 @@ def test_a_malformed_update_is_refused(
 def test_a_refused_prepopulation_leaves_nothing(
     given: ThreadsApi, client: ThreadsClient, graph: GraphSettings
 ) -> None:
-    # Under an id that a deployment does not use, nothing stands in any case.
+    # A deployment must use the id: under one that it ignores there is never a thread.
     body = {**_request(given, _with_unknown_node(graph, "last")), "thread_id": given.chosen_id()}
     if client.create(body).ok:
         raise Blocked("a prepopulation as an unknown node was accepted", by="PREPOP-14")
@@ -272,7 +272,7 @@ def test_a_prepopulated_thread_can_be_continued(
 
 
 def _request(given: ThreadsApi, supersteps: Any, metadata: Any = None) -> dict[str, Any]:
-    """A create request under an id of ours."""
+    """Return the body of a creation under an id of the run."""
     return {
         "thread_id": given.client.ownership.new_id(),
         "metadata": {
@@ -320,7 +320,7 @@ def test_every_superstep_writes_its_channels(given: ThreadsApi, graph: GraphSett
     if len(history) != len(steps):
         raise Blocked(f"{len(steps)} supersteps made {len(history)} states")
     expected = [sent(steps[: position + 1], graph, kept) for position in range(len(steps))]
-    # A graph may show a channel before it was written, with a value of the graph's own.
+    # A graph may show a channel with a default value before it is written.
     states = zip(reversed(list(history)), expected, strict=True)
     shown = [held(state, graph, wanted) for state, wanted in states]
     assert_equal(shown, expected, "the channels after each superstep, oldest first")

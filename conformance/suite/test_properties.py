@@ -1,4 +1,4 @@
-"""Properties: what must hold of any request that the schemas allow, or forbid."""
+"""What must hold of every request that the schemas allow, or forbid."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
 from conformance.model.history import same_json
 
-#: Requests that are as valid as any, and hard to keep.
+#: Valid requests that are hard to store unchanged.
 _CREATIONS: tuple[dict[str, Any], ...] = (
     {"if_exists": "raise"},
     {"if_exists": "do_nothing"},
@@ -65,7 +65,7 @@ def test_every_valid_creation_is_accepted(
     given.empty()
 
     def accepted(generated: dict[str, Any]) -> None:
-        # What becomes of a null is the question of CREATE-15.
+        # Whether null is kept is judged by CREATE-15.
         body = without_nulls(generated)
         made = threads.empty(**body)
         expected = {**given.client.tag, **given.context.tag, **body.get("metadata", {})}
@@ -83,7 +83,7 @@ def test_every_valid_update_is_accepted(
     given: ThreadsApi, threads: ThreadsApi, settings: Settings
 ) -> None:
     def accepted(generated: dict[str, Any]) -> None:
-        # Null may remove a member, as where metadata is merged by RFC 7396: no source tells.
+        # Null may remove a member, as in a merge by RFC 7396: no source says so or denies it.
         body = without_nulls(generated)
         made = given.empty()
         threads.update(made, **body)
@@ -102,11 +102,10 @@ def test_every_valid_history_request_is_accepted(
     known = set(given.history(made, 12).checkpoint_ids())
 
     def accepted(generated: dict[str, Any]) -> None:
-        # Whether a member that is not declared is refused is no question of this one.
+        # Whether an undeclared member is refused is not asked here.
         body = {name: generated[name] for name in ("limit", "metadata") if name in generated}
         page = threads.post_page(made, **body)
-        # Which states metadata chooses, and how many are given where no limit is sent, have
-        # requirements of their own.
+        # Which states metadata selects, and the default limit, have requirements of their own.
         limit = int(body.get("limit", len(page)))
         assert_that(len(page) <= limit, f"at most {limit} states", f"{len(page)} states")
         ids = {checkpoint_id_of(each) for each in page}
@@ -119,7 +118,7 @@ def test_every_valid_history_request_is_accepted(
     for_all(valid_bodies("post_history", "history_search", without), accepted, settings)
 
 
-#: Each member of a search in turn, and what random bodies meet too seldom.
+#: Each member of a search in turn, and values that random bodies rarely have.
 _EVERY_MEMBER_OF_SEARCH: tuple[dict[str, Any], ...] = (
     {},
     {"metadata": {}},
@@ -153,10 +152,10 @@ def test_every_valid_search_is_accepted(
 
     def accepted(body: dict[str, Any]) -> None:
         if body.get("sort_by") in refused:
-            return  # the question of SORT-01 to SORT-05
+            return  # judged by SORT-01 to SORT-05
         sent = {**body, "metadata": {**body.get("metadata", {}), **context.tag}}
         found = threads.list_of(client.search(sent))
-        # What each of them shows is the question of SEARCH-13 and SELECT-01.
+        # What each thread shows is judged by SEARCH-13 and SELECT-01.
         limit = sent.get("limit", 10)
         assert_that(len(found) <= limit, f"at most {limit} threads", len(found))
 
@@ -169,7 +168,7 @@ def test_every_valid_search_is_accepted(
     for_all(valid_bodies("search_threads", "thread_search", without), accepted, settings)
 
 
-#: Metadata that a careless comparison takes for each other.
+#: Metadata that a careless comparison mixes up.
 _ALIKE: list[dict[str, Any]] = [
     *({"k": value} for value in ("red", "Red", "redder", "", "uni", "ünï", "1", 1)),
     *({"k": value} for value in ({"a": 1}, {"a": 2}, [1])),
@@ -277,7 +276,7 @@ def _send(client: ThreadsClient, operation: str, thread_id: str, raw: bytes) -> 
 
 
 def _sendable(given: ThreadsApi, operation: str, raw: bytes) -> bytes:
-    """The body as it may be sent; to the letter where it is no object."""
+    """Return the body in a form that is safe to send; unchanged if it is no object."""
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):
@@ -286,7 +285,7 @@ def _sendable(given: ThreadsApi, operation: str, raw: bytes) -> bytes:
 
 
 def _offered(given: ThreadsApi, operation: str, thread: Thread) -> None:
-    """A right request is answered, so that a refusal means something."""
+    """Require that a valid request succeeds, so that a refusal means something."""
     match operation:
         case "search":
             given.search()
@@ -297,17 +296,17 @@ def _offered(given: ThreadsApi, operation: str, thread: Thread) -> None:
 
 
 def _has(metadata: Any, wanted: dict[str, Any]) -> bool:
-    """Whether every wanted member is there with an equal value."""
+    """Return whether every wanted member is there with an equal value."""
     return isinstance(metadata, dict) and all(
         name in metadata and same_json(metadata[name], value) for name, value in wanted.items()
     )
 
 
 def _contradicts(metadata: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Whether a wanted member is missing, or is another value, at whatever depth.
+    """Return whether a wanted member is missing or has another value, at any depth.
 
-    Whether a filter that is part of a larger object or list matches, no source says;
-    whether true is told from 1 is a question of its own, so they are not told here.
+    Whether a filter matches that is part of a larger object or list, no source says; whether true
+    matches 1 is a requirement of its own. So neither counts as a contradiction.
     """
     return any(
         name not in metadata or _differs(metadata[name], value) for name, value in wanted.items()

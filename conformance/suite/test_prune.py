@@ -59,6 +59,6 @@ def test_keep_latest_removes_the_old_states(given: ThreadsApi, threads: ThreadsA
 def test_pruning_leaves_the_other_threads(
     given: ThreadsApi, threads: ThreadsApi, strategy: str
 ) -> None:
-    # To be pruned, a thread need not have more than one state.
+    # One state is enough for a thread to be pruned.
     made, other = given.fullest(), given.fullest()
     assert_untouched(threads, other, lambda: given.prune(made, strategy=strategy))

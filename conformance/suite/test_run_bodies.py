@@ -1,4 +1,4 @@
-"""Bodies of runs that do not fit what is published: refused, and nothing changed."""
+"""Bodies of runs that break the published schemas: refused, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import Settings
 from conformance.excerpt import excerpt
 
-#: A run that should have been refused may take its time: no more of them than these are told.
+#: A run that should have been refused may take long: after so many, the check ends.
 _ENOUGH = 3
-#: A webhook would be a request to somewhere else; `on_disconnect` has its own requirement.
+#: Members not tried: a webhook would send a request elsewhere; `on_disconnect` has its own
+#: requirement.
 _APART = ("webhook", "on_disconnect")
 
 
 def _decided(ids: dict[str, str], stateless: str) -> pytest.MarkDecorator:
-    """One requirement for each operation on a thread, and one for those without."""
+    """Parametrize by operation: one requirement for each on a thread, and one for the stateless."""
     named = {**ids, **dict.fromkeys(STATELESS, stateless)}
     return pytest.mark.parametrize(
         "operation",
@@ -61,7 +62,7 @@ def test_malformed_json_is_refused(
         assert_refused(start(client, operation, thread, raw=raw))
 
 
-# Those of runs that are waited for are ERROR-TYPE-09.
+# Bodies of run_wait are judged by ERROR-TYPE-09.
 @_decided({"run_background": "ERROR-TYPE-11", "run_stream": "ERROR-TYPE-12"}, "ERROR-TYPE-13")
 def test_wrong_types_are_refused(given: ThreadsApi, client: ThreadsClient, operation: str) -> None:
     _assert_each_refused(given, client, operation, _whole(given, WRONG_RUN_TYPES[operation]))
@@ -130,7 +131,7 @@ def test_what_was_refused_changed_nothing(
     given: ThreadsApi, client: ThreadsClient, operation: str
 ) -> None:
     offering_runs(given, operation)
-    # One on which nothing runs: what has just been run may still come to rest.
+    # A new thread: one that has just been run may still change.
     thread = given.empty()
 
     def refuse() -> None:
@@ -160,6 +161,6 @@ def _assert_each_refused(
 
 
 def _whole(given: ThreadsApi, wrong: Iterable[Any]) -> list[Any]:
-    """Right bodies with what is wrong in each; to the letter, what is no object or empty."""
+    """Return valid bodies with one wrong part each; an empty or other than object stands alone."""
     right = right_run(given)
     return [{**right, **each} if isinstance(each, dict) and each else each for each in wrong]

@@ -1,4 +1,4 @@
-"""Looking at runs, and what a run may be asked to do."""
+"""Reading, delaying, joining and deleting runs."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -24,7 +24,7 @@ from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.excerpt import excerpt
 
-#: How long a run is asked to wait before it begins.
+#: Seconds that a run is told to wait before it begins.
 DELAY_S = 2.0
 #: The published default of the limit of a list of runs.
 DEFAULT_LIST = 10
@@ -65,7 +65,7 @@ def test_runs_are_listed_by_status(
             f"a run that ended well and one that failed show {shown}", by="RUN-CONTROL-07"
         )
     for status, run in by_status.items():
-        # A filter that comes after the limit would find nothing of an older run.
+        # A filter that is applied after the limit would not find an older run.
         for limit in ({}, {"limit": 1}):
             listed = [each.get("run_id") for each in runs.listed(thread, status=status, **limit)]
             assert_equal(listed, [run.get("run_id")], f"the runs with status {status}")
@@ -86,7 +86,7 @@ def test_only_selected_members_are_listed(given: ThreadsApi, given_runs: Runs, r
     thread = given.empty()
     run = given_runs.started(thread, "agent")
     listed = runs.listed(thread, select=["run_id", "thread_id"])
-    # What a server adds of its own is free: it is no member that could have been selected.
+    # Members that a server adds are free: only published ones can be selected.
     selectable = members_of("run")
     shown = [{name: each[name] for name in each if name in selectable} for each in listed]
     assert_is(shown, [{"run_id": run.run_id, "thread_id": run.thread_id}], "the runs")
@@ -127,7 +127,7 @@ def test_joining_waits_for_the_end(given: ThreadsApi, given_runs: Runs, runs: Ru
     thread = given.empty()
     run = given_runs.started(thread, "slow", seconds=1)
     runs.joined(run)
-    # By what the run has done, since its status may be shown a little later than its end.
+    # Judged by its effect, since the status may be shown a little after the end.
     said = contents(given.state(thread))
     if given_runs.end_of(run, given.context.settings.run_timeout_s) in UNDER_WAY:
         raise Blocked("the run does not end")
@@ -196,8 +196,8 @@ def test_a_run_may_begin_later(given: ThreadsApi, given_runs: Runs) -> None:
     oldest = list(given.history(thread))[-1:]
     assert_that(len(oldest) == 1, "a history, once the run has ended", "no state")
     begun_at = known_moment(oldest[0].get("created_at"), "created_at of the first state")
-    # By clocks of one deployment, which may differ a little: the run was asked for after its
-    # thread was created.
+    # The clocks of a deployment may differ a little. The run was requested after its thread was
+    # created.
     delay = timedelta(seconds=0.75 * DELAY_S)
     earliest = known_moment(thread.get("created_at"), "created_at") + delay
     assert_that(begun_at >= earliest, f"no state before {earliest}", f"one of {begun_at}")
@@ -231,7 +231,7 @@ def test_a_failing_run_says_so(given: ThreadsApi, given_runs: Runs, client: Thre
 def test_a_run_of_an_unknown_thread_is_404(
     given: ThreadsApi, given_runs: Runs, client: ThreadsClient, way: str
 ) -> None:
-    # Each way is offered, so that what is refused is the thread.
+    # Each way must succeed first, so that a refusal is about the thread.
     offered: dict[str, Callable[[], object]] = {
         "wait": lambda: given_runs.ended(given.empty(), "agent"),
         "stream": lambda: given_runs.streamed(given.empty(), "agent"),
@@ -289,7 +289,7 @@ def test_ten_runs_are_listed_by_default(given: ThreadsApi, given_runs: Runs, run
 
 
 def _statuses(runs: Runs, thread: Thread, context: CheckContext) -> list[Any]:
-    """The statuses of the runs of a thread, when none of them shows as under way any more."""
+    """Return the statuses of a thread's runs, once none of them shows as under way."""
     return context.eventually(
         lambda: [run.get("status") for run in runs.listed(thread)],
         lambda shown: not set(map(str, shown)) & set(UNDER_WAY),
@@ -297,7 +297,7 @@ def _statuses(runs: Runs, thread: Thread, context: CheckContext) -> list[Any]:
 
 
 def _assert_404(answer: Answer, refused: str = "") -> None:
-    """A refusal is a 404; blocked where another requirement says that it is none."""
+    """Assert a 404; `Blocked` by the requirement `refused` if the request is granted instead."""
     if answer.ok and refused:
         raise Blocked(f"it is answered with {answer.status}", by=refused)
     assert_equal(answer.status, 404, "status")

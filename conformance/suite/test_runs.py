@@ -26,12 +26,12 @@ Way = Callable[[ThreadsApi, Thread], None]
 
 
 def wait(api: ThreadsApi, thread: Thread) -> None:
-    """A run that is waited for."""
+    """Run the graph, and wait for its end."""
     api.run(thread)
 
 
 def stream(api: ThreadsApi, thread: Thread) -> None:
-    """A run whose stream is read to its end."""
+    """Run the graph by stream, and read the stream to its end."""
     body = api.run_body(stream_mode=["values"])
     answer = api.granted(api.client.run_stream(id_of(thread), body), thread)
     if "event: error" in answer.text:
@@ -39,7 +39,7 @@ def stream(api: ThreadsApi, thread: Thread) -> None:
 
 
 def background(api: ThreadsApi, thread: Thread) -> None:
-    """A run in the background, joined."""
+    """Start a run in the background, and join it."""
     answer = api.granted(api.client.run_background(id_of(thread), api.run_body()), thread)
     run_id = answer.body.get("run_id") if isinstance(answer.body, dict) else None
     assert_that(isinstance(run_id, str), "a run with run_id", excerpt(answer.text, 200))

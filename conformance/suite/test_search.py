@@ -22,7 +22,7 @@ from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings
 
 STATUSES = ("idle", "busy", "interrupted", "error")
-#: Ten by default, and one more.
+#: The published default of the limit.
 DEFAULT_LIMIT = 10
 
 
@@ -75,7 +75,7 @@ def test_true_is_not_one(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, value: object, other: object
 ) -> None:
     made = {id_of(given.empty(metadata={"colour": each})): each for each in (value, other)}
-    # Once search shows both, nothing is left to wait for: the filter decides.
+    # Once a search shows both, only the filter can hide one.
     shown = context.eventually(given.found, lambda found: made.keys() <= set(found))
     if not made.keys() <= set(shown):
         raise Blocked("search does not show the threads that were made", by="CREATE-12")
@@ -146,7 +146,7 @@ def test_what_is_found_is_what_get_shows(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext
 ) -> None:
     metadata = {"colour": "ünï", "nothing": None, "deep": {"er": [1, None]}}
-    # Not by `given`, which wants all of the metadata kept: what becomes of null is CREATE-15.
+    # Not by `given`, which requires all metadata to be kept: null is judged by CREATE-15.
     made = [given.fullest(), threads.empty(metadata=metadata)]
     shown = {id_of(each): given.get(each) for each in made}
     found = context.eventually(
@@ -212,7 +212,7 @@ def test_the_documented_search_by_metadata(
 ) -> None:
     for _ in range(2):
         given.empty(metadata={"graph_id": "agent"})
-    given.empty()  # the newest thread, which is none of that graph
+    given.empty()  # the newest thread does not belong to that graph
     found = _verbatim(threads, client, context, {"metadata": {"graph_id": "agent"}, "limit": 1})
     assert_that(len(found) <= 1, "at most one thread", f"{len(found)} threads")
     shown = [(each.get("metadata") or {}).get("graph_id") for each in found]
@@ -246,7 +246,7 @@ def test_the_default_limit_is_ten(
 def _assert_found(
     threads: ThreadsApi, context: CheckContext, expected: list[str], **filters: Any
 ) -> None:
-    """Within the declared deadline, exactly these threads are found, each once."""
+    """Assert that a search finds, before the deadline, exactly these threads, each once."""
     found = context.eventually(
         lambda: sorted(threads.found(**filters)), lambda found: found == sorted(expected)
     )
@@ -254,14 +254,14 @@ def _assert_found(
 
 
 def _settled(given: ThreadsApi, thread: Thread, former: Any) -> Any:
-    """The status of a thread after a run, once it is neither the former one nor busy."""
+    """Return the status of a thread after a run, once it is neither the former one nor busy."""
     return given.context.eventually(
         lambda: given.get(thread).get("status"), lambda status: status not in (former, "busy")
     )
 
 
 def _some_threads(given: ThreadsApi, context: CheckContext, number: int) -> None:
-    """So many threads, each of them visible."""
+    """Create so many threads, and wait until a search shows each of them."""
     for each in range(number):
         given.empty(metadata={"number": each})
     for each in range(number):
@@ -272,7 +272,7 @@ def _some_threads(given: ThreadsApi, context: CheckContext, number: int) -> None
 def _verbatim(
     threads: ThreadsApi, client: ThreadsClient, context: CheckContext, body: dict[str, Any]
 ) -> list[Thread]:
-    """A documented search as it is written, once it finds something, be it anyone's threads."""
+    """Send a documented search verbatim until it finds something, be it other people's threads."""
 
     def look() -> list[Thread]:
         answer = threads.granted(client.search(body, private=True))

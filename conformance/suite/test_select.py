@@ -1,4 +1,4 @@
-"""Choosing the members of what a search gives."""
+"""Selecting the members of threads in a search."""
 
 import pytest
 
@@ -18,7 +18,7 @@ from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import Thread
 from conformance.deployment.client import ThreadsClient
 
-#: What may be selected, as published.
+#: The published values of `select`.
 SELECTABLE = (*REQUIRED_OF_A_THREAD, *OPTIONAL_OF_A_THREAD)
 _SELECTIONS = pytest.mark.parametrize(
     "selected",
@@ -44,7 +44,7 @@ def test_only_what_is_selected(
     selected: list[str],
 ) -> None:
     found = _found(given, threads, client, context, selected)
-    # What every published thread must have may be there all the same.
+    # The members that every published thread requires may be there as well.
     others = set(OPTIONAL_OF_A_THREAD) - set(selected)
     unasked = sorted(each for each in others if found.get(each) is not None)
     assert_is(unasked, [], "the members that were not selected")
@@ -95,7 +95,7 @@ def _found(
     context: CheckContext,
     selected: list[str],
 ) -> Thread:
-    """The only thread of the check, as a search with `selected` gives it."""
+    """Return the only thread of the check as a search with `selected` shows it."""
     given.fullest()
     if not context.eventually(given.search, bool):
         raise Blocked("search does not show the thread made", by="CREATE-12")

@@ -1,7 +1,7 @@
-"""What holds after any sequence of operations.
+"""What must hold after any sequence of operations.
 
-Every check drives the same machine and judges one promise: before the `yield` it looks
-at what is there, after it at what the step came to.
+All checks drive the same machine, each with a judge of one promise: before the `yield` it looks at
+what there is, after it at the result of the step.
 """
 
 from collections.abc import Generator, Iterable
@@ -40,7 +40,7 @@ from conformance.model.history import same_json
 Judging = Generator[None, Done, None]
 
 _WRITES = "append fork run"
-#: What the state at a checkpoint shows as the history does.
+#: Members that are the same in the state at a checkpoint and in the history.
 _AT_A_CHECKPOINT = frozenset({"values", "next", "tasks", "metadata", "created_at"})
 
 
@@ -90,7 +90,7 @@ def test_an_update_adds_one_state_after_its_base(given: ThreadsApi) -> None:
         before = sequence.history(sequence.subject(step)).checkpoint_ids()
         done = yield
         after = sequence.history(done.thread)
-        # Whether an update answers its checkpoint is another check's question.
+        # Whether the answer to an update names its checkpoint is another check's question.
         added = _answered(done.answer) or next(iter(after.checkpoint_ids()), None)
         assert_equal(after.checkpoint_ids(), [added, *before], "the checkpoints")
         base = done.base or (before[0] if before else None)
@@ -156,7 +156,7 @@ def test_pages_of_the_history_make_the_whole(given: ThreadsApi) -> None:
             position += len(page)
             before = {"before": checkpoint_id_of(whole[position - 1])}
 
-    # In a thread with forks `before` may mean the states made earlier, or the ancestors.
+    # No forks: there `before` may mean the states made earlier, or the ancestors.
     check_sequences(given, judge, "look", beside="delete append copy update create prepopulate")
 
 
@@ -215,7 +215,7 @@ def test_metadata_is_the_merge_of_all_updates(given: ThreadsApi) -> None:
         own = id_of(done.thread)
         shown = _own_metadata(given.get(done.thread))
         if step.name == "copy":
-            # Whether a copy has the metadata of its source is another question.
+            # Whether a copy has the metadata of its source is another check's question.
             sequence.memory[own] = shown
         elif step.name in ("create", "prepopulate", "update"):
             sequence.memory[own] = {**sequence.memory.get(own, {}), **dict(step.metadata)}
@@ -262,7 +262,7 @@ def test_a_count_is_the_length_of_the_search(given: ThreadsApi, context: CheckCo
 def test_pages_of_a_search_make_the_whole(given: ThreadsApi, context: CheckContext) -> None:
     def judge(sequence: SequenceState, step: Step) -> Judging:
         yield
-        # In both directions: in one of them the order of the ids may be that of the age.
+        # In both directions: one of them may happen to be the order of creation.
         for direction in ("asc", "desc"):
             order = {"metadata": sequence.mark, "sort_by": "thread_id", "sort_order": direction}
             whole, paged = context.eventually(
@@ -272,7 +272,7 @@ def test_pages_of_a_search_make_the_whole(given: ThreadsApi, context: CheckConte
             assert_equal(paged, whole, f"the threads of all pages of {step.limit}")
             require_some(whole, "no thread is found")
             if len(whole) <= step.limit:
-                break  # It is one page in any order.
+                break  # all fit in one page, whatever the order
 
     check_sequences(given, judge, "look")
 
@@ -280,7 +280,7 @@ def test_pages_of_a_search_make_the_whole(given: ThreadsApi, context: CheckConte
 def _whole_and_paged(
     given: ThreadsApi, order: dict[str, Any], limit: int
 ) -> tuple[list[str], list[str]]:
-    """The ids that a search finds at once, and those of all its pages."""
+    """Return the ids that a search finds at once, and those of all its pages."""
     whole = given.found(**order)
     pages = range(0, len(whole) + 1, limit)
     return whole, [
@@ -344,7 +344,7 @@ def test_a_thread_anew_has_no_trace_of_the_old(given: ThreadsApi) -> None:
 
 
 def _untouched(sequence: SequenceState, step: Step, *, related: bool) -> Judging:
-    """Other threads are after a step as they were before it."""
+    """Judge that a step leaves other threads as they were before it."""
     acts = step.name not in ("create", "prepopulate")
     subject = sequence.subject(step) if acts else None
     others = sequence.others(subject, related=related)
@@ -368,13 +368,13 @@ def _everything(sequence: SequenceState, thread: Thread) -> dict[str, Any]:
 
 
 def _own_metadata(thread: Thread) -> dict[str, Any]:
-    """The metadata that steps give; a server may add to it when a graph is run."""
+    """Return the metadata that steps wrote: a server may add to it when a graph is run."""
     metadata = thread.get("metadata") or {}
     return {name: metadata[name] for name in METADATA_KEYS if name in metadata}
 
 
 def _answered(answer: Any) -> Any:
-    """The id of the checkpoint that an update answers, where it answers any."""
+    """Return the checkpoint id that an update answers, or None."""
     checkpoint = answer.get("checkpoint") if isinstance(answer, dict) else None
     return checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None
 
@@ -396,7 +396,7 @@ def _satisfies(view: Thread, filters: dict[str, Any], context: CheckContext) -> 
 
 
 def _shown(thread: Thread) -> Thread:
-    """A thread without members that are null, which are as good as not shown."""
+    """Return a thread without null members, which count as not shown."""
     return {name: value for name, value in thread.items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""Ordering what a search gives."""
+"""Sorting the results of a search."""
 
 from itertools import pairwise
 from typing import Any
@@ -13,7 +13,7 @@ from conformance.checks.views import Thread, id_of
 
 _ORDERS = pytest.mark.parametrize("order", ["asc", "desc"])
 THREADS = 5
-#: In which order threads are made, by the place of their ids: neither rising nor falling.
+#: The order in which threads are made, by the rank of their ids: neither rising nor falling.
 _MIXED = (2, 0, 4, 1, 3)
 
 
@@ -37,7 +37,7 @@ def test_sort_by(
         assert_equal(len(found), THREADS, "the number of threads found")
         return [_key(given, each, member) for each in found]
 
-    # A search may be behind for a moment in what it sorts by.
+    # A search may sort by values that are a little out of date.
     keys = context.eventually(look, lambda keys: keys == sorted(keys, reverse=order == "desc"))
     expected = sorted(keys, reverse=order == "desc")
     assert_equal(list(map(str, keys)), list(map(str, expected)), f"{member}, {order}")
@@ -79,11 +79,11 @@ def _statuses(found: list[Thread]) -> list[Any]:
 
 
 def _make(given: ThreadsApi, context: CheckContext, member: str) -> None:
-    """Threads of which the oldest were changed last, all of them visible.
+    """Create threads of which the oldest are changed last; wait until a search shows all.
 
-    Whichever moment is asked about, no other gives the same order.
+    Whichever timestamp is sorted by, no other gives the same order.
     """
-    # A deployment may choose the ids itself: the order is seen by what is found.
+    # A deployment may assign the ids itself: the order is judged by what a search returns.
     ids = sorted(given.client.ownership.new_id() for _ in range(THREADS))
     made = [
         given.prepopulated(thread_id=ids[place])

@@ -1,4 +1,4 @@
-"""Inspecting the newest state of a thread."""
+"""Reading the newest state of a thread."""
 
 from contextlib import suppress
 from typing import Any
@@ -17,7 +17,7 @@ from conformance.checks.views import State, Thread, id_of, messages_of, real_mes
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 
-#: Where a state names the checkpoint, and where the one before it.
+#: Where a state names its checkpoint and its parent: in an object, and at its top.
 _CHECKPOINTS = {"checkpoint": "checkpoint_id", "parent_checkpoint": "parent_checkpoint_id"}
 
 
@@ -186,17 +186,17 @@ def test_one_value_is_selected(given: ThreadsApi, threads: ThreadsApi) -> None:
 
 
 def _selected(given: ThreadsApi, threads: ThreadsApi, thread: Thread, *members: str) -> State:
-    """The state with these members; blocked where the undeclared parameter is refused."""
+    """Return the state with these members; `Blocked` if the undeclared parameter is refused."""
     answer = given.client.state(id_of(thread), select=[*members])
     if 400 <= answer.status < 500:
         raise Blocked("select is refused: the published document does not declare it")
     shown = threads.object_of(answer, thread)
-    # What a server adds of its own is free: it is no member that could have been selected.
+    # Members that a server adds are free: only published ones can be selected.
     return {name: shown[name] for name in shown if name in members_of("thread_state")}
 
 
 def _with_states(given: ThreadsApi) -> list[Thread]:
-    """A thread with states, and one where something is next, if such a one can be made."""
+    """Return a thread with states and, if it can be made, one whose graph has a next node."""
     made = [given.prepopulated()]
     with suppress(Blocked):
         made.append(_unfinished(given))
@@ -204,7 +204,7 @@ def _with_states(given: ThreadsApi) -> list[Thread]:
 
 
 def _unfinished(given: ThreadsApi) -> Thread:
-    """A thread prepopulated short of the end of its graph, where something is next."""
+    """Return a thread prepopulated with all supersteps but the last: its graph has a next node."""
     return given.prepopulated([numbered(each, 1) for each in given.context.graph().supersteps[:-1]])
 
 

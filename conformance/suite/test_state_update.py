@@ -1,4 +1,4 @@
-"""Updating the state of a thread; forks."""
+"""Updating the state of a thread, and forking it."""
 
 from typing import Any
 
@@ -108,7 +108,7 @@ def test_as_node_decides_what_is_next(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     steps = [numbered(each, 2) for each in graph.supersteps]
-    # What follows a node is learned from a thread that was prepopulated as far as that node.
+    # A thread prepopulated as far as a node shows which nodes follow it.
     follows: list[tuple[dict[str, Any], Any]] = []
     for number, step in enumerate(steps, 1):
         update, *others = step["updates"]
@@ -198,7 +198,7 @@ def test_at_an_unknown_checkpoint_no_other_is_updated(
     if not answer.ok:
         assert_refused(answer)
         return
-    # What is taken must not be taken at another checkpoint than was asked for.
+    # An update that is accepted must not be applied at another checkpoint.
     after = messages_of(given.state(made), graph)
     alone = told(after) == _sent(graph, 3)
     assert_that(alone, "a refusal by 4xx, or a state of the update alone", after)
@@ -230,7 +230,7 @@ def test_the_thread_shows_the_values_of_a_fork(
 def _values_by_get(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, thread: Thread
 ) -> tuple[Any, Any]:
-    """The values that GET shows within the declared deadline, and those of the state."""
+    """Return the values that GET shows before the deadline, and those of the state."""
     if threads.get(thread).get("values") is None:
         raise Blocked("GET shows no values, as in the documented output")
     expected = given.state(thread)["values"]
@@ -242,7 +242,7 @@ def _values_by_get(
 
 
 def _fork(given: ThreadsApi, api: ThreadsApi, thread: Thread, checkpoint_id: str) -> str:
-    """Fork at a checkpoint; the checkpoint that is new then, whatever the update answers."""
+    """Fork at a checkpoint; return the new checkpoint id of the history, whatever is answered."""
 
     def checkpoints() -> list[str]:
         return [checkpoint_id_of(state) for state in given.page(thread, limit=LONGEST_PAGE)]
@@ -297,7 +297,7 @@ def test_a_fork_has_every_channel_of_its_checkpoint(
 
 
 def _assert_stands(before: dict[str, Any], state: State, graph: GraphSettings) -> None:
-    """What the update `append` of the settings does not write is as it was."""
+    """Assert that what the settings' `append` update does not write is as it was."""
     had, shown = standing(before, values_of(state), graph)
     written = (graph.append.get("values") or {}).keys() - {followed(graph)}
     left = [key for key in had if key not in written]

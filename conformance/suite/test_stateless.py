@@ -1,4 +1,4 @@
-"""Runs without a thread of the caller's."""
+"""Runs without a thread of the caller's own."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from conformance.excerpt import excerpt
 
 
 def stateless(api: ThreadsApi, way: str, body: Any) -> Answer:
-    """A stateless run, or a batch of them, that carries the tags of the check."""
+    """Start a stateless run, or a batch of them, with the tags of the check."""
     tags = {**api.client.tag, **api.context.tag}
     tagged = [{**each, "metadata": tags} for each in body] if way == "batch" else body
     if way != "batch":
@@ -54,7 +54,7 @@ def test_a_stateless_run_leaves_no_thread(
     )
     assert_is(left_behind, [], "the threads that are left")
     if run is None:
-        # Published is no member of the answer: without one, no thread is known to be gone.
+        # No member of the answer is published: without ids in it, no thread is known.
         raise Blocked("no search finds a thread of the run, and the answer names none")
 
 
@@ -75,9 +75,9 @@ def test_the_thread_may_be_kept(
 def _thread_of(
     given: ThreadsApi, answer: Answer, context: CheckContext, client: ThreadsClient
 ) -> Thread:
-    """The thread of a run that keeps it, once the run has ended.
+    """Return the thread of a stateless run that keeps it, once the run has ended.
 
-    By what the answer names, or else (published is no member of it) by the run's tags.
+    It is found by the ids in the answer or, since these are not published, by the run's tags.
     """
     if run := run_in(answer):
         client.run_join(run.thread_id, run.run_id)
@@ -116,10 +116,10 @@ def test_a_batch_begins_every_run(threads: ThreadsApi, given_runs: Runs) -> None
     body = given_runs.body("agent")
     answer = stateless(threads, "batch", [body, body])
     runs = answer.body if isinstance(answer.body, list) else []
-    # By their own ids: that a run names its thread is not published here.
+    # By the ids of the runs: the thread id is not published here.
     ids = [each["run_id"] for each in runs if isinstance(each, dict) and "run_id" in each]
     if not ids:
-        # Published is no member of the answer.
+        # No member of the answer is published.
         raise Blocked(f"the answer names no run: {excerpt(answer.text, 300)}")
     assert_equal(len(set(ids)), 2, "the number of different runs")
 

@@ -1,4 +1,4 @@
-"""What a thread shows of what happens on it, and how it is found by that."""
+"""The status of a thread, and searches by it."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from conformance.checks.runs import Runs
 from conformance.checks.views import Thread, id_of
 
 STATUSES = ("idle", "interrupted", "error", "busy")
-#: The requirements by which a thread shows each of them.
+#: The requirement that a thread shows the status, by status.
 _SHOWN_BY = {
     "idle": "CREATE-09",
     "interrupted": "STATUS-01",
@@ -68,7 +68,7 @@ def test_a_thread_in_error_recovers(
 
 @pytest.fixture
 def by_status(given: ThreadsApi, given_runs: Runs, context: CheckContext) -> dict[str, Thread]:
-    """One thread of each status."""
+    """Return one thread of each status."""
     made = {status: given.empty() for status in STATUSES}
     given_runs.ended(made["interrupted"], "interrupter")
     given_runs.ended(made["error"], "failing")

@@ -1,4 +1,4 @@
-"""What a stream gives, event by event."""
+"""The events of a stream."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import UNDER_WAY, Runs, contents
 from conformance.excerpt import excerpt
 
-#: Names of the events that the published modes give; what else a server tells is free.
+#: Names of the events of the published modes; a server may send others.
 _MODES = frozenset(
     {
         "values",
@@ -53,7 +53,7 @@ def test_the_last_values_are_the_state(given: ThreadsApi, runs: Runs, graph: str
     expected = given.state(thread)["values"]
     require_some([expected], "the state has no values", "STATE-01")
     shown = values[-1] if values and isinstance(values[-1], dict) else {}
-    # What else the event tells is free.
+    # Other members of the event are free.
     assert_equal({name: shown.get(name) for name in expected}, expected, "the last values")
 
 
@@ -79,12 +79,12 @@ def test_every_step_is_streamed_as_an_update(given: ThreadsApi, runs: Runs) -> N
     thread = given.empty()
     updates = named(runs.events(thread, "slow", seconds=0, stream_mode=["updates"]), "updates")
     streamed = [node for update in updates if isinstance(update, dict) for node in update]
-    # What was next in each state is what then ran; the input is no node of the graph.
+    # The nodes in `next` of each state are those that ran; the input is no node of the graph.
     oldest_first = reversed(list(given.history(thread)))
     next_in_each = [node for state in oldest_first for node in state.get("next") or []]
     ran = [node for node in next_in_each if node != "__start__"]
     require_some(ran, "no state of the history has a node next")
-    # What else an update tells is free.
+    # Other updates in the stream are free.
     assert_equal([node for node in streamed if node in ran], ran, "the nodes")
 
 
@@ -100,7 +100,7 @@ def test_checkpoints_are_streamed(given: ThreadsApi, runs: Runs) -> None:
     thread = given.empty()
     answer = runs.streamed(thread, "agent", stream_mode=["checkpoints"])
     told = named(known_events(answer.text), "checkpoints")
-    # A checkpoint also names the one before it, which does not count.
+    # A checkpoint also names its parent, which is left out.
     streamed = str([_without_parents(each) for each in told])
     left = given.history(thread).checkpoint_ids()
     require_some(left, "the run left no state", "RUN-02")
@@ -155,12 +155,12 @@ def test_a_stream_is_resumed_after_an_event(
 
 
 def _last_said(values: list[Any]) -> list[Any]:
-    """The content of the last message in the last of these values, if there is any."""
+    """Return the content of the last message in the last of these values, in a list."""
     return contents({"values": values[-1]})[-1:] if values else []
 
 
 def _modes_of(events: list[Event]) -> set[str]:
-    """The modes that events are of: `values`, or `values|…` for a subgraph."""
+    """Return the modes of the events: `values`, or `values|…` for a subgraph."""
     names = {event.name.partition("|")[0].partition("/")[0] for event in events}
     return names & _MODES
 
@@ -171,5 +171,5 @@ def _without_parents(checkpoint: Any) -> Any:
 
 
 def _told(events: Any) -> list[Any]:
-    """Name and data of the events that tell of the graph."""
+    """Return name and data of the events that are about the graph."""
     return [[each.name, each.data] for each in events if each.name not in OF_THE_STREAM]

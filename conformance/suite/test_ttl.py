@@ -11,9 +11,9 @@ from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import ThreadsClient
 
-#: Long enough that no thread of a run expires under way.
+#: A ttl so long that no thread expires during a run.
 MINUTES = 600
-#: How far expires_at may be from its minutes after the thread was made.
+#: How far expires_at may be from the ttl after the creation.
 TOLERANCE = timedelta(minutes=2)
 
 
@@ -49,7 +49,7 @@ def test_a_time_to_live_has_an_end(given: ThreadsApi, client: ThreadsClient) -> 
 def test_a_time_to_live_can_be_set_later(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
 ) -> None:
-    # Whether a ttl is shown at all is the question of TTL-01, and in which unit.
+    # Whether a ttl is shown, and in which unit, is judged by TTL-01.
     expected = _shown_ttl(given, client, given.empty(ttl={"ttl": MINUTES})).get("ttl_minutes")
     made = given.empty()
     given.update(made, ttl={"ttl": MINUTES})
@@ -78,7 +78,7 @@ def _ttl(threads: ThreadsApi, client: ThreadsClient, thread: Thread) -> dict[str
 
 
 def _shown_ttl(given: ThreadsApi, client: ThreadsClient, thread: Thread) -> dict[str, Any]:
-    """The ttl of a thread that was created with one; where none is shown, blocked."""
+    """Return the ttl of a thread that was created with one; `Blocked` if none is shown."""
     try:
         return _ttl(given, client, thread)
     except PromiseBroken as unseen:

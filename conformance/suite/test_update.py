@@ -1,4 +1,4 @@
-"""Changing the metadata of a thread."""
+"""Updating the metadata of a thread."""
 
 from itertools import count
 from typing import Any
@@ -67,7 +67,7 @@ def test_an_update_moves_updated_at(
         threads.update(made, metadata={"n": next(numbers)})
         return given.get(made).get("updated_at")
 
-    # A deployment may count in milliseconds: the next update is later, at the latest.
+    # Timestamps may be in milliseconds: then a later update has a later one.
     after = context.eventually(updated_at, lambda after: known_moment(after, "updated_at") > before)
     moved = known_moment(after, "updated_at") > before
     if not moved and "." not in str(after):

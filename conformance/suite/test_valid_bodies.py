@@ -1,4 +1,4 @@
-"""Whatever fits a request schema is done or refused with a reason, never a 5xx."""
+"""Whatever fits a request schema is done, or refused with a reason; never a 5xx."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def test_every_valid_pruning_prunes_what_it_names(
     kept = offering(given, "prune")
 
     def pruned(body: dict[str, Any]) -> None:
-        # Whether an id counts under which nothing stands is the question of PRUNE-02.
+        # Whether an id without a thread is counted is judged by PRUNE-02.
         named = [id_of(given.empty()) for _ in ("one", "more", *body["thread_ids"])]
         answer = threads.object_of(client.prune({**body, "thread_ids": named}))
         assert_equal(answer.get("pruned_count"), len(named), "pruned_count")
         for each in named:
             assert_no_thread(threads, each)
 
-    # Some deployments cannot keep the latest state: that is a requirement of its own.
+    # Without `strategy`: keeping the latest state has a requirement of its own.
     bodies = met_keywords("prune_threads", "thread_prune", ("strategy",), settings)
 
     def prune_all() -> None:
@@ -77,7 +77,7 @@ def test_every_valid_question_for_a_checkpoint_is_answered_or_refused(
     given: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
     thread = offering(given, "post_state_at_checkpoint")
-    # Which state is answered for a checkpoint that is not there has its own requirement.
+    # The answer for a checkpoint that does not exist has its own requirement.
     for body in met_keywords("post_state_at_checkpoint", "state_checkpoint", (), settings):
         sent = with_own_ids(body, client.ownership)
         assert_no_server_error(client.post_state_at_checkpoint(id_of(thread), sent))

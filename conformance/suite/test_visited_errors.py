@@ -1,4 +1,4 @@
-"""How bad requests that only read are answered: nothing is sent that could write."""
+"""Answers to bad requests that only read: nothing is sent that could write."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_PATHS = 10
 
 
 def _checkpoint(visits: Visits, thread: Visited) -> str:
-    """The id of a checkpoint of the thread that can be read."""
+    """Return the id of a checkpoint of the thread that can be read."""
     checkpoint_id = checkpoint_of(visits.states(thread)[0])
     visits.state_at(thread, checkpoint_id)
     return checkpoint_id
@@ -32,7 +32,7 @@ def _post_state(visits: Visits, thread: Visited) -> None:
     visits.post_state_at(thread, checkpoint_of(visits.states(thread)[0]))
 
 
-#: By operation: a right request, without which a refusal would mean nothing.
+#: By operation, a valid request: unless it succeeds, a refusal means nothing.
 _OFFERED: dict[str, Callable[[Visits, Visited], object]] = {
     "get": lambda visits, thread: visits.get(thread),
     "state": lambda visits, thread: visits.state(thread),
@@ -44,11 +44,11 @@ _OFFERED: dict[str, Callable[[Visits, Visited], object]] = {
 
 
 def _offering(visits: Visits, operation: str) -> Visited:
-    """A thread on which the operation is answered."""
+    """Return a thread on which the operation succeeds."""
     return visits.first(lambda thread: _OFFERED[operation](visits, thread))
 
 
-# ---- threads and checkpoints that are not there -------------------------------------
+# ---- threads and checkpoints that do not exist ----------------------------------------
 
 
 @requires("GET-02")
@@ -137,7 +137,7 @@ def test_an_unknown_checkpoint_is_no_other_by_post(visits: Visits, client: Threa
 def _sender(
     visits: Visits, client: ThreadsClient, operation: str
 ) -> tuple[Callable[[Any], Answer], Callable[[bytes], Answer]]:
-    """How to send the operation any body, as JSON and raw, once it has answered a right one."""
+    """Return functions that send any body, as JSON and raw, once a valid one has succeeded."""
     if operation == "search":
         visits.search(limit=1)
         return lambda body: client.search(body, private=True), lambda raw: client.search(
@@ -223,7 +223,7 @@ _REFUSALS: dict[str, Callable[[ThreadsClient, str], Answer]] = {
 
 
 def _refusal(visits: Visits, client: ThreadsClient, refusal: str) -> Answer:
-    """A refusal by an operation that is there: what a router says of one that is not is its own."""
+    """Return the refusal of an operation that exists: a router may refuse others in its own way."""
     if refusal == "search":
         visits.search(limit=1)
     thread = _offering(visits, "get" if refusal == "search" else refusal)

@@ -1,4 +1,4 @@
-"""States and histories of threads that others made."""
+"""States and histories of other people's threads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = reads_only
 
 _STATE = members_of("state_at_checkpoint")
 _DEFAULT_PAGE = 10
-#: So many of the newest checkpoints of a thread are looked at.
+#: How many of the newest checkpoints of a thread are read.
 _CHECKPOINTS = 3
 
 
@@ -46,7 +46,7 @@ def _each_state(visits: Visits, judge: Callable[[Visited, State], None]) -> None
 
 
 def _as_in_the_history(visits: Visits, members: Callable[[State, State], set[str]]) -> None:
-    """The state and the newest entry of the history agree in these members."""
+    """Assert that the state and the newest entry of the history agree in these members."""
 
     def judge(state: State, newest: State) -> None:
         same = members(state, newest)
@@ -173,7 +173,7 @@ def test_newest_first(visits: Visits) -> None:
         ids = [checkpoint_of(each) for each in states]
         parents = [(own, parent_id_of(each)) for own, each in zip(ids, states, strict=True)]
         named = [(own, parent) for own, parent in parents if parent in ids]
-        # Clocks of a deployment may differ a little: moments tell only where parents do not.
+        # Clocks of a deployment may differ: timestamps decide only where no parents are shown.
         after = all(ids.index(own) < ids.index(str(parent)) for own, parent in named)
         expect(after if named else newest_first(states), "the states are not ordered newest first")
 
@@ -186,11 +186,11 @@ def test_every_parent_is_in_the_history(visits: Visits) -> None:
         states = visits.states(thread, least=2)
         ids = [checkpoint_of(each) for each in states]
         if visits.page(thread, limit=1, before=ids[-1]):
-            # What is older than the page may be the parent of any.
+            # A state older than the page may be the parent of any state.
             states = [each for each in states if parent_id_of(each) in ids]
         if len(states) < 2:
             raise undecided("no parent is among the newest states: name another by --thread ID")
-        # The parent of the oldest may have been pruned, which is no fault.
+        # The parent of the oldest state may have been pruned, which is right.
         for parent in map(parent_id_of, states[:-1]):
             expect(parent is None or parent in ids, "a parent is not in the history")
 
@@ -247,7 +247,7 @@ def test_steps_count_up(visits: Visits) -> None:
 
 
 def _before(visits: Visits, client: Callable[[Visited, str], list[State]]) -> None:
-    """What `client` gives before the newest checkpoint are the states that come after it."""
+    """Assert that a page before a checkpoint, as `client` reads it, continues the history."""
 
     def judge(states: list[State], pages: tuple[list[State], list[State]]) -> None:
         older, oldest = pages
@@ -360,7 +360,7 @@ def test_metadata_chooses_states(visits: Visits, client: ThreadsClient) -> None:
 @requires("HISTORY-FILTER-04")
 def test_pages_are_complete(visits: Visits) -> None:
     def pages(thread: Visited, number: int) -> list[str]:
-        """The checkpoint ids of pages of one state, as many as there are states to compare."""
+        """Return `number` checkpoint ids, read by pages of one state each."""
         ids: list[str] = []
         page = visits.must.page(thread, limit=1)
         while page and len(ids) < number:
@@ -389,7 +389,7 @@ def _at_each_checkpoint(
     client: Callable[[Visited, str], State],
     judge: Callable[[Visited, State, State], None],
 ) -> None:
-    """Judge what `client` gives for each of the newest checkpoints, against the history's entry."""
+    """Judge what `client` gives for each of the newest checkpoints against its history entry."""
 
     def of(thread: Visited) -> None:
         def each(entries: list[State], states: list[State]) -> None:

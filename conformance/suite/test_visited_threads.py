@@ -1,4 +1,4 @@
-"""Threads that others made, as GET, search and count show them."""
+"""Other people's threads, as GET, search and count show them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -68,7 +68,7 @@ def test_what_is_found_is_what_get_shows(visits: Visits) -> None:
         if not same_thread(found, shown):
             both = found.keys() & shown.keys() & _THREAD
             moments = {each for each in both if each.endswith("_at")}
-            # Moments may be written in two ways, so these are compared as moments.
+            # Timestamps may be in two notations, so they are parsed to be compared.
             expect_same(found, shown, both - moments, "the thread as found and as GET shows it")
             raise broken("the thread as found differs in a moment, or an unpublished member")
 
@@ -243,7 +243,7 @@ def test_search_by_ids_and_metadata(visits: Visits) -> None:
     )
 
 
-# ---- what is shown of a hit, and in which order -------------------------------------
+# ---- what a search shows of a thread, and in which order ------------------------------
 
 
 @requires("SELECT-01")
@@ -364,7 +364,7 @@ def _expect_thread(thread: Thread) -> None:
 
 
 def _expect_as_many(visits: Visits, most: int, **body: Any) -> None:
-    """A search gives as many threads as match, at most `most`."""
+    """Assert that a search finds as many threads as match, at most `most`."""
 
     def judge(there: int, found: int) -> None:
         if not there:
@@ -379,7 +379,7 @@ def _expect_as_many(visits: Visits, most: int, **body: Any) -> None:
 
 
 def _expect_found_by_ids(visits: Visits, absent: list[str]) -> None:
-    """A search by the ids of all threads and of absent ones finds exactly those that are there."""
+    """Assert that a search by the ids of all threads and absent ones finds exactly the former."""
     ids = [each.id for each in visits.threads]
 
     def judge(there: list[str], found: list[Thread]) -> None:
@@ -396,12 +396,12 @@ def _expect_found_by_ids(visits: Visits, absent: list[str]) -> None:
 
 
 def _there(visits: Visits) -> list[str]:
-    """The ids of the threads that GET shows, in order."""
+    """Return the ids of the threads that GET shows, in order."""
     return sorted(each.id for each in visits.threads if visits.client.get(each.id).ok)
 
 
 def _hit(visits: Visits, thread: Visited, **body: Any) -> Thread:
-    """The thread as a search by its id finds it, or else one without a filter."""
+    """Return the thread as a search by its id shows it, or else a search without a filter."""
     for filters in ({"ids": [thread.id], "limit": 1}, {"limit": PAGE}):
         try:
             found = visits.search(**filters, **body)
@@ -414,13 +414,14 @@ def _hit(visits: Visits, thread: Visited, **body: Any) -> Thread:
 
 
 def _some(found: list[Thread]) -> list[Thread]:
-    """What was found; blocked where it is nothing, since nothing would be compared."""
+    """Return what was found; blocked if it is empty, since nothing would be compared."""
     if not found:
         raise undecided("no search shows a thread: run this where there are some")
     return found
 
 
 def _all_have(found: list[Thread], filters: dict[str, Any]) -> bool:
+    """Return whether all threads show what the filters ask for."""
     for each in found:
         if "status" in filters and each.get("status") != filters["status"]:
             return False
@@ -432,5 +433,5 @@ def _all_have(found: list[Thread], filters: dict[str, Any]) -> bool:
 
 
 def _portable(name: str, value: str) -> bool:
-    """Whether any server can search for the text: no NUL, no lone surrogate, not long."""
+    """Return whether any server can search for the text: no NUL, no lone surrogate, not long."""
     return bool(name) and len(value) <= 200 and "\0" not in value and f"{name}{value}".isprintable()

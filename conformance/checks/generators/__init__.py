@@ -1,1 +1,1 @@
-"""Requests that are generated, or written out, to try operations with."""
+"""Generated and hand-written requests to try operations with."""

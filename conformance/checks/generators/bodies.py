@@ -1,6 +1,6 @@
-"""Requests that schemathesis and hypothesis generate from our `schemas/openapi.json`.
+"""Request bodies that schemathesis and hypothesis generate from our `schemas/openapi.json`.
 
-They are sent through our own client, so that guard, ledger and record hold for them.
+They are sent through our own client, so that guard, ledger and recorder see them.
 """
 
 from __future__ import annotations
@@ -26,17 +26,16 @@ from conformance.deployment.settings import Settings
 #: How many requests a property is tried with, by effort.
 EXAMPLES = {"quick": 5, "standard": 20, "thorough": 200}
 _COMPONENTS = "#/components/schemas/"
-#: Keywords whose value is data and no schema.
+#: Keywords whose value is data, not a schema.
 _VALUES = ("default", "enum", "const", "required")
 #: The largest integer that every JSON reader keeps.
 LARGEST = 2**53
 
 
 def for_all(strategy: st.SearchStrategy[Any], holds: Callable[[Any], None], run: Settings) -> None:
-    """Try a property with generated values, as many as the effort asks for.
+    """Check a property with as many generated values as the effort asks for.
 
-    What makes it fail is shrunk; the last requests of the check are those of the
-    smallest failure.
+    A failure is shrunk; the last requests of the check are those of the smallest failure.
     """
 
     @hypothesis.seed(run.seed)
@@ -54,11 +53,11 @@ def for_all(strategy: st.SearchStrategy[Any], holds: Callable[[Any], None], run:
 def valid_bodies(
     operation_id: str, schema: str, without: tuple[str, ...] = (), filled: tuple[str, ...] = ()
 ) -> st.SearchStrategy[dict[str, Any]]:
-    """Bodies that fit the schema of the request, and that every JSON reader keeps.
+    """Return a strategy for bodies that fit the request schema and that every JSON reader keeps.
 
-    They hold no member that the schema does not name: whether a deployment takes such is
-    not asked by accident. `without` are members that are left out, `filled` objects that
-    have members always.
+    They hold no member that the schema does not name: whether a deployment takes such a member is
+    another question. `without` are members to leave out, `filled` are objects that always have
+    members.
     """
 
     def fits(body: Any) -> bool:
@@ -79,9 +78,10 @@ def valid_bodies(
 
 
 def invalid_bodies(operation_id: str, schema: str) -> st.SearchStrategy[bytes]:
-    """Bodies, as bytes, that no kind reading makes fit the schema, or that are no JSON.
+    """Return a strategy for bodies, as bytes, that are no JSON or break the schema.
 
-    An object holds no member that the schema does not name: it would be a second reason.
+    Left out are bodies that a lenient reader may accept, and members that the schema does not name:
+    these would be a second reason to refuse the body.
     """
     declared = load_schema(schema)["properties"].keys()
 
@@ -103,7 +103,7 @@ def invalid_bodies(operation_id: str, schema: str) -> st.SearchStrategy[bytes]:
 
 
 def metadata_values() -> st.SearchStrategy[Any]:
-    """Values of metadata: few enough that two threads often share one."""
+    """Return a strategy for metadata values, few enough that two threads often share one."""
     scalars = st.sampled_from(["red", "ünï", "", "1", 0, 1, -7, True, False, None, 0.5])
     return st.one_of(
         scalars,
@@ -113,14 +113,14 @@ def metadata_values() -> st.SearchStrategy[Any]:
 
 
 def metadata() -> st.SearchStrategy[dict[str, Any]]:
-    """Metadata with few different keys."""
+    """Return a strategy for metadata with few different keys."""
     return st.dictionaries(st.sampled_from(["k", "l", "ключ"]), metadata_values(), max_size=3)
 
 
 def portable(value: Any) -> bool:
-    """Whether every JSON reader keeps the value: no NUL, no lone surrogate, no huge number.
+    """Return whether every JSON reader keeps a value: no NUL, no lone surrogate, no huge number.
 
-    A float beyond ±2^53 is told as an integer by some.
+    Some readers take a float beyond ±2^53 for an integer.
     """
     if isinstance(value, str):
         return "\0" not in value and not any("\ud800" <= each <= "\udfff" for each in value)
@@ -136,7 +136,7 @@ def portable(value: Any) -> bool:
 
 
 def without_thread_ids(value: Any) -> Any:
-    """A copy without the members that name threads: those are for us to choose."""
+    """Return a copy without the members that name threads: the run chooses the ids itself."""
     if isinstance(value, list):
         return [without_thread_ids(each) for each in value]
     if isinstance(value, dict):
@@ -149,7 +149,7 @@ def without_thread_ids(value: Any) -> Any:
 
 
 def _whole_numbers(body: dict[str, Any]) -> dict[str, Any]:
-    """The body with 1.0 written as 1: JSON Schema has them equal, not every reader does."""
+    """Return the body with 1.0 written as 1: equal by JSON Schema, but not to every reader."""
     return {
         name: int(value) if isinstance(value, float) and value.is_integer() else value
         for name, value in body.items()
@@ -178,10 +178,11 @@ def operation(
     *,
     closed: bool = False,
 ) -> Any:
-    """The operation, in a document whose request schema lacks members, or demands them.
+    """Return the operation from our document, its request schema adapted.
 
-    What does not fit need not be generated only to be dropped. In a `closed` document
-    objects have no members beyond those that their schemas name, if they name any.
+    The members in `without` are removed and the objects in `filled` demanded with members, so that
+    nothing is generated only to be dropped. In a `closed` document, objects whose schemas name
+    members have no others.
     """
     document = json.loads((schemas_dir() / "openapi.json").read_text(encoding="utf-8"))
     if schema not in document["components"]["schemas"]:
@@ -204,9 +205,9 @@ def operation(
 
 
 def _add_operation(document: dict[str, Any], operation_id: str, schema: str) -> None:
-    """Add an operation of runs, which the document leaves out, for its request schema.
+    """Add a run operation, which the document leaves out, with its request schema.
 
-    What the schema demands in several parts stands in it as one object.
+    The parts of the schema's `allOf` are merged into one object.
     """
     text = json.dumps(load_schema(schema)).replace("#/$defs/", _COMPONENTS)
     whole = json.loads(text)
@@ -235,7 +236,7 @@ def _closed(schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_others(schema: Any) -> Any:
-    """The schema, with no members but those named in every object that names some."""
+    """Return the schema, with additional members forbidden in every object that names some."""
     if isinstance(schema, list):
         return [_without_others(each) for each in schema]
     if not isinstance(schema, dict):

@@ -1,7 +1,7 @@
-"""Requests in which each keyword of a request schema is met, or broken, once.
+"""Requests that meet or break each keyword of a request schema.
 
-schemathesis lists them: its coverage phase goes through a schema keyword by keyword,
-where random bodies meet the rare ones by luck.
+The coverage phase of schemathesis goes through a schema keyword by keyword; random bodies reach the
+rare ones by luck only.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from conformance.deployment.guard import ID_MEMBERS
 from conformance.deployment.ownership import Ownership, is_uuid
 from conformance.deployment.settings import Settings
 
-#: By effort: the share of the keywords that is broken, with how many values each, and
-#: the share of the bodies that meet them.
+#: By effort: the share of the keywords that is broken, the number of values for each, and the
+#: share of the bodies that meet keywords.
 _BROKEN = {"quick": 0.25, "standard": 1.0, "thorough": 1.0}
 _VALUES = {"quick": 1, "standard": 1, "thorough": 1000}
 _MET = {"quick": 0.1, "standard": 0.3, "thorough": 1.0}
@@ -29,7 +29,7 @@ _MET = {"quick": 0.1, "standard": 0.3, "thorough": 1.0}
 
 @dataclass(frozen=True)
 class Broken:
-    """A body that breaks one keyword, which `keyword` names by JSON pointer."""
+    """A body that breaks one keyword; `keyword` is its JSON pointer in the schema."""
 
     keyword: str
     body: Any
@@ -38,15 +38,15 @@ class Broken:
 def broken_keywords(
     operation_id: str, schema: str, right: Callable[[], dict[str, Any]], run: Settings
 ) -> list[Broken]:
-    """Right bodies with one thing wrong, for every keyword of the schema.
+    """Return valid bodies with one thing wrong in each, for as many keywords as the effort asks.
 
-    All else in the body is right, so that nothing else can be why it is refused; of a
-    list only the last item is wrong.
+    `right` returns a valid body. All else in a body is valid, so that nothing else can be the
+    reason of a refusal; of a list only the last item is wrong.
     """
     by_keyword: dict[str, list[Broken]] = {}
     for case in _cases(operation_id, schema, (), GenerationMode.NEGATIVE):
         keyword = case.meta.phase.data.location
-        # Other methods, media types and missing bodies have no place in the schema.
+        # Wrong methods, wrong media types and missing bodies break no keyword of the schema.
         if not keyword or keyword == "/":
             continue
         body = _one_thing_wrong(keyword.strip("/").split("/"), case.body, right())
@@ -68,7 +68,7 @@ def broken_keywords(
 def met_keywords(
     operation_id: str, schema: str, without: tuple[str, ...], run: Settings
 ) -> list[dict[str, Any]]:
-    """Bodies that fit the schema, which together meet every keyword at its bounds."""
+    """Return valid bodies that meet the keywords at their bounds, as many as the effort asks."""
     bodies = [
         case.body
         for case in _cases(operation_id, schema, without, GenerationMode.POSITIVE)
@@ -79,10 +79,10 @@ def met_keywords(
 
 
 def with_own_ids(value: Any, ownership: Ownership) -> Any:
-    """A copy in which the members that name threads name none of someone else.
+    """Return a copy in which every thread id is one of this run.
 
-    A UUID is replaced by a fresh one of this run, and a text that is none by one that
-    begins like it: under a short text a thread of someone else's may stand.
+    A UUID is replaced by a new one, any other text by a malformed id that begins like it: a thread
+    of someone else's may have a short text as its id.
     """
     if isinstance(value, list):
         return [with_own_ids(each, ownership) for each in value]
@@ -111,7 +111,7 @@ def _cases(operation_id: str, schema: str, without: tuple[str, ...], mode: Gener
 
 
 def _one_thing_wrong(steps: list[str], wrong: Any, right: Any) -> Any:
-    """The right value, with what stands at the end of the steps as the wrong one has it."""
+    """Return the right value with one place, to which the steps lead, taken from the wrong one."""
     match steps:
         case ["anyOf" | "allOf", _, *rest]:
             return _one_thing_wrong(rest, wrong, right)

@@ -1,6 +1,6 @@
-"""Stories that follow the links of our OpenAPI document: what an answer names is asked for.
+"""Stories along the links of our OpenAPI document: ids of an answer are used in later requests.
 
-schemathesis draws the stories; every request of them is sent by our own client.
+schemathesis generates the stories; our own client sends their requests.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from conformance.data import schemas_dir
 from conformance.deployment.client import Answer
 from conformance.deployment.settings import Settings
 
-#: How many stories are told, and of how many requests each, by effort.
+#: How many stories are run, and of how many requests each, by effort.
 STORIES = {"quick": 2, "standard": 5, "thorough": 60}
 STEPS = {"quick": 6, "standard": 8, "thorough": 12}
 
-#: Asks for an operation by its id, of a thread (and checkpoint), with a body.
+#: Sends an operation, by its id, for a thread (and checkpoint) with a body.
 Ask = Callable[[str, dict[str, Any], Any], Answer]
 
 _NOWHERE = "http://deployment.invalid"
@@ -32,8 +32,9 @@ _NOWHERE = "http://deployment.invalid"
 def for_all_stories(
     begin: Callable[[], Ask], without: dict[str, tuple[str, ...]], run: Settings
 ) -> None:
-    """Tell stories from `create_thread` on; `begin` gives who is asked in a new one.
+    """Run generated stories, each of which begins with `create_thread`.
 
+    `begin` is called for each story and returns the function that sends and judges its requests.
     `without` names members of request schemas that are left out.
     """
     schema = schemathesis.openapi.from_dict(_document(without), config=_config())
@@ -41,13 +42,13 @@ def for_all_stories(
     broken = BrokenPromises()
 
     class Story(machine):  # type: ignore[misc]
-        """One story."""
+        """One generated story."""
 
         def setup(self) -> None:
             self.ask = begin()
 
         def call(self, case: schemathesis.Case[Any], **_: Any) -> schemathesis.Response:
-            """Send by our own client instead of that of schemathesis."""
+            """Send the request by our own client instead of that of schemathesis."""
             body = case.body if isinstance(case.body, dict) else None
             operation_id = str(case.operation.definition.raw["operationId"])
             with broken.noted():
@@ -55,7 +56,7 @@ def for_all_stories(
             return _response(case, answer)
 
         def validate_response(self, *_: Any, **__: Any) -> None:
-            """Who asks has judged already, by meaning."""
+            """Do nothing: the function that sent the request has judged its answer."""
 
     with broken.decisive():
         hypothesis.seed(run.seed)(Story).run(
@@ -64,7 +65,7 @@ def for_all_stories(
 
 
 def _document(without: dict[str, tuple[str, ...]]) -> dict[str, Any]:
-    """Our document: the operations that links join, and no more queries than paths need."""
+    """Return our document with the operations that links join, and with path parameters only."""
     document: dict[str, Any] = json.loads(
         (schemas_dir() / "openapi.json").read_text(encoding="utf-8")
     )
@@ -93,7 +94,7 @@ def _document(without: dict[str, tuple[str, ...]]) -> dict[str, Any]:
 
 
 def _config() -> schemathesis.Config:
-    """Right requests only, and no links but those that the document declares."""
+    """Return a configuration for valid requests, and for declared links only."""
     return schemathesis.Config.from_dict(
         {
             "generation": {"mode": "positive"},
@@ -103,7 +104,7 @@ def _config() -> schemathesis.Config:
 
 
 def _response(case: schemathesis.Case[Any], answer: Answer) -> schemathesis.Response:
-    """The answer as schemathesis reads it, to follow the links in it."""
+    """Return the answer as a response of schemathesis, which follows the links in it."""
     response = httpx.Response(
         answer.status,
         headers={"content-type": answer.headers.get("content-type", "")},

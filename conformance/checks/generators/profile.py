@@ -1,4 +1,4 @@
-"""How hypothesis looks for what breaks a promise."""
+"""The hypothesis settings of the checks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from conformance.user_dirs import cache_dir
 
 
 def searching(run: Settings, max_examples: int, **others: Any) -> hypothesis.settings:
-    """Settings of hypothesis for a deployment: no deadline, nothing kept, one failure told."""
+    """Return hypothesis settings for a deployment: no deadline, no database, one failure shown."""
     return hypothesis.settings(
         max_examples=max_examples,
         deadline=None,
@@ -64,11 +64,11 @@ class BrokenPromises:
 
 @contextmanager
 def set_up_hypothesis() -> Iterator[None]:
-    """Let hypothesis draw the same in every process of a seed, and write to the user's cache alone.
+    """Make hypothesis draw the same values in every process, and write to the user's cache only.
 
-    By itself it also draws values that stand in the code of whoever runs it: the requests of a
-    seed would be others in a checkout, in an installation and beside a user's own tests. To read
-    that code takes a second of every run, as making its tables of characters does.
+    By default it also draws constants from the code of its caller: a seed would give other requests
+    in a checkout, in an installation and beside a user's own tests. Reading that code takes a
+    second of every run, as does building its tables of characters.
     """
     set_hypothesis_home_dir(cache_dir("hypothesis"))
     of_code = vars(HypothesisProvider).get("_local_constants")

@@ -1,4 +1,4 @@
-"""Bodies of runs that are to be refused, and how to start a run with any body."""
+"""Bodies of runs that must be refused, and how to start a run with any body."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from conformance.contract.operations import BY_NAME
 from conformance.deployment.client import ABSENT, Answer, ThreadsClient
 from conformance.deployment.guard import DisposableOnlyRefusal
 
-#: Runs on a thread; and runs without one, one by one.
+#: Operations that run on a thread, and those that start one run without a thread.
 ON_A_THREAD = ("run_background", "run_wait", "run_stream")
 STATELESS = ("stateless_background", "stateless_wait", "stateless_stream")
 BATCH = "stateless_batch"
-#: The runs whose bodies are published with `on_disconnect`.
+#: The operations whose bodies are published with `on_disconnect`.
 FOLLOWED = ("run_wait", "run_stream")
 FOLLOWED_STATELESS = ("stateless_wait", "stateless_stream")
 
@@ -55,7 +55,7 @@ def start(
     *,
     raw: bytes | None = None,
 ) -> Answer:
-    """Start a run by one of the operations; the thread is passed over where it takes none."""
+    """Start a run by one of the operations; the stateless ones ignore the thread."""
     path = BY_NAME[operation].path
     if operation in ON_A_THREAD:
         path = path.format(thread_id=quote(id_of(thread), safe=""))
@@ -63,15 +63,15 @@ def start(
 
 
 def right_run(given: ThreadsApi) -> dict[str, Any]:
-    """A right body of a run, by which it can be told to be this check's."""
+    """Return a valid body of a run, with the tags of this check."""
     return given.run_body(metadata=tags(given))
 
 
 def offering_runs(given: ThreadsApi, operation: str) -> Thread:
-    """A thread on which such runs are answered, after one that has ended.
+    """Return a thread on which the operation has run the graph once, to its end.
 
-    A run without a thread is sent only where nothing matters: what a lenient deployment
-    made of a bad body could not be told from other people's threads.
+    Stateless runs are sent to disposable deployments only: threads that a lenient deployment makes
+    of bad bodies could not be told from other people's.
     """
     if operation not in ON_A_THREAD and not given.client.ownership.disposable:
         raise DisposableOnlyRefusal(f"bad bodies of {BY_NAME[operation].path}")

@@ -1,4 +1,4 @@
-"""Bodies that do not fit what is published, by operation."""
+"""Bodies that break the published request schemas, by operation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from conformance.checks.valid_requests import tags
 
 MALFORMED_JSON = (b"{", b'{"metadata": }', b"not json", b"\xff\xfe")
 
-#: Of the body of a run, on a thread or without one.
+#: Wrong types in the body of a run, on a thread or without one.
 RUN_TYPES: tuple[Any, ...] = (
     [],
     {},
@@ -47,7 +47,7 @@ WRONG_TYPES: dict[str, tuple[Any, ...]] = {
     "history": ("x",),
 }
 
-#: Stands for a malformed id, which is different each time.
+#: Placeholder for a malformed id, which `sendable` draws anew each time.
 MALFORMED_ID = "not-a-uuid"
 
 OUT_OF_RANGE: dict[str, tuple[dict[str, Any], ...]] = {
@@ -75,16 +75,16 @@ TOO_MANY: dict[str, tuple[dict[str, Any], ...]] = {
 
 
 def bad_bodies(operation: str) -> list[Any]:
-    """Every body here that is JSON and does not fit the schema of the operation."""
+    """Return every JSON body of this module that breaks the schema of the operation."""
     kinds = (WRONG_TYPES, OUT_OF_RANGE, TOO_MANY)
     return [body for kind in kinds for body in kind.get(operation, ())]
 
 
 def to_be_refused(given: ThreadsApi, operation: str, bodies: Iterable[Any]) -> list[Any]:
-    """Of these bodies, those that a deployment must refuse which may draw ids itself.
+    """Return those of the bodies that the deployment must refuse.
 
-    One that does so need not look at the id that a creation names: that it has no use for
-    it is the question of IDENTITY-01.
+    A deployment that assigns thread ids itself need not look at the id in a creation: that it does
+    not use the id is judged by IDENTITY-01.
     """
     if operation != "create" or given.client.ownership.ids_are_kept is not False:
         return list(bodies)
@@ -95,11 +95,10 @@ def to_be_refused(given: ThreadsApi, operation: str, bodies: Iterable[Any]) -> l
 
 
 def sendable(given: ThreadsApi, operation: str, body: Any) -> Any:
-    """The body as it may be sent: what it names is the run's, and so is what it may make.
+    """Return the body in a form that is safe to send: all ids in it are ids of this run.
 
-    Ids in it become malformed ids of the run's own. A creation that names no thread gets an
-    id, and its metadata the tags: should the deployment make a thread of it after
-    all, it can be told from others.
+    Ids are replaced by malformed ones. A creation without an id gets one, and its metadata the
+    tags: should the deployment create a thread after all, it can be recognised.
     """
     if not isinstance(body, dict):
         return body

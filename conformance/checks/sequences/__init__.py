@@ -1,1 +1,1 @@
-"""Random sequences of operations: the machine that makes them, and what it knows."""
+"""Random sequences of operations: the state machine, and the state of one sequence."""

@@ -1,8 +1,7 @@
-"""A state machine over the public operations, by which a check is tried with sequences.
+"""A state machine over the public operations, which tries a promise with random sequences.
 
-Hypothesis chooses the steps and, where the promise falls, finds a shorter sequence
-with which it still falls. The machine itself judges nothing: every check brings a
-judge that knows one promise.
+Hypothesis chooses the steps and, where the promise is broken, finds a shorter sequence that breaks
+it. The machine judges nothing itself: every check passes a judge of one promise.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from conformance.checks.generators.profile import searching
 from conformance.checks.outcomes import Blocked, PromiseBroken, SequenceBroken, Unsupported
 from conformance.checks.sequences.state import Done, SequenceState, Step
 
-#: Looks before a step and, from the `yield` on, at what the step came to.
+#: A generator that looks before a step and, resumed with its result, judges it.
 Judge = Callable[[SequenceState, Step], Generator[None, Done, None]]
 
 
@@ -36,7 +35,7 @@ Judge = Callable[[SequenceState, Step], Generator[None, Done, None]]
 class Effort:
     """How many sequences of how many steps are tried.
 
-    Once one fails, `shorter` more are tried, for `seconds` at most, to find a shorter.
+    Once one fails, up to `shorter` more are tried, for `seconds` at most, to find a shorter one.
     """
 
     examples: int
@@ -51,10 +50,10 @@ EFFORTS = {
     "thorough": Effort(examples=60, steps=25, shorter=400, seconds=120),
 }
 
-#: The members of metadata that steps give and filters ask for.
+#: The members of metadata that steps write and filters use.
 METADATA_KEYS = ("k", "l")
-#: What may happen beside what a check judges. The first sequence that hypothesis tries
-#: holds the first operation only: it is soon over if that is to delete.
+#: Operations in addition to those that a check judges. The first sequence that hypothesis
+#: tries repeats the first operation only: with `delete`, it ends soon.
 BESIDE = "delete append copy update create fork prepopulate"
 _VALUES = st.sampled_from(["red", "ünï", "", "1", 1, 7, {"a": "x"}, {"a": "y"}])
 _METADATA = st.dictionaries(st.sampled_from(METADATA_KEYS), _VALUES, max_size=2).map(
@@ -74,7 +73,7 @@ _CHOSEN = st.fixed_dictionaries(
 
 
 class _Ended(BaseException):
-    """The connection broke: not for hypothesis to look for a shorter sequence."""
+    """Carries a connection error past hypothesis, which must not shrink the sequence for it."""
 
     def __init__(self, broken: httpx.HTTPError) -> None:
         self.broken = broken
@@ -82,7 +81,7 @@ class _Ended(BaseException):
 
 @dataclass
 class CounterexampleSearch:
-    """The search of one check for a sequence with which its promise falls."""
+    """The search of one check for a sequence that breaks its promise."""
 
     api: ThreadsApi
     judge: Judge
@@ -98,11 +97,11 @@ class CounterexampleSearch:
 
     @property
     def names(self) -> st.SearchStrategy[str]:
-        """The operations to choose from: half of them are judged, or more."""
+        """The operations to choose from, of which at least half are judged."""
         return st.sampled_from([*self.beside, *self.on * max(len(self.beside) // len(self.on), 1)])
 
     def begin(self) -> tuple[SequenceState, bool]:
-        """A new sequence; and whether it is sent only if it is known to fail."""
+        """Start a sequence; return it, and whether to send it only if it is known to fail."""
         case = self.api.context
         case.forget()
         graph = None if case.graph_missing() else case.settings.graph
@@ -124,7 +123,7 @@ class CounterexampleSearch:
         self.refusal = sequence.refusal or self.refusal
 
     def record_failure(self, steps: list[Step], broken: PromiseBroken) -> None:
-        """Remember that the promise fell with these steps."""
+        """Record that these steps broke the promise."""
         if not self.broken:
             self._until = time.monotonic() + self.effort.seconds
         self.broken = broken
@@ -136,7 +135,7 @@ class CounterexampleSearch:
         judging: Generator[None, Done, None],
         done: Done | None = None,
     ) -> bool:
-        """Whether the judge waits for the step; what it stands on may be refused."""
+        """Advance the judge; return whether it waits for a step. A refused prerequisite ends it."""
         try:
             if done is None:
                 next(judging)
@@ -150,7 +149,7 @@ class CounterexampleSearch:
 
 
 class Machine(RuleBasedStateMachine):
-    """The operations, each with what may be chosen of it."""
+    """The state machine: each rule is an operation with generated arguments."""
 
     search: CounterexampleSearch
 
@@ -162,20 +161,20 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(metadata=_METADATA, luck=st.integers(0, 7))
     def begin(self, metadata: Any, luck: int) -> None:
-        """Begin with a thread. Runs are rare, since one takes about a second."""
+        """Begin with one thread. Runs are rare, since one takes about a second."""
         self._runs = luck == 7
         name = "prepopulate" if self._world.graph else "create"
         self._take(Step(name, metadata=metadata))
 
     @rule(name=st.runner().flatmap(lambda machine: machine.search.names), chosen=_CHOSEN)
     def act(self, name: str, chosen: dict[str, Any]) -> None:
-        """One operation."""
+        """Take one step."""
         if name == "append" and self._runs:
             name, self._runs = "run", False
         self._take(Step(name, **chosen))
 
     def teardown(self) -> None:
-        """Send what waited, if it is a sequence that is known to fail."""
+        """Send the withheld steps if the sequence is known to fail."""
         if self._waits and repr(self._steps) in self.search.failing:
             for step in self._steps:
                 self._send(step)
@@ -196,11 +195,11 @@ class Machine(RuleBasedStateMachine):
 
 
 def check_sequences(api: ThreadsApi, judge: Judge, on: str, beside: str = BESIDE) -> None:
-    """Try a promise with random sequences; `SequenceBroken` with a short one if it falls.
+    """Try a promise with random sequences; raise `SequenceBroken` with a short one that breaks it.
 
-    `judge` is asked at the steps that `on` names (with spaces between them; what stands
-    there twice happens more often), and not at those `beside`. What is refused is not
-    judged; where nothing could be judged, the check is blocked.
+    `judge` is called at the steps that `on` names (separated by spaces; a name given twice is
+    chosen more often), and not at those of `beside`. A refused step is not judged; `Blocked` if no
+    step could be judged.
     """
     settings = api.context.settings
     effort = EFFORTS[settings.effort]
@@ -212,7 +211,7 @@ def check_sequences(api: ThreadsApi, judge: Judge, on: str, beside: str = BESIDE
             settings=searching(settings, effort.examples, stateful_step_count=effort.steps),
         )
     except (PromiseBroken, Flaky) as ended:
-        # A deployment that does not do the same each time still broke the promise.
+        # A deployment that behaves differently each time still broke the promise.
         broken = ended if isinstance(ended, PromiseBroken) else search.broken
         if broken is None:
             raise

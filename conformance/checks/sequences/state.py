@@ -1,7 +1,7 @@
 """The threads of one random sequence of operations, and the steps that change them.
 
-A step is plain data: it names threads and states by number, counted round, so that it
-means something whatever came before it.
+A step is plain data: it names threads and states by number, modulo how many there are, so that it
+has a meaning after any other steps.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from conformance.checks.views import (
 )
 from conformance.deployment.settings import GraphSettings, numbered
 
-#: More threads than this are not made in one sequence.
+#: The most threads that exist at once in a sequence.
 MOST_THREADS = 4
 
 _MAKES = frozenset({"create", "prepopulate", "copy"})
@@ -32,10 +32,10 @@ _NEEDS_GRAPH = frozenset({"prepopulate", "append", "fork", "run"})
 
 @dataclass(frozen=True)
 class Step:
-    """One operation. `thread` and `at` are numbers of a thread and of a state.
+    """One operation; `thread` and `at` are the numbers of a thread and of a state.
 
-    `metadata`, `status` and `some` (a number whose bits choose ids) also filter what
-    is searched for; `limit` is the size of a page.
+    `metadata`, `status` and `some` (a number whose bits select ids) are also the filters of a
+    search; `limit` is the size of a page.
     """
 
     name: str
@@ -49,10 +49,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Done:
-    """What a step came to: the thread it was about, and what the deployment answered.
+    """The result of a step: the thread that it was about, and what the deployment answered.
 
-    `sent` are type and content of the messages written, `base` the checkpoint at which
-    a fork was made.
+    `sent` holds type and content of the messages written, `base` the checkpoint of a fork.
     """
 
     thread: Thread
@@ -65,8 +64,9 @@ class Done:
 class SequenceState:
     """The threads of one sequence; `memory` is what a check remembers between steps.
 
-    `family` tells which threads come from one by copying. `tainted` is set when a thread
-    may stand of which nothing is known. A thread in `ran` may still show as busy.
+    `family` maps the id of a thread to a number that a copy shares with its source. `tainted` is
+    set when a thread may exist of which nothing is known. A thread in `ran` may still show as busy.
+    `unresolved` are ids of threads for which a step was refused.
     """
 
     api: ThreadsApi
@@ -83,7 +83,7 @@ class SequenceState:
     steps_done: int = 0
 
     def can(self, step: Step) -> bool:
-        """Whether the step means anything here."""
+        """Return whether the step is possible now."""
         if self.tainted or (step.name in _NEEDS_GRAPH and self.graph is None):
             return False
         if step.name in _MAKES and len(self.alive) >= MOST_THREADS:
@@ -91,11 +91,11 @@ class SequenceState:
         return step.name in ("create", "prepopulate") or bool(self.alive)
 
     def subject(self, step: Step) -> Thread:
-        """The thread that a step is about; the one to be copied, of a copy."""
+        """Return the thread that a step is about; of a copy, its source."""
         return self.alive[step.thread % len(self.alive)]
 
     def others(self, thread: Thread | None, *, related: bool) -> list[Thread]:
-        """The other threads that are, or are not, related to this one by copying."""
+        """Return the other threads that are, or are not, related to this one by copying."""
         own = thread and self.family.get(id_of(thread))
         return [
             each
@@ -105,7 +105,7 @@ class SequenceState:
         ]
 
     def do(self, step: Step) -> Done | None:
-        """Take a step; None where it was refused, which is another check's question."""
+        """Take a step and return its result; None if it was refused, which another check judges."""
         self.steps_done += 1
         chosen = self.api.client.ownership.new_id()
         about = chosen if step.name in ("create", "prepopulate") else id_of(self.subject(step))
@@ -118,12 +118,12 @@ class SequenceState:
             return None
         return done
 
-    # Looking, as several checks do
+    # Reading, as several checks do
 
     def history(self, thread: Thread) -> History:
-        """The whole history; blocked where states do not name their checkpoints.
+        """Return the whole history; `Blocked` where states do not name their checkpoints.
 
-        A page that ends with a state without parent has begun at the beginning.
+        A page whose last state has no parent is the whole history.
         """
         states = self.api.page(thread, limit=LONGEST_PAGE)
         if states and ("parent_checkpoint" not in states[-1] or parent_id_of(states[-1])):
@@ -132,11 +132,11 @@ class SequenceState:
         return History(id_of(thread), states)
 
     def views(self) -> dict[str, Thread]:
-        """Every thread as GET shows it, by id."""
+        """Return every thread as GET shows it, by id."""
         return {id_of(each): self.api.get(each) for each in self.alive}
 
     def filters(self, step: Step) -> dict[str, Any]:
-        """The filters of a search for threads of this sequence."""
+        """Return the filters of a search for threads of this sequence."""
         filters: dict[str, Any] = {"metadata": {**dict(step.metadata), **self.mark}}
         if step.status:
             filters["status"] = step.status
@@ -175,7 +175,7 @@ class SequenceState:
         return Done(thread, answer, tuple(sent), base)
 
     def _appended(self, thread: Thread, at: dict[str, Any]) -> Any:
-        """What an update answers; asked again where the thread may have been busy yet."""
+        """Send the update and return its answer; try again if the thread may have been busy."""
         try:
             return self.api.appended(thread, self.steps_done, **at)
         except Blocked:
@@ -217,7 +217,7 @@ class SequenceState:
         return done
 
     def _look(self, step: Step, _chosen: str) -> Done:
-        """Nothing: the check looks."""
+        """Do nothing: the judge looks at the threads."""
         return Done(self.subject(step))
 
     def _metadata(self, step: Step) -> dict[str, Any]:
