@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.context import CheckContext
-from conformance.checks.every_operation import OPEN_TO_ALL, Things, every_operation
+from conformance.checks.every_operation import OPEN_TO_ALL, Targets, every_operation
 from conformance.cli import cli
 from conformance.commands.serve import ServedProcess
 from conformance.contract.catalogue import ACCESS_CAPABILITY, HTTP, load_catalogue
@@ -151,7 +151,7 @@ def test_every_operation_is_tried(settings_for: MakeSettings) -> None:
     with connect(settings_for("http://127.0.0.1:1")) as connection:
         case = CheckContext(settings_for("http://127.0.0.1:1"), {"tag": "x"})
         given = ThreadsApi(connection.client, case, arranging=True)
-        tried = every_operation(given, Things({"thread_id": "t"}, "c", "r", "n"))
+        tried = every_operation(given, Targets({"thread_id": "t"}, "c", "r", "n"))
     of_checks = {each.name for each in OPERATIONS} - {*DOCTOR_OPERATIONS}
     assert sorted({*tried, *OPEN_TO_ALL}) == sorted(of_checks)
     assert not {*tried} & {*OPEN_TO_ALL}

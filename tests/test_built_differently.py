@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from starlette.types import ASGIApp
 
-from conformance.checks.comparable import holds_nothing, lasting, require_some
+from conformance.checks.comparable import holds_no_data, lasting_members, require_some
 from conformance.checks.expect import assert_page
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.contract.verdicts import Verdict
@@ -248,12 +248,12 @@ def test_interrupts_are_shown_in_several_ways(settings_for: MakeSettings, way: s
 
 @pytest.mark.parametrize("values", [{}, [], {"messages": []}, {"messages": [], "count": 0}])
 def test_values_that_hold_nothing(values: Any) -> None:
-    assert holds_nothing(values)
+    assert holds_no_data(values)
 
 
 @pytest.mark.parametrize("values", [None, "", {"messages": ["a"]}, [{"a": 1}], {"count": 1}])
 def test_values_that_hold_something_or_are_none(values: Any) -> None:
-    assert not holds_nothing(values)
+    assert not holds_no_data(values)
 
 
 def test_nothing_to_compare_blocks() -> None:
@@ -274,5 +274,5 @@ def test_a_page_may_be_short_but_not_empty() -> None:
 def test_what_tasks_came_to_does_not_last() -> None:
     state = {"checkpoint_id": "a", "values": {}, "next": ["n"], "tasks": [{"id": "t"}]}
     later = {**state, "next": [], "tasks": [{"id": "t", "result": 1}], "checkpoint": {}}
-    assert lasting([state]) == lasting([later])
-    assert lasting([state]) != lasting([{**state, "values": {"a": 1}}])
+    assert lasting_members([state]) == lasting_members([later])
+    assert lasting_members([state]) != lasting_members([{**state, "values": {"a": 1}}])

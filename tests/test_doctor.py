@@ -26,7 +26,7 @@ from conformance.cli import cli
 from conformance.deployment.settings import GraphSettings, Settings, graph_settings
 from conformance.doctor.diagnosis import Diagnosis, diagnose
 from conformance.doctor.findings import Kind
-from conformance.doctor.sampled import sampled
+from conformance.doctor.sampled import sample_value
 from conformance.doctor.table import as_toml
 from conformance.model.graphs import AGENT, GRAPHS, START, Channel, Graph, Node, added_up, replaced
 from conformance.model.store import ThreadStore
@@ -292,7 +292,7 @@ def test_a_sample_fits_its_schema(schema: Any, expected: Any) -> None:
         "AIMessage": {"type": "object"},
         "Round": {"type": "object", "properties": {"again": {"$ref": "#/$defs/Round"}}},
     }
-    assert sampled(schema, definitions) == expected
+    assert sample_value(schema, definitions) == expected
 
 
 def test_a_table_can_be_read_again() -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from conformance.checks.concurrency import together, while_doing
-from conformance.checks.events import MOST_LINES, read_events
+from conformance.checks.concurrency import poll_while, run_together
+from conformance.checks.events import MOST_LINES, parse_events
 from conformance.checks.outcomes import PromiseBroken
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.deployment.preflight import ServerInfo
@@ -135,7 +135,7 @@ def test_every_check_ends_as_a_check(
 
 def test_a_stream_of_far_too_many_lines_is_not_read() -> None:
     with pytest.raises(PromiseBroken, match="at most"):
-        read_events("event: a\ndata: 1\n\n" * MOST_LINES)
+        parse_events("event: a\ndata: 1\n\n" * MOST_LINES)
 
 
 # ---- asking at once -----------------------------------------------------------------
@@ -155,13 +155,13 @@ def test_an_interrupt_waits_for_no_thread() -> None:
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
-        together(hang, hang)
+        run_together(hang, hang)
     assert not over.is_set()
     over.set()
 
 
 def test_together_gives_all_or_the_first_error_when_all_have_ended() -> None:
-    assert together(lambda: 1, lambda: 2) == [1, 2]
+    assert run_together(lambda: 1, lambda: 2) == [1, 2]
     ended = threading.Event()
 
     def slow() -> None:
@@ -175,7 +175,7 @@ def test_together_gives_all_or_the_first_error_when_all_have_ended() -> None:
         raise ValueError("first")
 
     with pytest.raises(ValueError, match="first"):
-        together(fails, slow)
+        run_together(fails, slow)
     assert ended.is_set()
 
 
@@ -189,13 +189,13 @@ def test_while_doing_looks_until_it_is_done_and_tells_what_broke() -> None:
         looked.set()
         return 1
 
-    assert len(while_doing(act, look, 3)) >= 3
+    assert len(poll_while(act, look, 3)) >= 3
 
     def broken() -> None:
         raise ValueError("acting")
 
     with pytest.raises(ValueError, match="acting"):
-        while_doing(broken, lambda: 1, 1)
+        poll_while(broken, lambda: 1, 1)
 
 
 # ---- what failures keep alive -------------------------------------------------------

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from conformance.plant.comparing import Difference, Kind, compared
+from conformance.plant.comparing import Difference, Kind, compare_answers
 from conformance.plant.probes import Question, Recorded
-from conformance.plant.promises import written
+from conformance.plant.promises import promise_of
 
 NOW = "2026-11-21T17:00:00.123000+00:00"
 
@@ -18,7 +18,7 @@ def recorded(operation: str, answer: Any, status: int = 200) -> Recorded:
 
 
 def found(before: Any, now: Any, operation: str = "get") -> list[tuple[str, str]]:
-    differences = compared(recorded(operation, before), recorded(operation, now))
+    differences = compare_answers(recorded(operation, before), recorded(operation, now))
     return [(each.kind.value, each.path) for each in differences]
 
 
@@ -45,7 +45,7 @@ def found(before: Any, now: Any, operation: str = "get") -> list[tuple[str, str]
 )
 def test_a_loss(before: Any, now: Any, kind: str, path: str) -> None:
     assert found(before, now) == [(kind, path)]
-    (difference,) = compared(recorded("get", before), recorded("get", now))
+    (difference,) = compare_answers(recorded("get", before), recorded("get", now))
     assert difference.kind.is_loss
 
 
@@ -64,7 +64,7 @@ def test_a_loss(before: Any, now: Any, kind: str, path: str) -> None:
 )  # fmt: skip
 def test_what_is_only_told(before: Any, now: Any, kind: str, path: str) -> None:
     assert found(before, now) == [(kind, path)]
-    (difference,) = compared(recorded("get", before), recorded("get", now))
+    (difference,) = compare_answers(recorded("get", before), recorded("get", now))
     assert not difference.kind.is_loss
 
 
@@ -115,14 +115,14 @@ def test_an_account_of_the_server_may_be_opened(
 
 
 def test_an_answer_that_is_refused_now() -> None:
-    (lost,) = compared(recorded("get", {}), recorded("get", None, 500))
+    (lost,) = compare_answers(recorded("get", {}), recorded("get", None, 500))
     assert (lost.kind, lost.expected, lost.actual) == ("missing", 200, 500)
 
 
 def test_an_answer_that_was_refused_before() -> None:
     refused = recorded("count", None, 404)
-    assert compared(refused, recorded("count", None, 500)) == ()
-    (news,) = compared(refused, recorded("count", 3))
+    assert compare_answers(refused, recorded("count", None, 500)) == ()
+    (news,) = compare_answers(refused, recorded("count", 3))
     assert (news.kind, news.kind.is_loss) == ("new", False)
 
 
@@ -152,7 +152,9 @@ def test_the_order_of_a_search_is_free() -> None:
 
 def test_threads_that_no_filter_keeps_out_any_more() -> None:
     one: dict[str, Any] = {"threads": {}, "strangers": 0}
-    (difference,) = compared(recorded("search", one), recorded("search", {**one, "strangers": 2}))
+    (difference,) = compare_answers(
+        recorded("search", one), recorded("search", {**one, "strangers": 2})
+    )
     assert isinstance(difference, Difference)
     assert (difference.kind, difference.actual) == (
         "added",
@@ -193,4 +195,4 @@ def test_where_it_is_written(
     operation: str, thread: str | None, path: str, kind: str, begins: str
 ) -> None:
     difference = Difference(Kind(kind), path, "x", "y")
-    assert written(Question(operation, thread), difference).startswith(begins)
+    assert promise_of(Question(operation, thread), difference).startswith(begins)

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from conformance.checks.channels import (
-    as_foretold,
-    foretold,
-    held,
-    sent,
-    standing,
-    supersteps_writing,
+    append_update,
+    channels_before_and_after,
+    expected_values,
+    keys_as_predicted,
+    predicted_values,
+    shown_values,
+    supersteps_with_channels,
     values_of,
-    writing,
 )
 from conformance.checks.outcomes import Blocked
 from conformance.deployment.settings import GraphSettings, graph_settings
@@ -49,11 +49,13 @@ def updates(*values: Any) -> list[dict[str, Any]]:
     ids=["appended", "added", "replaced", "not-described", "not-addable", "no-object"],
 )
 def test_what_updates_come_to(written: Any, expected: Any) -> None:
-    assert foretold(updates(*written), OWN, {}) == expected
+    assert predicted_values(updates(*written), OWN, {}) == expected
 
 
 def test_what_was_there_counts() -> None:
-    assert foretold(updates({"count": 1, "log": ["b"]}), OWN, {"count": 4, "log": ["a"]}) == {
+    assert predicted_values(
+        updates({"count": 1, "log": ["b"]}), OWN, {"count": 4, "log": ["a"]}
+    ) == {
         "count": 5,
         "log": ["a", "b"],
     }
@@ -61,45 +63,45 @@ def test_what_was_there_counts() -> None:
 
 def test_only_what_is_shown_as_foretold_is_kept_so() -> None:
     wanted = {"log": ["a"], "count": 5, "about": {"of": 1}}
-    assert as_foretold({"log": ["a"], "count": 3, "about": {"of": True}}, wanted) == ("log",)
+    assert keys_as_predicted({"log": ["a"], "count": 3, "about": {"of": True}}, wanted) == ("log",)
     message = {"type": "ai", "content": "hello"}
-    assert as_foretold({"log": [{**message, "id": "1"}]}, {"log": [message]}) == ("log",)
+    assert keys_as_predicted({"log": [{**message, "id": "1"}]}, {"log": [message]}) == ("log",)
 
 
 def test_what_is_sent_and_held_is_compared_in_the_list_and_in_the_keys_given() -> None:
-    steps = supersteps_writing(OWN, OWN.channels)
-    assert sent(steps, OWN, ["count"]) == {"log": ["a", "2", "3"], "count": 5}
+    steps = supersteps_with_channels(OWN, OWN.channels)
+    assert expected_values(steps, OWN, ["count"]) == {"log": ["a", "2", "3"], "count": 5}
     state = {"values": {"log": ["a", "2", "3"], "count": 5, "about": 1, "more": []}}
-    assert held(state, OWN, ["count"]) == {"log": ["a", "2", "3"], "count": 5}
-    assert held(state, OWN, ["absent"]) == {"log": ["a", "2", "3"]}
+    assert shown_values(state, OWN, ["count"]) == {"log": ["a", "2", "3"], "count": 5}
+    assert shown_values(state, OWN, ["absent"]) == {"log": ["a", "2", "3"]}
 
 
 def test_where_nothing_is_foretold_nothing_is_said() -> None:
     nothing = graph_settings({"appending": [], "append": {"as_node": "a", "values": {"b": 1}}})
     with pytest.raises(Blocked, match="name no key"):
-        sent(supersteps_writing(nothing, {}), nothing)
+        expected_values(supersteps_with_channels(nothing, {}), nothing)
 
 
 def test_what_stands_is_the_beginning_of_the_list_and_every_other_described_channel() -> None:
     before = {"log": ["a"], "count": 1, "unknown": 1, "about": {}}
     after = {"log": ["a", "b"], "count": 2, "unknown": 2}
-    assert standing(before, after, OWN) == (
+    assert channels_before_and_after(before, after, OWN) == (
         {"log": ["a"], "count": 1, "about": {}},
         {"log": ["a"], "count": 2},
     )
 
 
 def test_an_update_writes_the_channels_beside_the_list() -> None:
-    assert writing(OWN, 4) == {
+    assert append_update(OWN, 4) == {
         "as_node": "write",
         "values": {"log": ["4"], "count": 2, "about": {"of": ["4"]}, "unknown": 1},
     }
-    assert writing(OWN, 4, {}) == {"as_node": "write", "values": {"log": ["4"]}}
+    assert append_update(OWN, 4, {}) == {"as_node": "write", "values": {"log": ["4"]}}
 
 
 def test_the_default_foretells_all_its_channels() -> None:
     graph = GraphSettings()
-    wanted = sent(supersteps_writing(graph, graph.channels), graph)
+    wanted = expected_values(supersteps_with_channels(graph, graph.channels), graph)
     assert wanted.keys() == {"messages", "turns", "profile", "plan"}
     assert (wanted["turns"], wanted["plan"]) == (4, ["step 3", "then the end"])
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.concurrency import times, together, while_doing
+from conformance.checks.concurrency import poll_while, repeat_together, run_together
 from conformance.checks.context import CheckContext
 from conformance.checks.crons import Crons
-from conformance.checks.events import Event, named, read_events
-from conformance.checks.expect import assert_moments_of
+from conformance.checks.events import Event, data_of, parse_events
+from conformance.checks.expect import assert_copies_of_moments
 from conformance.checks.outcomes import Blocked, PromiseBroken
-from conformance.checks.runs import Run, Runs, contents, run_in
+from conformance.checks.runs import Run, Runs, message_contents, run_in
 from conformance.checks.views import History, id_of
 from conformance.contract.catalogue import load_catalogue
 from conformance.contract.schemas import violations
@@ -64,9 +64,9 @@ def test_events_are_read() -> None:
         Event("values", [1, 2]),
         Event("end", None),
     ]
-    assert read_events(text) == expected
-    assert named(expected, "values") == [[1, 2]]
-    assert read_events("") == []
+    assert parse_events(text) == expected
+    assert data_of(expected, "values") == [[1, 2]]
+    assert parse_events("") == []
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_events_are_read() -> None:
 )
 def test_a_malformed_event_breaks_the_promise(text: str) -> None:
     with pytest.raises(PromiseBroken, match="every event"):
-        read_events(f"event: first\ndata: 1\n\n{text}")
+        parse_events(f"event: first\ndata: 1\n\n{text}")
 
 
 def test_the_schema_of_an_event() -> None:
@@ -93,7 +93,7 @@ def test_the_schema_of_an_event() -> None:
 
 def test_the_schema_of_a_cron(connection: Connection, api: ThreadsApi) -> None:
     with Crons(api) as crons:
-        cron = crons.created(api.empty())
+        cron = crons.create(api.empty())
     assert violations("cron", cron) == []
     assert violations("cron_list", [cron]) == []
     assert violations("cron", {**cron, "schedule": 5})
@@ -106,7 +106,7 @@ def test_the_schema_of_a_cron(connection: Connection, api: ThreadsApi) -> None:
 
 def test_all_begin_together() -> None:
     inside = threading.Barrier(5)
-    assert times(5, lambda number: (inside.wait(30), number)[1]) == [0, 1, 2, 3, 4]
+    assert repeat_together(5, lambda number: (inside.wait(30), number)[1]) == [0, 1, 2, 3, 4]
 
 
 def test_an_error_of_one_is_raised_when_all_have_ended() -> None:
@@ -116,7 +116,7 @@ def test_an_error_of_one_is_raised_when_all_have_ended() -> None:
         raise Blocked("one")
 
     with pytest.raises(Blocked, match="one"):
-        together(broken, ended.set)
+        run_together(broken, ended.set)
     assert ended.is_set()
 
 
@@ -130,10 +130,10 @@ def test_looking_goes_on_until_the_act_has_ended() -> None:
             enough.set()
         return seen[-1]
 
-    assert while_doing(lambda: enough.wait(30), look, least=1)[:20] == list(range(20))
-    assert while_doing(lambda: None, lambda: 1, least=3)[:3] == [1, 1, 1]
+    assert poll_while(lambda: enough.wait(30), look, least=1)[:20] == list(range(20))
+    assert poll_while(lambda: None, lambda: 1, least=3)[:3] == [1, 1, 1]
     with pytest.raises(Blocked):
-        while_doing(lambda: (_ for _ in ()).throw(Blocked("act")), lambda: 1, least=1)
+        poll_while(lambda: (_ for _ in ()).throw(Blocked("act")), lambda: 1, least=1)
 
 
 # Copies that are taken while states are added
@@ -159,7 +159,7 @@ WHOLE = history(state(4), state(3), state(2, tasks=[{"id": "t", "name": "n", "re
     ],
 )
 def test_a_moment_of_the_source(copies: list[History]) -> None:
-    assert_moments_of(WHOLE, copies, 1)
+    assert_copies_of_moments(WHOLE, copies, 1)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_moment_of_the_source(copies: list[History]) -> None:
 )
 def test_no_moment_of_the_source(copies: list[History]) -> None:
     with pytest.raises(PromiseBroken):
-        assert_moments_of(WHOLE, copies, 1)
+        assert_copies_of_moments(WHOLE, copies, 1)
 
 
 # Runs and crons
@@ -184,21 +184,21 @@ def test_no_moment_of_the_source(copies: list[History]) -> None:
 def test_a_run_under_way_is_cancelled_in_the_end(connection: Connection, api: ThreadsApi) -> None:
     thread = api.empty()
     with suppress(Blocked), Runs(api) as runs:
-        run = runs.halfway(thread)
+        run = runs.start_long(thread)
         raise Blocked("the check ends")
     assert Runs(api).status(run) == "interrupted"
 
 
 def test_a_run_that_has_ended_is_left_alone(connection: Connection, api: ThreadsApi) -> None:
     with connection.recorder.check("the check") as seen, Runs(api) as runs:
-        runs.joined(runs.started(api.empty(), "slow", "hello", seconds=0))
+        runs.join(runs.start(api.empty(), "slow", "hello", seconds=0))
     assert "run_cancel" not in [each.operation for each in seen]
 
 
 def test_a_cron_is_deleted_in_the_end(connection: Connection, api: ThreadsApi) -> None:
     thread = api.empty()
     with suppress(Blocked), Crons(api) as crons:
-        crons.created(thread)
+        crons.create(thread)
         assert crons.count(thread_id=id_of(thread)) == 1
         raise Blocked("the check ends")
     assert crons.count(thread_id=id_of(thread)) == 0
@@ -216,8 +216,8 @@ def test_the_run_that_an_answer_names(connection: Connection, api: ThreadsApi) -
 
 
 def test_contents_of_values_that_are_none() -> None:
-    assert contents({"values": None}) == contents({}) == []
-    assert contents({"values": {"messages": [{"content": "a"}, "b"]}}) == ["a"]
+    assert message_contents({"values": None}) == message_contents({}) == []
+    assert message_contents({"values": {"messages": [{"content": "a"}, "b"]}}) == ["a"]
 
 
 # What is checked with which graphs, and at which effort

@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from conformance.checks.messages import message_keys, messages_sent, saying, told
+from conformance.checks.messages import (
+    message_keys,
+    messages_sent,
+    type_and_content,
+    values_with_text,
+)
 from conformance.checks.outcomes import Blocked
 from conformance.checks.views import member_of, messages_of, real_messages_of
 from conformance.deployment.settings import GraphSettings, graph_settings
@@ -27,14 +32,14 @@ def of(append: dict[str, Any], *appending: str) -> GraphSettings:
 
 def test_of_a_message_type_and_content_are_told() -> None:
     message = {"type": "ai", "content": "hello", "id": "1", "example": False}
-    assert told([message]) == [{"type": "ai", "content": "hello"}]
+    assert type_and_content([message]) == [{"type": "ai", "content": "hello"}]
 
 
 @pytest.mark.parametrize(
     "item", ["text", 5, 0.5, True, None, ["a"], {}, {"type": "no content"}], ids=repr
 )
 def test_any_other_item_is_told_whole(item: Any) -> None:
-    assert told([item]) == [item]
+    assert type_and_content([item]) == [item]
 
 
 def test_what_is_sent_and_shown_may_be_of_any_type() -> None:
@@ -79,8 +84,8 @@ def test_what_stands_for_a_message_may_have_no_members() -> None:
     ids=["message", "text", "text-without-number", "object", "numbers"],
 )
 def test_a_text_is_said_where_the_settings_have_one(append: Any, expected: Any) -> None:
-    assert saying(SECRET, of({**append, "count": 5}, "log")).get("log") == expected
+    assert values_with_text(SECRET, of({**append, "count": 5}, "log")).get("log") == expected
 
 
 def test_a_text_of_its_own_is_replaced() -> None:
-    assert saying(SECRET, of({"topic": "trees", "count": 5})) == {"topic": SECRET}
+    assert values_with_text(SECRET, of({"topic": "trees", "count": 5})) == {"topic": SECRET}

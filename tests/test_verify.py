@@ -19,7 +19,7 @@ from conformance.model.errors import NotFoundError
 from conformance.model.store import Query, ThreadStore
 from conformance.model.threads import Thread
 from conformance.plant.probes import Interviewer, Question
-from conformance.plant.promises import promises
+from conformance.plant.promises import load_promises
 from conformance.reference.app import new_store
 from tests.conftest import served, threads_of
 from tests.plants import STATES, Planted, losses, planted, typed, verified
@@ -353,5 +353,5 @@ def test_what_cannot_be_swept_is_told(plant: Planted) -> None:
 def test_every_requirement_that_is_named_there_is() -> None:
     known = load_catalogue().requirements
     assert {
-        each["requirement"] for each in promises()["promise"] if "requirement" in each
+        each["requirement"] for each in load_promises()["promise"] if "requirement" in each
     } <= known.keys()

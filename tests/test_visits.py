@@ -10,7 +10,7 @@ import pytest
 
 from conformance.checks.context import CheckContext
 from conformance.checks.outcomes import Blocked, PromiseBroken
-from conformance.checks.visits import Visited, Visits, broken, expect, undecided
+from conformance.checks.visits import Visited, Visits, expect, promise_broken, undecided
 from conformance.deployment.connect import connect
 from conformance.deployment.settings import Settings
 
@@ -41,26 +41,26 @@ def judged(_before: Any, seen: bool) -> None:
 
 def test_what_holds_is_looked_at_once(made: Callable[..., Visits]) -> None:
     looks: list[int] = []
-    made().steadily(lambda: 1, lambda _: looks.append(1) or True, judged)  # type: ignore[func-returns-value]
+    made().judge_stable(lambda: 1, lambda _: looks.append(1) or True, judged)  # type: ignore[func-returns-value]
     assert looks == [1]
 
 
 def test_what_stays_so_is_broken(made: Callable[..., Visits]) -> None:
     with pytest.raises(PromiseBroken) as failed:
-        made().steadily(lambda: 1, lambda _: False, judged)
+        made().judge_stable(lambda: 1, lambda _: False, judged)
     assert failed.value.facts == "it does not hold"
 
 
 def test_what_is_late_is_waited_for(made: Callable[..., Visits]) -> None:
     looks = iter([False, False, True])
-    made(within=30.0).steadily(lambda: 1, lambda _: next(looks), judged)
+    made(within=30.0).judge_stable(lambda: 1, lambda _: next(looks), judged)
     assert next(looks, None) is None
 
 
 def test_what_changes_all_the_time_is_blocked(made: Callable[..., Visits]) -> None:
     moments = iter(range(1000))
     with pytest.raises(Blocked, match="changes all the time") as blocked:
-        made().steadily(lambda: next(moments), lambda _: False, judged)
+        made().judge_stable(lambda: next(moments), lambda _: False, judged)
     assert blocked.value.facts == str(blocked.value)
 
 
@@ -68,13 +68,13 @@ def test_what_changed_between_two_tries_is_waited_for_anew(made: Callable[..., V
     """Equal around each look, another at each try: never judged as broken."""
     looks = iter([value for value in range(100) for _ in range(2)])
     with pytest.raises(Blocked, match="changes all the time"):
-        made(within=1e-9).steadily(lambda: next(looks), lambda _: False, judged)
+        made(within=1e-9).judge_stable(lambda: next(looks), lambda _: False, judged)
 
 
 def test_true_is_no_change_from_one_only_in_python(made: Callable[..., Visits]) -> None:
     looks = iter([True, 1] * 100)
     with pytest.raises(Blocked):
-        made().steadily(lambda: next(looks), lambda _: False, judged)
+        made().judge_stable(lambda: next(looks), lambda _: False, judged)
 
 
 def test_a_failure_names_its_thread_by_number(made: Callable[..., Visits]) -> None:
@@ -82,10 +82,10 @@ def test_a_failure_names_its_thread_by_number(made: Callable[..., Visits]) -> No
 
     def judge(thread: Visited) -> None:
         if thread is visits.threads[1]:
-            raise broken("it is wrong")
+            raise promise_broken("it is wrong")
 
     with pytest.raises(PromiseBroken) as failed:
-        visits.each(judge)
+        visits.judge_each(judge)
     assert failed.value.facts == "thread 2 of 3: it is wrong"
 
 
@@ -98,7 +98,7 @@ def test_threads_that_cannot_be_judged_are_told(made: Callable[..., Visits]) -> 
             raise undecided("it is too short")
         seen.append(thread)
 
-    visits.each(judge)
+    visits.judge_each(judge)
     assert seen == [visits.threads[2]]
     assert visits._case.notes == ["judged on 1 of 3 threads: it is too short"]
 

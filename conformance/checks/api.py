@@ -16,10 +16,10 @@ from conformance.checks.views import (
     History,
     State,
     Thread,
+    has_data,
     id_of,
-    newest_first,
+    is_newest_first,
     parent_id_of,
-    says_something,
 )
 from conformance.contract.causes import MISSING, NOT_GRANTED, Cause
 from conformance.contract.operations import BY_NAME
@@ -61,8 +61,8 @@ class ThreadsApi:
         A prerequisite thread must show the metadata that was sent, else `Blocked`; metadata that
         the deployment adds is allowed.
         """
-        body = self._body(members)
-        made = self.created(body)
+        body = self._tagged_body(members)
+        made = self.create(body)
         kept = made.get("metadata")
         if self.arranging and not (
             isinstance(kept, dict)
@@ -88,13 +88,15 @@ class ThreadsApi:
             steps = [numbered(each, 1) for each in self.context.graph().supersteps]
             steps += [{"updates": [each]} for each in more]
         metadata = {"graph_id": self.context.graph().id, **members.pop("metadata", {})}
-        made = self.created(self._body({"metadata": metadata, "supersteps": steps, **members}))
+        made = self.create(
+            self._tagged_body({"metadata": metadata, "supersteps": steps, **members})
+        )
         # A check that needs states must not be judged by a thread without any.
         if not self.arranging or not steps or made.get("values") or self.page(made, limit=1):
             return made
         if self.insists_on_supersteps or supersteps is not None:
             raise Blocked("the thread has no state: the deployment applies no supersteps")
-        return self._ran(made, len(steps), more)
+        return self._run_and_update(made, len(steps), more)
 
     def with_state(self, **members: Any) -> Thread:
         """Create and return a thread that has a state, from supersteps or else by a run.
@@ -103,15 +105,17 @@ class ThreadsApi:
         """
         steps = [numbered(each, 1) for each in self.context.graph().supersteps]
         metadata = {"graph_id": self.context.graph().id, **members.pop("metadata", {})}
-        made = self.created(self._body({"metadata": metadata, "supersteps": steps, **members}))
-        if says_something(made.get("values")):
+        made = self.create(
+            self._tagged_body({"metadata": metadata, "supersteps": steps, **members})
+        )
+        if has_data(made.get("values")):
             return made
         state = self.client.state(id_of(made))
-        if state.ok and isinstance(state.body, dict) and says_something(state.body.get("values")):
+        if state.ok and isinstance(state.body, dict) and has_data(state.body.get("values")):
             return made
         self.run(made)
         self.context.note("state made by a run: the deployment applies no supersteps")
-        return {**made, **self.settled(made)}
+        return {**made, **self.get_settled(made)}
 
     def fullest(self, **members: Any) -> Thread:
         """Create and return a thread with a state, or an empty one where no state can be made."""
@@ -138,7 +142,7 @@ class ThreadsApi:
         more = [numbered(graph.append, number) for number in range(2, beyond + 2)]
         return self.prepopulated(more=more, **members)
 
-    def _ran(self, made: Thread, states: int, updates: Sequence[Any]) -> Thread:
+    def _run_and_update(self, made: Thread, states: int, updates: Sequence[Any]) -> Thread:
         """Give a thread so many states, by a run and then these updates, and return it."""
         self.run(made)
         has = len(self.page(made, limit=states + 1))
@@ -149,13 +153,13 @@ class ThreadsApi:
                 f"{has or 'no'} states where {wanted} are wanted"
             )
         for number in range(wanted - has):
-            self.appended(made, number)
+            self.append(made, number)
         for update in updates:
             self.update_state(made, **update)
         self.context.note("history made by a run: the deployment applies no supersteps")
         return {**made, **self.get(made)}
 
-    def documented(self, body: dict[str, Any], *, without_metadata: bool = False) -> Thread:
+    def create_documented(self, body: dict[str, Any], *, without_metadata: bool = False) -> Thread:
         """Create a thread by a body copied from the documents, which has no id and no tag.
 
         A disposable deployment is sent exactly this body. Elsewhere the run's tag is added to the
@@ -163,13 +167,13 @@ class ThreadsApi:
         could not be told from other people's.
         """
         if self.client.ownership.disposable:
-            return self.created(body)
+            return self.create(body)
         if without_metadata:
-            return self.created({**body, "thread_id": self.chosen_id()})
+            return self.create({**body, "thread_id": self.draw_id()})
         tags = {**self.client.tag, **self.context.tag}
-        return self.created({**body, "metadata": {**body.get("metadata", {}), **tags}})
+        return self.create({**body, "metadata": {**body.get("metadata", {}), **tags}})
 
-    def chosen_id(self) -> str:
+    def draw_id(self) -> str:
         """Draw and return an id for a thread that the check will look up by it.
 
         `Blocked` on a deployment that assigns thread ids itself.
@@ -181,7 +185,7 @@ class ThreadsApi:
             raise Blocked("the deployment chooses the ids of threads itself", by="IDENTITY-01")
         return ownership.new_id()
 
-    def created(self, body: dict[str, Any]) -> Thread:
+    def create(self, body: dict[str, Any]) -> Thread:
         """POST exactly this body to /threads and return the thread that is answered."""
         return self._thread(self.client.create(body))
 
@@ -195,7 +199,7 @@ class ThreadsApi:
         """Return the thread as GET shows it."""
         return self._thread(self.client.get(id_of(thread)), thread)
 
-    def settled(self, thread: Thread) -> Thread:
+    def get_settled(self, thread: Thread) -> Thread:
         """Return the thread once GET no longer shows it as busy, as it may shortly after a run."""
         return self.context.eventually(
             lambda: self.get(thread), lambda shown: shown.get("status") != "busy"
@@ -249,7 +253,7 @@ class ThreadsApi:
             if pages > MOST_PAGES or characters > MOST_CHARACTERS:
                 raise Blocked(f"the history of {id_of(thread)} does not end: {len(states)} states")
             known |= {str(state.get("checkpoint_id")) for state in fresh}
-        if self.arranging and not newest_first(states):
+        if self.arranging and not is_newest_first(states):
             raise Blocked(f"the history of {id_of(thread)} is not ordered newest first")
         return History(id_of(thread), states)
 
@@ -259,7 +263,7 @@ class ThreadsApi:
         body["metadata"] = {**self.context.tag, **filters.get("metadata", {})}
         return self.list_of(self.client.search(body))
 
-    def found(self, **filters: Any) -> list[str]:
+    def search_ids(self, **filters: Any) -> list[str]:
         """Return the ids of the threads that `search` returns."""
         return [id_of(each) for each in self.search(**filters)]
 
@@ -267,7 +271,7 @@ class ThreadsApi:
         """Return the number of this check's threads that match the filters, as count answers it."""
         body = {**filters, "metadata": {**self.context.tag, **filters.get("metadata", {})}}
         answer = self.client.count(body)
-        self._granted(answer, None)
+        self._ensure_success(answer, None)
         if not isinstance(answer.body, int) or isinstance(answer.body, bool):
             raise self.refusal("a whole number", answer, "integer")
         return answer.body
@@ -275,7 +279,7 @@ class ThreadsApi:
     def history_by_post(self, thread: Thread, made: int) -> list[State]:
         """Return the history as one page by POST; `Blocked` unless it holds all `made` states."""
         states = self.post_page(thread, limit=LONGEST_PAGE)
-        if len(states) < made or not newest_first(states):
+        if len(states) < made or not is_newest_first(states):
             raise Blocked(f"POST gives no page with all {made} states, newest first")
         return states
 
@@ -287,7 +291,7 @@ class ThreadsApi:
 
     def delete(self, thread: Thread) -> None:
         """Delete the thread."""
-        self._granted(self.client.delete(id_of(thread)), thread)
+        self._ensure_success(self.client.delete(id_of(thread)), thread)
 
     def prune(self, *threads: Thread, **body: Any) -> dict[str, Any]:
         """POST /threads/prune for these threads and return the object that is answered."""
@@ -298,7 +302,7 @@ class ThreadsApi:
         """POST a state update and return the object that is answered, a checkpoint."""
         return self.object_of(self.client.update_state(id_of(thread), body), thread)
 
-    def appended(self, thread: Thread, number: int, **body: Any) -> dict[str, Any]:
+    def append(self, thread: Thread, number: int, **body: Any) -> dict[str, Any]:
         """Send the settings' `append` update with this number, and return its answer."""
         return self.update_state(
             thread, **{**numbered(self.context.graph().append, number), **body}
@@ -307,7 +311,7 @@ class ThreadsApi:
     def run(self, thread: Thread, number: int = 1, **body: Any) -> Any:
         """Run the graph on the thread, wait for its end, and return the final output."""
         answer = self.client.run_wait(id_of(thread), self.run_body(number, **body))
-        self._granted(answer, thread)
+        self._ensure_success(answer, thread)
         if isinstance(answer.body, dict) and "__error__" in answer.body:
             raise self.refusal("the run to succeed", answer, "run")
         return answer.body
@@ -319,21 +323,21 @@ class ThreadsApi:
 
     # What is not granted
 
-    def granted(self, answer: Answer, thread: Thread | None = None) -> Answer:
+    def ensure_success(self, answer: Answer, thread: Thread | None = None) -> Answer:
         """Return the answer if it is a success; else raise the outcome that ends the check."""
-        self._granted(answer, thread)
+        self._ensure_success(answer, thread)
         return answer
 
-    def _body(self, members: dict[str, Any]) -> dict[str, Any]:
+    def _tagged_body(self, members: dict[str, Any]) -> dict[str, Any]:
         metadata = {**self.client.tag, **self.context.tag, **members.pop("metadata", {})}
         members.setdefault("thread_id", self.client.ownership.new_id())
         return {**members, "metadata": metadata}
 
-    def _granted(self, answer: Answer, thread: Thread | None) -> None:
+    def _ensure_success(self, answer: Answer, thread: Thread | None) -> None:
         if answer.ok:
             self.context.granted.add(answer.operation)
             return
-        if answer.status in _MISSING and self._missing(answer, thread):
+        if answer.status in _MISSING and self._is_missing(answer, thread):
             operation = BY_NAME[answer.operation]
             line = f"{operation.method} {operation.path} answers {answer.status}"
             missing = Cause.refused(answer.operation, answer.status, MISSING)
@@ -341,14 +345,14 @@ class ThreadsApi:
                 raise Unsupported(f"{line}: the deployment does not offer it", by=missing)
             if self.arranging or operation.name not in self.context.offers.split():
                 raise Blocked(f"{line}: the operation is missing", by=missing)
-            raise PromiseBroken("success", _told(answer), cause=missing)
+            raise PromiseBroken("success", _describe(answer), cause=missing)
         raise self.refusal("success", answer, NOT_GRANTED)
 
     def lacks(self, answer: Answer, thread: Thread) -> bool:
         """Return whether an answer shows that its operation is missing while the thread exists."""
-        return answer.status in _MISSING and self._missing(answer, thread)
+        return answer.status in _MISSING and self._is_missing(answer, thread)
 
-    def _missing(self, answer: Answer, thread: Thread | None) -> bool:
+    def _is_missing(self, answer: Answer, thread: Thread | None) -> bool:
         """Return whether a 404, 405 or 501 means that the operation is missing, not the thread."""
         if answer.operation in self.context.granted:
             return False
@@ -363,8 +367,8 @@ class ThreadsApi:
         """
         cause = Cause.refused(answer.operation, answer.status, how)
         if self.arranging:
-            return Blocked(f"expected {expected}, got {_told(answer)}", by=cause)
-        return PromiseBroken(expected, _told(answer), cause=cause)
+            return Blocked(f"expected {expected}, got {_describe(answer)}", by=cause)
+        return PromiseBroken(expected, _describe(answer), cause=cause)
 
     def _thread(self, answer: Answer, of: Thread | None = None) -> Thread:
         made = self.object_of(answer, of)
@@ -374,14 +378,14 @@ class ThreadsApi:
 
     def object_of(self, answer: Answer, of: Thread | None = None) -> dict[str, Any]:
         """Return the JSON object of a successful answer."""
-        self._granted(answer, of)
+        self._ensure_success(answer, of)
         if not isinstance(answer.body, dict):
             raise self.refusal("a JSON object", answer, "object")
         return answer.body
 
     def list_of(self, answer: Answer, of: Thread | None = None) -> list[dict[str, Any]]:
         """Return the JSON list of objects of a successful answer."""
-        self._granted(answer, of)
+        self._ensure_success(answer, of)
         if not isinstance(answer.body, list) or not all(
             isinstance(each, dict) for each in answer.body
         ):
@@ -389,7 +393,7 @@ class ThreadsApi:
         return answer.body
 
 
-def _told(answer: Answer) -> str:
+def _describe(answer: Answer) -> str:
     return f"{answer.status} {excerpt(answer.text, 301)}".strip()
 
 

@@ -14,18 +14,18 @@ from conformance.checks.outcomes import Blocked, Unsupported
 from conformance.checks.views import Thread
 
 
-def show_offered(given: ThreadsApi, client: Callable[[Thread], object]) -> None:
+def require_operation(given: ThreadsApi, call: Callable[[Thread], object]) -> None:
     """Require that an operation succeeds on an empty thread, or else on one with a history."""
     try:
-        client(given.empty())
+        call(given.empty())
     except (Blocked, Unsupported):
-        client(given.prepopulated())
+        call(given.prepopulated())
 
 
-def try_with_history(given: ThreadsApi, client: Callable[[Thread], object]) -> None:
+def try_with_history(given: ThreadsApi, call: Callable[[Thread], object]) -> None:
     """Call an operation on a thread with a history, if one can be made.
 
     Once it has succeeded, a refusal for another thread is not taken as a missing operation.
     """
     with suppress(Blocked, Unsupported):
-        client(given.prepopulated())
+        call(given.prepopulated())

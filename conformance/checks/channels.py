@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.messages import followed, items_in, messages_sent, told
+from conformance.checks.messages import followed_key, items_in, messages_sent, type_and_content
 from conformance.checks.outcomes import Blocked
 from conformance.checks.views import Thread, messages_of
 from conformance.deployment.settings import GraphSettings, numbered
@@ -32,13 +32,15 @@ def values_of(holder: dict[str, Any]) -> Values:
     return values if isinstance(values, dict) else {}
 
 
-def standing(before: Values, after: Values, graph: GraphSettings) -> tuple[Values, Values]:
+def channels_before_and_after(
+    before: Values, after: Values, graph: GraphSettings
+) -> tuple[Values, Values]:
     """Return the described channels of an earlier state, and what a later one still holds of them.
 
     Of the followed list, to which items may have been added, the later one has as many items as the
     earlier.
     """
-    key = followed(graph)
+    key = followed_key(graph)
     held_before = {name: value for name, value in before.items() if _is_described(name, graph)}
     held_after = {name: after[name] for name in held_before if name in after}
     if key in held_after:
@@ -46,7 +48,7 @@ def standing(before: Values, after: Values, graph: GraphSettings) -> tuple[Value
     return held_before, held_after
 
 
-def writing(graph: GraphSettings, number: int, channels: Values | None = None) -> Update:
+def append_update(graph: GraphSettings, number: int, channels: Values | None = None) -> Update:
     """Return the `append` update of the settings, which also writes all channels or `channels`."""
     update = numbered(graph.append, number)
     more = numbered(graph.channels if channels is None else channels, number)
@@ -54,13 +56,13 @@ def writing(graph: GraphSettings, number: int, channels: Values | None = None) -
     return {**update, "values": {**values, **more}} if isinstance(values, dict) else update
 
 
-def supersteps_writing(graph: GraphSettings, channels: Values) -> list[dict[str, Any]]:
+def supersteps_with_channels(graph: GraphSettings, channels: Values) -> list[dict[str, Any]]:
     """Return the supersteps of the settings, followed by two that write these channels."""
     steps = [numbered(each, 1) for each in graph.supersteps]
-    return steps + [{"updates": [writing(graph, number, channels)]} for number in WRITTEN]
+    return steps + [{"updates": [append_update(graph, number, channels)]} for number in WRITTEN]
 
 
-def wide(given: ThreadsApi) -> Thread:
+def thread_with_channels(given: ThreadsApi) -> Thread:
     """Prepopulate a thread whose last two states have a value in every channel.
 
     Where the deployment refuses the channels of the settings, only the keys of the supersteps and
@@ -69,26 +71,26 @@ def wide(given: ThreadsApi) -> Thread:
     graph = given.context.graph()
     if graph.channels:
         try:
-            return given.prepopulated(more=[writing(graph, number) for number in WRITTEN])
+            return given.prepopulated(more=[append_update(graph, number) for number in WRITTEN])
         except Blocked:
             given.context.note(_REFUSED)
     return given.prepopulated(more=[numbered(graph.append, number) for number in WRITTEN])
 
 
-def wide_by_supersteps(given: ThreadsApi) -> tuple[Thread, list[dict[str, Any]]]:
+def thread_with_channels_by_supersteps(given: ThreadsApi) -> tuple[Thread, list[dict[str, Any]]]:
     """Prepopulate a thread with all channels, by supersteps only; return it and the supersteps."""
     graph = given.context.graph()
     if graph.channels:
-        steps = supersteps_writing(graph, graph.channels)
+        steps = supersteps_with_channels(graph, graph.channels)
         try:
             return given.prepopulated(steps), steps
         except Blocked:
             given.context.note(_REFUSED)
-    steps = supersteps_writing(graph, {})
+    steps = supersteps_with_channels(graph, {})
     return given.prepopulated(steps), steps
 
 
-def foretold(updates: Sequence[Update], graph: GraphSettings, at_first: Values) -> Values:
+def predicted_values(updates: Sequence[Update], graph: GraphSettings, at_first: Values) -> Values:
     """Return the values of the channels after some updates, as the settings predict them.
 
     `at_first` are the values before. A key is left out if it is in none of `appending`, `adding`
@@ -102,36 +104,40 @@ def foretold(updates: Sequence[Update], graph: GraphSettings, at_first: Values) 
             if not _is_described(key, graph):
                 continue
             try:
-                values[key] = _changed(values.get(key), value, key, graph)
+                values[key] = _combined(values.get(key), value, key, graph)
             except TypeError:
                 lost.add(key)
     return {key: value for key, value in values.items() if key not in lost}
 
 
-def as_foretold(shown: Values, wanted: Values) -> tuple[str, ...]:
+def keys_as_predicted(shown: Values, wanted: Values) -> tuple[str, ...]:
     """Return the keys that are shown with their predicted values."""
     return tuple(
         key
         for key, value in wanted.items()
-        if key in shown and same_json(_comparable(shown[key]), _comparable(value))
+        if key in shown and same_json(_comparable_value(shown[key]), _comparable_value(value))
     )
 
 
-def kept_by_the_last(states: Sequence[dict[str, Any]], graph: GraphSettings) -> tuple[str, ...]:
-    """Return the keys that the last update of a `wide` thread changed as predicted.
+def keys_kept_by_last_update(
+    states: Sequence[dict[str, Any]], graph: GraphSettings
+) -> tuple[str, ...]:
+    """Return the keys that the last update of a thread with channels changed as predicted.
 
     `states` is its history, newest first. `Blocked` if there is no such key.
     """
     if len(states) < len(WRITTEN):
         raise Blocked(f"a history of {len(WRITTEN)} updates shows {len(states)} states")
     newest, older = map(values_of, states[: len(WRITTEN)])
-    kept = as_foretold(newest, foretold([writing(graph, WRITTEN[-1])], graph, older))
+    kept = keys_as_predicted(
+        newest, predicted_values([append_update(graph, WRITTEN[-1])], graph, older)
+    )
     if not kept:
         raise Blocked("no key of the state is changed as the [graph] settings say")
     return kept
 
 
-def kept_by_runs(given: ThreadsApi) -> Values:
+def channels_kept_by_runs(given: ThreadsApi) -> Values:
     """Return the channels of the settings that two runs change as predicted."""
     graph = given.context.graph()
     if not graph.channels or not isinstance(graph.run_input, dict):
@@ -147,46 +153,51 @@ def kept_by_runs(given: ThreadsApi) -> Values:
         shown = given.state(thread)["values"]
     except Blocked:
         return {}
-    kept = as_foretold(shown, foretold([{"values": each} for each in inputs], graph, {}))
+    kept = keys_as_predicted(
+        shown, predicted_values([{"values": each} for each in inputs], graph, {})
+    )
     return {key: value for key, value in graph.channels.items() if key in kept}
 
 
-def comparable(values: Values, keys: Iterable[str]) -> Values:
-    """Return the values under these keys, with messages as `told` returns them."""
-    return {key: _comparable(values[key]) for key in keys if key in values}
+def comparable_values(values: Values, keys: Iterable[str]) -> Values:
+    """Return the values under these keys, with messages reduced to type and content."""
+    return {key: _comparable_value(values[key]) for key in keys if key in values}
 
 
-def held(holder: dict[str, Any], graph: GraphSettings, keys: Iterable[str]) -> Values:
+def shown_values(holder: dict[str, Any], graph: GraphSettings, keys: Iterable[str]) -> Values:
     """Return what a thread or state shows in the followed list and in these channels."""
-    shown = comparable(values_of(holder), keys)
-    return {**shown, **_listed(messages_of(holder, graph), graph)}
+    shown = comparable_values(values_of(holder), keys)
+    return {**shown, **_followed_values(messages_of(holder, graph), graph)}
 
 
-def sent(
+def expected_values(
     supersteps: Sequence[dict[str, Any]], graph: GraphSettings, keys: Iterable[str] | None = None
 ) -> Values:
-    """Return what `held` must return after these supersteps, in all channels or in `keys`.
+    """Return what `shown_values` must return after these supersteps, in all channels or in `keys`.
 
     `Blocked` if that is nothing: nothing would be compared.
     """
     updates = [update for superstep in supersteps for update in superstep["updates"]]
-    wanted = foretold(updates, graph, {})
+    wanted = predicted_values(updates, graph, {})
     if keys is not None:
         wanted = {key: wanted[key] for key in keys if key in wanted}
     if not wanted and not graph.appending:
         raise Blocked("the [graph] settings name no key of the state whose values are foretold")
-    return {**comparable(wanted, wanted), **_listed(messages_sent(supersteps, graph), graph)}
+    return {
+        **comparable_values(wanted, wanted),
+        **_followed_values(messages_sent(supersteps, graph), graph),
+    }
 
 
-def _listed(items: list[Any], graph: GraphSettings) -> Values:
-    return {followed(graph): told(items)} if graph.appending else {}
+def _followed_values(items: list[Any], graph: GraphSettings) -> Values:
+    return {followed_key(graph): type_and_content(items)} if graph.appending else {}
 
 
 def _is_described(key: str, graph: GraphSettings) -> bool:
     return key in (*graph.appending, *graph.adding, *graph.replacing)
 
 
-def _changed(current: Any, value: Any, key: str, graph: GraphSettings) -> Any:
+def _combined(current: Any, value: Any, key: str, graph: GraphSettings) -> Any:
     if key in graph.appending:
         return [*(current or []), *items_in({key: value}, key)]
     if key in graph.adding:
@@ -194,5 +205,5 @@ def _changed(current: Any, value: Any, key: str, graph: GraphSettings) -> Any:
     return value
 
 
-def _comparable(value: Any) -> Any:
-    return told(value) if isinstance(value, list) else value
+def _comparable_value(value: Any) -> Any:
+    return type_and_content(value) if isinstance(value, list) else value

@@ -39,37 +39,37 @@ class Flows:
         #: The metadata of all threads of the check, whoever makes them.
         self.metadata = {**given.client.tag, **given.context.tag}
 
-    def returned(self, name: str, **names: str) -> dict[str, Any]:
+    def run_for_object(self, name: str, **names: str) -> dict[str, Any]:
         """Run a flow and return its thread or state, as HTTP answered the client's request."""
-        found = self._returned(name, names)
+        found = self._run_and_compare(name, names)
         if not isinstance(found, dict):
             raise PromiseBroken("a JSON object", excerpt(repr(found), 200))
         return found
 
-    def listed(self, name: str, **names: str) -> list[dict[str, Any]]:
+    def run_for_list(self, name: str, **names: str) -> list[dict[str, Any]]:
         """Run a flow and return its threads or states, as HTTP answered the client's request."""
-        found = self._returned(name, names)
+        found = self._run_and_compare(name, names)
         if not isinstance(found, list):
             raise PromiseBroken("a JSON list", excerpt(repr(found), 200))
         return found
 
-    def printed(self, name: str, **names: str) -> str:
+    def run_for_text(self, name: str, **names: str) -> str:
         """Run a flow and return the text that it prints."""
-        return str(self._done(name, names)[0])
+        return str(self._run(name, names)[0])
 
-    def searched(self, name: str) -> list[Thread]:
+    def search_verbatim(self, name: str) -> list[Thread]:
         """Run a documented search verbatim: it may find anyone's threads, and is not recorded."""
-        found, passed = self._done(name, {}, verbatim=True)
+        found, passed = self._run(name, {}, verbatim=True)
         if not isinstance(found, list) or not same_json(found, passed.last()):
             raise PromiseBroken("the list that HTTP answered", type(found).__name__)
         return found
 
-    def _returned(self, name: str, names: dict[str, str]) -> Any:
-        found, passed = self._done(name, names)
+    def _run_and_compare(self, name: str, names: dict[str, str]) -> Any:
+        found, passed = self._run(name, names)
         assert_equal(found, passed.last(), "what the client returned, as HTTP answered it")
         return found
 
-    def _done(
+    def _run(
         self, name: str, names: dict[str, str], *, verbatim: bool = False
     ) -> tuple[Any, Passed]:
         graph = self._given.context.settings.graph
@@ -104,18 +104,22 @@ def assert_same_outcome(given: ThreadsApi, returned: Thread, by_http: Thread) ->
 
     Ids and timestamps are masked: each thread has its own.
     """
-    assert_equal(_alike(returned), _alike(by_http), "the thread returned, ids and moments masked")
+    assert_equal(
+        _masked_thread(returned),
+        _masked_thread(by_http),
+        "the thread returned, ids and moments masked",
+    )
     shown, wanted = given.get(returned), given.get(by_http)
-    assert_equal(_alike(shown), _alike(wanted), "the thread as GET shows it then")
+    assert_equal(_masked_thread(shown), _masked_thread(wanted), "the thread as GET shows it then")
 
 
 def assert_same_steps(returned: History, by_http: History) -> None:
     """Assert that two histories took the same steps to the same values; ids and times aside."""
-    taken, wanted = ([_step(each) for each in history] for history in (returned, by_http))
+    taken, wanted = ([_step_members(each) for each in history] for history in (returned, by_http))
     assert_equal(taken, wanted, "the steps of the history")
 
 
-def _step(state: State) -> Any:
+def _step_members(state: State) -> Any:
     metadata = state.get("metadata") or {}
     return {
         "values": _masked(state.get("values")),
@@ -125,7 +129,7 @@ def _step(state: State) -> Any:
     }
 
 
-def _alike(thread: Thread) -> Any:
+def _masked_thread(thread: Thread) -> Any:
     return _masked(mask_thread_id(thread, id_of(thread)))
 
 

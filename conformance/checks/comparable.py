@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from conformance.checks.evidence import judged
+from conformance.checks.evidence import count_judgement
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.views import State, checkpoint_id_of, parent_id_of
 from conformance.deployment.client import Answer
@@ -25,7 +25,7 @@ def require_some(shown: Iterable[object], what: str, by: str = "") -> None:
         raise Blocked(f"nothing to compare: {what}", by=by or ())
 
 
-def lasting(states: Iterable[State]) -> list[dict[str, Any]]:
+def lasting_members(states: Iterable[State]) -> list[dict[str, Any]]:
     """Return the members of each state that must stay the same when a state is added after it."""
     return [
         {
@@ -37,7 +37,7 @@ def lasting(states: Iterable[State]) -> list[dict[str, Any]]:
     ]
 
 
-def named_parents(state: State) -> set[str]:
+def parent_ids(state: State) -> set[str]:
     """Return the parent checkpoint ids of a state: in `parent_checkpoint`, and at its top."""
     parent = state.get("parent_checkpoint")
     inner = parent.get("checkpoint_id") if isinstance(parent, dict) else None
@@ -45,7 +45,7 @@ def named_parents(state: State) -> set[str]:
     return {each for each in named if isinstance(each, str)}
 
 
-def holds_nothing(values: Any) -> bool:
+def holds_no_data(values: Any) -> bool:
     """Return whether values hold no data: no members, or only empty ones."""
     members = values.values() if isinstance(values, dict) else values
     return isinstance(values, dict | list) and not any(members)
@@ -54,12 +54,12 @@ def holds_nothing(values: Any) -> bool:
 def is_empty_state(answer: Answer) -> bool:
     """Return whether an answer is a state whose values hold no data."""
     state = answer.body if answer.ok else None
-    return isinstance(state, dict) and "values" in state and holds_nothing(state["values"])
+    return isinstance(state, dict) and "values" in state and holds_no_data(state["values"])
 
 
 def assert_refused_or_empty(answer: Answer) -> None:
     """Assert that an answer is a 4xx, or a state whose values hold no data."""
-    judged()
+    count_judgement()
     if not (is_empty_state(answer) or 400 <= answer.status < 500):
         told = f"{answer.status} {excerpt(answer.text)}"
         raise PromiseBroken("a refusal by 4xx, or a state without values", told)

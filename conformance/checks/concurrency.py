@@ -20,30 +20,30 @@ _READY_S = 30.0
 _SLICE_S = 0.2
 
 
-def together(*asks: Callable[[], _T]) -> list[_T]:
+def run_together(*calls: Callable[[], _T]) -> list[_T]:
     """Run all calls at the same time and return their results in order.
 
     Once all have ended, the error of the first that failed is raised.
     """
-    barrier = Barrier(len(asks))
+    barrier = Barrier(len(calls))
 
-    def begin(client: Callable[[], _T]) -> _T:
+    def call_when_ready(call: Callable[[], _T]) -> _T:
         barrier.wait(_READY_S)
-        return client()
+        return call()
 
-    begun = [_begun(partial(begin, client)) for client in asks]
-    _wait_for(begun)
-    return [each.result() for each in begun]
-
-
-def times(number: int, client: Callable[[int], _T]) -> list[_T]:
-    """Call `client` with each number below `number`, all at the same time; return the results."""
-    return together(*[_of(client, each) for each in range(number)])
+    futures = [_start(partial(call_when_ready, call)) for call in calls]
+    _wait_for(futures)
+    return [each.result() for each in futures]
 
 
-def while_doing(act: Callable[[], object], look: Callable[[], _T], least: int) -> Sequence[_T]:
+def repeat_together(number: int, call: Callable[[int], _T]) -> list[_T]:
+    """Call `call` with each number below `number`, all at the same time; return the results."""
+    return run_together(*[_bind(call, each) for each in range(number)])
+
+
+def poll_while(act: Callable[[], object], look: Callable[[], _T], least: int) -> Sequence[_T]:
     """Call `look` until `act` has ended, and at least `least` times; return the results."""
-    acting = _begun(act)
+    acting = _start(act)
     seen: list[_T] = []
     try:
         while not acting.done() or len(seen) < least:
@@ -56,19 +56,19 @@ def while_doing(act: Callable[[], object], look: Callable[[], _T], least: int) -
     return seen
 
 
-def _begun(client: Callable[[], _T]) -> Future[_T]:
-    """Run `client` in a new daemon thread and return its future."""
+def _start(call: Callable[[], _T]) -> Future[_T]:
+    """Run `call` in a new daemon thread and return its future."""
     future: Future[_T] = Future()
 
-    def work() -> None:
+    def run() -> None:
         try:
-            given = client()
+            result = call()
         except BaseException as broken:
             future.set_exception(broken)
         else:
-            future.set_result(given)
+            future.set_result(result)
 
-    threading.Thread(target=work, daemon=True).start()
+    threading.Thread(target=run, daemon=True).start()
     return future
 
 
@@ -78,5 +78,5 @@ def _wait_for(futures: Sequence[Future[_T]]) -> None:
         continue
 
 
-def _of(client: Callable[[int], _T], number: int) -> Callable[[], _T]:
-    return lambda: client(number)
+def _bind(call: Callable[[int], _T], number: int) -> Callable[[], _T]:
+    return lambda: call(number)

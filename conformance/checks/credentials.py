@@ -12,9 +12,9 @@ import httpx
 from conformance.checks.api import ENOUGH_THREADS, LONGEST_PAGE, ThreadsApi
 from conformance.checks.context import CheckContext
 from conformance.checks.crons import Crons
-from conformance.checks.every_operation import Ask, Things, every_operation
+from conformance.checks.every_operation import Ask, Targets, every_operation
 from conformance.checks.expect import assert_that
-from conformance.checks.messages import saying
+from conformance.checks.messages import values_with_text
 from conformance.checks.outcomes import Blocked, NotAskedFor, PromiseBroken, Unsupported
 from conformance.checks.runs import Runs
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
@@ -50,14 +50,14 @@ _NOT_OFFERED = (404, 405, 501)
 class Intruder:
     """A client without a valid credential, and a thread on which it tries every operation."""
 
-    def __init__(self, given: ThreadsApi, client: ThreadsClient, things: Things) -> None:
+    def __init__(self, given: ThreadsApi, client: ThreadsClient, targets: Targets) -> None:
         self._given = given
         self._client = client
-        self._things = things
+        self._targets = targets
 
-    def try_everything(self) -> None:
+    def assert_all_refused(self) -> None:
         """Assert that every operation which is offered is refused by 401 or 403."""
-        requests = every_operation(self._given, self._things)
+        requests = every_operation(self._given, self._targets)
         answers = {name: ask(self._client) for name, ask in requests.items()}
         let_in = [
             f"{name} answers {answer.status}"
@@ -69,24 +69,26 @@ class Intruder:
             told = f"{len(let_in)} of {len(answers)}: {', '.join(let_in)}"
             raise PromiseBroken("401 or 403 to every operation", told, facts=told)
 
-    def try_to_change(self) -> None:
+    def assert_nothing_changed(self) -> None:
         """Assert that refused writes change nothing that the valid credential sees."""
         # If the search were late, the check's own thread would look like a change.
-        own = id_of(self._things.thread)
-        if own not in self._given.context.eventually(self._given.found, lambda ids: own in ids):
+        own = id_of(self._targets.thread)
+        if own not in self._given.context.eventually(
+            self._given.search_ids, lambda ids: own in ids
+        ):
             raise Blocked("search does not show the thread that was made", by="CREATE-12")
-        before = self._seen()
-        if self._seen() != before:
+        before = self._snapshot()
+        if self._snapshot() != before:
             raise Blocked("two answers to the same question differ, though nothing was done")
         let_in, made = [], []
-        for name, ask in every_operation(self._given, self._things).items():
+        for name, ask in every_operation(self._given, self._targets).items():
             if BY_NAME[name].writes:
                 answer = ask(self._client)
                 let_in += [name] if answer.ok else []
                 made += [answer] if name == "create" else []
         if let_in:
             raise Blocked(f"not refused: {', '.join(let_in)}")
-        for name, text in self._seen().items():
+        for name, text in self._snapshot().items():
             assert_that(text == before[name], f"{name} as before: {before[name]}", text)
 
     def _offered(self, answer: Answer, ask: Ask) -> bool:
@@ -96,9 +98,9 @@ class Intruder:
         self._given.context.note(f"not offered: {answer.operation}")
         return False
 
-    def _seen(self) -> dict[str, str]:
+    def _snapshot(self) -> dict[str, str]:
         """Return everything that could be changed, as the valid credential sees it, by its name."""
-        client, thread_id = self._given.client, id_of(self._things.thread)
+        client, thread_id = self._given.client, id_of(self._targets.thread)
         answers = {
             "the thread": client.get(thread_id),
             "its state": client.state(thread_id),
@@ -107,7 +109,7 @@ class Intruder:
             "its crons": client.crons.search({"thread_id": thread_id}),
         }
         seen = {name: answer.text for name, answer in answers.items() if answer.ok}
-        return {**seen, "the threads of the check": str(sorted(self._given.found()))}
+        return {**seen, "the threads of the check": str(sorted(self._given.search_ids()))}
 
 
 @contextmanager
@@ -121,19 +123,19 @@ def intruder(
     with Crons(given) as crons:
         thread = given.with_state()
         given.run(thread, metadata=given.client.tag)
-        given.settled(thread)
+        given.get_settled(thread)
         try:
             # Once GET shows it, the cron is proved to be this run's.
-            cron_id = str(crons.shown(crons.created(thread))["cron_id"])
+            cron_id = str(crons.get(crons.create(thread))["cron_id"])
         except (Blocked, Unsupported):  # without crons, the other operations are still tried
             cron_id = given.client.ownership.absent_id()
         state = given.state(thread)
         yield Intruder(
-            given, client, Things(thread, checkpoint_id_of(state), _run(given, thread), cron_id)
+            given, client, Targets(thread, checkpoint_id_of(state), _run_id(given, thread), cron_id)
         )
 
 
-def _run(given: ThreadsApi, thread: Thread) -> str:
+def _run_id(given: ThreadsApi, thread: Thread) -> str:
     """Return the id of the run on the thread, or an unused id where runs are not listed."""
     listed = given.client.runs.list(id_of(thread))
     if listed.ok and isinstance(listed.body, list) and listed.body:
@@ -160,10 +162,10 @@ class Pair:
         """Crons of the owner."""
         return Crons(self.owner)
 
-    def telling_a_secret(self) -> tuple[Thread, str]:
+    def create_with_secret(self) -> tuple[Thread, str]:
         """Create a thread of the owner whose messages hold a random text; return both."""
         secret, graph = uuid4().hex, self.owner.context.graph()
-        values = saying(secret, graph)
+        values = values_with_text(secret, graph)
         if not values:
             raise Blocked("append of the [graph] settings has no place for a text")
         return self.owner.prepopulated(more=[{**graph.append, "values": values}]), secret
@@ -173,7 +175,7 @@ class Pair:
         answer = ask(self.stranger.client)
         told = f"{answer.status} {excerpt(answer.text)}"
         assert_that(secret not in answer.text, "nothing of another tenant's", told)
-        shown = self.owner.granted(ask(self.owner.client))
+        shown = self.owner.ensure_success(ask(self.owner.client))
         if secret not in shown.text:
             raise Blocked(f"the owner is not shown it: {shown.status} {excerpt(shown.text)}")
 
@@ -182,7 +184,7 @@ class Pair:
         answer = ask(self.stranger.client)
         if not 400 <= answer.status < 500:
             raise PromiseBroken("a refusal by 4xx", f"{answer.status} {excerpt(answer.text)}")
-        self.owner.granted(ask(self.owner.client))
+        self.owner.ensure_success(ask(self.owner.client))
 
 
 @contextmanager

@@ -22,7 +22,7 @@ class Crons:
     """Creates, reads and changes crons; deletes on exit those that it created."""
 
     def __init__(self, api: ThreadsApi) -> None:
-        self._asker = api
+        self._api = api
         self._crons = api.client.crons
         self._made: list[str] = []
 
@@ -43,34 +43,34 @@ class Crons:
 
     def body(self, schedule: str = RARELY, **members: Any) -> dict[str, Any]:
         """Return the body of a cron that runs the graph of the settings, with the run's tag."""
-        metadata = {**self._asker.client.tag, **members.pop("metadata", {})}
-        return self._asker.run_body(schedule=schedule, metadata=metadata, **members)
+        metadata = {**self._api.client.tag, **members.pop("metadata", {})}
+        return self._api.run_body(schedule=schedule, metadata=metadata, **members)
 
-    def created(self, thread: Thread, schedule: str = RARELY, **members: Any) -> Cron:
+    def create(self, thread: Thread, schedule: str = RARELY, **members: Any) -> Cron:
         """Create a cron on the thread and return it."""
         answer = self._crons.create(id_of(thread), self.body(schedule, **members))
-        cron = self._asker.object_of(answer, thread)
+        cron = self._api.object_of(answer, thread)
         if not isinstance(cron.get("cron_id"), str):
-            raise self._asker.refusal("a cron with cron_id", answer, "cron_id")
+            raise self._api.refusal("a cron with cron_id", answer, "cron_id")
         self._made.append(cron["cron_id"])
         return cron
 
-    def shown(self, cron: Cron) -> Cron:
+    def get(self, cron: Cron) -> Cron:
         """Return the cron as GET shows it."""
-        return self._asker.object_of(self._crons.get(cron["cron_id"]))
+        return self._api.object_of(self._crons.get(cron["cron_id"]))
 
-    def found(self, **filters: Any) -> list[Any]:
+    def search_ids(self, **filters: Any) -> list[Any]:
         """Return the ids of the crons that a search finds."""
-        return [each.get("cron_id") for each in self._asker.list_of(self._crons.search(filters))]
+        return [each.get("cron_id") for each in self._api.list_of(self._crons.search(filters))]
 
     def count(self, **filters: Any) -> Any:
         """Return the number that POST count answers."""
-        return self._asker.granted(self._crons.count(filters)).body
+        return self._api.ensure_success(self._crons.count(filters)).body
 
-    def updated(self, cron: Cron, **body: Any) -> Cron:
+    def update(self, cron: Cron, **body: Any) -> Cron:
         """PATCH the cron and return it as answered."""
-        return self._asker.object_of(self._crons.update(cron["cron_id"], body))
+        return self._api.object_of(self._crons.update(cron["cron_id"], body))
 
-    def deleted(self, cron: Cron) -> None:
+    def delete(self, cron: Cron) -> None:
         """Delete the cron."""
-        self._asker.granted(self._crons.delete(cron["cron_id"]))
+        self._api.ensure_success(self._crons.delete(cron["cron_id"]))

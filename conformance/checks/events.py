@@ -26,30 +26,30 @@ class Event:
     id: str | None = None
 
 
-def read_events(text: str) -> list[Event]:
+def parse_events(text: str) -> list[Event]:
     """Parse a whole stream; `PromiseBroken` if an event is malformed or the stream too long."""
     if text.count("\n") > MOST_LINES:
         raise PromiseBroken(
             f"a stream of at most {MOST_LINES} lines", f"{len(text)} characters of events"
         )
     blocks = text.replace("\r\n", "\n").replace("\r", "\n").split("\n\n")
-    return [event for block in blocks if (event := _event(block)) is not None]
+    return [event for block in blocks if (event := _parse_event(block)) is not None]
 
 
-def known_events(text: str) -> list[Event]:
+def events_or_blocked(text: str) -> list[Event]:
     """Parse a whole stream; `Blocked` if it is malformed, which another check judges."""
     try:
-        return read_events(text)
+        return parse_events(text)
     except PromiseBroken as malformed:
         raise Blocked.because(malformed) from None
 
 
-def named(events: Iterable[Event], name: str) -> list[Any]:
+def data_of(events: Iterable[Event], name: str) -> list[Any]:
     """Return the data of all events of this name, in order."""
     return [each.data for each in events if each.name == name]
 
 
-def _event(block: str) -> Event | None:
+def _parse_event(block: str) -> Event | None:
     fields: dict[str, list[str]] = {}
     for line in block.split("\n"):
         # A line that begins with a colon is a comment, sent to keep the stream alive.

@@ -18,7 +18,7 @@ OPEN_TO_ALL = ("ok", "info", "openapi")
 
 
 @dataclass(frozen=True)
-class Things:
+class Targets:
     """The thread, checkpoint, run and cron that the requests name."""
 
     thread: Thread
@@ -27,22 +27,22 @@ class Things:
     cron_id: str
 
 
-def every_operation(given: ThreadsApi, things: Things) -> dict[str, Ask]:
+def every_operation(given: ThreadsApi, targets: Targets) -> dict[str, Ask]:
     """Return a valid request by operation name; operations that only read come first."""
-    thread_id, run_id, cron_id = id_of(things.thread), things.run_id, things.cron_id
-    marked = tags(given)
-    run = given.run_body(metadata=marked)
-    cron = given.run_body(schedule="0 0 1 1 *", metadata=marked)
+    thread_id, run_id, cron_id = id_of(targets.thread), targets.run_id, targets.cron_id
+    marks = tags(given)
+    run = given.run_body(metadata=marks)
+    cron = given.run_body(schedule="0 0 1 1 *", metadata=marks)
     return {
-        "search": lambda client: client.search({"metadata": marked}),
-        "count": lambda client: client.count({"metadata": marked}),
+        "search": lambda client: client.search({"metadata": marks}),
+        "count": lambda client: client.count({"metadata": marks}),
         "get": lambda client: client.get(thread_id),
         "state": lambda client: client.state(thread_id),
         "state_at_checkpoint": lambda client: client.state_at_checkpoint(
-            thread_id, things.checkpoint_id
+            thread_id, targets.checkpoint_id
         ),
         "post_state_at_checkpoint": lambda client: client.post_state_at_checkpoint(
-            thread_id, {"checkpoint": {"checkpoint_id": things.checkpoint_id}}
+            thread_id, {"checkpoint": {"checkpoint_id": targets.checkpoint_id}}
         ),
         "history": lambda client: client.history(thread_id),
         "post_history": lambda client: client.post_history(thread_id, {"limit": 1}),
@@ -55,7 +55,7 @@ def every_operation(given: ThreadsApi, things: Things) -> dict[str, Ask]:
         "cron_get": lambda client: client.crons.get(cron_id),
         "assistants_search": lambda client: client.assistants({"limit": 1}),
         "create": lambda client: client.create(
-            {"thread_id": client.ownership.new_id(), "metadata": marked},
+            {"thread_id": client.ownership.new_id(), "metadata": marks},
         ),
         "copy": lambda client: client.copy(thread_id),
         "update": lambda client: client.update(thread_id, {"metadata": {"changed": True}}),

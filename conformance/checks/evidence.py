@@ -19,7 +19,7 @@ _IDS = frozenset(
 
 
 @dataclass
-class Looks:
+class Evidence:
     """What the running check compared: how often, how many values, and members of which names."""
 
     comparisons: int = 0
@@ -32,42 +32,42 @@ class Looks:
         return bool(self.comparisons) and not self.values
 
 
-_looks = Looks()
+_evidence = Evidence()
 
 
-def begin() -> Looks:
+def begin() -> Evidence:
     """Start to count for a check and return the counter; the checks of a process run one by one."""
-    global _looks
-    _looks = Looks()
-    return _looks
+    global _evidence
+    _evidence = Evidence()
+    return _evidence
 
 
-def compared(*values: Any) -> None:
+def count_comparison(*values: Any) -> None:
     """Count a comparison of JSON values, and the values that they hold.
 
     `Blocked` if they are threads or states that show nothing but ids: their being equal is no
     evidence.
     """
-    _looks.comparisons += 1
-    found = sum(map(values_in, values))
+    _evidence.comparisons += 1
+    found = sum(map(count_values, values))
     if not found and any(map(_has_ids, values)):
         raise Blocked("what was to be compared shows nothing but ids")
-    _looks.values += found
-    _looks.members = _looks.members.union(*map(members_in, values))
+    _evidence.values += found
+    _evidence.members = _evidence.members.union(*map(members_in, values))
 
 
-def judged() -> None:
+def count_judgement() -> None:
     """Count a judgement that is evidence by itself, whatever the value."""
-    _looks.comparisons += 1
-    _looks.values += 1
+    _evidence.comparisons += 1
+    _evidence.values += 1
 
 
-def values_in(value: Any) -> int:
+def count_values(value: Any) -> int:
     """Return how many values a JSON value holds that are not null, empty or ids."""
     if isinstance(value, dict):
-        return sum(values_in(each) for name, each in value.items() if name not in _IDS)
+        return sum(count_values(each) for name, each in value.items() if name not in _IDS)
     if isinstance(value, list | tuple):
-        return sum(map(values_in, value))
+        return sum(map(count_values, value))
     return int(value is not None and value != "")
 
 
@@ -81,13 +81,13 @@ def _has_ids(value: Any) -> bool:
 def members_in(value: Any) -> set[str]:
     """Return the names of the members that hold something, at any depth of a JSON value."""
     if isinstance(value, dict):
-        held = {name for name, each in value.items() if name not in _IDS and values_in(each)}
+        held = {name for name, each in value.items() if name not in _IDS and count_values(each)}
         return held.union(*map(members_in, value.values()))
     if isinstance(value, list | tuple):
         return set().union(*map(members_in, value))
     return set()
 
 
-def current() -> Looks:
+def current() -> Evidence:
     """Return what the running check, or the last one, compared so far."""
-    return _looks
+    return _evidence

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from conformance.checks.api import LONGEST_PAGE, ThreadsApi
-from conformance.checks.evidence import compared, judged
+from conformance.checks.evidence import count_comparison, count_judgement
 from conformance.checks.outcomes import Blocked, PromiseBroken, difference_kinds
-from conformance.checks.views import History, State, Thread, id_of, says_something
+from conformance.checks.views import History, State, Thread, has_data, id_of
 from conformance.contract.causes import place
 from conformance.contract.schemas import violations
 from conformance.deployment.client import Answer
@@ -29,21 +29,21 @@ OPTIONAL_OF_A_THREAD = ("values", "config", "state_updated_at", "interrupts")
 
 def assert_equal(actual: Any, expected: Any, what: str) -> None:
     """Assert that two JSON values are equal, as JSON: true is not 1."""
-    compared(expected, actual)
+    count_comparison(expected, actual)
     if not same_json(expected, actual):
         raise PromiseBroken.by_difference(expected, actual, what)
 
 
 def assert_is(actual: Any, promised: Any, what: str) -> None:
     """Assert that a value is what the requirement itself states, even if that is empty."""
-    judged()
+    count_judgement()
     if not same_json(promised, actual):
         raise PromiseBroken.by_difference(promised, actual, what)
 
 
 def assert_that(holds: bool, expected: str, actual: Any) -> None:
     """Assert that a condition holds; `expected` says it in words, `actual` is what came instead."""
-    judged()
+    count_judgement()
     if not holds:
         raise PromiseBroken(excerpt(expected), excerpt(str(actual)))
 
@@ -53,8 +53,8 @@ def assert_identical_history(copy: History, source: History) -> None:
 
     `Blocked` if no state of the source has values: only ids would be compared.
     """
-    compared([state.get("values") for state in source])
-    if len(source) and not any(says_something(state.get("values")) for state in source):
+    count_comparison([state.get("values") for state in source])
+    if len(source) and not any(has_data(state.get("values")) for state in source):
         raise Blocked("no state of the source shows values")
     if len(copy) != len(source):
         raise PromiseBroken(
@@ -74,7 +74,7 @@ def assert_identical_history(copy: History, source: History) -> None:
         )
 
 
-def kept(thread: Thread, sent: dict[str, Any]) -> Any:
+def kept_metadata(thread: Thread, sent: dict[str, Any]) -> Any:
     """Return the members of a thread's metadata whose names were sent."""
     shown = thread.get("metadata")
     if not isinstance(shown, dict):
@@ -82,7 +82,7 @@ def kept(thread: Thread, sent: dict[str, Any]) -> Any:
     return {name: value for name, value in shown.items() if name in sent}
 
 
-def assert_moments_of(source: History, copies: list[History], least: int) -> None:
+def assert_copies_of_moments(source: History, copies: list[History], least: int) -> None:
     """Assert that each copy has the history that the source had at some moment, one after another.
 
     That is the source's oldest states without a gap, at least `least` and no fewer than the copy
@@ -94,7 +94,11 @@ def assert_moments_of(source: History, copies: list[History], least: int) -> Non
         wanted = f"{least} to {len(final)} states"
         assert_that(least <= len(copied) <= len(final), wanted, f"{len(copied)} states")
         newest, *older = final[len(final) - len(copied) :]
-        assert_equal(_settled(copied[0]), _settled(newest), "the newest state of the copy")
+        assert_equal(
+            _without_task_results(copied[0]),
+            _without_task_results(newest),
+            "the newest state of the copy",
+        )
         assert_equal(copied[1:], older, "the states before it")
         least = len(copied)
 
@@ -105,22 +109,22 @@ def assert_untouched(api: ThreadsApi, thread: Thread, act: Callable[[], object])
     What the deployment does not offer, such as a history, is left out.
     """
     before = [
-        each if api.lacks(each, thread) else api.granted(each, thread)
-        for each in _everything(api, thread)
+        each if api.lacks(each, thread) else api.ensure_success(each, thread)
+        for each in _snapshot(api, thread)
     ]
-    if [each.text for each in before] != [each.text for each in _everything(api, thread)]:
+    if [each.text for each in before] != [each.text for each in _snapshot(api, thread)]:
         raise Blocked("two answers to the same question differ, though nothing was done")
     act()
-    judged()
-    for answer, former in zip(_everything(api, thread), before, strict=True):
+    count_judgement()
+    for answer, former in zip(_snapshot(api, thread), before, strict=True):
         if former.ok:
             same = answer.ok and answer.text == former.text
-            assert_that(same, f"{answer.operation} as before: {former.text}", _told(answer))
+            assert_that(same, f"{answer.operation} as before: {former.text}", _describe(answer))
 
 
 def assert_valid(schema: str, value: Any) -> None:
     """Assert that a value fits one of our schemas, given by its name."""
-    compared(value)
+    count_comparison(value)
     found = violations(schema, value)
     if found:
         raise PromiseBroken(
@@ -141,48 +145,48 @@ def assert_thread(value: Thread) -> None:
 
 def assert_refused(answer: Answer) -> None:
     """Assert that a bad request is answered by a 4xx."""
-    judged()
+    count_judgement()
     if not 400 <= answer.status < 500:
-        raise PromiseBroken("a refusal by 4xx", _told(answer))
+        raise PromiseBroken("a refusal by 4xx", _describe(answer))
 
 
 def require_refused(answer: Answer) -> None:
     """Block the check unless a bad request is answered by a 4xx."""
     if not 400 <= answer.status < 500:
-        raise Blocked(f"not refused by 4xx: {_told(answer)}")
+        raise Blocked(f"not refused by 4xx: {_describe(answer)}")
 
 
 def assert_says_why(answer: Answer) -> None:
     """Assert that a refusal has a JSON body with some text; `Blocked` if it is no 4xx."""
     require_refused(answer)
-    if not answer.is_json or not _some_text(answer.body):
-        raise PromiseBroken("a JSON body that says why", _told(answer))
+    if not answer.is_json or not _has_text(answer.body):
+        raise PromiseBroken("a JSON body that says why", _describe(answer))
 
 
 def assert_no_server_error(answer: Answer) -> None:
     """Assert that an answer is no 5xx."""
-    judged()
+    count_judgement()
     if answer.status >= 500:
-        raise PromiseBroken("any answer below 500", _told(answer))
+        raise PromiseBroken("any answer below 500", _describe(answer))
 
 
-def moment(value: Any, what: str) -> datetime:
+def parse_moment(value: Any, what: str) -> datetime:
     """Parse an RFC 3339 timestamp; `PromiseBroken` if it is malformed or has no offset."""
     try:
         # RFC 3339 allows its letters in lower case.
         parsed = datetime.fromisoformat(value.upper())
     except (AttributeError, ValueError):
         raise PromiseBroken(f"{what} as RFC 3339", repr(value)) from None
-    judged()
+    count_judgement()
     if parsed.tzinfo is None:
         raise PromiseBroken(f"{what} with an offset from UTC", repr(value))
     return parsed
 
 
-def known_moment(value: Any, what: str) -> datetime:
+def moment_or_blocked(value: Any, what: str) -> datetime:
     """Parse an RFC 3339 timestamp; `Blocked` if it is malformed, which another check judges."""
     try:
-        return moment(value, what)
+        return parse_moment(value, what)
     except PromiseBroken as unreadable:
         raise Blocked.because(unreadable) from None
 
@@ -192,13 +196,13 @@ def assert_same_thread(actual: Thread, expected: Thread, what: str) -> None:
 
     The documents show views with and without values and config, and timestamps in two notations.
     """
-    shown, wanted = _both(actual, expected)
+    shown, wanted = _shared_members(actual, expected)
     assert_equal(shown, wanted, what)
 
 
 def same_thread(actual: Thread, expected: Thread) -> bool:
     """Return whether two views of a thread agree, by the rule of `assert_same_thread`."""
-    return same_json(*_both(actual, expected))
+    return same_json(*_shared_members(actual, expected))
 
 
 def assert_no_thread(api: ThreadsApi, thread_id: str) -> None:
@@ -216,7 +220,7 @@ def assert_page(page: Sequence[Any], expected: Sequence[Any], what: str, limit: 
     assert_equal(page, expected[: max(len(page), 1)], what)
 
 
-def _both(actual: Thread, expected: Thread) -> tuple[Thread, Thread]:
+def _shared_members(actual: Thread, expected: Thread) -> tuple[Thread, Thread]:
     names = actual.keys() & expected.keys()
     return (
         {name: _comparable(name, actual[name]) for name in names},
@@ -226,12 +230,12 @@ def _both(actual: Thread, expected: Thread) -> tuple[Thread, Thread]:
 
 def _comparable(name: str, value: Any) -> Any:
     if name.endswith("_at") and isinstance(value, str):
-        return known_moment(value, name).astimezone(UTC).isoformat()
+        return moment_or_blocked(value, name).astimezone(UTC).isoformat()
     # The SDK's type of a thread's values allows null: a thread without a state has none.
     return {} if name == "values" and value is None else value
 
 
-def _everything(api: ThreadsApi, thread: Thread) -> list[Answer]:
+def _snapshot(api: ThreadsApi, thread: Thread) -> list[Answer]:
     client, thread_id = api.client, id_of(thread)
     return [
         client.get(thread_id),
@@ -240,20 +244,20 @@ def _everything(api: ThreadsApi, thread: Thread) -> list[Answer]:
     ]
 
 
-def _settled(state: State) -> State:
+def _without_task_results(state: State) -> State:
     """Return the state without the results of its tasks."""
     tasks = state.get("tasks") or []
     named = [{"id": each.get("id"), "name": each.get("name")} for each in tasks]
     return {**state, "tasks": named, "interrupts": None}
 
 
-def _some_text(value: Any) -> bool:
+def _has_text(value: Any) -> bool:
     if isinstance(value, str):
         return bool(value.strip())
     if isinstance(value, dict):
-        return any(map(_some_text, value.values()))
-    return isinstance(value, list) and any(map(_some_text, value))
+        return any(map(_has_text, value.values()))
+    return isinstance(value, list) and any(map(_has_text, value))
 
 
-def _told(answer: Answer) -> str:
+def _describe(answer: Answer) -> str:
     return f"{answer.status} {excerpt(answer.text)}".strip()

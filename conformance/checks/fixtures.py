@@ -28,7 +28,7 @@ from conformance.deployment.preflight import graph_missing
 from conformance.deployment.settings import GraphSettings, Settings
 
 #: A flow may send several requests: its time limit is so many times that of one.
-_PATIENCE = 3
+_REQUESTS_PER_FLOW = 3
 
 
 class Bound:
@@ -38,7 +38,7 @@ class Bound:
         self.settings = settings
         self.connection = connection
         #: The documents' clients, each started at its first use.
-        self.clients = Clients(connection.client.forward, settings.timeout_s * _PATIENCE)
+        self.clients = Clients(connection.client.forward, settings.timeout_s * _REQUESTS_PER_FLOW)
         #: Sends at most one request per worker and graph, and only if a check needs it.
         self.graph_missing = cache(lambda graph_id: graph_missing(connection.client, graph_id))
 

@@ -32,7 +32,7 @@ def must_be_refused(schema: str, body: Any) -> bool:
         # The SDK reference also allows the id of a checkpoint.
         del kind["before"]
     for error in validator(schema).iter_errors(kind):
-        if (read := _read(error)) is not None and error.absolute_path:
+        if (read := _lenient_value(error)) is not None and error.absolute_path:
             *steps, last = error.absolute_path
             holder = kind
             for step in steps:
@@ -50,7 +50,7 @@ def without_nulls(value: Any) -> Any:
     return value
 
 
-def _read(error: ValidationError) -> Any:
+def _lenient_value(error: ValidationError) -> Any:
     """Return the value as a lenient server might read it; None if there is no other reading."""
     value: Any = error.instance
     try:

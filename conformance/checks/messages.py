@@ -18,7 +18,7 @@ def is_message(item: Any) -> bool:
     return isinstance(item, dict) and "type" in item and "content" in item
 
 
-def told(items: Sequence[Message]) -> list[Message]:
+def type_and_content(items: Sequence[Message]) -> list[Message]:
     """Return the items, with each message reduced to type and content."""
     return [
         {"type": item["type"], "content": item["content"]} if is_message(item) else item
@@ -26,13 +26,13 @@ def told(items: Sequence[Message]) -> list[Message]:
     ]
 
 
-def followed(graph: GraphSettings) -> str:
+def followed_key(graph: GraphSettings) -> str:
     """Return the key of the list that the checks follow; empty if the settings name none."""
     return graph.appending[0] if graph.appending else ""
 
 
 def messages_sent(supersteps: Sequence[dict[str, Any]], graph: GraphSettings) -> list[Message]:
-    """Return what the updates of these supersteps add to the followed list, as `told`, in order."""
+    """Return the type and content of what these supersteps add to the followed list, in order."""
     return [
         message
         for superstep in supersteps
@@ -42,8 +42,8 @@ def messages_sent(supersteps: Sequence[dict[str, Any]], graph: GraphSettings) ->
 
 
 def messages_sent_in(update: dict[str, Any], graph: GraphSettings) -> list[Message]:
-    """Return what one update adds to the followed list, as `told`."""
-    return told(items_in(update.get("values"), followed(graph)))
+    """Return the type and content of what one update adds to the followed list."""
+    return type_and_content(items_in(update.get("values"), followed_key(graph)))
 
 
 def items_in(values: Any, key: str) -> list[Any]:
@@ -64,7 +64,7 @@ def message_keys(graph: GraphSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def saying(text: str, graph: GraphSettings) -> dict[str, Any]:
+def values_with_text(text: str, graph: GraphSettings) -> dict[str, Any]:
     """Return values of an update that contain a text: in a message, or where a text may be.
 
     The text replaces `{n}` in the update of the settings, or else a whole text.

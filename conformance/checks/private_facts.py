@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from conformance.checks.visits import broken, undecided
+from conformance.checks.visits import promise_broken, undecided
 from conformance.contract.schemas import load_schema, validator
 from conformance.deployment.client import Answer
 from conformance.model.history import same_json
 
 
-def members_of(schema: str) -> frozenset[str]:
+def schema_members(schema: str) -> frozenset[str]:
     """Return the member names that a schema publishes; reporting them reveals nothing."""
     return frozenset(load_schema(schema)["properties"])
 
@@ -20,7 +20,7 @@ def expect_fits(schema: str, value: dict[str, Any]) -> None:
     """Assert that an object fits one of our schemas; a failure names the members that do not."""
     misfits = sorted(set(_misfits(schema, value)))
     if misfits:
-        raise broken(f"does not fit schemas/{schema}.json: {', '.join(misfits)}")
+        raise promise_broken(f"does not fit schemas/{schema}.json: {', '.join(misfits)}")
 
 
 def _misfits(schema: str, value: dict[str, Any]) -> Iterable[str]:
@@ -43,13 +43,13 @@ def expect_same(
         each for each in members if not same_json(actual.get(each), expected.get(each))
     )
     if differing:
-        raise broken(f"{what} differs in {', '.join(differing)}")
+        raise promise_broken(f"{what} differs in {', '.join(differing)}")
 
 
 def expect_refused(answer: Answer, what: str) -> None:
     """Assert that a bad request is answered by a 4xx."""
     if not 400 <= answer.status < 500:
-        raise broken(f"{what} is answered with {answer.status} and not refused by a 4xx")
+        raise promise_broken(f"{what} is answered with {answer.status} and not refused by a 4xx")
 
 
 def texts_in_metadata(

@@ -20,7 +20,7 @@ class RefusedCreations:
     """
 
     def __init__(self, given: ThreadsApi, client: ThreadsClient) -> None:
-        self._given, self._ask = given, client
+        self._given, self._client = given, client
         self._by_id = client.ownership.ids_are_kept is True
         self._mark = {"refused": uuid4().hex[:12]}
         self._sent: list[str] = []
@@ -32,8 +32,8 @@ class RefusedCreations:
             metadata = {**metadata, **self._mark}
         elif not self._by_id:
             return
-        wanted = self._ask.ownership.new_id()
-        require_refused(self._ask.create({**body, "thread_id": wanted, "metadata": metadata}))
+        wanted = self._client.ownership.new_id()
+        require_refused(self._client.create({**body, "thread_id": wanted, "metadata": metadata}))
         self._sent.append(wanted)
 
     def assert_none_made(self) -> None:
@@ -47,7 +47,7 @@ class RefusedCreations:
         # Threads made before this one are visible once this one is.
         last = id_of(self._given.empty(metadata=self._mark))
         found = self._given.context.eventually(
-            lambda: self._given.found(metadata=self._mark), lambda shown: last in shown
+            lambda: self._given.search_ids(metadata=self._mark), lambda shown: last in shown
         )
         if last not in found:
             raise Blocked("a search does not show a thread that was made", by="SEARCH-02")

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.events import Event, known_events
+from conformance.checks.events import Event, events_or_blocked
 from conformance.checks.outcomes import Blocked
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import Answer
@@ -37,9 +37,9 @@ class Runs:
     """
 
     def __init__(self, api: ThreadsApi) -> None:
-        self._asker = api
+        self._api = api
         self._client = api.client
-        self._case = api.context
+        self._context = api.context
         self._started: list[Run] = []
 
     def __enter__(self) -> Runs:
@@ -64,32 +64,32 @@ class Runs:
     def body(self, graph: str, text: str = "go on", **members: Any) -> dict[str, Any]:
         """Return the body of a run with one message as input; `seconds` are those of a slow run."""
         if graph == "agent":
-            return self._asker.run_body(**members)
+            return self._api.run_body(**members)
         given: dict[str, Any] = {"messages": [{"type": "human", "content": text}]}
         if "seconds" in members:
             given["seconds"] = members.pop("seconds")
-        return {"assistant_id": self._case.other_graph(graph), "input": given, **members}
+        return {"assistant_id": self._context.other_graph(graph), "input": given, **members}
 
-    def ended(self, thread: Thread, graph: str, text: str = "go on", **members: Any) -> Any:
+    def run_to_end(self, thread: Thread, graph: str, text: str = "go on", **members: Any) -> Any:
         """Run a graph, wait for its end, and return the body that is answered, however it ended.
 
         A run of `failing` may be answered by an error, provided that the thread lists a run then.
         """
         body = self.body(graph, text, **members)
         if graph != "failing":
-            return self._waited(thread, body)
+            return self._run_and_wait(thread, body)
         answer = self._client.run_wait(id_of(thread), body)
         if not answer.ok and self._client.runs.list(id_of(thread)).body:
             return answer.body
-        return self._asker.granted(answer, thread).body
+        return self._api.ensure_success(answer, thread).body
 
-    def resumed(self, thread: Thread, graph: str, answer: Any, **members: Any) -> Any:
+    def resume(self, thread: Thread, graph: str, answer: Any, **members: Any) -> Any:
         """Resume an interrupted thread with `answer`, and return the body that is answered."""
         command = {"resume": answer, **members}
-        body = {"assistant_id": self._case.other_graph(graph), "command": command}
-        return self._waited(thread, body)
+        body = {"assistant_id": self._context.other_graph(graph), "command": command}
+        return self._run_and_wait(thread, body)
 
-    def started(self, thread: Thread, graph: str, text: str = "go on", **members: Any) -> Run:
+    def start(self, thread: Thread, graph: str, text: str = "go on", **members: Any) -> Run:
         """Start a run in the background and return it."""
         # The tag proves that the run is ours, before it is cancelled or deleted.
         members["metadata"] = {**self._client.tag, **members.get("metadata", {})}
@@ -98,107 +98,107 @@ class Runs:
         self._started.append(run)
         return run
 
-    def halfway(self, thread: Thread, text: str = "go on") -> Run:
+    def start_long(self, thread: Thread, text: str = "go on") -> Run:
         """Start a long run and return it once its first states are in the history.
 
         `Blocked` if they are not shown while it is under way.
         """
-        before = self._newest(thread)
-        run = self.started(thread, "slow", text, seconds=LONG_S)
+        before = self._newest_ids(thread)
+        run = self.start(thread, "slow", text, seconds=LONG_S)
         # Compared by id, not by number: a page may hold fewer states than there are.
-        fresh = self._case.eventually(
-            lambda: self._newest(thread) - before,
+        fresh = self._context.eventually(
+            lambda: self._newest_ids(thread) - before,
             lambda fresh: len(fresh) > 1,
-            self._case.settings.run_timeout_s,
+            self._context.settings.run_timeout_s,
         )
         if len(fresh) < 2 or self.status(run) != "running":
             raise Blocked("a slow run does not show its first states while it is under way")
         return run
 
-    def streamed(self, thread: Thread, graph: str, text: str = "go on", **members: Any) -> Answer:
+    def stream(self, thread: Thread, graph: str, text: str = "go on", **members: Any) -> Answer:
         """Run a graph by stream, and return the answer with the whole stream."""
         body = self.body(graph, text, **members)
-        return self._asker.granted(self._client.run_stream(id_of(thread), body), thread)
+        return self._api.ensure_success(self._client.run_stream(id_of(thread), body), thread)
 
     def events(
         self, thread: Thread, graph: str, text: str = "go on", **members: Any
     ) -> list[Event]:
         """Run a graph by stream, and return the events of the whole stream."""
-        return known_events(self.streamed(thread, graph, text, **members).text)
+        return events_or_blocked(self.stream(thread, graph, text, **members).text)
 
     # Looking
 
-    def shown(self, run: Run) -> dict[str, Any]:
+    def get(self, run: Run) -> dict[str, Any]:
         """Return the run as GET shows it."""
         answer = self._client.runs.get(run.thread_id, run.run_id)
-        return self._asker.object_of(answer, _thread(run))
+        return self._api.object_of(answer, _thread(run))
 
     def status(self, run: Run) -> Any:
         """Return the status of the run."""
-        return self.shown(run).get("status")
+        return self.get(run).get("status")
 
-    def end_of(self, run: Run, within_s: float | None = None) -> Any:
+    def final_status(self, run: Run, within_s: float | None = None) -> Any:
         """Wait until the run is not under way, up to `within_s` seconds, and return its status."""
-        return self._case.eventually(
+        return self._context.eventually(
             lambda: self.status(run), lambda status: status not in UNDER_WAY, within_s
         )
 
-    def listed(self, thread: Thread, **params: Any) -> list[dict[str, Any]]:
+    def list_runs(self, thread: Thread, **params: Any) -> list[dict[str, Any]]:
         """Return the runs of a thread."""
-        return self._asker.list_of(self._client.runs.list(id_of(thread), **params), thread)
+        return self._api.list_of(self._client.runs.list(id_of(thread), **params), thread)
 
-    def only(self, thread: Thread) -> Run:
+    def only_run(self, thread: Thread) -> Run:
         """Return the only run of the thread; none or several end the check."""
         answer = self._client.runs.list(id_of(thread))
-        listed = self._asker.list_of(answer, thread)
+        listed = self._api.list_of(answer, thread)
         if len(listed) != 1 or not isinstance(listed[0].get("run_id"), str):
-            raise self._asker.refusal("one run on the thread", answer, "one run")
+            raise self._api.refusal("one run on the thread", answer, "one run")
         return Run(id_of(thread), listed[0]["run_id"])
 
-    def joined(self, run: Run) -> Any:
+    def join(self, run: Run) -> Any:
         """Join the run and return the body that is answered at its end.
 
         Of a prerequisite run, `Blocked` if it is still under way by then.
         """
         answer = self._client.run_join(run.thread_id, run.run_id)
-        body = self._asker.granted(answer, _thread(run)).body
-        if self._asker.arranging and (shown := self.end_of(run)) in UNDER_WAY:
+        body = self._api.ensure_success(answer, _thread(run)).body
+        if self._api.arranging and (shown := self.final_status(run)) in UNDER_WAY:
             raise Blocked(f"join answers while the run is {shown}", by="RUN-CONTROL-09")
         return body
 
-    def followed(self, run: Run, last_event_id: str | None = None, **params: Any) -> list[Event]:
+    def join_stream(self, run: Run, last_event_id: str | None = None, **params: Any) -> list[Event]:
         """Join the stream of the run and return its events, those after `last_event_id` if set."""
         answer = self._client.runs.join_stream(run.thread_id, run.run_id, last_event_id, **params)
-        return known_events(self._asker.granted(answer, _thread(run)).text)
+        return events_or_blocked(self._api.ensure_success(answer, _thread(run)).text)
 
     # Stopping
 
-    def cancelled(self, run: Run, action: str, wait: bool = True) -> None:
+    def cancel(self, run: Run, action: str, wait: bool = True) -> None:
         """Cancel the run and, unless `wait` is false, wait for its end."""
         answer = self._client.runs.cancel(
             run.thread_id, run.run_id, action=action, wait=str(wait).lower()
         )
-        self._asker.granted(answer, _thread(run))
+        self._api.ensure_success(answer, _thread(run))
 
-    def deleted(self, run: Run) -> None:
+    def delete(self, run: Run) -> None:
         """Delete the run."""
-        self._asker.granted(self._client.runs.delete(run.thread_id, run.run_id), _thread(run))
+        self._api.ensure_success(self._client.runs.delete(run.thread_id, run.run_id), _thread(run))
 
-    def _waited(self, thread: Thread, body: dict[str, Any]) -> Any:
-        return self._asker.granted(self._client.run_wait(id_of(thread), body), thread).body
+    def _run_and_wait(self, thread: Thread, body: dict[str, Any]) -> Any:
+        return self._api.ensure_success(self._client.run_wait(id_of(thread), body), thread).body
 
-    def _newest(self, thread: Thread) -> set[str]:
+    def _newest_ids(self, thread: Thread) -> set[str]:
         """Return the newest checkpoint ids of a thread, as many as one page holds."""
-        return {checkpoint_id_of(state) for state in self._asker.page(thread, limit=1000)}
+        return {checkpoint_id_of(state) for state in self._api.page(thread, limit=1000)}
 
     def _text_in(self, answer: Answer, thread: Thread, name: str) -> str:
-        value = self._asker.object_of(answer, thread).get(name)
+        value = self._api.object_of(answer, thread).get(name)
         if not isinstance(value, str):
-            raise self._asker.refusal(f"a run with {name}", answer, name)
+            raise self._api.refusal(f"a run with {name}", answer, name)
         return value
 
 
-def contents(holder: dict[str, Any] | State) -> list[Any]:
+def message_contents(holder: dict[str, Any] | State) -> list[Any]:
     """Return the contents of the messages in the values of a thread or state, oldest first."""
     values = holder.get("values")
     messages = values.get("messages") if isinstance(values, dict) else None

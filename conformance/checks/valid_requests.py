@@ -57,7 +57,9 @@ REQUESTS: dict[str, Request] = {
     "post_state_at_checkpoint": Request(
         lambda client, thread_id, body: client.post_state_at_checkpoint(thread_id, body),
         lambda client, thread_id, raw: client.post_state_at_checkpoint(thread_id, raw=raw),
-        lambda given, thread: {"checkpoint": {"checkpoint_id": checkpoint_of(given, thread)}},
+        lambda given, thread: {
+            "checkpoint": {"checkpoint_id": newest_checkpoint_id(given, thread)}
+        },
     ),
     "post_history": Request(
         lambda client, thread_id, body: client.post_history(thread_id, body),
@@ -77,14 +79,14 @@ def tags(given: ThreadsApi) -> dict[str, Any]:
     return {**given.client.tag, **given.context.tag}
 
 
-def offered(given: ThreadsApi, thread: Thread, operation: str) -> None:
+def require_offered(given: ThreadsApi, thread: Thread, operation: str) -> None:
     """Send a valid request on this thread: it must succeed, so that a refusal means something."""
     request = REQUESTS[operation]
     body = request.right(given, thread)
-    given.granted(request.send(given.client, id_of(thread), body), thread)
+    given.ensure_success(request.send(given.client, id_of(thread), body), thread)
 
 
-def offering(given: ThreadsApi, operation: str) -> Thread:
+def thread_offering(given: ThreadsApi, operation: str) -> Thread:
     """Return the simplest thread on which the operation answers a valid request.
 
     Bad requests need no history; but a deployment that updates only a thread with a state gets a
@@ -92,24 +94,24 @@ def offering(given: ThreadsApi, operation: str) -> Thread:
     """
     if operation == "update_state":
         thread = given.empty(metadata={"graph_id": given.context.graph().id})
-        if _updated(given, thread):
+        if _try_update(given, thread):
             return thread
         thread = given.prepopulated()
     elif operation == "post_state_at_checkpoint":
-        thread = stated(given)
+        thread = thread_with_state(given)
     else:
         thread = given.empty()
-    offered(given, thread, operation)
+    require_offered(given, thread, operation)
     return thread
 
 
-def stated(given: ThreadsApi) -> Thread:
+def thread_with_state(given: ThreadsApi) -> Thread:
     """Return a thread with a state, by an update of an empty thread or else with a history."""
     thread = given.empty(metadata={"graph_id": given.context.graph().id})
-    return thread if _updated(given, thread) else given.prepopulated()
+    return thread if _try_update(given, thread) else given.prepopulated()
 
 
-def checkpoint_of(given: ThreadsApi, thread: Thread) -> str:
+def newest_checkpoint_id(given: ThreadsApi, thread: Thread) -> str:
     """Return the checkpoint id of the newest state of a thread; `Blocked` if it shows none."""
     try:
         return checkpoint_id_of(given.state(thread))
@@ -117,6 +119,6 @@ def checkpoint_of(given: ThreadsApi, thread: Thread) -> str:
         raise Blocked.because(unnamed) from None
 
 
-def _updated(given: ThreadsApi, thread: Thread) -> bool:
+def _try_update(given: ThreadsApi, thread: Thread) -> bool:
     request = REQUESTS["update_state"]
     return request.send(given.client, id_of(thread), request.right(given, thread)).ok

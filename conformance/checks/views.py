@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from conformance.checks.messages import Message, followed, items_in, message_keys
+from conformance.checks.messages import Message, followed_key, items_in, message_keys
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.deployment.settings import GraphSettings
 from conformance.excerpt import excerpt
@@ -68,14 +68,14 @@ def parent_id_of(state: State) -> str | None:
     return found
 
 
-def says_something(values: Any) -> bool:
+def has_data(values: Any) -> bool:
     """Return whether values hold data; an empty thread may show members that are all empty."""
     return isinstance(values, dict) and any(values.values())
 
 
 def messages_of(holder: dict[str, Any], graph: GraphSettings) -> list[Message]:
     """Return the items of the followed list in the values of a thread or state."""
-    return items_in(holder.get("values"), followed(graph))
+    return items_in(holder.get("values"), followed_key(graph))
 
 
 def real_messages_of(holder: dict[str, Any], graph: GraphSettings) -> list[Message]:
@@ -97,7 +97,7 @@ def member_of(message: Message, name: str) -> Any:
     return message.get(name) if isinstance(message, dict) else None
 
 
-def newest_first(states: list[State]) -> bool:
+def is_newest_first(states: list[State]) -> bool:
     """Return whether `created_at` never rises; true if a timestamp is missing or malformed."""
     try:
         moments = [datetime.fromisoformat(state["created_at"]) for state in states]

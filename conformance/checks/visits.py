@@ -44,7 +44,7 @@ def undecided(why: str, *, by: Cause | tuple[Cause, ...] = ()) -> Blocked:
     return Blocked(why, by=by, facts=why)
 
 
-def broken(facts: str, *, cause: Cause | None = None) -> PromiseBroken:
+def promise_broken(facts: str, *, cause: Cause | None = None) -> PromiseBroken:
     """Build the outcome of a broken promise; `facts` says how, and holds nothing of a thread."""
     return PromiseBroken("the promise to hold", facts, facts=facts, cause=cause)
 
@@ -52,10 +52,10 @@ def broken(facts: str, *, cause: Cause | None = None) -> PromiseBroken:
 def expect(holds: bool, facts: str) -> None:
     """Assert that a condition holds; `facts` says what was seen instead."""
     if not holds:
-        raise broken(facts)
+        raise promise_broken(facts)
 
 
-class Looker:
+class Reader:
     """Reads threads and states; a refusal blocks the check, or breaks its promise."""
 
     def __init__(self, client: ThreadsClient, *, blocks: bool) -> None:
@@ -93,12 +93,12 @@ class Looker:
 
     def count(self, **body: Any) -> int:
         """Return how many threads a count finds, whoever made them."""
-        answer = self.granted(self.client.count(body))
+        answer = self.ensure_success(self.client.count(body))
         if not isinstance(answer.body, int) or isinstance(answer.body, bool):
             raise self._refusal(answer, "without a whole number", "integer")
         return answer.body
 
-    def granted(self, answer: Answer, thread: Visited | None = None) -> Answer:
+    def ensure_success(self, answer: Answer, thread: Visited | None = None) -> Answer:
         """Return the answer if it is a success; else raise the outcome that ends the check."""
         if answer.ok:
             return answer
@@ -111,13 +111,13 @@ class Looker:
         raise self._refusal(answer, "", NOT_GRANTED)
 
     def _object(self, answer: Answer, thread: Visited | None = None) -> dict[str, Any]:
-        self.granted(answer, thread)
+        self.ensure_success(answer, thread)
         if not isinstance(answer.body, dict):
             raise self._refusal(answer, "without a JSON object", "object")
         return answer.body
 
     def _list(self, answer: Answer, thread: Visited | None = None) -> list[dict[str, Any]]:
-        self.granted(answer, thread)
+        self.ensure_success(answer, thread)
         if not isinstance(answer.body, list) or not all(
             isinstance(each, dict) for each in answer.body
         ):
@@ -127,10 +127,10 @@ class Looker:
     def _refusal(self, answer: Answer, without: str, how: str) -> Exception:
         facts = f"{_line(answer)} {without}".strip()
         cause = Cause.refused(answer.operation, answer.status, how)
-        return undecided(facts, by=cause) if self._blocks else broken(facts, cause=cause)
+        return undecided(facts, by=cause) if self._blocks else promise_broken(facts, cause=cause)
 
 
-class Visits(Looker):
+class Visits(Reader):
     """The threads that a read-only run looks at, and how a check reads them.
 
     Its own methods read the prerequisites; those of `must` read what the check tests.
@@ -138,14 +138,14 @@ class Visits(Looker):
 
     def __init__(self, client: ThreadsClient, context: CheckContext) -> None:
         super().__init__(client, blocks=True)
-        self.must = Looker(client, blocks=False)
-        self._case = context
+        self.must = Reader(client, blocks=False)
+        self._context = context
         ids = context.settings.thread_ids
         self.threads = tuple(
             Visited(each, f"thread {number} of {len(ids)}") for number, each in enumerate(ids, 1)
         )
 
-    def each(self, judge: Callable[[Visited], None]) -> None:
+    def judge_each(self, judge: Callable[[Visited], None]) -> None:
         """Judge every thread; blocked if none could be judged.
 
         If only some could not, a note says so.
@@ -154,11 +154,11 @@ class Visits(Looker):
         reasons = []
         for thread in self.threads:
             # A failure reports the requests on its own thread only.
-            self._case.forget()
+            self._context.forget()
             try:
                 judge(thread)
             except PromiseBroken as failed:
-                raise broken(f"{thread.name}: {failed.facts}") from failed
+                raise promise_broken(f"{thread.name}: {failed.facts}") from failed
             except Blocked as undecidable:
                 reasons.append(undecidable.facts)
         if len(reasons) == len(self.threads):
@@ -166,14 +166,14 @@ class Visits(Looker):
         if reasons:
             told = "; ".join(dict.fromkeys(reasons))
             judged = len(self.threads) - len(reasons)
-            self._case.note(f"judged on {judged} of {len(self.threads)} threads: {told}")
+            self._context.note(f"judged on {judged} of {len(self.threads)} threads: {told}")
 
-    def first(self, usable: Callable[[Visited], object]) -> Visited:
+    def first_usable(self, usable: Callable[[Visited], object]) -> Visited:
         """Return the first thread on which a prerequisite is granted."""
         self.require_threads()
         reasons = []
         for thread in self.threads:
-            self._case.forget()
+            self._context.forget()
             try:
                 usable(thread)
             except Blocked as refused:
@@ -192,7 +192,7 @@ class Visits(Looker):
             )
         return states
 
-    def steadily(
+    def judge_stable(
         self, around: Callable[[], _T], look: Callable[[_T], _S], judge: Callable[[_T, _S], None]
     ) -> None:
         """Judge what is seen between two equal looks, again until the promise holds.
@@ -204,7 +204,7 @@ class Visits(Looker):
         changes, wait = 0, _FIRST_WAIT_S
         while changes <= _MOST_CHANGES:
             # A failure reports the last looks only.
-            self._case.forget()
+            self._context.forget()
             before = around()
             seen = look(before)
             if not same_json(before, around()):
@@ -217,15 +217,15 @@ class Visits(Looker):
                     if first is None or not same_json(first[0], before):
                         changes += first is not None
                         first = (before, now)
-                    if now - first[1] >= self._case.settings.visible_within_s:
+                    if now - first[1] >= self._context.settings.visible_within_s:
                         raise
             time.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT_S)
         raise undecided("what is looked at changes all the time: name a thread that rests")
 
-    def eventually(self, look: Callable[[], _S], judge: Callable[[_S], None]) -> None:
+    def judge_eventually(self, look: Callable[[], _S], judge: Callable[[_S], None]) -> None:
         """Judge what is seen, again until the promise holds or the declared deadline passes."""
-        self.steadily(lambda: None, lambda _: look(), lambda _, seen: judge(seen))
+        self.judge_stable(lambda: None, lambda _: look(), lambda _, seen: judge(seen))
 
     def require_threads(self) -> None:
         """Block the check if there is no thread to look at."""
@@ -233,7 +233,7 @@ class Visits(Looker):
             raise undecided("no search shows a thread to look at: name one with --thread ID")
 
 
-def checkpoint_of(state: State) -> str:
+def require_checkpoint_id(state: State) -> str:
     """Return the checkpoint id of a state; blocked if it shows none."""
     checkpoint = state.get("checkpoint")
     inner = checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None

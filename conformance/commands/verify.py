@@ -22,7 +22,7 @@ from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
 from conformance.plant.output import verification_json, verification_text
 from conformance.plant.plant_file import PlantFileError, read_plant
-from conformance.plant.verifying import for_plant, verify_plant
+from conformance.plant.verifying import settings_for_plant, verify_plant
 from conformance.runner.settings import new_settings
 
 _NOT_IDENTICAL = 1
@@ -69,7 +69,7 @@ def verify_command(
         read = read_plant(plant)
         with run_folder() as directory:
             settings = new_settings(url, directory, headers=headers, **options)
-            found = verify_plant(read, for_plant(settings, read), sweep=sweep)
+            found = verify_plant(read, settings_for_plant(settings, read), sweep=sweep)
     except (SettingsError, PlantFileError) as unusable:
         raise click.UsageError(str(unusable)) from unusable
     except UnreachableError as unreachable:

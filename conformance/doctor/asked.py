@@ -24,7 +24,7 @@ class Exchange:
 
 
 @dataclass
-class Asking:
+class Inquiry:
     """Sends requests about one graph, and records them in words with their answers."""
 
     client: ThreadsClient
@@ -35,11 +35,11 @@ class Asking:
         self,
         what: str,
         request: Callable[[], Answer],
-        told: Callable[[Any], str] = lambda body: "",
+        render: Callable[[Any], str] = lambda body: "",
     ) -> Answer | None:
         """Send a request and return its answer; None if nothing was sent, or nothing came back.
 
-        `told` returns the relevant part of a body in words.
+        `render` returns the relevant part of a body in words.
         """
         try:
             answer = request()
@@ -50,8 +50,8 @@ class Asking:
             # A deployment may answer a creation with an id that is somebody else's.
             self.exchanges.append(Exchange(what, "not sent: the thread is not proved to be ours"))
             return None
-        said = told(answer.body) if answer.ok else excerpt(answer.text, _WIDTH)
-        self.exchanges.append(Exchange(what, f"{answer.status} {said}".strip()))
+        text = render(answer.body) if answer.ok else excerpt(answer.text, _WIDTH)
+        self.exchanges.append(Exchange(what, f"{answer.status} {text}".strip()))
         return answer
 
     def create(self, what: str, **members: Any) -> Answer | None:
@@ -61,13 +61,13 @@ class Asking:
             "metadata": {**self.client.tag, "graph_id": self.graph_id},
             **members,
         }
-        return self.ask(f"POST /threads {what}", lambda: self.client.create(body), holding)
+        return self.ask(f"POST /threads {what}", lambda: self.client.create(body), keys_text)
 
     def run(self, thread_id: str, run_input: Any) -> Answer | None:
         """Run the graph on the thread, and wait for its end."""
         body = {"assistant_id": self.graph_id, "input": run_input}
         what = "POST /threads/{thread_id}/runs/wait with run_input"
-        return self.ask(what, lambda: self.client.run_wait(thread_id, body), _keys)
+        return self.ask(what, lambda: self.client.run_wait(thread_id, body), _key_names)
 
     def update(self, thread_id: str, update: Mapping[str, Any]) -> Answer | None:
         """Send a state update."""
@@ -77,7 +77,7 @@ class Asking:
     def state(self, thread_id: str) -> dict[str, Any]:
         """Return the values of the thread's state; empty if it shows none."""
         what = "GET /threads/{thread_id}/state"
-        return values_in(self.ask(what, lambda: self.client.state(thread_id), holding))
+        return values_in(self.ask(what, lambda: self.client.state(thread_id), keys_text))
 
 
 def values_in(answer: Answer | None) -> dict[str, Any]:
@@ -87,20 +87,20 @@ def values_in(answer: Answer | None) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def thread_in(answer: Answer | None) -> str | None:
+def thread_id_in(answer: Answer | None) -> str | None:
     """Return the id of the thread that an answer shows, or None."""
     body = answer.body if answer is not None and answer.ok else None
     found = body.get("thread_id") if isinstance(body, dict) else None
     return found if isinstance(found, str) else None
 
 
-def holding(body: Any) -> str:
+def keys_text(body: Any) -> str:
     """Return in words which keys the values of a thread or state have."""
     values = body.get("values") if isinstance(body, dict) else None
-    return f"values: {_keys(values)}" if isinstance(values, dict) else "no values"
+    return f"values: {_key_names(values)}" if isinstance(values, dict) else "no values"
 
 
-def _keys(value: Any) -> str:
+def _key_names(value: Any) -> str:
     if not isinstance(value, dict):
         return ""
     return excerpt(", ".join(map(str, value)) or "none", _WIDTH)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.doctor.asked import Asking
+from conformance.doctor.asked import Inquiry
 
 _MOST = 100
 
@@ -30,42 +30,42 @@ class Described:
         return {**self.input, **self.state}
 
 
-def described(asking: Asking) -> Described:
+def describe_graph(inquiry: Inquiry) -> Described:
     """Request what the deployment publishes of the graph."""
-    client, graph_id = asking.client, asking.graph_id
-    listed = asking.ask(
+    client, graph_id = inquiry.client, inquiry.graph_id
+    listed = inquiry.ask(
         "POST /assistants/search",
         lambda: client.assistants({"limit": _MOST}),
-        lambda body: f"graphs: {', '.join(_graphs(body)) or 'none'}",
+        lambda body: f"graphs: {', '.join(_graph_ids(body)) or 'none'}",
     )
     listing = listed.body if listed is not None and listed.ok else None
-    assistant = _assistant(listing, graph_id) or graph_id
-    schemas = asking.ask(
+    assistant = _assistant_id(listing, graph_id) or graph_id
+    schemas = inquiry.ask(
         "GET /assistants/{assistant_id}/schemas",
         lambda: client.assistant_schemas(assistant),
         lambda body: f"state: {', '.join(_properties(body, 'state_schema')) or 'nothing'}",
     )
-    drawn = asking.ask(
+    drawn = inquiry.ask(
         "GET /assistants/{assistant_id}/graph",
         lambda: client.assistant_graph(assistant),
-        lambda body: f"nodes: {', '.join(_nodes(body)) or 'none'}",
+        lambda body: f"nodes: {', '.join(_node_names(body)) or 'none'}",
     )
     body = schemas.body if schemas is not None and schemas.ok else None
     return Described(
-        graphs=_graphs(listing),
+        graphs=_graph_ids(listing),
         state=_properties(body, "state_schema"),
         input=_properties(body, "input_schema"),
-        definitions=_definitions(body),
-        nodes=_nodes(drawn.body) if drawn is not None and drawn.ok else (),
+        definitions=_all_definitions(body),
+        nodes=_node_names(drawn.body) if drawn is not None and drawn.ok else (),
     )
 
 
-def _graphs(body: Any) -> tuple[str, ...]:
+def _graph_ids(body: Any) -> tuple[str, ...]:
     found = (each.get("graph_id") for each in _objects(body))
     return tuple(dict.fromkeys(each for each in found if isinstance(each, str)))
 
 
-def _assistant(body: Any, graph_id: str) -> str | None:
+def _assistant_id(body: Any, graph_id: str) -> str | None:
     """Return the id of an assistant of the graph: some servers give schemas by that id only."""
     for each in _objects(body):
         found = each.get("assistant_id")
@@ -74,7 +74,7 @@ def _assistant(body: Any, graph_id: str) -> str | None:
     return None
 
 
-def _nodes(body: Any) -> tuple[str, ...]:
+def _node_names(body: Any) -> tuple[str, ...]:
     found = (
         each.get("id") for each in _objects(body.get("nodes") if isinstance(body, dict) else 0)
     )
@@ -99,12 +99,12 @@ def _resolved(schema: Any) -> dict[str, Any]:
         return {}
     reference = schema.get("$ref")
     if "properties" not in schema and isinstance(reference, str):
-        found = _of_schema(schema).get(reference.rpartition("/")[2])
+        found = _definitions_in(schema).get(reference.rpartition("/")[2])
         return found if isinstance(found, dict) else {}
     return schema
 
 
-def _of_schema(schema: dict[str, Any]) -> dict[str, Any]:
+def _definitions_in(schema: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in ("$defs", "definitions"):
         inner = schema.get(name)
@@ -112,8 +112,8 @@ def _of_schema(schema: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _definitions(body: Any) -> dict[str, Any]:
+def _all_definitions(body: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for schema in body.values() if isinstance(body, dict) else ():
-        found |= _of_schema(schema) if isinstance(schema, dict) else {}
+        found |= _definitions_in(schema) if isinstance(schema, dict) else {}
     return found

@@ -9,12 +9,12 @@ from conformance.deployment.client import ThreadsClient
 from conformance.deployment.connect import connect
 from conformance.deployment.ledger import claim, ledgers_dir
 from conformance.deployment.settings import GraphSettings, OtherGraphs, Settings, graph_settings
-from conformance.doctor.asked import Asking, Exchange
-from conformance.doctor.described import Described, described
+from conformance.doctor.asked import Exchange, Inquiry
+from conformance.doctor.described import Described, describe_graph
 from conformance.doctor.findings import Finding, Kind
-from conformance.doctor.proposal import proposed
+from conformance.doctor.proposal import propose_table
 from conformance.doctor.table import as_toml
-from conformance.doctor.trial import tried
+from conformance.doctor.trial import try_settings
 from conformance.report.record import Cleanup
 from conformance.runner.cleanup import clean_up
 
@@ -50,7 +50,7 @@ def diagnose(settings: Settings, *, propose: bool = True) -> Diagnosis:
     with claim(ledgers_dir() / settings.run_id):
         try:
             with connect(settings, "doctor", record=False) as connection:
-                exchanges, findings, proposal = _examined(
+                exchanges, findings, proposal = _examine(
                     connection.client, settings, propose=propose
                 )
         finally:
@@ -58,18 +58,18 @@ def diagnose(settings: Settings, *, propose: bool = True) -> Diagnosis:
     return Diagnosis(exchanges, findings, proposal, cleanup)
 
 
-def _examined(
+def _examine(
     client: ThreadsClient, settings: Settings, *, propose: bool
 ) -> tuple[tuple[Exchange, ...], tuple[Finding, ...], Proposal | None]:
-    asking = Asking(client, settings.graph.id)
-    known = described(asking)
-    findings = tried(asking, settings.graph, known)
+    inquiry = Inquiry(client, settings.graph.id)
+    known = describe_graph(inquiry)
+    findings = try_settings(inquiry, settings.graph, known)
     if settings.includes("full"):
         findings += _other_graphs(settings.graphs, known)
     proposal = None
     if propose:
-        proposal = _proposal(asking, known)
-    return tuple(asking.exchanges), tuple(findings), proposal
+        proposal = _propose(inquiry, known)
+    return tuple(inquiry.exchanges), tuple(findings), proposal
 
 
 def _other_graphs(graphs: OtherGraphs, known: Described) -> list[Finding]:
@@ -88,16 +88,16 @@ def _other_graphs(graphs: OtherGraphs, known: Described) -> list[Finding]:
     ]
 
 
-def _proposal(asking: Asking, known: Described) -> Proposal | None:
+def _propose(inquiry: Inquiry, known: Described) -> Proposal | None:
     """Propose a table for the graph, or for the first that is listed, and try it out as well."""
-    if known.graphs and asking.graph_id not in known.graphs:
-        other = Asking(asking.client, known.graphs[0], asking.exchanges)
-        asking, known = other, described(other)
+    if known.graphs and inquiry.graph_id not in known.graphs:
+        other = Inquiry(inquiry.client, known.graphs[0], inquiry.exchanges)
+        inquiry, known = other, describe_graph(other)
     if not known.keys:
         return None
-    table = proposed(asking, known)
+    table = propose_table(inquiry, known)
     if table is None:
         return None
     toml = as_toml(table)
     graph: GraphSettings = graph_settings(tomllib.loads(toml)["graph"])
-    return Proposal(graph.id, toml, tuple(tried(asking, graph, known)))
+    return Proposal(graph.id, toml, tuple(try_settings(inquiry, graph, known)))

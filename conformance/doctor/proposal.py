@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.checks.messages import told
+from conformance.checks.messages import type_and_content
 from conformance.deployment.settings import numbered
-from conformance.doctor.asked import Asking, thread_in
+from conformance.doctor.asked import Inquiry, thread_id_in
 from conformance.doctor.described import Described
-from conformance.doctor.sampled import holds_messages, message, sampled
+from conformance.doctor.sampled import holds_messages, sample_message, sample_value
 from conformance.model.history import same_json
 
 Table = dict[str, Any]
@@ -35,31 +35,31 @@ class _Kinds:
         return (*self.appending, *self.adding, *self.replacing)
 
 
-def proposed(asking: Asking, known: Described) -> Table | None:
+def propose_table(inquiry: Inquiry, known: Described) -> Table | None:
     """Return a `[graph]` table for the graph; None if its schemas and a trial yield none.
 
     A run with sample values shows the nodes in their order; state updates as the last node show
     which keys add to what they hold and which replace it.
     """
-    samples = {key: sampled(schema, known.definitions) for key, schema in known.keys.items()}
+    samples = {key: sample_value(schema, known.definitions) for key, schema in known.keys.items()}
     messages = [key for key in known.keys if holds_messages(known.keys[key], known.definitions)]
     of_input = {
         key: value for key, value in samples.items() if not known.input or key in known.input
     }
     for run_input in _inputs(of_input, messages):
-        made = thread_in(asking.create("for a run with sample values"))
+        made = thread_id_in(inquiry.create("for a run with sample values"))
         if made is None:
             return None
-        ran = asking.run(made, numbered(run_input, 1))
-        if ran is not None and ran.ok and not _failed(ran.body):
+        ran = inquiry.run(made, numbered(run_input, 1))
+        if ran is not None and ran.ok and not _has_error(ran.body):
             break
     else:
         return None
-    nodes = _nodes_run(asking, made) or [each for each in known.nodes if each != _START]
+    nodes = _executed_nodes(inquiry, made) or [each for each in known.nodes if each != _START]
     if not nodes:
         return None
-    said = {key: [message("ai")] for key in messages}
-    kinds, written = _learned(asking, made, nodes[-1], {**samples, **said})
+    answers = {key: [sample_message("ai")] for key in messages}
+    kinds, written = _learn_kinds(inquiry, made, nodes[-1], {**samples, **answers})
     main = next((key for key in messages if key in kinds.appending), None)
     main = main or next(iter(kinds.all), None)
     if main is None:
@@ -70,7 +70,7 @@ def proposed(asking: Asking, known: Described) -> Table | None:
     steps.append((nodes[-1], {main: written[main]}))
     appending = sorted(kinds.appending, key=lambda key: key != main)
     return {
-        "id": asking.graph_id,
+        "id": inquiry.graph_id,
         "appending": appending,
         "adding": [*kinds.adding],
         "replacing": [*kinds.replacing],
@@ -89,15 +89,15 @@ def _inputs(samples: Values, messages: Sequence[str]) -> list[Values]:
     return [alone, samples] if alone and alone != samples else [samples]
 
 
-def _failed(body: Any) -> bool:
+def _has_error(body: Any) -> bool:
     return isinstance(body, dict) and "__error__" in body
 
 
-def _nodes_run(asking: Asking, thread_id: str) -> list[str]:
+def _executed_nodes(inquiry: Inquiry, thread_id: str) -> list[str]:
     """Return the nodes that a run executed, in order, as the states of its history name them."""
-    answer = asking.ask(
+    answer = inquiry.ask(
         "GET /threads/{thread_id}/history",
-        lambda: asking.client.history(thread_id, limit=_PAGE),
+        lambda: inquiry.client.history(thread_id, limit=_PAGE),
         lambda body: f"{len(body)} states" if isinstance(body, list) else "",
     )
     states = answer.body if answer is not None and answer.ok else None
@@ -110,12 +110,14 @@ def _nodes_run(asking: Asking, thread_id: str) -> list[str]:
     return found
 
 
-def _learned(asking: Asking, thread_id: str, node: str, samples: Values) -> tuple[_Kinds, Values]:
+def _learn_kinds(
+    inquiry: Inquiry, thread_id: str, node: str, samples: Values
+) -> tuple[_Kinds, Values]:
     """Send two updates as this node; return how each key takes them, and the values accepted."""
-    before = asking.state(thread_id)
+    before = inquiry.state(thread_id)
     updates = [numbered(samples, number) for number in _NUMBERS]
     taken = all(
-        (answer := asking.update(thread_id, {"as_node": node, "values": values})) is not None
+        (answer := inquiry.update(thread_id, {"as_node": node, "values": values})) is not None
         and answer.ok
         for values in updates
     )
@@ -124,30 +126,30 @@ def _learned(asking: Asking, thread_id: str, node: str, samples: Values) -> tupl
         samples = {
             key: value
             for key, value in samples.items()
-            if (answer := asking.update(thread_id, {"as_node": node, "values": {key: value}}))
+            if (answer := inquiry.update(thread_id, {"as_node": node, "values": {key: value}}))
             is not None
             and answer.ok
         }
         if not samples or len(samples) == len(updates[0]):
             return _Kinds(), {}
-        return _learned(asking, thread_id, node, samples)
-    after = asking.state(thread_id)
+        return _learn_kinds(inquiry, thread_id, node, samples)
+    after = inquiry.state(thread_id)
     found: dict[str, list[str]] = {"appending": [], "adding": [], "replacing": []}
     for key in samples:
         if key in after:
-            kind = _kind(before.get(key), [each[key] for each in updates], after[key])
+            kind = _kind_of_key(before.get(key), [each[key] for each in updates], after[key])
             if kind:
                 found[kind].append(key)
     return _Kinds(**{name: tuple(keys) for name, keys in found.items()}), samples
 
 
-def _kind(before: Any, written: list[Any], after: Any) -> str | None:
+def _kind_of_key(before: Any, written: list[Any], after: Any) -> str | None:
     """Return how a key took two updates: it appended, added or replaced; None if none of these."""
     first, last = written
     if isinstance(after, list) and isinstance(first, list):
-        if same_json(told(after), told([*(before or []), *first, *last])):
+        if same_json(type_and_content(after), type_and_content([*(before or []), *first, *last])):
             return "appending"
-        return "replacing" if same_json(told(after), told(last)) else None
+        return "replacing" if same_json(type_and_content(after), type_and_content(last)) else None
     if _is_number(after) and _is_number(first) and same_json(after, (before or 0) + first + last):
         return "adding"
     return "replacing" if same_json(after, last) else None

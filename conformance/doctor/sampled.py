@@ -18,27 +18,29 @@ def holds_messages(schema: Any, definitions: dict[str, Any]) -> bool:
     return "Message" in json.dumps(items)
 
 
-def message(kind: str = "human") -> dict[str, Any]:
+def sample_message(kind: str = "human") -> dict[str, Any]:
     """Return a sample message whose text contains `{n}`."""
     return {"type": kind, "content": f"{kind} says {NUMBER}"}
 
 
-def sampled(schema: Any, definitions: dict[str, Any], depth: int = 0) -> Any:
+def sample_value(schema: Any, definitions: dict[str, Any], depth: int = 0) -> Any:
     """Return a value that fits the schema's types, enums and required members."""
     schema = _resolved(schema, definitions)
     if "const" in schema:
         return schema["const"]
     if isinstance(schema.get("enum"), list) and schema["enum"]:
         return schema["enum"][0]
-    match _kind(schema):
+    match _type_of(schema):
         case "array":
             if holds_messages(schema, definitions):
-                return [message()]
+                return [sample_message()]
             return (
-                [sampled(schema.get("items"), definitions, depth + 1)] if depth < _DEEPEST else []
+                [sample_value(schema.get("items"), definitions, depth + 1)]
+                if depth < _DEEPEST
+                else []
             )
         case "object":
-            return _object(schema, definitions, depth)
+            return _sample_object(schema, definitions, depth)
         case "integer" | "number":
             return 2
         case "boolean":
@@ -47,14 +49,16 @@ def sampled(schema: Any, definitions: dict[str, Any], depth: int = 0) -> Any:
             return f"text {NUMBER}"
 
 
-def _object(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> dict[str, Any]:
+def _sample_object(
+    schema: dict[str, Any], definitions: dict[str, Any], depth: int
+) -> dict[str, Any]:
     properties = schema.get("properties")
     if not isinstance(properties, dict) or depth >= _DEEPEST:
         return {"name": f"text {NUMBER}", "of": {"tags": ["a", 1]}} if depth == 0 else {}
     required = schema.get("required")
     names = required if isinstance(required, list) and required else [*properties][:_MEMBERS]
     return {
-        name: sampled(properties[name], definitions, depth + 1)
+        name: sample_value(properties[name], definitions, depth + 1)
         for name in names
         if name in properties
     }
@@ -79,7 +83,7 @@ def _resolved(schema: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _kind(schema: dict[str, Any]) -> Any:
+def _type_of(schema: dict[str, Any]) -> Any:
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((each for each in kind if each != "null"), None)

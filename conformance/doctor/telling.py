@@ -18,15 +18,15 @@ def diagnosis_text(found: Diagnosis, url: str, server: ServerInfo, graph_id: str
     named = " ".join(each for each in (server.name, server.version) if each)
     parts = [
         f"Deployment  {url}{f' ({named})' if named else ''}\nGraph       {graph_id}",
-        _asked(found),
-        *_findings(found.findings),
+        _exchanges_text(found),
+        *_findings_texts(found.findings),
     ]
     if not found.findings:
         parts.append(
             "The settings fit the deployment: nothing of them keeps a check from deciding."
         )
-    parts += _table(found.proposal)
-    parts.append(_cleanup(found))
+    parts += _table_text(found.proposal)
+    parts.append(_cleanup_text(found))
     return "\n\n".join(parts)
 
 
@@ -35,13 +35,13 @@ def warnings(findings: tuple[Finding, ...]) -> list[str]:
     return [f"[graph] settings: {each}" for each in findings if each.kind is Kind.WRONG]
 
 
-def _asked(found: Diagnosis) -> str:
+def _exchanges_text(found: Diagnosis) -> str:
     width = max((len(each.asked) for each in found.exchanges), default=0)
     lines = [f"  {each.asked:<{width}}  {each.answered}" for each in found.exchanges]
     return "\n".join(["Asked", *lines])
 
 
-def _findings(findings: tuple[Finding, ...]) -> list[str]:
+def _findings_texts(findings: tuple[Finding, ...]) -> list[str]:
     parts = []
     for kind, heading in _HEADINGS.items():
         lines = [f"  - {each}" for each in findings if each.kind is kind]
@@ -50,7 +50,7 @@ def _findings(findings: tuple[Finding, ...]) -> list[str]:
     return parts
 
 
-def _table(proposal: Proposal | None) -> list[str]:
+def _table_text(proposal: Proposal | None) -> list[str]:
     if proposal is None:
         return ["No [graph] table is made: the deployment publishes no schemas that a run can use."]
     heading = f"A [graph] table for {proposal.graph_id!r}, made from its published schemas"
@@ -59,7 +59,7 @@ def _table(proposal: Proposal | None) -> list[str]:
     return ["\n".join([f"{heading} and {state}:", *wrong, "", proposal.toml.rstrip()])]
 
 
-def _cleanup(found: Diagnosis) -> str:
+def _cleanup_text(found: Diagnosis) -> str:
     cleanup = found.cleanup
     line = f"Threads: created {cleanup.created}, removed {cleanup.removed}"
     if cleanup.left or cleanup.possibly_left:

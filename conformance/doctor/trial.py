@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.checks.channels import foretold
-from conformance.checks.messages import is_message, items_in, message_keys, told
+from conformance.checks.channels import predicted_values
+from conformance.checks.messages import is_message, items_in, message_keys, type_and_content
 from conformance.deployment.client import Answer
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.doctor.asked import Asking, thread_in, values_in
+from conformance.doctor.asked import Inquiry, thread_id_in, values_in
 from conformance.doctor.described import Described
 from conformance.doctor.findings import Finding, Kind
 from conformance.excerpt import excerpt
@@ -28,7 +28,7 @@ _MISSING = (404, 405, 501)
 _SHOWN = 100
 
 
-def tried(asking: Asking, graph: GraphSettings, known: Described) -> list[Finding]:
+def try_settings(inquiry: Inquiry, graph: GraphSettings, known: Described) -> list[Finding]:
     """Return findings on what the settings get wrong, or what the deployment does not offer."""
     if known.graphs and graph.id not in known.graphs:
         others = ", ".join(known.graphs)
@@ -40,13 +40,13 @@ def tried(asking: Asking, graph: GraphSettings, known: Described) -> list[Findin
                 _ALL,
             )
         ]
-    trial = _Trial(asking, graph, known)
-    return [*trial.described(), *trial.supersteps(), *trial.run(), *trial.update()]
+    trial = _Trial(inquiry, graph, known)
+    return [*trial.check_keys(), *trial.try_supersteps(), *trial.try_run(), *trial.try_update()]
 
 
 @dataclass
 class _Trial:
-    asking: Asking
+    inquiry: Inquiry
     graph: GraphSettings
     known: Described
     #: The id of a thread with a state, once there is one.
@@ -54,13 +54,13 @@ class _Trial:
 
     # Compared with what is published
 
-    def described(self) -> list[Finding]:
+    def check_keys(self) -> list[Finding]:
         """Return findings on keys of the settings that the published schemas do not have."""
         keys = self.known.keys
         if not keys:
             return []
         found = []
-        for name, written in self._written().items():
+        for name, written in self._keys_by_setting().items():
             if unknown := [key for key in written if key not in keys]:
                 found.append(
                     Finding(
@@ -72,10 +72,10 @@ class _Trial:
                 )
         return found
 
-    def _written(self) -> dict[str, Sequence[str]]:
+    def _keys_by_setting(self) -> dict[str, Sequence[str]]:
         """Return the keys of the state that each setting names."""
         graph = self.graph
-        steps = [values for step in graph.supersteps for values in _values(step)]
+        steps = [values for step in graph.supersteps for values in _update_values(step)]
         written: dict[str, Sequence[str]] = {
             "appending": graph.appending,
             "append": [*_object(graph.append.get("values"))],
@@ -89,16 +89,16 @@ class _Trial:
 
     # Tried out
 
-    def supersteps(self) -> list[Finding]:
+    def try_supersteps(self) -> list[Finding]:
         """Prepopulate a thread by the supersteps and one `append` more, and return the findings."""
         steps = [numbered(each, 1) for each in self.graph.supersteps]
         steps.append({"updates": [numbered(self.graph.append, 2)]})
-        answer = self.asking.create("with supersteps and append", supersteps=steps)
+        answer = self.inquiry.create("with supersteps and append", supersteps=steps)
         if answer is not None and answer.ok:
-            self.thread_id = thread_in(answer)
+            self.thread_id = thread_id_in(answer)
             values = values_in(answer)
             if not values and self.thread_id:
-                values = self.asking.state(self.thread_id)
+                values = self.inquiry.state(self.thread_id)
             if not values:
                 self.thread_id = None
                 return [
@@ -108,18 +108,20 @@ class _Trial:
                         _OF_SUPERSTEPS,
                     )
                 ]
-            return self._compared(values, steps)
-        empty = self.asking.create("without supersteps")
+            return self._compare(values, steps)
+        empty = self.inquiry.create("without supersteps")
         if empty is None or not empty.ok:
             return [_not_answered("POST /threads", empty, _ALL)]
         if answer is None or answer.status >= 500:
             return [_not_answered("POST /threads with supersteps", answer, _OF_SUPERSTEPS)]
-        return [self._refused(steps)]
+        return [self._first_refused(steps)]
 
-    def _refused(self, steps: Steps) -> Finding:
+    def _first_refused(self, steps: Steps) -> Finding:
         """Find the first superstep that is refused, and why."""
         for count in range(1, len(steps) + 1):
-            answer = self.asking.create(f"with {count} of the supersteps", supersteps=steps[:count])
+            answer = self.inquiry.create(
+                f"with {count} of the supersteps", supersteps=steps[:count]
+            )
             if answer is None or not answer.ok:
                 break
         else:
@@ -128,34 +130,34 @@ class _Trial:
         nodes = [str(update.get("as_node")) for update in steps[count - 1]["updates"]]
         why = excerpt(answer.text, _SHOWN) if answer is not None else "no answer"
         status = answer.status if answer is not None else ""
-        said = f"{setting} of [graph], as node {', '.join(nodes)}, is refused ({status} {why})"
+        prefix = f"{setting} of [graph], as node {', '.join(nodes)}, is refused ({status} {why})"
         unknown = [
             each for each in nodes if self.known.nodes and each not in (*self.known.nodes, _INPUT)
         ]
         if unknown:
             return Finding(
                 Kind.WRONG,
-                f"{said}: graph {self.graph.id!r} has no node {', '.join(unknown)}: write one of "
+                f"{prefix}: graph {self.graph.id!r} has no node {', '.join(unknown)}: write one of "
                 f"{', '.join(self.known.nodes)} as its as_node",
                 _OF_SUPERSTEPS,
             )
         return Finding(
             Kind.WRONG,
-            f"{said}: correct its as_node or its values; if the deployment takes no supersteps at "
+            f"{prefix}: correct its as_node or its values; if the deployment takes no supersteps at "
             "all, the settings are right",
             _OF_SUPERSTEPS,
         )
 
-    def _compared(self, values: dict[str, Any], steps: Steps) -> list[Finding]:
+    def _compare(self, values: dict[str, Any], steps: Steps) -> list[Finding]:
         """Return findings on keys whose values are not those that the settings predict."""
         graph = self.graph
         updates = [update for step in steps for update in step["updates"]]
         found = []
-        for key, wanted in foretold(updates, graph, {}).items():
+        for key, wanted in predicted_values(updates, graph, {}).items():
             of_key = (_object(each.get("values")) for each in updates)
             written = [each[key] for each in of_key if key in each]
-            if not same_json(_told(values.get(key)), _told(wanted)):
-                found.append(Finding(Kind.WRONG, self._otherwise(key, values, wanted, written)))
+            if not same_json(_comparable_value(values.get(key)), _comparable_value(wanted)):
+                found.append(Finding(Kind.WRONG, self._mismatch_text(key, values, wanted, written)))
         for key in graph.appending:
             if not any(key in _object(each.get("values")) for each in updates):
                 found.append(
@@ -165,7 +167,7 @@ class _Trial:
                         "adds: nothing of it is compared; write items to it, or leave it out",
                     )
                 )
-        if not foretold(updates, graph, {}):
+        if not predicted_values(updates, graph, {}):
             found.append(
                 Finding(
                     Kind.ABSENT,
@@ -184,17 +186,19 @@ class _Trial:
             )
         return found
 
-    def _otherwise(self, key: str, values: dict[str, Any], wanted: Any, written: list[Any]) -> str:
+    def _mismatch_text(
+        self, key: str, values: dict[str, Any], wanted: Any, written: list[Any]
+    ) -> str:
         """Return a sentence on what a key holds instead of what its setting predicts."""
         setting = next(
             name
             for name in ("appending", "adding", "replacing")
             if key in getattr(self.graph, name)
         )
-        said = f"{setting} of [graph] names {key}"
+        prefix = f"{setting} of [graph] names {key}"
         if key not in values:
             return (
-                f"{said}, which the state does not show once it was written: is it a key of the "
+                f"{prefix}, which the state does not show once it was written: is it a key of the "
                 f"state? It shows {', '.join(values)}"
             )
         shown = values[key]
@@ -202,29 +206,36 @@ class _Trial:
         if setting == "appending":
             if not isinstance(shown, list):
                 kind = type(shown).__name__
-                return f"{said}, but it holds no list ({kind}): put it into adding or replacing"
+                return f"{prefix}, but it holds no list ({kind}): put it into adding or replacing"
             if _are_messages(shown) and not _are_messages(items_in({key: wanted}, key)):
                 return (
-                    f"{said}, whose items are messages, and others were sent: write each as "
+                    f"{prefix}, whose items are messages, and others were sent: write each as "
                     '{ type = "human", content = "…" }'
                 )
             if not _are_messages(shown) and _are_messages(wanted):
                 return (
-                    f"{said}, whose items are no messages, though messages were sent: write "
+                    f"{prefix}, whose items are no messages, though messages were sent: write "
                     "items as the state holds them"
                 )
-        if setting != "replacing" and written and same_json(_told(shown), _told(written[-1])):
-            return f"{said}, but an update replaces what was there: {replaces}"
-        was, came = (excerpt(repr(each), _SHOWN) for each in (_told(wanted), _told(shown)))
+        if (
+            setting != "replacing"
+            and written
+            and same_json(_comparable_value(shown), _comparable_value(written[-1]))
+        ):
+            return f"{prefix}, but an update replaces what was there: {replaces}"
+        was, came = (
+            excerpt(repr(each), _SHOWN)
+            for each in (_comparable_value(wanted), _comparable_value(shown))
+        )
         instead = "leave it out of all three" if setting == "replacing" else replaces
-        return f"{said}, by which it would hold {was}, but it holds {came}: {instead}"
+        return f"{prefix}, by which it would hold {was}, but it holds {came}: {instead}"
 
-    def run(self) -> list[Finding]:
+    def try_run(self) -> list[Finding]:
         """Run the graph with the settings' input on an empty thread, and return the findings."""
-        made = thread_in(self.asking.create("for a run"))
+        made = thread_id_in(self.inquiry.create("for a run"))
         if made is None:
             return []
-        answer = self.asking.run(made, numbered(self.graph.run_input, 1))
+        answer = self.inquiry.run(made, numbered(self.graph.run_input, 1))
         if answer is None or answer.status >= 500:
             return [_not_answered("a run", answer, _OF_RUNS)]
         keys = ", ".join(self.known.input)
@@ -252,11 +263,11 @@ class _Trial:
         self.thread_id = self.thread_id or made
         return []
 
-    def update(self) -> list[Finding]:
+    def try_update(self) -> list[Finding]:
         """Update the state by `append` on a thread that has one, and return the findings."""
         if self.thread_id is None:
             return []
-        answer = self.asking.update(self.thread_id, numbered(self.graph.append, 3))
+        answer = self.inquiry.update(self.thread_id, numbered(self.graph.append, 3))
         if answer is None or answer.status >= 500:
             return [_not_answered("a state update", answer, _OF_UPDATES)]
         if answer.status in _MISSING:
@@ -288,12 +299,12 @@ def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _values(superstep: dict[str, Any]) -> list[dict[str, Any]]:
+def _update_values(superstep: dict[str, Any]) -> list[dict[str, Any]]:
     return [_object(update.get("values")) for update in superstep["updates"]]
 
 
-def _told(value: Any) -> Any:
-    return told(value) if isinstance(value, list) else value
+def _comparable_value(value: Any) -> Any:
+    return type_and_content(value) if isinstance(value, list) else value
 
 
 def _are_messages(items: list[Any]) -> bool:

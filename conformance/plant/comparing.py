@@ -31,7 +31,7 @@ _CHECKPOINT_METADATA = frozenset({"source", "step", "parents"})
 #: Objects of application data: a member that is new in them is added data.
 _DATA = frozenset({"values", "interrupts"})
 #: Objects where a server keeps bookkeeping of its own, by operation.
-_ACCOUNTS = {
+_BOOKKEEPING = {
     "get": ("config",),
     "search": ("config",),
     "state": ("metadata",),
@@ -66,7 +66,7 @@ class Difference:
     actual: Any
 
 
-def compared(before: Recorded, now: Recorded) -> tuple[Difference, ...]:
+def compare_answers(before: Recorded, now: Recorded) -> tuple[Difference, ...]:
     """Return the differences between two answers to one question.
 
     A refusal at planting says nothing: a success in its place is new, and no loss.
@@ -78,23 +78,23 @@ def compared(before: Recorded, now: Recorded) -> tuple[Difference, ...]:
         return (Difference(Kind.MISSING, "$", before.status, now.status),)
     match before.question.operation:
         case "history":
-            return tuple(_histories(before.answer, now.answer))
+            return tuple(_compare_histories(before.answer, now.answer))
         case "search":
-            return tuple(_searches(before.answer, now.answer))
-    return tuple(_values(before.question.operation, before.answer, now.answer))
+            return tuple(_compare_searches(before.answer, now.answer))
+    return tuple(_compare_values(before.question.operation, before.answer, now.answer))
 
 
-def _histories(before: Any, now: Any) -> Iterator[Difference]:
+def _compare_histories(before: Any, now: Any) -> Iterator[Difference]:
     """Compare two histories state by state, matched by checkpoint wherever the state is."""
     old, new = _by_checkpoint(before), _by_checkpoint(now)
     if old is None or new is None:
-        yield from _values("history", before, now)
+        yield from _compare_values("history", before, now)
         return
     for index, (checkpoint_id, state) in enumerate(old.items()):
         if checkpoint_id not in new:
             yield Difference(Kind.MISSING, f"$[{index}]", f"the state {checkpoint_id}", ABSENT)
         else:
-            yield from _values("history", state, new[checkpoint_id], (index,))
+            yield from _compare_values("history", state, new[checkpoint_id], (index,))
     for checkpoint_id in (each for each in new if each not in old):
         yield Difference(Kind.ADDED, "$", ABSENT, f"the state {checkpoint_id}")
     order = [[each for each in one if each in other] for one, other in ((old, new), (new, old))]
@@ -102,14 +102,14 @@ def _histories(before: Any, now: Any) -> Iterator[Difference]:
         yield Difference(Kind.CHANGED, "$", "the same order of states", "another order")
 
 
-def _searches(before: Any, now: Any) -> Iterator[Difference]:
+def _compare_searches(before: Any, now: Any) -> Iterator[Difference]:
     """Compare two searches thread by thread: the order of an unsorted search is free."""
     old, new = before["threads"], now["threads"]
     for thread_id, thread in old.items():
         if thread_id not in new:
             yield Difference(Kind.MISSING, "$", f"the thread {thread_id}", ABSENT)
         else:
-            yield from _values("search", thread, new[thread_id], (thread_id,))
+            yield from _compare_values("search", thread, new[thread_id], (thread_id,))
     for thread_id in (each for each in new if each not in old):
         yield Difference(Kind.ADDED, "$", ABSENT, f"the thread {thread_id}")
     if now["strangers"] > before["strangers"]:
@@ -117,47 +117,47 @@ def _searches(before: Any, now: Any) -> Iterator[Difference]:
         yield Difference(Kind.ADDED, "$", ABSENT, f"{more} threads that are not of the plant")
 
 
-def _values(
+def _compare_values(
     operation: str, before: Any, now: Any, at: tuple[Any, ...] = ()
 ) -> Iterator[Difference]:
     found = changes(before, now)
     if not found:
         return
-    required = _broken(operation, now) - _broken(operation, before)
+    required = _broken_paths(operation, now) - _broken_paths(operation, before)
     for change in found:
-        kind = _kind(change, required, _is_account(operation, change))
+        kind = _kind(change, required, _is_bookkeeping(operation, change))
         if kind is not None:
             path = json_path((*at, *change.path))
             yield Difference(kind, path, change.expected, change.actual)
 
 
-def _is_account(operation: str, change: Change) -> bool:
+def _is_bookkeeping(operation: str, change: Change) -> bool:
     """Return whether a value is the server's own bookkeeping, which the contract does not cover."""
     names = [each for each in change.path if isinstance(each, str)]
-    accounts = _ACCOUNTS.get(operation, ())
-    return len(names) > 1 and names[0] in accounts and names[1] not in _CHECKPOINT_METADATA
+    objects = _BOOKKEEPING.get(operation, ())
+    return len(names) > 1 and names[0] in objects and names[1] not in _CHECKPOINT_METADATA
 
 
-def _kind(change: Change, required: frozenset[str], account: bool) -> Kind | None:
+def _kind(change: Change, required: frozenset[str], bookkeeping: bool) -> Kind | None:
     """Return the kind of a change, or None if it is none. `required` are paths that now break."""
     expected, actual = change.expected, change.actual
     last = change.path[-1] if change.path else None
     free = json_path(change.path) not in required
     is_data = isinstance(last, int) or (len(change.path) > 1 and change.path[-2] in _DATA)
     if actual is ABSENT:
-        return Kind.FORM if _nothing(expected) and free and not is_data else Kind.MISSING
+        return Kind.FORM if _is_nothing(expected) and free and not is_data else Kind.MISSING
     if expected is ABSENT:
         return Kind.ADDED if is_data else Kind.NEW
     if same_json(expected, actual) or _same_but_redacted(expected, actual):
         return None
-    if (_nothing(expected) and _nothing(actual) and free) or (
+    if (_is_nothing(expected) and _is_nothing(actual) and free) or (
         str(last).endswith("_at") and _same_moment(expected, actual)
     ):
         return Kind.FORM
-    return Kind.NEW if account and expected is None else Kind.CHANGED
+    return Kind.NEW if bookkeeping and expected is None else Kind.CHANGED
 
 
-def _nothing(value: Any) -> bool:
+def _is_nothing(value: Any) -> bool:
     """Return whether a value holds no data: null, false, or empty."""
     return value is None or value is False or value in ("", [], {})
 
@@ -186,7 +186,7 @@ def _same_but_redacted(recorded: Any, actual: Any) -> bool:
     return position <= end
 
 
-def _broken(operation: str, answer: Any) -> frozenset[str]:
+def _broken_paths(operation: str, answer: Any) -> frozenset[str]:
     """Return the paths at which an answer breaks the one of its schemas that it fits best."""
     found = [
         frozenset(each.path for each in violations(name, answer))
@@ -205,7 +205,9 @@ def _by_checkpoint(states: Any) -> Mapping[str, Any] | None:
     return {str(key): state for key, state in by_id.items()}
 
 
-def without(recorded: Recorded, gone: Iterable[str], searches: Sequence[Recorded]) -> Recorded:
+def without_threads(
+    recorded: Recorded, gone: Iterable[str], searches: Sequence[Recorded]
+) -> Recorded:
     """Return a search or count as it would be without threads already reported as lost.
 
     `gone` are the ids of these threads; `searches` are the recorded searches, one of which has the

@@ -14,7 +14,7 @@ from conformance.deployment.preflight import ServerInfo
 from conformance.model.history import ABSENT
 from conformance.plant.comparing import Kind
 from conformance.plant.plant_file import Plant
-from conformance.plant.promises import general, promises
+from conformance.plant.promises import generalized, load_promises
 from conformance.plant.verifying import Finding, Verification
 from conformance.report.text import counted, cut, listed, one_line, printable
 
@@ -33,7 +33,7 @@ _WORDS = {
 
 def plant_text(plant: Plant, file: str) -> str:
     """Return what was planted, what was left out, and what to do next, as text."""
-    lines = [f"planted on {plant.url} ({_server(plant.server)}):"]
+    lines = [f"planted on {plant.url} ({_server_text(plant.server)}):"]
     lines += [f"  {each.kind:<13}{each.thread_id}  {each.made_by}" for each in plant.trees]
     lines += [f"  left out: {each.what}: {one_line(each.reason)}" for each in plant.left_out]
     refused = Counter(
@@ -51,22 +51,24 @@ def verification_text(found: Verification, file: str) -> str:
     """Return the losses, each kind of loss once, then other differences, then the verdict."""
     plant = found.plant
     lines = [
-        f"planted {plant.planted_at[:19]}Z on {_server(plant.server)}, {_age(plant.planted_at)}; "
-        f"now {_server(found.server)} at {found.url}"
+        f"planted {plant.planted_at[:19]}Z on {_server_text(plant.server)}, "
+        f"{_age_text(plant.planted_at)}; now {_server_text(found.server)} at {found.url}"
     ]
-    losses = sorted(_alike(found.losses), key=lambda alike: alike[0].difference.path != "$")
+    losses = sorted(
+        _group_findings(found.losses), key=lambda alike: alike[0].difference.path != "$"
+    )
     for alike in losses[:_SHOWN_IN_FULL]:
-        lines += ["", *_loss(alike)]
+        lines += ["", *_loss_lines(alike)]
     if more := losses[_SHOWN_IN_FULL:]:
         lines += ["", "and, with every value under --format json:"]
-        lines += [f"  {_line(alike)}" for alike in more]
-    told = [each for each in found.findings if not each.difference.kind.is_loss]
-    if told:
+        lines += [f"  {_summary_line(alike)}" for alike in more]
+    others = [each for each in found.findings if not each.difference.kind.is_loss]
+    if others:
         lines += ["", "told, and no loss:"]
-        lines += [f"  {_line(alike)}" for alike in _alike(told)]
+        lines += [f"  {_summary_line(alike)}" for alike in _group_findings(others)]
     if found.swept:
-        lines += ["", *_sweeping(found, file)]
-    lines += ["", _verdict(found)]
+        lines += ["", *_swept_lines(found, file)]
+    lines += ["", _verdict_line(found)]
     return printable("\n".join(lines))
 
 
@@ -87,7 +89,7 @@ def verification_json(found: Verification) -> dict[str, Any]:
         "answers": found.asked,
         "gone": list(found.gone),
         "left_out": [asdict(each) for each in plant.left_out],
-        "findings": [_finding(each) for each in found.findings],
+        "findings": [_finding_json(each) for each in found.findings],
         "swept": None
         if found.swept is None
         else {
@@ -99,7 +101,7 @@ def verification_json(found: Verification) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding_json(finding: Finding) -> dict[str, Any]:
     difference = finding.difference
     values = {
         name: value
@@ -121,12 +123,12 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _alike(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
+def _group_findings(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
     """Yield the findings in groups: the same kind at the same place, in any thread or search."""
 
     def place(finding: Finding) -> tuple[str, str, str]:
         difference = finding.difference
-        return finding.question.operation, general(difference.path), difference.kind.value
+        return finding.question.operation, generalized(difference.path), difference.kind.value
 
     by_place: dict[tuple[str, str, str], list[Finding]] = {}
     for each in findings:
@@ -134,12 +136,12 @@ def _alike(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
     yield from by_place.values()
 
 
-def _loss(alike: Sequence[Finding]) -> Iterator[str]:
+def _loss_lines(alike: Sequence[Finding]) -> Iterator[str]:
     first = alike[0]
     difference = first.difference
-    yield _line(alike)
-    yield f"  expected   {_value(difference.expected)}"
-    yield f"  actual     {_value(difference.actual)}"
+    yield _summary_line(alike)
+    yield f"  expected   {_value_text(difference.expected)}"
+    yield f"  actual     {_value_text(difference.actual)}"
     if first.thread_id:
         yield f"  thread     {first.question.kind}, {first.thread_id}"
     yield f"  written    {first.written}"
@@ -147,7 +149,7 @@ def _loss(alike: Sequence[Finding]) -> Iterator[str]:
     yield from (f"  {line}" for line in first.curl.splitlines())
 
 
-def _line(alike: Sequence[Finding]) -> str:
+def _summary_line(alike: Sequence[Finding]) -> str:
     first = alike[0]
     kinds = list(dict.fromkeys(each.question.kind for each in alike if each.question.kind))
     asked = list(dict.fromkeys(each.question.by for each in alike))
@@ -157,7 +159,7 @@ def _line(alike: Sequence[Finding]) -> str:
     return f"{_WORDS[first.difference.kind]}: {operation}{of}: {first.difference.path}{more}"
 
 
-def _sweeping(found: Verification, file: str) -> Iterator[str]:
+def _swept_lines(found: Verification, file: str) -> Iterator[str]:
     swept = found.swept
     assert swept is not None
     yield f"removed {counted(swept.removed, 'thread')} of the plant"
@@ -167,7 +169,7 @@ def _sweeping(found: Verification, file: str) -> Iterator[str]:
         yield f"{file} is of no more use"
 
 
-def _verdict(found: Verification) -> str:
+def _verdict_line(found: Verification) -> str:
     threads = len(found.plant.trees)
     if found.identical:
         return f"IDENTICAL: {found.asked} answers about {threads} threads are what they were"
@@ -175,7 +177,7 @@ def _verdict(found: Verification) -> str:
         f"NOT IDENTICAL: {counted(len(found.losses), 'difference')} in "
         f"{found.asked} answers about {threads} threads"
     )
-    if unwritten := sum(each.written == promises()["unwritten"] for each in found.losses):
+    if unwritten := sum(each.written == load_promises()["unwritten"] for each in found.losses):
         verdict += f", {unwritten} of them where no source speaks"
     if len(found.gone) == threads:
         return (
@@ -185,17 +187,17 @@ def _verdict(found: Verification) -> str:
     return verdict
 
 
-def _value(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if value is ABSENT:
         return "nothing"
     return cut(one_line(json.dumps(value, ensure_ascii=False)), _VALUE_LIMIT)
 
 
-def _server(server: ServerInfo) -> str:
+def _server_text(server: ServerInfo) -> str:
     return " ".join(filter(None, (server.name, server.version))) or "a server that does not say"
 
 
-def _age(planted_at: str) -> str:
+def _age_text(planted_at: str) -> str:
     seconds = (datetime.now(UTC) - datetime.fromisoformat(planted_at)).total_seconds()
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= length:

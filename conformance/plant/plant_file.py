@@ -70,7 +70,7 @@ def check_free(path: Path) -> None:
             f"{path} exists: it may be all that tells of threads that stand. Name another file; "
             f"`threads-conformance verify {path} --url URL --sweep` removes an old plant"
         )
-    probe = _partial(path)
+    probe = _partial_path(path)
     try:
         probe.touch()
         probe.unlink()
@@ -80,7 +80,7 @@ def check_free(path: Path) -> None:
 
 def write_plant(plant: Plant, path: Path) -> None:
     """Write the file whole or not at all; `PlantFileError` if it cannot be written."""
-    partial = _partial(path)
+    partial = _partial_path(path)
     try:
         partial.write_text(json.dumps(plant.to_json(), indent=1) + "\n", encoding="utf-8")
         partial.replace(path)
@@ -110,7 +110,7 @@ def read_plant(path: Path) -> Plant:
             f"{path} is damaged, {error.json_path}: {excerpt(error.message, 200)}; "
             "give it as `plant` wrote it"
         )
-    plant = _plant(data)
+    plant = _parse_plant(data)
     kinds = {each.kind for each in plant.trees}
     for answer in plant.answers:
         if answer.question.kind not in {*kinds, None}:
@@ -132,7 +132,7 @@ def _check_format(data: Any, path: Path) -> None:
     raise PlantFileError(f"{path} is no plant ({what}): give a file that `plant` wrote")
 
 
-def _plant(data: Mapping[str, Any]) -> Plant:
+def _parse_plant(data: Mapping[str, Any]) -> Plant:
     deployment = data["deployment"]
     server = deployment["server"]
     return Plant(
@@ -162,7 +162,7 @@ def _validator() -> Draft202012Validator:
     return Draft202012Validator(schema, format_checker=format_checker())
 
 
-def _partial(path: Path) -> Path:
+def _partial_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.partial")
 
 

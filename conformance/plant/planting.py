@@ -24,7 +24,7 @@ from conformance.runner.cleanup import clean_up
 
 _PAUSE_S = 0.1
 
-Told = Callable[[str], None]
+OnKind = Callable[[str], None]
 
 
 class PlantingFailedError(Exception):
@@ -32,11 +32,14 @@ class PlantingFailedError(Exception):
 
 
 def plant_forest(
-    settings: Settings, path: Path, long_states: int = LONG_STATES, told: Told = lambda kind: None
+    settings: Settings,
+    path: Path,
+    long_states: int = LONG_STATES,
+    on_kind: OnKind = lambda kind: None,
 ) -> Plant:
     """Plant threads on the deployment, write them to `path`, and return the plant.
 
-    `told` is called with each kind of thread before it is made. The threads are to stay: the
+    `on_kind` is called with each kind of thread before it is made. The threads are to stay: the
     ledger, by which `sweep` removes what an interrupted run left, is closed once the file is
     written; if planting ends before, what was made is removed. Raises `PlantFileError`,
     `UnreachableError` or `PlantingFailedError`.
@@ -46,32 +49,38 @@ def plant_forest(
     with claim(ledgers_dir() / settings.run_id), signals_as_interrupt():
         try:
             with connect(settings, "plant", record=False) as connection:
-                plant = _planted(connection, settings, server, long_states, told)
-                plant = _without_rest(connection, settings, plant)
+                plant = _make_plant(connection, settings, server, long_states, on_kind)
+                plant = _without_leftovers(connection, settings, plant)
             write_plant(plant, path)
         except BaseException as broken:
-            fate = _removed(settings)
+            fate = _remove_all(settings)
             if isinstance(broken, KeyboardInterrupt):
                 raise PlantingFailedError(f"interrupted; {fate}") from broken
             if isinstance(broken, httpx.HTTPError | PlantingFailedError):
-                said = redactor_for(settings.url, settings.headers).text(str(broken))
-                raise PlantingFailedError(f"{said or type(broken).__name__}; {fate}") from broken
+                reason = redactor_for(settings.url, settings.headers).text(str(broken))
+                raise PlantingFailedError(f"{reason or type(broken).__name__}; {fate}") from broken
             raise
         remove_ledger(ledgers_dir() / settings.run_id)
     return plant
 
 
-def _planted(
-    connection: Connection, settings: Settings, server: ServerInfo, long_states: int, told: Told
+def _make_plant(
+    connection: Connection,
+    settings: Settings,
+    server: ServerInfo,
+    long_states: int,
+    on_kind: OnKind,
 ) -> Plant:
     redactor = connection.recorder.redactor
     forest = Forest(connection.client, settings, long_states)
-    forest.plant(told)
+    forest.plant(on_kind)
     if not forest.trees:
         raise PlantingFailedError(f"no thread can be planted: {forest.left_out[0].reason}")
-    told("answers")
+    on_kind("answers")
     interviewer = Interviewer(connection.client, redactor, settings.run_id, forest.trees)
-    answers, unsettled = _settled(interviewer, settings, [each.kind for each in forest.trees])
+    answers, unsettled = _settled_answers(
+        interviewer, settings, [each.kind for each in forest.trees]
+    )
     return Plant(
         id=settings.run_id,
         planted_at=settings.started_at,
@@ -87,7 +96,7 @@ def _planted(
     )
 
 
-def _settled(
+def _settled_answers(
     interviewer: Interviewer, settings: Settings, kinds: Sequence[str]
 ) -> tuple[tuple[Recorded, ...], list[LeftOut]]:
     """Ask all questions until no answer changes; return the answers, and what never settled.
@@ -106,12 +115,13 @@ def _settled(
             each.question for each, before in zip(again, answers, strict=True) if each != before
         ]
         answers = again
-        hidden = len(kinds) - _found(answers)
+        hidden = len(kinds) - _found_threads(answers)
         if not (unsettled or hidden > 0) or time.monotonic() > deadline:
             break
         time.sleep(_PAUSE_S)
     left_out = [
-        LeftOut(_named(each), "two answers differ, though nothing was done") for each in unsettled
+        LeftOut(_question_text(each), "two answers differ, though nothing was done")
+        for each in unsettled
     ]
     if hidden > 0:
         unsettled += [each for each in questions if each.operation in ("search", "count")]
@@ -121,7 +131,7 @@ def _settled(
     return tuple(each for each in answers if each.question not in unsettled), left_out
 
 
-def _found(answers: Sequence[Recorded]) -> float:
+def _found_threads(answers: Sequence[Recorded]) -> float:
     """Return how many threads the search for the plant's tag shows; infinity if it fails."""
     for each in answers:
         if each.question.operation == "search" and not each.question.filters and each.ok:
@@ -129,11 +139,11 @@ def _found(answers: Sequence[Recorded]) -> float:
     return float("inf")
 
 
-def _named(question: Question) -> str:
+def _question_text(question: Question) -> str:
     return f"{question} of {question.kind}" if question.kind else str(question)
 
 
-def _without_rest(connection: Connection, settings: Settings, plant: Plant) -> Plant:
+def _without_leftovers(connection: Connection, settings: Settings, plant: Plant) -> Plant:
     """Remove threads of kinds that were left out; return the plant, which notes those that stay."""
     ids = [each.thread_id for each in plant.trees]
     ledger = read_ledger(ledgers_dir() / settings.run_id)
@@ -147,13 +157,13 @@ def _without_rest(connection: Connection, settings: Settings, plant: Plant) -> P
     return replace(plant, left_out=(*plant.left_out, *stays))
 
 
-def _removed(settings: Settings) -> str:
+def _remove_all(settings: Settings) -> str:
     """Remove the threads that were made; return a sentence on what became of them."""
     cleanup = clean_up(settings)
-    said = "nothing was planted"
+    sentence = "nothing was planted"
     if cleanup.created:
-        said = f"of the {cleanup.created} threads that were made {cleanup.removed} are removed"
+        sentence = f"of the {cleanup.created} threads that were made {cleanup.removed} are removed"
     if (ledgers_dir() / settings.run_id).exists():
         url = redactor_for(settings.url, settings.headers).url(settings.url)
-        said += f"; `threads-conformance sweep --url {url}` removes what is left"
-    return said
+        sentence += f"; `threads-conformance sweep --url {url}` removes what is left"
+    return sentence

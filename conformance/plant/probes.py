@@ -92,13 +92,13 @@ class Interviewer:
         """Send the question and return its answer; `httpx.HTTPError` if there is none."""
         match question.operation:
             case "search":
-                return self._recorded(question, *self._searched(question))
+                return self._record(question, *self._search(question))
             case "count":
-                return self._recorded(question, *self._counted(question))
+                return self._record(question, *self._count(question))
             case "history":
-                return self._recorded(question, *self._history(self._id(question)))
-        answer = self._looked(question)
-        return self._recorded(question, answer.status, answer.body)
+                return self._record(question, *self._read_history(self._thread_id(question)))
+        answer = self._read(question)
+        return self._record(question, answer.status, answer.body)
 
     def questions(self, histories: Mapping[str, Any]) -> Iterator[Question]:
         """Yield every question but the histories, whose states by kind are passed."""
@@ -116,15 +116,15 @@ class Interviewer:
             yield Question("search", filters=filters)
             yield Question("count", filters=filters)
 
-    def _id(self, question: Question) -> str:
+    def _thread_id(self, question: Question) -> str:
         return self._ids[str(question.kind)]
 
     def _filters(self, question: Question) -> dict[str, Any]:
         filters = dict(question.filters or {})
         return {**filters, "metadata": {**filters.get("metadata", {}), **self._tag}}
 
-    def _looked(self, question: Question) -> Answer:
-        thread_id = self._id(question)
+    def _read(self, question: Question) -> Answer:
+        thread_id = self._thread_id(question)
         match question.operation:
             case "get":
                 return self._client.get(thread_id)
@@ -134,7 +134,7 @@ class Interviewer:
                 return self._client.state_at_checkpoint(thread_id, str(question.checkpoint_id))
         return self._client.runs.list(thread_id)
 
-    def _searched(self, question: Question) -> tuple[int, Any]:
+    def _search(self, question: Question) -> tuple[int, Any]:
         body = {**self._filters(question), "limit": MOST_THREADS}
         answer = self._client.search(body, private=True)
         # A success that lists nothing has found nothing.
@@ -154,7 +154,7 @@ class Interviewer:
             "strangers": len(listed) - len(own) - copies,
         }
 
-    def _counted(self, question: Question) -> tuple[int, Any]:
+    def _count(self, question: Question) -> tuple[int, Any]:
         answer = self._client.count(self._filters(question))
         counted = answer.body
         if isinstance(counted, int):
@@ -162,7 +162,7 @@ class Interviewer:
             counted -= self._copies.get(str(replace(question, operation="search")), 0)
         return answer.status, counted
 
-    def _history(self, thread_id: str) -> tuple[int, Any]:
+    def _read_history(self, thread_id: str) -> tuple[int, Any]:
         """Read all states, page by page until a page is refused, is empty, or holds nothing new."""
         answer = self._client.history(thread_id, limit=LONGEST_PAGE)
         if not answer.ok or not isinstance(answer.body, list):
@@ -179,7 +179,7 @@ class Interviewer:
             known.update(_checkpoint_ids(page))
         return answer.status, states
 
-    def _recorded(self, question: Question, status: int, answer: Any) -> Recorded:
+    def _record(self, question: Question, status: int, answer: Any) -> Recorded:
         ok = 200 <= status < 300
         return Recorded(question, status, self._redactor.json(answer) if ok else None)
 

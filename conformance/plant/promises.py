@@ -15,17 +15,17 @@ from conformance.plant.probes import Question
 _INDEX_OR_ID = re.compile(r"\[[^\]]*\]")
 
 
-def general(path: str) -> str:
+def generalized(path: str) -> str:
     """Return a JSON path with every index and id as `[*]`: the same for similar places."""
     return _INDEX_OR_ID.sub("[*]", path)
 
 
-def written(question: Question, difference: Difference) -> str:
+def promise_of(question: Question, difference: Difference) -> str:
     """Return the requirement that a loss breaks, or else the documents' sentence about it."""
-    path = general(difference.path)
+    path = generalized(difference.path)
     if question.operation == "search":
         path = path.replace("$[*]", "$", 1)
-    for each in promises()["promise"]:
+    for each in load_promises()["promise"]:
         if (
             question.operation in each["operation"].split("|")
             and re.fullmatch(each["path"], path)
@@ -33,14 +33,14 @@ def written(question: Question, difference: Difference) -> str:
             and question.kind in each.get("threads", (question.kind,))
         ):
             if "requirement" not in each:
-                return str(promises()["unwritten"])
+                return str(load_promises()["unwritten"])
             requirement = load_catalogue().requirements[each["requirement"]]
             return f"{requirement.id} ({requirement.level}): {requirement.statement}"
-    return str(promises()["persisted"])
+    return str(load_promises()["persisted"])
 
 
 @cache
-def promises() -> dict[str, Any]:
+def load_promises() -> dict[str, Any]:
     """Return the content of `promises.toml`."""
     text = (Path(__file__).parent / "promises.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)

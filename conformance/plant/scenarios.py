@@ -65,14 +65,14 @@ class Forest:
         self._long_states = long_states
         self._made: dict[str, Thread] = {}
 
-    def plant(self, told: Callable[[str], None]) -> None:
-        """Make every kind of thread, sources before copies; call `told` with each kind first."""
+    def plant(self, on_kind: Callable[[str], None]) -> None:
+        """Make every kind of thread, sources before copies; call `on_kind` with each kind first."""
         with Runs(self._given) as runs:
             self._runs = runs
             for kind, (make, made_by) in _KINDS.items():
-                told(kind)
+                on_kind(kind)
                 try:
-                    thread = self._tagged(make(self))
+                    thread = self._require_tag(make(self))
                 except (Blocked, PromiseBroken, Unsupported, NotOursRefusal) as refused:
                     self.left_out.append(LeftOut(f"the thread {kind}", str(refused)))
                 else:
@@ -86,13 +86,13 @@ class Forest:
 
     def prepopulated(self) -> Thread:
         """Create a thread prepopulated to the end of its graph."""
-        return self._with_states(self._given.prepopulated(metadata={KIND: "prepopulated"}))
+        return self._require_states(self._given.prepopulated(metadata={KIND: "prepopulated"}))
 
     def unfinished(self) -> Thread:
         """Create a thread prepopulated with all supersteps but the last."""
         steps = [numbered(each, 1) for each in self.context.graph().supersteps]
         made = self._given.prepopulated(steps[:-1], metadata={KIND: "unfinished"})
-        return self._with_states(made)
+        return self._require_states(made)
 
     def run(self) -> Thread:
         """Create a thread and run it twice."""
@@ -106,8 +106,8 @@ class Forest:
         thread = self._given.empty(metadata={KIND: "forked"})
         self._given.run(thread, 1)
         base = checkpoint_id_of(self._given.state(thread))
-        self._given.appended(thread, 2)
-        self._given.appended(thread, 3, checkpoint={"checkpoint_id": base})
+        self._given.append(thread, 2)
+        self._given.append(thread, 3, checkpoint={"checkpoint_id": base})
         return thread
 
     def long(self) -> Thread:
@@ -118,20 +118,20 @@ class Forest:
             thread = self._given.empty(metadata={KIND: "long"})
             self._given.run(thread, 1)
             for number in range(self._long_states):
-                self._given.appended(thread, number)
+                self._given.append(thread, number)
             return thread
 
     def interrupted(self) -> Thread:
         """Create a thread whose graph was interrupted and waits for an answer."""
-        return self._ended("interrupted", "interrupter")
+        return self._run_to_end("interrupted", "interrupter")
 
     def nested(self) -> Thread:
         """Create a thread whose graph was interrupted in a subgraph."""
-        return self._ended("nested", "nested")
+        return self._run_to_end("nested", "nested")
 
     def failed(self) -> Thread:
         """Create a thread whose run failed."""
-        return self._ended("failed", "failing")
+        return self._run_to_end("failed", "failing")
 
     def copied(self) -> Thread:
         """Copy the thread with runs, or else the prepopulated one."""
@@ -140,12 +140,12 @@ class Forest:
                 return self._given.copy(self._made[kind])
         raise Blocked("there is no thread to copy")
 
-    def _with_states(self, thread: Thread) -> Thread:
+    def _require_states(self, thread: Thread) -> Thread:
         if not self._given.page(thread, limit=1):
             raise Blocked("its history is empty: the deployment applies no supersteps")
         return thread
 
-    def _tagged(self, thread: Thread) -> Thread:
+    def _require_tag(self, thread: Thread) -> Thread:
         """Return the thread as GET shows it; `Blocked` if it lacks the tag of the plant."""
         shown = self._given.get(thread)
         if not carries_tag(shown, self.context.tag[PLANT_TAG]):
@@ -155,10 +155,10 @@ class Forest:
             )
         return shown
 
-    def _ended(self, kind: str, graph: str) -> Thread:
+    def _run_to_end(self, kind: str, graph: str) -> Thread:
         self.context.other_graph(graph)
         thread = self._given.empty(metadata={KIND: kind})
-        self._runs.ended(thread, graph, "question")
+        self._runs.run_to_end(thread, graph, "question")
         return thread
 
 
@@ -168,8 +168,8 @@ def carries_tag(thread: Any, plant_id: str) -> bool:
     return isinstance(metadata, dict) and metadata.get(PLANT_TAG) == plant_id
 
 
-_Make = Callable[[Forest], dict[str, Any]]
-_KINDS: dict[str, tuple[_Make, str]] = {
+_MakeThread = Callable[[Forest], dict[str, Any]]
+_KINDS: dict[str, tuple[_MakeThread, str]] = {
     "empty": (Forest.empty, "created with metadata of every sort"),
     "prepopulated": (Forest.prepopulated, "created with supersteps to the end of the graph"),
     "unfinished": (Forest.unfinished, "created with all supersteps but the last"),

@@ -15,14 +15,14 @@ from conformance.deployment.ownership import Shown, canonical
 from conformance.deployment.preflight import ServerInfo, UnreachableError
 from conformance.deployment.repro import reproduction
 from conformance.deployment.settings import Settings
-from conformance.plant.comparing import Difference, Kind, compared, without
+from conformance.plant.comparing import Difference, Kind, compare_answers, without_threads
 from conformance.plant.plant_file import Plant
 from conformance.plant.probes import Interviewer, Question, Recorded
-from conformance.plant.promises import written
+from conformance.plant.promises import promise_of
 from conformance.plant.scenarios import carries_tag
 
 #: After so many questions in a row without an answer, the deployment counts as gone.
-_PATIENCE = 3
+_MOST_UNANSWERED = 3
 _PAUSE_S = 0.1
 _GONE = (404, 410)
 
@@ -75,7 +75,8 @@ class Verification:
 def verify_plant(plant: Plant, settings: Settings, *, sweep: bool = False) -> Verification:
     """Ask all questions again and return the result; with `sweep`, then remove the threads.
 
-    `settings` are those of `for_plant`. `UnreachableError` if the deployment does not answer.
+    `settings` are those of `settings_for_plant`. `UnreachableError` if the deployment does not
+    answer.
     """
     server = identify_deployment(settings)
     ids = [each.thread_id for each in plant.trees]
@@ -89,7 +90,7 @@ def verify_plant(plant: Plant, settings: Settings, *, sweep: bool = False) -> Ve
         asked=verifier.asked,
         findings=tuple(findings),
         gone=tuple(each.kind for each in plant.trees if each.kind in verifier.gone),
-        swept=_swept(plant, settings) if sweep else None,
+        swept=_sweep(plant, settings) if sweep else None,
     )
 
 
@@ -105,7 +106,7 @@ class _Verifier:
         )
         self._searches = [each for each in plant.answers if each.question.operation == "search"]
         self._visible_by = time.monotonic() + settings.visible_within_s
-        self._broken = 0
+        self._unanswered = 0
         self.asked = 0
         self.gone: set[str] = set()
 
@@ -113,36 +114,36 @@ class _Verifier:
         """Ask about all threads, and return every difference; first, find out which are gone."""
         answers = list(self._plant.answers)
         shown = [each.question.kind for each in answers if each.question.operation == "get"]
-        found = [each for kind in self._ids if kind not in shown for each in self._stands(kind)]
+        found = [each for kind in self._ids if kind not in shown for each in self._look_up(kind)]
         # GETs come first (False sorts first): a thread that is gone is reported once, then skipped.
         for before in sorted(answers, key=lambda each: each.question.operation != "get"):
             if before.question.kind not in self.gone:
-                found += self._about(before)
+                found += self._verify_answer(before)
         return found
 
-    def _stands(self, kind: str) -> list[Finding]:
+    def _look_up(self, kind: str) -> list[Finding]:
         """Look up a thread of which no GET is recorded; return a finding if it is gone."""
         question = Question("get", kind)
         with self._recorder.check(str(question)) as exchanges:
-            now = self._answer(question)
+            now = self._ask(question)
             commands = reproduction(exchanges)
         if self._is_ours(now):
             return []
         self.gone.add(kind)
         seen = now if isinstance(now, str) else now.status
         gone = Difference(Kind.MISSING, "$", "a thread with the plant's tag", seen)
-        return [Finding(question, self._ids[kind], gone, written(question, gone), commands)]
+        return [Finding(question, self._ids[kind], gone, promise_of(question, gone), commands)]
 
-    def _about(self, before: Recorded) -> list[Finding]:
+    def _verify_answer(self, before: Recorded) -> list[Finding]:
         question = before.question
         with self._recorder.check(str(question)) as exchanges:
-            now = self._answer(question)
-            expected = without(before, self._gone_ids(), self._searches)
+            now = self._ask(question)
+            expected = without_threads(before, self._gone_ids(), self._searches)
             differences = self._differences(expected, now)
-            while _late(question, differences) and time.monotonic() < self._visible_by:
+            while _may_be_late(question, differences) and time.monotonic() < self._visible_by:
                 time.sleep(_PAUSE_S)
                 self._recorder.forget()
-                now = self._answer(question)
+                now = self._ask(question)
                 differences = self._differences(expected, now)
             commands = reproduction(exchanges)
         self.asked += before.ok
@@ -150,30 +151,30 @@ class _Verifier:
             self.gone.add(str(question.kind))
         thread_id = self._ids.get(str(question.kind))
         return [
-            Finding(question, thread_id, each, written(question, each), commands)
+            Finding(question, thread_id, each, promise_of(question, each), commands)
             for each in differences
         ]
 
-    def _answer(self, question: Question) -> Recorded | str:
+    def _ask(self, question: Question) -> Recorded | str:
         """Return the answer, or a sentence on why there is none."""
         try:
             answer = self._interviewer.ask(question)
         except httpx.HTTPError as broken:
-            self._broken += 1
-            said = self._recorder.redactor.text(str(broken)) or type(broken).__name__
-            if self._broken >= _PATIENCE or isinstance(broken, httpx.ConnectError):
+            self._unanswered += 1
+            reason = self._recorder.redactor.text(str(broken)) or type(broken).__name__
+            if self._unanswered >= _MOST_UNANSWERED or isinstance(broken, httpx.ConnectError):
                 raise UnreachableError(
-                    f"the deployment answers no more ({said}): "
+                    f"the deployment answers no more ({reason}): "
                     "verify again once it is there; the plant file is as it was"
                 ) from broken
-            return said
-        self._broken = 0
+            return reason
+        self._unanswered = 0
         return answer
 
     def _differences(self, before: Recorded, now: Recorded | str) -> tuple[Difference, ...]:
         if isinstance(now, str):
             return (Difference(Kind.MISSING, "$", before.status, now),)
-        return compared(before, now)
+        return compare_answers(before, now)
 
     def _is_ours(self, now: Recorded | str) -> bool:
         """Return whether more may be asked about a thread: it is not gone, nor someone else's."""
@@ -185,18 +186,18 @@ class _Verifier:
         return [canonical(self._ids[kind]) for kind in self.gone]
 
 
-def _late(question: Question, differences: tuple[Difference, ...]) -> bool:
+def _may_be_late(question: Question, differences: tuple[Difference, ...]) -> bool:
     """Return whether a search or count may only be late in showing a thread."""
     visible_later = question.operation in ("search", "count")
     return visible_later and any(each.kind.is_loss for each in differences)
 
 
-def _swept(plant: Plant, settings: Settings) -> Swept:
+def _sweep(plant: Plant, settings: Settings) -> Swept:
     """Remove the threads that the plant names and that carry its tag, and no others."""
     removed, left = 0, []
     with connect(settings, "sweep", record=False) as connection:
         for tree in plant.trees:
-            fate = _removed(connection.client, tree.thread_id, plant.id)
+            fate = _remove(connection.client, tree.thread_id, plant.id)
             if fate == "removed":
                 removed += 1
             elif fate is not None:
@@ -204,7 +205,7 @@ def _swept(plant: Plant, settings: Settings) -> Swept:
     return Swept(removed, tuple(left))
 
 
-def _removed(client: ThreadsClient, thread_id: str, plant_id: str) -> str | None:
+def _remove(client: ThreadsClient, thread_id: str, plant_id: str) -> str | None:
     """Remove a thread; return `removed`, the reason why it stays, or None if there is none."""
     try:
         shown = client.get(thread_id)
@@ -220,6 +221,6 @@ def _removed(client: ThreadsClient, thread_id: str, plant_id: str) -> str | None
     return f"it could not be deleted: {reason}" if reason else "removed"
 
 
-def for_plant(settings: Settings, plant: Plant) -> Settings:
+def settings_for_plant(settings: Settings, plant: Plant) -> Settings:
     """Return the settings to verify a plant with: the run id and start of its planting."""
     return replace(settings, run_id=plant.id, started_at=plant.planted_at)

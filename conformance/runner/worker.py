@@ -58,7 +58,7 @@ _RESULT = pytest.StashKey[CheckResult]()
 
 _EXCHANGES = pytest.StashKey[list[Exchange]]()
 
-_LOOKS = pytest.StashKey[evidence.Looks]()
+_LOOKS = pytest.StashKey[evidence.Evidence]()
 
 
 def pytest_configure(config: pytest.Config) -> None:

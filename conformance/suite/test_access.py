@@ -59,25 +59,25 @@ both_ways = pytest.mark.parametrize("pair", ["forth", "back"], indirect=True)
 @requires("ACCESS-01")
 @with_credential("none")
 def test_nothing_is_answered_without_a_credential(nobody: Intruder) -> None:
-    nobody.try_everything()
+    nobody.assert_all_refused()
 
 
 @requires("ACCESS-02")
 @with_credential("wrong")
 def test_nothing_is_answered_to_a_wrong_credential(nobody: Intruder) -> None:
-    nobody.try_everything()
+    nobody.assert_all_refused()
 
 
 @requires("ACCESS-03")
 @with_credential("cut")
 def test_nothing_is_answered_to_a_cut_credential(nobody: Intruder) -> None:
-    nobody.try_everything()
+    nobody.assert_all_refused()
 
 
 @requires("ACCESS-04")
 @with_credential(*CREDENTIALS)
 def test_a_refused_request_changes_nothing(nobody: Intruder) -> None:
-    nobody.try_to_change()
+    nobody.assert_nothing_changed()
 
 
 @requires("ACCESS-05")
@@ -90,7 +90,7 @@ def test_anothers_thread_is_not_shown(pair: Pair) -> None:
 @requires("ACCESS-06")
 @pytest.mark.parametrize("which", ["latest", "at-checkpoint", "by-post"])
 def test_anothers_state_is_not_shown(pair: Pair, which: str) -> None:
-    thread, secret = pair.telling_a_secret()
+    thread, secret = pair.create_with_secret()
     newest = checkpoint_id_of(pair.owner.state(thread))
     ways: dict[str, Callable[[ThreadsClient], Answer]] = {
         "latest": lambda client: client.state(id_of(thread)),
@@ -105,7 +105,7 @@ def test_anothers_state_is_not_shown(pair: Pair, which: str) -> None:
 @requires("ACCESS-07")
 @pytest.mark.parametrize("way", ["get", "post"])
 def test_anothers_history_is_not_shown(pair: Pair, way: str) -> None:
-    thread, secret = pair.telling_a_secret()
+    thread, secret = pair.create_with_secret()
     ways: dict[str, Callable[[ThreadsClient], Answer]] = {
         "get": lambda client: client.history(id_of(thread), limit=LONGEST_PAGE),
         "post": lambda client: client.post_history(id_of(thread), {"limit": LONGEST_PAGE}),
@@ -126,14 +126,16 @@ def test_a_search_finds_no_thread_of_another(pair: Pair, context: CheckContext, 
     theirs, own = pair.owner.empty(), pair.stranger.empty()
     filters: dict[str, Any] = {} if by == "metadata" else {"ids": [id_of(theirs), id_of(own)]}
 
-    def finding(api: ThreadsApi, thread: Thread) -> list[str]:
-        found = context.eventually(lambda: api.found(**filters), lambda ids: id_of(thread) in ids)
+    def find_ids(api: ThreadsApi, thread: Thread) -> list[str]:
+        found = context.eventually(
+            lambda: api.search_ids(**filters), lambda ids: id_of(thread) in ids
+        )
         if id_of(thread) not in found:
             raise Blocked("a tenant does not find its own thread")
         return found
 
-    finding(pair.owner, theirs)
-    found = finding(pair.stranger, own)
+    find_ids(pair.owner, theirs)
+    found = find_ids(pair.stranger, own)
     assert_that(id_of(theirs) not in found, "no thread of another tenant", found)
 
 
@@ -164,7 +166,7 @@ def test_anothers_thread_is_not_changed(pair: Pair, operation: str) -> None:
     act = ways[operation]
     assert_untouched(pair.owner, thread, lambda: act(pair.stranger.client))
     # Proves something only if the owner can make the change.
-    pair.owner.granted(act(pair.owner.client), thread)
+    pair.owner.ensure_success(act(pair.owner.client), thread)
 
 
 @requires("ACCESS-12")
@@ -199,10 +201,10 @@ def test_anothers_runs_are_not_shown(pair: Pair, operation: str) -> None:
         secret = {"secret": str(number)}
         if operation == "join-stream":
             # The stream of a run that has ended may be empty.
-            run = runs.started(thread, "slow", str(number), seconds=1, metadata=secret)
+            run = runs.start(thread, "slow", str(number), seconds=1, metadata=secret)
         else:
-            run = runs.started(thread, "agent", number=number, metadata=secret)
-            runs.joined(run)
+            run = runs.start(thread, "agent", number=number, metadata=secret)
+            runs.join(run)
         pair.assert_hidden(ways[operation], str(number))
 
 
@@ -227,7 +229,7 @@ def test_anothers_thread_is_not_run(pair: Pair, way: str) -> None:
             pair.owner.client.run_join(id_of(thread), str(answer.body.get("run_id")))
 
     assert_untouched(pair.owner, thread, run)
-    pair.owner.granted(act(pair.owner.client), thread)
+    pair.owner.ensure_success(act(pair.owner.client), thread)
     if way == "or-create":
         # If each tenant has ids of its own, the stranger made a thread that no search finds.
         pair.stranger.client.delete(id_of(thread))
@@ -239,12 +241,12 @@ def test_anothers_runs_are_not_stopped(pair: Pair, operation: str) -> None:
     thread = pair.owner.empty()
     with pair.runs as runs:
         if operation == "delete":
-            run = runs.started(thread, "agent")
-            runs.joined(run)
+            run = runs.start(thread, "agent")
+            runs.join(run)
         else:
-            run = runs.started(thread, "slow", seconds=1)
+            run = runs.start(thread, "slow", seconds=1)
         # Once GET shows it to its owner, it is proved to be this run's.
-        runs.shown(run)
+        runs.get(run)
         by_ids = {"thread_id": id_of(thread), "run_ids": [run.run_id]}
         ways: dict[str, Callable[[ThreadsClient], Answer]] = {
             "cancel": lambda client: client.runs.cancel(id_of(thread), run.run_id),
@@ -254,7 +256,7 @@ def test_anothers_runs_are_not_stopped(pair: Pair, operation: str) -> None:
         ways[operation](pair.stranger.client)
         shown = pair.owner.client.runs.get(id_of(thread), run.run_id)
         assert_that(shown.ok, "the run as it was", f"{shown.status} {shown.text[:300]}")
-        runs.joined(run)
+        runs.join(run)
         assert_equal(runs.status(run), "success", "the status of the run")
 
 
@@ -265,7 +267,7 @@ def test_anothers_crons_are_not_shown(pair: Pair, operation: str) -> None:
     thread = pair.owner.empty()
     with pair.crons as crons:
         secret = uuid4().hex
-        cron_id = str(crons.created(thread, metadata={"secret": secret})["cron_id"])
+        cron_id = str(crons.create(thread, metadata={"secret": secret})["cron_id"])
         ways: dict[str, Callable[[ThreadsClient], Answer]] = {
             "search": lambda client: client.crons.search({"thread_id": id_of(thread)}),
             "get": lambda client: client.crons.get(cron_id),
@@ -278,7 +280,7 @@ def test_anothers_crons_are_not_shown(pair: Pair, operation: str) -> None:
 def test_anothers_crons_are_not_counted(pair: Pair) -> None:
     thread = pair.owner.empty()
     with pair.crons as crons:
-        crons.created(thread)
+        crons.create(thread)
         if crons.count(thread_id=id_of(thread)) != 1:
             raise Blocked("the owner's cron is not counted")
         answer = pair.stranger.client.crons.count({"thread_id": id_of(thread)})
@@ -292,7 +294,7 @@ def test_anothers_crons_are_not_changed(pair: Pair, operation: str) -> None:
     thread = pair.owner.empty()
     with pair.crons as crons:
         # Once GET shows it to its owner, it is proved to be this run's.
-        cron = crons.shown(crons.created(thread))
+        cron = crons.get(crons.create(thread))
         cron_id, another = str(cron["cron_id"]), crons.body()
         ways: dict[str, Callable[[ThreadsClient], Answer]] = {
             "update": lambda client: client.crons.update(cron_id, {"schedule": "0 0 2 2 *"}),
@@ -317,7 +319,7 @@ def test_anothers_ids_answer_as_unknown_ones(pair: Pair, operation: str) -> None
         "copy": client.copy,
     }
     way = ways[operation]
-    first, second = (_masked(way(each), each) for each in (_unknown(client), _unknown(client)))
+    first, second = (_masked(way(each), each) for each in (_absent_id(client), _absent_id(client)))
     if first != second:
         raise Blocked(f"answers for unknown ids differ: {first}, {second}")
     answer = way(thread_id)
@@ -329,7 +331,7 @@ def _crons_of(api: ThreadsApi, thread_id: str) -> list[Any]:
     return api.list_of(api.client.crons.search({"thread_id": thread_id}))
 
 
-def _unknown(client: ThreadsClient) -> str:
+def _absent_id(client: ThreadsClient) -> str:
     return client.ownership.absent_id()
 
 

@@ -4,7 +4,7 @@ from conformance.checks.api import ThreadsApi
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal, assert_refused, assert_that
 from conformance.checks.outcomes import requires
-from conformance.checks.runs import UNDER_WAY, Runs, contents
+from conformance.checks.runs import UNDER_WAY, Runs, message_contents
 from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
 
@@ -12,21 +12,23 @@ from conformance.deployment.client import ThreadsClient
 @requires("CANCEL-01")
 def test_a_cancelled_run_ends(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
-    run = given_runs.halfway(thread)
-    halfway = contents(given.state(thread))
-    runs.cancelled(run, "interrupt")
-    given_runs.joined(run)
-    status = given_runs.end_of(run)
+    run = given_runs.start_long(thread)
+    halfway = message_contents(given.state(thread))
+    runs.cancel(run, "interrupt")
+    given_runs.join(run)
+    status = given_runs.final_status(run)
     assert_that(status not in (*UNDER_WAY, "success"), "a run that was stopped", status)
-    assert_equal(contents(given.state(thread)), halfway, "the messages, as the run left them")
+    assert_equal(
+        message_contents(given.state(thread)), halfway, "the messages, as the run left them"
+    )
 
 
 @requires("CANCEL-02")
 def test_a_cancelled_run_is_interrupted(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
-    run = given_runs.halfway(given.empty())
-    given_runs.cancelled(run, "interrupt")
-    given_runs.joined(run)
-    assert_equal(runs.end_of(run), "interrupted", "the status of the run")
+    run = given_runs.start_long(given.empty())
+    given_runs.cancel(run, "interrupt")
+    given_runs.join(run)
+    assert_equal(runs.final_status(run), "interrupted", "the status of the run")
 
 
 @requires("CANCEL-03")
@@ -34,9 +36,9 @@ def test_an_interrupted_run_leaves_what_it_did(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs
 ) -> None:
     thread = given.empty()
-    run = given_runs.halfway(thread, "keep this")
+    run = given_runs.start_long(thread, "keep this")
     done = given.history(thread).checkpoint_ids()
-    given_runs.cancelled(run, "interrupt")
+    given_runs.cancel(run, "interrupt")
     left = threads.history(thread).checkpoint_ids()
     assert_equal(left[-len(done) :], done, "the checkpoints that the run had made")
 
@@ -46,12 +48,12 @@ def test_a_run_rolled_back_is_deleted(
     given: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient, context: CheckContext
 ) -> None:
     thread = given.empty()
-    given_runs.ended(thread, "agent")
-    kept = [run.get("run_id") for run in given_runs.listed(thread)]
-    run = given_runs.halfway(thread)
-    given_runs.cancelled(run, "rollback")
+    given_runs.run_to_end(thread, "agent")
+    kept = [run.get("run_id") for run in given_runs.list_runs(thread)]
+    run = given_runs.start_long(thread)
+    given_runs.cancel(run, "rollback")
     listed = context.eventually(
-        lambda: [each.get("run_id") for each in runs.listed(thread)], lambda ids: ids == kept
+        lambda: [each.get("run_id") for each in runs.list_runs(thread)], lambda ids: ids == kept
     )
     assert_equal(listed, kept, "the runs that are left")
     assert_refused(client.runs.get(id_of(thread), run.run_id))
@@ -62,10 +64,10 @@ def test_rollback_deletes_the_checkpoints_of_the_run(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> None:
     thread = given.empty()
-    given_runs.ended(thread, "slow", seconds=0)
+    given_runs.run_to_end(thread, "slow", seconds=0)
     before = list(given.history(thread))
-    run = given_runs.halfway(thread)
-    given_runs.cancelled(run, "rollback")
+    run = given_runs.start_long(thread)
+    given_runs.cancel(run, "rollback")
     after = context.eventually(
         lambda: list(threads.history(thread)), lambda states: len(states) <= len(before)
     )
@@ -74,8 +76,8 @@ def test_rollback_deletes_the_checkpoints_of_the_run(
 
 @requires("CANCEL-06")
 def test_cancelling_may_wait_for_the_end(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
-    run = given_runs.halfway(given.empty())
-    runs.cancelled(run, "interrupt", wait=True)
+    run = given_runs.start_long(given.empty())
+    runs.cancel(run, "interrupt", wait=True)
     status = given_runs.status(run)
     assert_that(status not in UNDER_WAY, "a run that has ended", status)
 
@@ -85,13 +87,13 @@ def test_a_run_of_another_thread_is_not_cancelled(
     given: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient
 ) -> None:
     thread, other = given.empty(), given.empty()
-    run = given_runs.started(other, "slow", seconds=1)
+    run = given_runs.start(other, "slow", seconds=1)
     # Once GET shows it, it is proved to be ours, on whatever thread it is cancelled.
-    given_runs.shown(run)
+    given_runs.get(run)
     answer = client.runs.cancel(id_of(thread), run.run_id)
-    given_runs.joined(run)
+    given_runs.join(run)
     assert_refused(answer)
-    assert_equal(runs.end_of(run), "success", "the status of the run")
+    assert_equal(runs.final_status(run), "success", "the status of the run")
 
 
 @requires("CANCEL-08")
@@ -99,13 +101,15 @@ def test_runs_are_cancelled_by_their_ids(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
-    under_way = given_runs.halfway(thread)
-    queued = given_runs.started(thread, "agent")
+    under_way = given_runs.start_long(thread)
+    queued = given_runs.start(thread, "agent")
     ids = [under_way.run_id, queued.run_id]
-    threads.granted(client.runs.cancel_many({"thread_id": id_of(thread), "run_ids": ids}), thread)
+    threads.ensure_success(
+        client.runs.cancel_many({"thread_id": id_of(thread), "run_ids": ids}), thread
+    )
     for run in (under_way, queued):
-        given_runs.joined(run)
-        status = runs.end_of(run)
+        given_runs.join(run)
+        status = runs.final_status(run)
         assert_that(status not in (*UNDER_WAY, "success"), "a run that was stopped", status)
 
 
@@ -114,9 +118,9 @@ def test_only_the_runs_named_are_cancelled(
     given: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
-    under_way = given_runs.halfway(thread)
-    queued = given_runs.started(thread, "agent")
+    under_way = given_runs.start_long(thread)
+    queued = given_runs.start(thread, "agent")
     body = {"thread_id": id_of(thread), "run_ids": [under_way.run_id]}
-    given.granted(client.runs.cancel_many(body), thread)
-    given_runs.joined(queued)
-    assert_equal(runs.end_of(queued), "success", "the status of the run that was not named")
+    given.ensure_success(client.runs.cancel_many(body), thread)
+    given_runs.join(queued)
+    assert_equal(runs.final_status(queued), "success", "the status of the run that was not named")

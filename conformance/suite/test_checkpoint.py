@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.channels import wide
-from conformance.checks.comparable import assert_refused_or_empty, named_parents, require_some
+from conformance.checks.channels import thread_with_channels
+from conformance.checks.comparable import assert_refused_or_empty, parent_ids, require_some
 from conformance.checks.expect import assert_equal, assert_refused
 from conformance.checks.outcomes import Unsupported, requires
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
@@ -22,7 +22,7 @@ def thread(given: ThreadsApi) -> Thread:
     """Create a thread with a history by supersteps and, where that is offered, an update."""
     made = given.prepopulated()
     with suppress(Unsupported):
-        given.appended(made, 2)
+        given.append(made, 2)
     return made
 
 
@@ -57,10 +57,10 @@ def test_it_equals_the_entry_of_the_history(given: ThreadsApi, thread: Thread, m
 @requires("CHECKPOINT-07")
 def test_its_parent_is_that_of_the_history(given: ThreadsApi, thread: Thread) -> None:
     history = given.history(thread)
-    require_some(map(named_parents, history), "no state of the history names its parent")
+    require_some(map(parent_ids, history), "no state of the history names its parent")
     for entry in history:
         state = given.state_at(thread, checkpoint_id_of(entry))
-        shown, wanted = sorted(named_parents(state)), sorted(named_parents(entry))
+        shown, wanted = sorted(parent_ids(state)), sorted(parent_ids(entry))
         assert_equal(shown, wanted, "the parent's checkpoint id")
 
 
@@ -83,7 +83,7 @@ def test_it_is_the_checkpoint_asked_for(given: ThreadsApi, thread: Thread) -> No
 def test_an_unknown_checkpoint_is_no_other(
     given: ThreadsApi, client: ThreadsClient, thread: Thread
 ) -> None:
-    _readable(given, thread)
+    _readable_checkpoint_id(given, thread)
     assert_refused_or_empty(client.state_at_checkpoint(id_of(thread), _UNKNOWN_CHECKPOINT))
 
 
@@ -91,7 +91,7 @@ def test_an_unknown_checkpoint_is_no_other(
 def test_an_unknown_thread_is_refused(
     given: ThreadsApi, client: ThreadsClient, thread: Thread
 ) -> None:
-    checkpoint_id = _readable(given, thread)
+    checkpoint_id = _readable_checkpoint_id(given, thread)
     assert_refused(client.state_at_checkpoint(client.ownership.absent_id(), checkpoint_id))
 
 
@@ -99,7 +99,7 @@ def test_an_unknown_thread_is_refused(
 def test_a_malformed_thread_id_is_refused(
     given: ThreadsApi, client: ThreadsClient, thread: Thread
 ) -> None:
-    checkpoint_id = _readable(given, thread)
+    checkpoint_id = _readable_checkpoint_id(given, thread)
     malformed = client.ownership.malformed_id()
     assert_refused(client.state_at_checkpoint(malformed, checkpoint_id))
 
@@ -108,11 +108,11 @@ def test_a_malformed_thread_id_is_refused(
 def test_a_malformed_checkpoint_id_is_refused(
     given: ThreadsApi, client: ThreadsClient, thread: Thread
 ) -> None:
-    _readable(given, thread)
+    _readable_checkpoint_id(given, thread)
     assert_refused(client.state_at_checkpoint(id_of(thread), "not-a-uuid"))
 
 
-def _readable(given: ThreadsApi, thread: Thread) -> str:
+def _readable_checkpoint_id(given: ThreadsApi, thread: Thread) -> str:
     """Return the id of a checkpoint that can be read."""
     checkpoint_id = given.history(thread).checkpoint_ids()[0]
     given.state_at(thread, checkpoint_id)
@@ -121,7 +121,7 @@ def _readable(given: ThreadsApi, thread: Thread) -> str:
 
 @requires("CHECKPOINT-02")
 def test_it_has_every_channel_of_the_history(given: ThreadsApi) -> None:
-    made = wide(given)
+    made = thread_with_channels(given)
     for entry in given.history(made):
         state = given.state_at(made, checkpoint_id_of(entry))
         assert_equal(state.get("values"), entry.get("values"), "values")

@@ -55,5 +55,7 @@ def test_it_is_the_checkpoint_asked_for(
 
 def _post(api: ThreadsApi, client: ThreadsClient, thread: Thread, checkpoint_id: str) -> State:
     body = {"checkpoint": {"checkpoint_id": checkpoint_id, "checkpoint_ns": ""}}
-    answer: Any = api.granted(client.post_state_at_checkpoint(id_of(thread), body), thread).body
+    answer: Any = api.ensure_success(
+        client.post_state_at_checkpoint(id_of(thread), body), thread
+    ).body
     return answer if isinstance(answer, dict) else {}

@@ -36,21 +36,21 @@ pytestmark = by_each_client
 
 @requires("CLIENT-01")
 def test_creating_an_empty_thread(given: ThreadsApi, flows: Flows) -> None:
-    by_http = given.documented({}, without_metadata=True)
-    assert_same_outcome(given, flows.returned("create_empty"), by_http)
+    by_http = given.create_documented({}, without_metadata=True)
+    assert_same_outcome(given, flows.run_for_object("create_empty"), by_http)
 
 
 @requires("CLIENT-02")
 def test_creating_a_thread_with_metadata(given: ThreadsApi, flows: Flows) -> None:
-    by_http = given.created({"metadata": flows.metadata})
-    assert_same_outcome(given, flows.returned("create_with_metadata"), by_http)
+    by_http = given.create({"metadata": flows.metadata})
+    assert_same_outcome(given, flows.run_for_object("create_with_metadata"), by_http)
 
 
 @requires("CLIENT-03")
 def test_copying_a_thread(given: ThreadsApi, flows: Flows) -> None:
     source = given.prepopulated()
     by_http = given.copy(source)
-    returned = flows.returned("copy", THREAD_ID=id_of(source))
+    returned = flows.run_for_object("copy", THREAD_ID=id_of(source))
     assert_same_outcome(given, returned, by_http)
     assert_identical_history(given.history(returned), given.history(by_http))
 
@@ -61,17 +61,19 @@ def test_verifying_a_copy(given: ThreadsApi, flows: Flows) -> None:
     copy = given.copy(source)
     if not same_json(given.history(copy).masked(), given.history(source).masked()):
         raise Blocked("by HTTP the histories differ, which is COPY-03")
-    other = flows.printed("verify_copy", THREAD_ID=id_of(source), COPIED_THREAD_ID=id_of(stranger))
+    other = flows.run_for_text(
+        "verify_copy", THREAD_ID=id_of(source), COPIED_THREAD_ID=id_of(stranger)
+    )
     if other != DIFFERENT:
         raise Blocked(f"of two threads that are no copies of each other the recipe says {other!r}")
-    said = flows.printed("verify_copy", THREAD_ID=id_of(source), COPIED_THREAD_ID=id_of(copy))
+    said = flows.run_for_text("verify_copy", THREAD_ID=id_of(source), COPIED_THREAD_ID=id_of(copy))
     assert_equal(said, SAME, "what the recipe prints")
 
 
 @requires("CLIENT-05")
 def test_prepopulating_a_thread(given: ThreadsApi, flows: Flows) -> None:
     by_http = given.prepopulated()
-    returned = flows.returned("prepopulate")
+    returned = flows.run_for_object("prepopulate")
     assert_same_outcome(given, returned, by_http)
     assert_same_steps(given.history(returned), given.history(by_http))
 
@@ -85,7 +87,7 @@ def test_searching_by_status(given: ThreadsApi, flows: Flows, context: CheckCont
 @requires("CLIENT-06")
 def test_searching_by_status_to_the_letter(given: ThreadsApi, flows: Flows) -> None:
     given.empty()
-    found = flows.searched("search_by_status")
+    found = flows.search_verbatim("search_by_status")
     assert_that(len(found) <= 1, "at most one thread", f"{len(found)} threads")
     assert_equal([each.get("status") for each in found], ["idle"] * len(found), "status")
 
@@ -101,7 +103,7 @@ def test_searching_by_metadata(given: ThreadsApi, flows: Flows, context: CheckCo
 @requires("CLIENT-07")
 def test_searching_by_metadata_to_the_letter(given: ThreadsApi, flows: Flows) -> None:
     given.empty(metadata={"graph_id": "agent"})
-    found = flows.searched("search_by_metadata")
+    found = flows.search_verbatim("search_by_metadata")
     assert_that(len(found) <= 1, "at most one thread", f"{len(found)} threads")
     shown = [(each.get("metadata") or {}).get("graph_id") for each in found]
     assert_equal(shown, ["agent"] * len(found), "metadata.graph_id")
@@ -111,14 +113,14 @@ def test_searching_by_metadata_to_the_letter(given: ThreadsApi, flows: Flows) ->
 def test_getting_a_thread(given: ThreadsApi, flows: Flows) -> None:
     thread = given.prepopulated()
     by_http = given.get(thread)
-    assert_equal(flows.returned("get", THREAD_ID=id_of(thread)), by_http, "the thread")
+    assert_equal(flows.run_for_object("get", THREAD_ID=id_of(thread)), by_http, "the thread")
 
 
 @requires("CLIENT-09")
 def test_getting_the_state(given: ThreadsApi, flows: Flows) -> None:
     thread = given.prepopulated()
     by_http = given.state(thread)
-    assert_equal(flows.returned("state", THREAD_ID=id_of(thread)), by_http, "the state")
+    assert_equal(flows.run_for_object("state", THREAD_ID=id_of(thread)), by_http, "the state")
 
 
 @requires("CLIENT-10")
@@ -127,7 +129,7 @@ def test_getting_the_state_at_a_checkpoint(given: ThreadsApi, flows: Flows) -> N
     # Not the newest: its state is also what GET state shows without a checkpoint id.
     checkpoint_id = given.history(thread).checkpoint_ids()[-1]
     by_http = given.state_at(thread, checkpoint_id)
-    returned = flows.returned(
+    returned = flows.run_for_object(
         "state_at_checkpoint", THREAD_ID=id_of(thread), CHECKPOINT_ID=checkpoint_id
     )
     assert_equal(returned, by_http, "the state at the checkpoint")
@@ -136,14 +138,14 @@ def test_getting_the_state_at_a_checkpoint(given: ThreadsApi, flows: Flows) -> N
 @requires("CLIENT-11")
 def test_getting_the_history(given: ThreadsApi, flows: Flows) -> None:
     history = given.history(given.prepopulated())
-    returned = flows.listed("history", THREAD_ID=history.thread_id)
+    returned = flows.run_for_list("history", THREAD_ID=history.thread_id)
     assert_page(returned, history.states, "the newest states", DEFAULT_PAGE)
 
 
 @requires("CLIENT-12")
 def test_the_history_has_a_default_page(given: ThreadsApi, flows: Flows) -> None:
     history = given.history(given.prepopulated())
-    returned = flows.listed("history", THREAD_ID=history.thread_id)
+    returned = flows.run_for_list("history", THREAD_ID=history.thread_id)
     assert_equal(len(returned), min(len(history), DEFAULT_PAGE), "the number of states")
 
 
@@ -154,5 +156,7 @@ def _assert_finds(
     by_http = context.eventually(lambda: given.search(limit=1, **filters), bool)
     if not by_http:
         raise Blocked("search does not show a thread that was made")
-    found = context.eventually(lambda: flows.listed(flow), lambda found: same_json(found, by_http))
+    found = context.eventually(
+        lambda: flows.run_for_list(flow), lambda found: same_json(found, by_http)
+    )
     assert_equal(found, by_http, "the threads found")

@@ -47,7 +47,7 @@ def made(given: ThreadsApi, context: CheckContext) -> list[Thread]:
         for colour in _COLOURS
         for size in (1, 2)
     ]
-    shown = context.eventually(lambda: len(given.found()), lambda found: found == len(threads))
+    shown = context.eventually(lambda: len(given.search_ids()), lambda found: found == len(threads))
     if shown != len(threads):
         raise Blocked(f"search shows {shown} of the {len(threads)} threads made", by="CREATE-12")
     return threads
@@ -63,7 +63,7 @@ def test_what_is_found_satisfies_every_filter(
 ) -> None:
     refused = refused_orders(given.client, context)
 
-    def found_exactly(example: tuple[dict[str, Any], dict[str, Any], list[str]]) -> None:
+    def assert_found_exactly(example: tuple[dict[str, Any], dict[str, Any], list[str]]) -> None:
         body, metadata, ids = example
         sent = {**body, "metadata": metadata, **({"ids": ids} if ids else {})}
         if sent.get("sort_by") in refused:
@@ -71,7 +71,7 @@ def test_what_is_found_satisfies_every_filter(
         matching = [id_of(each) for each in made if _satisfies(each, sent)]
         page = len(matching[sent.get("offset", 0) :][: sent.get("limit", len(made))])
         found = context.eventually(
-            lambda: threads.found(**sent),
+            lambda: threads.search_ids(**sent),
             lambda found: len(found) == page and set(found) <= set(matching),
         )
         assert_that(
@@ -86,16 +86,16 @@ def test_what_is_found_satisfies_every_filter(
     ).map(_near)
     known = [id_of(each) for each in made]
     for body, metadata, places in _ALWAYS:
-        found_exactly((body, metadata, [known[place] for place in places]))
+        assert_found_exactly((body, metadata, [known[place] for place in places]))
     ids = st.lists(st.sampled_from(known), max_size=4, unique=True)
-    for_all(st.tuples(shapes, _metadata(), ids), found_exactly, settings)
+    for_all(st.tuples(shapes, _metadata(), ids), assert_found_exactly, settings)
 
 
 @requires("COUNT-07")
 def test_what_is_counted_satisfies_every_filter(
     made: list[Thread], threads: ThreadsApi, context: CheckContext, settings: Settings
 ) -> None:
-    def counted_exactly(example: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    def assert_counted_exactly(example: tuple[dict[str, Any], dict[str, Any]]) -> None:
         sent = {**example[0], "metadata": example[1]}
         wanted = sum(_satisfies(each, sent) for each in made)
         count = context.eventually(lambda: threads.count(**sent), lambda count: count == wanted)
@@ -104,8 +104,8 @@ def test_what_is_counted_satisfies_every_filter(
     shapes = valid_bodies("count_threads", "thread_count", ("metadata", "values"))
     for body, metadata, ids in _ALWAYS:
         if not (body.keys() & _OF_PAGES or ids):
-            counted_exactly((body, metadata))
-    for_all(st.tuples(shapes, _metadata()), counted_exactly, settings)
+            assert_counted_exactly((body, metadata))
+    for_all(st.tuples(shapes, _metadata()), assert_counted_exactly, settings)
 
 
 def _metadata() -> st.SearchStrategy[dict[str, Any]]:

@@ -5,15 +5,15 @@ from typing import Any
 
 from conformance.checks.api import LONGEST_PAGE, ThreadsApi
 from conformance.checks.comparable import require_some
-from conformance.checks.concurrency import times, together, while_doing
+from conformance.checks.concurrency import poll_while, repeat_together, run_together
 from conformance.checks.expect import (
+    assert_copies_of_moments,
     assert_equal,
     assert_identical_history,
     assert_is,
-    assert_moments_of,
     assert_that,
 )
-from conformance.checks.messages import messages_sent_in, told
+from conformance.checks.messages import messages_sent_in, type_and_content
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.runs import Runs
 from conformance.checks.views import Thread, id_of, messages_of
@@ -30,14 +30,16 @@ LONG = 40
 
 @requires("CONCURRENT-01")
 def test_one_of_several_creations_wins(given: ThreadsApi, client: ThreadsClient) -> None:
-    thread_id = given.chosen_id()
-    answers = times(MANY, lambda number: client.create(_marked(given, thread_id, number)))
+    thread_id = given.draw_id()
+    answers = repeat_together(
+        MANY, lambda number: client.create(_creation(given, thread_id, number))
+    )
     won = [answer for answer in answers if answer.ok]
     statuses = sorted(answer.status for answer in answers)
     assert_equal(len(won), 1, f"the number of successes among {statuses}")
     refused = [status for status in statuses if 400 <= status < 500]
     assert_equal(len(refused), MANY - 1, f"the number of refusals among {statuses}")
-    made = _told_apart([won[0].body, given.get({"thread_id": thread_id})])
+    made = _identifying_members([won[0].body, given.get({"thread_id": thread_id})])
     assert_equal(made[1], made[0], "the thread that is there")
 
 
@@ -45,13 +47,13 @@ def test_one_of_several_creations_wins(given: ThreadsApi, client: ThreadsClient)
 def test_several_creations_see_one_thread(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
 ) -> None:
-    thread_id = given.chosen_id()
+    thread_id = given.draw_id()
 
     def create(number: int) -> Thread:
-        return threads.created({**_marked(given, thread_id, number), "if_exists": "do_nothing"})
+        return threads.create({**_creation(given, thread_id, number), "if_exists": "do_nothing"})
 
-    answered = times(MANY, create)
-    *shown, there = _told_apart([*answered, given.get({"thread_id": thread_id})])
+    answered = repeat_together(MANY, create)
+    *shown, there = _identifying_members([*answered, given.get({"thread_id": thread_id})])
     for each in shown:
         assert_equal(each, there, "the thread that was answered")
 
@@ -59,7 +61,7 @@ def test_several_creations_see_one_thread(
 @requires("CONCURRENT-03")
 def test_no_update_of_metadata_is_lost(given: ThreadsApi, threads: ThreadsApi) -> None:
     thread = given.empty()
-    times(MANY, lambda number: threads.update(thread, metadata={f"key-{number}": number}))
+    repeat_together(MANY, lambda number: threads.update(thread, metadata={f"key-{number}": number}))
     metadata = threads.get(thread).get("metadata") or {}
     lost = [number for number in range(MANY) if metadata.get(f"key-{number}") != number]
     assert_is(lost, [], "the updates that were lost")
@@ -72,10 +74,12 @@ def test_a_copy_while_states_are_added_is_whole(given: ThreadsApi, threads: Thre
 
     def add() -> None:
         for number in range(UPDATES):
-            given.appended(source, number)
+            given.append(source, number)
 
-    copies = _copies(while_doing(add, lambda: _copy(threads, source), least=1))
-    assert_moments_of(given.history(source), [threads.history(copy) for copy in copies], before)
+    copies = _require_copies(poll_while(add, lambda: _try_copy(threads, source), least=1))
+    assert_copies_of_moments(
+        given.history(source), [threads.history(copy) for copy in copies], before
+    )
 
 
 @requires("CONCURRENT-05")
@@ -83,23 +87,25 @@ def test_a_copy_during_a_run_is_whole(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs
 ) -> None:
     source = given.empty()
-    given_runs.ended(source, "slow", "before", seconds=0)
+    given_runs.run_to_end(source, "slow", "before", seconds=0)
     before = len(given.history(source))
     require_some([before], "the run before left no state", "RUN-01")
 
     def run() -> None:
-        given_runs.joined(given_runs.started(source, "slow", seconds=1))
+        given_runs.join(given_runs.start(source, "slow", seconds=1))
 
-    copies = _copies(while_doing(run, lambda: _copy(threads, source), least=1))
+    copies = _require_copies(poll_while(run, lambda: _try_copy(threads, source), least=1))
     some = copies[:: max(1, len(copies) // UPDATES)]
-    assert_moments_of(given.history(source), [threads.history(copy) for copy in some], before)
+    assert_copies_of_moments(
+        given.history(source), [threads.history(copy) for copy in some], before
+    )
 
 
 @requires("CONCURRENT-06")
 def test_copies_taken_at_once_are_all_whole(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = given.long(LONG)
     history = given.history(source, LONG)
-    copies = times(MANY, lambda _: threads.copy(source))
+    copies = repeat_together(MANY, lambda _: threads.copy(source))
     assert_equal(len({id_of(each) for each in copies}), MANY, "the number of different ids")
     for copy in copies:
         assert_identical_history(threads.history(copy, LONG), history)
@@ -117,7 +123,7 @@ def test_a_thread_being_deleted_is_there_or_not(given: ThreadsApi, client: Threa
             client.history(thread_id, limit=LONGEST_PAGE),
         ]
 
-    whole = [given.granted(each, thread).body for each in look()]
+    whole = [given.ensure_success(each, thread).body for each in look()]
     seen: list[list[Answer]] = []
 
     def read(_: int) -> None:
@@ -126,7 +132,7 @@ def test_a_thread_being_deleted_is_there_or_not(given: ThreadsApi, client: Threa
             if len(seen) > LONG * MANY:
                 raise PromiseBroken("a deleted thread to be gone", f"{len(seen)} answers later")
 
-    together(lambda: given.delete(thread), *[lambda: read(0)] * 3)
+    run_together(lambda: given.delete(thread), *[lambda: read(0)] * 3)
     for answers in seen:
         for answer, expected in zip(answers, whole, strict=True):
             _assert_all_or_refused(answer, expected)
@@ -137,42 +143,42 @@ def test_threads_worked_on_at_once_do_not_mix(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     made = [given.prepopulated() for _ in range(MANY)]
-    before = [told(messages_of(given.state(thread), graph)) for thread in made]
+    before = [type_and_content(messages_of(given.state(thread), graph)) for thread in made]
 
     def work(number: int) -> None:
         for step in range(3):
-            threads.appended(made[number], 10 * number + step)
+            threads.append(made[number], 10 * number + step)
 
-    times(MANY, work)
+    repeat_together(MANY, work)
     for number, thread in enumerate(made):
         sent = [numbered(graph.append, 10 * number + step) for step in range(3)]
         added = [message for update in sent for message in messages_sent_in(update, graph)]
         require_some(added, "append of the settings appends nothing")
-        said = told(messages_of(threads.state(thread), graph))
+        said = type_and_content(messages_of(threads.state(thread), graph))
         assert_equal(said, [*before[number], *added], "the messages of the thread")
 
 
-def _told_apart(shown: list[Any]) -> list[dict[str, Any]]:
+def _identifying_members(shown: list[Any]) -> list[dict[str, Any]]:
     """Return the members that identify threads: how each request shows the others is free."""
     return [
         {"thread_id": each.get("thread_id"), "metadata": each.get("metadata")} for each in shown
     ]
 
 
-def _copy(threads: ThreadsApi, source: Thread) -> Thread | None:
+def _try_copy(threads: ThreadsApi, source: Thread) -> Thread | None:
     """Return a copy, or None for a 409, which is published without saying when it is answered."""
     answer = threads.client.copy(id_of(source))
     return None if answer.status == 409 else threads.object_of(answer, source)
 
 
-def _copies(taken: Sequence[Thread | None]) -> list[Thread]:
+def _require_copies(taken: Sequence[Thread | None]) -> list[Thread]:
     made = [each for each in taken if each is not None]
     if not made:
         raise Blocked("a thread that is being changed is not copied: 409")
     return made
 
 
-def _marked(given: ThreadsApi, thread_id: str, number: int) -> dict[str, Any]:
+def _creation(given: ThreadsApi, thread_id: str, number: int) -> dict[str, Any]:
     metadata = {**given.client.tag, **given.context.tag, "number": number}
     return {"thread_id": thread_id, "metadata": metadata}
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.channels import standing, wide
+from conformance.checks.channels import channels_before_and_after, thread_with_channels
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
@@ -15,11 +15,11 @@ from conformance.checks.expect import (
     assert_that,
     assert_thread,
     assert_untouched,
-    kept,
-    known_moment,
+    kept_metadata,
+    moment_or_blocked,
 )
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.views import Thread, id_of, messages_of, says_something
+from conformance.checks.views import Thread, has_data, id_of, messages_of
 from conformance.deployment.settings import GraphSettings
 from conformance.model.history import mask_thread_id, same_json
 
@@ -39,7 +39,7 @@ def test_a_copy_is_answered(given: ThreadsApi, threads: ThreadsApi) -> None:
     empty = given.empty()
     answer = threads.client.copy(id_of(empty))
     if threads.lacks(answer, empty):
-        threads.granted(answer, empty)
+        threads.ensure_success(answer, empty)
     if not answer.ok:
         threads.copy(given.with_state())
         return
@@ -49,12 +49,12 @@ def test_a_copy_is_answered(given: ThreadsApi, threads: ThreadsApi) -> None:
 
 @requires("COPY-24")
 def test_a_copy_is_answered_as_a_thread(given: ThreadsApi) -> None:
-    assert_thread(_simplest(given)[1])
+    assert_thread(_simplest_pair(given)[1])
 
 
 @requires("COPY-02")
 def test_a_copy_has_a_new_id(given: ThreadsApi) -> None:
-    source, copy = _simplest(given)
+    source, copy = _simplest_pair(given)
     made = id_of(copy)
     assert_that(made != id_of(source), "an id other than the source's", made)
     try:
@@ -85,7 +85,7 @@ def test_a_copy_of_a_thread_with_runs_is_whole(given: ThreadsApi, threads: Threa
 def test_a_copy_of_a_mixed_history_is_whole(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = given.prepopulated()
     given.run(source, 1)
-    given.appended(source, 2)
+    given.append(source, 2)
     history = given.history(source)
     copy = threads.copy(source)
     assert_identical_history(threads.history(copy), history)
@@ -124,19 +124,19 @@ def test_a_copy_has_the_state_of_its_source(given: ThreadsApi, threads: ThreadsA
 
 @requires("COPY-10")
 def test_a_copy_has_the_metadata_of_its_source(given: ThreadsApi, threads: ThreadsApi) -> None:
-    source, copy = _simplest(given, metadata={"kept": {"by": ["the", "copy"]}})
+    source, copy = _simplest_pair(given, metadata={"kept": {"by": ["the", "copy"]}})
     sent = {**given.client.tag, **given.context.tag, "kept": {"by": ["the", "copy"]}}
-    if kept(given.get(source), sent) != sent:
+    if kept_metadata(given.get(source), sent) != sent:
         raise Blocked("GET does not show the metadata of the source", by="CREATE-11")
-    assert_equal(kept(threads.get(copy), sent), sent, "the metadata of the source")
+    assert_equal(kept_metadata(threads.get(copy), sent), sent, "the metadata of the source")
 
 
 @requires("COPY-11")
 def test_a_copy_has_the_status_of_its_source(given: ThreadsApi, threads: ThreadsApi) -> None:
     for source in (given.empty(), given.fullest(), *given.unfinished()):
         copy = given.copy(source)
-        expected = given.settled(source).get("status")
-        assert_equal(threads.settled(copy).get("status"), expected, "status")
+        expected = given.get_settled(source).get("status")
+        assert_equal(threads.get_settled(copy).get("status"), expected, "status")
 
 
 @requires("COPY-12")
@@ -147,7 +147,7 @@ def test_copying_an_empty_thread_does_not_fail(given: ThreadsApi, threads: Threa
 @requires("COPY-13")
 def test_a_copy_can_be_copied(given: ThreadsApi, threads: ThreadsApi) -> None:
     first = given.copy(given.prepopulated())
-    given.appended(first, 2)
+    given.append(first, 2)
     given.run(first, 3)
     history = given.history(first)
     second = threads.copy(first)
@@ -223,16 +223,16 @@ def test_the_copy_of_an_empty_thread_has_a_state_once_run(
     except Blocked:  # judged by COPY-23: the state is read all the same
         ended_well = False
     values = threads.state(copy).get("values")
-    if ended_well and says_something(given.state(twin)["values"]):
+    if ended_well and has_data(given.state(twin)["values"]):
         wanted = "values in the state, as of a thread that was run"
-        assert_that(says_something(values), wanted, values)
+        assert_that(has_data(values), wanted, values)
 
 
 @requires("COPY-26")
 def test_the_copy_of_an_empty_thread_has_a_history_once_run(
     given: ThreadsApi, threads: ThreadsApi
 ) -> None:
-    twin, copy = _both_run(given)
+    twin, copy = _twins_after_runs(given)
     if not given.history(twin):
         raise Blocked("a run gives an empty thread no history")
     states = threads.history(copy)
@@ -243,7 +243,7 @@ def test_the_copy_of_an_empty_thread_has_a_history_once_run(
 def test_the_copy_of_an_empty_thread_has_its_state(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = given.empty()
     answer = given.client.state(id_of(source))
-    given.granted(answer, source)
+    given.ensure_success(answer, source)
     copy = given.copy(source)
     shown = threads.state(copy)
     # Null or {}: how an empty state is shown is another check's question.
@@ -253,9 +253,9 @@ def test_the_copy_of_an_empty_thread_has_its_state(given: ThreadsApi, threads: T
 
 @requires("COPY-28")
 def test_a_copy_is_not_created_after_its_update(given: ThreadsApi, threads: ThreadsApi) -> None:
-    shown = threads.get(_simplest(given)[1])
-    created = known_moment(shown.get("created_at"), "created_at")
-    updated = known_moment(shown.get("updated_at"), "updated_at")
+    shown = threads.get(_simplest_pair(given)[1])
+    created = moment_or_blocked(shown.get("created_at"), "created_at")
+    updated = moment_or_blocked(shown.get("updated_at"), "updated_at")
     assert_that(created <= updated, f"updated_at not before created_at, {created}", updated)
 
 
@@ -303,17 +303,19 @@ def test_the_recipe_of_the_documents(given: ThreadsApi, threads: ThreadsApi) -> 
 
 @requires("COPY-22")
 def test_a_copy_is_found(given: ThreadsApi, threads: ThreadsApi, context: CheckContext) -> None:
-    source, copy = _simplest(given)
-    if id_of(source) not in context.eventually(given.found, lambda found: id_of(source) in found):
+    source, copy = _simplest_pair(given)
+    if id_of(source) not in context.eventually(
+        given.search_ids, lambda found: id_of(source) in found
+    ):
         raise Blocked("search does not show the source", by="CREATE-12")
-    if kept(given.get(copy), context.tag) != context.tag:
+    if kept_metadata(given.get(copy), context.tag) != context.tag:
         # Whether a copy keeps the metadata of its source is another check's question.
         given.update(copy, metadata=context.tag)
-    found = context.eventually(threads.found, lambda found: id_of(copy) in found)
+    found = context.eventually(threads.search_ids, lambda found: id_of(copy) in found)
     assert_that(id_of(copy) in found, f"the copy {id_of(copy)} among the threads found", found)
 
 
-def _simplest(given: ThreadsApi, **members: Any) -> tuple[Thread, Thread]:
+def _simplest_pair(given: ThreadsApi, **members: Any) -> tuple[Thread, Thread]:
     """Return a thread and its copy: of an empty thread where that can be copied."""
     source = given.empty(**members)
     answer = given.client.copy(id_of(source))
@@ -327,7 +329,7 @@ def _simplest(given: ThreadsApi, **members: Any) -> tuple[Thread, Thread]:
     return source, copy
 
 
-def _both_run(given: ThreadsApi) -> tuple[Thread, Thread]:
+def _twins_after_runs(given: ThreadsApi) -> tuple[Thread, Thread]:
     """Return an empty thread and the copy of another one, after a run on each."""
     twin, copy = given.empty(), given.copy(given.empty())
     given.run(twin)
@@ -341,7 +343,7 @@ def _continue(given: ThreadsApi, thread: Thread, way: str) -> None:
         return
     # That copy and source share data may show only after some writes.
     for number in range(7, 7 + WRITES):
-        given.appended(thread, number)
+        given.append(thread, number)
 
 
 def _assert_long_copy_is_whole(given: ThreadsApi, threads: ThreadsApi, states: int) -> None:
@@ -363,7 +365,7 @@ def _without_metadata_thread_id(state: dict[str, object]) -> dict[str, object]:
 
 @requires("COPY-03")
 def test_a_copy_has_every_channel_in_its_history(given: ThreadsApi, threads: ThreadsApi) -> None:
-    source = wide(given)
+    source = thread_with_channels(given)
     history = given.history(source)
     copy = threads.copy(source)
     assert_identical_history(threads.history(copy), history)
@@ -371,7 +373,7 @@ def test_a_copy_has_every_channel_in_its_history(given: ThreadsApi, threads: Thr
 
 @requires("COPY-08")
 def test_a_copy_shows_every_channel(given: ThreadsApi, threads: ThreadsApi) -> None:
-    source = wide(given)
+    source = thread_with_channels(given)
     copy = given.copy(source)
     expected = given.get(source).get("values")
     if expected is None:
@@ -381,14 +383,14 @@ def test_a_copy_shows_every_channel(given: ThreadsApi, threads: ThreadsApi) -> N
 
 @requires("COPY-09")
 def test_a_copy_has_every_channel_in_its_state(given: ThreadsApi, threads: ThreadsApi) -> None:
-    source = wide(given)
+    source = thread_with_channels(given)
     copy = given.copy(source)
     assert_equal(threads.state(copy).get("values"), given.state(source)["values"], "the values")
 
 
 @requires("COPY-20")
 def test_copied_checkpoints_show_every_channel(given: ThreadsApi, threads: ThreadsApi) -> None:
-    source = wide(given)
+    source = thread_with_channels(given)
     copy = given.copy(source)
     for checkpoint_id in given.history(source).checkpoint_ids():
         expected = given.state_at(source, checkpoint_id).get("values")
@@ -400,14 +402,14 @@ def test_copied_checkpoints_show_every_channel(given: ThreadsApi, threads: Threa
 def test_a_run_on_a_copy_starts_from_every_channel(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
-    source = wide(given)
+    source = thread_with_channels(given)
     copy = given.copy(source)
     before = given.state(copy)["values"]
     # A graph may change channels by itself: the source shows which ones it leaves alone.
     given.run(source)
-    had, left = standing(before, given.state(source)["values"], graph)
+    had, left = channels_before_and_after(before, given.state(source)["values"], graph)
     threads.run(copy)
-    shown = standing(before, given.state(copy)["values"], graph)[1]
+    shown = channels_before_and_after(before, given.state(copy)["values"], graph)[1]
     kept = [key for key in had if key in left and same_json(had[key], left[key])]
     assert_equal(
         {key: shown.get(key) for key in kept},

@@ -44,7 +44,7 @@ def test_count_by_status(
 ) -> None:
     for _ in range(2):
         given.empty()
-    _offered(given)
+    _require_count(given)
     _assert_agrees(given, threads, context, 2 if status == "idle" else 0, status=status)
 
 
@@ -53,7 +53,7 @@ def test_count_by_values(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, graph: GraphSettings
 ) -> None:
     values = given.state(given.with_state())["values"]
-    _another(given, graph)
+    _create_another(given, graph)
     _assert_agrees(given, threads, context, 1, values=values)
 
 
@@ -62,7 +62,7 @@ def test_count_by_all_together(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, graph: GraphSettings
 ) -> None:
     values = given.state(given.with_state(metadata={"colour": "red"}))["values"]
-    _another(given, graph, metadata={"colour": "red"})
+    _create_another(given, graph, metadata={"colour": "red"})
     filters = {"values": values, "status": "idle"}
     _assert_agrees(given, threads, context, 1, metadata={"colour": "red"}, **filters)
     _assert_agrees(given, threads, context, 0, metadata={"colour": "blue"}, **filters)
@@ -73,7 +73,7 @@ def test_count_by_all_together(
 @requires("COUNT-05")
 def test_no_match_counts_zero(given: ThreadsApi, threads: ThreadsApi) -> None:
     given.empty(metadata={"colour": "red"})
-    _offered(given)
+    _require_count(given)
     assert_equal(threads.count(metadata={"colour": "no such colour"}), 0, "the count")
 
 
@@ -86,18 +86,18 @@ def test_count_is_not_bounded_by_a_page(
     _assert_agrees(given, threads, context, MORE_THAN_A_PAGE)
 
 
-def _another(given: ThreadsApi, graph: GraphSettings, **members: Any) -> None:
+def _create_another(given: ThreadsApi, graph: GraphSettings, **members: Any) -> None:
     """Create another thread, with values that a prepopulated one does not have."""
     if message_keys(graph):
-        given.appended(given.with_state(**members), 5)
+        given.append(given.with_state(**members), 5)
     else:
         # Items without ids would include those of the other thread.
         given.empty(**members)
 
 
-def _offered(given: ThreadsApi) -> None:
+def _require_count(given: ThreadsApi) -> None:
     """Require that count succeeds, so that a later refusal is one of the request."""
-    given.granted(given.client.count({"metadata": given.context.tag}))
+    given.ensure_success(given.client.count({"metadata": given.context.tag}))
 
 
 def _assert_agrees(

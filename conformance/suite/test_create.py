@@ -14,9 +14,9 @@ from conformance.checks.expect import (
     assert_no_server_error,
     assert_same_thread,
     assert_that,
-    kept,
-    known_moment,
-    moment,
+    kept_metadata,
+    moment_or_blocked,
+    parse_moment,
 )
 from conformance.checks.outcomes import requires
 from conformance.checks.views import id_of
@@ -25,43 +25,43 @@ from conformance.deployment.client import ThreadsClient
 
 @requires("CREATE-01", offers="create")
 def test_an_empty_body_creates_a_thread(threads: ThreadsApi) -> None:
-    threads.documented({}, without_metadata=True)
+    threads.create_documented({}, without_metadata=True)
 
 
 @requires("CREATE-02", offers="create")
 def test_empty_metadata_creates_a_thread(threads: ThreadsApi) -> None:
-    threads.documented({"metadata": {}}, without_metadata=True)
+    threads.create_documented({"metadata": {}}, without_metadata=True)
 
 
 @requires("CREATE-03")
 def test_the_id_is_a_uuid(given: ThreadsApi) -> None:
-    thread_id = id_of(given.documented({}))
+    thread_id = id_of(given.create_documented({}))
     assert_that(_is_uuid(thread_id), "a thread_id that is a UUID", thread_id)
 
 
 @requires("CREATE-04")
 def test_every_id_is_fresh(given: ThreadsApi) -> None:
-    made = [id_of(given.documented({})) for _ in range(3)]
+    made = [id_of(given.create_documented({})) for _ in range(3)]
     assert_equal(len(set(made)), len(made), "the number of different ids")
 
 
 @requires("CREATE-05")
 def test_created_at_has_an_offset(given: ThreadsApi) -> None:
-    moment(given.documented({}).get("created_at"), "created_at")
+    parse_moment(given.create_documented({}).get("created_at"), "created_at")
 
 
 @requires("CREATE-06")
 def test_updated_at_has_an_offset(given: ThreadsApi) -> None:
-    moment(given.documented({}).get("updated_at"), "updated_at")
+    parse_moment(given.create_documented({}).get("updated_at"), "updated_at")
 
 
 @requires("CREATE-07")
 def test_a_new_thread_was_never_updated(given: ThreadsApi) -> None:
     started = time.monotonic()
-    thread = given.documented({})
+    thread = given.create_documented({})
     took = timedelta(seconds=time.monotonic() - started)
     created, updated = thread.get("created_at"), thread.get("updated_at")
-    apart = abs(known_moment(updated, "updated_at") - known_moment(created, "created_at"))
+    apart = abs(moment_or_blocked(updated, "updated_at") - moment_or_blocked(created, "created_at"))
     # Both times lie within the request; timestamps may be in whole seconds.
     most = max(took, timedelta(seconds=1))
     assert_that(apart <= most, f"updated_at in the same creation as created_at, {created}", updated)
@@ -72,7 +72,7 @@ def test_a_new_thread_was_never_updated(given: ThreadsApi) -> None:
 def test_metadata_is_empty_where_none_was_sent(given: ThreadsApi, body: dict[str, object]) -> None:
     sent = {**given.client.tag, **given.context.tag}
     added = given.empty()["metadata"].keys() - sent.keys()
-    shown = given.documented(body, without_metadata=True).get("metadata")
+    shown = given.create_documented(body, without_metadata=True).get("metadata")
     names = list(shown) if isinstance(shown, dict) else None
     assert_that(names is not None, "metadata that is an object", shown)
     expected = "{}" if not added else f"nothing but what every thread gets: {sorted(added)}"
@@ -81,13 +81,13 @@ def test_metadata_is_empty_where_none_was_sent(given: ThreadsApi, body: dict[str
 
 @requires("CREATE-09")
 def test_a_new_thread_is_idle(given: ThreadsApi) -> None:
-    assert_equal(given.documented({}).get("status"), "idle", "status")
+    assert_equal(given.create_documented({}).get("status"), "idle", "status")
 
 
 @requires("CREATE-10")
 @pytest.mark.parametrize("body", [{}, {"metadata": {}}], ids=["empty-body", "empty-metadata"])
 def test_a_new_thread_has_empty_values(given: ThreadsApi, body: dict[str, object]) -> None:
-    thread = given.documented(body)
+    thread = given.create_documented(body)
     assert_that("values" in thread, "a member values", f"only {', '.join(thread)}")
     assert_equal(thread["values"], {}, "values")
 
@@ -103,7 +103,7 @@ def test_a_new_thread_is_found_by_search(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext
 ) -> None:
     made = id_of(given.empty())
-    found = context.eventually(threads.found, lambda found: made in found)
+    found = context.eventually(threads.search_ids, lambda found: made in found)
     assert_equal(found, [made], "the threads found by their metadata")
 
 
@@ -147,7 +147,7 @@ def test_large_integers_are_echoed_or_refused(
     assert_no_server_error(answer)
     if answer.ok:
         made = answer.body if isinstance(answer.body, dict) else {}
-        assert_equal(kept(made, {"number": 0}), {"number": number}, "the metadata sent")
+        assert_equal(kept_metadata(made, {"number": 0}), {"number": number}, "the metadata sent")
 
 
 @requires("CREATE-18")
@@ -159,7 +159,7 @@ def test_creation_is_not_after_the_update(given: ThreadsApi, then: str) -> None:
     shown = given.get(thread)
     created, updated = shown.get("created_at"), shown.get("updated_at")
     assert_that(
-        known_moment(created, "created_at") <= known_moment(updated, "updated_at"),
+        moment_or_blocked(created, "created_at") <= moment_or_blocked(updated, "updated_at"),
         f"updated_at not before created_at, {created}",
         updated,
     )
@@ -169,8 +169,10 @@ def _assert_echoed(threads: ThreadsApi, metadata: dict[str, object]) -> None:
     """Assert that creation and GET answer the metadata as sent; more may be added to it."""
     made = threads.empty(metadata=metadata)
     sent = {**threads.client.tag, **threads.context.tag, **metadata}
-    assert_equal(kept(made, sent), sent, "the metadata sent, as the creation answers it")
-    assert_equal(kept(threads.get(made), sent), sent, "the metadata sent, as GET answers it")
+    assert_equal(kept_metadata(made, sent), sent, "the metadata sent, as the creation answers it")
+    assert_equal(
+        kept_metadata(threads.get(made), sent), sent, "the metadata sent, as GET answers it"
+    )
 
 
 def _is_uuid(text: str) -> bool:

@@ -13,9 +13,9 @@ from conformance.checks.expect import (
     assert_no_thread,
     assert_refused,
     assert_that,
-    kept,
+    kept_metadata,
 )
-from conformance.checks.messages import Message, messages_sent_in, told
+from conformance.checks.messages import Message, messages_sent_in, type_and_content
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of, messages_of
 from conformance.deployment.client import Answer, ThreadsClient
@@ -30,13 +30,13 @@ def test_a_thread_can_be_deleted(given: ThreadsApi, threads: ThreadsApi) -> None
 
 @requires("DELETE-02")
 def test_a_deleted_thread_is_404(given: ThreadsApi, client: ThreadsClient) -> None:
-    _assert_404(client.get(id_of(_deleted(given))))
+    _assert_404(client.get(id_of(_create_deleted(given))))
 
 
 @requires("DELETE-03")
 def test_a_deleted_thread_has_no_state(given: ThreadsApi, client: ThreadsClient) -> None:
     made = given.fullest()
-    given.granted(client.state(id_of(made)), made)
+    given.ensure_success(client.state(id_of(made)), made)
     given.delete(made)
     assert_refused(client.state(id_of(made)))
 
@@ -77,7 +77,7 @@ def test_a_deleted_thread_is_not_found(given: ThreadsApi, context: CheckContext,
     filters: dict[str, Any] = {}
     if by != "metadata":
         filters[by] = ids if by == "ids" else "idle"
-    found = context.eventually(lambda: given.found(**filters), lambda found: found == [kept])
+    found = context.eventually(lambda: given.search_ids(**filters), lambda found: found == [kept])
     if kept not in found:
         raise Blocked("search does not show the thread that was not deleted", by="CREATE-12")
     assert_that(id_of(gone) not in found, "not the deleted thread", found)
@@ -99,17 +99,17 @@ def test_a_deleted_thread_is_not_counted(
 @requires("DELETE-07")
 def test_a_thread_anew_has_no_trace(given: ThreadsApi, threads: ThreadsApi) -> None:
     gone = given.fullest(metadata={"old": True})
-    old = _checkpoints(given, gone)
+    old = _checkpoint_ids(given, gone)
     given.delete(gone)
     twin = given.empty()
-    anew = _anew(given, gone, metadata={"new": True})
+    anew = _create_again(given, gone, metadata={"new": True})
     sent = {**given.client.tag, **given.context.tag, "new": True}
     shown = threads.get(anew)
-    assert_equal(kept(shown, {**sent, "old": True}), sent, "the metadata of old and new")
+    assert_equal(kept_metadata(shown, {**sent, "old": True}), sent, "the metadata of old and new")
     # Another empty thread shows which values an empty thread has.
     assert_equal(shown.get("values"), given.get(twin).get("values"), "values, as of a new thread")
     state, expected = threads.state(anew).get("values"), given.client.state(id_of(twin))
-    given.granted(expected, twin)
+    given.ensure_success(expected, twin)
     assert_equal(state, expected.body.get("values"), "the state's values, as of a new thread")
     if not old:
         return  # no history is offered of which states could be left
@@ -127,27 +127,27 @@ def test_a_run_on_a_thread_anew_begins_with_nothing(
 ) -> None:
     gone = given.empty()
     given.run(gone, 1)
-    old = _checkpoints(given, gone)
+    old = _checkpoint_ids(given, gone)
     given.delete(gone)
-    anew = _anew(given, gone)
+    anew = _create_again(given, gone)
     twin = given.empty()
     for thread in (anew, twin):
         given.run(thread, 2)
-    left = _checkpoints(threads, anew) if old else []
+    left = _checkpoint_ids(threads, anew) if old else []
     assert_that(not set(left) & set(old), "no state of the old history", left)
-    expected = _asked(given.state(twin), graph)
+    expected = _input_messages(given.state(twin), graph)
     require_some(expected, "what the inputs said is in no state")
-    assert_equal(_asked(threads.state(anew), graph), expected, "what the inputs said")
+    assert_equal(_input_messages(threads.state(anew), graph), expected, "what the inputs said")
 
 
 @requires("DELETE-08")
 def test_deleting_twice_is_404(given: ThreadsApi, client: ThreadsClient) -> None:
-    _assert_404(client.delete(id_of(_deleted(given))))
+    _assert_404(client.delete(id_of(_create_deleted(given))))
 
 
 @requires("DELETE-09")
 def test_deleting_an_unknown_thread_is_404(given: ThreadsApi, client: ThreadsClient) -> None:
-    _deleted(given)
+    _create_deleted(given)
     _assert_404(client.delete(client.ownership.absent_id()))
 
 
@@ -175,7 +175,7 @@ def test_a_deleted_thread_cannot_be_used(
         ),
     }
     # It must succeed on an existing thread, so that a refusal means something.
-    given.granted(uses[use](id_of(other)), other)
+    given.ensure_success(uses[use](id_of(other)), other)
     given.delete(made)
     shown = client.get(gone).ok
     assert_refused(uses[use](gone))
@@ -183,14 +183,14 @@ def test_a_deleted_thread_cannot_be_used(
         assert_no_thread(given, gone)
 
 
-def _deleted(given: ThreadsApi) -> Thread:
+def _create_deleted(given: ThreadsApi) -> Thread:
     """Create a thread, delete it, and return it."""
     made = given.fullest()
     given.delete(made)
     return made
 
 
-def _checkpoints(api: ThreadsApi, thread: Thread) -> list[str]:
+def _checkpoint_ids(api: ThreadsApi, thread: Thread) -> list[str]:
     """Return the newest checkpoint ids of a thread; empty where no history is offered."""
     answer = api.client.history(id_of(thread), limit=LONGEST_PAGE)
     if api.lacks(answer, thread):
@@ -198,7 +198,7 @@ def _checkpoints(api: ThreadsApi, thread: Thread) -> list[str]:
     return [checkpoint_id_of(state) for state in api.list_of(answer, thread)]
 
 
-def _anew(given: ThreadsApi, gone: Thread, **members: Any) -> Thread:
+def _create_again(given: ThreadsApi, gone: Thread, **members: Any) -> Thread:
     """Create a thread under the id of one that was deleted."""
     anew = given.empty(thread_id=id_of(gone), **members)
     if id_of(anew) != id_of(gone):
@@ -210,8 +210,8 @@ def _assert_404(answer: Answer) -> None:
     assert_that(answer.status == 404, "404", f"{answer.status} {answer.text}")
 
 
-def _asked(state: State, graph: GraphSettings) -> list[Message]:
+def _input_messages(state: State, graph: GraphSettings) -> list[Message]:
     """Return the messages of the inputs: what a graph answers may differ from run to run."""
     inputs = [{"values": numbered(graph.run_input, number)} for number in (1, 2)]
     sent = [item for each in inputs for item in messages_sent_in(each, graph)]
-    return [each for each in told(messages_of(state, graph)) if each in sent]
+    return [each for each in type_and_content(messages_of(state, graph)) if each in sent]

@@ -23,13 +23,13 @@ from conformance.checks.generators.wrong_bodies import (
     MALFORMED_JSON,
     OUT_OF_RANGE,
     WRONG_TYPES,
-    sendable,
-    to_be_refused,
+    bodies_to_refuse,
+    sendable_body,
 )
-from conformance.checks.messages import saying, texts_in
+from conformance.checks.messages import texts_in, values_with_text
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.refused_creations import RefusedCreations
-from conformance.checks.valid_requests import REQUESTS, offering, stated
+from conformance.checks.valid_requests import REQUESTS, thread_offering, thread_with_state
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.excerpt import excerpt
@@ -41,7 +41,7 @@ LARGE = 2_000_000
 BODIED = tuple(REQUESTS)
 
 
-def _decides(kind: str, operations: tuple[str, ...]) -> pytest.MarkDecorator:
+def _by_operation(kind: str, operations: tuple[str, ...]) -> pytest.MarkDecorator:
     """Parametrize by operation, each with its requirement, numbered as in the catalogue."""
     return pytest.mark.parametrize(
         "operation",
@@ -52,16 +52,16 @@ def _decides(kind: str, operations: tuple[str, ...]) -> pytest.MarkDecorator:
     )
 
 
-@_decides("JSON", BODIED)
+@_by_operation("JSON", BODIED)
 def test_malformed_json_is_refused(
     given: ThreadsApi, client: ThreadsClient, operation: str
 ) -> None:
-    thread = offering(given, operation)
+    thread = thread_offering(given, operation)
     for raw in MALFORMED_JSON:
         assert_refused(REQUESTS[operation].send_raw(client, id_of(thread), raw))
 
 
-@_decides("TYPE", (*BODIED, "history"))
+@_by_operation("TYPE", (*BODIED, "history"))
 def test_wrong_types_are_refused(given: ThreadsApi, client: ThreadsClient, operation: str) -> None:
     if operation == "history":
         thread = given.empty()
@@ -71,48 +71,48 @@ def test_wrong_types_are_refused(given: ThreadsApi, client: ThreadsClient, opera
     _assert_bodies_refused(given, client, operation, WRONG_TYPES[operation])
 
 
-@_decides("RANGE", tuple(OUT_OF_RANGE))
+@_by_operation("RANGE", tuple(OUT_OF_RANGE))
 def test_values_out_of_range_are_refused(
     given: ThreadsApi, client: ThreadsClient, operation: str
 ) -> None:
     _assert_bodies_refused(given, client, operation, OUT_OF_RANGE[operation])
 
 
-@_decides("UNKNOWN", ("copy", "update_state", "post_state_at_checkpoint"))
+@_by_operation("UNKNOWN", ("copy", "update_state", "post_state_at_checkpoint"))
 def test_an_unknown_thread_is_refused(
     given: ThreadsApi, client: ThreadsClient, operation: str
 ) -> None:
-    assert_refused(_send_right(given, client, operation, client.ownership.absent_id()))
+    assert_refused(_send_valid(given, client, operation, client.ownership.absent_id()))
 
 
-@_decides(
+@_by_operation(
     "ID", ("copy", "update", "delete", "update_state", "post_state_at_checkpoint", "run_wait")
 )
 def test_a_malformed_id_is_refused(
     given: ThreadsApi, client: ThreadsClient, operation: str
 ) -> None:
-    assert_refused(_send_right(given, client, operation, client.ownership.malformed_id()))
+    assert_refused(_send_valid(given, client, operation, client.ownership.malformed_id()))
 
 
-@_decides("ODD", ("create", "update", "search", "update_state"))
+@_by_operation("ODD", ("create", "update", "search", "update_state"))
 @pytest.mark.parametrize("odd", ["nul", "surrogate"])
 def test_odd_texts_are_refused_or_kept(
     given: ThreadsApi, client: ThreadsClient, operation: str, odd: str
 ) -> None:
     text = {"nul": "a\u0000b", "surrogate": "a\ud800b"}[odd]
-    thread = offering(given, operation)
+    thread = thread_offering(given, operation)
     answer = _send_text(given, client, thread, operation, text)
     assert_no_server_error(answer)
     if answer.ok:
         _assert_kept(given, thread, operation, answer, text)
 
 
-@_decides("BIG", ("create", "update", "search", "update_state"))
+@_by_operation("BIG", ("create", "update", "search", "update_state"))
 @pytest.mark.parametrize("big", ["deep", "large"])
 def test_big_bodies_are_refused_or_kept(
     given: ThreadsApi, client: ThreadsClient, operation: str, big: str
 ) -> None:
-    thread = offering(given, operation)
+    thread = thread_offering(given, operation)
     if big == "large":
         text = "x" * LARGE
         answer = _send_text(given, client, thread, operation, text)
@@ -127,17 +127,17 @@ def test_big_bodies_are_refused_or_kept(
     assert_no_server_error(answer)
 
 
-@_decides("SAFE", ("create", "update", "update_state", "run_wait"))
+@_by_operation("SAFE", ("create", "update", "update_state", "run_wait"))
 def test_what_was_refused_changed_nothing(
     given: ThreadsApi, client: ThreadsClient, operation: str
 ) -> None:
     if operation == "create":
-        offering(given, "create")
+        thread_offering(given, "create")
         creations = RefusedCreations(given, client)
         creations.send({**REQUESTS["create"].right(given, {}), "if_exists": "replace"})
         creations.assert_none_made()
         return
-    thread = offering(given, operation)
+    thread = thread_offering(given, operation)
     if operation == "run_wait":
         # A thread that has just been run may still change.
         thread = given.empty()
@@ -197,20 +197,20 @@ _REFUSALS: dict[str, Refusal] = {
 @requires("ERROR-BODY-01")
 @pytest.mark.parametrize("refusal", _REFUSALS)
 def test_a_refusal_says_why(given: ThreadsApi, client: ThreadsClient, refusal: str) -> None:
-    assert_says_why(_refusal(given, client, _REFUSALS[refusal]))
+    assert_says_why(_require_refusal(given, client, _REFUSALS[refusal]))
 
 
 @requires("ERROR-BODY-02")
 @pytest.mark.parametrize("refusal", _REFUSALS)
 def test_a_refusal_has_detail(given: ThreadsApi, client: ThreadsClient, refusal: str) -> None:
-    answer = _refusal(given, client, _REFUSALS[refusal])
+    answer = _require_refusal(given, client, _REFUSALS[refusal])
     detail = answer.body.get("detail") if isinstance(answer.body, dict) else None
     assert_that(isinstance(detail, str) and bool(detail), "a text in detail", answer.text)
 
 
-def _refusal(given: ThreadsApi, client: ThreadsClient, refusal: Refusal) -> Answer:
+def _require_refusal(given: ThreadsApi, client: ThreadsClient, refusal: Refusal) -> Answer:
     """Return the refusal of an operation that exists: a router may refuse others in its own way."""
-    thread = _offering_any(given, refusal.operation)
+    thread = _thread_offering(given, refusal.operation)
     answer = refusal.send(client, id_of(thread))
     if not 400 <= answer.status < 500:
         raise Blocked(
@@ -220,10 +220,10 @@ def _refusal(given: ThreadsApi, client: ThreadsClient, refusal: Refusal) -> Answ
     return answer
 
 
-def _offering_any(given: ThreadsApi, operation: str) -> Thread:
+def _thread_offering(given: ThreadsApi, operation: str) -> Thread:
     """Return a thread on which the operation succeeds; also for operations without a body."""
     if operation in REQUESTS:
-        return offering(given, operation)
+        return thread_offering(given, operation)
     thread = given.empty()
     if operation == "delete":
         given.delete(given.empty())
@@ -233,8 +233,8 @@ def _offering_any(given: ThreadsApi, operation: str) -> Thread:
         given.page(thread)
     elif operation == "state":
         if not given.client.state(id_of(thread)).ok:
-            thread = stated(given)
-        given.granted(given.client.state(id_of(thread)), thread)
+            thread = thread_with_state(given)
+        given.ensure_success(given.client.state(id_of(thread)), thread)
     else:
         given.get(thread)
     return thread
@@ -244,8 +244,8 @@ def _assert_bodies_refused(
     given: ThreadsApi, client: ThreadsClient, operation: str, bodies: Iterable[Any]
 ) -> None:
     """Assert that each body is refused; objects are completed to be valid in all else."""
-    thread = offering(given, operation)
-    for body in to_be_refused(given, operation, bodies):
+    thread = thread_offering(given, operation)
+    for body in bodies_to_refuse(given, operation, bodies):
         right = REQUESTS[operation].right(given, thread)
         whole = {**right, **body} if isinstance(body, dict) and body else body
         _assert_body_refused(given, client, thread, operation, whole)
@@ -254,16 +254,16 @@ def _assert_bodies_refused(
 def _assert_body_refused(
     given: ThreadsApi, client: ThreadsClient, thread: Thread, operation: str, body: Any
 ) -> None:
-    body = sendable(given, operation, body)
+    body = sendable_body(given, operation, body)
     answer = REQUESTS[operation].send(client, id_of(thread), body)
     if not 400 <= answer.status < 500:
         shown = json.dumps(body)
         assert_that(False, f"a refusal by 4xx of {shown}", f"{answer.status} {answer.text}")
 
 
-def _send_right(given: ThreadsApi, client: ThreadsClient, operation: str, thread_id: str) -> Answer:
+def _send_valid(given: ThreadsApi, client: ThreadsClient, operation: str, thread_id: str) -> Answer:
     """Send a valid request, but for another thread id."""
-    thread = _offering_any(given, operation)
+    thread = _thread_offering(given, operation)
     if operation == "copy":
         return client.copy(thread_id)
     if operation == "delete":
@@ -284,7 +284,7 @@ def _send_text(
     right = REQUESTS[operation].right(given, thread)
     if operation == "update_state":
         graph = given.context.graph()
-        right["values"] = saying(text, graph)
+        right["values"] = values_with_text(text, graph)
         if not right["values"]:
             raise Blocked("append of the [graph] settings has no place for a text")
     else:

@@ -37,7 +37,7 @@ def test_ten_paths_are_answered(
 ) -> None:
     given.empty(metadata={"colour": "red"})
     given.search()
-    _offered(threads, client, context)
+    _require_extract(threads, client, context)
 
 
 @requires("EXTRACT-06")
@@ -75,9 +75,9 @@ def test_a_path_to_nothing_is_no_error(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, context: CheckContext, path: str
 ) -> None:
     given.empty(metadata={"colour": "red"})
-    if _extracted(given, given, client, context, "metadata.colour") != "red":
+    if _extract(given, given, client, context, "metadata.colour") != "red":
         raise Blocked("nothing is extracted from a path to something", by="EXTRACT-01")
-    extracted = _extracted(given, threads, client, context, path)
+    extracted = _extract(given, threads, client, context, path)
     assert_that(extracted is None, "null or no member", repr(extracted))
 
 
@@ -87,7 +87,7 @@ def test_more_than_ten_paths_are_refused(
 ) -> None:
     given.empty(metadata={"colour": "red"})
     paths = {f"p{number}": "metadata.colour" for number in range(MOST_PATHS + 1)}
-    _offered(given, client, context)
+    _require_extract(given, client, context)
     assert_refused(client.search({"metadata": context.tag, "extract": paths}))
 
 
@@ -97,14 +97,14 @@ def test_a_path_outside_the_columns_is_refused(
     given: ThreadsApi, client: ThreadsClient, context: CheckContext, path: str
 ) -> None:
     given.empty(metadata={"colour": "red"})
-    _offered(given, client, context)
+    _require_extract(given, client, context)
     assert_refused(client.search({"metadata": context.tag, "extract": {"alias": path}}))
 
 
-def _offered(api: ThreadsApi, client: ThreadsClient, context: CheckContext) -> None:
+def _require_extract(api: ThreadsApi, client: ThreadsClient, context: CheckContext) -> None:
     """Require that a search with ten paths, the most that are allowed, succeeds."""
     paths = {f"p{number}": "metadata.colour" for number in range(MOST_PATHS)}
-    api.granted(client.search({"metadata": context.tag, "extract": paths}))
+    api.ensure_success(client.search({"metadata": context.tag, "extract": paths}))
 
 
 def _assert_extracted(
@@ -117,19 +117,19 @@ def _assert_extracted(
 ) -> None:
     """Assert that a search extracts this at the path, before the deadline."""
     extracted = context.eventually(
-        lambda: _extracted(given, threads, client, context, path),
+        lambda: _extract(given, threads, client, context, path),
         lambda value: bool(value == expected),
     )
     assert_equal(extracted, expected, path)
 
 
-def _extracted(
+def _extract(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, context: CheckContext, path: str
 ) -> Any:
     """Return what a search extracts at a path from the only thread of the check."""
     if not context.eventually(given.search, bool):
         raise Blocked("search does not show the thread made", by="CREATE-12")
     body = {"metadata": context.tag, "extract": {"alias": path}}
-    found = threads.granted(client.search(body)).body
+    found = threads.ensure_success(client.search(body)).body
     extracted = found[0].get("extracted") if isinstance(found, list) and found else None
     return extracted.get("alias") if isinstance(extracted, dict) else None

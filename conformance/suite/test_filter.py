@@ -41,7 +41,7 @@ def test_search_by_values(
     if message_keys(graph):
         # It has the same messages with other ids. Other items would match, as they have no ids.
         given.with_state()
-        given.appended(given.with_state(), 5)
+        given.append(given.with_state(), 5)
     given.empty()
     values = given.state(wanted)["values"]
     _assert_found(threads, context, [id_of(wanted)], values=values)
@@ -58,7 +58,7 @@ def test_search_by_one_member_of_the_values(
         raise Blocked("the thread has no values to search by")
     for name, value in values.items():
         found = context.eventually(
-            partial(threads.found, values={name: value}), lambda found: wanted in found
+            partial(threads.search_ids, values={name: value}), lambda found: wanted in found
         )
         assert_that(wanted in found, f"the thread {wanted} by its {name} alone", found)
 
@@ -76,7 +76,7 @@ def test_search_by_ids_and_metadata(
 @requires("FILTER-05")
 def test_an_empty_list_of_ids(given: ThreadsApi, threads: ThreadsApi) -> None:
     given.empty()
-    assert_that(threads.found(ids=[]) == [], "no thread", "threads")
+    assert_that(threads.search_ids(ids=[]) == [], "no thread", "threads")
 
 
 @requires("FILTER-06")
@@ -87,7 +87,7 @@ def test_values_are_those_of_now(
     before = given.state(made)["values"]
     older = given.history(made).checkpoint_ids()[1]
     # A fork: the former last message is no longer in the values.
-    given.appended(made, 2, checkpoint={"checkpoint_id": older})
+    given.append(made, 2, checkpoint={"checkpoint_id": older})
     after = context.eventually(
         lambda: given.get(made).get("values") or given.state(made)["values"],
         lambda values: bool(values != before),
@@ -103,6 +103,6 @@ def _assert_found(
     threads: ThreadsApi, context: CheckContext, expected: list[str], **filters: Any
 ) -> None:
     found = context.eventually(
-        lambda: sorted(threads.found(**filters)), lambda found: found == sorted(expected)
+        lambda: sorted(threads.search_ids(**filters)), lambda found: found == sorted(expected)
     )
     assert_equal(found, sorted(expected), f"the threads found by {filters}")

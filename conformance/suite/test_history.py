@@ -3,9 +3,9 @@
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.availability import show_offered, try_with_history
-from conformance.checks.channels import wide
-from conformance.checks.comparable import named_parents, require_some
+from conformance.checks.availability import require_operation, try_with_history
+from conformance.checks.channels import thread_with_channels
+from conformance.checks.comparable import parent_ids, require_some
 from conformance.checks.expect import (
     assert_equal,
     assert_is,
@@ -13,7 +13,7 @@ from conformance.checks.expect import (
     assert_refused,
     assert_that,
     assert_valid,
-    known_moment,
+    moment_or_blocked,
 )
 from conformance.checks.outcomes import Blocked, Unsupported, requires
 from conformance.checks.views import Thread, checkpoint_id_of, messages_of, parent_id_of
@@ -27,7 +27,7 @@ DEFAULT_PAGE = 10
 @requires("HISTORY-01", offers="history")
 def test_the_history_is_a_list_of_states(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.prepopulated()
-    _more(given, made)
+    _add_state(given, made)
     states = threads.page(made, limit=100)
     assert_that(bool(states), "the states of the thread", "an empty list")
     assert_valid("thread_history", states)
@@ -47,7 +47,7 @@ def test_newest_first(
         assert_that(ids.index(own) < ids.index(str(parent)), f"{parent} after {own}", ids)
     if not named:
         # Clocks of a deployment may differ: timestamps decide only where no parents are shown.
-        moments = [known_moment(each.get("created_at"), "created_at") for each in history]
+        moments = [moment_or_blocked(each.get("created_at"), "created_at") for each in history]
         assert_that(moments == sorted(moments, reverse=True), "created_at falling", moments)
     # Every superstep of this history adds messages.
     told = [len(messages_of(each, graph)) for each in history]
@@ -58,7 +58,7 @@ def test_newest_first(
 def test_an_update_comes_first(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.prepopulated()
     before = given.history(made).checkpoint_ids()
-    _more(given, made)
+    _add_state(given, made)
     after = threads.history(made).checkpoint_ids()
     if len(after) <= len(before):
         raise Blocked("what was added is not in the history")
@@ -71,7 +71,7 @@ def test_every_parent_is_in_the_history(given: ThreadsApi, threads: ThreadsApi) 
     given.run(made)
     history = threads.history(made)
     known = set(history.checkpoint_ids())
-    parents = [parent for state in history for parent in sorted(named_parents(state))]
+    parents = [parent for state in history for parent in sorted(parent_ids(state))]
     require_some(parents, "no state of the history names its parent")
     for parent in parents:
         assert_that(parent in known, "a parent that is in the history", parent)
@@ -94,7 +94,7 @@ def test_get_and_post_agree(given: ThreadsApi, threads: ThreadsApi, limit: int) 
 def test_an_unknown_thread_is_refused(
     given: ThreadsApi, client: ThreadsClient, method: str
 ) -> None:
-    _offered(given, method)
+    _require_history(given, method)
     absent = client.ownership.absent_id()
     assert_refused(client.history(absent) if method == "GET" else client.post_history(absent, {}))
 
@@ -102,7 +102,7 @@ def test_an_unknown_thread_is_refused(
 @requires("HISTORY-06")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_malformed_id_is_refused(given: ThreadsApi, client: ThreadsClient, method: str) -> None:
-    _offered(given, method)
+    _require_history(given, method)
     malformed = client.ownership.malformed_id()
     assert_refused(
         client.history(malformed) if method == "GET" else client.post_history(malformed, {})
@@ -177,17 +177,17 @@ def test_the_default_page_holds_ten(given: ThreadsApi, threads: ThreadsApi, stat
 
 @requires("HISTORY-04")
 def test_get_and_post_agree_in_every_channel(given: ThreadsApi, threads: ThreadsApi) -> None:
-    made = wide(given)
+    made = thread_with_channels(given)
     assert_equal(threads.post_page(made, limit=5), threads.page(made, limit=5), "POST history")
 
 
-def _more(given: ThreadsApi, thread: Thread) -> None:
+def _add_state(given: ThreadsApi, thread: Thread) -> None:
     """Add a state: by an update, or by a run where no update is offered."""
     try:
-        given.appended(thread, 2)
+        given.append(thread, 2)
     except Unsupported:
         given.run(thread)
 
 
-def _offered(given: ThreadsApi, method: str) -> None:
-    show_offered(given, given.page if method == "GET" else given.post_page)
+def _require_history(given: ThreadsApi, method: str) -> None:
+    require_operation(given, given.page if method == "GET" else given.post_page)

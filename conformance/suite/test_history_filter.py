@@ -19,9 +19,9 @@ def test_before_by_post_continues_a_page(
     given: ThreadsApi, threads: ThreadsApi, position: int
 ) -> None:
     made = given.long(STATES)
-    ids = _all_of(given, made)
+    ids = _all_checkpoint_ids(given, made)
     before = {"checkpoint_id": ids[position], "checkpoint_ns": ""}
-    older = _ids(threads.post_page(made, limit=100, before=before))
+    older = _checkpoint_ids(threads.post_page(made, limit=100, before=before))
     assert_page(older, ids[position + 1 :], f"the checkpoints before number {position}", 100)
 
 
@@ -47,7 +47,9 @@ def test_metadata_chooses_states(
     expected = [each for each in states if wanted.items() <= (each.get("metadata") or {}).items()]
     found = threads.post_page(made, limit=100, metadata=wanted)
     require_some(states, "the history holds no state", "HISTORY-01")
-    assert_page(_ids(found), _ids(expected), f"the checkpoints with {wanted}", 100)
+    assert_page(
+        _checkpoint_ids(found), _checkpoint_ids(expected), f"the checkpoints with {wanted}", 100
+    )
 
 
 @requires("HISTORY-FILTER-02")
@@ -56,7 +58,9 @@ def test_metadata_chooses_before_the_limit(given: ThreadsApi, threads: ThreadsAp
     oldest = given.history(made, 5).states[-1]
     wanted = {"step": (oldest.get("metadata") or {}).get("step")}
     found = threads.post_page(made, limit=1, metadata=wanted)
-    assert_equal(_ids(found), [checkpoint_id_of(oldest)], f"the one checkpoint with {wanted}")
+    assert_equal(
+        _checkpoint_ids(found), [checkpoint_id_of(oldest)], f"the one checkpoint with {wanted}"
+    )
 
 
 @requires("HISTORY-FILTER-03")
@@ -76,18 +80,18 @@ def test_pages_are_complete(given: ThreadsApi, threads: ThreadsApi, size: int) -
         page = threads.page(made, limit=size, before=checkpoint_id_of(page[-1]))
     whole = given.history(made, STATES).checkpoint_ids()
     require_some([len(whole) > 1], "the history holds no two states")
-    assert_equal(_ids(paged), whole, "the checkpoints of all pages")
+    assert_equal(_checkpoint_ids(paged), whole, "the checkpoints of all pages")
 
 
 @requires("HISTORY-FILTER-05")
 def test_before_by_post_takes_a_checkpoint_id(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.long(STATES)
-    ids = _all_of(given, made)
-    older = _ids(threads.post_page(made, limit=100, before=ids[4]))
+    ids = _all_checkpoint_ids(given, made)
+    older = _checkpoint_ids(threads.post_page(made, limit=100, before=ids[4]))
     assert_page(older, ids[5:], "the checkpoints before number 4", 100)
 
 
-def _all_of(given: ThreadsApi, thread: Thread) -> list[str]:
+def _all_checkpoint_ids(given: ThreadsApi, thread: Thread) -> list[str]:
     """Return the checkpoint ids of the thread's whole history, read by GET."""
     ids = given.history(thread, STATES).checkpoint_ids()
     if len(ids) < STATES:
@@ -95,5 +99,5 @@ def _all_of(given: ThreadsApi, thread: Thread) -> list[str]:
     return ids
 
 
-def _ids(states: list[State]) -> list[str]:
+def _checkpoint_ids(states: list[State]) -> list[str]:
     return [checkpoint_id_of(state) for state in states]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.expect import assert_equal, assert_that, assert_untouched, kept
+from conformance.checks.expect import assert_equal, assert_that, assert_untouched, kept_metadata
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
@@ -26,8 +26,8 @@ def test_a_given_id_is_used(threads: ThreadsApi, version: str) -> None:
 def test_a_second_creation_conflicts(
     given: ThreadsApi, client: ThreadsClient, if_exists: str | None
 ) -> None:
-    made = given.empty(thread_id=given.chosen_id())
-    answer = _again(given, client, made, if_exists)
+    made = given.empty(thread_id=given.draw_id())
+    answer = _create_again(given, client, made, if_exists)
     assert_that(answer.status == 409, "409", f"{answer.status} {answer.text}")
 
 
@@ -36,8 +36,8 @@ def test_a_second_creation_conflicts(
 def test_a_conflict_changes_nothing(
     given: ThreadsApi, client: ThreadsClient, supersteps: bool
 ) -> None:
-    made = given.fullest(thread_id=given.chosen_id())
-    assert_untouched(given, made, lambda: _again(given, client, made, "raise", supersteps))
+    made = given.fullest(thread_id=given.draw_id())
+    assert_untouched(given, made, lambda: _create_again(given, client, made, "raise", supersteps))
 
 
 @requires("IDENTITY-04")
@@ -45,22 +45,24 @@ def test_a_conflict_changes_nothing(
 def test_do_nothing_answers_the_existing_thread(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, supersteps: bool
 ) -> None:
-    made = given.fullest(thread_id=given.chosen_id(), metadata={"first": True})
+    made = given.fullest(thread_id=given.draw_id(), metadata={"first": True})
     sent = {**given.client.tag, **given.context.tag, "first": True}
-    if kept(given.get(made), sent) != sent:
+    if kept_metadata(given.get(made), sent) != sent:
         raise Blocked("GET does not show the metadata of the creation", by="CREATE-11")
-    answer = threads.granted(_again(given, client, made, "do_nothing", supersteps))
+    answer = threads.ensure_success(_create_again(given, client, made, "do_nothing", supersteps))
     shown = answer.body if isinstance(answer.body, dict) else {}
     assert_equal(shown.get("thread_id"), id_of(made), "thread_id")
-    assert_equal(kept(shown, {**sent, "second": True}), sent, "the metadata sent first")
+    assert_equal(kept_metadata(shown, {**sent, "second": True}), sent, "the metadata sent first")
 
 
 @requires("IDENTITY-05")
 def test_do_nothing_leaves_the_existing_thread(given: ThreadsApi, client: ThreadsClient) -> None:
-    made = given.empty(thread_id=given.chosen_id(), metadata={"first": True})
-    given.granted(_again(given, client, made, "do_nothing"))
+    made = given.empty(thread_id=given.draw_id(), metadata={"first": True})
+    given.ensure_success(_create_again(given, client, made, "do_nothing"))
     sent = {**given.client.tag, **given.context.tag, "first": True}
-    assert_equal(kept(given.get(made), {**sent, "second": True}), sent, "the metadata sent")
+    assert_equal(
+        kept_metadata(given.get(made), {**sent, "second": True}), sent, "the metadata sent"
+    )
 
 
 @requires("IDENTITY-06")
@@ -69,26 +71,26 @@ def test_do_nothing_applies_no_supersteps(
     given: ThreadsApi, client: ThreadsClient, existing: str
 ) -> None:
     graph = given.context.graph()
-    chosen = given.chosen_id()
+    chosen = given.draw_id()
     made = (
         given.empty(thread_id=chosen, metadata={"graph_id": graph.id})
         if existing == "empty"
         else given.fullest(thread_id=chosen)
     )
-    assert_untouched(given, made, lambda: _again(given, client, made, "do_nothing", True))
+    assert_untouched(given, made, lambda: _create_again(given, client, made, "do_nothing", True))
 
 
 @requires("IDENTITY-07")
 def test_do_nothing_creates_what_is_not_there(given: ThreadsApi, threads: ThreadsApi) -> None:
     # A creation must succeed first, so that a 404 means something.
     given.empty()
-    chosen = given.chosen_id()
+    chosen = given.draw_id()
     made = threads.empty(thread_id=chosen, if_exists="do_nothing", metadata={"first": "yes"})
     sent = {**given.client.tag, **given.context.tag, "first": "yes"}
-    assert_equal(kept(threads.get(made), sent), sent, "the metadata sent")
+    assert_equal(kept_metadata(threads.get(made), sent), sent, "the metadata sent")
 
 
-def _again(
+def _create_again(
     given: ThreadsApi,
     client: ThreadsClient,
     made: Thread,

@@ -7,7 +7,7 @@ import pytest
 
 from conformance.checks.api import LONGEST_PAGE, ThreadsApi
 from conformance.checks.expect import assert_no_server_error, assert_that, assert_untouched
-from conformance.checks.messages import saying
+from conformance.checks.messages import values_with_text
 from conformance.checks.outcomes import Blocked, Unsupported, requires
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
@@ -21,7 +21,7 @@ SECRET = "only the other thread says this"
 @pytest.fixture
 def other(given: ThreadsApi, graph: GraphSettings) -> Thread:
     """Create a thread that must neither be read nor changed."""
-    values = saying(SECRET, graph)
+    values = values_with_text(SECRET, graph)
     if not values:
         raise Blocked("append of the [graph] settings has no place for a text")
     return given.prepopulated(more=[{**graph.append, "values": values}])
@@ -33,10 +33,10 @@ def test_a_state_update_stays_on_its_thread(
     given: ThreadsApi, client: ThreadsClient, other: Thread, with_checkpoint: bool
 ) -> None:
     thread = given.prepopulated()
-    given.appended(thread, 2)
+    given.append(thread, 2)
     body = {
         **numbered(given.context.graph().append, 3),
-        "checkpoint": _of(given, other, with_checkpoint),
+        "checkpoint": _checkpoint_of_other(given, other, with_checkpoint),
     }
     assert_untouched(given, other, lambda: client.update_state(id_of(thread), body))
     _assert_silent(given, thread)
@@ -50,7 +50,7 @@ def test_a_run_stays_on_its_thread(
     thread = given.prepopulated()
     given.run(thread)
     named: dict[str, Any] = {
-        "checkpoint": {"checkpoint": _of(given, other, True)},
+        "checkpoint": {"checkpoint": _checkpoint_of_other(given, other, True)},
         "config": {"config": {"configurable": {"thread_id": id_of(other)}}},
     }
     body = given.run_body(**named[where])
@@ -63,9 +63,9 @@ def test_a_state_at_a_checkpoint_stays_on_its_thread(
     given: ThreadsApi, client: ThreadsClient, other: Thread
 ) -> None:
     thread = given.prepopulated()
-    own = {"checkpoint": _of(given, thread, True)}
-    given.granted(client.post_state_at_checkpoint(id_of(thread), own), thread)
-    body = {"checkpoint": _of(given, other, True)}
+    own = {"checkpoint": _checkpoint_of_other(given, thread, True)}
+    given.ensure_success(client.post_state_at_checkpoint(id_of(thread), own), thread)
+    body = {"checkpoint": _checkpoint_of_other(given, other, True)}
     answer = client.post_state_at_checkpoint(id_of(thread), body)
     assert_no_server_error(answer)
     assert_that(SECRET not in answer.text, "nothing of the other thread", excerpt(answer.text, 300))
@@ -78,7 +78,7 @@ def test_a_history_stays_on_its_thread(
 ) -> None:
     thread = given.prepopulated()
     given.post_page(thread)
-    body = {"limit": LONGEST_PAGE, member: _of(given, other, member == "before")}
+    body = {"limit": LONGEST_PAGE, member: _checkpoint_of_other(given, other, member == "before")}
     answer = client.post_history(id_of(thread), body)
     assert_that(SECRET not in answer.text, "nothing of the other thread", excerpt(answer.text, 300))
 
@@ -103,7 +103,7 @@ def test_working_on_one_thread_leaves_the_others(given: ThreadsApi, other: Threa
         # Operations that no document shows may be missing: then they change nothing.
         for beyond in (
             lambda: given.update(thread, metadata={"changed": True}),
-            lambda: given.appended(thread, 3),
+            lambda: given.append(thread, 3),
             lambda: given.delete(thread),
         ):
             with suppress(Unsupported):
@@ -112,7 +112,7 @@ def test_working_on_one_thread_leaves_the_others(given: ThreadsApi, other: Threa
     assert_untouched(given, other, work)
 
 
-def _of(given: ThreadsApi, other: Thread, with_checkpoint: bool) -> dict[str, Any]:
+def _checkpoint_of_other(given: ThreadsApi, other: Thread, with_checkpoint: bool) -> dict[str, Any]:
     named = {"thread_id": id_of(other), "checkpoint_ns": ""}
     if with_checkpoint:
         named["checkpoint_id"] = checkpoint_id_of(given.state(other))
@@ -126,7 +126,7 @@ def _assert_silent(given: ThreadsApi, thread: Thread) -> None:
         given.client.history(id_of(thread), limit=LONGEST_PAGE),
     ):
         assert_that(
-            SECRET not in given.granted(answer, thread).text,
+            SECRET not in given.ensure_success(answer, thread).text,
             "nothing of the other thread",
             excerpt(answer.text, 300),
         )

@@ -14,11 +14,17 @@ from conformance.checks.expect import (
     assert_untouched,
     require_refused,
 )
-from conformance.checks.generators.keywords import Broken, broken_keywords
-from conformance.checks.generators.wrong_bodies import sendable
+from conformance.checks.generators.keywords import BrokenKeyword, broken_keywords
+from conformance.checks.generators.wrong_bodies import sendable_body
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported, requires
 from conformance.checks.refused_creations import RefusedCreations
-from conformance.checks.valid_requests import REQUESTS, checkpoint_of, offered, offering, stated
+from conformance.checks.valid_requests import (
+    REQUESTS,
+    newest_checkpoint_id,
+    require_offered,
+    thread_offering,
+    thread_with_state,
+)
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
@@ -38,7 +44,7 @@ class Bodied:
     beyond: tuple[str, ...] = ()
 
 
-def _creation(given: ThreadsApi, thread: Thread) -> dict[str, Any]:
+def _prepopulation(given: ThreadsApi, thread: Thread) -> dict[str, Any]:
     """Return the body of a prepopulation."""
     graph = given.context.graph()
     right = REQUESTS["create"].right(given, thread)
@@ -50,7 +56,7 @@ def _checkpoint(given: ThreadsApi, thread: Thread) -> dict[str, Any]:
     return {
         "thread_id": id_of(thread),
         "checkpoint_ns": "",
-        "checkpoint_id": checkpoint_of(given, thread),
+        "checkpoint_id": newest_checkpoint_id(given, thread),
         "checkpoint_map": {},
     }
 
@@ -58,7 +64,7 @@ def _checkpoint(given: ThreadsApi, thread: Thread) -> dict[str, Any]:
 _ID = "thread_id"
 
 BODIED = {
-    "create": Bodied("create_thread", "thread_create", _creation, ("supersteps",)),
+    "create": Bodied("create_thread", "thread_create", _prepopulation, ("supersteps",)),
     "search": Bodied("search_threads", "thread_search", REQUESTS["search"].right),
     "count": Bodied("count_threads", "thread_count", REQUESTS["count"].right),
     "prune": Bodied("prune_threads", "thread_prune", REQUESTS["prune"].right),
@@ -102,9 +108,9 @@ BODIED = {
 def test_whatever_breaks_a_keyword_is_refused(
     given: ThreadsApi, client: ThreadsClient, settings: Settings, operation: str
 ) -> None:
-    thread = _offering(given, operation)
+    thread = _thread_offering(given, operation)
     accepted = {}
-    for broken in _broken(given, thread, settings, operation):
+    for broken in _broken_bodies(given, thread, settings, operation):
         answer = _send(client, thread, operation, broken.body)
         if not 400 <= answer.status < 500:
             accepted[broken.keyword] = f"{answer.status} to {json.dumps(broken.body)}"
@@ -120,19 +126,21 @@ def test_whatever_breaks_a_keyword_is_refused(
 def test_an_update_of_the_state_that_breaks_a_keyword_changes_nothing(
     given: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
-    thread = _offering(given, "update_state")
-    bodies = _broken(given, thread, settings, "update_state")
-    assert_untouched(given, thread, lambda: _refused(client, thread, "update_state", bodies))
+    thread = _thread_offering(given, "update_state")
+    bodies = _broken_bodies(given, thread, settings, "update_state")
+    assert_untouched(
+        given, thread, lambda: _require_all_refused(client, thread, "update_state", bodies)
+    )
 
 
 @requires("ERROR-SAFE-07")
 def test_a_creation_that_breaks_a_keyword_creates_nothing(
     given: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
-    thread = _offering(given, "create")
+    thread = _thread_offering(given, "create")
     creations = RefusedCreations(given, client)
     # A creation with a wrong id leaves no id to look for.
-    for broken in _broken(given, thread, settings, "create"):
+    for broken in _broken_bodies(given, thread, settings, "create"):
         if "/thread_id" not in broken.keyword and isinstance(broken.body, dict):
             creations.send(broken.body)
     creations.assert_none_made()
@@ -142,63 +150,67 @@ def test_a_creation_that_breaks_a_keyword_creates_nothing(
 def test_a_pruning_that_breaks_a_keyword_removes_nothing(
     given: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
-    thread = _offering(given, "prune")
+    thread = _thread_offering(given, "prune")
     bodies = [
-        Broken(each.keyword, _naming(thread, each.body))
-        for each in _broken(given, thread, settings, "prune")
+        BrokenKeyword(each.keyword, _with_thread_id(thread, each.body))
+        for each in _broken_bodies(given, thread, settings, "prune")
     ]
-    assert_untouched(given, thread, lambda: _refused(client, thread, "prune", bodies))
+    assert_untouched(given, thread, lambda: _require_all_refused(client, thread, "prune", bodies))
 
 
-def _naming(thread: Thread, body: Any) -> Any:
+def _with_thread_id(thread: Thread, body: Any) -> Any:
     """Return the body, with the thread first among the `thread_ids` that it names."""
     if not isinstance(body, dict) or not isinstance(named := body.get("thread_ids"), list):
         return body
     return {**body, "thread_ids": [id_of(thread), *named]}
 
 
-def _offering(given: ThreadsApi, operation: str) -> Thread:
+def _thread_offering(given: ThreadsApi, operation: str) -> Thread:
     """Return a thread on which the operation succeeds; with a state, for a body that names one."""
     if operation != "post_history":
-        return offering(given, operation)
+        return thread_offering(given, operation)
     try:
-        thread = stated(given)
+        thread = thread_with_state(given)
     except (Blocked, Unsupported):
-        return offering(given, operation)
-    offered(given, thread, operation)
+        return thread_offering(given, operation)
+    require_offered(given, thread, operation)
     return thread
 
 
-def _refused(client: ThreadsClient, thread: Thread, operation: str, bodies: list[Broken]) -> None:
+def _require_all_refused(
+    client: ThreadsClient, thread: Thread, operation: str, bodies: list[BrokenKeyword]
+) -> None:
     """Send all bodies; `Blocked` if one is not refused, which another check judges."""
     for broken in bodies:
         require_refused(_send(client, thread, operation, broken.body))
 
 
-def _broken(given: ThreadsApi, thread: Thread, settings: Settings, operation: str) -> list[Broken]:
-    of = BODIED[operation]
-    rich = _rich(given, thread, operation)
+def _broken_bodies(
+    given: ThreadsApi, thread: Thread, settings: Settings, operation: str
+) -> list[BrokenKeyword]:
+    bodied = BODIED[operation]
+    rich = _accepted_rich_body(given, thread, operation)
     right = rich or REQUESTS[operation].right(given, thread)
-    apart = set() if rich else set(of.beyond)
+    apart = set() if rich else set(bodied.beyond)
     if operation == "create" and given.client.ownership.ids_are_kept is False:
         apart.add(_ID)
     if apart:
         given.context.note(f"left as they are, since a right one does nothing: {', '.join(apart)}")
 
-    def anew() -> dict[str, Any]:
+    def fresh_body() -> dict[str, Any]:
         # A creation under an id in use would be refused for that reason.
         fresh = {_ID: given.client.ownership.new_id()} if operation == "create" else {}
         return {**right, **fresh}
 
-    listed = broken_keywords(of.operation_id, of.schema, anew, settings)
+    listed = broken_keywords(bodied.operation_id, bodied.schema, fresh_body, settings)
     return [
-        Broken(each.keyword, sendable(given, operation, each.body))
+        BrokenKeyword(each.keyword, sendable_body(given, operation, each.body))
         for each in listed
         if not any(each.keyword.startswith(f"/properties/{name}") for name in apart)
     ]
 
 
-def _rich(given: ThreadsApi, thread: Thread, operation: str) -> dict[str, Any] | None:
+def _accepted_rich_body(given: ThreadsApi, thread: Thread, operation: str) -> dict[str, Any] | None:
     """Return the body with many members if it is accepted, or None if refused or ignored.
 
     A member that is refused or ignored when it is valid proves nothing when it is invalid: its
@@ -208,7 +220,7 @@ def _rich(given: ThreadsApi, thread: Thread, operation: str) -> dict[str, Any] |
         body = BODIED[operation].right(given, thread)
         answer = _send(given.client, thread, operation, body)
         if operation == "create" and not (answer.ok and answer.body.get("values")):
-            checkpoint_of(given, given.object_of(answer))
+            newest_checkpoint_id(given, given.object_of(answer))
     except (Blocked, Unsupported):
         return None
     return body if answer.ok else None

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.expect import assert_equal, assert_refused, kept
-from conformance.checks.generators.bodies import portable
+from conformance.checks.expect import assert_equal, assert_refused, kept_metadata
+from conformance.checks.generators.bodies import is_portable
 from conformance.checks.generators.links import for_all_stories
 from conformance.checks.leniency import without_nulls
 from conformance.checks.outcomes import requires
-from conformance.checks.valid_requests import offered, tags
+from conformance.checks.valid_requests import require_offered, tags
 from conformance.checks.views import checkpoint_id_of, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
@@ -28,7 +28,7 @@ def test_what_an_answer_names_can_be_asked_for(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
     # Every story begins with supersteps.
-    offered(given, given.prepopulated(list(given.context.graph().supersteps)), "update")
+    require_offered(given, given.prepopulated(list(given.context.graph().supersteps)), "update")
     given.delete(given.copy(given.empty()))
     for_all_stories(lambda: Story(given, threads, client).ask, _WITHOUT, settings)
 
@@ -49,7 +49,7 @@ class Story:
         self._given = given
         self._threads = threads
         self._client = client
-        self._standing: dict[str, Known] = {}
+        self._known: dict[str, Known] = {}
         self._steps = 0
 
     def ask(self, operation_id: str, ids: dict[str, Any], body: Any) -> Answer:
@@ -58,13 +58,13 @@ class Story:
         # Generated metadata is often empty: the step number makes every update visible.
         metadata = {**_metadata(body), "step": self._steps}
         if operation_id == "create_thread":
-            return self._created(metadata)
+            return self._create(metadata)
         thread_id = str(ids["thread_id"])
-        if thread_id not in self._standing and not self._client.ownership.is_ours(thread_id):
+        if thread_id not in self._known and not self._client.ownership.is_ours(thread_id):
             # A generated id, or one from an answer, may be somebody else's.
             thread_id = self._client.ownership.absent_id()
         answer = self._send(operation_id, thread_id, ids, metadata)
-        known = self._standing.get(thread_id)
+        known = self._known.get(thread_id)
         checkpoint_id = ids.get("checkpoint_id")
         if known is None:
             assert_refused(answer)
@@ -73,7 +73,7 @@ class Story:
             self._judge(operation_id, thread_id, known, answer, metadata)
         return answer
 
-    def _created(self, metadata: dict[str, Any]) -> Answer:
+    def _create(self, metadata: dict[str, Any]) -> Answer:
         supersteps = list(self._given.context.graph().supersteps)
         graph = {"graph_id": self._given.context.graph().id}
         sent = {**metadata, **graph, **tags(self._given)}
@@ -81,7 +81,7 @@ class Story:
         body = {"thread_id": chosen, "metadata": sent, "supersteps": supersteps}
         answer = self._client.create(body)
         # Whether the deployment uses the id that was sent is judged by IDENTITY-01.
-        self._standing[id_of(self._threads.object_of(answer))] = Known(sent)
+        self._known[id_of(self._threads.object_of(answer))] = Known(sent)
         return answer
 
     def _send(
@@ -112,30 +112,36 @@ class Story:
         answer: Answer,
         metadata: dict[str, Any],
     ) -> None:
-        shown = self._threads.granted(answer).body
+        shown = self._threads.ensure_success(answer).body
         if operation_id == "delete_thread":
-            del self._standing[thread_id]
+            del self._known[thread_id]
             return
         # Whether the answer has the right shape is judged by the checks of its operation.
         match operation_id:
             case "update_thread":
                 known.metadata |= metadata
-                assert_equal(kept(shown, known.metadata), known.metadata, "the metadata sent")
+                assert_equal(
+                    kept_metadata(shown, known.metadata), known.metadata, "the metadata sent"
+                )
             case "get_thread":
-                assert_equal(kept(shown, known.metadata), known.metadata, "the metadata sent")
+                assert_equal(
+                    kept_metadata(shown, known.metadata), known.metadata, "the metadata sent"
+                )
             case "copy_thread":
                 seen = {name: known.seen[name] for name in known.seen if name in _OF_A_COPY}
-                self._standing[id_of(shown)] = Known(shown.get("metadata") or {}, seen)
+                self._known[id_of(shown)] = Known(shown.get("metadata") or {}, seen)
             case "get_state":
                 known.checkpoints.add(checkpoint_id_of(shown))
-                self._as_before(operation_id, thread_id, known, shown)
+                self._assert_as_before(operation_id, thread_id, known, shown)
             case "get_history":
-                self._as_before(operation_id, thread_id, known, shown)
+                self._assert_as_before(operation_id, thread_id, known, shown)
             case _:
                 named = checkpoint_id_of(shown)
                 assert_equal(named in known.checkpoints, True, "whether it is that checkpoint")
 
-    def _as_before(self, operation_id: str, thread_id: str, known: Known, shown: Any) -> None:
+    def _assert_as_before(
+        self, operation_id: str, thread_id: str, known: Known, shown: Any
+    ) -> None:
         """Assert that a state is what it was before: no request of a story changes one."""
         masked = mask_thread_id(shown, thread_id)
         assert_equal(masked, known.seen.setdefault(operation_id, masked), operation_id)
@@ -152,4 +158,4 @@ def _metadata(body: Any) -> dict[str, Any]:
     plain = {
         name: each for name, each in without_nulls(generated).items() if type(each) is not dict
     }
-    return plain if portable(plain) else {}
+    return plain if is_portable(plain) else {}

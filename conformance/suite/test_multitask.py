@@ -3,7 +3,7 @@
 from conformance.checks.api import ThreadsApi
 from conformance.checks.expect import assert_equal, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import UNDER_WAY, Runs, contents
+from conformance.checks.runs import UNDER_WAY, Runs, message_contents
 from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
 
@@ -13,7 +13,7 @@ def test_reject_refuses_the_second_run(
     given: ThreadsApi, given_runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
-    run = given_runs.halfway(thread)
+    run = given_runs.start_long(thread)
     answer = client.run_background(
         id_of(thread), given_runs.body("agent", multitask_strategy="reject")
     )
@@ -27,25 +27,25 @@ def test_reject_leaves_the_first_run_alone(
     given: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
-    run = given_runs.started(thread, "slow", "first", seconds=1)
+    run = given_runs.start(thread, "slow", "first", seconds=1)
     body = given_runs.body("slow", "second", seconds=0, multitask_strategy="reject")
     if client.run_background(id_of(thread), body).ok:
         raise Blocked("the second run was not rejected", by="MULTITASK-01")
-    given_runs.joined(run)
-    assert_equal(runs.end_of(run), "success", "the status of the first run")
-    said = contents(given.state(thread))
+    given_runs.join(run)
+    assert_equal(runs.final_status(run), "success", "the status of the first run")
+    said = message_contents(given.state(thread))
     assert_that("second" not in said and "first" in said, "the first run's messages alone", said)
-    assert_equal(len(runs.listed(thread)), 1, "the number of runs")
+    assert_equal(len(runs.list_runs(thread)), 1, "the number of runs")
 
 
 @requires("MULTITASK-03")
 def test_enqueue_runs_one_after_the_other(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
-    first = given_runs.started(thread, "slow", "first", seconds=1)
-    second = runs.started(thread, "slow", "second", seconds=0, multitask_strategy="enqueue")
-    given_runs.joined(second)
-    said = contents(given.state(thread))
-    statuses = [runs.end_of(run) for run in (first, second)]
+    first = given_runs.start(thread, "slow", "first", seconds=1)
+    second = runs.start(thread, "slow", "second", seconds=0, multitask_strategy="enqueue")
+    given_runs.join(second)
+    said = message_contents(given.state(thread))
+    statuses = [runs.final_status(run) for run in (first, second)]
     assert_equal(statuses, ["success", "success"], "the statuses of both runs")
     half = len(said) // 2
     assert_equal([said[:1], said[half : half + 1]], [["first"], ["second"]], "where each began")
@@ -55,20 +55,20 @@ def test_enqueue_runs_one_after_the_other(given: ThreadsApi, given_runs: Runs, r
 @requires("MULTITASK-04")
 def test_enqueue_is_the_default(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
-    given_runs.started(thread, "slow", seconds=1)
-    second = runs.started(thread, "agent")
-    strategy = runs.shown(second).get("multitask_strategy")
+    given_runs.start(thread, "slow", seconds=1)
+    second = runs.start(thread, "agent")
+    strategy = runs.get(second).get("multitask_strategy")
     assert_equal(strategy, "enqueue", "multitask_strategy")
 
 
 @requires("MULTITASK-05")
 def test_interrupt_stops_the_first_run(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
-    first = given_runs.halfway(thread)
-    second = runs.started(thread, "agent", multitask_strategy="interrupt")
-    given_runs.joined(second)
-    assert_equal(runs.end_of(second), "success", "the status of the second run")
-    status = runs.end_of(first)
+    first = given_runs.start_long(thread)
+    second = runs.start(thread, "agent", multitask_strategy="interrupt")
+    given_runs.join(second)
+    assert_equal(runs.final_status(second), "success", "the status of the second run")
+    status = runs.final_status(first)
     assert_that(status not in (*UNDER_WAY, "success"), "the first run stopped", status)
 
 
@@ -77,11 +77,11 @@ def test_interrupt_keeps_what_the_first_run_did(
     given: ThreadsApi, given_runs: Runs, runs: Runs
 ) -> None:
     thread = given.empty()
-    given_runs.halfway(thread, "first")
-    done = contents(given.state(thread))
-    second = given_runs.started(thread, "slow", "second", seconds=0, multitask_strategy="interrupt")
-    given_runs.joined(second)
-    said = contents(given.state(thread))
+    given_runs.start_long(thread, "first")
+    done = message_contents(given.state(thread))
+    second = given_runs.start(thread, "slow", "second", seconds=0, multitask_strategy="interrupt")
+    given_runs.join(second)
+    said = message_contents(given.state(thread))
     assert_equal(said[: len(done)], done, "the first messages")
     assert_that("second" in said, "the message of the second run after them", said)
 
@@ -89,14 +89,14 @@ def test_interrupt_keeps_what_the_first_run_did(
 @requires("MULTITASK-07")
 def test_rollback_undoes_the_first_run(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
-    given_runs.ended(thread, "slow", "before", seconds=0)
-    before = contents(given.state(thread))
+    given_runs.run_to_end(thread, "slow", "before", seconds=0)
+    before = message_contents(given.state(thread))
     kept = set(given.history(thread).checkpoint_ids())
-    given_runs.halfway(thread, "first")
+    given_runs.start_long(thread, "first")
     undone = set(given.history(thread).checkpoint_ids()) - kept
-    second = given_runs.started(thread, "slow", "second", seconds=0, multitask_strategy="rollback")
-    given_runs.joined(second)
-    said = contents(given.state(thread))
+    second = given_runs.start(thread, "slow", "second", seconds=0, multitask_strategy="rollback")
+    given_runs.join(second)
+    said = message_contents(given.state(thread))
     assert_equal(said[: len(before) + 1], [*before, "second"], "the first messages")
     left = undone & set(given.history(thread).checkpoint_ids())
     assert_that(not left, "no state of the run that was rolled back", left)

@@ -14,7 +14,7 @@ from conformance.checks.expect import (
     assert_untouched,
 )
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import Runs, contents
+from conformance.checks.runs import Runs, message_contents
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
 from conformance.model.history import mask_thread_id
@@ -24,7 +24,7 @@ from conformance.model.history import mask_thread_id
 def waiting(given: ThreadsApi, given_runs: Runs) -> Thread:
     """Create a thread whose subgraph was interrupted and waits for an answer."""
     thread = given.empty()
-    given_runs.ended(thread, "nested", "question")
+    given_runs.run_to_end(thread, "nested", "question")
     return thread
 
 
@@ -39,9 +39,9 @@ def test_the_interrupt_reaches_the_thread(threads: ThreadsApi, waiting: Thread) 
 
 @requires("NESTED-02")
 def test_the_state_may_include_the_subgraph(threads: ThreadsApi, waiting: Thread) -> None:
-    inner = _inner(threads.state(waiting, subgraphs="true"))
+    inner = _subgraph_state(threads.state(waiting, subgraphs="true"))
     assert_that(isinstance(inner, dict), "the state of the subgraph in its task", inner)
-    assert_equal(contents(inner), ["question"], "the messages in the subgraph")
+    assert_equal(message_contents(inner), ["question"], "the messages in the subgraph")
     asking = [task for task in _tasks(inner) if task.get("interrupts")]
     assert_equal(inner.get("next"), [task.get("name") for task in asking], "next in the subgraph")
 
@@ -56,8 +56,10 @@ def test_the_subgraph_is_left_out_unless_asked_for(threads: ThreadsApi, waiting:
 def test_a_subgraph_has_a_state_of_its_own(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, waiting: Thread
 ) -> None:
-    expected = _given_inner(given, waiting)
-    answer = client.post_state_at_checkpoint(id_of(waiting), {"checkpoint": _named(given, waiting)})
+    expected = _require_subgraph_state(given, waiting)
+    answer = client.post_state_at_checkpoint(
+        id_of(waiting), {"checkpoint": _subgraph_checkpoint(given, waiting)}
+    )
     shown = threads.object_of(answer, waiting)
     parts = ("values", "next")
     assert_equal(
@@ -71,8 +73,8 @@ def test_a_subgraph_has_a_state_of_its_own(
 def test_a_subgraph_has_a_history_of_its_own(
     given: ThreadsApi, threads: ThreadsApi, waiting: Thread
 ) -> None:
-    expected = _given_inner(given, waiting)
-    page = threads.post_page(waiting, checkpoint=_named(given, waiting), limit=1000)
+    expected = _require_subgraph_state(given, waiting)
+    page = threads.post_page(waiting, checkpoint=_subgraph_checkpoint(given, waiting), limit=1000)
     newest = [state.get("next") for state in page[:1]]
     assert_equal(newest, [expected.get("next")], "next in the newest state of the subgraph")
     outer = set(given.history(waiting).checkpoint_ids())
@@ -82,7 +84,7 @@ def test_a_subgraph_has_a_history_of_its_own(
 
 @requires("NESTED-06")
 def test_the_answer_reaches_the_subgraph(given: ThreadsApi, runs: Runs, waiting: Thread) -> None:
-    runs.resumed(waiting, "nested", "by all means")
+    runs.resume(waiting, "nested", "by all means")
     _assert_answered(given.state(waiting), "by all means")
 
 
@@ -99,7 +101,7 @@ def test_a_copy_has_the_state_of_the_subgraph(
     given: ThreadsApi, threads: ThreadsApi, waiting: Thread
 ) -> None:
     source = given.state(waiting, subgraphs="true")
-    _given_inner(given, waiting)
+    _require_subgraph_state(given, waiting)
     copy = given.copy(waiting)
     shown = mask_thread_id(threads.state(copy, subgraphs="true"), id_of(copy))
     assert_equal(shown, mask_thread_id(source, id_of(waiting)), "the state of the copy")
@@ -110,15 +112,15 @@ def test_a_copy_resumes_its_own_subgraph(
     given: ThreadsApi, threads: ThreadsApi, runs: Runs, waiting: Thread
 ) -> None:
     copy = given.copy(waiting)
-    assert_untouched(threads, waiting, lambda: runs.resumed(copy, "nested", "the copy's own"))
+    assert_untouched(threads, waiting, lambda: runs.resume(copy, "nested", "the copy's own"))
     _assert_answered(given.state(copy), "the copy's own")
 
 
 @requires("NESTED-10")
 def test_subgraphs_are_streamed_on_demand(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
-    without = _of_graph(runs.events(given.empty(), "nested", stream_mode=["values"]))
+    without = _graph_event_names(runs.events(given.empty(), "nested", stream_mode=["values"]))
     require_some(without, "a stream without events of the graph")
-    within = _of_graph(
+    within = _graph_event_names(
         runs.events(given.empty(), "nested", stream_mode=["values"], stream_subgraphs=True)
     )
     # No source says how an event names its subgraph.
@@ -126,7 +128,7 @@ def test_subgraphs_are_streamed_on_demand(given: ThreadsApi, given_runs: Runs, r
     assert_that(more, f"more than the events {without}, which come without it", within)
 
 
-def _of_graph(events: list[Event]) -> list[str]:
+def _graph_event_names(events: list[Event]) -> list[str]:
     """Return the names of the events that are about the graph."""
     return [event.name for event in events if event.name not in OF_THE_STREAM]
 
@@ -135,20 +137,20 @@ def _tasks(state: State | None) -> list[Any]:
     return [task for task in (state or {}).get("tasks") or [] if isinstance(task, dict)]
 
 
-def _inner(state: State) -> Any:
+def _subgraph_state(state: State) -> Any:
     """Return the state of the subgraph that the only task of a state shows."""
     tasks = _tasks(state)
     return tasks[0].get("state") if tasks else None
 
 
-def _given_inner(given: ThreadsApi, thread: Thread) -> State:
-    inner = _inner(given.state(thread, subgraphs="true"))
+def _require_subgraph_state(given: ThreadsApi, thread: Thread) -> State:
+    inner = _subgraph_state(given.state(thread, subgraphs="true"))
     if not isinstance(inner, dict):
         raise Blocked("the state does not include that of its subgraph", by="NESTED-02")
     return inner
 
 
-def _named(given: ThreadsApi, thread: Thread) -> dict[str, Any]:
+def _subgraph_checkpoint(given: ThreadsApi, thread: Thread) -> dict[str, Any]:
     """Return the checkpoint of the subgraph, as the task of the thread's state names it."""
     tasks = _tasks(given.state(thread))
     checkpoint = tasks[0].get("checkpoint") if tasks else None
@@ -158,5 +160,5 @@ def _named(given: ThreadsApi, thread: Thread) -> dict[str, Any]:
 
 
 def _assert_answered(state: State, answer: str) -> None:
-    said = contents(state)
+    said = message_contents(state)
     assert_that(bool(said) and answer in str(said[-1]), f"a message with {answer!r} last", said)

@@ -17,10 +17,10 @@ _ORDER = {"sort_by": "thread_id", "sort_order": "asc"}
 def test_offset_leaves_out_the_first(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, offset: int
 ) -> None:
-    _make(given, context)
+    _create_threads(given, context)
     # Whether the order is right is another check's question.
-    every = given.found(**_ORDER)
-    found = threads.found(**_ORDER, offset=offset)
+    every = given.search_ids(**_ORDER)
+    found = threads.search_ids(**_ORDER, offset=offset)
     assert_equal(found, every[offset:], f"the threads from number {offset} on")
 
 
@@ -29,9 +29,10 @@ def test_offset_leaves_out_the_first(
 def test_pages_are_complete(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, size: int
 ) -> None:
-    made = _make(given, context)
+    made = _create_threads(given, context)
     pages = [
-        threads.found(**_ORDER, limit=size, offset=offset) for offset in range(0, THREADS, size)
+        threads.search_ids(**_ORDER, limit=size, offset=offset)
+        for offset in range(0, THREADS, size)
     ]
     found = sorted(each for page in pages for each in page)
     assert_equal(found, made, "the threads of all pages")
@@ -42,16 +43,16 @@ def test_pages_are_complete(
 def test_beyond_the_end_is_nothing(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, offset: int
 ) -> None:
-    _make(given, context)
-    assert_is(threads.found(**_ORDER, offset=offset), [], "the threads found")
+    _create_threads(given, context)
+    assert_is(threads.search_ids(**_ORDER, offset=offset), [], "the threads found")
 
 
-def _make(given: ThreadsApi, context: CheckContext) -> list[str]:
+def _create_threads(given: ThreadsApi, context: CheckContext) -> list[str]:
     """Create threads, wait until a search shows all, and return their ids in order."""
     # Sorted, since a deployment may assign the ids itself.
     ids = sorted(given.client.ownership.new_id() for _ in range(THREADS))
     made = sorted(id_of(given.empty(thread_id=each)) for each in ids)
-    shown = context.eventually(lambda: sorted(given.found()), lambda found: found == made)
+    shown = context.eventually(lambda: sorted(given.search_ids()), lambda found: found == made)
     if shown != made:
         raise Blocked(f"search shows {len(shown)} of the {len(made)} threads made", by="CREATE-12")
     return made

@@ -6,13 +6,13 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import (
-    as_foretold,
-    held,
-    kept_by_runs,
-    sent,
-    supersteps_writing,
-    wide,
-    wide_by_supersteps,
+    channels_kept_by_runs,
+    expected_values,
+    keys_as_predicted,
+    shown_values,
+    supersteps_with_channels,
+    thread_with_channels,
+    thread_with_channels_by_supersteps,
 )
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
@@ -21,10 +21,10 @@ from conformance.checks.expect import (
     assert_no_thread,
     assert_refused,
     assert_that,
-    kept,
-    moment,
+    kept_metadata,
+    parse_moment,
 )
-from conformance.checks.messages import messages_sent, messages_sent_in, told
+from conformance.checks.messages import messages_sent, messages_sent_in, type_and_content
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import Thread, id_of, member_of, messages_of, real_messages_of
 from conformance.deployment.client import ThreadsClient
@@ -48,7 +48,7 @@ def test_the_documented_request_creates_a_thread(
 ) -> None:
     given.empty()
     if graph == GraphSettings():
-        threads.documented(documented_prepopulation())
+        threads.create_documented(documented_prepopulation())
     else:
         threads.prepopulated()
 
@@ -56,7 +56,7 @@ def test_the_documented_request_creates_a_thread(
 @requires("PREPOP-02")
 def test_the_values_are_what_was_sent(threads: ThreadsApi, graph: GraphSettings) -> None:
     made = threads.prepopulated()
-    assert_equal(told(messages_of(made, graph)), _all_sent(graph), "the messages")
+    assert_equal(type_and_content(messages_of(made, graph)), _messages_sent(graph), "the messages")
 
 
 @requires("PREPOP-03")
@@ -69,9 +69,11 @@ def test_messages_get_ids(given: ThreadsApi, graph: GraphSettings) -> None:
 @requires("PREPOP-04")
 def test_the_graph_id_is_kept(given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings) -> None:
     # Without looking at the state: whether supersteps are applied is not asked here.
-    made = given.created(_request(given, graph.supersteps))
+    made = given.create(_creation(given, graph.supersteps))
     for shown in (made, threads.get(made)):
-        assert_equal(kept(shown, {"graph_id": 0}), {"graph_id": graph.id}, "metadata.graph_id")
+        assert_equal(
+            kept_metadata(shown, {"graph_id": 0}), {"graph_id": graph.id}, "metadata.graph_id"
+        )
 
 
 @requires("PREPOP-05")
@@ -120,7 +122,7 @@ def test_every_superstep_adds_its_messages(
     history = given.history(given.prepopulated(steps), len(steps))
     if len(history) != len(steps):
         raise Blocked(f"{len(steps)} supersteps made {len(history)} states", by="PREPOP-09")
-    shown = [told(messages_of(state, graph)) for state in reversed(list(history))]
+    shown = [type_and_content(messages_of(state, graph)) for state in reversed(list(history))]
     expected = [messages_sent(steps[: position + 1], graph) for position in range(len(steps))]
     assert_equal(shown, expected, "the messages after each superstep, oldest first")
 
@@ -136,7 +138,7 @@ def test_several_updates_make_one_superstep(
     several = [{**numbered(graph.append, number), "as_node": last} for number in (2, 3, 4)]
     steps.append({"updates": several})
     made = threads.prepopulated(steps)
-    shown = told(messages_of(given.state(made), graph))
+    shown = type_and_content(messages_of(given.state(made), graph))
     assert_equal(shown, messages_sent(steps, graph), "the messages")
     more = len(given.history(made, len(steps))) - len(without)
     assert_equal(more, 1, "the number of states that the superstep added")
@@ -154,9 +156,9 @@ def test_message_ids_are_stable(
     thread = threads.get(made)
     if thread.get("values") is not None:
         holders["get"] = thread
-    sent = told(messages_of(made, graph))
+    sent = type_and_content(messages_of(made, graph))
     for name, holder in holders.items():
-        if told(messages_of(holder, graph)) != sent:
+        if type_and_content(messages_of(holder, graph)) != sent:
             raise Blocked(f"{name} does not show the messages that were created")
     shown = {name: _ids(holder, graph) for name, holder in holders.items()}
     assert_equal(shown, dict.fromkeys(shown, _ids(made, graph)), "the ids of the messages")
@@ -168,7 +170,7 @@ def test_an_unknown_graph_is_refused(
 ) -> None:
     given.prepopulated()
     metadata = {"graph_id": "no-such-graph-of-threads-conformance"}
-    assert_refused(client.create(_request(given, graph.supersteps, metadata)))
+    assert_refused(client.create(_creation(given, graph.supersteps, metadata)))
 
 
 @requires("PREPOP-14")
@@ -177,7 +179,7 @@ def test_an_unknown_node_is_refused(
     given: ThreadsApi, client: ThreadsClient, graph: GraphSettings, position: str
 ) -> None:
     given.prepopulated()
-    assert_refused(client.create(_request(given, _with_unknown_node(graph, position))))
+    assert_refused(client.create(_creation(given, _with_unknown_node(graph, position))))
 
 
 @requires("PREPOP-15")
@@ -197,7 +199,7 @@ def test_a_malformed_update_is_refused(
     given: ThreadsApi, client: ThreadsClient, graph: GraphSettings, supersteps: Any
 ) -> None:
     given.prepopulated()
-    assert_refused(client.create(_request(given, supersteps)))
+    assert_refused(client.create(_creation(given, supersteps)))
 
 
 @requires("PREPOP-16")
@@ -205,7 +207,7 @@ def test_a_refused_prepopulation_leaves_nothing(
     given: ThreadsApi, client: ThreadsClient, graph: GraphSettings
 ) -> None:
     # A deployment must use the id: under one that it ignores there is never a thread.
-    body = {**_request(given, _with_unknown_node(graph, "last")), "thread_id": given.chosen_id()}
+    body = {**_creation(given, _with_unknown_node(graph, "last")), "thread_id": given.draw_id()}
     if client.create(body).ok:
         raise Blocked("a prepopulation as an unknown node was accepted", by="PREPOP-14")
     assert_no_thread(given, body["thread_id"])
@@ -239,7 +241,7 @@ def test_a_prepopulated_thread_is_found(
 ) -> None:
     made = id_of(given.prepopulated())
     found = context.eventually(
-        lambda: threads.found(metadata={"graph_id": graph.id}), lambda found: made in found
+        lambda: threads.search_ids(metadata={"graph_id": graph.id}), lambda found: made in found
     )
     assert_equal(found, [made], "the threads found by graph_id")
 
@@ -247,8 +249,8 @@ def test_a_prepopulated_thread_is_found(
 @requires("PREPOP-20")
 def test_its_moments_have_an_offset(given: ThreadsApi) -> None:
     made = given.prepopulated()
-    created = moment(made.get("created_at"), "created_at")
-    updated = moment(made.get("updated_at"), "updated_at")
+    created = parse_moment(made.get("created_at"), "created_at")
+    updated = parse_moment(made.get("updated_at"), "updated_at")
     assert_that(created <= updated, f"updated_at not before {created}", updated)
 
 
@@ -266,12 +268,12 @@ def test_a_prepopulated_thread_can_be_continued(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     made = given.prepopulated()
-    threads.appended(made, 2)
-    expected = _all_sent(graph) + messages_sent_in(numbered(graph.append, 2), graph)
-    assert_equal(told(messages_of(given.state(made), graph)), expected, "the messages")
+    threads.append(made, 2)
+    expected = _messages_sent(graph) + messages_sent_in(numbered(graph.append, 2), graph)
+    assert_equal(type_and_content(messages_of(given.state(made), graph)), expected, "the messages")
 
 
-def _request(given: ThreadsApi, supersteps: Any, metadata: Any = None) -> dict[str, Any]:
+def _creation(given: ThreadsApi, supersteps: Any, metadata: Any = None) -> dict[str, Any]:
     """Return the body of a creation under an id of the run."""
     return {
         "thread_id": given.client.ownership.new_id(),
@@ -292,7 +294,7 @@ def _with_unknown_node(graph: GraphSettings, position: str) -> list[dict[str, An
     return [unknown, *steps] if position == "first" else [*steps, unknown]
 
 
-def _all_sent(graph: GraphSettings) -> list[dict[str, Any]]:
+def _messages_sent(graph: GraphSettings) -> list[dict[str, Any]]:
     return messages_sent([numbered(each, 1) for each in graph.supersteps], graph)
 
 
@@ -304,31 +306,35 @@ def _ids(holder: Thread, graph: GraphSettings) -> list[Any]:
 def test_the_values_of_every_channel_are_what_was_sent(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, graph: GraphSettings
 ) -> None:
-    channels = kept_by_runs(given)
+    channels = channels_kept_by_runs(given)
     if missing := graph.channels.keys() - channels.keys():
         context.note(f"not kept by runs, and so not judged: {', '.join(sorted(missing))}")
-    steps = supersteps_writing(graph, channels)
+    steps = supersteps_with_channels(graph, channels)
     made = threads.prepopulated(steps)
-    assert_equal(held(made, graph, channels), sent(steps, graph, channels), "the values")
+    assert_equal(
+        shown_values(made, graph, channels), expected_values(steps, graph, channels), "the values"
+    )
 
 
 @requires("PREPOP-10")
 def test_every_superstep_writes_its_channels(given: ThreadsApi, graph: GraphSettings) -> None:
-    made, steps = wide_by_supersteps(given)
-    kept = as_foretold(given.state(made)["values"], sent(steps, graph))
+    made, steps = thread_with_channels_by_supersteps(given)
+    kept = keys_as_predicted(given.state(made)["values"], expected_values(steps, graph))
     history = given.history(made, len(steps))
     if len(history) != len(steps):
         raise Blocked(f"{len(steps)} supersteps made {len(history)} states")
-    expected = [sent(steps[: position + 1], graph, kept) for position in range(len(steps))]
+    expected = [
+        expected_values(steps[: position + 1], graph, kept) for position in range(len(steps))
+    ]
     # A graph may show a channel with a default value before it is written.
     states = zip(reversed(list(history)), expected, strict=True)
-    shown = [held(state, graph, wanted) for state, wanted in states]
+    shown = [shown_values(state, graph, wanted) for state, wanted in states]
     assert_equal(shown, expected, "the channels after each superstep, oldest first")
 
 
 @requires("PREPOP-21")
 def test_get_shows_every_channel_that_was_answered(given: ThreadsApi, threads: ThreadsApi) -> None:
-    made = wide(given)
+    made = thread_with_channels(given)
     shown = threads.get(made)
     if "values" not in shown:
         raise Blocked("GET shows no values, as in the documented output")

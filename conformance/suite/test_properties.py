@@ -15,7 +15,7 @@ from conformance.checks.expect import (
     assert_equal,
     assert_refused,
     assert_that,
-    kept,
+    kept_metadata,
 )
 from conformance.checks.generators.bodies import (
     for_all,
@@ -28,8 +28,8 @@ from conformance.checks.generators.keywords import met_keywords
 from conformance.checks.generators.wrong_bodies import (
     MALFORMED_JSON,
     bad_bodies,
-    sendable,
-    to_be_refused,
+    bodies_to_refuse,
+    sendable_body,
 )
 from conformance.checks.leniency import without_nulls
 from conformance.checks.outcomes import Blocked, requires
@@ -64,34 +64,34 @@ def test_every_valid_creation_is_accepted(
 ) -> None:
     given.empty()
 
-    def accepted(generated: dict[str, Any]) -> None:
+    def assert_accepted(generated: dict[str, Any]) -> None:
         # Whether null is kept is judged by CREATE-15.
         body = without_nulls(generated)
         made = threads.empty(**body)
         expected = {**given.client.tag, **given.context.tag, **body.get("metadata", {})}
-        assert_equal(kept(made, expected), expected, "the metadata sent")
+        assert_equal(kept_metadata(made, expected), expected, "the metadata sent")
 
     without = ("supersteps", "ttl")
     met = met_keywords("create_thread", "thread_create", without, settings)
     for body in (*_CREATIONS, *map(without_thread_ids, met)):
-        accepted(body)
-    for_all(valid_bodies("create_thread", "thread_create", without), accepted, settings)
+        assert_accepted(body)
+    for_all(valid_bodies("create_thread", "thread_create", without), assert_accepted, settings)
 
 
 @requires("UPDATE-10")
 def test_every_valid_update_is_accepted(
     given: ThreadsApi, threads: ThreadsApi, settings: Settings
 ) -> None:
-    def accepted(generated: dict[str, Any]) -> None:
+    def assert_accepted(generated: dict[str, Any]) -> None:
         # Null may remove a member, as in a merge by RFC 7396: no source says so or denies it.
         body = without_nulls(generated)
         made = given.empty()
         threads.update(made, **body)
-        assert_equal(kept(given.get(made), body["metadata"]), body["metadata"], "metadata")
+        assert_equal(kept_metadata(given.get(made), body["metadata"]), body["metadata"], "metadata")
 
-    accepted({"metadata": {"ключ": ["ünï", {"a": [None], "b": False}], "half": 0.5}})
+    assert_accepted({"metadata": {"ключ": ["ünï", {"a": [None], "b": False}], "half": 0.5}})
     bodies = valid_bodies("update_thread", "thread_patch", ("ttl",), filled=("metadata",))
-    for_all(bodies, accepted, settings)
+    for_all(bodies, assert_accepted, settings)
 
 
 @requires("HISTORY-13")
@@ -101,7 +101,7 @@ def test_every_valid_history_request_is_accepted(
     made = given.long(12)
     known = set(given.history(made, 12).checkpoint_ids())
 
-    def accepted(generated: dict[str, Any]) -> None:
+    def assert_accepted(generated: dict[str, Any]) -> None:
         # Whether an undeclared member is refused is not asked here.
         body = {name: generated[name] for name in ("limit", "metadata") if name in generated}
         page = threads.post_page(made, **body)
@@ -114,8 +114,8 @@ def test_every_valid_history_request_is_accepted(
     # These name checkpoints: they have requirements of their own.
     without = ("before", "checkpoint")
     for body in met_keywords("post_history", "history_search", without, settings):
-        accepted(body)
-    for_all(valid_bodies("post_history", "history_search", without), accepted, settings)
+        assert_accepted(body)
+    for_all(valid_bodies("post_history", "history_search", without), assert_accepted, settings)
 
 
 #: Each member of a search in turn, and values that random bodies rarely have.
@@ -150,7 +150,7 @@ def test_every_valid_search_is_accepted(
 
     refused = refused_orders(client, context)
 
-    def accepted(body: dict[str, Any]) -> None:
+    def assert_accepted(body: dict[str, Any]) -> None:
         if body.get("sort_by") in refused:
             return  # judged by SORT-01 to SORT-05
         sent = {**body, "metadata": {**body.get("metadata", {}), **context.tag}}
@@ -160,12 +160,12 @@ def test_every_valid_search_is_accepted(
         assert_that(len(found) <= limit, f"at most {limit} threads", len(found))
 
     for body in _EVERY_MEMBER_OF_SEARCH:
-        accepted(body)
+        assert_accepted(body)
     # Values and paths to extract have requirements of their own.
     without = ("values", "extract")
     for body in met_keywords("search_threads", "thread_search", without, settings):
-        accepted(body)
-    for_all(valid_bodies("search_threads", "thread_search", without), accepted, settings)
+        assert_accepted(body)
+    for_all(valid_bodies("search_threads", "thread_search", without), assert_accepted, settings)
 
 
 #: Metadata that a careless comparison mixes up.
@@ -185,21 +185,21 @@ def test_a_thread_is_found_by_what_it_satisfies(
 ) -> None:
     given.empty()
 
-    def found_exactly(generated: list[dict[str, Any]], *wished: dict[str, Any]) -> None:
+    def assert_found_exactly(generated: list[dict[str, Any]], *wished: dict[str, Any]) -> None:
         # Every example searches among its own threads only, and for no null (SEARCH-17).
         mark = {"example": uuid4().hex}
         stored, filters = without_nulls(generated), without_nulls(list(wished))
         made = {id_of(given.empty(metadata={**each, **mark})): each for each in stored}
         for wanted in filters:
-            found_by(wanted, made, mark)
+            assert_found_by(wanted, made, mark)
 
-    def found_by(
+    def assert_found_by(
         wanted: dict[str, Any], made: dict[str, dict[str, Any]], mark: dict[str, Any]
     ) -> None:
-        must = {each for each, metadata in made.items() if _has(metadata, wanted)}
+        must = {each for each, metadata in made.items() if _has_members(metadata, wanted)}
         may = {each for each, metadata in made.items() if not _contradicts(metadata, wanted)}
         found = context.eventually(
-            lambda: set(threads.found(metadata={**wanted, **mark})),
+            lambda: set(threads.search_ids(metadata={**wanted, **mark})),
             lambda found: must <= found <= may,
         )
         assert_that(must <= found, f"the threads with {wanted}: {sorted(must)}", sorted(found))
@@ -207,9 +207,9 @@ def test_a_thread_is_found_by_what_it_satisfies(
             found <= may, f"no thread without {wanted}", [made.get(each) for each in found - may]
         )
 
-    found_exactly(_ALIKE, *_ALIKE)
+    assert_found_exactly(_ALIKE, *_ALIKE)
     stored = st.lists(metadata(), min_size=1, max_size=3)
-    for_all(st.tuples(stored, metadata()), lambda example: found_exactly(*example), settings)
+    for_all(st.tuples(stored, metadata()), lambda example: assert_found_exactly(*example), settings)
 
 
 @pytest.mark.parametrize(
@@ -232,16 +232,18 @@ def test_whatever_is_invalid_is_refused(
     schema: str,
 ) -> None:
     thread = given.empty()
-    _offered(given, operation, thread)
+    _require_valid_request(given, operation, thread)
 
-    def refused(raw: bytes) -> None:
-        assert_refused(_send(client, operation, id_of(thread), _sendable(given, operation, raw)))
+    def assert_raw_refused(raw: bytes) -> None:
+        assert_refused(
+            _send(client, operation, id_of(thread), _sendable_body(given, operation, raw))
+        )
 
-    for body in to_be_refused(given, operation, bad_bodies(operation)):
-        refused(json.dumps(sendable(given, operation, body)).encode())
+    for body in bodies_to_refuse(given, operation, bad_bodies(operation)):
+        assert_raw_refused(json.dumps(sendable_body(given, operation, body)).encode())
     for raw in MALFORMED_JSON:
-        refused(raw)
-    for_all(invalid_bodies(operation_id, schema), refused, settings)
+        assert_raw_refused(raw)
+    for_all(invalid_bodies(operation_id, schema), assert_raw_refused, settings)
 
 
 @requires("ERROR-SAFE-05")
@@ -249,18 +251,18 @@ def test_whatever_was_refused_changed_nothing(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
     thread = given.empty(metadata={"colour": "red"})
-    _offered(given, "update", thread)
+    _require_valid_request(given, "update", thread)
     before = given.get(thread)
     if given.get(thread) != before:
         raise Blocked("GET answers the same question in two ways, though nothing was done")
 
-    def changed_nothing(raw: bytes) -> None:
+    def assert_unchanged(raw: bytes) -> None:
         answer = client.update(id_of(thread), raw=raw)
         if not 400 <= answer.status < 500:
             raise Blocked(f"what does not fit the schema is answered with {answer.status}")
         assert_equal(threads.get(thread), before, "the thread, after the refusal")
 
-    for_all(invalid_bodies("update_thread", "thread_patch"), changed_nothing, settings)
+    for_all(invalid_bodies("update_thread", "thread_patch"), assert_unchanged, settings)
 
 
 def _send(client: ThreadsClient, operation: str, thread_id: str, raw: bytes) -> Answer:
@@ -275,16 +277,20 @@ def _send(client: ThreadsClient, operation: str, thread_id: str, raw: bytes) -> 
             return client.update(thread_id, raw=raw)
 
 
-def _sendable(given: ThreadsApi, operation: str, raw: bytes) -> bytes:
+def _sendable_body(given: ThreadsApi, operation: str, raw: bytes) -> bytes:
     """Return the body in a form that is safe to send; unchanged if it is no object."""
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):
         return raw
-    return json.dumps(sendable(given, operation, body)).encode() if isinstance(body, dict) else raw
+    return (
+        json.dumps(sendable_body(given, operation, body)).encode()
+        if isinstance(body, dict)
+        else raw
+    )
 
 
-def _offered(given: ThreadsApi, operation: str, thread: Thread) -> None:
+def _require_valid_request(given: ThreadsApi, operation: str, thread: Thread) -> None:
     """Require that a valid request succeeds, so that a refusal means something."""
     match operation:
         case "search":
@@ -295,7 +301,7 @@ def _offered(given: ThreadsApi, operation: str, thread: Thread) -> None:
             given.update(thread, metadata={})
 
 
-def _has(metadata: Any, wanted: dict[str, Any]) -> bool:
+def _has_members(metadata: Any, wanted: dict[str, Any]) -> bool:
     """Return whether every wanted member is there with an equal value."""
     return isinstance(metadata, dict) and all(
         name in metadata and same_json(metadata[name], value) for name, value in wanted.items()

@@ -20,9 +20,9 @@ from conformance.checks.generators.run_bodies import (
     OUT_OF_ENUM,
     STATELESS,
     WRONG_RUN_TYPES,
-    offering_runs,
-    right_run,
-    start,
+    start_run,
+    thread_offering_runs,
+    valid_run,
 )
 from conformance.checks.generators.wrong_bodies import MALFORMED_JSON
 from conformance.checks.outcomes import PromiseBroken, requires
@@ -37,7 +37,7 @@ _ENOUGH = 3
 _APART = ("webhook", "on_disconnect")
 
 
-def _decided(ids: dict[str, str], stateless: str) -> pytest.MarkDecorator:
+def _by_operation(ids: dict[str, str], stateless: str) -> pytest.MarkDecorator:
     """Parametrize by operation: one requirement for each on a thread, and one for the stateless."""
     named = {**ids, **dict.fromkeys(STATELESS, stateless)}
     return pytest.mark.parametrize(
@@ -57,26 +57,26 @@ def _decided(ids: dict[str, str], stateless: str) -> pytest.MarkDecorator:
 def test_malformed_json_is_refused(
     given: ThreadsApi, client: ThreadsClient, operation: str
 ) -> None:
-    thread = offering_runs(given, operation)
+    thread = thread_offering_runs(given, operation)
     for raw in MALFORMED_JSON:
-        assert_refused(start(client, operation, thread, raw=raw))
+        assert_refused(start_run(client, operation, thread, raw=raw))
 
 
 # Bodies of run_wait are judged by ERROR-TYPE-09.
-@_decided({"run_background": "ERROR-TYPE-11", "run_stream": "ERROR-TYPE-12"}, "ERROR-TYPE-13")
+@_by_operation({"run_background": "ERROR-TYPE-11", "run_stream": "ERROR-TYPE-12"}, "ERROR-TYPE-13")
 def test_wrong_types_are_refused(given: ThreadsApi, client: ThreadsClient, operation: str) -> None:
-    _assert_each_refused(given, client, operation, _whole(given, WRONG_RUN_TYPES[operation]))
+    _assert_each_refused(given, client, operation, _completed(given, WRONG_RUN_TYPES[operation]))
 
 
 @requires("ERROR-TYPE-14")
 def test_a_batch_that_is_none_is_refused(given: ThreadsApi, client: ThreadsClient) -> None:
-    thread = offering_runs(given, BATCH)
-    right = right_run(given)
+    thread = thread_offering_runs(given, BATCH)
+    right = valid_run(given)
     for body in ({}, right, [], [5], [right, {}], [right, {**right, "metadata": 5}]):
-        assert_refused(start(client, BATCH, thread, body))
+        assert_refused(start_run(client, BATCH, thread, body))
 
 
-@_decided(
+@_by_operation(
     {
         "run_wait": "ERROR-RANGE-06",
         "run_background": "ERROR-RANGE-07",
@@ -87,7 +87,7 @@ def test_a_batch_that_is_none_is_refused(given: ThreadsApi, client: ThreadsClien
 def test_values_outside_an_enumeration_are_refused(
     given: ThreadsApi, client: ThreadsClient, operation: str
 ) -> None:
-    _assert_each_refused(given, client, operation, _whole(given, OUT_OF_ENUM[operation]))
+    _assert_each_refused(given, client, operation, _completed(given, OUT_OF_ENUM[operation]))
 
 
 @pytest.mark.parametrize(
@@ -100,10 +100,10 @@ def test_values_outside_an_enumeration_are_refused(
 def test_another_word_for_on_disconnect_is_refused(
     given: ThreadsApi, client: ThreadsClient, operation: str
 ) -> None:
-    _assert_each_refused(given, client, operation, _whole(given, OUT_OF_DISCONNECT))
+    _assert_each_refused(given, client, operation, _completed(given, OUT_OF_DISCONNECT))
 
 
-@_decided(
+@_by_operation(
     {"run_wait": "ERROR-ANY-14", "run_background": "ERROR-ANY-15", "run_stream": "ERROR-ANY-16"},
     "ERROR-ANY-17",
 )
@@ -111,7 +111,7 @@ def test_whatever_breaks_a_keyword_is_refused(
     given: ThreadsApi, client: ThreadsClient, settings: Settings, operation: str
 ) -> None:
     schema = "run_create" if operation in ON_A_THREAD else "run_create_stateless"
-    right = right_run(given)
+    right = valid_run(given)
     broken = [
         with_own_ids(each.body, client.ownership)
         for each in broken_keywords(operation, schema, lambda: right, settings)
@@ -130,13 +130,13 @@ def test_whatever_breaks_a_keyword_is_refused(
 def test_what_was_refused_changed_nothing(
     given: ThreadsApi, client: ThreadsClient, operation: str
 ) -> None:
-    offering_runs(given, operation)
+    thread_offering_runs(given, operation)
     # A new thread: one that has just been run may still change.
     thread = given.empty()
 
     def refuse() -> None:
-        for body in _whole(given, WRONG_RUN_TYPES[operation]):
-            require_refused(start(client, operation, thread, body))
+        for body in _completed(given, WRONG_RUN_TYPES[operation]):
+            require_refused(start_run(client, operation, thread, body))
 
     assert_untouched(given, thread, refuse)
 
@@ -144,10 +144,10 @@ def test_what_was_refused_changed_nothing(
 def _assert_each_refused(
     given: ThreadsApi, client: ThreadsClient, operation: str, bodies: Iterable[Any]
 ) -> None:
-    thread = offering_runs(given, operation)
+    thread = thread_offering_runs(given, operation)
     accepted = []
     for body in bodies:
-        answer = start(client, operation, thread, body)
+        answer = start_run(client, operation, thread, body)
         if not 400 <= answer.status < 500:
             accepted.append(f"{answer.status} to {excerpt(json.dumps(body), 300)}")
             if len(accepted) == _ENOUGH:
@@ -160,7 +160,7 @@ def _assert_each_refused(
         )
 
 
-def _whole(given: ThreadsApi, wrong: Iterable[Any]) -> list[Any]:
+def _completed(given: ThreadsApi, wrong: Iterable[Any]) -> list[Any]:
     """Return valid bodies with one wrong part each; an empty or other than object stands alone."""
-    right = right_run(given)
+    right = valid_run(given)
     return [{**right, **each} if isinstance(each, dict) and each else each for each in wrong]

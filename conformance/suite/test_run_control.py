@@ -15,11 +15,11 @@ from conformance.checks.expect import (
     assert_refused,
     assert_that,
     assert_valid,
-    known_moment,
+    moment_or_blocked,
 )
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
-from conformance.checks.private_facts import members_of
-from conformance.checks.runs import LONG_S, UNDER_WAY, Runs, contents
+from conformance.checks.private_facts import schema_members
+from conformance.checks.runs import LONG_S, UNDER_WAY, Runs, message_contents
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.excerpt import excerpt
@@ -32,8 +32,8 @@ DEFAULT_LIST = 10
 
 @requires("RUN-CONTROL-01")
 def test_a_run_is_shown(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
-    run = given_runs.started(given.empty(), "agent")
-    shown = runs.shown(run)
+    run = given_runs.start(given.empty(), "agent")
+    shown = runs.get(run)
     assert_valid("run", shown)
     named = {"run_id": shown.get("run_id"), "thread_id": shown.get("thread_id")}
     assert_equal(named, {"run_id": run.run_id, "thread_id": run.thread_id}, "the run")
@@ -42,9 +42,9 @@ def test_a_run_is_shown(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None
 @requires("RUN-CONTROL-02")
 def test_the_runs_of_a_thread_are_listed(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread, other = given.empty(), given.empty()
-    made = {given_runs.started(thread, "agent").run_id for _ in range(2)}
-    given_runs.started(other, "agent")
-    listed = runs.listed(thread)
+    made = {given_runs.start(thread, "agent").run_id for _ in range(2)}
+    given_runs.start(other, "agent")
+    listed = runs.list_runs(thread)
     assert_equal(sorted(str(each.get("run_id")) for each in listed), sorted(made), "the runs")
 
 
@@ -54,9 +54,9 @@ def test_runs_are_listed_by_status(
 ) -> None:
     thread = given.empty()
     for graph in ("agent", "failing"):
-        given_runs.ended(thread, graph)
+        given_runs.run_to_end(thread, graph)
     by_status = context.eventually(
-        lambda: {str(each.get("status")): each for each in given_runs.listed(thread)},
+        lambda: {str(each.get("status")): each for each in given_runs.list_runs(thread)},
         lambda shown: len(shown) == 2 and not shown.keys() & set(UNDER_WAY),
     )
     if len(by_status) != 2:
@@ -67,16 +67,16 @@ def test_runs_are_listed_by_status(
     for status, run in by_status.items():
         # A filter that is applied after the limit would not find an older run.
         for limit in ({}, {"limit": 1}):
-            listed = [each.get("run_id") for each in runs.listed(thread, status=status, **limit)]
+            listed = [each.get("run_id") for each in runs.list_runs(thread, status=status, **limit)]
             assert_equal(listed, [run.get("run_id")], f"the runs with status {status}")
-    assert_equal(runs.listed(thread, status="timeout"), [], "the runs with status timeout")
+    assert_equal(runs.list_runs(thread, status="timeout"), [], "the runs with status timeout")
 
 
 @requires("RUN-CONTROL-04")
 def test_runs_are_listed_in_pages(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
-    made = {given_runs.started(thread, "agent").run_id for _ in range(3)}
-    pages = [runs.listed(thread, limit=2, offset=offset) for offset in (0, 2)]
+    made = {given_runs.start(thread, "agent").run_id for _ in range(3)}
+    pages = [runs.list_runs(thread, limit=2, offset=offset) for offset in (0, 2)]
     listed = sorted(str(run.get("run_id")) for page in pages for run in page)
     assert_equal(listed, sorted(made), "the runs of both pages")
 
@@ -84,10 +84,10 @@ def test_runs_are_listed_in_pages(given: ThreadsApi, given_runs: Runs, runs: Run
 @requires("RUN-CONTROL-05")
 def test_only_selected_members_are_listed(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
-    run = given_runs.started(thread, "agent")
-    listed = runs.listed(thread, select=["run_id", "thread_id"])
+    run = given_runs.start(thread, "agent")
+    listed = runs.list_runs(thread, select=["run_id", "thread_id"])
     # Members that a server adds are free: only published ones can be selected.
-    selectable = members_of("run")
+    selectable = schema_members("run")
     shown = [{name: each[name] for name in each if name in selectable} for each in listed]
     assert_is(shown, [{"run_id": run.run_id, "thread_id": run.thread_id}], "the runs")
 
@@ -97,8 +97,8 @@ def test_a_run_of_another_thread_is_refused(
     given: ThreadsApi, given_runs: Runs, client: ThreadsClient
 ) -> None:
     thread, other = given.empty(), given.empty()
-    run = given_runs.started(other, "agent")
-    given_runs.shown(run)
+    run = given_runs.start(other, "agent")
+    given_runs.get(run)
     assert_refused(client.runs.get(id_of(thread), run.run_id))
     assert_refused(client.runs.get(id_of(thread), client.ownership.absent_id()))
 
@@ -110,14 +110,14 @@ def test_a_run_ends_with_success_or_error(
     ends = {}
     for graph in ("agent", "failing"):
         thread = given.empty()
-        given_runs.ended(thread, graph)
+        given_runs.run_to_end(thread, graph)
         ends[graph] = _statuses(runs, thread, context)
     assert_equal(ends, {"agent": ["success"], "failing": ["error"]}, "the statuses of the runs")
 
 
 @requires("RUN-CONTROL-08")
 def test_a_background_run_does_not_wait(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
-    run = given_runs.started(given.empty(), "slow", seconds=LONG_S)
+    run = given_runs.start(given.empty(), "slow", seconds=LONG_S)
     status = runs.status(run)
     assert_that(status in UNDER_WAY, "a run that is pending or running", status)
 
@@ -125,13 +125,13 @@ def test_a_background_run_does_not_wait(given: ThreadsApi, given_runs: Runs, run
 @requires("RUN-CONTROL-09")
 def test_joining_waits_for_the_end(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
-    run = given_runs.started(thread, "slow", seconds=1)
-    runs.joined(run)
+    run = given_runs.start(thread, "slow", seconds=1)
+    runs.join(run)
     # Judged by its effect, since the status may be shown a little after the end.
-    said = contents(given.state(thread))
-    if given_runs.end_of(run, given.context.settings.run_timeout_s) in UNDER_WAY:
+    said = message_contents(given.state(thread))
+    if given_runs.final_status(run, given.context.settings.run_timeout_s) in UNDER_WAY:
         raise Blocked("the run does not end")
-    in_the_end = contents(given.state(thread))
+    in_the_end = message_contents(given.state(thread))
     require_some([len(in_the_end) > 1], "the run said nothing")
     assert_equal(said, in_the_end, "the messages when join answers")
 
@@ -139,7 +139,7 @@ def test_joining_waits_for_the_end(given: ThreadsApi, given_runs: Runs, runs: Ru
 @requires("RUN-CONTROL-10")
 def test_joining_answers_the_values(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
-    output = runs.joined(given_runs.started(thread, "agent"))
+    output = runs.join(given_runs.start(thread, "agent"))
     values = given.state(thread)["values"]
     require_some([values], "the state has no values", "STATE-01")
     assert_equal(output, values, "what join answers")
@@ -150,7 +150,7 @@ def test_an_unknown_run_cannot_be_joined(
     given: ThreadsApi, given_runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
-    given_runs.joined(given_runs.started(thread, "agent"))
+    given_runs.join(given_runs.start(thread, "agent"))
     assert_refused(client.run_join(id_of(thread), client.ownership.absent_id()))
 
 
@@ -159,20 +159,20 @@ def test_a_deleted_run_is_gone(
     given: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
-    kept, deleted = (given_runs.started(thread, "agent") for _ in range(2))
-    given_runs.joined(kept)
-    given_runs.joined(deleted)
-    runs.deleted(deleted)
+    kept, deleted = (given_runs.start(thread, "agent") for _ in range(2))
+    given_runs.join(kept)
+    given_runs.join(deleted)
+    runs.delete(deleted)
     assert_refused(client.runs.get(id_of(thread), deleted.run_id))
-    listed = [run.get("run_id") for run in runs.listed(thread)]
+    listed = [run.get("run_id") for run in runs.list_runs(thread)]
     assert_equal(listed, [kept.run_id], "the runs that are left")
 
 
 @requires("RUN-CONTROL-13")
 def test_a_run_shows_its_metadata(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     given_metadata = {"purpose": {"nested": ["list", 1, None]}}
-    run = given_runs.started(given.empty(), "agent", metadata=given_metadata)
-    shown = runs.shown(run).get("metadata") or {}
+    run = given_runs.start(given.empty(), "agent", metadata=given_metadata)
+    shown = runs.get(run).get("metadata") or {}
     kept = {name: shown.get(name) for name in given_metadata}
     assert_equal(kept, given_metadata, "the metadata of the run")
 
@@ -191,15 +191,15 @@ def test_a_run_may_create_its_thread(
 @requires("RUN-CONTROL-15")
 def test_a_run_may_begin_later(given: ThreadsApi, given_runs: Runs) -> None:
     thread = given.empty()
-    run = given_runs.started(thread, "agent", after_seconds=DELAY_S)
-    given_runs.joined(run)
+    run = given_runs.start(thread, "agent", after_seconds=DELAY_S)
+    given_runs.join(run)
     oldest = list(given.history(thread))[-1:]
     assert_that(len(oldest) == 1, "a history, once the run has ended", "no state")
-    begun_at = known_moment(oldest[0].get("created_at"), "created_at of the first state")
+    begun_at = moment_or_blocked(oldest[0].get("created_at"), "created_at of the first state")
     # The clocks of a deployment may differ a little. The run was requested after its thread was
     # created.
     delay = timedelta(seconds=0.75 * DELAY_S)
-    earliest = known_moment(thread.get("created_at"), "created_at") + delay
+    earliest = moment_or_blocked(thread.get("created_at"), "created_at") + delay
     assert_that(begun_at >= earliest, f"no state before {earliest}", f"one of {begun_at}")
 
 
@@ -208,14 +208,14 @@ def test_a_run_may_start_from_a_checkpoint(
     given: ThreadsApi, given_runs: Runs, runs: Runs, context: CheckContext
 ) -> None:
     thread = given.empty()
-    given_runs.ended(thread, "interrupter", "first")
-    given_runs.resumed(thread, "interrupter", "yes")
+    given_runs.run_to_end(thread, "interrupter", "first")
+    given_runs.resume(thread, "interrupter", "yes")
     earlier = given.state(thread)
-    given_runs.ended(thread, "interrupter", "second")
+    given_runs.run_to_end(thread, "interrupter", "second")
     checkpoint = {"checkpoint_id": checkpoint_id_of(earlier), "checkpoint_ns": ""}
-    runs.ended(thread, "interrupter", "third", checkpoint=checkpoint)
-    expected = [*contents(earlier), "third"]
-    assert_equal(contents(given.state(thread)), expected, "the messages after the run")
+    runs.run_to_end(thread, "interrupter", "third", checkpoint=checkpoint)
+    expected = [*message_contents(earlier), "third"]
+    assert_equal(message_contents(given.state(thread)), expected, "the messages after the run")
 
 
 @requires("RUN-CONTROL-17")
@@ -233,9 +233,9 @@ def test_a_run_of_an_unknown_thread_is_404(
 ) -> None:
     # Each way must succeed first, so that a refusal is about the thread.
     offered: dict[str, Callable[[], object]] = {
-        "wait": lambda: given_runs.ended(given.empty(), "agent"),
-        "stream": lambda: given_runs.streamed(given.empty(), "agent"),
-        "background": lambda: given_runs.joined(given_runs.started(given.empty(), "agent")),
+        "wait": lambda: given_runs.run_to_end(given.empty(), "agent"),
+        "stream": lambda: given_runs.stream(given.empty(), "agent"),
+        "background": lambda: given_runs.join(given_runs.start(given.empty(), "agent")),
     }
     offered[way]()
     start = {
@@ -251,7 +251,7 @@ def test_joining_an_unknown_run_is_404(
     given: ThreadsApi, given_runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
-    given_runs.joined(given_runs.started(thread, "agent"))
+    given_runs.join(given_runs.start(thread, "agent"))
     _assert_404(client.run_join(id_of(thread), client.ownership.absent_id()), "RUN-CONTROL-11")
 
 
@@ -260,9 +260,9 @@ def test_deleting_an_unknown_run_is_404(
     given: ThreadsApi, given_runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
-    run = given_runs.started(thread, "agent")
-    given_runs.joined(run)
-    given_runs.deleted(run)
+    run = given_runs.start(thread, "agent")
+    given_runs.join(run)
+    given_runs.delete(run)
     _assert_404(client.runs.delete(id_of(thread), client.ownership.absent_id()))
 
 
@@ -271,8 +271,8 @@ def test_the_stream_of_an_unknown_run_is_404(
     given: ThreadsApi, given_runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
-    run = given_runs.started(thread, "agent")
-    given.granted(client.runs.join_stream(run.thread_id, run.run_id), thread)
+    run = given_runs.start(thread, "agent")
+    given.ensure_success(client.runs.join_stream(run.thread_id, run.run_id), thread)
     _assert_404(client.runs.join_stream(id_of(thread), client.ownership.absent_id()))
 
 
@@ -280,18 +280,18 @@ def test_the_stream_of_an_unknown_run_is_404(
 def test_ten_runs_are_listed_by_default(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
     for _ in range(DEFAULT_LIST + 1):
-        given_runs.started(thread, "agent")
-    there = len(given_runs.listed(thread, limit=2 * DEFAULT_LIST))
+        given_runs.start(thread, "agent")
+    there = len(given_runs.list_runs(thread, limit=2 * DEFAULT_LIST))
     if there <= DEFAULT_LIST:
         raise Blocked(f"of {DEFAULT_LIST + 1} runs {there} are listed", by="RUN-CONTROL-02")
-    listed = len(runs.listed(thread))
+    listed = len(runs.list_runs(thread))
     assert_that(0 < listed <= DEFAULT_LIST, f"1 to {DEFAULT_LIST} runs", f"{listed} runs")
 
 
 def _statuses(runs: Runs, thread: Thread, context: CheckContext) -> list[Any]:
     """Return the statuses of a thread's runs, once none of them shows as under way."""
     return context.eventually(
-        lambda: [run.get("status") for run in runs.listed(thread)],
+        lambda: [run.get("status") for run in runs.list_runs(thread)],
         lambda shown: not set(map(str, shown)) & set(UNDER_WAY),
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import lasting, require_some
+from conformance.checks.comparable import lasting_members, require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
@@ -14,7 +14,7 @@ from conformance.checks.expect import (
     assert_refused,
     assert_that,
 )
-from conformance.checks.messages import messages_sent_in, told
+from conformance.checks.messages import messages_sent_in, type_and_content
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.views import Thread, id_of, messages_of
 from conformance.deployment.client import Answer, ThreadsClient
@@ -33,17 +33,17 @@ def wait(api: ThreadsApi, thread: Thread) -> None:
 def stream(api: ThreadsApi, thread: Thread) -> None:
     """Run the graph by stream, and read the stream to its end."""
     body = api.run_body(stream_mode=["values"])
-    answer = api.granted(api.client.run_stream(id_of(thread), body), thread)
+    answer = api.ensure_success(api.client.run_stream(id_of(thread), body), thread)
     if "event: error" in answer.text:
         raise PromiseBroken("a stream without an error", answer.text[-300:])
 
 
 def background(api: ThreadsApi, thread: Thread) -> None:
     """Start a run in the background, and join it."""
-    answer = api.granted(api.client.run_background(id_of(thread), api.run_body()), thread)
+    answer = api.ensure_success(api.client.run_background(id_of(thread), api.run_body()), thread)
     run_id = answer.body.get("run_id") if isinstance(answer.body, dict) else None
     assert_that(isinstance(run_id, str), "a run with run_id", excerpt(answer.text, 200))
-    api.granted(api.client.run_join(id_of(thread), str(run_id)))
+    api.ensure_success(api.client.run_join(id_of(thread), str(run_id)))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_run_starts_from_the_state(given: ThreadsApi, graph: GraphSettings) ->
     assert_equal(after[: len(before)], before, "the messages that were there")
     sent = messages_sent_in({"values": numbered(graph.run_input, 5)}, graph)
     require_some([before, sent], "neither the supersteps nor the input append anything")
-    added = told(after[len(before) :])
+    added = type_and_content(after[len(before) :])
     assert_equal(added[: len(sent)], sent, "the messages of the input")
 
 
@@ -107,8 +107,8 @@ def test_a_run_keeps_the_history(
     given.run(thread)
     after = threads.history(thread)
     require_some(before, "the history holds no state", "HISTORY-01")
-    there = lasting(after)[-len(before) :]
-    assert_equal(there, lasting(before), "the states that were there")
+    there = lasting_members(after)[-len(before) :]
+    assert_equal(there, lasting_members(before), "the states that were there")
 
 
 @requires("RUN-10")
@@ -159,11 +159,11 @@ def test_a_background_run_is_answered_as_a_run(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, graph: GraphSettings
 ) -> None:
     thread = given.empty()
-    answer = threads.granted(client.run_background(id_of(thread), given.run_body()), thread)
+    answer = threads.ensure_success(client.run_background(id_of(thread), given.run_body()), thread)
     run = answer.body if isinstance(answer.body, dict) else {}
     assert_that(isinstance(run.get("run_id"), str), "a run with run_id", excerpt(answer.text, 200))
     assert_equal(run.get("thread_id"), id_of(thread), "thread_id of the run")
-    given.granted(client.run_join(id_of(thread), run["run_id"]))
+    given.ensure_success(client.run_join(id_of(thread), run["run_id"]))
 
 
 def _start(client: ThreadsClient, way: str, thread_id: str, body: dict[str, object]) -> Answer:

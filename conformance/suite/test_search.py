@@ -13,7 +13,7 @@ from conformance.checks.expect import (
     assert_same_thread,
     assert_that,
     assert_thread,
-    kept,
+    kept_metadata,
     same_thread,
 )
 from conformance.checks.outcomes import Blocked, requires
@@ -76,10 +76,10 @@ def test_true_is_not_one(
 ) -> None:
     made = {id_of(given.empty(metadata={"colour": each})): each for each in (value, other)}
     # Once a search shows both, only the filter can hide one.
-    shown = context.eventually(given.found, lambda found: made.keys() <= set(found))
+    shown = context.eventually(given.search_ids, lambda found: made.keys() <= set(found))
     if not made.keys() <= set(shown):
         raise Blocked("search does not show the threads that were made", by="CREATE-12")
-    found = [made.get(each) for each in threads.found(metadata={"colour": value})]
+    found = [made.get(each) for each in threads.search_ids(metadata={"colour": value})]
     if not found:
         raise Blocked(f"no thread is found by {value!r}", by="SEARCH-02")
     mistaken = [each for each in found if type(each) is not type(value)]
@@ -125,7 +125,7 @@ def test_search_by_status_and_metadata(
     wanted = given.empty(metadata={"colour": "red"})
     given.empty(metadata={"colour": "blue"})
     _assert_found(threads, context, [id_of(wanted)], status="idle", metadata={"colour": "red"})
-    found = threads.found(status="error", metadata={"colour": "red"})
+    found = threads.search_ids(status="error", metadata={"colour": "red"})
     assert_equal(found, [], "the threads in error")
 
 
@@ -134,7 +134,7 @@ def test_search_by_status_and_metadata(
 def test_limit_bounds_the_answer(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, limit: int, expected: int
 ) -> None:
-    _some_threads(given, context, 4)
+    _create_threads(given, context, 4)
     found = context.eventually(
         lambda: len(threads.search(limit=limit)), lambda found: found == expected
     )
@@ -168,7 +168,7 @@ def test_changed_metadata_moves_a_thread(
     _assert_found(threads, context, [made], metadata={"colour": "red"})
     given.update(thread, metadata={"colour": "blue"})
     changed = {**given.client.tag, **context.tag, "colour": "blue"}
-    if kept(given.get(thread), changed) != changed:
+    if kept_metadata(given.get(thread), changed) != changed:
         raise Blocked("GET does not show the metadata as changed", by="UPDATE-07")
     _assert_found(threads, context, [made], metadata={"colour": "blue"})
     _assert_found(threads, context, [], metadata={"colour": "red"})
@@ -182,13 +182,15 @@ def test_a_changed_status_moves_a_thread(
     before = thread.get("status")
     _assert_found(threads, context, [id_of(thread)], status=before)
     given.run(thread, interrupt_before="*")
-    during = _settled(given, thread, before)
+    during = _status_after_run(given, thread, before)
     if during in (before, "busy"):
         raise Blocked("no change of status could be brought about by a run with interrupt_before")
     _assert_found(threads, context, [id_of(thread)], status=during)
     _assert_found(threads, context, [], status=before)
-    given.granted(given.client.run_wait(id_of(thread), {"assistant_id": graph.id, "input": None}))
-    after = _settled(given, thread, during)
+    given.ensure_success(
+        given.client.run_wait(id_of(thread), {"assistant_id": graph.id, "input": None})
+    )
+    after = _status_after_run(given, thread, during)
     if after in (during, "busy"):
         raise Blocked("no change of status could be brought about by a run to the end")
     _assert_found(threads, context, [id_of(thread)], status=after)
@@ -201,7 +203,7 @@ def test_the_documented_search_by_status(
 ) -> None:
     for _ in range(2):
         given.empty()
-    found = _verbatim(threads, client, context, {"status": "idle", "limit": 1})
+    found = _search_verbatim(threads, client, context, {"status": "idle", "limit": 1})
     assert_that(len(found) <= 1, "at most one thread", f"{len(found)} threads")
     assert_equal([each.get("status") for each in found], ["idle"] * len(found), "status")
 
@@ -213,7 +215,9 @@ def test_the_documented_search_by_metadata(
     for _ in range(2):
         given.empty(metadata={"graph_id": "agent"})
     given.empty()  # the newest thread does not belong to that graph
-    found = _verbatim(threads, client, context, {"metadata": {"graph_id": "agent"}, "limit": 1})
+    found = _search_verbatim(
+        threads, client, context, {"metadata": {"graph_id": "agent"}, "limit": 1}
+    )
     assert_that(len(found) <= 1, "at most one thread", f"{len(found)} threads")
     shown = [(each.get("metadata") or {}).get("graph_id") for each in found]
     assert_equal(shown, ["agent"] * len(found), "metadata.graph_id")
@@ -235,7 +239,7 @@ def test_a_found_thread_has_every_documented_member(
 def test_the_default_limit_is_ten(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, context: CheckContext
 ) -> None:
-    _some_threads(given, context, DEFAULT_LIMIT + 2)
+    _create_threads(given, context, DEFAULT_LIMIT + 2)
     found = context.eventually(
         lambda: len(threads.list_of(client.search({"metadata": context.tag}))),
         lambda found: found == DEFAULT_LIMIT,
@@ -248,34 +252,34 @@ def _assert_found(
 ) -> None:
     """Assert that a search finds, before the deadline, exactly these threads, each once."""
     found = context.eventually(
-        lambda: sorted(threads.found(**filters)), lambda found: found == sorted(expected)
+        lambda: sorted(threads.search_ids(**filters)), lambda found: found == sorted(expected)
     )
     assert_is(found, sorted(expected), f"the threads found by {filters}")
 
 
-def _settled(given: ThreadsApi, thread: Thread, former: Any) -> Any:
+def _status_after_run(given: ThreadsApi, thread: Thread, former: Any) -> Any:
     """Return the status of a thread after a run, once it is neither the former one nor busy."""
     return given.context.eventually(
         lambda: given.get(thread).get("status"), lambda status: status not in (former, "busy")
     )
 
 
-def _some_threads(given: ThreadsApi, context: CheckContext, number: int) -> None:
+def _create_threads(given: ThreadsApi, context: CheckContext, number: int) -> None:
     """Create so many threads, and wait until a search shows each of them."""
     for each in range(number):
         given.empty(metadata={"number": each})
     for each in range(number):
-        if not context.eventually(partial(given.found, metadata={"number": each}), bool):
+        if not context.eventually(partial(given.search_ids, metadata={"number": each}), bool):
             raise Blocked("search does not show a thread that was made", by="CREATE-12")
 
 
-def _verbatim(
+def _search_verbatim(
     threads: ThreadsApi, client: ThreadsClient, context: CheckContext, body: dict[str, Any]
 ) -> list[Thread]:
     """Send a documented search verbatim until it finds something, be it other people's threads."""
 
     def look() -> list[Thread]:
-        answer = threads.granted(client.search(body, private=True))
+        answer = threads.ensure_success(client.search(body, private=True))
         assert_that(isinstance(answer.body, list), "a list", type(answer.body).__name__)
         found: list[Thread] = answer.body
         return found

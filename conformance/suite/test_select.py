@@ -43,7 +43,7 @@ def test_only_what_is_selected(
     context: CheckContext,
     selected: list[str],
 ) -> None:
-    found = _found(given, threads, client, context, selected)
+    found = _create_and_select(given, threads, client, context, selected)
     # The members that every published thread requires may be there as well.
     others = set(OPTIONAL_OF_A_THREAD) - set(selected)
     unasked = sorted(each for each in others if found.get(each) is not None)
@@ -59,17 +59,17 @@ def test_all_that_is_selected(
     context: CheckContext,
     selected: list[str],
 ) -> None:
-    found = _found(given, threads, client, context, selected)
+    found = _create_and_select(given, threads, client, context, selected)
     shown = given.get(given.search()[0])
     expected = {each for each in selected if shown.get(each) is not None}
     missing = sorted(expected - found.keys())
     assert_is(missing, [], "the members selected that GET shows, and the search does not")
     found = context.eventually(
-        lambda: _selected(threads, client, context, selected),
-        lambda found: same_thread(_only(found, selected), shown),
+        lambda: _search_selected(threads, client, context, selected),
+        lambda found: same_thread(_select_members(found, selected), shown),
     )
     require_some((shown.get(each) for each in selected), f"GET shows nothing of {selected}")
-    assert_same_thread(_only(found, selected), shown, "the selected members")
+    assert_same_thread(_select_members(found, selected), shown, "the selected members")
 
 
 @requires("SELECT-03")
@@ -84,11 +84,11 @@ def test_without_select_all_members(
         assert_that(name in found[0], f"a member {name}", found[:1])
 
 
-def _only(thread: Thread, names: list[str]) -> Thread:
+def _select_members(thread: Thread, names: list[str]) -> Thread:
     return {name: thread[name] for name in names if name in thread}
 
 
-def _found(
+def _create_and_select(
     given: ThreadsApi,
     threads: ThreadsApi,
     client: ThreadsClient,
@@ -99,13 +99,13 @@ def _found(
     given.fullest()
     if not context.eventually(given.search, bool):
         raise Blocked("search does not show the thread made", by="CREATE-12")
-    return _selected(threads, client, context, selected)
+    return _search_selected(threads, client, context, selected)
 
 
-def _selected(
+def _search_selected(
     threads: ThreadsApi, client: ThreadsClient, context: CheckContext, selected: list[str]
 ) -> Thread:
-    answer = threads.granted(client.search({"metadata": context.tag, "select": selected}))
+    answer = threads.ensure_success(client.search({"metadata": context.tag, "select": selected}))
     found = answer.body if isinstance(answer.body, list) else []
     assert_equal(len(found), 1, "the number of threads found")
     thread: Thread = found[0]

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from conformance.checks.api import LONGEST_PAGE, ThreadsApi
-from conformance.checks.comparable import lasting, require_some
+from conformance.checks.comparable import lasting_members, require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
@@ -20,10 +20,10 @@ from conformance.checks.expect import (
     assert_that,
     same_thread,
 )
-from conformance.checks.messages import told
+from conformance.checks.messages import type_and_content
 from conformance.checks.outcomes import requires
 from conformance.checks.sequences.machine import METADATA_KEYS, check_sequences
-from conformance.checks.sequences.state import Done, SequenceState, Step
+from conformance.checks.sequences.state import SequenceState, Step, StepResult
 from conformance.checks.views import (
     State,
     Thread,
@@ -37,7 +37,7 @@ from conformance.excerpt import excerpt
 from conformance.model.filters import contains
 from conformance.model.history import same_json
 
-Judging = Generator[None, Done, None]
+Judging = Generator[None, StepResult, None]
 
 _WRITES = "append fork run"
 #: Members that are the same in the state at a checkpoint and in the history.
@@ -48,7 +48,7 @@ _AT_A_CHECKPOINT = frozenset({"values", "next", "tasks", "metadata", "created_at
 def test_threads_that_are_not_related_stay_as_they_are(given: ThreadsApi) -> None:
     on = "delete create prepopulate copy append append fork update run"
     check_sequences(
-        given, lambda sequence, step: _untouched(sequence, step, related=False), on, beside=""
+        given, lambda sequence, step: _judge_untouched(sequence, step, related=False), on, beside=""
     )
 
 
@@ -56,7 +56,7 @@ def test_threads_that_are_not_related_stay_as_they_are(given: ThreadsApi) -> Non
 def test_copies_and_sources_stay_as_they_are(given: ThreadsApi) -> None:
     on = "delete copy copy append append append fork update run"
     check_sequences(
-        given, lambda sequence, step: _untouched(sequence, step, related=True), on, beside=""
+        given, lambda sequence, step: _judge_untouched(sequence, step, related=True), on, beside=""
     )
 
 
@@ -78,7 +78,7 @@ def test_what_was_there_stays_below_what_is_added(given: ThreadsApi) -> None:
         done = yield
         after = sequence.history(done.thread).states
         shown = after[len(after) - len(before) :] if len(after) >= len(before) else after
-        assert_equal(lasting(shown), lasting(before), "the states that were there")
+        assert_equal(lasting_members(shown), lasting_members(before), "the states that were there")
         require_some(before, "the thread had no state", "HISTORY-01")
 
     check_sequences(given, judge, f"{_WRITES} update")
@@ -91,7 +91,7 @@ def test_an_update_adds_one_state_after_its_base(given: ThreadsApi) -> None:
         done = yield
         after = sequence.history(done.thread)
         # Whether the answer to an update names its checkpoint is another check's question.
-        added = _answered(done.answer) or next(iter(after.checkpoint_ids()), None)
+        added = _answered_checkpoint_id(done.answer) or next(iter(after.checkpoint_ids()), None)
         assert_equal(after.checkpoint_ids(), [added, *before], "the checkpoints")
         base = done.base or (before[0] if before else None)
         # A history need not show parents, while the documented state does.
@@ -175,7 +175,9 @@ def test_values_are_those_of_the_base_and_the_update(
         shown = messages_of(given.state(done.thread), graph)
         assert_equal(shown[: len(base)], base, "the messages that were there")
         if step.name != "run":
-            assert_equal(told(shown[len(base) :]), list(done.sent), "the messages of the update")
+            assert_equal(
+                type_and_content(shown[len(base) :]), list(done.sent), "the messages of the update"
+            )
         require_some([base, done.sent], "nothing was appended")
 
     check_sequences(given, judge, f"prepopulate {_WRITES}")
@@ -202,7 +204,7 @@ def test_the_thread_shows_the_values_of_its_state(given: ThreadsApi, context: Ch
 def test_get_shows_what_was_answered(given: ThreadsApi) -> None:
     def judge(sequence: SequenceState, step: Step) -> Judging:
         done = yield
-        shown, answered = _shown(given.get(done.thread)), _shown(done.answer)
+        shown, answered = _without_nulls(given.get(done.thread)), _without_nulls(done.answer)
         assert_same_thread(shown, answered, "the thread by GET")
 
     check_sequences(given, judge, "create prepopulate copy update")
@@ -234,7 +236,7 @@ def test_a_search_finds_what_satisfies_it(given: ThreadsApi, context: CheckConte
             name for name, view in sequence.views().items() if _satisfies(view, filters, context)
         )
         found = context.eventually(
-            lambda: sorted(set(given.found(**filters)) - sequence.unresolved),
+            lambda: sorted(set(given.search_ids(**filters)) - sequence.unresolved),
             lambda found: found == expected,
         )
         assert_equal(found, expected, f"the threads found by {filters}")
@@ -249,7 +251,7 @@ def test_a_count_is_the_length_of_the_search(given: ThreadsApi, context: CheckCo
         filters = sequence.filters(step)
         filters.pop("ids", None)
         found, count = context.eventually(
-            lambda: (len(given.found(**filters)), given.count(**filters)),
+            lambda: (len(given.search_ids(**filters)), given.count(**filters)),
             lambda seen: seen[0] == seen[1],
         )
         assert_equal(count, found, f"the count by {filters}")
@@ -281,10 +283,10 @@ def _whole_and_paged(
     given: ThreadsApi, order: dict[str, Any], limit: int
 ) -> tuple[list[str], list[str]]:
     """Return the ids that a search finds at once, and those of all its pages."""
-    whole = given.found(**order)
+    whole = given.search_ids(**order)
     pages = range(0, len(whole) + 1, limit)
     return whole, [
-        each for offset in pages for each in given.found(**order, limit=limit, offset=offset)
+        each for offset in pages for each in given.search_ids(**order, limit=limit, offset=offset)
     ]
 
 
@@ -297,8 +299,8 @@ def test_what_is_found_is_what_get_shows(given: ThreadsApi, context: CheckContex
         def look() -> list[tuple[Thread, Thread]]:
             found = {id_of(each): each for each in given.search(**filters)}
             return [
-                (_shown(found[id_of(each)]), _shown(given.get(each)))
-                for each in _in(found, sequence.alive)
+                (_without_nulls(found[id_of(each)]), _without_nulls(given.get(each)))
+                for each in _found_among(found, sequence.alive)
             ]
 
         pairs = context.eventually(look, lambda pairs: all(same_thread(*each) for each in pairs))
@@ -324,7 +326,7 @@ def test_a_deleted_thread_stays_gone(given: ThreadsApi, context: CheckContext) -
             told_of = f"{answer.status} {excerpt(answer.text, 200)}"
             assert_that(not answer.ok, f"{answer.operation} of it refused", told_of)
         found = context.eventually(
-            lambda: given.found(metadata=sequence.mark), lambda found: own not in found
+            lambda: given.search_ids(metadata=sequence.mark), lambda found: own not in found
         )
         assert_that(own not in found, f"a search without {own}", found)
 
@@ -343,7 +345,7 @@ def test_a_thread_anew_has_no_trace_of_the_old(given: ThreadsApi) -> None:
     check_sequences(given, judge, "renew")
 
 
-def _untouched(sequence: SequenceState, step: Step, *, related: bool) -> Judging:
+def _judge_untouched(sequence: SequenceState, step: Step, *, related: bool) -> Judging:
     """Judge that a step leaves other threads as they were before it."""
     acts = step.name not in ("create", "prepopulate")
     subject = sequence.subject(step) if acts else None
@@ -354,15 +356,15 @@ def _untouched(sequence: SequenceState, step: Step, *, related: bool) -> Judging
         sequence.memory.pop(id_of(subject), None)
     for each in others:
         if id_of(each) not in sequence.memory:
-            sequence.memory[id_of(each)] = _everything(sequence, each)
+            sequence.memory[id_of(each)] = _snapshot(sequence, each)
     yield
     for each in others:
         what = f"the thread {id_of(each)}, another one, after the step {step.name}"
-        assert_equal(_everything(sequence, each), sequence.memory[id_of(each)], what)
+        assert_equal(_snapshot(sequence, each), sequence.memory[id_of(each)], what)
     require_some(others, "there is no other thread")
 
 
-def _everything(sequence: SequenceState, thread: Thread) -> dict[str, Any]:
+def _snapshot(sequence: SequenceState, thread: Thread) -> dict[str, Any]:
     api = sequence.api
     return {"thread": api.get(thread), "history": api.page(thread, limit=LONGEST_PAGE)}
 
@@ -373,7 +375,7 @@ def _own_metadata(thread: Thread) -> dict[str, Any]:
     return {name: metadata[name] for name in METADATA_KEYS if name in metadata}
 
 
-def _answered(answer: Any) -> Any:
+def _answered_checkpoint_id(answer: Any) -> Any:
     """Return the checkpoint id that an update answers, or None."""
     checkpoint = answer.get("checkpoint") if isinstance(answer, dict) else None
     return checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None
@@ -395,10 +397,10 @@ def _satisfies(view: Thread, filters: dict[str, Any], context: CheckContext) -> 
     )
 
 
-def _shown(thread: Thread) -> Thread:
+def _without_nulls(thread: Thread) -> Thread:
     """Return a thread without null members, which count as not shown."""
     return {name: value for name, value in thread.items() if value is not None}
 
 
-def _in(found: dict[str, Thread], threads: list[Thread]) -> list[Thread]:
+def _found_among(found: dict[str, Thread], threads: list[Thread]) -> list[Thread]:
     return [each for each in threads if id_of(each) in found]

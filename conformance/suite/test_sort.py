@@ -7,7 +7,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.context import CheckContext
-from conformance.checks.expect import assert_equal, assert_that, known_moment
+from conformance.checks.expect import assert_equal, assert_that, moment_or_blocked
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import Thread, id_of
 
@@ -30,12 +30,12 @@ _MIXED = (2, 0, 4, 1, 3)
 def test_sort_by(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, member: str, order: str
 ) -> None:
-    _make(given, context, member)
+    _create_threads(given, context, member)
 
     def look() -> list[Any]:
         found = threads.search(sort_by=member, sort_order=order)
         assert_equal(len(found), THREADS, "the number of threads found")
-        return [_key(given, each, member) for each in found]
+        return [_sort_key(given, each, member) for each in found]
 
     # A search may sort by values that are a little out of date.
     keys = context.eventually(look, lambda keys: keys == sorted(keys, reverse=order == "desc"))
@@ -68,9 +68,9 @@ def test_sort_by_status(
 def test_sorting_comes_before_the_limit(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, order: str
 ) -> None:
-    _make(given, context, "thread_id")
-    every = threads.found(sort_by="thread_id", sort_order=order)
-    first = threads.found(sort_by="thread_id", sort_order=order, limit=2)
+    _create_threads(given, context, "thread_id")
+    every = threads.search_ids(sort_by="thread_id", sort_order=order)
+    first = threads.search_ids(sort_by="thread_id", sort_order=order, limit=2)
     assert_equal(first, sorted(every, reverse=order == "desc")[:2], "the first two threads")
 
 
@@ -78,7 +78,7 @@ def _statuses(found: list[Thread]) -> list[Any]:
     return [each.get("status") for each in found]
 
 
-def _make(given: ThreadsApi, context: CheckContext, member: str) -> None:
+def _create_threads(given: ThreadsApi, context: CheckContext, member: str) -> None:
     """Create threads of which the oldest are changed last; wait until a search shows all.
 
     Whichever timestamp is sorted by, no other gives the same order.
@@ -93,19 +93,19 @@ def _make(given: ThreadsApi, context: CheckContext, member: str) -> None:
     ]
     if member == "state_updated_at":
         for each in reversed(made[:2]):
-            given.appended(each, 2)
+            given.append(each, 2)
         given.update(made[2], metadata={"touched": True})
     elif member != "thread_id":
         for each in reversed(made[:2]):
             given.update(each, metadata={"touched": True})
-    shown = context.eventually(given.found, lambda found: len(found) == len(made))
+    shown = context.eventually(given.search_ids, lambda found: len(found) == len(made))
     if len(shown) != len(made):
         raise Blocked(f"search shows {len(shown)} of the {len(made)} threads made", by="CREATE-12")
 
 
-def _key(given: ThreadsApi, thread: Thread, member: str) -> Any:
+def _sort_key(given: ThreadsApi, thread: Thread, member: str) -> Any:
     if member == "thread_id":
         return id_of(thread)
     if member not in thread:
         raise Blocked(f"threads have no {member} by which the order could be seen")
-    return known_moment(thread[member], member)
+    return moment_or_blocked(thread[member], member)

@@ -6,13 +6,25 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.availability import show_offered, try_with_history
-from conformance.checks.channels import as_foretold, held, sent, values_of, wide_by_supersteps
-from conformance.checks.comparable import holds_nothing, require_some
-from conformance.checks.expect import assert_equal, assert_is, assert_refused, assert_that, moment
-from conformance.checks.messages import messages_sent, told
+from conformance.checks.availability import require_operation, try_with_history
+from conformance.checks.channels import (
+    expected_values,
+    keys_as_predicted,
+    shown_values,
+    thread_with_channels_by_supersteps,
+    values_of,
+)
+from conformance.checks.comparable import holds_no_data, require_some
+from conformance.checks.expect import (
+    assert_equal,
+    assert_is,
+    assert_refused,
+    assert_that,
+    parse_moment,
+)
+from conformance.checks.messages import messages_sent, type_and_content
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.private_facts import members_of
+from conformance.checks.private_facts import schema_members
 from conformance.checks.views import State, Thread, id_of, messages_of, real_messages_of
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
@@ -30,12 +42,14 @@ def test_values_hold_the_state(
     for made in (steps, steps[:-1]):
         state = threads.state(given.prepopulated(made))
         sent = messages_sent(made, graph)
-        assert_equal(told(messages_of(state, graph)), sent, "the messages in the values")
+        assert_equal(
+            type_and_content(messages_of(state, graph)), sent, "the messages in the values"
+        )
 
 
 @requires("STATE-02")
 def test_next_is_a_list_of_names(given: ThreadsApi, threads: ThreadsApi) -> None:
-    for thread in _with_states(given):
+    for thread in _threads_with_states(given):
         shown = threads.state(thread).get("next")
         names = isinstance(shown, list) and all(isinstance(each, str) for each in shown)
         assert_that(names, "next: a list of texts", repr(shown))
@@ -43,7 +57,7 @@ def test_next_is_a_list_of_names(given: ThreadsApi, threads: ThreadsApi) -> None
 
 @requires("STATE-03")
 def test_tasks_are_a_list(given: ThreadsApi, threads: ThreadsApi) -> None:
-    for thread in _with_states(given):
+    for thread in _threads_with_states(given):
         tasks = threads.state(thread).get("tasks")
         assert_that(isinstance(tasks, list), "tasks: a list", repr(tasks))
         for task in tasks or []:
@@ -58,7 +72,7 @@ def test_tasks_are_a_list(given: ThreadsApi, threads: ThreadsApi) -> None:
 def test_checkpoint_names_the_checkpoint(
     given: ThreadsApi, threads: ThreadsApi, member: str
 ) -> None:
-    _assert_named(threads, given.prepopulated(), "checkpoint", member)
+    _assert_names(threads, given.prepopulated(), "checkpoint", member)
 
 
 @requires("STATE-05")
@@ -67,7 +81,7 @@ def test_parent_checkpoint_names_the_one_before(
     given: ThreadsApi, threads: ThreadsApi, member: str
 ) -> None:
     made = given.long(2)
-    _assert_named(threads, made, "parent_checkpoint", member)
+    _assert_names(threads, made, "parent_checkpoint", member)
     if member == "checkpoint_id":
         before = given.history(made).checkpoint_ids()[1]
         shown = threads.state(made)["parent_checkpoint"]["checkpoint_id"]
@@ -86,7 +100,7 @@ def test_parent_checkpoint_id_agrees(given: ThreadsApi, threads: ThreadsApi) -> 
 
 @requires("STATE-08")
 def test_created_at_has_an_offset(given: ThreadsApi, threads: ThreadsApi) -> None:
-    moment(threads.state(given.prepopulated()).get("created_at"), "created_at")
+    parse_moment(threads.state(given.prepopulated()).get("created_at"), "created_at")
 
 
 @requires("STATE-09")
@@ -102,7 +116,7 @@ def test_metadata_tells_source_step_and_parents(
 
 @requires("STATE-10")
 def test_the_state_is_the_newest_of_the_history(given: ThreadsApi, threads: ThreadsApi) -> None:
-    for made in _with_states(given):
+    for made in _threads_with_states(given):
         state, newest = threads.state(made), given.history(made).states[0]
         both = state.keys() & newest.keys()
         assert_equal(
@@ -114,13 +128,13 @@ def test_the_state_is_the_newest_of_the_history(given: ThreadsApi, threads: Thre
 
 @requires("STATE-11")
 def test_an_unknown_thread_is_refused(given: ThreadsApi, client: ThreadsClient) -> None:
-    show_offered(given, given.state)
+    require_operation(given, given.state)
     assert_refused(client.state(client.ownership.absent_id()))
 
 
 @requires("STATE-12")
 def test_a_malformed_id_is_refused(given: ThreadsApi, client: ThreadsClient) -> None:
-    show_offered(given, given.state)
+    require_operation(given, given.state)
     assert_refused(client.state(client.ownership.malformed_id()))
 
 
@@ -138,7 +152,7 @@ def test_application_members_of_the_metadata(
 def test_the_state_of_a_fresh_thread_is_empty(given: ThreadsApi, threads: ThreadsApi) -> None:
     try_with_history(given, given.state)
     state = threads.state(given.empty())
-    assert_that(holds_nothing(state.get("values")), "values that hold nothing", state)
+    assert_that(holds_no_data(state.get("values")), "values that hold nothing", state)
     assert_equal(state.get("next"), [], "next")
 
 
@@ -149,7 +163,7 @@ def test_messages_have_type_content_and_id(
 ) -> None:
     messages = real_messages_of(threads.state(given.prepopulated()), graph)
     assert_that(bool(messages), "messages in the values", "none")
-    for message in messages + real_messages_of(threads.state(_unfinished(given)), graph):
+    for message in messages + real_messages_of(threads.state(_unfinished_thread(given)), graph):
         has = isinstance(message, dict) and member in message
         assert_that(has, f"a message with {member}", repr(message))
 
@@ -171,7 +185,7 @@ def test_only_selected_members_are_shown(given: ThreadsApi, threads: ThreadsApi)
     made = given.prepopulated()
     whole = given.state(made)
     members = ["values", "next"]
-    shown = _selected(given, threads, made, *members)
+    shown = _select(given, threads, made, *members)
     assert_equal(shown, {name: whole.get(name) for name in members}, f"the state with {members}")
 
 
@@ -181,34 +195,34 @@ def test_one_value_is_selected(given: ThreadsApi, threads: ThreadsApi) -> None:
     values = given.state(made)["values"]
     require_some([values], "the state has no values", "STATE-01")
     for name, value in values.items():
-        shown = _selected(given, threads, made, f"values.{name}")
+        shown = _select(given, threads, made, f"values.{name}")
         assert_equal(shown, {"values": {name: value}}, f"the state with values.{name} alone")
 
 
-def _selected(given: ThreadsApi, threads: ThreadsApi, thread: Thread, *members: str) -> State:
+def _select(given: ThreadsApi, threads: ThreadsApi, thread: Thread, *members: str) -> State:
     """Return the state with these members; `Blocked` if the undeclared parameter is refused."""
     answer = given.client.state(id_of(thread), select=[*members])
     if 400 <= answer.status < 500:
         raise Blocked("select is refused: the published document does not declare it")
     shown = threads.object_of(answer, thread)
     # Members that a server adds are free: only published ones can be selected.
-    return {name: shown[name] for name in shown if name in members_of("thread_state")}
+    return {name: shown[name] for name in shown if name in schema_members("thread_state")}
 
 
-def _with_states(given: ThreadsApi) -> list[Thread]:
+def _threads_with_states(given: ThreadsApi) -> list[Thread]:
     """Return a thread with states and, if it can be made, one whose graph has a next node."""
     made = [given.prepopulated()]
     with suppress(Blocked):
-        made.append(_unfinished(given))
+        made.append(_unfinished_thread(given))
     return made
 
 
-def _unfinished(given: ThreadsApi) -> Thread:
+def _unfinished_thread(given: ThreadsApi) -> Thread:
     """Return a thread prepopulated with all supersteps but the last: its graph has a next node."""
     return given.prepopulated([numbered(each, 1) for each in given.context.graph().supersteps[:-1]])
 
 
-def _assert_named(threads: ThreadsApi, thread: Thread, where: str, member: str) -> None:
+def _assert_names(threads: ThreadsApi, thread: Thread, where: str, member: str) -> None:
     shown: Any = threads.state(thread).get(where)
     value = shown.get(member) if isinstance(shown, dict) else None
     expected: dict[str, Any] = {"thread_id": id_of(thread), "checkpoint_ns": ""}
@@ -230,6 +244,10 @@ def _assert_agrees(state: State, where: str) -> None:
 def test_values_hold_every_channel(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
-    made, steps = wide_by_supersteps(given)
-    kept = as_foretold(values_of(made), sent(steps, graph))
-    assert_equal(held(threads.state(made), graph, kept), sent(steps, graph, kept), "the values")
+    made, steps = thread_with_channels_by_supersteps(given)
+    kept = keys_as_predicted(values_of(made), expected_values(steps, graph))
+    assert_equal(
+        shown_values(threads.state(made), graph, kept),
+        expected_values(steps, graph, kept),
+        "the values",
+    )

@@ -6,15 +6,15 @@ import pytest
 
 from conformance.checks.api import LONGEST_PAGE, ThreadsApi
 from conformance.checks.channels import (
-    comparable,
-    foretold,
-    kept_by_the_last,
-    standing,
+    append_update,
+    channels_before_and_after,
+    comparable_values,
+    keys_kept_by_last_update,
+    predicted_values,
+    thread_with_channels,
     values_of,
-    wide,
-    writing,
 )
-from conformance.checks.comparable import lasting, require_some
+from conformance.checks.comparable import lasting_members, require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
@@ -22,7 +22,7 @@ from conformance.checks.expect import (
     assert_refused,
     assert_that,
 )
-from conformance.checks.messages import followed, messages_sent_in, told
+from conformance.checks.messages import followed_key, messages_sent_in, type_and_content
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import (
     State,
@@ -42,14 +42,14 @@ _UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
 @requires("STATE-UPDATE-01")
 def test_an_update_is_answered(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.prepopulated()
-    checkpoint = threads.appended(made, 2).get("checkpoint", {})
+    checkpoint = threads.append(made, 2).get("checkpoint", {})
     assert_that(isinstance(checkpoint, dict), "checkpoint: an object", checkpoint)
 
 
 @requires("STATE-UPDATE-16")
 def test_an_update_answers_its_checkpoint(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.prepopulated()
-    shown = threads.appended(made, 2).get("checkpoint", {})
+    shown = threads.append(made, 2).get("checkpoint", {})
     if not isinstance(shown, dict):
         raise Blocked("the update answers a checkpoint that is no object", by="STATE-UPDATE-01")
     assert_equal(shown.get("thread_id"), id_of(made), "checkpoint.thread_id")
@@ -60,7 +60,7 @@ def test_an_update_answers_its_checkpoint(given: ThreadsApi, threads: ThreadsApi
 @requires("STATE-UPDATE-02")
 def test_the_checkpoint_is_the_newest_state(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.prepopulated()
-    answered = threads.appended(made, 2).get("checkpoint")
+    answered = threads.append(made, 2).get("checkpoint")
     if not isinstance(answered, dict) or not answered.get("checkpoint_id"):
         raise Blocked("the update answers no checkpoint_id", by="STATE-UPDATE-16")
     newest = checkpoint_id_of(given.state(made))
@@ -71,23 +71,29 @@ def test_the_checkpoint_is_the_newest_state(given: ThreadsApi, threads: ThreadsA
 def test_the_values_are_in_the_state(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
-    require_some(_sent(graph, 2), "append of the settings appends nothing")
+    require_some(_messages_of_update(graph, 2), "append of the settings appends nothing")
     made = given.prepopulated()
     before = messages_of(given.state(made), graph)
-    threads.appended(made, 2)
+    threads.append(made, 2)
     after = messages_of(given.state(made), graph)
     assert_equal(after[: len(before)], before, "the messages that were there")
-    assert_equal(told(after[len(before) :]), _sent(graph, 2), "the messages of the update")
+    assert_equal(
+        type_and_content(after[len(before) :]),
+        _messages_of_update(graph, 2),
+        "the messages of the update",
+    )
 
 
 @requires("STATE-UPDATE-04")
 def test_an_update_adds_one_checkpoint(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.prepopulated()
     before = given.history(made)
-    threads.appended(made, 2)
+    threads.append(made, 2)
     after = threads.history(made)
     require_some(before, "the history holds no state", "HISTORY-01")
-    assert_equal(lasting(after.states[1:]), lasting(before), "the states that were there")
+    assert_equal(
+        lasting_members(after.states[1:]), lasting_members(before), "the states that were there"
+    )
     # A history need not show parents, while the documented state does.
     parent = parent_id_of(after.states[0]) or parent_id_of(given.state(made))
     assert_equal(parent, before.checkpoint_ids()[0], "the parent of the new state")
@@ -97,8 +103,8 @@ def test_an_update_adds_one_checkpoint(given: ThreadsApi, threads: ThreadsApi) -
 def test_the_state_tells_of_an_update(given: ThreadsApi) -> None:
     made = given.empty()
     given.run(made)
-    given.settled(made)
-    given.appended(made, 2)
+    given.get_settled(made)
+    given.append(made, 2)
     metadata = given.state(made).get("metadata") or {}
     assert_equal(metadata.get("source"), "update", "metadata.source")
 
@@ -128,7 +134,7 @@ def test_the_thread_shows_the_new_values(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext
 ) -> None:
     made = given.prepopulated()
-    threads.appended(made, 2)
+    threads.append(made, 2)
     assert_equal(*_values_by_get(given, threads, context, made), "values by GET")
 
 
@@ -147,7 +153,7 @@ def test_an_older_checkpoint_forks(given: ThreadsApi, threads: ThreadsApi, posit
 def test_a_fork_starts_from_its_checkpoint(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
-    require_some(_sent(graph, 7), "append of the settings appends nothing")
+    require_some(_messages_of_update(graph, 7), "append of the settings appends nothing")
     made = given.long(5)
     entry = given.history(made).states[2]
     older, kept = checkpoint_id_of(entry), messages_of(entry, graph)
@@ -155,7 +161,11 @@ def test_a_fork_starts_from_its_checkpoint(
         raise Blocked("the state at the checkpoint is not that of the history")
     shown = messages_of(given.state_at(made, _fork(given, threads, made, older)), graph)
     assert_equal(shown[: len(kept)], kept, "the messages at the checkpoint")
-    assert_equal(told(shown[len(kept) :]), _sent(graph, 7), "the messages of the update")
+    assert_equal(
+        type_and_content(shown[len(kept) :]),
+        _messages_of_update(graph, 7),
+        "the messages of the update",
+    )
 
 
 @requires("STATE-UPDATE-10")
@@ -172,7 +182,7 @@ def test_a_fork_keeps_the_former_branch(given: ThreadsApi, threads: ThreadsApi) 
     _fork(given, threads, made, before.checkpoint_ids()[2])
     after = {checkpoint_id_of(state): state for state in threads.history(made)}
     there = [after[each] for each in before.checkpoint_ids() if each in after]
-    assert_equal(lasting(there), lasting(before), "the states that were there")
+    assert_equal(lasting_members(there), lasting_members(before), "the states that were there")
 
 
 @requires("STATE-UPDATE-12")
@@ -180,7 +190,7 @@ def test_an_unknown_node_is_refused(
     given: ThreadsApi, client: ThreadsClient, graph: GraphSettings
 ) -> None:
     made = given.prepopulated()
-    given.appended(made, 2)
+    given.append(made, 2)
     body = {**numbered(graph.append, 3), "as_node": "no_such_node"}
     assert_refused(client.update_state(id_of(made), body))
 
@@ -190,7 +200,7 @@ def test_at_an_unknown_checkpoint_no_other_is_updated(
     given: ThreadsApi, client: ThreadsClient, graph: GraphSettings
 ) -> None:
     made = given.prepopulated()
-    given.appended(made, 2)
+    given.append(made, 2)
     there = messages_of(given.state(made), graph)
     require_some(there, "the state holds nothing that was appended")
     body = {**numbered(graph.append, 3), "checkpoint": {"checkpoint_id": _UNKNOWN_CHECKPOINT}}
@@ -200,7 +210,7 @@ def test_at_an_unknown_checkpoint_no_other_is_updated(
         return
     # An update that is accepted must not be applied at another checkpoint.
     after = messages_of(given.state(made), graph)
-    alone = told(after) == _sent(graph, 3)
+    alone = type_and_content(after) == _messages_of_update(graph, 3)
     assert_that(alone, "a refusal by 4xx, or a state of the update alone", after)
 
 
@@ -208,7 +218,7 @@ def test_at_an_unknown_checkpoint_no_other_is_updated(
 def test_a_forked_history_copies_identically(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.long(5)
     _fork(given, given, made, given.history(made).checkpoint_ids()[2])
-    given.appended(made, 8)
+    given.append(made, 8)
     copy = threads.copy(made)
     assert_identical_history(threads.history(copy, 7), given.history(made, 7))
 
@@ -219,7 +229,7 @@ def test_the_thread_shows_the_values_of_a_fork(
 ) -> None:
     made = given.long(5)
     older = given.history(made).checkpoint_ids()[2]
-    given.appended(made, 6)
+    given.append(made, 6)
     shown, expected = _values_by_get(given, threads, context, made)
     if not same_json(shown, expected):
         raise Blocked("GET does not show the values of an update", by="STATE-UPDATE-07")
@@ -244,18 +254,18 @@ def _values_by_get(
 def _fork(given: ThreadsApi, api: ThreadsApi, thread: Thread, checkpoint_id: str) -> str:
     """Fork at a checkpoint; return the new checkpoint id of the history, whatever is answered."""
 
-    def checkpoints() -> list[str]:
+    def checkpoint_ids() -> list[str]:
         return [checkpoint_id_of(state) for state in given.page(thread, limit=LONGEST_PAGE)]
 
-    before = checkpoints()
-    api.appended(thread, 7, checkpoint={"checkpoint_id": checkpoint_id})
-    new = [each for each in checkpoints() if each not in before]
+    before = checkpoint_ids()
+    api.append(thread, 7, checkpoint={"checkpoint_id": checkpoint_id})
+    new = [each for each in checkpoint_ids() if each not in before]
     if len(new) != 1:
         raise Blocked(f"a fork made {len(new)} states")
     return new[0]
 
 
-def _sent(graph: GraphSettings, number: int) -> list[dict[str, Any]]:
+def _messages_of_update(graph: GraphSettings, number: int) -> list[dict[str, Any]]:
     return messages_sent_in(numbered(graph.append, number), graph)
 
 
@@ -263,43 +273,45 @@ def _sent(graph: GraphSettings, number: int) -> list[dict[str, Any]]:
 def test_an_update_leaves_the_channels_that_it_does_not_name(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
-    made = wide(given)
+    made = thread_with_channels(given)
     before = given.state(made)["values"]
-    threads.appended(made, 7)
-    _assert_stands(before, given.state(made), graph)
+    threads.append(made, 7)
+    _assert_unwritten_kept(before, given.state(made), graph)
 
 
 @requires("STATE-UPDATE-03")
 def test_an_update_writes_every_channel(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
-    made = wide(given)
+    made = thread_with_channels(given)
     states = given.history(made).states
-    kept = kept_by_the_last(states, graph)
-    update = writing(graph, 7, {key: graph.channels[key] for key in kept if key in graph.channels})
+    kept = keys_kept_by_last_update(states, graph)
+    update = append_update(
+        graph, 7, {key: graph.channels[key] for key in kept if key in graph.channels}
+    )
     threads.update_state(made, **update)
-    wanted = foretold([update], graph, values_of(states[0]))
-    shown = comparable(given.state(made)["values"], kept)
-    assert_equal(shown, comparable(wanted, kept), "the values")
+    wanted = predicted_values([update], graph, values_of(states[0]))
+    shown = comparable_values(given.state(made)["values"], kept)
+    assert_equal(shown, comparable_values(wanted, kept), "the values")
 
 
 @requires("STATE-UPDATE-09")
 def test_a_fork_has_every_channel_of_its_checkpoint(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
-    made = wide(given)
+    made = thread_with_channels(given)
     entry = given.history(made).states[1]
     older, before = checkpoint_id_of(entry), values_of(entry)
     if values_of(given.state_at(made, older)) != before:
         raise Blocked("the state at the checkpoint is not that of the history", by="CHECKPOINT-02")
     fork = _fork(given, threads, made, older)
-    _assert_stands(before, given.state_at(made, fork), graph)
+    _assert_unwritten_kept(before, given.state_at(made, fork), graph)
 
 
-def _assert_stands(before: dict[str, Any], state: State, graph: GraphSettings) -> None:
+def _assert_unwritten_kept(before: dict[str, Any], state: State, graph: GraphSettings) -> None:
     """Assert that what the settings' `append` update does not write is as it was."""
-    had, shown = standing(before, values_of(state), graph)
-    written = (graph.append.get("values") or {}).keys() - {followed(graph)}
+    had, shown = channels_before_and_after(before, values_of(state), graph)
+    written = (graph.append.get("values") or {}).keys() - {followed_key(graph)}
     left = [key for key in had if key not in written]
     assert_equal(
         {key: shown.get(key) for key in left},

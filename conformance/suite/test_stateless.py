@@ -6,28 +6,28 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.context import CheckContext
-from conformance.checks.events import named, read_events
+from conformance.checks.events import data_of, parse_events
 from conformance.checks.expect import assert_equal, assert_is, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import Runs, contents, run_in, run_of
+from conformance.checks.runs import Runs, message_contents, run_in, run_of
 from conformance.checks.views import Thread
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.excerpt import excerpt
 
 
-def stateless(api: ThreadsApi, way: str, body: Any) -> Answer:
+def start_stateless(api: ThreadsApi, way: str, body: Any) -> Answer:
     """Start a stateless run, or a batch of them, with the tags of the check."""
     tags = {**api.client.tag, **api.context.tag}
     tagged = [{**each, "metadata": tags} for each in body] if way == "batch" else body
     if way != "batch":
         tagged = {**body, "metadata": tags}
-    return api.granted(api.client.runs.stateless(way, tagged))
+    return api.ensure_success(api.client.runs.stateless(way, tagged))
 
 
 @requires("STATELESS-01")
 def test_a_stateless_run_is_answered(threads: ThreadsApi, given_runs: Runs) -> None:
-    answer = stateless(threads, "wait", given_runs.body("slow", "first", seconds=0))
-    said = contents({"values": answer.body})
+    answer = start_stateless(threads, "wait", given_runs.body("slow", "first", seconds=0))
+    said = message_contents({"values": answer.body})
     assert_equal(said[:1], ["first"], "the first message")
     assert_that(len(said) > 1, "messages beyond the input", said)
 
@@ -38,19 +38,19 @@ def test_a_stateless_run_leaves_no_thread(
     given: ThreadsApi, given_runs: Runs, context: CheckContext, client: ThreadsClient, way: str
 ) -> None:
     body = given_runs.body("agent")
-    answer = stateless(given, way, [body] if way == "batch" else body)
+    answer = start_stateless(given, way, [body] if way == "batch" else body)
     first = answer.body[0] if way == "batch" and answer.body else answer.body
     run = run_in(answer) or run_of(first)
     if run and way in ("background", "batch"):
         client.run_join(run.thread_id, run.run_id)
 
-    def left() -> list[str]:
-        found = given.found()
+    def remaining_threads() -> list[str]:
+        found = given.search_ids()
         stands = [run.thread_id] if run and client.get(run.thread_id).ok else []
         return found + stands
 
     left_behind = context.eventually(
-        left, lambda threads: not threads, context.settings.run_timeout_s
+        remaining_threads, lambda threads: not threads, context.settings.run_timeout_s
     )
     assert_is(left_behind, [], "the threads that are left")
     if run is None:
@@ -67,8 +67,8 @@ def test_the_thread_may_be_kept(
     client: ThreadsClient,
 ) -> None:
     body = given_runs.body("slow", "kept", seconds=0, on_completion="keep")
-    thread = _thread_of(given, stateless(given, "background", body), context, client)
-    assert_equal(contents(threads.state(thread))[:1], ["kept"], "the first message")
+    thread = _thread_of(given, start_stateless(given, "background", body), context, client)
+    assert_equal(message_contents(threads.state(thread))[:1], ["kept"], "the first message")
     assert_that(len(threads.history(thread)) > 0, "a history", "no state")
 
 
@@ -95,7 +95,9 @@ def _thread_of(
 @requires("STATELESS-04")
 def test_stateless_runs_know_nothing_of_each_other(threads: ThreadsApi, given_runs: Runs) -> None:
     said = [
-        contents({"values": stateless(threads, "wait", given_runs.body("slow", text)).body})
+        message_contents(
+            {"values": start_stateless(threads, "wait", given_runs.body("slow", text)).body}
+        )
         for text in ("one", "other")
     ]
     assert_that("one" in said[0], "what the first run was told", said[0])
@@ -104,17 +106,17 @@ def test_stateless_runs_know_nothing_of_each_other(threads: ThreadsApi, given_ru
 
 @requires("STATELESS-05")
 def test_a_stateless_run_can_be_streamed(threads: ThreadsApi, given_runs: Runs) -> None:
-    answer = stateless(threads, "stream", given_runs.body("agent"))
+    answer = start_stateless(threads, "stream", given_runs.body("agent"))
     kind = answer.headers.get("content-type", "")
     assert_that(kind.startswith("text/event-stream"), "text/event-stream", kind)
-    values = named(read_events(answer.text), "values")
+    values = data_of(parse_events(answer.text), "values")
     assert_that(bool(values), "values events", excerpt(answer.text, 300))
 
 
 @requires("STATELESS-06")
 def test_a_batch_begins_every_run(threads: ThreadsApi, given_runs: Runs) -> None:
     body = given_runs.body("agent")
-    answer = stateless(threads, "batch", [body, body])
+    answer = start_stateless(threads, "batch", [body, body])
     runs = answer.body if isinstance(answer.body, list) else []
     # By the ids of the runs: the thread id is not published here.
     ids = [each["run_id"] for each in runs if isinstance(each, dict) and "run_id" in each]
@@ -129,6 +131,6 @@ def test_an_unknown_assistant_is_refused(
     given: ThreadsApi, given_runs: Runs, client: ThreadsClient
 ) -> None:
     body = given_runs.body("agent")
-    stateless(given, "wait", body)
+    start_stateless(given, "wait", body)
     unknown = {**body, "assistant_id": "no-such-graph-of-threads-conformance"}
     assert_refused(client.runs.stateless("wait", unknown))

@@ -24,7 +24,7 @@ def test_a_thread_that_waits_is_interrupted(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> None:
     thread = given.empty()
-    given_runs.ended(thread, "interrupter")
+    given_runs.run_to_end(thread, "interrupter")
     _assert_status(threads, thread, "interrupted", context)
 
 
@@ -33,7 +33,7 @@ def test_a_thread_whose_run_failed_is_in_error(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> None:
     thread = given.empty()
-    given_runs.ended(thread, "failing")
+    given_runs.run_to_end(thread, "failing")
     _assert_status(threads, thread, "error", context)
 
 
@@ -42,7 +42,7 @@ def test_a_thread_with_a_run_is_busy(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> None:
     thread = given.empty()
-    given_runs.halfway(thread)
+    given_runs.start_long(thread)
     _assert_status(threads, thread, "busy", context)
 
 
@@ -51,8 +51,8 @@ def test_a_thread_that_was_resumed_is_idle(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> None:
     thread = given.empty()
-    given_runs.ended(thread, "interrupter")
-    given_runs.resumed(thread, "interrupter", "yes")
+    given_runs.run_to_end(thread, "interrupter")
+    given_runs.resume(thread, "interrupter", "yes")
     _assert_status(threads, thread, "idle", context)
 
 
@@ -61,8 +61,8 @@ def test_a_thread_in_error_recovers(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> None:
     thread = given.empty()
-    given_runs.ended(thread, "failing")
-    given_runs.ended(thread, "agent")
+    given_runs.run_to_end(thread, "failing")
+    given_runs.run_to_end(thread, "agent")
     _assert_status(threads, thread, "idle", context)
 
 
@@ -70,9 +70,9 @@ def test_a_thread_in_error_recovers(
 def by_status(given: ThreadsApi, given_runs: Runs, context: CheckContext) -> dict[str, Thread]:
     """Return one thread of each status."""
     made = {status: given.empty() for status in STATUSES}
-    given_runs.ended(made["interrupted"], "interrupter")
-    given_runs.ended(made["error"], "failing")
-    given_runs.halfway(made["busy"])
+    given_runs.run_to_end(made["interrupted"], "interrupter")
+    given_runs.run_to_end(made["error"], "failing")
+    given_runs.start_long(made["busy"])
     for status, thread in made.items():
         shown = _status(given, thread, status, context)
         if shown != status:
@@ -86,7 +86,7 @@ def test_a_search_by_status_finds_exactly_its_threads(
 ) -> None:
     wanted = {status: [id_of(thread)] for status, thread in by_status.items()}
     found = context.eventually(
-        lambda: {status: threads.found(status=status) for status in wanted},
+        lambda: {status: threads.search_ids(status=status) for status in wanted},
         lambda found: found == wanted,
     )
     assert_equal(found, wanted, "the threads found by each status")

@@ -6,10 +6,10 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable import require_some
-from conformance.checks.events import OF_THE_STREAM, Event, known_events, named, read_events
+from conformance.checks.events import OF_THE_STREAM, Event, data_of, events_or_blocked, parse_events
 from conformance.checks.expect import assert_equal, assert_that
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import UNDER_WAY, Runs, contents
+from conformance.checks.runs import UNDER_WAY, Runs, message_contents
 from conformance.excerpt import excerpt
 
 #: Names of the events of the published modes; a server may send others.
@@ -29,10 +29,10 @@ _MODES = frozenset(
 
 @requires("STREAM-01")
 def test_a_stream_is_made_of_events(given: ThreadsApi, runs: Runs) -> None:
-    answer = runs.streamed(given.empty(), "agent")
+    answer = runs.stream(given.empty(), "agent")
     kind = answer.headers.get("content-type", "")
     assert_that(kind.startswith("text/event-stream"), "text/event-stream", kind)
-    assert_that(bool(read_events(answer.text)), "at least one event", excerpt(answer.text, 300))
+    assert_that(bool(parse_events(answer.text)), "at least one event", excerpt(answer.text, 300))
 
 
 @requires("STREAM-02")
@@ -40,7 +40,7 @@ def test_a_stream_begins_with_the_run(given: ThreadsApi, given_runs: Runs, runs:
     thread = given.empty()
     events = runs.events(thread, "agent")
     assert_that(bool(events) and events[0].name == "metadata", "metadata first", events[:1])
-    made = [run.get("run_id") for run in given_runs.listed(thread)]
+    made = [run.get("run_id") for run in given_runs.list_runs(thread)]
     shown = events[0].data.get("run_id") if isinstance(events[0].data, dict) else None
     assert_equal([shown], made, "the run_id of the metadata event")
 
@@ -49,7 +49,7 @@ def test_a_stream_begins_with_the_run(given: ThreadsApi, given_runs: Runs, runs:
 @pytest.mark.parametrize("graph", ["agent", "slow"])
 def test_the_last_values_are_the_state(given: ThreadsApi, runs: Runs, graph: str) -> None:
     thread = given.empty()
-    values = named(runs.events(thread, graph, stream_mode=["values"]), "values")
+    values = data_of(runs.events(thread, graph, stream_mode=["values"]), "values")
     expected = given.state(thread)["values"]
     require_some([expected], "the state has no values", "STATE-01")
     shown = values[-1] if values and isinstance(values[-1], dict) else {}
@@ -77,7 +77,7 @@ def test_only_what_was_asked_for_is_streamed(given: ThreadsApi, runs: Runs, mode
 @requires("STREAM-06")
 def test_every_step_is_streamed_as_an_update(given: ThreadsApi, runs: Runs) -> None:
     thread = given.empty()
-    updates = named(runs.events(thread, "slow", seconds=0, stream_mode=["updates"]), "updates")
+    updates = data_of(runs.events(thread, "slow", seconds=0, stream_mode=["updates"]), "updates")
     streamed = [node for update in updates if isinstance(update, dict) for node in update]
     # The nodes in `next` of each state are those that ran; the input is no node of the graph.
     oldest_first = reversed(list(given.history(thread)))
@@ -98,8 +98,8 @@ def test_several_modes_are_streamed_together(given: ThreadsApi, runs: Runs) -> N
 @requires("STREAM-08")
 def test_checkpoints_are_streamed(given: ThreadsApi, runs: Runs) -> None:
     thread = given.empty()
-    answer = runs.streamed(thread, "agent", stream_mode=["checkpoints"])
-    told = named(known_events(answer.text), "checkpoints")
+    answer = runs.stream(thread, "agent", stream_mode=["checkpoints"])
+    told = data_of(events_or_blocked(answer.text), "checkpoints")
     # A checkpoint also names its parent, which is left out.
     streamed = str([_without_parents(each) for each in told])
     left = given.history(thread).checkpoint_ids()
@@ -110,33 +110,33 @@ def test_checkpoints_are_streamed(given: ThreadsApi, runs: Runs) -> None:
 
 @requires("STREAM-09")
 def test_a_failure_is_streamed(given: ThreadsApi, runs: Runs) -> None:
-    errors = named(runs.events(given.empty(), "failing"), "error")
+    errors = data_of(runs.events(given.empty(), "failing"), "error")
     assert_that(bool(errors) and bool(errors[-1]), "an error event that says why", errors)
 
 
 @requires("STREAM-10")
 def test_the_stream_of_a_run_can_be_joined(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
-    run = given_runs.started(thread, "slow", seconds=2, stream_mode=["values"])
-    values = named(runs.followed(run), "values")
-    if given_runs.end_of(run, given.context.settings.run_timeout_s) in UNDER_WAY:
+    run = given_runs.start(thread, "slow", seconds=2, stream_mode=["values"])
+    values = data_of(runs.join_stream(run), "values")
+    if given_runs.final_status(run, given.context.settings.run_timeout_s) in UNDER_WAY:
         raise Blocked("the run does not end")
-    said = contents({"values": given.state(thread)["values"]})[-1:]
+    said = message_contents({"values": given.state(thread)["values"]})[-1:]
     require_some(said, "the run left no message")
-    if _last_said(values) != said:
+    if _last_content(values) != said:
         whole = given_runs.events(given.empty(), "slow", seconds=0, stream_mode=["values"])
-        if _last_said(named(whole, "values")) != said:
+        if _last_content(data_of(whole, "values")) != said:
             raise Blocked("a whole stream does not end with what was said last", by="STREAM-03")
-    assert_equal(_last_said(values), said, "what was said last, in the last values")
+    assert_equal(_last_content(values), said, "what was said last, in the last values")
 
 
 @requires("STREAM-11")
 def test_a_resumable_stream_is_read_again(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
     first = given_runs.events(thread, "agent", stream_resumable=True)
-    require_some(_told(first), "a stream without events of the graph")
-    again = runs.followed(given_runs.only(thread), last_event_id="-1")
-    assert_equal(_told(again), _told(first), "the events")
+    require_some(_graph_events(first), "a stream without events of the graph")
+    again = runs.join_stream(given_runs.only_run(thread), last_event_id="-1")
+    assert_equal(_graph_events(again), _graph_events(first), "the events")
 
 
 @requires("STREAM-12")
@@ -149,14 +149,14 @@ def test_a_stream_is_resumed_after_an_event(
     last_seen = first[position].id
     if last_seen is None:
         raise Blocked(f"the events of the stream have no ids: {first[position]}")
-    require_some(_told(first[position + 1 :]), "no event of the graph comes later")
-    rest = runs.followed(given_runs.only(thread), last_event_id=last_seen)
-    assert_equal(_told(rest), _told(first[position + 1 :]), "the events after it")
+    require_some(_graph_events(first[position + 1 :]), "no event of the graph comes later")
+    rest = runs.join_stream(given_runs.only_run(thread), last_event_id=last_seen)
+    assert_equal(_graph_events(rest), _graph_events(first[position + 1 :]), "the events after it")
 
 
-def _last_said(values: list[Any]) -> list[Any]:
+def _last_content(values: list[Any]) -> list[Any]:
     """Return the content of the last message in the last of these values, in a list."""
-    return contents({"values": values[-1]})[-1:] if values else []
+    return message_contents({"values": values[-1]})[-1:] if values else []
 
 
 def _modes_of(events: list[Event]) -> set[str]:
@@ -170,6 +170,6 @@ def _without_parents(checkpoint: Any) -> Any:
     return {name: value for name, value in members if not name.startswith("parent")}
 
 
-def _told(events: Any) -> list[Any]:
+def _graph_events(events: Any) -> list[Any]:
     """Return name and data of the events that are about the graph."""
     return [[each.name, each.data] for each in events if each.name not in OF_THE_STREAM]

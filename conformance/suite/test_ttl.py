@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.expect import assert_equal, assert_that, known_moment, moment
+from conformance.checks.expect import assert_equal, assert_that, moment_or_blocked, parse_moment
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import ThreadsClient
@@ -23,7 +23,7 @@ def test_a_time_to_live_is_shown_on_request(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, strategy: str
 ) -> None:
     made = given.empty(ttl={"ttl": MINUTES, "strategy": strategy})
-    shown = _ttl(threads, client, made)
+    shown = _read_ttl(threads, client, made)
     assert_equal(
         {name: shown.get(name) for name in ("strategy", "ttl_minutes")},
         {"strategy": strategy, "ttl_minutes": MINUTES},
@@ -40,8 +40,8 @@ def test_a_time_to_live_is_not_shown_unasked(given: ThreadsApi) -> None:
 @requires("TTL-03")
 def test_a_time_to_live_has_an_end(given: ThreadsApi, client: ThreadsClient) -> None:
     made = given.empty(ttl={"ttl": MINUTES})
-    expires = moment(_shown_ttl(given, client, made).get("expires_at"), "expires_at")
-    expected = known_moment(made.get("created_at"), "created_at") + timedelta(minutes=MINUTES)
+    expires = parse_moment(_require_ttl(given, client, made).get("expires_at"), "expires_at")
+    expected = moment_or_blocked(made.get("created_at"), "created_at") + timedelta(minutes=MINUTES)
     assert_that(abs(expires - expected) < TOLERANCE, f"expires_at about {expected}", expires)
 
 
@@ -50,10 +50,10 @@ def test_a_time_to_live_can_be_set_later(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
 ) -> None:
     # Whether a ttl is shown, and in which unit, is judged by TTL-01.
-    expected = _shown_ttl(given, client, given.empty(ttl={"ttl": MINUTES})).get("ttl_minutes")
+    expected = _require_ttl(given, client, given.empty(ttl={"ttl": MINUTES})).get("ttl_minutes")
     made = given.empty()
     given.update(made, ttl={"ttl": MINUTES})
-    assert_equal(_ttl(threads, client, made).get("ttl_minutes"), expected, "ttl_minutes")
+    assert_equal(_read_ttl(threads, client, made).get("ttl_minutes"), expected, "ttl_minutes")
 
 
 @requires("TTL-06")
@@ -62,7 +62,7 @@ def test_an_update_with_a_time_to_live_alone_is_accepted(
 ) -> None:
     made = given.empty()
     given.update(made, metadata={})
-    threads.granted(threads.client.update(id_of(made), {"ttl": {"ttl": MINUTES}}), made)
+    threads.ensure_success(threads.client.update(id_of(made), {"ttl": {"ttl": MINUTES}}), made)
 
 
 @requires("TTL-05")
@@ -70,16 +70,16 @@ def test_a_creation_with_a_time_to_live_is_accepted(given: ThreadsApi, threads: 
     threads.get(threads.empty(ttl={"ttl": MINUTES, "strategy": "delete"}))
 
 
-def _ttl(threads: ThreadsApi, client: ThreadsClient, thread: Thread) -> dict[str, Any]:
-    shown = threads.granted(client.get(id_of(thread), include="ttl"), thread).body
+def _read_ttl(threads: ThreadsApi, client: ThreadsClient, thread: Thread) -> dict[str, Any]:
+    shown = threads.ensure_success(client.get(id_of(thread), include="ttl"), thread).body
     ttl = shown.get("ttl") if isinstance(shown, dict) else None
     assert_that(isinstance(ttl, dict), "a member ttl", shown)
     return ttl if isinstance(ttl, dict) else {}
 
 
-def _shown_ttl(given: ThreadsApi, client: ThreadsClient, thread: Thread) -> dict[str, Any]:
+def _require_ttl(given: ThreadsApi, client: ThreadsClient, thread: Thread) -> dict[str, Any]:
     """Return the ttl of a thread that was created with one; `Blocked` if none is shown."""
     try:
-        return _ttl(given, client, thread)
+        return _read_ttl(given, client, thread)
     except PromiseBroken as unseen:
         raise Blocked("GET shows no ttl of a thread created with one", by="TTL-01") from unseen

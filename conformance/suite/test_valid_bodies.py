@@ -14,7 +14,7 @@ from conformance.checks.expect import (
 from conformance.checks.generators.bodies import for_all, valid_bodies
 from conformance.checks.generators.keywords import met_keywords, with_own_ids
 from conformance.checks.outcomes import requires
-from conformance.checks.valid_requests import offering, tags
+from conformance.checks.valid_requests import tags, thread_offering
 from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import Settings
@@ -24,15 +24,15 @@ from conformance.deployment.settings import Settings
 def test_every_valid_update_of_the_state_is_done_or_refused(
     given: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
-    thread = offering(given, "update_state")
+    thread = thread_offering(given, "update_state")
 
-    def done_or_refused(body: dict[str, Any]) -> None:
+    def assert_no_5xx(body: dict[str, Any]) -> None:
         sent = with_own_ids(body, client.ownership)
         assert_no_server_error(client.update_state(id_of(thread), sent))
 
     for body in met_keywords("update_state", "state_update", (), settings):
-        done_or_refused(body)
-    for_all(valid_bodies("update_state", "state_update"), done_or_refused, settings)
+        assert_no_5xx(body)
+    for_all(valid_bodies("update_state", "state_update"), assert_no_5xx, settings)
 
 
 @requires("ERROR-ANY-11")
@@ -40,7 +40,7 @@ def test_all_valid_supersteps_are_done_or_refused(
     given: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
     graph_id = given.context.graph().id
-    offering(given, "create")
+    thread_offering(given, "create")
     for body in met_keywords("create_thread", "thread_create", _OTHERS, settings):
         metadata = {**tags(given), "graph_id": graph_id}
         sent = {**body, "thread_id": client.ownership.new_id(), "metadata": metadata}
@@ -51,9 +51,9 @@ def test_all_valid_supersteps_are_done_or_refused(
 def test_every_valid_pruning_prunes_what_it_names(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
-    kept = offering(given, "prune")
+    kept = thread_offering(given, "prune")
 
-    def pruned(body: dict[str, Any]) -> None:
+    def prune_and_check(body: dict[str, Any]) -> None:
         # Whether an id without a thread is counted is judged by PRUNE-02.
         named = [id_of(given.empty()) for _ in ("one", "more", *body["thread_ids"])]
         answer = threads.object_of(client.prune({**body, "thread_ids": named}))
@@ -66,8 +66,8 @@ def test_every_valid_pruning_prunes_what_it_names(
 
     def prune_all() -> None:
         for body in bodies:
-            pruned(body)
-            pruned({**body, "strategy": "delete"})
+            prune_and_check(body)
+            prune_and_check({**body, "strategy": "delete"})
 
     assert_untouched(given, kept, prune_all)
 
@@ -76,7 +76,7 @@ def test_every_valid_pruning_prunes_what_it_names(
 def test_every_valid_question_for_a_checkpoint_is_answered_or_refused(
     given: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
-    thread = offering(given, "post_state_at_checkpoint")
+    thread = thread_offering(given, "post_state_at_checkpoint")
     # The answer for a checkpoint that does not exist has its own requirement.
     for body in met_keywords("post_state_at_checkpoint", "state_checkpoint", (), settings):
         sent = with_own_ids(body, client.ownership)

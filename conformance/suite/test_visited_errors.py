@@ -13,7 +13,14 @@ from conformance.checks.expect import assert_says_why
 from conformance.checks.generators.wrong_bodies import MALFORMED_JSON, OUT_OF_RANGE, WRONG_TYPES
 from conformance.checks.outcomes import PromiseBroken, reads_only, requires
 from conformance.checks.private_facts import expect_refused
-from conformance.checks.visits import Visited, Visits, broken, checkpoint_of, expect, undecided
+from conformance.checks.visits import (
+    Visited,
+    Visits,
+    expect,
+    promise_broken,
+    require_checkpoint_id,
+    undecided,
+)
 from conformance.deployment.client import Answer, ThreadsClient
 
 pytestmark = reads_only
@@ -21,31 +28,31 @@ pytestmark = reads_only
 _MOST_PATHS = 10
 
 
-def _checkpoint(visits: Visits, thread: Visited) -> str:
+def _readable_checkpoint_id(visits: Visits, thread: Visited) -> str:
     """Return the id of a checkpoint of the thread that can be read."""
-    checkpoint_id = checkpoint_of(visits.states(thread)[0])
+    checkpoint_id = require_checkpoint_id(visits.states(thread)[0])
     visits.state_at(thread, checkpoint_id)
     return checkpoint_id
 
 
 def _post_state(visits: Visits, thread: Visited) -> None:
-    visits.post_state_at(thread, checkpoint_of(visits.states(thread)[0]))
+    visits.post_state_at(thread, require_checkpoint_id(visits.states(thread)[0]))
 
 
 #: By operation, a valid request: unless it succeeds, a refusal means nothing.
 _OFFERED: dict[str, Callable[[Visits, Visited], object]] = {
     "get": lambda visits, thread: visits.get(thread),
     "state": lambda visits, thread: visits.state(thread),
-    "state_at_checkpoint": _checkpoint,
+    "state_at_checkpoint": _readable_checkpoint_id,
     "history": lambda visits, thread: visits.page(thread, limit=1),
     "post_history": lambda visits, thread: visits.post_page(thread, limit=1),
     "post_state_at_checkpoint": _post_state,
 }
 
 
-def _offering(visits: Visits, operation: str) -> Visited:
+def _thread_offering(visits: Visits, operation: str) -> Visited:
     """Return a thread on which the operation succeeds."""
-    return visits.first(lambda thread: _OFFERED[operation](visits, thread))
+    return visits.first_usable(lambda thread: _OFFERED[operation](visits, thread))
 
 
 # ---- threads and checkpoints that do not exist ----------------------------------------
@@ -53,7 +60,7 @@ def _offering(visits: Visits, operation: str) -> Visited:
 
 @requires("GET-02")
 def test_an_unknown_thread_is_404(visits: Visits, client: ThreadsClient) -> None:
-    _offering(visits, "get")
+    _thread_offering(visits, "get")
     status = client.get(client.ownership.absent_id()).status
     expect(status == 404, f"GET of an unknown thread is answered with {status}, not 404")
 
@@ -70,9 +77,9 @@ _OF_A_THREAD: dict[str, Callable[[ThreadsClient, str, str], Answer]] = {
 }
 
 
-def _refused_for(visits: Visits, client: ThreadsClient, operation: str, thread_id: str) -> None:
-    thread = _offering(visits, operation)
-    at = _checkpoint(visits, thread) if "checkpoint" in operation else ""
+def _expect_refused(visits: Visits, client: ThreadsClient, operation: str, thread_id: str) -> None:
+    thread = _thread_offering(visits, operation)
+    at = _readable_checkpoint_id(visits, thread) if "checkpoint" in operation else ""
     expect_refused(_OF_A_THREAD[operation](client, thread_id, at), operation)
 
 
@@ -89,7 +96,7 @@ def _refused_for(visits: Visits, client: ThreadsClient, operation: str, thread_i
 def test_an_unknown_thread_is_refused(
     visits: Visits, client: ThreadsClient, operation: str
 ) -> None:
-    _refused_for(visits, client, operation, client.ownership.absent_id())
+    _expect_refused(visits, client, operation, client.ownership.absent_id())
 
 
 @pytest.mark.parametrize(
@@ -104,12 +111,12 @@ def test_an_unknown_thread_is_refused(
     ],
 )
 def test_a_malformed_id_is_refused(visits: Visits, client: ThreadsClient, operation: str) -> None:
-    _refused_for(visits, client, operation, client.ownership.malformed_id())
+    _expect_refused(visits, client, operation, client.ownership.malformed_id())
 
 
 @requires("CHECKPOINT-09")
 def test_an_unknown_checkpoint_is_no_other(visits: Visits, client: ThreadsClient) -> None:
-    thread = _offering(visits, "state_at_checkpoint")
+    thread = _thread_offering(visits, "state_at_checkpoint")
     answer = client.state_at_checkpoint(thread.id, client.ownership.absent_id())
     if not is_empty_state(answer):
         expect_refused(answer, "the state at a checkpoint that the thread does not have")
@@ -117,14 +124,14 @@ def test_an_unknown_checkpoint_is_no_other(visits: Visits, client: ThreadsClient
 
 @requires("CHECKPOINT-12")
 def test_a_malformed_checkpoint_id_is_refused(visits: Visits, client: ThreadsClient) -> None:
-    thread = _offering(visits, "state_at_checkpoint")
+    thread = _thread_offering(visits, "state_at_checkpoint")
     answer = client.state_at_checkpoint(thread.id, client.ownership.malformed_id())
     expect_refused(answer, "the state at a checkpoint that is no UUID")
 
 
 @requires("CHECKPOINT-POST-02")
 def test_an_unknown_checkpoint_is_no_other_by_post(visits: Visits, client: ThreadsClient) -> None:
-    thread = _offering(visits, "post_state_at_checkpoint")
+    thread = _thread_offering(visits, "post_state_at_checkpoint")
     body = {"checkpoint": {"checkpoint_id": client.ownership.absent_id(), "checkpoint_ns": ""}}
     answer = client.post_state_at_checkpoint(thread.id, body)
     if not is_empty_state(answer):
@@ -134,7 +141,7 @@ def test_an_unknown_checkpoint_is_no_other_by_post(visits: Visits, client: Threa
 # ---- bodies -------------------------------------------------------------------------
 
 
-def _sender(
+def _senders(
     visits: Visits, client: ThreadsClient, operation: str
 ) -> tuple[Callable[[Any], Answer], Callable[[bytes], Answer]]:
     """Return functions that send any body, as JSON and raw, once a valid one has succeeded."""
@@ -146,7 +153,7 @@ def _sender(
     if operation == "count":
         visits.count()
         return client.count, lambda raw: client.count(raw=raw)
-    thread_id = _offering(visits, operation).id
+    thread_id = _thread_offering(visits, operation).id
     send = client.post_history if operation == "post_history" else client.post_state_at_checkpoint
     return lambda body: send(thread_id, body), lambda raw: send(thread_id, raw=raw)
 
@@ -161,7 +168,7 @@ def _sender(
     ],
 )
 def test_malformed_json_is_refused(visits: Visits, client: ThreadsClient, operation: str) -> None:
-    _, send_raw = _sender(visits, client, operation)
+    _, send_raw = _senders(visits, client, operation)
     for raw in MALFORMED_JSON:
         expect_refused(send_raw(raw), f"{operation} with a body that is no JSON")
 
@@ -176,14 +183,14 @@ def test_malformed_json_is_refused(visits: Visits, client: ThreadsClient, operat
     ],
 )
 def test_wrong_types_are_refused(visits: Visits, client: ThreadsClient, operation: str) -> None:
-    send, _ = _sender(visits, client, operation)
+    send, _ = _senders(visits, client, operation)
     for body in WRONG_TYPES[operation]:
         expect_refused(send(body), f"{operation} with the body {json.dumps(body)}")
 
 
 @requires("ERROR-TYPE-10")
 def test_a_wrong_type_of_limit_is_refused(visits: Visits, client: ThreadsClient) -> None:
-    thread = _offering(visits, "history")
+    thread = _thread_offering(visits, "history")
     expect_refused(client.history(thread.id, limit="ten"), "history with the limit 'ten'")
 
 
@@ -198,7 +205,7 @@ def test_a_wrong_type_of_limit_is_refused(visits: Visits, client: ThreadsClient)
 def test_values_out_of_range_are_refused(
     visits: Visits, client: ThreadsClient, operation: str
 ) -> None:
-    send, _ = _sender(visits, client, operation)
+    send, _ = _senders(visits, client, operation)
     for body in OUT_OF_RANGE[operation]:
         expect_refused(send(body), f"{operation} with the body {json.dumps(body)}")
 
@@ -222,11 +229,11 @@ _REFUSALS: dict[str, Callable[[ThreadsClient, str], Answer]] = {
 }
 
 
-def _refusal(visits: Visits, client: ThreadsClient, refusal: str) -> Answer:
+def _require_refusal(visits: Visits, client: ThreadsClient, refusal: str) -> Answer:
     """Return the refusal of an operation that exists: a router may refuse others in its own way."""
     if refusal == "search":
         visits.search(limit=1)
-    thread = _offering(visits, "get" if refusal == "search" else refusal)
+    thread = _thread_offering(visits, "get" if refusal == "search" else refusal)
     answer = _REFUSALS[refusal](client, thread.id)
     if not 400 <= answer.status < 500:
         raise undecided(f"{refusal}: a bad request is answered with {answer.status}")
@@ -236,17 +243,19 @@ def _refusal(visits: Visits, client: ThreadsClient, refusal: str) -> Answer:
 @requires("ERROR-BODY-01")
 @pytest.mark.parametrize("refusal", _REFUSALS)
 def test_a_refusal_says_why(visits: Visits, client: ThreadsClient, refusal: str) -> None:
-    answer = _refusal(visits, client, refusal)
+    answer = _require_refusal(visits, client, refusal)
     try:
         assert_says_why(answer)
     except PromiseBroken:
-        raise broken(f"the refusal with {answer.status} has no JSON that says why") from None
+        raise promise_broken(
+            f"the refusal with {answer.status} has no JSON that says why"
+        ) from None
 
 
 @requires("ERROR-BODY-02")
 @pytest.mark.parametrize("refusal", _REFUSALS)
 def test_a_refusal_has_detail(visits: Visits, client: ThreadsClient, refusal: str) -> None:
-    answer = _refusal(visits, client, refusal)
+    answer = _require_refusal(visits, client, refusal)
     detail = answer.body.get("detail") if isinstance(answer.body, dict) else None
     told = isinstance(detail, str) and bool(detail)
     expect(told, f"the refusal with {answer.status} has no text in detail")

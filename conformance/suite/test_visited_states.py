@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from conformance.checks.expect import moment
+from conformance.checks.expect import parse_moment
 from conformance.checks.outcomes import PromiseBroken, reads_only, requires
-from conformance.checks.private_facts import expect_fits, expect_same, members_of
-from conformance.checks.views import State, newest_first, parent_id_of
+from conformance.checks.private_facts import expect_fits, expect_same, schema_members
+from conformance.checks.views import State, is_newest_first, parent_id_of
 from conformance.checks.visits import (
     STATES,
     Visited,
     Visits,
-    broken,
-    checkpoint_of,
     expect,
+    promise_broken,
+    require_checkpoint_id,
     undecided,
 )
 from conformance.deployment.client import ThreadsClient
@@ -26,7 +26,7 @@ from conformance.deployment.ownership import canonical
 
 pytestmark = reads_only
 
-_STATE = members_of("state_at_checkpoint")
+_STATE = schema_members("state_at_checkpoint")
 _DEFAULT_PAGE = 10
 #: How many of the newest checkpoints of a thread are read.
 _CHECKPOINTS = 3
@@ -38,22 +38,22 @@ _CHECKPOINTS = 3
 def _each_state(visits: Visits, judge: Callable[[Visited, State], None]) -> None:
     """Judge the state of every thread that has a history."""
 
-    def of(thread: Visited) -> None:
+    def judge_thread(thread: Visited) -> None:
         visits.states(thread)
         judge(thread, visits.state(thread))
 
-    visits.each(of)
+    visits.judge_each(judge_thread)
 
 
-def _as_in_the_history(visits: Visits, members: Callable[[State, State], set[str]]) -> None:
+def _expect_as_in_history(visits: Visits, members: Callable[[State, State], set[str]]) -> None:
     """Assert that the state and the newest entry of the history agree in these members."""
 
     def judge(state: State, newest: State) -> None:
         same = members(state, newest)
         expect_same(state, newest, same, "the state as shown and as the newest of the history")
 
-    visits.each(
-        lambda thread: visits.steadily(
+    visits.judge_each(
+        lambda thread: visits.judge_stable(
             lambda: visits.must.state(thread), lambda _: visits.states(thread)[0], judge
         )
     )
@@ -61,12 +61,12 @@ def _as_in_the_history(visits: Visits, members: Callable[[State, State], set[str
 
 @requires("STATE-01")
 def test_values_are_those_of_the_newest_checkpoint(visits: Visits) -> None:
-    _as_in_the_history(visits, lambda _state, _newest: {"values"})
+    _expect_as_in_history(visits, lambda _state, _newest: {"values"})
 
 
 @requires("STATE-10")
 def test_the_state_is_the_newest_of_the_history(visits: Visits) -> None:
-    _as_in_the_history(visits, lambda state, newest: state.keys() & newest.keys() & _STATE)
+    _expect_as_in_history(visits, lambda state, newest: state.keys() & newest.keys() & _STATE)
 
 
 @requires("STATE-02")
@@ -104,7 +104,7 @@ def test_parent_checkpoint_names_the_one_before(visits: Visits) -> None:
         visits.states(thread, least=2)
         _expect_named(thread, visits.state(thread), "parent_checkpoint")
 
-    visits.each(judge)
+    visits.judge_each(judge)
 
 
 @requires("STATE-06")
@@ -118,16 +118,16 @@ def test_parent_checkpoint_id_agrees(visits: Visits) -> None:
         visits.states(thread, least=2)
         _expect_agrees(visits.state(thread), "parent_checkpoint")
 
-    visits.each(judge)
+    visits.judge_each(judge)
 
 
 @requires("STATE-08")
 def test_created_at_has_an_offset(visits: Visits) -> None:
     def judge(_: Visited, state: State) -> None:
         try:
-            moment(state.get("created_at"), "created_at")
+            parse_moment(state.get("created_at"), "created_at")
         except PromiseBroken:
-            raise broken("created_at is not RFC 3339 with an offset") from None
+            raise promise_broken("created_at is not RFC 3339 with an offset") from None
 
     _each_state(visits, judge)
 
@@ -150,7 +150,7 @@ def test_source_is_a_known_one(visits: Visits) -> None:
             known = _metadata(state).get("source") in ("input", "loop", "update", "fork")
             expect(known, "metadata.source is not input, loop, update or fork")
 
-    visits.each(judge)
+    visits.judge_each(judge)
 
 
 # ---- the history --------------------------------------------------------------------
@@ -163,28 +163,30 @@ def test_the_history_is_a_list_of_states(visits: Visits) -> None:
         for state in visits.states(thread):
             expect_fits("state_at_checkpoint", state)
 
-    visits.each(judge)
+    visits.judge_each(judge)
 
 
 @requires("HISTORY-02")
 def test_newest_first(visits: Visits) -> None:
     def judge(thread: Visited) -> None:
         states = visits.states(thread, least=2)
-        ids = [checkpoint_of(each) for each in states]
+        ids = [require_checkpoint_id(each) for each in states]
         parents = [(own, parent_id_of(each)) for own, each in zip(ids, states, strict=True)]
         named = [(own, parent) for own, parent in parents if parent in ids]
         # Clocks of a deployment may differ: timestamps decide only where no parents are shown.
         after = all(ids.index(own) < ids.index(str(parent)) for own, parent in named)
-        expect(after if named else newest_first(states), "the states are not ordered newest first")
+        expect(
+            after if named else is_newest_first(states), "the states are not ordered newest first"
+        )
 
-    visits.each(judge)
+    visits.judge_each(judge)
 
 
 @requires("HISTORY-03")
 def test_every_parent_is_in_the_history(visits: Visits) -> None:
     def judge(thread: Visited) -> None:
         states = visits.states(thread, least=2)
-        ids = [checkpoint_of(each) for each in states]
+        ids = [require_checkpoint_id(each) for each in states]
         if visits.page(thread, limit=1, before=ids[-1]):
             # A state older than the page may be the parent of any state.
             states = [each for each in states if parent_id_of(each) in ids]
@@ -194,7 +196,7 @@ def test_every_parent_is_in_the_history(visits: Visits) -> None:
         for parent in map(parent_id_of, states[:-1]):
             expect(parent is None or parent in ids, "a parent is not in the history")
 
-    visits.each(judge)
+    visits.judge_each(judge)
 
 
 @requires("HISTORY-04")
@@ -207,32 +209,32 @@ def test_get_and_post_agree(visits: Visits, limit: int) -> None:
             members = (one.keys() | other.keys()) & _STATE
             expect_same(other, one, members, "a state by POST and by GET")
 
-    def of(thread: Visited) -> None:
+    def judge_thread(thread: Visited) -> None:
         visits.states(thread)
-        visits.steadily(
+        visits.judge_stable(
             lambda: visits.page(thread, limit=limit),
             lambda _: visits.must.post_page(thread, limit=limit),
             judge,
         )
 
-    visits.each(of)
+    visits.judge_each(judge_thread)
 
 
 @requires("HISTORY-08")
 def test_checkpoint_ids_are_unique(visits: Visits) -> None:
     def judge(thread: Visited) -> None:
-        ids = [checkpoint_of(each) for each in visits.states(thread, least=2)]
+        ids = [require_checkpoint_id(each) for each in visits.states(thread, least=2)]
         again = len(ids) - len(set(ids))
         expect(not again, f"{again} of {len(ids)} states have the checkpoint_id of another")
 
-    visits.each(judge)
+    visits.judge_each(judge)
 
 
 @requires("HISTORY-09")
 def test_steps_count_up(visits: Visits) -> None:
     def judge(thread: Visited) -> None:
         states = visits.states(thread, least=2)
-        steps = {checkpoint_of(each): _metadata(each).get("step") for each in states}
+        steps = {require_checkpoint_id(each): _metadata(each).get("step") for each in states}
         compared = 0
         for state in states:
             before = steps.get(parent_id_of(state) or "")
@@ -243,28 +245,28 @@ def test_steps_count_up(visits: Visits) -> None:
         if not compared:
             raise undecided("no parent with a step is among the newest states")
 
-    visits.each(judge)
+    visits.judge_each(judge)
 
 
-def _before(visits: Visits, client: Callable[[Visited, str], list[State]]) -> None:
-    """Assert that a page before a checkpoint, as `client` reads it, continues the history."""
+def _expect_pages_before(visits: Visits, read: Callable[[Visited, str], list[State]]) -> None:
+    """Assert that a page before a checkpoint, as `read` reads it, continues the history."""
 
     def judge(states: list[State], pages: tuple[list[State], list[State]]) -> None:
         older, oldest = pages
-        known = {checkpoint_of(each) for each in states}
-        again = sum(checkpoint_of(each) in known for each in oldest)
+        known = {require_checkpoint_id(each) for each in states}
+        again = sum(require_checkpoint_id(each) in known for each in oldest)
         expect(not again, f"before the oldest of {len(states)} states gives {again} of them again")
-        shown = [checkpoint_of(each) for each in older]
-        wanted = [checkpoint_of(each) for each in states[1:]]
+        shown = [require_checkpoint_id(each) for each in older]
+        wanted = [require_checkpoint_id(each) for each in states[1:]]
         some = shown[: len(wanted)] == wanted[: len(shown)]
         expect(bool(shown) and some, "before gives other states than those older than it")
 
-    visits.each(
-        lambda thread: visits.steadily(
+    visits.judge_each(
+        lambda thread: visits.judge_stable(
             lambda: visits.states(thread, least=2),
             lambda states: (
-                client(thread, checkpoint_of(states[0])),
-                client(thread, checkpoint_of(states[-1])),
+                read(thread, require_checkpoint_id(states[0])),
+                read(thread, require_checkpoint_id(states[-1])),
             ),
             judge,
         )
@@ -273,12 +275,14 @@ def _before(visits: Visits, client: Callable[[Visited, str], list[State]]) -> No
 
 @requires("HISTORY-10")
 def test_before_continues_a_page(visits: Visits) -> None:
-    _before(visits, lambda thread, newest: visits.must.page(thread, limit=STATES, before=newest))
+    _expect_pages_before(
+        visits, lambda thread, newest: visits.must.page(thread, limit=STATES, before=newest)
+    )
 
 
 @requires("HISTORY-FILTER-01")
 def test_before_by_post_continues_a_page(visits: Visits) -> None:
-    _before(
+    _expect_pages_before(
         visits,
         lambda thread, newest: visits.must.post_page(
             thread, limit=STATES, before={"checkpoint_id": newest, "checkpoint_ns": ""}
@@ -299,7 +303,7 @@ def test_limit_bounds_a_page(visits: Visits, limit: int, method: str) -> None:
             raise undecided(f"{method} with the limit {limit} gives no state")
         expect(number <= limit, f"{method} with the limit {limit} gives {number} states")
 
-    visits.each(judge)
+    visits.judge_each(judge)
 
 
 @requires("HISTORY-12")
@@ -308,14 +312,16 @@ def test_the_default_limit_is_ten(visits: Visits) -> None:
         told = f"a page without a limit holds {len(given)}, and one with the limit ten {len(ten)}"
         expect(given == ten, told)
 
-    def page(thread: Visited, **limit: int) -> list[str]:
-        return [checkpoint_of(each) for each in visits.must.page(thread, **limit)]
+    def page_ids(thread: Visited, **limit: int) -> list[str]:
+        return [require_checkpoint_id(each) for each in visits.must.page(thread, **limit)]
 
-    def of(thread: Visited) -> None:
+    def judge_thread(thread: Visited) -> None:
         visits.states(thread, least=2)
-        visits.steadily(lambda: page(thread, limit=_DEFAULT_PAGE), lambda _: page(thread), judge)
+        visits.judge_stable(
+            lambda: page_ids(thread, limit=_DEFAULT_PAGE), lambda _: page_ids(thread), judge
+        )
 
-    visits.each(of)
+    visits.judge_each(judge_thread)
 
 
 @requires("HISTORY-FILTER-03")
@@ -325,12 +331,12 @@ def test_the_default_page_of_post_holds_one(visits: Visits) -> None:
         given = len(visits.must.post_page(thread))
         expect(given == 1, f"a page without a limit holds {given} and not 1")
 
-    visits.each(judge)
+    visits.judge_each(judge)
 
 
 @requires("HISTORY-FILTER-02")
 def test_metadata_chooses_states(visits: Visits, client: ThreadsClient) -> None:
-    def of(thread: Visited) -> None:
+    def judge_thread(thread: Visited) -> None:
         source = _metadata(visits.states(thread)[0]).get("source")
         if not isinstance(source, str):
             raise undecided("the newest state shows no metadata.source")
@@ -340,42 +346,44 @@ def test_metadata_chooses_states(visits: Visits, client: ThreadsClient) -> None:
 
         def judge(states: list[State], found: list[State]) -> None:
             wanted = [
-                checkpoint_of(each) for each in states if _metadata(each).get("source") == source
+                require_checkpoint_id(each)
+                for each in states
+                if _metadata(each).get("source") == source
             ]
-            shown = [checkpoint_of(each) for each in found]
+            shown = [require_checkpoint_id(each) for each in found]
             others = sum(_metadata(each).get("source") != source for each in found)
             expect(not others, f"{others} of {len(found)} states do not have the metadata")
             first = shown[: len(wanted)] == wanted[: len(shown)]
             expect(bool(shown) and first, "the newest states with the metadata are not given")
 
-        visits.steadily(
+        visits.judge_stable(
             lambda: visits.states(thread),
             lambda _: visits.must.post_page(thread, limit=STATES, metadata={"source": source}),
             judge,
         )
 
-    visits.each(of)
+    visits.judge_each(judge_thread)
 
 
 @requires("HISTORY-FILTER-04")
 def test_pages_are_complete(visits: Visits) -> None:
-    def pages(thread: Visited, number: int) -> list[str]:
+    def paged_ids(thread: Visited, number: int) -> list[str]:
         """Return `number` checkpoint ids, read by pages of one state each."""
         ids: list[str] = []
         page = visits.must.page(thread, limit=1)
         while page and len(ids) < number:
-            ids += map(checkpoint_of, page)
+            ids += map(require_checkpoint_id, page)
             page = visits.must.page(thread, limit=1, before=ids[-1])
         return ids
 
     def judge(states: list[State], ids: list[str]) -> None:
-        wanted = [checkpoint_of(each) for each in states[:_DEFAULT_PAGE]]
+        wanted = [require_checkpoint_id(each) for each in states[:_DEFAULT_PAGE]]
         expect(ids == wanted, f"the pages of {len(wanted)} states hold {len(ids)}, or others")
 
-    visits.each(
-        lambda thread: visits.steadily(
+    visits.judge_each(
+        lambda thread: visits.judge_stable(
             lambda: visits.states(thread, least=2),
-            lambda states: pages(thread, min(len(states), _DEFAULT_PAGE)),
+            lambda states: paged_ids(thread, min(len(states), _DEFAULT_PAGE)),
             judge,
         )
     )
@@ -386,23 +394,23 @@ def test_pages_are_complete(visits: Visits) -> None:
 
 def _at_each_checkpoint(
     visits: Visits,
-    client: Callable[[Visited, str], State],
+    read: Callable[[Visited, str], State],
     judge: Callable[[Visited, State, State], None],
 ) -> None:
-    """Judge what `client` gives for each of the newest checkpoints against its history entry."""
+    """Judge what `read` gives for each of the newest checkpoints against its history entry."""
 
-    def of(thread: Visited) -> None:
+    def judge_thread(thread: Visited) -> None:
         def each(entries: list[State], states: list[State]) -> None:
             for entry, state in zip(entries, states, strict=True):
                 judge(thread, entry, state)
 
-        visits.steadily(
+        visits.judge_stable(
             lambda: visits.states(thread)[:_CHECKPOINTS],
-            lambda entries: [client(thread, checkpoint_of(each)) for each in entries],
+            lambda entries: [read(thread, require_checkpoint_id(each)) for each in entries],
             each,
         )
 
-    visits.each(of)
+    visits.judge_each(judge_thread)
 
 
 @requires("CHECKPOINT-01")
@@ -440,7 +448,7 @@ def test_its_parent_is_that_of_the_history(visits: Visits) -> None:
 @requires("CHECKPOINT-08")
 def test_it_is_the_checkpoint_asked_for(visits: Visits) -> None:
     def judge(thread: Visited, entry: State, state: State) -> None:
-        asked_for = checkpoint_of(entry)
+        asked_for = require_checkpoint_id(entry)
         named = (state.get("checkpoint_id") or asked_for) == asked_for
         expect(named, "checkpoint_id is not that of the checkpoint asked for")
         _expect_checkpoint(thread, entry, state)
@@ -450,7 +458,7 @@ def test_it_is_the_checkpoint_asked_for(visits: Visits) -> None:
 
 @requires("CHECKPOINT-POST-01")
 def test_post_agrees_with_get(visits: Visits) -> None:
-    def of(thread: Visited) -> None:
+    def judge_thread(thread: Visited) -> None:
         def judge(by_get: State, by_post: State) -> None:
             members = {"values", "next", "tasks", "metadata", "created_at"}
             members |= {"parent_checkpoint", "parent_checkpoint_id"}
@@ -460,13 +468,13 @@ def test_post_agrees_with_get(visits: Visits) -> None:
             return visits.must.post_state_at(thread, checkpoint_id)
 
         for entry in visits.states(thread)[:_CHECKPOINTS]:
-            visits.steadily(
-                partial(visits.state_at, thread, checkpoint_of(entry)),
-                partial(by_post, checkpoint_of(entry)),
+            visits.judge_stable(
+                partial(visits.state_at, thread, require_checkpoint_id(entry)),
+                partial(by_post, require_checkpoint_id(entry)),
                 judge,
             )
 
-    visits.each(of)
+    visits.judge_each(judge_thread)
 
 
 @requires("CHECKPOINT-POST-03")
@@ -478,7 +486,7 @@ def _expect_checkpoint(thread: Visited, entry: State, state: State) -> None:
     checkpoint = state.get("checkpoint")
     shown = checkpoint if isinstance(checkpoint, dict) else {}
     asked_for = (
-        shown.get("checkpoint_id") == checkpoint_of(entry)
+        shown.get("checkpoint_id") == require_checkpoint_id(entry)
         and canonical(str(shown.get("thread_id"))) == thread.id
     )
     expect(asked_for, "checkpoint does not name the checkpoint and the thread asked for")

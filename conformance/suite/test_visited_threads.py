@@ -14,17 +14,17 @@ from conformance.checks.outcomes import Blocked, reads_only, requires
 from conformance.checks.private_facts import (
     expect_fits,
     expect_same,
-    members_of,
+    schema_members,
     texts_in_metadata,
 )
-from conformance.checks.views import Thread, newest_first
-from conformance.checks.visits import PAGE, Visited, Visits, broken, expect, undecided
+from conformance.checks.views import Thread, is_newest_first
+from conformance.checks.visits import PAGE, Visited, Visits, expect, promise_broken, undecided
 from conformance.deployment.client import ThreadsClient
 
 pytestmark = reads_only
 
 _DEFAULT_PAGE = 10
-_THREAD = members_of("thread")
+_THREAD = schema_members("thread")
 _REQUIRED = REQUIRED_OF_A_THREAD
 
 
@@ -33,7 +33,7 @@ _REQUIRED = REQUIRED_OF_A_THREAD
 
 @requires("GET-01")
 def test_a_thread_has_every_documented_member(visits: Visits) -> None:
-    visits.each(lambda thread: _expect_thread(visits.must.get(thread)))
+    visits.judge_each(lambda thread: _expect_thread(visits.must.get(thread)))
 
 
 @requires("GET-05")
@@ -46,7 +46,7 @@ def test_the_other_members_are_of_the_published_types(visits: Visits) -> None:
             raise undecided(f"GET shows none of {', '.join(OPTIONAL_OF_A_THREAD)}")
         expect_fits("thread_selected", there)
 
-    visits.each(judge)
+    visits.judge_each(judge)
 
 
 @requires("GET-04")
@@ -56,7 +56,7 @@ def test_get_answers_the_thread_asked_for(visits: Visits) -> None:
         same = isinstance(shown, str) and shown.lower() == thread.id
         expect(same, "GET shows another thread_id than the one asked for")
 
-    visits.each(judge)
+    visits.judge_each(judge)
 
 
 # ---- what a search gives ------------------------------------------------------------
@@ -70,18 +70,20 @@ def test_what_is_found_is_what_get_shows(visits: Visits) -> None:
             moments = {each for each in both if each.endswith("_at")}
             # Timestamps may be in two notations, so they are parsed to be compared.
             expect_same(found, shown, both - moments, "the thread as found and as GET shows it")
-            raise broken("the thread as found differs in a moment, or an unpublished member")
+            raise promise_broken(
+                "the thread as found differs in a moment, or an unpublished member"
+            )
 
-    visits.each(
-        lambda thread: visits.steadily(
-            lambda: visits.get(thread), lambda _: _hit(visits, thread), judge
+    visits.judge_each(
+        lambda thread: visits.judge_stable(
+            lambda: visits.get(thread), lambda _: _find(visits, thread), judge
         )
     )
 
 
 @requires("SEARCH-13")
 def test_a_found_thread_has_every_documented_member(visits: Visits) -> None:
-    for each in _some(visits.must.search(limit=PAGE)):
+    for each in _require_some(visits.must.search(limit=PAGE)):
         _expect_thread(each)
 
 
@@ -158,8 +160,8 @@ def test_a_filter_holds_for_each_hit(visits: Visits, by: str) -> None:
         others = sum(not _all_have([each], filters_of(shown)) for each in found)
         expect(not others, f"{others} of {len(found)} threads found by {by} do not have it")
 
-    visits.each(
-        lambda thread: visits.steadily(
+    visits.judge_each(
+        lambda thread: visits.judge_stable(
             lambda: visits.get(thread),
             lambda shown: visits.must.search(limit=PAGE, **filters_of(shown)),
             judge,
@@ -180,20 +182,20 @@ def test_count_agrees_with_search(visits: Visits, by: str) -> None:
         seen = f"{len(found)}" if len(found) < PAGE else f"at least {PAGE}"
         expect(agrees, f"a count by {by} gives {count}, and a search {seen}")
 
-    def of(thread: Visited) -> None:
+    def judge_thread(thread: Visited) -> None:
         filters = _FILTERS[by](visits.get(thread))
-        visits.steadily(
+        visits.judge_stable(
             lambda: visits.must.count(**filters),
             lambda _: visits.search(limit=PAGE, **filters),
             judge,
         )
 
-    visits.each(of)
+    visits.judge_each(judge_thread)
 
 
 @requires("COUNT-05")
 def test_no_match_counts_zero(visits: Visits, client: ThreadsClient) -> None:
-    visits.granted(client.count({}))
+    visits.ensure_success(client.count({}))
     count = visits.must.count(metadata={"threads_conformance": client.ownership.absent_id()})
     expect(count == 0, f"metadata that no thread has is counted {count} times")
 
@@ -203,7 +205,7 @@ def test_search_by_ids(visits: Visits) -> None:
     _expect_found_by_ids(visits, [])
 
     def judge(thread: Visited) -> None:
-        visits.steadily(
+        visits.judge_stable(
             lambda: bool(visits.get(thread)),
             lambda _: visits.must.search(ids=[thread.id]),
             lambda _, found: expect(
@@ -212,7 +214,7 @@ def test_search_by_ids(visits: Visits) -> None:
             ),
         )
 
-    visits.each(judge)
+    visits.judge_each(judge)
 
 
 @requires("FILTER-02")
@@ -234,8 +236,8 @@ def test_search_by_ids_and_metadata(visits: Visits) -> None:
         both = _all_have(found, filters) and all(each.get("thread_id") in ids for each in found)
         expect(both, "a thread is found that does not satisfy ids and metadata")
 
-    visits.each(
-        lambda thread: visits.steadily(
+    visits.judge_each(
+        lambda thread: visits.judge_stable(
             lambda: visits.get(thread),
             lambda shown: visits.search(ids=ids, limit=len(ids), **_by_one_text(shown)),
             judge,
@@ -249,7 +251,7 @@ def test_search_by_ids_and_metadata(visits: Visits) -> None:
 @requires("SELECT-01")
 def test_only_what_is_selected(visits: Visits) -> None:
     for selected in ({"thread_id", "status"}, {"status"}):
-        found = _some(visits.must.search(select=sorted(selected), limit=PAGE))
+        found = _require_some(visits.must.search(select=sorted(selected), limit=PAGE))
         optional = set(OPTIONAL_OF_A_THREAD) - selected
         unasked = sorted(
             {name for name in optional for each in found if each.get(name) is not None}
@@ -264,10 +266,10 @@ def test_all_that_is_selected(visits: Visits) -> None:
         expect(not missing, f"members that were selected are missing: {', '.join(missing)}")
         expect(same_thread(found, shown), "a selected member is not as GET shows it")
 
-    visits.each(
-        lambda thread: visits.steadily(
+    visits.judge_each(
+        lambda thread: visits.judge_stable(
             lambda: visits.get(thread),
-            lambda _: _hit(visits, thread, select=[*_REQUIRED, "values"]),
+            lambda _: _find(visits, thread, select=[*_REQUIRED, "values"]),
             judge,
         )
     )
@@ -275,7 +277,7 @@ def test_all_that_is_selected(visits: Visits) -> None:
 
 @requires("SELECT-03")
 def test_without_select_all_members(visits: Visits) -> None:
-    for each in _some(visits.must.search(limit=PAGE)):
+    for each in _require_some(visits.must.search(limit=PAGE)):
         missing = [name for name in _REQUIRED if name not in each]
         expect(not missing, f"missing without select: {', '.join(missing)}")
 
@@ -300,10 +302,10 @@ def test_sort_by(visits: Visits, member: str, order: str) -> None:
         if member == "thread_id":
             ordered = [str(key) for key in falling] == sorted(texts, reverse=True)
         else:
-            ordered = newest_first([{"created_at": key} for key in falling])
+            ordered = is_newest_first([{"created_at": key} for key in falling])
         expect(ordered, f"the threads are not in the order of {member}, {order}")
 
-    visits.eventually(
+    visits.judge_eventually(
         lambda: visits.must.search(sort_by=member, sort_order=order, limit=PAGE), judge
     )
 
@@ -317,13 +319,13 @@ def test_a_path_gives_its_value(visits: Visits) -> None:
         )
         (name,) = wanted
         body = {"metadata": wanted, "limit": PAGE, "extract": {"alias": f"metadata.{name}"}}
-        for each in _some(visits.must.search(**body)):
+        for each in _require_some(visits.must.search(**body)):
             extracted, metadata = each.get("extracted"), each.get("metadata")
             got = extracted.get("alias") if isinstance(extracted, dict) else None
             has = metadata.get(name) if isinstance(metadata, dict) else None
             expect(got == has, "extracted is not what stands at the path in the same hit")
 
-    visits.each(judge)
+    visits.judge_each(judge)
 
 
 @requires("PAGE-02")
@@ -338,8 +340,8 @@ def test_pages_are_complete(visits: Visits) -> None:
         same = sorted(str(each).lower() for each in found) == there
         expect(same, f"the pages of {len(there)} threads hold {len(found)}, or others")
 
-    visits.steadily(
-        lambda: _there(visits),
+    visits.judge_stable(
+        lambda: _existing_ids(visits),
         lambda _: [
             each.get("thread_id")
             for offset in range(0, len(ids), 2)
@@ -352,11 +354,11 @@ def test_pages_are_complete(visits: Visits) -> None:
 @requires("PAGE-03")
 def test_beyond_the_end_is_nothing(visits: Visits) -> None:
     def judge(thread: Visited) -> None:
-        _hit(visits, thread)
+        _find(visits, thread)
         found = visits.must.search(ids=[thread.id], offset=1)
         expect(not found, f"{len(found)} threads are found beyond the end")
 
-    visits.each(judge)
+    visits.judge_each(judge)
 
 
 def _expect_thread(thread: Thread) -> None:
@@ -371,7 +373,7 @@ def _expect_as_many(visits: Visits, most: int, **body: Any) -> None:
             raise undecided("no search shows a thread: run this where there are some")
         expect(found == min(most, there), f"{found} threads are found, where {most} may be")
 
-    visits.steadily(
+    visits.judge_stable(
         lambda: len(visits.search(limit=most + 1)),
         lambda _: len(visits.must.search(**body)),
         judge,
@@ -388,19 +390,19 @@ def _expect_found_by_ids(visits: Visits, absent: list[str]) -> None:
         expect(same, f"a search by the ids of {len(there)} threads finds {len(shown)}, or others")
 
     visits.require_threads()
-    visits.steadily(
-        lambda: _there(visits),
+    visits.judge_stable(
+        lambda: _existing_ids(visits),
         lambda _: visits.search(ids=[*absent, *ids], limit=len(ids) + len(absent)),
         judge,
     )
 
 
-def _there(visits: Visits) -> list[str]:
+def _existing_ids(visits: Visits) -> list[str]:
     """Return the ids of the threads that GET shows, in order."""
     return sorted(each.id for each in visits.threads if visits.client.get(each.id).ok)
 
 
-def _hit(visits: Visits, thread: Visited, **body: Any) -> Thread:
+def _find(visits: Visits, thread: Visited, **body: Any) -> Thread:
     """Return the thread as a search by its id shows it, or else a search without a filter."""
     for filters in ({"ids": [thread.id], "limit": 1}, {"limit": PAGE}):
         try:
@@ -413,7 +415,7 @@ def _hit(visits: Visits, thread: Visited, **body: Any) -> Thread:
     raise undecided("no search shows the thread")
 
 
-def _some(found: list[Thread]) -> list[Thread]:
+def _require_some(found: list[Thread]) -> list[Thread]:
     """Return what was found; blocked if it is empty, since nothing would be compared."""
     if not found:
         raise undecided("no search shows a thread: run this where there are some")

@@ -16,7 +16,7 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from conformance.checks.generators.profile import BrokenPromises, searching
+from conformance.checks.generators.profile import BrokenPromises, hypothesis_settings
 from conformance.checks.leniency import must_be_refused
 from conformance.contract.schemas import load_schema, violations
 from conformance.data import schemas_dir
@@ -39,7 +39,7 @@ def for_all(strategy: st.SearchStrategy[Any], holds: Callable[[Any], None], run:
     """
 
     @hypothesis.seed(run.seed)
-    @searching(run, EXAMPLES[run.effort])
+    @hypothesis_settings(run, EXAMPLES[run.effort])
     @hypothesis.given(strategy)
     def holds_always(value: Any) -> None:
         with broken.noted():
@@ -65,7 +65,7 @@ def valid_bodies(
             isinstance(body, dict)
             and not body.keys() & set(without)
             and all(body.get(name) for name in filled)
-            and portable(body)
+            and is_portable(body)
             and not violations(schema, body)
         )
 
@@ -85,7 +85,7 @@ def invalid_bodies(operation_id: str, schema: str) -> st.SearchStrategy[bytes]:
     """
     declared = load_schema(schema)["properties"].keys()
 
-    def encoded(body: Any) -> bytes:
+    def encode(body: Any) -> bytes:
         if isinstance(body, bytes):
             return body
         if isinstance(body, dict):
@@ -94,12 +94,12 @@ def invalid_bodies(operation_id: str, schema: str) -> st.SearchStrategy[bytes]:
 
     def misfits(raw: bytes) -> bool:
         try:
-            value = json.loads(raw, parse_constant=_refuse)
+            value = json.loads(raw, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
             return True
         return must_be_refused(schema, value)
 
-    return _bodies(operation_id, GenerationMode.NEGATIVE, schema).map(encoded).filter(misfits)
+    return _bodies(operation_id, GenerationMode.NEGATIVE, schema).map(encode).filter(misfits)
 
 
 def metadata_values() -> st.SearchStrategy[Any]:
@@ -117,7 +117,7 @@ def metadata() -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(st.sampled_from(["k", "l", "ключ"]), metadata_values(), max_size=3)
 
 
-def portable(value: Any) -> bool:
+def is_portable(value: Any) -> bool:
     """Return whether every JSON reader keeps a value: no NUL, no lone surrogate, no huge number.
 
     Some readers take a float beyond ±2^53 for an integer.
@@ -131,8 +131,8 @@ def portable(value: Any) -> bool:
     if isinstance(value, float):
         return math.isfinite(value) and (value == 0 or 1e-100 < abs(value) < LARGEST)
     if isinstance(value, list):
-        return all(map(portable, value))
-    return all(portable(key) and portable(member) for key, member in value.items())
+        return all(map(is_portable, value))
+    return all(is_portable(key) and is_portable(member) for key, member in value.items())
 
 
 def without_thread_ids(value: Any) -> Any:
@@ -164,13 +164,13 @@ def _bodies(
     filled: tuple[str, ...] = (),
 ) -> st.SearchStrategy[Any]:
     closed = mode is GenerationMode.POSITIVE
-    found = operation(operation_id, schema, without, filled, closed=closed)
+    found = adapted_operation(operation_id, schema, without, filled, closed=closed)
     cases: st.SearchStrategy[Any] = found.as_strategy(generation_mode=mode)
     return cases.map(lambda case: case.body)
 
 
 @cache
-def operation(
+def adapted_operation(
     operation_id: str,
     schema: str,
     without: tuple[str, ...],
@@ -254,5 +254,5 @@ def _without_others(schema: Any) -> Any:
     return closed
 
 
-def _refuse(constant: str) -> None:
+def _refuse_constant(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")

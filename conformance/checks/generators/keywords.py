@@ -13,7 +13,7 @@ from typing import Any
 
 from schemathesis import GenerationMode
 
-from conformance.checks.generators.bodies import operation, portable
+from conformance.checks.generators.bodies import adapted_operation, is_portable
 from conformance.checks.leniency import must_be_refused
 from conformance.contract.schemas import violations
 from conformance.deployment.guard import ID_MEMBERS
@@ -28,7 +28,7 @@ _MET = {"quick": 0.1, "standard": 0.3, "thorough": 1.0}
 
 
 @dataclass(frozen=True)
-class Broken:
+class BrokenKeyword:
     """A body that breaks one keyword; `keyword` is its JSON pointer in the schema."""
 
     keyword: str
@@ -37,21 +37,21 @@ class Broken:
 
 def broken_keywords(
     operation_id: str, schema: str, right: Callable[[], dict[str, Any]], run: Settings
-) -> list[Broken]:
+) -> list[BrokenKeyword]:
     """Return valid bodies with one thing wrong in each, for as many keywords as the effort asks.
 
     `right` returns a valid body. All else in a body is valid, so that nothing else can be the
     reason of a refusal; of a list only the last item is wrong.
     """
-    by_keyword: dict[str, list[Broken]] = {}
-    for case in _cases(operation_id, schema, (), GenerationMode.NEGATIVE):
+    by_keyword: dict[str, list[BrokenKeyword]] = {}
+    for case in _coverage_cases(operation_id, schema, (), GenerationMode.NEGATIVE):
         keyword = case.meta.phase.data.location
         # Wrong methods, wrong media types and missing bodies break no keyword of the schema.
         if not keyword or keyword == "/":
             continue
         body = _one_thing_wrong(keyword.strip("/").split("/"), case.body, right())
-        if portable(body) and must_be_refused(schema, body):
-            by_keyword.setdefault(keyword, []).append(Broken(keyword, body))
+        if is_portable(body) and must_be_refused(schema, body):
+            by_keyword.setdefault(keyword, []).append(BrokenKeyword(keyword, body))
     chosen = random.Random(run.seed)
     keywords = sorted(by_keyword)
     chosen.shuffle(keywords)
@@ -71,8 +71,10 @@ def met_keywords(
     """Return valid bodies that meet the keywords at their bounds, as many as the effort asks."""
     bodies = [
         case.body
-        for case in _cases(operation_id, schema, without, GenerationMode.POSITIVE)
-        if isinstance(case.body, dict) and portable(case.body) and not violations(schema, case.body)
+        for case in _coverage_cases(operation_id, schema, without, GenerationMode.POSITIVE)
+        if isinstance(case.body, dict)
+        and is_portable(case.body)
+        and not violations(schema, case.body)
     ]
     chosen = random.Random(run.seed)
     return chosen.sample(bodies, max(1, round(_MET[run.effort] * len(bodies))))
@@ -89,21 +91,25 @@ def with_own_ids(value: Any, ownership: Ownership) -> Any:
     if not isinstance(value, dict):
         return value
     return {
-        name: _own(member, ownership) if name in ID_MEMBERS else with_own_ids(member, ownership)
+        name: _own_id(member, ownership) if name in ID_MEMBERS else with_own_ids(member, ownership)
         for name, member in value.items()
     }
 
 
-def _own(value: Any, ownership: Ownership) -> Any:
+def _own_id(value: Any, ownership: Ownership) -> Any:
     if isinstance(value, list):
-        return [_own(each, ownership) for each in value]
+        return [_own_id(each, ownership) for each in value]
     if not isinstance(value, str) or not value.strip() or ownership.is_ours(value):
         return value
     return ownership.new_id() if is_uuid(value) else ownership.malformed_id(value)
 
 
-def _cases(operation_id: str, schema: str, without: tuple[str, ...], mode: GenerationMode) -> Any:
-    listed = operation(operation_id, schema, without, closed=mode is GenerationMode.POSITIVE)
+def _coverage_cases(
+    operation_id: str, schema: str, without: tuple[str, ...], mode: GenerationMode
+) -> Any:
+    listed = adapted_operation(
+        operation_id, schema, without, closed=mode is GenerationMode.POSITIVE
+    )
     generation = listed.schema.config.generation_for(operation=listed, phase="coverage")
     return listed.schema.iter_coverage_cases(
         listed, generation_modes=[mode], generation_config=generation

@@ -14,7 +14,7 @@ import httpx
 import hypothesis
 import schemathesis
 
-from conformance.checks.generators.profile import BrokenPromises, searching
+from conformance.checks.generators.profile import BrokenPromises, hypothesis_settings
 from conformance.data import schemas_dir
 from conformance.deployment.client import Answer
 from conformance.deployment.settings import Settings
@@ -60,7 +60,9 @@ def for_all_stories(
 
     with broken.decisive():
         hypothesis.seed(run.seed)(Story).run(
-            settings=searching(run, STORIES[run.effort], stateful_step_count=STEPS[run.effort])
+            settings=hypothesis_settings(
+                run, STORIES[run.effort], stateful_step_count=STEPS[run.effort]
+            )
         )
 
 

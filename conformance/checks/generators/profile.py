@@ -18,7 +18,7 @@ from conformance.deployment.settings import Settings
 from conformance.user_dirs import cache_dir
 
 
-def searching(run: Settings, max_examples: int, **others: Any) -> hypothesis.settings:
+def hypothesis_settings(run: Settings, max_examples: int, **others: Any) -> hypothesis.settings:
     """Return hypothesis settings for a deployment: no deadline, no database, one failure shown."""
     return hypothesis.settings(
         max_examples=max_examples,

@@ -47,7 +47,7 @@ OUT_OF_ENUM: dict[str, tuple[dict[str, Any], ...]] = {
 OUT_OF_DISCONNECT: tuple[dict[str, Any], ...] = ({"on_disconnect": "pause"},)
 
 
-def start(
+def start_run(
     client: ThreadsClient,
     operation: str,
     thread: Thread,
@@ -62,12 +62,12 @@ def start(
     return client.send(operation, "POST", path, body, raw=raw, timeout_s=client.run_timeout_s)
 
 
-def right_run(given: ThreadsApi) -> dict[str, Any]:
+def valid_run(given: ThreadsApi) -> dict[str, Any]:
     """Return a valid body of a run, with the tags of this check."""
     return given.run_body(metadata=tags(given))
 
 
-def offering_runs(given: ThreadsApi, operation: str) -> Thread:
+def thread_offering_runs(given: ThreadsApi, operation: str) -> Thread:
     """Return a thread on which the operation has run the graph once, to its end.
 
     Stateless runs are sent to disposable deployments only: threads that a lenient deployment makes
@@ -76,10 +76,10 @@ def offering_runs(given: ThreadsApi, operation: str) -> Thread:
     if operation not in ON_A_THREAD and not given.client.ownership.disposable:
         raise DisposableOnlyRefusal(f"bad bodies of {BY_NAME[operation].path}")
     thread = given.empty()
-    right = right_run(given)
+    right = valid_run(given)
     body = [right] if operation == BATCH else right
-    answer = start(given.client, operation, thread, body)
-    given.granted(answer, thread if operation in ON_A_THREAD else None)
+    answer = start_run(given.client, operation, thread, body)
+    given.ensure_success(answer, thread if operation in ON_A_THREAD else None)
     first = answer.body[0] if isinstance(answer.body, list) and answer.body else None
     if run := run_of(first) or run_in(answer):
         given.client.run_join(run.thread_id, run.run_id)

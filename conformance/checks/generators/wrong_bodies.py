@@ -47,7 +47,7 @@ WRONG_TYPES: dict[str, tuple[Any, ...]] = {
     "history": ("x",),
 }
 
-#: Placeholder for a malformed id, which `sendable` draws anew each time.
+#: Placeholder for a malformed id, which `sendable_body` draws anew each time.
 MALFORMED_ID = "not-a-uuid"
 
 OUT_OF_RANGE: dict[str, tuple[dict[str, Any], ...]] = {
@@ -80,7 +80,7 @@ def bad_bodies(operation: str) -> list[Any]:
     return [body for kind in kinds for body in kind.get(operation, ())]
 
 
-def to_be_refused(given: ThreadsApi, operation: str, bodies: Iterable[Any]) -> list[Any]:
+def bodies_to_refuse(given: ThreadsApi, operation: str, bodies: Iterable[Any]) -> list[Any]:
     """Return those of the bodies that the deployment must refuse.
 
     A deployment that assigns thread ids itself need not look at the id in a creation: that it does
@@ -94,7 +94,7 @@ def to_be_refused(given: ThreadsApi, operation: str, bodies: Iterable[Any]) -> l
     return [each for each in bodies if not (isinstance(each, dict) and "thread_id" in each)]
 
 
-def sendable(given: ThreadsApi, operation: str, body: Any) -> Any:
+def sendable_body(given: ThreadsApi, operation: str, body: Any) -> Any:
     """Return the body in a form that is safe to send: all ids in it are ids of this run.
 
     Ids are replaced by malformed ones. A creation without an id gets one, and its metadata the

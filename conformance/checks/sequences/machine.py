@@ -23,12 +23,12 @@ from hypothesis.stateful import (
 )
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.generators.profile import searching
+from conformance.checks.generators.profile import hypothesis_settings
 from conformance.checks.outcomes import Blocked, PromiseBroken, SequenceBroken, Unsupported
-from conformance.checks.sequences.state import Done, SequenceState, Step
+from conformance.checks.sequences.state import SequenceState, Step, StepResult
 
 #: A generator that looks before a step and, resumed with its result, judges it.
-Judge = Callable[[SequenceState, Step], Generator[None, Done, None]]
+Judge = Callable[[SequenceState, Step], Generator[None, StepResult, None]]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ _CHOSEN = st.fixed_dictionaries(
 )
 
 
-class _Ended(BaseException):
+class _ConnectionBroke(BaseException):
     """Carries a connection error past hypothesis, which must not shrink the sequence for it."""
 
     def __init__(self, broken: httpx.HTTPError) -> None:
@@ -93,7 +93,7 @@ class CounterexampleSearch:
     broken: PromiseBroken | None = None
     failing: set[str] = field(default_factory=set)
     _tried: int = 0
-    _until: float = 0.0
+    _deadline: float = 0.0
 
     @property
     def names(self) -> st.SearchStrategy[str]:
@@ -102,12 +102,12 @@ class CounterexampleSearch:
 
     def begin(self) -> tuple[SequenceState, bool]:
         """Start a sequence; return it, and whether to send it only if it is known to fail."""
-        case = self.api.context
-        case.forget()
-        graph = None if case.graph_missing() else case.settings.graph
+        context = self.api.context
+        context.forget()
+        graph = None if context.graph_missing() else context.settings.graph
         if self.broken:
             self._tried += 1
-        spent = self._tried > self.effort.shorter or time.monotonic() > self._until
+        spent = self._tried > self.effort.shorter or time.monotonic() > self._deadline
         return SequenceState(self.api, graph), bool(self.broken) and spent
 
     def take(self, sequence: SequenceState, step: Step) -> None:
@@ -115,25 +115,25 @@ class CounterexampleSearch:
         if not sequence.can(step):
             return
         judging = self.judge(sequence, step) if step.name in self.on else None
-        if judging and not self._goes_on(sequence, judging):
+        if judging and not self._advance(sequence, judging):
             judging = None
         done = sequence.do(step)
         if judging and done:
-            self._goes_on(sequence, judging, done)
+            self._advance(sequence, judging, done)
         self.refusal = sequence.refusal or self.refusal
 
     def record_failure(self, steps: list[Step], broken: PromiseBroken) -> None:
         """Record that these steps broke the promise."""
         if not self.broken:
-            self._until = time.monotonic() + self.effort.seconds
+            self._deadline = time.monotonic() + self.effort.seconds
         self.broken = broken
         self.failing.add(repr(steps))
 
-    def _goes_on(
+    def _advance(
         self,
         sequence: SequenceState,
-        judging: Generator[None, Done, None],
-        done: Done | None = None,
+        judging: Generator[None, StepResult, None],
+        done: StepResult | None = None,
     ) -> bool:
         """Advance the judge; return whether it waits for a step. A refused prerequisite ends it."""
         try:
@@ -155,43 +155,43 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._world, self._waits = self.search.begin()
+        self._sequence, self._withheld = self.search.begin()
         self._steps: list[Step] = []
-        self._runs = False
+        self._may_run = False
 
     @initialize(metadata=_METADATA, luck=st.integers(0, 7))
     def begin(self, metadata: Any, luck: int) -> None:
         """Begin with one thread. Runs are rare, since one takes about a second."""
-        self._runs = luck == 7
-        name = "prepopulate" if self._world.graph else "create"
+        self._may_run = luck == 7
+        name = "prepopulate" if self._sequence.graph else "create"
         self._take(Step(name, metadata=metadata))
 
     @rule(name=st.runner().flatmap(lambda machine: machine.search.names), chosen=_CHOSEN)
     def act(self, name: str, chosen: dict[str, Any]) -> None:
         """Take one step."""
-        if name == "append" and self._runs:
-            name, self._runs = "run", False
+        if name == "append" and self._may_run:
+            name, self._may_run = "run", False
         self._take(Step(name, **chosen))
 
     def teardown(self) -> None:
         """Send the withheld steps if the sequence is known to fail."""
-        if self._waits and repr(self._steps) in self.search.failing:
+        if self._withheld and repr(self._steps) in self.search.failing:
             for step in self._steps:
                 self._send(step)
 
     def _take(self, step: Step) -> None:
         self._steps.append(step)
-        if not self._waits:
+        if not self._withheld:
             self._send(step)
 
     def _send(self, step: Step) -> None:
         try:
-            self.search.take(self._world, step)
+            self.search.take(self._sequence, step)
         except PromiseBroken as broken:
             self.search.record_failure(self._steps, broken)
             raise
         except httpx.HTTPError as broken:
-            raise _Ended(broken) from broken
+            raise _ConnectionBroke(broken) from broken
 
 
 def check_sequences(api: ThreadsApi, judge: Judge, on: str, beside: str = BESIDE) -> None:
@@ -208,7 +208,9 @@ def check_sequences(api: ThreadsApi, judge: Judge, on: str, beside: str = BESIDE
     try:
         run_state_machine_as_test(
             machine,
-            settings=searching(settings, effort.examples, stateful_step_count=effort.steps),
+            settings=hypothesis_settings(
+                settings, effort.examples, stateful_step_count=effort.steps
+            ),
         )
     except (PromiseBroken, Flaky) as ended:
         # A deployment that behaves differently each time still broke the promise.
@@ -218,7 +220,7 @@ def check_sequences(api: ThreadsApi, judge: Judge, on: str, beside: str = BESIDE
         raise SequenceBroken(
             broken.expected, broken.actual, broken.diff, kinds=broken.kinds, cause=broken.cause
         ) from None
-    except _Ended as ended:
+    except _ConnectionBroke as ended:
         raise ended.broken from None
     if not search.judged:
         missing = api.context.graph_missing()

@@ -48,7 +48,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Done:
+class StepResult:
     """The result of a step: the thread that it was about, and what the deployment answered.
 
     `sent` holds type and content of the messages written, `base` the checkpoint of a fork.
@@ -104,17 +104,17 @@ class SequenceState:
             and (own is not None and self.family[id_of(each)] == own) is related
         ]
 
-    def do(self, step: Step) -> Done | None:
+    def do(self, step: Step) -> StepResult | None:
         """Take a step and return its result; None if it was refused, which another check judges."""
         self.steps_done += 1
         chosen = self.api.client.ownership.new_id()
         about = chosen if step.name in ("create", "prepopulate") else id_of(self.subject(step))
         try:
-            done: Done = getattr(self, f"_{step.name}")(step, chosen)
+            done: StepResult = getattr(self, f"_{step.name}")(step, chosen)
         except (Blocked, Unsupported) as refused:
             self.refusal = refused
             self.tainted = step.name == "copy"
-            self._lose(about)
+            self._drop(about)
             return None
         return done
 
@@ -128,7 +128,7 @@ class SequenceState:
         states = self.api.page(thread, limit=LONGEST_PAGE)
         if states and ("parent_checkpoint" not in states[-1] or parent_id_of(states[-1])):
             states = self.api.history(thread).states
-        _named(states)
+        _require_checkpoint_ids(states)
         return History(id_of(thread), states)
 
     def views(self) -> dict[str, Thread]:
@@ -149,65 +149,65 @@ class SequenceState:
 
     # The steps
 
-    def _create(self, step: Step, chosen: str) -> Done:
-        return self._born(self.api.empty(thread_id=chosen, metadata=self._metadata(step)))
+    def _create(self, step: Step, chosen: str) -> StepResult:
+        return self._add(self.api.empty(thread_id=chosen, metadata=self._metadata(step)))
 
-    def _prepopulate(self, step: Step, chosen: str) -> Done:
+    def _prepopulate(self, step: Step, chosen: str) -> StepResult:
         assert self.graph is not None
         supersteps = [numbered(each, self.steps_done) for each in self.graph.supersteps]
         metadata = self._metadata(step)
         made = self.api.prepopulated(supersteps, thread_id=chosen, metadata=metadata)
-        return self._born(made, tuple(messages_sent(supersteps, self.graph)))
+        return self._add(made, tuple(messages_sent(supersteps, self.graph)))
 
-    def _copy(self, step: Step, _chosen: str) -> Done:
+    def _copy(self, step: Step, _chosen: str) -> StepResult:
         source = self.subject(step)
         made = self.api.copy(source)
-        done = self._born(made)
+        done = self._add(made)
         self.family[id_of(made)] = self.family[id_of(source)]
         return done
 
-    def _append(self, step: Step, _chosen: str, base: str | None = None) -> Done:
+    def _append(self, step: Step, _chosen: str, base: str | None = None) -> StepResult:
         assert self.graph is not None
         thread = self.subject(step)
         at = {"checkpoint": {"checkpoint_id": base}} if base else {}
-        answer = self._appended(thread, at)
+        answer = self._send_update(thread, at)
         sent = messages_sent_in(numbered(self.graph.append, self.steps_done), self.graph)
-        return Done(thread, answer, tuple(sent), base)
+        return StepResult(thread, answer, tuple(sent), base)
 
-    def _appended(self, thread: Thread, at: dict[str, Any]) -> Any:
+    def _send_update(self, thread: Thread, at: dict[str, Any]) -> Any:
         """Send the update and return its answer; try again if the thread may have been busy."""
         try:
-            return self.api.appended(thread, self.steps_done, **at)
+            return self.api.append(thread, self.steps_done, **at)
         except Blocked:
             if id_of(thread) not in self.ran:
                 raise
         self.ran.remove(id_of(thread))
-        self.api.settled(thread)
-        return self.api.appended(thread, self.steps_done, **at)
+        self.api.get_settled(thread)
+        return self.api.append(thread, self.steps_done, **at)
 
-    def _fork(self, step: Step, chosen: str) -> Done:
+    def _fork(self, step: Step, chosen: str) -> StepResult:
         states = self.api.page(self.subject(step), limit=LONGEST_PAGE)
-        _named(states)
+        _require_checkpoint_ids(states)
         base = checkpoint_id_of(states[step.at % len(states)]) if states else None
         return self._append(step, chosen, base)
 
-    def _run(self, step: Step, _chosen: str) -> Done:
+    def _run(self, step: Step, _chosen: str) -> StepResult:
         thread = self.subject(step)
         self.ran.add(id_of(thread))
-        return Done(thread, self.api.run(thread, self.steps_done))
+        return StepResult(thread, self.api.run(thread, self.steps_done))
 
-    def _update(self, step: Step, _chosen: str) -> Done:
+    def _update(self, step: Step, _chosen: str) -> StepResult:
         thread = self.subject(step)
-        return Done(thread, self.api.update(thread, metadata=dict(step.metadata)))
+        return StepResult(thread, self.api.update(thread, metadata=dict(step.metadata)))
 
-    def _delete(self, step: Step, _chosen: str) -> Done:
+    def _delete(self, step: Step, _chosen: str) -> StepResult:
         thread = self.subject(step)
         self.api.delete(thread)
         self.alive.remove(thread)
         self.deleted.append(thread)
-        return Done(thread)
+        return StepResult(thread)
 
-    def _renew(self, step: Step, chosen: str) -> Done:
+    def _renew(self, step: Step, chosen: str) -> StepResult:
         """Delete a thread and create another one under its id."""
         thread = self._delete(step, chosen).thread
         done = self._create(step, id_of(thread))
@@ -216,24 +216,24 @@ class SequenceState:
         self.deleted.remove(thread)
         return done
 
-    def _look(self, step: Step, _chosen: str) -> Done:
+    def _look(self, step: Step, _chosen: str) -> StepResult:
         """Do nothing: the judge looks at the threads."""
-        return Done(self.subject(step))
+        return StepResult(self.subject(step))
 
     def _metadata(self, step: Step) -> dict[str, Any]:
         return {**dict(step.metadata), **self.mark}
 
-    def _born(self, thread: Thread, sent: tuple[Message, ...] = ()) -> Done:
+    def _add(self, thread: Thread, sent: tuple[Message, ...] = ()) -> StepResult:
         self.alive.append(thread)
         self.family[id_of(thread)] = self.steps_done
-        return Done(thread, thread, sent)
+        return StepResult(thread, thread, sent)
 
-    def _lose(self, thread_id: str) -> None:
+    def _drop(self, thread_id: str) -> None:
         self.unresolved.add(thread_id)
         self.alive = [each for each in self.alive if id_of(each) != thread_id]
 
 
-def _named(states: list[State]) -> None:
+def _require_checkpoint_ids(states: list[State]) -> None:
     try:
         History("", states).checkpoint_ids()
     except PromiseBroken:
