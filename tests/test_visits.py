@@ -100,7 +100,7 @@ def test_threads_that_cannot_be_judged_are_told(made: Callable[..., Visits]) -> 
 
     visits.judge_each(judge)
     assert seen == [visits.threads[2]]
-    assert visits._case.notes == ["judged on 1 of 3 threads: it is too short"]
+    assert visits._context.notes == ["judged on 1 of 3 threads: it is too short"]
 
 
 def test_where_no_thread_can_be_judged_the_check_is_blocked(made: Callable[..., Visits]) -> None:
@@ -108,11 +108,11 @@ def test_where_no_thread_can_be_judged_the_check_is_blocked(made: Callable[..., 
         raise undecided("it is too short")
 
     with pytest.raises(Blocked) as blocked:
-        made(2).each(judge)
+        made(2).judge_each(judge)
     assert blocked.value.facts == "it is too short"
 
 
 def test_without_a_thread_the_check_says_what_to_do(made: Callable[..., Visits]) -> None:
-    for ask in (made(0).each, made(0).first):
+    for ask in (made(0).judge_each, made(0).first_usable):
         with pytest.raises(Blocked, match="name one with --thread ID"):
             ask(lambda _: None)  # type: ignore[operator]
