@@ -42,11 +42,11 @@ def for_all(strategy: st.SearchStrategy[Any], holds: Callable[[Any], None], run:
     @hypothesis_settings(run, EXAMPLES[run.effort])
     @hypothesis.given(strategy)
     def holds_always(value: Any) -> None:
-        with broken.noted():
+        with broken.record():
             holds(value)
 
     broken = BrokenPromises()
-    with broken.decisive():
+    with broken.replace_flaky():
         holds_always()
 
 

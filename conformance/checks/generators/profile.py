@@ -34,17 +34,17 @@ def hypothesis_settings(run: Settings, max_examples: int, **others: Any) -> hypo
 
 
 class BrokenPromises:
-    """The failures of one search, in case hypothesis finds that they do not come again.
+    """Records broken promises of one search, for failures that hypothesis cannot reproduce.
 
-    A deployment that does not do the same each time broke its promise all the same.
+    A deployment that behaves differently each time still broke its promise.
     """
 
     def __init__(self) -> None:
         self._last: PromiseBroken | None = None
 
     @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Note the broken promise that leaves the block."""
+    def record(self) -> Iterator[None]:
+        """Record the broken promise that leaves the block."""
         try:
             yield
         except PromiseBroken as broken:
@@ -52,8 +52,8 @@ class BrokenPromises:
             raise
 
     @contextmanager
-    def decisive(self) -> Iterator[None]:
-        """Raise the last broken promise where hypothesis tells of flakiness alone."""
+    def replace_flaky(self) -> Iterator[None]:
+        """Raise the last broken promise where hypothesis would only report flakiness."""
         try:
             yield
         except Flaky:
@@ -71,13 +71,13 @@ def set_up_hypothesis() -> Iterator[None]:
     second of every run, as does building its tables of characters.
     """
     set_hypothesis_home_dir(cache_dir("hypothesis"))
-    of_code = vars(HypothesisProvider).get("_local_constants")
-    if of_code is not None:
+    code_constants = vars(HypothesisProvider).get("_local_constants")
+    if code_constants is not None:
         none = Constants()
         setattr(HypothesisProvider, "_local_constants", property(lambda _: none))  # noqa: B010
     try:
         yield
     finally:
-        if of_code is not None:
-            setattr(HypothesisProvider, "_local_constants", of_code)  # noqa: B010
+        if code_constants is not None:
+            setattr(HypothesisProvider, "_local_constants", code_constants)  # noqa: B010
         set_hypothesis_home_dir(None)
