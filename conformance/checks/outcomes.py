@@ -94,7 +94,7 @@ class NotAskedFor(NotRun):
 
 
 def difference_kinds(expected: Any, actual: Any) -> tuple[str, ...]:
-    """Return the kinds of differences between two JSON values, as `causes.kinds_of_changes` does."""
+    """Return the kinds of differences of two JSON values, as `causes.kinds_of_changes` does."""
     return kinds_of_changes(
         (json_path(each.path), each.expected, each.actual) for each in changes(expected, actual)
     )

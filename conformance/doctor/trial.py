@@ -143,8 +143,8 @@ class _Trial:
             )
         return Finding(
             Kind.WRONG,
-            f"{prefix}: correct its as_node or its values; if the deployment takes no supersteps at "
-            "all, the settings are right",
+            f"{prefix}: correct its as_node or its values; if the deployment takes no supersteps "
+            "at all, the settings are right",
             _OF_SUPERSTEPS,
         )
 
