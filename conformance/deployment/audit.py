@@ -1,8 +1,9 @@
-"""After a check that failed: did each of its requests arrive, and once?
+"""Evidence, after a failed check, that one of its requests was lost or delivered twice.
 
-A way that delivers a request twice, or a deployment that was restarted in between, leaves
-traces: more states, runs or threads than were asked for, or a thread that is gone though
-nobody deleted it. A failure with such a trace is no verdict unless it comes each time.
+A proxy that delivers a request twice, or a deployment that restarts in between, leaves
+traces: more states, runs or threads than were asked for, or a thread that disappeared
+though nobody deleted it. A failure with such a trace is no verdict unless the trace appears
+each time.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ import httpx
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.journal import CHECK_TAG, Journal
 
-#: No more threads of one check are looked at.
+#: Threads of one check that are examined, at most.
 _MOST_THREADS = 20
 _PAGE = 1000
 _GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 
 
 def traces_of_trouble(client: ThreadsClient, journal: Journal) -> tuple[str, ...]:
-    """Look for what only trouble on the way, or a restart, explains; sorted, without ids.
+    """Return the traces that only a network fault or a restart explains; sorted, without ids.
 
-    What cannot be asked for leaves no trace.
+    A request that gets no answer counts as no trace.
     """
     found: Counter[str] = Counter()
     if journal.deleted_in_vain:
@@ -55,7 +56,7 @@ def _about(client: ThreadsClient, journal: Journal, thread_id: str) -> Iterator[
 
 
 def _extra_threads(client: ThreadsClient, journal: Journal) -> int:
-    """How many more threads than were asked for carry the tag of the check."""
+    """Return how many more threads than were asked for carry the tag of the check."""
     if len(journal.tags) != 1:
         return 0
     body = {"metadata": {CHECK_TAG: next(iter(journal.tags))}, "limit": 100}

@@ -1,4 +1,4 @@
-"""What requests make, written to the ledger: before they leave, and when they are answered."""
+"""Bookkeeping of creations: what a request may create is in the ledger before it is sent."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from conformance.json_text import parse_json
 
 _THREAD_IN_PATH = re.compile(r"/threads/([^/]+)")
 
-#: Asks for a thread by GET: what it shows, or None where no answer came.
+#: Reads a thread by GET; None if there is no answer.
 Look = Callable[[str], Shown | None]
 
 
 @dataclass
 class Uses:
-    """How many writes have named one id of this run's."""
+    """The number of writes that have named one id of this run."""
 
     number: int = 0
 
 
 @dataclass(frozen=True)
 class Creation:
-    """A request that may make something, as it was before it left.
+    """A request that may create something, as recorded before it is sent.
 
-    `own_id` is the id of this run's under which a thread is asked for, and `uses` counts
-    the writes that named it. `number` is the ledger's, of a creation whose id the
+    `own_id` is the id of this run under which a thread is requested, and `uses` counts the
+    writes that named it. `number` is the ledger's number of a creation whose id the
     deployment chooses.
     """
 
@@ -47,15 +47,15 @@ class Creation:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether nothing but this request was ever asked for under its own id."""
+        """Whether no other request has named its own id."""
         return self.own_id is not None and self.uses.number == 1
 
 
 class CreationTracker:
-    """Tells the ledger what a request may make, and what the answer says that it made.
+    """Writes to the ledger what a request may create, and what its answer says it created.
 
-    An id that an answer names and that this run did not draw is looked at by `look`, and
-    taken only if that proves it to be this run's.
+    An id in an answer that this run did not draw is read by `look`, and owned only if that
+    proves it to be this run's.
     """
 
     def __init__(self, ledger: Ledger | None, ownership: Ownership, look: Look) -> None:
@@ -66,7 +66,7 @@ class CreationTracker:
         self._lock = threading.Lock()
 
     def before(self, operation: Operation, thread_id: str | None, raw: bytes) -> Creation:
-        """Write down what a write may make, before it leaves."""
+        """Record what a write may create, before it is sent."""
         body = _parsed(raw)
         members = body if isinstance(body, dict) else {}
         own_id = thread_id
@@ -74,7 +74,7 @@ class CreationTracker:
         if operation.scope is Scope.NEW_THREAD:
             named = members.get("thread_id")
             own_id = named if isinstance(named, str) and self._ownership.is_drawn(named) else None
-        # A deployment may make a thread of any id that a write names, though it should not.
+        # A deployment may create a thread under any id that a write names, though it should not.
         uses = self._used(own_id) if own_id is not None else Uses()
         if self._ledger:
             if operation.name == "copy":
@@ -88,7 +88,7 @@ class CreationTracker:
         return Creation(operation.name, thread_id, body, own_id, uses, number)
 
     def after(self, operation: Operation, creation: Creation, response: httpx.Response) -> None:
-        """Write down what the answer says that was made, and prove what it names."""
+        """Record what the answer says was created, and prove the ids that it names."""
         made = response.is_success
         answer = _parsed(response.content) if made else None
         match operation.scope:
@@ -104,7 +104,7 @@ class CreationTracker:
                     self._ledger.cron(cron_id)
 
     def _used(self, own_id: str) -> Uses:
-        """Count a use of an id, and write it down the first time."""
+        """Count a use of an id, and record the id the first time."""
         with self._lock:
             uses = self._uses.setdefault(canonical(own_id), Uses())
             uses.number += 1
@@ -135,7 +135,7 @@ class CreationTracker:
     def _copied(self, creation: Creation, answer: Any) -> None:
         named = _thread_id_in(answer)
         if named is not None and canonical(named) == canonical(str(creation.thread_id)):
-            named = None  # It is its source.
+            named = None  # The answer names the source: no thread was created.
         self._end(creation, named)
         self._prove(named)
 
@@ -180,7 +180,7 @@ def _keeps_thread(body: Any) -> bool:
 
 
 def _threads_of_runs(response: httpx.Response, answer: Any) -> Iterator[str]:
-    """The ids of the threads that stateless runs were given, as far as the answer says."""
+    """Yield the ids of the threads on which stateless runs took place, if the answer says so."""
     for run in answer if isinstance(answer, list) else [answer]:
         if isinstance(run, dict) and "run_id" in run and (found := _thread_id_in(run)):
             yield found

@@ -1,4 +1,4 @@
-"""What is sent in the place of the user's credentials: nothing, wrong ones, another tenant's."""
+"""Headers that replace the user's credentials: none, wrong ones, or another tenant's."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from conformance.deployment.settings import Settings
 
 Headers = tuple[tuple[str, str], ...]
 
-#: With other credentials than the user's these are answers, not trouble on the way.
+#: With such credentials these are the deployment's answers, not network trouble.
 REFUSALS = (httpx.codes.UNAUTHORIZED.value, httpx.codes.FORBIDDEN.value)
 
 _CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|session|jwt|passw", re.IGNORECASE)
 
 
 def own_headers(settings: Settings) -> Headers:
-    """All headers by which the user is known: those given, and user and password of the URL."""
+    """Return all headers that identify the user, including user and password of the URL."""
     url = httpx.URL(settings.url)
     if not url.userinfo or any(name.lower() == "authorization" for name, _ in settings.headers):
         return settings.headers
@@ -32,14 +32,14 @@ def own_headers(settings: Settings) -> Headers:
 
 
 def without_credentials(settings: Settings) -> Headers:
-    """The user's headers but for the credentials among them."""
+    """Return the user's headers without those that are credentials."""
     headers = own_headers(settings)
     secret = _credentials(headers)
     return tuple(each for each in headers if each not in secret)
 
 
 def wrong_credentials(settings: Settings) -> Headers:
-    """The user's headers with credentials of the same form that nobody was given.
+    """Return the user's headers with credentials of the same form that were never issued.
 
     They are the same in every process of a run, so that each can keep them out of reports.
     """
@@ -48,15 +48,15 @@ def wrong_credentials(settings: Settings) -> Headers:
 
 
 def cut_credentials(settings: Settings) -> Headers:
-    """The user's headers with credentials that lack their last character."""
+    """Return the user's headers with the last character of each credential removed."""
     return _changed(settings, lambda secret: secret[:-1])
 
 
 def other_credentials(settings: Settings) -> Headers:
-    """The headers of the other tenant.
+    """Return the headers of the other tenant.
 
-    Headers of the same name are replaced; where the other tenant's are credentials, none
-    of the user's own credentials stays.
+    They replace headers of the same name; where they contain credentials, none of the
+    user's own credentials remains.
     """
     others = {name.lower() for name, _ in settings.other_headers}
     replaced = any(_CREDENTIAL.search(name) for name in others)
@@ -65,7 +65,7 @@ def other_credentials(settings: Settings) -> Headers:
 
 
 def secret_headers(settings: Settings) -> Headers:
-    """Every header whose value must not be shown, whoever it is sent for."""
+    """Return every header whose value must not be shown, of any tenant or variant."""
     found = dict.fromkeys((*settings.headers, *settings.other_headers))
     if settings.protected:
         found |= dict.fromkeys((*wrong_credentials(settings), *cut_credentials(settings)))
@@ -73,7 +73,7 @@ def secret_headers(settings: Settings) -> Headers:
 
 
 def _credentials(headers: Headers) -> Headers:
-    """The headers that are credentials by their names; all of them, where no name says so."""
+    """Return the headers that are credentials by their names; all headers if no name says so."""
     return tuple(each for each in headers if _CREDENTIAL.search(each[0])) or headers
 
 
@@ -87,7 +87,7 @@ def _changed(settings: Settings, change: Callable[[str], str]) -> Headers:
 
 
 def _with_secret(value: str, change: Callable[[str], str]) -> str:
-    """A header's value with its secret changed: what follows the scheme, or the password."""
+    """Change the secret in a header's value: the part after the scheme, or the password."""
     scheme, space, secret = value.rpartition(" ")
     if scheme.lower() == "basic" and (plain := _decoded(secret)) is not None:
         user, colon, password = plain.partition(":")
@@ -96,7 +96,7 @@ def _with_secret(value: str, change: Callable[[str], str]) -> str:
 
 
 def _mistaken(secret: str, chance: random.Random) -> str:
-    """Another text of the same form."""
+    """Return a different text of the same form."""
     drawn = "".join(_another(each, chance) for each in secret)
     return drawn if drawn != secret else f"{secret}x"
 

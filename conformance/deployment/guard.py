@@ -1,6 +1,6 @@
-"""The guard: no request may change a thread, a run or a cron that is not this run's.
+"""The guard: no request may change a thread, run or cron that is not this run's.
 
-It decides on the final request, just before it leaves, and denies by default: the scope of
+It decides on the final request, just before it is sent, and denies by default: the scope of
 each operation says which ids its path and its body must name for a write to be allowed.
 """
 
@@ -20,7 +20,7 @@ ID_MEMBERS = frozenset({"thread_id", "thread_ids"})
 
 
 class GuardRefusal(Exception):  # noqa: N818 - a refusal is what it is
-    """A request that could have changed something of someone else's was not sent."""
+    """A request was not sent because it could have changed something that is not this run's."""
 
 
 class NotOursRefusal(GuardRefusal):
@@ -40,7 +40,7 @@ class DisposableOnlyRefusal(GuardRefusal):
 class Unproved:
     """An id that a write names and that is not known to be this run's.
 
-    `kind` is thread, run or cron; `thread_id` is the thread beside a run's id.
+    `kind` is thread, run or cron; `thread_id` is the thread that a run is on.
     """
 
     kind: str
@@ -49,7 +49,7 @@ class Unproved:
 
 
 def check_request(method: str, path: str, body: bytes, ownership: Ownership) -> None:
-    """Raise `GuardRefusal` unless the request can change nothing of anyone else's.
+    """Raise `GuardRefusal` unless the request can change only what is this run's.
 
     `path` is the path below the deployment's URL, as it will be sent.
     """
@@ -73,13 +73,13 @@ def check_request(method: str, path: str, body: bytes, ownership: Ownership) -> 
 def unproved(
     operation: Operation, path: str, body: bytes, ownership: Ownership
 ) -> Iterator[Unproved]:
-    """Every id in path and body of a write that is not known to be this run's, path first."""
+    """Yield every id in path and body of a write that is not known to be this run's."""
     thread_id = operation.id_in(path, "thread_id")
     if thread_id is not None and not ownership.is_ours(thread_id):
         yield Unproved("thread", thread_id)
     value = _parsed(body)
     for each in _thread_ids(value, body):
-        # A blank text is no id of anyone's, and in a body that cannot be read the tag stands.
+        # A blank text is no id. An unparsable body may contain the tag, which looks like an id.
         if each.strip() and each != ownership.run_id and not ownership.is_ours(each):
             yield Unproved("thread", each)
     run_id = operation.id_in(path, "run_id")
@@ -119,7 +119,7 @@ def _refuse_all_but_visits(
 
 
 def _is_of_preflight(path: str, ownership: Ownership) -> bool:
-    """Whether a path shows nothing of anyone's: the OpenAPI, or one that no server has."""
+    """Return whether the path can show no thread: the OpenAPI, or a path drawn to be absent."""
     return path == "/openapi.json" or ownership.is_drawn(path.rpartition("/")[2])
 
 
@@ -151,9 +151,9 @@ def _refuse_what_could_mean_all(
 
 
 def _can_be_proved(body: _Members, ownership: Ownership) -> bool:
-    """Whether the thread that a creation makes can be told to be this run's.
+    """Return whether the thread that a creation makes can be proved to be this run's.
 
-    One whose metadata is no object is to be refused, and then makes none.
+    A body whose metadata is not an object is to be refused, and creates no thread.
     """
     if any(
         not isinstance(metadata, _Members) or (RUN_TAG, ownership.run_id) in metadata
@@ -165,7 +165,7 @@ def _can_be_proved(body: _Members, ownership: Ownership) -> bool:
 
 
 def _names_all(member: str, value: Any) -> bool:
-    """Whether a body lists ids in a member, once: at least one, and texts alone."""
+    """Return whether a body has the member exactly once, as a list of one or more texts."""
     listed = _members_named(member, value)
     return (
         len(listed) == 1
@@ -177,10 +177,10 @@ def _names_all(member: str, value: Any) -> bool:
 
 
 class _Members(list[tuple[str, Any]]):
-    """The members of a JSON object, in their order: of one that stands twice, servers differ."""
+    """The members of a JSON object in order, duplicates included: servers differ on those."""
 
 
-#: What a body is that cannot be parsed.
+#: The value of a body that cannot be parsed.
 _UNREADABLE: Any = object()
 
 
@@ -194,7 +194,7 @@ def _parsed(body: bytes) -> Any:
 
 
 def _members_named(name: str, value: Any) -> list[Any]:
-    """The values of all members of this name, of an object's own members."""
+    """Return the values of an object's own members of this name."""
     return [member for key, member in value if key == name] if isinstance(value, _Members) else []
 
 
@@ -204,9 +204,10 @@ def _flat(values: list[Any]) -> Iterator[Any]:
 
 
 def _thread_ids(value: Any, body: bytes) -> Iterator[str]:
-    """Every text under `thread_id` or `thread_ids`, at any depth.
+    """Yield every text under `thread_id` or `thread_ids`, at any depth.
 
-    What cannot be read is searched: no id of a stranger, wherever it stands.
+    An unparsable body is searched for UUIDs instead: it may name no stranger's thread
+    anywhere.
     """
     if value is _UNREADABLE:
         yield from _UUID.findall(body.decode("utf-8", errors="replace"))

@@ -1,4 +1,4 @@
-"""What the requests of one check made, as their answers say."""
+"""What the requests of one check created or changed, according to their answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conformance.contract.operations import Operation, Scope
 from conformance.deployment.creations import Creation
 from conformance.deployment.ownership import canonical
 
-#: Key of a thread's metadata that tells the threads of one check from all others.
+#: Key of the metadata that marks the threads of one check.
 CHECK_TAG = "threads_conformance_check"
 
 _GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
@@ -20,23 +20,23 @@ _RUNS = frozenset({"run_background", "run_wait", "run_stream"})
 
 
 class Journal:
-    """What the requests of one check made, as their answers say."""
+    """What the requests of one check created or changed, according to their answers."""
 
     def __init__(self) -> None:
         self.tags: set[str] = set()
-        #: Threads created under ids of the run's, with the number of their supersteps.
+        #: Threads created under ids of the run, with the number of their supersteps.
         self.made: dict[str, int] = {}
-        #: Threads whose ids the deployment chose, copies among them.
+        #: Number of threads whose ids the deployment chose, including copies.
         self.others = 0
         self.updates: Counter[str] = Counter()
         self.runs: Counter[str] = Counter()
         self.deleted: set[str] = set()
-        #: Deletions of a thread that stood, which were answered as if it did not.
+        #: Number of deletions of an existing thread that were answered by 404 or 410.
         self.deleted_in_vain = 0
         self._lock = threading.Lock()
 
     def write(self, operation: Operation, creation: Creation, response: httpx.Response) -> None:
-        """Write down what one request did."""
+        """Record what one request did."""
         with self._lock:
             thread_id = canonical(creation.thread_id or "")
             if operation.name == "delete":

@@ -1,4 +1,4 @@
-"""Before a run: is there such a server at the URL, and who is it?"""
+"""Checks before a run: is there a Threads server at the URL, and which one is it?"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from conformance.deployment.recognition import Recognition
 from conformance.deployment.redaction import Redactor
 from conformance.excerpt import excerpt, safe_name
 
-#: Where the graphs are that the checks use.
+#: The project with the graphs that the checks use.
 GRAPH_PROJECT = "fixtures/deployments/langgraph-python"
 
 _ASKED = "POST /threads/search"
@@ -28,17 +28,17 @@ _REFUSALS = (401, 403)
 _OF_GATEWAYS = (502, 503, 504)
 _LOGIN = re.compile(r"log[ _-]?[io]n|sign[ _-]?in|oauth|\bsso\b|type=[\"']?password", re.IGNORECASE)
 _GIVE_KEY = "--api-key KEY, or a header with -H 'Name: value'"
-#: How long to wait for a TLS handshake where HTTP is not spoken, in seconds.
+#: Time limit of a TLS handshake with a server that does not speak HTTP, in seconds.
 _PROBE_S = 2.0
 
 
 class UnreachableError(Exception):
-    """Nothing can be said of the deployment; the message says what to do."""
+    """The deployment cannot be judged; the message says what the user can do."""
 
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What a deployment says of itself; None where it does not say."""
+    """Name and version that a deployment reports; None where it does not."""
 
     name: str | None
     version: str | None
@@ -47,10 +47,10 @@ class ServerInfo:
 def probe_server(
     client: ThreadsClient, url: str, redactor: Redactor, *, credentials: bool = False
 ) -> ServerInfo:
-    """Ask a deployment who it is; `UnreachableError` unless it is a Threads server.
+    """Return name and version of a server; raise `UnreachableError` unless it has Threads.
 
-    It is taken for one if anything that only such a server says is said: one broken
-    operation is a finding, not a wrong address. `credentials`: whether any are sent.
+    Any one answer that only such a server gives is enough: a broken operation is a finding,
+    not a wrong address. `credentials` says whether any are sent.
     """
     shown = redactor.url(url)
     found = Recognition(client)
@@ -65,9 +65,9 @@ def probe_server(
 
 
 def graph_missing(client: ThreadsClient, graph_id: str) -> str | None:
-    """A sentence, if the deployment says that it has no such graph; else None.
+    """Return a sentence if the deployment reports that it lacks the graph; else None.
 
-    A deployment that does not list its graphs is given the benefit of the doubt.
+    A deployment that does not list its graphs is assumed to have it.
     """
     listed = client.assistants({"graph_id": graph_id, "limit": 1})
     if listed.ok and isinstance(listed.digested, list) and listed.digested:
@@ -78,9 +78,9 @@ def graph_missing(client: ThreadsClient, graph_id: str) -> str | None:
 
 
 def _check_doors(found: Recognition, shown: str, redactor: Redactor, credentials: bool) -> None:
-    """`UnreachableError` where not the server answers, but what stands before it.
+    """Raise `UnreachableError` if something in front of the server answers in its place.
 
-    One operation may be broken; what two of them meet is met by all.
+    Two operations must agree: one alone may be broken in the server itself.
     """
     try:
         search = found.search
@@ -161,7 +161,7 @@ def _something_else(found: Recognition, url: str, shown: str) -> str:
 
 
 def _unreachable(broken: httpx.HTTPError, url: httpx.URL, shown: str, redactor: Redactor) -> str:
-    """What to say, and to do, where the way to the deployment is no way."""
+    """Return why the deployment cannot be reached and what the user can do."""
     why = excerpt(str(broken)) or type(broken).__name__
     match broken:
         case httpx.ProxyError() if "407" in why:
@@ -223,7 +223,7 @@ def _with_scheme(shown: str, scheme: str) -> str:
 
 
 def _name(described: dict[str, Any]) -> str | None:
-    # A server that is built to be like another tells that one's members as well.
+    # Not from members such as `langgraph_py_version`: compatible servers report those as well.
     return _text(described.get("name"))
 
 

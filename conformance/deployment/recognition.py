@@ -1,8 +1,8 @@
-"""Whether what answers is a server of threads: by answers that only such a server gives.
+"""Recognition of a Threads server by answers that only such a server gives.
 
-Each piece of evidence stands on one operation, so that a broken operation is a finding
-and not a wrong address, and each is compared with what is answered for a path that no
-server has: a framework that answers alike there knows nothing of threads.
+Each piece of evidence depends on one operation, so that a broken operation is a finding and
+not a wrong address. Each is compared with the answer to a path that no server has: a
+framework that answers both alike knows nothing of threads.
 """
 
 from __future__ import annotations
@@ -18,57 +18,58 @@ import httpx
 
 from conformance.deployment.client import Answer, ThreadsClient
 
-#: Members of /info by which a server of LangGraph is known.
+#: Members of /info that identify a LangGraph server.
 _OF_LANGGRAPH = ("langgraph_py_version", "langgraph_js_version")
 
 
 class Recognition:
-    """What a deployment answers to harmless questions, each asked once and when needed.
+    """The answers of a deployment to harmless requests, each sent once and when needed.
 
-    Where no answer comes the error is raised, each time that the question is looked at.
+    A request without an answer raises its `httpx.HTTPError` each time that the answer is
+    read.
     """
 
     def __init__(self, client: ThreadsClient) -> None:
         self._client = client
-        # With `threads` in it, so that an echo of a path's first part is no evidence either.
+        # It contains `threads`, so that an echo of the first segment is no evidence either.
         self._no_thread = client.ownership.absent_id()
         self._nowhere = f"/nothreads-{uuid4().hex[:12]}/{self._no_thread}"
         self._answers: dict[str, Answer | httpx.HTTPError] = {}
 
     @property
     def search(self) -> Answer:
-        """POST /threads/search for threads that nobody has."""
+        """POST /threads/search for a tag that no thread has."""
         body = {"metadata": self._client.tag, "limit": 1}
         return self._asked("search", lambda: self._client.search(body))
 
     @property
     def thread(self) -> Answer:
-        """GET of a thread that nobody has."""
+        """GET of a thread that does not exist."""
         return self._asked("thread", lambda: self._client.get(self._no_thread))
 
     @property
     def state(self) -> Answer:
-        """GET of the state of a thread that nobody has."""
+        """GET of the state of a thread that does not exist."""
         return self._asked("state", lambda: self._client.state(self._no_thread))
 
     @property
     def history(self) -> Answer:
-        """GET of the history of a thread that nobody has."""
+        """GET of the history of a thread that does not exist."""
         return self._asked("history", lambda: self._client.history(self._no_thread))
 
     @property
     def count(self) -> Answer:
-        """POST /threads/count of threads that nobody has."""
+        """POST /threads/count for a tag that no thread has."""
         return self._asked("count", lambda: self._client.count({"metadata": self._client.tag}))
 
     @property
     def assistants(self) -> Answer:
-        """POST /assistants/search for any."""
+        """POST /assistants/search without a filter."""
         return self._asked("assistants", lambda: self._client.assistants({"limit": 1}))
 
     @property
     def info(self) -> dict[str, Any]:
-        """The object that GET /info answers; empty where it answers anything else, or nothing."""
+        """The JSON object of GET /info; empty for any other answer, or none."""
         try:
             answer = self._asked("info", self._client.info)
         except httpx.HTTPError:
@@ -81,13 +82,13 @@ class Recognition:
         return self._asked("nowhere", lambda: self._client.send("info", "GET", self._nowhere))
 
     def others(self) -> Iterator[Answer]:
-        """Further answers, each asked for only if the one before does not suffice."""
+        """Yield further answers; each is requested only when it is reached."""
         yield self.thread
         yield self.count
         yield self.assistants
 
     def is_threads_server(self) -> bool:
-        """Whether there is evidence of it; a question without an answer gives none."""
+        """Return whether there is any evidence; a request without an answer gives none."""
         evidence = (
             lambda: _lists(self.search, "thread_id") and not _lists(self.nowhere),
             self._knows_threads,
@@ -111,9 +112,10 @@ class Recognition:
         return answer
 
     def _knows_threads(self) -> bool:
-        """Whether an unknown thread is told from an unknown path, and by two operations.
+        """Return whether two operations distinguish an unknown thread from an unknown path.
 
-        A forum knows threads as well, but not their states and histories.
+        One is not enough: forum software has threads too, but no states or histories of
+        them.
         """
         if "thread" in _own_words(self.nowhere, self._nowhere):
             return False
@@ -156,7 +158,7 @@ def _holds(evidence: Callable[[], bool]) -> bool:
 
 
 def _json(answer: Answer) -> Any:
-    """The parsed body; None where it is none, or none that is looked at."""
+    """Return the parsed body; None if it is not JSON or exceeds the limits."""
     try:
         return answer.body
     except httpx.DecodingError:
@@ -169,7 +171,7 @@ def _object(answer: Answer) -> dict[str, Any]:
 
 
 def _lists(answer: Answer, member: str = "", least: int = 0) -> bool:
-    """Whether a list is answered, of objects that have the member."""
+    """Return whether the answer is a list of at least `least` objects that have the member."""
     body = _json(answer)
     return (
         answer.ok
@@ -180,7 +182,7 @@ def _lists(answer: Answer, member: str = "", least: int = 0) -> bool:
 
 
 def _tells_of_threads(ask: Callable[[], Answer], path: str) -> bool:
-    """Whether an answer says, in words of its own, that there is no such thread."""
+    """Return whether the answer says, in the server's own words, that there is no such thread."""
     answer = ask()
     if answer.status not in (404, 410, 422) or "html" in answer.headers.get("content-type", ""):
         return False
@@ -188,7 +190,7 @@ def _tells_of_threads(ask: Callable[[], Answer], path: str) -> bool:
 
 
 def _own_words(answer: Answer, path: str) -> str:
-    """What an answer says beside the path that was asked for, however it echoes that."""
+    """Return the text of an answer without the requested path, however that is echoed."""
     text = json.dumps(_object(answer), ensure_ascii=False) if _object(answer) else answer.text
     text = unquote(text).lower().replace("\\/", "/")
     return text.replace(path.strip("/"), "")

@@ -1,4 +1,4 @@
-"""Removing what a run made for the user and for the other tenant."""
+"""Removal of what a run created, for the user and for the other tenant."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from conformance.deployment.settings import Settings
 def remove_as_each(
     connection: Connection, settings: Settings, ledger: LedgerState, keep: Collection[str] = ()
 ) -> Removal:
-    """Delete every thread of a run, each by the credential that it was made with.
+    """Delete every thread of a run, each with the credentials that created it.
 
-    The other tenant's threads are those that a search for the run's tag shows to it: the
-    ids of the ledger are asked for by the user, since most are the user's.
+    The other tenant's threads are those that its own search for the run's tag finds. The
+    ids of the ledger are deleted with the user's credentials, since most are the user's.
     """
     if not settings.other_headers:
         return remove_all(connection.client, ledger, keep)
@@ -33,5 +33,5 @@ def remove_as_each(
 
 
 def _each_once(left: tuple[Left, ...]) -> tuple[Left, ...]:
-    """One of each id: what neither credential could remove is left once."""
+    """Return one entry for each id: what neither tenant could remove is listed once."""
     return tuple({canonical(each.thread_id): each for each in left}.values())

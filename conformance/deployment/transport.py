@@ -1,4 +1,4 @@
-"""The one transport under every request: guard, ledger, delivery, record, then the wire."""
+"""The transport of all requests: guard, ledger, delivery and record, then the wire."""
 
 from __future__ import annotations
 
@@ -34,34 +34,35 @@ from conformance.deployment.trouble import (
 )
 from conformance.json_text import parse_json
 
-#: Set in `request.extensions` where the answer may hold other people's threads.
+#: Key of `request.extensions`, set where the answer may hold other people's threads.
 PRIVATE = "threads_conformance_private"
 #: Longest body, in characters, that is recorded.
 RECORDED_BODY = 64 * 1024
 
-#: Of a longer body only the beginning is looked at, in bytes, but for what may be cut through.
+#: Bytes of a longer body that are examined, and how many of them are dropped at the end, where
+#: a secret may have been cut in two.
 _LOOKED_AT, _CUT_THROUGH = 2**20, 16 * 1024
-#: Set in `request.extensions` of requests that no check asked for.
+#: Key of `request.extensions`, set for requests that the suite itself sends, not a check.
 _OF_THE_SUITE = "threads_conformance_own"
-#: Set in `request.extensions` to what the ledger knows of a write.
+#: Key of `request.extensions` for the `Creation` of a write.
 _CREATION = "threads_conformance_creation"
 _ANYONES = "other people's threads"
 _STRANGER = "[not-ours]"
-#: Reads that only a server of threads answers: one that was answered well can be asked again.
+#: Reads that only a Threads server answers: one that succeeded is repeated to test the network.
 _TELLING = frozenset({"search", "count", "get", "state", "history"})
-#: Reads that answer what a run yields, and do not show whose it is.
+#: Reads that answer with the output of a run, and do not show whose run it is.
 _FOLLOWING = frozenset({"run_join", "run_join_stream"})
-#: Of an answer about other people's threads, the headers that say nothing of them.
+#: Headers of an answer about other people's threads that reveal nothing about them.
 _SAFE_HEADERS = frozenset({"content-type", "content-length", "date", "server"})
 
 
 class Recorder:
-    """Keeps the exchanges of the check at hand, and writes all of them to a file.
+    """Keeps the exchanges of the current check, and writes all exchanges to a file.
 
-    `troubles` are those on the way during the check; `doubts` are answers that may have
-    been somebody's on the way; `journal` says what its requests made. `strangers` says what
+    `troubles` is the network trouble during the check; `doubts` are answers that may have
+    come from a proxy; `journal` holds what its requests created. `strangers` describes what
     was seen of other people's, without content. Several threads of a check may add at once;
-    each exchange is a line of its own.
+    each exchange is one line of the file.
     """
 
     def __init__(self, file: Path | None, redactor: Redactor) -> None:
@@ -77,7 +78,7 @@ class Recorder:
 
     @contextmanager
     def check(self, check_id: str) -> Iterator[list[Exchange]]:
-        """Everything recorded inside belongs to this check; the list grows with it."""
+        """Attribute what is recorded in the block to this check; yield its growing list."""
         self._check, self._current = check_id, []
         self.troubles, self.doubts, self.strangers = [], [], []
         self.journal = Journal()
@@ -87,13 +88,13 @@ class Recorder:
             self._check, self._current = "", []
 
     def forget(self) -> None:
-        """Drop what the check at hand has asked so far; the file keeps it."""
+        """Drop the exchanges of the current check so far; the file keeps them."""
         self._current.clear()
 
     def add(self, exchange: Exchange, *, of_check: bool = True) -> None:
         """Record one exchange, its texts already redacted.
 
-        Without `of_check` it is no request of the check at hand, but the suite's own.
+        Without `of_check` it is a request of the suite itself, not of the current check.
         """
         with self._lock:
             if of_check:
@@ -104,12 +105,12 @@ class Recorder:
                 self._file.flush()
 
     def notice(self, trouble: Trouble) -> None:
-        """Count trouble on the way, during the check at hand."""
+        """Record network trouble during the current check."""
         with self._lock:
             self.troubles.append(trouble)
 
     def believe(self, troubles: list[Trouble], certain: bool) -> None:
-        """Take troubles for answers of the deployment's own after all."""
+        """Reclassify troubles as the deployment's own answers; as doubts unless `certain`."""
         with self._lock:
             for each in troubles:
                 if each in self.troubles:
@@ -125,7 +126,7 @@ class Recorder:
 
 @dataclass
 class _Connections:
-    """A pool of connections, and how many requests are under way on it."""
+    """A pool of connections, and the number of requests in progress on it."""
 
     transport: httpx.BaseTransport
     under_way: int = 0
@@ -133,13 +134,13 @@ class _Connections:
 
 
 class SuiteTransport(httpx.BaseTransport):
-    """Sends what the guard lets pass, after the ledger knows of it, and records it.
+    """Sends a request if the guard allows it, after the ledger has it, and records it.
 
-    `connect` makes the transport that reaches the deployment; it is made anew after
-    an answer of 5xx, since a server may drop the connection on which it failed, and
-    the next request is not to blame for that. Several threads may send at once: what
-    is under way on the old connections ends there. Outages are waited out for
-    `outage_within_s` seconds in all, and waits between tries begin at `backoff_s`.
+    `connect` makes the transport to the deployment. It is made anew after a 5xx, since a
+    server may close the connection on which it failed, and the next request must not suffer
+    from that. Several threads may send at once: requests in progress on old connections
+    finish there. Outages are waited out for `outage_within_s` seconds in total, and waits
+    between retries begin at `backoff_s` seconds.
     """
 
     def __init__(
@@ -169,15 +170,15 @@ class SuiteTransport(httpx.BaseTransport):
             backoff_s,
             first_contact=first_contact,
         )
-        # The request at hand of each thread: by its credentials the suite asks beside it.
+        # The current request of each thread: the suite's own requests use its credentials.
         self._at_hand = threading.local()
-        # The last read of threads that was answered well, by the credentials it had.
+        # The last read of threads that succeeded, by its credentials.
         self._answered_well: dict[frozenset[tuple[bytes, bytes]], httpx.Request] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request and read its whole answer; `GuardRefusal` if it is not safe.
+        """Send one request and read its whole answer; raise `GuardRefusal` if it is not safe.
 
-        `httpx.HTTPError` where no answer comes, or trouble on the way stays;
+        Raises `httpx.HTTPError` where no answer comes or network trouble persists, and
         `GivenUpError` once the deployment does not answer any more.
         """
         body = request.read()
@@ -186,7 +187,7 @@ class SuiteTransport(httpx.BaseTransport):
         writes = operation is not None and operation.writes
         follows_run = operation is not None and operation.name in _FOLLOWING
         if operation is not None and (writes or follows_run):
-            # Of a run that is only followed: whether what is answered may be recorded.
+            # A read of a run's output needs it as well: it decides what may be recorded.
             self._prove_what_is_named(operation, path, body, request)
         check_request(request.method, path, body, self._ownership)
         if operation is None or not writes:
@@ -207,7 +208,7 @@ class SuiteTransport(httpx.BaseTransport):
     def _prove_what_is_named(
         self, operation: Operation, path: str, body: bytes, request: httpx.Request
     ) -> None:
-        """Ask for what a write names and is not known to be this run's, whether it is."""
+        """Try to prove by GET the ids that a request names and that are not known to be ours."""
         self._at_hand.request = request
         for named in unproved(operation, path, body, self._ownership):
             if named.kind == "thread":
@@ -227,7 +228,7 @@ class SuiteTransport(httpx.BaseTransport):
         thread_id: str | None,
         response: httpx.Response,
     ) -> None:
-        """Take a run or cron that a check asked for by GET, if the answer proves it."""
+        """Own a run or cron that a check read by GET, if the answer proves it to be this run's."""
         path = self._path_of(request)
         run_id, cron_id = operation.id_in(path, "run_id"), operation.id_in(path, "cron_id")
         if run_id is not None and not self._ownership.is_our_run(run_id):
@@ -239,12 +240,12 @@ class SuiteTransport(httpx.BaseTransport):
         return self._shown("/threads/", thread_id)
 
     def _shown(self, place: str, asked: str, thread_id: str | None = None) -> Shown | None:
-        """What a GET shows of an id, asked for now; None where no answer came."""
+        """Send a GET for an id; return None if there is no answer."""
         response = self._ask("GET", f"{place}{quote(asked, safe='')}")
         return None if response is None else _shown_in(response, asked, thread_id)
 
     def _ask(self, method: str, path: str) -> httpx.Response | None:
-        """Send a request of the suite's own, by the credentials of the one at hand."""
+        """Send a request of the suite itself, with the credentials of the current one."""
         asking = _beside(self._at_hand.request, method, f"{self._base_path}{path}")
         try:
             return self._delivery.deliver(asking, identify(method, path)[0], None)
@@ -255,7 +256,7 @@ class SuiteTransport(httpx.BaseTransport):
         return self._status("GET", thread_id)
 
     def _remove(self, thread_id: str) -> int | None:
-        """Delete what stands under an id that this run drew."""
+        """Delete the thread under an id that this run drew; None for any other id."""
         return self._status("DELETE", thread_id) if self._ownership.is_drawn(thread_id) else None
 
     def _status(self, method: str, thread_id: str) -> int | None:
@@ -267,7 +268,7 @@ class SuiteTransport(httpx.BaseTransport):
         return None if trouble_of_answer("get", response) else response.status_code
 
     def _is_there(self, request: httpx.Request) -> bool:
-        """Whether anything is answered to a request like this one for GET /info."""
+        """Return whether GET /info, with the credentials of `request`, gets any answer."""
         asking = _beside(request, "GET", f"{self._base_path}/info")
         try:
             response = self._exchanged(asking)
@@ -276,7 +277,7 @@ class SuiteTransport(httpx.BaseTransport):
         return response.status_code not in GATEWAY_STATUSES
 
     def _is_well(self, request: httpx.Request) -> bool:
-        """Whether what was answered well by the credentials of a request is so again."""
+        """Return whether a read that succeeded with the same credentials succeeds again."""
         before = self._answered_well.get(_credentials(request))
         if before is None:
             return True
@@ -287,7 +288,7 @@ class SuiteTransport(httpx.BaseTransport):
         return trouble_of_answer("other", response) is None
 
     def _exchanged(self, request: httpx.Request) -> httpx.Response:
-        """Send once, read the whole answer, and record both, or what broke."""
+        """Send once, read the whole answer, and record the exchange or its error."""
         operation, thread_id = identify(request.method, self._path_of(request))
         started_at, clock = datetime.now(UTC), time.perf_counter()
         try:
@@ -299,7 +300,7 @@ class SuiteTransport(httpx.BaseTransport):
         response.request = request
         self._ownership.clock.heard_date(response.headers.get("date"), datetime.now(UTC))
         if operation is not None and isinstance(request.extensions.get(_CREATION), Creation):
-            # Before it is recorded: what it names may be proved to be this run's.
+            # Before the record, since ids that it names may be proved to be this run's.
             creation = request.extensions[_CREATION]
             self._tracker.after(operation, creation, response)
             self._recorder.journal.write(operation, creation, response)
@@ -343,7 +344,7 @@ class SuiteTransport(httpx.BaseTransport):
     ) -> None:
         redactor = self._recorder.redactor
         of_check = not request.extensions.get(_OF_THE_SUITE)
-        # Before the answer says more: what was sent is what was known then.
+        # Before the facts of this answer: only what earlier answers showed can be in the request.
         body = self._recorded_request(request.content, of_check) if request.content else None
         url = redactor.url(request.url)
         headers: tuple[tuple[str, str], ...] = ()
@@ -358,7 +359,7 @@ class SuiteTransport(httpx.BaseTransport):
             if facts:
                 answer = f"[not recorded: {facts}]"
                 headers = tuple(each for each in headers if each[0].lower() in _SAFE_HEADERS)
-                # No check tells of assistants.
+                # No check reports anything about assistants.
                 if of_check and operation is not BY_NAME["assistants_search"]:
                     self._recorder.strangers.append(facts)
             else:
@@ -384,9 +385,9 @@ class SuiteTransport(httpx.BaseTransport):
         )
 
     def _recorded_request(self, body: bytes, of_check: bool) -> str:
-        """What is recorded of a request's body.
+        """Return the text that is recorded of a request's body.
 
-        A check that saw what is other people's may send it on, as a filter, say.
+        A check that saw other people's data may send some of it, as a filter for example.
         """
         if of_check and self._recorder.strangers:
             return f"[not recorded: the check saw what may be of {_ANYONES}]"
@@ -402,7 +403,7 @@ def _shown_in(response: httpx.Response, asked: str, thread_id: str | None = None
 
 
 def _beside(request: httpx.Request, method: str, raw_path: str) -> httpx.Request:
-    """A request of the suite's own, with the headers and time limits of one at hand."""
+    """Return a request of the suite itself, with the headers and time limits of another one."""
     headers = [each for each in request.headers.raw if not each[0].lower().startswith(b"content")]
     return httpx.Request(
         method,
@@ -413,7 +414,7 @@ def _beside(request: httpx.Request, method: str, raw_path: str) -> httpx.Request
 
 
 def _own(request: httpx.Request) -> httpx.Request:
-    """The same request again, as one of the suite's own."""
+    """Return a copy of a request, marked as one of the suite itself."""
     return httpx.Request(
         request.method,
         request.url,
@@ -424,24 +425,24 @@ def _own(request: httpx.Request) -> httpx.Request:
 
 
 def _of_the_suite(request: httpx.Request) -> dict[str, Any]:
-    """The time limits of a request at hand, for one that no check asked for."""
+    """Return extensions that mark a request of the suite, with the time limits of another one."""
     kept = ("timeout", EXPECTED_STATUSES)
     told = {name: request.extensions[name] for name in kept if name in request.extensions}
     return {_OF_THE_SUITE: True, **told}
 
 
 def _credentials(request: httpx.Request) -> frozenset[tuple[bytes, bytes]]:
-    """The headers of a request that may be credentials: all but those of its content."""
+    """Return the headers that may be credentials: all but those of the content."""
     return frozenset(
         each for each in request.headers.raw if not each[0].lower().startswith(b"content")
     )
 
 
 def _recorded(body: bytes, redactor: Redactor) -> str:
-    """As much of a body as is kept, redacted before it is cut."""
+    """Return the part of a body that is recorded, redacted before it is cut."""
     if len(body) <= _LOOKED_AT:
         return _cut(redactor.text(_text(body)))
-    # A secret that is cut through here stands in the end, which is left out.
+    # A secret may be cut in two here: the end is left out.
     redacted = redactor.text(_text(body[:_LOOKED_AT]))[:-_CUT_THROUGH]
     return f"{redacted[:RECORDED_BODY]}… ({len(body)} bytes in all)"
 

@@ -1,6 +1,6 @@
 """A launcher: a TOML file that says how to install and start one kind of server.
 
-Its form is told to users in `fixtures/deployments/launchers/README.md`.
+Its format is documented for users in `fixtures/deployments/launchers/README.md`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class Range:
-    """What some versions need: more packages, and nothing from after the day `before`."""
+    """What some versions need: further packages, and only releases from before the day `before`."""
 
     versions: SpecifierSet
     packages: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Install:
-    """How the server's packages come onto this machine; `package` has its versions."""
+    """How the server's packages are installed; `package` is the one whose versions count."""
 
     kind: str
     package: str
@@ -48,7 +48,7 @@ class Install:
     ranges: tuple[Range, ...] = ()
 
     def range_of(self, version: Version) -> Range | None:
-        """The first range that holds the version."""
+        """Return the first range that contains the version."""
         return next(
             (each for each in self.ranges if each.versions.contains(version, prereleases=True)),
             None,
@@ -57,7 +57,7 @@ class Install:
 
 @dataclass(frozen=True)
 class Launcher:
-    """How one kind of server is installed and started; `file` is where that is written."""
+    """How one kind of server is installed and started; `file` is the TOML file."""
 
     file: Path
     name: str
@@ -73,13 +73,13 @@ class Launcher:
     install: Install | None = None
 
     def lock(self, version: Version) -> Path | None:
-        """The file of the exact packages of a version, where there is one."""
+        """Return the file with the exact packages of a version, if there is one."""
         file = self.file.parent / "locks" / f"{self.name}-{version}.txt"
         return file if file.is_file() else None
 
 
 def read_launcher(file: Path) -> Launcher:
-    """Read a launcher; `LauncherError` names what cannot be used, and what to write."""
+    """Read a launcher file; raise `LauncherError`, which names the key and what to write."""
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as unread:
@@ -90,7 +90,7 @@ def read_launcher(file: Path) -> Launcher:
 
 
 class _Reader:
-    """Takes a table apart; every complaint names the file and the key."""
+    """Reads a table; every error names the file and the key."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
