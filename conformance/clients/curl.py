@@ -1,4 +1,4 @@
-"""The documents' command lines: the real `curl`, with `jq`, in a shell."""
+"""The documented command lines: the real `curl`, with `jq`, in a shell."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NEEDED = ("bash", "curl", "jq")
 
 
 class Curl:
-    """Runs the documents' commands by bash; their variables stand in the environment."""
+    """Runs the documented commands in bash; their variables are in the environment."""
 
     name = "curl"
 
@@ -33,13 +33,13 @@ class Curl:
                 f"`apt-get install {' '.join(missing)}`"
             )
         self._deadline_s = deadline_s
-        # No ~/.curlrc and no proxy of the user's changes what is sent.
+        # An empty home: no ~/.curlrc and no proxy of the user may change what is sent.
         self._home = TemporaryDirectory(prefix="threads-conformance-curl-")
         told = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=False)
         self.version = " ".join(told.stdout.split()[:2])
 
     def run(self, flow: Flow, program: str, names: Mapping[str, Any]) -> Any:
-        """What the command prints: JSON, or else the text itself."""
+        """Return what the command prints: as JSON, or else the text itself."""
         process = subprocess.Popen(
             ["bash", "-c", program],
             stdin=subprocess.DEVNULL,
@@ -70,12 +70,12 @@ class Curl:
             return printed.strip()
 
     def close(self) -> None:
-        """Remove the folder that curl takes for its user's."""
+        """Remove the folder that serves as home of curl."""
         self._home.cleanup()
 
 
 def _shown(name: str, value: Any) -> str:
-    """A variable's text: an id as it stands in a URL, anything else as JSON."""
+    """Return the text of a variable: an id escaped for a URL, anything else as JSON."""
     if name.endswith("_ID") and isinstance(value, str):
         return quote(value, safe="")
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""The documents' Python: the public `langgraph_sdk`, imported only when it is asked for."""
+"""The documented Python: the public `langgraph_sdk`, imported only when it is needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DIFFERENT = "The histories are different."
 
 
 class PythonSdk:
-    """Runs the documents' Python in this process, as a notebook would: await at the top."""
+    """Runs the documented Python in this process, with top-level await as in a notebook."""
 
     name = "python-sdk"
 
@@ -34,11 +34,11 @@ class PythonSdk:
         self._deadline_s = deadline_s
 
     def run(self, flow: Flow, program: str, names: Mapping[str, Any]) -> Any:
-        """What the flow gives, by `print` or in its variable."""
+        """Return the result of the flow, from `print` or its variable."""
         return asyncio.run(self._run(flow, program, names))
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: every flow closes its own client."""
 
     async def _run(self, flow: Flow, program: str, names: Mapping[str, Any]) -> Any:
         text = f"{VALUE} = {program}" if flow.result == VALUE else program

@@ -23,7 +23,7 @@ from conformance.runner.cleanup import clean_up
 from conformance.runner.controller import Controller
 from conformance.runner.settings import clients_named, new_settings
 
-#: The option of plain pytest by which a header is given.
+#: The option of plain pytest for a header.
 HEADER_OPTION = "--deployment-header"
 
 
@@ -56,13 +56,13 @@ class EmbeddedController(Controller):
         )
 
     def pytest_unconfigure(self) -> None:
-        """Remove what the checks made."""
+        """Remove what the checks created."""
         clean_up(self.settings)
         self._directory.cleanup()
 
 
 def parsed_headers(given: Iterable[str], option: str) -> Headers:
-    """Each `Name: value` as a pair; `pytest.UsageError` for what no header can carry."""
+    """Parse each `Name: value`; raise `pytest.UsageError` for what a header cannot contain."""
     try:
         return tuple(parse_header(each, option) for each in given)
     except SettingsError as unusable:
@@ -70,7 +70,10 @@ def parsed_headers(given: Iterable[str], option: str) -> Headers:
 
 
 def headers_of(config: pytest.Config) -> Headers:
-    """The headers of the options, else of the environment; `pytest.UsageError` if unusable."""
+    """Return the headers of the options, else of the environment, with the API key if any.
+
+    Raises `pytest.UsageError` if they are unusable.
+    """
     given = parsed_headers(config.getoption("deployment_header"), HEADER_OPTION)
     try:
         name = f"{ENVIRONMENT}_HEADER"

@@ -1,7 +1,7 @@
 """One run, from its settings to its report.
 
-`run_suite` starts pytest in this process with the suite's own configuration, collects
-what the workers report, removes what the run made, and gives a `Report`.
+`run_suite` starts pytest in this process with the suite's own configuration, collects the
+results of the workers, removes what the run created, and returns a `Report`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from conformance.runner.view import View
 
 
 class NothingSelectedError(Exception):
-    """No check was left by the options; the message says which to change."""
+    """The options select no check; the message says which ones to change."""
 
 
 def collect_checks(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """The checks of a run by id, each with the requirements that it decides."""
+    """Return the checks of a run by id, each with the requirements that it decides."""
     with own_pytest():
         return collected(settings, pytest_arguments()).planned
 
@@ -50,10 +50,11 @@ def run_suite(
     keep: bool = False,
     pytest_args: Iterable[str] = (),
 ) -> Report:
-    """Check one deployment and report. `keep` leaves the threads where they are.
+    """Check one deployment and return the report. With `keep` its threads are not removed.
 
-    `workers` is what pytest-xdist's `-n` takes; `keyword` what pytest's `-k` takes.
-    `SuiteDefectError`, with the report of what is known, where the suite itself broke.
+    `workers` is the value of pytest-xdist's `-n`, `keyword` that of pytest's `-k`. Raises
+    `NothingSelectedError`, or `SuiteDefectError`, with a report of what is known, if the
+    suite itself broke.
     """
     started = time.perf_counter()
     deployment = Deployment(
@@ -91,7 +92,7 @@ def run_suite(
             if workers == "0":
                 run_pytest(arguments, controller)
             else:
-                # Only workers collect: ask beforehand which checks there are to be.
+                # Only the workers collect then, so that this process has to collect separately.
                 planning = collected(settings, arguments)
                 controller.planned = planning.planned
                 controller.interrupted = planning.interrupted
@@ -103,7 +104,7 @@ def run_suite(
             if view:
                 view.stop()
         cleanup = Cleanup()
-        # Of a read-only run nothing is left: there is nothing to ask about.
+        # A read-only run leaves nothing.
         if not settings.read_only:
             with defects.watched():
                 cleanup = kept_as_is(settings)
@@ -118,7 +119,7 @@ def run_suite(
     judged = [
         each
         for each in catalogue.requirements.values()
-        # With -k, and where only looking can decide, what was picked counts alone.
+        # With -k, and in a read-only run, only the requirements of the collected checks count.
         if each.id
         in (
             checks_of
