@@ -50,7 +50,7 @@ def cli(context: click.Context) -> None:
 
 
 def _defaults(config: dict[str, Any]) -> dict[str, Any]:
-    """The options of the configuration file, for every command that has them."""
+    """Return defaults from the configuration file, by command; raise for unknown options."""
     options = {name.replace("-", "_"): value for name, value in config.items()}
     known: set[str] = set()
     defaults = {}
@@ -71,7 +71,7 @@ def _defaults(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _spelled(parameter: click.Parameter) -> set[str]:
-    """The names by which a configuration file may set an option."""
+    """Return the names by which a configuration file may set an option."""
     if not isinstance(parameter, click.Option):
         return set()
     long = {name[2:].replace("-", "_") for name in parameter.opts if name.startswith("--")}
