@@ -57,7 +57,7 @@ def _defaults(config: dict[str, Any]) -> dict[str, Any]:
     for name, command in cli.commands.items():
         own: dict[str, Any] = {}
         for parameter in command.params:
-            spelled = _spelled(parameter)
+            spelled = _setting_names(parameter)
             known |= spelled
             for each in spelled & options.keys():
                 own[str(parameter.name)] = options[each]
@@ -70,7 +70,7 @@ def _defaults(config: dict[str, Any]) -> dict[str, Any]:
     return defaults
 
 
-def _spelled(parameter: click.Parameter) -> set[str]:
+def _setting_names(parameter: click.Parameter) -> set[str]:
     """Return the names by which a configuration file may set an option."""
     if not isinstance(parameter, click.Option):
         return set()
@@ -84,7 +84,7 @@ def _read_environment(group: click.Group) -> None:
         for parameter in command.params:
             if isinstance(parameter, click.Option) and parameter.name != "help":
                 parameter.envvar = [
-                    f"{ENVIRONMENT}_{name.upper()}" for name in sorted(_spelled(parameter))
+                    f"{ENVIRONMENT}_{name.upper()}" for name in sorted(_setting_names(parameter))
                 ]
 
 

@@ -43,15 +43,17 @@ class Defects:
 
     def add(self, unexpected: BaseException | str) -> None:
         """Record a defect."""
-        self.found.append(unexpected if isinstance(unexpected, str) else told_whole(unexpected))
+        self.found.append(
+            unexpected if isinstance(unexpected, str) else format_traceback(unexpected)
+        )
 
 
-def told_whole(unexpected: BaseException) -> str:
+def format_traceback(unexpected: BaseException) -> str:
     """Return the traceback of an exception as text."""
     return "".join(traceback.format_exception(unexpected))
 
 
-def tell_defect(
+def write_defects(
     found: Sequence[str],
     directory: Path | None = None,
     redact: Callable[[str], str] = lambda text: text,
@@ -73,13 +75,13 @@ def tell_defect(
             place.write_text(f"{text}\n", encoding="utf-8")
             written = place
             break
-    asked = f"please report it, with {written}" if written else f"please report it:\n{text}"
+    advice = f"please report it, with {written}" if written else f"please report it:\n{text}"
     return (
-        f"a defect of this suite, which says nothing about the deployment: {_line(text)}; {asked}"
+        f"a defect of this suite, which says nothing about the deployment: {_kind(text)}; {advice}"
     )
 
 
-def _line(text: str) -> str:
+def _kind(text: str) -> str:
     """Return the kind of error, which is in the last line of a traceback.
 
     Its message is left out: it may be long, and quote a server.

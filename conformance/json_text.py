@@ -59,20 +59,20 @@ def parse_json(text: str | bytes) -> Any:
     values = openings + _count(text, ",")
     if sys.getsizeof(text) > LARGEST_TEXT + 100 or values > MOST_VALUES:
         raise UndigestedJsonError(f"JSON of more than {MOST_VALUES} values or too large to parse")
-    if values > _MANY_VALUES and not _room_for(openings * _OF_AN_OBJECT):
+    if values > _MANY_VALUES and not _has_room_for(openings * _OF_AN_OBJECT):
         raise UndigestedJsonError(
             f"JSON of {values} values, beside others for which {MOST_MEMORY // 2**20} MiB are used"
         )
     try:
         value = json.loads(text)
     except RecursionError:
-        raise _too_deep() from None
-    if openings > DEEPEST and _deeper(value):
-        raise _too_deep()
+        raise _too_deep_error() from None
+    if openings > DEEPEST and _nests_deeper(value):
+        raise _too_deep_error()
     return value
 
 
-def _room_for(size: int) -> bool:
+def _has_room_for(size: int) -> bool:
     """Return whether this process may take `size` more bytes of memory."""
     process = psutil.Process()
     if process.memory_info().rss + size <= MOST_MEMORY:
@@ -81,7 +81,7 @@ def _room_for(size: int) -> bool:
     return process.memory_info().rss + size <= MOST_MEMORY
 
 
-def _too_deep() -> UndigestedJsonError:
+def _too_deep_error() -> UndigestedJsonError:
     return UndigestedJsonError(f"JSON that nests deeper than {DEEPEST} levels")
 
 
@@ -89,7 +89,7 @@ def _count(text: str | bytes, mark: str) -> int:
     return text.count(mark) if isinstance(text, str) else text.count(mark.encode())
 
 
-def _deeper(value: Any) -> bool:
+def _nests_deeper(value: Any) -> bool:
     level = [value]
     for _ in range(DEEPEST):
         level = [

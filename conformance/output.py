@@ -23,7 +23,7 @@ _LONGEST_PENDING = 1_000
 _credentials: dict[Redaction, None] = {}
 
 
-def keep_out(redaction: Redaction) -> None:
+def redact_output(redaction: Redaction) -> None:
     """Apply `redaction` to whatever this process writes from now on."""
     _credentials[redaction] = None
 

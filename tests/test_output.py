@@ -13,7 +13,7 @@ from rich.console import Console
 
 from conformance.deployment.redaction import Redactor
 from conformance.excerpt import harmless, without_commands
-from conformance.output import SafeStream, keep_out
+from conformance.output import SafeStream, redact_output
 from conformance.report.run.terminal import TerminalView
 from tests.conftest import CHECKOUT, command
 from tests.echoing import ORDERS
@@ -63,7 +63,7 @@ def test_a_stream_lets_our_own_colours_pass(text: str, shown: str) -> None:
 
 def test_a_stream_shows_no_credential(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("conformance.output._credentials", {})
-    keep_out(Redactor(secrets=["swordfish"]))
+    redact_output(Redactor(secrets=["swordfish"]))
     assert streamed("a sword%66ish") == "a [redacted]"
 
 

@@ -33,24 +33,24 @@ def traces_of_trouble(client: ThreadsClient, journal: Journal) -> tuple[str, ...
         found["a deletion came in twice"] = journal.deleted_in_vain
     standing = [each for each in journal.made if each not in journal.deleted][:_MOST_THREADS]
     for thread_id in standing:
-        found.update(_about(client, journal, thread_id))
+        found.update(_traces_of_thread(client, journal, thread_id))
     if (extra := _extra_threads(client, journal)) > 0:
         found["a creation or copy came in twice"] = extra
     return tuple(f"{what} ({number} times)" for what, number in sorted(found.items()))
 
 
-def _about(client: ThreadsClient, journal: Journal, thread_id: str) -> Iterator[str]:
-    shown = _asked(lambda: client.get(thread_id))
+def _traces_of_thread(client: ThreadsClient, journal: Journal, thread_id: str) -> Iterator[str]:
+    shown = _answer_or_none(lambda: client.get(thread_id))
     if shown is not None and shown.status in _GONE:
         yield "a thread is gone that nobody deleted"
         return
     if journal.runs[thread_id]:
-        listed = _listed(_asked(lambda: client.runs.list(thread_id, limit=100)))
+        listed = _list_in(_answer_or_none(lambda: client.runs.list(thread_id, limit=100)))
         for _ in range(len(listed) - journal.runs[thread_id]):
             yield "a run came in twice"
     if journal.updates[thread_id]:
-        states = _listed(_asked(lambda: client.history(thread_id, limit=_PAGE)))
-        updates = [each for each in states if _source(each) == "update"]
+        states = _list_in(_answer_or_none(lambda: client.history(thread_id, limit=_PAGE)))
+        updates = [each for each in states if _source_of(each) == "update"]
         for _ in range(len(updates) - journal.updates[thread_id] - journal.made[thread_id]):
             yield "an update came in twice"
 
@@ -60,22 +60,22 @@ def _extra_threads(client: ThreadsClient, journal: Journal) -> int:
     if len(journal.tags) != 1:
         return 0
     body = {"metadata": {CHECK_TAG: next(iter(journal.tags))}, "limit": 100}
-    hits = _listed(_asked(lambda: client.search(body)))
+    hits = _list_in(_answer_or_none(lambda: client.search(body)))
     return len(hits) - len(journal.made) - journal.others
 
 
-def _asked(ask: Callable[[], Answer]) -> Answer | None:
+def _answer_or_none(ask: Callable[[], Answer]) -> Answer | None:
     try:
         return ask()
     except httpx.HTTPError:
         return None
 
 
-def _listed(answer: Answer | None) -> list[Any]:
+def _list_in(answer: Answer | None) -> list[Any]:
     body = answer.digested if answer is not None and answer.ok else None
     return body if isinstance(body, list) else []
 
 
-def _source(state: Any) -> Any:
+def _source_of(state: Any) -> Any:
     metadata = state.get("metadata") if isinstance(state, dict) else None
     return metadata.get("source") if isinstance(metadata, dict) else None

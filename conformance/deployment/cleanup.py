@@ -13,7 +13,7 @@ import httpx
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.ledger import LedgerState
-from conformance.deployment.ownership import RUN_TAG, Shown, canonical, is_uuid
+from conformance.deployment.ownership import RUN_TAG, GetAnswer, canonical, is_uuid
 
 _PAGE = 100
 #: Pages of a search that are read, at most, in case it never ends.
@@ -28,7 +28,7 @@ _Ask = Callable[[], Answer]
 
 
 @dataclass(frozen=True)
-class Left:
+class LeftThread:
     """A thread that exists, or may exist, and the reason why it was not removed.
 
     `thread_id` is a description where the id is not known. `foreign` is set where a GET did
@@ -51,8 +51,8 @@ class Removal:
     """
 
     existed: frozenset[str] = frozenset()
-    left: tuple[Left, ...] = ()
-    possible: tuple[Left, ...] = ()
+    left: tuple[LeftThread, ...] = ()
+    possible: tuple[LeftThread, ...] = ()
 
     @property
     def created(self) -> int:
@@ -82,15 +82,15 @@ def delete_thread(client: ThreadsClient, thread_id: str) -> str:
     of the reason and are not raised.
     """
     try:
-        told = f"DELETE answers {client.delete(thread_id).status}"
+        deletion = f"DELETE answers {client.delete(thread_id).status}"
     except httpx.HTTPError as broken:
         # The server may have deleted it all the same.
-        told = f"{_NO_ANSWER} to DELETE ({type(broken).__name__})"
+        deletion = f"{_NO_ANSWER} to DELETE ({type(broken).__name__})"
     try:
         shown = client.get(thread_id)
     except httpx.HTTPError as broken:
         return f"{_NO_ANSWER} ({type(broken).__name__})"
-    return "" if _is_gone(shown, thread_id) else f"{told}, GET then {shown.status}"
+    return "" if _is_gone(shown, thread_id) else f"{deletion}, GET then {shown.status}"
 
 
 def remove_all(client: ThreadsClient, ledger: LedgerState, keep: Collection[str] = ()) -> Removal:
@@ -110,8 +110,8 @@ class _Remover:
     ledger: LedgerState
     keep: Collection[str]
     existed: dict[str, str] = field(default_factory=dict)
-    left: dict[str, Left] = field(default_factory=dict)
-    possible: dict[str, Left] = field(default_factory=dict)
+    left: dict[str, LeftThread] = field(default_factory=dict)
+    possible: dict[str, LeftThread] = field(default_factory=dict)
     unanswered: int = 0
     #: Deletions in a row without an answer, even if other requests are answered.
     undeleted: int = 0
@@ -130,9 +130,9 @@ class _Remover:
         tagged_are_known = self._remove_tagged()
         for thread_id in scheduled:
             # A cron may exist although its thread does not.
-            self._leave(thread_id, "a cron on it could not be removed")
+            self._record_left(thread_id, "a cron on it could not be removed")
         if not tagged_are_known:
-            self._doubt_unidentified()
+            self._record_unidentified()
         kept = {canonical(each) for each in self.keep}
         return Removal(
             existed=frozenset(each for each in self.existed if each not in kept),
@@ -162,7 +162,7 @@ class _Remover:
             self.existed.setdefault(known, thread_id)
             self._delete(thread_id)
             return
-        self.possible[known] = Left(thread_id, _told(shown))
+        self.possible[known] = LeftThread(thread_id, _describe_get(shown))
 
     def _remove_named(self, thread_id: str) -> None:
         """Delete a thread that an answer named, if a GET proves that it is the run's."""
@@ -173,12 +173,14 @@ class _Remover:
         if shown is not None and _is_gone(shown):
             return
         if shown is None or not shown.ok:
-            self.possible[known] = Left(thread_id, f"an answer named it; {_told(shown)}")
+            self.possible[known] = LeftThread(
+                thread_id, f"an answer named it; {_describe_get(shown)}"
+            )
             return
-        found = Shown(thread_id, shown.status, shown.digested)
+        found = GetAnswer(thread_id, shown.status, shown.digested)
         if reason := self.client.ownership.adopt_thread(found, named_by_creation=True):
             said = f"an answer named it, but {reason}: it is not touched"
-            self.possible[known] = Left(thread_id, said, foreign=True)
+            self.possible[known] = LeftThread(thread_id, said, foreign=True)
             return
         self.existed[known] = thread_id
         self._delete(thread_id)
@@ -212,7 +214,7 @@ class _Remover:
         shown = self._get(thread_id)
         if shown is None or _is_gone(shown):
             return
-        found = Shown(thread_id, shown.status, shown.digested)
+        found = GetAnswer(thread_id, shown.status, shown.digested)
         if not self.client.ownership.adopt_thread(found):
             self.existed[canonical(thread_id)] = thread_id
             self._delete(thread_id)
@@ -225,7 +227,7 @@ class _Remover:
         """
         tag = {RUN_TAG: self.client.tag[RUN_TAG]}
         body = {"metadata": tag, "limit": _PAGE + min(standing, 10 * _PAGE - _PAGE)}
-        answer = self._asked(lambda: self.client.search(body, private=True))
+        answer = self._answer_or_none(lambda: self.client.search(body, private=True))
         if answer is None or not answer.ok or not isinstance(answer.digested, list):
             return None
         return list(_tagged_ids(answer.digested, tag[RUN_TAG]))
@@ -238,41 +240,43 @@ class _Remover:
             reason = delete_thread(self.client, thread_id)
             self.undeleted = self.undeleted + 1 if reason.startswith(_NO_ANSWER) else 0
         if reason:
-            self._leave(thread_id, reason)
+            self._record_left(thread_id, reason)
         else:
             self.left.pop(canonical(thread_id), None)
 
-    def _leave(self, thread_id: str, reason: str) -> None:
+    def _record_left(self, thread_id: str, reason: str) -> None:
         known = canonical(thread_id)
         if known in self.existed or self.client.ownership.is_drawn(thread_id):
             self.existed.setdefault(known, thread_id)
-            self.left[known] = Left(thread_id, reason)
+            self.left[known] = LeftThread(thread_id, reason)
 
-    def _doubt_unidentified(self) -> None:
+    def _record_unidentified(self) -> None:
         for number, what in enumerate(self.ledger.unidentified, 1):
             known = f"unidentified {number}"
-            self.possible[known] = Left(what, "its answer never came, and no search shows the tag")
+            self.possible[known] = LeftThread(
+                what, "its answer never came, and no search shows the tag"
+            )
 
     # Crons
 
     def _unschedule(self, cron_id: str) -> bool:
         """Delete a cron if a GET proves it to be the run's; return whether it no longer exists."""
-        shown = self._asked(lambda: self.client.crons.get(cron_id))
+        shown = self._answer_or_none(lambda: self.client.crons.get(cron_id))
         if shown is None:
             return False
         if _is_gone(shown):
             return True
-        if self.client.ownership.adopt_cron(Shown(cron_id, shown.status, shown.digested)):
+        if self.client.ownership.adopt_cron(GetAnswer(cron_id, shown.status, shown.digested)):
             return False
-        if self._asked(lambda: self.client.crons.delete(cron_id)) is None:
+        if self._answer_or_none(lambda: self.client.crons.delete(cron_id)) is None:
             return False
-        after = self._asked(lambda: self.client.crons.get(cron_id))
+        after = self._answer_or_none(lambda: self.client.crons.get(cron_id))
         return after is not None and _is_gone(after)
 
     def _is_unscheduled(self, thread_id: str) -> bool:
         """Return whether no cron is left on a thread of the run."""
         body = {"thread_id": thread_id, "limit": _PAGE}
-        answer = self._asked(lambda: self.client.crons.search(body))
+        answer = self._answer_or_none(lambda: self.client.crons.search(body))
         if answer is None or not answer.ok or not isinstance(answer.digested, list):
             return all(self._is_cron_gone(each) for each in self.ledger.crons)
         standing = [
@@ -286,15 +290,15 @@ class _Remover:
         return all(unscheduled)
 
     def _is_cron_gone(self, cron_id: str) -> bool:
-        shown = self._asked(lambda: self.client.crons.get(cron_id))
+        shown = self._answer_or_none(lambda: self.client.crons.get(cron_id))
         return shown is not None and _is_gone(shown)
 
     # Requests
 
     def _get(self, thread_id: str) -> Answer | None:
-        return self._asked(lambda: self.client.get(thread_id))
+        return self._answer_or_none(lambda: self.client.get(thread_id))
 
-    def _asked(self, ask: _Ask) -> Answer | None:
+    def _answer_or_none(self, ask: _Ask) -> Answer | None:
         """Return the answer; None if there is none, or if too many in a row went unanswered."""
         if self.unanswered >= _UNANSWERED_IN_A_ROW:
             return None
@@ -307,7 +311,7 @@ class _Remover:
         return answer
 
 
-def _told(shown: Answer | None) -> str:
+def _describe_get(shown: Answer | None) -> str:
     return "GET gets no answer" if shown is None else f"GET answers {shown.status}"
 
 

@@ -154,8 +154,8 @@ class ThreadsClient:
         )
 
     def _extensions(self, private: bool) -> dict[str, Any]:
-        told: dict[str, Any] = {PRIVATE: True} if private else {}
-        return {**told, EXPECTED_STATUSES: self._expects} if self._expects else told
+        marked: dict[str, Any] = {PRIVATE: True} if private else {}
+        return {**marked, EXPECTED_STATUSES: self._expects} if self._expects else marked
 
     # The documented operations
 

@@ -30,20 +30,20 @@ class ServerClock:
         """A lower bound of how far the clock of `created_at` is ahead of ours."""
         return self._by_creation
 
-    def heard_date(self, header: str | None, received_at: datetime) -> None:
+    def learn_from_date(self, header: str | None, received_at: datetime) -> None:
         """Learn from the `Date` header of an answer received at `received_at`."""
         try:
-            told = parsedate_to_datetime(header) if header else None
+            date = parsedate_to_datetime(header) if header else None
         except ValueError:
             return
-        if told is None:
+        if date is None:
             return
-        ahead = (told if told.tzinfo else told.replace(tzinfo=UTC)) - received_at
+        ahead = (date if date.tzinfo else date.replace(tzinfo=UTC)) - received_at
         with self._lock:
             # Each is a lower bound, since the answer took some time to arrive.
             self._by_date = ahead if self._by_date is None else max(ahead, self._by_date)
 
-    def heard_creation(self, created_at: datetime, received_at: datetime) -> bool:
+    def learn_from_creation(self, created_at: datetime, received_at: datetime) -> bool:
         """Learn from a thread created under an id of the run; return whether it was the first."""
         with self._lock:
             if self._by_creation is not None:

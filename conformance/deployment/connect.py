@@ -28,12 +28,12 @@ from conformance.deployment.redaction import (
     user_info_secrets,
 )
 from conformance.deployment.settings import Settings, SettingsError
-from conformance.deployment.tls import trust
+from conformance.deployment.tls import tls_context
 from conformance.deployment.transport import Recorder, SuiteTransport
 from conformance.excerpt import redacting
-from conformance.output import keep_out
+from conformance.output import redact_output
 
-_WRITTEN = "write it like http://127.0.0.1:2024"
+_URL_FORM = "write it like http://127.0.0.1:2024"
 _CREDENTIAL = re.compile(r"key|token|auth|cookie|secret|session|pass", re.IGNORECASE)
 
 
@@ -56,9 +56,9 @@ def parse_url(url: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url.strip())
     except (httpx.InvalidURL, TypeError) as broken:
-        raise SettingsError(f"{shown!r} is not a URL: {_WRITTEN}") from broken
+        raise SettingsError(f"{shown!r} is not a URL: {_URL_FORM}") from broken
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise SettingsError(f"{shown!r} is not the URL of a deployment: {_WRITTEN}")
+        raise SettingsError(f"{shown!r} is not the URL of a deployment: {_URL_FORM}")
     if parsed.query or parsed.fragment:
         raise SettingsError(f"{shown!r}: the URL of a deployment ends before ? and #")
     return parsed
@@ -71,7 +71,7 @@ def redactor_for(url: str, headers: tuple[tuple[str, str], ...]) -> Redactor:
 
 def keep_from_streams(headers: tuple[tuple[str, str], ...], url: str = "") -> None:
     """Redact the credentials in whatever this process writes to its standard streams."""
-    keep_out(stream_redactor(headers, _secrets_of(url)))
+    redact_output(stream_redactor(headers, _secrets_of(url)))
 
 
 def _secrets_of(url: str) -> tuple[str, ...]:
@@ -157,7 +157,7 @@ def connect(
             first_contact=first_contact,
         )
 
-        def opened(
+        def open_client(
             base_url: httpx.URL, headers: Headers, expects: tuple[int, ...] = ()
         ) -> ThreadsClient:
             http = stack.enter_context(
@@ -174,9 +174,9 @@ def connect(
         # User and password of the URL are credentials too: `headers` alone decide about those.
         bare = url.copy_with(userinfo=b"")
         yield Connection(
-            opened(url, settings.headers),
+            open_client(url, settings.headers),
             recorder,
-            cache(lambda headers: opened(bare, headers, REFUSALS)),
+            cache(lambda headers: open_client(bare, headers, REFUSALS)),
         )
 
 
@@ -187,7 +187,7 @@ def http_transport(settings: Settings) -> httpx.BaseTransport:
     return HttpTransport(
         max_body=settings.max_body_mib * 2**20,
         # Certificates are slow to load: only where they are needed.
-        tls=trust(settings.ca_bundle, settings.insecure)
+        tls=tls_context(settings.ca_bundle, settings.insecure)
         if "https" in (url.scheme, proxy.url.scheme if proxy else "")
         else None,
         proxy=proxy,

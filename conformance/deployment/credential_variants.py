@@ -28,7 +28,7 @@ def own_headers(settings: Settings) -> Headers:
     if not url.userinfo or any(name.lower() == "authorization" for name, _ in settings.headers):
         return settings.headers
     plain = unquote(url.userinfo.decode("ascii"))
-    return (*settings.headers, ("Authorization", f"Basic {_encoded(plain)}"))
+    return (*settings.headers, ("Authorization", f"Basic {_to_base64(plain)}"))
 
 
 def without_credentials(settings: Settings) -> Headers:
@@ -44,12 +44,12 @@ def wrong_credentials(settings: Settings) -> Headers:
     They are the same in every process of a run, so that each can keep them out of reports.
     """
     chance = random.Random(settings.run_id)
-    return _changed(settings, lambda secret: _mistaken(secret, chance))
+    return _with_changed_secrets(settings, lambda secret: _random_like(secret, chance))
 
 
 def cut_credentials(settings: Settings) -> Headers:
     """Return the user's headers with the last character of each credential removed."""
-    return _changed(settings, lambda secret: secret[:-1])
+    return _with_changed_secrets(settings, lambda secret: secret[:-1])
 
 
 def other_credentials(settings: Settings) -> Headers:
@@ -77,42 +77,42 @@ def _credentials(headers: Headers) -> Headers:
     return tuple(each for each in headers if _CREDENTIAL.search(each[0])) or headers
 
 
-def _changed(settings: Settings, change: Callable[[str], str]) -> Headers:
+def _with_changed_secrets(settings: Settings, change: Callable[[str], str]) -> Headers:
     headers = own_headers(settings)
     secret = _credentials(headers)
     return tuple(
-        (name, _with_secret(value, change)) if (name, value) in secret else (name, value)
+        (name, _change_secret(value, change)) if (name, value) in secret else (name, value)
         for name, value in headers
     )
 
 
-def _with_secret(value: str, change: Callable[[str], str]) -> str:
+def _change_secret(value: str, change: Callable[[str], str]) -> str:
     """Change the secret in a header's value: the part after the scheme, or the password."""
     scheme, space, secret = value.rpartition(" ")
-    if scheme.lower() == "basic" and (plain := _decoded(secret)) is not None:
+    if scheme.lower() == "basic" and (plain := _from_base64(secret)) is not None:
         user, colon, password = plain.partition(":")
-        return f"{scheme}{space}{_encoded(f'{user}{colon}{change(password)}')}"
+        return f"{scheme}{space}{_to_base64(f'{user}{colon}{change(password)}')}"
     return f"{scheme}{space}{change(secret)}".rstrip()
 
 
-def _mistaken(secret: str, chance: random.Random) -> str:
+def _random_like(secret: str, chance: random.Random) -> str:
     """Return a different text of the same form."""
-    drawn = "".join(_another(each, chance) for each in secret)
+    drawn = "".join(_random_character(each, chance) for each in secret)
     return drawn if drawn != secret else f"{secret}x"
 
 
-def _another(character: str, chance: random.Random) -> str:
+def _random_character(character: str, chance: random.Random) -> str:
     for alphabet in (string.digits, string.ascii_lowercase, string.ascii_uppercase):
         if character in alphabet:
             return chance.choice(alphabet)
     return character
 
 
-def _encoded(plain: str) -> str:
+def _to_base64(plain: str) -> str:
     return base64.b64encode(plain.encode()).decode("ascii")
 
 
-def _decoded(text: str) -> str | None:
+def _from_base64(text: str) -> str | None:
     try:
         return base64.b64decode(text, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):

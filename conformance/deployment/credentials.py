@@ -16,8 +16,8 @@ Headers = tuple[tuple[str, str], ...]
 #: Largest file that is read for a key or for headers, in bytes.
 _LARGEST = 256 * 1024
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CARRIED = re.compile("[ -~]+")
-_WRITTEN = "a header is written 'Name: value'"
+_PRINTABLE_ASCII = re.compile("[ -~]+")
+_HEADER_FORM = "a header is written 'Name: value'"
 
 
 def parse_header(text: str, option: str) -> tuple[str, str]:
@@ -25,10 +25,10 @@ def parse_header(text: str, option: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     name, value = name.strip(), value.strip()
     if not colon or not _NAME.fullmatch(name):
-        raise SettingsError(f"{option}: {_WRITTEN}")
+        raise SettingsError(f"{option}: {_HEADER_FORM}")
     if not value:
-        raise SettingsError(f"{option}: the header {name} has no value: {_WRITTEN}")
-    _check_carried(value, f"{option}: the value of the header {name}")
+        raise SettingsError(f"{option}: the header {name} has no value: {_HEADER_FORM}")
+    _check_characters(value, f"{option}: the value of the header {name}")
     return name, value
 
 
@@ -46,7 +46,7 @@ def parse_key(text: str, option: str) -> str:
     key = text.strip()
     if not key:
         raise SettingsError(f"{option} is empty: give the key, or leave the option out")
-    _check_carried(key, f"{option}: the key")
+    _check_characters(key, f"{option}: the key")
     return key
 
 
@@ -74,8 +74,8 @@ def with_key(headers: Iterable[tuple[str, str]], key: str | None) -> Headers:
     return (*headers, (API_KEY_HEADER, key)) if key else tuple(headers)
 
 
-def _check_carried(value: str, what: str) -> None:
-    if not _CARRIED.fullmatch(value):
+def _check_characters(value: str, what: str) -> None:
+    if not _PRINTABLE_ASCII.fullmatch(value):
         raise SettingsError(
             f"{what} holds a character that no header can carry "
             "(a control character, or one outside of ASCII): remove it"

@@ -40,18 +40,18 @@ def read_body(chunks: Iterable[bytes], encoding: str, cap: int) -> bytes:
     names = [name.strip().lower() for name in encoding.split(",")]
     names = [name for name in names if name not in ("", "identity")]
     if not names:
-        return _joined(chunks, cap)
+        return _join(chunks, cap)
     if len(names) > 1 or names[0] not in (*_GZIP, "deflate"):
         raise EncodingRefusedError(
             f"the answer is encoded as {encoding[:80]!r}, and one of {ACCEPTED} was asked for"
         )
     try:
-        return _inflated(chunks, names[0], cap)
+        return _inflate(chunks, names[0], cap)
     except zlib.error as broken:
         raise BrokenEncodingError(f"the answer is not {names[0]}: {broken}") from broken
 
 
-def too_large(cap: int) -> AnswerTooLargeError:
+def too_large_error(cap: int) -> AnswerTooLargeError:
     """Return the error of a response of more than `cap` bytes."""
     return AnswerTooLargeError(
         f"the answer is larger than {cap / 2**20:g} MiB and was cut off: "
@@ -59,16 +59,16 @@ def too_large(cap: int) -> AnswerTooLargeError:
     )
 
 
-def _joined(chunks: Iterable[bytes], cap: int) -> bytes:
+def _join(chunks: Iterable[bytes], cap: int) -> bytes:
     body = io.BytesIO()
     for chunk in chunks:
         if body.tell() + len(chunk) > cap:
-            raise too_large(cap)
+            raise too_large_error(cap)
         body.write(chunk)
     return body.getvalue()
 
 
-def _inflated(chunks: Iterable[bytes], name: str, cap: int) -> bytes:
+def _inflate(chunks: Iterable[bytes], name: str, cap: int) -> bytes:
     body = io.BytesIO()
     received = 0
     inflate = None
@@ -76,14 +76,14 @@ def _inflated(chunks: Iterable[bytes], name: str, cap: int) -> bytes:
         received += len(chunk)
         # Empty gzip members produce no output, and must not come for ever either.
         if received > cap:
-            raise too_large(cap)
+            raise too_large_error(cap)
         data = chunk
         while data:
             if inflate is None:
-                inflate = zlib.decompressobj(_window(name, data))
+                inflate = zlib.decompressobj(_window_bits(name, data))
             body.write(inflate.decompress(data, min(_STEP, cap - body.tell() + 1)))
             if body.tell() > cap:
-                raise too_large(cap)
+                raise too_large_error(cap)
             data = inflate.unconsumed_tail
             if inflate.eof:
                 # gzip may come in several members, each a stream of its own.
@@ -95,7 +95,7 @@ def _inflated(chunks: Iterable[bytes], name: str, cap: int) -> bytes:
     return body.getvalue()
 
 
-def _window(name: str, data: bytes) -> int:
+def _window_bits(name: str, data: bytes) -> int:
     if name in _GZIP:
         return _OF_GZIP
     # "deflate" means zlib or raw deflate; the first byte of a zlib header tells which.

@@ -56,27 +56,27 @@ class Probes:
 class Delivery:
     """Sends requests, and reports the network trouble that they meet.
 
-    `backoff_s` is the approximate length of the first wait, in seconds. `noticed` is called
-    with each trouble; `believed` with troubles that were the deployment's own answers after
-    all, and whether that is certain, which it is not after a single request. With
-    `first_contact` nothing was ever answered before, and any answer counts as the
-    deployment's.
+    `backoff_s` is the approximate length of the first wait, in seconds. `on_trouble` is
+    called with each trouble; `on_answers_accepted` with troubles that were the deployment's
+    own answers after all, and whether that is certain, which it is not after a single
+    request. With `first_contact` nothing was ever answered before, and any answer counts as
+    the deployment's.
     """
 
     def __init__(
         self,
         probes: Probes,
         breaker: CircuitBreaker,
-        noticed: Callable[[Trouble], None],
-        believed: Callable[[list[Trouble], bool], None],
+        on_trouble: Callable[[Trouble], None],
+        on_answers_accepted: Callable[[list[Trouble], bool], None],
         backoff_s: float,
         *,
         first_contact: bool = False,
     ) -> None:
         self._probes = probes
         self._breaker = breaker
-        self._noticed = noticed
-        self._believed = believed
+        self._on_trouble = on_trouble
+        self._on_answers_accepted = on_answers_accepted
         self._backoff_s = backoff_s
         self._first_contact = first_contact
         self._random = random.Random(0)
@@ -108,7 +108,7 @@ class Delivery:
                 return outcome
             assert trouble is not None
             seen.append(trouble)
-            self._noticed(trouble)
+            self._on_trouble(trouble)
             if trouble.fate is Fate.ANSWERED or trouble.retry_after_s is not None:
                 self._breaker.answered(name)
             elif not self._first_contact:
@@ -121,7 +121,7 @@ class Delivery:
                 TRIES_AT_FIRST_CONTACT if self._first_contact else TRIES
             ),
             wait=self._pause,
-            retry_error_callback=self._end,
+            retry_error_callback=self._give_up,
         )
         return trying(once)
 
@@ -139,7 +139,7 @@ class Delivery:
             self._first_contact or self._breaker.hangs(trouble.operation)
         )
         if hangs:
-            self._noticed(replace(trouble, hangs=True))
+            self._on_trouble(replace(trouble, hangs=True))
         safe = not hangs and self._may_be_sent_again(operation, creation, trouble)
         asked = sum(each.fate is Fate.ANSWERED for each in seen)
         if trouble.fate is Fate.ANSWERED and isinstance(outcome, httpx.Response):
@@ -148,7 +148,7 @@ class Delivery:
             if self._probes.is_well(request):
                 # Other requests are answered as before, so this is the deployment's own answer.
                 answers = [each for each in seen if each.fate is Fate.ANSWERED]
-                self._believed(answers, asked >= TRIES_OF_AN_ANSWER)
+                self._on_answers_accepted(answers, asked >= TRIES_OF_AN_ANSWER)
                 return outcome
             raise TroubleError(trouble)
         if safe:
@@ -161,24 +161,24 @@ class Delivery:
         if operation is None or not operation.writes or trouble.fate is Fate.NOT_DONE:
             return True
         if operation.scope is Scope.NEW_THREAD and creation and creation.own_id:
-            return creation.is_fresh and self._clear(creation.own_id)
+            return creation.is_fresh and self._ensure_absent(creation.own_id)
         if operation.name == "update":
             # Merging the same members twice is idempotent.
             return True
         if operation.name == "delete" and creation and creation.own_id:
-            status = self._look(creation.own_id)
+            status = self._status_of(creation.own_id)
             return status is not None and 200 <= status < 300
         return False
 
-    def _clear(self, own_id: str) -> bool:
+    def _ensure_absent(self, own_id: str) -> bool:
         """Make sure that no thread exists under an id of this run; return whether that is so."""
-        status = self._look(own_id)
+        status = self._status_of(own_id)
         if status is not None and 200 <= status < 300:
             self._probes.remove(own_id)
-            status = self._look(own_id)
+            status = self._status_of(own_id)
         return status in (*_GONE, httpx.codes.UNPROCESSABLE_ENTITY)
 
-    def _look(self, thread_id: str) -> int | None:
+    def _status_of(self, thread_id: str) -> int | None:
         """Return the status of a GET of a thread, retried during trouble; None without one."""
         for number in range(_LOOKS):
             if (status := self._probes.status_of(thread_id)) is not None:
@@ -186,7 +186,7 @@ class Delivery:
             time.sleep(self._backoff_s * number)
         return None
 
-    def _end(self, state: tenacity.RetryCallState) -> httpx.Response:
+    def _give_up(self, state: tenacity.RetryCallState) -> httpx.Response:
         """Give up one request: raise its error, or return its answer at first contact."""
         error = state.outcome.exception() if state.outcome else None
         assert isinstance(error, _AgainError)

@@ -38,7 +38,9 @@ _DEEPEST = 6
 class Layer:
     """A text with one more level of escapes decoded, and the way back to the original."""
 
-    def __init__(self, text: str, below: Layer | None = None, marks: Marks | None = None) -> None:
+    def __init__(
+        self, text: str, below: Layer | None = None, marks: PositionMap | None = None
+    ) -> None:
         self.text = text
         self._below = below
         self._marks = marks
@@ -50,7 +52,7 @@ class Layer:
         return self._below.span(self._marks.start(start), self._marks.end(end))
 
 
-class Marks:
+class PositionMap:
     """Maps positions in a decoded text to positions in the text that was decoded."""
 
     def __init__(self) -> None:
@@ -88,30 +90,30 @@ def layers(text: str) -> Iterator[Layer]:
     written = Layer(text)
     yield written
     # The search for folded lines is slow: only where there may be some.
-    yield from _undone(written, _ANY if "\n" in text or "\\" in text else _WITHOUT_FOLDS)
+    yield from _layers_above(written, _ANY if "\n" in text or "\\" in text else _WITHOUT_FOLDS)
     kinds = [kind for kind, start in zip(_ONE_KIND, _STARTS, strict=True) if start in text]
     for kind in kinds if len(kinds) > 1 else ():
-        yield from _undone(written, kind)
+        yield from _layers_above(written, kind)
 
 
-def plain(text: str) -> str:
+def decoded(text: str) -> str:
     """Return the text with all its escapes decoded."""
-    *_, last = (Layer(text), *_undone(Layer(text), _ANY))
+    *_, last = (Layer(text), *_layers_above(Layer(text), _ANY))
     return last.text
 
 
-def _undone(layer: Layer, pattern: re.Pattern[str]) -> Iterator[Layer]:
+def _layers_above(layer: Layer, pattern: re.Pattern[str]) -> Iterator[Layer]:
     for _ in range(_DEEPEST):
-        above = _above(layer, pattern)
+        above = _layer_above(layer, pattern)
         if above is None:
             return
         yield above
         layer = above
 
 
-def _above(layer: Layer, pattern: re.Pattern[str]) -> Layer | None:
+def _layer_above(layer: Layer, pattern: re.Pattern[str]) -> Layer | None:
     """Return the text with one level of escapes decoded; None where there are none."""
-    text, marks, pieces = layer.text, Marks(), []
+    text, marks, pieces = layer.text, PositionMap(), []
     position = length = 0
     for found in pattern.finditer(text):
         if found.start() > position:
@@ -119,7 +121,7 @@ def _above(layer: Layer, pattern: re.Pattern[str]) -> Layer | None:
             marks.add(length, position, None)
             length += len(pieces[-1])
         position = found.end()
-        if undone := _character(found[0]):
+        if undone := _decode_escape(found[0]):
             pieces.append(undone)
             marks.add(length, found.start(), position)
             length += len(undone)
@@ -132,25 +134,25 @@ def _above(layer: Layer, pattern: re.Pattern[str]) -> Layer | None:
     return Layer(above, layer, marks) if above and above != text else None
 
 
-def _character(escape: str) -> str:
+def _decode_escape(escape: str) -> str:
     """Return the character that an escape stands for; empty for the end of a folded line."""
     match escape[0]:
         case "%":
-            return _percent(_TWICE.sub("%", escape))
+            return _decode_percent(_TWICE.sub("%", escape))
         case "\\":
-            return _backslash(escape.lstrip("\\"))
+            return _decode_backslash(escape.lstrip("\\"))
         case "&":
             return html.unescape(escape.replace("amp;", ""))
     return ""
 
 
-def _percent(escape: str) -> str:
+def _decode_percent(escape: str) -> str:
     if escape[1] == "u":
         return chr(int(escape[2:], 16))
     return bytes.fromhex(escape.replace("%", "")).decode("utf-8", "replace")
 
 
-def _backslash(escape: str) -> str:
+def _decode_backslash(escape: str) -> str:
     if escape[0] in "uUx" and len(escape) > 1:
         codes = re.findall("[0-9a-fA-F]+", escape)
         if len(codes) == 2:

@@ -36,13 +36,13 @@ class Exchange:
 
     def curl(self) -> str:
         """Return a shell command that sends the same request."""
-        parts = ["curl", "-sS", "-X", self.method, _quoted(self.url)]
+        parts = ["curl", "-sS", "-X", self.method, _shell_quote(self.url)]
         for name, value in self.request_headers:
             if name.lower() in _SENT_BY_CURL_ITSELF:
                 continue
-            parts += ["-H", _quoted(f"{name}: {value}")]
+            parts += ["-H", _shell_quote(f"{name}: {value}")]
         if self.request_body is not None:
-            parts += ["--data-raw", _quoted(self.request_body)]
+            parts += ["--data-raw", _shell_quote(self.request_body)]
         return " ".join(parts)
 
     def summary(self) -> dict[str, Any]:
@@ -51,9 +51,9 @@ class Exchange:
             "operation": self.operation,
             "method": self.method,
             "url": self.url,
-            "request_body": _quoted_body(self.request_body),
+            "request_body": _shorten_body(self.request_body),
             "status": self.status,
-            "response_body": _quoted_body(self.response_body),
+            "response_body": _shorten_body(self.response_body),
             "error": harmless(self.error) if self.error else self.error,
             "elapsed_ms": round(self.elapsed_ms, 2),
             "curl": self.curl(),
@@ -77,12 +77,12 @@ _SENT_BY_CURL_ITSELF = frozenset(
 )
 
 
-def _quoted(text: str) -> str:
+def _shell_quote(text: str) -> str:
     """Quote for a shell, always in single quotes, so that a variable can be set into it."""
     return "'" + text.replace("'", "'\"'\"'") + "'"
 
 
-def _quoted_body(body: str | None) -> str | None:
+def _shorten_body(body: str | None) -> str | None:
     if body is None:
         return None
     # Lines of an event stream may end with CR LF.

@@ -37,7 +37,7 @@ class DisposableOnlyRefusal(GuardRefusal):
 
 
 @dataclass(frozen=True)
-class Unproved:
+class UnprovedId:
     """An id that a write names and that is not known to be this run's.
 
     `kind` is thread, run or cron; `thread_id` is the thread that a run is on.
@@ -54,15 +54,15 @@ def check_request(method: str, path: str, body: bytes, ownership: Ownership) -> 
     `path` is the path below the deployment's URL, as it will be sent.
     """
     if ownership.visits is not None:
-        _refuse_all_but_visits(method, path, ownership, ownership.visits)
+        _refuse_unless_visit(method, path, ownership, ownership.visits)
         return
     if method in ("GET", "HEAD"):
         return
-    operation = _known_operation(method, path)
+    operation = _identify_operation(method, path)
     if not operation.writes:
         return
     where = f"{operation.method} {operation.path}"
-    for named in unproved(operation, path, body, ownership):
+    for named in unproved_ids(operation, path, body, ownership):
         raise NotOursRefusal(
             f"{where} names a {named.kind} that is not proved to be this run's: "
             "nothing is written to it"
@@ -70,32 +70,32 @@ def check_request(method: str, path: str, body: bytes, ownership: Ownership) -> 
     _refuse_what_could_mean_all(operation, body, ownership, where)
 
 
-def unproved(
+def unproved_ids(
     operation: Operation, path: str, body: bytes, ownership: Ownership
-) -> Iterator[Unproved]:
+) -> Iterator[UnprovedId]:
     """Yield every id in path and body of a write that is not known to be this run's."""
     thread_id = operation.id_in(path, "thread_id")
     if thread_id is not None and not ownership.is_ours(thread_id):
-        yield Unproved("thread", thread_id)
-    value = _parsed(body)
+        yield UnprovedId("thread", thread_id)
+    value = _parse_body(body)
     for each in _thread_ids(value, body):
         # A blank text is no id. An unparsable body may contain the tag, which looks like an id.
         if each.strip() and each != ownership.run_id and not ownership.is_ours(each):
-            yield Unproved("thread", each)
+            yield UnprovedId("thread", each)
     run_id = operation.id_in(path, "run_id")
     if run_id is not None and not ownership.is_our_run(run_id):
-        yield Unproved("run", run_id, thread_id)
+        yield UnprovedId("run", run_id, thread_id)
     if operation.scope is Scope.MANY_RUNS:
         threads = [each for each in _members_named("thread_id", value) if isinstance(each, str)]
-        for run_id in _flat(_members_named("run_ids", value)):
+        for run_id in _flatten(_members_named("run_ids", value)):
             if isinstance(run_id, str) and not ownership.is_our_run(run_id):
-                yield Unproved("run", run_id, threads[0] if threads else None)
+                yield UnprovedId("run", run_id, threads[0] if threads else None)
     cron_id = operation.id_in(path, "cron_id")
     if cron_id is not None and not ownership.is_our_cron(cron_id):
-        yield Unproved("cron", cron_id)
+        yield UnprovedId("cron", cron_id)
 
 
-def _known_operation(method: str, path: str) -> Operation:
+def _identify_operation(method: str, path: str) -> Operation:
     if "//" in path or re.search(r"(^|/)(\.|%2e){1,2}(/|$)", path, re.IGNORECASE):
         raise GuardRefusal(f"{method} {path}: the path is not in its normal form")
     operation, _ = identify(method, path)
@@ -104,7 +104,7 @@ def _known_operation(method: str, path: str) -> Operation:
     return operation
 
 
-def _refuse_all_but_visits(
+def _refuse_unless_visit(
     method: str, path: str, ownership: Ownership, visits: frozenset[str]
 ) -> None:
     operation, thread_id = identify(method, path)
@@ -129,7 +129,7 @@ def _refuse_what_could_mean_all(
     """Refuse a write whose body does not name what its scope demands."""
     if ownership.disposable:
         return
-    value = _parsed(body)
+    value = _parse_body(body)
     match operation.scope:
         case Scope.NEW_THREAD if isinstance(value, _Members) and not _can_be_proved(
             value, ownership
@@ -184,7 +184,7 @@ class _Members(list[tuple[str, Any]]):
 _UNREADABLE: Any = object()
 
 
-def _parsed(body: bytes) -> Any:
+def _parse_body(body: bytes) -> Any:
     if not body:
         return None
     try:
@@ -198,7 +198,7 @@ def _members_named(name: str, value: Any) -> list[Any]:
     return [member for key, member in value if key == name] if isinstance(value, _Members) else []
 
 
-def _flat(values: list[Any]) -> Iterator[Any]:
+def _flatten(values: list[Any]) -> Iterator[Any]:
     for each in values:
         yield from each if isinstance(each, list) else [each]
 
@@ -218,7 +218,7 @@ def _thread_ids(value: Any, body: bytes) -> Iterator[str]:
         if isinstance(current, _Members):
             for key, member in current:
                 if key in ID_MEMBERS:
-                    yield from (each for each in _flat([member]) if isinstance(each, str))
+                    yield from (each for each in _flatten([member]) if isinstance(each, str))
                 open_values.append(member)
         elif isinstance(current, list):
             open_values += current

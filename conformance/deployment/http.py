@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import httpcore
 import httpx
 
-from conformance.deployment.decoding import read_body, too_large
+from conformance.deployment.decoding import read_body, too_large_error
 from conformance.deployment.network import BoundedBackend, Limits, bounded
 from conformance.deployment.proxies import Proxy
 
@@ -23,7 +23,7 @@ _KEEPALIVE_S = 3.0
 
 _PROXY_WANTS_CREDENTIALS = 407
 # The most specific first, since the first match counts.
-_MEANT = (
+_EQUIVALENTS = (
     (httpcore.ConnectTimeout, httpx.ConnectTimeout),
     (httpcore.WriteTimeout, httpx.WriteTimeout),
     (httpcore.TimeoutException, httpx.ReadTimeout),
@@ -72,7 +72,7 @@ class HttpTransport(httpx.BaseTransport):
             proxy_ssl_context=tls if url.scheme == "https" else None,
             max_connections=None,
             keepalive_expiry=_KEEPALIVE_S,
-            network_backend=BoundedBackend(proxy.shown),
+            network_backend=BoundedBackend(proxy.address),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -91,7 +91,7 @@ class HttpTransport(httpx.BaseTransport):
             headers=request.headers.raw,
             content=request.stream,
         )
-        with bounded(limits), _as_httpx():
+        with bounded(limits), _translate_errors():
             answer = self._pool.handle_request(sent)
             try:
                 return self._read(answer)
@@ -108,7 +108,7 @@ class HttpTransport(httpx.BaseTransport):
         headers = httpx.Headers(answer.headers)
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self._max_body:
-            raise too_large(self._max_body)
+            raise too_large_error(self._max_body)
         assert isinstance(answer.stream, Iterable)
         encoding = headers.get("content-encoding", "")
         body = read_body(answer.stream, encoding, self._max_body)
@@ -129,10 +129,12 @@ class HttpTransport(httpx.BaseTransport):
 
 
 @contextmanager
-def _as_httpx() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     """Raise errors of httpcore as the corresponding errors of httpx."""
     try:
         yield
-    except tuple(kind for kind, _ in _MEANT) as broken:
-        meant = next(meant for kind, meant in _MEANT if isinstance(broken, kind))
-        raise meant(str(broken) or type(broken).__name__) from broken
+    except tuple(kind for kind, _ in _EQUIVALENTS) as broken:
+        equivalent = next(
+            equivalent for kind, equivalent in _EQUIVALENTS if isinstance(broken, kind)
+        )
+        raise equivalent(str(broken) or type(broken).__name__) from broken

@@ -47,7 +47,7 @@ class WritesUnderWay:
         self._waiting = True
         signal.setitimer(signal.ITIMER_REAL, GRACE_S)
 
-    def time_is_up(self, _number: int, _frame: FrameType | None) -> None:
+    def end_grace_period(self, _number: int, _frame: FrameType | None) -> None:
         """Handle the end of the grace period: the write took too long."""
         if self._waiting:
             self._waiting = False
@@ -81,7 +81,7 @@ def install_handlers() -> Callable[[], None]:
         for number, handler in (
             (signal.SIGINT, WRITES.interrupt),
             (signal.SIGTERM, WRITES.interrupt),
-            (signal.SIGALRM, WRITES.time_is_up),
+            (signal.SIGALRM, WRITES.end_grace_period),
         )
     }
 

@@ -40,15 +40,15 @@ class Journal:
         with self._lock:
             thread_id = canonical(creation.thread_id or "")
             if operation.name == "delete":
-                if response.status_code in _GONE and self._stands(thread_id):
+                if response.status_code in _GONE and self._exists(thread_id):
                     self.deleted_in_vain += 1
                 self.deleted.add(thread_id)
             elif operation.scope is Scope.MANY_THREADS:
                 self.deleted |= {canonical(each) for each in _texts(creation.body, "thread_ids")}
             elif response.is_success:
-                self._succeeded(operation, creation, thread_id)
+                self._record_success(operation, creation, thread_id)
 
-    def _succeeded(self, operation: Operation, creation: Creation, thread_id: str) -> None:
+    def _record_success(self, operation: Operation, creation: Creation, thread_id: str) -> None:
         body = creation.body if isinstance(creation.body, dict) else {}
         if operation.scope is Scope.NEW_THREAD:
             metadata = body.get("metadata")
@@ -66,7 +66,7 @@ class Journal:
         elif operation.name in _RUNS:
             self.runs[thread_id] += 1
 
-    def _stands(self, thread_id: str) -> bool:
+    def _exists(self, thread_id: str) -> bool:
         return thread_id in self.made and thread_id not in self.deleted
 
 

@@ -102,55 +102,55 @@ class Ledger:
             self._file.close()
             self._alive.release()
 
-    def planned(self, thread_id: str) -> None:
+    def record_planned(self, thread_id: str) -> None:
         """Record that a thread is about to be created under this id, which the run drew."""
         self._write("planned", thread_id=thread_id)
 
-    def created(self, thread_id: str) -> None:
+    def record_created(self, thread_id: str) -> None:
         """Record that the deployment answered that it created the thread under the run's own id."""
         self._write("created", thread_id=thread_id)
 
-    def begun(self, what: str) -> int:
+    def record_begun(self, what: str) -> int:
         """Record, before it is sent, a creation without an id of ours; return its number."""
         number = next(self._numbers)
         self._write("begun", number=number, what=what)
         return number
 
-    def ended(self, number: int, thread_id: str | None = None) -> None:
+    def record_ended(self, number: int, thread_id: str | None = None) -> None:
         """Record that the creation `number` was answered, with this id or with none."""
         self._write("ended", number=number, thread_id=thread_id)
 
-    def named(self, thread_id: str) -> None:
+    def record_named(self, thread_id: str) -> None:
         """Record that an answer to a creation named this id, which the run did not draw."""
         self._write("named", thread_id=thread_id)
 
-    def scheduled(self, thread_id: str) -> None:
+    def record_scheduled(self, thread_id: str) -> None:
         """Record that a cron is about to be created on this thread."""
         self._write("scheduled", thread_id=thread_id)
 
-    def cron(self, cron_id: str) -> None:
+    def record_cron(self, cron_id: str) -> None:
         """Record that the answer to the creation of a cron named this id."""
         self._write("cron", cron_id=cron_id)
 
-    def clock(self, offset: timedelta) -> None:
+    def record_clock(self, offset: timedelta) -> None:
         """Record a lower bound of how far the server's clock is ahead of ours."""
         self._write("clock", offset_s=offset.total_seconds())
 
     def _write(self, event: str, **details: Any) -> None:
         with self._one_at_a_time:
             if self._file is None:
-                self._file = self._opened()
+                self._file = self._open_file()
                 opened = {"url": self._url, "at": self._started_at, "launched": self._launched}
-                self._line(self._file, "opened", **opened)
-            self._line(self._file, event, **details)
+                self._write_line(self._file, "opened", **opened)
+            self._write_line(self._file, event, **details)
 
-    def _opened(self) -> IO[str]:
+    def _open_file(self) -> IO[str]:
         make_ledger(self._directory)
         self._alive.acquire()
         return (self._directory / f"{self._worker}.jsonl").open("a", encoding="utf-8")
 
     @staticmethod
-    def _line(file: IO[str], event: str, **details: Any) -> None:
+    def _write_line(file: IO[str], event: str, **details: Any) -> None:
         file.write(json.dumps({"event": event, **details}) + "\n")
         file.flush()
 
@@ -180,7 +180,7 @@ def read_ledger(directory: Path) -> LedgerState:
     crons: dict[str, None] = {}
     for file in sorted(directory.glob("*.jsonl")):
         under_way: dict[int, str] = {}
-        for entry in _entries(file):
+        for entry in _read_entries(file):
             match entry:
                 case {"event": "opened", "url": str(url), "at": str(at)}:
                     opened += filter(None, [moment_of(at)])
@@ -260,7 +260,7 @@ def remove_ledger(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def _entries(file: Path) -> Iterator[dict[str, Any]]:
+def _read_entries(file: Path) -> Iterator[dict[str, Any]]:
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)

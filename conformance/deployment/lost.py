@@ -13,7 +13,7 @@ from conformance.deployment.client import ThreadsClient
 from conformance.deployment.ownership import (
     RUN_TAG,
     SUITE_TAG,
-    Shown,
+    GetAnswer,
     canonical,
     is_uuid,
     moment_of,
@@ -64,7 +64,9 @@ def remove_lost(client: ThreadsClient, lost: LostThread) -> str:
     """
     try:
         shown = client.get(lost.thread_id)
-        doubt = client.ownership.adopt_thread(Shown(lost.thread_id, shown.status, shown.digested))
+        doubt = client.ownership.adopt_thread(
+            GetAnswer(lost.thread_id, shown.status, shown.digested)
+        )
     except httpx.HTTPError as broken:
         return f"no answer ({type(broken).__name__})"
     return doubt or delete_thread(client, lost.thread_id)

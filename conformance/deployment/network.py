@@ -66,7 +66,7 @@ class Limits:
     def __str__(self) -> str:
         return "no limit" if self._seconds is None else f"{self._seconds:g} s"
 
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Return the seconds that are left; raise `CutError` if the request is to be aborted."""
         if self._cut is not None and self._cut.is_set():
             raise CutError("not waited for: the run is to end")
@@ -74,23 +74,23 @@ class Limits:
 
     def wait(self, late: Exception) -> float:
         """Return how long to wait in one step, under a second; raise `late` if no time is left."""
-        left = self.left()
+        left = self.seconds_left()
         if left <= 0:
             raise late
         return min(left, _SLICE_S)
 
     def whole_wait(self, late: Exception) -> float | None:
         """Return all the time that is left, None without a limit; raise `late` if there is none."""
-        left = self.left()
+        left = self.seconds_left()
         if left <= 0:
             raise late
         return None if left == float("inf") else left
 
-    def unanswered(self) -> DeadlineError:
+    def read_timeout(self) -> DeadlineError:
         """Return the error of a response that is not complete in time."""
         return DeadlineError(f"no whole answer within {self}")
 
-    def unconnected(self, what: str = "connection") -> httpx.ConnectTimeout:
+    def connect_timeout(self, what: str = "connection") -> httpx.ConnectTimeout:
         """Return the error of a connection that is not made in time."""
         return httpx.ConnectTimeout(f"no {what} within {self}")
 
@@ -144,7 +144,7 @@ class BoundedBackend(httpcore.NetworkBackend):
         """Connect to the first address that answers."""
         limits = _LIMITS.get()
         try:
-            return self._connected(host, port, limits, local_address, socket_options)
+            return self._connect(host, port, limits, local_address, socket_options)
         except httpx.ConnectError as failed:
             if self._proxy is None:
                 raise
@@ -152,7 +152,7 @@ class BoundedBackend(httpcore.NetworkBackend):
                 f"the proxy {self._proxy} cannot be reached ({failed})"
             ) from failed
 
-    def _connected(
+    def _connect(
         self,
         host: str,
         port: int,
@@ -166,12 +166,12 @@ class BoundedBackend(httpcore.NetworkBackend):
                 stream = self._backend.connect_tcp(
                     address,
                     port,
-                    limits.whole_wait(limits.unconnected()),
+                    limits.whole_wait(limits.connect_timeout()),
                     local_address,
                     socket_options,
                 )
             except httpcore.ConnectTimeout:
-                failed = limits.unconnected()
+                failed = limits.connect_timeout()
             except httpcore.ConnectError as refused:
                 failed = httpx.ConnectError(str(refused))
             else:
@@ -188,7 +188,7 @@ class _BoundedStream(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         limits = _LIMITS.get()
         while True:
-            wait = limits.wait(limits.unanswered())
+            wait = limits.wait(limits.read_timeout())
             try:
                 return self._stream.read(max_bytes, wait)
             except httpcore.ReadTimeout:
@@ -210,7 +210,7 @@ class _BoundedStream(httpcore.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         limits = _LIMITS.get()
-        late = limits.unconnected("TLS handshake")
+        late = limits.connect_timeout("TLS handshake")
         try:
             wait = limits.whole_wait(late)
             return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, wait))
@@ -234,19 +234,19 @@ def _addresses(host: str, port: int, limits: Limits) -> list[str]:
         return [str(ipaddress.ip_address(host))]
     except ValueError:
         pass
-    asked: Future[list[str]] = Future()
+    resolution: Future[list[str]] = Future()
 
-    def ask() -> None:
+    def resolve() -> None:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            asked.set_result([str(each[4][0]) for each in found])
+            resolution.set_result([str(each[4][0]) for each in found])
         except (OSError, UnicodeError) as unknown:
-            asked.set_exception(NameNotFoundError(f"{host} has no address: {unknown}"))
+            resolution.set_exception(NameNotFoundError(f"{host} has no address: {unknown}"))
 
-    threading.Thread(target=ask, daemon=True).start()
+    threading.Thread(target=resolve, daemon=True).start()
     while True:
-        wait = limits.wait(limits.unconnected(f"address of {host}"))
+        wait = limits.wait(limits.connect_timeout(f"address of {host}"))
         try:
-            return asked.result(wait)
+            return resolution.result(wait)
         except NotYet:
             continue

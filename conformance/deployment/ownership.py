@@ -28,7 +28,7 @@ SUITE_TAG = {"threads_conformance": "yes"}
 
 
 @dataclass(frozen=True)
-class Shown:
+class GetAnswer:
     """The answer to a GET that this run sent about an id after an answer had named it.
 
     `asked` is the id in the request's path; for a run `thread_id` is its thread in that
@@ -107,41 +107,43 @@ class Ownership:
 
     # Proving
 
-    def adopt_thread(self, shown: Shown, *, named_by_creation: bool = False) -> str:
+    def adopt_thread(self, shown: GetAnswer, *, named_by_creation: bool = False) -> str:
         """Own a thread if a GET proves it to be this run's; return the reason why not, else empty.
 
         With `named_by_creation` the id was in the answer to a creation of this run; on a
         disposable deployment the tag is then not required.
         """
-        reason = self._doubt(shown, "thread_id", tagged=not (self.disposable and named_by_creation))
+        reason = self._reason_against(
+            shown, "thread_id", tagged=not (self.disposable and named_by_creation)
+        )
         if not reason:
             with self._lock:
                 self._proved.add(canonical(shown.asked))
         return reason
 
-    def adopt_run(self, shown: Shown) -> str:
+    def adopt_run(self, shown: GetAnswer) -> str:
         """Own a run if a GET proves it to be this run's; return the reason why not, else empty."""
         if shown.thread_id is None or not self.is_ours(shown.thread_id):
             return "its thread is not proved to be this run's"
-        reason = self._doubt(shown, "run_id", on_thread=shown.thread_id)
+        reason = self._reason_against(shown, "run_id", on_thread=shown.thread_id)
         if not reason:
             with self._lock:
                 self._proved_runs.add(canonical(shown.asked))
         return reason
 
-    def adopt_cron(self, shown: Shown) -> str:
+    def adopt_cron(self, shown: GetAnswer) -> str:
         """Own a cron if a GET proves it to be this run's; return the reason why not, else empty."""
         thread_id = shown.body.get("thread_id") if isinstance(shown.body, dict) else None
         if not isinstance(thread_id, str) or not self.is_ours(thread_id):
             return "it is on no thread that is proved to be this run's"
-        reason = self._doubt(shown, "cron_id")
+        reason = self._reason_against(shown, "cron_id")
         if not reason:
             with self._lock:
                 self._proved_crons.add(canonical(shown.asked))
         return reason
 
-    def _doubt(
-        self, shown: Shown, id_member: str, *, tagged: bool = True, on_thread: str | None = None
+    def _reason_against(
+        self, shown: GetAnswer, id_member: str, *, tagged: bool = True, on_thread: str | None = None
     ) -> str:
         """Return why an answer does not prove that this run owns the object; empty if it does."""
         body = shown.body
@@ -153,7 +155,7 @@ class Ownership:
             return "a GET of it shows another thread"
         # The tag of a thread is in its metadata; a cron has it deeper, among what it sends to runs.
         place = body.get("metadata") if id_member == "thread_id" else body
-        if tagged and not _carries(place, self.run_id, deep=id_member != "thread_id"):
+        if tagged and not _has_tag(place, self.run_id, deep=id_member != "thread_id"):
             return "a GET of it does not show this run's tag"
         created_at = moment_of(body.get("created_at"))
         if created_at is None:
@@ -218,7 +220,7 @@ def _same_id(value: Any, asked: str) -> bool:
     return isinstance(value, str) and canonical(value) == canonical(asked)
 
 
-def _carries(value: Any, run_id: str, *, deep: bool) -> bool:
+def _has_tag(value: Any, run_id: str, *, deep: bool) -> bool:
     """Return whether an object has the run's tag; with `deep`, also any object inside it."""
     open_values = [value]
     while open_values:

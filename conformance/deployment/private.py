@@ -25,7 +25,7 @@ from conformance.deployment.transport import Recorder
 #: Response headers that reveal nothing about a thread.
 _KEPT_HEADERS = frozenset({"content-type", "date", "server"})
 #: Members of a query or body whose values the checks choose; others may come from a thread.
-_OF_THE_CHECK = frozenset({"limit", "offset", "status", "sort_by", "sort_order", "select"})
+_CHOSEN_BY_CHECK = frozenset({"limit", "offset", "status", "sort_by", "sort_order", "select"})
 #: Longest value, in characters of JSON, that counts as chosen by a check.
 _LONGEST_OWN = 200
 #: Members of a body that name a checkpoint.
@@ -77,7 +77,10 @@ class PrivateRecorder(Recorder):
         parts = urlsplit(exchange.url)
         query = urlencode(
             [
-                (name, value if _is_of_the_check(name, value) else self._called(name, value))
+                (
+                    name,
+                    value if _is_chosen_by_check(name, value) else self._placeholder(name, value),
+                )
                 for name, value in parse_qsl(parts.query, keep_blank_values=True)
             ],
             safe="$",
@@ -92,7 +95,7 @@ class PrivateRecorder(Recorder):
         # The deployment's base path precedes that of the operation.
         base, rest = steps[: len(steps) - len(template)], steps[len(steps) - len(template) :]
         shown = [
-            self._called(name.strip("{}"), unquote(step)) if name.startswith("{") else step
+            self._placeholder(name.strip("{}"), unquote(step)) if name.startswith("{") else step
             for name, step in zip(template, rest, strict=True)
         ]
         return "/".join([*base, *shown])
@@ -112,16 +115,16 @@ class PrivateRecorder(Recorder):
 
     def _member(self, name: str, value: Any) -> str:
         # Empty values and numbers reveal no thread, and show what is wrong in a bad body.
-        if _is_of_the_check(name, value) or isinstance(value, int | float) or not value:
+        if _is_chosen_by_check(name, value) or isinstance(value, int | float) or not value:
             shown = json.dumps(value)
         elif name in _CHECKPOINTS and isinstance(value, dict):
-            checkpoint_id = self._called("checkpoint_id", str(value.get("checkpoint_id")))
+            checkpoint_id = self._placeholder("checkpoint_id", str(value.get("checkpoint_id")))
             shown = json.dumps({"checkpoint_id": checkpoint_id, "checkpoint_ns": ""})
         else:
-            shown = self._called(name, value)
+            shown = self._placeholder(name, value)
         return f"{json.dumps(name)}: {shown}"
 
-    def _called(self, name: str, value: Any) -> str:
+    def _placeholder(self, name: str, value: Any) -> str:
         """Return the placeholder for the value of a member or of a step of the path."""
         if isinstance(value, str) and self._is_absent(value):
             return value
@@ -137,5 +140,5 @@ def with_variables(command: str) -> str:
     return _PLACEHOLDER.sub(lambda found: f"'\"{found[0]}\"'", command)
 
 
-def _is_of_the_check(name: str, value: Any) -> bool:
-    return name in _OF_THE_CHECK and len(json.dumps(value)) <= _LONGEST_OWN
+def _is_chosen_by_check(name: str, value: Any) -> bool:
+    return name in _CHOSEN_BY_CHECK and len(json.dumps(value)) <= _LONGEST_OWN

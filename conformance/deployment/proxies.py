@@ -18,7 +18,7 @@ class Proxy:
     url: httpx.URL
 
     @property
-    def shown(self) -> str:
+    def address(self) -> str:
         """Host and port, without credentials."""
         port = self.url.port or {"http": 80, "https": 443}[self.url.scheme]
         return f"{self.url.host}:{port}"

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import httpx
 
-from conformance.deployment.encodings import layers, plain
+from conformance.deployment.encodings import decoded, layers
 from conformance.excerpt import printable
 
 REDACTED = "[redacted]"
@@ -66,10 +66,10 @@ class Redactor:
         for secret in secrets:
             values |= {secret, secret.rsplit(" ", 1)[-1]}
         # A value also occurs with its own escapes decoded.
-        values |= {unquote(value) for value in values} | {plain(value) for value in values}
+        values |= {unquote(value) for value in values} | {decoded(value) for value in values}
         self._secrets = frozenset(value for value in values if len(value) >= shortest)
-        self._as_written = tuple(dict.fromkeys(_each(self._secrets, _as_written)))
-        self._as_base64 = tuple(dict.fromkeys(_each(self._secrets, _in_base64)))
+        self._as_written = tuple(dict.fromkeys(_forms_of_all(self._secrets, _literal_forms)))
+        self._as_base64 = tuple(dict.fromkeys(_forms_of_all(self._secrets, _base64_cores)))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Redactor) and self._secrets == other._secrets
@@ -86,7 +86,9 @@ class Redactor:
         if not self._secrets:
             return value
         found = sorted(
-            layer.span(*place) for layer in layers(value) for place in self._places(layer.text)
+            layer.span(*place)
+            for layer in layers(value)
+            for place in self._find_secrets(layer.text)
         )
         pieces, position = [], 0
         for start, end in found:
@@ -123,7 +125,7 @@ class Redactor:
             return self.text(bare_url(str(url)))
         return self.text(str(parsed.copy_with(username=None, password=None)))
 
-    def _places(self, text: str) -> Iterator[tuple[int, int]]:
+    def _find_secrets(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield start and end of every secret in a text."""
         for secret in self._as_written:
             yield from _occurrences(secret, text)
@@ -192,12 +194,12 @@ def _secrets_in(name: str, value: str) -> Iterator[str]:
         yield decoded.partition(":")[2]
 
 
-def _each(secrets: Iterable[str], forms: Any) -> Iterator[str]:
+def _forms_of_all(secrets: Iterable[str], forms: Any) -> Iterator[str]:
     for secret in sorted(secrets, key=lambda each: (-len(each), each)):
         yield from forms(secret)
 
 
-def _as_written(secret: str) -> Iterator[str]:
+def _literal_forms(secret: str) -> Iterator[str]:
     yield secret
     if " " in secret:
         # As in form encoding.
@@ -207,7 +209,7 @@ def _as_written(secret: str) -> Iterator[str]:
     yield digits.upper()
 
 
-def _in_base64(secret: str) -> Iterator[str]:
+def _base64_cores(secret: str) -> Iterator[str]:
     """Yield the base64 characters that the secret alone determines, at any offset in a text."""
     data = secret.encode("utf-8", "surrogatepass")
     for before in range(3):

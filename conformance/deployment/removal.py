@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from conformance.deployment.cleanup import Left, Removal, remove_all
+from conformance.deployment.cleanup import LeftThread, Removal, remove_all
 from conformance.deployment.connect import Connection
 from conformance.deployment.credential_variants import other_credentials
 from conformance.deployment.ledger import LedgerState
@@ -27,11 +27,11 @@ def remove_as_each(
     own = remove_all(connection.client, ledger, keep)
     return Removal(
         existed=own.existed | others.existed,
-        left=_each_once((*own.left, *others.left)),
-        possible=_each_once((*own.possible, *others.possible)),
+        left=_without_duplicates((*own.left, *others.left)),
+        possible=_without_duplicates((*own.possible, *others.possible)),
     )
 
 
-def _each_once(left: tuple[Left, ...]) -> tuple[Left, ...]:
+def _without_duplicates(left: tuple[LeftThread, ...]) -> tuple[LeftThread, ...]:
     """Return one entry for each id: what neither tenant could remove is listed once."""
     return tuple({canonical(each.thread_id): each for each in left}.values())

@@ -50,15 +50,15 @@ def _commands(exchanges: Sequence[Exchange]) -> Iterator[str]:
             command = command.replace(chosen, f"'\"${name}\"'")
         later = "".join(each.url + (each.request_body or "") for each in exchanges[position + 1 :])
         taken: dict[str, str] = {}
-        for path, kind, chosen in _chosen_by_deployment(exchange):
+        for path, kind, chosen in _ids_chosen_by_deployment(exchange):
             if chosen in later and chosen not in names:
                 number = sum(name.startswith(kind) for name in names.values()) + 1
                 names[chosen] = f"{kind}_{number}"
                 taken[names[chosen]] = path
-        yield _taking(command, taken, position + 1)
+        yield _with_assignments(command, taken, position + 1)
 
 
-def _taking(command: str, taken: dict[str, str], number: int) -> str:
+def _with_assignments(command: str, taken: dict[str, str], number: int) -> str:
     """Return the command with assignments of variables to `jq` paths in its answer."""
     if not taken:
         return command
@@ -70,7 +70,7 @@ def _taking(command: str, taken: dict[str, str], number: int) -> str:
     return "\n".join([f"{whole}=$({command})", *lines])
 
 
-def _chosen_by_deployment(exchange: Exchange) -> Iterator[tuple[str, str, str]]:
+def _ids_chosen_by_deployment(exchange: Exchange) -> Iterator[tuple[str, str, str]]:
     """Yield the ids that the deployment chose in this exchange.
 
     Each comes with its path in the syntax of jq, and the prefix of the variable that holds

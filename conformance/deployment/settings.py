@@ -150,7 +150,7 @@ class Settings:
         """Return whether requirements of `profile` are judged."""
         return PROFILES.index(profile) <= PROFILES.index(self.profile)
 
-    def affords(self, effort: str) -> bool:
+    def allows_effort(self, effort: str) -> bool:
         """Return whether checks that need `effort` are made."""
         return EFFORTS.index(effort) <= EFFORTS.index(self.effort)
 
@@ -179,12 +179,12 @@ def other_graphs(table: dict[str, Any]) -> OtherGraphs:
 def graph_settings(table: dict[str, Any]) -> GraphSettings:
     """Read the `[graph]` table; raise `SettingsError` for what cannot be used."""
     _check_names(table, "graph", GraphSettings)
-    _check(table, "id", str, "a text, the id of a graph")
-    _check(table, "supersteps", list, "a list of tables with `updates`")
-    _check(table, "append", dict, "a table with `values` and `as_node`")
+    _check_type(table, "id", str, "a text, the id of a graph")
+    _check_type(table, "supersteps", list, "a list of tables with `updates`")
+    _check_type(table, "append", dict, "a table with `values` and `as_node`")
     for name in _KEYS:
-        _check(table, name, list, "a list of keys of the state")
-    _check(table, "channels", dict, "a table of values, by keys of the state")
+        _check_type(table, name, list, "a list of keys of the state")
+    _check_type(table, "channels", dict, "a table of values, by keys of the state")
     for superstep in table.get("supersteps", ()):
         if not isinstance(superstep, dict) or not isinstance(superstep.get("updates"), list):
             raise SettingsError("[graph] supersteps: each is a table with a list `updates`")
@@ -205,7 +205,7 @@ def _check_names(table: dict[str, Any], title: str, settings: type) -> None:
         raise SettingsError(f"[{title}] has no setting {names}: use {', '.join(sorted(known))}")
 
 
-def _check(table: dict[str, Any], name: str, kind: type, what: str) -> None:
+def _check_type(table: dict[str, Any], name: str, kind: type, what: str) -> None:
     # JSON turned tuples into lists on the way to a worker.
     if name in table and not isinstance(table[name], (kind, tuple) if kind is list else kind):
         raise SettingsError(f"[graph] {name} must be {what}")
@@ -215,17 +215,17 @@ def read_config(directory: Path) -> dict[str, Any]:
     """Return the options written in `directory`; raise `SettingsError` if the file is not TOML."""
     own = directory / CONFIG_FILE
     if own.is_file():
-        return _toml(own)
+        return _read_toml(own)
     project = directory / "pyproject.toml"
     if project.is_file():
-        table = _toml(project).get("tool", {}).get("threads-conformance", {})
+        table = _read_toml(project).get("tool", {}).get("threads-conformance", {})
         if not isinstance(table, dict):
             raise SettingsError(f"{project}: [tool.threads-conformance] must be a table")
         return table
     return {}
 
 
-def _toml(file: Path) -> dict[str, Any]:
+def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:

@@ -31,14 +31,14 @@ def facts_of_strangers(
         if run_id is not None and not ownership.is_our_run(run_id):
             return "about a run that is not proved to be this run's"
     if operation is not None and operation.name in _LISTING:
-        return _facts_of_list(body, ownership)
+        return _describe_list(body, ownership)
     named = {each for each in _ids_in(body) if not ownership.may_be_shown(each)}
     if not named:
         return None
     return f"names {len(named)} thread(s) not proved to be this run's"
 
 
-def _facts_of_list(body: bytes, ownership: Ownership) -> str | None:
+def _describe_list(body: bytes, ownership: Ownership) -> str | None:
     try:
         hits = parse_json(body)
     except UndigestedJsonError as undigested:

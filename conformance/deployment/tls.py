@@ -11,7 +11,7 @@ from conformance.deployment.settings import SettingsError
 
 
 @cache
-def trust(ca_bundle: str | None = None, insecure: bool = False) -> ssl.SSLContext:
+def tls_context(ca_bundle: str | None = None, insecure: bool = False) -> ssl.SSLContext:
     """Return a TLS context that trusts the usual certificates, those of a PEM file, or any.
 
     Raises `SettingsError` for a file that cannot be used.

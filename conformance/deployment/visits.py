@@ -25,13 +25,13 @@ def threads_to_visit(settings: Settings) -> tuple[str, ...]:
     named = tuple(dict.fromkeys(map(canonical, settings.thread_ids)))
     with connect(settings, "visits", record=False) as connection:
         if not named:
-            return _shown(connection.client)
+            return _search_ids(connection.client)
         for number, thread_id in enumerate(named, 1):
             _check_there(connection.client, thread_id, f"--thread number {number}")
     return named
 
 
-def _shown(client: ThreadsClient) -> tuple[str, ...]:
+def _search_ids(client: ThreadsClient) -> tuple[str, ...]:
     found = client.search({"limit": MOST_VISITED}, private=True).digested
     hits = found if isinstance(found, list) else []
     ids = [str(each.get("thread_id")) for each in hits if isinstance(each, dict)]

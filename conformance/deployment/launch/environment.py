@@ -69,10 +69,10 @@ def environment_of(name: str, version: str, wanted: Recipe, tell: Tell) -> Itera
             f"cannot write to {cache_dir()} ({broken.strerror}): set XDG_CACHE_HOME"
         ) from broken
     with ExitStack() as stack:
-        with _made_by_one(locks, f"{name} {version}", tell):
+        with _one_installation(locks, f"{name} {version}", tell):
             if not (folder / _FINISHED).is_file():
                 tell(f"installing {name} {version} into {folder}")
-                _make(folder, name, version, wanted)
+                _create(folder, name, version, wanted)
             use = locks / _USES / f"{uuid4()}.lock"
             stack.callback(use.unlink, missing_ok=True)
             stack.enter_context(FileLock(use))
@@ -113,7 +113,7 @@ def _locks(folder: Path) -> Path:
 
 
 @contextmanager
-def _made_by_one(locks: Path, what: str, tell: Tell) -> Iterator[None]:
+def _one_installation(locks: Path, what: str, tell: Tell) -> Iterator[None]:
     lock = FileLock(locks / _MAKING)
     try:
         lock.acquire(timeout=0)
@@ -126,7 +126,7 @@ def _made_by_one(locks: Path, what: str, tell: Tell) -> Iterator[None]:
         lock.release()
 
 
-def _make(folder: Path, name: str, version: str, wanted: Recipe) -> None:
+def _create(folder: Path, name: str, version: str, wanted: Recipe) -> None:
     # Programs of a virtual environment contain their own path, so it cannot be made elsewhere
     # and renamed: it counts only once its description exists, which is written last.
     shutil.rmtree(folder, ignore_errors=True)

@@ -68,10 +68,12 @@ def bin_of(kind: str, folder: Path) -> Path:
 
 def commands(wanted: Recipe, folder: Path) -> list[list[str]]:
     """Return the commands that install the environment in an empty folder, to be run there."""
-    return _npm(wanted, folder) if wanted.kind == "npm" else _python(wanted, folder)
+    return (
+        _npm_commands(wanted, folder) if wanted.kind == "npm" else _python_commands(wanted, folder)
+    )
 
 
-def _python(wanted: Recipe, folder: Path) -> list[list[str]]:
+def _python_commands(wanted: Recipe, folder: Path) -> list[list[str]]:
     environment, python = folder / "python", str(folder / "python" / "bin" / "python")
     packages = list(wanted.packages)
     if wanted.locked is not None:
@@ -95,7 +97,7 @@ def _python(wanted: Recipe, folder: Path) -> list[list[str]]:
     ]
 
 
-def _npm(wanted: Recipe, folder: Path) -> list[list[str]]:
+def _npm_commands(wanted: Recipe, folder: Path) -> list[list[str]]:
     manifest = {"name": "server", "private": True, "type": "module"}
     (folder / "package.json").write_text(json.dumps(manifest), encoding="utf-8")
     quiet = ["--no-audit", "--no-fund", "--no-update-notifier"]
@@ -126,10 +128,10 @@ def interpreter(allowed: SpecifierSet = _ANY) -> str:
 
 
 def _version_of(python: str) -> str | None:
-    shown = subprocess.run(
+    printed = subprocess.run(
         [python, "-c", "import platform; print(platform.python_version())"],
         capture_output=True,
         text=True,
         check=False,
     )
-    return shown.stdout.strip() or None
+    return printed.stdout.strip() or None

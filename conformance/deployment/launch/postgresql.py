@@ -104,10 +104,10 @@ def installed_programs() -> Path | None:
         return Path(on_path).resolve().parent
     folders = [folder for usual in _USUAL for folder in Path("/").glob(usual.lstrip("/"))]
     usable = [each for each in folders if (each / "initdb").exists()]
-    return max(usable, key=_number, default=None)
+    return max(usable, key=_version_number, default=None)
 
 
-def _number(folder: Path) -> float:
+def _version_number(folder: Path) -> float:
     digits = "".join(each for each in folder.parent.name if each.isdigit() or each == ".")
     return float(digits) if digits.replace(".", "", 1).isdigit() else 0.0
 

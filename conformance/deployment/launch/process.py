@@ -47,7 +47,7 @@ class ProcessTree:
         #: Start of this command's output in `output_text()`: the file may hold older output.
         self.output_length = len(self.output_text())
         self._grace_s = grace_s
-        self._order = {
+        self._spec = {
             "command": list(command),
             "cwd": str(cwd),
             "env": dict(env),
@@ -67,7 +67,7 @@ class ProcessTree:
             start_new_session=True,
         )
         assert self._supervisor.stdin is not None
-        self._supervisor.stdin.write(json.dumps(self._order).encode() + b"\n")
+        self._supervisor.stdin.write(json.dumps(self._spec).encode() + b"\n")
         self._supervisor.stdin.flush()
         return self
 
@@ -110,6 +110,6 @@ class ProcessTree:
 
     def last_lines(self, count: int = 15) -> str:
         """Return the last lines of the output, indented, without empty lines and passwords."""
-        said = harmless(_USER_INFO.sub("://", self.output_text()))
-        lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+        output = harmless(_USER_INFO.sub("://", self.output_text()))
+        lines = [line.rstrip() for line in output.splitlines() if line.strip()]
         return os.linesep.join(f"  {line}" for line in lines[-count:])

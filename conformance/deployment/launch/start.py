@@ -51,12 +51,12 @@ def launched(
     start.
     """
     with ExitStack() as stack:
-        place = stack.enter_context(_place(data))
+        place = stack.enter_context(_working_folder(data))
         programs = None
         if launcher.install is not None:
             folder = stack.enter_context(environment(launcher, version, tell))
             programs = bin_of(launcher.install.kind, folder)
-        project = _project(launcher, place, programs)
+        project = _copy_project(launcher, place, programs)
         port = free_port()
         places = {
             "bin": str(programs or ""),
@@ -87,7 +87,7 @@ def launched(
 
 
 @contextmanager
-def _place(data: Path | None) -> Iterator[Path]:
+def _working_folder(data: Path | None) -> Iterator[Path]:
     """Yield the folder of one start: the user's, locked against other servers, or a new one."""
     if data is None:
         place = Path(tempfile.mkdtemp(prefix="threads-conformance-server-"))
@@ -108,7 +108,7 @@ def _place(data: Path | None) -> Iterator[Path]:
         yield data.resolve()
 
 
-def _project(launcher: Launcher, place: Path, programs: Path | None) -> Path:
+def _copy_project(launcher: Launcher, place: Path, programs: Path | None) -> Path:
     """Make a copy of the graph project for this start."""
     project = place / "project"
     project.mkdir(exist_ok=True)
@@ -140,7 +140,7 @@ def _wait_until_ready(launcher: Launcher, version: Version, server: ProcessTree,
     deadline = time.monotonic() + launcher.ready_within_s
     with httpx.Client(timeout=_ANSWER_S, trust_env=False) as client:
         while (status := server.status()) is None and time.monotonic() < deadline:
-            url = _url(launcher, server, port)
+            url = _server_url(launcher, server, port)
             if url and _answers(client, url + launcher.ready):
                 return url
             time.sleep(_POLL_S)
@@ -154,7 +154,7 @@ def _wait_until_ready(launcher: Launcher, version: Version, server: ProcessTree,
     )
 
 
-def _url(launcher: Launcher, server: ProcessTree, port: int) -> str | None:
+def _server_url(launcher: Launcher, server: ProcessTree, port: int) -> str | None:
     """Return the URL that the server printed, or that of its port if it prints none."""
     if launcher.printed_url is None:
         return f"http://{HOST}:{port}"

@@ -26,7 +26,7 @@ import psutil
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 #: Time for processes to react to a signal, in seconds.
-_WORD_S = 2.0
+_SIGNAL_WAIT_S = 2.0
 #: Status of a command that could not be started, as in a shell.
 NOT_FOUND = 127
 
@@ -45,14 +45,14 @@ def main() -> int:
         except OSError as impossible:
             output.write(f"{spec['command'][0]}: {impossible.strerror}\n".encode())
             return NOT_FOUND
-    threading.Thread(target=_until_eof, args=(events,), daemon=True).start()
-    threading.Thread(target=_until_ended, args=(command, events), daemon=True).start()
+    threading.Thread(target=_wait_for_eof, args=(events,), daemon=True).start()
+    threading.Thread(target=_wait_for_command, args=(command, events), daemon=True).start()
     stopped = events.get() == "stop"
     if command.poll() is None:
         command.send_signal(spec["stop_signal"])
         with contextlib.suppress(subprocess.TimeoutExpired):
             command.wait(spec["grace_s"])
-    _end(command)
+    _terminate_tree(command)
     status = command.wait()
     if stopped:
         # If the command ended by itself, its last lines are still needed.
@@ -84,17 +84,17 @@ def _group_of(user: str) -> int:
     return pwd.getpwnam(user).pw_gid
 
 
-def _until_eof(events: queue.SimpleQueue[str]) -> None:
+def _wait_for_eof(events: queue.SimpleQueue[str]) -> None:
     sys.stdin.buffer.read()
     events.put("stop")
 
 
-def _until_ended(command: subprocess.Popen[bytes], events: queue.SimpleQueue[str]) -> None:
+def _wait_for_command(command: subprocess.Popen[bytes], events: queue.SimpleQueue[str]) -> None:
     command.wait()
     events.put("ended")
 
 
-def _end(command: subprocess.Popen[bytes]) -> None:
+def _terminate_tree(command: subprocess.Popen[bytes]) -> None:
     """Terminate the command and all its descendants, then kill those that remain."""
     myself = psutil.Process()
     for stop_signal in ("terminate", "kill", "kill", "kill"):
@@ -104,8 +104,8 @@ def _end(command: subprocess.Popen[bytes]) -> None:
             with contextlib.suppress(psutil.Error):
                 getattr(process, stop_signal)()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            command.wait(timeout=_WORD_S)
-        psutil.wait_procs(left, timeout=_WORD_S)
+            command.wait(timeout=_SIGNAL_WAIT_S)
+        psutil.wait_procs(left, timeout=_SIGNAL_WAIT_S)
 
 
 def _prctl(option: int, value: int) -> None:

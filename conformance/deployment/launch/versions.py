@@ -15,8 +15,8 @@ from packaging.version import InvalidVersion, Version
 from conformance.deployment.launch.errors import LauncherError, NotStartedError
 from conformance.deployment.launch.launcher import Launcher
 
-_WRITTEN = re.compile(r"(?P<name>[^=@]+)(?:==(?P<version>[^=@]+)|@latest)?")
-_ASKING_S = 180.0
+_NAME_AND_VERSION = re.compile(r"(?P<name>[^=@]+)(?:==(?P<version>[^=@]+)|@latest)?")
+_INDEX_TIMEOUT_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Wanted:
 
 def parse_wanted(text: str) -> Wanted:
     """Parse NAME==VERSION, NAME@latest or NAME; raise `LauncherError` for anything else."""
-    found = _WRITTEN.fullmatch(text.strip())
+    found = _NAME_AND_VERSION.fullmatch(text.strip())
     if found is None:
         raise LauncherError(
             f"{text!r} names no server: write NAME==VERSION, such as langgraph-api==0.16.7, "
@@ -70,11 +70,11 @@ def published_versions(launcher: Launcher) -> list[Version]:
     assert launcher.install is not None
     package = launcher.install.package
     if launcher.install.kind == "npm":
-        texts = json.loads(_asked([program("npm"), "view", package, "versions", "--json"]))
+        texts = json.loads(_output_of([program("npm"), "view", package, "versions", "--json"]))
         texts = [texts] if isinstance(texts, str) else texts
     else:
-        said = _asked([*_pip(), "index", "versions", package, "--pre"])
-        found = re.search(r"^Available versions: (.+)$", said, re.MULTILINE)
+        listing = _output_of([*_pip(), "index", "versions", package, "--pre"])
+        found = re.search(r"^Available versions: (.+)$", listing, re.MULTILINE)
         texts = found[1].split(", ") if found else []
     versions = []
     for each in texts:
@@ -103,14 +103,20 @@ def _pip() -> list[str]:
     return [program("uv"), "tool", "run", "pip"]
 
 
-def _asked(command: list[str]) -> str:
+def _output_of(command: list[str]) -> str:
     """Return the output of a command; raise `NotStartedError` with its last lines if it fails."""
     try:
         ended = subprocess.run(
-            command, capture_output=True, text=True, timeout=_ASKING_S, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_INDEX_TIMEOUT_S,
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired as late:
-        raise NotStartedError(f"{' '.join(command)} did not end in {_ASKING_S:.0f} s") from late
+        raise NotStartedError(
+            f"{' '.join(command)} did not end in {_INDEX_TIMEOUT_S:.0f} s"
+        ) from late
     if ended.returncode:
         last = "\n".join(f"  {line}" for line in ended.stderr.strip().splitlines()[-5:])
         raise NotStartedError(f"{' '.join(command)} failed; its last lines:\n{last}")
