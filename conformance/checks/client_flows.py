@@ -12,7 +12,7 @@ from conformance.checks.outcomes import PromiseBroken
 from conformance.checks.views import History, State, Thread, id_of
 from conformance.clients.client import Client, FlowFailedError
 from conformance.clients.flows import load_flows
-from conformance.clients.gateway import Gateway, Passed
+from conformance.clients.gateway import FlowTraffic, Gateway
 from conformance.contract.catalogue import DOCUMENTED_CLIENTS
 from conformance.deployment.settings import documented_supersteps, numbered
 from conformance.excerpt import excerpt
@@ -71,7 +71,7 @@ class Flows:
 
     def _done(
         self, name: str, names: dict[str, str], *, verbatim: bool = False
-    ) -> tuple[Any, Passed]:
+    ) -> tuple[Any, FlowTraffic]:
         graph = self._given.context.settings.graph
         variables = {
             "DEPLOYMENT_URL": self._gateway.url,
@@ -145,7 +145,7 @@ def _mask(key: str, member: Any) -> Any:
     return _masked(member)
 
 
-def _raise_problem(passed: Passed) -> None:
+def _raise_problem(passed: FlowTraffic) -> None:
     """What kept a request from leaving, or from being answered, is no fault of the promise."""
     if passed.problems:
         raise passed.problems[0]

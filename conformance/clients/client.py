@@ -34,6 +34,6 @@ class Client(Protocol):
         """Release what the client keeps open."""
 
 
-def short(text: str, width: int = 500) -> str:
+def error_excerpt(text: str, width: int = 500) -> str:
     """Return the end of a program's output, which contains the error."""
     return excerpt(text.strip(), width, end=True)

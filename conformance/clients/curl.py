@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
-from conformance.clients.client import FlowFailedError, NotInstalledError, short
+from conformance.clients.client import FlowFailedError, NotInstalledError, error_excerpt
 from conformance.clients.flows import Flow
 from conformance.json_text import parse_json
 
@@ -35,8 +35,8 @@ class Curl:
         self._deadline_s = deadline_s
         # An empty home: no ~/.curlrc and no proxy of the user may change what is sent.
         self._home = TemporaryDirectory(prefix="threads-conformance-curl-")
-        told = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=False)
-        self.version = " ".join(told.stdout.split()[:2])
+        result = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=False)
+        self.version = " ".join(result.stdout.split()[:2])
 
     def run(self, flow: Flow, program: str, names: Mapping[str, Any]) -> Any:
         """Return what the command prints: as JSON, or else the text itself."""
@@ -50,7 +50,7 @@ class Curl:
             env={
                 "PATH": os.environ.get("PATH", os.defpath),
                 "HOME": self._home.name,
-                **{name: _shown(name, value) for name, value in names.items()},
+                **{name: _variable_text(name, value) for name, value in names.items()},
             },
             start_new_session=True,
         )
@@ -63,7 +63,7 @@ class Curl:
                 raise FlowFailedError(f"no answer within {self._deadline_s:g} s") from ended
             raise
         if process.returncode != 0:
-            raise FlowFailedError(f"exit status {process.returncode}: {short(said)}")
+            raise FlowFailedError(f"exit status {process.returncode}: {error_excerpt(said)}")
         try:
             return parse_json(printed)
         except ValueError:
@@ -74,7 +74,7 @@ class Curl:
         self._home.cleanup()
 
 
-def _shown(name: str, value: Any) -> str:
+def _variable_text(name: str, value: Any) -> str:
     """Return the text of a variable: an id escaped for a URL, anything else as JSON."""
     if name.endswith("_ID") and isinstance(value, str):
         return quote(value, safe="")

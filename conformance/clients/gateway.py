@@ -38,7 +38,7 @@ _NOT_SENT_BACK = frozenset(
 
 
 @dataclass
-class Passed:
+class FlowTraffic:
     """The traffic of one flow: the answers, and the errors that kept a request from being sent."""
 
     private: bool = False
@@ -58,7 +58,7 @@ class Gateway:
 
     def __init__(self, forward: Forward) -> None:
         self._forward = forward
-        self._passed = Passed()
+        self._passed = FlowTraffic()
         self._prefix = f"/{secrets.token_urlsafe(16)}"
         self._server = _Server((HOST, 0), partial(_Handler, self.pass_on))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
@@ -66,13 +66,13 @@ class Gateway:
         self.url = f"http://{HOST}:{self._server.server_port}{self._prefix}"
 
     @contextmanager
-    def flow(self, *, private: bool = False) -> Iterator[Passed]:
+    def flow(self, *, private: bool = False) -> Iterator[FlowTraffic]:
         """Attribute the traffic in the block to one flow. With `private` it is not recorded."""
-        self._passed = Passed(private)
+        self._passed = FlowTraffic(private)
         try:
             yield self._passed
         finally:
-            self._passed = Passed()
+            self._passed = FlowTraffic()
 
     def close(self) -> None:
         """Stop the server."""

@@ -10,7 +10,7 @@ from tempfile import mkdtemp
 
 from filelock import FileLock
 
-from conformance.clients.client import NotInstalledError, short
+from conformance.clients.client import NotInstalledError, error_excerpt
 from conformance.user_dirs import cache_dir
 
 _PROGRAM = Path(__file__).parent / "js"
@@ -74,7 +74,7 @@ def _install(npm: str, folder: Path) -> None:
         if ended.returncode != 0:
             raise NotInstalledError(
                 "npm cannot install @langchain/langgraph-sdk; let it reach its registry once. "
-                f"It said: {short(' '.join(ended.stderr.split()), 300)}"
+                f"It said: {error_excerpt(' '.join(ended.stderr.split()), 300)}"
             )
         making.rename(folder)
     finally:

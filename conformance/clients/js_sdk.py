@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from conformance.clients.client import FlowFailedError, NotInstalledError, short
+from conformance.clients.client import FlowFailedError, NotInstalledError, error_excerpt
 from conformance.clients.flows import Flow
 from conformance.clients.install import installed_js
 from conformance.json_text import parse_json
@@ -49,7 +49,7 @@ class JsSdk:
         self._node.ask({"program": program, "result": flow.result, "names": dict(names)})
         answer = self._node.answer(self._deadline_s)
         if "error" in answer:
-            raise FlowFailedError(short(answer["error"]))
+            raise FlowFailedError(error_excerpt(answer["error"]))
         return answer["value"]
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class Node:
 
     def __init__(self, folder: Path) -> None:
         self._stack = ExitStack()
-        self._said = self._stack.enter_context(
+        self._stderr = self._stack.enter_context(
             TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed with the stack
         )
         self.process = subprocess.Popen(
@@ -70,7 +70,7 @@ class Node:
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
+            stderr=self._stderr,
             encoding="utf-8",
             # Without the user's keys and proxies: the suite's own client adds what is needed.
             env={"PATH": os.environ.get("PATH", os.defpath)},
@@ -111,7 +111,7 @@ class Node:
 
     def close(self) -> str:
         """End the process by closing its stdin; return the error that it wrote to stderr."""
-        if self._said.closed:
+        if self._stderr.closed:
             return ""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -125,10 +125,12 @@ class Node:
         self._reader.join()
         self.process.stdout.close()
         with self._stack:
-            self._said.seek(0)
-            said = self._said.read()
+            self._stderr.seek(0)
+            written = self._stderr.read()
         # Node prints an error in one line, followed by its stack.
-        return short(next((line for line in said.splitlines() if "Error" in line), said))
+        return error_excerpt(
+            next((line for line in written.splitlines() if "Error" in line), written)
+        )
 
 
 def _read(stream: IO[str], lines: queue.Queue[str]) -> None:

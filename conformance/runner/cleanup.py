@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable
 
-from conformance.deployment.cleanup import Left
+from conformance.deployment.cleanup import Leftover
 from conformance.deployment.connect import connect
 from conformance.deployment.ledger import ledgers_dir, read_ledger, remove_ledger
 from conformance.deployment.removal import remove_as_each
@@ -45,7 +45,7 @@ def clean_up(settings: Settings, *, hurried: bool = False) -> Cleanup:
         )
 
 
-def kept_as_is(settings: Settings) -> Cleanup:
+def account_of_kept(settings: Settings) -> Cleanup:
     """Return the account of a run that keeps its threads: ids of its own, and a count of others."""
     ledger = read_ledger(ledgers_dir() / settings.run_id)
     named = LeftThreads(len(ledger.named), "an answer named it, as a copy, say; kept")
@@ -56,7 +56,7 @@ def kept_as_is(settings: Settings) -> Cleanup:
     )
 
 
-def _counted_reasons(left: Iterable[Left]) -> tuple[LeftThreads, ...]:
+def _counted_reasons(left: Iterable[Leftover]) -> tuple[LeftThreads, ...]:
     """Count the threads for each reason."""
     counts = Counter(excerpt(each.reason) for each in left)
     return tuple(LeftThreads(threads, reason) for reason, threads in sorted(counts.items()))

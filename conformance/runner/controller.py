@@ -36,13 +36,13 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
         """Report the number of checks that a worker collected."""
-        self._count(len(ids))
+        self._report_count(len(ids))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Report the number of checks that this process collected."""
-        self._count(len(session.items))
+        self._report_count(len(session.items))
 
-    def _count(self, checks: int) -> None:
+    def _report_count(self, checks: int) -> None:
         if self._started and checks:
             self._started(checks)
             self._started = None

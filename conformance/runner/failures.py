@@ -47,7 +47,7 @@ class FailureWriter:
         curl = f"\n{story(exchanges)}" if whole else reproduction(exchanges)
         message = "\n".join(
             [
-                *self._promises(requirements),
+                *self._statements(requirements),
                 f"expected: {expected}",
                 f"got: {actual}",
                 *(f"difference: {line}" for line in diff),
@@ -82,7 +82,7 @@ class FailureWriter:
         return Failure(
             message="\n".join(
                 [
-                    *self._promises(requirements),
+                    *self._statements(requirements),
                     f"got: {facts}",
                     f"reproduce: {curl}",
                     *self._sources(requirements),
@@ -99,7 +99,7 @@ class FailureWriter:
             ),
         )
 
-    def _promises(self, requirements: Sequence[str]) -> list[str]:
+    def _statements(self, requirements: Sequence[str]) -> list[str]:
         found = [self.catalogue.requirements[each] for each in requirements]
         return [f"{each.id}: {each.statement}" for each in found]
 

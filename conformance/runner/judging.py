@@ -45,12 +45,12 @@ def verdict_of(ended: BaseException) -> Verdict:
             return Verdict.ERROR
 
 
-def decisive(ended: BaseException) -> BaseException:
+def worst_failure(ended: BaseException) -> BaseException:
     """Return the worst of several failures of one property, which hypothesis raises as a group."""
     if not isinstance(ended, BaseExceptionGroup):
         return ended
     verdict = verdict_of(ended)
-    return decisive(next(each for each in ended.exceptions if verdict_of(each) is verdict))
+    return worst_failure(next(each for each in ended.exceptions if verdict_of(each) is verdict))
 
 
 def causes_of(ended: BaseException) -> tuple[Cause, ...]:
@@ -58,7 +58,7 @@ def causes_of(ended: BaseException) -> tuple[Cause, ...]:
     match verdict_of(ended):
         case Verdict.BLOCKED | Verdict.UNSUPPORTED:
             named: tuple[Cause, ...] = getattr(ended, "by", ())
-            return named or (Cause.at(place_of(ended)),)
+            return named or (Cause.at(judging_function(ended)),)
         case _:
             return ()
 
@@ -75,10 +75,10 @@ def fingerprint_of(ended: BaseException, exchanges: Sequence[Exchange]) -> str:
     last = exchanges[-1] if exchanges else None
     asked = (last.operation, last.status) if last else ("", None)
     kinds = broken.kinds if broken else ()
-    return fingerprint("failed", *asked, *(kinds or (place_of(ended),)))
+    return fingerprint("failed", *asked, *(kinds or (judging_function(ended),)))
 
 
-def place_of(ended: BaseException) -> str:
+def judging_function(ended: BaseException) -> str:
     """Return the innermost function of the suite that judged, leaving out helpers."""
     place = type(ended).__name__
     for frame, _ in traceback.walk_tb(ended.__traceback__):

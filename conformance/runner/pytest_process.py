@@ -50,20 +50,20 @@ def own_pytest() -> Iterator[None]:
 
 def run_pytest(arguments: Sequence[str], controller: Controller) -> None:
     """Run pytest in this process; record its internal and usage errors as defects."""
-    ended = pytest.main(list(arguments), plugins=[_Named(controller)])
+    ended = pytest.main(list(arguments), plugins=[_ControllerPlugin(controller)])
     broken = (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
     if ended in broken and not controller.defects.found:
         controller.defects.add(f"pytest ended with {ended!r}")
 
 
-def collected(settings: Settings, arguments: Sequence[str]) -> Controller:
+def collect(settings: Settings, arguments: Sequence[str]) -> Controller:
     """Collect the checks of a run without making any; return a controller that lists them."""
     planning = Controller(settings)
     run_pytest([*arguments, "--collect-only"], planning)
     return planning
 
 
-class _Named:
+class _ControllerPlugin:
     """Registers the controller under its name before the worker plugin looks it up."""
 
     def __init__(self, controller: Controller) -> None:

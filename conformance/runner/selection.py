@@ -46,7 +46,7 @@ def selected_requirements(settings: Settings, catalogue: Catalogue) -> frozenset
         if (
             each.id in settings.requirements
             if settings.requirements
-            else settings.affords(each.effort)
+            else settings.allows_effort(each.effort)
         )
         and (not settings.capabilities or each.capability in settings.capabilities)
     )

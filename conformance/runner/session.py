@@ -22,9 +22,9 @@ from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.report.record import Cleanup, Deployment, Report, RunInfo
 from conformance.report.score import requirement_results, run_verdict, totals
-from conformance.runner.cleanup import clean_up, kept_as_is
+from conformance.runner.cleanup import account_of_kept, clean_up
 from conformance.runner.controller import Controller
-from conformance.runner.pytest_process import collected, own_pytest, pytest_arguments, run_pytest
+from conformance.runner.pytest_process import collect, own_pytest, pytest_arguments, run_pytest
 from conformance.runner.selection import selected_requirements
 from conformance.runner.timings import by_operation, timings
 from conformance.runner.view import View
@@ -37,7 +37,7 @@ class NothingSelectedError(Exception):
 def collect_checks(settings: Settings) -> dict[str, tuple[str, ...]]:
     """Return the checks of a run by id, each with the requirements that it decides."""
     with own_pytest():
-        return collected(settings, pytest_arguments()).planned
+        return collect(settings, pytest_arguments()).planned
 
 
 def run_suite(
@@ -58,7 +58,7 @@ def run_suite(
     """
     started = time.perf_counter()
     deployment = Deployment(
-        url=_shown_url(settings),
+        url=_redacted_url(settings),
         server_name=server.name,
         server_version=server.version,
         graph_id=settings.graph.id,
@@ -93,7 +93,7 @@ def run_suite(
                 run_pytest(arguments, controller)
             else:
                 # Only the workers collect then, so that this process has to collect separately.
-                planning = collected(settings, arguments)
+                planning = collect(settings, arguments)
                 controller.planned = planning.planned
                 controller.interrupted = planning.interrupted
                 controller.defects = planning.defects
@@ -107,7 +107,7 @@ def run_suite(
         # A read-only run leaves nothing.
         if not settings.read_only:
             with defects.watched():
-                cleanup = kept_as_is(settings)
+                cleanup = account_of_kept(settings)
                 cleanup = cleanup if keep else clean_up(settings, hurried=controller.interrupted)
     if not (controller.planned or controller.interrupted or defects.found):
         raise NothingSelectedError(
@@ -115,7 +115,7 @@ def run_suite(
             "or --client"
         )
     catalogue = load_catalogue()
-    checks_of = _by_requirement(controller.planned)
+    checks_of = _checks_by_requirement(controller.planned)
     judged = [
         each
         for each in catalogue.requirements.values()
@@ -155,7 +155,7 @@ def run_suite(
     return report
 
 
-def _by_requirement(planned: dict[str, tuple[str, ...]]) -> dict[str, list[str]]:
+def _checks_by_requirement(planned: dict[str, tuple[str, ...]]) -> dict[str, list[str]]:
     checks_of: dict[str, list[str]] = defaultdict(list)
     for check, requirements in planned.items():
         for requirement in requirements:
@@ -163,5 +163,5 @@ def _by_requirement(planned: dict[str, tuple[str, ...]]) -> dict[str, list[str]]
     return dict(checks_of)
 
 
-def _shown_url(settings: Settings) -> str:
+def _redacted_url(settings: Settings) -> str:
     return redactor_for(settings.url, settings.headers).url(settings.url)

@@ -11,7 +11,7 @@ from conformance.contract.catalogue import ALL_CLIENTS
 from conformance.deployment.settings import Settings
 
 
-def clients_named(name: str) -> tuple[str, ...]:
+def client_names(name: str) -> tuple[str, ...]:
     """Return the names of the clients for the value of the option: one of them, or all."""
     return ALL_CLIENTS if name == "all" else (name,)
 

@@ -35,7 +35,7 @@ from conformance.releasing import release_frames
 from conformance.report.record import CheckResult
 from conformance.runner.controller import Controller
 from conformance.runner.failures import FailureWriter, summary_of
-from conformance.runner.judging import causes_of, decisive, private_facts, verdict_of
+from conformance.runner.judging import causes_of, private_facts, verdict_of, worst_failure
 from conformance.runner.names import CARRIED, CONTROLLER
 from conformance.runner.selection import (
     check_id,
@@ -77,7 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # The process that the user started installs its own; workers receive the signal too.
         install_handlers()
     stack = ExitStack()
-    connection = stack.enter_context(connect(settings, _worker()))
+    connection = stack.enter_context(connect(settings, _worker_name()))
     config.add_cleanup(stack.close)
     config.pluginmanager.register(Checks(settings, connection))
     config.stash[BOUND] = bound = Bound(settings, connection)
@@ -92,7 +92,7 @@ def _settings_of(config: pytest.Config) -> Settings | None:
     return controller.settings if isinstance(controller, Controller) else None
 
 
-def _worker() -> str:
+def _worker_name() -> str:
     return os.environ.get("PYTEST_XDIST_WORKER", "main")
 
 
@@ -104,7 +104,7 @@ class Checks:
         self._connection = connection
         self._catalogue = load_catalogue()
         self._wanted = selected_requirements(settings, self._catalogue)
-        self._failures = FailureWriter(self._catalogue, self._shown, self._strangers)
+        self._failures = FailureWriter(self._catalogue, self._redact, self._strangers)
 
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
@@ -142,11 +142,11 @@ class Checks:
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         started = time.perf_counter()
-        reports, result = self._through_trouble(item, nextitem)
+        reports, result = self._attempt_through_trouble(item, nextitem)
         if result.verdict is Verdict.FAIL:
             again = []
             for _ in range(self._settings.repeat_failures):
-                again.append(self._through_trouble(item, nextitem)[1].verdict)
+                again.append(self._attempt_through_trouble(item, nextitem)[1].verdict)
             # An error in a repetition says nothing about the failure.
             if any(verdict not in (Verdict.FAIL, Verdict.ERROR) for verdict in again):
                 result = dataclasses.replace(result, stability=Stability.FLAKY)
@@ -157,7 +157,7 @@ class Checks:
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
-    def _through_trouble(
+    def _attempt_through_trouble(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> tuple[list[pytest.TestReport], CheckResult]:
         """Run a check, and repeat it while there is network trouble.
@@ -187,7 +187,7 @@ class Checks:
                     # The same each time, so it is the deployment's own behaviour.
                     return reports, result
                 break
-        return self._in_trouble(reports, result, seen)
+        return self._error_for_trouble(reports, result, seen)
 
     def _traces(self) -> tuple[str, ...]:
         """Return evidence that a request of the last attempt was lost or delivered twice."""
@@ -197,13 +197,13 @@ class Checks:
             return doubts
         return doubts + traces_of_trouble(self._connection.client, recorder.journal)
 
-    def _in_trouble(
+    def _error_for_trouble(
         self, reports: list[pytest.TestReport], result: CheckResult, troubles: list[str]
     ) -> tuple[list[pytest.TestReport], CheckResult]:
         """Return reports and result of a check that network trouble prevented."""
         counts = Counter(troubles)
-        told = "; ".join(f"{each} ({count} times)" for each, count in counts.most_common(3))
-        reason = self._shown(f"trouble on the way to the deployment, each time: {told}")
+        listed = "; ".join(f"{each} ({count} times)" for each, count in counts.most_common(3))
+        reason = self._redact(f"trouble on the way to the deployment, each time: {listed}")
         for report in reports:
             if report.failed:
                 report.longrepr = reason
@@ -259,14 +259,14 @@ class Checks:
             if (
                 found.verdict is Verdict.UNSUPPORTED
                 or isinstance(call.excinfo.value, NotAskedFor | DisposableOnlyRefusal)
-                or self._optional(found)
+                or self._is_optional(found)
             ):
                 report.outcome = "skipped"
-                report.longrepr = (str(item.path), item.location[1] or 0, self._skipped(found))
+                report.longrepr = (str(item.path), item.location[1] or 0, self._skip_reason(found))
             elif found.verdict is Verdict.NOT_RUN:
                 report.longrepr = found.reason
             if found.verdict in (Verdict.ERROR, Verdict.BLOCKED):
-                report.longrepr = self._shown(str(report.longrepr))
+                report.longrepr = self._redact(str(report.longrepr))
         elif call.when == "call" and item.stash[_LOOKS].saw_nothing:
             item.stash[_RESULT] = dataclasses.replace(
                 result,
@@ -277,20 +277,20 @@ class Checks:
             report.outcome, report.longrepr = "failed", item.stash[_RESULT].reason
         elif call.when == "call" and (context := item.stash.get(CONTEXT, None)) and context.notes:
             item.stash[_RESULT] = dataclasses.replace(
-                result, reason=self._shown("; ".join(context.notes))
+                result, reason=self._redact("; ".join(context.notes))
             )
         return report
 
     def _judge(self, item: pytest.Item, result: CheckResult, ended: BaseException) -> CheckResult:
         """Return the result that an exception means."""
-        redact = self._shown
+        redact = self._redact
         exchanges: list[Exchange] = item.stash[_EXCHANGES]
         verdict = verdict_of(ended)
-        ended = decisive(ended)
+        ended = worst_failure(ended)
         result = dataclasses.replace(result, given_up=isinstance(ended, GivenUpError))
         if self._settings.read_only:
             return self._judge_privately(result, verdict, ended, exchanges)
-        if verdict is Verdict.UNSUPPORTED and self._documented(result):
+        if verdict is Verdict.UNSUPPORTED and self._is_documented(result):
             # A documented requirement is never unsupported, whatever it depends on.
             verdict = Verdict.BLOCKED
         if verdict is Verdict.FAIL:
@@ -318,7 +318,7 @@ class Checks:
         exchanges: list[Exchange],
     ) -> CheckResult:
         """Return the result of a read-only check: only facts, no content of threads."""
-        facts = self._shown(private_facts(ended))
+        facts = self._redact(private_facts(ended))
         if verdict is not Verdict.FAIL:
             return dataclasses.replace(
                 result, verdict=verdict, reason=facts, blocked_by=causes_of(ended)
@@ -330,19 +330,19 @@ class Checks:
         """Return what the current check saw of other people's, without content; else empty."""
         return "; ".join(dict.fromkeys(self._connection.recorder.strangers))
 
-    def _shown(self, text: str) -> str:
+    def _redact(self, text: str) -> str:
         """Return the text without secrets, terminal control characters and CI commands."""
         return harmless(self._connection.recorder.redactor.text(text))
 
-    def _optional(self, result: CheckResult) -> bool:
+    def _is_optional(self, result: CheckResult) -> bool:
         """Return whether a check decides only MAY requirements."""
         return {self._catalogue.requirements[each].level for each in result.requirements} == {"MAY"}
 
-    def _skipped(self, result: CheckResult) -> str:
-        if not self._optional(result):
+    def _skip_reason(self, result: CheckResult) -> str:
+        if not self._is_optional(result):
             return result.reason
         return f"{', '.join(result.requirements)} (MAY) not found: {result.reason}"
 
-    def _documented(self, result: CheckResult) -> bool:
+    def _is_documented(self, result: CheckResult) -> bool:
         profiles = {self._catalogue.requirements[each].profile for each in result.requirements}
         return PROFILES[0] in profiles
