@@ -28,7 +28,7 @@ _Ask = Callable[[], Answer]
 
 
 @dataclass(frozen=True)
-class LeftThread:
+class Leftover:
     """A thread that exists, or may exist, and the reason why it was not removed.
 
     `thread_id` is a description where the id is not known. `foreign` is set where a GET did
@@ -51,8 +51,8 @@ class Removal:
     """
 
     existed: frozenset[str] = frozenset()
-    left: tuple[LeftThread, ...] = ()
-    possible: tuple[LeftThread, ...] = ()
+    left: tuple[Leftover, ...] = ()
+    possible: tuple[Leftover, ...] = ()
 
     @property
     def created(self) -> int:
@@ -110,8 +110,8 @@ class _Remover:
     ledger: LedgerState
     keep: Collection[str]
     existed: dict[str, str] = field(default_factory=dict)
-    left: dict[str, LeftThread] = field(default_factory=dict)
-    possible: dict[str, LeftThread] = field(default_factory=dict)
+    left: dict[str, Leftover] = field(default_factory=dict)
+    possible: dict[str, Leftover] = field(default_factory=dict)
     unanswered: int = 0
     #: Deletions in a row without an answer, even if other requests are answered.
     undeleted: int = 0
@@ -162,7 +162,7 @@ class _Remover:
             self.existed.setdefault(known, thread_id)
             self._delete(thread_id)
             return
-        self.possible[known] = LeftThread(thread_id, _describe_get(shown))
+        self.possible[known] = Leftover(thread_id, _describe_get(shown))
 
     def _remove_named(self, thread_id: str) -> None:
         """Delete a thread that an answer named, if a GET proves that it is the run's."""
@@ -173,14 +173,14 @@ class _Remover:
         if shown is not None and _is_gone(shown):
             return
         if shown is None or not shown.ok:
-            self.possible[known] = LeftThread(
+            self.possible[known] = Leftover(
                 thread_id, f"an answer named it; {_describe_get(shown)}"
             )
             return
         found = GetAnswer(thread_id, shown.status, shown.digested)
         if reason := self.client.ownership.adopt_thread(found, named_by_creation=True):
             said = f"an answer named it, but {reason}: it is not touched"
-            self.possible[known] = LeftThread(thread_id, said, foreign=True)
+            self.possible[known] = Leftover(thread_id, said, foreign=True)
             return
         self.existed[known] = thread_id
         self._delete(thread_id)
@@ -248,12 +248,12 @@ class _Remover:
         known = canonical(thread_id)
         if known in self.existed or self.client.ownership.is_drawn(thread_id):
             self.existed.setdefault(known, thread_id)
-            self.left[known] = LeftThread(thread_id, reason)
+            self.left[known] = Leftover(thread_id, reason)
 
     def _record_unidentified(self) -> None:
         for number, what in enumerate(self.ledger.unidentified, 1):
             known = f"unidentified {number}"
-            self.possible[known] = LeftThread(
+            self.possible[known] = Leftover(
                 what, "its answer never came, and no search shows the tag"
             )
 

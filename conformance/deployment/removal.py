@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from conformance.deployment.cleanup import LeftThread, Removal, remove_all
+from conformance.deployment.cleanup import Leftover, Removal, remove_all
 from conformance.deployment.connect import Connection
 from conformance.deployment.credential_variants import other_credentials
 from conformance.deployment.ledger import LedgerState
@@ -32,6 +32,6 @@ def remove_as_each(
     )
 
 
-def _without_duplicates(left: tuple[LeftThread, ...]) -> tuple[LeftThread, ...]:
+def _without_duplicates(left: tuple[Leftover, ...]) -> tuple[Leftover, ...]:
     """Return one entry for each id: what neither tenant could remove is listed once."""
     return tuple({canonical(each.thread_id): each for each in left}.values())
