@@ -4,12 +4,12 @@ import sys
 
 from conformance.output import guard_streams
 
-#: What a shell gives for a command that Ctrl-C ended.
+#: The exit status of a shell for a command that Ctrl-C ended.
 _INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C leaves no traceback, even while it is being loaded."""
+    """Run the command line; Ctrl-C shows no traceback, even while modules are being loaded."""
     guard_streams()
     try:
         from conformance.cli import main as command_line

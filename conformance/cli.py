@@ -50,14 +50,14 @@ def cli(context: click.Context) -> None:
 
 
 def _defaults(config: dict[str, Any]) -> dict[str, Any]:
-    """The options of the configuration file, for every command that has them."""
+    """Return defaults from the configuration file, by command; raise for unknown options."""
     options = {name.replace("-", "_"): value for name, value in config.items()}
     known: set[str] = set()
     defaults = {}
     for name, command in cli.commands.items():
         own: dict[str, Any] = {}
         for parameter in command.params:
-            spelled = _spelled(parameter)
+            spelled = _setting_names(parameter)
             known |= spelled
             for each in spelled & options.keys():
                 own[str(parameter.name)] = options[each]
@@ -70,8 +70,8 @@ def _defaults(config: dict[str, Any]) -> dict[str, Any]:
     return defaults
 
 
-def _spelled(parameter: click.Parameter) -> set[str]:
-    """The names by which a configuration file may set an option."""
+def _setting_names(parameter: click.Parameter) -> set[str]:
+    """Return the names by which a configuration file may set an option."""
     if not isinstance(parameter, click.Option):
         return set()
     long = {name[2:].replace("-", "_") for name in parameter.opts if name.startswith("--")}
@@ -84,7 +84,7 @@ def _read_environment(group: click.Group) -> None:
         for parameter in command.params:
             if isinstance(parameter, click.Option) and parameter.name != "help":
                 parameter.envvar = [
-                    f"{ENVIRONMENT}_{name.upper()}" for name in sorted(_spelled(parameter))
+                    f"{ENVIRONMENT}_{name.upper()}" for name in sorted(_setting_names(parameter))
                 ]
 
 

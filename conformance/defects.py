@@ -1,4 +1,4 @@
-"""Defects of this suite: what was not foreseen is told as such, and never as a verdict."""
+"""Defects of this suite: unexpected errors are reported as such, never as a verdict."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from conformance.deployment.ledger import ledgers_dir
 from conformance.report.record import Report
 
-#: Exit status where this suite broke.
+#: Exit status for a defect of this suite.
 DEFECT_STATUS = 4
 #: The file of a report folder that holds the tracebacks.
 DEFECT_FILE = "defect.txt"
 
 
 class SuiteDefectError(Exception):
-    """The suite broke in a run: what broke, and the report of what is known all the same."""
+    """The suite broke during a run; carries the tracebacks, and a report of what is known."""
 
     def __init__(self, found: Sequence[str], report: Report) -> None:
         super().__init__("\n".join(found))
@@ -28,37 +28,40 @@ class SuiteDefectError(Exception):
 
 
 class Defects:
-    """What broke in a run, each as a traceback; the run goes on to its clean-up and report."""
+    """The defects of a run, each as a traceback; the run goes on to its clean-up and report."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """An exception inside is kept, and ends nothing but the block."""
+        """Record an exception in the block as a defect; it ends only the block."""
         try:
             yield
         except Exception as unexpected:
             self.add(unexpected)
 
     def add(self, unexpected: BaseException | str) -> None:
-        """Keep what broke."""
-        self.found.append(unexpected if isinstance(unexpected, str) else told_whole(unexpected))
+        """Record a defect."""
+        self.found.append(
+            unexpected if isinstance(unexpected, str) else format_traceback(unexpected)
+        )
 
 
-def told_whole(unexpected: BaseException) -> str:
-    """The traceback of an exception, as text."""
+def format_traceback(unexpected: BaseException) -> str:
+    """Return the traceback of an exception as text."""
     return "".join(traceback.format_exception(unexpected))
 
 
-def tell_defect(
+def write_defects(
     found: Sequence[str],
     directory: Path | None = None,
     redact: Callable[[str], str] = lambda text: text,
 ) -> str:
-    """What to say of defects; their tracebacks are written into `directory`.
+    """Write the tracebacks of defects into `directory`; return a message that names the file.
 
-    Without one, or where it cannot be written to, they go where ledgers are kept.
+    Without `directory`, or if it cannot be written to, they go to the folder of the
+    ledgers.
     """
     text = redact("\n".join(found)).encode("utf-8", "backslashreplace").decode()
     places = [ledgers_dir().parent / f"defect-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.txt"]
@@ -72,16 +75,16 @@ def tell_defect(
             place.write_text(f"{text}\n", encoding="utf-8")
             written = place
             break
-    asked = f"please report it, with {written}" if written else f"please report it:\n{text}"
+    advice = f"please report it, with {written}" if written else f"please report it:\n{text}"
     return (
-        f"a defect of this suite, which says nothing about the deployment: {_line(text)}; {asked}"
+        f"a defect of this suite, which says nothing about the deployment: {_kind(text)}; {advice}"
     )
 
 
-def _line(text: str) -> str:
-    """What broke, in short: the kind of error, which is the last line of a traceback.
+def _kind(text: str) -> str:
+    """Return the kind of error, which is in the last line of a traceback.
 
-    Its message is left to the file: it may be long, and a server's words.
+    Its message is left out: it may be long, and quote a server.
     """
     lines = [line for line in text.splitlines() if line and not line[0].isspace()]
     kind = lines[-1].removeprefix("E ").strip() if lines else "unknown"

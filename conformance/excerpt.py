@@ -1,7 +1,7 @@
-"""Text that others wrote, made fit to be stored and shown.
+"""Text of others, made safe to be stored and shown.
 
-Secrets are replaced first, then what a terminal or a CI system would obey is written
-out, and only then is a text cut: a secret that is cut in two is not found any more.
+Secrets are replaced first, then sequences that a terminal or a CI system would execute, and
+only then is a text cut: a secret that is cut in two would not be found any more.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 Redaction = Callable[[str], str]
 
-# Control characters (a terminal obeys them, XML forbids them), lone surrogates (UTF-8
-# cannot hold them) and marks that turn the direction of writing or hide a character.
+# Control characters (a terminal executes them, XML forbids them), lone surrogates (UTF-8
+# cannot encode them) and marks that change the direction of writing or hide a character.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"
     "\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069"
@@ -35,7 +35,10 @@ _redactions: list[Redaction] = []
 
 @contextmanager
 def redacting(redaction: Redaction) -> Iterator[None]:
-    """Let `redacted`, `harmless` and `excerpt` replace by `redaction`, in every thread."""
+    """Apply `redaction` in `redacted`, `harmless` and `excerpt` during the block.
+
+    It applies to all threads of this process.
+    """
     with _lock:
         _redactions.append(redaction)
     try:
@@ -46,35 +49,35 @@ def redacting(redaction: Redaction) -> Iterator[None]:
 
 
 def redacted(text: str) -> str:
-    """`text` with the secrets of every open connection replaced."""
-    # Equal ones, such as those of two connections of one run, are applied once.
+    """Return `text` with the secrets of every open connection replaced."""
+    # Equal redactions, such as those of two connections of one run, are applied once.
     for each in dict.fromkeys(_redactions):
         text = each(text)
     return text
 
 
 def printable(text: str) -> str:
-    """`text` with every character that cannot be shown written as `\\uXXXX`."""
+    """Return `text` with every character that cannot be shown written as `\\uXXXX`."""
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def without_commands(text: str) -> str:
-    """`text` with a blank in whatever a CI system would take for a command.
+    """Return `text` with a blank inserted into whatever a CI system takes for a command.
 
-    A blank keeps JSON, XML and HTML what they are.
+    A blank keeps JSON, XML and HTML valid.
     """
     return _COMMAND.sub(lambda found: f"{found[0]} ", text)
 
 
 def harmless(text: str) -> str:
-    """`text` without secrets, unseen characters, and commands to a CI system."""
+    """Return `text` without secrets, invisible characters and commands to a CI system."""
     return without_commands(printable(redacted(text)))
 
 
 def excerpt(text: str, width: int = 400, *, end: bool = False) -> str:
-    """At most `width` characters of `text`, made harmless before it is cut.
+    """Return at most `width` characters of `text`, made harmless before it is cut.
 
-    The beginning is shown, or with `end` the end.
+    It is the beginning, or with `end` the end.
     """
     whole = harmless(text)
     if len(whole) <= width:
@@ -83,11 +86,11 @@ def excerpt(text: str, width: int = 400, *, end: bool = False) -> str:
 
 
 def safe_name(text: str) -> str:
-    """The name or the version of a server, in characters that mean nothing in any output."""
+    """Return the name or version of a server, in characters that are safe in any output."""
     return _NOT_IN_A_NAME.sub("_", excerpt(text, _LONGEST_NAME)).strip()
 
 
-# Order matters: what a later pattern would tear apart comes first.
+# In this order: a later pattern would match parts of what an earlier one matches.
 _CHANGING = (
     (re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I), "<id>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
@@ -100,7 +103,7 @@ _CHANGING = (
 
 
 def masked(text: str) -> str:
-    """`text` with the ids, times, ports and numbers of one run replaced."""
+    """Return `text` with the ids, times, ports and numbers of one run replaced."""
     for pattern, placeholder in _CHANGING:
         text = pattern.sub(placeholder, text)
     return text

@@ -1,4 +1,4 @@
-"""Parsing JSON that somebody else wrote, within limits of depth and of number."""
+"""Parsing of JSON from elsewhere, within limits of depth and size."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 import psutil
 
-#: What nests deeper breaks the recursive functions that compare, show and write values.
+#: Deepest nesting: more breaks the recursive functions that compare, show and write values.
 DEEPEST = 500
-#: So many values at most, so that a few bytes of text do not fill the memory as objects.
+#: Most values: a small text could otherwise fill the memory with objects.
 MOST_VALUES = 1_000_000
 #: Largest text, in bytes of memory, where one emoji makes every character take four. A failed
 #: check keeps some answers alive, each as text and as values.
 LARGEST_TEXT = 40 * 2**20
 
-#: Memory, in bytes, beyond which a process parses no more of what holds many values.
+#: Memory of the process, in bytes, beyond which it parses no more texts of many values.
 MOST_MEMORY = 480 * 2**20
 _MANY_VALUES = 100_000
-#: What an object of one member takes, in bytes, its key included.
+#: Size of an object with one member, in bytes, including its key.
 _OF_AN_OBJECT = 240
 
 _WITHIN_CHARACTERS = bytes(range(0x80, 0xC0))
@@ -28,17 +28,17 @@ _BELOW_FOUR_BYTES = bytes(range(0xF0))
 
 
 def text_of(content: bytes) -> str:
-    """UTF-8 as text; `UndigestedJsonError` where the text would fill the memory."""
+    """Decode UTF-8; raise `UndigestedJsonError` if the text would be too large in memory."""
     if _memory_of(content) <= LARGEST_TEXT:
         text = content.decode("utf-8", errors="replace")
-        # What is no UTF-8 may have become more characters than its bytes let expect.
+        # Invalid UTF-8 may give more characters than estimated.
         if sys.getsizeof(text) <= LARGEST_TEXT + 100:
             return text
     raise UndigestedJsonError(f"a body of {len(content) / 2**20:.0f} MiB, too large as text")
 
 
 def _memory_of(content: bytes) -> int:
-    """About what the text of some UTF-8 takes, in bytes of memory."""
+    """Return an estimate of the memory that the decoded text takes, in bytes."""
     if content.isascii():
         return len(content)
     wide = bool(content.translate(None, _BELOW_FOUR_BYTES))
@@ -46,30 +46,34 @@ def _memory_of(content: bytes) -> int:
 
 
 class UndigestedJsonError(ValueError):
-    """A text that may be JSON, and is not parsed; the message says why."""
+    """A text that may be JSON but exceeds the limits; the message says which."""
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value of a JSON text; `ValueError` for any other, or one beyond the limits."""
+    """Return the value of a JSON text.
+
+    Raises `ValueError` if it is not JSON, and its subclass `UndigestedJsonError` if it
+    exceeds the limits.
+    """
     openings = _count(text, "[") + _count(text, "{")
     values = openings + _count(text, ",")
     if sys.getsizeof(text) > LARGEST_TEXT + 100 or values > MOST_VALUES:
         raise UndigestedJsonError(f"JSON of more than {MOST_VALUES} values or too large to parse")
-    if values > _MANY_VALUES and not _room_for(openings * _OF_AN_OBJECT):
+    if values > _MANY_VALUES and not _has_room_for(openings * _OF_AN_OBJECT):
         raise UndigestedJsonError(
             f"JSON of {values} values, beside others for which {MOST_MEMORY // 2**20} MiB are used"
         )
     try:
         value = json.loads(text)
     except RecursionError:
-        raise _too_deep() from None
-    if openings > DEEPEST and _deeper(value):
-        raise _too_deep()
+        raise _too_deep_error() from None
+    if openings > DEEPEST and _nests_deeper(value):
+        raise _too_deep_error()
     return value
 
 
-def _room_for(size: int) -> bool:
-    """Whether this process may take so much more memory, in bytes."""
+def _has_room_for(size: int) -> bool:
+    """Return whether this process may take `size` more bytes of memory."""
     process = psutil.Process()
     if process.memory_info().rss + size <= MOST_MEMORY:
         return True
@@ -77,7 +81,7 @@ def _room_for(size: int) -> bool:
     return process.memory_info().rss + size <= MOST_MEMORY
 
 
-def _too_deep() -> UndigestedJsonError:
+def _too_deep_error() -> UndigestedJsonError:
     return UndigestedJsonError(f"JSON that nests deeper than {DEEPEST} levels")
 
 
@@ -85,7 +89,7 @@ def _count(text: str | bytes, mark: str) -> int:
     return text.count(mark) if isinstance(text, str) else text.count(mark.encode())
 
 
-def _deeper(value: Any) -> bool:
+def _nests_deeper(value: Any) -> bool:
     level = [value]
     for _ in range(DEEPEST):
         level = [

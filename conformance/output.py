@@ -1,8 +1,8 @@
-"""Standard output and standard error, as people and CI systems read them.
+"""Standard output and standard error, safe for terminals, CI systems and logs.
 
-Whatever a command writes, and however a line is folded: no line gives a command to a
-CI system, no character drives the terminal but our own colours and progress, and no
-credential of this process is among it.
+Whatever a command writes, and however a line is wrapped: no line is a command to a CI
+system, no control sequence reaches the terminal but our own colours and progress, and no
+credential of this process is shown.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from typing import TextIO
 
 from conformance.excerpt import Redaction, without_commands
 
-# Of control sequences we only write CSI, for colours and for progress.
+# CSI is the only control sequence that we write, for colours and for progress.
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u2028\u2029]|\x1b(?!\\[)")
-#: The begin of a line after which a colon, and the end of one after which a bracket, matters.
+#: The start of a line that a colon, and the end of one that a bracket, would make a command.
 _PENDING = re.compile(r"(?:[^\S\n]|\x1b\[[0-9;]*m)*:?|.*?(##?\w*)", re.DOTALL)
 _LONGEST_PENDING = 1_000
 
 _credentials: dict[Redaction, None] = {}
 
 
-def keep_out(redaction: Redaction) -> None:
-    """Replace by `redaction` whatever this process writes from now on."""
+def redact_output(redaction: Redaction) -> None:
+    """Apply `redaction` to whatever this process writes from now on."""
     _credentials[redaction] = None
 
 
 class SafeStream(io.TextIOWrapper):
-    """A text stream that writes nothing that is obeyed."""
+    """A text stream that writes nothing that a terminal or a CI system would execute."""
 
-    #: What of the last line decides how the next text is read.
+    #: The part of the last line that could become a command with the next text.
     _line = ""
 
     def write(self, text: str) -> int:
-        """Write `text`; the number of its characters."""
+        """Write `text`; return the number of its characters."""
         shown = text
         for redaction in _credentials:
             shown = redaction(shown)
         shown = _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", shown)
-        # What stands already is not changed by what follows it.
+        # Only the new part is written: the start of the line has been written before.
         whole = without_commands(self._line + shown)
         super().write(whole[len(self._line) :])
         self._line = _pending(whole)
@@ -48,7 +48,7 @@ class SafeStream(io.TextIOWrapper):
 
 
 def _pending(text: str) -> str:
-    """As much of the last line as decides how the next text is read."""
+    """Return the part of the last line that could become a command with the next text."""
     line = re.split("[\n\r]", text[-_LONGEST_PENDING:])[-1]
     found = _PENDING.fullmatch(line)
     if found is None:
@@ -57,7 +57,7 @@ def _pending(text: str) -> str:
 
 
 def guard_streams() -> None:
-    """Put a `SafeStream` in the place of standard output and standard error."""
+    """Replace standard output and standard error by a `SafeStream` each."""
     for name in ("stdout", "stderr"):
         stream: TextIO | None = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):

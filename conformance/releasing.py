@@ -1,4 +1,4 @@
-"""Letting go of what an exception keeps alive once it has been told."""
+"""Releasing the memory that a reported exception keeps alive."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import traceback
 
 
 def release_frames(ended: BaseException) -> None:
-    """Clear the local variables of every function that an exception came through.
+    """Clear the local variables in the frames of an exception's traceback.
 
-    An answer may be large, and a failed check with its exception is kept for a while.
+    A response may be large, and a failed check is kept for a while with its exception.
     """
     waiting: list[BaseException] = [ended]
     seen: set[int] = set()

@@ -1,4 +1,4 @@
-"""Folders of the user in which the project keeps something, by the XDG base directories."""
+"""The user's folders of this project, by the XDG base directory specification."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ _OURS = "threads-conformance"
 
 
 def cache_dir(name: str) -> Path:
-    """`$XDG_CACHE_HOME/threads-conformance/NAME`, by default below `~/.cache`."""
+    """Return `$XDG_CACHE_HOME/threads-conformance/NAME`, by default below `~/.cache`."""
     return _below("XDG_CACHE_HOME", ".cache", name)
 
 
 def state_dir(name: str) -> Path:
-    """`$XDG_STATE_HOME/threads-conformance/NAME`, by default below `~/.local/state`."""
+    """Return `$XDG_STATE_HOME/threads-conformance/NAME`, by default below `~/.local/state`."""
     return _below("XDG_STATE_HOME", ".local/state", name)
 
 
 def config_dir(name: str) -> Path:
-    """`$XDG_CONFIG_HOME/threads-conformance/NAME`, by default below `~/.config`."""
+    """Return `$XDG_CONFIG_HOME/threads-conformance/NAME`, by default below `~/.config`."""
     return _below("XDG_CONFIG_HOME", ".config", name)
 
 

@@ -31,9 +31,9 @@ from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.model.store import ThreadStore
 from conformance.report.record import Report, load_report
-from conformance.report.run.grouping import undecided
+from conformance.report.run.grouping import undecided_groups
 from conformance.runner.session import run_suite
-from conformance.runner.settings import clients_named
+from conformance.runner.settings import client_names
 from tests.conftest import Reply, answering, as_json, command, served, threads_of
 from tests.test_own_graph import CONFIGURATION, NOTEBOOK
 
@@ -136,7 +136,7 @@ def test_by_default_the_clients_requirements_do_not_count(settings_for: MakeSett
     assert settings.clients == ("http",)
     catalogue = load_catalogue()
     assert not {each.id for each in catalogue.in_profile("full")}.intersection(IDS)
-    everything = catalogue.in_profile("full", clients_named("all"))
+    everything = catalogue.in_profile("full", client_names("all"))
     assert len(everything) == len(catalogue.requirements)
 
 
@@ -412,7 +412,7 @@ def test_what_is_not_installed_is_not_run_and_named(
     monkeypatch.setitem(sys.modules, "langgraph_sdk", None)
     monkeypatch.setenv("PATH", str(tmp_path))
     settings = settings_for(
-        reference, clients=clients_named("all"), capabilities=("clients",), disposable=True
+        reference, clients=client_names("all"), capabilities=("clients",), disposable=True
     )
     report = run_suite(settings, SERVER)
     assert judged(report) == dict.fromkeys(IDS, Verdict.NOT_RUN)
@@ -421,4 +421,4 @@ def test_what_is_not_installed_is_not_run_and_named(
         assert check.verdict is Verdict.NOT_RUN
         assert check.reason.startswith(f"{check.client}: ")
         assert "install" in check.reason
-    assert {group.reason.partition(":")[0] for group in undecided(report)} == {*DOCUMENTED_CLIENTS}
+    assert {group.reason.partition(":")[0] for group in undecided_groups(report)} == {*DOCUMENTED_CLIENTS}

@@ -211,7 +211,7 @@ def test_many_ask_at_once(settings_for: MakeSettings, own_state: Path) -> None:
 
 def test_what_is_begun_at_once_has_different_numbers(tmp_path: Path) -> None:
     with Ledger(tmp_path, "main", "http://127.0.0.1:1") as ledger, ThreadPoolExecutor(20) as pool:
-        numbers = list(pool.map(lambda each: ledger.begun(f"copy {each}"), range(200)))
+        numbers = list(pool.map(lambda each: ledger.record_begun(f"copy {each}"), range(200)))
         assert len(set(numbers)) == 200
     assert len(read_ledger(tmp_path).unidentified) == 200
 

@@ -283,8 +283,8 @@ def test_a_server_that_falls_silent_is_not_waited_for(
         settings = settings_for(url, timeout_s=0.1)
         with Ledger(own_state / settings.run_id, "main", url) as ledger:
             for number in range(50):
-                ledger.planned(str(UUID(int=number)))
-            ledger.created(str(UUID(int=49)))
+                ledger.record_planned(str(UUID(int=number)))
+            ledger.record_created(str(UUID(int=49)))
         cleanup = clean_up(settings)
     assert len(asked) < 5
     assert cleanup.removed == 0
@@ -300,7 +300,7 @@ def test_what_may_stand_is_not_forgotten(
     with answering(lambda *_: None) as url:
         settings = settings_for(url, timeout_s=0.1)
         with Ledger(own_state / settings.run_id, "main", url) as ledger:
-            ledger.planned(str(UUID(int=1)))
+            ledger.record_planned(str(UUID(int=1)))
         assert clean_up(settings) == Cleanup(possibly_left=(LeftThreads(1, "GET gets no answer"),))
     assert [ledger.drawn for _, ledger in open_ledgers()] == [(str(UUID(int=1)),)]
 

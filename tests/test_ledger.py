@@ -34,17 +34,17 @@ NOW = "2999-01-01T00:00:00+00:00"
 
 def test_every_event_is_on_disk_at_once(tmp_path: Path) -> None:
     with Ledger(tmp_path, "gw0", URL) as one, Ledger(tmp_path, "gw1", URL) as other:
-        one.planned("a")
+        one.record_planned("a")
         assert read_ledger(tmp_path).drawn == ("a",)
-        one.created("a")
+        one.record_created("a")
         assert read_ledger(tmp_path).created == {"a"}
-        number = other.begun("a copy of a")
-        one.begun("a copy of b")
+        number = other.record_begun("a copy of a")
+        one.record_begun("a copy of b")
         assert read_ledger(tmp_path).unidentified == ("a copy of b", "a copy of a")
-        other.ended(number, "c")
-        other.named("d")
-        one.scheduled("a")
-        one.cron("e")
+        other.record_ended(number, "c")
+        other.record_named("d")
+        one.record_scheduled("a")
+        one.record_cron("e")
         assert read_ledger(tmp_path) == LedgerState(
             tmp_path.name,
             URL,
@@ -59,14 +59,14 @@ def test_every_event_is_on_disk_at_once(tmp_path: Path) -> None:
 
 def test_what_was_drawn_is_not_what_was_named(tmp_path: Path) -> None:
     with Ledger(tmp_path, "gw0", URL) as one, Ledger(tmp_path, "gw1", URL) as other:
-        other.named(str(DRAWN).upper())
-        one.planned(str(DRAWN))
+        other.record_named(str(DRAWN).upper())
+        one.record_planned(str(DRAWN))
     assert (read_ledger(tmp_path).drawn, read_ledger(tmp_path).named) == ((str(DRAWN),), ())
 
 
 def test_malformed_ids_are_kept_to_the_letter(tmp_path: Path) -> None:
     with Ledger(tmp_path, "main", URL) as ledger:
-        ledger.planned("Not-A-UUID-abc")
+        ledger.record_planned("Not-A-UUID-abc")
     assert read_ledger(tmp_path).drawn == ("Not-A-UUID-abc",)
 
 
@@ -74,16 +74,16 @@ def test_the_beginning_and_the_clock_are_kept(tmp_path: Path) -> None:
     began = datetime(2026, 1, 1, tzinfo=UTC)
     for worker, seconds in (("gw0", 3.5), ("gw1", -2.0)):
         with Ledger(tmp_path, worker, URL, began.isoformat()) as ledger:
-            ledger.clock(timedelta(seconds=seconds))
+            ledger.record_clock(timedelta(seconds=seconds))
     state = read_ledger(tmp_path)
     assert (state.opened_at, state.clock_offset) == (began, timedelta(seconds=-2))
 
 
 def test_a_ledger_in_which_nothing_was_made_is_empty(tmp_path: Path) -> None:
     with Ledger(tmp_path, "main", URL) as ledger:
-        ledger.ended(ledger.begun("a thread"))
+        ledger.record_ended(ledger.record_begun("a thread"))
         assert read_ledger(tmp_path).is_empty
-        ledger.begun("another")
+        ledger.record_begun("another")
         assert not read_ledger(tmp_path).is_empty
 
 
@@ -95,13 +95,13 @@ def test_the_threads_that_an_older_version_called_temporary_are_named(tmp_path: 
 
 def test_an_answer_without_a_thread_ends_what_was_begun(tmp_path: Path) -> None:
     with Ledger(tmp_path, "main", URL) as ledger:
-        ledger.ended(ledger.begun("a thread"), None)
+        ledger.record_ended(ledger.record_begun("a thread"), None)
     assert read_ledger(tmp_path) == LedgerState(tmp_path.name, URL)
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     with Ledger(tmp_path, "main", URL) as ledger:
-        ledger.planned("a")
+        ledger.record_planned("a")
     with (tmp_path / "main.jsonl").open("ab") as file:
         file.write(b'{"event": "planned", "thread_id": "b\xc3')
     assert read_ledger(tmp_path).drawn == ("a",)
@@ -118,7 +118,7 @@ def test_accounts_are_those_of_runs_that_are_not_closed(own_state: Path) -> None
     assert ledgers_dir() == own_state
     for name in ("run-1", "run-2"):
         with Ledger(own_state / name, "main", URL) as ledger:
-            ledger.planned(name)
+            ledger.record_planned(name)
     assert [ledger.drawn for _, ledger in open_ledgers()] == [("run-1",), ("run-2",)]
     remove_ledger(own_state / "run-1")
     assert [directory.name for directory, _ in open_ledgers()] == ["run-2"]
@@ -134,7 +134,7 @@ def test_a_claim_is_exclusive_until_its_end(tmp_path: Path) -> None:
 def test_a_worker_that_lives_on_keeps_the_run_alive(tmp_path: Path) -> None:
     with Ledger(tmp_path, "gw0", URL) as ledger:
         assert _claimed_elsewhere(tmp_path) == "True"  # it plans nothing
-        ledger.planned("a")
+        ledger.record_planned("a")
         assert _claimed_elsewhere(tmp_path) == "False"
     assert _claimed_elsewhere(tmp_path) == "True"
 
@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         Ledger(tmp_path / "file" / "run", "main", URL) as ledger,
         pytest.raises(SettingsError, match="set XDG_STATE_HOME"),
     ):
-        ledger.planned("a")
+        ledger.record_planned("a")
 
 
 def test_the_plan_is_written_before_the_request_leaves(

@@ -13,7 +13,7 @@ from conformance.deployment.identify import identify_deployment
 from conformance.reference.app import new_store
 from conformance.reference.wire import Wire, WireAnswer, WireRequest, json_answer
 from conformance.report.record import Report
-from conformance.report.run.grouping import undecided
+from conformance.report.run.grouping import undecided_groups
 from conformance.report.run.text import verdict_meaning
 from conformance.runner.session import run_suite
 from conformance.runner.settings import new_settings
@@ -80,7 +80,7 @@ def test_what_stands_on_them_is_blocked_by_them(report: Report) -> None:
     assert {(name, status) for name, (_, status) in MISSING.items()} <= causes
     # The same refusal stands once among what was not decided.
     for operation in MISSING:
-        told = [group for group in undecided(report) if f"/{operation} answers" in group.reason]
+        told = [group for group in undecided_groups(report) if f"/{operation} answers" in group.reason]
         assert len(told) == 1
         assert len(told[0].requirements) > 5
 

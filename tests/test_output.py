@@ -13,7 +13,7 @@ from rich.console import Console
 
 from conformance.deployment.redaction import Redactor
 from conformance.excerpt import harmless, without_commands
-from conformance.output import SafeStream, keep_out
+from conformance.output import SafeStream, redact_output
 from conformance.report.run.terminal import TerminalView
 from tests.conftest import CHECKOUT, command
 from tests.echoing import ORDERS
@@ -63,7 +63,7 @@ def test_a_stream_lets_our_own_colours_pass(text: str, shown: str) -> None:
 
 def test_a_stream_shows_no_credential(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("conformance.output._credentials", {})
-    keep_out(Redactor(secrets=["swordfish"]))
+    redact_output(Redactor(secrets=["swordfish"]))
     assert streamed("a sword%66ish") == "a [redacted]"
 
 
@@ -87,7 +87,7 @@ def test_orders_become_harmless_before_they_are_stored() -> None:
 def test_markup_of_a_server_is_not_obeyed() -> None:
     file = io.StringIO()
     view = TerminalView(Console(file=file, force_terminal=True, width=200, highlight=False))
-    view._labelled("actual", "[red]owned[/red] [link=http://owned]owned[/link]")
+    view._print_labelled("actual", "[red]owned[/red] [link=http://owned]owned[/link]")
     assert "[red]owned[/red] [link=http://owned]owned[/link]" in file.getvalue()
 
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from conformance.deployment.clock import ServerClock
-from conformance.deployment.ownership import RUN_TAG, SUITE_TAG, Ownership, Shown, is_uuid
+from conformance.deployment.ownership import RUN_TAG, SUITE_TAG, GetAnswer, Ownership, is_uuid
 
 BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NAMED = "11111111-2222-4333-8444-555555555555"
@@ -42,7 +42,7 @@ def test_what_is_drawn_is_ours_and_never_the_same(ours: Ownership) -> None:
 
 def test_a_thread_with_the_tag_that_is_new_is_taken(ours: Ownership) -> None:
     assert not ours.is_ours(NAMED)
-    assert ours.adopt_thread(Shown(NAMED, 200, thread(ours))) == ""
+    assert ours.adopt_thread(GetAnswer(NAMED, 200, thread(ours))) == ""
     assert ours.is_ours(NAMED)
     assert not ours.is_drawn(NAMED)
 
@@ -70,22 +70,22 @@ def test_anything_less_proves_nothing(
 ) -> None:
     if changes.get("metadata") == {"deep": "TAG"}:
         changes = {"metadata": {"deep": ours.tag}}
-    assert reason in ours.adopt_thread(Shown(NAMED, status, thread(ours, **changes)))
+    assert reason in ours.adopt_thread(GetAnswer(NAMED, status, thread(ours, **changes)))
     assert not ours.is_ours(NAMED)
 
 
 @pytest.mark.parametrize("body", [None, [], "text", 5])
 def test_what_is_no_object_proves_nothing(body: Any, ours: Ownership) -> None:
-    assert ours.adopt_thread(Shown(NAMED, 200, body))
+    assert ours.adopt_thread(GetAnswer(NAMED, 200, body))
     assert not ours.is_ours(NAMED)
 
 
 def test_on_a_disposable_deployment_a_creation_needs_no_tag(ours: Ownership) -> None:
     disposable = Ownership(str(uuid4()), clock=ServerClock(BEGAN), disposable=True)
     untagged = thread(ours, metadata={})
-    assert disposable.adopt_thread(Shown(NAMED, 200, untagged))
-    assert disposable.adopt_thread(Shown(NAMED, 200, untagged), named_by_creation=True) == ""
-    assert ours.adopt_thread(Shown(NAMED, 200, untagged), named_by_creation=True)
+    assert disposable.adopt_thread(GetAnswer(NAMED, 200, untagged))
+    assert disposable.adopt_thread(GetAnswer(NAMED, 200, untagged), named_by_creation=True) == ""
+    assert ours.adopt_thread(GetAnswer(NAMED, 200, untagged), named_by_creation=True)
 
 
 RUN = "99999999-2222-4333-8444-555555555555"
@@ -107,7 +107,7 @@ def test_a_run_is_proved_like_a_thread(
 ) -> None:
     own = ours.new_id() if on_own_thread else str(uuid4())
     shown = {**thread(ours), "thread_id": own, "run_id": RUN, **changes}
-    said = ours.adopt_run(Shown(RUN, 200, shown, own))
+    said = ours.adopt_run(GetAnswer(RUN, 200, shown, own))
     assert reason in said
     assert ours.is_our_run(RUN) is (said == "") is (reason == "")
 
@@ -129,7 +129,7 @@ def test_a_cron_is_proved_like_a_thread(
     if "payload" in changes:
         changes = {**changes, "payload": {"metadata": ours.tag}}
     shown = {**thread(ours), "thread_id": ours.new_id(), "cron_id": RUN, **changes}
-    said = ours.adopt_cron(Shown(RUN, 200, shown))
+    said = ours.adopt_cron(GetAnswer(RUN, 200, shown))
     assert reason in said
     assert ours.is_our_cron(RUN) is (said == "") is (reason == "")
 
@@ -141,18 +141,18 @@ def test_a_cron_is_proved_like_a_thread(
 def test_the_clock_is_the_servers(ahead: timedelta) -> None:
     ours = Ownership(str(uuid4()), clock=ServerClock(BEGAN))
     received_at = BEGAN + timedelta(seconds=1)
-    ours.clock.heard_date(format_datetime(received_at + ahead, usegmt=True), received_at)
+    ours.clock.learn_from_date(format_datetime(received_at + ahead, usegmt=True), received_at)
     old = (BEGAN + ahead - timedelta(seconds=2)).isoformat()
     new = (BEGAN + ahead + timedelta(seconds=2)).isoformat()
-    assert "before" in ours.adopt_thread(Shown(NAMED, 200, thread(ours, created_at=old)))
-    assert ours.adopt_thread(Shown(NAMED, 200, thread(ours, created_at=new))) == ""
+    assert "before" in ours.adopt_thread(GetAnswer(NAMED, 200, thread(ours, created_at=old)))
+    assert ours.adopt_thread(GetAnswer(NAMED, 200, thread(ours, created_at=new))) == ""
 
 
 def test_the_clock_that_stamps_threads_counts_more_than_that_of_the_gateway() -> None:
     clock = ServerClock(BEGAN)
-    clock.heard_date(format_datetime(BEGAN + timedelta(hours=1), usegmt=True), BEGAN)
-    assert clock.heard_creation(BEGAN - timedelta(hours=1), BEGAN)
-    assert not clock.heard_creation(BEGAN + timedelta(hours=9), BEGAN)
+    clock.learn_from_date(format_datetime(BEGAN + timedelta(hours=1), usegmt=True), BEGAN)
+    assert clock.learn_from_creation(BEGAN - timedelta(hours=1), BEGAN)
+    assert not clock.learn_from_creation(BEGAN + timedelta(hours=9), BEGAN)
     assert clock.first_request_at() == BEGAN - timedelta(hours=1, seconds=1)
     assert ServerClock(BEGAN, clock.offset).first_request_at() == clock.first_request_at()
 
@@ -161,12 +161,12 @@ def test_the_closest_date_counts() -> None:
     clock = ServerClock(BEGAN)
     for seconds in (0, 5, 2):  # how long each answer took to come
         sent = format_datetime(BEGAN, usegmt=True)
-        clock.heard_date(sent, BEGAN + timedelta(seconds=seconds))
+        clock.learn_from_date(sent, BEGAN + timedelta(seconds=seconds))
     assert clock.first_request_at() == BEGAN - timedelta(seconds=1)
 
 
 @pytest.mark.parametrize("header", [None, "", "some day", "2026-01-01"])
 def test_a_date_that_is_none_says_nothing(header: str | None) -> None:
     clock = ServerClock(BEGAN)
-    clock.heard_date(header, BEGAN)
+    clock.learn_from_date(header, BEGAN)
     assert clock.first_request_at() == BEGAN - timedelta(seconds=1)

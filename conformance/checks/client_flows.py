@@ -12,7 +12,7 @@ from conformance.checks.outcomes import PromiseBroken
 from conformance.checks.views import History, State, Thread, id_of
 from conformance.clients.client import Client, FlowFailedError
 from conformance.clients.flows import load_flows
-from conformance.clients.gateway import Gateway, Passed
+from conformance.clients.gateway import FlowTraffic, Gateway
 from conformance.contract.catalogue import DOCUMENTED_CLIENTS
 from conformance.deployment.settings import documented_supersteps, numbered
 from conformance.excerpt import excerpt
@@ -71,7 +71,7 @@ class Flows:
 
     def _run(
         self, name: str, names: dict[str, str], *, verbatim: bool = False
-    ) -> tuple[Any, Passed]:
+    ) -> tuple[Any, FlowTraffic]:
         graph = self._given.context.settings.graph
         variables = {
             "DEPLOYMENT_URL": self._gateway.url,
@@ -149,7 +149,7 @@ def _mask(key: str, member: Any) -> Any:
     return _masked(member)
 
 
-def _raise_problem(passed: Passed) -> None:
+def _raise_problem(passed: FlowTraffic) -> None:
     """Raise the error that kept a request from being sent or answered: it breaks no promise."""
     if passed.problems:
         raise passed.problems[0]

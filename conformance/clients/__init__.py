@@ -1,1 +1,1 @@
-"""The documents' flows in the documents' own languages: both SDKs, and curl."""
+"""The documented flows in their own languages: both SDKs, and curl."""

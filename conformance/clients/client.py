@@ -1,4 +1,4 @@
-"""What a documented client is, whatever its language."""
+"""The interface of a documented client, whatever its language."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from conformance.excerpt import excerpt
 
 
 class NotInstalledError(Exception):
-    """The client is not here and cannot be had; the message says what to install."""
+    """The client is not installed and cannot be; the message says what to install."""
 
 
 class FlowFailedError(Exception):
-    """The client gave up on a flow; the message is what it said."""
+    """The client failed in a flow; the message is its error."""
 
 
 class Client(Protocol):
-    """Does documented flows against one URL. `version` is that of the client's own package."""
+    """Runs documented flows against one URL. `version` is that of the client's own package."""
 
     name: str
     version: str
 
     def run(self, flow: Flow, program: str, names: Mapping[str, Any]) -> Any:
-        """Run a program of `flow.program()`: what it gave, as plain JSON.
+        """Run a program that `flow.program()` made; return its result as plain JSON.
 
-        `names` are the program's variables, `DEPLOYMENT_URL` among them.
-        `FlowFailedError` where it ended otherwise.
+        `names` are the program's variables, `DEPLOYMENT_URL` among them. Raises
+        `FlowFailedError` if the program fails.
         """
 
     def close(self) -> None:
-        """End what the client keeps open."""
+        """Release what the client keeps open."""
 
 
-def short(text: str, width: int = 500) -> str:
-    """The end of what a program said, where its error stands."""
+def error_excerpt(text: str, width: int = 500) -> str:
+    """Return the end of a program's output, which contains the error."""
     return excerpt(text.strip(), width, end=True)

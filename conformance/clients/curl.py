@@ -1,4 +1,4 @@
-"""The documents' command lines: the real `curl`, with `jq`, in a shell."""
+"""The documented command lines: the real `curl`, with `jq`, in a shell."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
-from conformance.clients.client import FlowFailedError, NotInstalledError, short
+from conformance.clients.client import FlowFailedError, NotInstalledError, error_excerpt
 from conformance.clients.flows import Flow
 from conformance.json_text import parse_json
 
@@ -20,7 +20,7 @@ _NEEDED = ("bash", "curl", "jq")
 
 
 class Curl:
-    """Runs the documents' commands by bash; their variables stand in the environment."""
+    """Runs the documented commands in bash; their variables are in the environment."""
 
     name = "curl"
 
@@ -33,13 +33,13 @@ class Curl:
                 f"`apt-get install {' '.join(missing)}`"
             )
         self._deadline_s = deadline_s
-        # No ~/.curlrc and no proxy of the user's changes what is sent.
+        # An empty home: no ~/.curlrc and no proxy of the user may change what is sent.
         self._home = TemporaryDirectory(prefix="threads-conformance-curl-")
-        told = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=False)
-        self.version = " ".join(told.stdout.split()[:2])
+        result = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=False)
+        self.version = " ".join(result.stdout.split()[:2])
 
     def run(self, flow: Flow, program: str, names: Mapping[str, Any]) -> Any:
-        """What the command prints: JSON, or else the text itself."""
+        """Return what the command prints: as JSON, or else the text itself."""
         process = subprocess.Popen(
             ["bash", "-c", program],
             stdin=subprocess.DEVNULL,
@@ -50,7 +50,7 @@ class Curl:
             env={
                 "PATH": os.environ.get("PATH", os.defpath),
                 "HOME": self._home.name,
-                **{name: _shown(name, value) for name, value in names.items()},
+                **{name: _variable_text(name, value) for name, value in names.items()},
             },
             start_new_session=True,
         )
@@ -63,19 +63,19 @@ class Curl:
                 raise FlowFailedError(f"no answer within {self._deadline_s:g} s") from ended
             raise
         if process.returncode != 0:
-            raise FlowFailedError(f"exit status {process.returncode}: {short(said)}")
+            raise FlowFailedError(f"exit status {process.returncode}: {error_excerpt(said)}")
         try:
             return parse_json(printed)
         except ValueError:
             return printed.strip()
 
     def close(self) -> None:
-        """Remove the folder that curl takes for its user's."""
+        """Remove the folder that serves as home of curl."""
         self._home.cleanup()
 
 
-def _shown(name: str, value: Any) -> str:
-    """A variable's text: an id as it stands in a URL, anything else as JSON."""
+def _variable_text(name: str, value: Any) -> str:
+    """Return the text of a variable: an id escaped for a URL, anything else as JSON."""
     if name.endswith("_ID") and isinstance(value, str):
         return quote(value, safe="")
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,8 +1,8 @@
-"""The documents' flows as they are written, mended and filled in so that they can be run.
+"""The documented flows as written, corrected and completed so that they can be run.
 
-The texts stand in `fixtures/documented/flows.toml`, what is wrong in them in
-`slips.toml` beside it. A placeholder such as `<THREAD_ID>` becomes a variable of that
-name: no value is ever written into a program.
+The texts are in `fixtures/documented/flows.toml`, the errors in them in `slips.toml` beside
+it. A placeholder such as `<THREAD_ID>` becomes a variable of that name: no value is ever
+written into a program.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from conformance.contract.documents import documented_dir
 
-#: What a flow gives: what it prints, or the value of its only expression.
+#: The result of a flow: what it prints, or the value of its only expression.
 PRINTED, VALUE = "printed", "value"
 
 _PLACEHOLDER = re.compile(r"(\"?)<([A-Z_]+)>\1")
@@ -23,7 +23,7 @@ _PLACEHOLDER = re.compile(r"(\"?)<([A-Z_]+)>\1")
 
 @dataclass(frozen=True)
 class Slip:
-    """Something wrong in one code block. `mends` are pairs: as written, as mended."""
+    """An error in one code block of a document. `mends` are pairs: as written, as corrected."""
 
     document: str
     block: int
@@ -35,7 +35,7 @@ class Slip:
 
 @dataclass(frozen=True)
 class Flow:
-    """One flow in one language, as written; the file says what the members mean."""
+    """One flow in one language, as written; `flows.toml` explains the members."""
 
     name: str
     client: str
@@ -48,9 +48,9 @@ class Flow:
     part: bool = False
 
     def program(self, *, verbatim: bool = False, own_graph: bool = False) -> str:
-        """The text to be run, mended; filled in too, unless `verbatim`.
+        """Return the text to be run, corrected, and completed unless it is `verbatim`.
 
-        `own_graph`: the supersteps are not the documents' but those of the settings.
+        With `own_graph` the supersteps are those of the settings, not of the documents.
         """
         text = self.text
         for slip in load_slips():
@@ -67,7 +67,7 @@ class Flow:
 
 @cache
 def load_flows() -> dict[str, dict[str, Flow]]:
-    """Every flow by its name, and by the client whose language it is written in."""
+    """Return every flow by its name, then by the client whose language it is written in."""
     return {
         name: {client: _flow(name, client, written) for client, written in by_client.items()}
         for name, by_client in _table("flows.toml").items()
@@ -76,7 +76,7 @@ def load_flows() -> dict[str, dict[str, Flow]]:
 
 @cache
 def load_slips() -> tuple[Slip, ...]:
-    """What is wrong in the documents' code."""
+    """Return the errors in the documents' code."""
     return tuple(
         Slip(**{**each, "mends": tuple((old, new) for old, new in each["mends"])})
         for each in _table("slips.toml")["slip"]

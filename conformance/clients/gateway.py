@@ -1,8 +1,8 @@
-"""The way of every documented client to the deployment: through our own client.
+"""A gateway from every documented client to the deployment, through our own client.
 
-A client is given the URL of a small server on loopback. What it sends goes on through
-the suite's client, so that guard, ledger, record, redaction and the user's headers hold
-as for everything else, and the answer goes back as it came.
+A client is given the URL of a small server on loopback. Its requests are forwarded through
+the suite's client, so that guard, ledger, record, redaction and the user's headers apply as
+for everything else, and the answer is returned unchanged.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ import httpx
 from conformance.json_text import parse_json
 
 HOST = "127.0.0.1"
-#: method, path and query, body, headers, whether the answer may be other people's.
+#: Called with method, path with query, body and headers; `private` if the answer may hold
+#: other people's threads.
 Forward = Callable[..., httpx.Response]
 
-# Of one connection, or remade on the way; and keys that a client found on this machine.
+# Headers of one connection, or set again later; and keys that a client found on this machine.
 _NOT_SENT_ON = frozenset(
     {
         *("host", "connection", "keep-alive", "te", "transfer-encoding", "content-length"),
@@ -37,15 +38,15 @@ _NOT_SENT_BACK = frozenset(
 
 
 @dataclass
-class Passed:
-    """What went through during one flow: the answers, and what kept a request from leaving."""
+class FlowTraffic:
+    """The traffic of one flow: the answers, and the errors that kept a request from being sent."""
 
     private: bool = False
     answers: list[httpx.Response] = field(default_factory=list)
     problems: list[Exception] = field(default_factory=list)
 
     def last(self) -> Any:
-        """The body of the last answer, as JSON; None if there is none."""
+        """Return the body of the last answer as JSON; None if there is none."""
         try:
             return parse_json(self.answers[-1].content)
         except (IndexError, ValueError):
@@ -53,11 +54,11 @@ class Passed:
 
 
 class Gateway:
-    """Serves at `url`, on a path that nobody else on this machine can guess."""
+    """A server at `url`, with a path that nobody else on this machine can guess."""
 
     def __init__(self, forward: Forward) -> None:
         self._forward = forward
-        self._passed = Passed()
+        self._passed = FlowTraffic()
         self._prefix = f"/{secrets.token_urlsafe(16)}"
         self._server = _Server((HOST, 0), partial(_Handler, self.pass_on))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
@@ -65,16 +66,16 @@ class Gateway:
         self.url = f"http://{HOST}:{self._server.server_port}{self._prefix}"
 
     @contextmanager
-    def flow(self, *, private: bool = False) -> Iterator[Passed]:
-        """What passes inside belongs to one flow. `private`: its answers are not recorded."""
-        self._passed = Passed(private)
+    def flow(self, *, private: bool = False) -> Iterator[FlowTraffic]:
+        """Attribute the traffic in the block to one flow. With `private` it is not recorded."""
+        self._passed = FlowTraffic(private)
         try:
             yield self._passed
         finally:
-            self._passed = Passed()
+            self._passed = FlowTraffic()
 
     def close(self) -> None:
-        """Serve no more."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -82,7 +83,7 @@ class Gateway:
     def pass_on(
         self, method: str, target: str, content: bytes, headers: dict[str, str]
     ) -> httpx.Response:
-        """The deployment's answer to a request; 403 where it could not be sent."""
+        """Forward a request and return the answer; 403 if it could not be sent."""
         passed = self._passed
         if not target.startswith(f"{self._prefix}/"):
             return httpx.Response(404)
@@ -92,7 +93,7 @@ class Gateway:
             answer = self._forward(method, below, content, kept, private=passed.private)
         except Exception as problem:
             passed.problems.append(problem)
-            # A status after which no client tries again.
+            # A status after which no client retries.
             return httpx.Response(403, json={"detail": f"not sent on: {type(problem).__name__}"})
         passed.answers.append(answer)
         return answer
@@ -100,11 +101,11 @@ class Gateway:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: that a client went away, it tells itself."""
+        """Print nothing: a client reports a broken connection itself."""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One request per connection (HTTP/1.0), so that none is left open."""
+    """Serves one request per connection (HTTP/1.0), so that none stays open."""
 
     def __init__(self, pass_on: Callable[..., httpx.Response], *connection: Any) -> None:
         self._pass_on = pass_on
@@ -125,4 +126,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: what matters is recorded."""
+        """Print nothing: the exchanges are recorded."""

@@ -1,4 +1,4 @@
-"""Puts the packages of the JavaScript client into the user's cache."""
+"""Installation of the JavaScript client's packages into the user's cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tempfile import mkdtemp
 
 from filelock import FileLock
 
-from conformance.clients.client import NotInstalledError, short
+from conformance.clients.client import NotInstalledError, error_excerpt
 from conformance.user_dirs import cache_dir
 
 _PROGRAM = Path(__file__).parent / "js"
@@ -20,15 +20,15 @@ _INSTALL = ("install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore
 
 
 def clients_dir() -> Path:
-    """`$XDG_CACHE_HOME/threads-conformance/clients`, by default below `~/.cache`."""
+    """Return `$XDG_CACHE_HOME/threads-conformance/clients`, by default below `~/.cache`."""
     return cache_dir("clients")
 
 
 def installed_js() -> Path:
-    """The folder of our Node program with its packages, installed by npm where it is new.
+    """Return the folder of our Node program with its packages; npm installs a new one.
 
-    A folder is made whole or not at all, and never changed: other packages or another
-    program are another folder. Two runs at once make it once.
+    A folder is complete or absent, and never changed: other packages or another program use
+    another folder. Concurrent runs install it once. Raises `NotInstalledError`.
     """
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
@@ -74,7 +74,7 @@ def _install(npm: str, folder: Path) -> None:
         if ended.returncode != 0:
             raise NotInstalledError(
                 "npm cannot install @langchain/langgraph-sdk; let it reach its registry once. "
-                f"It said: {short(' '.join(ended.stderr.split()), 300)}"
+                f"It said: {error_excerpt(' '.join(ended.stderr.split()), 300)}"
             )
         making.rename(folder)
     finally:

@@ -1,4 +1,4 @@
-"""The documents' JavaScript: `@langchain/langgraph-sdk` in a small Node program of ours."""
+"""The documented JavaScript: `@langchain/langgraph-sdk` in a small Node program of ours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from conformance.clients.client import FlowFailedError, NotInstalledError, short
+from conformance.clients.client import FlowFailedError, NotInstalledError, error_excerpt
 from conformance.clients.flows import Flow
 from conformance.clients.install import installed_js
 from conformance.json_text import parse_json
@@ -23,7 +23,7 @@ _ENDS_WITHIN_S = 5.0
 
 
 class JsSdk:
-    """One Node process for all flows; where it ended, another is started."""
+    """One Node process for all flows; a new one is started if it has ended."""
 
     name = "js-sdk"
 
@@ -41,7 +41,7 @@ class JsSdk:
         self.version = f"@langchain/langgraph-sdk {version}"
 
     def run(self, flow: Flow, program: str, names: Mapping[str, Any]) -> Any:
-        """What the flow gives, by `console.log` or in its variable."""
+        """Return the result of the flow, from `console.log` or its variable."""
         if self._node.process.poll() is not None:
             self._node.close()
             self._node = Node(self._folder)
@@ -49,7 +49,7 @@ class JsSdk:
         self._node.ask({"program": program, "result": flow.result, "names": dict(names)})
         answer = self._node.answer(self._deadline_s)
         if "error" in answer:
-            raise FlowFailedError(short(answer["error"]))
+            raise FlowFailedError(error_excerpt(answer["error"]))
         return answer["value"]
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class Node:
 
     def __init__(self, folder: Path) -> None:
         self._stack = ExitStack()
-        self._said = self._stack.enter_context(
+        self._stderr = self._stack.enter_context(
             TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed with the stack
         )
         self.process = subprocess.Popen(
@@ -70,9 +70,9 @@ class Node:
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
+            stderr=self._stderr,
             encoding="utf-8",
-            # No key and no proxy of the user's: the suite's own client adds what is needed.
+            # Without the user's keys and proxies: the suite's own client adds what is needed.
             env={"PATH": os.environ.get("PATH", os.defpath)},
             start_new_session=True,
         )
@@ -83,14 +83,18 @@ class Node:
         self._reader.start()
 
     def ask(self, request: dict[str, Any]) -> None:
-        """Send one line; that the process is gone, the answer tells."""
+        """Send one line; if the process has ended, `answer` reports it."""
         assert self.process.stdin is not None
         with suppress(OSError):
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
 
     def answer(self, within_s: float) -> dict[str, Any]:
-        """The next line; without one the process is ended, and `FlowFailedError` says why."""
+        """Return the next line, parsed.
+
+        Raises `FlowFailedError` if none comes within `within_s` seconds, and then ends the
+        process.
+        """
         try:
             line = self._lines.get(timeout=within_s)
         except queue.Empty:
@@ -106,8 +110,8 @@ class Node:
         return answer
 
     def close(self) -> str:
-        """End the process by closing its stdin; the error that it wrote to stderr."""
-        if self._said.closed:
+        """End the process by closing its stdin; return the error that it wrote to stderr."""
+        if self._stderr.closed:
             return ""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -121,14 +125,16 @@ class Node:
         self._reader.join()
         self.process.stdout.close()
         with self._stack:
-            self._said.seek(0)
-            said = self._said.read()
-        # Node tells an error in one line, and then where it came from.
-        return short(next((line for line in said.splitlines() if "Error" in line), said))
+            self._stderr.seek(0)
+            written = self._stderr.read()
+        # Node prints an error in one line, followed by its stack.
+        return error_excerpt(
+            next((line for line in written.splitlines() if "Error" in line), written)
+        )
 
 
 def _read(stream: IO[str], lines: queue.Queue[str]) -> None:
-    """Hand over each line; an empty one when there are no more."""
+    """Put each line into the queue, and an empty one at the end."""
     for line in stream:
         lines.put(line)
     lines.put("")

@@ -1,4 +1,4 @@
-"""The clients of one process: each is started when it is first asked for, and once."""
+"""The clients of one process, each started once, when it is first needed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from conformance.clients.gateway import Forward, Gateway
 from conformance.clients.js_sdk import JsSdk
 from conformance.clients.python_sdk import PythonSdk
 
-#: By name; each takes the seconds after which a flow counts as failed.
+#: Clients by name; each takes the time limit of a flow, in seconds.
 KNOWN: dict[str, Callable[[float], Client]] = {each.name: each for each in (PythonSdk, JsSdk, Curl)}
 
 
 class Clients:
-    """Opens clients by name. What cannot be installed is not tried again."""
+    """Opens clients by name. A client that cannot be installed is not tried again."""
 
     def __init__(self, forward: Forward, deadline_s: float) -> None:
         self._forward = forward
@@ -25,7 +25,7 @@ class Clients:
         self._gateway: Gateway | None = None
 
     def open(self, name: str) -> Client:
-        """The client of that name; `NotInstalledError` says what to install."""
+        """Return the client of that name; raise `NotInstalledError`, which says what to install."""
         if name in self._missing:
             raise NotInstalledError(self._missing[name])
         if name not in self._opened:
@@ -38,13 +38,13 @@ class Clients:
 
     @property
     def gateway(self) -> Gateway:
-        """The one way of all clients to the deployment."""
+        """The gateway that all clients use."""
         if self._gateway is None:
             self._gateway = Gateway(self._forward)
         return self._gateway
 
     def close(self) -> None:
-        """End every client, and then the way that they had."""
+        """Close every client, and then the gateway."""
         for client in self._opened.values():
             client.close()
         if self._gateway:

@@ -1,4 +1,4 @@
-"""The documents' Python: the public `langgraph_sdk`, imported only when it is asked for."""
+"""The documented Python: the public `langgraph_sdk`, imported only when it is needed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.clients.client import FlowFailedError, NotInstalledError, short
+from conformance.clients.client import FlowFailedError, NotInstalledError, error_excerpt
 from conformance.clients.flows import PRINTED, VALUE, Flow
 
 _DIFFERENT = "The histories are different."
 
 
 class PythonSdk:
-    """Runs the documents' Python in this process, as a notebook would: await at the top."""
+    """Runs the documented Python in this process, with top-level await as in a notebook."""
 
     name = "python-sdk"
 
@@ -34,11 +34,11 @@ class PythonSdk:
         self._deadline_s = deadline_s
 
     def run(self, flow: Flow, program: str, names: Mapping[str, Any]) -> Any:
-        """What the flow gives, by `print` or in its variable."""
+        """Return the result of the flow, from `print` or its variable."""
         return asyncio.run(self._run(flow, program, names))
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: every flow closes its own client."""
 
     async def _run(self, flow: Flow, program: str, names: Mapping[str, Any]) -> Any:
         text = f"{VALUE} = {program}" if flow.result == VALUE else program
@@ -48,14 +48,14 @@ class PythonSdk:
         if copied := names.get("COPIED_THREAD_ID"):
             scope["copied_thread"] = {"thread_id": copied}
         try:
-            await asyncio.wait_for(_executed(text, flow, scope), self._deadline_s)
+            await asyncio.wait_for(_execute(text, flow, scope), self._deadline_s)
         except AssertionError:
             # The recipe asserts that two histories are equal.
             return _DIFFERENT
         except TimeoutError as late:
             raise FlowFailedError(f"no answer within {self._deadline_s:g} s") from late
         except Exception as failed:
-            raise FlowFailedError(short(f"{type(failed).__name__}: {failed}")) from failed
+            raise FlowFailedError(error_excerpt(f"{type(failed).__name__}: {failed}")) from failed
         finally:
             await made.aclose()
             if scope["client"] is not made:
@@ -64,7 +64,7 @@ class PythonSdk:
         return json.loads(json.dumps(given, default=repr))
 
 
-async def _executed(text: str, flow: Flow, scope: dict[str, Any]) -> None:
+async def _execute(text: str, flow: Flow, scope: dict[str, Any]) -> None:
     where = f"<{flow.document}, block {flow.block}>"
     code = compile(text, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     ended = eval(code, scope)

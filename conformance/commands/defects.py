@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from conformance.defects import DEFECT_STATUS, tell_defect, told_whole
+from conformance.defects import DEFECT_STATUS, format_traceback, write_defects
 
 
 class SuiteDefect(click.ClickException):
@@ -25,7 +25,7 @@ def report_defects(directory: Path, redact: Callable[[str], str]) -> Iterator[No
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except Exception as unexpected:
-        raise suite_defect([told_whole(unexpected)], directory, redact) from unexpected
+        raise suite_defect([format_traceback(unexpected)], directory, redact) from unexpected
 
 
 def suite_defect(
@@ -34,4 +34,4 @@ def suite_defect(
     redact: Callable[[str], str] = lambda text: text,
 ) -> SuiteDefect:
     """Return the error for these defects; tracebacks are written, redacted, into `directory`."""
-    return SuiteDefect(tell_defect(found, directory, redact))
+    return SuiteDefect(write_defects(found, directory, redact))

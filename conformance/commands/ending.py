@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from conformance.commands.defects import suite_defect
-from conformance.defects import told_whole
+from conformance.defects import format_traceback
 
 #: The usual exit statuses (128 + signal) after Ctrl-C, and after a closed output pipe.
 INTERRUPTED, NO_READER = 130, 141
@@ -43,7 +43,7 @@ def run_command_line(command: click.Command, name: str) -> None:
     except (click.Abort, EOFError, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except Exception as unexpected:
-        broken = suite_defect([told_whole(unexpected)])
+        broken = suite_defect([format_traceback(unexpected)])
         broken.show()
         sys.exit(broken.exit_code)
     sys.exit(status if isinstance(status, int) else 0)

@@ -49,7 +49,7 @@ from conformance.report.run.write import write_all
 from conformance.report.schema.markdown import comparison_line
 from conformance.report.score import exit_status
 from conformance.runner.session import NothingSelectedError, run_suite
-from conformance.runner.settings import clients_named, new_settings
+from conformance.runner.settings import client_names, new_settings
 from conformance.runner.timings import all_exchanges
 
 #: Exit status where the deployment was not judged.
@@ -107,7 +107,7 @@ def _workers_option(_context: click.Context, _option: click.Parameter, given: st
     type=click.Choice((*ALL_CLIENTS, "all")),
     default=HTTP,
     show_default=True,
-    callback=lambda _context, _option, given: clients_named(given),
+    callback=lambda _context, _option, given: client_names(given),
     help="By which client: our own, or the documents' flows by theirs; all is both.",
 )
 @click.option("-k", "keyword", metavar="EXPR", default="", help="Only checks whose name matches.")

@@ -1,1 +1,1 @@
-"""Who is asked: settings, client, guard, ledger and record."""
+"""The deployment under test: settings, client, and the guard, ledger and record of each request."""

@@ -1,7 +1,7 @@
-"""Removing what a run made, and nothing else.
+"""Removal of what a run created, and of nothing else.
 
-Removed is only what is proved to be the run's; gone is only what a GET answers by 404 or
-410. Whatever else is heard, a thread counts as left.
+Only what is proved to be the run's is deleted, and it counts as deleted only once a GET
+answers 404 or 410. After any other answer a thread counts as left.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import httpx
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.ledger import LedgerState
-from conformance.deployment.ownership import RUN_TAG, Shown, canonical, is_uuid
+from conformance.deployment.ownership import RUN_TAG, GetAnswer, canonical, is_uuid
 
 _PAGE = 100
-#: Pages of a search that never ends are not read for ever.
+#: Pages of a search that are read, at most, in case it never ends.
 _MOST_PAGES = 1_000
-#: A deployment that gives no answer so many times in a row is not asked again.
+#: After so many requests in a row without an answer no more are sent.
 _UNANSWERED_IN_A_ROW = 3
 _GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 _NO_ANSWER = "no answer"
@@ -28,11 +28,11 @@ _Ask = Callable[[], Answer]
 
 
 @dataclass(frozen=True)
-class Left:
-    """A thread that stands, or may stand, and why it was not removed.
+class Leftover:
+    """A thread that exists, or may exist, and the reason why it was not removed.
 
-    `thread_id` is a description where the id is not known. With `foreign` a GET did not
-    prove it to be this run's: it will not be removed later either.
+    `thread_id` is a description where the id is not known. `foreign` is set where a GET did
+    not prove that it is this run's: it will not be removed later either.
     """
 
     thread_id: str
@@ -42,81 +42,84 @@ class Left:
 
 @dataclass(frozen=True)
 class Removal:
-    """What became of the threads of a run.
+    """The result of the removal of a run's threads.
 
-    `existed` are the ids of the threads that stood at some time, as an answer said;
-    `left` those of them that may still stand. `possible` are ids, or descriptions, of
-    threads that may stand, of which no answer ever told that they were made by this run.
+    `existed` holds the ids of the threads that existed at some time, according to an
+    answer; `left` those of them that may still exist. `possible` holds ids, or
+    descriptions, of threads that may exist, though no answer ever said that this run
+    created them.
     """
 
     existed: frozenset[str] = frozenset()
-    left: tuple[Left, ...] = ()
-    possible: tuple[Left, ...] = ()
+    left: tuple[Leftover, ...] = ()
+    possible: tuple[Leftover, ...] = ()
 
     @property
     def created(self) -> int:
-        """How many threads existed."""
+        """The number of threads that existed."""
         return len(self.existed)
 
     @property
     def removed(self) -> int:
-        """How many of them are gone."""
+        """The number of those threads that no longer exist."""
         return len(self.existed) - len({canonical(each.thread_id) for each in self.left})
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is left, nor may be."""
+        """Whether no thread is left, or may be left."""
         return not (self.left or self.possible)
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is left that could be removed later."""
+        """Whether no thread is left that could be removed later."""
         return not self.left and all(each.foreign for each in self.possible)
 
 
 def delete_thread(client: ThreadsClient, thread_id: str) -> str:
-    """Delete a thread that is proved to be the run's; why it may still stand, else ``.
+    """Delete a thread of the run; return why it may still exist, else an empty string.
 
-    It is gone only if a GET then says so.
+    It counts as deleted only if a GET afterwards says so. Errors of the connection are part
+    of the reason and are not raised.
     """
     try:
-        told = f"DELETE answers {client.delete(thread_id).status}"
+        deletion = f"DELETE answers {client.delete(thread_id).status}"
     except httpx.HTTPError as broken:
-        # It may have been done all the same.
-        told = f"{_NO_ANSWER} to DELETE ({type(broken).__name__})"
+        # The server may have deleted it all the same.
+        deletion = f"{_NO_ANSWER} to DELETE ({type(broken).__name__})"
     try:
         shown = client.get(thread_id)
     except httpx.HTTPError as broken:
         return f"{_NO_ANSWER} ({type(broken).__name__})"
-    return "" if _is_gone(shown, thread_id) else f"{told}, GET then {shown.status}"
+    return "" if _is_gone(shown, thread_id) else f"{deletion}, GET then {shown.status}"
 
 
 def remove_all(client: ThreadsClient, ledger: LedgerState, keep: Collection[str] = ()) -> Removal:
-    """Delete every thread and cron that is proved to be the run's; threads of `keep` stay.
+    """Delete every thread and cron that is proved to be the run's, except threads in `keep`.
 
-    Errors of the connection do not stop it: what could not be asked for is left.
+    Errors of the connection do not stop it: a thread that could not be asked for counts as
+    left.
     """
     return _Remover(client, ledger, keep).removal()
 
 
 @dataclass
 class _Remover:
-    """Goes through the ledger and the search for the run's tag, one thread after the other."""
+    """Goes through the ledger, then the search for the run's tag, one thread after the other."""
 
     client: ThreadsClient
     ledger: LedgerState
     keep: Collection[str]
     existed: dict[str, str] = field(default_factory=dict)
-    left: dict[str, Left] = field(default_factory=dict)
-    possible: dict[str, Left] = field(default_factory=dict)
+    left: dict[str, Leftover] = field(default_factory=dict)
+    possible: dict[str, Leftover] = field(default_factory=dict)
     unanswered: int = 0
-    #: Deletions in a row that got no answer, whatever else is answered.
+    #: Deletions in a row without an answer, even if other requests are answered.
     undeleted: int = 0
 
     def removal(self) -> Removal:
-        """Remove everything, and tell what became of it."""
+        """Remove everything and return the result."""
         self.existed |= {canonical(each): each for each in self.ledger.created}
-        # First what could make more threads, or history where it is being removed.
+        # Crons first: they could create threads, or history, during the removal.
         for cron_id in self.ledger.crons:
             self._unschedule(cron_id)
         scheduled = {each for each in self.ledger.scheduled if not self._is_unscheduled(each)}
@@ -126,10 +129,10 @@ class _Remover:
             self._remove_named(thread_id)
         tagged_are_known = self._remove_tagged()
         for thread_id in scheduled:
-            # A cron may stand although its thread does not.
-            self._leave(thread_id, "a cron on it could not be removed")
+            # A cron may exist although its thread does not.
+            self._record_left(thread_id, "a cron on it could not be removed")
         if not tagged_are_known:
-            self._doubt_unidentified()
+            self._record_unidentified()
         kept = {canonical(each) for each in self.keep}
         return Removal(
             existed=frozenset(each for each in self.existed if each not in kept),
@@ -143,12 +146,12 @@ class _Remover:
     # Threads
 
     def _remove_drawn(self, thread_id: str) -> None:
-        """Delete what stands under an id that the run drew itself."""
+        """Delete the thread, if any, under an id that the run drew itself."""
         if self._is_kept(thread_id):
             return
         known = canonical(thread_id)
         if not is_uuid(thread_id):
-            # A deployment that refuses such an id on GET may have made a thread of it.
+            # A deployment that refuses such an id on GET may still have created a thread under it.
             self._delete(thread_id)
             return
         said_created = known in self.existed
@@ -159,10 +162,10 @@ class _Remover:
             self.existed.setdefault(known, thread_id)
             self._delete(thread_id)
             return
-        self.possible[known] = Left(thread_id, _told(shown))
+        self.possible[known] = Leftover(thread_id, _describe_get(shown))
 
     def _remove_named(self, thread_id: str) -> None:
-        """Delete a thread that an answer named, if a GET proves it to be the run's."""
+        """Delete a thread that an answer named, if a GET proves that it is the run's."""
         known = canonical(thread_id)
         if self._is_kept(thread_id) or known in self.existed:
             return
@@ -170,20 +173,22 @@ class _Remover:
         if shown is not None and _is_gone(shown):
             return
         if shown is None or not shown.ok:
-            self.possible[known] = Left(thread_id, f"an answer named it; {_told(shown)}")
+            self.possible[known] = Leftover(
+                thread_id, f"an answer named it; {_describe_get(shown)}"
+            )
             return
-        found = Shown(thread_id, shown.status, shown.digested)
+        found = GetAnswer(thread_id, shown.status, shown.digested)
         if reason := self.client.ownership.adopt_thread(found, named_by_creation=True):
             said = f"an answer named it, but {reason}: it is not touched"
-            self.possible[known] = Left(thread_id, said, foreign=True)
+            self.possible[known] = Leftover(thread_id, said, foreign=True)
             return
         self.existed[known] = thread_id
         self._delete(thread_id)
 
     def _remove_tagged(self) -> bool:
-        """Delete the threads that a search for the tag finds; whether it could be asked.
+        """Delete the threads that a search for the tag finds; return whether it was answered.
 
-        It is asked again until it finds no more: something may have come late.
+        The search is repeated until it finds nothing new: a thread may become visible late.
         """
         seen: set[str] = set()
         for _ in range(_MOST_PAGES):
@@ -205,67 +210,73 @@ class _Remover:
         return True
 
     def _remove_found(self, thread_id: str) -> None:
-        """Delete a thread that a search found, if a GET proves it to be the run's."""
+        """Delete a thread that a search found, if a GET proves that it is the run's."""
         shown = self._get(thread_id)
         if shown is None or _is_gone(shown):
             return
-        found = Shown(thread_id, shown.status, shown.digested)
+        found = GetAnswer(thread_id, shown.status, shown.digested)
         if not self.client.ownership.adopt_thread(found):
             self.existed[canonical(thread_id)] = thread_id
             self._delete(thread_id)
 
     def _search(self, standing: int) -> list[str] | None:
-        """The ids of some threads that carry the run's tag; None where that is not answered."""
+        """Return a page of ids that carry the run's tag; None if the search is not answered.
+
+        `standing` is the number of threads that are known to be left: the page must be
+        longer.
+        """
         tag = {RUN_TAG: self.client.tag[RUN_TAG]}
         body = {"metadata": tag, "limit": _PAGE + min(standing, 10 * _PAGE - _PAGE)}
-        answer = self._asked(lambda: self.client.search(body, private=True))
+        answer = self._answer_or_none(lambda: self.client.search(body, private=True))
         if answer is None or not answer.ok or not isinstance(answer.digested, list):
             return None
         return list(_tagged_ids(answer.digested, tag[RUN_TAG]))
 
     def _delete(self, thread_id: str) -> None:
-        """Delete a thread of the run's; it is left unless it is gone then."""
+        """Delete a thread of the run, and record it as left unless it then is gone."""
         if max(self.unanswered, self.undeleted) >= _UNANSWERED_IN_A_ROW:
             reason = "deletions are not answered any more"
         else:
             reason = delete_thread(self.client, thread_id)
             self.undeleted = self.undeleted + 1 if reason.startswith(_NO_ANSWER) else 0
         if reason:
-            self._leave(thread_id, reason)
+            self._record_left(thread_id, reason)
         else:
             self.left.pop(canonical(thread_id), None)
 
-    def _leave(self, thread_id: str, reason: str) -> None:
+    def _record_left(self, thread_id: str, reason: str) -> None:
         known = canonical(thread_id)
         if known in self.existed or self.client.ownership.is_drawn(thread_id):
             self.existed.setdefault(known, thread_id)
-            self.left[known] = Left(thread_id, reason)
+            self.left[known] = Leftover(thread_id, reason)
 
-    def _doubt_unidentified(self) -> None:
+    def _record_unidentified(self) -> None:
         for number, what in enumerate(self.ledger.unidentified, 1):
             known = f"unidentified {number}"
-            self.possible[known] = Left(what, "its answer never came, and no search shows the tag")
+            self.possible[known] = Leftover(
+                what, "its answer never came, and no search shows the tag"
+            )
 
     # Crons
 
     def _unschedule(self, cron_id: str) -> bool:
-        """Delete a cron if a GET proves it to be the run's; whether none stands then."""
-        shown = self._asked(lambda: self.client.crons.get(cron_id))
+        """Delete a cron if a GET proves it to be the run's; return whether it no longer exists."""
+        shown = self._answer_or_none(lambda: self.client.crons.get(cron_id))
         if shown is None:
             return False
         if _is_gone(shown):
             return True
-        if self.client.ownership.adopt_cron(Shown(cron_id, shown.status, shown.digested)):
+        if self.client.ownership.adopt_cron(GetAnswer(cron_id, shown.status, shown.digested)):
             return False
-        if self._asked(lambda: self.client.crons.delete(cron_id)) is None:
+        if self._answer_or_none(lambda: self.client.crons.delete(cron_id)) is None:
             return False
-        after = self._asked(lambda: self.client.crons.get(cron_id))
+        after = self._answer_or_none(lambda: self.client.crons.get(cron_id))
         return after is not None and _is_gone(after)
 
     def _is_unscheduled(self, thread_id: str) -> bool:
-        """Whether no cron is left on a thread of the run's."""
+        """Return whether no cron is left on a thread of the run."""
         body = {"thread_id": thread_id, "limit": _PAGE}
-        answer = self._asked(lambda: self.client.crons.search(body))
+        answer = self._answer_or_none(lambda: self.client.crons.search(body))
         if answer is None or not answer.ok or not isinstance(answer.digested, list):
             return all(self._is_cron_gone(each) for each in self.ledger.crons)
         standing = [
@@ -279,16 +290,16 @@ class _Remover:
         return all(unscheduled)
 
     def _is_cron_gone(self, cron_id: str) -> bool:
-        shown = self._asked(lambda: self.client.crons.get(cron_id))
+        shown = self._answer_or_none(lambda: self.client.crons.get(cron_id))
         return shown is not None and _is_gone(shown)
 
-    # Asking
+    # Requests
 
     def _get(self, thread_id: str) -> Answer | None:
-        return self._asked(lambda: self.client.get(thread_id))
+        return self._answer_or_none(lambda: self.client.get(thread_id))
 
-    def _asked(self, ask: _Ask) -> Answer | None:
-        """The answer, or None where there is none: so it stays once none came for a while."""
+    def _answer_or_none(self, ask: _Ask) -> Answer | None:
+        """Return the answer; None if there is none, or if too many in a row went unanswered."""
         if self.unanswered >= _UNANSWERED_IN_A_ROW:
             return None
         try:
@@ -300,18 +311,18 @@ class _Remover:
         return answer
 
 
-def _told(shown: Answer | None) -> str:
+def _describe_get(shown: Answer | None) -> str:
     return "GET gets no answer" if shown is None else f"GET answers {shown.status}"
 
 
 def _is_gone(shown: Answer, thread_id: str | None = None) -> bool:
-    """Whether nothing stands: 404 or 410, or a refusal of the id where it is malformed."""
+    """Return whether the thread does not exist: 404 or 410; for a malformed id also 400 or 422."""
     malformed = thread_id is not None and not is_uuid(thread_id)
     return shown.status in _GONE or (malformed and shown.status in _MALFORMED)
 
 
 def _tagged_ids(hits: Iterable[object], run_id: str) -> Iterator[str]:
-    """The ids of the hits that show the run's tag; a hit proves nothing."""
+    """Yield the ids of the hits that carry the run's tag; a hit proves no ownership."""
     for each in hits:
         if not isinstance(each, dict):
             continue

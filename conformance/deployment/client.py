@@ -1,6 +1,6 @@
-"""The typed client: one method per operation, each giving the deployment's own answer.
+"""The typed client: one method per operation, each returning the deployment's own answer.
 
-It judges nothing. `Answer` is what came back; the suite decides what that means.
+It judges nothing: the suite decides what an `Answer` means.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from conformance.deployment.transport import PRIVATE
 from conformance.deployment.trouble import EXPECTED_STATUSES
 from conformance.json_text import UndigestedJsonError, parse_json, text_of
 
-#: Where a body is left to the caller, and None would be one.
+#: The default of a body: send none. None cannot be the default, since it is sent as `null`.
 ABSENT: Any = object()
 
 
 class UndigestedAnswerError(httpx.DecodingError):
-    """The body of an answer nests deeper, or holds more, than is looked at."""
+    """The body of an answer exceeds the limits of depth or size for parsing."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A response: its status, headers and text, and the operation that was asked."""
+    """A response: its status, headers and text, and the name of the operation."""
 
     operation: str
     status: int
@@ -37,22 +37,25 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether the status is one of success: any 2xx."""
+        """Whether the status says success: any 2xx."""
         return httpx.codes.is_success(self.status)
 
     @property
     def is_json(self) -> bool:
-        """Whether the body is a JSON text; `UndigestedAnswerError` if it is one beyond limits."""
+        """Whether the body is a JSON text; `UndigestedAnswerError` if it exceeds the limits."""
         return self._parsed[0]
 
     @property
     def body(self) -> Any:
-        """The parsed body; None where it is empty or no JSON."""
+        """The parsed body; None where it is empty or not JSON.
+
+        Raises `UndigestedAnswerError` if it exceeds the limits.
+        """
         return self._parsed[1]
 
     @property
     def digested(self) -> Any:
-        """The parsed body; None also where it is too deep or too large to be looked at."""
+        """The parsed body; None where it is empty, not JSON, or exceeds the limits."""
         try:
             return self.body
         except UndigestedAnswerError:
@@ -73,9 +76,9 @@ class Answer:
 class ThreadsClient:
     """The operations of one deployment, through one `httpx.Client`.
 
-    A thread is named by its id. Bodies are sent as given: `json` by `json.dumps`,
-    `raw` to the letter. Errors of the connection are `httpx.HTTPError`. Answers of the
-    statuses `expects` are what is asked for, so that nothing below tries again for them.
+    Methods raise `httpx.HTTPError` for errors of the connection. A body is serialised by
+    `json.dumps`; `raw` is sent byte for byte. Answers whose status is among `expects` are
+    not taken for network trouble, so the request is not repeated for them.
     """
 
     def __init__(
@@ -89,7 +92,7 @@ class ThreadsClient:
         self._http = http
         self._expects = expects
         self.ownership = ownership
-        #: The metadata by which the threads of this run are known, for bodies and filters.
+        #: The metadata that marks the threads of this run, for bodies and filters.
         self.tag = ownership.tag
         self.run_timeout_s = run_timeout_s
 
@@ -106,7 +109,7 @@ class ThreadsClient:
         private: bool = False,
         timeout_s: float | None = None,
     ) -> Answer:
-        """Send one request. `private`: the answer may hold other people's threads."""
+        """Send one request. With `private` the answer may hold other people's threads."""
         content = raw
         if body is not ABSENT:
             content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -122,7 +125,7 @@ class ThreadsClient:
             extensions=self._extensions(private),
             timeout=timeout_s if timeout_s is not None else httpx.USE_CLIENT_DEFAULT,
         )
-        # JSON is UTF-8 (RFC 8259): what a `charset` says changes nothing.
+        # JSON is UTF-8 (RFC 8259): a `charset` changes nothing.
         status, answered = response.status_code, response.headers
         try:
             text = text_of(response.content)
@@ -130,16 +133,17 @@ class ThreadsClient:
             why = str(beyond)
         else:
             return Answer(operation, status, answered, text)
-        # An exception keeps alive what stands in the functions that it comes through.
+        # The traceback of the exception would keep the response in memory.
         del response
         raise UndigestedAnswerError(f"{operation} answers {status} with {why}")
 
     def forward(
         self, method: str, target: str, content: bytes, headers: dict[str, str], *, private: bool
     ) -> httpx.Response:
-        """Send another client's request as it came, under the same guard, ledger and record.
+        """Send another client's request unchanged, under the same guard, ledger and record.
 
-        `target` is path and query below the deployment's URL.
+        `target` is path and query below the deployment's URL. With `private` its answer is
+        not recorded.
         """
         return self._http.request(
             method,
@@ -150,10 +154,10 @@ class ThreadsClient:
         )
 
     def _extensions(self, private: bool) -> dict[str, Any]:
-        told: dict[str, Any] = {PRIVATE: True} if private else {}
-        return {**told, EXPECTED_STATUSES: self._expects} if self._expects else told
+        marked: dict[str, Any] = {PRIVATE: True} if private else {}
+        return {**marked, EXPECTED_STATUSES: self._expects} if self._expects else marked
 
-    # What the documents show
+    # The documented operations
 
     def create(self, body: Any = ABSENT, *, raw: bytes | None = None) -> Answer:
         """POST /threads."""
@@ -194,13 +198,13 @@ class ThreadsClient:
     def search(
         self, body: Any = ABSENT, *, raw: bytes | None = None, private: bool = False
     ) -> Answer:
-        """POST /threads/search, the body as given."""
+        """POST /threads/search. With `private` the answer may hold other people's threads."""
         return self.send("search", "POST", "/threads/search", body, raw=raw, private=private)
 
     # The rest of the published surface of threads
 
     def count(self, body: Any = ABSENT, *, raw: bytes | None = None) -> Answer:
-        """POST /threads/count, the body as given."""
+        """POST /threads/count."""
         return self.send("count", "POST", "/threads/count", body, raw=raw)
 
     def update(
@@ -235,7 +239,7 @@ class ThreadsClient:
         path = f"{_thread(thread_id)}/state/checkpoint"
         return self.send("post_state_at_checkpoint", "POST", path, body, raw=raw)
 
-    # Runs, as the documents use them
+    # The documented operations on runs
 
     def run_wait(self, thread_id: str, body: Any = ABSENT, *, raw: bytes | None = None) -> Answer:
         """POST /threads/{thread_id}/runs/wait."""
@@ -259,11 +263,11 @@ class ThreadsClient:
     def _run(self, operation: str, path: str, body: Any, raw: bytes | None) -> Answer:
         return self.send(operation, "POST", path, body, raw=raw, timeout_s=self.run_timeout_s)
 
-    # Beyond threads
+    # Runs and crons beyond the documents
 
     @cached_property
     def runs(self) -> RunOperations:
-        """The operations on runs that are beyond the documented ones."""
+        """The operations on runs beyond the documented ones."""
         return RunOperations(self)
 
     @cached_property
@@ -297,7 +301,7 @@ class ThreadsClient:
 
 
 class RunOperations:
-    """Run control, and runs without a thread of the caller's."""
+    """Operations that control runs, and stateless runs."""
 
     def __init__(self, client: ThreadsClient) -> None:
         self._client = client
@@ -337,7 +341,7 @@ class RunOperations:
         )
 
     def stateless(self, way: str, body: Any) -> Answer:
-        """POST /runs, or below it: `way` is wait, stream, background or batch."""
+        """POST /runs, or a path below it: `way` is wait, stream, background or batch."""
         path = "/runs" if way == "background" else f"/runs/{way}"
         return self._long(f"stateless_{way}", "POST", path, body)
 
@@ -346,7 +350,7 @@ class RunOperations:
 
 
 class CronOperations:
-    """Runs on a schedule, always on a thread of the caller's."""
+    """Operations on crons, each on a thread of the caller."""
 
     def __init__(self, client: ThreadsClient) -> None:
         self._client = client

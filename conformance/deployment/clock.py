@@ -1,4 +1,4 @@
-"""The server's clock, as far as its answers tell it: when a run's first request came in."""
+"""The server's clock, estimated from its answers: the time of a run's first request."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-#: `Date` names whole seconds, and so do the timestamps of some servers.
+#: `Date` has a resolution of one second, and so have the timestamps of some servers.
 _RESOLUTION = timedelta(seconds=1)
 
 
 class ServerClock:
-    """Knows how far the server's clock is ahead of ours, at the least.
+    """A lower bound of the offset between the server's clock and ours.
 
-    `started_at` is when the run began, by our clock. The `created_at` of a thread that the
-    run made under its own id tells the clock that stamps threads; before there is one, the
-    `Date` of answers stands for it; before any answer, our own clock. `offset` is what a
-    former process of the run learned.
+    `started_at` is when the run began, by our clock. The best evidence is the `created_at`
+    of a thread that the run created under its own id; before there is one, the `Date` of
+    answers; before any answer, our own clock. `offset` is what an earlier process of the
+    run learned.
     """
 
     def __init__(self, started_at: datetime, offset: timedelta | None = None) -> None:
@@ -27,24 +27,24 @@ class ServerClock:
 
     @property
     def offset(self) -> timedelta | None:
-        """By how much the clock that stamps threads is ahead of ours, at the least."""
+        """A lower bound of how far the clock of `created_at` is ahead of ours."""
         return self._by_creation
 
-    def heard_date(self, header: str | None, received_at: datetime) -> None:
-        """Learn from the `Date` of an answer that was received at this moment."""
+    def learn_from_date(self, header: str | None, received_at: datetime) -> None:
+        """Learn from the `Date` header of an answer received at `received_at`."""
         try:
-            told = parsedate_to_datetime(header) if header else None
+            date = parsedate_to_datetime(header) if header else None
         except ValueError:
             return
-        if told is None:
+        if date is None:
             return
-        ahead = (told if told.tzinfo else told.replace(tzinfo=UTC)) - received_at
+        ahead = (date if date.tzinfo else date.replace(tzinfo=UTC)) - received_at
         with self._lock:
-            # Each is a lower bound: the answer took a while to come.
+            # Each is a lower bound, since the answer took some time to arrive.
             self._by_date = ahead if self._by_date is None else max(ahead, self._by_date)
 
-    def heard_creation(self, created_at: datetime, received_at: datetime) -> bool:
-        """Learn from a thread that was created under an id of ours; whether it was news."""
+    def learn_from_creation(self, created_at: datetime, received_at: datetime) -> bool:
+        """Learn from a thread created under an id of the run; return whether it was the first."""
         with self._lock:
             if self._by_creation is not None:
                 return False
@@ -52,7 +52,7 @@ class ServerClock:
             return True
 
     def now(self) -> datetime:
-        """The moment that the server's clock shows now, or a little before."""
+        """Return the time on the server's clock, or slightly before."""
         return datetime.now(UTC) + self._ahead()
 
     def _ahead(self) -> timedelta:
@@ -60,5 +60,5 @@ class ServerClock:
         return next((each for each in known if each is not None), timedelta(0))
 
     def first_request_at(self) -> datetime:
-        """The moment of the run's first request by the server's clock, or a second before."""
+        """Return when the run began, by the server's clock, less its resolution."""
         return self._started_at + self._ahead() - _RESOLUTION

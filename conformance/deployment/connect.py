@@ -1,4 +1,4 @@
-"""From settings to a client: who is asked, and with what around every request."""
+"""From settings to a connected client, with guard, ledger and record around every request."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from conformance.deployment.redaction import (
     user_info_secrets,
 )
 from conformance.deployment.settings import Settings, SettingsError
-from conformance.deployment.tls import trust
+from conformance.deployment.tls import tls_context
 from conformance.deployment.transport import Recorder, SuiteTransport
 from conformance.excerpt import redacting
-from conformance.output import keep_out
+from conformance.output import redact_output
 
-_WRITTEN = "write it like http://127.0.0.1:2024"
+_URL_FORM = "write it like http://127.0.0.1:2024"
 _CREDENTIAL = re.compile(r"key|token|auth|cookie|secret|session|pass", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Connection:
-    """A client and the recorder of all that it sends.
+    """A client and the recorder of everything that it sends.
 
-    `client_with` gives one that sends these headers instead of the user's, under the same
-    guard, ledger and record; that it is refused by 401 or 403 is expected.
+    `client_with` returns a client that sends these headers instead of the user's, under the
+    same guard, ledger and record; it expects to be refused with 401 or 403.
     """
 
     client: ThreadsClient
@@ -51,27 +51,27 @@ class Connection:
 
 
 def parse_url(url: str) -> httpx.URL:
-    """The deployment's URL; `SettingsError` says what is wrong, and shows no secret of it."""
+    """Return the deployment's URL; raise `SettingsError`, without secrets, if it is unusable."""
     shown = bare_url(url)
     try:
         parsed = httpx.URL(url.strip())
     except (httpx.InvalidURL, TypeError) as broken:
-        raise SettingsError(f"{shown!r} is not a URL: {_WRITTEN}") from broken
+        raise SettingsError(f"{shown!r} is not a URL: {_URL_FORM}") from broken
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise SettingsError(f"{shown!r} is not the URL of a deployment: {_WRITTEN}")
+        raise SettingsError(f"{shown!r} is not the URL of a deployment: {_URL_FORM}")
     if parsed.query or parsed.fragment:
         raise SettingsError(f"{shown!r}: the URL of a deployment ends before ? and #")
     return parsed
 
 
 def redactor_for(url: str, headers: tuple[tuple[str, str], ...]) -> Redactor:
-    """A redactor that knows the secrets of these settings."""
+    """Return a redactor that knows the secrets of a URL and of headers."""
     return Redactor(headers, _secrets_of(url))
 
 
 def keep_from_streams(headers: tuple[tuple[str, str], ...], url: str = "") -> None:
-    """Keep the credentials out of whatever this process writes to its standard streams."""
-    keep_out(stream_redactor(headers, _secrets_of(url)))
+    """Redact the credentials in whatever this process writes to its standard streams."""
+    redact_output(stream_redactor(headers, _secrets_of(url)))
 
 
 def _secrets_of(url: str) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ def _secrets_of(url: str) -> tuple[str, ...]:
 
 
 def has_key(settings: Settings) -> bool:
-    """Whether credentials are sent: in the URL, or in a header whose name says so."""
+    """Return whether credentials are sent: in the URL, or in a header whose name says so."""
     named = any(_CREDENTIAL.search(name) for name, _ in settings.headers)
     return named or bool(parse_url(settings.url).userinfo)
 
@@ -98,13 +98,13 @@ def connect(
     ledger: LedgerState | None = None,
     first_contact: bool = False,
 ) -> Iterator[Connection]:
-    """Open a client for the deployment, with ledger and record; closed at the end.
+    """Open a client for the deployment, with ledger and record, and close it at the end.
 
     `reach` makes the transport to the deployment, by default over HTTP. With `visits`
-    nothing can be changed, and of all threads only these can be looked at. In a read-only
-    run they are those of the settings, there is no ledger, and the record is private.
-    `ledger` is what the run has made before, as its ledger says. At `first_contact`
-    whatever answers is taken for the deployment, and no outage is waited out.
+    nothing can be changed, and only these threads can be read; in a read-only run they are
+    those of the settings, there is no ledger, and the record is private. `ledger` is what
+    the run created before, for its removal: nothing new is written to it. At
+    `first_contact` any answer is taken as the deployment's, and no outage is waited out.
     """
     url = parse_url(settings.url)
     redactor = redactor_for(settings.url, secret_headers(settings))
@@ -131,7 +131,7 @@ def connect(
         record_of_run = Recorder(file, redactor)
     ledger_of_run: AbstractContextManager[Ledger | None] = nullcontext()
     if ledger is None and not settings.read_only:
-        # What is removed is written down already.
+        # A removal works from a ledger and needs no new one.
         ledger_of_run = Ledger(
             ledgers_dir() / settings.run_id,
             worker,
@@ -147,18 +147,17 @@ def connect(
     ):
         transport = SuiteTransport(
             reach or partial(http_transport, settings),
-            # As it stands in a request: percent-encoded.
+            # Percent-encoded, as in a request.
             base_path=url.raw_path.decode("ascii"),
             ownership=ownership,
             recorder=recorder,
-            # What is removed is written down already.
             ledger=written if ledger is None else None,
             outage_within_s=0.0 if first_contact else settings.outage_within_s,
             backoff_s=settings.backoff_s,
             first_contact=first_contact,
         )
 
-        def opened(
+        def open_client(
             base_url: httpx.URL, headers: Headers, expects: tuple[int, ...] = ()
         ) -> ThreadsClient:
             http = stack.enter_context(
@@ -172,23 +171,23 @@ def connect(
             )
             return ThreadsClient(http, ownership, settings.run_timeout_s, expects=expects)
 
-        # User and password of the URL are credentials, which `headers` have or have not.
+        # User and password of the URL are credentials too: `headers` alone decide about those.
         bare = url.copy_with(userinfo=b"")
         yield Connection(
-            opened(url, settings.headers),
+            open_client(url, settings.headers),
             recorder,
-            cache(lambda headers: opened(bare, headers, REFUSALS)),
+            cache(lambda headers: open_client(bare, headers, REFUSALS)),
         )
 
 
 def http_transport(settings: Settings) -> httpx.BaseTransport:
-    """The connection pool of one worker; `SettingsError` for a proxy or a file of no use."""
+    """Return a worker's connection pool; raise `SettingsError` for an unusable proxy or file."""
     url = parse_url(settings.url)
     proxy = proxy_for(url)
     return HttpTransport(
         max_body=settings.max_body_mib * 2**20,
-        # Certificates take a while to load: only where they are needed.
-        tls=trust(settings.ca_bundle, settings.insecure)
+        # Certificates are slow to load: only where they are needed.
+        tls=tls_context(settings.ca_bundle, settings.insecure)
         if "https" in (url.scheme, proxy.url.scheme if proxy else "")
         else None,
         proxy=proxy,
@@ -196,5 +195,5 @@ def http_transport(settings: Settings) -> httpx.BaseTransport:
 
 
 def exchanges_file(settings: Settings, worker: str) -> Path:
-    """Where a worker hands over its exchanges."""
+    """Return the file to which a worker writes its exchanges."""
     return Path(settings.run_dir) / f"exchanges-{worker}.jsonl"

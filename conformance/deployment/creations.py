@@ -1,4 +1,4 @@
-"""What requests make, written to the ledger: before they leave, and when they are answered."""
+"""Bookkeeping of creations: what a request may create is in the ledger before it is sent."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ import httpx
 
 from conformance.contract.operations import Operation, Scope
 from conformance.deployment.ledger import Ledger
-from conformance.deployment.ownership import Ownership, Shown, canonical, moment_of
+from conformance.deployment.ownership import GetAnswer, Ownership, canonical, moment_of
 from conformance.json_text import parse_json
 
 _THREAD_IN_PATH = re.compile(r"/threads/([^/]+)")
 
-#: Asks for a thread by GET: what it shows, or None where no answer came.
-Look = Callable[[str], Shown | None]
+#: Reads a thread by GET; None if there is no answer.
+ReadThread = Callable[[str], GetAnswer | None]
 
 
 @dataclass
-class Uses:
-    """How many writes have named one id of this run's."""
+class UseCount:
+    """The number of writes that have named one id of this run."""
 
     number: int = 0
 
 
 @dataclass(frozen=True)
 class Creation:
-    """A request that may make something, as it was before it left.
+    """A request that may create something, as recorded before it is sent.
 
-    `own_id` is the id of this run's under which a thread is asked for, and `uses` counts
-    the writes that named it. `number` is the ledger's, of a creation whose id the
+    `own_id` is the id of this run under which a thread is requested, and `uses` counts the
+    writes that named it. `number` is the ledger's number of a creation whose id the
     deployment chooses.
     """
 
@@ -42,31 +42,33 @@ class Creation:
     thread_id: str | None
     body: Any
     own_id: str | None
-    uses: Uses
+    uses: UseCount
     number: int | None = None
 
     @property
     def is_fresh(self) -> bool:
-        """Whether nothing but this request was ever asked for under its own id."""
+        """Whether no other request has named its own id."""
         return self.own_id is not None and self.uses.number == 1
 
 
 class CreationTracker:
-    """Tells the ledger what a request may make, and what the answer says that it made.
+    """Writes to the ledger what a request may create, and what its answer says it created.
 
-    An id that an answer names and that this run did not draw is looked at by `look`, and
-    taken only if that proves it to be this run's.
+    An id in an answer that this run did not draw is read by `read_thread`, and owned only
+    if that proves it to be this run's.
     """
 
-    def __init__(self, ledger: Ledger | None, ownership: Ownership, look: Look) -> None:
+    def __init__(
+        self, ledger: Ledger | None, ownership: Ownership, read_thread: ReadThread
+    ) -> None:
         self._ledger = ledger
         self._ownership = ownership
-        self._look = look
-        self._uses: dict[str, Uses] = {}
+        self._read_thread = read_thread
+        self._uses: dict[str, UseCount] = {}
         self._lock = threading.Lock()
 
-    def before(self, operation: Operation, thread_id: str | None, raw: bytes) -> Creation:
-        """Write down what a write may make, before it leaves."""
+    def record_request(self, operation: Operation, thread_id: str | None, raw: bytes) -> Creation:
+        """Record what a write may create, before it is sent."""
         body = _parsed(raw)
         members = body if isinstance(body, dict) else {}
         own_id = thread_id
@@ -74,99 +76,105 @@ class CreationTracker:
         if operation.scope is Scope.NEW_THREAD:
             named = members.get("thread_id")
             own_id = named if isinstance(named, str) and self._ownership.is_drawn(named) else None
-        # A deployment may make a thread of any id that a write names, though it should not.
-        uses = self._used(own_id) if own_id is not None else Uses()
+        # A deployment may create a thread under any id that a write names, though it should not.
+        uses = self._count_use(own_id) if own_id is not None else UseCount()
         if self._ledger:
             if operation.name == "copy":
-                number = self._ledger.begun(f"a copy of {thread_id}")
+                number = self._ledger.record_begun(f"a copy of {thread_id}")
             elif operation.scope is Scope.NEW_THREAD and own_id is None:
-                number = self._ledger.begun("a thread created without an id of this run's")
+                number = self._ledger.record_begun("a thread created without an id of this run's")
             elif operation.scope is Scope.NEW_RUN and _keeps_thread(body):
-                number = self._ledger.begun("the kept thread of a stateless run")
+                number = self._ledger.record_begun("the kept thread of a stateless run")
             elif operation.name == "cron_create":
-                self._ledger.scheduled(str(thread_id))
+                self._ledger.record_scheduled(str(thread_id))
         return Creation(operation.name, thread_id, body, own_id, uses, number)
 
-    def after(self, operation: Operation, creation: Creation, response: httpx.Response) -> None:
-        """Write down what the answer says that was made, and prove what it names."""
+    def record_response(
+        self, operation: Operation, creation: Creation, response: httpx.Response
+    ) -> None:
+        """Record what the answer says was created, and prove the ids that it names."""
         made = response.is_success
         answer = _parsed(response.content) if made else None
         match operation.scope:
             case Scope.NEW_THREAD:
-                self._created(creation, answer)
+                self._record_created(creation, answer)
             case Scope.NEW_RUN:
-                self._began(creation, response, answer)
+                self._record_runs(creation, response, answer)
             case _ if operation.name == "copy":
-                self._copied(creation, answer)
+                self._record_copied(creation, answer)
             case _ if operation.name == "cron_create" and self._ledger:
                 cron_id = answer.get("cron_id") if isinstance(answer, dict) else None
                 if isinstance(cron_id, str):
-                    self._ledger.cron(cron_id)
+                    self._ledger.record_cron(cron_id)
 
-    def _used(self, own_id: str) -> Uses:
-        """Count a use of an id, and write it down the first time."""
+    def _count_use(self, own_id: str) -> UseCount:
+        """Count a use of an id, and record the id the first time."""
         with self._lock:
-            uses = self._uses.setdefault(canonical(own_id), Uses())
+            uses = self._uses.setdefault(canonical(own_id), UseCount())
             uses.number += 1
             if uses.number == 1 and self._ledger and self._ownership.is_drawn(own_id):
-                self._ledger.planned(own_id)
+                self._ledger.record_planned(own_id)
         return uses
 
-    def _created(self, creation: Creation, answer: Any) -> None:
+    def _record_created(self, creation: Creation, answer: Any) -> None:
         named = _thread_id_in(answer)
         if creation.own_id is None:
-            self._end(creation, named)
+            self._close(creation, named)
             self._prove(named)
         elif named is None:
             return
         elif canonical(named) == canonical(creation.own_id):
             self._ownership.ids_are_kept = True
             if self._ledger:
-                self._ledger.created(creation.own_id)
+                self._ledger.record_created(creation.own_id)
             if creation.is_fresh:
-                self._hear_clock(answer)
+                self._learn_clock(answer)
         else:
             if self._ownership.ids_are_kept is None:
                 self._ownership.ids_are_kept = False
             if self._ledger:
-                self._ledger.named(named)
+                self._ledger.record_named(named)
             self._prove(named)
 
-    def _copied(self, creation: Creation, answer: Any) -> None:
+    def _record_copied(self, creation: Creation, answer: Any) -> None:
         named = _thread_id_in(answer)
         if named is not None and canonical(named) == canonical(str(creation.thread_id)):
-            named = None  # It is its source.
-        self._end(creation, named)
+            named = None  # The answer names the source: no thread was created.
+        self._close(creation, named)
         self._prove(named)
 
-    def _began(self, creation: Creation, response: httpx.Response, answer: Any) -> None:
+    def _record_runs(self, creation: Creation, response: httpx.Response, answer: Any) -> None:
         if not response.is_success:
-            self._end(creation, None)
+            self._close(creation, None)
             return
         for thread_id in dict.fromkeys(_threads_of_runs(response, answer)):
             if self._ledger:
-                self._ledger.named(thread_id)
+                self._ledger.record_named(thread_id)
             if creation.number is not None:
                 self._prove(thread_id)
-        self._end(creation, None)
+        self._close(creation, None)
 
-    def _end(self, creation: Creation, named: str | None) -> None:
+    def _close(self, creation: Creation, named: str | None) -> None:
         if self._ledger and creation.number is not None:
-            self._ledger.ended(creation.number, named)
+            self._ledger.record_ended(creation.number, named)
 
     def _prove(self, thread_id: str | None) -> None:
         if thread_id is None or self._ownership.is_ours(thread_id):
             return
-        if shown := self._look(thread_id):
+        if shown := self._read_thread(thread_id):
             self._ownership.adopt_thread(shown, named_by_creation=True)
 
-    def _hear_clock(self, thread: Any) -> None:
+    def _learn_clock(self, thread: Any) -> None:
         created_at = moment_of(thread.get("created_at"))
         if created_at is None:
             return
         clock = self._ownership.clock
-        if clock.heard_creation(created_at, datetime.now(UTC)) and self._ledger and clock.offset:
-            self._ledger.clock(clock.offset)
+        if (
+            clock.learn_from_creation(created_at, datetime.now(UTC))
+            and self._ledger
+            and clock.offset
+        ):
+            self._ledger.record_clock(clock.offset)
 
 
 def _thread_id_in(answer: Any) -> str | None:
@@ -180,7 +188,7 @@ def _keeps_thread(body: Any) -> bool:
 
 
 def _threads_of_runs(response: httpx.Response, answer: Any) -> Iterator[str]:
-    """The ids of the threads that stateless runs were given, as far as the answer says."""
+    """Yield the ids of the threads on which stateless runs took place, if the answer says so."""
     for run in answer if isinstance(answer, list) else [answer]:
         if isinstance(run, dict) and "run_id" in run and (found := _thread_id_in(run)):
             yield found

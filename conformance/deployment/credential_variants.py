@@ -1,4 +1,4 @@
-"""What is sent in the place of the user's credentials: nothing, wrong ones, another tenant's."""
+"""Headers that replace the user's credentials: none, wrong ones, or another tenant's."""
 
 from __future__ import annotations
 
@@ -16,47 +16,47 @@ from conformance.deployment.settings import Settings
 
 Headers = tuple[tuple[str, str], ...]
 
-#: With other credentials than the user's these are answers, not trouble on the way.
+#: With such credentials these are the deployment's answers, not network trouble.
 REFUSALS = (httpx.codes.UNAUTHORIZED.value, httpx.codes.FORBIDDEN.value)
 
 _CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|session|jwt|passw", re.IGNORECASE)
 
 
 def own_headers(settings: Settings) -> Headers:
-    """All headers by which the user is known: those given, and user and password of the URL."""
+    """Return all headers that identify the user, including user and password of the URL."""
     url = httpx.URL(settings.url)
     if not url.userinfo or any(name.lower() == "authorization" for name, _ in settings.headers):
         return settings.headers
     plain = unquote(url.userinfo.decode("ascii"))
-    return (*settings.headers, ("Authorization", f"Basic {_encoded(plain)}"))
+    return (*settings.headers, ("Authorization", f"Basic {_to_base64(plain)}"))
 
 
 def without_credentials(settings: Settings) -> Headers:
-    """The user's headers but for the credentials among them."""
+    """Return the user's headers without those that are credentials."""
     headers = own_headers(settings)
     secret = _credentials(headers)
     return tuple(each for each in headers if each not in secret)
 
 
 def wrong_credentials(settings: Settings) -> Headers:
-    """The user's headers with credentials of the same form that nobody was given.
+    """Return the user's headers with credentials of the same form that were never issued.
 
     They are the same in every process of a run, so that each can keep them out of reports.
     """
     chance = random.Random(settings.run_id)
-    return _changed(settings, lambda secret: _mistaken(secret, chance))
+    return _with_changed_secrets(settings, lambda secret: _random_like(secret, chance))
 
 
 def cut_credentials(settings: Settings) -> Headers:
-    """The user's headers with credentials that lack their last character."""
-    return _changed(settings, lambda secret: secret[:-1])
+    """Return the user's headers with the last character of each credential removed."""
+    return _with_changed_secrets(settings, lambda secret: secret[:-1])
 
 
 def other_credentials(settings: Settings) -> Headers:
-    """The headers of the other tenant.
+    """Return the headers of the other tenant.
 
-    Headers of the same name are replaced; where the other tenant's are credentials, none
-    of the user's own credentials stays.
+    They replace headers of the same name; where they contain credentials, none of the
+    user's own credentials remains.
     """
     others = {name.lower() for name, _ in settings.other_headers}
     replaced = any(_CREDENTIAL.search(name) for name in others)
@@ -65,7 +65,7 @@ def other_credentials(settings: Settings) -> Headers:
 
 
 def secret_headers(settings: Settings) -> Headers:
-    """Every header whose value must not be shown, whoever it is sent for."""
+    """Return every header whose value must not be shown, of any tenant or variant."""
     found = dict.fromkeys((*settings.headers, *settings.other_headers))
     if settings.protected:
         found |= dict.fromkeys((*wrong_credentials(settings), *cut_credentials(settings)))
@@ -73,46 +73,46 @@ def secret_headers(settings: Settings) -> Headers:
 
 
 def _credentials(headers: Headers) -> Headers:
-    """The headers that are credentials by their names; all of them, where no name says so."""
+    """Return the headers that are credentials by their names; all headers if no name says so."""
     return tuple(each for each in headers if _CREDENTIAL.search(each[0])) or headers
 
 
-def _changed(settings: Settings, change: Callable[[str], str]) -> Headers:
+def _with_changed_secrets(settings: Settings, change: Callable[[str], str]) -> Headers:
     headers = own_headers(settings)
     secret = _credentials(headers)
     return tuple(
-        (name, _with_secret(value, change)) if (name, value) in secret else (name, value)
+        (name, _change_secret(value, change)) if (name, value) in secret else (name, value)
         for name, value in headers
     )
 
 
-def _with_secret(value: str, change: Callable[[str], str]) -> str:
-    """A header's value with its secret changed: what follows the scheme, or the password."""
+def _change_secret(value: str, change: Callable[[str], str]) -> str:
+    """Change the secret in a header's value: the part after the scheme, or the password."""
     scheme, space, secret = value.rpartition(" ")
-    if scheme.lower() == "basic" and (plain := _decoded(secret)) is not None:
+    if scheme.lower() == "basic" and (plain := _from_base64(secret)) is not None:
         user, colon, password = plain.partition(":")
-        return f"{scheme}{space}{_encoded(f'{user}{colon}{change(password)}')}"
+        return f"{scheme}{space}{_to_base64(f'{user}{colon}{change(password)}')}"
     return f"{scheme}{space}{change(secret)}".rstrip()
 
 
-def _mistaken(secret: str, chance: random.Random) -> str:
-    """Another text of the same form."""
-    drawn = "".join(_another(each, chance) for each in secret)
+def _random_like(secret: str, chance: random.Random) -> str:
+    """Return a different text of the same form."""
+    drawn = "".join(_random_character(each, chance) for each in secret)
     return drawn if drawn != secret else f"{secret}x"
 
 
-def _another(character: str, chance: random.Random) -> str:
+def _random_character(character: str, chance: random.Random) -> str:
     for alphabet in (string.digits, string.ascii_lowercase, string.ascii_uppercase):
         if character in alphabet:
             return chance.choice(alphabet)
     return character
 
 
-def _encoded(plain: str) -> str:
+def _to_base64(plain: str) -> str:
     return base64.b64encode(plain.encode()).decode("ascii")
 
 
-def _decoded(text: str) -> str | None:
+def _from_base64(text: str) -> str | None:
     try:
         return base64.b64decode(text, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""Headers and keys as a person gives them: in options, in the environment, in files."""
+"""Parsing of headers and keys that a user writes in options, the environment or files."""
 
 from __future__ import annotations
 
@@ -8,49 +8,53 @@ from pathlib import Path
 
 from conformance.deployment.settings import SettingsError
 
-#: What the names of all variables of the environment begin with.
+#: The prefix of the names of all environment variables.
 ENVIRONMENT = "THREADS_CONFORMANCE"
 API_KEY_HEADER = "x-api-key"
 Headers = tuple[tuple[str, str], ...]
 
-#: Longest file that is read for a key or for headers, in bytes.
+#: Largest file that is read for a key or for headers, in bytes.
 _LARGEST = 256 * 1024
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CARRIED = re.compile("[ -~]+")
-_WRITTEN = "a header is written 'Name: value'"
+_PRINTABLE_ASCII = re.compile("[ -~]+")
+_HEADER_FORM = "a header is written 'Name: value'"
 
 
 def parse_header(text: str, option: str) -> tuple[str, str]:
-    """`Name: value` as a pair; `SettingsError` names `option`, and never shows the value."""
+    """Parse `Name: value`; raise `SettingsError`, which names `option` and never the value."""
     name, colon, value = text.partition(":")
     name, value = name.strip(), value.strip()
     if not colon or not _NAME.fullmatch(name):
-        raise SettingsError(f"{option}: {_WRITTEN}")
+        raise SettingsError(f"{option}: {_HEADER_FORM}")
     if not value:
-        raise SettingsError(f"{option}: the header {name} has no value: {_WRITTEN}")
-    _check_carried(value, f"{option}: the value of the header {name}")
+        raise SettingsError(f"{option}: the header {name} has no value: {_HEADER_FORM}")
+    _check_characters(value, f"{option}: the value of the header {name}")
     return name, value
 
 
 def parse_headers(text: str, option: str) -> Headers:
-    """The headers of a text, one a line; empty lines and those that start with # are none."""
+    """Parse one header per line; empty lines and lines that start with # are skipped.
+
+    Raises `SettingsError`, which names `option` and never a value.
+    """
     lines = (line.strip() for line in text.splitlines())
     return tuple(parse_header(line, option) for line in lines if line and line[0] != "#")
 
 
 def parse_key(text: str, option: str) -> str:
-    """A key without the blanks and the end of line around it; `SettingsError` if unusable."""
+    """Return a key without surrounding white space; raise `SettingsError` if it is unusable."""
     key = text.strip()
     if not key:
         raise SettingsError(f"{option} is empty: give the key, or leave the option out")
-    _check_carried(key, f"{option}: the key")
+    _check_characters(key, f"{option}: the key")
     return key
 
 
 def read_secret(path: Path, option: str) -> str:
-    """The text of a file; the message of `SettingsError` does not show the path.
+    """Return the text of a file; the message of a `SettingsError` does not show the path.
 
-    Whoever mistakes the option for that of the value itself writes a secret there.
+    A user who confuses this option with the one for the value itself writes a secret as
+    path.
     """
     try:
         with path.open("rb") as file:
@@ -66,12 +70,12 @@ def read_secret(path: Path, option: str) -> str:
 
 
 def with_key(headers: Iterable[tuple[str, str]], key: str | None) -> Headers:
-    """The headers to send, the key among them."""
+    """Return the headers to send, including the API key if there is one."""
     return (*headers, (API_KEY_HEADER, key)) if key else tuple(headers)
 
 
-def _check_carried(value: str, what: str) -> None:
-    if not _CARRIED.fullmatch(value):
+def _check_characters(value: str, what: str) -> None:
+    if not _PRINTABLE_ASCII.fullmatch(value):
         raise SettingsError(
             f"{what} holds a character that no header can carry "
             "(a control character, or one outside of ASCII): remove it"

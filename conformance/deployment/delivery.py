@@ -1,8 +1,8 @@
-"""Delivering requests through trouble on the way: again where that is safe, else not at all.
+"""Delivery of requests through network trouble: repeated where that is safe.
 
-What reads may be asked for again, and so may what was surely not done. A creation under an
-id of this run's is sent again once nothing stands under the id. Of anything else nobody
-can tell whether it was done: the check that asked is made again as a whole.
+Reads may be repeated, and so may requests that were surely not executed. A creation under
+an id of this run is repeated once no thread exists under that id. Of any other request
+nobody can tell whether it was executed: the whole check is repeated instead.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from conformance.deployment.trouble import (
     trouble_of_error,
 )
 
-#: How often one request is sent, at the most.
+#: How often one request is sent, at most.
 TRIES = 5
-#: Nobody waits long to hear that there is no deployment.
+#: Fewer at first contact, so that a missing deployment is reported soon.
 TRIES_AT_FIRST_CONTACT = 3
-#: How often what may be the deployment's own answer is asked for, until it is believed.
+#: How often an answer that may come from a proxy must repeat to count as the deployment's.
 TRIES_OF_AN_ANSWER = 3
-#: How often it is looked whether a request was done.
+#: How often a GET is tried to find out whether a request was executed.
 _LOOKS = 4
 _LONGEST_WAIT_S = 2.0
 _GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
@@ -40,11 +40,11 @@ _GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 
 @dataclass(frozen=True)
 class Probes:
-    """How a delivery asks beside the request at hand.
+    """The requests that a delivery sends in addition to the one at hand.
 
-    `send` sends a request once. `is_well` asks something that the deployment has answered
-    well before, by the credentials of a request. `status_of` and `remove` ask for a thread
-    by its id, and delete it: the status of the answer, or None without one.
+    `send` sends a request once. `is_well` repeats, with the credentials of a request, one
+    that the deployment has answered well before. `status_of` and `remove` read and delete a
+    thread by its id: they return the status of the answer, or None without one.
     """
 
     send: Callable[[httpx.Request], httpx.Response]
@@ -54,28 +54,29 @@ class Probes:
 
 
 class Delivery:
-    """Sends requests, and tells of the trouble that they were in.
+    """Sends requests, and reports the network trouble that they meet.
 
-    `backoff_s` is about how long the first wait is, in seconds. `noticed` hears of every
-    trouble; `believed` that troubles heard of were answers of the deployment's own after all,
-    and whether that is certain: of what was asked for once alone it is not.
-    With `first_contact` nothing was ever answered before: what comes is the answer.
+    `backoff_s` is the approximate length of the first wait, in seconds. `on_trouble` is
+    called with each trouble; `on_answers_accepted` with troubles that were the deployment's
+    own answers after all, and whether that is certain, which it is not after a single
+    request. With `first_contact` nothing was ever answered before, and any answer counts as
+    the deployment's.
     """
 
     def __init__(
         self,
         probes: Probes,
         breaker: CircuitBreaker,
-        noticed: Callable[[Trouble], None],
-        believed: Callable[[list[Trouble], bool], None],
+        on_trouble: Callable[[Trouble], None],
+        on_answers_accepted: Callable[[list[Trouble], bool], None],
         backoff_s: float,
         *,
         first_contact: bool = False,
     ) -> None:
         self._probes = probes
         self._breaker = breaker
-        self._noticed = noticed
-        self._believed = believed
+        self._on_trouble = on_trouble
+        self._on_answers_accepted = on_answers_accepted
         self._backoff_s = backoff_s
         self._first_contact = first_contact
         self._random = random.Random(0)
@@ -85,8 +86,8 @@ class Delivery:
     ) -> httpx.Response:
         """Send a request until it is answered.
 
-        `TroubleError` where the trouble stays, or nobody can tell whether the request was
-        done; `GivenUpError` once the deployment does not answer any more.
+        Raises `TroubleError` where the trouble persists, or nobody can tell whether the
+        request was executed; `GivenUpError` once the deployment does not answer any more.
         """
         name = operation.name if operation else "other"
         seen: list[Trouble] = []
@@ -107,7 +108,7 @@ class Delivery:
                 return outcome
             assert trouble is not None
             seen.append(trouble)
-            self._noticed(trouble)
+            self._on_trouble(trouble)
             if trouble.fate is Fate.ANSWERED or trouble.retry_after_s is not None:
                 self._breaker.answered(name)
             elif not self._first_contact:
@@ -120,7 +121,7 @@ class Delivery:
                 TRIES_AT_FIRST_CONTACT if self._first_contact else TRIES
             ),
             wait=self._pause,
-            retry_error_callback=self._end,
+            retry_error_callback=self._give_up,
         )
         return trying(once)
 
@@ -132,22 +133,22 @@ class Delivery:
         seen: list[Trouble],
         outcome: httpx.Response | httpx.HTTPError,
     ) -> httpx.Response:
-        """The answer, if it is to be believed; else raise what is to be done about it."""
+        """Return the answer if it counts as the deployment's; else raise how to proceed."""
         trouble = seen[-1]
         hangs = trouble.timed_out and (
             self._first_contact or self._breaker.hangs(trouble.operation)
         )
         if hangs:
-            self._noticed(replace(trouble, hangs=True))
+            self._on_trouble(replace(trouble, hangs=True))
         safe = not hangs and self._may_be_sent_again(operation, creation, trouble)
         asked = sum(each.fate is Fate.ANSWERED for each in seen)
         if trouble.fate is Fate.ANSWERED and isinstance(outcome, httpx.Response):
             if safe and asked < TRIES_OF_AN_ANSWER:
                 raise _AgainError(trouble, outcome)
             if self._probes.is_well(request):
-                # All else is answered as ever: it is this request that is answered so.
+                # Other requests are answered as before, so this is the deployment's own answer.
                 answers = [each for each in seen if each.fate is Fate.ANSWERED]
-                self._believed(answers, asked >= TRIES_OF_AN_ANSWER)
+                self._on_answers_accepted(answers, asked >= TRIES_OF_AN_ANSWER)
                 return outcome
             raise TroubleError(trouble)
         if safe:
@@ -160,33 +161,33 @@ class Delivery:
         if operation is None or not operation.writes or trouble.fate is Fate.NOT_DONE:
             return True
         if operation.scope is Scope.NEW_THREAD and creation and creation.own_id:
-            return creation.is_fresh and self._clear(creation.own_id)
+            return creation.is_fresh and self._ensure_absent(creation.own_id)
         if operation.name == "update":
-            # To merge the same members twice is to merge them once.
+            # Merging the same members twice is idempotent.
             return True
         if operation.name == "delete" and creation and creation.own_id:
-            status = self._look(creation.own_id)
+            status = self._status_of(creation.own_id)
             return status is not None and 200 <= status < 300
         return False
 
-    def _clear(self, own_id: str) -> bool:
-        """See to it that nothing stands under an id of this run's."""
-        status = self._look(own_id)
+    def _ensure_absent(self, own_id: str) -> bool:
+        """Make sure that no thread exists under an id of this run; return whether that is so."""
+        status = self._status_of(own_id)
         if status is not None and 200 <= status < 300:
             self._probes.remove(own_id)
-            status = self._look(own_id)
+            status = self._status_of(own_id)
         return status in (*_GONE, httpx.codes.UNPROCESSABLE_ENTITY)
 
-    def _look(self, thread_id: str) -> int | None:
-        """The status of a GET of a thread, asked for again while the way is in trouble."""
+    def _status_of(self, thread_id: str) -> int | None:
+        """Return the status of a GET of a thread, retried during trouble; None without one."""
         for number in range(_LOOKS):
             if (status := self._probes.status_of(thread_id)) is not None:
                 return status
             time.sleep(self._backoff_s * number)
         return None
 
-    def _end(self, state: tenacity.RetryCallState) -> httpx.Response:
-        """Give up one request: raise what came of it, or return it at first contact."""
+    def _give_up(self, state: tenacity.RetryCallState) -> httpx.Response:
+        """Give up one request: raise its error, or return its answer at first contact."""
         error = state.outcome.exception() if state.outcome else None
         assert isinstance(error, _AgainError)
         if isinstance(error.outcome, httpx.HTTPError):
@@ -196,7 +197,7 @@ class Delivery:
         raise TroubleError(error.trouble)
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
-        """How long to wait, in seconds: as the answer asks, else longer each time."""
+        """Return the seconds to wait: as `Retry-After` asks, else longer each time."""
         error = state.outcome.exception() if state.outcome else None
         asked = error.trouble.retry_after_s if isinstance(error, _AgainError) else None
         if asked is not None and self._backoff_s:
@@ -206,7 +207,7 @@ class Delivery:
 
 
 class _AgainError(Exception):
-    """The request is to be sent again: what came of it until now."""
+    """The request is to be sent again; carries the outcome so far."""
 
     def __init__(self, trouble: Trouble, outcome: httpx.Response | httpx.HTTPError) -> None:
         super().__init__(str(trouble))
@@ -215,7 +216,7 @@ class _AgainError(Exception):
 
 
 def _delivered_twice(creation: Creation | None, response: httpx.Response) -> Trouble | None:
-    """A conflict about an id that was drawn for this very request: it came in twice."""
+    """Return the trouble behind a 409 on a freshly drawn id: the request was delivered twice."""
     if (
         response.status_code == httpx.codes.CONFLICT
         and creation is not None

@@ -1,7 +1,7 @@
-"""Undoing the escapes in which HTTP, JSON, URLs, HTML and programs write a text.
+"""Decoding of the escapes of HTTP, JSON, URLs, HTML and source code in a text.
 
-A piece of the plain text is found again in the text as it was written, so that it can
-be replaced there. All is linear in the length of the text, whatever it holds.
+A piece of the decoded text can be traced back to its place in the original, to be replaced
+there. All takes time linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
-# Escapes of escapes (`%252F`, `\\\\u002f`, `&amp;#47;`) are undone at once. Each pattern starts
-# with a plain character, for `re` to skip quickly what is no escape.
+# Escapes of escapes (`%252F`, `\\\\u002f`, `&amp;#47;`) are decoded at once. Each pattern starts
+# with a literal character, so that `re` skips quickly over the rest.
 _BYTE = "%(?:25)*[89a-fA-F][0-9a-fA-F]"
 _PERCENT = rf"%(?:25)*u[0-9a-fA-F]{{4}}|{_BYTE}(?:{_BYTE})*|%(?:25)*[0-7][0-9a-fA-F]"
 _BACKSLASH = (
@@ -31,87 +31,89 @@ _STARTS = "%\\&"
 _TWICE = re.compile("%(?:25)*(?=u[0-9a-fA-F]{4}|[0-9a-fA-F]{2})")
 
 _CONTROL = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-#: Encodings of encodings, of different kinds, that are undone.
+#: Nested encodings, of different kinds, that are decoded at most.
 _DEEPEST = 6
 
 
 class Layer:
-    """A text with its escapes undone; `span` is where a piece of it was written."""
+    """A text with one more level of escapes decoded, and the way back to the original."""
 
-    def __init__(self, text: str, below: Layer | None = None, marks: Marks | None = None) -> None:
+    def __init__(
+        self, text: str, below: Layer | None = None, marks: PositionMap | None = None
+    ) -> None:
         self.text = text
         self._below = below
         self._marks = marks
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """The place in the text as it was written, of the piece from `start` to `end`."""
+        """Return the place in the original text of the piece from `start` to `end`."""
         if self._below is None or self._marks is None:
             return start, end
         return self._below.span(self._marks.start(start), self._marks.end(end))
 
 
-class Marks:
-    """Where each piece of a plain text was written, piece after piece."""
+class PositionMap:
+    """Maps positions in a decoded text to positions in the text that was decoded."""
 
     def __init__(self) -> None:
         self._plain: list[int] = []
         self._written: list[int] = []
-        #: Where an escape ends; None for a piece that was written plainly.
+        #: Where an escape ends; None for a piece without escapes.
         self._ends: list[int | None] = []
 
     def add(self, plain: int, written: int, end: int | None) -> None:
-        """A piece begins at `plain`, and was written at `written`."""
+        """Add a piece that begins at `plain` when decoded and at `written` when encoded."""
         self._plain.append(plain)
         self._written.append(written)
         self._ends.append(end)
 
     def start(self, position: int) -> int:
-        """Where the character at `position` begins as it was written."""
+        """Return where the character at `position` begins in the encoded text."""
         piece = bisect_right(self._plain, position) - 1
         if self._ends[piece] is not None:
             return self._written[piece]
         return self._written[piece] + position - self._plain[piece]
 
     def end(self, position: int) -> int:
-        """Where the character before `position` ends as it was written."""
+        """Return where the character before `position` ends in the encoded text."""
         piece = bisect_right(self._plain, position - 1) - 1
         end = self._ends[piece]
         return end if end is not None else self._written[piece] + position - self._plain[piece]
 
 
 def layers(text: str) -> Iterator[Layer]:
-    """The text as it is, and with its escapes undone, layer by layer.
+    """Yield the text itself, then the text with escapes decoded, level by level.
 
-    Where escapes of several kinds are mixed, those of each kind are also undone alone:
-    in `C:\\token%2F1` the backslash is none.
+    Where escapes of several kinds are mixed, each kind is also decoded alone: in
+    `C:\\token%2F1` the backslash is not an escape.
     """
     written = Layer(text)
     yield written
-    # To look for the ends of lines takes time.
-    yield from _undone(written, _ANY if "\n" in text or "\\" in text else _WITHOUT_FOLDS)
+    # The search for folded lines is slow: only where there may be some.
+    yield from _layers_above(written, _ANY if "\n" in text or "\\" in text else _WITHOUT_FOLDS)
     kinds = [kind for kind, start in zip(_ONE_KIND, _STARTS, strict=True) if start in text]
     for kind in kinds if len(kinds) > 1 else ():
-        yield from _undone(written, kind)
+        yield from _layers_above(written, kind)
 
 
-def plain(text: str) -> str:
-    """The text with all its escapes undone."""
-    *_, last = (Layer(text), *_undone(Layer(text), _ANY))
+def decoded(text: str) -> str:
+    """Return the text with all its escapes decoded."""
+    *_, last = (Layer(text), *_layers_above(Layer(text), _ANY))
     return last.text
 
 
-def _undone(layer: Layer, pattern: re.Pattern[str]) -> Iterator[Layer]:
+def _layers_above(layer: Layer, pattern: re.Pattern[str]) -> Iterator[Layer]:
     for _ in range(_DEEPEST):
-        above = _above(layer, pattern)
+        above = _layer_above(layer, pattern)
         if above is None:
             return
         yield above
         layer = above
 
 
-def _above(layer: Layer, pattern: re.Pattern[str]) -> Layer | None:
-    """The text with one layer of escapes undone; None where there is none."""
-    text, marks, pieces = layer.text, Marks(), []
+def _layer_above(layer: Layer, pattern: re.Pattern[str]) -> Layer | None:
+    """Return the text with one level of escapes decoded; None where there are none."""
+    text, marks, pieces = layer.text, PositionMap(), []
     position = length = 0
     for found in pattern.finditer(text):
         if found.start() > position:
@@ -119,7 +121,7 @@ def _above(layer: Layer, pattern: re.Pattern[str]) -> Layer | None:
             marks.add(length, position, None)
             length += len(pieces[-1])
         position = found.end()
-        if undone := _character(found[0]):
+        if undone := _decode_escape(found[0]):
             pieces.append(undone)
             marks.add(length, found.start(), position)
             length += len(undone)
@@ -132,25 +134,25 @@ def _above(layer: Layer, pattern: re.Pattern[str]) -> Layer | None:
     return Layer(above, layer, marks) if above and above != text else None
 
 
-def _character(escape: str) -> str:
-    """What one escape stands for; empty for the end of a folded line."""
+def _decode_escape(escape: str) -> str:
+    """Return the character that an escape stands for; empty for the end of a folded line."""
     match escape[0]:
         case "%":
-            return _percent(_TWICE.sub("%", escape))
+            return _decode_percent(_TWICE.sub("%", escape))
         case "\\":
-            return _backslash(escape.lstrip("\\"))
+            return _decode_backslash(escape.lstrip("\\"))
         case "&":
             return html.unescape(escape.replace("amp;", ""))
     return ""
 
 
-def _percent(escape: str) -> str:
+def _decode_percent(escape: str) -> str:
     if escape[1] == "u":
         return chr(int(escape[2:], 16))
     return bytes.fromhex(escape.replace("%", "")).decode("utf-8", "replace")
 
 
-def _backslash(escape: str) -> str:
+def _decode_backslash(escape: str) -> str:
     if escape[0] in "uUx" and len(escape) > 1:
         codes = re.findall("[0-9a-fA-F]+", escape)
         if len(codes) == 2:

@@ -1,4 +1,4 @@
-"""One recorded request with its response, as it may be stored and shown."""
+"""One recorded request with its response, as it is stored and shown."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ QUOTED_BODY = 4_000
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request and its answer, secrets already replaced.
+    """A request and its response, secrets already replaced.
 
     `operation` is a name of `conformance.contract.operations`; `elapsed_ms` is in
-    milliseconds; `started_at` is RFC 3339 in UTC. `status` is None, and `error` says
-    why, where no answer came. Bodies are text; None means that there was none.
+    milliseconds; `started_at` is RFC 3339 in UTC. Without a response `status` is None and
+    `error` says why. Bodies are text; None means that there was none.
     """
 
     check: str
@@ -35,37 +35,37 @@ class Exchange:
     error: str | None = None
 
     def curl(self) -> str:
-        """A command that sends the same request from a shell."""
-        parts = ["curl", "-sS", "-X", self.method, _quoted(self.url)]
+        """Return a shell command that sends the same request."""
+        parts = ["curl", "-sS", "-X", self.method, _shell_quote(self.url)]
         for name, value in self.request_headers:
             if name.lower() in _SENT_BY_CURL_ITSELF:
                 continue
-            parts += ["-H", _quoted(f"{name}: {value}")]
+            parts += ["-H", _shell_quote(f"{name}: {value}")]
         if self.request_body is not None:
-            parts += ["--data-raw", _quoted(self.request_body)]
+            parts += ["--data-raw", _shell_quote(self.request_body)]
         return " ".join(parts)
 
     def summary(self) -> dict[str, Any]:
-        """What a report quotes of it: bodies cut at `QUOTED_BODY` characters."""
+        """Return what a report quotes: bodies are cut at `QUOTED_BODY` characters."""
         return {
             "operation": self.operation,
             "method": self.method,
             "url": self.url,
-            "request_body": _quoted_body(self.request_body),
+            "request_body": _shorten_body(self.request_body),
             "status": self.status,
-            "response_body": _quoted_body(self.response_body),
+            "response_body": _shorten_body(self.response_body),
             "error": harmless(self.error) if self.error else self.error,
             "elapsed_ms": round(self.elapsed_ms, 2),
             "curl": self.curl(),
         }
 
     def to_json(self) -> str:
-        """One line of the file through which workers hand over their exchanges."""
+        """Serialise as one line of the file in which a worker records its exchanges."""
         return json.dumps(asdict(self), ensure_ascii=True)
 
     @classmethod
     def from_json(cls, line: str) -> Exchange:
-        """Read what `to_json` wrote."""
+        """Parse a line that `to_json` wrote."""
         data = json.loads(line)
         for name in ("request_headers", "response_headers"):
             data[name] = tuple((key, value) for key, value in data[name])
@@ -77,15 +77,15 @@ _SENT_BY_CURL_ITSELF = frozenset(
 )
 
 
-def _quoted(text: str) -> str:
-    """`text` in single quotes, always, so that a shell variable can be set into it."""
+def _shell_quote(text: str) -> str:
+    """Quote for a shell, always in single quotes, so that a variable can be set into it."""
     return "'" + text.replace("'", "'\"'\"'") + "'"
 
 
-def _quoted_body(body: str | None) -> str | None:
+def _shorten_body(body: str | None) -> str | None:
     if body is None:
         return None
-    # Lines of an event stream may end with both.
+    # Lines of an event stream may end with CR LF.
     shown = harmless(body.replace("\r\n", "\n"))
     if len(shown) <= QUOTED_BODY:
         return shown

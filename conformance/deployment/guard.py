@@ -1,6 +1,6 @@
-"""The guard: no request may change a thread, a run or a cron that is not this run's.
+"""The guard: no request may change a thread, run or cron that is not this run's.
 
-It decides on the final request, just before it leaves, and denies by default: the scope of
+It decides on the final request, just before it is sent, and denies by default: the scope of
 each operation says which ids its path and its body must name for a write to be allowed.
 """
 
@@ -20,7 +20,7 @@ ID_MEMBERS = frozenset({"thread_id", "thread_ids"})
 
 
 class GuardRefusal(Exception):  # noqa: N818 - a refusal is what it is
-    """A request that could have changed something of someone else's was not sent."""
+    """A request was not sent because it could have changed something that is not this run's."""
 
 
 class NotOursRefusal(GuardRefusal):
@@ -37,10 +37,10 @@ class DisposableOnlyRefusal(GuardRefusal):
 
 
 @dataclass(frozen=True)
-class Unproved:
+class UnprovedId:
     """An id that a write names and that is not known to be this run's.
 
-    `kind` is thread, run or cron; `thread_id` is the thread beside a run's id.
+    `kind` is thread, run or cron; `thread_id` is the thread that a run is on.
     """
 
     kind: str
@@ -49,20 +49,20 @@ class Unproved:
 
 
 def check_request(method: str, path: str, body: bytes, ownership: Ownership) -> None:
-    """Raise `GuardRefusal` unless the request can change nothing of anyone else's.
+    """Raise `GuardRefusal` unless the request can change only what is this run's.
 
     `path` is the path below the deployment's URL, as it will be sent.
     """
     if ownership.visits is not None:
-        _refuse_all_but_visits(method, path, ownership, ownership.visits)
+        _refuse_unless_visit(method, path, ownership, ownership.visits)
         return
     if method in ("GET", "HEAD"):
         return
-    operation = _known_operation(method, path)
+    operation = _identify_operation(method, path)
     if not operation.writes:
         return
     where = f"{operation.method} {operation.path}"
-    for named in unproved(operation, path, body, ownership):
+    for named in unproved_ids(operation, path, body, ownership):
         raise NotOursRefusal(
             f"{where} names a {named.kind} that is not proved to be this run's: "
             "nothing is written to it"
@@ -70,32 +70,32 @@ def check_request(method: str, path: str, body: bytes, ownership: Ownership) -> 
     _refuse_what_could_mean_all(operation, body, ownership, where)
 
 
-def unproved(
+def unproved_ids(
     operation: Operation, path: str, body: bytes, ownership: Ownership
-) -> Iterator[Unproved]:
-    """Every id in path and body of a write that is not known to be this run's, path first."""
+) -> Iterator[UnprovedId]:
+    """Yield every id in path and body of a write that is not known to be this run's."""
     thread_id = operation.id_in(path, "thread_id")
     if thread_id is not None and not ownership.is_ours(thread_id):
-        yield Unproved("thread", thread_id)
-    value = _parsed(body)
+        yield UnprovedId("thread", thread_id)
+    value = _parse_body(body)
     for each in _thread_ids(value, body):
-        # A blank text is no id of anyone's, and in a body that cannot be read the tag stands.
+        # A blank text is no id. An unparsable body may contain the tag, which looks like an id.
         if each.strip() and each != ownership.run_id and not ownership.is_ours(each):
-            yield Unproved("thread", each)
+            yield UnprovedId("thread", each)
     run_id = operation.id_in(path, "run_id")
     if run_id is not None and not ownership.is_our_run(run_id):
-        yield Unproved("run", run_id, thread_id)
+        yield UnprovedId("run", run_id, thread_id)
     if operation.scope is Scope.MANY_RUNS:
         threads = [each for each in _members_named("thread_id", value) if isinstance(each, str)]
-        for run_id in _flat(_members_named("run_ids", value)):
+        for run_id in _flatten(_members_named("run_ids", value)):
             if isinstance(run_id, str) and not ownership.is_our_run(run_id):
-                yield Unproved("run", run_id, threads[0] if threads else None)
+                yield UnprovedId("run", run_id, threads[0] if threads else None)
     cron_id = operation.id_in(path, "cron_id")
     if cron_id is not None and not ownership.is_our_cron(cron_id):
-        yield Unproved("cron", cron_id)
+        yield UnprovedId("cron", cron_id)
 
 
-def _known_operation(method: str, path: str) -> Operation:
+def _identify_operation(method: str, path: str) -> Operation:
     if "//" in path or re.search(r"(^|/)(\.|%2e){1,2}(/|$)", path, re.IGNORECASE):
         raise GuardRefusal(f"{method} {path}: the path is not in its normal form")
     operation, _ = identify(method, path)
@@ -104,7 +104,7 @@ def _known_operation(method: str, path: str) -> Operation:
     return operation
 
 
-def _refuse_all_but_visits(
+def _refuse_unless_visit(
     method: str, path: str, ownership: Ownership, visits: frozenset[str]
 ) -> None:
     operation, thread_id = identify(method, path)
@@ -119,7 +119,7 @@ def _refuse_all_but_visits(
 
 
 def _is_of_preflight(path: str, ownership: Ownership) -> bool:
-    """Whether a path shows nothing of anyone's: the OpenAPI, or one that no server has."""
+    """Return whether the path can show no thread: the OpenAPI, or a path drawn to be absent."""
     return path == "/openapi.json" or ownership.is_drawn(path.rpartition("/")[2])
 
 
@@ -129,7 +129,7 @@ def _refuse_what_could_mean_all(
     """Refuse a write whose body does not name what its scope demands."""
     if ownership.disposable:
         return
-    value = _parsed(body)
+    value = _parse_body(body)
     match operation.scope:
         case Scope.NEW_THREAD if isinstance(value, _Members) and not _can_be_proved(
             value, ownership
@@ -151,9 +151,9 @@ def _refuse_what_could_mean_all(
 
 
 def _can_be_proved(body: _Members, ownership: Ownership) -> bool:
-    """Whether the thread that a creation makes can be told to be this run's.
+    """Return whether the thread that a creation makes can be proved to be this run's.
 
-    One whose metadata is no object is to be refused, and then makes none.
+    A body whose metadata is not an object is to be refused, and creates no thread.
     """
     if any(
         not isinstance(metadata, _Members) or (RUN_TAG, ownership.run_id) in metadata
@@ -165,7 +165,7 @@ def _can_be_proved(body: _Members, ownership: Ownership) -> bool:
 
 
 def _names_all(member: str, value: Any) -> bool:
-    """Whether a body lists ids in a member, once: at least one, and texts alone."""
+    """Return whether a body has the member exactly once, as a list of one or more texts."""
     listed = _members_named(member, value)
     return (
         len(listed) == 1
@@ -177,14 +177,14 @@ def _names_all(member: str, value: Any) -> bool:
 
 
 class _Members(list[tuple[str, Any]]):
-    """The members of a JSON object, in their order: of one that stands twice, servers differ."""
+    """The members of a JSON object in order, duplicates included: servers differ on those."""
 
 
-#: What a body is that cannot be parsed.
+#: The value of a body that cannot be parsed.
 _UNREADABLE: Any = object()
 
 
-def _parsed(body: bytes) -> Any:
+def _parse_body(body: bytes) -> Any:
     if not body:
         return None
     try:
@@ -194,19 +194,20 @@ def _parsed(body: bytes) -> Any:
 
 
 def _members_named(name: str, value: Any) -> list[Any]:
-    """The values of all members of this name, of an object's own members."""
+    """Return the values of an object's own members of this name."""
     return [member for key, member in value if key == name] if isinstance(value, _Members) else []
 
 
-def _flat(values: list[Any]) -> Iterator[Any]:
+def _flatten(values: list[Any]) -> Iterator[Any]:
     for each in values:
         yield from each if isinstance(each, list) else [each]
 
 
 def _thread_ids(value: Any, body: bytes) -> Iterator[str]:
-    """Every text under `thread_id` or `thread_ids`, at any depth.
+    """Yield every text under `thread_id` or `thread_ids`, at any depth.
 
-    What cannot be read is searched: no id of a stranger, wherever it stands.
+    An unparsable body is searched for UUIDs instead: it may name no stranger's thread
+    anywhere.
     """
     if value is _UNREADABLE:
         yield from _UUID.findall(body.decode("utf-8", errors="replace"))
@@ -217,7 +218,7 @@ def _thread_ids(value: Any, body: bytes) -> Iterator[str]:
         if isinstance(current, _Members):
             for key, member in current:
                 if key in ID_MEMBERS:
-                    yield from (each for each in _flat([member]) if isinstance(each, str))
+                    yield from (each for each in _flatten([member]) if isinstance(each, str))
                 open_values.append(member)
         elif isinstance(current, list):
             open_values += current

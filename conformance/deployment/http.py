@@ -1,4 +1,4 @@
-"""The transport to the wire: whole answers, within one deadline, of a bounded size."""
+"""The lowest HTTP transport: complete responses, within one deadline, of a bounded size."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from contextlib import contextmanager
 import httpcore
 import httpx
 
-from conformance.deployment.decoding import read_body, too_large
+from conformance.deployment.decoding import read_body, too_large_error
 from conformance.deployment.network import BoundedBackend, Limits, bounded
 from conformance.deployment.proxies import Proxy
 
-#: Set in `request.extensions` to a `threading.Event`: once it is set, the answer is not
-#: waited for any longer, whatever thread waits.
+#: Key of `request.extensions` for a `threading.Event`: once it is set, by any thread, the
+#: wait for the answer ends.
 CUT = "threads_conformance_cut"
-#: The size of an answer, after decompression, beyond which it is not read.
+#: Default cap of a response body after decompression, in MiB.
 MAX_BODY_MIB = 64
-#: Below uvicorn's five seconds, so that a connection is not reused as it is closed.
+#: Below uvicorn's five seconds, so that a connection is not reused while it is being closed.
 _KEEPALIVE_S = 3.0
 
 _PROXY_WANTS_CREDENTIALS = 407
-# The most specific first.
-_MEANT = (
+# The most specific first, since the first match counts.
+_EQUIVALENTS = (
     (httpcore.ConnectTimeout, httpx.ConnectTimeout),
     (httpcore.WriteTimeout, httpx.WriteTimeout),
     (httpcore.TimeoutException, httpx.ReadTimeout),
@@ -38,11 +38,11 @@ _MEANT = (
 
 
 class HttpTransport(httpx.BaseTransport):
-    """Sends a request over HTTP/1.1 and reads its answer to the end.
+    """Sends a request over HTTP/1.1 and reads its response to the end.
 
-    The time limit of a request, `extensions["timeout"]["read"]`, is one deadline for all
-    of it: resolving, connecting, sending, headers, and the body to its last byte. The
-    answer's body is decoded, and has at most `max_body` bytes.
+    The time limit of a request, `extensions["timeout"]["read"]` in seconds, is one deadline
+    for all of it: name resolution, connection, request, headers, and the body to its last
+    byte. The body of the response is decoded, and has at most `max_body` bytes.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class HttpTransport(httpx.BaseTransport):
             proxy_ssl_context=tls if url.scheme == "https" else None,
             max_connections=None,
             keepalive_expiry=_KEEPALIVE_S,
-            network_backend=BoundedBackend(proxy.shown),
+            network_backend=BoundedBackend(proxy.address),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """The whole answer; `httpx.TransportError` where none comes, or not all of it."""
+        """Return the whole response; raise `httpx.TransportError` if it is missing or cut off."""
         timeouts = request.extensions.get("timeout") or {}
         limits = Limits(timeouts.get("read"), request.extensions.get(CUT))
         assert isinstance(request.stream, httpx.SyncByteStream)
@@ -91,7 +91,7 @@ class HttpTransport(httpx.BaseTransport):
             headers=request.headers.raw,
             content=request.stream,
         )
-        with bounded(limits), _as_httpx():
+        with bounded(limits), _translate_errors():
             answer = self._pool.handle_request(sent)
             try:
                 return self._read(answer)
@@ -108,12 +108,12 @@ class HttpTransport(httpx.BaseTransport):
         headers = httpx.Headers(answer.headers)
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self._max_body:
-            raise too_large(self._max_body)
+            raise too_large_error(self._max_body)
         assert isinstance(answer.stream, Iterable)
         encoding = headers.get("content-encoding", "")
         body = read_body(answer.stream, encoding, self._max_body)
         if encoding:
-            # They tell of the body as it was sent, not of the one that is handed on.
+            # They describe the encoded body, not the decoded one.
             for name in ("content-encoding", "content-length"):
                 headers.pop(name, None)
         kept = {
@@ -129,10 +129,12 @@ class HttpTransport(httpx.BaseTransport):
 
 
 @contextmanager
-def _as_httpx() -> Iterator[None]:
-    """Errors of httpcore as those of httpx that mean the same."""
+def _translate_errors() -> Iterator[None]:
+    """Raise errors of httpcore as the corresponding errors of httpx."""
     try:
         yield
-    except tuple(kind for kind, _ in _MEANT) as broken:
-        meant = next(meant for kind, meant in _MEANT if isinstance(broken, kind))
-        raise meant(str(broken) or type(broken).__name__) from broken
+    except tuple(kind for kind, _ in _EQUIVALENTS) as broken:
+        equivalent = next(
+            equivalent for kind, equivalent in _EQUIVALENTS if isinstance(broken, kind)
+        )
+        raise equivalent(str(broken) or type(broken).__name__) from broken

@@ -1,4 +1,4 @@
-"""Who answers at a URL."""
+"""Identification of the server at a URL."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from conformance.deployment.settings import Settings
 
 
 def identify_deployment(settings: Settings) -> ServerInfo:
-    """Who answers at the URL; `UnreachableError` if no such server does."""
+    """Return name and version of the server; raise `UnreachableError` if it is no such server."""
     with connect(settings, "preflight", record=False, first_contact=True) as connection:
         redactor = connection.recorder.redactor
         return probe_server(

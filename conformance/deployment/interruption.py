@@ -1,7 +1,7 @@
-"""Ctrl-C and SIGTERM: a write that is under way may finish, a read is broken off at once.
+"""Ctrl-C and SIGTERM: a write in progress may finish, a read is aborted at once.
 
-A creation whose answer is lost leaves a thread of which nobody knows; that is worth a
-moment. The signal is heard within a second all the same.
+A creation whose answer is lost leaves a thread that cannot be identified, so the write is
+given a moment. The signal still takes effect within a second.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-#: How long a write under way may take after the signal, in seconds.
+#: How long a write in progress may take after the signal, in seconds.
 GRACE_S = 0.8
 
 
 class WritesUnderWay:
-    """Knows whether the main thread is in the middle of a write, and holds back a signal."""
+    """Delays a signal while the main thread is in the middle of a write."""
 
     def __init__(self) -> None:
         self._depth = 0
@@ -25,7 +25,7 @@ class WritesUnderWay:
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
-        """Let the signal wait while the block runs, for `GRACE_S` seconds at the most."""
+        """Delay a signal while the block runs, for at most `GRACE_S` seconds."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -40,29 +40,29 @@ class WritesUnderWay:
                 raise KeyboardInterrupt
 
     def interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        """Handle the signal: end what runs, or let the write under way finish first."""
+        """Handle the signal: interrupt at once, or let the write in progress finish first."""
         if not self._depth or self._waiting:
             self._waiting = False
             raise KeyboardInterrupt
         self._waiting = True
         signal.setitimer(signal.ITIMER_REAL, GRACE_S)
 
-    def time_is_up(self, _number: int, _frame: FrameType | None) -> None:
-        """Handle the end of the grace: the write took too long."""
+    def end_grace_period(self, _number: int, _frame: FrameType | None) -> None:
+        """Handle the end of the grace period: the write took too long."""
         if self._waiting:
             self._waiting = False
             raise KeyboardInterrupt
 
 
-#: Of this process.
+#: The instance of this process.
 WRITES = WritesUnderWay()
 
 
 @contextmanager
 def signals_as_interrupt() -> Iterator[None]:
-    """Let SIGINT and SIGTERM end what runs in the block by `KeyboardInterrupt`.
+    """Turn SIGINT and SIGTERM into `KeyboardInterrupt` while the block runs.
 
-    Outside the main thread, where no signal arrives, it does nothing.
+    It does nothing outside the main thread, where no signal arrives.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -75,13 +75,13 @@ def signals_as_interrupt() -> Iterator[None]:
 
 
 def install_handlers() -> Callable[[], None]:
-    """Handle SIGINT and SIGTERM from now on; what is given puts back what was before."""
+    """Install handlers for SIGINT and SIGTERM; return a function that restores the former ones."""
     before = {
         number: signal.signal(number, handler)
         for number, handler in (
             (signal.SIGINT, WRITES.interrupt),
             (signal.SIGTERM, WRITES.interrupt),
-            (signal.SIGALRM, WRITES.time_is_up),
+            (signal.SIGALRM, WRITES.end_grace_period),
         )
     }
 

@@ -1,4 +1,4 @@
-"""What the requests of one check made, as their answers say."""
+"""What the requests of one check created or changed, according to their answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conformance.contract.operations import Operation, Scope
 from conformance.deployment.creations import Creation
 from conformance.deployment.ownership import canonical
 
-#: Key of a thread's metadata that tells the threads of one check from all others.
+#: Key of the metadata that marks the threads of one check.
 CHECK_TAG = "threads_conformance_check"
 
 _GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
@@ -20,35 +20,35 @@ _RUNS = frozenset({"run_background", "run_wait", "run_stream"})
 
 
 class Journal:
-    """What the requests of one check made, as their answers say."""
+    """What the requests of one check created or changed, according to their answers."""
 
     def __init__(self) -> None:
         self.tags: set[str] = set()
-        #: Threads created under ids of the run's, with the number of their supersteps.
+        #: Threads created under ids of the run, with the number of their supersteps.
         self.made: dict[str, int] = {}
-        #: Threads whose ids the deployment chose, copies among them.
+        #: Number of threads whose ids the deployment chose, including copies.
         self.others = 0
         self.updates: Counter[str] = Counter()
         self.runs: Counter[str] = Counter()
         self.deleted: set[str] = set()
-        #: Deletions of a thread that stood, which were answered as if it did not.
+        #: Number of deletions of an existing thread that were answered by 404 or 410.
         self.deleted_in_vain = 0
         self._lock = threading.Lock()
 
     def write(self, operation: Operation, creation: Creation, response: httpx.Response) -> None:
-        """Write down what one request did."""
+        """Record what one request did."""
         with self._lock:
             thread_id = canonical(creation.thread_id or "")
             if operation.name == "delete":
-                if response.status_code in _GONE and self._stands(thread_id):
+                if response.status_code in _GONE and self._exists(thread_id):
                     self.deleted_in_vain += 1
                 self.deleted.add(thread_id)
             elif operation.scope is Scope.MANY_THREADS:
                 self.deleted |= {canonical(each) for each in _texts(creation.body, "thread_ids")}
             elif response.is_success:
-                self._succeeded(operation, creation, thread_id)
+                self._record_success(operation, creation, thread_id)
 
-    def _succeeded(self, operation: Operation, creation: Creation, thread_id: str) -> None:
+    def _record_success(self, operation: Operation, creation: Creation, thread_id: str) -> None:
         body = creation.body if isinstance(creation.body, dict) else {}
         if operation.scope is Scope.NEW_THREAD:
             metadata = body.get("metadata")
@@ -66,7 +66,7 @@ class Journal:
         elif operation.name in _RUNS:
             self.runs[thread_id] += 1
 
-    def _stands(self, thread_id: str) -> bool:
+    def _exists(self, thread_id: str) -> bool:
         return thread_id in self.made and thread_id not in self.deleted
 
 

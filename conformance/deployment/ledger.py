@@ -1,7 +1,7 @@
-"""The write-ahead ledger: what a run is about to create, on disk before it is sent.
+"""The write-ahead ledger: what a run is about to create is on disk before the request is sent.
 
-One folder per run under the user's state folder, one file of JSON lines per worker.
-A run that ends well removes its folder; what a killed run leaves, `sweep` reads.
+One folder per run under the user's state folder, one file of JSON lines per worker. A run
+whose clean-up succeeds removes its folder; `sweep` reads what a killed run leaves.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ _LOCK = ".lock"
 
 
 def ledgers_dir() -> Path:
-    """`$XDG_STATE_HOME/threads-conformance/ledgers`, by default below `~/.local/state`."""
+    """Return `$XDG_STATE_HOME/threads-conformance/ledgers`, by default below `~/.local/state`."""
     return state_dir("ledgers")
 
 
 @dataclass(frozen=True)
 class LedgerState:
-    """What the ledger of one run says.
+    """The content of the ledger of one run.
 
-    `drawn` are the ids of this run's under which something may stand, `created` those of
-    them that the deployment said it made. `named` are ids that stood in the answers to
-    creations, and prove nothing. `unidentified` describes the creations whose id was never
-    learned. On `scheduled` threads the crons of `crons`, and others whose id was never
-    learned, may stand. A deployment that was `launched` for the run ended with it, and so
-    did all that it held. `opened_at` is when the run began, by the clock of its machine, and
-    `clock_offset` by how much the server's was ahead of it, at the least, if that is known.
+    `drawn` are ids of this run under which a thread may exist, `created` those of them that
+    the deployment said it created. `named` are ids from answers to creations; they prove
+    nothing. `unidentified` describes the creations whose id was never learned. `crons` are
+    ids of crons; on `scheduled` threads there may be others whose id was never learned. If
+    the deployment was `launched` for the run, it ended with the run together with all that
+    it held. `opened_at` is when the run began, by the clock of its machine; `clock_offset`
+    is a lower bound of how far the server's clock was ahead, if known.
     """
 
     run_id: str
@@ -59,16 +59,16 @@ class LedgerState:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the run made nothing, as far as its ledger knows."""
+        """Whether the run created nothing, according to its ledger."""
         return not (self.drawn or self.named or self.unidentified or self.scheduled)
 
 
 class Ledger:
-    """The ledger of one worker. Every line is flushed before the request leaves.
+    """The ledger of one worker. Every line is flushed before the request is sent.
 
-    Nothing is on disk before the first line. While it is open the run counts as alive:
-    a worker may outlive the process that was killed for a moment. Several threads may
-    write at once.
+    Nothing is on disk before the first line. While the ledger is open the run counts as
+    alive: a worker may briefly outlive its controller that was killed. It may be used by
+    several threads.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Ledger:
         self._started_at = started_at or datetime.now(UTC).isoformat()
         self._launched = launched
         self._file: IO[str] | None = None
-        # Taken by the thread that writes first, released by the one that closes.
+        # Acquired by the thread that writes first, released by the thread that closes.
         self._alive = FileLock(directory / f"{worker}{_LOCK}", thread_local=False)
         self._one_at_a_time = threading.Lock()
         self._numbers = count(1)
@@ -102,61 +102,61 @@ class Ledger:
             self._file.close()
             self._alive.release()
 
-    def planned(self, thread_id: str) -> None:
-        """Write that something is about to be made under this id, which the run drew."""
+    def record_planned(self, thread_id: str) -> None:
+        """Record that a thread is about to be created under this id, which the run drew."""
         self._write("planned", thread_id=thread_id)
 
-    def created(self, thread_id: str) -> None:
-        """Write that the deployment answered to have made the thread under the run's own id."""
+    def record_created(self, thread_id: str) -> None:
+        """Record that the deployment answered that it created the thread under the run's own id."""
         self._write("created", thread_id=thread_id)
 
-    def begun(self, what: str) -> int:
-        """Write that a creation is about to be sent whose id the deployment chooses; its number."""
+    def record_begun(self, what: str) -> int:
+        """Record, before it is sent, a creation without an id of ours; return its number."""
         number = next(self._numbers)
         self._write("begun", number=number, what=what)
         return number
 
-    def ended(self, number: int, thread_id: str | None = None) -> None:
-        """Write that the creation `number` was answered, with this id or with none."""
+    def record_ended(self, number: int, thread_id: str | None = None) -> None:
+        """Record that the creation `number` was answered, with this id or with none."""
         self._write("ended", number=number, thread_id=thread_id)
 
-    def named(self, thread_id: str) -> None:
-        """Write that an answer to a creation named this id, which the run did not draw."""
+    def record_named(self, thread_id: str) -> None:
+        """Record that an answer to a creation named this id, which the run did not draw."""
         self._write("named", thread_id=thread_id)
 
-    def scheduled(self, thread_id: str) -> None:
-        """Write that a cron is about to be created on this thread."""
+    def record_scheduled(self, thread_id: str) -> None:
+        """Record that a cron is about to be created on this thread."""
         self._write("scheduled", thread_id=thread_id)
 
-    def cron(self, cron_id: str) -> None:
-        """Write that the answer to the creation of a cron named this id."""
+    def record_cron(self, cron_id: str) -> None:
+        """Record that the answer to the creation of a cron named this id."""
         self._write("cron", cron_id=cron_id)
 
-    def clock(self, offset: timedelta) -> None:
-        """Write by how much the server's clock is ahead of ours, at the least."""
+    def record_clock(self, offset: timedelta) -> None:
+        """Record a lower bound of how far the server's clock is ahead of ours."""
         self._write("clock", offset_s=offset.total_seconds())
 
     def _write(self, event: str, **details: Any) -> None:
         with self._one_at_a_time:
             if self._file is None:
-                self._file = self._opened()
+                self._file = self._open_file()
                 opened = {"url": self._url, "at": self._started_at, "launched": self._launched}
-                self._line(self._file, "opened", **opened)
-            self._line(self._file, event, **details)
+                self._write_line(self._file, "opened", **opened)
+            self._write_line(self._file, event, **details)
 
-    def _opened(self) -> IO[str]:
+    def _open_file(self) -> IO[str]:
         make_ledger(self._directory)
         self._alive.acquire()
         return (self._directory / f"{self._worker}.jsonl").open("a", encoding="utf-8")
 
     @staticmethod
-    def _line(file: IO[str], event: str, **details: Any) -> None:
+    def _write_line(file: IO[str], event: str, **details: Any) -> None:
         file.write(json.dumps({"event": event, **details}) + "\n")
         file.flush()
 
 
 def make_ledger(directory: Path) -> None:
-    """Make the folder of a run's ledger; `SettingsError` if that cannot be."""
+    """Create the folder of a run's ledger; raise `SettingsError` if that fails."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as broken:
@@ -167,11 +167,11 @@ def make_ledger(directory: Path) -> None:
 
 
 def read_ledger(directory: Path) -> LedgerState:
-    """Read the ledger of one run: all workers together, lines that are cut off ignored."""
+    """Read the ledger of one run, of all its workers; incomplete lines are ignored."""
     url, launched = "", False
     opened: list[datetime] = []
     offsets: list[timedelta] = []
-    # By the usual form of an id; malformed ones are kept to the letter.
+    # Keyed by the canonical id; the values are the ids as they were sent.
     drawn: dict[str, str] = {}
     named: dict[str, str] = {}
     created: set[str] = set()
@@ -180,7 +180,7 @@ def read_ledger(directory: Path) -> LedgerState:
     crons: dict[str, None] = {}
     for file in sorted(directory.glob("*.jsonl")):
         under_way: dict[int, str] = {}
-        for entry in _entries(file):
+        for entry in _read_entries(file):
             match entry:
                 case {"event": "opened", "url": str(url), "at": str(at)}:
                     opened += filter(None, [moment_of(at)])
@@ -197,7 +197,7 @@ def read_ledger(directory: Path) -> LedgerState:
                     under_way.pop(number, None)
                     if isinstance(thread_id, str):
                         named.setdefault(canonical(thread_id), thread_id)
-                # Until version 1.0 the threads of stateless runs were called temporary.
+                # Until version 1.0 the threads of stateless runs were recorded as temporary.
                 case {"event": "named" | "temporary", "thread_id": str(thread_id)}:
                     named.setdefault(canonical(thread_id), thread_id)
                 case {"event": "scheduled", "thread_id": str(thread_id)}:
@@ -216,20 +216,23 @@ def read_ledger(directory: Path) -> LedgerState:
         crons=tuple(crons),
         launched=launched,
         opened_at=min(opened, default=None),
-        # Each is a lower bound of what may differ between the server's machines.
+        # The smallest, since the clocks of the server's machines may differ.
         clock_offset=min(offsets, default=None),
     )
 
 
 def open_ledgers() -> Iterator[tuple[Path, LedgerState]]:
-    """The folders and ledgers of all runs that did not end well."""
+    """Yield folder and content of the ledgers that remain: of runs alive, killed or not cleaned."""
     for directory in sorted(ledgers_dir().glob("*")):
         if directory.is_dir():
             yield directory, read_ledger(directory)
 
 
 def remove_settled_ledgers() -> None:
-    """Forget the runs that are over and left nothing: the deployment ended, or they made none."""
+    """Remove the ledgers of runs that are over and left nothing on a deployment.
+
+    Either the deployment ended with the run, or the run created nothing.
+    """
     for directory, ledger in open_ledgers():
         if ledger.launched or ledger.is_empty:
             with claim(directory) as ours:
@@ -239,7 +242,7 @@ def remove_settled_ledgers() -> None:
 
 @contextmanager
 def claim(directory: Path) -> Iterator[bool]:
-    """Hold a run's ledger; False where another process holds it: that run is alive."""
+    """Lock a run's ledger; yield False where another process holds it, so the run is alive."""
     make_ledger(directory)
     locks = [directory / f"run{_LOCK}", *directory.glob(f"*{_LOCK}")]
     with ExitStack() as held:
@@ -253,11 +256,11 @@ def claim(directory: Path) -> Iterator[bool]:
 
 
 def remove_ledger(directory: Path) -> None:
-    """Forget a run: everything that it made is gone."""
+    """Remove the ledger of a run that left nothing."""
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def _entries(file: Path) -> Iterator[dict[str, Any]]:
+def _read_entries(file: Path) -> Iterator[dict[str, Any]]:
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)

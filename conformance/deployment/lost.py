@@ -13,13 +13,13 @@ from conformance.deployment.client import ThreadsClient
 from conformance.deployment.ownership import (
     RUN_TAG,
     SUITE_TAG,
-    Shown,
+    GetAnswer,
     canonical,
     is_uuid,
     moment_of,
 )
 
-#: A thread of a plant is to stay: its metadata names the plant under this key.
+#: Key of the metadata of a planted thread, which is to be kept.
 PLANT_TAG = "threads_conformance_plant"
 
 _PAGE = 1000
@@ -28,7 +28,7 @@ _MOST_PAGES = 1_000
 
 @dataclass(frozen=True)
 class LostThread:
-    """A thread that some run made, as a GET of it shows: `created_at` by the server's clock."""
+    """A thread that some run created, according to a GET; `created_at` is by the server's clock."""
 
     thread_id: str
     run_id: str
@@ -38,10 +38,11 @@ class LostThread:
 def find_lost(
     client: ThreadsClient, older_than: timedelta, known_runs: Collection[str]
 ) -> Iterator[LostThread]:
-    """Look for the threads of runs that are not in `known_runs`, one GET each.
+    """Yield the threads of runs that are not in `known_runs`, with one GET for each candidate.
 
-    Given are those alone whose GET shows the suite's tag and a run's, and that are older
-    than `older_than` by the server's clock. Threads of plants are not given.
+    Only threads whose GET shows the tags of the suite and of a run, and that are older than
+    `older_than` by the server's clock. Threads of plants are left out. Raises
+    `httpx.HTTPError`.
     """
     for thread_id in list(_tagged_ids(client)):
         shown = client.get(thread_id)
@@ -57,20 +58,22 @@ def find_lost(
 
 
 def remove_lost(client: ThreadsClient, lost: LostThread) -> str:
-    """Delete a lost thread; why it may still stand, else ``.
+    """Delete a lost thread; return why it may still exist, else an empty string.
 
-    `client` is one of the lost run: the proof that the thread is its own is asked for again.
+    `client` acts for the lost run: it proves again by GET that the thread is that run's.
     """
     try:
         shown = client.get(lost.thread_id)
-        doubt = client.ownership.adopt_thread(Shown(lost.thread_id, shown.status, shown.digested))
+        doubt = client.ownership.adopt_thread(
+            GetAnswer(lost.thread_id, shown.status, shown.digested)
+        )
     except httpx.HTTPError as broken:
         return f"no answer ({type(broken).__name__})"
     return doubt or delete_thread(client, lost.thread_id)
 
 
 def _tagged_ids(client: ThreadsClient) -> Iterator[str]:
-    """The ids of the threads that a search for the suite's tag shows; a hit proves nothing."""
+    """Yield the ids that a search for the suite's tag finds; a hit proves no ownership."""
     seen: set[str] = set()
     for _ in range(_MOST_PAGES):
         body = {"metadata": SUITE_TAG, "limit": _PAGE, "offset": len(seen)}
@@ -91,7 +94,7 @@ def _tagged_ids(client: ThreadsClient) -> Iterator[str]:
 
 
 def _is_tagged(metadata: object) -> bool:
-    """Whether metadata shows the suite's tag, and that of a run."""
+    """Return whether metadata has the tags of the suite and of a run."""
     if not isinstance(metadata, dict):
         return False
     run_id = metadata.get(RUN_TAG)

@@ -1,8 +1,8 @@
-"""Connections on which every step is bounded by what is left of one deadline.
+"""Connections on which every step is bounded by the rest of one deadline.
 
-`bounded` sets the limits of a request; whatever is then done on a connection in the same
-thread (resolving a name, connecting, the TLS handshake, each read and write) takes its
-time limit from them. Errors that have a name here pass through httpcore as they are.
+`bounded` sets the limits of a request; every later step in the same thread (name
+resolution, connecting, the TLS handshake, each read and write) takes its time limit from
+them. The errors that are defined here pass through httpcore unchanged.
 """
 
 from __future__ import annotations
@@ -22,41 +22,41 @@ from typing import Any, Protocol
 import httpcore
 import httpx
 
-#: So often a read looks whether it is to be cut, in seconds.
+#: Interval at which a read checks whether it is to be aborted, in seconds.
 _SLICE_S = 0.2
-#: As much is written at once, so that the deadline is looked at between pieces.
+#: Bytes written at once: the deadline is checked between pieces.
 _PIECE = 16 * 1024
 
 
 class DeadlineError(httpx.ReadTimeout):
-    """The whole answer had not come when the time of the request was over."""
+    """The response was not complete when the time limit of the request was over."""
 
 
 class CutError(httpx.ReadError):
-    """Not waited for any longer, since the run is to end."""
+    """The wait was aborted, since the run is to end."""
 
 
 class NameNotFoundError(httpx.ConnectError):
-    """The host's name has no address."""
+    """The name of the host has no address."""
 
 
 class UntrustedCertificateError(httpx.ConnectError):
-    """The certificate of the server is not one that is trusted."""
+    """The certificate of the server is not trusted."""
 
 
 class NoTlsError(httpx.ConnectError):
-    """What answers on the port does not speak TLS."""
+    """The server on the port does not speak TLS."""
 
 
 class Switch(Protocol):
-    """What a `threading.Event` offers of itself to those who only look."""
+    """The part of `threading.Event` that is needed to read it."""
 
     def is_set(self) -> bool:
-        """Whether it is set."""
+        """Return whether it is set."""
 
 
 class Limits:
-    """How long a request may take in all, and what can end it before."""
+    """The deadline of a request, and the switch that aborts it earlier."""
 
     def __init__(self, seconds: float | None, cut: Switch | None = None) -> None:
         self._seconds = seconds
@@ -66,32 +66,32 @@ class Limits:
     def __str__(self) -> str:
         return "no limit" if self._seconds is None else f"{self._seconds:g} s"
 
-    def left(self) -> float:
-        """The seconds that are left; `CutError` once the request is to be cut."""
+    def seconds_left(self) -> float:
+        """Return the seconds that are left; raise `CutError` if the request is to be aborted."""
         if self._cut is not None and self._cut.is_set():
             raise CutError("not waited for: the run is to end")
         return float("inf") if self._end is None else self._end - time.monotonic()
 
     def wait(self, late: Exception) -> float:
-        """How long to wait now, less than a second; `late` is raised where no time is left."""
-        left = self.left()
+        """Return how long to wait in one step, under a second; raise `late` if no time is left."""
+        left = self.seconds_left()
         if left <= 0:
             raise late
         return min(left, _SLICE_S)
 
     def whole_wait(self, late: Exception) -> float | None:
-        """All the time that is left, None for ever; `late` is raised where there is none."""
-        left = self.left()
+        """Return all the time that is left, None without a limit; raise `late` if there is none."""
+        left = self.seconds_left()
         if left <= 0:
             raise late
         return None if left == float("inf") else left
 
-    def unanswered(self) -> DeadlineError:
-        """The error of an answer that did not come in time."""
+    def read_timeout(self) -> DeadlineError:
+        """Return the error of a response that is not complete in time."""
         return DeadlineError(f"no whole answer within {self}")
 
-    def unconnected(self, what: str = "connection") -> httpx.ConnectTimeout:
-        """The error of a connection that did not come about in time."""
+    def connect_timeout(self, what: str = "connection") -> httpx.ConnectTimeout:
+        """Return the error of a connection that is not made in time."""
         return httpx.ConnectTimeout(f"no {what} within {self}")
 
 
@@ -100,7 +100,7 @@ _LIMITS: ContextVar[Limits] = ContextVar("limits")
 
 @contextmanager
 def bounded(limits: Limits) -> Iterator[None]:
-    """Whatever this thread does on a connection inside is bounded by `limits`."""
+    """Bound by `limits` whatever this thread does on a connection in the block."""
     token = _LIMITS.set(limits)
     try:
         yield
@@ -109,7 +109,7 @@ def bounded(limits: Limits) -> Iterator[None]:
 
 
 def speaks_tls(host: str, port: int, seconds: float) -> bool:
-    """Whether a TLS handshake succeeds there, whatever the certificate; nothing is sent."""
+    """Return whether a TLS handshake succeeds within `seconds`, whatever the certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -123,9 +123,10 @@ def speaks_tls(host: str, port: int, seconds: float) -> bool:
 
 
 class BoundedBackend(httpcore.NetworkBackend):
-    """Connects by TCP within the limits of the request at hand.
+    """Connects by TCP within the limits of the current request.
 
-    With `proxy`, its host and port, all connections go there: that they fail is told of it.
+    With `proxy`, its host and port as text, all connections go to that proxy, and errors
+    say so.
     """
 
     def __init__(self, proxy: str | None = None) -> None:
@@ -143,7 +144,7 @@ class BoundedBackend(httpcore.NetworkBackend):
         """Connect to the first address that answers."""
         limits = _LIMITS.get()
         try:
-            return self._connected(host, port, limits, local_address, socket_options)
+            return self._connect(host, port, limits, local_address, socket_options)
         except httpx.ConnectError as failed:
             if self._proxy is None:
                 raise
@@ -151,7 +152,7 @@ class BoundedBackend(httpcore.NetworkBackend):
                 f"the proxy {self._proxy} cannot be reached ({failed})"
             ) from failed
 
-    def _connected(
+    def _connect(
         self,
         host: str,
         port: int,
@@ -165,12 +166,12 @@ class BoundedBackend(httpcore.NetworkBackend):
                 stream = self._backend.connect_tcp(
                     address,
                     port,
-                    limits.whole_wait(limits.unconnected()),
+                    limits.whole_wait(limits.connect_timeout()),
                     local_address,
                     socket_options,
                 )
             except httpcore.ConnectTimeout:
-                failed = limits.unconnected()
+                failed = limits.connect_timeout()
             except httpcore.ConnectError as refused:
                 failed = httpx.ConnectError(str(refused))
             else:
@@ -179,7 +180,7 @@ class BoundedBackend(httpcore.NetworkBackend):
 
 
 class _BoundedStream(httpcore.NetworkStream):
-    """A connection, used by one request after the other, each within its own limits."""
+    """A connection for one request after another, each within its own limits."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
@@ -187,7 +188,7 @@ class _BoundedStream(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         limits = _LIMITS.get()
         while True:
-            wait = limits.wait(limits.unanswered())
+            wait = limits.wait(limits.read_timeout())
             try:
                 return self._stream.read(max_bytes, wait)
             except httpcore.ReadTimeout:
@@ -209,7 +210,7 @@ class _BoundedStream(httpcore.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         limits = _LIMITS.get()
-        late = limits.unconnected("TLS handshake")
+        late = limits.connect_timeout("TLS handshake")
         try:
             wait = limits.whole_wait(late)
             return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, wait))
@@ -228,24 +229,24 @@ class _BoundedStream(httpcore.NetworkStream):
 
 
 def _addresses(host: str, port: int, limits: Limits) -> list[str]:
-    """The addresses of a host, asked for in a thread of its own: nothing else can end that."""
+    """Resolve a host in a separate thread, since a lookup cannot be aborted otherwise."""
     try:
         return [str(ipaddress.ip_address(host))]
     except ValueError:
         pass
-    asked: Future[list[str]] = Future()
+    resolution: Future[list[str]] = Future()
 
-    def ask() -> None:
+    def resolve() -> None:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            asked.set_result([str(each[4][0]) for each in found])
+            resolution.set_result([str(each[4][0]) for each in found])
         except (OSError, UnicodeError) as unknown:
-            asked.set_exception(NameNotFoundError(f"{host} has no address: {unknown}"))
+            resolution.set_exception(NameNotFoundError(f"{host} has no address: {unknown}"))
 
-    threading.Thread(target=ask, daemon=True).start()
+    threading.Thread(target=resolve, daemon=True).start()
     while True:
-        wait = limits.wait(limits.unconnected(f"address of {host}"))
+        wait = limits.wait(limits.connect_timeout(f"address of {host}"))
         try:
-            return asked.result(wait)
+            return resolution.result(wait)
         except NotYet:
             continue

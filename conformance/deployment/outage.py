@@ -1,4 +1,4 @@
-"""Waiting out an outage, once; and when to stop asking a deployment that is gone or hangs."""
+"""Waiting out an outage, once; and giving up on a deployment that is down or hangs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import tenacity
 
 from conformance.deployment.trouble import Trouble
 
-#: So many requests in a row without an answer, and it is asked whether it still is there.
+#: Requests in a row without an answer after which GET /info checks whether it is still up.
 UNANSWERED_IN_A_ROW = 3
-#: So many time limits of one operation in a row, and it is not waited for again and again.
+#: Timeouts of one operation in a row after which it counts as hanging and is not repeated.
 HANGS_AFTER = 2
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0
@@ -25,11 +25,11 @@ class GivenUpError(httpx.TransportError):
 
 
 class CircuitBreaker:
-    """Counts the requests in a row that were not answered, and ends the asking.
+    """Counts the requests in a row without an answer, and stops sending after too many.
 
-    `is_there` asks for something that any server answers at once. Outages are waited out
-    for `within_s` seconds in all; then what was given up stays so. One answer of any kind,
-    to whatever request, and the count begins anew.
+    `is_there` sends a request that any server answers at once. Outages are waited out for
+    `within_s` seconds in total; after that nothing more is sent. Any answer, to any
+    request, resets the count.
     """
 
     def __init__(self, is_there: Callable[[httpx.Request], bool], within_s: float) -> None:
@@ -46,18 +46,18 @@ class CircuitBreaker:
             raise GivenUpError(self._given_up)
 
     def hangs(self, operation: str) -> bool:
-        """Whether the operation ran into its time limit each time of late."""
+        """Return whether the last requests of the operation all timed out."""
         return self._timed_out[operation] >= HANGS_AFTER
 
     def answered(self, operation: str) -> None:
-        """Count an answer, whatever it says."""
+        """Reset the counts after an answer, whatever it says."""
         self._unanswered = 0
         self._timed_out.pop(operation, None)
 
     def unanswered(self, request: httpx.Request, trouble: Trouble) -> None:
         """Count a request that got no answer; wait out an outage, or give up.
 
-        `GivenUpError` where the deployment does not come back in time.
+        Raises `GivenUpError` if the deployment does not come back in time.
         """
         with self._lock:
             if trouble.timed_out:

@@ -19,24 +19,24 @@ from conformance.deployment.redaction import (
 )
 from conformance.deployment.settings import Settings, SettingsError
 
-#: Stands for the deployment's own document.
+#: The value of `--schema-url` for the deployment's own document.
 AUTO = "auto"
 _OWN = "/openapi.json"
-#: Longest document that is read, in characters.
+#: Longest document that is accepted, in characters.
 LARGEST = 16 * 1024 * 1024
 _INSTEAD = "name another document with --schema-url URL, or leave the option out"
 
 
 @dataclass(frozen=True)
 class Published:
-    """A document, and where it stands, secrets replaced."""
+    """An OpenAPI document and its URL, secrets replaced."""
 
     url: str
     document: dict[str, Any]
 
 
 def document_url(settings: Settings, schema_url: str) -> httpx.URL:
-    """Where the document is; `SettingsError` for what is no URL."""
+    """Return the URL of the document; raise `SettingsError` if `schema_url` is not a URL."""
     if schema_url == AUTO:
         base = parse_url(settings.url)
         return base.copy_with(path=f"{base.path.rstrip('/')}{_OWN}")
@@ -53,10 +53,10 @@ def document_url(settings: Settings, schema_url: str) -> httpx.URL:
 
 
 def read_own_openapi(settings: Settings, schema_url: str) -> Published:
-    """Ask for the document.
+    """Fetch the document.
 
-    `SettingsError` if there is none that can be used, `UnreachableError` if nobody
-    answers. Headers of the user's go to the deployment's own origin and nowhere else.
+    Raises `SettingsError` if there is no usable document, `UnreachableError` without an
+    answer. The user's headers are sent to the deployment's own origin only.
     """
     url = document_url(settings, schema_url)
     origin = url.copy_with(path="/", query=None, fragment=None)

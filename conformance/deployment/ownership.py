@@ -2,13 +2,12 @@
 
 A thread is this run's in two cases only:
 
-- its id was drawn by this run, from 122 random bits, so that nothing of anyone else's
-  stands under it;
+- its id was drawn by this run, from 122 random bits, so that nobody else's thread has it;
 - a GET of it, sent after the answer that named it, shows the run's tag in its metadata,
   and a `created_at` that is not before the run's first request by the server's clock.
 
-Everything else is a stranger's: it is never written to and never removed. Runs and crons
-are proved in the same way. An id that stands in an answer proves nothing.
+Every other thread is a stranger's: it is never written to and never removed. Runs and crons
+are proved in the same way. That an answer contains an id proves nothing.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ from uuid import UUID, uuid4
 
 from conformance.deployment.clock import ServerClock
 
-#: Every thread of a run carries its id under this key of its metadata.
+#: Key of the metadata of every thread of a run; its value is the run's id.
 RUN_TAG = "threads_conformance_run"
-#: Every thread of every run carries this, so that what runs left can be found without a ledger.
+#: Metadata of every thread of every run, so that leftovers can be found without a ledger.
 SUITE_TAG = {"threads_conformance": "yes"}
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What a GET of this run's, sent after an id was named, answered about that id.
+class GetAnswer:
+    """The answer to a GET that this run sent about an id after an answer had named it.
 
-    `asked` is the id in the request's path; for a run `thread_id` is the one beside it.
-    `status` is the answer's, `body` its parsed JSON.
+    `asked` is the id in the request's path; for a run `thread_id` is its thread in that
+    path. `status` is the answer's, `body` its parsed JSON.
     """
 
     asked: str
@@ -43,13 +42,13 @@ class Shown:
 
 
 class Ownership:
-    """The ids that this process may write to, and where new ones come from.
+    """The ids that this process may write to, and the source of new ones.
 
-    `drawn` are ids that the run drew before, as its ledger has them. With `visits`, the ids
-    of threads that a former run made, these may be looked at, no other thread may, and
-    nothing may be changed. On a `disposable` deployment nothing matters: what could be
-    taken for all threads may be sent, and a thread that an answer to a creation named is
-    this run's without the tag. Several threads of a process may ask at once.
+    `drawn` are ids that the run drew before, according to its ledger. With `visits`, ids of
+    threads that an earlier run created, only these threads may be read and nothing may be
+    changed. On a `disposable` deployment a request that could mean all threads is allowed,
+    and a thread that an answer to a creation names is this run's even without the tag.
+    Several threads of a process may use it at once.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class Ownership:
         self.clock = clock or ServerClock(datetime.now(UTC))
         self.visits = None if visits is None else frozenset(map(canonical, visits))
         self.disposable = disposable
-        #: Whether the deployment uses the ids that it is given; None until it is known.
+        #: Whether the deployment creates threads under the requested ids; None until it is known.
         self.ids_are_kept: bool | None = None
         self._drawn = set(map(canonical, drawn))
         self._proved: set[str] = set()
@@ -81,23 +80,23 @@ class Ownership:
     # Drawing
 
     def new_id(self) -> str:
-        """Draw the id of a thread that is to be created, or of what is to be absent."""
+        """Draw the id of a thread that is to be created, or of one that is to be absent."""
         return self._draw(str(uuid4()))
 
     def absent_id(self) -> str:
-        """Draw an id under which nothing stands, of a thread, a run or a cron."""
+        """Draw an id under which no thread, run or cron exists."""
         return self.new_id()
 
     def new_id_of_version(self, version: str) -> str:
-        """Draw an id that is a UUID of this version: one hexadecimal digit."""
+        """Draw a UUID of this version, which is one hexadecimal digit."""
         random = str(uuid4())
         return self._draw(f"{random[:14]}{version}{random[15:]}")
 
     def malformed_id(self, like: str = "not-a-uuid") -> str:
-        """Draw an id that is no UUID and begins like `like`.
+        """Draw an id that is not a UUID and begins with `like`.
 
-        It ends in random digits: some deployment may make a thread of it, or hold one of
-        someone else under a short text.
+        It ends in random digits: a deployment may create a thread under it, or have
+        somebody else's under a short id.
         """
         return self._draw(f"{like}-{uuid4().hex[:20]}")
 
@@ -108,43 +107,45 @@ class Ownership:
 
     # Proving
 
-    def adopt_thread(self, shown: Shown, *, named_by_creation: bool = False) -> str:
-        """Take a thread that a GET proves to be this run's; the reason why not, else ``.
+    def adopt_thread(self, shown: GetAnswer, *, named_by_creation: bool = False) -> str:
+        """Own a thread if a GET proves it to be this run's; return the reason why not, else empty.
 
-        `named_by_creation`: the id stood in the answer to a creation of this run. On a
-        disposable deployment the tag is then not asked for.
+        With `named_by_creation` the id was in the answer to a creation of this run; on a
+        disposable deployment the tag is then not required.
         """
-        reason = self._doubt(shown, "thread_id", tagged=not (self.disposable and named_by_creation))
+        reason = self._reason_against(
+            shown, "thread_id", tagged=not (self.disposable and named_by_creation)
+        )
         if not reason:
             with self._lock:
                 self._proved.add(canonical(shown.asked))
         return reason
 
-    def adopt_run(self, shown: Shown) -> str:
-        """Take a run that a GET proves to be this run's; the reason why not, else ``."""
+    def adopt_run(self, shown: GetAnswer) -> str:
+        """Own a run if a GET proves it to be this run's; return the reason why not, else empty."""
         if shown.thread_id is None or not self.is_ours(shown.thread_id):
             return "its thread is not proved to be this run's"
-        reason = self._doubt(shown, "run_id", on_thread=shown.thread_id)
+        reason = self._reason_against(shown, "run_id", on_thread=shown.thread_id)
         if not reason:
             with self._lock:
                 self._proved_runs.add(canonical(shown.asked))
         return reason
 
-    def adopt_cron(self, shown: Shown) -> str:
-        """Take a cron that a GET proves to be this run's; the reason why not, else ``."""
+    def adopt_cron(self, shown: GetAnswer) -> str:
+        """Own a cron if a GET proves it to be this run's; return the reason why not, else empty."""
         thread_id = shown.body.get("thread_id") if isinstance(shown.body, dict) else None
         if not isinstance(thread_id, str) or not self.is_ours(thread_id):
             return "it is on no thread that is proved to be this run's"
-        reason = self._doubt(shown, "cron_id")
+        reason = self._reason_against(shown, "cron_id")
         if not reason:
             with self._lock:
                 self._proved_crons.add(canonical(shown.asked))
         return reason
 
-    def _doubt(
-        self, shown: Shown, id_member: str, *, tagged: bool = True, on_thread: str | None = None
+    def _reason_against(
+        self, shown: GetAnswer, id_member: str, *, tagged: bool = True, on_thread: str | None = None
     ) -> str:
-        """Why an answer does not prove that what was asked for is this run's; else ``."""
+        """Return why an answer does not prove that this run owns the object; empty if it does."""
         body = shown.body
         if not 200 <= shown.status < 300 or not isinstance(body, dict):
             return f"a GET of it answers {shown.status}, which shows nothing"
@@ -152,9 +153,9 @@ class Ownership:
             return "a GET of it shows another id"
         if on_thread is not None and not _same_id(body.get("thread_id"), on_thread):
             return "a GET of it shows another thread"
-        # The tag of a thread stands in its metadata; a cron keeps that of its runs deeper.
+        # The tag of a thread is in its metadata; a cron has it deeper, among what it sends to runs.
         place = body.get("metadata") if id_member == "thread_id" else body
-        if tagged and not _carries(place, self.run_id, deep=id_member != "thread_id"):
+        if tagged and not _has_tag(place, self.run_id, deep=id_member != "thread_id"):
             return "a GET of it does not show this run's tag"
         created_at = moment_of(body.get("created_at"))
         if created_at is None:
@@ -163,34 +164,34 @@ class Ownership:
             return "a GET of it shows that it was created before this run began"
         return ""
 
-    # Asking
+    # Querying
 
     def is_ours(self, thread_id: str) -> bool:
-        """Whether the thread id was drawn by this run, or its thread is proved this run's."""
+        """Return whether this run drew the id, or its thread is proved to be this run's."""
         known = canonical(thread_id)
         return known in self._drawn or known in self._proved
 
     def is_drawn(self, thread_id: str) -> bool:
-        """Whether this run drew the id itself."""
+        """Return whether this run drew the id itself."""
         return canonical(thread_id) in self._drawn
 
     def is_our_run(self, run_id: str) -> bool:
-        """Whether the run id was drawn by this run, or is proved to be a run of this run's."""
+        """Return whether this run drew the id, or its run is proved to be this run's."""
         known = canonical(run_id)
         return known in self._drawn or known in self._proved_runs
 
     def is_our_cron(self, cron_id: str) -> bool:
-        """Whether the cron id was drawn by this run, or is proved to be a cron of this run's."""
+        """Return whether this run drew the id, or its cron is proved to be this run's."""
         known = canonical(cron_id)
         return known in self._drawn or known in self._proved_crons
 
     def may_be_shown(self, thread_id: str) -> bool:
-        """Whether what is answered about the thread may be recorded: it is no stranger's."""
+        """Return whether answers about the thread may be recorded: it is not a stranger's."""
         return self.is_ours(thread_id) or canonical(thread_id) in (self.visits or ())
 
 
 def canonical(thread_id: str) -> str:
-    """The id in the usual form of a UUID; anything else in lower case."""
+    """Return a UUID in its canonical form; any other text in lower case."""
     try:
         return str(UUID(thread_id))
     except ValueError:
@@ -198,7 +199,7 @@ def canonical(thread_id: str) -> str:
 
 
 def is_uuid(text: str) -> bool:
-    """Whether a text names a UUID."""
+    """Return whether a text is a UUID in any of its forms."""
     try:
         UUID(text)
     except ValueError:
@@ -207,7 +208,7 @@ def is_uuid(text: str) -> bool:
 
 
 def moment_of(value: Any) -> datetime | None:
-    """The moment that an RFC 3339 text names, in UTC where it has no offset; else None."""
+    """Parse an RFC 3339 timestamp, as UTC without an offset; return None for anything else."""
     try:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
@@ -219,8 +220,8 @@ def _same_id(value: Any, asked: str) -> bool:
     return isinstance(value, str) and canonical(value) == canonical(asked)
 
 
-def _carries(value: Any, run_id: str, *, deep: bool) -> bool:
-    """Whether an object has the run's tag; with `deep`, or any object inside it."""
+def _has_tag(value: Any, run_id: str, *, deep: bool) -> bool:
+    """Return whether an object has the run's tag; with `deep`, also any object inside it."""
     open_values = [value]
     while open_values:
         current = open_values.pop()

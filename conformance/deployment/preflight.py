@@ -1,4 +1,4 @@
-"""Before a run: is there such a server at the URL, and who is it?"""
+"""Checks before a run: is there a Threads server at the URL, and which one is it?"""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from conformance.deployment.recognition import Recognition
 from conformance.deployment.redaction import Redactor
 from conformance.excerpt import excerpt, safe_name
 
-#: Where the graphs are that the checks use.
+#: The project with the graphs that the checks use.
 GRAPH_PROJECT = "fixtures/deployments/langgraph-python"
 
-_ASKED = "POST /threads/search"
+_PROBE = "POST /threads/search"
 _REFUSALS = (401, 403)
-_OF_GATEWAYS = (502, 503, 504)
+_GATEWAY_STATUSES = (502, 503, 504)
 _LOGIN = re.compile(r"log[ _-]?[io]n|sign[ _-]?in|oauth|\bsso\b|type=[\"']?password", re.IGNORECASE)
 _GIVE_KEY = "--api-key KEY, or a header with -H 'Name: value'"
-#: How long to wait for a TLS handshake where HTTP is not spoken, in seconds.
-_PROBE_S = 2.0
+#: Time limit of a TLS handshake with a server that does not speak HTTP, in seconds.
+_TLS_PROBE_S = 2.0
 
 
 class UnreachableError(Exception):
-    """Nothing can be said of the deployment; the message says what to do."""
+    """The deployment cannot be judged; the message says what the user can do."""
 
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What a deployment says of itself; None where it does not say."""
+    """Name and version that a deployment reports; None where it does not."""
 
     name: str | None
     version: str | None
@@ -47,27 +47,29 @@ class ServerInfo:
 def probe_server(
     client: ThreadsClient, url: str, redactor: Redactor, *, credentials: bool = False
 ) -> ServerInfo:
-    """Ask a deployment who it is; `UnreachableError` unless it is a Threads server.
+    """Return name and version of a server; raise `UnreachableError` unless it has Threads.
 
-    It is taken for one if anything that only such a server says is said: one broken
-    operation is a finding, not a wrong address. `credentials`: whether any are sent.
+    Any one answer that only such a server gives is enough: a broken operation is a finding,
+    not a wrong address. `credentials` says whether any are sent.
     """
     shown = redactor.url(url)
     found = Recognition(client)
     try:
-        _check_doors(found, shown, redactor, credentials)
+        _check_intermediaries(found, shown, redactor, credentials)
         if not found.is_threads_server():
-            raise UnreachableError(_something_else(found, url, shown))
+            raise UnreachableError(_no_server_problem(found, url, shown))
         described = found.info
     except httpx.HTTPError as broken:
-        raise UnreachableError(_unreachable(broken, httpx.URL(url), shown, redactor)) from broken
+        raise UnreachableError(
+            _connection_problem(broken, httpx.URL(url), shown, redactor)
+        ) from broken
     return ServerInfo(_name(described), _text(described.get("version")))
 
 
 def graph_missing(client: ThreadsClient, graph_id: str) -> str | None:
-    """A sentence, if the deployment says that it has no such graph; else None.
+    """Return a sentence if the deployment reports that it lacks the graph; else None.
 
-    A deployment that does not list its graphs is given the benefit of the doubt.
+    A deployment that does not list its graphs is assumed to have it.
     """
     listed = client.assistants({"graph_id": graph_id, "limit": 1})
     if listed.ok and isinstance(listed.digested, list) and listed.digested:
@@ -77,10 +79,12 @@ def graph_missing(client: ThreadsClient, graph_id: str) -> str | None:
     return f"the deployment has no graph {graph_id!r}: deploy the graph project of {GRAPH_PROJECT}"
 
 
-def _check_doors(found: Recognition, shown: str, redactor: Redactor, credentials: bool) -> None:
-    """`UnreachableError` where not the server answers, but what stands before it.
+def _check_intermediaries(
+    found: Recognition, shown: str, redactor: Redactor, credentials: bool
+) -> None:
+    """Raise `UnreachableError` if something in front of the server answers in its place.
 
-    One operation may be broken; what two of them meet is met by all.
+    Two operations must agree: one alone may be broken in the server itself.
     """
     try:
         search = found.search
@@ -90,28 +94,30 @@ def _check_doors(found: Recognition, shown: str, redactor: Redactor, credentials
         except httpx.HTTPError:
             raise unanswered from None
         return
-    for met in (_key_wanted, _redirected, _login_page, _gateway):
-        if sentence := met(search, shown, redactor, credentials):
-            if any(met(each, shown, redactor, credentials) for each in found.others()):
+    for problem_of in (_credentials_problem, _redirect_problem, _login_problem, _gateway_problem):
+        if sentence := problem_of(search, shown, redactor, credentials):
+            if any(
+                problem_of(each, shown, redactor, credentials) for each in found.further_answers()
+            ):
                 raise UnreachableError(sentence)
             return
 
 
-def _key_wanted(answer: Answer, shown: str, _redactor: Redactor, credentials: bool) -> str:
+def _credentials_problem(answer: Answer, shown: str, _redactor: Redactor, credentials: bool) -> str:
     if answer.status not in _REFUSALS:
         return ""
     if credentials:
         return (
-            f"the key is refused: {shown} answers {answer.status} to {_ASKED} with the "
+            f"the key is refused: {shown} answers {answer.status} to {_PROBE} with the "
             f"credentials that were given; give others with {_GIVE_KEY}"
         )
     return (
-        f"{shown} answers {answer.status} to {_ASKED}: it wants credentials; give its key with "
+        f"{shown} answers {answer.status} to {_PROBE}: it wants credentials; give its key with "
         f"{_GIVE_KEY}"
     )
 
 
-def _redirected(answer: Answer, shown: str, redactor: Redactor, _credentials: bool) -> str:
+def _redirect_problem(answer: Answer, shown: str, redactor: Redactor, _credentials: bool) -> str:
     if not httpx.codes.is_redirect(answer.status):
         return ""
     try:
@@ -119,7 +125,7 @@ def _redirected(answer: Answer, shown: str, redactor: Redactor, _credentials: bo
     except httpx.InvalidURL:
         target = httpx.URL(shown)
     bare = target.copy_with(query=None, fragment=None)
-    leads = f"{shown} redirects {_ASKED} to {excerpt(redactor.url(bare), 200)}"
+    leads = f"{shown} redirects {_PROBE} to {excerpt(redactor.url(bare), 200)}"
     if _LOGIN.search(str(target)):
         return (
             f"{leads}, a login page: give credentials that need no login with {_GIVE_KEY}, or a "
@@ -128,40 +134,42 @@ def _redirected(answer: Answer, shown: str, redactor: Redactor, _credentials: bo
     return f"{leads}: give the URL under which /threads itself is answered"
 
 
-def _login_page(answer: Answer, shown: str, _redactor: Redactor, _credentials: bool) -> str:
+def _login_problem(answer: Answer, shown: str, _redactor: Redactor, _credentials: bool) -> str:
     if "html" not in answer.headers.get("content-type", "") or not _LOGIN.search(answer.text):
         return ""
     return (
-        f"{shown} answers {_ASKED} with a login page: give credentials that need no login with "
+        f"{shown} answers {_PROBE} with a login page: give credentials that need no login with "
         f"{_GIVE_KEY}, or a URL that needs none"
     )
 
 
-def _gateway(answer: Answer, shown: str, _redactor: Redactor, _credentials: bool) -> str:
-    if answer.status not in _OF_GATEWAYS:
+def _gateway_problem(answer: Answer, shown: str, _redactor: Redactor, _credentials: bool) -> str:
+    if answer.status not in _GATEWAY_STATUSES:
         return ""
     return (
-        f"{shown} answers {answer.status} to {_ASKED}, as a gateway does whose server is down or "
+        f"{shown} answers {answer.status} to {_PROBE}, as a gateway does whose server is down or "
         "starting: start it, or try again in a while"
     )
 
 
-def _something_else(found: Recognition, url: str, shown: str) -> str:
+def _no_server_problem(found: Recognition, url: str, shown: str) -> str:
     search = found.search
     parsed = httpx.URL(url)
-    if parsed.scheme == "http" and search.status == 400 and _tls_at(parsed):
+    if parsed.scheme == "http" and search.status == 400 and _speaks_tls_at(parsed):
         return _write_https(shown)
     kind = excerpt(search.headers.get("content-type", "no content type"), 100)
     prefix = parsed.path.rstrip("/")
     doubt = f"is {prefix} right?" if prefix else f"is a prefix missing, as in {shown}/api?"
     return (
-        f"no LangGraph Server at {shown}: {_ASKED} answers {search.status} ({kind}), where a "
+        f"no LangGraph Server at {shown}: {_PROBE} answers {search.status} ({kind}), where a "
         f"server answers a JSON list of threads. Give the URL under which /threads stands: {doubt}"
     )
 
 
-def _unreachable(broken: httpx.HTTPError, url: httpx.URL, shown: str, redactor: Redactor) -> str:
-    """What to say, and to do, where the way to the deployment is no way."""
+def _connection_problem(
+    broken: httpx.HTTPError, url: httpx.URL, shown: str, redactor: Redactor
+) -> str:
+    """Return why the deployment cannot be reached and what the user can do."""
     why = excerpt(str(broken)) or type(broken).__name__
     match broken:
         case httpx.ProxyError() if "407" in why:
@@ -197,8 +205,8 @@ def _unreachable(broken: httpx.HTTPError, url: httpx.URL, shown: str, redactor: 
             return f"cannot connect to {shown} ({why}): is the server running? Check the URL"
         case EncodingRefusedError() | BrokenEncodingError():
             return f"what {shown} answers cannot be read ({why}): is it a LangGraph Server?"
-        case httpx.NetworkError() | httpx.RemoteProtocolError() if url.scheme == "http" and _tls_at(
-            url
+        case httpx.NetworkError() | httpx.RemoteProtocolError() if (
+            url.scheme == "http" and _speaks_tls_at(url)
         ):
             return _write_https(shown)
         case httpx.NetworkError() | httpx.RemoteProtocolError():
@@ -210,8 +218,8 @@ def _unreachable(broken: httpx.HTTPError, url: httpx.URL, shown: str, redactor: 
             return f"what {shown} answers cannot be read ({why}): is it a LangGraph Server?"
 
 
-def _tls_at(url: httpx.URL) -> bool:
-    return speaks_tls(url.host, url.port or 80, _PROBE_S)
+def _speaks_tls_at(url: httpx.URL) -> bool:
+    return speaks_tls(url.host, url.port or 80, _TLS_PROBE_S)
 
 
 def _write_https(shown: str) -> str:
@@ -223,7 +231,7 @@ def _with_scheme(shown: str, scheme: str) -> str:
 
 
 def _name(described: dict[str, Any]) -> str | None:
-    # A server that is built to be like another tells that one's members as well.
+    # Not from members such as `langgraph_py_version`: compatible servers report those as well.
     return _text(described.get("name"))
 
 

@@ -1,8 +1,8 @@
-"""The record of a read-only run: what was asked and how it was answered, without content.
+"""The record of a read-only run: requests and statuses, without content of threads.
 
 The threads of such a run are other people's. Nothing that could hold an id or a value of
-theirs is kept: of an answer its status, of a request its operation, and of path, query
-and body what the checks themselves put there.
+theirs is kept: of a response its status, of a request its operation, and of path, query and
+body what the checks themselves put there.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from conformance.deployment.ownership import canonical
 from conformance.deployment.redaction import Redactor
 from conformance.deployment.transport import Recorder
 
-#: Headers of an answer that tell nothing of a thread.
+#: Response headers that reveal nothing about a thread.
 _KEPT_HEADERS = frozenset({"content-type", "date", "server"})
-#: Members of a query or body whose values the checks choose; all others may be of a thread.
-_OF_THE_CHECK = frozenset({"limit", "offset", "status", "sort_by", "sort_order", "select"})
-#: Longest value, as JSON, that is taken for one of a check's own.
+#: Members of a query or body whose values the checks choose; others may come from a thread.
+_CHOSEN_BY_CHECK = frozenset({"limit", "offset", "status", "sort_by", "sort_order", "select"})
+#: Longest value, in characters of JSON, that counts as chosen by a check.
 _LONGEST_OWN = 200
 #: Members of a body that name a checkpoint.
 _CHECKPOINTS = ("before", "checkpoint")
@@ -35,11 +35,11 @@ _PLACEHOLDER = re.compile(r"\$[A-Z]+(?:_\d+)?\b")
 
 
 class PrivateRecorder(Recorder):
-    """Keeps of every exchange only what tells nothing of the threads that were looked at.
+    """Records of every exchange only what reveals nothing about the threads that were read.
 
-    Those of `thread_ids` are called `$THREAD`, or `$THREAD_1` and so on where there are
-    several; checkpoints `$CHECKPOINT`, and metadata `$METADATA`. `is_absent` tells the ids
-    that a check has drawn itself: these are shown.
+    Ids of `thread_ids` are replaced by `$THREAD`, or `$THREAD_1` and so on where there are
+    several; checkpoints by `$CHECKPOINT`, and metadata by `$METADATA`. Ids for which
+    `is_absent` is true were drawn by a check and are shown.
     """
 
     def __init__(
@@ -77,7 +77,10 @@ class PrivateRecorder(Recorder):
         parts = urlsplit(exchange.url)
         query = urlencode(
             [
-                (name, value if _is_of_the_check(name, value) else self._called(name, value))
+                (
+                    name,
+                    value if _is_chosen_by_check(name, value) else self._placeholder(name, value),
+                )
                 for name, value in parse_qsl(parts.query, keep_blank_values=True)
             ],
             safe="$",
@@ -86,43 +89,43 @@ class PrivateRecorder(Recorder):
         return urlunsplit((parts.scheme, parts.netloc, path, query, ""))
 
     def _path(self, path: str, operation: str) -> str:
-        """The path with names for the ids that stand in it."""
+        """Return the path with placeholders for its ids."""
         template = BY_NAME[operation].path.split("/")[1:] if operation in BY_NAME else []
         steps = path.split("/")
-        # The deployment's own base path stands before that of the operation.
+        # The deployment's base path precedes that of the operation.
         base, rest = steps[: len(steps) - len(template)], steps[len(steps) - len(template) :]
         shown = [
-            self._called(name.strip("{}"), unquote(step)) if name.startswith("{") else step
+            self._placeholder(name.strip("{}"), unquote(step)) if name.startswith("{") else step
             for name, step in zip(template, rest, strict=True)
         ]
         return "/".join([*base, *shown])
 
     def _body(self, body: str | None) -> str | None:
-        """The body with a name for every value that may be of a thread."""
+        """Return the body with a placeholder for every value that may come from a thread."""
         if not body:
             return body
         try:
             members = json.loads(body)
         except (ValueError, RecursionError):
-            # What is no JSON was not made from a thread.
+            # A body that is not JSON was not made from a thread.
             return body if len(body) <= _LONGEST_OWN else _NOT_RECORDED
         if not isinstance(members, dict):
             return "[]" if members == [] else _NOT_RECORDED
         return "{" + ", ".join(starmap(self._member, members.items())) + "}"
 
     def _member(self, name: str, value: Any) -> str:
-        # An empty value and a number are no thread's: they show what a bad body is.
-        if _is_of_the_check(name, value) or isinstance(value, int | float) or not value:
+        # Empty values and numbers reveal no thread, and show what is wrong in a bad body.
+        if _is_chosen_by_check(name, value) or isinstance(value, int | float) or not value:
             shown = json.dumps(value)
         elif name in _CHECKPOINTS and isinstance(value, dict):
-            checkpoint_id = self._called("checkpoint_id", str(value.get("checkpoint_id")))
+            checkpoint_id = self._placeholder("checkpoint_id", str(value.get("checkpoint_id")))
             shown = json.dumps({"checkpoint_id": checkpoint_id, "checkpoint_ns": ""})
         else:
-            shown = self._called(name, value)
+            shown = self._placeholder(name, value)
         return f"{json.dumps(name)}: {shown}"
 
-    def _called(self, name: str, value: Any) -> str:
-        """The name under which the value of a member, or of a step of the path, is shown."""
+    def _placeholder(self, name: str, value: Any) -> str:
+        """Return the placeholder for the value of a member or of a step of the path."""
         if isinstance(value, str) and self._is_absent(value):
             return value
         if isinstance(value, str) and canonical(value) in self._names:
@@ -133,9 +136,9 @@ class PrivateRecorder(Recorder):
 
 
 def with_variables(command: str) -> str:
-    """A curl command whose placeholders the shell fills in from variables of that name."""
+    """Return a curl command in which the shell replaces placeholders by variables of that name."""
     return _PLACEHOLDER.sub(lambda found: f"'\"{found[0]}\"'", command)
 
 
-def _is_of_the_check(name: str, value: Any) -> bool:
-    return name in _OF_THE_CHECK and len(json.dumps(value)) <= _LONGEST_OWN
+def _is_chosen_by_check(name: str, value: Any) -> bool:
+    return name in _CHOSEN_BY_CHECK and len(json.dumps(value)) <= _LONGEST_OWN

@@ -13,21 +13,22 @@ from conformance.deployment.settings import SettingsError
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy's URL, which may hold a password; `shown` is its host and port."""
+    """The URL of a proxy, which may hold a password."""
 
     url: httpx.URL
 
     @property
-    def shown(self) -> str:
-        """What may be told of it."""
+    def address(self) -> str:
+        """Host and port, without credentials."""
         port = self.url.port or {"http": 80, "https": 443}[self.url.scheme]
         return f"{self.url.host}:{port}"
 
 
 def proxy_for(url: httpx.URL) -> Proxy | None:
-    """The proxy of HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, unless NO_PROXY excludes the host.
+    """Return the proxy of HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or None.
 
-    Nothing on this machine is asked through a proxy. `SettingsError` for what is no proxy.
+    None also for this machine and for hosts that NO_PROXY excludes. Raises `SettingsError`
+    for a value that is not the URL of a proxy.
     """
     if is_loopback(url.host) or urllib.request.proxy_bypass(url.host):
         return None
@@ -35,7 +36,7 @@ def proxy_for(url: httpx.URL) -> Proxy | None:
     given = named.get(url.scheme) or named.get("all")
     if not given:
         return None
-    # As others read it, a proxy without a scheme is asked over http.
+    # By convention a proxy without a scheme is reached over http.
     try:
         parsed = httpx.URL(given if "://" in given else f"http://{given}")
     except httpx.InvalidURL:
@@ -49,7 +50,7 @@ def proxy_for(url: httpx.URL) -> Proxy | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its name or address."""
+    """Return whether a host is this machine, by its name or address."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -1,8 +1,8 @@
-"""Whether what answers is a server of threads: by answers that only such a server gives.
+"""Recognition of a Threads server by answers that only such a server gives.
 
-Each piece of evidence stands on one operation, so that a broken operation is a finding
-and not a wrong address, and each is compared with what is answered for a path that no
-server has: a framework that answers alike there knows nothing of threads.
+Each piece of evidence depends on one operation, so that a broken operation is a finding and
+not a wrong address. Each is compared with the answer to a path that no server has: a
+framework that answers both alike knows nothing of threads.
 """
 
 from __future__ import annotations
@@ -18,88 +18,89 @@ import httpx
 
 from conformance.deployment.client import Answer, ThreadsClient
 
-#: Members of /info by which a server of LangGraph is known.
-_OF_LANGGRAPH = ("langgraph_py_version", "langgraph_js_version")
+#: Members of /info that identify a LangGraph server.
+_LANGGRAPH_MEMBERS = ("langgraph_py_version", "langgraph_js_version")
 
 
 class Recognition:
-    """What a deployment answers to harmless questions, each asked once and when needed.
+    """The answers of a deployment to harmless requests, each sent once and when needed.
 
-    Where no answer comes the error is raised, each time that the question is looked at.
+    A request without an answer raises its `httpx.HTTPError` each time that the answer is
+    read.
     """
 
     def __init__(self, client: ThreadsClient) -> None:
         self._client = client
-        # With `threads` in it, so that an echo of a path's first part is no evidence either.
+        # It contains `threads`, so that an echo of the first segment is no evidence either.
         self._no_thread = client.ownership.absent_id()
-        self._nowhere = f"/nothreads-{uuid4().hex[:12]}/{self._no_thread}"
+        self._unknown_path = f"/nothreads-{uuid4().hex[:12]}/{self._no_thread}"
         self._answers: dict[str, Answer | httpx.HTTPError] = {}
 
     @property
     def search(self) -> Answer:
-        """POST /threads/search for threads that nobody has."""
+        """POST /threads/search for a tag that no thread has."""
         body = {"metadata": self._client.tag, "limit": 1}
-        return self._asked("search", lambda: self._client.search(body))
+        return self._answer("search", lambda: self._client.search(body))
 
     @property
     def thread(self) -> Answer:
-        """GET of a thread that nobody has."""
-        return self._asked("thread", lambda: self._client.get(self._no_thread))
+        """GET of a thread that does not exist."""
+        return self._answer("thread", lambda: self._client.get(self._no_thread))
 
     @property
     def state(self) -> Answer:
-        """GET of the state of a thread that nobody has."""
-        return self._asked("state", lambda: self._client.state(self._no_thread))
+        """GET of the state of a thread that does not exist."""
+        return self._answer("state", lambda: self._client.state(self._no_thread))
 
     @property
     def history(self) -> Answer:
-        """GET of the history of a thread that nobody has."""
-        return self._asked("history", lambda: self._client.history(self._no_thread))
+        """GET of the history of a thread that does not exist."""
+        return self._answer("history", lambda: self._client.history(self._no_thread))
 
     @property
     def count(self) -> Answer:
-        """POST /threads/count of threads that nobody has."""
-        return self._asked("count", lambda: self._client.count({"metadata": self._client.tag}))
+        """POST /threads/count for a tag that no thread has."""
+        return self._answer("count", lambda: self._client.count({"metadata": self._client.tag}))
 
     @property
     def assistants(self) -> Answer:
-        """POST /assistants/search for any."""
-        return self._asked("assistants", lambda: self._client.assistants({"limit": 1}))
+        """POST /assistants/search without a filter."""
+        return self._answer("assistants", lambda: self._client.assistants({"limit": 1}))
 
     @property
     def info(self) -> dict[str, Any]:
-        """The object that GET /info answers; empty where it answers anything else, or nothing."""
+        """The JSON object of GET /info; empty for any other answer, or none."""
         try:
-            answer = self._asked("info", self._client.info)
+            answer = self._answer("info", self._client.info)
         except httpx.HTTPError:
             return {}
         return _object(answer) if answer.ok else {}
 
     @property
-    def nowhere(self) -> Answer:
+    def unknown_path(self) -> Answer:
         """GET of a path that no server has."""
-        return self._asked("nowhere", lambda: self._client.send("info", "GET", self._nowhere))
+        return self._answer("nowhere", lambda: self._client.send("info", "GET", self._unknown_path))
 
-    def others(self) -> Iterator[Answer]:
-        """Further answers, each asked for only if the one before does not suffice."""
+    def further_answers(self) -> Iterator[Answer]:
+        """Yield further answers; each is requested only when it is reached."""
         yield self.thread
         yield self.count
         yield self.assistants
 
     def is_threads_server(self) -> bool:
-        """Whether there is evidence of it; a question without an answer gives none."""
+        """Return whether there is any evidence; a request without an answer gives none."""
         evidence = (
-            lambda: _lists(self.search, "thread_id") and not _lists(self.nowhere),
+            lambda: _lists(self.search, "thread_id") and not _lists(self.unknown_path),
             self._knows_threads,
             self._is_langgraph,
             self._has_histories,
             self._counts,
             lambda: _lists(self.assistants, "assistant_id", least=1),
-            self._publishes,
+            self._publishes_openapi,
         )
         return any(map(_holds, evidence))
 
-    def _asked(self, name: str, ask: Callable[[], Answer]) -> Answer:
+    def _answer(self, name: str, ask: Callable[[], Answer]) -> Answer:
         if name not in self._answers:
             try:
                 self._answers[name] = ask()
@@ -111,11 +112,12 @@ class Recognition:
         return answer
 
     def _knows_threads(self) -> bool:
-        """Whether an unknown thread is told from an unknown path, and by two operations.
+        """Return whether two operations distinguish an unknown thread from an unknown path.
 
-        A forum knows threads as well, but not their states and histories.
+        One is not enough: forum software has threads too, but no states or histories of
+        them.
         """
-        if "thread" in _own_words(self.nowhere, self._nowhere):
+        if "thread" in _text_without_path(self.unknown_path, self._unknown_path):
             return False
         asked = (
             (lambda: self.thread, ""),
@@ -123,24 +125,24 @@ class Recognition:
             (lambda: self.history, "/history"),
         )
         path = f"/threads/{self._no_thread}"
-        told = [_holds(partial(_tells_of_threads, ask, path + below)) for ask, below in asked]
-        return sum(told) > 1
+        denials = [_holds(partial(_denies_thread, ask, path + below)) for ask, below in asked]
+        return sum(denials) > 1
 
     def _is_langgraph(self) -> bool:
-        named = any(name in self.info for name in _OF_LANGGRAPH) or any(
+        named = any(name in self.info for name in _LANGGRAPH_MEMBERS) or any(
             isinstance(each, str) and "langgraph" in each.lower() for each in self.info.values()
         )
-        return named and not (self.nowhere.ok and _object(self.nowhere) == self.info)
+        return named and not (self.unknown_path.ok and _object(self.unknown_path) == self.info)
 
     def _counts(self) -> bool:
         number = _json(self.count)
         counted = isinstance(number, int) and not isinstance(number, bool)
-        return self.count.ok and counted and not self.nowhere.ok
+        return self.count.ok and counted and not self.unknown_path.ok
 
     def _has_histories(self) -> bool:
-        return _lists(self.history) and not _lists(self.nowhere)
+        return _lists(self.history) and not _lists(self.unknown_path)
 
-    def _publishes(self) -> bool:
+    def _publishes_openapi(self) -> bool:
         answer = self._client.send("info", "GET", "/openapi.json")
         paths = _object(answer).get("paths") if answer.ok else None
         return isinstance(paths, dict) and any(
@@ -156,7 +158,7 @@ def _holds(evidence: Callable[[], bool]) -> bool:
 
 
 def _json(answer: Answer) -> Any:
-    """The parsed body; None where it is none, or none that is looked at."""
+    """Return the parsed body; None if it is not JSON or exceeds the limits."""
     try:
         return answer.body
     except httpx.DecodingError:
@@ -169,7 +171,7 @@ def _object(answer: Answer) -> dict[str, Any]:
 
 
 def _lists(answer: Answer, member: str = "", least: int = 0) -> bool:
-    """Whether a list is answered, of objects that have the member."""
+    """Return whether the answer is a list of at least `least` objects that have the member."""
     body = _json(answer)
     return (
         answer.ok
@@ -179,16 +181,16 @@ def _lists(answer: Answer, member: str = "", least: int = 0) -> bool:
     )
 
 
-def _tells_of_threads(ask: Callable[[], Answer], path: str) -> bool:
-    """Whether an answer says, in words of its own, that there is no such thread."""
+def _denies_thread(ask: Callable[[], Answer], path: str) -> bool:
+    """Return whether the answer says, in the server's own words, that there is no such thread."""
     answer = ask()
     if answer.status not in (404, 410, 422) or "html" in answer.headers.get("content-type", ""):
         return False
-    return "thread" in _own_words(answer, path)
+    return "thread" in _text_without_path(answer, path)
 
 
-def _own_words(answer: Answer, path: str) -> str:
-    """What an answer says beside the path that was asked for, however it echoes that."""
+def _text_without_path(answer: Answer, path: str) -> str:
+    """Return the text of an answer without the requested path, however that is echoed."""
     text = json.dumps(_object(answer), ensure_ascii=False) if _object(answer) else answer.text
     text = unquote(text).lower().replace("\\/", "/")
     return text.replace(path.strip("/"), "")

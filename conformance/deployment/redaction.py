@@ -1,4 +1,4 @@
-"""Secrets are replaced before anything is stored or shown."""
+"""Redaction: secrets are replaced before anything is stored or shown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import httpx
 
-from conformance.deployment.encodings import layers, plain
+from conformance.deployment.encodings import decoded, layers
 from conformance.excerpt import printable
 
 REDACTED = "[redacted]"
@@ -26,10 +26,10 @@ _SECRET_HEADERS = frozenset(
         "set-cookie",
     }
 )
-#: A shorter value stands in too many innocent places to be replaced wherever it occurs.
+#: A shorter value is not replaced: it occurs in too many other places by chance.
 _SHORTEST_REPLACED = 4
-#: So does a part of a value, such as a parameter, unless it is longer; and whatever else
-#: a command itself writes must stay readable.
+#: The same for a part of a value, such as a parameter, and for the output of commands,
+#: which must stay readable.
 _SHORTEST_PART = 8
 _CREDENTIAL = re.compile("key|token|secret|auth|pass|cookie|sess|sign|cred", re.IGNORECASE)
 _LONGEST_URL = 200
@@ -41,11 +41,11 @@ _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*:[/\\]+)?")
 
 
 class Redactor:
-    """Replaces header values that are secret, and known secrets wherever they stand.
+    """Replaces values of secret headers, and known secrets wherever they occur.
 
-    A secret is found as it is, in every escape of HTTP, JSON, URLs, HTML, cookies and
-    programs, in base64 (also inside of a longer text), and in hexadecimal. Two redactors
-    of the same secrets are equal.
+    A secret is found in plain text, in every escape of HTTP, JSON, URLs, HTML, cookies and
+    source code, in base64 (also inside a longer text), and in hexadecimal. Redactors of the
+    same secrets are equal.
     """
 
     def __init__(
@@ -55,20 +55,21 @@ class Redactor:
         *,
         shortest: int = _SHORTEST_REPLACED,
     ):
-        """`headers` are those that the user gave: all their values are secret.
+        """Prepare to replace the values of the user's `headers`, and `secrets`.
 
-        Values shorter than `shortest` are left where they stand.
+        All values of `headers` are secret. Values shorter than `shortest` characters are
+        not replaced.
         """
         given = tuple(headers)
         self._names = _SECRET_HEADERS | {name.lower() for name, _ in given}
         values = {each for name, value in given for each in _secrets_in(name, value)}
         for secret in secrets:
             values |= {secret, secret.rsplit(" ", 1)[-1]}
-        # A value is also shown as it is once the escapes in it are undone.
-        values |= {unquote(value) for value in values} | {plain(value) for value in values}
+        # A value also occurs with its own escapes decoded.
+        values |= {unquote(value) for value in values} | {decoded(value) for value in values}
         self._secrets = frozenset(value for value in values if len(value) >= shortest)
-        self._as_written = tuple(dict.fromkeys(_each(self._secrets, _as_written)))
-        self._as_base64 = tuple(dict.fromkeys(_each(self._secrets, _in_base64)))
+        self._as_written = tuple(dict.fromkeys(_forms_of_all(self._secrets, _literal_forms)))
+        self._as_base64 = tuple(dict.fromkeys(_forms_of_all(self._secrets, _base64_cores)))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Redactor) and self._secrets == other._secrets
@@ -77,15 +78,17 @@ class Redactor:
         return hash(self._secrets)
 
     def __call__(self, value: str) -> str:
-        """The same as `text`: a redactor is a redaction."""
+        """Return `text(value)`, so that a redactor can be passed as a function."""
         return self.text(value)
 
     def text(self, value: str) -> str:
-        """`value` with every known secret replaced."""
+        """Return `value` with every known secret replaced."""
         if not self._secrets:
             return value
         found = sorted(
-            layer.span(*place) for layer in layers(value) for place in self._places(layer.text)
+            layer.span(*place)
+            for layer in layers(value)
+            for place in self._find_secrets(layer.text)
         )
         pieces, position = [], 0
         for start, end in found:
@@ -95,7 +98,7 @@ class Redactor:
         return "".join((*pieces, value[position:])) if pieces else value
 
     def json(self, value: Any) -> Any:
-        """A copy of a JSON value with every known secret replaced, in names as well."""
+        """Return a copy of a JSON value with every known secret replaced, also in names."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, list):
@@ -105,7 +108,7 @@ class Redactor:
         return value
 
     def headers(self, headers: httpx.Headers) -> tuple[tuple[str, str], ...]:
-        """The headers as pairs, secret values replaced."""
+        """Return the headers as pairs, secret values replaced."""
         return tuple(
             (
                 self.text(name),
@@ -115,25 +118,25 @@ class Redactor:
         )
 
     def url(self, url: httpx.URL | str) -> str:
-        """The URL without user and password, and with every known secret replaced."""
+        """Return the URL without user and password, and with every known secret replaced."""
         try:
             parsed = httpx.URL(url)
         except (httpx.InvalidURL, TypeError):
             return self.text(bare_url(str(url)))
         return self.text(str(parsed.copy_with(username=None, password=None)))
 
-    def _places(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where the secrets stand in a text."""
+    def _find_secrets(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield start and end of every secret in a text."""
         for secret in self._as_written:
             yield from _occurrences(secret, text)
         for core in self._as_base64:
             for start, end in _occurrences(core, text):
-                # The characters beside the core hold bits of the secret as well.
+                # The characters next to the core hold bits of the secret as well.
                 yield start - (text[start - 1 : start] in _ALPHABET), _end_of_base64(text, end)
 
 
 def user_info_secrets(url: httpx.URL) -> tuple[str, ...]:
-    """What of a URL's user-info is secret: the password, and how HTTP sends both."""
+    """Return the secrets of a URL's user-info: the password, and the pair as HTTP sends it."""
     if not url.userinfo:
         return ()
     if not url.password:
@@ -142,38 +145,41 @@ def user_info_secrets(url: httpx.URL) -> tuple[str, ...]:
 
 
 def query_secrets(url: httpx.URL) -> tuple[str, ...]:
-    """The values of a URL's query that may be secret: long ones."""
+    """Return the values in a URL's query that may be secret: the long ones."""
     return tuple(value for _, value in url.params.multi_items() if len(value) >= _SHORTEST_PART)
 
 
 def stream_redactor(
     headers: Iterable[tuple[str, str]] = (), secrets: Iterable[str] = ()
 ) -> Redactor:
-    """A redactor for all that a command writes: of credentials, and of no short value.
+    """Return a redactor for the output of a command: of credentials, and of no short value.
 
-    Other headers may hold a word that our own lines hold as well.
+    Other headers may hold a word that our own output contains as well.
     """
     credentials = [(name, value) for name, value in headers if _CREDENTIAL.search(name)]
     return Redactor(credentials, secrets, shortest=_SHORTEST_PART)
 
 
 def bare_url(text: str) -> str:
-    """What of a URL, or of what should be one, can be shown: no user-info, query or fragment."""
+    """Return the part of a URL that can be shown: no user-info, query or fragment.
+
+    `text` need not be a valid URL.
+    """
     found = _SCHEME.match(text)
     assert found is not None
     scheme, rest = found[1] or "", text[found.end() :].strip()
     authority, tail = re.match(r"([^/?#\\]*)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
     if "@" in tail or "%40" in tail:
-        # A password may hold any character: who can say where it ends?
+        # A password may hold any character, so nobody can tell where it ends.
         return f"{printable(scheme)}…"
     host = re.split("@|%40", authority)[-1]
     return printable(f"{scheme}{host}{re.split('[?#]', tail)[0]}")[:_LONGEST_URL]
 
 
 def _secrets_in(name: str, value: str) -> Iterator[str]:
-    """What is secret in the value of a header: the whole, and each part that says it alone."""
+    """Yield the secrets in a header's value: the whole, and each part that is secret by itself."""
     yield value
-    # `Bearer abc` is a secret as a whole and in its last word.
+    # In `Bearer abc` the last word alone is a secret as well.
     scheme, _, last = value.rpartition(" ")
     yield last
     if name.lower() in ("cookie", "set-cookie"):
@@ -188,27 +194,27 @@ def _secrets_in(name: str, value: str) -> Iterator[str]:
         yield decoded.partition(":")[2]
 
 
-def _each(secrets: Iterable[str], forms: Any) -> Iterator[str]:
+def _forms_of_all(secrets: Iterable[str], forms: Any) -> Iterator[str]:
     for secret in sorted(secrets, key=lambda each: (-len(each), each)):
         yield from forms(secret)
 
 
-def _as_written(secret: str) -> Iterator[str]:
+def _literal_forms(secret: str) -> Iterator[str]:
     yield secret
     if " " in secret:
-        # As a form is sent.
+        # As in form encoding.
         yield secret.replace(" ", "+")
     digits = secret.encode("utf-8", "surrogatepass").hex()
     yield digits
     yield digits.upper()
 
 
-def _in_base64(secret: str) -> Iterator[str]:
-    """The characters of base64 that only the secret decides, wherever it begins in a text."""
+def _base64_cores(secret: str) -> Iterator[str]:
+    """Yield the base64 characters that the secret alone determines, at any offset in a text."""
     data = secret.encode("utf-8", "surrogatepass")
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + data).decode()
-        # Six bits make a character; the first and the last ones also hold bits of others.
+        # A character encodes six bits; the first and the last may also hold bits of neighbours.
         core = encoded[-(-8 * before // 6) : 8 * (before + len(data)) // 6]
         if len(core) >= _SHORTEST_REPLACED:
             yield core

@@ -1,10 +1,10 @@
-"""Removing what a run made for the user and for the other tenant."""
+"""Removal of what a run created, for the user and for the other tenant."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from conformance.deployment.cleanup import Left, Removal, remove_all
+from conformance.deployment.cleanup import Leftover, Removal, remove_all
 from conformance.deployment.connect import Connection
 from conformance.deployment.credential_variants import other_credentials
 from conformance.deployment.ledger import LedgerState
@@ -15,10 +15,10 @@ from conformance.deployment.settings import Settings
 def remove_as_each(
     connection: Connection, settings: Settings, ledger: LedgerState, keep: Collection[str] = ()
 ) -> Removal:
-    """Delete every thread of a run, each by the credential that it was made with.
+    """Delete every thread of a run, each with the credentials that created it.
 
-    The other tenant's threads are those that a search for the run's tag shows to it: the
-    ids of the ledger are asked for by the user, since most are the user's.
+    The other tenant's threads are those that its own search for the run's tag finds. The
+    ids of the ledger are deleted with the user's credentials, since most are the user's.
     """
     if not settings.other_headers:
         return remove_all(connection.client, ledger, keep)
@@ -27,11 +27,11 @@ def remove_as_each(
     own = remove_all(connection.client, ledger, keep)
     return Removal(
         existed=own.existed | others.existed,
-        left=_each_once((*own.left, *others.left)),
-        possible=_each_once((*own.possible, *others.possible)),
+        left=_without_duplicates((*own.left, *others.left)),
+        possible=_without_duplicates((*own.possible, *others.possible)),
     )
 
 
-def _each_once(left: tuple[Left, ...]) -> tuple[Left, ...]:
-    """One of each id: what neither credential could remove is left once."""
+def _without_duplicates(left: tuple[Leftover, ...]) -> tuple[Leftover, ...]:
+    """Return one entry for each id: what neither tenant could remove is listed once."""
     return tuple({canonical(each.thread_id): each for each in left}.values())

@@ -1,4 +1,4 @@
-"""From the exchanges of a check to shell commands that do the same."""
+"""Shell commands that repeat the exchanges of a check."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from urllib.parse import urlsplit
 from conformance.deployment.exchange import Exchange
 from conformance.json_text import parse_json
 
-#: More requests than this are not one paste any more: the last ones are shown.
+#: Requests in a reproduction that can be pasted; of more only the last ones are shown.
 MOST_COMMANDS = 12
-#: A longer command cannot be pasted.
+#: Longest command that can be pasted, in characters.
 LONGEST_COMMAND = 20_000
 
 
 def reproduction(exchanges: Sequence[Exchange]) -> str:
-    """Commands that send the requests again, one a line, oldest first.
+    """Return commands that send the last requests again, one per line, oldest first.
 
-    Where the deployment chose an id that a later request uses, the shell takes it from
-    the answer, with `jq` as in the documents.
+    Where the deployment chose an id that a later request uses, a shell variable takes it
+    from the answer, with `jq` as in the documents.
     """
     shown = list(exchanges)[-MOST_COMMANDS:]
     lines = list(_commands(shown))
@@ -29,7 +29,7 @@ def reproduction(exchanges: Sequence[Exchange]) -> str:
 
 
 def story(exchanges: Sequence[Exchange]) -> str:
-    """All requests as commands, each under its number, its request line and its status."""
+    """Return all requests as commands, each with its number, request line and status."""
     return "\n".join(
         f"# {number}. {each.method} {urlsplit(each.url).path} answers {each.status}\n{command}"
         for number, (each, command) in enumerate(
@@ -39,7 +39,7 @@ def story(exchanges: Sequence[Exchange]) -> str:
 
 
 def _commands(exchanges: Sequence[Exchange]) -> Iterator[str]:
-    """One command for each exchange, which may take several lines."""
+    """Yield one command for each exchange; it may have several lines."""
     names: dict[str, str] = {}
     for position, exchange in enumerate(exchanges):
         command = exchange.curl()
@@ -50,16 +50,16 @@ def _commands(exchanges: Sequence[Exchange]) -> Iterator[str]:
             command = command.replace(chosen, f"'\"${name}\"'")
         later = "".join(each.url + (each.request_body or "") for each in exchanges[position + 1 :])
         taken: dict[str, str] = {}
-        for path, kind, chosen in _chosen_by_deployment(exchange):
+        for path, kind, chosen in _ids_chosen_by_deployment(exchange):
             if chosen in later and chosen not in names:
                 number = sum(name.startswith(kind) for name in names.values()) + 1
                 names[chosen] = f"{kind}_{number}"
                 taken[names[chosen]] = path
-        yield _taking(command, taken, position + 1)
+        yield _with_assignments(command, taken, position + 1)
 
 
-def _taking(command: str, taken: dict[str, str], number: int) -> str:
-    """The command, and what the shell takes from its answer: variables and their paths."""
+def _with_assignments(command: str, taken: dict[str, str], number: int) -> str:
+    """Return the command with assignments of variables to `jq` paths in its answer."""
     if not taken:
         return command
     if len(taken) == 1:
@@ -70,10 +70,11 @@ def _taking(command: str, taken: dict[str, str], number: int) -> str:
     return "\n".join([f"{whole}=$({command})", *lines])
 
 
-def _chosen_by_deployment(exchange: Exchange) -> Iterator[tuple[str, str, str]]:
-    """The ids that the deployment chose and named in this exchange.
+def _ids_chosen_by_deployment(exchange: Exchange) -> Iterator[tuple[str, str, str]]:
+    """Yield the ids that the deployment chose in this exchange.
 
-    Each with its path, as jq writes it, and the kind of variable that holds it.
+    Each comes with its path in the syntax of jq, and the prefix of the variable that holds
+    it.
     """
     try:
         answer = parse_json(exchange.response_body or "")
@@ -87,7 +88,7 @@ def _chosen_by_deployment(exchange: Exchange) -> Iterator[tuple[str, str, str]]:
 
 
 def _members(value: Any, path: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Path, name and value of every member of every object whose path is easily written."""
+    """Yield path, name and value of all members, except those whose names jq needs quoted."""
     if isinstance(value, list):
         for index, each in enumerate(value):
             yield from _members(each, f"{path or '.'}[{index}]")

@@ -1,7 +1,7 @@
-"""The folder of one job, where its processes hand over what they record.
+"""The folder of one run, in which its processes record exchanges.
 
-It stands beside the ledgers, not in the folder for temporary files, so that what a killed
-job left behind is found and removed by the next one.
+It is next to the ledgers, not in the folder for temporary files, so that the next run finds
+and removes what a killed run left behind.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ _LOCK = ".alive"
 
 
 def runs_dir() -> Path:
-    """`$XDG_STATE_HOME/threads-conformance/runs`, by default below `~/.local/state`."""
+    """Return `$XDG_STATE_HOME/threads-conformance/runs`, by default below `~/.local/state`."""
     return state_dir("runs")
 
 
 @contextmanager
 def run_folder() -> Iterator[Path]:
-    """Make a folder that its user alone can read, gone at the end; `SettingsError` if not.
+    """Create a folder that only its user can read, and remove it at the end.
 
-    What jobs that were killed left in folders of this kind is removed first, and so are
-    ledgers of runs that left nothing.
+    Folders of killed runs are removed first, and so are ledgers of runs that left nothing.
+    Raises `SettingsError` if the folder cannot be created.
     """
     make_ledger(runs_dir())
     remove_stale_folders()
     remove_settled_ledgers()
-    # One who is about to lock a new folder is not taken for dead by one who cleans up.
+    # So that a concurrent clean-up does not remove the folder before it is locked.
     with FileLock(runs_dir() / _LOCK):
         directory = Path(tempfile.mkdtemp(dir=runs_dir()))
         alive = FileLock(directory / _LOCK)
@@ -48,7 +48,7 @@ def run_folder() -> Iterator[Path]:
 
 
 def remove_stale_folders() -> None:
-    """Remove the folders of jobs that are not alive any more."""
+    """Remove the folders of runs that are not alive any more."""
     if not runs_dir().is_dir():
         return
     with FileLock(runs_dir() / _LOCK):

@@ -1,4 +1,4 @@
-"""What a run is asked to do, and where that may be written down.
+"""The settings of a run, and the files in which they can be written.
 
 Options come from the command line, else from `THREADS_CONFORMANCE_*`, else from
 `threads-conformance.toml`, else from `[tool.threads-conformance]` in pyproject.toml.
@@ -19,30 +19,29 @@ DEFAULT_SEED = 20250512
 CONFIG_FILE = "threads-conformance.toml"
 #: The settings of a graph that are keys of its state.
 _KEYS = ("appending", "adding", "replacing")
-#: The settings of which one at least is given where a graph is not that of the documents.
+#: Settings of which any one means that the graph is not that of the documents.
 _DESCRIBES = frozenset({"run_input", "supersteps", "append", "appending"})
-#: Stands for a number in the graph's input and updates, so that texts differ.
+#: Placeholder of a number in the graph's input and updates, so that texts differ.
 NUMBER = "{n}"
 
 
 class SettingsError(Exception):
-    """A setting that cannot be used; the message says which and what to write."""
+    """A setting that cannot be used; the message says which one and what to write."""
 
 
 @dataclass(frozen=True)
 class GraphSettings:
-    """How to use the graph that the deployment offers: the documents' by default.
+    """How to use the graph that the deployment offers; by default that of the documents.
 
-    `supersteps` prepopulate a thread to its end; `append` is one more update that may
-    be applied to it any number of times; `run_input` is the input of a run. In every
-    text `{n}` is replaced by a number. `channels` are values of further keys of the state,
-    written together with `append` where all that a state holds is the question; what is
-    no key of the graph's state may stand there.
+    `supersteps` prepopulate a thread up to its end; `append` is one more update that can be
+    applied any number of times; `run_input` is the input of a run. In every text `{n}` is
+    replaced by a number. `channels` are values of further keys of the state, written
+    together with `append` by checks of a whole state; every name in it must be a key of the
+    state.
 
-    What an update does to a key: to a list of `appending` (of messages, or of anything
-    else) it adds items, to a number of `adding` it is added, what is of `replacing` it
-    replaces. Of keys that are in none of the three nothing is foretold. The first of
-    `appending` is the list that most checks follow.
+    The reducers: an update adds items to a list of `appending` (messages or anything else),
+    adds to a number of `adding`, and replaces a value of `replacing`. About other keys
+    nothing is predicted. Most checks use the first list of `appending`.
     """
 
     id: str = "agent"
@@ -70,12 +69,11 @@ class GraphSettings:
 
 @dataclass(frozen=True)
 class OtherGraphs:
-    """The ids of the graphs that the profile full needs beside the one of `[graph]`.
+    """The ids of the further graphs that the profile `full` needs besides that of `[graph]`.
 
-    All take and keep `messages`. `interrupter` asks once, by an interrupt, and adds a
-    message that holds the answer; `failing` raises; `slow` takes the `seconds` of its
-    input, and adds a message in each of at least two steps; `nested` has `interrupter`
-    as a subgraph.
+    All take and keep `messages`. `interrupter` interrupts once, and adds a message that
+    holds the answer; `failing` raises; `slow` takes the `seconds` of its input, and adds a
+    message in each of at least two steps; `nested` has `interrupter` as a subgraph.
     """
 
     interrupter: str = "interrupter"
@@ -86,21 +84,20 @@ class OtherGraphs:
 
 @dataclass(frozen=True)
 class Settings:
-    """One run. Times in seconds; `headers` are (name, value) pairs, all of them secret.
+    """The settings of one run. Times are in seconds; `headers` are secret (name, value) pairs.
 
-    `protected` says that the deployment answers nobody without credentials;
-    `other_headers` are the credentials of another tenant, secret as well.
+    `protected` says that the deployment answers nobody without credentials; `other_headers`
+    are the credentials of another tenant, secret as well.
 
-    `visible_within_s` is the declared deadline by which search and count show a change;
-    a cron that is due every minute has made its run within `cron_within_s`. `clients` are
-    those by which the deployment is asked. With `shrink` what breaks a property is told
-    in its smallest form. On a `disposable` deployment nothing matters; one that was
-    `launched` ends with the run, and all that is on it. Outages are waited
-    out for `outage_within_s` in all; waits between tries of a request begin at `backoff_s`.
-    With `read_only` nothing is written, and of all threads only those of `thread_ids` are
-    looked at; they are other people's. An answer of more than `max_body_mib` is not read;
-    `ca_bundle` is the PEM file of the certificates that are trusted, and with `insecure`
-    any is.
+    `visible_within_s` is the declared deadline by which search and count show a change; a
+    cron that is due every minute has started its run within `cron_within_s`. `clients` are
+    the clients that the checks use. `shrink` minimises counterexamples of properties. On a
+    `disposable` deployment requests that could mean all threads may be sent; one that was
+    `launched` ends with the run, together with all its data. Outages are waited out for
+    `outage_within_s` in total; the waits between retries begin at `backoff_s`. With
+    `read_only` nothing is written, and only the threads of `thread_ids`, which are other
+    people's, are read. `max_body_mib` is the cap of a response body; `ca_bundle` is a PEM
+    file of trusted certificates, and `insecure` trusts any.
     """
 
     url: str
@@ -135,12 +132,12 @@ class Settings:
     insecure: bool = False
 
     def to_json(self) -> str:
-        """The settings as text, to be handed to a worker."""
+        """Serialise the settings, to be passed to a worker."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
-        """Read what `to_json` wrote."""
+        """Parse what `to_json` wrote."""
         data = json.loads(text)
         graph, graphs = data.pop("graph"), data.pop("graphs")
         for name in ("requirements", "capabilities", "clients", "thread_ids"):
@@ -150,28 +147,28 @@ class Settings:
         return cls(graph=graph_settings(graph), graphs=other_graphs(graphs), **data)
 
     def includes(self, profile: str) -> bool:
-        """Whether requirements of `profile` are asked for."""
+        """Return whether requirements of `profile` are judged."""
         return PROFILES.index(profile) <= PROFILES.index(self.profile)
 
-    def affords(self, effort: str) -> bool:
-        """Whether what needs `effort` is checked."""
+    def allows_effort(self, effort: str) -> bool:
+        """Return whether checks that need `effort` are made."""
         return EFFORTS.index(effort) <= EFFORTS.index(self.effort)
 
 
 def documented_supersteps() -> tuple[dict[str, Any], ...]:
-    """The supersteps of the documented prepopulation."""
+    """Return the supersteps of the documented prepopulation."""
     return tuple(documented_prepopulation()["supersteps"])
 
 
 def documented_prepopulation() -> dict[str, Any]:
-    """The body of the documented create request with supersteps, as cURL sends it."""
+    """Return the body of the documented create request with supersteps, as sent by cURL."""
     file = fixtures_dir() / "documented" / "prepopulate" / "003-block09-curl.json"
     body: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["request"]["body"]
     return body
 
 
 def other_graphs(table: dict[str, Any]) -> OtherGraphs:
-    """Read the `[graphs]` table; `SettingsError` names what cannot be used."""
+    """Read the `[graphs]` table; raise `SettingsError` for what cannot be used."""
     _check_names(table, "graphs", OtherGraphs)
     for name, graph_id in table.items():
         if not isinstance(graph_id, str):
@@ -180,20 +177,20 @@ def other_graphs(table: dict[str, Any]) -> OtherGraphs:
 
 
 def graph_settings(table: dict[str, Any]) -> GraphSettings:
-    """Read the `[graph]` table; `SettingsError` names what cannot be used."""
+    """Read the `[graph]` table; raise `SettingsError` for what cannot be used."""
     _check_names(table, "graph", GraphSettings)
-    _check(table, "id", str, "a text, the id of a graph")
-    _check(table, "supersteps", list, "a list of tables with `updates`")
-    _check(table, "append", dict, "a table with `values` and `as_node`")
+    _check_type(table, "id", str, "a text, the id of a graph")
+    _check_type(table, "supersteps", list, "a list of tables with `updates`")
+    _check_type(table, "append", dict, "a table with `values` and `as_node`")
     for name in _KEYS:
-        _check(table, name, list, "a list of keys of the state")
-    _check(table, "channels", dict, "a table of values, by keys of the state")
+        _check_type(table, name, list, "a list of keys of the state")
+    _check_type(table, "channels", dict, "a table of values, by keys of the state")
     for superstep in table.get("supersteps", ()):
         if not isinstance(superstep, dict) or not isinstance(superstep.get("updates"), list):
             raise SettingsError("[graph] supersteps: each is a table with a list `updates`")
     read = dict(table)
     if _DESCRIBES & table.keys():
-        # Another graph than that of the documents: only what is said of it is known.
+        # Not the documents' graph: the defaults that describe that one do not apply.
         read = {"channels": {}, "adding": (), "replacing": (), **read}
     for name in ("supersteps", *_KEYS):
         if name in read:
@@ -208,27 +205,27 @@ def _check_names(table: dict[str, Any], title: str, settings: type) -> None:
         raise SettingsError(f"[{title}] has no setting {names}: use {', '.join(sorted(known))}")
 
 
-def _check(table: dict[str, Any], name: str, kind: type, what: str) -> None:
-    # What went through JSON on its way to a worker has lists for tuples.
+def _check_type(table: dict[str, Any], name: str, kind: type, what: str) -> None:
+    # JSON turned tuples into lists on the way to a worker.
     if name in table and not isinstance(table[name], (kind, tuple) if kind is list else kind):
         raise SettingsError(f"[graph] {name} must be {what}")
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """The options written in `directory`; `SettingsError` if the file is not TOML."""
+    """Return the options written in `directory`; raise `SettingsError` if the file is not TOML."""
     own = directory / CONFIG_FILE
     if own.is_file():
-        return _toml(own)
+        return _read_toml(own)
     project = directory / "pyproject.toml"
     if project.is_file():
-        table = _toml(project).get("tool", {}).get("threads-conformance", {})
+        table = _read_toml(project).get("tool", {}).get("threads-conformance", {})
         if not isinstance(table, dict):
             raise SettingsError(f"{project}: [tool.threads-conformance] must be a table")
         return table
     return {}
 
 
-def _toml(file: Path) -> dict[str, Any]:
+def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
@@ -236,7 +233,7 @@ def _toml(file: Path) -> dict[str, Any]:
 
 
 def numbered(value: Any, number: int) -> Any:
-    """A copy of `value` in which `{n}` is replaced in every text."""
+    """Return a copy of `value` in which `{n}` is replaced by `number` in every text."""
     if isinstance(value, str):
         return value.replace(NUMBER, str(number))
     if isinstance(value, list | tuple):

@@ -11,7 +11,7 @@ from conformance.contract.schemas import member_names
 from conformance.deployment.ownership import Ownership
 from conformance.json_text import UndigestedJsonError, parse_json
 
-#: Operations that answer with a list of whatever matches.
+#: Operations that answer with a list of all matches.
 _LISTING = frozenset({"search", "cron_search", "assistants_search"})
 _THREAD_ID = re.compile(rb'"thread_id"\s*:\s*("(?:[^"\\]|\\.)*")')
 
@@ -19,10 +19,10 @@ _THREAD_ID = re.compile(rb'"thread_id"\s*:\s*("(?:[^"\\]|\\.)*")')
 def facts_of_strangers(
     operation: Operation | None, path: str, body: bytes, ownership: Ownership
 ) -> str | None:
-    """Say what an answer holds of other people's, without any content; None if nothing.
+    """Describe what an answer holds of other people's, without content; None if nothing.
 
-    `path` is that of the request, below the deployment's URL. Nothing that is not proved to be this
-    run's is told but how much there is, and which of the published members are shown.
+    `path` is that of the request, below the deployment's URL. The description contains only
+    counts, and which of the published members occur.
     """
     if operation is not None:
         thread_id, run_id = operation.id_in(path, "thread_id"), operation.id_in(path, "run_id")
@@ -31,14 +31,14 @@ def facts_of_strangers(
         if run_id is not None and not ownership.is_our_run(run_id):
             return "about a run that is not proved to be this run's"
     if operation is not None and operation.name in _LISTING:
-        return _facts_of_list(body, ownership)
+        return _describe_list(body, ownership)
     named = {each for each in _ids_in(body) if not ownership.may_be_shown(each)}
     if not named:
         return None
     return f"names {len(named)} thread(s) not proved to be this run's"
 
 
-def _facts_of_list(body: bytes, ownership: Ownership) -> str | None:
+def _describe_list(body: bytes, ownership: Ownership) -> str | None:
     try:
         hits = parse_json(body)
     except UndigestedJsonError as undigested:

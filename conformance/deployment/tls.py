@@ -1,4 +1,4 @@
-"""Which certificates are trusted."""
+"""The certificates that are trusted."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from conformance.deployment.settings import SettingsError
 
 
 @cache
-def trust(ca_bundle: str | None = None, insecure: bool = False) -> ssl.SSLContext:
-    """The certificates that are trusted: the usual ones, those of a PEM file, or all."""
+def tls_context(ca_bundle: str | None = None, insecure: bool = False) -> ssl.SSLContext:
+    """Return a TLS context that trusts the usual certificates, those of a PEM file, or any.
+
+    Raises `SettingsError` for a file that cannot be used.
+    """
     if insecure:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False

@@ -1,4 +1,4 @@
-"""The one transport under every request: guard, ledger, delivery, record, then the wire."""
+"""The transport of all requests: guard, ledger, delivery and record, then the wire."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from conformance.contract.operations import BY_NAME, Operation, identify
 from conformance.deployment.creations import Creation, CreationTracker
 from conformance.deployment.delivery import Delivery, Probes
 from conformance.deployment.exchange import Exchange
-from conformance.deployment.guard import check_request, unproved
+from conformance.deployment.guard import check_request, unproved_ids
 from conformance.deployment.interruption import WRITES
 from conformance.deployment.journal import Journal
 from conformance.deployment.ledger import Ledger
 from conformance.deployment.outage import CircuitBreaker
-from conformance.deployment.ownership import Ownership, Shown
+from conformance.deployment.ownership import GetAnswer, Ownership
 from conformance.deployment.redaction import Redactor
 from conformance.deployment.strangers import facts_of_strangers
 from conformance.deployment.trouble import (
@@ -34,34 +34,35 @@ from conformance.deployment.trouble import (
 )
 from conformance.json_text import parse_json
 
-#: Set in `request.extensions` where the answer may hold other people's threads.
+#: Key of `request.extensions`, set where the answer may hold other people's threads.
 PRIVATE = "threads_conformance_private"
 #: Longest body, in characters, that is recorded.
 RECORDED_BODY = 64 * 1024
 
-#: Of a longer body only the beginning is looked at, in bytes, but for what may be cut through.
-_LOOKED_AT, _CUT_THROUGH = 2**20, 16 * 1024
-#: Set in `request.extensions` of requests that no check asked for.
-_OF_THE_SUITE = "threads_conformance_own"
-#: Set in `request.extensions` to what the ledger knows of a write.
+#: Bytes of a longer body that are examined, and how many of them are dropped at the end, where
+#: a secret may have been cut in two.
+_EXAMINED, _DROPPED = 2**20, 16 * 1024
+#: Key of `request.extensions`, set for requests that the suite itself sends, not a check.
+_OWN = "threads_conformance_own"
+#: Key of `request.extensions` for the `Creation` of a write.
 _CREATION = "threads_conformance_creation"
-_ANYONES = "other people's threads"
+_OTHER_PEOPLES = "other people's threads"
 _STRANGER = "[not-ours]"
-#: Reads that only a server of threads answers: one that was answered well can be asked again.
-_TELLING = frozenset({"search", "count", "get", "state", "history"})
-#: Reads that answer what a run yields, and do not show whose it is.
-_FOLLOWING = frozenset({"run_join", "run_join_stream"})
-#: Of an answer about other people's threads, the headers that say nothing of them.
+#: Reads that only a Threads server answers: one that succeeded is repeated to test the network.
+_THREAD_READS = frozenset({"search", "count", "get", "state", "history"})
+#: Reads that answer with the output of a run, and do not show whose run it is.
+_RUN_OUTPUT_READS = frozenset({"run_join", "run_join_stream"})
+#: Headers of an answer about other people's threads that reveal nothing about them.
 _SAFE_HEADERS = frozenset({"content-type", "content-length", "date", "server"})
 
 
 class Recorder:
-    """Keeps the exchanges of the check at hand, and writes all of them to a file.
+    """Keeps the exchanges of the current check, and writes all exchanges to a file.
 
-    `troubles` are those on the way during the check; `doubts` are answers that may have
-    been somebody's on the way; `journal` says what its requests made. `strangers` says what
+    `troubles` is the network trouble during the check; `doubts` are answers that may have
+    come from a proxy; `journal` holds what its requests created. `strangers` describes what
     was seen of other people's, without content. Several threads of a check may add at once;
-    each exchange is a line of its own.
+    each exchange is one line of the file.
     """
 
     def __init__(self, file: Path | None, redactor: Redactor) -> None:
@@ -77,7 +78,7 @@ class Recorder:
 
     @contextmanager
     def check(self, check_id: str) -> Iterator[list[Exchange]]:
-        """Everything recorded inside belongs to this check; the list grows with it."""
+        """Attribute what is recorded in the block to this check; yield its growing list."""
         self._check, self._current = check_id, []
         self.troubles, self.doubts, self.strangers = [], [], []
         self.journal = Journal()
@@ -87,13 +88,13 @@ class Recorder:
             self._check, self._current = "", []
 
     def forget(self) -> None:
-        """Drop what the check at hand has asked so far; the file keeps it."""
+        """Drop the exchanges of the current check so far; the file keeps them."""
         self._current.clear()
 
     def add(self, exchange: Exchange, *, of_check: bool = True) -> None:
         """Record one exchange, its texts already redacted.
 
-        Without `of_check` it is no request of the check at hand, but the suite's own.
+        Without `of_check` it is a request of the suite itself, not of the current check.
         """
         with self._lock:
             if of_check:
@@ -103,13 +104,13 @@ class Recorder:
                 self._file.write(exchange.to_json() + "\n")
                 self._file.flush()
 
-    def notice(self, trouble: Trouble) -> None:
-        """Count trouble on the way, during the check at hand."""
+    def record_trouble(self, trouble: Trouble) -> None:
+        """Record network trouble during the current check."""
         with self._lock:
             self.troubles.append(trouble)
 
-    def believe(self, troubles: list[Trouble], certain: bool) -> None:
-        """Take troubles for answers of the deployment's own after all."""
+    def accept_as_answers(self, troubles: list[Trouble], certain: bool) -> None:
+        """Reclassify troubles as the deployment's own answers; as doubts unless `certain`."""
         with self._lock:
             for each in troubles:
                 if each in self.troubles:
@@ -125,7 +126,7 @@ class Recorder:
 
 @dataclass
 class _Connections:
-    """A pool of connections, and how many requests are under way on it."""
+    """A pool of connections, and the number of requests in progress on it."""
 
     transport: httpx.BaseTransport
     under_way: int = 0
@@ -133,13 +134,13 @@ class _Connections:
 
 
 class SuiteTransport(httpx.BaseTransport):
-    """Sends what the guard lets pass, after the ledger knows of it, and records it.
+    """Sends a request if the guard allows it, after the ledger has it, and records it.
 
-    `connect` makes the transport that reaches the deployment; it is made anew after
-    an answer of 5xx, since a server may drop the connection on which it failed, and
-    the next request is not to blame for that. Several threads may send at once: what
-    is under way on the old connections ends there. Outages are waited out for
-    `outage_within_s` seconds in all, and waits between tries begin at `backoff_s`.
+    `connect` makes the transport to the deployment. It is made anew after a 5xx, since a
+    server may close the connection on which it failed, and the next request must not suffer
+    from that. Several threads may send at once: requests in progress on old connections
+    finish there. Outages are waited out for `outage_within_s` seconds in total, and waits
+    between retries begin at `backoff_s` seconds.
     """
 
     def __init__(
@@ -160,40 +161,40 @@ class SuiteTransport(httpx.BaseTransport):
         self._base_path = base_path.rstrip("/")
         self._ownership = ownership
         self._recorder = recorder
-        self._tracker = CreationTracker(ledger, ownership, self._look_again)
+        self._tracker = CreationTracker(ledger, ownership, self._read_thread)
         self._delivery = Delivery(
-            Probes(self._exchanged, self._is_well, self._status_of, self._remove),
+            Probes(self._exchange, self._is_well, self._status_of, self._remove),
             CircuitBreaker(self._is_there, outage_within_s),
-            recorder.notice,
-            recorder.believe,
+            recorder.record_trouble,
+            recorder.accept_as_answers,
             backoff_s,
             first_contact=first_contact,
         )
-        # The request at hand of each thread: by its credentials the suite asks beside it.
-        self._at_hand = threading.local()
-        # The last read of threads that was answered well, by the credentials it had.
+        # The current request of each thread: the suite's own requests use its credentials.
+        self._current = threading.local()
+        # The last read of threads that succeeded, by its credentials.
         self._answered_well: dict[frozenset[tuple[bytes, bytes]], httpx.Request] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request and read its whole answer; `GuardRefusal` if it is not safe.
+        """Send one request and read its whole answer; raise `GuardRefusal` if it is not safe.
 
-        `httpx.HTTPError` where no answer comes, or trouble on the way stays;
+        Raises `httpx.HTTPError` where no answer comes or network trouble persists, and
         `GivenUpError` once the deployment does not answer any more.
         """
         body = request.read()
         path = self._path_of(request)
         operation, thread_id = identify(request.method, path)
         writes = operation is not None and operation.writes
-        follows_run = operation is not None and operation.name in _FOLLOWING
+        follows_run = operation is not None and operation.name in _RUN_OUTPUT_READS
         if operation is not None and (writes or follows_run):
-            # Of a run that is only followed: whether what is answered may be recorded.
-            self._prove_what_is_named(operation, path, body, request)
+            # A read of a run's output needs it as well: it decides what may be recorded.
+            self._prove_named_ids(operation, path, body, request)
         check_request(request.method, path, body, self._ownership)
         if operation is None or not writes:
             return self._delivery.deliver(request, operation, None)
         with WRITES.under_way():
-            self._at_hand.request = request
-            creation = self._tracker.before(operation, thread_id, body)
+            self._current.request = request
+            creation = self._tracker.record_request(operation, thread_id, body)
             request.extensions[_CREATION] = creation
             return self._delivery.deliver(request, operation, creation)
 
@@ -204,48 +205,48 @@ class SuiteTransport(httpx.BaseTransport):
     def _path_of(self, request: httpx.Request) -> str:
         return request.url.raw_path.decode().partition("?")[0].removeprefix(self._base_path)
 
-    def _prove_what_is_named(
+    def _prove_named_ids(
         self, operation: Operation, path: str, body: bytes, request: httpx.Request
     ) -> None:
-        """Ask for what a write names and is not known to be this run's, whether it is."""
-        self._at_hand.request = request
-        for named in unproved(operation, path, body, self._ownership):
+        """Try to prove by GET the ids that a request names and that are not known to be ours."""
+        self._current.request = request
+        for named in unproved_ids(operation, path, body, self._ownership):
             if named.kind == "thread":
-                if shown := self._look_again(named.id):
+                if shown := self._read_thread(named.id):
                     self._ownership.adopt_thread(shown)
             elif named.kind == "run" and named.thread_id is not None:
                 place = f"/threads/{quote(named.thread_id, safe='')}/runs/"
-                if shown := self._shown(place, named.id, named.thread_id):
+                if shown := self._read(place, named.id, named.thread_id):
                     self._ownership.adopt_run(shown)
-            elif named.kind == "cron" and (shown := self._shown("/runs/crons/", named.id)):
+            elif named.kind == "cron" and (shown := self._read("/runs/crons/", named.id)):
                 self._ownership.adopt_cron(shown)
 
-    def _take(
+    def _adopt_if_proved(
         self,
         operation: Operation,
         request: httpx.Request,
         thread_id: str | None,
         response: httpx.Response,
     ) -> None:
-        """Take a run or cron that a check asked for by GET, if the answer proves it."""
+        """Own a run or cron that a check read by GET, if the answer proves it to be this run's."""
         path = self._path_of(request)
         run_id, cron_id = operation.id_in(path, "run_id"), operation.id_in(path, "cron_id")
         if run_id is not None and not self._ownership.is_our_run(run_id):
-            self._ownership.adopt_run(_shown_in(response, run_id, thread_id))
+            self._ownership.adopt_run(_get_answer(response, run_id, thread_id))
         if cron_id is not None and not self._ownership.is_our_cron(cron_id):
-            self._ownership.adopt_cron(_shown_in(response, cron_id))
+            self._ownership.adopt_cron(_get_answer(response, cron_id))
 
-    def _look_again(self, thread_id: str) -> Shown | None:
-        return self._shown("/threads/", thread_id)
+    def _read_thread(self, thread_id: str) -> GetAnswer | None:
+        return self._read("/threads/", thread_id)
 
-    def _shown(self, place: str, asked: str, thread_id: str | None = None) -> Shown | None:
-        """What a GET shows of an id, asked for now; None where no answer came."""
-        response = self._ask("GET", f"{place}{quote(asked, safe='')}")
-        return None if response is None else _shown_in(response, asked, thread_id)
+    def _read(self, place: str, asked: str, thread_id: str | None = None) -> GetAnswer | None:
+        """Send a GET for an id; return None if there is no answer."""
+        response = self._deliver_own("GET", f"{place}{quote(asked, safe='')}")
+        return None if response is None else _get_answer(response, asked, thread_id)
 
-    def _ask(self, method: str, path: str) -> httpx.Response | None:
-        """Send a request of the suite's own, by the credentials of the one at hand."""
-        asking = _beside(self._at_hand.request, method, f"{self._base_path}{path}")
+    def _deliver_own(self, method: str, path: str) -> httpx.Response | None:
+        """Send a request of the suite itself, with the credentials of the current one."""
+        asking = _own_request(self._current.request, method, f"{self._base_path}{path}")
         try:
             return self._delivery.deliver(asking, identify(method, path)[0], None)
         except httpx.HTTPError:
@@ -255,63 +256,63 @@ class SuiteTransport(httpx.BaseTransport):
         return self._status("GET", thread_id)
 
     def _remove(self, thread_id: str) -> int | None:
-        """Delete what stands under an id that this run drew."""
+        """Delete the thread under an id that this run drew; None for any other id."""
         return self._status("DELETE", thread_id) if self._ownership.is_drawn(thread_id) else None
 
     def _status(self, method: str, thread_id: str) -> int | None:
         path = f"{self._base_path}/threads/{quote(thread_id, safe='')}"
         try:
-            response = self._exchanged(_beside(self._at_hand.request, method, path))
+            response = self._exchange(_own_request(self._current.request, method, path))
         except httpx.HTTPError:
             return None
         return None if trouble_of_answer("get", response) else response.status_code
 
     def _is_there(self, request: httpx.Request) -> bool:
-        """Whether anything is answered to a request like this one for GET /info."""
-        asking = _beside(request, "GET", f"{self._base_path}/info")
+        """Return whether GET /info, with the credentials of `request`, gets any answer."""
+        asking = _own_request(request, "GET", f"{self._base_path}/info")
         try:
-            response = self._exchanged(asking)
+            response = self._exchange(asking)
         except httpx.HTTPError:
             return False
         return response.status_code not in GATEWAY_STATUSES
 
     def _is_well(self, request: httpx.Request) -> bool:
-        """Whether what was answered well by the credentials of a request is so again."""
+        """Return whether a read that succeeded with the same credentials succeeds again."""
         before = self._answered_well.get(_credentials(request))
         if before is None:
             return True
         try:
-            response = self._exchanged(_own(before))
+            response = self._exchange(_repeat_as_own(before))
         except httpx.HTTPError:
             return False
         return trouble_of_answer("other", response) is None
 
-    def _exchanged(self, request: httpx.Request) -> httpx.Response:
-        """Send once, read the whole answer, and record both, or what broke."""
+    def _exchange(self, request: httpx.Request) -> httpx.Response:
+        """Send once, read the whole answer, and record the exchange or its error."""
         operation, thread_id = identify(request.method, self._path_of(request))
         started_at, clock = datetime.now(UTC), time.perf_counter()
         try:
-            response = self._sent(request)
+            response = self._send(request)
         except httpx.HTTPError as broken:
             error = str(broken) or repr(broken)
             self._record(request, operation, thread_id, started_at, clock, error=error)
             raise
         response.request = request
-        self._ownership.clock.heard_date(response.headers.get("date"), datetime.now(UTC))
+        self._ownership.clock.learn_from_date(response.headers.get("date"), datetime.now(UTC))
         if operation is not None and isinstance(request.extensions.get(_CREATION), Creation):
-            # Before it is recorded: what it names may be proved to be this run's.
+            # Before the record, since ids that it names may be proved to be this run's.
             creation = request.extensions[_CREATION]
-            self._tracker.after(operation, creation, response)
+            self._tracker.record_response(operation, creation, response)
             self._recorder.journal.write(operation, creation, response)
         if operation is not None and operation.name in ("run_get", "cron_get"):
-            self._take(operation, request, thread_id, response)
+            self._adopt_if_proved(operation, request, thread_id, response)
         self._record(request, operation, thread_id, started_at, clock, response=response)
-        tells = operation is not None and operation.name in _TELLING and response.is_success
+        tells = operation is not None and operation.name in _THREAD_READS and response.is_success
         if tells and trouble_of_answer("other", response) is None:
             self._answered_well[_credentials(request)] = request
         return response
 
-    def _sent(self, request: httpx.Request) -> httpx.Response:
+    def _send(self, request: httpx.Request) -> httpx.Response:
         with self._lock:
             used = self._connections
             used.under_way += 1
@@ -342,9 +343,9 @@ class SuiteTransport(httpx.BaseTransport):
         error: str | None = None,
     ) -> None:
         redactor = self._recorder.redactor
-        of_check = not request.extensions.get(_OF_THE_SUITE)
-        # Before the answer says more: what was sent is what was known then.
-        body = self._recorded_request(request.content, of_check) if request.content else None
+        of_check = not request.extensions.get(_OWN)
+        # Before the facts of this answer: only what earlier answers showed can be in the request.
+        body = self._request_text(request.content, of_check) if request.content else None
         url = redactor.url(request.url)
         headers: tuple[tuple[str, str], ...] = ()
         answer = None
@@ -354,15 +355,15 @@ class SuiteTransport(httpx.BaseTransport):
                 operation, self._path_of(request), response.content, self._ownership
             )
             if request.extensions.get(PRIVATE) and response.is_success:
-                facts = facts or _ANYONES
+                facts = facts or _OTHER_PEOPLES
             if facts:
                 answer = f"[not recorded: {facts}]"
                 headers = tuple(each for each in headers if each[0].lower() in _SAFE_HEADERS)
-                # No check tells of assistants.
+                # No check reports anything about assistants.
                 if of_check and operation is not BY_NAME["assistants_search"]:
                     self._recorder.strangers.append(facts)
             else:
-                answer = _recorded(response.content, redactor)
+                answer = _response_text(response.content, redactor)
         if thread_id is not None and not self._ownership.may_be_shown(thread_id):
             url = url.replace(quote(thread_id, safe=""), _STRANGER)
         self._recorder.add(
@@ -383,74 +384,76 @@ class SuiteTransport(httpx.BaseTransport):
             of_check=of_check,
         )
 
-    def _recorded_request(self, body: bytes, of_check: bool) -> str:
-        """What is recorded of a request's body.
+    def _request_text(self, body: bytes, of_check: bool) -> str:
+        """Return the text that is recorded of a request's body.
 
-        A check that saw what is other people's may send it on, as a filter, say.
+        A check that saw other people's data may send some of it, as a filter for example.
         """
         if of_check and self._recorder.strangers:
-            return f"[not recorded: the check saw what may be of {_ANYONES}]"
-        return _cut(self._recorder.redactor.text(_text(body)))
+            return f"[not recorded: the check saw what may be of {_OTHER_PEOPLES}]"
+        return _truncate(self._recorder.redactor.text(_decode(body)))
 
 
-def _shown_in(response: httpx.Response, asked: str, thread_id: str | None = None) -> Shown:
+def _get_answer(response: httpx.Response, asked: str, thread_id: str | None = None) -> GetAnswer:
     try:
         body = parse_json(response.content)
     except ValueError:
         body = None
-    return Shown(asked, response.status_code, body, thread_id)
+    return GetAnswer(asked, response.status_code, body, thread_id)
 
 
-def _beside(request: httpx.Request, method: str, raw_path: str) -> httpx.Request:
-    """A request of the suite's own, with the headers and time limits of one at hand."""
+def _own_request(request: httpx.Request, method: str, raw_path: str) -> httpx.Request:
+    """Return a request of the suite itself, with the headers and time limits of another one."""
     headers = [each for each in request.headers.raw if not each[0].lower().startswith(b"content")]
     return httpx.Request(
         method,
         request.url.copy_with(raw_path=raw_path.encode()),
         headers=headers,
-        extensions=_of_the_suite(request),
+        extensions=_own_extensions(request),
     )
 
 
-def _own(request: httpx.Request) -> httpx.Request:
-    """The same request again, as one of the suite's own."""
+def _repeat_as_own(request: httpx.Request) -> httpx.Request:
+    """Return a copy of a request, marked as one of the suite itself."""
     return httpx.Request(
         request.method,
         request.url,
         headers=request.headers.raw,
         content=request.content,
-        extensions=_of_the_suite(request),
+        extensions=_own_extensions(request),
     )
 
 
-def _of_the_suite(request: httpx.Request) -> dict[str, Any]:
-    """The time limits of a request at hand, for one that no check asked for."""
+def _own_extensions(request: httpx.Request) -> dict[str, Any]:
+    """Return extensions that mark a request of the suite, with the time limits of another one."""
     kept = ("timeout", EXPECTED_STATUSES)
-    told = {name: request.extensions[name] for name in kept if name in request.extensions}
-    return {_OF_THE_SUITE: True, **told}
+    kept_extensions = {
+        name: request.extensions[name] for name in kept if name in request.extensions
+    }
+    return {_OWN: True, **kept_extensions}
 
 
 def _credentials(request: httpx.Request) -> frozenset[tuple[bytes, bytes]]:
-    """The headers of a request that may be credentials: all but those of its content."""
+    """Return the headers that may be credentials: all but those of the content."""
     return frozenset(
         each for each in request.headers.raw if not each[0].lower().startswith(b"content")
     )
 
 
-def _recorded(body: bytes, redactor: Redactor) -> str:
-    """As much of a body as is kept, redacted before it is cut."""
-    if len(body) <= _LOOKED_AT:
-        return _cut(redactor.text(_text(body)))
-    # A secret that is cut through here stands in the end, which is left out.
-    redacted = redactor.text(_text(body[:_LOOKED_AT]))[:-_CUT_THROUGH]
+def _response_text(body: bytes, redactor: Redactor) -> str:
+    """Return the part of a body that is recorded, redacted before it is cut."""
+    if len(body) <= _EXAMINED:
+        return _truncate(redactor.text(_decode(body)))
+    # A secret may be cut in two here: the end is left out.
+    redacted = redactor.text(_decode(body[:_EXAMINED]))[:-_DROPPED]
     return f"{redacted[:RECORDED_BODY]}… ({len(body)} bytes in all)"
 
 
-def _text(body: bytes) -> str:
+def _decode(body: bytes) -> str:
     return body.decode("utf-8", errors="replace")
 
 
-def _cut(text: str) -> str:
+def _truncate(text: str) -> str:
     if len(text) <= RECORDED_BODY:
         return text
     return f"{text[:RECORDED_BODY]}… ({len(text)} characters in all)"

@@ -1,7 +1,7 @@
-"""Trouble on the way to a deployment: what is no answer of the deployment's to a request.
+"""Network trouble: a response, or an error, that does not come from the deployment itself.
 
-A gateway that answers for it, a connection that breaks, a key that has expired, a login
-page: such an answer is never a verdict about a promise.
+Examples are a gateway's answer, a broken connection, an expired key or a login page: such
+an answer is never a verdict about a requirement.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ import httpx
 
 from conformance.json_text import UndigestedJsonError, parse_json
 
-#: Statuses by which a gateway, or a server that has too much to do, does not answer.
+#: Statuses of a gateway, or of an overloaded server.
 GATEWAY_STATUSES = frozenset({429, 502, 503, 504})
-#: Statuses that mean the credentials, where these were accepted before.
+#: Statuses that reject credentials: trouble where these were accepted before.
 CREDENTIAL_STATUSES = frozenset({401, 403, 407})
-#: Set in `request.extensions` to the statuses that a check is about: they are no trouble.
+#: Key of `request.extensions` for statuses that the check expects: they are not trouble.
 EXPECTED_STATUSES = "threads_conformance_expects"
-#: Longest time, in seconds, for which a `Retry-After` is honoured.
+#: Longest wait that a `Retry-After` can demand, in seconds.
 LONGEST_RETRY_AFTER_S = 10.0
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
 class Fate(Enum):
-    """What may have become of a request that was in trouble."""
+    """Whether a request that met trouble was executed."""
 
-    #: The deployment has not done it.
+    #: The deployment has not executed it.
     NOT_DONE = "not done"
-    #: It may have been done, or not.
+    #: The deployment may have executed it, or not.
     UNKNOWN = "unknown"
-    #: It was answered, by the deployment or by somebody on the way.
+    #: It was answered, by the deployment or by something in between.
     ANSWERED = "answered"
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """One request that was in trouble: what came instead of an answer, in a few words.
+    """The trouble that one request met; `what` describes it in a few words.
 
-    `retry_after_s` is how long to wait, in seconds, where the answer says so. What `hangs`
-    ran into its time limit each time of late.
+    `retry_after_s` is the wait that the answer asks for, in seconds. `hangs` is set where
+    the operation has timed out several times in a row.
     """
 
     operation: str
@@ -59,7 +59,7 @@ class Trouble:
 
 
 class TroubleError(httpx.TransportError):
-    """Trouble on the way that stayed: nothing can be said of the promise."""
+    """Network trouble that persists: the requirement cannot be decided."""
 
     def __init__(self, trouble: Trouble) -> None:
         super().__init__(f"trouble on the way to the deployment ({trouble})")
@@ -67,7 +67,7 @@ class TroubleError(httpx.TransportError):
 
 
 def trouble_of_error(operation: str, error: httpx.HTTPError) -> Trouble:
-    """Name the trouble that an error of the connection is."""
+    """Return the trouble that an error of the connection means."""
     return Trouble(
         operation,
         str(error) or type(error).__name__,
@@ -78,10 +78,10 @@ def trouble_of_error(operation: str, error: httpx.HTTPError) -> Trouble:
 
 
 def trouble_of_answer(operation: str, response: httpx.Response) -> Trouble | None:
-    """Name the trouble that an answer may be; None if it is an answer of a deployment's.
+    """Return the trouble that an answer may mean; None if it is the deployment's own answer.
 
-    What may as well be the deployment's own answer has the fate `ANSWERED`: whether it is
-    shows when the deployment is asked something that it has answered before.
+    Trouble of fate `ANSWERED` may be the deployment's own answer after all: that is decided
+    by repeating a request that succeeded before.
     """
     status = response.status_code
     if status in response.request.extensions.get(EXPECTED_STATUSES, ()):
@@ -101,7 +101,7 @@ def trouble_of_answer(operation: str, response: httpx.Response) -> Trouble | Non
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """The seconds that a `Retry-After` asks to wait, within bounds; None without one."""
+    """Return the seconds that `Retry-After` asks for, between 0 and the maximum; else None."""
     header = response.headers.get("retry-after", "").strip()
     if not header:
         return None
@@ -128,11 +128,11 @@ def _is_html(response: httpx.Response) -> bool:
 
 
 def _is_broken_json(response: httpx.Response) -> bool:
-    """Whether an answer that says to be JSON is none: a body that was cut short is not."""
+    """Return whether a body declared as JSON is not JSON, as after truncation."""
     body = response.content
     if _kind(response) != "application/json" or not body:
         return False
-    # What is closed as often as it is opened was not cut: it need not be parsed for that.
+    # Balanced brackets mean that nothing was cut off, without the cost of parsing.
     if (
         body.rstrip().endswith((b"}", b"]"))
         and body.count(b"{") == body.count(b"}")

@@ -1,4 +1,4 @@
-"""Which threads a read-only run looks at: those that are named, or some that a search shows."""
+"""The threads that a read-only run reads: those that are named, or some that a search finds."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from conformance.deployment.ownership import canonical, is_uuid
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.settings import Settings
 
-#: So many of the threads that a search shows are looked at.
+#: Number of threads that are taken from a search, at most.
 MOST_VISITED = 10
-#: What says that a thread is not there, or not for this key.
+#: Statuses of a thread that does not exist, or not for this key.
 _NOT_THERE = (404, 410, 422)
 _NOT_ALLOWED = (401, 403)
 
 
 def threads_to_visit(settings: Settings) -> tuple[str, ...]:
-    """The ids of the threads to look at, each once; none where a search shows none.
+    """Return the ids of the threads to read, each once; empty if a search finds none.
 
-    `UnreachableError` where a thread that the user named is not there: its sentences name
-    it by its place among the options, since logs are kept and ids are other people's.
+    Raises `UnreachableError` where a thread that the user named does not exist. The message
+    names it by its position among the options, since logs are kept and ids are other
+    people's.
     """
     named = tuple(dict.fromkeys(map(canonical, settings.thread_ids)))
     with connect(settings, "visits", record=False) as connection:
         if not named:
-            return _shown(connection.client)
+            return _search_ids(connection.client)
         for number, thread_id in enumerate(named, 1):
             _check_there(connection.client, thread_id, f"--thread number {number}")
     return named
 
 
-def _shown(client: ThreadsClient) -> tuple[str, ...]:
+def _search_ids(client: ThreadsClient) -> tuple[str, ...]:
     found = client.search({"limit": MOST_VISITED}, private=True).digested
     hits = found if isinstance(found, list) else []
     ids = [str(each.get("thread_id")) for each in hits if isinstance(each, dict)]

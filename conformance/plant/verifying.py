@@ -11,7 +11,7 @@ from conformance.deployment.cleanup import delete_thread
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.connect import Connection, connect, redactor_for
 from conformance.deployment.identify import identify_deployment
-from conformance.deployment.ownership import Shown, canonical
+from conformance.deployment.ownership import GetAnswer, canonical
 from conformance.deployment.preflight import ServerInfo, UnreachableError
 from conformance.deployment.repro import reproduction
 from conformance.deployment.settings import Settings
@@ -215,7 +215,7 @@ def _remove(client: ThreadsClient, thread_id: str, plant_id: str) -> str | None:
         return None
     if not (shown.ok and carries_tag(shown.body, plant_id)):
         return "it does not carry the plant's tag: look whose it is, and delete it by hand"
-    if doubt := client.ownership.adopt_thread(Shown(thread_id, shown.status, shown.body)):
+    if doubt := client.ownership.adopt_thread(GetAnswer(thread_id, shown.status, shown.body)):
         return f"{doubt}: look whose it is, and delete it by hand"
     reason = delete_thread(client, thread_id)
     return f"it could not be deleted: {reason}" if reason else "removed"

@@ -1,1 +1,1 @@
-"""Runs of the checks: one session, its controller, its workers."""
+"""Runs of the checks: a session, its controller and its workers."""

@@ -1,4 +1,4 @@
-"""Removal of what a run made, and the account of it in the report."""
+"""Clean-up after a run, and its account in the report."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable
 
-from conformance.deployment.cleanup import Left
+from conformance.deployment.cleanup import Leftover
 from conformance.deployment.connect import connect
 from conformance.deployment.ledger import ledgers_dir, read_ledger, remove_ledger
 from conformance.deployment.removal import remove_as_each
@@ -19,9 +19,9 @@ HURRIED_TIMEOUT_S = 3.0
 
 
 def clean_up(settings: Settings, *, hurried: bool = False) -> Cleanup:
-    """Remove what the run made; the ledger is kept while anything is left, or may be.
+    """Remove what the run created; keep its ledger while anything is left, or may be.
 
-    `hurried`: the user has asked to stop, and waits.
+    `hurried` shortens the time limits, since the user has interrupted the run and waits.
     """
     if hurried:
         settings = dataclasses.replace(
@@ -45,8 +45,8 @@ def clean_up(settings: Settings, *, hurried: bool = False) -> Cleanup:
         )
 
 
-def kept_as_is(settings: Settings) -> Cleanup:
-    """What a run that keeps its threads left: those under its own ids, and a number of others."""
+def account_of_kept(settings: Settings) -> Cleanup:
+    """Return the account of a run that keeps its threads: ids of its own, and a count of others."""
     ledger = read_ledger(ledgers_dir() / settings.run_id)
     named = LeftThreads(len(ledger.named), "an answer named it, as a copy, say; kept")
     return Cleanup(
@@ -56,7 +56,7 @@ def kept_as_is(settings: Settings) -> Cleanup:
     )
 
 
-def _counted_reasons(left: Iterable[Left]) -> tuple[LeftThreads, ...]:
-    """Each reason with the number of threads that it stands for."""
+def _counted_reasons(left: Iterable[Leftover]) -> tuple[LeftThreads, ...]:
+    """Count the threads for each reason."""
     counts = Counter(excerpt(each.reason) for each in left)
     return tuple(LeftThreads(threads, reason) for reason, threads in sorted(counts.items()))

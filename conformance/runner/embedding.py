@@ -21,9 +21,9 @@ from conformance.deployment.credentials import (
 from conformance.deployment.settings import GraphSettings, SettingsError
 from conformance.runner.cleanup import clean_up
 from conformance.runner.controller import Controller
-from conformance.runner.settings import clients_named, new_settings
+from conformance.runner.settings import client_names, new_settings
 
-#: The option of plain pytest by which a header is given.
+#: The option of plain pytest for a header.
 HEADER_OPTION = "--deployment-header"
 
 
@@ -46,23 +46,23 @@ class EmbeddedController(Controller):
                 profile=config.getoption("deployment_profile"),
                 graph=GraphSettings(id=graph) if graph else GraphSettings(),
                 headers=headers,
-                clients=clients_named(config.getoption("deployment_client")),
+                clients=client_names(config.getoption("deployment_client")),
                 disposable=config.getoption("deployment_disposable"),
                 protected=config.getoption("deployment_protected"),
-                other_headers=parsed_headers(
+                other_headers=parse_header_options(
                     config.getoption("deployment_other_header"), "--deployment-other-header"
                 ),
             )
         )
 
     def pytest_unconfigure(self) -> None:
-        """Remove what the checks made."""
+        """Remove what the checks created."""
         clean_up(self.settings)
         self._directory.cleanup()
 
 
-def parsed_headers(given: Iterable[str], option: str) -> Headers:
-    """Each `Name: value` as a pair; `pytest.UsageError` for what no header can carry."""
+def parse_header_options(given: Iterable[str], option: str) -> Headers:
+    """Parse each `Name: value`; raise `pytest.UsageError` for what a header cannot contain."""
     try:
         return tuple(parse_header(each, option) for each in given)
     except SettingsError as unusable:
@@ -70,8 +70,11 @@ def parsed_headers(given: Iterable[str], option: str) -> Headers:
 
 
 def headers_of(config: pytest.Config) -> Headers:
-    """The headers of the options, else of the environment; `pytest.UsageError` if unusable."""
-    given = parsed_headers(config.getoption("deployment_header"), HEADER_OPTION)
+    """Return the headers of the options, else of the environment, with the API key if any.
+
+    Raises `pytest.UsageError` if they are unusable.
+    """
+    given = parse_header_options(config.getoption("deployment_header"), HEADER_OPTION)
     try:
         name = f"{ENVIRONMENT}_HEADER"
         headers = given or parse_headers(os.environ.get(name, ""), name)

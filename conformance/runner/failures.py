@@ -1,4 +1,4 @@
-"""What a failure is told by: promise, expectation, answer, difference, and how to repeat it."""
+"""The content of a failure: requirement, expected, actual, difference, and how to reproduce it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from conformance.deployment.repro import reproduction, story
 from conformance.report.record import Failure
 from conformance.runner.judging import fingerprint_of, first_line
 
-#: Exchanges quoted with a failure: enough for a story, few enough to read.
+#: Exchanges quoted with a failure: enough to understand it, few enough to read.
 QUOTED_EXCHANGES = 20
 
 
 @dataclass(frozen=True)
 class FailureWriter:
-    """Makes failures of what ended checks.
+    """Makes failures of the exceptions that ended checks.
 
-    `redact` takes from a text what must not be told. `strangers` says what the check at hand
-    saw of other people's threads, without content; it is empty if that is nothing.
+    `redact` removes from a text what must not be reported. `strangers` describes what the
+    current check saw of other people's threads, without content; it is empty if that is
+    nothing.
     """
 
     catalogue: Catalogue
@@ -32,21 +33,21 @@ class FailureWriter:
     def failure(
         self, requirements: Sequence[str], ended: BaseException, exchanges: list[Exchange]
     ) -> Failure:
-        """A failure of these requirements, with the values that were expected and answered."""
+        """Make a failure of these requirements, with expected and actual values."""
         redact = self.redact
         broken = ended if isinstance(ended, PromiseBroken) else None
         expected = redact(broken.expected) if broken else "the check to hold"
         actual = redact(broken.actual) if broken else redact(first_line(ended))
         diff = tuple(map(redact, broken.diff)) if broken else ()
         if strangers := self.strangers():
-            # No value of an answer may be told, for it may be somebody's.
+            # No value of an answer may be reported, since it may be other people's.
             expected, diff = "what the promise says", ()
             actual = redact(broken.facts if broken and broken.facts else strangers)
         whole = isinstance(ended, SequenceBroken)
         curl = f"\n{story(exchanges)}" if whole else reproduction(exchanges)
         message = "\n".join(
             [
-                *self._promises(requirements),
+                *self._statements(requirements),
                 f"expected: {expected}",
                 f"got: {actual}",
                 *(f"difference: {line}" for line in diff),
@@ -73,15 +74,15 @@ class FailureWriter:
         facts: str,
         exchanges: list[Exchange],
     ) -> Failure:
-        """A failure told by facts alone, since the threads are not the run's.
+        """Make a failure with facts alone, since the threads are not the run's.
 
-        The exchanges hold no content already: see `PrivateRecorder`.
+        The exchanges are already without content: see `PrivateRecorder`.
         """
         curl = with_variables(reproduction(exchanges))
         return Failure(
             message="\n".join(
                 [
-                    *self._promises(requirements),
+                    *self._statements(requirements),
                     f"got: {facts}",
                     f"reproduce: {curl}",
                     *self._sources(requirements),
@@ -98,7 +99,7 @@ class FailureWriter:
             ),
         )
 
-    def _promises(self, requirements: Sequence[str]) -> list[str]:
+    def _statements(self, requirements: Sequence[str]) -> list[str]:
         found = [self.catalogue.requirements[each] for each in requirements]
         return [f"{each.id}: {each.statement}" for each in found]
 
@@ -108,5 +109,5 @@ class FailureWriter:
 
 
 def summary_of(failure: Failure) -> str:
-    """A failure in one line."""
+    """Return a failure as one line."""
     return f"expected {failure.expected}; got {failure.actual}".splitlines()[0]

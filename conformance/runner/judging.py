@@ -1,4 +1,4 @@
-"""What the exception that ended a check says: its verdict, cause and fingerprint."""
+"""Verdict, causes and fingerprint of the exception that ended a check."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from conformance.contract.verdicts import Verdict, worst
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.guard import DisposableOnlyRefusal, NotOursRefusal
 
-#: Where checks are written, and what of it only helps them to ask and to judge.
+#: Modules whose functions judge, and those among them that only help others to judge.
 _JUDGING = ("conformance.suite.", "conformance.checks.", "conformance.clients.")
 _HELPING = frozenset({"conformance.checks.api", "conformance.checks.expect"})
 
 
 def verdict_of(ended: BaseException) -> Verdict:
-    """What an exception that ended a check says of the promise."""
+    """Return the verdict that an exception means for the requirements of its check."""
     match ended:
         case Blocked():
             return Verdict.BLOCKED
@@ -45,28 +45,28 @@ def verdict_of(ended: BaseException) -> Verdict:
             return Verdict.ERROR
 
 
-def decisive(ended: BaseException) -> BaseException:
-    """Of several failures of one property, which hypothesis raises together, the worst."""
+def worst_failure(ended: BaseException) -> BaseException:
+    """Return the worst of several failures of one property, which hypothesis raises as a group."""
     if not isinstance(ended, BaseExceptionGroup):
         return ended
     verdict = verdict_of(ended)
-    return decisive(next(each for each in ended.exceptions if verdict_of(each) is verdict))
+    return worst_failure(next(each for each in ended.exceptions if verdict_of(each) is verdict))
 
 
 def causes_of(ended: BaseException) -> tuple[Cause, ...]:
-    """Why nothing can be said, as data: what the exception names, else where it was raised."""
+    """Return why the check is undecided: the causes that it names, else where it was raised."""
     match verdict_of(ended):
         case Verdict.BLOCKED | Verdict.UNSUPPORTED:
             named: tuple[Cause, ...] = getattr(ended, "by", ())
-            return named or (Cause.at(place_of(ended)),)
+            return named or (Cause.at(judging_function(ended)),)
         case _:
             return ()
 
 
 def fingerprint_of(ended: BaseException, exchanges: Sequence[Exchange]) -> str:
-    """The fingerprint of a failure, made of no sentence.
+    """Return the fingerprint of a failure, which does not depend on any sentence.
 
-    It is that of the refusal by which the promise fell; else it is made of the last
+    It is that of the cause if the exception names one; else it consists of the last
     operation, its status, and the places that differ, or the function that judged.
     """
     broken = ended if isinstance(ended, PromiseBroken) else None
@@ -75,11 +75,11 @@ def fingerprint_of(ended: BaseException, exchanges: Sequence[Exchange]) -> str:
     last = exchanges[-1] if exchanges else None
     asked = (last.operation, last.status) if last else ("", None)
     kinds = broken.kinds if broken else ()
-    return fingerprint("failed", *asked, *(kinds or (place_of(ended),)))
+    return fingerprint("failed", *asked, *(kinds or (judging_function(ended),)))
 
 
-def place_of(ended: BaseException) -> str:
-    """The name of the function of the suite that ended a check: what judged, not what helped."""
+def judging_function(ended: BaseException) -> str:
+    """Return the innermost function of the suite that judged, leaving out helpers."""
     place = type(ended).__name__
     for frame, _ in traceback.walk_tb(ended.__traceback__):
         module = str(frame.f_globals.get("__name__", ""))
@@ -89,7 +89,7 @@ def place_of(ended: BaseException) -> str:
 
 
 def private_facts(ended: BaseException) -> str:
-    """What an exception may tell of other people's threads: no content, and no id."""
+    """Return what an exception may reveal about other people's threads: no content, no id."""
     if isinstance(ended, PromiseBroken | Blocked) and ended.facts:
         return ended.facts
     if isinstance(ended, Unsupported):
@@ -98,5 +98,5 @@ def private_facts(ended: BaseException) -> str:
 
 
 def first_line(ended: BaseException) -> str:
-    """What an exception says in its first line, else its name."""
+    """Return the first line of an exception's message, else its type."""
     return (str(ended) or type(ended).__name__).splitlines()[0]

@@ -1,12 +1,12 @@
-"""Names under which the processes of a run find each other. Nothing is imported here."""
+"""Names that the processes of a run share. Nothing is imported here."""
 
-#: The plugin that runs the checks, under a user's own pytest.
+#: Name of the plugin that runs the checks, under a user's own pytest.
 WORKER = "threads-conformance"
-#: The plugin that owns the run, in the process that the user started.
+#: Name of the plugin that owns the run, in the process that the user started.
 CONTROLLER = "threads-conformance-controller"
-#: Under this name a report carries a check's result, and a worker gets its settings.
+#: Key of a check's result in a report, and of the settings in a worker's input.
 CARRIED = "threads_conformance"
-#: The marks of checks, as `markers` of pytest's configuration has them.
+#: The marks of checks, in the form of pytest's option `markers`.
 MARKERS = (
     "requires(*ids, offers): the requirements that a check decides",
     "client(name): the documented client that a check is made with",

@@ -1,4 +1,4 @@
-"""The `pytest11` entry point: options for those who run the checks under plain pytest.
+"""The `pytest11` entry point: options for running the checks under plain pytest.
 
     pytest --pyargs conformance.suite --deployment-url http://127.0.0.1:2024
 
@@ -56,7 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marks and, where a deployment is named, the plugin that runs the checks."""
-    # Before what uses them is imported, by us or by anybody: the user may have strict markers.
+    # Before any import of their users, since the user's pytest may have strict markers.
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     in_worker = CARRIED in getattr(config, "workerinput", {})

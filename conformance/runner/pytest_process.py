@@ -1,4 +1,4 @@
-"""pytest as the engine of a run: started in this process, with nothing of the user's."""
+"""pytest as the engine of a run: started in this process, independent of the user's settings."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _PLUGINS = ("no:terminal", "no:cacheprovider", "no:junitxml", "xdist.plugin")
 def pytest_arguments(
     keyword: str = "", plugins: Sequence[str] = ("conformance.runner.worker",)
 ) -> list[str]:
-    """What pytest is called with to run the suite, and nothing of the user's."""
+    """Return the arguments of pytest for the suite, which exclude the user's configuration."""
     arguments = ["-c", str(_SUITE / "pytest.ini"), "--rootdir", str(_SUITE)]
-    # The suite's own conftest, and none above it.
+    # Load the suite's own conftest, and none above it.
     arguments += ["--confcutdir", str(_SUITE)]
     for plugin in (*_PLUGINS, *plugins):
         arguments += ["-p", plugin]
@@ -49,22 +49,22 @@ def own_pytest() -> Iterator[None]:
 
 
 def run_pytest(arguments: Sequence[str], controller: Controller) -> None:
-    """Run pytest here; what it could not do is a defect that the controller knows."""
-    ended = pytest.main(list(arguments), plugins=[_Named(controller)])
+    """Run pytest in this process; record its internal and usage errors as defects."""
+    ended = pytest.main(list(arguments), plugins=[_ControllerPlugin(controller)])
     broken = (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
     if ended in broken and not controller.defects.found:
         controller.defects.add(f"pytest ended with {ended!r}")
 
 
-def collected(settings: Settings, arguments: Sequence[str]) -> Controller:
-    """Collect the checks of a run without making any; the controller knows them."""
+def collect(settings: Settings, arguments: Sequence[str]) -> Controller:
+    """Collect the checks of a run without making any; return a controller that lists them."""
     planning = Controller(settings)
     run_pytest([*arguments, "--collect-only"], planning)
     return planning
 
 
-class _Named:
-    """Registers the controller under its name before the suite's plugin asks for it."""
+class _ControllerPlugin:
+    """Registers the controller under its name before the worker plugin looks it up."""
 
     def __init__(self, controller: Controller) -> None:
         self._controller = controller

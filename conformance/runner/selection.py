@@ -1,4 +1,4 @@
-"""Which checks a run makes, and which requirements each decides."""
+"""The selection: which checks a run makes, and which requirements each decides."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from conformance.deployment.settings import Settings
 
 
 def check_id(item: pytest.Item) -> str:
-    """`test_copy.py::test_a_copy_is_answered`: the module, the function, the parameters."""
-    # pytest escapes an id once more each time that it collects in the same process.
+    """Return an id like `test_copy.py::test_a_copy_is_answered`, with the parameters if any."""
+    # pytest escapes an id again each time that it collects in the same process.
     name = re.sub(r"\\+", r"\\", item.nodeid.partition("::")[2])
     return f"{item.path.name}::{name}"
 
 
 def requirements_of(item: pytest.Item) -> tuple[str, ...]:
-    """The ids that a check names in its decorator, and in its parameters."""
+    """Return the ids of requirements that a check names in its decorator and parameters."""
     return tuple(
         dict.fromkeys(each for mark in item.iter_markers("requires") for each in mark.args)
     )
 
 
 def client_of(item: pytest.Item) -> str:
-    """The client that a check is made with: our own, or one of the documents'."""
+    """Return the name of the client that a check uses: our own, or a documented one."""
     mark = item.get_closest_marker("client")
     return str(mark.args[0]) if mark else HTTP
 
 
 def reads_only(item: pytest.Item) -> bool:
-    """Whether a check is one of a read-only run."""
+    """Return whether a check belongs to a read-only run."""
     return item.get_closest_marker("reads_only") is not None
 
 
 def selected_requirements(settings: Settings, catalogue: Catalogue) -> frozenset[str]:
-    """The ids that a run judges: of its profile, effort and clients, and of what was picked.
+    """Return the ids that a run judges, by its profile, effort, clients and selection.
 
-    What is picked by its id is judged at any effort.
+    A requirement that is selected by its id is judged at any effort.
     """
     return frozenset(
         each.id
@@ -46,7 +46,7 @@ def selected_requirements(settings: Settings, catalogue: Catalogue) -> frozenset
         if (
             each.id in settings.requirements
             if settings.requirements
-            else settings.affords(each.effort)
+            else settings.allows_effort(each.effort)
         )
         and (not settings.capabilities or each.capability in settings.capabilities)
     )

@@ -1,7 +1,7 @@
 """One run, from its settings to its report.
 
-`run_suite` starts pytest in this process with the suite's own configuration, collects
-what the workers report, removes what the run made, and gives a `Report`.
+`run_suite` starts pytest in this process with the suite's own configuration, collects the
+results of the workers, removes what the run created, and returns a `Report`.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.report.record import Cleanup, Deployment, Report, RunInfo
 from conformance.report.score import requirement_results, run_verdict, totals
-from conformance.runner.cleanup import clean_up, kept_as_is
+from conformance.runner.cleanup import account_of_kept, clean_up
 from conformance.runner.controller import Controller
-from conformance.runner.pytest_process import collected, own_pytest, pytest_arguments, run_pytest
+from conformance.runner.pytest_process import collect, own_pytest, pytest_arguments, run_pytest
 from conformance.runner.selection import selected_requirements
 from conformance.runner.timings import by_operation, timings
 from conformance.runner.view import View
 
 
 class NothingSelectedError(Exception):
-    """No check was left by the options; the message says which to change."""
+    """The options select no check; the message says which ones to change."""
 
 
 def collect_checks(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """The checks of a run by id, each with the requirements that it decides."""
+    """Return the checks of a run by id, each with the requirements that it decides."""
     with own_pytest():
-        return collected(settings, pytest_arguments()).planned
+        return collect(settings, pytest_arguments()).planned
 
 
 def run_suite(
@@ -50,14 +50,15 @@ def run_suite(
     keep: bool = False,
     pytest_args: Iterable[str] = (),
 ) -> Report:
-    """Check one deployment and report. `keep` leaves the threads where they are.
+    """Check one deployment and return the report. With `keep` its threads are not removed.
 
-    `workers` is what pytest-xdist's `-n` takes; `keyword` what pytest's `-k` takes.
-    `SuiteDefectError`, with the report of what is known, where the suite itself broke.
+    `workers` is the value of pytest-xdist's `-n`, `keyword` that of pytest's `-k`. Raises
+    `NothingSelectedError`, or `SuiteDefectError`, with a report of what is known, if the
+    suite itself broke.
     """
     started = time.perf_counter()
     deployment = Deployment(
-        url=_shown_url(settings),
+        url=_redacted_url(settings),
         server_name=server.name,
         server_version=server.version,
         graph_id=settings.graph.id,
@@ -91,8 +92,8 @@ def run_suite(
             if workers == "0":
                 run_pytest(arguments, controller)
             else:
-                # Only workers collect: ask beforehand which checks there are to be.
-                planning = collected(settings, arguments)
+                # Only the workers collect then, so that this process has to collect separately.
+                planning = collect(settings, arguments)
                 controller.planned = planning.planned
                 controller.interrupted = planning.interrupted
                 controller.defects = planning.defects
@@ -103,10 +104,10 @@ def run_suite(
             if view:
                 view.stop()
         cleanup = Cleanup()
-        # Of a read-only run nothing is left: there is nothing to ask about.
+        # A read-only run leaves nothing.
         if not settings.read_only:
             with defects.watched():
-                cleanup = kept_as_is(settings)
+                cleanup = account_of_kept(settings)
                 cleanup = cleanup if keep else clean_up(settings, hurried=controller.interrupted)
     if not (controller.planned or controller.interrupted or defects.found):
         raise NothingSelectedError(
@@ -114,11 +115,11 @@ def run_suite(
             "or --client"
         )
     catalogue = load_catalogue()
-    checks_of = _by_requirement(controller.planned)
+    checks_of = _checks_by_requirement(controller.planned)
     judged = [
         each
         for each in catalogue.requirements.values()
-        # With -k, and where only looking can decide, what was picked counts alone.
+        # With -k, and in a read-only run, only the requirements of the collected checks count.
         if each.id
         in (
             checks_of
@@ -154,7 +155,7 @@ def run_suite(
     return report
 
 
-def _by_requirement(planned: dict[str, tuple[str, ...]]) -> dict[str, list[str]]:
+def _checks_by_requirement(planned: dict[str, tuple[str, ...]]) -> dict[str, list[str]]:
     checks_of: dict[str, list[str]] = defaultdict(list)
     for check, requirements in planned.items():
         for requirement in requirements:
@@ -162,5 +163,5 @@ def _by_requirement(planned: dict[str, tuple[str, ...]]) -> dict[str, list[str]]
     return dict(checks_of)
 
 
-def _shown_url(settings: Settings) -> str:
+def _redacted_url(settings: Settings) -> str:
     return redactor_for(settings.url, settings.headers).url(settings.url)

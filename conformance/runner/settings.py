@@ -11,13 +11,13 @@ from conformance.contract.catalogue import ALL_CLIENTS
 from conformance.deployment.settings import Settings
 
 
-def clients_named(name: str) -> tuple[str, ...]:
-    """The clients that an option names: one of them, or all."""
+def client_names(name: str) -> tuple[str, ...]:
+    """Return the names of the clients for the value of the option: one of them, or all."""
     return ALL_CLIENTS if name == "all" else (name,)
 
 
 def new_settings(url: str, run_dir: Path, **options: Any) -> Settings:
-    """The settings of a new run, with a run id of its own."""
+    """Return settings of a new run, with a fresh run id."""
     return Settings(
         url=url,
         run_id=str(uuid4()),

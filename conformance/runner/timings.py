@@ -1,4 +1,4 @@
-"""How long the operations of a run took, from the exchanges that it recorded."""
+"""Durations of the operations of a run, from its recorded exchanges."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conformance.report.record import OperationTiming
 
 
 def all_exchanges(settings: Settings) -> Iterator[str]:
-    """The recorded exchanges of all workers, a line each."""
+    """Yield the recorded exchanges of all workers, one line of JSON each."""
     for file in sorted(Path(settings.run_dir).glob("exchanges-*.jsonl")):
         with file.open(encoding="utf-8") as lines:
             yield from lines
@@ -25,7 +25,7 @@ def timings(settings: Settings) -> Iterator[tuple[str, float]]:
         try:
             exchange = Exchange.from_json(line)
         except ValueError:
-            # A worker that was killed left a line cut short.
+            # A killed worker may leave an incomplete line.
             continue
         yield exchange.operation, exchange.elapsed_ms
 

@@ -1,7 +1,7 @@
-"""Results of checks on their way from a worker to the controller.
+"""Transfer of results from a worker to the controller.
 
-They travel as text in `user_properties`, the only thing of a test's report that
-pytest-xdist carries for plugins.
+They travel as text in `user_properties`, the only part of a test's report that pytest-xdist
+transfers for plugins.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from conformance.runner.names import CARRIED
 
 
 def attach(result: CheckResult, report: pytest.TestReport) -> None:
-    """Put a result into the report that carries it."""
-    # As text in ASCII: execnet carries neither enums nor lone surrogates.
+    """Put a result into a report."""
+    # As text in ASCII: execnet transfers neither enums nor lone surrogates.
     report.user_properties.append((CARRIED, json.dumps(dataclasses.asdict(result))))
 
 
 def result_in(report: pytest.TestReport) -> CheckResult | None:
-    """The result that a report carries, if it does."""
+    """Return the result in a report, if there is one."""
     for name, value in report.user_properties:
         if name == CARRIED:
             return check_from_json(json.loads(str(value)))

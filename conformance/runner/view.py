@@ -1,4 +1,4 @@
-"""What is told of a run while it goes on."""
+"""The interface through which a run reports its progress."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from conformance.report.record import CheckResult, Deployment, RunInfo
 
 
 class View(Protocol):
-    """What is told of a run while it goes on."""
+    """Receives the progress of a run."""
 
     def start(self, deployment: Deployment, run: RunInfo, total_checks: int) -> None:
-        """So many checks begin."""
+        """Show that a run with this number of checks begins."""
 
     def check_finished(self, result: CheckResult) -> None:
-        """A check ended."""
+        """Show the result of a check."""
 
     def stop(self) -> None:
-        """No more checks will be made."""
+        """Show that all checks have ended."""
 
     def interrupted(self) -> None:
-        """The user wants to stop: the clean-up begins."""
+        """Show that the user interrupted the run and the clean-up begins."""

@@ -1,6 +1,6 @@
-"""The pytest plugin that judges: it selects the checks, runs each, and repeats what failed.
+"""The pytest plugin that judges: it selects checks, runs each, and repeats failures.
 
-It works in every process that runs checks: a worker of pytest-xdist, or the only
+It works in every process that runs checks: the workers of pytest-xdist, or the only
 process. Each opens one connection. Results go to the controller, see `transfer`.
 """
 
@@ -35,7 +35,7 @@ from conformance.releasing import release_frames
 from conformance.report.record import CheckResult
 from conformance.runner.controller import Controller
 from conformance.runner.failures import FailureWriter, summary_of
-from conformance.runner.judging import causes_of, decisive, private_facts, verdict_of
+from conformance.runner.judging import causes_of, private_facts, verdict_of, worst_failure
 from conformance.runner.names import CARRIED, CONTROLLER
 from conformance.runner.selection import (
     check_id,
@@ -46,10 +46,10 @@ from conformance.runner.selection import (
 )
 from conformance.runner.transfer import attach
 
-#: How often a check is made, at the most, while the way to the deployment is in trouble.
+#: How often a check is made, at most, during network trouble.
 TRIES_IN_TROUBLE = 6
 
-#: After so many tries that show traces of trouble, these are compared with each other.
+#: Attempts with traces of trouble after which these traces are compared with each other.
 TRIES_IN_DOUBT = 4
 
 _SETTINGS = pytest.StashKey[Settings]()
@@ -68,16 +68,16 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     config.stash[_SETTINGS] = settings
     if not config.pluginmanager.hasplugin("terminal"):
-        # Nobody reads pytest's own account of a failure; a pretty one takes longer than the check.
+        # Nobody reads pytest's own tracebacks, and a long one takes more time than the check.
         config.option.tbstyle = "native"
     runs_checks = hasattr(config, "workerinput") or config.getoption("dist", "no") == "no"
     if not runs_checks:
         return
     if hasattr(config, "workerinput"):
-        # The process that the user started has its own; a worker hears the signal as well.
+        # The process that the user started installs its own; workers receive the signal too.
         install_handlers()
     stack = ExitStack()
-    connection = stack.enter_context(connect(settings, _worker()))
+    connection = stack.enter_context(connect(settings, _worker_name()))
     config.add_cleanup(stack.close)
     config.pluginmanager.register(Checks(settings, connection))
     config.stash[BOUND] = bound = Bound(settings, connection)
@@ -85,14 +85,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _settings_of(config: pytest.Config) -> Settings | None:
-    """The run's settings: of the controller in this process, or handed down by one in another."""
+    """Return the run's settings: from a worker's input, or the controller in this process."""
     if handed := getattr(config, "workerinput", {}).get(CARRIED):
         return Settings.from_json(handed)
     controller = config.pluginmanager.get_plugin(CONTROLLER)
     return controller.settings if isinstance(controller, Controller) else None
 
 
-def _worker() -> str:
+def _worker_name() -> str:
     return os.environ.get("PYTEST_XDIST_WORKER", "main")
 
 
@@ -104,12 +104,12 @@ class Checks:
         self._connection = connection
         self._catalogue = load_catalogue()
         self._wanted = selected_requirements(settings, self._catalogue)
-        self._failures = FailureWriter(self._catalogue, self._shown, self._strangers)
+        self._failures = FailureWriter(self._catalogue, self._redact, self._strangers)
 
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Keep the checks of the requirements that are asked for."""
+        """Keep the checks of the selected requirements."""
         checks = [item for item in items if item.get_closest_marker("requires")]
         kept = [
             item
@@ -124,7 +124,7 @@ class Checks:
         items[:] = [item for item in items if item not in set(dropped)]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Tell the controller, where it is in this process, what is to run."""
+        """Tell the controller, if it is in this process, which checks will run."""
         controller = session.config.pluginmanager.get_plugin(CONTROLLER)
         if controller is not None:
             controller.planned = {
@@ -137,17 +137,17 @@ class Checks:
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
-        """Run a check, and again what failed; report it once."""
+        """Run a check, repeat a failure, and report the check once."""
         if not item.get_closest_marker("requires"):
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         started = time.perf_counter()
-        reports, result = self._through_trouble(item, nextitem)
+        reports, result = self._attempt_through_trouble(item, nextitem)
         if result.verdict is Verdict.FAIL:
             again = []
             for _ in range(self._settings.repeat_failures):
-                again.append(self._through_trouble(item, nextitem)[1].verdict)
-            # What could not be asked again says nothing of the failure.
+                again.append(self._attempt_through_trouble(item, nextitem)[1].verdict)
+            # An error in a repetition says nothing about the failure.
             if any(verdict not in (Verdict.FAIL, Verdict.ERROR) for verdict in again):
                 result = dataclasses.replace(result, stability=Stability.FLAKY)
         result = dataclasses.replace(result, duration_s=round(time.perf_counter() - started, 4))
@@ -157,12 +157,13 @@ class Checks:
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
-    def _through_trouble(
+    def _attempt_through_trouble(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> tuple[list[pytest.TestReport], CheckResult]:
-        """Run a check, and anew while the way to the deployment was in trouble.
+        """Run a check, and repeat it while there is network trouble.
 
-        A check in which it was cannot end as a failure: if the trouble stays, it is an error.
+        A check with network trouble cannot end as a failure: if the trouble persists, it is
+        an error.
         """
         recorder = self._connection.recorder
         traces: list[tuple[str, ...]] = []
@@ -183,26 +184,26 @@ class Checks:
             traces.append(found)
             if len(traces) == TRIES_IN_DOUBT:
                 if len(set(traces)) == 1:
-                    # The same each time: that is how the deployment is.
+                    # The same each time, so it is the deployment's own behaviour.
                     return reports, result
                 break
-        return self._in_trouble(reports, result, seen)
+        return self._error_for_trouble(reports, result, seen)
 
     def _traces(self) -> tuple[str, ...]:
-        """What tells that the requests of the last attempt did not arrive once each."""
+        """Return evidence that a request of the last attempt was lost or delivered twice."""
         recorder = self._connection.recorder
         doubts = tuple(sorted(set(map(str, recorder.doubts))))
         if self._settings.read_only:
             return doubts
         return doubts + traces_of_trouble(self._connection.client, recorder.journal)
 
-    def _in_trouble(
+    def _error_for_trouble(
         self, reports: list[pytest.TestReport], result: CheckResult, troubles: list[str]
     ) -> tuple[list[pytest.TestReport], CheckResult]:
-        """The result of a check that could not be made for trouble on the way."""
+        """Return reports and result of a check that network trouble prevented."""
         counts = Counter(troubles)
-        told = "; ".join(f"{each} ({count} times)" for each, count in counts.most_common(3))
-        reason = self._shown(f"trouble on the way to the deployment, each time: {told}")
+        listed = "; ".join(f"{each} ({count} times)" for each, count in counts.most_common(3))
+        reason = self._redact(f"trouble on the way to the deployment, each time: {listed}")
         for report in reports:
             if report.failed:
                 report.longrepr = reason
@@ -213,7 +214,7 @@ class Checks:
     def attempt(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> tuple[list[pytest.TestReport], CheckResult]:
-        """Run a check once: the reports of its phases, and its result."""
+        """Run a check once; return the reports of its phases, and its result."""
         item.stash[_RESULT] = CheckResult(
             id=check_id(item),
             requirements=self._judged_requirements(item),
@@ -237,7 +238,7 @@ class Checks:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Read the verdict off what ended the phase."""
+        """Set the result of the check, and the outcome of the report, after each phase."""
         report = yield
         if _RESULT not in item.stash:
             return report
@@ -246,7 +247,7 @@ class Checks:
             try:
                 found = self._judge(item, result, call.excinfo.value)
             except Exception as broken:
-                # What cannot be told of a check is its own error: the others go on.
+                # A result that cannot be made is an error of this check alone: the others go on.
                 found = dataclasses.replace(
                     result, verdict=Verdict.ERROR, reason=f"not told: {type(broken).__name__}"
                 )
@@ -258,14 +259,14 @@ class Checks:
             if (
                 found.verdict is Verdict.UNSUPPORTED
                 or isinstance(call.excinfo.value, NotAskedFor | DisposableOnlyRefusal)
-                or self._optional(found)
+                or self._is_optional(found)
             ):
                 report.outcome = "skipped"
-                report.longrepr = (str(item.path), item.location[1] or 0, self._skipped(found))
+                report.longrepr = (str(item.path), item.location[1] or 0, self._skip_reason(found))
             elif found.verdict is Verdict.NOT_RUN:
                 report.longrepr = found.reason
             if found.verdict in (Verdict.ERROR, Verdict.BLOCKED):
-                report.longrepr = self._shown(str(report.longrepr))
+                report.longrepr = self._redact(str(report.longrepr))
         elif call.when == "call" and item.stash[_LOOKS].saw_nothing:
             item.stash[_RESULT] = dataclasses.replace(
                 result,
@@ -276,21 +277,21 @@ class Checks:
             report.outcome, report.longrepr = "failed", item.stash[_RESULT].reason
         elif call.when == "call" and (context := item.stash.get(CONTEXT, None)) and context.notes:
             item.stash[_RESULT] = dataclasses.replace(
-                result, reason=self._shown("; ".join(context.notes))
+                result, reason=self._redact("; ".join(context.notes))
             )
         return report
 
     def _judge(self, item: pytest.Item, result: CheckResult, ended: BaseException) -> CheckResult:
-        """The result that an exception means."""
-        redact = self._shown
+        """Return the result that an exception means."""
+        redact = self._redact
         exchanges: list[Exchange] = item.stash[_EXCHANGES]
         verdict = verdict_of(ended)
-        ended = decisive(ended)
+        ended = worst_failure(ended)
         result = dataclasses.replace(result, given_up=isinstance(ended, GivenUpError))
         if self._settings.read_only:
             return self._judge_privately(result, verdict, ended, exchanges)
-        if verdict is Verdict.UNSUPPORTED and self._documented(result):
-            # What the documents promise cannot be unsupported, whatever it stands on.
+        if verdict is Verdict.UNSUPPORTED and self._is_documented(result):
+            # A documented requirement is never unsupported, whatever it depends on.
             verdict = Verdict.BLOCKED
         if verdict is Verdict.FAIL:
             failure = self._failures.failure(result.requirements, ended, exchanges)
@@ -316,8 +317,8 @@ class Checks:
         ended: BaseException,
         exchanges: list[Exchange],
     ) -> CheckResult:
-        """The result where the content of threads may not be told, but only facts."""
-        facts = self._shown(private_facts(ended))
+        """Return the result of a read-only check: only facts, no content of threads."""
+        facts = self._redact(private_facts(ended))
         if verdict is not Verdict.FAIL:
             return dataclasses.replace(
                 result, verdict=verdict, reason=facts, blocked_by=causes_of(ended)
@@ -326,22 +327,22 @@ class Checks:
         return dataclasses.replace(result, verdict=verdict, reason=facts, failure=failure)
 
     def _strangers(self) -> str:
-        """What the check at hand saw of other people's, without content; empty if nothing."""
+        """Return what the current check saw of other people's, without content; else empty."""
         return "; ".join(dict.fromkeys(self._connection.recorder.strangers))
 
-    def _shown(self, text: str) -> str:
-        """The text without secrets, and without what a terminal or a CI system obeys."""
+    def _redact(self, text: str) -> str:
+        """Return the text without secrets, terminal control characters and CI commands."""
         return harmless(self._connection.recorder.redactor.text(text))
 
-    def _optional(self, result: CheckResult) -> bool:
-        """Whether a check decides nothing but what is optional or disputed."""
+    def _is_optional(self, result: CheckResult) -> bool:
+        """Return whether a check decides only MAY requirements."""
         return {self._catalogue.requirements[each].level for each in result.requirements} == {"MAY"}
 
-    def _skipped(self, result: CheckResult) -> str:
-        if not self._optional(result):
+    def _skip_reason(self, result: CheckResult) -> str:
+        if not self._is_optional(result):
             return result.reason
         return f"{', '.join(result.requirements)} (MAY) not found: {result.reason}"
 
-    def _documented(self, result: CheckResult) -> bool:
+    def _is_documented(self, result: CheckResult) -> bool:
         profiles = {self._catalogue.requirements[each].profile for each in result.requirements}
         return PROFILES[0] in profiles

@@ -1,1 +1,1 @@
-"""Servers that we start ourselves: what they are is data, how they are started is here."""
+"""Servers that the suite starts itself, each described by a launcher file."""

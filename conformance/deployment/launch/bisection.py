@@ -1,4 +1,4 @@
-"""The first version of a server at which something changed, in few steps."""
+"""Bisection: the first version of a server at which a verdict changed, in few steps."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Change(Generic[T]):
-    """`first` is the first version that was seen changed, `last` the one seen as before.
+    """A change of verdict after the version `last`, seen at the version `first`.
 
-    What lies between them says nothing: `silent`, oldest first.
+    `silent` are the versions in between, oldest first: none of them gave a verdict.
     """
 
     last: T
@@ -24,7 +24,7 @@ class Change(Generic[T]):
 
 
 class NoChangeError(Exception):
-    """Both ends say the same, `verdict`; or an end says nothing, where that is None."""
+    """Both ends have the same `verdict`; or one end has none, and it is None."""
 
     def __init__(self, end: object, verdict: str | None) -> None:
         super().__init__(f"{end}: {verdict}")
@@ -32,11 +32,11 @@ class NoChangeError(Exception):
 
 
 def find_change(versions: Sequence[T], verdict_of: Callable[[T], str | None]) -> Change[T]:
-    """Where the verdict is first another than the oldest version's.
+    """Find where the verdict first differs from that of the oldest version.
 
-    `versions` are in order, at least two. `verdict_of` is asked of the two ends and then
-    of at most ceil(log2(n)) of the n versions after the oldest, and of one more for
-    each that says nothing (None).
+    `versions` are in order, at least two. `verdict_of` is called for the two ends, then for
+    at most ceil(log2(n)) of the n versions after the oldest, and for one more for each
+    version without a verdict (None). Raises `NoChangeError`.
     """
     old, new = 0, len(versions) - 1
     found: dict[int, str | None] = {}

@@ -1,4 +1,4 @@
-"""Which launchers there are: ours, the user's folder, and files named by an option."""
+"""The available launchers: ours, those in the user's folder, and files named by an option."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from conformance.user_dirs import config_dir
 
 
 def user_launchers_dir() -> Path:
-    """`$XDG_CONFIG_HOME/threads-conformance/launchers`, by default below `~/.config`."""
+    """Return `$XDG_CONFIG_HOME/threads-conformance/launchers`, by default below `~/.config`."""
     return config_dir("launchers")
 
 
 def load_launchers(files: Iterable[Path] = ()) -> dict[str, Launcher]:
-    """All launchers by name; `files` win over the user's folder, and that over ours."""
+    """Read all launchers, by name: `files` override the user's folder, and that overrides ours."""
     ours = sorted((fixtures_dir() / "deployments" / "launchers").glob("*.toml"))
     users = sorted(user_launchers_dir().glob("*.toml"))
     read = map(read_launcher, [*ours, *users, *files])
@@ -26,7 +26,7 @@ def load_launchers(files: Iterable[Path] = ()) -> dict[str, Launcher]:
 
 
 def find_launcher(launchers: dict[str, Launcher], name: str) -> Launcher:
-    """The launcher of that name; `LauncherError` with near names if there is none."""
+    """Return the launcher of that name; raise `LauncherError` with a similar name if none."""
     if name in launchers:
         return launchers[name]
     near = difflib.get_close_matches(name, launchers, n=1)

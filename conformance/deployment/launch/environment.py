@@ -1,4 +1,4 @@
-"""The user's cache of installed servers: made once, used by many runs, cleared on demand."""
+"""The user's cache of installed servers: each is installed once and used by many runs."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ Tell = Callable[[str], None]
 
 _FINISHED = "environment.json"
 _INSTALL_LOG = "install.log"
-#: Two runs that want the same environment: one makes it, the other waits.
+#: The lock of the process that installs an environment, and the folder of its users' locks.
 _MAKING, _USES = "making.lock", "uses"
 
 
 def cache_dir() -> Path:
-    """`$XDG_CACHE_HOME/threads-conformance/servers`, by default below `~/.cache`."""
+    """Return `$XDG_CACHE_HOME/threads-conformance/servers`, by default below `~/.cache`."""
     return user_dirs.cache_dir("servers")
 
 
 @dataclass(frozen=True)
 class Cached:
-    """One environment of the cache. Its size is in bytes."""
+    """One environment of the cache; its size is in bytes."""
 
     folder: Path
     name: str
@@ -46,9 +46,9 @@ class Cached:
 
 @contextmanager
 def environment(launcher: Launcher, version: Version, tell: Tell) -> Iterator[Path]:
-    """The folder of the server's environment, kept from being cleared during the block.
+    """Yield the folder of the server's environment; it cannot be cleared during the block.
 
-    `NotStartedError` with the installer's last lines if it cannot be made.
+    Raises `NotStartedError` with the installer's last lines if it cannot be installed.
     """
     wanted = recipe(launcher, version)
     with environment_of(launcher.name, str(version), wanted, tell) as folder:
@@ -57,7 +57,7 @@ def environment(launcher: Launcher, version: Version, tell: Tell) -> Iterator[Pa
 
 @contextmanager
 def environment_of(name: str, version: str, wanted: Recipe, tell: Tell) -> Iterator[Path]:
-    """The same for any recipe; it is made if it is not there yet."""
+    """Yield the folder of the environment of any recipe; install it if it is not there yet."""
     text = wanted.text()
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     folder = cache_dir() / name / f"{version}-{digest}"
@@ -69,10 +69,10 @@ def environment_of(name: str, version: str, wanted: Recipe, tell: Tell) -> Itera
             f"cannot write to {cache_dir()} ({broken.strerror}): set XDG_CACHE_HOME"
         ) from broken
     with ExitStack() as stack:
-        with _made_by_one(locks, f"{name} {version}", tell):
+        with _one_installation(locks, f"{name} {version}", tell):
             if not (folder / _FINISHED).is_file():
                 tell(f"installing {name} {version} into {folder}")
-                _make(folder, name, version, wanted)
+                _create(folder, name, version, wanted)
             use = locks / _USES / f"{uuid4()}.lock"
             stack.callback(use.unlink, missing_ok=True)
             stack.enter_context(FileLock(use))
@@ -80,7 +80,7 @@ def environment_of(name: str, version: str, wanted: Recipe, tell: Tell) -> Itera
 
 
 def cached() -> list[Cached]:
-    """All finished environments."""
+    """Return all finished environments."""
     found = []
     for file in sorted(cache_dir().glob(f"*/*/{_FINISHED}")):
         described = json.loads(file.read_text(encoding="utf-8"))
@@ -90,16 +90,16 @@ def cached() -> list[Cached]:
 
 
 def clear(each: Cached) -> bool:
-    """Remove an environment; False, and nothing done, where a run uses it."""
+    """Remove an environment; return False, without any change, if a run uses it."""
     locks = _locks(each.folder)
     (locks / _USES).mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(locks / _MAKING, timeout=0):
             for use in (locks / _USES).iterdir():
-                # What a killed run left is free to be locked.
+                # The lock of a killed run is free.
                 with FileLock(use, timeout=0):
                     use.unlink(missing_ok=True)
-            # From here on it is unfinished, wherever this is interrupted.
+            # First, so that an interrupted removal leaves it unfinished.
             (each.folder / _FINISHED).unlink(missing_ok=True)
             shutil.rmtree(each.folder)
     except Timeout:
@@ -108,12 +108,12 @@ def clear(each: Cached) -> bool:
 
 
 def _locks(folder: Path) -> Path:
-    # Outside the environment: a lock that is removed while somebody waits locks nothing.
+    # Outside the environment: a lock file that is removed while a process waits locks nothing.
     return cache_dir() / ".locks" / folder.parent.name / folder.name
 
 
 @contextmanager
-def _made_by_one(locks: Path, what: str, tell: Tell) -> Iterator[None]:
+def _one_installation(locks: Path, what: str, tell: Tell) -> Iterator[None]:
     lock = FileLock(locks / _MAKING)
     try:
         lock.acquire(timeout=0)
@@ -126,9 +126,9 @@ def _made_by_one(locks: Path, what: str, tell: Tell) -> Iterator[None]:
         lock.release()
 
 
-def _make(folder: Path, name: str, version: str, wanted: Recipe) -> None:
-    # Programs of a virtual environment know their own path, so it is not made elsewhere
-    # and renamed: it counts only once its description is there, which comes last.
+def _create(folder: Path, name: str, version: str, wanted: Recipe) -> None:
+    # Programs of a virtual environment contain their own path, so it cannot be made elsewhere
+    # and renamed: it counts only once its description exists, which is written last.
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
@@ -155,7 +155,7 @@ def _install(command: list[str], folder: Path, what: str) -> None:
 
 
 def clean_environment() -> dict[str, str]:
-    """Our environment without what would lead another Python to our packages."""
+    """Return our environment variables without those that affect another Python or Node."""
     ours = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONSAFEPATH", "NODE_PATH"}
     return {name: value for name, value in os.environ.items() if name not in ours}
 

@@ -1,4 +1,4 @@
-"""The commands that put a server's packages into a folder: uv, else venv and pip; npm."""
+"""The commands that install a server's packages into a folder: uv, else venv and pip; npm."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from conformance.deployment.launch.versions import program
 
 _ANY = SpecifierSet()
 _PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
-#: The first pip that can leave out what was published later.
+#: The first pip that has `--uploaded-prior-to`.
 _DATED_PIP = "pip>=26"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What an environment is made of; two equal recipes make the same environment."""
+    """The content of an environment; equal recipes make the same environment."""
 
     kind: str
     packages: tuple[str, ...]
@@ -35,14 +35,14 @@ class Recipe:
     python: str = ""
 
     def text(self) -> str:
-        """The recipe as text, to be kept beside the environment and compared."""
+        """Serialise the recipe, for its digest and for the description of the environment."""
         return json.dumps(
             [self.kind, self.packages, str(self.before or ""), self.locked, self.python]
         )
 
 
 def recipe(launcher: Launcher, version: Version) -> Recipe:
-    """How this version of the server is installed."""
+    """Return how this version of the server is installed."""
     install = launcher.install
     assert install is not None
     own = install.range_of(version)
@@ -62,23 +62,25 @@ def recipe(launcher: Launcher, version: Version) -> Recipe:
 
 
 def bin_of(kind: str, folder: Path) -> Path:
-    """The folder of the programs of an environment."""
+    """Return the folder of the programs of an environment."""
     return folder / "node_modules" / ".bin" if kind == "npm" else folder / "python" / "bin"
 
 
 def commands(wanted: Recipe, folder: Path) -> list[list[str]]:
-    """The commands that make the environment in an empty folder, to be run there."""
-    return _npm(wanted, folder) if wanted.kind == "npm" else _python(wanted, folder)
+    """Return the commands that install the environment in an empty folder, to be run there."""
+    return (
+        _npm_commands(wanted, folder) if wanted.kind == "npm" else _python_commands(wanted, folder)
+    )
 
 
-def _python(wanted: Recipe, folder: Path) -> list[list[str]]:
+def _python_commands(wanted: Recipe, folder: Path) -> list[list[str]]:
     environment, python = folder / "python", str(folder / "python" / "bin" / "python")
     packages = list(wanted.packages)
     if wanted.locked is not None:
         lock = folder / "lock.txt"
         lock.write_text(wanted.locked, encoding="utf-8")
         packages = ["-r", str(lock)]
-    # The exact set needs no date, and not every index tells dates.
+    # Exact versions need no date, and not every index has dates.
     day = f"{wanted.before}T00:00:00Z" if wanted.before and wanted.locked is None else None
     if uv := shutil.which("uv"):
         dated = ["--exclude-newer", day] if day else []
@@ -95,7 +97,7 @@ def _python(wanted: Recipe, folder: Path) -> list[list[str]]:
     ]
 
 
-def _npm(wanted: Recipe, folder: Path) -> list[list[str]]:
+def _npm_commands(wanted: Recipe, folder: Path) -> list[list[str]]:
     manifest = {"name": "server", "private": True, "type": "module"}
     (folder / "package.json").write_text(json.dumps(manifest), encoding="utf-8")
     quiet = ["--no-audit", "--no-fund", "--no-update-notifier"]
@@ -106,9 +108,12 @@ def _npm(wanted: Recipe, folder: Path) -> list[list[str]]:
 
 
 def interpreter(allowed: SpecifierSet = _ANY) -> str:
-    """A Python that is allowed: ours, else one of the PATH, else one that uv finds."""
+    """Return a Python that is allowed: ours, else one of the PATH, else a request for uv.
+
+    Raises `NotStartedError` if there is none.
+    """
     if allowed.contains(platform.python_version(), prereleases=True):
-        # Not that of a virtual environment: every project would get servers of its own.
+        # Not that of a virtual environment, or each project would install its own servers.
         return str(Path(sys.executable).resolve())
     for name in _PYTHONS:
         path = shutil.which(name)
@@ -123,10 +128,10 @@ def interpreter(allowed: SpecifierSet = _ANY) -> str:
 
 
 def _version_of(python: str) -> str | None:
-    shown = subprocess.run(
+    printed = subprocess.run(
         [python, "-c", "import platform; print(platform.python_version())"],
         capture_output=True,
         text=True,
         check=False,
     )
-    return shown.stdout.strip() or None
+    return printed.stdout.strip() or None

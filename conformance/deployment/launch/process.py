@@ -1,4 +1,4 @@
-"""A command with all its descendants, for as long as a block lasts, whatever happens."""
+"""A command with all its descendants, which are terminated at the end of a block."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from conformance.deployment.launch import supervisor
 from conformance.excerpt import harmless
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-#: Package indexes are often named with user and password.
+#: URLs of package indexes often contain user and password.
 _USER_INFO = re.compile(r"://[^\s/@?#]+@")
-#: How long the supervisor may take beyond the grace of its command.
+#: Seconds that the supervisor may take after the grace period of its command.
 _SUPERVISOR_S = 20.0
 
 
 class ProcessTree:
-    """Runs a command under a supervisor, which ends the whole tree when the block ends.
+    """Runs a command under a supervisor that terminates the whole tree when the block ends.
 
-    The supervisor also ends it when this process is killed. What the command writes goes to
-    `output`; `remove` are folders that go with it; `user` is who runs it, if not we.
+    The supervisor also terminates it when this process is killed. The command's output is
+    appended to the file `output`; the folders of `remove` are removed with it; `user` runs
+    it, by default the current one. `grace_s` is the time in seconds between `stop_signal`
+    and SIGKILL.
     """
 
     def __init__(
@@ -42,10 +44,10 @@ class ProcessTree:
         remove: Sequence[Path] = (),
     ) -> None:
         self.output = output
-        #: Where in `output_text()` this command's own words begin: the file may be an old one.
+        #: Start of this command's output in `output_text()`: the file may hold older output.
         self.output_length = len(self.output_text())
         self._grace_s = grace_s
-        self._order = {
+        self._spec = {
             "command": list(command),
             "cwd": str(cwd),
             "env": dict(env),
@@ -61,11 +63,11 @@ class ProcessTree:
         self._supervisor = subprocess.Popen(
             [sys.executable, "-P", supervisor.__file__],
             stdin=subprocess.PIPE,
-            # A Ctrl-C in the terminal is for us, who then end the tree.
+            # A Ctrl-C in the terminal reaches only this process, which then ends the tree.
             start_new_session=True,
         )
         assert self._supervisor.stdin is not None
-        self._supervisor.stdin.write(json.dumps(self._order).encode() + b"\n")
+        self._supervisor.stdin.write(json.dumps(self._spec).encode() + b"\n")
         self._supervisor.stdin.flush()
         return self
 
@@ -78,17 +80,17 @@ class ProcessTree:
         self.stop()
 
     def status(self) -> int | None:
-        """The exit status of the command; None while it runs."""
+        """Return the exit status of the command; None while it runs."""
         assert self._supervisor is not None
         return self._supervisor.poll()
 
     def wait(self) -> int:
-        """Wait until the command has ended by itself; its exit status."""
+        """Wait until the command ends by itself; return its exit status."""
         assert self._supervisor is not None
         return self._supervisor.wait()
 
     def stop(self) -> None:
-        """End the command and all that came of it."""
+        """Terminate the command and all its descendants."""
         if self._supervisor is None:
             return
         assert self._supervisor.stdin is not None
@@ -100,14 +102,14 @@ class ProcessTree:
             self._supervisor.wait()
 
     def output_text(self) -> str:
-        """All that the command wrote, without colours."""
+        """Return the output of the command, without colours."""
         try:
             return _COLOUR.sub("", self.output.read_text(encoding="utf-8", errors="replace"))
         except FileNotFoundError:
             return ""
 
     def last_lines(self, count: int = 15) -> str:
-        """The end of what the command wrote, indented, without empty lines."""
-        said = harmless(_USER_INFO.sub("://", self.output_text()))
-        lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+        """Return the last lines of the output, indented, without empty lines and passwords."""
+        output = harmless(_USER_INFO.sub("://", self.output_text()))
+        lines = [line.rstrip() for line in output.splitlines() if line.strip()]
         return os.linesep.join(f"  {line}" for line in lines[-count:])

@@ -1,4 +1,4 @@
-"""Start a server by its launcher, wait until it is ready, and end it in the end."""
+"""Start of a server by its launcher: until it is ready, and its end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ANSWER_S = 5.0
 
 @dataclass(frozen=True)
 class Running:
-    """A server that is ready; `output` is what it writes."""
+    """A server that is ready; `output` is its log file."""
 
     url: str
     name: str
@@ -43,19 +43,20 @@ class Running:
 def launched(
     launcher: Launcher, version: Version, tell: Tell, data: Path | None = None
 ) -> Iterator[Running]:
-    """Install the server if need be, start it on a free port, and end it after the block.
+    """Install the server if needed, start it on a free port, and end it after the block.
 
-    With `data`, a folder, the server keeps what it stores there, so that a later start,
-    also of another version, finds it. `tell` is called with what takes a while.
-    `NotStartedError` with the last lines of the installer or server if it does not start.
+    With `data`, a folder, the server keeps its storage there, so that a later start, also
+    of another version, finds it. `tell` is called with a sentence before each slow step.
+    Raises `NotStartedError` with the last lines of the installer or server if it does not
+    start.
     """
     with ExitStack() as stack:
-        place = stack.enter_context(_place(data))
+        place = stack.enter_context(_working_folder(data))
         programs = None
         if launcher.install is not None:
             folder = stack.enter_context(environment(launcher, version, tell))
             programs = bin_of(launcher.install.kind, folder)
-        project = _project(launcher, place, programs)
+        project = _copy_project(launcher, place, programs)
         port = free_port()
         places = {
             "bin": str(programs or ""),
@@ -86,8 +87,8 @@ def launched(
 
 
 @contextmanager
-def _place(data: Path | None) -> Iterator[Path]:
-    """The folder of one start: the user's, which nobody else may use now, or a new one."""
+def _working_folder(data: Path | None) -> Iterator[Path]:
+    """Yield the folder of one start: the user's, locked against other servers, or a new one."""
     if data is None:
         place = Path(tempfile.mkdtemp(prefix="threads-conformance-server-"))
         try:
@@ -107,8 +108,8 @@ def _place(data: Path | None) -> Iterator[Path]:
         yield data.resolve()
 
 
-def _project(launcher: Launcher, place: Path, programs: Path | None) -> Path:
-    """The start's own copy of the graph project."""
+def _copy_project(launcher: Launcher, place: Path, programs: Path | None) -> Path:
+    """Make a copy of the graph project for this start."""
     project = place / "project"
     project.mkdir(exist_ok=True)
     if launcher.project is not None:
@@ -119,7 +120,7 @@ def _project(launcher: Launcher, place: Path, programs: Path | None) -> Path:
             ignore=shutil.ignore_patterns("node_modules", "__pycache__", ".langgraph_api"),
         )
     if launcher.install is not None and launcher.install.kind == "npm" and programs is not None:
-        # Node looks for packages in the folders above a file.
+        # Node searches for packages in the folders above a file.
         modules = project / "node_modules"
         modules.unlink(missing_ok=True)
         modules.symlink_to(programs.parent, target_is_directory=True)
@@ -130,16 +131,16 @@ def _environment(own: Mapping[str, str], places: Mapping[str, str]) -> dict[str,
     added = {name: text.format(**places) for name, text in own.items()}
     inherited = clean_environment()
     path = os.pathsep.join(filter(None, (places["bin"], inherited.get("PATH", ""))))
-    # Unbuffered, so that the last lines of a crash are there.
+    # Unbuffered, so that the last lines before a crash are written.
     return {**inherited, "PATH": path, "PYTHONUNBUFFERED": "1", **added}
 
 
 def _wait_until_ready(launcher: Launcher, version: Version, server: ProcessTree, port: int) -> str:
-    """The URL at which the server answers."""
+    """Wait until the server answers; return its URL."""
     deadline = time.monotonic() + launcher.ready_within_s
     with httpx.Client(timeout=_ANSWER_S, trust_env=False) as client:
         while (status := server.status()) is None and time.monotonic() < deadline:
-            url = _url(launcher, server, port)
+            url = _server_url(launcher, server, port)
             if url and _answers(client, url + launcher.ready):
                 return url
             time.sleep(_POLL_S)
@@ -153,8 +154,8 @@ def _wait_until_ready(launcher: Launcher, version: Version, server: ProcessTree,
     )
 
 
-def _url(launcher: Launcher, server: ProcessTree, port: int) -> str | None:
-    """Where the server says it is; where it says nothing, at the port it was told."""
+def _server_url(launcher: Launcher, server: ProcessTree, port: int) -> str | None:
+    """Return the URL that the server printed, or that of its port if it prints none."""
     if launcher.printed_url is None:
         return f"http://{HOST}:{port}"
     found = re.search(launcher.printed_url, server.output_text()[server.output_length :])

@@ -1,10 +1,10 @@
-"""Runs one command, and ends all that came of it. A program of its own: see `process.py`.
+"""Runs one command and terminates its whole process tree; a separate program, see `process.py`.
 
 It reads one line of JSON from its standard input: {"command", "cwd", "env", "output",
 "user", "stop_signal", "grace_s", "remove"}. When its input ends, which also happens when
-the process that started it is killed, it ends the command with every descendant, and
-removes the folders of `remove`. It exits with the status of the command, also where that
-ended by itself.
+the process that started it is killed, it terminates the command with every descendant, and
+removes the folders of `remove`. It exits with the status of the command, also if that ended
+by itself.
 """
 
 from __future__ import annotations
@@ -25,17 +25,16 @@ from typing import Any
 import psutil
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-#: How long a word to end is given to be heard.
-_WORD_S = 2.0
-#: Status of a command that could not be started, as of a shell.
+#: Time for processes to react to a signal, in seconds.
+_SIGNAL_WAIT_S = 2.0
+#: Status of a command that could not be started, as in a shell.
 NOT_FOUND = 127
 
 
 def main() -> int:
-    """Do what the first line says until the input ends or the command does."""
+    """Run the command of the first line until the input or the command ends; return its status."""
     spec = json.loads(sys.stdin.buffer.readline())
-    # Descendants that were left by their parents become children of this process,
-    # where they are found.
+    # Orphaned descendants become children of this process, so that they can be found.
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     events: queue.SimpleQueue[str] = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -46,17 +45,17 @@ def main() -> int:
         except OSError as impossible:
             output.write(f"{spec['command'][0]}: {impossible.strerror}\n".encode())
             return NOT_FOUND
-    threading.Thread(target=_until_eof, args=(events,), daemon=True).start()
-    threading.Thread(target=_until_ended, args=(command, events), daemon=True).start()
+    threading.Thread(target=_wait_for_eof, args=(events,), daemon=True).start()
+    threading.Thread(target=_wait_for_command, args=(command, events), daemon=True).start()
     stopped = events.get() == "stop"
     if command.poll() is None:
         command.send_signal(spec["stop_signal"])
         with contextlib.suppress(subprocess.TimeoutExpired):
             command.wait(spec["grace_s"])
-    _end(command)
+    _terminate_tree(command)
     status = command.wait()
     if stopped:
-        # Where the command ended by itself, its last lines are still wanted.
+        # If the command ended by itself, its last lines are still needed.
         for folder in spec["remove"]:
             shutil.rmtree(folder, ignore_errors=True)
     return status if status >= 0 else 128 - status
@@ -74,7 +73,7 @@ def _start(spec: dict[str, Any], output: Any) -> subprocess.Popen[bytes]:
         user=user,
         group=None if user is None else _group_of(user),
         extra_groups=None if user is None else [],
-        # Should this process be killed too, its child at least goes with it.
+        # If this process is killed too, its child at least is killed with it.
         preexec_fn=lambda: _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
     )
 
@@ -85,28 +84,28 @@ def _group_of(user: str) -> int:
     return pwd.getpwnam(user).pw_gid
 
 
-def _until_eof(events: queue.SimpleQueue[str]) -> None:
+def _wait_for_eof(events: queue.SimpleQueue[str]) -> None:
     sys.stdin.buffer.read()
     events.put("stop")
 
 
-def _until_ended(command: subprocess.Popen[bytes], events: queue.SimpleQueue[str]) -> None:
+def _wait_for_command(command: subprocess.Popen[bytes], events: queue.SimpleQueue[str]) -> None:
     command.wait()
     events.put("ended")
 
 
-def _end(command: subprocess.Popen[bytes]) -> None:
-    """Ask the command and all that came of it to end, then kill; again, while any is left."""
+def _terminate_tree(command: subprocess.Popen[bytes]) -> None:
+    """Terminate the command and all its descendants, then kill those that remain."""
     myself = psutil.Process()
     for stop_signal in ("terminate", "kill", "kill", "kill"):
-        # The command's own end is for its Popen to see: psutil would take its status away.
+        # The command is reaped by its Popen: psutil would take its status away.
         left = [each for each in myself.children(recursive=True) if each.pid != command.pid]
         for process in (command, *left):
             with contextlib.suppress(psutil.Error):
                 getattr(process, stop_signal)()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            command.wait(timeout=_WORD_S)
-        psutil.wait_procs(left, timeout=_WORD_S)
+            command.wait(timeout=_SIGNAL_WAIT_S)
+        psutil.wait_procs(left, timeout=_SIGNAL_WAIT_S)
 
 
 def _prctl(option: int, value: int) -> None:
@@ -116,6 +115,6 @@ def _prctl(option: int, value: int) -> None:
 
 
 if __name__ == "__main__":
-    # Not sys.exit: threads that wait for the input are not waited for.
+    # Not sys.exit, which would wait for the thread that reads the input.
     sys.stdout.flush()
     os._exit(main())

@@ -1,4 +1,4 @@
-"""Which version of which server is meant, and which versions there are."""
+"""Which version of a server is requested, and which versions exist."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from packaging.version import InvalidVersion, Version
 from conformance.deployment.launch.errors import LauncherError, NotStartedError
 from conformance.deployment.launch.launcher import Launcher
 
-_WRITTEN = re.compile(r"(?P<name>[^=@]+)(?:==(?P<version>[^=@]+)|@latest)?")
-_ASKING_S = 180.0
+_NAME_AND_VERSION = re.compile(r"(?P<name>[^=@]+)(?:==(?P<version>[^=@]+)|@latest)?")
+_INDEX_TIMEOUT_S = 180.0
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A server by name; `version` is None where the newest is wanted."""
+    """A server by name; `version` is None for the newest."""
 
     name: str
     version: Version | None
 
 
 def parse_wanted(text: str) -> Wanted:
-    """Read NAME==VERSION, NAME@latest or NAME; `LauncherError` if it is none of them."""
-    found = _WRITTEN.fullmatch(text.strip())
+    """Parse NAME==VERSION, NAME@latest or NAME; raise `LauncherError` for anything else."""
+    found = _NAME_AND_VERSION.fullmatch(text.strip())
     if found is None:
         raise LauncherError(
             f"{text!r} names no server: write NAME==VERSION, such as langgraph-api==0.16.7, "
@@ -40,7 +40,7 @@ def parse_wanted(text: str) -> Wanted:
 
 
 def parse_version(text: str) -> Version:
-    """Read a version; `LauncherError` if it is none."""
+    """Parse a version; raise `LauncherError` for anything else."""
     try:
         return Version(text)
     except InvalidVersion as broken:
@@ -50,12 +50,12 @@ def parse_version(text: str) -> Version:
 
 
 def known_versions(launcher: Launcher) -> list[Version]:
-    """The versions that were seen to start, oldest first."""
+    """Return the versions that are known to start, oldest first."""
     return sorted(map(Version, launcher.known))
 
 
 def latest_version(launcher: Launcher) -> Version:
-    """The newest release, as the package index says; without one the newest known."""
+    """Return the newest release in the package index; without a package the newest known."""
     if launcher.install is None or not launcher.install.package:
         return known_versions(launcher)[-1]
     published = published_versions(launcher)
@@ -63,25 +63,25 @@ def latest_version(launcher: Launcher) -> Version:
 
 
 def published_versions(launcher: Launcher) -> list[Version]:
-    """Every version in the package index, oldest first, pre-releases too.
+    """Return every version in the package index, oldest first, with pre-releases.
 
-    `NotStartedError` if the index does not answer.
+    Raises `NotStartedError` if the index does not answer.
     """
     assert launcher.install is not None
     package = launcher.install.package
     if launcher.install.kind == "npm":
-        texts = json.loads(_asked([program("npm"), "view", package, "versions", "--json"]))
+        texts = json.loads(_output_of([program("npm"), "view", package, "versions", "--json"]))
         texts = [texts] if isinstance(texts, str) else texts
     else:
-        said = _asked([*_pip(), "index", "versions", package, "--pre"])
-        found = re.search(r"^Available versions: (.+)$", said, re.MULTILINE)
+        listing = _output_of([*_pip(), "index", "versions", package, "--pre"])
+        found = re.search(r"^Available versions: (.+)$", listing, re.MULTILINE)
         texts = found[1].split(", ") if found else []
     versions = []
     for each in texts:
         try:
             versions.append(Version(each))
         except InvalidVersion:
-            # npm allows names of pre-releases that are no order of versions.
+            # npm allows names of pre-releases that have no order.
             continue
     if not versions:
         raise NotStartedError(f"the package index has no version of {package}")
@@ -89,7 +89,7 @@ def published_versions(launcher: Launcher) -> list[Version]:
 
 
 def program(name: str) -> str:
-    """The path of a program; `NotStartedError` says what to install if there is none."""
+    """Return the path of a program; raise `NotStartedError`, which says what to install."""
     if found := shutil.which(name):
         return found
     what = {"npm": "Node.js 20 or newer, which brings npm"}.get(name, name)
@@ -97,20 +97,26 @@ def program(name: str) -> str:
 
 
 def _pip() -> list[str]:
-    """pip of our own Python; where that has none, as uv makes it, pip by uv."""
+    """Return the command for pip of our own Python; where that has none, for pip through uv."""
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip"]
     return [program("uv"), "tool", "run", "pip"]
 
 
-def _asked(command: list[str]) -> str:
-    """What a command says; `NotStartedError` with its last lines if it fails."""
+def _output_of(command: list[str]) -> str:
+    """Return the output of a command; raise `NotStartedError` with its last lines if it fails."""
     try:
         ended = subprocess.run(
-            command, capture_output=True, text=True, timeout=_ASKING_S, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_INDEX_TIMEOUT_S,
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired as late:
-        raise NotStartedError(f"{' '.join(command)} did not end in {_ASKING_S:.0f} s") from late
+        raise NotStartedError(
+            f"{' '.join(command)} did not end in {_INDEX_TIMEOUT_S:.0f} s"
+        ) from late
     if ended.returncode:
         last = "\n".join(f"  {line}" for line in ended.stderr.strip().splitlines()[-5:])
         raise NotStartedError(f"{' '.join(command)} failed; its last lines:\n{last}")
