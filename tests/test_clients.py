@@ -421,4 +421,6 @@ def test_what_is_not_installed_is_not_run_and_named(
         assert check.verdict is Verdict.NOT_RUN
         assert check.reason.startswith(f"{check.client}: ")
         assert "install" in check.reason
-    assert {group.reason.partition(":")[0] for group in undecided_groups(report)} == {*DOCUMENTED_CLIENTS}
+    assert {group.reason.partition(":")[0] for group in undecided_groups(report)} == {
+        *DOCUMENTED_CLIENTS
+    }

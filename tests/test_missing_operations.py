@@ -80,7 +80,9 @@ def test_what_stands_on_them_is_blocked_by_them(report: Report) -> None:
     assert {(name, status) for name, (_, status) in MISSING.items()} <= causes
     # The same refusal stands once among what was not decided.
     for operation in MISSING:
-        told = [group for group in undecided_groups(report) if f"/{operation} answers" in group.reason]
+        told = [
+            group for group in undecided_groups(report) if f"/{operation} answers" in group.reason
+        ]
         assert len(told) == 1
         assert len(told[0].requirements) > 5
 

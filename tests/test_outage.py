@@ -13,8 +13,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.deployment.connect import connect
 from conformance.deployment.identify import identify_deployment
-from conformance.deployment.outage import HANGS_AFTER, UNANSWERED_IN_A_ROW, GivenUpError
+from conformance.deployment.outage import (
+    HANGS_AFTER,
+    TROUBLED_IN_A_ROW,
+    UNANSWERED_IN_A_ROW,
+    GivenUpError,
+)
 from conformance.deployment.settings import Settings
+from conformance.deployment.trouble import TroubleError
 from conformance.reference.app import create_app, new_store
 from conformance.report.run.text import verdict_meaning, verdict_words
 from conformance.runner.session import run_suite
@@ -172,3 +178,81 @@ def test_a_restart_in_the_middle_of_a_run_is_no_verdict(settings_for: MakeSettin
         "test_copy.py::test_the_recipe_of_the_documents"
     ]
     assert report.verdict is RunVerdict.CONFORMANT
+
+
+#: What stays for good once it has begun: to all requests, or to all but GET /info.
+FOR_GOOD: dict[str, Callable[[], tuple[int, dict[str, str], bytes]]] = {
+    "the key expires": lambda: (401, {"content-type": "application/json"}, b'{"detail": "no"}'),
+    "a gateway is busy": lambda: (503, {"retry-after": "0"}, b"busy"),
+    "a login page": lambda: (302, {"location": "/login"}, b""),
+}
+
+
+@pytest.mark.parametrize("what", FOR_GOOD)
+def test_trouble_that_stays_for_good_ends_the_asking(what: str, settings_for: MakeSettings) -> None:
+    asked = 0
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        if asked <= 2 or (what == "a login page" and request.url.path == "/info"):
+            return httpx.Response(200, json=[])
+        status, headers, content = FOR_GOOD[what]()
+        return httpx.Response(status, headers=headers, content=content)
+
+    settings = settings_for("http://deployment.test", outage_within_s=0.05)
+    with connect(settings, reach=lambda: httpx.MockTransport(handle)) as connection:
+        for _ in range(2):
+            assert connection.client.search({}).ok
+        for _ in range(TROUBLED_IN_A_ROW - 1):
+            with pytest.raises(TroubleError):
+                connection.client.count({})
+        with pytest.raises(GivenUpError, match=f"{TROUBLED_IN_A_ROW} requests in a row, the last"):
+            connection.client.count({})
+        before = asked
+        with pytest.raises(GivenUpError, match="nothing more is asked of it"):
+            connection.client.search({})
+    assert asked == before
+
+
+def test_an_answer_between_troubles_begins_their_count_anew(settings_for: MakeSettings) -> None:
+    expired = False
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(401 if expired else 200, json=[])
+
+    settings = settings_for("http://deployment.test", outage_within_s=0.0)
+    with connect(settings, reach=lambda: httpx.MockTransport(handle)) as connection:
+        for _ in range(2 * TROUBLED_IN_A_ROW):
+            expired = False
+            assert connection.client.search({}).ok
+            expired = True
+            with pytest.raises(TroubleError):
+                connection.client.count({})
+
+
+def test_a_run_in_which_the_key_expires_ends_and_says_so(settings_for: MakeSettings) -> None:
+    asked = 0
+
+    def expiring(app: ASGIApp) -> ASGIApp:
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            nonlocal asked
+            asked += 1
+            if asked > 40:
+                await send({"type": "http.response.start", "status": 401, "headers": []})
+                await send({"type": "http.response.body", "body": b""})
+            else:
+                await app(scope, receive, send)
+
+        return answer
+
+    with served(new_store(), expiring) as url:
+        settings = settings_for(url, capabilities=("copy",))
+        report = run_suite(settings, identify_deployment(settings))
+    assert report.verdict is RunVerdict.INCOMPLETE
+    assert report.run.given_up
+    assert "answers nothing of use any more" in "".join(each.reason for each in report.checks)
+    left = len(report.cleanup.left) + len(report.cleanup.possibly_left)
+    assert left > 0
+    # A few tries of a few requests, and then a few of each thing that is to be removed.
+    assert asked < 40 + 20 * (TROUBLED_IN_A_ROW + left)

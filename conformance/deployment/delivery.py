@@ -123,7 +123,14 @@ class Delivery:
             wait=self._pause,
             retry_error_callback=self._give_up,
         )
-        return trying(once)
+        try:
+            response = trying(once)
+        except TroubleError as troubled:
+            if not self._first_contact:
+                self._breaker.in_trouble(request, troubled.trouble)
+            raise
+        self._breaker.answered_well()
+        return response
 
     def _judge(
         self,

@@ -16,6 +16,9 @@ from conformance.deployment.trouble import Trouble
 UNANSWERED_IN_A_ROW = 3
 #: Timeouts of one operation in a row after which it counts as hanging and is not repeated.
 HANGS_AFTER = 2
+#: Requests in a row that met nothing but trouble, such as an expired key, after which a request
+#: that was answered well before checks whether anything still is.
+TROUBLED_IN_A_ROW = 4
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0
 
@@ -25,18 +28,26 @@ class GivenUpError(httpx.TransportError):
 
 
 class CircuitBreaker:
-    """Counts the requests in a row without an answer, and stops sending after too many.
+    """Counts the requests in a row without an answer of use, and stops sending after too many.
 
-    `is_there` sends a request that any server answers at once. Outages are waited out for
-    `within_s` seconds in total; after that nothing more is sent. Any answer, to any
-    request, resets the count.
+    `is_there` sends a request that any server answers at once, `is_well` one that was
+    answered well before. Outages are waited out for `within_s` seconds in total; after that
+    nothing more is sent. Any answer, to any request, resets the count of those without one;
+    an answer of the deployment's own resets that of those in trouble.
     """
 
-    def __init__(self, is_there: Callable[[httpx.Request], bool], within_s: float) -> None:
+    def __init__(
+        self,
+        is_there: Callable[[httpx.Request], bool],
+        is_well: Callable[[httpx.Request], bool],
+        within_s: float,
+    ) -> None:
         self._is_there = is_there
+        self._is_well = is_well
         self._left_s = within_s
         self._lock = threading.Lock()
         self._unanswered = 0
+        self._in_trouble = 0
         self._given_up = ""
         self._timed_out: Counter[str] = Counter()
 
@@ -66,12 +77,43 @@ class CircuitBreaker:
             if self._unanswered < UNANSWERED_IN_A_ROW:
                 return
             self.check()
-            if self._is_there(request):
-                self._unanswered = 0
-                return
-            self._wait(request, trouble)
+            if not self._is_there(request):
+                self._wait(
+                    self._is_there,
+                    request,
+                    f"the deployment has stopped answering: {self._unanswered} requests in a row, "
+                    f"the last {_described(request, trouble)}, and then GET /info got no answer",
+                )
+            self._unanswered = 0
 
-    def _wait(self, request: httpx.Request, trouble: Trouble) -> None:
+    def answered_well(self) -> None:
+        """Reset the count of requests in trouble after an answer of the deployment's own."""
+        self._in_trouble = 0
+
+    def in_trouble(self, request: httpx.Request, trouble: Trouble) -> None:
+        """Count a request that met nothing but trouble; wait until it is over, or give up.
+
+        Raises `GivenUpError` if what was answered well before is not, for too long.
+        """
+        with self._lock:
+            self._in_trouble += 1
+            if self._in_trouble < TROUBLED_IN_A_ROW:
+                return
+            self.check()
+            if not self._is_well(request):
+                self._wait(
+                    self._is_well,
+                    request,
+                    f"the deployment answers nothing of use any more: {self._in_trouble} requests "
+                    f"in a row, the last {_described(request, trouble)}, and then what was "
+                    "answered well before was in trouble too",
+                )
+            self._in_trouble = 0
+
+    def _wait(
+        self, is_back: Callable[[httpx.Request], bool], request: httpx.Request, reason: str
+    ) -> None:
+        """Wait until the deployment is back; raise `GivenUpError` if it is not in time."""
         started = time.monotonic()
         waiting = tenacity.Retrying(
             stop=tenacity.stop_after_delay(self._left_s),
@@ -79,16 +121,13 @@ class CircuitBreaker:
             retry=tenacity.retry_if_result(lambda there: not there),
             retry_error_callback=lambda _: False,
         )
-        back = self._left_s > 0 and bool(waiting(self._is_there, request))
+        back = self._left_s > 0 and bool(waiting(is_back, request))
         waited_s = time.monotonic() - started
         self._left_s = max(self._left_s - waited_s, 0.0)
-        if back:
-            self._unanswered = 0
-            return
-        asked = f"{request.method} {trouble.operation}"
-        self._given_up = (
-            f"the deployment has stopped answering: {self._unanswered} requests in a row, "
-            f"the last {asked} ({trouble.what}), and then GET /info got no answer "
-            f"within {waited_s:.0f} s; nothing more is asked of it"
-        )
-        raise GivenUpError(self._given_up)
+        if not back:
+            self._given_up = f"{reason} within {waited_s:.0f} s; nothing more is asked of it"
+            raise GivenUpError(self._given_up)
+
+
+def _described(request: httpx.Request, trouble: Trouble) -> str:
+    return f"{request.method} {trouble.operation} ({trouble.what})"

@@ -164,7 +164,7 @@ class SuiteTransport(httpx.BaseTransport):
         self._tracker = CreationTracker(ledger, ownership, self._read_thread)
         self._delivery = Delivery(
             Probes(self._exchange, self._is_well, self._status_of, self._remove),
-            CircuitBreaker(self._is_there, outage_within_s),
+            CircuitBreaker(self._is_there, self._is_well, outage_within_s),
             recorder.record_trouble,
             recorder.accept_as_answers,
             backoff_s,
