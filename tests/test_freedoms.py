@@ -55,7 +55,7 @@ def show_more(altered: Altered) -> None:
 
 
 def forget(altered: Altered) -> None:
-    altered.instead("copied_checkpoints")(lambda right, source: right(source)[1:])
+    altered.override("copied_checkpoints")(lambda right, source: right(source)[1:])
 
 
 def crash(altered: Altered) -> None:
@@ -69,7 +69,7 @@ def never(altered: Altered) -> None:
 
 
 def show_bare_metadata(altered: Altered) -> None:
-    @altered.instead("state_view")
+    @altered.override("state_view")
     def view(right: Any, *given: Any, **named: Any) -> Any:
         state = right(*given, **named)
         kept = {name: state["metadata"][name] for name in ("source", "step", "parents")}
@@ -77,7 +77,7 @@ def show_bare_metadata(altered: Altered) -> None:
 
 
 def search_goes_by_id(altered: Altered) -> None:
-    altered.instead("ordered_threads")(lambda right, threads, by, order: right(threads, by, order))
+    altered.override("ordered_threads")(lambda right, threads, by, order: right(threads, by, order))
 
 
 def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,11 +157,11 @@ def test_a_replaced_decision_is_asked_as_the_right_one_is(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = []
-    instead = Altered.instead
+    override = Altered.override
 
     def watched(altered: Altered, decision: str) -> Callable[..., Any]:
         right = inspect.signature(getattr(altered.store, decision))
-        register = instead(altered, decision)
+        register = override(altered, decision)
 
         def look(other: Callable[..., Any]) -> Any:
             found.extend(lacking_parameters(right, inspect.signature(other)))
@@ -169,7 +169,7 @@ def test_a_replaced_decision_is_asked_as_the_right_one_is(
 
         return look
 
-    monkeypatch.setattr(Altered, "instead", watched)
+    monkeypatch.setattr(Altered, "override", watched)
     free_deployment([all_freedoms()[name]])
     assert found == []
 
@@ -237,7 +237,7 @@ def test_the_seed_chooses_the_pairs() -> None:
 
 def test_two_freedoms_alter_one_deployment() -> None:
     def owned(altered: Altered) -> None:
-        @altered.instead("blank")
+        @altered.override("blank")
         def blank(right: Any, thread_id: str, metadata: Any, ttl: Any = None) -> Any:
             return right(thread_id, {**metadata, "owner": "me"}, ttl)
 

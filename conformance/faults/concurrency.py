@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import without
 from conformance.faults.kit.runs import having
-from conformance.faults.registry import Broken, fault
+from conformance.faults.kit.wire import without
+from conformance.faults.registry import FaultyDeployment, fault
 from conformance.model.threads import Thread
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
@@ -64,7 +64,7 @@ def _of_number(request: WireRequest, again: bool) -> bool:
 
 
 @fault("creations-at-once-all-succeed", breaks=["CONCURRENT-01"])
-def creations_at_once_all_succeed(broken: Broken) -> None:
+def creations_at_once_all_succeed(broken: FaultyDeployment) -> None:
     crowd = Crowd()
 
     @broken.wire.before("create", when=lambda request: _of_number(request, again=False))
@@ -75,7 +75,7 @@ def creations_at_once_all_succeed(broken: Broken) -> None:
 
 
 @fault("creations-at-once-mix-their-metadata", breaks=["CONCURRENT-01"])
-def creations_at_once_mix(broken: Broken) -> None:
+def creations_at_once_mix(broken: FaultyDeployment) -> None:
     crowd = Crowd()
 
     @broken.wire.before("create", when=lambda request: _of_number(request, again=False))
@@ -88,7 +88,7 @@ def creations_at_once_mix(broken: Broken) -> None:
 
 
 @fault("creations-at-once-answer-what-each-asked-for", breaks=["CONCURRENT-02"])
-def creations_at_once_answer_their_own(broken: Broken) -> None:
+def creations_at_once_answer_their_own(broken: FaultyDeployment) -> None:
     crowd = Crowd()
 
     @broken.wire.before("create", when=lambda request: _of_number(request, again=True))
@@ -101,7 +101,7 @@ def creations_at_once_answer_their_own(broken: Broken) -> None:
 
 
 @fault("creations-at-once-are-refused-for-all-that-exists", breaks=["CONCURRENT-02"])
-def creations_at_once_are_refused(broken: Broken) -> None:
+def creations_at_once_are_refused(broken: FaultyDeployment) -> None:
     crowd = Crowd()
 
     @broken.wire.before("create", when=lambda request: _of_number(request, again=True))
@@ -114,7 +114,7 @@ def creations_at_once_are_refused(broken: Broken) -> None:
 
 
 @fault("patches-at-once-lose-one-another", breaks=["CONCURRENT-03"])
-def patches_lose_one_another(broken: Broken) -> None:
+def patches_lose_one_another(broken: FaultyDeployment) -> None:
     crowd = Crowd()
 
     @broken.wire.before("update", when=having("metadata"))
@@ -130,7 +130,7 @@ def patches_lose_one_another(broken: Broken) -> None:
 
 
 @fault("updates-at-once-reach-the-other-thread", breaks=["CONCURRENT-08"])
-def updates_reach_the_other_thread(broken: Broken) -> None:
+def updates_reach_the_other_thread(broken: FaultyDeployment) -> None:
     crowd = Crowd()
     last = [""]
 
@@ -147,8 +147,8 @@ def updates_reach_the_other_thread(broken: Broken) -> None:
 # Copies
 
 
-def _torn(broken: Broken, when: Any, tear: Any) -> None:
-    @broken.instead("copied_checkpoints")
+def _torn(broken: FaultyDeployment, when: Any, tear: Any) -> None:
+    @broken.override("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Thread) -> Any:
         return tear(right(source)) if when(source) else right(source)
 
@@ -175,7 +175,7 @@ fault("copy-during-a-run-has-values-of-a-later-state", breaks=["CONCURRENT-05"])
 
 
 @fault("copy-is-as-long-as-its-source-was-before", breaks=["CONCURRENT-04"])
-def copy_is_as_long_as_its_source_was(broken: Broken) -> None:
+def copy_is_as_long_as_its_source_was(broken: FaultyDeployment) -> None:
     lengths: dict[str, int] = {}
 
     @broken.wire.before("copy")
@@ -186,14 +186,14 @@ def copy_is_as_long_as_its_source_was(broken: Broken) -> None:
             lengths[request.thread_id] = len(source.checkpoints)
             await _let_others_in()
 
-    @broken.instead("copied_checkpoints")
+    @broken.override("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Thread) -> Any:
         length = lengths.pop(source.thread_id, len(source.checkpoints))
         return right(source)[-length:] if length else right(source)
 
 
 @fault("copies-at-once-are-one-thread", breaks=["CONCURRENT-06"])
-def copies_at_once_are_one_thread(broken: Broken) -> None:
+def copies_at_once_are_one_thread(broken: FaultyDeployment) -> None:
     crowd = Crowd()
     made: dict[str, Any] = {}
 
@@ -210,7 +210,7 @@ def copies_at_once_are_one_thread(broken: Broken) -> None:
 
 
 @fault("copies-at-once-lose-their-oldest-state", breaks=["CONCURRENT-06"])
-def copies_at_once_lose_their_oldest_state(broken: Broken) -> None:
+def copies_at_once_lose_their_oldest_state(broken: FaultyDeployment) -> None:
     crowd = Crowd()
 
     @broken.wire.before("copy")
@@ -229,7 +229,7 @@ def copies_at_once_lose_their_oldest_state(broken: Broken) -> None:
 # Deleting
 
 
-def _deleting_in_parts(broken: Broken, part: Callable[[Thread], Thread]) -> None:
+def _deleting_in_parts(broken: FaultyDeployment, part: Callable[[Thread], Thread]) -> None:
     @broken.wire.before("delete")
     async def delete(request: WireRequest) -> None:
         thread = broken.store._threads.get(request.thread_id)

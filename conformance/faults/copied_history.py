@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 
 States = tuple[Any, ...]
 
@@ -14,8 +14,8 @@ States = tuple[Any, ...]
 def copying(change: Callable[[States], Iterable[Any]]) -> Apply:
     """Start a copy with other states than those of its source."""
 
-    def apply(broken: Broken) -> None:
-        @broken.instead("copied_checkpoints")
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override("copied_checkpoints")
         def copied_checkpoints(right: Any, source: Any) -> Any:
             return tuple(change(right(source)))
 
@@ -60,8 +60,8 @@ fault(
         "INTERRUPT-08 INTERRUPT-10 INTERRUPT-11 NESTED-07 NESTED-08 NESTED-09 SEQ-03"
     ),
 )
-def copy_forgets_the_newest_state(broken: Broken) -> None:
-    @broken.instead("copied_checkpoints")
+def copy_forgets_the_newest_state(broken: FaultyDeployment) -> None:
+    @broken.override("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Any) -> Any:
         # While a run goes on, the history of a moment ago would be right.
         return right(source)[: None if broken.store.status_of(source) == "busy" else -1]
@@ -119,8 +119,8 @@ fault(
         "SEQ-03"
     ),
 )
-def copy_makes_the_oldest_anew(broken: Broken) -> None:
-    @broken.instead("copied_checkpoints")
+def copy_makes_the_oldest_anew(broken: FaultyDeployment) -> None:
+    @broken.override("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Any) -> Any:
         states = right(source)
         return (*(replace(each, created_at=broken.store.now()) for each in states[:1]), *states[1:])
@@ -187,8 +187,8 @@ fault(
         "NESTED-07 NESTED-08 SEQ-03"
     ),
 )
-def copy_adds_a_state(broken: Broken) -> None:
-    @broken.instead("copied_checkpoints")
+def copy_adds_a_state(broken: FaultyDeployment) -> None:
+    @broken.override("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Any) -> Any:
         states = right(source)
         own = broken.store.stamp().checkpoint_id
@@ -209,8 +209,8 @@ def copy_adds_a_state(broken: Broken) -> None:
         "CONCURRENT-05 CONCURRENT-06 INTERRUPT-08 NESTED-07 NESTED-08 SEQ-03"
     ),
 )
-def copy_gives_messages_new_ids(broken: Broken) -> None:
-    @broken.instead("copied_checkpoints")
+def copy_gives_messages_new_ids(broken: FaultyDeployment) -> None:
+    @broken.override("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Any) -> Any:
         return tuple(replace(each, values=_renamed(each.values)) for each in right(source))
 

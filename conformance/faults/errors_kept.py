@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import mapped
-from conformance.faults.kit.search import changing
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import change_request, mapped
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always, json_answer
 
 # Odd texts
@@ -28,13 +27,13 @@ def _texts(operation: str, when: When, change: Callable[[str], str]) -> Apply:
     def changed(body: dict[str, Any]) -> Json:
         return mapped(body, lambda leaf: change(leaf) if isinstance(leaf, str) else leaf)
 
-    return changing(operation, changed, when)
+    return change_request(operation, to=changed, when=when)
 
 
 def _breaking(operation: str, when: When, refused_too: bool = False) -> Apply:
     """Answer such requests with 500, those that are refused only if `refused_too`."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
         def act(_request: WireRequest, answer: WireAnswer) -> None:
             if answer.ok or refused_too:
@@ -69,10 +68,10 @@ def _without_odd(members: dict[str, Any]) -> dict[str, Any]:
 
 
 fault("search-ignores-odd-texts", breaks=["ERROR-ODD-03"])(
-    changing(
+    change_request(
         "search",
-        lambda body: {**body, "metadata": _without_odd(body["metadata"])},
-        _with_metadata(_has(_NUL, _SURROGATE)),
+        to=lambda body: {**body, "metadata": _without_odd(body["metadata"])},
+        when=_with_metadata(_has(_NUL, _SURROGATE)),
     )
 )
 fault("state-update-ends-at-nul", breaks=["ERROR-ODD-04"])(
@@ -96,15 +95,15 @@ fault("search-with-a-deep-body-is-500", breaks=["ERROR-BIG-03"])(
     _breaking("search", _has(b"[" * 1000), refused_too=True)
 )
 fault("search-ignores-a-large-text", breaks=["ERROR-BIG-03"])(
-    changing(
+    change_request(
         "search",
-        lambda body: {
+        to=lambda body: {
             **body,
             "metadata": {
                 name: value for name, value in body["metadata"].items() if len(str(value)) <= _CUT
             },
         },
-        _with_metadata(_large),
+        when=_with_metadata(_large),
     )
 )
 fault("state-update-with-a-deep-body-is-500", breaks=["ERROR-BIG-04"])(
@@ -118,7 +117,7 @@ fault("state-update-cuts-a-large-text", breaks=["ERROR-BIG-04"])(
 
 
 @fault("refused-creation-is-made", breaks=["ERROR-SAFE-01", "ERROR-SAFE-07"])
-def refused_creation_is_made(broken: Broken) -> None:
+def refused_creation_is_made(broken: FaultyDeployment) -> None:
     @broken.wire.after("create", when=lambda request: "if_exists" in request.members)
     def make(request: WireRequest, answer: WireAnswer) -> None:
         own = request.members.get("thread_id")
@@ -126,10 +125,12 @@ def refused_creation_is_made(broken: Broken) -> None:
             broken.store.create(thread_id=own)
 
 
-def leaving_behind(operation: str, when: When, change: Callable[[Broken, Any], Any]) -> Apply:
+def leaving_behind(
+    operation: str, when: When, change: Callable[[FaultyDeployment, Any], Any]
+) -> Apply:
     """Keep `change(broken, thread)` of the thread of a refused request."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
         def leave(request: WireRequest, answer: WireAnswer) -> None:
             thread = broken.store._threads.get(request.thread_id)
@@ -167,7 +168,7 @@ fault("refused-run-leaves-the-thread-busy", breaks=["ERROR-SAFE-04"])(
 def _saying(body: bytes, operation: str, when: When = always) -> Apply:
     """Say something else when such a request is refused."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
         def act(_request: WireRequest, answer: WireAnswer) -> None:
             if 400 <= answer.status < 500:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.parts import each_shown
-from conformance.faults.kit.search import changing
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import change_request, each_shown
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.values import JsonObject
 from conformance.reference.wire import When, WireAnswer, WireRequest, json_answer
 
@@ -28,13 +27,15 @@ def _few(request: WireRequest) -> bool:
 
 def _asking(change: Callable[[dict[str, str]], dict[str, str]], when: When = _extracting) -> Apply:
     """Ask for other paths."""
-    return changing("search", lambda body: {**body, "extract": change(body["extract"])}, when)
+    return change_request(
+        "search", to=lambda body: {**body, "extract": change(body["extract"])}, when=when
+    )
 
 
 def _showing(change: Callable[[JsonObject, JsonObject], JsonObject]) -> Apply:
     """Show `change(thread, extracted)` for each thread."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         each_shown(broken, "search", when=_extracting)(
             lambda _, thread: change(thread, thread.get("extracted") or {})
         )
@@ -45,7 +46,7 @@ def _showing(change: Callable[[JsonObject, JsonObject], JsonObject]) -> Apply:
 def _giving(change: Callable[[str, Any], Any]) -> Apply:
     """Give `change(path, value)` for the value at each path."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         def shown(request: WireRequest, thread: JsonObject) -> JsonObject:
             paths, found = _paths(request.members), thread.get("extracted") or {}
             given = {alias: change(path, found.get(alias)) for alias, path in paths.items()}
@@ -73,7 +74,7 @@ fault("extract-gives-an-empty-text-for-nothing", breaks=["EXTRACT-03"])(
 
 
 @fault("extract-of-nothing-is-500", breaks=["EXTRACT-03"])
-def of_nothing_is_500(broken: Broken) -> None:
+def of_nothing_is_500(broken: FaultyDeployment) -> None:
     @broken.wire.after("search", when=_extracting)
     def act(_request: WireRequest, answer: WireAnswer) -> None:
         body = answer.body if isinstance(answer.body, list) else []

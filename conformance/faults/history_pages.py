@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.parts import HISTORIES, refusing
 from conformance.faults.kit.state import Page, before_of, limit_of, page_becomes
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import HISTORIES, refusing
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, When, WireRequest
 
 GET, POST = ("history",), ("post_history",)
@@ -36,7 +36,7 @@ def _filters(request: WireRequest) -> bool:
 def _limit_becomes(
     change: Callable[[int], int], operations: tuple[str, ...], when: When = _limited
 ) -> Apply:
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(*operations, when=when)
         def _(request: WireRequest) -> None:
             limit = change(limit_of(request) or 0)
@@ -75,7 +75,7 @@ fault("history-by-post-is-empty-by-default", breaks=["HISTORY-FILTER-03"])(
 def _continued(change: Callable[[Page, Any], Json]) -> Apply:
     """Change a page that continues another; `change` is also given the state at `before`."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers(*HISTORIES, when=_continues)
         def _(request: WireRequest, page: Page) -> Json:
             bound = {"checkpoint_id": before_of(request)}
@@ -100,7 +100,7 @@ fault(
 
 
 def _before_is_ignored(operations: tuple[str, ...], when: When) -> Apply:
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(*operations, when=when)
         def _(request: WireRequest) -> None:
             request.query.pop("before", None)
@@ -122,7 +122,7 @@ fault("before-is-ignored-by-post", breaks=["HISTORY-FILTER-01", "HISTORY-FILTER-
     "before-the-oldest-starts-anew",
     breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04"],
 )
-def before_the_oldest_starts_anew(broken: Broken) -> None:
+def before_the_oldest_starts_anew(broken: FaultyDeployment) -> None:
     @broken.wire.answers(*HISTORIES, when=_continues)
     def _(request: WireRequest, page: Page) -> Json:
         return page or broken.store.history(request.thread_id, limit=limit_of(request) or 1)
@@ -134,7 +134,7 @@ def before_the_oldest_starts_anew(broken: Broken) -> None:
 def _filtered_by(matches: Callable[[Any, Any, Any], bool]) -> Apply:
     """Decide otherwise whether a state has the metadata; `matches` is given what is right."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers(*POST, when=_filters)
         def _(request: WireRequest, _page: Page) -> Json:
             whole = broken.store.history(request.thread_id, limit=LONGEST)
@@ -169,7 +169,7 @@ fault("history-refuses-metadata-that-no-state-shows", breaks=["HISTORY-13"])(
 
 
 @fault("history-is-limited-before-it-is-filtered", breaks=["HISTORY-FILTER-02"])
-def limited_before_filtered(broken: Broken) -> None:
+def limited_before_filtered(broken: FaultyDeployment) -> None:
     @broken.wire.answers(*POST, when=_filters)
     def _(request: WireRequest, _page: Page) -> Json:
         first = broken.store.history(request.thread_id, limit=limit_of(request) or 1)

@@ -6,8 +6,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.parts import mapped, refusing
-from conformance.faults.kit.wire import sent
+from conformance.faults.kit.wire import altered_by, change_request, mapped, refusing
 from conformance.faults.registry import Apply, fault
 from conformance.reference.wire import WireRequest
 
@@ -19,7 +18,7 @@ def keeping(change: Callable[[Any], Any]) -> Apply:
         metadata = body.get("metadata")
         return {**body, "metadata": change(metadata)} if isinstance(metadata, dict) else body
 
-    return sent(changed, "create")
+    return change_request("create", to=changed, when=altered_by(changed))
 
 
 def integers(change: Callable[[int], Any]) -> Apply:

@@ -6,9 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import refusing
-from conformance.faults.kit.wire import prepopulates, prepopulates_anew, sent
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import (
+    altered_by,
+    change_request,
+    prepopulates,
+    prepopulates_anew,
+    refusing,
+)
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import WireAnswer, WireRequest, always
 
 _NODES = ("__input__", "__start__", "call_model")
@@ -24,7 +29,7 @@ def supersteps(change: Callable[[Steps], Steps]) -> Apply:
             return body
         return {**body, "supersteps": change(steps)}
 
-    return sent(changed, "create")
+    return change_request("create", to=changed, when=altered_by(changed))
 
 
 def updates(change: Callable[[Steps], Steps]) -> Apply:
@@ -40,7 +45,7 @@ def taking_malformed(change: Callable[[Any], Any]) -> Apply:
             return body
         return {**body, "supersteps": change(body["supersteps"])}
 
-    return sent(changed, "create")
+    return change_request("create", to=changed, when=altered_by(changed))
 
 
 def kept(
@@ -48,7 +53,7 @@ def kept(
 ) -> Apply:
     """Keep other states of a prepopulated thread than the supersteps make."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         store = broken.store
 
         @broken.wire.after("create", when=lambda each: prepopulates_anew(each) and when(each))
@@ -68,6 +73,11 @@ def _graph_of(body: dict[str, Any]) -> Any:
 def _prepopulates_anonymously(request: WireRequest) -> bool:
     named = "thread_id" in request.members or _graph_of(request.members) is None
     return prepopulates(request) and not named
+
+
+def _emptied_for_unknown_graphs(body: dict[str, Any]) -> dict[str, Any]:
+    known = _graph_of(body) in (None, "agent")
+    return body if known else {**body, "supersteps": []}
 
 
 def _has_updates(step: Any) -> bool:
@@ -101,9 +111,10 @@ fault("prepopulation-answers-an-error-with-200", breaks=["PREPOP-01"])(
     refusing("create", _prepopulates_anonymously, status=200)
 )
 fault("prepopulation-of-an-unknown-graph-is-an-empty-thread", breaks=["PREPOP-13"])(
-    sent(
-        lambda body: {**body, "supersteps": []} if _graph_of(body) not in (None, "agent") else body,
+    change_request(
         "create",
+        to=_emptied_for_unknown_graphs,
+        when=altered_by(_emptied_for_unknown_graphs),
     )
 )
 fault("prepopulation-of-an-unknown-graph-is-500", breaks=["PREPOP-13"])(
@@ -125,7 +136,7 @@ fault("a-superstep-without-updates-is-ignored", breaks=["PREPOP-15", "ERROR-ANY-
 def leaving(steps_kept: int) -> Apply:
     """Leave a thread when a prepopulation is refused, with so many of its supersteps."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after("create", when=_names_unknown_node)
         def leave(request: WireRequest, answer: WireAnswer) -> None:
             if not answer.ok:

@@ -1,6 +1,6 @@
 """Faults: named ways to break promises in the reference deployment.
 
-A fault replaces one decision of the model (`instead`), or changes requests and answers
+A fault replaces one decision of the model (`override`), or changes requests and answers
 at the HTTP layer (the rules of `Wire`), and names every requirement that it breaks.
 The faults themselves stand by capability in the modules beside this one; what they are made of
 is in `kit`.
@@ -26,7 +26,7 @@ from conformance.reference.doors import behind_doors
 _MACHINERY = ("kit", "registry")
 
 #: A deployment of its own for one fault.
-Broken = Altered
+FaultyDeployment = Altered
 
 
 @dataclass(frozen=True)
@@ -65,20 +65,20 @@ def all_faults() -> dict[str, Fault]:
     return _FAULTS
 
 
-def broken_deployment(
+def faulty_deployment(
     chosen: Fault | None,
     *,
     speed: float = 1.0,
     cron_minute_s: float = 60.0,
     tenants: Mapping[str, str] | None = None,
-) -> tuple[Broken, ASGIApp]:
+) -> tuple[FaultyDeployment, ASGIApp]:
     """A deployment with the fault, and the application that serves it.
 
     `speed` and `cron_minute_s` as of `create_app`. With `tenants`, names by key, it has
     doors; what a fault decides otherwise in the store is then the first tenant's.
     """
     stores = {name: new_store(speed) for name in dict.fromkeys((tenants or {}).values())}
-    broken = Broken(store=next(iter(stores.values()), None) or new_store(speed))
+    broken = FaultyDeployment(store=next(iter(stores.values()), None) or new_store(speed))
     broken.by_key.update((key, stores[name]) for key, name in (tenants or {}).items())
     if chosen is not None:
         chosen.apply(broken)

@@ -12,10 +12,10 @@ from conformance.faults.kit.state import (
     messages,
     nested,
     refusal_becomes,
-    state_becomes,
     with_latest,
 )
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import change_shown
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.threads import Checkpoint, Thread
 from conformance.reference.wire import Json, When, WireRequest, always
 
@@ -53,7 +53,7 @@ def _has_values(request: WireRequest) -> bool:
 def _request_becomes(change: Callable[[dict[str, Any]], Json], when: When = always) -> Apply:
     """Take another update than the one that was sent."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(UPDATE, when=lambda request: bool(request.members) and when(request))
         def _(request: WireRequest) -> None:
             request.body = change(request.members)
@@ -62,7 +62,7 @@ def _request_becomes(change: Callable[[dict[str, Any]], Json], when: When = alwa
 
 
 def _answer_becomes(change: Callable[[dict[str, Any]], Json]) -> Apply:
-    return state_becomes(change, UPDATE)
+    return change_shown(UPDATE, to=change)
 
 
 # What it answers
@@ -79,7 +79,7 @@ fault("state-update-names-no-thread", breaks=["STATE-UPDATE-16"])(
 
 
 @fault("state-update-answers-the-parent", breaks=["STATE-UPDATE-02", "SEQ-05"])
-def answers_the_parent(broken: Broken) -> None:
+def answers_the_parent(broken: FaultyDeployment) -> None:
     @broken.wire.answers(UPDATE)
     def _(request: WireRequest, made: Json) -> Json:
         thread = kept(broken, request.thread_id)
@@ -174,7 +174,7 @@ fault("as-node-is-ignored", breaks=["STATE-UPDATE-06"])(
 def _get_shows(change: Callable[[Thread], Any]) -> Apply:
     """GET shows other values of a thread, where `change` gives any."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("get")
         def _(request: WireRequest, shown: Json) -> Json:
             thread = kept(broken, request.thread_id)
@@ -215,7 +215,7 @@ fault("get-shows-the-values-before-a-fork", breaks=["STATE-UPDATE-15"])(
 def _at_another(position: int, change: When = _forks) -> Apply:
     """A fork starts from another checkpoint than the one named, if there is one."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(UPDATE, when=change)
         def _(request: WireRequest) -> None:
             thread = kept(broken, request.thread_id)
@@ -267,7 +267,7 @@ fault(
     "state-follows-the-longest-branch",
     breaks="STATE-UPDATE-10 STATE-UPDATE-15 NESTED-02 RUN-CONTROL-16 SEQ-07 SEQ-10",
 )
-def state_follows_the_longest_branch(broken: Broken) -> None:
+def state_follows_the_longest_branch(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state")
     def _(request: WireRequest, state: Json) -> Json:
         thread = kept(broken, request.thread_id)

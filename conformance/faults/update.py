@@ -6,16 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import mapped, refusing
-from conformance.faults.kit.state import (
-    afterwards,
-    begin_with,
-    kept,
-    state_becomes,
-    status_becomes,
-    with_latest,
-)
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.state import afterwards, begin_with, kept, with_latest
+from conformance.faults.kit.wire import change_shown, mapped, refusing, with_status
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 UPDATE = "update"
@@ -24,8 +17,8 @@ UPDATE = "update"
 def _merges(merge: Callable[[Any, Any], Any]) -> Apply:
     """Merge metadata in another way: `merge` is given what is there, and the update."""
 
-    def apply(broken: Broken) -> None:
-        @broken.instead("merged")
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override("merged")
         def merged(right: Any, metadata: Any, new: Any) -> Any:
             return merge(metadata, new)
 
@@ -56,14 +49,14 @@ def _minimal(request: WireRequest) -> bool:
 # What it answers
 
 fault("update-answers-the-metadata-only", breaks=["UPDATE-01"])(
-    state_becomes(lambda thread: {"metadata": thread["metadata"]}, UPDATE)
+    change_shown(UPDATE, to=lambda thread: {"metadata": thread["metadata"]})
 )
 
 
 @fault(
     "update-answers-the-thread-before-it", breaks=["LINK-01", "UPDATE-01", "UPDATE-07", "SEQ-12"]
 )
-def answers_the_thread_before(broken: Broken) -> None:
+def answers_the_thread_before(broken: FaultyDeployment) -> None:
     before: dict[str, Json] = {}
 
     @broken.wire.before(UPDATE, when=_sends_metadata)
@@ -156,7 +149,7 @@ fault("update-forgets-the-oldest-state", breaks=["UPDATE-14", "SEQ-04"])(
     "get-is-behind-from-the-second-update-on",
     breaks=["UPDATE-07", "CONCURRENT-03", "SEQ-12", "SEQ-13", "ERROR-BIG-02", "ERROR-ODD-02"],
 )
-def get_is_behind(broken: Broken) -> None:
+def get_is_behind(broken: FaultyDeployment) -> None:
     updated: dict[str, int] = {}
     behind: dict[str, Any] = {}
 
@@ -180,7 +173,7 @@ def get_is_behind(broken: Broken) -> None:
     "second-update-is-not-stored",
     breaks=["UPDATE-07", "CONCURRENT-03", "SEQ-12", "SEQ-13", "ERROR-BIG-02", "ERROR-ODD-02"],
 )
-def second_update_is_not_stored(broken: Broken) -> None:
+def second_update_is_not_stored(broken: FaultyDeployment) -> None:
     updated: dict[str, int] = {}
 
     def change(before: Any, now: Any) -> Any:
@@ -192,12 +185,14 @@ def second_update_is_not_stored(broken: Broken) -> None:
 
 # Who is not there, and who wants no answer
 
-fault("update-of-an-unknown-thread-is-422", breaks=["UPDATE-08"])(status_becomes(404, 422, UPDATE))
+fault("update-of-an-unknown-thread-is-422", breaks=["UPDATE-08"])(
+    with_status(422, UPDATE, instead_of=404)
+)
 
 
 @fault("update-of-an-unknown-thread-makes-it", breaks=["UPDATE-08", "DELETE-14"])
-def update_makes_the_thread(broken: Broken) -> None:
-    @broken.instead("update")
+def update_makes_the_thread(broken: FaultyDeployment) -> None:
+    @broken.override("update")
     def update(right: Any, thread_id: str, *arguments: Any, **members: Any) -> Any:
         if kept(broken, thread_id) is None:
             broken.store.create(thread_id=thread_id)
@@ -205,14 +200,14 @@ def update_makes_the_thread(broken: Broken) -> None:
 
 
 @fault("minimal-answer-of-an-update-has-a-body", breaks=["UPDATE-09"])
-def minimal_answer_has_a_body(broken: Broken) -> None:
+def minimal_answer_has_a_body(broken: FaultyDeployment) -> None:
     @broken.wire.before(UPDATE, when=_minimal)
     def _(request: WireRequest) -> None:
         request.headers = [each for each in request.headers if each[0] != b"prefer"]
 
 
 @fault("minimal-update-is-not-applied", breaks=["UPDATE-09"])
-def minimal_update_is_not_applied(broken: Broken) -> None:
+def minimal_update_is_not_applied(broken: FaultyDeployment) -> None:
     @broken.wire.before(UPDATE, when=_minimal)
     def _(request: WireRequest) -> None:
         request.body = {}
@@ -224,7 +219,7 @@ def minimal_update_is_not_applied(broken: Broken) -> None:
 def _shared(source: bool, copy: bool) -> Apply:
     """An update of the source is also one of its copies, or the other way round."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         pairs: list[tuple[str, str]] = []
 
         @broken.wire.answers("copy")

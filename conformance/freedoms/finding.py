@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from conformance.freedoms.parts import taken_as
+from conformance.faults.kit.wire import change_request
 from conformance.freedoms.registry import freedom
 from conformance.model.history import same_json
 from conformance.model.store import Query
@@ -26,12 +26,12 @@ class _Past:
         self._store = altered.store
         self._known: list[tuple[float, str, Thread | None]] = []
 
-        @altered.instead("keep")
+        @altered.override("keep")
         def keep(right: Any, thread: Thread) -> Any:
             self._known.append((time.monotonic(), thread.thread_id, thread))
             return right(thread)
 
-        @altered.instead("forget")
+        @altered.override("forget")
         def forget(right: Any, thread_id: str) -> None:
             self._known.append((time.monotonic(), thread_id, None))
             right(thread_id)
@@ -63,7 +63,7 @@ def _lagging(operation: str) -> Apply:
     def apply(altered: Altered) -> None:
         past = _Past(altered)
 
-        @altered.instead(operation)
+        @altered.override(operation)
         def ask(right: Any, *given: Any, **named: Any) -> Any:
             now = altered.store.matching
             altered.store.matching = lambda query: past.matching(now, query)  # type: ignore[method-assign]
@@ -79,9 +79,9 @@ freedom("search-lags", allowed_by=_AWAITED)(_lagging("search"))
 freedom("count-lags", allowed_by=_AWAITED)(_lagging("count"))
 
 freedom("searches-that-name-no-order-go-by-id", allowed_by=_ORDER, choice="default order")(
-    taken_as(
-        lambda _, body: {"sort_order": "asc", **body, "sort_by": "thread_id"},
+    change_request(
         "search",
+        to=lambda body: {"sort_order": "asc", **body, "sort_by": "thread_id"},
         when=lambda request: "sort_by" not in request.members,
     )
 )
@@ -90,9 +90,9 @@ freedom(
     allowed_by="The published sort_order has no default.",
     choice="default direction",
 )(
-    taken_as(
-        lambda _, body: {**body, "sort_order": "asc"},
+    change_request(
         "search",
+        to=lambda body: {**body, "sort_order": "asc"},
         when=lambda request: "sort_order" not in request.members,
     )
 )
@@ -100,7 +100,7 @@ freedom(
 
 @freedom("equals-stand-in-another-order", allowed_by=_ORDER)
 def equals_stand_in_another_order(altered: Altered) -> None:
-    @altered.instead("ordered_threads")
+    @altered.override("ordered_threads")
     def ordered(_right: Any, threads: Sequence[Thread], sort_by: str, sort_order: str) -> Any:
         by_id = sorted(threads, key=lambda thread: thread.thread_id[::-1])
         return sorted(
@@ -115,7 +115,7 @@ def equals_stand_in_another_order(altered: Altered) -> None:
     choice="filters by objects",
 )
 def objects_are_found_by_equality(altered: Altered) -> None:
-    @altered.instead("matches")
+    @altered.override("matches")
     def matches(_right: Any, thread: Thread, query: Query) -> bool:
         return (query.status is None or thread.status == query.status) and all(
             name in there and same_json(there[name], value)
@@ -135,7 +135,7 @@ def objects_are_found_by_equality(altered: Altered) -> None:
 def values_that_get_shows_lag(altered: Altered) -> None:
     past = _Past(altered)
 
-    @altered.instead("thread_view")
+    @altered.override("thread_view")
     def thread_view(right: Any, thread: Thread) -> Any:
         view = right(thread)
         then = past.threads().get(thread.thread_id)

@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.parts import STATES
 from conformance.faults.kit.state import is_uuid
+from conformance.faults.kit.wire import STATES
 from conformance.freedoms.parts import OUTPUTS
 from conformance.freedoms.registry import freedom
 from conformance.reference.altered import Altered, Apply

@@ -37,7 +37,7 @@ def graph_goes_on_after_the_node_of_append(altered: Altered) -> None:
 def _offers(altered: Altered, agent: Graph) -> None:
     altered.store.graphs["agent"] = agent
 
-    @altered.instead("graph")
+    @altered.override("graph")
     def graph(right: Any, graph_id: Any) -> Any:
         return right(graph_id)
 
@@ -108,12 +108,12 @@ def models_answer_in_blocks(altered: Altered) -> None:
     "channel is shown before anything was written.",
 )
 def empty_channels_are_not_shown(altered: Altered) -> None:
-    @altered.instead("state_view")
+    @altered.override("state_view")
     def state_view(right: Any, *given: Any, **named: Any) -> Any:
         state = right(*given, **named)
         return {**state, "values": _written_channels(state["values"])}
 
-    @altered.instead("thread_view")
+    @altered.override("thread_view")
     def thread_view(right: Any, thread: Any) -> Any:
         view = right(thread)
         return {**view, "values": _written_channels(view["values"])}

@@ -47,7 +47,7 @@ freedom(
     "messages-are-bare",
     allowed_by=_DATA,
     choice=("extras of messages", "filters by objects"),
-)(everywhere(_bare, theirs=True))
+)(everywhere(_bare, application_data=True))
 
 
 def _without_riches(value: Json) -> Json:
@@ -61,7 +61,7 @@ def _without_riches(value: Json) -> Json:
 
 @freedom("messages-have-other-extras", allowed_by=_DATA, choice="extras of messages")
 def messages_have_other_extras(altered: Altered) -> None:
-    everywhere(_rich, theirs=True)(altered)
+    everywhere(_rich, application_data=True)(altered)
 
     @altered.wire.before(when=lambda request: b"tool_call_chunks" in request.raw)
     def take_back(request: WireRequest) -> None:
@@ -78,12 +78,12 @@ def _message_id() -> str:
     allowed_by="The SDK's reference prints ids such as run-159b782c-…; no source gives their form.",
 )
 def message_ids_are_no_uuids(altered: Altered) -> None:
-    @altered.instead("stamp")
+    @altered.override("stamp")
     def stamp(right: Any) -> Stamp:
         made: Stamp = right()
         return replace(made, new_id=_message_id)
 
-    @altered.instead("finished")
+    @altered.override("finished")
     def finished(right: Any, task: Task, result: Any) -> Any:
         if isinstance(result, dict) and isinstance(result.get("messages"), list):
             messages = [

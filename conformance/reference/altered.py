@@ -1,6 +1,6 @@
 """A deployment of the reference that is altered: what faults and freedoms are made on.
 
-Both replace a decision of the model (`instead`), or change requests and answers at the
+Both replace a decision of the model (`override`), or change requests and answers at the
 HTTP layer (the rules of `Wire`). A fault is wrong there, a freedom is not.
 """
 
@@ -32,7 +32,7 @@ class Altered:
     #: How often a replaced decision was asked for.
     decided: int = 0
 
-    def instead(self, decision: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def override(self, decision: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Replace a method of the store; the replacement is given the right one first."""
         right = getattr(self.store, decision)
         self.replaced.add(decision)

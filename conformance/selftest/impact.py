@@ -66,7 +66,7 @@ class Watcher:
             unanswered.pop(id(request)).status = answer.status
 
     def _watch(self, deployment: Altered, name: str) -> None:
-        @deployment.instead(name)
+        @deployment.override(name)
         def noted(right: Any, *arguments: Any, **named: Any) -> Any:
             self.current.decisions.add(name)
             return right(*arguments, **named)

@@ -23,7 +23,7 @@ from conformance.contract.catalogue import (
     load_catalogue,
 )
 from conformance.contract.verdicts import Verdict
-from conformance.faults.registry import Fault, all_faults, broken_deployment
+from conformance.faults.registry import Fault, all_faults, faulty_deployment
 from conformance.reference.altered import Altered
 from conformance.runner.selection import client_of
 from conformance.selftest.processes import Results, SelftestError, Tasks, in_processes
@@ -92,7 +92,7 @@ class _FaultWorker(Worker):
     """Makes the rows of faults."""
 
     def alterations(self) -> Iterable[Altered]:
-        return (broken_deployment(each)[0] for each in all_faults().values())
+        return (faulty_deployment(each)[0] for each in all_faults().values())
 
     def row(self, name: str, items: Sequence[pytest.Item], learnt: Learnt) -> Row:
         chosen = all_faults()[name]

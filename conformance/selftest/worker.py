@@ -21,7 +21,7 @@ from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.connect import connect
 from conformance.deployment.settings import Settings
-from conformance.faults.registry import Fault, broken_deployment
+from conformance.faults.registry import Fault, faulty_deployment
 from conformance.reference.altered import Altered
 from conformance.reference.doors import KEY_HEADER
 from conformance.report.record import CheckResult
@@ -45,7 +45,7 @@ TENANTS = {"key-of-the-user-2f6d81": "user", "key-of-another-9c04e7": "another"}
 
 def deployment(chosen: Fault | None, *, doors: bool) -> tuple[Altered, ASGIApp]:
     """The reference with a fault or without, as a matrix judges it."""
-    return broken_deployment(
+    return faulty_deployment(
         chosen, speed=SPEED, cron_minute_s=CRON_MINUTE_S, tenants=TENANTS if doors else None
     )
 
