@@ -132,7 +132,7 @@ def test_a_check_is_concerned_by_what_it_touches() -> None:
     def concerned(apply: Callable[[FaultyDeployment], Any]) -> bool:
         broken = FaultyDeployment()
         apply(broken)
-        return touched.by(broken)
+        return touched.affected_by(broken)
 
     assert concerned(copy_forgets)
     assert not concerned(lambda b: b.override("merged")(lambda right, *given: right(*given)))
@@ -159,8 +159,8 @@ def test_a_fault_that_begins_with_an_operation_concerns_only_who_asks_for_it() -
 
     asked = SentRequest(WireRequest("POST", "/threads", b"", b"{}", []), status=200)
     touched = Impact({"copied_checkpoints"}, [asked])
-    assert touched.by(copy_forgets_after("create"))
-    assert not touched.by(copy_forgets_after("copy"))
+    assert touched.affected_by(copy_forgets_after("create"))
+    assert not touched.affected_by(copy_forgets_after("copy"))
 
 
 def test_a_watcher_sees_decisions_and_requests_and_changes_nothing() -> None:

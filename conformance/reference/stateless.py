@@ -1,4 +1,4 @@
-"""Operations on runs without a thread of the caller's, and on runs of any thread."""
+"""Operations on stateless runs, and on runs of any thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STATUSES = ("pending", "running", "all")
 
 
 def stateless_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
-    """Routes under `/runs` that deal with runs."""
+    """Return the routes under `/runs` for runs."""
 
     def begun(body: JsonObject) -> tuple[str, Run]:
         thread_id, run = store.begin_stateless_run(body)
@@ -70,7 +70,7 @@ def stateless_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
 
 
 def _chosen(body: Any) -> JsonObject:
-    """The runs that a body chooses, by `status` or by `thread_id` and `run_ids`."""
+    """Return the runs that a body selects, by `status` or by `thread_id` and `run_ids`."""
     if isinstance(body, dict):
         members = {name for name in ("status", "thread_id", "run_ids") if name in body}
         if members == {"status"} and body["status"] in _STATUSES:

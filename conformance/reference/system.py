@@ -1,4 +1,4 @@
-"""What a deployment says of itself: health, name and version, its API, its assistants."""
+"""Information about the deployment: health, name and version, its API, its assistants."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from conformance.model.store import ThreadStore
 from conformance.reference.answers import answer
 from conformance.reference.bodies import parsed
 
-#: The name by which `/info` says that this is the reference.
+#: The server name in `/info`.
 NAME = "threads-conformance-reference"
 
 
 def system_routes(store: ThreadStore) -> list[Route]:
-    """Routes that deal with no thread."""
+    """Return the routes that concern no thread."""
 
     async def ok(_request: Request) -> Response:
         return answer({"ok": True})
