@@ -7,11 +7,11 @@ from typing import Any
 
 from conformance.faults.kit.state import (
     is_uuid,
-    kept,
     last_part,
     malformed,
     nested,
     refusal_becomes,
+    stored_thread,
 )
 from conformance.faults.kit.wire import change_shown, refusing, with_status, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
@@ -27,7 +27,7 @@ def _newest_in(operation: str, change: Callable[[dict[str, Any], dict[str, Any]]
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers(operation)
-        def _(request: WireRequest, state: Json) -> Json:
+        def change_state(request: WireRequest, state: Json) -> Json:
             return change(state, broken.store.state(request.thread_id))
 
     return apply
@@ -41,8 +41,8 @@ fault("state-at-a-checkpoint-is-404", breaks=["CHECKPOINT-01"])(refusing(GET, st
 def _oldest_is(status: int) -> Apply:
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(GET)
-        def _(request: WireRequest) -> WireAnswer | None:
-            thread = kept(broken, request.thread_id)
+        def answer_for_the_oldest(request: WireRequest) -> WireAnswer | None:
+            thread = stored_thread(broken, request.thread_id)
             oldest = thread.checkpoints[0] if thread and thread.checkpoints else None
             if oldest is None or oldest.checkpoint_id != last_part(request):
                 return None
@@ -132,8 +132,8 @@ def _refusal_becomes_newest(operation: str, status: int, when: When = always) ->
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
-        def _(request: WireRequest, answer: WireAnswer) -> None:
-            thread = kept(broken, request.thread_id)
+        def answer_with_newest(request: WireRequest, answer: WireAnswer) -> None:
+            thread = stored_thread(broken, request.thread_id)
             if answer.status == status and thread is not None:
                 answer.status, answer.body = 200, broken.store.state(request.thread_id)
 
@@ -152,8 +152,8 @@ fault("unknown-checkpoint-gives-the-newest-state", breaks=["CHECKPOINT-09"])(
 @fault("unknown-checkpoint-is-500", breaks=["CHECKPOINT-09"])
 def unknown_checkpoint_is_500(broken: FaultyDeployment) -> None:
     @broken.wire.after(GET, status=404)
-    def _(request: WireRequest, answer: WireAnswer) -> None:
-        if kept(broken, request.thread_id) is not None:
+    def answer_500(request: WireRequest, answer: WireAnswer) -> None:
+        if stored_thread(broken, request.thread_id) is not None:
             answer.status = 500
 
 
@@ -178,8 +178,8 @@ fault("malformed-checkpoint-is-500", breaks=["CHECKPOINT-12"])(
 @fault("checkpoint-of-an-unknown-thread-is-found", breaks=["CHECKPOINT-10"])
 def found_in_any_thread(broken: FaultyDeployment) -> None:
     @broken.wire.after(GET)
-    def _(request: WireRequest, answer: WireAnswer) -> None:
-        if kept(broken, request.thread_id) is not None or not is_uuid(request.thread_id):
+    def find_in_any_thread(request: WireRequest, answer: WireAnswer) -> None:
+        if stored_thread(broken, request.thread_id) is not None or not is_uuid(request.thread_id):
             return
         for thread in broken.store._threads.values():
             for checkpoint in thread.checkpoints:

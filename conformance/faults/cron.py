@@ -68,7 +68,7 @@ def deleted_cron_is_still_found(broken: FaultyDeployment) -> None:
         gone.extend([broken.store.cron_view(cron)] if cron else [])
 
     @broken.wire.answers("cron_search")
-    def found(request: WireRequest, crons: Json) -> Json:
+    def add_deleted(request: WireRequest, crons: Json) -> Json:
         thread_id = request.members.get("thread_id")
         return [*crons, *(cron for cron in gone if cron["thread_id"] == thread_id)]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.state import begin_with, kept
+from conformance.faults.kit.state import begin_with, stored_thread
 from conformance.faults.kit.wire import with_status
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.store import Query
@@ -24,7 +24,7 @@ def _remembered(broken: FaultyDeployment) -> Gone:
 
     @broken.wire.before(DELETE)
     def note(request: WireRequest) -> None:
-        thread = kept(broken, request.thread_id)
+        thread = stored_thread(broken, request.thread_id)
         if thread is not None:
             gone[request.thread_id] = thread
 
@@ -56,15 +56,15 @@ def _once_deleted(then: Callable[[FaultyDeployment, Gone], None]) -> Apply:
 )
 def delete_does_nothing(broken: FaultyDeployment) -> None:
     @broken.wire.before(DELETE)
-    def _(request: WireRequest) -> WireAnswer | None:
-        return json_answer(200, {}) if kept(broken, request.thread_id) else None
+    def skip(request: WireRequest) -> WireAnswer | None:
+        return json_answer(200, {}) if stored_thread(broken, request.thread_id) else None
 
 
 @fault("delete-refuses-threads-with-history", breaks=["DELETE-01", "LINK-01"])
 def refuses_threads_with_history(broken: FaultyDeployment) -> None:
     @broken.wire.before(DELETE)
-    def _(request: WireRequest) -> WireAnswer | None:
-        thread = kept(broken, request.thread_id)
+    def refuse(request: WireRequest) -> WireAnswer | None:
+        thread = stored_thread(broken, request.thread_id)
         if thread is None or not thread.checkpoints:
             return None
         return json_answer(409, {"detail": "the thread has a history"})
@@ -80,7 +80,7 @@ def _unknown_answers(status: int, deleted: bool) -> Apply:
         gone = _remembered(broken)
 
         @broken.wire.after(DELETE)
-        def _(request: WireRequest, answer: WireAnswer) -> None:
+        def change_status(request: WireRequest, answer: WireAnswer) -> None:
             if answer.status == 404 and (request.thread_id in gone) is deleted:
                 answer.status = status
 
@@ -106,9 +106,9 @@ def _still_there(*operations: str) -> Apply:
 
     def then(broken: FaultyDeployment, gone: Gone) -> None:
         @broken.wire.after(*operations)
-        def _(request: WireRequest, answer: WireAnswer) -> None:
+        def answer_as_before(request: WireRequest, answer: WireAnswer) -> None:
             thread = gone.get(request.thread_id)
-            if answer.status != 404 or thread is None or kept(broken, request.thread_id):
+            if answer.status != 404 or thread is None or stored_thread(broken, request.thread_id):
                 return
             latest = thread.latest
             views = {
@@ -141,7 +141,7 @@ fault("deleted-thread-has-a-history-by-post", breaks=["DELETE-12"])(_still_there
 @_once_deleted
 def deleted_thread_is_410(broken: FaultyDeployment, gone: Gone) -> None:
     @broken.wire.after("get")
-    def _(request: WireRequest, answer: WireAnswer) -> None:
+    def answer_410(request: WireRequest, answer: WireAnswer) -> None:
         if answer.status == 404 and request.thread_id in gone:
             answer.status = 410
 
@@ -158,7 +158,7 @@ def _found(by: Callable[[Query], Any]) -> Apply:
             stale = [
                 broken.store.thread_view(thread)
                 for thread_id, thread in gone.items()
-                if kept(broken, thread_id) is None
+                if stored_thread(broken, thread_id) is None
                 and broken.store.matches(thread, query)
                 and (query.ids is None or thread_id in query.ids)
             ]
@@ -189,8 +189,8 @@ def _anew(change: Callable[[Thread, Thread], Thread]) -> Apply:
 
     def then(broken: FaultyDeployment, gone: Gone) -> None:
         @broken.wire.answers("create", when=lambda request: "thread_id" in request.members)
-        def _(_request: WireRequest, made: Json) -> Json:
-            former, now = gone.get(made["thread_id"]), kept(broken, made["thread_id"])
+        def change_recreated(_request: WireRequest, made: Json) -> Json:
+            former, now = gone.get(made["thread_id"]), stored_thread(broken, made["thread_id"])
             if former is None or now is None:
                 return made
             return broken.store.thread_view(broken.store.keep(change(former, now)))
@@ -211,7 +211,7 @@ fault("thread-anew-has-the-old-metadata", breaks=["DELETE-07", "SEQ-19"])(
 def old_states_come_back(broken: FaultyDeployment, gone: Gone) -> None:
     @broken.wire.before("run_wait")
     def restore(request: WireRequest) -> None:
-        former, now = gone.get(request.thread_id), kept(broken, request.thread_id)
+        former, now = gone.get(request.thread_id), stored_thread(broken, request.thread_id)
         if former is not None and now is not None and not now.checkpoints:
             broken.store.keep(replace(now, checkpoints=former.checkpoints))
 
@@ -225,7 +225,7 @@ def _revived(decision: str) -> Apply:
     def then(broken: FaultyDeployment, gone: Gone) -> None:
         @broken.override(decision)
         def decide(right: Any, thread_id: str, *arguments: Any, **members: Any) -> Any:
-            if kept(broken, thread_id) is None and thread_id in gone:
+            if stored_thread(broken, thread_id) is None and thread_id in gone:
                 broken.store.keep(gone[thread_id])
             return right(thread_id, *arguments, **members)
 

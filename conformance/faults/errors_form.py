@@ -31,7 +31,7 @@ def answering(operation: str, when: When, status: int) -> Apply:
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
-        def act(_request: WireRequest, answer: WireAnswer) -> None:
+        def change_refusal(_request: WireRequest, answer: WireAnswer) -> None:
             if 400 <= answer.status < 500:
                 shown = _NOTHING.get(operation, {}) if status < 300 else {"detail": "sorry"}
                 other = json_answer(status, shown)

@@ -29,7 +29,7 @@ def state_update_makes_the_thread(broken: FaultyDeployment) -> None:
 @fault("post-state-of-an-unknown-thread-is-empty", breaks=["ERROR-UNKNOWN-03"])
 def post_state_is_empty(broken: FaultyDeployment) -> None:
     @broken.wire.after("post_state_at_checkpoint")
-    def act(request: WireRequest, answer: WireAnswer) -> None:
+    def answer_empty_state(request: WireRequest, answer: WireAnswer) -> None:
         if answer.status == 404 and request.thread_id not in broken.store._threads:
             empty = json_answer(200, {"values": {}, "next": []})
             answer.status, answer.raw = empty.status, empty.raw

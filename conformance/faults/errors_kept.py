@@ -35,7 +35,7 @@ def _breaking(operation: str, when: When, refused_too: bool = False) -> Apply:
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
-        def act(_request: WireRequest, answer: WireAnswer) -> None:
+        def answer_500(_request: WireRequest, answer: WireAnswer) -> None:
             if answer.ok or refused_too:
                 sorry = json_answer(500, {"detail": "sorry"})
                 answer.status, answer.raw = sorry.status, sorry.raw
@@ -170,7 +170,7 @@ def _saying(body: bytes, operation: str, when: When = always) -> Apply:
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
-        def act(_request: WireRequest, answer: WireAnswer) -> None:
+        def change_refusal(_request: WireRequest, answer: WireAnswer) -> None:
             if 400 <= answer.status < 500:
                 answer.raw = body
 

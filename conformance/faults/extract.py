@@ -47,12 +47,12 @@ def _giving(change: Callable[[str, Any], Any]) -> Apply:
     """Give `change(path, value)` for the value at each path."""
 
     def apply(broken: FaultyDeployment) -> None:
-        def shown(request: WireRequest, thread: JsonObject) -> JsonObject:
+        def change_extracted(request: WireRequest, thread: JsonObject) -> JsonObject:
             paths, found = _paths(request.members), thread.get("extracted") or {}
             given = {alias: change(path, found.get(alias)) for alias, path in paths.items()}
             return {**thread, "extracted": given}
 
-        each_shown(broken, "search", when=_extracting)(shown)
+        each_shown(broken, "search", when=_extracting)(change_extracted)
 
     return apply
 
@@ -76,7 +76,7 @@ fault("extract-gives-an-empty-text-for-nothing", breaks=["EXTRACT-03"])(
 @fault("extract-of-nothing-is-500", breaks=["EXTRACT-03"])
 def of_nothing_is_500(broken: FaultyDeployment) -> None:
     @broken.wire.after("search", when=_extracting)
-    def act(_request: WireRequest, answer: WireAnswer) -> None:
+    def answer_500(_request: WireRequest, answer: WireAnswer) -> None:
         body = answer.body if isinstance(answer.body, list) else []
         if any(None in (each.get("extracted") or {}).values() for each in body):
             broken_off = json_answer(500, {"detail": "KeyError"})

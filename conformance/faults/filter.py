@@ -30,7 +30,7 @@ def _by_ids(change: Callable[[FaultyDeployment, Any, Query], Any]) -> Apply:
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override("matching")
-        def found(right: Any, query: Query) -> Any:
+        def match(right: Any, query: Query) -> Any:
             return change(broken, right, query) if query.ids else right(query)
 
     return apply

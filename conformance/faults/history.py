@@ -7,11 +7,11 @@ from typing import Any
 from conformance.faults.kit.state import (
     Page,
     before_of,
-    kept,
     malformed,
     nested,
     page_becomes,
     refusal_becomes,
+    stored_thread,
 )
 from conformance.faults.kit.wire import HISTORIES, asks_for_few, change_shown, with_status, without
 from conformance.faults.registry import FaultyDeployment, fault
@@ -49,8 +49,8 @@ fault("history-by-get-shows-no-tasks", breaks=["HISTORY-04"])(
 )
 def long_history_forgets_the_oldest(broken: FaultyDeployment) -> None:
     @broken.wire.answers(*HISTORIES)
-    def _(request: WireRequest, page: Page) -> Json:
-        thread = kept(broken, request.thread_id)
+    def drop_the_oldest(request: WireRequest, page: Page) -> Json:
+        thread = stored_thread(broken, request.thread_id)
         if thread is None or len(thread.checkpoints) <= 10:
             return page
         return [state for state in page if state.get("parent_checkpoint")]
@@ -65,8 +65,8 @@ def long_history_forgets_the_oldest(broken: FaultyDeployment) -> None:
 )
 def newest_values_everywhere(broken: FaultyDeployment) -> None:
     @broken.wire.answers(*HISTORIES)
-    def _(request: WireRequest, page: Page) -> Json:
-        thread = kept(broken, request.thread_id)
+    def show_newest_values(request: WireRequest, page: Page) -> Json:
+        thread = stored_thread(broken, request.thread_id)
         return [{**state, "values": thread.values} for state in page] if thread else page
 
 
@@ -126,8 +126,8 @@ def steps_of_runs_start_anew(broken: FaultyDeployment) -> None:
 @fault("history-of-an-empty-thread-holds-its-state", breaks=["HISTORY-07"])
 def empty_thread_has_a_state(broken: FaultyDeployment) -> None:
     @broken.wire.answers("history", when=asks_for_few)
-    def _(request: WireRequest, page: Page) -> Json:
-        thread = kept(broken, request.thread_id)
+    def add_empty_state(request: WireRequest, page: Page) -> Json:
+        thread = stored_thread(broken, request.thread_id)
         empty = thread is not None and not thread.checkpoints
         return [broken.store.state(request.thread_id)] if empty else page
 

@@ -38,7 +38,7 @@ def _limit_becomes(
 ) -> Apply:
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(*operations, when=when)
-        def _(request: WireRequest) -> None:
+        def change_limit(request: WireRequest) -> None:
             limit = change(limit_of(request) or 0)
             if request.method == "GET":
                 request.query["limit"] = str(limit)
@@ -77,7 +77,7 @@ def _continued(change: Callable[[Page, Any], Json]) -> Apply:
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers(*HISTORIES, when=_continues)
-        def _(request: WireRequest, page: Page) -> Json:
+        def change_page(request: WireRequest, page: Page) -> Json:
             bound = {"checkpoint_id": before_of(request)}
             changed = change(page, broken.store.state(request.thread_id, bound))
             return changed[: limit_of(request)]
@@ -102,7 +102,7 @@ fault(
 def _before_is_ignored(operations: tuple[str, ...], when: When) -> Apply:
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(*operations, when=when)
-        def _(request: WireRequest) -> None:
+        def drop_before(request: WireRequest) -> None:
             request.query.pop("before", None)
             if request.members:
                 request.body = {n: v for n, v in request.members.items() if n != "before"}
@@ -124,7 +124,7 @@ fault("before-is-ignored-by-post", breaks=["HISTORY-FILTER-01", "HISTORY-FILTER-
 )
 def before_the_oldest_starts_anew(broken: FaultyDeployment) -> None:
     @broken.wire.answers(*HISTORIES, when=_continues)
-    def _(request: WireRequest, page: Page) -> Json:
+    def start_anew(request: WireRequest, page: Page) -> Json:
         return page or broken.store.history(request.thread_id, limit=limit_of(request) or 1)
 
 
@@ -136,7 +136,7 @@ def _filtered_by(matches: Callable[[Any, Any, Any], bool]) -> Apply:
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers(*POST, when=_filters)
-        def _(request: WireRequest, _page: Page) -> Json:
+        def filter_states(request: WireRequest, _page: Page) -> Json:
             whole = broken.store.history(request.thread_id, limit=LONGEST)
             wanted = request.members.get("metadata")
             found = [each for each in whole if matches(broken.store.state_matches, each, wanted)]
@@ -171,7 +171,7 @@ fault("history-refuses-metadata-that-no-state-shows", breaks=["HISTORY-13"])(
 @fault("history-is-limited-before-it-is-filtered", breaks=["HISTORY-FILTER-02"])
 def limited_before_filtered(broken: FaultyDeployment) -> None:
     @broken.wire.answers(*POST, when=_filters)
-    def _(request: WireRequest, _page: Page) -> Json:
+    def filter_first_states(request: WireRequest, _page: Page) -> Json:
         first = broken.store.history(request.thread_id, limit=limit_of(request) or 1)
         wanted = request.members.get("metadata") or {}
         return [state for state in first if broken.store.state_matches(state, wanted)]

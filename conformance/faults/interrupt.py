@@ -122,14 +122,14 @@ def answered_interrupt_stays(broken: FaultyDeployment) -> None:
             stale[request.thread_id] = broken.store.pending_interrupts(thread)
 
     @broken.wire.answers("get")
-    def shown(request: WireRequest, thread: Json) -> Json:
+    def show_stale(request: WireRequest, thread: Json) -> Json:
         return {**thread, "interrupts": stale.get(request.thread_id, thread["interrupts"])}
 
 
 @fault("answered-node-is-still-next", breaks=["INTERRUPT-06"])
 def answered_node_is_still_next(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state")
-    def shown(request: WireRequest, state: Json) -> Json:
+    def show_answered_node(request: WireRequest, state: Json) -> Json:
         last = state["metadata"].get("writes") or {}
         return {**state, "next": ["ask"]} if "ask" in last else state
 
@@ -203,7 +203,7 @@ def copy_of_an_interrupted_thread_is_idle(broken: FaultyDeployment) -> None:
 @fault("copy-shows-no-interrupts-of-its-own", breaks=["INTERRUPT-10"])
 def copy_shows_no_interrupts(broken: FaultyDeployment) -> None:
     @broken.wire.answers("get")
-    def shown(request: WireRequest, thread: Json) -> Json:
+    def hide_interrupts(request: WireRequest, thread: Json) -> Json:
         source = source_of(broken.store, request.thread_id)
         return {**thread, "interrupts": {}} if source else thread
 

@@ -29,7 +29,7 @@ _NESTED_ANSWER = where(resuming, of_graph("nested"))
 @fault("interrupt-of-a-subgraph-stays-inside", breaks=["NESTED-01"])
 def interrupt_of_a_subgraph_stays_inside(broken: FaultyDeployment) -> None:
     @broken.wire.answers("get")
-    def shown(request: WireRequest, thread: Json) -> Json:
+    def hide_interrupts(request: WireRequest, thread: Json) -> Json:
         known = broken.store._threads.get(request.thread_id)
         latest = known.latest if known else None
         nested = latest is not None and any(task.inner for task in latest.tasks)
@@ -84,7 +84,7 @@ def state_at_a_subgraph_is_that_of_the_graph(broken: FaultyDeployment) -> None:
         request.body = {**request.body, "checkpoint": {}}
 
     @broken.wire.answers("post_state_at_checkpoint", when=_named_subgraph)
-    def shown(request: WireRequest, _state: Json) -> Json:
+    def show_state_of_graph(request: WireRequest, _state: Json) -> Json:
         return broken.store.state(request.thread_id)
 
 
@@ -130,7 +130,7 @@ def copy_leaves_the_subgraph_behind(broken: FaultyDeployment) -> None:
 @fault("subgraph-of-a-copy-names-the-source", breaks=["NESTED-08"])
 def subgraph_of_a_copy_names_the_source(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state", when=_including)
-    def shown(request: WireRequest, state: Json) -> Json:
+    def name_the_source(request: WireRequest, state: Json) -> Json:
         own = request.thread_id
         source = source_of(broken.store, own)
         inner = mapped(state["tasks"], lambda leaf: source if source and leaf == own else leaf)

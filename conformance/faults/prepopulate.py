@@ -48,7 +48,7 @@ def taking_malformed(change: Callable[[Any], Any]) -> Apply:
     return change_request("create", to=changed, when=altered_by(changed))
 
 
-def kept(
+def change_states(
     change: Callable[[tuple[Any, ...]], Any], when: Callable[[WireRequest], bool] = always
 ) -> Apply:
     """Keep other states of a prepopulated thread than the supersteps make."""
@@ -173,7 +173,7 @@ fault("superstep-keeps-the-first-update", breaks=["PREPOP-11", "PREPOP-14", "ERR
 )
 fault("superstep-keeps-two-updates", breaks=["PREPOP-11"])(updates(lambda ups: ups[:2]))
 fault("prepopulated-states-have-the-final-values", breaks=["PREPOP-10"])(
-    kept(
+    change_states(
         lambda states: [replace(each, values=states[-1].values) for each in states],
         when=lambda request: len(request.members["supersteps"]) > 3,
     )

@@ -100,7 +100,7 @@ fault("selected-members-of-runs-always-have-a-status", breaks=["RUN-CONTROL-05"]
 @fault("run-is-found-on-every-thread", breaks=["RUN-CONTROL-06"])
 def run_is_found_on_every_thread(broken: FaultyDeployment) -> None:
     @broken.wire.after("run_get")
-    def found(request: WireRequest, answer: WireAnswer) -> None:
+    def find_anywhere(request: WireRequest, answer: WireAnswer) -> None:
         there = found_run(broken.store, run_id_in(request))
         if answer.status == 404 and there is not None:
             answer.status = 200

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.state import kept, malformed, nested, refusal_becomes
+from conformance.faults.kit.state import malformed, nested, refusal_becomes, stored_thread
 from conformance.faults.kit.wire import change_shown, with_status, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.threads import Checkpoint, Thread
@@ -44,8 +44,8 @@ def _of_thread(change: Callable[[Thread, dict[str, Any]], Json]) -> Apply:
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("state")
-        def _(request: WireRequest, state: Json) -> Json:
-            thread = kept(broken, request.thread_id)
+        def change_state(request: WireRequest, state: Json) -> Json:
+            thread = stored_thread(broken, request.thread_id)
             return change(thread, state) if thread and thread.checkpoints else state
 
     return apply
@@ -162,14 +162,14 @@ def _selects(request: WireRequest) -> bool:
 @fault("select-of-a-state-is-ignored", breaks=["STATE-17"])
 def select_is_ignored(broken: FaultyDeployment) -> None:
     @broken.wire.before("state", when=_selects)
-    def _(request: WireRequest) -> None:
+    def drop_select(request: WireRequest) -> None:
         request.query = without(request.query, "select")
 
 
 @fault("select-of-one-value-gives-all-values", breaks=["STATE-17"])
 def select_of_one_value_gives_all(broken: FaultyDeployment) -> None:
     @broken.wire.before("state", when=_selects)
-    def _(request: WireRequest) -> None:
+    def select_all_values(request: WireRequest) -> None:
         if request.query["select"].startswith("values."):
             request.query = {**request.query, "select": "metadata"}
 
@@ -234,7 +234,7 @@ def state_is_cached(broken: FaultyDeployment) -> None:
     shown: dict[str, Json] = {}
 
     @broken.wire.answers("state")
-    def _(request: WireRequest, state: Json) -> Json:
+    def show_first_state(request: WireRequest, state: Json) -> Json:
         return shown.setdefault(request.thread_id, state)
 
 
@@ -244,8 +244,8 @@ def state_is_cached(broken: FaultyDeployment) -> None:
 @fault("state-of-an-empty-thread-is-404", breaks=["STATE-14"])
 def empty_thread_has_no_state(broken: FaultyDeployment) -> None:
     @broken.wire.before("state")
-    def _(request: WireRequest) -> WireAnswer | None:
-        thread = kept(broken, request.thread_id)
+    def answer_404(request: WireRequest) -> WireAnswer | None:
+        thread = stored_thread(broken, request.thread_id)
         if thread is None or thread.checkpoints:
             return None
         return json_answer(404, {"detail": "the thread has no state"})

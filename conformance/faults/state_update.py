@@ -8,10 +8,10 @@ from typing import Any
 
 from conformance.faults.kit.state import (
     afterwards,
-    kept,
     messages,
     nested,
     refusal_becomes,
+    stored_thread,
     with_latest,
 )
 from conformance.faults.kit.wire import change_shown
@@ -55,7 +55,7 @@ def _request_becomes(change: Callable[[dict[str, Any]], Json], when: When = alwa
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(UPDATE, when=lambda request: bool(request.members) and when(request))
-        def _(request: WireRequest) -> None:
+        def change_body(request: WireRequest) -> None:
             request.body = change(request.members)
 
     return apply
@@ -81,8 +81,8 @@ fault("state-update-names-no-thread", breaks=["STATE-UPDATE-16"])(
 @fault("state-update-answers-the-parent", breaks=["STATE-UPDATE-02", "SEQ-05"])
 def answers_the_parent(broken: FaultyDeployment) -> None:
     @broken.wire.answers(UPDATE)
-    def _(request: WireRequest, made: Json) -> Json:
-        thread = kept(broken, request.thread_id)
+    def name_the_parent(request: WireRequest, made: Json) -> Json:
+        thread = stored_thread(broken, request.thread_id)
         parent = thread.latest.parent_id if thread and thread.latest else None
         if parent is None:
             return made
@@ -176,8 +176,8 @@ def _get_shows(change: Callable[[Thread], Any]) -> Apply:
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("get")
-        def _(request: WireRequest, shown: Json) -> Json:
-            thread = kept(broken, request.thread_id)
+        def change_values(request: WireRequest, shown: Json) -> Json:
+            thread = stored_thread(broken, request.thread_id)
             values = change(thread) if thread else None
             return shown if values is None else {**shown, "values": values}
 
@@ -217,8 +217,8 @@ def _at_another(position: int, change: When = _forks) -> Apply:
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(UPDATE, when=change)
-        def _(request: WireRequest) -> None:
-            thread = kept(broken, request.thread_id)
+        def change_checkpoint(request: WireRequest) -> None:
+            thread = stored_thread(broken, request.thread_id)
             named = request.members["checkpoint"]["checkpoint_id"]
             known = [each.checkpoint_id for each in thread.checkpoints] if thread else []
             if named in known:
@@ -269,8 +269,8 @@ fault(
 )
 def state_follows_the_longest_branch(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state")
-    def _(request: WireRequest, state: Json) -> Json:
-        thread = kept(broken, request.thread_id)
+    def show_longest_branch(request: WireRequest, state: Json) -> Json:
+        thread = stored_thread(broken, request.thread_id)
         if thread is None or not thread.checkpoints:
             return state
         return broken.store.state_view(thread, max(thread.checkpoints, key=lambda each: each.step))

@@ -79,7 +79,7 @@ def _finding_instead(asked: str, *statuses: str) -> Apply:
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("search", when=_by(asked))
-        def found(request: WireRequest, _threads: Any) -> Any:
+        def find_others(request: WireRequest, _threads: Any) -> Any:
             queries = _queries(request, statuses)
             threads = [thread for query in queries for thread in broken.store.search(query)]
             return threads[: request.members.get("limit", 10)]

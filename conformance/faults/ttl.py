@@ -37,7 +37,7 @@ def _shown(change: Callable[[JsonObject], JsonObject]) -> Apply:
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("get", when=lambda request: "include" in request.query)
-        def shown(_: WireRequest, thread: Json) -> Json:
+        def change_ttl(_: WireRequest, thread: Json) -> Json:
             return {**thread, "ttl": change(thread["ttl"])} if "ttl" in thread else thread
 
     return apply

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.state import afterwards, begin_with, kept, with_latest
+from conformance.faults.kit.state import afterwards, begin_with, stored_thread, with_latest
 from conformance.faults.kit.wire import change_shown, mapped, refusing, with_status
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, WireAnswer, WireRequest
@@ -60,8 +60,8 @@ def answers_the_thread_before(broken: FaultyDeployment) -> None:
     before: dict[str, Json] = {}
 
     @broken.wire.before(UPDATE, when=_sends_metadata)
-    def _(request: WireRequest) -> None:
-        thread = kept(broken, request.thread_id)
+    def keep_before(request: WireRequest) -> None:
+        thread = stored_thread(broken, request.thread_id)
         if thread is not None:
             before[request.thread_id] = broken.store.thread_view(thread)
 
@@ -154,8 +154,8 @@ def get_is_behind(broken: FaultyDeployment) -> None:
     behind: dict[str, Any] = {}
 
     @broken.wire.before(UPDATE, when=_sends_metadata)
-    def _(request: WireRequest) -> None:
-        thread = kept(broken, request.thread_id)
+    def keep_old_metadata(request: WireRequest) -> None:
+        thread = stored_thread(broken, request.thread_id)
         updated[request.thread_id] = updated.get(request.thread_id, 0) + 1
         if thread is not None and updated[request.thread_id] > 1:
             behind[request.thread_id] = thread.metadata
@@ -194,7 +194,7 @@ fault("update-of-an-unknown-thread-is-422", breaks=["UPDATE-08"])(
 def update_makes_the_thread(broken: FaultyDeployment) -> None:
     @broken.override("update")
     def update(right: Any, thread_id: str, *arguments: Any, **members: Any) -> Any:
-        if kept(broken, thread_id) is None:
+        if stored_thread(broken, thread_id) is None:
             broken.store.create(thread_id=thread_id)
         return right(thread_id, *arguments, **members)
 
@@ -202,14 +202,14 @@ def update_makes_the_thread(broken: FaultyDeployment) -> None:
 @fault("minimal-answer-of-an-update-has-a-body", breaks=["UPDATE-09"])
 def minimal_answer_has_a_body(broken: FaultyDeployment) -> None:
     @broken.wire.before(UPDATE, when=_minimal)
-    def _(request: WireRequest) -> None:
+    def drop_prefer(request: WireRequest) -> None:
         request.headers = [each for each in request.headers if each[0] != b"prefer"]
 
 
 @fault("minimal-update-is-not-applied", breaks=["UPDATE-09"])
 def minimal_update_is_not_applied(broken: FaultyDeployment) -> None:
     @broken.wire.before(UPDATE, when=_minimal)
-    def _(request: WireRequest) -> None:
+    def empty_body(request: WireRequest) -> None:
         request.body = {}
 
 
@@ -223,7 +223,7 @@ def _shared(source: bool, copy: bool) -> Apply:
         pairs: list[tuple[str, str]] = []
 
         @broken.wire.answers("copy")
-        def _(request: WireRequest, made: Json) -> Json:
+        def note_pair(request: WireRequest, made: Json) -> Json:
             pairs.append((request.thread_id, made["thread_id"]))
             return made
 
@@ -233,7 +233,7 @@ def _shared(source: bool, copy: bool) -> Apply:
                 for one, other in pairs:
                     reached = {one: other} if source else {}
                     reached |= {other: one} if copy else {}
-                    thread = kept(broken, reached.get(request.thread_id, ""))
+                    thread = stored_thread(broken, reached.get(request.thread_id, ""))
                     if thread is not None and answer.ok:
                         metadata = {**thread.metadata, **_metadata(request)}
                         broken.store.keep(replace(thread, metadata=metadata))

@@ -177,11 +177,11 @@ class Wire:
         """Register a rule that replaces the JSON of successful answers."""
 
         def register(change: Callable[[WireRequest, Json], Json]) -> None:
-            def act(request: WireRequest, answer: WireAnswer) -> None:
+            def change_body(request: WireRequest, answer: WireAnswer) -> None:
                 if answer.raw:
                     answer.body = change(request, answer.body)
 
-            self.rules_after.append(Rule(frozenset(operations), when, act, is_success))
+            self.rules_after.append(Rule(frozenset(operations), when, change_body, is_success))
 
         return register
 

@@ -53,13 +53,13 @@ def afterwards(change: ChangeThread, operation: str, when: When = always) -> App
 
         @broken.wire.before(operation, when=when)
         def keep_before(request: WireRequest) -> None:
-            thread = kept(broken, request.thread_id)
+            thread = stored_thread(broken, request.thread_id)
             if thread is not None:
                 before[request.thread_id] = thread
 
         @broken.wire.after(operation, when=when)
         def change_kept(request: WireRequest, answer: WireAnswer) -> None:
-            now = kept(broken, request.thread_id)
+            now = stored_thread(broken, request.thread_id)
             if answer.ok and now is not None and request.thread_id in before:
                 broken.store.keep(change(before[request.thread_id], now))
 
@@ -81,7 +81,7 @@ def begin_with(operation: str, then: Callable[[], None]) -> Apply:
     return apply
 
 
-def kept(broken: FaultyDeployment, thread_id: str) -> Thread | None:
+def stored_thread(broken: FaultyDeployment, thread_id: str) -> Thread | None:
     """Return the thread of that id, or None."""
     return broken.store._threads.get(thread_id)
 
