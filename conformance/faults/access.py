@@ -1,6 +1,6 @@
-"""Faults of the doors: who is let in without a key, and what one tenant reaches of another.
+"""Faults of access control: requests without a valid key, and one tenant's access to another.
 
-They show only where the reference has keys and tenants.
+They take effect only where the reference has API keys and tenants.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ _HEADER = KEY_HEADER.encode()
 
 
 def key_of(request: WireRequest) -> str:
-    """The key that a request gives, or ""."""
+    """Return the API key of a request; "" without one."""
     return next((value.decode() for name, value in request.headers if name == _HEADER), "")
 
 
 def give_key(request: WireRequest, key: str) -> None:
-    """Let the request go on as one with this key."""
+    """Replace the API key of a request."""
     others = [each for each in request.headers if each[0] != _HEADER]
     request.headers = [*others, (_HEADER, key.encode())]
 
 
-# Who is let in
+# Access without a valid key
 
 
 def without_key(_broken: FaultyDeployment, request: WireRequest) -> bool:
-    """The request gives no key."""
+    """Return whether the request has no API key."""
     return not key_of(request)
 
 
 def with_wrong_key(broken: FaultyDeployment, request: WireRequest) -> bool:
-    """The request gives a key that is nobody's, nor the beginning of somebody's."""
+    """Return whether the request has a key that is neither valid nor the prefix of a valid one."""
     return bool(key_of(request)) and not _beginning(broken, request)
 
 
 def with_cut_key(broken: FaultyDeployment, request: WireRequest) -> bool:
-    """The request gives the beginning of somebody's key."""
+    """Return whether the request has a proper prefix of a valid API key."""
     return _beginning(broken, request) and key_of(request) not in broken.by_key
 
 
@@ -62,7 +62,7 @@ Unknown = Callable[[FaultyDeployment, WireRequest], bool]
 
 
 def open_to(*unknown: Unknown, operations: tuple[str, ...] = ()) -> Apply:
-    """Let requests of such operations in that give no valid key, as the first tenant's."""
+    """Serve requests with such invalid keys, for these or all operations, as the first tenant's."""
 
     def apply(broken: FaultyDeployment) -> None:
         def comes_in(request: WireRequest) -> bool:
@@ -99,7 +99,7 @@ def without_a_key_400(broken: FaultyDeployment) -> None:
 
 
 def refused_when_done(operation: str) -> Apply:
-    """Ask for a key after the request was done, and refuse it then."""
+    """Check the API key only after the request has taken effect."""
 
     def apply(broken: FaultyDeployment) -> None:
         def unknown(request: WireRequest) -> bool:
@@ -126,11 +126,11 @@ for _operation in ("update", "create", "copy", "run_wait", "delete", "run_delete
     )
 
 
-# What one tenant reaches of another
+# Access to another tenant's resources
 
 
 def owner_key(broken: FaultyDeployment, request: WireRequest) -> str | None:
-    """The key of the tenant that has the thread or cron which the request names."""
+    """Return the key of the tenant that owns the thread or cron in the path; None without one."""
     cron_id = request.path.rpartition("/")[2]
     named = request.thread_id or str(request.members.get("thread_id", ""))
     for key, store in broken.by_key.items():
@@ -141,7 +141,7 @@ def owner_key(broken: FaultyDeployment, request: WireRequest) -> str | None:
 
 
 def reaching(*operations: str, when: When = always) -> Apply:
-    """Do what is asked for as the owner of the thread or cron, whoever asks."""
+    """Serve requests as the owner of the thread or cron, whatever tenant sent them."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(*operations, when=when)
@@ -154,7 +154,7 @@ def reaching(*operations: str, when: When = always) -> Apply:
 
 
 def others(broken: FaultyDeployment, request: WireRequest) -> Iterator[ThreadStore]:
-    """The stores of all tenants but the one that asks."""
+    """Yield the stores of all tenants except the one that sent the request."""
     own = broken.by_key.get(key_of(request))
     if own is not None:
         yield from (each for each in broken.by_key.values() if each is not own)
@@ -238,7 +238,7 @@ def count_counts_others(broken: FaultyDeployment) -> None:
 
 
 def telling_apart(operation: str, status: int, detail: str) -> Apply:
-    """Answer for another's thread otherwise than for one that is not there."""
+    """Answer differently for another tenant's thread than for an unknown one."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, status=404)
@@ -263,7 +263,7 @@ def _query(request: WireRequest) -> Query:
 
 
 def _quietly(act: Callable[..., Any], *arguments: Any) -> None:
-    """Do it; what the model refuses is not done."""
+    """Call a function and ignore it if the model refuses."""
     try:
         act(*arguments)
     except ModelError:

@@ -14,7 +14,7 @@ from conformance.reference.wire import Json, WireRequest
 
 
 def cancelling(action: str, after: Callable[[FaultyDeployment, Thread, Run], Thread]) -> Apply:
-    """Cancel rightly, and then make something else of the thread as it was before."""
+    """Cancel correctly, then store `after(broken, thread before, run)` as the thread."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override("cancel_run")
@@ -29,7 +29,7 @@ def cancelling(action: str, after: Callable[[FaultyDeployment, Thread, Run], Thr
 
 
 def made_by(run: Run, checkpoint: Checkpoint) -> bool:
-    """Whether the run made the checkpoint."""
+    """Return whether the run made the checkpoint."""
     return checkpoint.metadata.get("run_id") == run.run_id
 
 
@@ -133,7 +133,7 @@ fault("rollback-takes-one-checkpoint-too-many", breaks=["CANCEL-05"])(
     cancelling("rollback", _with_one_state_less)
 )
 
-# The rest
+# Both actions
 
 
 @fault("cancelled-run-ends-after-the-answer", breaks=["CANCEL-06"])

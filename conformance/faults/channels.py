@@ -1,4 +1,4 @@
-"""Faults of states with several channels: all is well with the messages, not with the others."""
+"""Faults of states with several channels: messages are right, other channels are not."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ State = dict[str, Any]
 
 
 def one_channel(values: Values) -> Values:
-    """Values without the channels beside the messages."""
+    """Return values without all channels but the messages."""
     return without(values, *OTHER_CHANNELS)
 
 
 def shown_with_one_channel(holder: State) -> State:
-    """A thread or state that shows one channel."""
+    """Return a thread or state whose values have the messages alone."""
     return {**holder, "values": one_channel(holder["values"])} if "values" in holder else holder
 
 
@@ -63,7 +63,7 @@ fault("copied-states-but-the-newest-lose-a-channel", breaks=["COPY-03", "COPY-20
 
 
 def of_copies(*operations: str) -> Apply:
-    """Show of a copy one channel by these operations."""
+    """Show only the messages of a copy in these operations."""
 
     def apply(broken: FaultyDeployment) -> None:
         copies = copies_of(broken)
@@ -98,7 +98,7 @@ def run_on_a_copy_begins_with_one_channel(broken: FaultyDeployment) -> None:
 
 
 def supersteps(change: Callable[[Values], Values]) -> Apply:
-    """Take supersteps for others, whose updates have other values."""
+    """Change the values of every update in the supersteps of a create request."""
 
     def changed(update: Any) -> Any:
         values = update.get("values") if isinstance(update, dict) else None
@@ -167,7 +167,7 @@ fault("checkpoint-shows-one-channel", breaks=["CHECKPOINT-02"])(
 
 
 def update_becomes(change: Callable[[Thread, Thread], Thread], *, fork: bool) -> Apply:
-    """Change what is kept of a thread after each update, or after each fork."""
+    """Change the stored thread after each update, or after each fork."""
     return afterwards(
         change, "update_state", when=lambda request: ("checkpoint" in request.members) is fork
     )

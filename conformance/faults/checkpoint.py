@@ -23,7 +23,7 @@ NOTHING: Json = {"values": {}, "next": [], "tasks": []}
 
 
 def _newest_in(operation: str, change: Callable[[dict[str, Any], dict[str, Any]], Json]) -> Apply:
-    """Change the state at a checkpoint; `change` is also given the state of the thread."""
+    """Replace the state at a checkpoint by `change(state, current state of the thread)`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers(operation)
@@ -33,7 +33,7 @@ def _newest_in(operation: str, change: Callable[[dict[str, Any], dict[str, Any]]
     return apply
 
 
-# It is there
+# Existing checkpoints
 
 fault("state-at-a-checkpoint-is-404", breaks=["CHECKPOINT-01"])(refusing(GET, status=404))
 
@@ -54,7 +54,7 @@ def _oldest_is(status: int) -> Apply:
 fault("state-at-the-oldest-checkpoint-is-404", breaks=["CHECKPOINT-01"])(_oldest_is(404))
 
 
-# It is what the history has
+# Equality with the history
 
 fault(
     "state-at-a-checkpoint-is-that-of-the-thread",
@@ -124,11 +124,11 @@ fault("state-at-a-checkpoint-names-another-thread", breaks=["CHECKPOINT-08"])(
     change_shown(GET, to=lambda state: nested(state, "checkpoint", thread_id=ELSEWHERE))
 )
 
-# What is not there
+# Unknown checkpoints
 
 
 def _refusal_becomes_newest(operation: str, status: int, when: When = always) -> Apply:
-    """Answer with the state of the thread, where a checkpoint should be refused."""
+    """Answer with the current state of the thread where `status`, a refusal, is right."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)

@@ -1,4 +1,4 @@
-"""Faults that only the documents' clients meet: by HTTP everything is right."""
+"""Faults that only the documents' clients see: plain HTTP requests are answered correctly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AGENTS = (b"curl/", b"langgraph-sdk", b"node")
 
 
 def _by_client(request: WireRequest) -> bool:
-    """Whether one of the documents' clients asks, as far as it says."""
+    """Return whether the User-Agent is that of one of the documents' clients."""
     agent = dict(request.headers).get(b"user-agent", b"")
     return any(each in agent for each in _AGENTS)
 
@@ -35,7 +35,7 @@ def _has_metadata_alone(request: WireRequest) -> bool:
 
 
 def _found(operation: str, change: Callable[[list[Any]], list[Any]], when: When = always) -> Apply:
-    """Give the documents' clients something else than what a search or a page holds."""
+    """Change the list that a search or a history returns to the documents' clients."""
     return change_answer(operation, to=lambda _, found: change(found), when=where(_by_client, when))
 
 

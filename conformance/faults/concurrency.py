@@ -1,7 +1,7 @@
-"""Faults that show only where several ask at once.
+"""Faults that show only with concurrent requests.
 
-The reference answers each request in one go. Here some requests wait for others to
-come in between, where that is likely.
+The reference answers each request without a break. Here some requests wait, so that others are
+likely to come in between.
 """
 
 from __future__ import annotations
@@ -17,21 +17,24 @@ from conformance.faults.registry import FaultyDeployment, fault
 from conformance.model.threads import Thread
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
-#: How long one waits for a second, and for how many turns of the loop others are let in.
+#: How long, in seconds, a request waits for a second one; how many turns of the loop it yields.
 _PATIENCE_S = 0.05
 _TURNS = 50
-#: A history of so many states takes time to copy and to delete.
+#: The number of states from which copying and deleting a history takes time.
 _LONG = 40
 
 
 class Crowd:
-    """Brings requests together that come at once, two at a time."""
+    """Pairs of concurrent requests."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, tuple[WireRequest, asyncio.Future[WireRequest]]] = {}
 
     async def other(self, topic: str, request: WireRequest) -> WireRequest | None:
-        """The other request about the topic; the first waits for it, and goes on last."""
+        """Return the concurrent request on the same topic, or None.
+
+        The first of the two waits for the second, and goes on last.
+        """
         if topic in self._waiting:
             first, second = self._waiting.pop(topic)
             second.set_result(request)
@@ -51,7 +54,7 @@ async def _let_others_in() -> None:
 
 
 def _numbered(request: WireRequest) -> bool:
-    """Creations that bear a number, as several at once do: no other has to wait."""
+    """Return whether a create request has a number in metadata, as only concurrent ones do."""
     metadata = request.members.get("metadata")
     return isinstance(metadata, dict) and "number" in metadata
 
@@ -136,7 +139,7 @@ def updates_reach_the_other_thread(broken: FaultyDeployment) -> None:
 
     @broken.wire.before("update_state")
     async def update(request: WireRequest) -> None:
-        # Who works on one thread alone waits for nobody.
+        # Requests that all concern the same thread do not wait.
         earlier, last[0] = last[0], request.thread_id
         if earlier in ("", request.thread_id):
             return
@@ -180,7 +183,7 @@ def copy_is_as_long_as_its_source_was(broken: FaultyDeployment) -> None:
 
     @broken.wire.before("copy")
     async def read(request: WireRequest) -> None:
-        # The length is read first, and the states later; what runs do is another matter.
+        # The length is read before the states; threads with runs are left alone.
         source = broken.store._threads.get(request.thread_id)
         if source is not None and not source.runs:
             lengths[request.thread_id] = len(source.checkpoints)

@@ -1,4 +1,4 @@
-"""Faults of copying threads: the history that a copy starts with."""
+"""Faults of copying threads: the history of a copy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ States = tuple[Any, ...]
 
 
 def copying(change: Callable[[States], Iterable[Any]]) -> Apply:
-    """Start a copy with other states than those of its source."""
+    """Change the states with which a copy starts."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override("copied_checkpoints")
@@ -23,12 +23,12 @@ def copying(change: Callable[[States], Iterable[Any]]) -> Apply:
 
 
 def each_state(change: Callable[[Any], Any]) -> Apply:
-    """Start a copy with each state changed."""
+    """Change each state with which a copy starts."""
     return copying(lambda states: map(change, states))
 
 
 def metadata(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Apply:
-    """Start a copy with the metadata of each state changed."""
+    """Change the metadata of each state with which a copy starts."""
     return each_state(lambda state: replace(state, metadata=change(state.metadata)))
 
 
@@ -63,7 +63,7 @@ fault(
 def copy_forgets_the_newest_state(broken: FaultyDeployment) -> None:
     @broken.override("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Any) -> Any:
-        # While a run goes on, the history of a moment ago would be right.
+        # During a run the history of a moment ago would be right.
         return right(source)[: None if broken.store.status_of(source) == "busy" else -1]
 
 
@@ -161,7 +161,7 @@ fault(
         "CONCURRENT-06 INTERRUPT-08 NESTED-07 NESTED-08 SEQ-03"
     ),
 )(each_state(lambda each: replace(each, values={"messages": []})))
-# Counted anew, the steps of a copy that was counted anew are the same.
+# A copy of a copy has the same steps as the copy.
 fault(
     "copy-counts-steps-anew",
     breaks=(
@@ -223,7 +223,7 @@ def _renamed(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _branch(states: States) -> Iterable[Any]:
-    """The states that led to the newest one."""
+    """Return the states that led to the newest one."""
     wanted = states[-1].checkpoint_id if states else None
     branch = []
     for each in reversed(states):

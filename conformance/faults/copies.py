@@ -1,4 +1,4 @@
-"""Faults of copying threads: the copy as a thread of its own."""
+"""Faults of copying threads: the copy as an independent thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.errors import ConflictError
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
-# How it is answered
+# The answer
 
 fault("copy-is-not-offered", breaks=["COPY-01"])(refusing("copy", status=405))
 fault(
@@ -49,7 +49,7 @@ def copying_an_empty_thread_conflicts(broken: FaultyDeployment) -> None:
         return right(thread_id)
 
 
-# What it has from its source
+# What is copied
 
 fault("copy-loses-metadata", breaks=["COPY-10"])(
     lambda broken: _metadata(broken, lambda _thread, _right: {})
@@ -70,7 +70,7 @@ def _metadata(
 
 
 def with_copy(change: Callable[[FaultyDeployment, Any], Any]) -> Apply:
-    """Keep the copy as `change` has it."""
+    """Store `change(broken, copy)` as the copy."""
 
     def apply(broken: FaultyDeployment) -> None:
         store = broken.store
@@ -119,7 +119,7 @@ def copy_of_a_copy_is_empty(broken: FaultyDeployment) -> None:
 
 
 def from_nth_copy(nth: int, change: Callable[[Any], Any]) -> Apply:
-    """Make the n-th copy of a thread, and those after it, otherwise."""
+    """Change the n-th copy of a thread, and all later ones."""
 
     def apply(broken: FaultyDeployment) -> None:
         made: dict[str, int] = {}
@@ -151,11 +151,11 @@ def second_copy_is_the_first(broken: FaultyDeployment) -> None:
         return made
 
 
-# What source and copy share
+# Independence of source and copy
 
 
 def sharing(*, to_copy: bool, from_write: int) -> Apply:
-    """Show states on the other thread too, from the n-th that is made after the copy."""
+    """Show states also on the other thread, from the n-th state made after the copy."""
 
     def apply(broken: FaultyDeployment) -> None:
         store, others, writes = broken.store, dict[str, list[str]](), dict[str, int]()
@@ -220,7 +220,7 @@ def deleting_reaches(*, the_copy: bool) -> Apply:
 fault("deleting-a-source-empties-its-copies", breaks=["COPY-18"])(deleting_reaches(the_copy=True))
 fault("deleting-a-copy-empties-its-source", breaks=["COPY-18"])(deleting_reaches(the_copy=False))
 
-# Running copies
+# Runs on copies
 
 
 @fault("copy-cannot-be-run", breaks=["COPY-17", "COPY-23", "INTERRUPT-11", "NESTED-09"])
@@ -243,7 +243,7 @@ def copy_of_an_empty_thread_cannot_be_run(broken: FaultyDeployment) -> None:
 
 
 def of_run_copies_of_empty(broken: FaultyDeployment) -> Callable[[WireRequest], bool]:
-    """Whether a request asks about the copy of an empty thread that was run since."""
+    """Select requests for a copy of an empty thread that has been run since."""
     copies = copies_of(broken)
     empty: set[str] = set()
 

@@ -23,7 +23,7 @@ def _is_empty(request: WireRequest) -> bool:
     return request.body in ({}, {"metadata": {}})
 
 
-#: The members that the metadata of every thread of a check has: those of suite, run and check.
+#: The number of metadata keys that every thread of a check has: those of suite, run and check.
 _TAGS = 3
 
 

@@ -40,7 +40,7 @@ fault("count-of-crons-is-at-most-one", breaks=["CRON-03"])(
     change_answer("cron_count", to=lambda _, number: min(number, 1))
 )
 
-# Looking, changing, deleting
+# Getting, updating, deleting
 
 fault("cron-is-shown-with-another-time", breaks=["CRON-04"])(
     change_answer("cron_get", to=lambda _, cron: {**cron, "updated_at": cron["next_run_date"]})
@@ -90,11 +90,11 @@ def deleted_cron_is_still_answered(broken: FaultyDeployment) -> None:
             answer.status, answer.body = 200, cron
 
 
-# What is refused
+# Refusals
 
 
 def _rarely(field_count: int) -> Any:
-    """Schedules of so many fields that are out of range, or no fields at all."""
+    """Select schedules of that many fields, of which one is out of range or a word."""
     return lambda request: (
         len(fields := str(request.members.get("schedule", "")).split()) == field_count
         and not any(field == "*" for field in fields[:1])
@@ -124,11 +124,11 @@ def cron_on_an_unknown_thread(broken: FaultyDeployment) -> None:
         return right(request, thread_id if thread_id in broken.store._threads else None)
 
 
-# When it runs
+# Times of runs
 
 
 def _due(shift: timedelta) -> Apply:
-    """Show the next run at another time."""
+    """Shift the time of the next run in answers."""
     return change_answer(
         "cron_create",
         "cron_get",

@@ -1,4 +1,4 @@
-"""Faults of deleting threads: what stays, what comes back."""
+"""Faults of deleting threads: parts that stay, threads that come back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVERY = Query()
 
 
 def _remembered(broken: FaultyDeployment) -> Gone:
-    """The deleted threads by id; filled as they are deleted."""
+    """Return the deleted threads by id; it grows as threads are deleted."""
     gone: Gone = {}
 
     @broken.wire.before(DELETE)
@@ -32,10 +32,7 @@ def _remembered(broken: FaultyDeployment) -> Gone:
 
 
 def _once_deleted(then: Callable[[FaultyDeployment, Gone], None]) -> Apply:
-    """A fault that begins with a deletion: nothing is altered before.
-
-    `then` registers it, given the deleted threads by id.
-    """
+    """Call `then(broken, deleted threads by id)` at the first DELETE; nothing is altered before."""
 
     def apply(broken: FaultyDeployment) -> None:
         gone = _remembered(broken)
@@ -44,7 +41,7 @@ def _once_deleted(then: Callable[[FaultyDeployment, Gone], None]) -> Apply:
     return apply
 
 
-# DELETE itself
+# The answer of DELETE
 
 
 @fault(
@@ -74,7 +71,7 @@ fault("delete-is-answered-500", breaks=["DELETE-01"])(with_status(500, DELETE, i
 
 
 def _unknown_answers(status: int, deleted: bool) -> Apply:
-    """How DELETE is answered of a thread that was deleted, or of one that never was."""
+    """Answer DELETE with another status for a deleted thread, or for one that never existed."""
 
     def apply(broken: FaultyDeployment) -> None:
         gone = _remembered(broken)
@@ -98,11 +95,11 @@ fault("deleting-an-unknown-thread-is-422", breaks=["DELETE-08", "DELETE-09"])(
     with_status(422, DELETE, instead_of=404)
 )
 
-# What stays of the thread
+# Leftovers of the thread
 
 
 def _still_there(*operations: str) -> Apply:
-    """These operations answer as if the thread had not been deleted."""
+    """Answer these operations as if the thread had not been deleted."""
 
     def then(broken: FaultyDeployment, gone: Gone) -> None:
         @broken.wire.after(*operations)
@@ -147,7 +144,7 @@ def deleted_thread_is_410(broken: FaultyDeployment, gone: Gone) -> None:
 
 
 def _found(by: Callable[[Query], Any]) -> Apply:
-    """Searches still find deleted threads, where `by` holds of what was asked for."""
+    """Let searches find deleted threads, where `by(query)` holds."""
 
     def then(broken: FaultyDeployment, gone: Gone) -> None:
         @broken.override("search")
@@ -185,7 +182,7 @@ def deleted_threads_are_counted(broken: FaultyDeployment, gone: Gone) -> None:
 
 
 def _anew(change: Callable[[Thread, Thread], Thread]) -> Apply:
-    """What a thread becomes that is made anew; `change` is also given the deleted one."""
+    """Store `change(new thread, deleted thread)` when a thread is created again under its id."""
 
     def then(broken: FaultyDeployment, gone: Gone) -> None:
         @broken.wire.answers("create", when=lambda request: "thread_id" in request.members)
@@ -220,7 +217,7 @@ def old_states_come_back(broken: FaultyDeployment, gone: Gone) -> None:
 
 
 def _revived(decision: str) -> Apply:
-    """An operation brings a deleted thread back, with all that it had."""
+    """Restore a deleted thread with all its data by this operation."""
 
     def then(broken: FaultyDeployment, gone: Gone) -> None:
         @broken.override(decision)

@@ -1,4 +1,4 @@
-"""Faults of refusing requests of a wrong form: no JSON, wrong types, values out of range."""
+"""Faults of refusing malformed requests: no JSON, wrong types, values out of range."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from conformance.faults.kit.wire import change_request, refusing, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, json_answer
 
-#: The operations that take a body, numbered as the requirements about them are.
+#: The operations with a body, in the order of the requirements about them.
 BODIED = (
     "create",
     "search",
@@ -22,7 +22,7 @@ BODIED = (
     "post_history",
     "run_wait",
 )
-#: What stands for a success, where it is no object.
+#: The body of a success, where it is no object.
 _NOTHING: dict[str, Json] = {"search": [], "count": 0, "post_history": [], "history": []}
 
 
@@ -40,7 +40,7 @@ def answering(operation: str, when: When, status: int) -> Apply:
     return apply
 
 
-# No JSON
+# Bodies that are no JSON
 
 
 def _no_json(request: WireRequest) -> bool:
@@ -100,7 +100,7 @@ def no_utf_8_is_500(broken: FaultyDeployment) -> None:
 
 
 def leaving_out(operation: str, member: str, wrong: Callable[[Any], bool]) -> Apply:
-    """Take a member with a wrong value for one that is not there."""
+    """Ignore a member with an invalid value."""
     return change_request(
         operation,
         to=lambda body: without(body, member),

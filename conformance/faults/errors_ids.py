@@ -1,4 +1,4 @@
-"""Faults of refusing requests about threads that do not exist, and ids that are none."""
+"""Faults of refusing requests for unknown threads and malformed ids."""
 
 from __future__ import annotations
 

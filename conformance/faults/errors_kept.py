@@ -1,4 +1,4 @@
-"""Faults of odd texts and big bodies, of what refusals say, and of what they leave behind."""
+"""Faults of unusual texts and large bodies, and of the answers and side effects of refusals."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from conformance.faults.kit.wire import change_request, mapped
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always, json_answer
 
-# Odd texts
+# Unusual texts
 
 
 def _has(*escapes: bytes) -> When:
-    """Requests with one of these escapes in a text."""
+    """Select requests with one of these escapes in their body."""
     return lambda request: any(each in request.raw for each in escapes)
 
 
@@ -22,7 +22,7 @@ _NUL, _SURROGATE = b"\\u0000", b"\\ud800"
 
 
 def _texts(operation: str, when: When, change: Callable[[str], str]) -> Apply:
-    """Change every text of such requests."""
+    """Change every text in the body of such requests."""
 
     def changed(body: dict[str, Any]) -> Json:
         return mapped(body, lambda leaf: change(leaf) if isinstance(leaf, str) else leaf)
@@ -31,7 +31,7 @@ def _texts(operation: str, when: When, change: Callable[[str], str]) -> Apply:
 
 
 def _breaking(operation: str, when: When, refused_too: bool = False) -> Apply:
-    """Answer such requests with 500, those that are refused only if `refused_too`."""
+    """Answer such requests with 500; those that are refused anyway only if `refused_too`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
@@ -78,7 +78,7 @@ fault("state-update-ends-at-nul", breaks=["ERROR-ODD-04"])(
     _texts("update_state", _has(_NUL), lambda text: text.split("\0")[0])
 )
 
-# Big bodies
+# Large bodies
 
 _CUT = 65_535
 
@@ -113,7 +113,7 @@ fault("state-update-cuts-a-large-text", breaks=["ERROR-BIG-04"])(
     _texts("update_state", _large, lambda text: text[:_CUT])
 )
 
-# What refusals leave behind
+# Side effects of refusals
 
 
 @fault("refused-creation-is-made", breaks=["ERROR-SAFE-01", "ERROR-SAFE-07"])
@@ -128,7 +128,7 @@ def refused_creation_is_made(broken: FaultyDeployment) -> None:
 def leaving_behind(
     operation: str, when: When, change: Callable[[FaultyDeployment, Any], Any]
 ) -> Apply:
-    """Keep `change(broken, thread)` of the thread of a refused request."""
+    """Store `change(broken, thread)` as the thread of a refused request."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
@@ -162,11 +162,11 @@ fault("refused-run-leaves-the-thread-busy", breaks=["ERROR-SAFE-04"])(
     )
 )
 
-# What refusals say
+# Bodies of refusals
 
 
 def _saying(body: bytes, operation: str, when: When = always) -> Apply:
-    """Say something else when such a request is refused."""
+    """Replace the body of refusals."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)

@@ -1,4 +1,4 @@
-"""Faults of extracting values from what a search gives."""
+"""Faults of extracting values from the results of a search."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def _few(request: WireRequest) -> bool:
 
 
 def _asking(change: Callable[[dict[str, str]], dict[str, str]], when: When = _extracting) -> Apply:
-    """Ask for other paths."""
+    """Change the paths of `extract` in requests."""
     return change_request(
         "search", to=lambda body: {**body, "extract": change(body["extract"])}, when=when
     )
 
 
 def _showing(change: Callable[[JsonObject, JsonObject], JsonObject]) -> Apply:
-    """Show `change(thread, extracted)` for each thread."""
+    """Show `change(thread, extracted)` for each thread found."""
 
     def apply(broken: FaultyDeployment) -> None:
         each_shown(broken, "search", when=_extracting)(
@@ -44,7 +44,7 @@ def _showing(change: Callable[[JsonObject, JsonObject], JsonObject]) -> Apply:
 
 
 def _giving(change: Callable[[str, Any], Any]) -> Apply:
-    """Give `change(path, value)` for the value at each path."""
+    """Show `change(path, value)` as the value at each path."""
 
     def apply(broken: FaultyDeployment) -> None:
         def change_extracted(request: WireRequest, thread: JsonObject) -> JsonObject:

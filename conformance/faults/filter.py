@@ -1,4 +1,4 @@
-"""Faults of finding threads by ids and values."""
+"""Faults of finding threads by ids and by values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _has_ids(request: WireRequest) -> bool:
 
 
 def _by_ids(change: Callable[[FaultyDeployment, Any, Query], Any]) -> Apply:
-    """Find by `change(broken, right, query)` where there are ids."""
+    """Search by `change(broken, right, query)` where the query has ids."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override("matching")
@@ -76,7 +76,7 @@ fault("search-ignores-values", breaks=["FILTER-03", "FILTER-06"])(
 
 
 def _by_values(same: Callable[[Any, Any], bool]) -> Apply:
-    """Compare values by `same(there, wanted)`, member by member."""
+    """Compare values by `same(stored, wanted)`, member by member."""
 
     def matches(right: Any, thread: Any, query: Query) -> bool:
         return right(thread, replace(query, values=None)) and all(

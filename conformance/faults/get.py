@@ -24,7 +24,7 @@ fault("get-leaves-out-updated-at", breaks=["GET-01"])(
 )
 
 
-#: Whatever shows a thread, but for a search with `select`, where a member may be missing.
+#: All operations that show threads; a search with `select` may lack members.
 _SHOWING = ("create", "get", "copy", "update", "search")
 
 

@@ -1,4 +1,4 @@
-"""Faults of the history of a thread: its order, its entries, whose it is."""
+"""Faults of the history of a thread: its order, its entries, its thread."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ fault("long-history-begins-with-the-older-half", breaks=["HISTORY-02", "SEQ-07"]
     page_becomes(lambda page: page if len(page) <= 10 else page[10:] + page[:10])
 )
 
-# What is in it
+# Entries
 
 fault("long-history-by-post-leaves-out-a-state", breaks=["HISTORY-04"])(
     page_becomes(
@@ -120,7 +120,7 @@ def steps_of_runs_start_anew(broken: FaultyDeployment) -> None:
     )(broken)
 
 
-# Threads that are empty, or are not there
+# Empty and unknown threads
 
 
 @fault("history-of-an-empty-thread-holds-its-state", breaks=["HISTORY-07"])

@@ -25,7 +25,7 @@ def _unlimited(request: WireRequest) -> bool:
 
 
 def _continues(request: WireRequest) -> bool:
-    """Whether the request goes on after a page that was short."""
+    """Return whether the request has `before` and a limit."""
     return before_of(request) is not None and _limited(request)
 
 
@@ -73,7 +73,7 @@ fault("history-by-post-is-empty-by-default", breaks=["HISTORY-FILTER-03"])(
 
 
 def _continued(change: Callable[[Page, Any], Json]) -> Apply:
-    """Change a page that continues another; `change` is also given the state at `before`."""
+    """Replace a page that continues another by `change(page, state at before)`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers(*HISTORIES, when=_continues)
@@ -132,7 +132,7 @@ def before_the_oldest_starts_anew(broken: FaultyDeployment) -> None:
 
 
 def _filtered_by(matches: Callable[[Any, Any, Any], bool]) -> Apply:
-    """Decide otherwise whether a state has the metadata; `matches` is given what is right."""
+    """Let `matches(right, state, wanted)` decide whether a state has the metadata."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers(*POST, when=_filters)
@@ -158,7 +158,7 @@ fault("unknown-metadata-is-ignored-by-history", breaks=["HISTORY-FILTER-02"])(
 
 
 def _filters_by_more(request: WireRequest) -> bool:
-    """Whether the metadata asked for has members beyond those that every state shows."""
+    """Return whether the filter has members that not every state has."""
     wanted = request.members.get("metadata")
     return isinstance(wanted, dict) and bool(wanted.keys() - {"step", "source", "no such member"})
 

@@ -1,4 +1,4 @@
-"""Faults of creating threads under a given id."""
+"""Faults of creating threads with a given id."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _named(request: WireRequest) -> bool:
 
 
 def _version(request: WireRequest) -> str:
-    """The version of the UUID that is given as the id; "" where it is none."""
+    """Return the UUID version of the `thread_id` in the body; "" where it is no UUID."""
     given = request.members.get("thread_id")
     return given[14] if isinstance(given, str) and len(given) == 36 else ""
 
@@ -61,7 +61,7 @@ def on_existing(
     act: Callable[[FaultyDeployment, Any, dict[str, Any]], object],
     when: Callable[[WireRequest], bool],
 ) -> Apply:
-    """Do something to the thread that stands under the id already."""
+    """Call `act(broken, thread, members)` on the existing thread of a create request."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before("create", when=when)

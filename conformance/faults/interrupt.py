@@ -1,4 +1,4 @@
-"""Faults of graphs that stop and wait."""
+"""Faults of graphs that interrupt."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from conformance.model.steps import Answer
 from conformance.model.threads import Checkpoint, Run, Task, Thread
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
-# What is shown of an interrupt
+# Showing interrupts
 
 
 def _interrupts(change: Callable[[Json], Json]) -> Apply:
-    """Show the interrupts of threads otherwise."""
+    """Change the interrupts that GET shows of a thread."""
     return change_answer(
         "get",
         to=lambda _, thread: (
@@ -159,7 +159,7 @@ def resuming_run_loses_its_update(broken: FaultyDeployment) -> None:
 
 
 def _copying(change: Callable[[Task], Task], when: Callable[[Task], bool]) -> Apply:
-    """Copy the tasks that ask otherwise."""
+    """Change the interrupted tasks of a copy where `when(task)`."""
 
     def copied(checkpoint: Checkpoint) -> Checkpoint:
         tasks = tuple(change(task) if when(task) else task for task in checkpoint.tasks)

@@ -1,4 +1,4 @@
-"""Faults of keeping threads apart."""
+"""Faults of the isolation of threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conformance.reference.wire import Json, WireRequest
 
 
 def other_thread(request: WireRequest, *members: str) -> str | None:
-    """The thread that the body names there, if it is not that of the path."""
+    """Return the thread id at that place of the body, if it differs from the one in the path."""
     found: Any = request.members
     for name in members:
         found = found.get(name) if isinstance(found, dict) else None
@@ -21,7 +21,7 @@ def other_thread(request: WireRequest, *members: str) -> str | None:
 
 
 def following(operation: str, *members: str, forget: bool = False) -> Apply:
-    """Work on the thread that the body names instead of that of the path."""
+    """Use the thread id of the body in place of the one in the path."""
 
     def apply(broken: FaultyDeployment) -> None:
         def names_another(request: WireRequest) -> bool:
@@ -59,7 +59,7 @@ fault("history-follows-the-thread-of-before", breaks=["ISOLATE-04"])(
 
 
 def _of_another(broken: FaultyDeployment, config: Any) -> Any:
-    """The checkpoint of whatever thread a config names."""
+    """Return the checkpoint that a config names, on whatever thread."""
     config = config or {}
     thread = broken.store._threads.get(config.get("thread_id") or "")
     for each in thread.checkpoints if thread else ():

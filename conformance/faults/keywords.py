@@ -1,4 +1,4 @@
-"""Faults of single keywords of the request schemas: broken and accepted, or met and refused."""
+"""Faults of single keywords of the request schemas: invalid values accepted, valid ones refused."""
 
 from __future__ import annotations
 

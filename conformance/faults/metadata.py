@@ -1,4 +1,4 @@
-"""Faults of keeping metadata as it was sent."""
+"""Faults of storing metadata as it was sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conformance.reference.wire import WireRequest
 
 
 def keeping(change: Callable[[Any], Any]) -> Apply:
-    """Keep the metadata of a new thread as `change` has it."""
+    """Store `change(metadata)` as the metadata of a new thread."""
 
     def changed(body: dict[str, Any]) -> dict[str, Any]:
         metadata = body.get("metadata")
@@ -22,12 +22,12 @@ def keeping(change: Callable[[Any], Any]) -> Apply:
 
 
 def integers(change: Callable[[int], Any]) -> Apply:
-    """Keep integers otherwise."""
+    """Store `change(number)` for every integer of the metadata."""
     return keeping(lambda metadata: mapped(metadata, lambda leaf: _of(int, leaf, change)))
 
 
 def texts(change: Callable[[str], Any]) -> Apply:
-    """Keep texts otherwise."""
+    """Store `change(text)` for every text of the metadata."""
     return keeping(lambda metadata: mapped(metadata, lambda leaf: _of(str, leaf, change)))
 
 

@@ -1,4 +1,4 @@
-"""Faults of graphs in graphs."""
+"""Faults of subgraphs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _named_subgraph(request: WireRequest) -> bool:
 
 _NESTED_ANSWER = where(resuming, of_graph("nested"))
 
-# Looking
+# States
 
 
 @fault("interrupt-of-a-subgraph-stays-inside", breaks=["NESTED-01"])

@@ -1,4 +1,4 @@
-"""Faults of paging through what a search gives."""
+"""Faults of paging through the results of a search."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _offset(request: WireRequest) -> bool:
 
 
 def _taking(change: Callable[[int, int], int]) -> Apply:
-    """Take `change(offset, limit)` for the offset."""
+    """Replace the offset by `change(offset, limit)`."""
 
     def changed(body: JsonObject) -> JsonObject:
         return {**body, "offset": change(body["offset"], body.get("limit", 10))}

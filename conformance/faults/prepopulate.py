@@ -1,4 +1,4 @@
-"""Faults of creating threads with a state: what becomes of the supersteps."""
+"""Faults of creating threads with a state: how supersteps are processed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Steps = list[Any]
 
 
 def supersteps(change: Callable[[Steps], Steps]) -> Apply:
-    """Take other supersteps than those sent."""
+    """Change the supersteps of a create request."""
 
     def changed(body: dict[str, Any]) -> dict[str, Any]:
         steps = body.get("supersteps")
@@ -33,12 +33,12 @@ def supersteps(change: Callable[[Steps], Steps]) -> Apply:
 
 
 def updates(change: Callable[[Steps], Steps]) -> Apply:
-    """Take other updates in each superstep than those sent."""
+    """Change the updates in each superstep of a create request."""
     return supersteps(lambda steps: [{"updates": change(step["updates"])} for step in steps])
 
 
 def taking_malformed(change: Callable[[Any], Any]) -> Apply:
-    """Make something of malformed supersteps for a graph, instead of refusing them."""
+    """Change malformed supersteps for a graph, so that they are not refused."""
 
     def changed(body: dict[str, Any]) -> dict[str, Any]:
         if _graph_of(body) is None or "supersteps" not in body:
@@ -51,7 +51,7 @@ def taking_malformed(change: Callable[[Any], Any]) -> Apply:
 def change_states(
     change: Callable[[tuple[Any, ...]], Any], when: Callable[[WireRequest], bool] = always
 ) -> Apply:
-    """Keep other states of a prepopulated thread than the supersteps make."""
+    """Change the stored states of a prepopulated thread."""
 
     def apply(broken: FaultyDeployment) -> None:
         store = broken.store
@@ -102,7 +102,7 @@ def _names_unknown_node(request: WireRequest) -> bool:
     return b'"no_such_node"' in request.raw and prepopulates(request)
 
 
-# Whether it is accepted
+# Acceptance
 
 fault("prepopulation-without-an-id-is-refused", breaks=["PREPOP-01"])(
     refusing("create", _prepopulates_anonymously)
@@ -134,7 +134,7 @@ fault("a-superstep-without-updates-is-ignored", breaks=["PREPOP-15", "ERROR-ANY-
 
 
 def leaving(steps_kept: int) -> Apply:
-    """Leave a thread when a prepopulation is refused, with so many of its supersteps."""
+    """Store a thread with that many of its supersteps when a prepopulation is refused."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after("create", when=_names_unknown_node)
@@ -157,7 +157,7 @@ def leaving(steps_kept: int) -> Apply:
 fault("refused-prepopulation-leaves-an-empty-thread", breaks=["PREPOP-16"])(leaving(0))
 fault("refused-prepopulation-leaves-what-came-before", breaks=["PREPOP-16"])(leaving(3))
 
-# Which states it makes
+# Resulting states
 
 fault("prepopulation-takes-a-hundred-supersteps", breaks=["PREPOP-09"])(
     supersteps(lambda steps: steps[:100])

@@ -23,7 +23,7 @@ Messages = list[dict[str, Any]]
 def messages(
     change: Callable[[Messages], Messages], *operations: str, when: When = always
 ) -> Apply:
-    """Show other messages in the values of each thread or state."""
+    """Change the messages in the values of each thread or state shown."""
 
     def changed(holder: dict[str, Any]) -> dict[str, Any]:
         values = holder.get("values") or {}
@@ -35,7 +35,7 @@ def messages(
 
 
 def ids(prefix: str, *operations: str, when: When = always) -> Apply:
-    """Show each message under another id, every time the same."""
+    """Show each message under another id, always the same one."""
     return messages(
         lambda all_: [{**each, "id": f"{prefix}-{each['id']}"} for each in all_],
         *operations,
@@ -46,7 +46,7 @@ def ids(prefix: str, *operations: str, when: When = always) -> Apply:
 def metadata_of_states(
     change: Callable[[dict[str, Any]], dict[str, Any]], *operations: str
 ) -> Apply:
-    """Show other metadata of each state that there is."""
+    """Change the metadata of each existing state shown."""
 
     def changed(state: dict[str, Any]) -> dict[str, Any]:
         metadata = state.get("metadata")

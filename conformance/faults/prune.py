@@ -21,7 +21,7 @@ def _pruning(change: Callable[[FaultyDeployment, Any, list[str], str], Any]) -> 
 
 
 def _keeping(change: Callable[[Any], Any]) -> Apply:
-    """Keep `change(thread)` of a thread by keep_latest."""
+    """Keep `change(thread)` of each thread that is pruned with keep_latest."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override("pruned")

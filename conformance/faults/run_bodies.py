@@ -1,4 +1,4 @@
-"""Faults of refusing bodies of runs that do not fit what is published."""
+"""Faults of refusing bodies of runs that do not match the published schema."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ for _operation, _name, _requirement in (
         change_request(_operation, to=lambda body: without(body, "config"), when=_tag_is_no_text)
     )
 
-# What refusals leave behind
+# Side effects of refusals
 
 fault("refused-background-run-moves-updated-at", breaks=["ERROR-SAFE-09"])(
     leaving_behind(

@@ -1,4 +1,4 @@
-"""Faults of looking at runs, and of what a run may be asked to do."""
+"""Faults of getting, listing, joining and deleting runs, and of their options."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from conformance.faults.kit.wire import (
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always
 
-# Looking at runs
+# Getting and listing runs
 
 fault("run-is-shown-without-its-time", breaks=["RUN-CONTROL-01"])(
     change_answer("run_get", to=lambda _, run: without(run, "created_at"))
@@ -49,7 +49,7 @@ fault("list-of-runs-without-the-oldest", breaks=["RUN-CONTROL-02"])(
 def list_of_runs_with_a_stranger(broken: FaultyDeployment) -> None:
     @broken.wire.answers("run_list", when=lambda request: not request.query)
     def listed(request: WireRequest, runs: Json) -> Json:
-        # That of the thread made just after this one, as long as it has one run alone.
+        # Adds the run of the thread made next, as long as it has only one.
         ids = [*broken.store._threads]
         at = ids.index(request.thread_id) if request.thread_id in ids else len(ids)
         found = [broken.store.list_runs(other) for other in ids[at + 1 : at + 2]]
@@ -112,7 +112,7 @@ def unknown_run_is_null(broken: FaultyDeployment) -> None:
     @broken.wire.after("run_get")
     def null(request: WireRequest, answer: WireAnswer) -> None:
         run_id = run_id_in(request)
-        # Those that were there and are gone are another matter.
+        # Runs that existed and were deleted are still refused.
         if not answer.ok and found_run(broken.store, run_id) is None and run_id not in seen:
             answer.status, answer.body = 200, None
         seen.add(run_id)
@@ -139,7 +139,7 @@ fault("failed-run-shows-success", breaks=["RUN-CONTROL-07"])(_with_status("error
 
 @fault("ended-run-still-shows-running", breaks=["RUN-CONTROL-07"])
 def ended_run_still_shows_running(broken: FaultyDeployment) -> None:
-    # Where it was waited for and is the only one, its status lags behind.
+    # Only for the single run of a thread, after it was waited for.
     each_shown(broken, "run_list", when=lambda request: not request.query)(
         lambda request, run: (
             {**run, "status": "running"}
@@ -154,7 +154,7 @@ def ended_run_still_shows_running(broken: FaultyDeployment) -> None:
 
 @fault("background-run-is-awaited", breaks=["RUN-CONTROL-08"])
 def background_run_is_awaited(broken: FaultyDeployment) -> None:
-    # One that is streamed is left alone: what it says would be lost.
+    # Streamed runs are left alone, since their events would be lost.
     @broken.wire.after(
         "run_background",
         when=where(taking_time, lambda request: "stream_mode" not in request.members),
@@ -180,7 +180,7 @@ fault("join-answers-a-wrapped-output", breaks=["RUN-CONTROL-10"])(
 
 fault("unknown-run-is-joined", breaks=["RUN-CONTROL-11"])(accepting("run_join", {}))
 
-# What is not there is 404
+# Unknown runs
 
 
 def _other_status(*operations: str, when: When = always) -> Apply:
@@ -225,7 +225,7 @@ def run_is_deleted_with_those_before_it(broken: FaultyDeployment) -> None:
                 break
 
 
-# What a run may be asked to do
+# Options of runs
 
 fault("metadata-of-a-run-is-dropped", breaks=["RUN-CONTROL-13"])(ignoring("metadata", *BEGINNING))
 

@@ -1,4 +1,4 @@
-"""Faults of runs as far as the documents use them."""
+"""Faults of runs as the documents use them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.errors import InvalidError
 from conformance.reference.wire import WireAnswer, WireRequest
 
-#: What a thread may get its first run by.
+#: The operations that may start the first run of a thread.
 _RUNNING = frozenset({*BEGINNING, "cron_create"}) | {
     f"stateless_{way}" for way in ("background", "wait", "stream", "batch")
 }
 
 
 def forgetting(operation: str, after: str = "") -> Apply:
-    """Forget what the first run of a thread has made, once it has ended."""
+    """Discard what the first run of a thread has made, once it has ended."""
 
     def apply(broken: FaultyDeployment) -> None:
         store = broken.store
@@ -71,13 +71,13 @@ def waited_run_answers_an_error(broken: FaultyDeployment) -> None:
         return {"__error__": {"error": "ValueError", "message": "no"}}
 
 
-# What a run makes of the thread
+# Effects on the thread
 
 
 def starting(change: Callable[[Any], Any]) -> Apply:
-    """Start each run on a thread that has other states than before.
+    """Change the states of the thread on which a run starts.
 
-    Runs of `slow` are left alone: they are looked at while they begin, which is luck.
+    Runs of `slow` are left alone: what a check sees while they start depends on timing.
     """
 
     def apply(broken: FaultyDeployment) -> None:
@@ -123,7 +123,7 @@ def run_starts_from_nothing(broken: FaultyDeployment) -> None:
 
 
 def taking_input(change: Callable[[dict[str, Any]], Any]) -> Apply:
-    """Run with another input, unless it says how long the run takes: the rest would be luck."""
+    """Change the input of runs, unless it has a duration: the outcome would depend on timing."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override("begin_run")
@@ -180,7 +180,7 @@ fault("waited-run-answers-nothing", breaks=["RUN-11", "RUN-CONTROL-17"])(
     change_shown("run_wait", to=lambda _output: {})
 )
 
-# What is refused
+# Refusals
 
 fault("background-run-names-its-run-as-thread", breaks=["RUN-14"])(
     change_shown("run_background", to=lambda run: {**run, "thread_id": run["run_id"]})

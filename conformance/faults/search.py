@@ -161,7 +161,7 @@ fault("search-ignores-graph-id", breaks=["SEARCH-12"])(
 
 
 def _remembering(forgets_new: bool) -> Apply:
-    """Match by the metadata that a thread had when it was first looked at."""
+    """Match by the metadata that a thread had when it was first compared."""
 
     def apply(broken: FaultyDeployment) -> None:
         first: dict[str, JsonObject] = {}
@@ -188,9 +188,9 @@ def equal_requests_from_a_cache(broken: FaultyDeployment) -> None:
         return answered.setdefault(request.raw, body)
 
 
-# What a search answers
+# Results
 
-#: What says which threads a search gives where there may be none.
+#: Requirements with searches whose right answer may be empty.
 _MAY_BE_NONE = ["SEARCH-01", "SEARCH-05", "SEARCH-06", "SEARCH-09", "SEARCH-10", "SEARCH-14"]
 _MAY_BE_NONE += ["FILTER-02", "FILTER-06", "PAGE-03"]
 

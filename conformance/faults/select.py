@@ -1,4 +1,4 @@
-"""Faults of choosing the members of what a search gives."""
+"""Faults of selecting the members that a search shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of ordering what a search gives."""
+"""Faults of sorting the results of a search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from conformance.model.values import JsonObject
 
 
 def _taking(member: str, other: str) -> Apply:
-    """Sort by another member than the one asked for."""
+    """Sort by `other` where `member` is requested."""
     return change_request(
         "search",
         to=lambda body: {**body, "sort_by": other},
@@ -31,7 +31,7 @@ fault("sort-by-status-is-by-age", breaks=["SORT-05"])(_taking("status", "created
 
 
 def _one_way(member: str, order: str) -> Apply:
-    """Sort by a member in one order, whichever is asked for."""
+    """Sort by a member always in the same order."""
     return change_request(
         "search",
         to=lambda body: {**body, "sort_order": order},

@@ -22,12 +22,12 @@ def _state(change: ChangeState) -> Apply:
 
 
 def _unfinished(change: ChangeState) -> Apply:
-    """Change the state of a thread where something is next."""
+    """Change the current state of a thread where `next` is not empty."""
     return _state(lambda state: change(state) if state.get("next") else state)
 
 
 def _messages(change: ChangeState) -> ChangeState:
-    """Change each message in the values of a state."""
+    """Return a change of a state that changes each message in its values."""
 
     def changed(state: dict[str, Any]) -> Json:
         values = state.get("values") or {}
@@ -40,7 +40,7 @@ def _messages(change: ChangeState) -> ChangeState:
 
 
 def _of_thread(change: Callable[[Thread, dict[str, Any]], Json]) -> Apply:
-    """Change the state of a thread that has any; `change` is also given the thread."""
+    """Replace the current state of a thread that has one by `change(thread, state)`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("state")
@@ -152,7 +152,7 @@ def parents_skip_one(broken: FaultyDeployment) -> None:
         return right(thread, shown, *others, **named)
 
 
-# Members asked for
+# select
 
 
 def _selects(request: WireRequest) -> bool:
@@ -202,7 +202,7 @@ fault("source-of-a-run-is-run", breaks=["STATE-16", "SEQ-07"])(
     )
 )
 
-# The newest state, and no other
+# Only the newest state
 
 
 @fault(
@@ -238,7 +238,7 @@ def state_is_cached(broken: FaultyDeployment) -> None:
         return shown.setdefault(request.thread_id, state)
 
 
-# Threads that are empty, or are not there
+# Empty and unknown threads
 
 
 @fault("state-of-an-empty-thread-is-404", breaks=["STATE-14"])

@@ -24,7 +24,7 @@ UNKNOWN = "1ef00000-"
 
 
 def _named(request: WireRequest) -> Any:
-    """The id of the checkpoint that an update is to be taken at, if it names one."""
+    """Return the checkpoint id that an update names; None without one."""
     checkpoint = request.members.get("checkpoint")
     return checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None
 
@@ -51,7 +51,7 @@ def _has_values(request: WireRequest) -> bool:
 
 
 def _request_becomes(change: Callable[[dict[str, Any]], Json], when: When = always) -> Apply:
-    """Take another update than the one that was sent."""
+    """Change the body of a state update."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(UPDATE, when=lambda request: bool(request.members) and when(request))
@@ -65,7 +65,7 @@ def _answer_becomes(change: Callable[[dict[str, Any]], Json]) -> Apply:
     return change_shown(UPDATE, to=change)
 
 
-# What it answers
+# The answer
 
 fault("state-update-answers-a-text-as-its-checkpoint", breaks=["STATE-UPDATE-01"])(
     _answer_becomes(lambda made: {"checkpoint": "made"})
@@ -89,7 +89,7 @@ def answers_the_parent(broken: FaultyDeployment) -> None:
         return {**nested(made, "checkpoint", checkpoint_id=parent), "checkpoint_id": parent}
 
 
-# What it makes
+# The new state
 
 fault(
     "values-of-a-state-update-are-lost",
@@ -104,7 +104,7 @@ fault(
 
 
 def _values(change: Callable[[Checkpoint | None, Checkpoint | None], Any]) -> Any:
-    """Messages of the new state, from the states before and after."""
+    """Return a change of the new state that sets its messages to `change(before, new)`."""
     return lambda before, now: with_latest(
         now, values={**now.values, "messages": change(before.latest, now.latest)}
     )
@@ -172,7 +172,7 @@ fault("as-node-is-ignored", breaks=["STATE-UPDATE-06"])(
 
 
 def _get_shows(change: Callable[[Thread], Any]) -> Apply:
-    """GET shows other values of a thread, where `change` gives any."""
+    """Let GET show `change(thread)` as the values, unless it is None."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("get")
@@ -213,7 +213,7 @@ fault("get-shows-the-values-before-a-fork", breaks=["STATE-UPDATE-15"])(
 
 
 def _at_another(position: int, change: When = _forks) -> Apply:
-    """A fork starts from another checkpoint than the one named, if there is one."""
+    """Start a fork from another checkpoint than the one named, if there is one."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(UPDATE, when=change)
@@ -307,7 +307,7 @@ fault("fork-hangs-the-former-branch-below-itself", breaks=["STATE-UPDATE-11", "S
     )
 )
 
-# What is to be refused
+# Refusals
 
 
 fault("state-update-as-an-unknown-node-is-taken", breaks=["STATE-UPDATE-12"])(

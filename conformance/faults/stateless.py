@@ -1,4 +1,4 @@
-"""Faults of runs without a thread of the caller's."""
+"""Faults of stateless runs."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ fault("stateless-stream-has-no-values", breaks=["STATELESS-05"])(
 
 
 def _is_right(body: Any) -> bool:
-    """Whether a body is one of a run as published: what is not is refused as it should be."""
+    """Return whether a body matches the published schema; others are refused, correctly."""
     return isinstance(body, dict) and not violations("run_create_stateless", body)
 
 

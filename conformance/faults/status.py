@@ -75,7 +75,7 @@ def _queries(request: WireRequest, statuses: tuple[str, ...]) -> list[Query]:
 
 
 def _finding_instead(asked: str, *statuses: str) -> Apply:
-    """Find the threads of these statuses where another one is asked for."""
+    """Find the threads of these statuses where another one is requested."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("search", when=_by(asked))
@@ -88,7 +88,7 @@ def _finding_instead(asked: str, *statuses: str) -> Apply:
 
 
 def _counting_instead(asked: str, *statuses: str) -> Apply:
-    """Count the threads of these statuses where another one is asked for."""
+    """Count the threads of these statuses where another one is requested."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("count", when=_by(asked))

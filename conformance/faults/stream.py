@@ -1,4 +1,4 @@
-"""Faults of streams."""
+"""Faults of the streams of runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from conformance.reference.wire import When, WireAnswer, WireRequest
 
 
 def _mode(*modes: str) -> When:
-    """Streams of these modes, in whichever form they are named."""
+    """Select streams of these modes, whether sent as a text or as a list."""
 
     def holds(request: WireRequest) -> bool:
         asked = request.members.get("stream_mode", [])
@@ -35,7 +35,7 @@ def _without(events: list[Event], *positions: int) -> list[Event]:
     return [event for position, event in enumerate(events) if position not in positions]
 
 
-# Their form
+# Encoding
 
 
 @fault("stream-is-json", breaks=["STREAM-01"])
@@ -55,7 +55,7 @@ def last_event_has_no_name(broken: FaultyDeployment) -> None:
         answer.raw = head + last.partition(b"\n")[2]
 
 
-# What they tell
+# Events
 
 fault("stream-does-not-tell-its-run", breaks=["STREAM-02"])(
     streaming("run_stream", to=lambda events: _without(events, *_named(events, "metadata")))
@@ -184,7 +184,7 @@ fault("failure-is-streamed-without-a-reason", breaks=["STREAM-09"])(
     )
 )
 
-# Joining them
+# Joining streams
 
 
 @fault("joined-stream-ends-before-the-run", breaks=["STREAM-10"])

@@ -1,4 +1,4 @@
-"""Faults of the time to live."""
+"""Faults of the time to live of threads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _setting(request: WireRequest) -> bool:
 
 
 def _set(change: Callable[[JsonObject], JsonObject]) -> Apply:
-    """Take `change(body)` for a body that sets a time to live."""
+    """Change the body of requests that set a time to live."""
 
     def apply(broken: FaultyDeployment) -> None:
         for operation in ("create", "update"):
@@ -33,7 +33,7 @@ def _set(change: Callable[[JsonObject], JsonObject]) -> Apply:
 
 
 def _shown(change: Callable[[JsonObject], JsonObject]) -> Apply:
-    """Show another time to live."""
+    """Change the time to live that GET shows."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("get", when=lambda request: "include" in request.query)
@@ -71,7 +71,7 @@ def not_set_by_update(broken: FaultyDeployment) -> None:
 
 
 def _is_a_ttl_alone(request: WireRequest) -> bool:
-    """Whether an update is of a time to live alone, and one as published."""
+    """Return whether an update has only a `ttl`, and a valid one."""
     body = request.members
     return list(body) == ["ttl"] and not violations("thread_patch", body)
 

@@ -1,4 +1,4 @@
-"""Faults of changing the metadata of a thread."""
+"""Faults of updating the metadata of a thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UPDATE = "update"
 
 
 def _merges(merge: Callable[[Any, Any], Any]) -> Apply:
-    """Merge metadata in another way: `merge` is given what is there, and the update."""
+    """Merge metadata by `merge(stored, update)`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override("merged")
@@ -46,7 +46,7 @@ def _minimal(request: WireRequest) -> bool:
     return any(name == b"prefer" for name, _ in request.headers)
 
 
-# What it answers
+# The answer
 
 fault("update-answers-the-metadata-only", breaks=["UPDATE-01"])(
     change_shown(UPDATE, to=lambda thread: {"metadata": thread["metadata"]})
@@ -115,7 +115,7 @@ fault("update-without-metadata-is-refused", breaks=["UPDATE-11"])(
     refusing(UPDATE, lambda request: request.body == {})
 )
 
-# What else it touches, or should
+# Side effects
 
 
 fault("update-does-not-move-updated-at", breaks=["UPDATE-05", "SEQ-12"])(
@@ -163,7 +163,7 @@ def get_is_behind(broken: FaultyDeployment) -> None:
     def then() -> None:
         @broken.wire.answers("get")
         def _shown(request: WireRequest, thread: Json) -> Json:
-            # Only at first: whoever asks again is told.
+            # Only once: the next request gets the new metadata.
             return {**thread, "metadata": behind.pop(request.thread_id, thread["metadata"])}
 
     begin_with(UPDATE, then)(broken)
@@ -183,7 +183,7 @@ def second_update_is_not_stored(broken: FaultyDeployment) -> None:
     afterwards(change, UPDATE, _sends_metadata)(broken)
 
 
-# Who is not there, and who wants no answer
+# Unknown threads, and Prefer: return=minimal
 
 fault("update-of-an-unknown-thread-is-422", breaks=["UPDATE-08"])(
     with_status(422, UPDATE, instead_of=404)
@@ -217,7 +217,7 @@ def minimal_update_is_not_applied(broken: FaultyDeployment) -> None:
 
 
 def _shared(source: bool, copy: bool) -> Apply:
-    """An update of the source is also one of its copies, or the other way round."""
+    """Apply an update of the source to its copies, or an update of a copy to its source."""
 
     def apply(broken: FaultyDeployment) -> None:
         pairs: list[tuple[str, str]] = []

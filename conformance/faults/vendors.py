@@ -1,6 +1,6 @@
-"""Departures of servers that are sold or run: each is told once, where it belongs.
+"""Deviations of deployed servers: each breaks only the requirements about it.
 
-They are faults so that a check of something else never falls with them again.
+They are faults so that checks of other requirements never fail on them again.
 """
 
 from __future__ import annotations

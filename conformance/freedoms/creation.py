@@ -1,4 +1,4 @@
-"""Freedoms of creating threads: whose ids they have, what else stands in their metadata."""
+"""Freedoms of creating threads: who chooses the ids, and further metadata."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from conformance.reference.wire import WireAnswer, WireRequest
     "server-chooses-thread-ids",
     allowed_by="The documents never send a thread_id; that it is kept is published, and is "
     "judged in IDENTITY alone.",
-    # What is asked of one id that several creations name.
+    # Requirements about one id in several create requests.
     may_block="CONCURRENT-01 CONCURRENT-02 DELETE-07 ERROR-SAFE-07 PREPOP-16 SEQ-19",
     breaks="IDENTITY-*",
 )

@@ -1,4 +1,4 @@
-"""Freedoms of search and count: when they show what was done, and in which order."""
+"""Freedoms of search and count: their delay, and their order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conformance.model.store import Query
 from conformance.model.threads import Thread
 from conformance.reference.altered import Altered, Apply
 
-#: How long it takes until a search or count shows what was done; the deadline is longer.
+#: The delay in seconds until search and count show a change, below the declared deadline.
 _LAG_S = 0.5
 _AWAITED = "DESIGN, rules of fairness: visibility in search and count is awaited."
 _ORDER = "No source says in which order a search gives threads that nothing tells apart."
@@ -37,7 +37,7 @@ class _Past:
             right(thread_id)
 
     def threads(self) -> dict[str, Thread]:
-        """The threads by id as they were then."""
+        """Return the threads by id as they were then."""
         until = time.monotonic() - _LAG_S
         then: dict[str, Thread] = {}
         for moment, thread_id, thread in self._known:
@@ -50,7 +50,7 @@ class _Past:
         return then
 
     def matching(self, right: Any, query: Query) -> Any:
-        """What matched then."""
+        """Return the threads that matched then."""
         then = self.threads()
         now, self._store._threads = self._store._threads, then
         try:
@@ -139,5 +139,5 @@ def values_that_get_shows_lag(altered: Altered) -> None:
     def thread_view(right: Any, thread: Thread) -> Any:
         view = right(thread)
         then = past.threads().get(thread.thread_id)
-        # What was just made shows what it was made with.
+        # A thread that was just created shows its initial values.
         return view if then is None or not then.checkpoints else {**view, "values": then.values}

@@ -1,4 +1,4 @@
-"""Freedoms of the deployment's graph, with what a user of it writes in the settings."""
+"""Freedoms of the deployment's graph, with the settings that its user writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Freedoms of what answers hold beside what is required, and what they leave out."""
+"""Freedoms of the members of answers: further ones, and optional ones left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Freedoms of messages: application data, but for their type, content and id."""
+"""Freedoms of messages: application data, except for type, content and id."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _rich(value: JsonObject) -> JsonObject:
     return {**value, "tool_call_chunks": [], "cache": None} if _is_message(value) else value
 
 
-# What is found by equality must be shown as it is kept.
+# Values that a filter compares must be shown as they are stored.
 freedom(
     "messages-are-bare",
     allowed_by=_DATA,
@@ -65,7 +65,7 @@ def messages_have_other_extras(altered: Altered) -> None:
 
     @altered.wire.before(when=lambda request: b"tool_call_chunks" in request.raw)
     def take_back(request: WireRequest) -> None:
-        # A filter may hold a message as it was shown.
+        # A filter may contain a message as it was shown.
         request.body = _without_riches(request.body)
 
 

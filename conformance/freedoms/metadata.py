@@ -1,4 +1,4 @@
-"""Freedoms of changing metadata."""
+"""Freedoms of updating metadata."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MERGE = (
 
 
 def _merged(old: Any, new: Any) -> Any:
-    """RFC 7396: objects are merged, null deletes, all else replaces."""
+    """Merge by RFC 7396: objects are merged, null deletes, anything else replaces."""
     if not isinstance(new, dict):
         return new
     kept = dict(old) if isinstance(old, dict) else {}

@@ -17,7 +17,7 @@ from conformance.reference.wire import WireAnswer, WireRequest
 freedom(
     "runs-show-nothing-of-what-they-were-asked",
     allowed_by="The published kwargs of a run are an object, and no more is said.",
-    # By what its input says a run is told from another tenant's.
+    # That check recognises another tenant's run by its input.
     may_block="ACCESS-13",
 )(change_shown(*RUNS, to=lambda run: {**run, "kwargs": {}} if "kwargs" in run else run))
 freedom(
@@ -91,7 +91,7 @@ def threads_of_pending_runs_are_idle(altered: Altered) -> None:
 
 
 def _with_status(altered: Altered, status: Callable[[Thread], str]) -> None:
-    """Show a status that is not the one which is kept, and find threads by it."""
+    """Show another status than the stored one, and find threads by it."""
 
     @altered.override("thread_view")
     def thread_view(right: Any, thread: Thread) -> Any:
@@ -141,7 +141,7 @@ def runs_are_listed_oldest_first(altered: Altered) -> None:
         return found[offset : offset + limit]
 
 
-#: How long a thread still is busy once its run has ended.
+#: How long, in seconds, a thread stays busy after its run has ended.
 _SETTLING_S = 0.3
 
 

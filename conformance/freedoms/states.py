@@ -19,7 +19,7 @@ from conformance.reference.altered import Altered
 from conformance.reference.wire import WireAnswer, WireRequest
 
 _SILENT = "No source says that a checkpoint which a thread does not have is refused."
-#: The most states of a page.
+#: The maximum number of states in a page.
 _PAGE = 5
 
 
@@ -88,7 +88,7 @@ freedom(
     "states-of-a-history-are-lean",
     allowed_by="No output of a history or of a state at a checkpoint is printed, so the published "
     "ThreadState decides what is required: values, next, checkpoint, metadata, created_at.",
-    # Neither tasks nor parents are shown there.
+    # Tasks and parents are left out.
     may_block="HISTORY-03 HISTORY-09 CHECKPOINT-04 CHECKPOINT-07 CHECKPOINT-POST-01 SEQ-06",
 )(
     change_shown(

@@ -1,4 +1,4 @@
-"""Freedoms of streams: how events are written, and which there are beside those asked for."""
+"""Freedoms of streams: the encoding of events, and further events."""
 
 from __future__ import annotations
 

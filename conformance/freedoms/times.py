@@ -1,4 +1,4 @@
-"""Freedoms of how moments are written."""
+"""Freedoms of the format of times."""
 
 from __future__ import annotations
 

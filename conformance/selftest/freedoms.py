@@ -154,7 +154,11 @@ def _undecided(
     for item, result in results:
         if result.verdict in (Verdict.PASS, *_RED, learnt.verdicts[item]):
             continue
-        leave = tuple(each for each in result.requirements if any(one.may(each) for one in chosen))
+        leave = tuple(
+            each
+            for each in result.requirements
+            if any(one.may_leave_undecided(each) for one in chosen)
+        )
         others = tuple(
             each for each in result.requirements if each not in leave and _is_bound(each, chosen)
         )
