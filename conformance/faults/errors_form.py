@@ -210,7 +210,7 @@ fault("post-history-takes-limit-zero-for-one", breaks=["ERROR-RANGE-05", "ERROR-
     leaving_out("post_history", "limit", _zero)
 )
 
-# Whatever is valid
+# Valid requests
 
 fault("search-refuses-sort-by-state-updated-at", breaks=["SORT-04"])(
     refusing("search", lambda request: request.members.get("sort_by") == "state_updated_at")

@@ -79,7 +79,7 @@ fault("stateless-run-ignores-unknown-on-disconnect", breaks=["ERROR-RANGE-11"])(
     leaving_out("stateless_wait", "on_disconnect", _is("pause"))
 )
 
-# Whatever is invalid
+# Invalid bodies of any kind
 
 
 def _tag_is_no_text(request: WireRequest) -> bool:
