@@ -35,7 +35,7 @@ from conformance.reference.wire import WireRequest
 from conformance.selftest import freedom_report, freedoms, report
 from conformance.selftest.freedom_report import FreedomMatrix, as_line, as_markdown, as_summary
 from conformance.selftest.freedom_row import FreedomRow, Outcome, Red, Undecided
-from conformance.selftest.pairs import chosen_pairs
+from conformance.selftest.pairs import choose_pairs
 from tests.test_faults import lacking_parameters
 from tests.test_selftest import KILL, Queue, a_matrix
 
@@ -177,7 +177,7 @@ def test_a_replaced_decision_is_asked_as_the_right_one_is(
 def test_there_are_enough_freedoms_and_pairs() -> None:
     known = all_freedoms().values()
     assert len(known) >= 60
-    pairs = chosen_pairs(known, 200, seed=1)
+    pairs = choose_pairs(known, 200, seed=1)
     assert len(pairs) == 200
     counted = Counter(each.name for pair in pairs for each in pair)
     assert min(counted[each.name] for each in known) >= 2
@@ -217,7 +217,7 @@ def three() -> list[Freedom]:
 
 
 def test_freedoms_that_make_one_choice_are_no_pair() -> None:
-    pairs = [{one.name, other.name} for one, other in chosen_pairs(three(), 99, seed=1)]
+    pairs = [{one.name, other.name} for one, other in choose_pairs(three(), 99, seed=1)]
     assert len(pairs) == 5
     assert {"early", "late"} not in pairs
 
@@ -226,7 +226,7 @@ def test_the_seed_chooses_the_pairs() -> None:
     known = [Freedom(f"{each:02}", NOTHING, never) for each in range(20)]
 
     def names(seed: int) -> list[tuple[str, str]]:
-        return [(one.name, other.name) for one, other in chosen_pairs(known, 30, seed)]
+        return [(one.name, other.name) for one, other in choose_pairs(known, 30, seed)]
 
     assert names(1) == names(1)
     assert names(1) != names(2)

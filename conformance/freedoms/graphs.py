@@ -6,7 +6,7 @@ from typing import Any
 
 from conformance.deployment.settings import GraphSettings
 from conformance.freedoms.registry import freedom
-from conformance.model.graphs import MESSAGES, Channel, Graph, Node, call_model, chain, replaced
+from conformance.model.graphs import MESSAGES, Channel, Graph, Node, call_model, chain, keep_last
 from conformance.reference.altered import Altered
 
 _ANY_GRAPH = "Which nodes a graph has is the application's; the settings describe it."
@@ -61,9 +61,9 @@ def graph_has_a_node_before_its_model(altered: Altered) -> None:
 )
 def graph_has_more_channels(altered: Altered) -> None:
     more = {
-        "summary": Channel(default="", reduce=replaced),
-        "remaining_steps": Channel(default=25, reduce=replaced),
-        "ui": Channel(default=[], reduce=replaced),
+        "summary": Channel(default="", reduce=keep_last),
+        "remaining_steps": Channel(default=25, reduce=keep_last),
+        "ui": Channel(default=[], reduce=keep_last),
     }
     _offers(altered, chain("agent", {**MESSAGES, **more}, call_model=Node(run=call_model)))
 

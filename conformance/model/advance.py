@@ -15,7 +15,7 @@ from conformance.model.graphs import INPUT, START, Graph
 from conformance.model.records import interrupts_view
 from conformance.model.steps import Answer, StepOperations, seconds_of
 from conformance.model.streams import INTERRUPT, RunEvent, StreamOperations
-from conformance.model.supersteps import Update, commanded, superstep
+from conformance.model.supersteps import Update, apply_command, superstep
 from conformance.model.threads import Checkpoint, Run, Thread
 from conformance.model.values import JsonObject
 
@@ -94,7 +94,7 @@ class AdvanceOperations(StepOperations, StreamOperations):
             return superstep(graph, base, [Update(INPUT, given)], _of_run(run), self.stamp())
         if base is None:
             raise InvalidError("the thread has no state to continue from; send an input")
-        return commanded(graph, base, run.kwargs.get("command") or {}, self.new_id)
+        return apply_command(graph, base, run.kwargs.get("command") or {}, self.new_id)
 
     def _step(self, thread: Thread, run: Run) -> Advance:
         try:

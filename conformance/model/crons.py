@@ -14,9 +14,9 @@ from conformance.model.errors import InvalidError, ModelError, NotFoundError
 from conformance.model.filters import contains
 from conformance.model.graphs import GRAPHS, Graph
 from conformance.model.runs import RunOperations
-from conformance.model.schedule import parsed_schedule
+from conformance.model.schedule import parse_schedule
 from conformance.model.threads import Run
-from conformance.model.values import Clock, Ids, JsonObject, canonical_id, copied, timestamp
+from conformance.model.values import Clock, Ids, JsonObject, canonical_id, deep_copy, timestamp
 
 #: Members of a cron's request that belong to the cron and are not passed to its runs.
 _OWN_MEMBERS = ("schedule", "timezone", "end_time", "enabled", "on_run_completed")
@@ -64,7 +64,7 @@ class CronOperations(RunOperations):
         """
         own = None if thread_id is None else self.thread(thread_id).thread_id
         assistant_id = self.assistant(request["assistant_id"]).assistant_id
-        request = copied(request)
+        request = deep_copy(request)
         now = self.now()
         completed = None if own else request.get("on_run_completed", "delete")
         cron = Cron(
@@ -88,7 +88,7 @@ class CronOperations(RunOperations):
 
         InvalidError if the schedule never matches.
         """
-        due = parsed_schedule(cron.schedule, cron.timezone).after(moment)
+        due = parse_schedule(cron.schedule, cron.timezone).after(moment)
         if due is None:
             raise InvalidError(f"the schedule {cron.schedule!r} is never due")
         ended = cron.end_time is not None and due > _moment(cron.end_time)
@@ -112,7 +112,7 @@ class CronOperations(RunOperations):
 
     def update_cron(self, cron_id: str, changes: JsonObject) -> JsonObject:
         """Change the members that `changes` has; metadata is merged, the next run computed anew."""
-        cron, changes = self.cron(cron_id), copied(changes)
+        cron, changes = self.cron(cron_id), deep_copy(changes)
         metadata = {**cron.metadata, **(changes.pop("metadata", None) or {})}
         own = {name: changes[name] for name in _OWN_MEMBERS if name in changes}
         payload = {**cron.payload, **changes, "metadata": metadata}

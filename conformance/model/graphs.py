@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.model.errors import InvalidError
-from conformance.model.messages import add_messages, all_normalised, text_of
-from conformance.model.values import JsonObject, copied
+from conformance.model.messages import add_messages, normalise_all, text_of
+from conformance.model.values import JsonObject, deep_copy
 
 #: Node names in the documents' supersteps: the input itself, and the entry node.
 INPUT = "__input__"
@@ -36,12 +36,12 @@ Reducer = Callable[[Any, Any, Callable[[], str]], Any]
 Prepare = Callable[[Any, Callable[[], str]], Any]
 
 
-def replaced(_current: Any, update: Any, _new_id: Callable[[], str]) -> Any:
+def keep_last(_current: Any, update: Any, _new_id: Callable[[], str]) -> Any:
     """Return the update: the reducer of a channel that keeps the last value written."""
     return update
 
 
-def unchanged(given: Any) -> Any:
+def pass_on(given: Any) -> Any:
     """Return the input: a node that passes it on."""
     return given
 
@@ -68,7 +68,7 @@ class Node:
     long. With a `subgraph` the update is the final values of that graph.
     """
 
-    run: Callable[..., Any] = unchanged
+    run: Callable[..., Any] = pass_on
     then: tuple[str, ...] = ()
     asks: JsonObject | None = None
     seconds: Callable[[Any], float] | None = None
@@ -108,7 +108,7 @@ class Graph:
     def initial(self) -> JsonObject:
         """Return the values before anything was written."""
         return {
-            name: copied(channel.default)
+            name: deep_copy(channel.default)
             for name, channel in self.channels.items()
             if channel.default is not UNSET
         }
@@ -170,7 +170,7 @@ def chain(graph_id: str, channels: Mapping[str, Channel], **nodes: Node) -> Grap
     )
 
 
-def added_up(current: Any, update: Any, _new_id: Callable[[], str]) -> Any:
+def add_up(current: Any, update: Any, _new_id: Callable[[], str]) -> Any:
     """Return the sum: the reducer of a counter, which is absent until it is written."""
     if isinstance(update, bool) or not isinstance(update, int | float):
         raise InvalidError(f"a counter takes a number, not {update!r}")
@@ -186,13 +186,13 @@ MESSAGES = {
     "messages": Channel(
         default=[],
         reduce=add_messages,
-        prepare=all_normalised,
+        prepare=normalise_all,
         schema={"type": "array", "items": _MESSAGE},
     )
 }
 
 
-def saying(content: str) -> JsonObject:
+def assistant_message(content: str) -> JsonObject:
     """Return an update that adds one message of the assistant."""
     return {"messages": [{"type": "ai", "content": content}]}
 
@@ -200,12 +200,12 @@ def saying(content: str) -> JsonObject:
 def call_model(values: JsonObject) -> JsonObject:
     """Stand in for a model: repeat the last human message, or greet."""
     human = [message for message in values["messages"] if message["type"] == "human"]
-    return saying(f"You said: {text_of(human[-1])}" if human else GREETING)
+    return assistant_message(f"You said: {text_of(human[-1])}" if human else GREETING)
 
 
-def answered(_values: JsonObject, answer: Any) -> JsonObject:
+def record_answer(_values: JsonObject, answer: Any) -> JsonObject:
     """Record the value with which the run was resumed."""
-    return saying(f"You answered: {answer}")
+    return assistant_message(f"You answered: {answer}")
 
 
 def fail(_values: JsonObject) -> JsonObject:
@@ -221,30 +221,30 @@ def half_of_seconds(values: JsonObject) -> float:
 def first_half(values: JsonObject) -> JsonObject:
     """Report the first half as done; ValueError if `seconds` is no number."""
     half_of_seconds(values)
-    return saying("First half done")
+    return assistant_message("First half done")
 
 
 def second_half(values: JsonObject) -> JsonObject:
     """Report the second half as done; ValueError if `seconds` is no number."""
     half_of_seconds(values)
-    return saying("Second half done")
+    return assistant_message("Second half done")
 
 
 #: Absent until written, since the documents show `messages` alone.
 OTHER_CHANNELS = {
-    "turns": Channel(default=UNSET, reduce=added_up, schema={"type": "integer"}),
-    "profile": Channel(default=UNSET, reduce=replaced, schema={"type": "object"}),
-    "plan": Channel(default=UNSET, reduce=replaced, schema={"type": "array", "items": {}}),
+    "turns": Channel(default=UNSET, reduce=add_up, schema={"type": "integer"}),
+    "profile": Channel(default=UNSET, reduce=keep_last, schema={"type": "object"}),
+    "plan": Channel(default=UNSET, reduce=keep_last, schema={"type": "array", "items": {}}),
 }
 
 AGENT = chain("agent", {**MESSAGES, **OTHER_CHANNELS}, call_model=Node(run=call_model))
-INTERRUPTER = chain("interrupter", MESSAGES, ask=Node(run=answered, asks=QUESTION))
+INTERRUPTER = chain("interrupter", MESSAGES, ask=Node(run=record_answer, asks=QUESTION))
 FAILING = chain("failing", MESSAGES, fail=Node(run=fail))
 SLOW = chain(
     "slow",
     {
         **MESSAGES,
-        "seconds": Channel(default=UNSET, reduce=replaced, schema={"type": "number"}),
+        "seconds": Channel(default=UNSET, reduce=keep_last, schema={"type": "number"}),
     },
     first_half=Node(run=first_half, seconds=half_of_seconds),
     second_half=Node(run=second_half, seconds=half_of_seconds),

@@ -9,9 +9,9 @@ from typing import Any
 from conformance.model.advance import AdvanceOperations
 from conformance.model.errors import ConflictError, InvalidError, NotFoundError
 from conformance.model.graphs import Graph
-from conformance.model.supersteps import commanded, goto_tasks
+from conformance.model.supersteps import apply_command, goto_tasks
 from conformance.model.threads import Checkpoint, Run, Thread
-from conformance.model.values import JsonObject, canonical_id, copied
+from conformance.model.values import JsonObject, canonical_id, deep_copy
 
 #: Members of a request that are members of the run itself and not among its kwargs.
 _OWN_MEMBERS = ("assistant_id", "metadata", "multitask_strategy", "if_not_exists")
@@ -28,7 +28,7 @@ class RunOperations(AdvanceOperations):
         and `multitask_strategy` is reject.
         """
         self.assistant(request["assistant_id"])
-        return self._begin_run(self._thread_to_run_on(thread_id, request), copied(request))
+        return self._begin_run(self._thread_to_run_on(thread_id, request), deep_copy(request))
 
     def begin_stateless_run(self, request: JsonObject) -> tuple[str, Run]:
         """Create a pending run on a new thread and return the id of that thread with the run.
@@ -38,9 +38,9 @@ class RunOperations(AdvanceOperations):
         self.assistant(request["assistant_id"])
         now = self.now()
         temporary = request.get("on_completion", "delete") == "delete"
-        metadata = copied(request).get("metadata", {})
+        metadata = deep_copy(request).get("metadata", {})
         thread = Thread(self.new_id(), now, now, now, metadata, temporary=temporary)
-        return thread.thread_id, self._begin_run(thread, copied(request))
+        return thread.thread_id, self._begin_run(thread, deep_copy(request))
 
     def _begin_run(self, thread: Thread, request: JsonObject) -> Run:
         graph = self.assistant(request["assistant_id"])
@@ -85,7 +85,7 @@ class RunOperations(AdvanceOperations):
             if request.get("if_not_exists") != "create":
                 raise
         now = self.now()
-        metadata = copied(request).get("metadata", {})
+        metadata = deep_copy(request).get("metadata", {})
         return Thread(canonical_id(thread_id, "a thread id"), now, now, now, metadata)
 
     def _check_input(
@@ -96,7 +96,7 @@ class RunOperations(AdvanceOperations):
             raise InvalidError("send an input or a command, not both")
         goto_tasks(graph, command)
         if base is not None and command:
-            commanded(graph, base, command, self.new_id)  # raises if it could not be applied
+            apply_command(graph, base, command, self.new_id)  # raises if it could not be applied
         if given is not None:
             values = base.values if base else graph.initial()
             graph.applied(values, _input_object(given), self.new_id)

@@ -49,7 +49,7 @@ class Schedule:
         return local.month in self.months and day
 
 
-def parsed_schedule(text: str, zone: str | None = None) -> Schedule:
+def parse_schedule(text: str, zone: str | None = None) -> Schedule:
     """Parse five fields in an IANA time zone (default UTC); InvalidError if malformed."""
     fields = text.split()
     if len(fields) != len(_FIELDS):

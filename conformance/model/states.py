@@ -8,9 +8,9 @@ from conformance.model.errors import ConflictError, InvalidError
 from conformance.model.filters import contains
 from conformance.model.graphs import INPUT, START
 from conformance.model.records import Records, checkpoint_config
-from conformance.model.supersteps import parsed_update, superstep, with_results
+from conformance.model.supersteps import parse_update, superstep, with_results
 from conformance.model.threads import Checkpoint, Thread
-from conformance.model.values import JsonObject, copied
+from conformance.model.values import JsonObject, deep_copy
 
 
 class StateOperations(Records):
@@ -120,7 +120,7 @@ class StateOperations(Records):
         if self.status_of(thread) == "busy":
             raise ConflictError(f"thread {thread.thread_id} is busy; wait for its run to end")
         node = as_node if as_node is not None else self.default_node(base)
-        update = {"values": copied(values), "as_node": node}
+        update = {"values": deep_copy(values), "as_node": node}
         thread = self.keep(self.with_superstep(thread, base, [update]))
         made = thread.checkpoints[-1].checkpoint_id
         config = checkpoint_config(thread, made)
@@ -140,7 +140,7 @@ class StateOperations(Records):
     ) -> Thread:
         """Return `thread` with the checkpoint that `updates` make after `base`, not stored."""
         graph = self.graph_of(thread.metadata)
-        parsed = [parsed_update(graph, update) for update in updates]
+        parsed = [parse_update(graph, update) for update in updates]
         metadata = {"graph_id": graph.graph_id}
         made = superstep(graph, base, parsed, metadata, self.stamp())
         if base is not None and INPUT not in (update.as_node for update in parsed):

@@ -17,7 +17,7 @@ from conformance.model.errors import ConflictError, InvalidError
 from conformance.model.filters import contains
 from conformance.model.states import StateOperations
 from conformance.model.threads import Checkpoint, Run, Thread, Ttl
-from conformance.model.values import JsonObject, canonical_id, copied, timestamp
+from conformance.model.values import JsonObject, canonical_id, deep_copy, timestamp
 
 DEFAULT_SORT = "created_at"
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
@@ -55,9 +55,9 @@ class ThreadStore(StateOperations, CronOperations):
         own = self.new_id() if thread_id is None else canonical_id(thread_id, "thread_id")
         if own in self._threads:
             return self.thread_view(self.already_there(self._threads[own], if_exists))
-        thread = self.blank(own, copied(metadata or {}), ttl)
+        thread = self.blank(own, deep_copy(metadata or {}), ttl)
         for step in supersteps:
-            thread = self.with_superstep(thread, self.current(thread), copied(step["updates"]))
+            thread = self.with_superstep(thread, self.current(thread), deep_copy(step["updates"]))
         return self.thread_view(self.keep(thread))
 
     def already_there(self, thread: Thread, if_exists: str) -> Thread:
@@ -102,7 +102,7 @@ class ThreadStore(StateOperations, CronOperations):
         moment = self.moment()
         changed = replace(
             thread,
-            metadata=self.merged(thread.metadata, copied(metadata or {})),
+            metadata=self.merged(thread.metadata, deep_copy(metadata or {})),
             ttl=self.ttl_from(ttl, moment) or thread.ttl,
             updated_at=timestamp(moment),
         )

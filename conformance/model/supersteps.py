@@ -31,7 +31,7 @@ class Stamp:
     new_id: Callable[[], str]
 
 
-def parsed_update(graph: Graph, raw: JsonObject) -> Update:
+def parse_update(graph: Graph, raw: JsonObject) -> Update:
     """Parse one update, `{"as_node", "values" | "command"}`; InvalidError if it is malformed."""
     as_node = raw["as_node"]
     if as_node != INPUT:
@@ -44,7 +44,7 @@ def parsed_update(graph: Graph, raw: JsonObject) -> Update:
     return Update(as_node, command.get("update"), goto_tasks(graph, command))
 
 
-def commanded(
+def apply_command(
     graph: Graph, base: Checkpoint, command: JsonObject, new_id: Callable[[], str]
 ) -> Checkpoint:
     """Return `base` with a run's command applied: its update, and the nodes of its goto.
@@ -54,7 +54,7 @@ def commanded(
     """
     values = graph.applied(base.values, command.get("update"), new_id)
     # Existing tasks keep their positions, and with them their ids.
-    tasks = numbered(base.checkpoint_id, (*base.tasks, *goto_tasks(graph, command)))
+    tasks = with_task_ids(base.checkpoint_id, (*base.tasks, *goto_tasks(graph, command)))
     return replace(base, values=values, tasks=tasks)
 
 
@@ -98,7 +98,7 @@ def superstep(
         checkpoint_id=stamp.checkpoint_id,
         parent_id=base.checkpoint_id if base else None,
         values=values,
-        tasks=numbered(stamp.checkpoint_id, pending),
+        tasks=with_task_ids(stamp.checkpoint_id, pending),
         metadata={
             **metadata,
             "source": source,
@@ -130,7 +130,7 @@ def _input_step(
         checkpoint_id=stamp.checkpoint_id,
         parent_id=base.checkpoint_id if base else None,
         values=values,
-        tasks=numbered(stamp.checkpoint_id, [entry]),
+        tasks=with_task_ids(stamp.checkpoint_id, [entry]),
         metadata={
             **metadata,
             "source": "input",
@@ -143,7 +143,7 @@ def _input_step(
     )
 
 
-def numbered(checkpoint_id: str, tasks: Sequence[Task]) -> tuple[Task, ...]:
+def with_task_ids(checkpoint_id: str, tasks: Sequence[Task]) -> tuple[Task, ...]:
     """Return the tasks of a checkpoint with their ids; a node that reads the state runs once."""
     distinct: list[Task] = []
     for task in tasks:

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from conformance.model.errors import ModelError
 from conformance.model.store import ThreadStore
-from conformance.reference.answers import broken, not_routed, refused
+from conformance.reference.answers import answer_model_error, answer_not_routed, answer_server_error
 from conformance.reference.crons import CronDriver, cron_routes
 from conformance.reference.driver import RunDriver
 from conformance.reference.runs import run_routes
@@ -50,9 +50,9 @@ def create_app(
             *system_routes(store),
         ],
         exception_handlers={
-            ModelError: refused,
-            HTTPException: not_routed,
-            Exception: broken,
+            ModelError: answer_model_error,
+            HTTPException: answer_not_routed,
+            Exception: answer_server_error,
         },
     )
     app.router.redirect_slashes = False

@@ -22,7 +22,7 @@ _SHOWN_VIOLATIONS = 3
 
 async def read_body(request: Request, schema: str) -> JsonObject:
     """Return the body, validated by the contract's schema of that name; else InvalidError."""
-    body = parsed(await request.body())
+    body = parse_json(await request.body())
     if schema == "history_search" and isinstance(body, dict):
         _accept_plain_before(body)
     wrong = violations(schema, body)
@@ -38,7 +38,7 @@ def _accept_plain_before(body: JsonObject) -> None:
         body["before"] = {"checkpoint_id": body["before"]}
 
 
-def parsed(raw: bytes) -> Any:
+def parse_json(raw: bytes) -> Any:
     """Parse JSON by RFC 8259: UTF-8, no NaN, no infinite numbers; else InvalidError."""
     try:
         value = json.loads(raw.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)

@@ -14,7 +14,7 @@ from conformance.model.errors import InvalidError, NotFoundError
 from conformance.model.store import ThreadStore
 from conformance.model.values import JsonObject
 from conformance.reference.answers import answer
-from conformance.reference.bodies import parsed
+from conformance.reference.bodies import parse_json
 from conformance.reference.driver import RunDriver
 
 _SORTABLE = (
@@ -108,13 +108,13 @@ def cron_routes(store: ThreadStore, driver: CronDriver) -> list[Route]:
     """Return the routes of crons."""
 
     async def create(request: Request) -> Response:
-        body = _checked(parsed(await request.body()), _SCHEDULED, ("assistant_id", "schedule"))
+        body = _checked(parse_json(await request.body()), _SCHEDULED, ("assistant_id", "schedule"))
         made = store.create_cron(body, request.path_params.get("thread_id"))
         driver.follow(made["cron_id"])
         return answer(made)
 
     async def search(request: Request) -> Response:
-        body = _checked(parsed(await request.body()), _SEARCHED)
+        body = _checked(parse_json(await request.body()), _SEARCHED)
         limit, offset, select = body.get("limit", 10), body.get("offset", 0), body.get("select")
         if not 1 <= limit <= _MOST or offset < 0:
             raise InvalidError(f"limit must be from 1 to {_MOST}, offset zero or more")
@@ -131,13 +131,13 @@ def cron_routes(store: ThreadStore, driver: CronDriver) -> list[Route]:
         return answer(found)
 
     async def count(request: Request) -> Response:
-        return answer(store.count_crons(_checked(parsed(await request.body()), _FILTERS)))
+        return answer(store.count_crons(_checked(parse_json(await request.body()), _FILTERS)))
 
     async def get(request: Request) -> Response:
         return answer(store.get_cron(request.path_params["cron_id"]))
 
     async def update(request: Request) -> Response:
-        body = _checked(parsed(await request.body()), _SCHEDULED)
+        body = _checked(parse_json(await request.body()), _SCHEDULED)
         body.pop("assistant_id", None)  # not among the members that can be changed: ignored
         changed = store.update_cron(request.path_params["cron_id"], body)
         driver.follow(changed["cron_id"])

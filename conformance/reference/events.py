@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from conformance.model.streams import is_in_modes
-from conformance.reference.answers import encoded
+from conformance.reference.answers import encode
 from conformance.reference.driver import RunDriver
 
 _NUMBER = re.compile(r"\d{1,9}")
@@ -31,7 +31,7 @@ def event_stream(
     async def encoded_events() -> AsyncIterator[str]:
         async for number, event in driver.events(run_id, after):
             if modes is None or is_in_modes(event, modes):
-                yield f"id: {number}\nevent: {event.event}\ndata: {encoded(event.data)}\n\n"
+                yield f"id: {number}\nevent: {event.event}\ndata: {encode(event.data)}\n\n"
 
     headers = {"cache-control": "no-store", **(headers or {})}
     return StreamingResponse(encoded_events(), headers=headers, media_type="text/event-stream")

@@ -45,13 +45,13 @@ def serve(port: int = 0, *, app: ASGIApp | None = None, until_eof: bool = False)
         timeout_graceful_shutdown=1,
     )
     server = _AnnouncedServer(config)
-    with listening(port) as listener:
+    with open_listener(port) as listener:
         if until_eof:
             threading.Thread(target=_stop_at_eof, args=(server,), daemon=True).start()
         server.run(sockets=[listener])
 
 
-def listening(port: int) -> socket.socket:
+def open_listener(port: int) -> socket.socket:
     """Return a listening socket on loopback; port 0 takes a free one. PortTakenError if in use."""
     # asyncio sets TCP_NODELAY only if the protocol is given as TCP; else an answer takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -12,7 +12,7 @@ from conformance.model.errors import InvalidError, NotFoundError
 from conformance.model.filters import contains
 from conformance.model.store import ThreadStore
 from conformance.reference.answers import answer
-from conformance.reference.bodies import parsed
+from conformance.reference.bodies import parse_json
 
 #: The server name in `/info`.
 NAME = "threads-conformance-reference"
@@ -37,7 +37,7 @@ def system_routes(store: ThreadStore) -> list[Route]:
         return Response(document.read_bytes(), media_type="application/json")
 
     async def search(request: Request) -> Response:
-        body = parsed(await request.body())
+        body = parse_json(await request.body())
         if not isinstance(body, dict):
             raise InvalidError("the body must be an object")
         wanted = body.get("graph_id")

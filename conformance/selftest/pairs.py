@@ -16,7 +16,7 @@ from conformance.freedoms.registry import Freedom
 PAIRS = 240
 
 
-def chosen_pairs(
+def choose_pairs(
     freedoms: Iterable[Freedom], number: int, seed: int
 ) -> list[tuple[Freedom, Freedom]]:
     """Return `number` pairs of freedoms that do not exclude each other, or all if there are fewer.
