@@ -67,7 +67,7 @@ class Unlisted:
     sequence: Sequence
     step: Step
     lines: tuple[str, ...]
-    told: str
+    story: str
 
     def alike(self, other: Unlisted) -> bool:
         """Return whether both are the same difference of the same operation."""
@@ -141,9 +141,9 @@ class Comparison:
                 lines = differences(*masks.masked(step, expected, actual))
                 explained = [self._explained(step, line) for line in lines]
                 if None in explained:
-                    told = story(exchanges)
+                    text = story(exchanges)
                     new = [line for line, known in zip(lines, explained, strict=True) if not known]
-                    return Unlisted(sequence[: position + 1], step, tuple(new), told)
+                    return Unlisted(sequence[: position + 1], step, tuple(new), text)
                 if any(each and each.ends for each in explained):
                     break
         return None
@@ -209,7 +209,7 @@ def _tell(outcome: Outcome) -> None:
         click.echo(f"\nUNLISTED: {each.step.operation}, after {len(each.sequence) - 1} steps")
         for line in each.lines:
             click.echo(f"  {line}")
-        click.echo(each.told)
+        click.echo(each.story)
     occurred = {each: times for each, times in outcome.occurred.items() if times}
     click.echo(
         f"\n{outcome.compared} answers compared, {len(outcome.unlisted)} unlisted differences"
