@@ -24,7 +24,7 @@ from conformance.deployment.settings import Settings
 from conformance.model.store import ThreadStore
 from conformance.reference.app import create_app
 from conformance.reference.process import ReferenceProcess
-from conformance.reference.server import HOST, listening
+from conformance.reference.server import HOST, open_listener
 from conformance.runner.settings import new_settings
 
 CHECKOUT = Path(conformance.__file__).parents[1]
@@ -74,7 +74,7 @@ def served(
     app = around(create_app(store))
     config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="none")
     server = _Announced(config)
-    with listening(0) as listener:
+    with open_listener(0) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:

@@ -31,7 +31,7 @@ from conformance.deployment.identify import identify_deployment
 from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.faults.access import key_of
-from conformance.faults.registry import Broken, Fault, all_faults, broken_deployment
+from conformance.faults.registry import Fault, FaultyDeployment, all_faults, faulty_deployment
 from conformance.model.store import ThreadStore
 from conformance.reference.app import new_store
 from conformance.reference.wire import WireAnswer, WireRequest
@@ -63,7 +63,7 @@ SERVER = ServerInfo(None, None)
 @contextmanager
 def doors(chosen: Fault | None = None) -> Iterator[tuple[str, dict[str, ThreadStore]]]:
     """The URL of a reference with two tenants, and their stores by key."""
-    broken, app = broken_deployment(chosen, tenants=TENANTS)
+    broken, app = faulty_deployment(chosen, tenants=TENANTS)
     with served(new_store(), around=lambda _: app) as url:
         yield url, broken.by_key
 
@@ -233,7 +233,7 @@ def test_a_refused_credential_of_the_other_tenant_blocks(settings_for: MakeSetti
 
 
 def test_an_operation_that_is_not_offered_is_not_called_open(settings_for: MakeSettings) -> None:
-    def no_crons(broken: Broken) -> None:
+    def no_crons(broken: FaultyDeployment) -> None:
         @broken.wire.before(when=lambda request: "crons" in request.path)
         def missing(_request: WireRequest) -> WireAnswer:
             return WireAnswer(404, b'{"detail":"Not Found"}')
@@ -271,7 +271,7 @@ def test_faults_of_doors_are_tried_behind_doors_and_others_are_not(
 # ---- secrets ------------------------------------------------------------------------
 
 
-def echoing(broken: Broken) -> None:
+def echoing(broken: FaultyDeployment) -> None:
     """Tell whoever asks by which key: in each body that has room, and in a header."""
 
     @broken.wire.after()
@@ -336,7 +336,7 @@ def test_each_tenants_threads_are_removed_by_its_credential(settings_for: MakeSe
 
 
 def test_what_the_other_tenant_may_not_delete_is_left(settings_for: MakeSettings) -> None:
-    def keeps(broken: Broken) -> None:
+    def keeps(broken: FaultyDeployment) -> None:
         @broken.wire.before("delete", when=lambda request: key_of(request) == THEIRS)
         def refuse(_request: WireRequest) -> WireAnswer:
             return WireAnswer(403, b'{"detail":"no"}')

@@ -28,7 +28,7 @@ from conformance.doctor.diagnosis import Diagnosis, diagnose
 from conformance.doctor.findings import Kind
 from conformance.doctor.sampled import sample_value
 from conformance.doctor.table import as_toml
-from conformance.model.graphs import AGENT, GRAPHS, START, Channel, Graph, Node, added_up, replaced
+from conformance.model.graphs import AGENT, GRAPHS, START, Channel, Graph, Node, add_up, keep_last
 from conformance.model.store import ThreadStore
 from conformance.reference.wire import Wire, WireRequest
 
@@ -43,8 +43,8 @@ LEDGER = Graph(
     graph_id="ledger",
     channels={
         "log": Channel([], grown, schema={"type": "array", "items": {"type": "string"}}),
-        "count": Channel(0, added_up, schema={"anyOf": [{"type": "null"}, {"type": "integer"}]}),
-        "about": Channel({}, replaced, schema={"type": "object"}),
+        "count": Channel(0, add_up, schema={"anyOf": [{"type": "null"}, {"type": "integer"}]}),
+        "about": Channel({}, keep_last, schema={"type": "object"}),
     },
     nodes={
         START: Node(then=("read",)),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conformance.contract.catalogue import load_catalogue
-from conformance.faults.registry import Broken, all_faults, broken_deployment
+from conformance.faults.registry import FaultyDeployment, all_faults, faulty_deployment
 
 CATALOGUE = load_catalogue().requirements
 
@@ -27,11 +27,11 @@ def test_a_replaced_decision_is_asked_as_the_right_one_is(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lacking = []
-    instead = Broken.instead
+    override = FaultyDeployment.override
 
-    def watched(broken: Broken, decision: str) -> Callable[..., Any]:
+    def watched(broken: FaultyDeployment, decision: str) -> Callable[..., Any]:
         right = inspect.signature(getattr(broken.store, decision))
-        register = instead(broken, decision)
+        register = override(broken, decision)
 
         def look(wrong: Callable[..., Any]) -> Any:
             lacking.extend(lacking_parameters(right, inspect.signature(wrong)))
@@ -39,8 +39,8 @@ def test_a_replaced_decision_is_asked_as_the_right_one_is(
 
         return look
 
-    monkeypatch.setattr(Broken, "instead", watched)
-    broken_deployment(all_faults()[name])
+    monkeypatch.setattr(FaultyDeployment, "override", watched)
+    faulty_deployment(all_faults()[name])
     assert lacking == []
 
 

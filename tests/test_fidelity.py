@@ -69,7 +69,7 @@ def test_what_is_not_listed_is_told_in_its_shortest_form(
     assert found.lines[0].startswith("$.body")
     assert "copy" in {each.operation for each in found.sequence}
     assert len(found.sequence) <= 4
-    assert found.told.startswith("# 1. POST /threads answers 200\ncurl ")
+    assert found.story.startswith("# 1. POST /threads answers 200\ncurl ")
 
 
 def test_what_is_listed_is_counted(reference: str, settings_for: MakeSettings) -> None:

@@ -35,7 +35,7 @@ from conformance.reference.wire import WireRequest
 from conformance.selftest import freedom_report, freedoms, report
 from conformance.selftest.freedom_report import FreedomMatrix, as_line, as_markdown, as_summary
 from conformance.selftest.freedom_row import FreedomRow, Outcome, Red, Undecided
-from conformance.selftest.pairs import chosen_pairs
+from conformance.selftest.pairs import choose_pairs
 from tests.test_faults import lacking_parameters
 from tests.test_selftest import KILL, Queue, a_matrix
 
@@ -55,7 +55,7 @@ def show_more(altered: Altered) -> None:
 
 
 def forget(altered: Altered) -> None:
-    altered.instead("copied_checkpoints")(lambda right, source: right(source)[1:])
+    altered.override("copied_checkpoints")(lambda right, source: right(source)[1:])
 
 
 def crash(altered: Altered) -> None:
@@ -69,7 +69,7 @@ def never(altered: Altered) -> None:
 
 
 def show_bare_metadata(altered: Altered) -> None:
-    @altered.instead("state_view")
+    @altered.override("state_view")
     def view(right: Any, *given: Any, **named: Any) -> Any:
         state = right(*given, **named)
         kept = {name: state["metadata"][name] for name in ("source", "step", "parents")}
@@ -77,7 +77,7 @@ def show_bare_metadata(altered: Altered) -> None:
 
 
 def search_goes_by_id(altered: Altered) -> None:
-    altered.instead("ordered_threads")(lambda right, threads, by, order: right(threads, by, order))
+    altered.override("ordered_threads")(lambda right, threads, by, order: right(threads, by, order))
 
 
 def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,11 +157,11 @@ def test_a_replaced_decision_is_asked_as_the_right_one_is(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = []
-    instead = Altered.instead
+    override = Altered.override
 
     def watched(altered: Altered, decision: str) -> Callable[..., Any]:
         right = inspect.signature(getattr(altered.store, decision))
-        register = instead(altered, decision)
+        register = override(altered, decision)
 
         def look(other: Callable[..., Any]) -> Any:
             found.extend(lacking_parameters(right, inspect.signature(other)))
@@ -169,7 +169,7 @@ def test_a_replaced_decision_is_asked_as_the_right_one_is(
 
         return look
 
-    monkeypatch.setattr(Altered, "instead", watched)
+    monkeypatch.setattr(Altered, "override", watched)
     free_deployment([all_freedoms()[name]])
     assert found == []
 
@@ -177,7 +177,7 @@ def test_a_replaced_decision_is_asked_as_the_right_one_is(
 def test_there_are_enough_freedoms_and_pairs() -> None:
     known = all_freedoms().values()
     assert len(known) >= 60
-    pairs = chosen_pairs(known, 200, seed=1)
+    pairs = choose_pairs(known, 200, seed=1)
     assert len(pairs) == 200
     counted = Counter(each.name for pair in pairs for each in pair)
     assert min(counted[each.name] for each in known) >= 2
@@ -188,8 +188,8 @@ def test_a_freedom_contradicts_neither_the_catalogue_nor_another(
 ) -> None:
     monkeypatch.setattr(registry, "_FREEDOMS", {})
     freedom("one", allowed_by=NOTHING, may_block="COPY-* GET-01")(never)
-    assert registry._FREEDOMS["one"].may("COPY-03")
-    assert not registry._FREEDOMS["one"].may("GET-02")
+    assert registry._FREEDOMS["one"].may_leave_undecided("COPY-03")
+    assert not registry._FREEDOMS["one"].may_leave_undecided("GET-02")
     with pytest.raises(FreedomError, match="two freedoms 'one'"):
         freedom("one", allowed_by=NOTHING)
     with pytest.raises(FreedomError, match="no requirement is called COPPY"):
@@ -217,7 +217,7 @@ def three() -> list[Freedom]:
 
 
 def test_freedoms_that_make_one_choice_are_no_pair() -> None:
-    pairs = [{one.name, other.name} for one, other in chosen_pairs(three(), 99, seed=1)]
+    pairs = [{one.name, other.name} for one, other in choose_pairs(three(), 99, seed=1)]
     assert len(pairs) == 5
     assert {"early", "late"} not in pairs
 
@@ -226,7 +226,7 @@ def test_the_seed_chooses_the_pairs() -> None:
     known = [Freedom(f"{each:02}", NOTHING, never) for each in range(20)]
 
     def names(seed: int) -> list[tuple[str, str]]:
-        return [(one.name, other.name) for one, other in chosen_pairs(known, 30, seed)]
+        return [(one.name, other.name) for one, other in choose_pairs(known, 30, seed)]
 
     assert names(1) == names(1)
     assert names(1) != names(2)
@@ -237,7 +237,7 @@ def test_the_seed_chooses_the_pairs() -> None:
 
 def test_two_freedoms_alter_one_deployment() -> None:
     def owned(altered: Altered) -> None:
-        @altered.instead("blank")
+        @altered.override("blank")
         def blank(right: Any, thread_id: str, metadata: Any, ttl: Any = None) -> Any:
             return right(thread_id, {**metadata, "owner": "me"}, ttl)
 

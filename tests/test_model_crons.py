@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conformance.model.errors import InvalidError, NotFoundError
-from conformance.model.schedule import parsed_schedule
+from conformance.model.schedule import parse_schedule
 from conformance.model.store import ThreadStore
 from tests.model_examples import NOON, contents, message, new_store
 
@@ -45,18 +45,18 @@ def store() -> ThreadStore:
     ],
 )
 def test_when_a_schedule_is_due(text: str, zone: str | None, due: str) -> None:
-    found = parsed_schedule(text, zone).after(SATURDAY)
+    found = parse_schedule(text, zone).after(SATURDAY)
     assert found is not None
     assert found.isoformat(timespec="minutes") == f"{due}+00:00"
 
 
 def test_a_minute_that_is_due_is_not_due_again() -> None:
     due = datetime(2026, 11, 21, 14, 50, tzinfo=UTC)
-    assert parsed_schedule("50 * * * *").after(due) == due + timedelta(hours=1)
+    assert parse_schedule("50 * * * *").after(due) == due + timedelta(hours=1)
 
 
 def test_a_day_that_never_comes_is_never_due() -> None:
-    assert parsed_schedule("0 0 30 2 *").after(SATURDAY) is None
+    assert parse_schedule("0 0 30 2 *").after(SATURDAY) is None
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_day_that_never_comes_is_never_due() -> None:
 )
 def test_what_is_no_schedule(text: str) -> None:
     with pytest.raises(InvalidError):
-        parsed_schedule(text)
+        parse_schedule(text)
 
 
 def test_a_cron_runs_on_its_thread(store: ThreadStore) -> None:

@@ -13,8 +13,8 @@ from conformance.model.graphs import (
     MESSAGES,
     QUESTION,
     Node,
-    answered,
     chain,
+    record_answer,
 )
 from conformance.model.store import ThreadStore
 from tests.model_examples import contents, masked, message, new_store
@@ -82,7 +82,7 @@ def test_asked_again_without_an_answer_nothing_changes(store: ThreadStore, graph
 
 
 def test_each_question_has_an_answer_of_its_own() -> None:
-    nodes = {name: Node(run=answered, asks=QUESTION) for name in ("first", "second")}
+    nodes = {name: Node(run=record_answer, asks=QUESTION) for name in ("first", "second")}
     store = new_store({**GRAPHS, "twice": chain("twice", MESSAGES, **nodes)})
     thread_id = asked(store, "twice")
     assert store.run(thread_id, resume("twice", 1)).status == "interrupted"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from conformance.model.errors import InvalidError
 from conformance.model.filters import contains
-from conformance.model.messages import add_messages, normalised
-from conformance.model.values import copied, time_ordered_id
+from conformance.model.messages import add_messages, normalise
+from conformance.model.values import deep_copy, time_ordered_id
 from tests.model_examples import NOON, message
 
 JSON = st.recursive(
@@ -26,7 +26,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_everything_contains_itself(value: Any) -> None:
-    assert contains(value, copied(value))
+    assert contains(value, deep_copy(value))
 
 
 @given(st.dictionaries(st.text(max_size=2), JSON, max_size=4), st.data())
@@ -60,7 +60,7 @@ def test_containment(whole: Any, part: Any, holds: bool) -> None:
 
 @given(JSON)
 def test_a_copied_value_is_equal_and_shares_nothing(value: Any) -> None:
-    copy = copied(value)
+    copy = deep_copy(value)
     assert copy == value
     if isinstance(value, list | dict):
         assert copy is not value
@@ -81,9 +81,9 @@ NUMBERS = count(1)
 
 
 def test_a_normalised_message_stays_as_it_is() -> None:
-    once = normalised({"role": "user", "content": "x", "extra": 1}, new_id)
+    once = normalise({"role": "user", "content": "x", "extra": 1}, new_id)
     assert (once["type"], once["extra"]) == ("human", 1)
-    assert normalised(once, new_id) == once
+    assert normalise(once, new_id) == once
 
 
 def test_a_message_with_a_known_id_replaces() -> None:

@@ -15,7 +15,7 @@ import pytest
 from conftest import served
 
 from conformance.model.errors import InvalidError
-from conformance.model.graphs import AGENT, MESSAGES, START, Channel, Graph, Node, replaced
+from conformance.model.graphs import AGENT, MESSAGES, START, Channel, Graph, Node, keep_last
 from conformance.model.messages import add_messages
 from conformance.model.store import ThreadStore
 from conformance.model.values import JsonObject
@@ -52,7 +52,7 @@ LEDGER = Graph(
     channels={
         "log": Channel(default=[], reduce=lambda current, update, _: [*current, *update]),
         "count": Channel(default=0, reduce=lambda current, update, _: current + update),
-        "about": Channel(default={}, reduce=replaced),
+        "about": Channel(default={}, reduce=keep_last),
     },
     nodes={
         START: Node(run=lambda given: given, then=("write",)),

@@ -21,7 +21,7 @@ from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
 from conformance.deployment.visits import MOST_VISITED, threads_to_visit
-from conformance.faults.registry import all_faults, broken_deployment
+from conformance.faults.registry import all_faults, faulty_deployment
 from conformance.model.store import Query, ThreadStore
 from conformance.model.threads import Thread
 from conformance.reference.app import new_store
@@ -257,7 +257,7 @@ def test_no_content_and_no_id_is_told_by_a_run_that_passes(whole: WholeRun) -> N
 def test_no_content_and_no_id_is_told_by_a_run_that_fails(
     fault: str, capabilities: tuple[str, ...], tmp_path: Path
 ) -> None:
-    broken, wire = broken_deployment(all_faults()[fault])
+    broken, wire = faulty_deployment(all_faults()[fault])
     with served(broken.store, lambda _: Echoing(wire)) as url:
         made = filled(url)
         theirs = ids_in(url, made)
@@ -274,7 +274,7 @@ def test_no_content_and_no_id_is_told_by_a_run_that_fails(
 
 
 def test_a_failure_tells_facts_and_how_to_see_it_again(tmp_path: Path) -> None:
-    broken, wire = broken_deployment(all_faults()["get-leaves-out-updated-at"])
+    broken, wire = faulty_deployment(all_faults()["get-leaves-out-updated-at"])
     with served(broken.store, lambda _: wire) as url:
         (made,) = filled(url, 1)
         ended = read_only(url, tmp_path, "--requirement", "GET-01", "--thread", made)
@@ -347,7 +347,7 @@ NOTICED = {
 
 @pytest.mark.parametrize(("fault", "requirements"), NOTICED.items())
 def test_what_is_broken_fails(fault: str, requirements: str, settings_for: MakeSettings) -> None:
-    broken, wire = broken_deployment(all_faults()[fault])
+    broken, wire = faulty_deployment(all_faults()[fault])
     with served(broken.store, lambda _: wire) as url:
         filled(url, 4, runs=4)
         report = judged(url, tuple(requirements.split()), settings_for)

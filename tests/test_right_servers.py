@@ -13,21 +13,20 @@ import pytest
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
-from conformance.faults.kit.parts import refusing, without
-from conformance.faults.kit.search import changing
-from conformance.faults.registry import Broken, broken_deployment
+from conformance.faults.kit.wire import change_request, refusing, without
+from conformance.faults.registry import FaultyDeployment, faulty_deployment
 from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
 from conformance.runner.session import run_suite
 from tests.conftest import served
 
 MakeSettings = Callable[..., Settings]
-Differ = Callable[[Broken], None]
+Differ = Callable[[FaultyDeployment], None]
 
 
 @contextmanager
 def deployed(*differ: Differ) -> Iterator[str]:
     """The URL of a reference that differs in these ways."""
-    deployment, app = broken_deployment(None)
+    deployment, app = faulty_deployment(None)
     for each in differ:
         each(deployment)
     with served(deployment.store, lambda _: app) as url:
@@ -58,14 +57,15 @@ def verdicts(
 # ---- what may differ, and makes nothing red -----------------------------------------
 
 
-def stamps_an_owner(deployment: Broken) -> None:
+def stamps_an_owner(deployment: FaultyDeployment) -> None:
     """As the linked page on authentication does: every thread has its owner in metadata."""
-    changing(
-        "create", lambda body: {**body, "metadata": {**(body.get("metadata") or {}), "owner": "me"}}
+    change_request(
+        "create",
+        to=lambda body: {**body, "metadata": {**(body.get("metadata") or {}), "owner": "me"}},
     )(deployment)
 
 
-def removes_nulls(deployment: Broken) -> None:
+def removes_nulls(deployment: FaultyDeployment) -> None:
     """Metadata is merged as RFC 7396 has it, in a new thread as in one that is there."""
 
     def merged(there: Any, new: Any) -> Any:
@@ -79,50 +79,50 @@ def removes_nulls(deployment: Broken) -> None:
                 kept[name] = merged(kept.get(name), value)
         return kept
 
-    changing("create", lambda body: {**body, "metadata": merged({}, body.get("metadata") or {})})(
-        deployment
-    )
-    deployment.instead("merged")(lambda _, there, new: merged(there, new))
+    change_request(
+        "create", to=lambda body: {**body, "metadata": merged({}, body.get("metadata") or {})}
+    )(deployment)
+    deployment.override("merged")(lambda _, there, new: merged(there, new))
 
 
-def chooses_the_ids(deployment: Broken) -> None:
+def chooses_the_ids(deployment: FaultyDeployment) -> None:
     """A thread_id is never taken from the body of a creation."""
-    changing("create", lambda body: without(body, "thread_id"))(deployment)
+    change_request("create", to=lambda body: without(body, "thread_id"))(deployment)
 
 
-def lags(deployment: Broken) -> None:
+def lags(deployment: FaultyDeployment) -> None:
     """Neither search nor count shows a thread in its first moments."""
     seen: dict[str, float] = {}
 
-    @deployment.instead("matches")
+    @deployment.override("matches")
     def matches(right: Any, thread: Any, query: Any) -> Any:
         since = seen.setdefault(thread.thread_id, time.monotonic())
         return time.monotonic() - since > 0.2 and right(thread, query)
 
 
-def dates_an_update_a_moment_after_the_creation(deployment: Broken) -> None:
+def dates_an_update_a_moment_after_the_creation(deployment: FaultyDeployment) -> None:
     """Creating takes some microseconds, which the two moments of a new thread are apart."""
-    deployment.instead("blank")(
+    deployment.override("blank")(
         lambda right, *arguments: replace(right(*arguments), updated_at=deployment.store.now())
     )
 
 
-def selects_the_required_members_always(deployment: Broken) -> None:
+def selects_the_required_members_always(deployment: FaultyDeployment) -> None:
     """What every published thread must have is shown whatever is selected."""
     required = ["thread_id", "created_at", "updated_at", "metadata", "status"]
-    changing(
+    change_request(
         "search",
-        lambda body: {**body, "select": sorted({*body["select"], *required})},
-        lambda request: isinstance(request.members.get("select"), list),
+        to=lambda body: {**body, "select": sorted({*body["select"], *required})},
+        when=lambda request: isinstance(request.members.get("select"), list),
     )(deployment)
 
 
-def copies_nothing_but_the_history(deployment: Broken) -> None:
+def copies_nothing_but_the_history(deployment: FaultyDeployment) -> None:
     """A copy has metadata of its own."""
-    deployment.instead("copied_metadata")(lambda _right, _source: {})
+    deployment.override("copied_metadata")(lambda _right, _source: {})
 
 
-def takes_one_update_a_step_but_of_the_last_node(deployment: Broken) -> None:
+def takes_one_update_a_step_but_of_the_last_node(deployment: FaultyDeployment) -> None:
     """A node that another follows may write once in a superstep, as its edge takes one value."""
 
     @deployment.wire.before("create")
@@ -184,9 +184,9 @@ def test_a_server_that_chooses_ids_breaks_identity_alone(settings_for: MakeSetti
     )
 
 
-def offers_neither_supersteps_nor_history_nor_copy(deployment: Broken) -> None:
+def offers_neither_supersteps_nor_history_nor_copy(deployment: FaultyDeployment) -> None:
     """A server of threads and runs, and nothing of what stands on checkpoints."""
-    changing("create", lambda body: without(body, "supersteps"))(deployment)
+    change_request("create", to=lambda body: without(body, "supersteps"))(deployment)
     for operation in ("copy", "history", "post_history", "state_at_checkpoint"):
         refusing(operation, status=405)(deployment)
 
@@ -212,7 +212,7 @@ def test_what_needs_no_history_is_judged_without_one(settings_for: MakeSettings)
 # ---- one fact, one id ---------------------------------------------------------------
 
 
-def dates_states_by_a_number(deployment: Broken) -> None:
+def dates_states_by_a_number(deployment: FaultyDeployment) -> None:
     """state_updated_at is no text, wherever a thread is shown."""
     operations = ("create", "get", "copy", "update", "search")
 
@@ -232,13 +232,13 @@ def test_the_form_of_an_optional_member_is_told_once(settings_for: MakeSettings)
         assert verdicts(url, settings_for, asked) == {"GET-05": Verdict.FAIL}
 
 
-def shows_no_ttl(deployment: Broken) -> None:
+def shows_no_ttl(deployment: FaultyDeployment) -> None:
     """A ttl is accepted with other members, and never shown."""
     for operation in ("create", "update"):
-        changing(
+        change_request(
             operation,
-            lambda body: without(body, "ttl"),
-            lambda request: {*request.members} > {"ttl"},
+            to=lambda body: without(body, "ttl"),
+            when=lambda request: {*request.members} > {"ttl"},
         )(deployment)
     refusing("update", lambda request: {*request.members} == {"ttl"}, status=500)(deployment)
 
@@ -255,7 +255,7 @@ def test_a_refused_ttl_does_not_hide_behind_one_that_is_not_shown(
         }
 
 
-def refuses_to_sort_by_state_updated_at(deployment: Broken) -> None:
+def refuses_to_sort_by_state_updated_at(deployment: FaultyDeployment) -> None:
     """One of the published orders is not offered."""
     refusing("search", lambda request: request.members.get("sort_by") == "state_updated_at")(
         deployment

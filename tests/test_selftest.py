@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from conformance.cli import cli
 from conformance.contract.catalogue import HTTP, load_catalogue
-from conformance.faults.registry import Broken, Fault, all_faults, broken_deployment
+from conformance.faults.registry import Fault, FaultyDeployment, all_faults, faulty_deployment
 from conformance.reference.app import create_app
 from conformance.reference.wire import WireRequest
 from conformance.selftest import matrix
@@ -51,21 +51,21 @@ def rows_of(
     return {row.fault: row for row in results.items}
 
 
-def copy_forgets(broken: Broken) -> None:
-    broken.instead("copied_checkpoints")(lambda right, source: right(source)[1:])
+def copy_forgets(broken: FaultyDeployment) -> None:
+    broken.override("copied_checkpoints")(lambda right, source: right(source)[1:])
 
 
-def crashing(broken: Broken) -> None:
+def crashing(broken: FaultyDeployment) -> None:
     @broken.wire.before("copy")
     def fail(_request: WireRequest) -> None:
         raise ZeroDivisionError
 
 
 def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(broken: Broken) -> None:
+    def never(broken: FaultyDeployment) -> None:
         broken.wire.before("copy", when=lambda _: False)(lambda _: None)
 
-    def harmless(broken: Broken) -> None:
+    def harmless(broken: FaultyDeployment) -> None:
         broken.wire.answers("copy")(lambda _, body: body)
 
     rows = rows_of(
@@ -92,7 +92,7 @@ def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_by_a_client_only_the_faults_of_clients_are_tried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def idle_no_more(broken: Broken) -> None:
+    def idle_no_more(broken: FaultyDeployment) -> None:
         broken.wire.answers("get")(lambda _, thread: {**thread, "status": "busy"})
 
     rows = rows_of(
@@ -129,13 +129,13 @@ def test_a_check_is_concerned_by_what_it_touches() -> None:
     asked = SentRequest(WireRequest("POST", "/threads", b"", b"{}", []), status=200)
     touched = Impact({"copied_checkpoints"}, [asked])
 
-    def concerned(apply: Callable[[Broken], Any]) -> bool:
-        broken = Broken()
+    def concerned(apply: Callable[[FaultyDeployment], Any]) -> bool:
+        broken = FaultyDeployment()
         apply(broken)
-        return touched.by(broken)
+        return touched.affected_by(broken)
 
     assert concerned(copy_forgets)
-    assert not concerned(lambda b: b.instead("merged")(lambda right, *given: right(*given)))
+    assert not concerned(lambda b: b.override("merged")(lambda right, *given: right(*given)))
     assert concerned(lambda b: b.wire.answers("create")(lambda _, body: body))
     assert concerned(lambda b: b.wire.before()(lambda _: None))
     assert not concerned(lambda b: b.wire.answers("get")(lambda _, body: body))
@@ -152,19 +152,19 @@ def test_a_check_is_concerned_by_what_it_touches() -> None:
 
 
 def test_a_fault_that_begins_with_an_operation_concerns_only_who_asks_for_it() -> None:
-    def copy_forgets_after(operation: str) -> Broken:
-        broken = Broken(only_with=frozenset({operation, "run_wait"}))
+    def copy_forgets_after(operation: str) -> FaultyDeployment:
+        broken = FaultyDeployment(only_with=frozenset({operation, "run_wait"}))
         copy_forgets(broken)
         return broken
 
     asked = SentRequest(WireRequest("POST", "/threads", b"", b"{}", []), status=200)
     touched = Impact({"copied_checkpoints"}, [asked])
-    assert touched.by(copy_forgets_after("create"))
-    assert not touched.by(copy_forgets_after("copy"))
+    assert touched.affected_by(copy_forgets_after("create"))
+    assert not touched.affected_by(copy_forgets_after("copy"))
 
 
 def test_a_watcher_sees_decisions_and_requests_and_changes_nothing() -> None:
-    deployment = Broken()
+    deployment = FaultyDeployment()
     watcher = Watcher(deployment, ["copied_checkpoints", "merged"])
     deployment.wire.app = create_app(deployment.store)
     with InProcess() as host:
@@ -190,7 +190,7 @@ def test_every_fault_names_requirements_that_there_are() -> None:
 
 def test_every_fault_can_be_served() -> None:
     for each in all_faults().values():
-        broken, _ = broken_deployment(each)
+        broken, _ = faulty_deployment(each)
         rules = [*broken.wire.rules_before, *broken.wire.rules_after]
         assert broken.replaced or rules, each.name
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from conformance.contract.verdicts import RunVerdict, Stability, Verdict
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
-from conformance.faults.registry import all_faults, broken_deployment
+from conformance.faults.registry import all_faults, faulty_deployment
 from conformance.reference.app import create_app, new_store
 from conformance.report.record import Report
 from conformance.runner.session import run_suite
@@ -111,7 +111,7 @@ def test_a_broken_server_does_not_pass_for_that(spoil: str, settings_for: MakeSe
     way = Way(every(47), spoil)
 
     def around(_app: ASGIApp) -> ASGIApp:
-        return way.around(broken_deployment(fault)[1])
+        return way.around(faulty_deployment(fault)[1])
 
     with served(new_store(), around) as url:
         settings = settings_for(url, requirements=("COPY-03", "COPY-04", "COPY-05"))

@@ -38,7 +38,7 @@ from benchmarks.hostile.running import Result, Suite, all_of, hear_ctrl_c
 from benchmarks.hostile.tables import heading, line
 from benchmarks.hostile.watch import Watch
 from conformance.reference.app import create_app
-from conformance.reference.server import HOST, listening
+from conformance.reference.server import HOST, open_listener
 from conformance.reference.wire import Wire
 
 _COLUMNS = (
@@ -139,7 +139,7 @@ async def served(app: ASGIApp) -> AsyncIterator[str]:
     )
     server = uvicorn.Server(config)
     # Ctrl-C is for the whole program.
-    with listening(0) as listener:
+    with open_listener(0) as listener:
         config.load()
         server.lifespan = config.lifespan_class(config)
         await server.startup(sockets=[listener])

@@ -20,7 +20,7 @@ from conformance.selftest import freedom_report, report
 from conformance.selftest.freedom_row import FreedomRow
 from conformance.selftest.freedoms import run_freedoms
 from conformance.selftest.matrix import run_matrix
-from conformance.selftest.pairs import PAIRS, chosen_pairs
+from conformance.selftest.pairs import PAIRS, choose_pairs
 from conformance.selftest.processes import SelftestError
 from conformance.selftest.row import Row
 
@@ -155,7 +155,7 @@ def _try_freedoms(
     whole = not (named or matching)
     number = (PAIRS if whole else 0) if pairs is None else pairs
     together: list[tuple[Freedom, ...]] = [(each,) for each in chosen]
-    together += chosen_pairs(chosen, number, seed)
+    together += choose_pairs(chosen, number, seed)
     started = time.perf_counter()
 
     def print_row(row: FreedomRow) -> None:

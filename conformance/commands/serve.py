@@ -10,7 +10,7 @@ import click
 from starlette.types import ASGIApp
 
 from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
-from conformance.faults.registry import Fault, all_faults, broken_deployment
+from conformance.faults.registry import Fault, all_faults, faulty_deployment
 from conformance.freedoms.registry import Freedom, all_freedoms, free_deployment
 from conformance.reference.process import ReferenceProcess
 from conformance.reference.server import PortTakenError, serve
@@ -137,7 +137,7 @@ def serve_command(
     if freedoms:
         app = free_deployment(freedoms, tenants=tenants)[1]
     elif fault or tenants:
-        app = broken_deployment(fault, tenants=tenants)[1]
+        app = faulty_deployment(fault, tenants=tenants)[1]
     try:
         serve(port, until_eof=until_eof, app=app)
     except PortTakenError as taken:

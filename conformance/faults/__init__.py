@@ -1,1 +1,1 @@
-"""The faults by capability; each module registers its own when it is imported."""
+"""The faults by capability; each module registers its own on import."""

@@ -1,6 +1,6 @@
-"""Faults of the doors: who is let in without a key, and what one tenant reaches of another.
+"""Faults of access control: requests without a valid key, and one tenant's access to another.
 
-They show only where the reference has keys and tenants.
+They take effect only where the reference has API keys and tenants.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.errors import ModelError
 from conformance.model.store import Query, ThreadStore
 from conformance.reference.doors import KEY_HEADER
@@ -25,46 +25,46 @@ _HEADER = KEY_HEADER.encode()
 
 
 def key_of(request: WireRequest) -> str:
-    """The key that a request gives, or ""."""
+    """Return the API key of a request; "" without one."""
     return next((value.decode() for name, value in request.headers if name == _HEADER), "")
 
 
 def give_key(request: WireRequest, key: str) -> None:
-    """Let the request go on as one with this key."""
+    """Replace the API key of a request."""
     others = [each for each in request.headers if each[0] != _HEADER]
     request.headers = [*others, (_HEADER, key.encode())]
 
 
-# Who is let in
+# Access without a valid key
 
 
-def without_key(_broken: Broken, request: WireRequest) -> bool:
-    """The request gives no key."""
+def without_key(_broken: FaultyDeployment, request: WireRequest) -> bool:
+    """Return whether the request has no API key."""
     return not key_of(request)
 
 
-def with_wrong_key(broken: Broken, request: WireRequest) -> bool:
-    """The request gives a key that is nobody's, nor the beginning of somebody's."""
+def with_wrong_key(broken: FaultyDeployment, request: WireRequest) -> bool:
+    """Return whether the request has a key that is neither valid nor the prefix of a valid one."""
     return bool(key_of(request)) and not _beginning(broken, request)
 
 
-def with_cut_key(broken: Broken, request: WireRequest) -> bool:
-    """The request gives the beginning of somebody's key."""
+def with_cut_key(broken: FaultyDeployment, request: WireRequest) -> bool:
+    """Return whether the request has a proper prefix of a valid API key."""
     return _beginning(broken, request) and key_of(request) not in broken.by_key
 
 
-def _beginning(broken: Broken, request: WireRequest) -> bool:
+def _beginning(broken: FaultyDeployment, request: WireRequest) -> bool:
     key = key_of(request)
     return bool(key) and any(each.startswith(key) for each in broken.by_key)
 
 
-Unknown = Callable[[Broken, WireRequest], bool]
+Unknown = Callable[[FaultyDeployment, WireRequest], bool]
 
 
 def open_to(*unknown: Unknown, operations: tuple[str, ...] = ()) -> Apply:
-    """Let requests of such operations in that give no valid key, as the first tenant's."""
+    """Serve requests with such invalid keys, for these or all operations, as the first tenant's."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         def comes_in(request: WireRequest) -> bool:
             return any(each(broken, request) for each in unknown)
 
@@ -92,16 +92,16 @@ fault("whoever-comes-is-let-in", breaks=["ACCESS-01", "ACCESS-02", "ACCESS-03"])
 
 
 @fault("without-a-key-it-is-400", breaks=["ACCESS-01"])
-def without_a_key_400(broken: Broken) -> None:
+def without_a_key_400(broken: FaultyDeployment) -> None:
     @broken.wire.before(when=lambda request: without_key(broken, request))
     def refuse(_request: WireRequest) -> WireAnswer:
         return json_answer(400, {"detail": "give a key"})
 
 
 def refused_when_done(operation: str) -> Apply:
-    """Ask for a key after the request was done, and refuse it then."""
+    """Check the API key only after the request has taken effect."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         def unknown(request: WireRequest) -> bool:
             return key_of(request) not in broken.by_key
 
@@ -126,11 +126,11 @@ for _operation in ("update", "create", "copy", "run_wait", "delete", "run_delete
     )
 
 
-# What one tenant reaches of another
+# Access to another tenant's resources
 
 
-def owner_key(broken: Broken, request: WireRequest) -> str | None:
-    """The key of the tenant that has the thread or cron which the request names."""
+def owner_key(broken: FaultyDeployment, request: WireRequest) -> str | None:
+    """Return the key of the tenant that owns the thread or cron in the path; None without one."""
     cron_id = request.path.rpartition("/")[2]
     named = request.thread_id or str(request.members.get("thread_id", ""))
     for key, store in broken.by_key.items():
@@ -141,9 +141,9 @@ def owner_key(broken: Broken, request: WireRequest) -> str | None:
 
 
 def reaching(*operations: str, when: When = always) -> Apply:
-    """Do what is asked for as the owner of the thread or cron, whoever asks."""
+    """Serve requests as the owner of the thread or cron, whatever tenant sent them."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(*operations, when=when)
         def as_owner(request: WireRequest) -> None:
             key = owner_key(broken, request)
@@ -153,8 +153,8 @@ def reaching(*operations: str, when: When = always) -> Apply:
     return apply
 
 
-def others(broken: Broken, request: WireRequest) -> Iterator[ThreadStore]:
-    """The stores of all tenants but the one that asks."""
+def others(broken: FaultyDeployment, request: WireRequest) -> Iterator[ThreadStore]:
+    """Yield the stores of all tenants except the one that sent the request."""
     own = broken.by_key.get(key_of(request))
     if own is not None:
         yield from (each for each in broken.by_key.values() if each is not own)
@@ -197,7 +197,7 @@ fault("creating-over-anothers-thread-shows-it", breaks=["ACCESS-12"])(
 
 
 @fault("creating-over-anothers-thread-deletes-it", breaks=["ACCESS-12"])
-def creating_deletes(broken: Broken) -> None:
+def creating_deletes(broken: FaultyDeployment) -> None:
     @broken.wire.before("create")
     def delete(request: WireRequest) -> None:
         for store in others(broken, request):
@@ -205,7 +205,7 @@ def creating_deletes(broken: Broken) -> None:
 
 
 @fault("prune-reaches-the-threads-of-others", breaks=["ACCESS-11"])
-def prune_reaches_others(broken: Broken) -> None:
+def prune_reaches_others(broken: FaultyDeployment) -> None:
     @broken.wire.before("prune")
     def prune(request: WireRequest) -> None:
         for store in others(broken, request):
@@ -213,7 +213,7 @@ def prune_reaches_others(broken: Broken) -> None:
 
 
 @fault("search-finds-the-threads-of-others", breaks=["ACCESS-09"])
-def search_finds_others(broken: Broken) -> None:
+def search_finds_others(broken: FaultyDeployment) -> None:
     @broken.wire.answers("search")
     def find(request: WireRequest, found: Json) -> Json:
         for store in others(broken, request):
@@ -222,7 +222,7 @@ def search_finds_others(broken: Broken) -> None:
 
 
 @fault("search-by-ids-finds-the-threads-of-others", breaks=["ACCESS-09"])
-def search_by_ids_finds_others(broken: Broken) -> None:
+def search_by_ids_finds_others(broken: FaultyDeployment) -> None:
     @broken.wire.answers("search", when=lambda request: "ids" in request.members)
     def find(request: WireRequest, found: Json) -> Json:
         for store in others(broken, request):
@@ -231,16 +231,16 @@ def search_by_ids_finds_others(broken: Broken) -> None:
 
 
 @fault("count-counts-the-threads-of-others", breaks=["ACCESS-10"])
-def count_counts_others(broken: Broken) -> None:
+def count_counts_others(broken: FaultyDeployment) -> None:
     @broken.wire.answers("count")
     def count(request: WireRequest, counted: Json) -> Json:
         return counted + sum(each.count(_query(request)) for each in others(broken, request))
 
 
 def telling_apart(operation: str, status: int, detail: str) -> Apply:
-    """Answer for another's thread otherwise than for one that is not there."""
+    """Answer differently for another tenant's thread than for an unknown one."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, status=404)
         def tell(request: WireRequest, answer: WireAnswer) -> None:
             if any(request.thread_id in each._threads for each in others(broken, request)):
@@ -263,7 +263,7 @@ def _query(request: WireRequest) -> Query:
 
 
 def _quietly(act: Callable[..., Any], *arguments: Any) -> None:
-    """Do it; what the model refuses is not done."""
+    """Call a function and ignore it if the model refuses."""
     try:
         act(*arguments)
     except ModelError:

@@ -6,24 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import each_shown
-from conformance.faults.kit.runs import (
-    accepting,
-    found_run,
-    run_id_in,
-    runs_on,
-    to_its_end,
-)
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.runs import accepting, found_run, run_id_in, runs_on, to_its_end
+from conformance.faults.kit.wire import each_shown
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.threads import Checkpoint, Run, Thread
 from conformance.reference.wire import Json, WireRequest
 
 
-def cancelling(action: str, after: Callable[[Broken, Thread, Run], Thread]) -> Apply:
-    """Cancel rightly, and then make something else of the thread as it was before."""
+def cancelling(action: str, after: Callable[[FaultyDeployment, Thread, Run], Thread]) -> Apply:
+    """Cancel correctly, then store `after(broken, thread before, run)` as the thread."""
 
-    def apply(broken: Broken) -> None:
-        @broken.instead("cancel_run")
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override("cancel_run")
         def cancel_run(right: Any, thread_id: str, run_id: str, asked: str = "interrupt") -> None:
             before = broken.store.thread(thread_id)
             right(thread_id, run_id, asked)
@@ -35,7 +29,7 @@ def cancelling(action: str, after: Callable[[Broken, Thread, Run], Thread]) -> A
 
 
 def made_by(run: Run, checkpoint: Checkpoint) -> bool:
-    """Whether the run made the checkpoint."""
+    """Return whether the run made the checkpoint."""
     return checkpoint.metadata.get("run_id") == run.run_id
 
 
@@ -43,8 +37,8 @@ def made_by(run: Run, checkpoint: Checkpoint) -> bool:
 
 
 @fault("cancelled-run-goes-on-to-its-end", breaks=["CANCEL-01", "CANCEL-02", "CANCEL-08"])
-def cancelled_run_goes_on(broken: Broken) -> None:
-    @broken.instead("cancel_run")
+def cancelled_run_goes_on(broken: FaultyDeployment) -> None:
+    @broken.override("cancel_run")
     def cancel_run(right: Any, thread_id: str, run_id: str, action: str = "interrupt") -> None:
         if action == "interrupt":
             to_its_end(broken.store, thread_id, run_id)
@@ -53,8 +47,8 @@ def cancelled_run_goes_on(broken: Broken) -> None:
 
 
 @fault("cancelled-run-takes-one-more-step", breaks=["CANCEL-01"])
-def cancelled_run_takes_one_more_step(broken: Broken) -> None:
-    @broken.instead("cancel_run")
+def cancelled_run_takes_one_more_step(broken: FaultyDeployment) -> None:
+    @broken.override("cancel_run")
     def cancel_run(right: Any, thread_id: str, run_id: str, action: str = "interrupt") -> None:
         run = broken.store.run_of(thread_id, run_id)
         if run.started and action == "interrupt":
@@ -63,13 +57,13 @@ def cancelled_run_takes_one_more_step(broken: Broken) -> None:
 
 
 @fault("cancelled-run-shows-error", breaks=["CANCEL-02"])
-def cancelled_run_shows_error(broken: Broken) -> None:
+def cancelled_run_shows_error(broken: FaultyDeployment) -> None:
     each_shown(broken, "run_get")(
         lambda _, run: {**run, "status": "error"} if run["status"] == "interrupted" else run
     )
 
 
-def _without_input(broken: Broken, before: Thread, run: Run) -> Thread:
+def _without_input(broken: FaultyDeployment, before: Thread, run: Run) -> Thread:
     now = broken.store.thread(before.thread_id)
     first = next((each for each in now.checkpoints if made_by(run, each)), None)
     return replace(now, checkpoints=tuple(each for each in now.checkpoints if each is not first))
@@ -80,7 +74,7 @@ fault("interrupted-run-loses-its-first-state", breaks=["CANCEL-03"])(
 )
 
 
-def _without_states(broken: Broken, before: Thread, run: Run) -> Thread:
+def _without_states(broken: FaultyDeployment, before: Thread, run: Run) -> Thread:
     now = broken.store.thread(before.thread_id)
     left = tuple(each for each in now.checkpoints if not made_by(run, each))
     return replace(now, checkpoints=left)
@@ -93,7 +87,7 @@ fault("interrupted-run-loses-its-states", breaks=["CANCEL-01", "CANCEL-03"])(
 # By rollback
 
 
-def _kept_as_interrupted(broken: Broken, before: Thread, run: Run) -> Thread:
+def _kept_as_interrupted(broken: FaultyDeployment, before: Thread, run: Run) -> Thread:
     now = broken.store.thread(before.thread_id)
     return replace(now, runs=(*now.runs, replace(run, status="interrupted")))
 
@@ -104,7 +98,7 @@ fault("run-rolled-back-is-still-there", breaks=["CANCEL-04"])(
 
 
 @fault("run-rolled-back-is-still-listed", breaks=["CANCEL-04"])
-def run_rolled_back_is_still_listed(broken: Broken) -> None:
+def run_rolled_back_is_still_listed(broken: FaultyDeployment) -> None:
     gone: dict[str, list[Json]] = {}
 
     @broken.wire.before(
@@ -121,13 +115,13 @@ def run_rolled_back_is_still_listed(broken: Broken) -> None:
         return [*gone.get(request.thread_id, []), *runs]
 
 
-def _with_first_state(broken: Broken, before: Thread, run: Run) -> Thread:
+def _with_first_state(broken: FaultyDeployment, before: Thread, run: Run) -> Thread:
     now = broken.store.thread(before.thread_id)
     first = [each for each in before.checkpoints if made_by(run, each)][:1]
     return replace(now, checkpoints=(*now.checkpoints, *first))
 
 
-def _with_one_state_less(broken: Broken, before: Thread, run: Run) -> Thread:
+def _with_one_state_less(broken: FaultyDeployment, before: Thread, run: Run) -> Thread:
     now = broken.store.thread(before.thread_id)
     return replace(now, checkpoints=now.checkpoints[:-1])
 
@@ -139,11 +133,11 @@ fault("rollback-takes-one-checkpoint-too-many", breaks=["CANCEL-05"])(
     cancelling("rollback", _with_one_state_less)
 )
 
-# The rest
+# Both actions
 
 
 @fault("cancelled-run-ends-after-the-answer", breaks=["CANCEL-06"])
-def cancelled_run_ends_later(broken: Broken) -> None:
+def cancelled_run_ends_later(broken: FaultyDeployment) -> None:
     late: set[str] = set()
 
     @broken.wire.before("run_cancel")
@@ -163,7 +157,7 @@ def cancelled_run_ends_later(broken: Broken) -> None:
 
 
 @fault("run-is-cancelled-by-way-of-another-thread", breaks=["CANCEL-07"])
-def run_is_cancelled_from_elsewhere(broken: Broken) -> None:
+def run_is_cancelled_from_elsewhere(broken: FaultyDeployment) -> None:
     @broken.wire.before("run_cancel")
     def reach(request: WireRequest) -> None:
         run = found_run(broken.store, run_id_in(request))
@@ -174,8 +168,8 @@ def run_is_cancelled_from_elsewhere(broken: Broken) -> None:
 fault("cancelling-an-unknown-run-succeeds", breaks=["CANCEL-07"])(accepting("run_cancel", {}))
 
 
-def _with_ids(change: Callable[[Broken, str, list[str]], list[str]]) -> Apply:
-    def apply(broken: Broken) -> None:
+def _with_ids(change: Callable[[FaultyDeployment, str, list[str]], list[str]]) -> Apply:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before("runs_cancel")
         def rename(request: WireRequest) -> None:
             body = request.members

@@ -1,4 +1,4 @@
-"""Faults of states with several channels: all is well with the messages, not with the others."""
+"""Faults of states with several channels: messages are right, other channels are not."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.copied_history import copying, each_state
-from conformance.faults.kit.parts import HISTORIES, each_shown, without
 from conformance.faults.kit.state import afterwards, with_latest
-from conformance.faults.kit.wire import copies_of, prepopulates, sent, shown
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import (
+    HISTORIES,
+    altered_by,
+    change_request,
+    change_shown,
+    copies_of,
+    each_shown,
+    prepopulates,
+    without,
+)
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.graphs import OTHER_CHANNELS
 from conformance.model.threads import Checkpoint, Thread
 from conformance.reference.wire import Json, WireRequest
@@ -20,12 +28,12 @@ State = dict[str, Any]
 
 
 def one_channel(values: Values) -> Values:
-    """Values without the channels beside the messages."""
+    """Return values without all channels but the messages."""
     return without(values, *OTHER_CHANNELS)
 
 
 def shown_with_one_channel(holder: State) -> State:
-    """A thread or state that shows one channel."""
+    """Return a thread or state whose values have the messages alone."""
     return {**holder, "values": one_channel(holder["values"])} if "values" in holder else holder
 
 
@@ -55,9 +63,9 @@ fault("copied-states-but-the-newest-lose-a-channel", breaks=["COPY-03", "COPY-20
 
 
 def of_copies(*operations: str) -> Apply:
-    """Show of a copy one channel by these operations."""
+    """Show only the messages of a copy in these operations."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         copies = copies_of(broken)
 
         @each_shown(broken, *operations)
@@ -75,10 +83,10 @@ fault("checkpoints-of-a-copy-show-one-channel", breaks=["COPY-20"])(
 
 
 @fault("run-on-a-copy-begins-with-one-channel", breaks=["COPY-17"])
-def run_on_a_copy_begins_with_one_channel(broken: Broken) -> None:
+def run_on_a_copy_begins_with_one_channel(broken: FaultyDeployment) -> None:
     store, copies = broken.store, copies_of(broken)
 
-    @broken.instead("begin_run")
+    @broken.override("begin_run")
     def begin_run(right: Any, thread_id: str, *arguments: Any, **named: Any) -> Any:
         thread = store.thread(thread_id) if thread_id in copies else None
         if thread is not None and thread.latest is not None:
@@ -90,7 +98,7 @@ def run_on_a_copy_begins_with_one_channel(broken: Broken) -> None:
 
 
 def supersteps(change: Callable[[Values], Values]) -> Apply:
-    """Take supersteps for others, whose updates have other values."""
+    """Change the values of every update in the supersteps of a create request."""
 
     def changed(update: Any) -> Any:
         values = update.get("values") if isinstance(update, dict) else None
@@ -103,7 +111,7 @@ def supersteps(change: Callable[[Values], Values]) -> Apply:
         steps = [{**each, "updates": [*map(changed, each["updates"])]} for each in steps]
         return {**members, "supersteps": steps}
 
-    return sent(body, "create")
+    return change_request("create", to=body, when=altered_by(body))
 
 
 def _has_updates(superstep: Any) -> bool:
@@ -120,16 +128,16 @@ fault("prepopulation-doubles-what-is-added-up", breaks=["PREPOP-02"])(
     )
 )
 fault("create-answers-one-channel", breaks=["PREPOP-02", "PREPOP-21"])(
-    shown(shown_with_one_channel, "create", when=prepopulates)
+    change_shown("create", to=shown_with_one_channel, when=prepopulates)
 )
-fault("get-shows-one-channel", breaks=["PREPOP-21"])(shown(shown_with_one_channel, "get"))
+fault("get-shows-one-channel", breaks=["PREPOP-21"])(change_shown("get", to=shown_with_one_channel))
 
 
 @fault("prepopulated-states-all-have-the-newest-plan", breaks=["PREPOP-10"])
-def prepopulated_states_have_the_newest_plan(broken: Broken) -> None:
+def prepopulated_states_have_the_newest_plan(broken: FaultyDeployment) -> None:
     store = broken.store
 
-    @broken.instead("create")
+    @broken.override("create")
     def create(right: Any, **members: Any) -> Any:
         made = right(**members)
         thread = store.thread(made["thread_id"])
@@ -142,16 +150,16 @@ def prepopulated_states_have_the_newest_plan(broken: Broken) -> None:
 # States and histories
 
 fault("state-shows-one-channel", breaks=["STATE-01", "STATE-UPDATE-03"])(
-    shown(shown_with_one_channel, "state")
+    change_shown("state", to=shown_with_one_channel)
 )
 fault("history-shows-one-channel", breaks=["PREPOP-10", "CHECKPOINT-02"])(
-    shown(shown_with_one_channel, *HISTORIES)
+    change_shown(*HISTORIES, to=shown_with_one_channel)
 )
 fault("history-by-post-shows-one-channel", breaks=["HISTORY-04"])(
-    shown(shown_with_one_channel, "post_history")
+    change_shown("post_history", to=shown_with_one_channel)
 )
 fault("checkpoint-shows-one-channel", breaks=["CHECKPOINT-02"])(
-    shown(shown_with_one_channel, "state_at_checkpoint")
+    change_shown("state_at_checkpoint", to=shown_with_one_channel)
 )
 
 
@@ -159,7 +167,7 @@ fault("checkpoint-shows-one-channel", breaks=["CHECKPOINT-02"])(
 
 
 def update_becomes(change: Callable[[Thread, Thread], Thread], *, fork: bool) -> Apply:
-    """Change what is kept of a thread after each update, or after each fork."""
+    """Change the stored thread after each update, or after each fork."""
     return afterwards(
         change, "update_state", when=lambda request: ("checkpoint" in request.members) is fork
     )

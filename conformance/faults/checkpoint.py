@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.parts import refusing, without
 from conformance.faults.kit.state import (
     is_uuid,
-    kept,
     last_part,
     malformed,
     nested,
     refusal_becomes,
-    state_becomes,
-    status_becomes,
+    stored_thread,
 )
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import change_shown, refusing, with_status, without
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always, json_answer
 
 GET, POST = "state_at_checkpoint", "post_state_at_checkpoint"
@@ -25,26 +23,26 @@ NOTHING: Json = {"values": {}, "next": [], "tasks": []}
 
 
 def _newest_in(operation: str, change: Callable[[dict[str, Any], dict[str, Any]], Json]) -> Apply:
-    """Change the state at a checkpoint; `change` is also given the state of the thread."""
+    """Replace the state at a checkpoint by `change(state, current state of the thread)`."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers(operation)
-        def _(request: WireRequest, state: Json) -> Json:
+        def change_state(request: WireRequest, state: Json) -> Json:
             return change(state, broken.store.state(request.thread_id))
 
     return apply
 
 
-# It is there
+# Existing checkpoints
 
 fault("state-at-a-checkpoint-is-404", breaks=["CHECKPOINT-01"])(refusing(GET, status=404))
 
 
 def _oldest_is(status: int) -> Apply:
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(GET)
-        def _(request: WireRequest) -> WireAnswer | None:
-            thread = kept(broken, request.thread_id)
+        def answer_for_the_oldest(request: WireRequest) -> WireAnswer | None:
+            thread = stored_thread(broken, request.thread_id)
             oldest = thread.checkpoints[0] if thread and thread.checkpoints else None
             if oldest is None or oldest.checkpoint_id != last_part(request):
                 return None
@@ -56,7 +54,7 @@ def _oldest_is(status: int) -> Apply:
 fault("state-at-the-oldest-checkpoint-is-404", breaks=["CHECKPOINT-01"])(_oldest_is(404))
 
 
-# It is what the history has
+# Equality with the history
 
 fault(
     "state-at-a-checkpoint-is-that-of-the-thread",
@@ -97,42 +95,45 @@ fault(
     "results-of-tasks-at-a-checkpoint-are-lost",
     breaks=["CHECKPOINT-04", "CHECKPOINT-POST-01", "SEQ-08"],
 )(
-    state_becomes(
-        lambda state: {
+    change_shown(
+        GET,
+        to=lambda state: {
             **state,
             "tasks": [{**task, "result": None} for task in state.get("tasks") or []],
         },
-        GET,
     )
 )
 fault("writes-at-a-checkpoint-are-lost", breaks=["CHECKPOINT-05", "CHECKPOINT-POST-01", "SEQ-08"])(
-    state_becomes(
-        lambda state: {**state, "metadata": without(state.get("metadata") or {}, "writes")}, GET
+    change_shown(
+        GET, to=lambda state: {**state, "metadata": without(state.get("metadata") or {}, "writes")}
     )
 )
 fault(
     "time-at-a-checkpoint-has-no-offset", breaks=["CHECKPOINT-06", "CHECKPOINT-POST-01", "SEQ-08"]
 )(
-    state_becomes(
-        lambda state: {**state, "created_at": str(state.get("created_at")).replace("+00:00", "")},
+    change_shown(
         GET,
+        to=lambda state: {
+            **state,
+            "created_at": str(state.get("created_at")).replace("+00:00", ""),
+        },
     )
 )
 
 fault("state-at-a-checkpoint-names-another-thread", breaks=["CHECKPOINT-08"])(
-    state_becomes(lambda state: nested(state, "checkpoint", thread_id=ELSEWHERE), GET)
+    change_shown(GET, to=lambda state: nested(state, "checkpoint", thread_id=ELSEWHERE))
 )
 
-# What is not there
+# Unknown checkpoints
 
 
 def _refusal_becomes_newest(operation: str, status: int, when: When = always) -> Apply:
-    """Answer with the state of the thread, where a checkpoint should be refused."""
+    """Answer with the current state of the thread where `status`, a refusal, is right."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
-        def _(request: WireRequest, answer: WireAnswer) -> None:
-            thread = kept(broken, request.thread_id)
+        def answer_with_newest(request: WireRequest, answer: WireAnswer) -> None:
+            thread = stored_thread(broken, request.thread_id)
             if answer.status == status and thread is not None:
                 answer.status, answer.body = 200, broken.store.state(request.thread_id)
 
@@ -149,10 +150,10 @@ fault("unknown-checkpoint-gives-the-newest-state", breaks=["CHECKPOINT-09"])(
 
 
 @fault("unknown-checkpoint-is-500", breaks=["CHECKPOINT-09"])
-def unknown_checkpoint_is_500(broken: Broken) -> None:
+def unknown_checkpoint_is_500(broken: FaultyDeployment) -> None:
     @broken.wire.after(GET, status=404)
-    def _(request: WireRequest, answer: WireAnswer) -> None:
-        if kept(broken, request.thread_id) is not None:
+    def answer_500(request: WireRequest, answer: WireAnswer) -> None:
+        if stored_thread(broken, request.thread_id) is not None:
             answer.status = 500
 
 
@@ -161,7 +162,7 @@ fault(
     breaks=["CHECKPOINT-10", "DELETE-11"],
 )(refusal_becomes(NOTHING, GET, when=lambda r: not malformed(r) and is_uuid(last_part(r))))
 fault("state-at-a-checkpoint-of-a-malformed-id-is-500", breaks=["CHECKPOINT-11"])(
-    status_becomes(422, 500, GET, when=malformed)
+    with_status(500, GET, instead_of=422, when=malformed)
 )
 fault("state-at-a-checkpoint-of-a-malformed-id-is-empty", breaks=["CHECKPOINT-11"])(
     refusal_becomes(NOTHING, GET, status=422, when=malformed)
@@ -170,15 +171,15 @@ fault("malformed-checkpoint-gives-the-newest-state", breaks=["CHECKPOINT-12"])(
     _refusal_becomes_newest(GET, 422, _malformed_checkpoint)
 )
 fault("malformed-checkpoint-is-500", breaks=["CHECKPOINT-12"])(
-    status_becomes(422, 500, GET, when=_malformed_checkpoint)
+    with_status(500, GET, instead_of=422, when=_malformed_checkpoint)
 )
 
 
 @fault("checkpoint-of-an-unknown-thread-is-found", breaks=["CHECKPOINT-10"])
-def found_in_any_thread(broken: Broken) -> None:
+def found_in_any_thread(broken: FaultyDeployment) -> None:
     @broken.wire.after(GET)
-    def _(request: WireRequest, answer: WireAnswer) -> None:
-        if kept(broken, request.thread_id) is not None or not is_uuid(request.thread_id):
+    def find_in_any_thread(request: WireRequest, answer: WireAnswer) -> None:
+        if stored_thread(broken, request.thread_id) is not None or not is_uuid(request.thread_id):
             return
         for thread in broken.store._threads.values():
             for checkpoint in thread.checkpoints:
@@ -190,7 +191,7 @@ def found_in_any_thread(broken: Broken) -> None:
 
 
 def _member_is(member: str, value: Any) -> Apply:
-    return state_becomes(lambda state: {**state, member: value}, POST)
+    return change_shown(POST, to=lambda state: {**state, member: value})
 
 
 for _member, _value, *_also in (
@@ -218,4 +219,4 @@ fault("post-unknown-checkpoint-gives-the-newest-state", breaks=["CHECKPOINT-POST
 fault(
     "post-unknown-checkpoint-is-200-with-its-error",
     breaks=["CHECKPOINT-POST-02", "ERROR-UNKNOWN-03"],
-)(status_becomes(404, 200, POST))
+)(with_status(200, POST, instead_of=404))

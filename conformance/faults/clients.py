@@ -1,21 +1,27 @@
-"""Faults that only the documents' clients meet: by HTTP everything is right."""
+"""Faults that only the documents' clients see: plain HTTP requests are answered correctly."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.parts import refusing, without
-from conformance.faults.kit.runs import changing, having, where
-from conformance.faults.kit.wire import copies_of, prepopulates, shown
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.runs import having, where
+from conformance.faults.kit.wire import (
+    change_answer,
+    change_shown,
+    copies_of,
+    prepopulates,
+    refusing,
+    without,
+)
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, When, WireRequest, always
 
 _AGENTS = (b"curl/", b"langgraph-sdk", b"node")
 
 
 def _by_client(request: WireRequest) -> bool:
-    """Whether one of the documents' clients asks, as far as it says."""
+    """Return whether the User-Agent is that of one of the documents' clients."""
     agent = dict(request.headers).get(b"user-agent", b"")
     return any(each in agent for each in _AGENTS)
 
@@ -29,31 +35,35 @@ def _has_metadata_alone(request: WireRequest) -> bool:
 
 
 def _found(operation: str, change: Callable[[list[Any]], list[Any]], when: When = always) -> Apply:
-    """Give the documents' clients something else than what a search or a page holds."""
-    return changing(operation, to=lambda _, found: change(found), when=where(_by_client, when))
+    """Change the list that a search or a history returns to the documents' clients."""
+    return change_answer(operation, to=lambda _, found: change(found), when=where(_by_client, when))
 
 
 fault("clients-cannot-create-without-a-body", breaks=["CLIENT-01"])(
     refusing("create", where(_by_client, _is_empty))
 )
 fault("clients-are-told-that-a-new-thread-is-busy", breaks=["CLIENT-01"])(
-    shown(lambda thread: {**thread, "status": "busy"}, "create", when=where(_by_client, _is_empty))
+    change_shown(
+        "create", to=lambda thread: {**thread, "status": "busy"}, when=where(_by_client, _is_empty)
+    )
 )
 fault("metadata-that-clients-send-is-not-shown", breaks=["CLIENT-02"])(
-    shown(
-        lambda thread: {**thread, "metadata": {}},
+    change_shown(
         "create",
+        to=lambda thread: {**thread, "metadata": {}},
         when=where(_by_client, _has_metadata_alone),
     )
 )
 fault("clients-get-a-copy-without-values", breaks=["CLIENT-03"])(
-    shown(lambda thread: {**thread, "values": {}}, "copy", when=_by_client)
+    change_shown("copy", to=lambda thread: {**thread, "values": {}}, when=_by_client)
 )
 fault("clients-see-a-history-from-its-oldest-state", breaks=["CLIENT-11"])(
     _found("history", lambda states: states[::-1])
 )
 fault("prepopulation-by-clients-shows-no-values", breaks=["CLIENT-05"])(
-    shown(lambda thread: {**thread, "values": {}}, "create", when=where(_by_client, prepopulates))
+    change_shown(
+        "create", to=lambda thread: {**thread, "values": {}}, when=where(_by_client, prepopulates)
+    )
 )
 fault("clients-find-nothing-by-status", breaks=["CLIENT-06"])(
     _found("search", lambda _: [], having("status"))
@@ -66,13 +76,13 @@ fault("clients-find-nothing-by-metadata", breaks=["CLIENT-07"])(
     )
 )
 fault("clients-get-a-thread-without-values", breaks=["CLIENT-08"])(
-    shown(lambda thread: {**thread, "values": {}}, "get", when=_by_client)
+    change_shown("get", to=lambda thread: {**thread, "values": {}}, when=_by_client)
 )
 fault("clients-see-a-state-without-next", breaks=["CLIENT-09"])(
-    shown(lambda state: without(state, "next"), "state", when=_by_client)
+    change_shown("state", to=lambda state: without(state, "next"), when=_by_client)
 )
 fault("clients-see-nothing-next-at-a-checkpoint", breaks=["CLIENT-10"])(
-    shown(lambda state: {**state, "next": []}, "state_at_checkpoint", when=_by_client)
+    change_shown("state_at_checkpoint", to=lambda state: {**state, "next": []}, when=_by_client)
 )
 fault("clients-see-a-history-without-its-oldest-state", breaks=["CLIENT-12"])(
     _found("history", lambda states: states[:-1])
@@ -80,7 +90,7 @@ fault("clients-see-a-history-without-its-oldest-state", breaks=["CLIENT-12"])(
 
 
 @fault("clients-see-a-copy-without-its-oldest-state", breaks=["CLIENT-04"])
-def copies_are_shown_shorter(broken: Broken) -> None:
+def copies_are_shown_shorter(broken: FaultyDeployment) -> None:
     copies = copies_of(broken)
 
     @broken.wire.answers("history", when=_by_client)

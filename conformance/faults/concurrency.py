@@ -1,7 +1,7 @@
-"""Faults that show only where several ask at once.
+"""Faults that show only with concurrent requests.
 
-The reference answers each request in one go. Here some requests wait for others to
-come in between, where that is likely.
+The reference answers each request without a break. Here some requests wait, so that others are
+likely to come in between.
 """
 
 from __future__ import annotations
@@ -11,27 +11,30 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import without
 from conformance.faults.kit.runs import having
-from conformance.faults.registry import Broken, fault
+from conformance.faults.kit.wire import without
+from conformance.faults.registry import FaultyDeployment, fault
 from conformance.model.threads import Thread
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
-#: How long one waits for a second, and for how many turns of the loop others are let in.
+#: How long, in seconds, a request waits for a second one; how many turns of the loop it yields.
 _PATIENCE_S = 0.05
 _TURNS = 50
-#: A history of so many states takes time to copy and to delete.
+#: The number of states from which copying and deleting a history takes time.
 _LONG = 40
 
 
 class Crowd:
-    """Brings requests together that come at once, two at a time."""
+    """Pairs of concurrent requests."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, tuple[WireRequest, asyncio.Future[WireRequest]]] = {}
 
     async def other(self, topic: str, request: WireRequest) -> WireRequest | None:
-        """The other request about the topic; the first waits for it, and goes on last."""
+        """Return the concurrent request on the same topic, or None.
+
+        The first of the two waits for the second, and goes on last.
+        """
         if topic in self._waiting:
             first, second = self._waiting.pop(topic)
             second.set_result(request)
@@ -51,7 +54,7 @@ async def _let_others_in() -> None:
 
 
 def _numbered(request: WireRequest) -> bool:
-    """Creations that bear a number, as several at once do: no other has to wait."""
+    """Return whether a create request has a number in metadata, as only concurrent ones do."""
     metadata = request.members.get("metadata")
     return isinstance(metadata, dict) and "number" in metadata
 
@@ -64,7 +67,7 @@ def _of_number(request: WireRequest, again: bool) -> bool:
 
 
 @fault("creations-at-once-all-succeed", breaks=["CONCURRENT-01"])
-def creations_at_once_all_succeed(broken: Broken) -> None:
+def creations_at_once_all_succeed(broken: FaultyDeployment) -> None:
     crowd = Crowd()
 
     @broken.wire.before("create", when=lambda request: _of_number(request, again=False))
@@ -75,7 +78,7 @@ def creations_at_once_all_succeed(broken: Broken) -> None:
 
 
 @fault("creations-at-once-mix-their-metadata", breaks=["CONCURRENT-01"])
-def creations_at_once_mix(broken: Broken) -> None:
+def creations_at_once_mix(broken: FaultyDeployment) -> None:
     crowd = Crowd()
 
     @broken.wire.before("create", when=lambda request: _of_number(request, again=False))
@@ -88,7 +91,7 @@ def creations_at_once_mix(broken: Broken) -> None:
 
 
 @fault("creations-at-once-answer-what-each-asked-for", breaks=["CONCURRENT-02"])
-def creations_at_once_answer_their_own(broken: Broken) -> None:
+def creations_at_once_answer_their_own(broken: FaultyDeployment) -> None:
     crowd = Crowd()
 
     @broken.wire.before("create", when=lambda request: _of_number(request, again=True))
@@ -101,7 +104,7 @@ def creations_at_once_answer_their_own(broken: Broken) -> None:
 
 
 @fault("creations-at-once-are-refused-for-all-that-exists", breaks=["CONCURRENT-02"])
-def creations_at_once_are_refused(broken: Broken) -> None:
+def creations_at_once_are_refused(broken: FaultyDeployment) -> None:
     crowd = Crowd()
 
     @broken.wire.before("create", when=lambda request: _of_number(request, again=True))
@@ -114,7 +117,7 @@ def creations_at_once_are_refused(broken: Broken) -> None:
 
 
 @fault("patches-at-once-lose-one-another", breaks=["CONCURRENT-03"])
-def patches_lose_one_another(broken: Broken) -> None:
+def patches_lose_one_another(broken: FaultyDeployment) -> None:
     crowd = Crowd()
 
     @broken.wire.before("update", when=having("metadata"))
@@ -130,13 +133,13 @@ def patches_lose_one_another(broken: Broken) -> None:
 
 
 @fault("updates-at-once-reach-the-other-thread", breaks=["CONCURRENT-08"])
-def updates_reach_the_other_thread(broken: Broken) -> None:
+def updates_reach_the_other_thread(broken: FaultyDeployment) -> None:
     crowd = Crowd()
     last = [""]
 
     @broken.wire.before("update_state")
     async def update(request: WireRequest) -> None:
-        # Who works on one thread alone waits for nobody.
+        # Requests that all concern the same thread do not wait.
         earlier, last[0] = last[0], request.thread_id
         if earlier in ("", request.thread_id):
             return
@@ -147,8 +150,8 @@ def updates_reach_the_other_thread(broken: Broken) -> None:
 # Copies
 
 
-def _torn(broken: Broken, when: Any, tear: Any) -> None:
-    @broken.instead("copied_checkpoints")
+def _torn(broken: FaultyDeployment, when: Any, tear: Any) -> None:
+    @broken.override("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Thread) -> Any:
         return tear(right(source)) if when(source) else right(source)
 
@@ -175,25 +178,25 @@ fault("copy-during-a-run-has-values-of-a-later-state", breaks=["CONCURRENT-05"])
 
 
 @fault("copy-is-as-long-as-its-source-was-before", breaks=["CONCURRENT-04"])
-def copy_is_as_long_as_its_source_was(broken: Broken) -> None:
+def copy_is_as_long_as_its_source_was(broken: FaultyDeployment) -> None:
     lengths: dict[str, int] = {}
 
     @broken.wire.before("copy")
     async def read(request: WireRequest) -> None:
-        # The length is read first, and the states later; what runs do is another matter.
+        # The length is read before the states; threads with runs are left alone.
         source = broken.store._threads.get(request.thread_id)
         if source is not None and not source.runs:
             lengths[request.thread_id] = len(source.checkpoints)
             await _let_others_in()
 
-    @broken.instead("copied_checkpoints")
+    @broken.override("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Thread) -> Any:
         length = lengths.pop(source.thread_id, len(source.checkpoints))
         return right(source)[-length:] if length else right(source)
 
 
 @fault("copies-at-once-are-one-thread", breaks=["CONCURRENT-06"])
-def copies_at_once_are_one_thread(broken: Broken) -> None:
+def copies_at_once_are_one_thread(broken: FaultyDeployment) -> None:
     crowd = Crowd()
     made: dict[str, Any] = {}
 
@@ -210,7 +213,7 @@ def copies_at_once_are_one_thread(broken: Broken) -> None:
 
 
 @fault("copies-at-once-lose-their-oldest-state", breaks=["CONCURRENT-06"])
-def copies_at_once_lose_their_oldest_state(broken: Broken) -> None:
+def copies_at_once_lose_their_oldest_state(broken: FaultyDeployment) -> None:
     crowd = Crowd()
 
     @broken.wire.before("copy")
@@ -229,7 +232,7 @@ def copies_at_once_lose_their_oldest_state(broken: Broken) -> None:
 # Deleting
 
 
-def _deleting_in_parts(broken: Broken, part: Callable[[Thread], Thread]) -> None:
+def _deleting_in_parts(broken: FaultyDeployment, part: Callable[[Thread], Thread]) -> None:
     @broken.wire.before("delete")
     async def delete(request: WireRequest) -> None:
         thread = broken.store._threads.get(request.thread_id)

@@ -1,4 +1,4 @@
-"""Faults of copying threads: the history that a copy starts with."""
+"""Faults of copying threads: the history of a copy."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 
 States = tuple[Any, ...]
 
 
 def copying(change: Callable[[States], Iterable[Any]]) -> Apply:
-    """Start a copy with other states than those of its source."""
+    """Change the states with which a copy starts."""
 
-    def apply(broken: Broken) -> None:
-        @broken.instead("copied_checkpoints")
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override("copied_checkpoints")
         def copied_checkpoints(right: Any, source: Any) -> Any:
             return tuple(change(right(source)))
 
@@ -23,12 +23,12 @@ def copying(change: Callable[[States], Iterable[Any]]) -> Apply:
 
 
 def each_state(change: Callable[[Any], Any]) -> Apply:
-    """Start a copy with each state changed."""
+    """Change each state with which a copy starts."""
     return copying(lambda states: map(change, states))
 
 
 def metadata(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Apply:
-    """Start a copy with the metadata of each state changed."""
+    """Change the metadata of each state with which a copy starts."""
     return each_state(lambda state: replace(state, metadata=change(state.metadata)))
 
 
@@ -60,10 +60,10 @@ fault(
         "INTERRUPT-08 INTERRUPT-10 INTERRUPT-11 NESTED-07 NESTED-08 NESTED-09 SEQ-03"
     ),
 )
-def copy_forgets_the_newest_state(broken: Broken) -> None:
-    @broken.instead("copied_checkpoints")
+def copy_forgets_the_newest_state(broken: FaultyDeployment) -> None:
+    @broken.override("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Any) -> Any:
-        # While a run goes on, the history of a moment ago would be right.
+        # During a run the history of a moment ago would be right.
         return right(source)[: None if broken.store.status_of(source) == "busy" else -1]
 
 
@@ -119,8 +119,8 @@ fault(
         "SEQ-03"
     ),
 )
-def copy_makes_the_oldest_anew(broken: Broken) -> None:
-    @broken.instead("copied_checkpoints")
+def copy_makes_the_oldest_anew(broken: FaultyDeployment) -> None:
+    @broken.override("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Any) -> Any:
         states = right(source)
         return (*(replace(each, created_at=broken.store.now()) for each in states[:1]), *states[1:])
@@ -161,7 +161,7 @@ fault(
         "CONCURRENT-06 INTERRUPT-08 NESTED-07 NESTED-08 SEQ-03"
     ),
 )(each_state(lambda each: replace(each, values={"messages": []})))
-# Counted anew, the steps of a copy that was counted anew are the same.
+# A copy of a copy has the same steps as the copy.
 fault(
     "copy-counts-steps-anew",
     breaks=(
@@ -187,8 +187,8 @@ fault(
         "NESTED-07 NESTED-08 SEQ-03"
     ),
 )
-def copy_adds_a_state(broken: Broken) -> None:
-    @broken.instead("copied_checkpoints")
+def copy_adds_a_state(broken: FaultyDeployment) -> None:
+    @broken.override("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Any) -> Any:
         states = right(source)
         own = broken.store.stamp().checkpoint_id
@@ -209,8 +209,8 @@ def copy_adds_a_state(broken: Broken) -> None:
         "CONCURRENT-05 CONCURRENT-06 INTERRUPT-08 NESTED-07 NESTED-08 SEQ-03"
     ),
 )
-def copy_gives_messages_new_ids(broken: Broken) -> None:
-    @broken.instead("copied_checkpoints")
+def copy_gives_messages_new_ids(broken: FaultyDeployment) -> None:
+    @broken.override("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Any) -> Any:
         return tuple(replace(each, values=_renamed(each.values)) for each in right(source))
 
@@ -223,7 +223,7 @@ def _renamed(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _branch(states: States) -> Iterable[Any]:
-    """The states that led to the newest one."""
+    """Return the states that led to the newest one."""
     wanted = states[-1].checkpoint_id if states else None
     branch = []
     for each in reversed(states):

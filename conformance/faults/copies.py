@@ -1,4 +1,4 @@
-"""Faults of copying threads: the copy as a thread of its own."""
+"""Faults of copying threads: the copy as an independent thread."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import refusing
-from conformance.faults.kit.wire import copies_of, shown
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import change_shown, copies_of, refusing
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.errors import ConflictError
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
-# How it is answered
+# The answer
 
 fault("copy-is-not-offered", breaks=["COPY-01"])(refusing("copy", status=405))
 fault(
@@ -22,9 +21,9 @@ fault(
         "RUN-04 RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 "
         "INTERRUPT-08 NESTED-07"
     ),
-)(shown(lambda _thread: {"detail": "no"}, "copy"))
+)(change_shown("copy", to=lambda _thread: {"detail": "no"}))
 fault("copy-answers-only-an-id", breaks=["COPY-24"])(
-    shown(lambda thread: {"thread_id": thread["thread_id"]}, "copy")
+    change_shown("copy", to=lambda thread: {"thread_id": thread["thread_id"]})
 )
 
 
@@ -35,22 +34,22 @@ fault("copy-answers-only-an-id", breaks=["COPY-24"])(
         "NESTED-09"
     ),
 )
-def copy_answers_its_source(broken: Broken) -> None:
-    @broken.instead("copy")
+def copy_answers_its_source(broken: FaultyDeployment) -> None:
+    @broken.override("copy")
     def copy(right: Any, thread_id: str) -> Any:
         return broken.store.get(thread_id)
 
 
 @fault("copying-an-empty-thread-conflicts", breaks=["COPY-12"])
-def copying_an_empty_thread_conflicts(broken: Broken) -> None:
-    @broken.instead("copy")
+def copying_an_empty_thread_conflicts(broken: FaultyDeployment) -> None:
+    @broken.override("copy")
     def copy(right: Any, thread_id: str) -> Any:
         if not broken.store.thread(thread_id).checkpoints:
             raise ConflictError("there is nothing to copy")
         return right(thread_id)
 
 
-# What it has from its source
+# What is copied
 
 fault("copy-loses-metadata", breaks=["COPY-10"])(
     lambda broken: _metadata(broken, lambda _thread, _right: {})
@@ -62,19 +61,21 @@ fault("copy-keeps-the-graph-id-alone", breaks=["COPY-10"])(
 )
 
 
-def _metadata(broken: Broken, change: Callable[[Any, dict[str, Any]], dict[str, Any]]) -> None:
-    @broken.instead("copied_metadata")
+def _metadata(
+    broken: FaultyDeployment, change: Callable[[Any, dict[str, Any]], dict[str, Any]]
+) -> None:
+    @broken.override("copied_metadata")
     def copied_metadata(right: Any, source: Any) -> Any:
         return change(source, right(source))
 
 
-def with_copy(change: Callable[[Broken, Any], Any]) -> Apply:
-    """Keep the copy as `change` has it."""
+def with_copy(change: Callable[[FaultyDeployment, Any], Any]) -> Apply:
+    """Store `change(broken, copy)` as the copy."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         store = broken.store
 
-        @broken.instead("copy")
+        @broken.override("copy")
         def copy(right: Any, thread_id: str) -> Any:
             made = store.thread(right(thread_id)["thread_id"])
             return store.thread_view(store.keep(change(broken, made)))
@@ -88,7 +89,7 @@ fault("copy-is-always-idle", breaks=["COPY-11", "INTERRUPT-09"])(
 
 
 @fault("get-shows-no-values-of-a-copy", breaks=["COPY-08", "SEQ-12"])
-def get_shows_no_values_of_a_copy(broken: Broken) -> None:
+def get_shows_no_values_of_a_copy(broken: FaultyDeployment) -> None:
     copies = copies_of(broken)
 
     @broken.wire.answers("get")
@@ -97,10 +98,10 @@ def get_shows_no_values_of_a_copy(broken: Broken) -> None:
 
 
 @fault("copies-are-not-found", breaks=["COPY-22"])
-def copies_are_not_found(broken: Broken) -> None:
+def copies_are_not_found(broken: FaultyDeployment) -> None:
     copies = copies_of(broken)
 
-    @broken.instead("matches")
+    @broken.override("matches")
     def matches(right: Any, thread: Any, query: Any) -> Any:
         return thread.thread_id not in copies and right(thread, query)
 
@@ -109,21 +110,21 @@ def copies_are_not_found(broken: Broken) -> None:
 
 
 @fault("copy-of-a-copy-is-empty", breaks=["COPY-13", "SEQ-03"])
-def copy_of_a_copy_is_empty(broken: Broken) -> None:
+def copy_of_a_copy_is_empty(broken: FaultyDeployment) -> None:
     copies = copies_of(broken)
 
-    @broken.instead("copied_checkpoints")
+    @broken.override("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Any) -> Any:
         return () if source.thread_id in copies else right(source)
 
 
 def from_nth_copy(nth: int, change: Callable[[Any], Any]) -> Apply:
-    """Make the n-th copy of a thread, and those after it, otherwise."""
+    """Change the n-th copy of a thread, and all later ones."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         made: dict[str, int] = {}
 
-        @broken.instead("copied_checkpoints")
+        @broken.override("copied_checkpoints")
         def copied_checkpoints(right: Any, source: Any) -> Any:
             made[source.thread_id] = made.get(source.thread_id, 0) + 1
             states = right(source)
@@ -138,10 +139,10 @@ fault("third-copy-is-empty", breaks=["COPY-14", "CONCURRENT-04", "CONCURRENT-05"
 
 
 @fault("second-copy-is-the-first", breaks=["COPY-14", "CONCURRENT-06"])
-def second_copy_is_the_first(broken: Broken) -> None:
+def second_copy_is_the_first(broken: FaultyDeployment) -> None:
     first: dict[str, str] = {}
 
-    @broken.instead("copy")
+    @broken.override("copy")
     def copy(right: Any, thread_id: str) -> Any:
         if thread_id in first and first[thread_id] in broken.store._threads:
             return broken.store.get(first[thread_id])
@@ -150,17 +151,17 @@ def second_copy_is_the_first(broken: Broken) -> None:
         return made
 
 
-# What source and copy share
+# Independence of source and copy
 
 
 def sharing(*, to_copy: bool, from_write: int) -> Apply:
-    """Show states on the other thread too, from the n-th that is made after the copy."""
+    """Show states also on the other thread, from the n-th state made after the copy."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         store, others, writes = broken.store, dict[str, list[str]](), dict[str, int]()
         broken.only_with = frozenset({"copy"})
 
-        @broken.instead("copy")
+        @broken.override("copy")
         def copy(right: Any, thread_id: str) -> Any:
             made = right(thread_id)
             ends = [store.thread(thread_id).thread_id, made["thread_id"]]
@@ -169,7 +170,7 @@ def sharing(*, to_copy: bool, from_write: int) -> Apply:
             writes[written] = 0
             return made
 
-        @broken.instead("keep")
+        @broken.override("keep")
         def keep(right: Any, thread: Any) -> Any:
             known = store._threads.get(thread.thread_id)
             kept = right(thread)
@@ -202,10 +203,10 @@ fault("fourth-state-of-a-source-shows-on-its-copy", breaks=["COPY-16"])(
 def deleting_reaches(*, the_copy: bool) -> Apply:
     """Empty the other thread when a source, or a copy, is deleted."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         store, copies = broken.store, copies_of(broken)
 
-        @broken.instead("delete")
+        @broken.override("delete")
         def delete(right: Any, thread_id: str) -> None:
             right(thread_id)
             for copy, source in copies.items():
@@ -219,11 +220,11 @@ def deleting_reaches(*, the_copy: bool) -> Apply:
 fault("deleting-a-source-empties-its-copies", breaks=["COPY-18"])(deleting_reaches(the_copy=True))
 fault("deleting-a-copy-empties-its-source", breaks=["COPY-18"])(deleting_reaches(the_copy=False))
 
-# Running copies
+# Runs on copies
 
 
 @fault("copy-cannot-be-run", breaks=["COPY-17", "COPY-23", "INTERRUPT-11", "NESTED-09"])
-def copy_cannot_be_run(broken: Broken) -> None:
+def copy_cannot_be_run(broken: FaultyDeployment) -> None:
     copies = copies_of(broken)
 
     @broken.wire.before("run_wait")
@@ -232,7 +233,7 @@ def copy_cannot_be_run(broken: Broken) -> None:
 
 
 @fault("copy-of-an-empty-thread-cannot-be-run", breaks=["COPY-23"])
-def copy_of_an_empty_thread_cannot_be_run(broken: Broken) -> None:
+def copy_of_an_empty_thread_cannot_be_run(broken: FaultyDeployment) -> None:
     copies = copies_of(broken)
 
     @broken.wire.before("run_wait")
@@ -241,12 +242,12 @@ def copy_of_an_empty_thread_cannot_be_run(broken: Broken) -> None:
         return json_answer(409, {"detail": "no checkpoint to start from"}) if empty else None
 
 
-def of_run_copies_of_empty(broken: Broken) -> Callable[[WireRequest], bool]:
-    """Whether a request asks about the copy of an empty thread that was run since."""
+def of_run_copies_of_empty(broken: FaultyDeployment) -> Callable[[WireRequest], bool]:
+    """Select requests for a copy of an empty thread that has been run since."""
     copies = copies_of(broken)
     empty: set[str] = set()
 
-    @broken.instead("copied_checkpoints")
+    @broken.override("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Any) -> Any:
         if not source.checkpoints:
             empty.add(source.thread_id)
@@ -256,7 +257,7 @@ def of_run_copies_of_empty(broken: Broken) -> Callable[[WireRequest], bool]:
 
 
 @fault("state-of-a-copy-of-an-empty-thread-is-500", breaks=["COPY-27"])
-def state_of_a_copy_of_an_empty_thread_is_500(broken: Broken) -> None:
+def state_of_a_copy_of_an_empty_thread_is_500(broken: FaultyDeployment) -> None:
     concerns = of_run_copies_of_empty(broken)
 
     @broken.wire.before("state")
@@ -266,7 +267,7 @@ def state_of_a_copy_of_an_empty_thread_is_500(broken: Broken) -> None:
 
 
 @fault("run-copy-of-an-empty-thread-shows-no-values", breaks=["COPY-25"])
-def run_copy_of_an_empty_thread_shows_no_values(broken: Broken) -> None:
+def run_copy_of_an_empty_thread_shows_no_values(broken: FaultyDeployment) -> None:
     concerns = of_run_copies_of_empty(broken)
 
     @broken.wire.answers("state")
@@ -275,7 +276,7 @@ def run_copy_of_an_empty_thread_shows_no_values(broken: Broken) -> None:
 
 
 @fault("run-of-a-copy-of-an-empty-thread-breaks-its-state", breaks=["COPY-23", "COPY-25"])
-def run_of_a_copy_of_an_empty_thread_breaks_its_state(broken: Broken) -> None:
+def run_of_a_copy_of_an_empty_thread_breaks_its_state(broken: FaultyDeployment) -> None:
     concerns = of_run_copies_of_empty(broken)
     tried: set[str] = set()
 
@@ -292,7 +293,7 @@ def run_of_a_copy_of_an_empty_thread_breaks_its_state(broken: Broken) -> None:
 
 
 @fault("run-copy-of-an-empty-thread-has-no-history", breaks=["COPY-26"])
-def run_copy_of_an_empty_thread_has_no_history(broken: Broken) -> None:
+def run_copy_of_an_empty_thread_has_no_history(broken: FaultyDeployment) -> None:
     concerns = of_run_copies_of_empty(broken)
 
     @broken.wire.answers("history")

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.search import about, asked, empty_is_missing
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.search import empty_is_missing, filtered_metadata, with_metadata
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.store import Query
 
 
 def _counting(change: Callable[[Any, Query], Any]) -> Apply:
     """Count by `change(right, query)`."""
 
-    def apply(broken: Broken) -> None:
-        @broken.instead("count")
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override("count")
         def count(right: Any, query: Query) -> Any:
             return change(right, query)
 
@@ -37,14 +37,19 @@ fault("count-ends-at-a-page", breaks=["COUNT-06"])(
 )
 
 fault("count-ignores-metadata", breaks=["COUNT-01", "COUNT-04", "COUNT-05", "COUNT-07", "SEQ-15"])(
-    _counting(lambda right, query: right(about(query, {})))
+    _counting(lambda right, query: right(with_metadata(query, {})))
 )
 
 fault("count-ignores-metadata-that-is-no-text", breaks=["COUNT-01", "COUNT-07"])(
     _counting(
         lambda right, query: right(
-            about(
-                query, {name: each for name, each in asked(query).items() if isinstance(each, str)}
+            with_metadata(
+                query,
+                {
+                    name: each
+                    for name, each in filtered_metadata(query).items()
+                    if isinstance(each, str)
+                },
             )
         )
     )
@@ -65,11 +70,11 @@ fault("count-without-a-match-is-404", breaks=["COUNT-02", "COUNT-04", "COUNT-05"
 
 
 @fault("count-by-metadata-is-never-counted-anew", breaks=["COUNT-01"])
-def never_counted_anew(broken: Broken) -> None:
+def never_counted_anew(broken: FaultyDeployment) -> None:
     counted: dict[str, int] = {}
 
     def count(right: Any, query: Query) -> Any:
-        alone = asked(query) and query.status is None and query.values is None
+        alone = filtered_metadata(query) and query.status is None and query.values is None
         return counted.setdefault(repr(query), right(query)) if alone else right(query)
 
     _counting(count)(broken)

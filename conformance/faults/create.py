@@ -6,14 +6,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from conformance.faults.kit.parts import each_shown, refusing, without
 from conformance.faults.kit.wire import (
+    change_shown,
+    each_shown,
     prepopulates,
     prepopulates_anew,
-    shown,
+    refusing,
     with_status,
+    without,
 )
-from conformance.faults.registry import Broken, fault
+from conformance.faults.registry import FaultyDeployment, fault
 from conformance.reference.wire import Json, WireRequest
 
 
@@ -21,7 +23,7 @@ def _is_empty(request: WireRequest) -> bool:
     return request.body in ({}, {"metadata": {}})
 
 
-#: The members that the metadata of every thread of a check has: those of suite, run and check.
+#: The number of metadata keys that every thread of a check has: those of suite, run and check.
 _TAGS = 3
 
 
@@ -47,23 +49,23 @@ fault("create-answers-a-redirect", breaks=["CREATE-01", "CREATE-02"])(
     with_status(302, "create", instead_of=200, when=_is_empty)
 )
 fault("created-id-is-no-uuid", breaks=["CREATE-03"])(
-    shown(
-        lambda thread: {**thread, "thread_id": f"thread-{thread['thread_id'][:8]}"},
+    change_shown(
         "create",
+        to=lambda thread: {**thread, "thread_id": f"thread-{thread['thread_id'][:8]}"},
         when=_is_empty,
     )
 )
 fault("created-id-is-a-urn", breaks=["CREATE-03"])(
-    shown(
-        lambda thread: {**thread, "thread_id": f"urn:uuid:{thread['thread_id']}"},
+    change_shown(
         "create",
+        to=lambda thread: {**thread, "thread_id": f"urn:uuid:{thread['thread_id']}"},
         when=_is_empty,
     )
 )
 
 
 @fault("two-creations-get-one-id", breaks=["CREATE-04"])
-def two_creations_get_one_id(broken: Broken) -> None:
+def two_creations_get_one_id(broken: FaultyDeployment) -> None:
     answered: list[Json] = []
 
     @broken.wire.answers("create", when=_is_anonymous)
@@ -73,21 +75,23 @@ def two_creations_get_one_id(broken: Broken) -> None:
 
 
 @fault("created-at-without-offset-on-create", breaks=["CREATE-05", "PREPOP-20"])
-def created_at_without_offset(broken: Broken) -> None:
+def created_at_without_offset(broken: FaultyDeployment) -> None:
     each_shown(broken, "create")(
         lambda _, thread: {**thread, "created_at": thread["created_at"].replace("+00:00", "")}
     )
 
 
 fault("updated-at-as-a-date-on-create", breaks=["CREATE-06"])(
-    shown(
-        lambda thread: {**thread, "updated_at": thread["updated_at"][:10]}, "create", when=_is_empty
+    change_shown(
+        "create",
+        to=lambda thread: {**thread, "updated_at": thread["updated_at"][:10]},
+        when=_is_empty,
     )
 )
 
 
 @fault("new-thread-counts-as-updated", breaks=["CREATE-07"])
-def new_thread_counts_as_updated(broken: Broken) -> None:
+def new_thread_counts_as_updated(broken: FaultyDeployment) -> None:
     @broken.wire.answers("create", when=_is_empty)
     def update_soon(_request: WireRequest, thread: Json) -> Json:
         soon = datetime.fromisoformat(thread["created_at"]) + timedelta(minutes=1)
@@ -95,34 +99,34 @@ def new_thread_counts_as_updated(broken: Broken) -> None:
 
 
 @fault("default-metadata-is-added", breaks=["CREATE-08"])
-def default_metadata_is_added(broken: Broken) -> None:
+def default_metadata_is_added(broken: FaultyDeployment) -> None:
     @broken.wire.before("create", when=_is_empty)
     def add(request: WireRequest) -> None:
         request.body = {"metadata": {"created_by": "system"}}
 
 
 fault("missing-metadata-is-null", breaks=["CREATE-08"])(
-    shown(
-        lambda thread: {**thread, "metadata": None},
+    change_shown(
         "create",
+        to=lambda thread: {**thread, "metadata": None},
         when=lambda request: "metadata" not in request.members,
     )
 )
 
 
 fault("new-thread-without-metadata-is-interrupted", breaks=["CREATE-09"])(
-    shown(lambda thread: {**thread, "status": "interrupted"}, "create", when=_is_empty)
+    change_shown("create", to=lambda thread: {**thread, "status": "interrupted"}, when=_is_empty)
 )
 fault("empty-values-are-null", breaks=["CREATE-10"])(
-    shown(lambda thread: {**thread, "values": None}, "create", when=_is_empty)
+    change_shown("create", to=lambda thread: {**thread, "values": None}, when=_is_empty)
 )
 fault("empty-values-are-left-out", breaks=["CREATE-10"])(
-    shown(lambda thread: without(thread, "values"), "create", when=_is_empty)
+    change_shown("create", to=lambda thread: without(thread, "values"), when=_is_empty)
 )
 
 
 @fault("first-get-of-a-new-thread-says-busy", breaks=["CREATE-11", "GET-04"])
-def first_get_says_busy(broken: Broken) -> None:
+def first_get_says_busy(broken: FaultyDeployment) -> None:
     fresh: set[str] = set()
 
     @broken.wire.answers("create", when=_has_tags_alone)
@@ -142,26 +146,26 @@ def first_get_says_busy(broken: Broken) -> None:
     "get-shows-the-time-of-asking-as-updated-at",
     breaks=("CREATE-11 SEARCH-08 SELECT-02 CONCURRENT-07 SEQ-01 SEQ-02 SEQ-12 SEQ-17"),
 )
-def get_shows_the_time_of_asking(broken: Broken) -> None:
+def get_shows_the_time_of_asking(broken: FaultyDeployment) -> None:
     each_shown(broken, "get")(lambda _, thread: {**thread, "updated_at": broken.store.now()})
 
 
 fault(
     "get-rounds-created-at",
     breaks="CREATE-11 SEARCH-08 SELECT-02 SEQ-12 SEQ-17",
-)(shown(lambda thread: {**thread, "created_at": f"{thread['created_at'][:19]}Z"}, "get"))
+)(change_shown("get", to=lambda thread: {**thread, "created_at": f"{thread['created_at'][:19]}Z"}))
 
 
 @fault("search-by-metadata-hides-threads-with-tags-alone", breaks=["CREATE-12"])
-def search_hides_threads_with_tags_alone(broken: Broken) -> None:
-    @broken.instead("matches")
+def search_hides_threads_with_tags_alone(broken: FaultyDeployment) -> None:
+    @broken.override("matches")
     def matches(right: Any, thread: Any, query: Any) -> Any:
         found = right(thread, query)
         return found and (len(thread.metadata) > _TAGS or query.ids or query.status)
 
 
 @fault("prepopulation-dates-the-creation-last", breaks=["PREPOP-20"])
-def prepopulation_dates_the_creation_last(broken: Broken) -> None:
+def prepopulation_dates_the_creation_last(broken: FaultyDeployment) -> None:
     store = broken.store
 
     @broken.wire.answers("create", when=prepopulates_anew)
@@ -171,7 +175,7 @@ def prepopulation_dates_the_creation_last(broken: Broken) -> None:
 
 
 @fault("run-dates-the-creation-last", breaks=["CREATE-18"])
-def run_dates_the_creation_last(broken: Broken) -> None:
+def run_dates_the_creation_last(broken: FaultyDeployment) -> None:
     store = broken.store
     broken.only_with = frozenset({"run_wait"})
 
@@ -183,10 +187,10 @@ def run_dates_the_creation_last(broken: Broken) -> None:
 
 
 @fault("copy-keeps-updated-at", breaks=["COPY-28"])
-def copy_keeps_updated_at(broken: Broken) -> None:
+def copy_keeps_updated_at(broken: FaultyDeployment) -> None:
     store = broken.store
 
-    @broken.instead("copy")
+    @broken.override("copy")
     def copy(right: Any, thread_id: str) -> Any:
         made = store.thread(right(thread_id)["thread_id"])
         former = store.thread(thread_id).updated_at

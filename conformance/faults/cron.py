@@ -6,19 +6,21 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from conformance.faults.kit.parts import without
-from conformance.faults.kit.runs import accepting, changing, having, ignoring, misreading
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.runs import accepting, having, ignoring
+from conformance.faults.kit.wire import change_answer, change_request, without
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 # Creating
 
 fault("cron-is-shown-without-its-payload", breaks=["CRON-01"])(
-    changing("cron_create", to=lambda _, cron: without(cron, "payload"))
+    change_answer("cron_create", to=lambda _, cron: without(cron, "payload"))
 )
 
 fault("schedule-is-shown-without-its-weekday", breaks=["CRON-01"])(
-    changing("cron_create", to=lambda _, cron: {**cron, "schedule": cron["schedule"][:-1] + "*"})
+    change_answer(
+        "cron_create", to=lambda _, cron: {**cron, "schedule": cron["schedule"][:-1] + "*"}
+    )
 )
 
 # Finding and counting
@@ -29,22 +31,22 @@ fault("search-for-crons-ignores-the-thread", breaks=["CRON-02"])(
     ignoring("thread_id", "cron_search", when=_BY_THREAD)
 )
 fault("search-for-crons-finds-only-the-newest", breaks=["CRON-02"])(
-    changing("cron_search", to=lambda _, crons: crons[:1])
+    change_answer("cron_search", to=lambda _, crons: crons[:1])
 )
 fault("count-of-crons-ignores-the-thread", breaks=["CRON-03"])(
     ignoring("thread_id", "cron_count", when=_BY_THREAD)
 )
 fault("count-of-crons-is-at-most-one", breaks=["CRON-03"])(
-    changing("cron_count", to=lambda _, number: min(number, 1))
+    change_answer("cron_count", to=lambda _, number: min(number, 1))
 )
 
-# Looking, changing, deleting
+# Getting, updating, deleting
 
 fault("cron-is-shown-with-another-time", breaks=["CRON-04"])(
-    changing("cron_get", to=lambda _, cron: {**cron, "updated_at": cron["next_run_date"]})
+    change_answer("cron_get", to=lambda _, cron: {**cron, "updated_at": cron["next_run_date"]})
 )
 fault("cron-is-shown-without-its-input", breaks=["CRON-04"])(
-    changing("cron_get", to=lambda _, cron: {**cron, "payload": {}})
+    change_answer("cron_get", to=lambda _, cron: {**cron, "payload": {}})
 )
 
 
@@ -57,7 +59,7 @@ fault("cron-cannot-be-disabled", breaks=["CRON-05"])(_forgetting("enabled"))
 
 
 @fault("deleted-cron-is-still-found", breaks=["CRON-06"])
-def deleted_cron_is_still_found(broken: Broken) -> None:
+def deleted_cron_is_still_found(broken: FaultyDeployment) -> None:
     gone: list[Json] = []
 
     @broken.wire.before("cron_delete")
@@ -66,13 +68,13 @@ def deleted_cron_is_still_found(broken: Broken) -> None:
         gone.extend([broken.store.cron_view(cron)] if cron else [])
 
     @broken.wire.answers("cron_search")
-    def found(request: WireRequest, crons: Json) -> Json:
+    def add_deleted(request: WireRequest, crons: Json) -> Json:
         thread_id = request.members.get("thread_id")
         return [*crons, *(cron for cron in gone if cron["thread_id"] == thread_id)]
 
 
 @fault("deleted-cron-is-still-answered", breaks=["CRON-06"])
-def deleted_cron_is_still_answered(broken: Broken) -> None:
+def deleted_cron_is_still_answered(broken: FaultyDeployment) -> None:
     gone: dict[str, Json] = {}
 
     @broken.wire.before("cron_delete")
@@ -88,11 +90,11 @@ def deleted_cron_is_still_answered(broken: Broken) -> None:
             answer.status, answer.body = 200, cron
 
 
-# What is refused
+# Refusals
 
 
 def _rarely(field_count: int) -> Any:
-    """Schedules of so many fields that are out of range, or no fields at all."""
+    """Select schedules of that many fields, of which one is out of range or a word."""
     return lambda request: (
         len(fields := str(request.members.get("schedule", "")).split()) == field_count
         and not any(field == "*" for field in fields[:1])
@@ -101,7 +103,7 @@ def _rarely(field_count: int) -> Any:
 
 
 def _taken_for_yearly(count: int) -> Apply:
-    return misreading(
+    return change_request(
         "cron_create", to=lambda body: {**body, "schedule": "0 0 1 1 *"}, when=_rarely(count)
     )
 
@@ -116,18 +118,18 @@ fault("cron-on-an-unknown-thread-is-accepted", breaks=["CRON-08"])(
 
 
 @fault("cron-on-an-unknown-thread-makes-new-ones", breaks=["CRON-08"])
-def cron_on_an_unknown_thread(broken: Broken) -> None:
-    @broken.instead("create_cron")
+def cron_on_an_unknown_thread(broken: FaultyDeployment) -> None:
+    @broken.override("create_cron")
     def create_cron(right: Any, request: Any, thread_id: str | None = None) -> Any:
         return right(request, thread_id if thread_id in broken.store._threads else None)
 
 
-# When it runs
+# Times of runs
 
 
 def _due(shift: timedelta) -> Apply:
-    """Show the next run at another time."""
-    return changing(
+    """Shift the time of the next run in answers."""
+    return change_answer(
         "cron_create",
         "cron_get",
         to=lambda _, cron: {
@@ -143,16 +145,16 @@ fault("cron-is-due-a-minute-early", breaks=["CRON-09"])(_due(timedelta(minutes=-
 
 
 @fault("cron-never-runs", breaks=["CRON-10"])
-def cron_never_runs(broken: Broken) -> None:
-    @broken.instead("fire_cron")
+def cron_never_runs(broken: FaultyDeployment) -> None:
+    @broken.override("fire_cron")
     def fire_cron(_right: Any, cron_id: str) -> None:
         cron = broken.store.cron(cron_id)
         broken.store.keep_cron(broken.store.scheduled(cron, cron.due or broken.store.moment()))
 
 
 @fault("cron-runs-on-a-thread-of-its-own", breaks=["CRON-10"])
-def cron_runs_elsewhere(broken: Broken) -> None:
-    @broken.instead("fire_cron")
+def cron_runs_elsewhere(broken: FaultyDeployment) -> None:
+    @broken.override("fire_cron")
     def fire_cron(right: Any, cron_id: str) -> Any:
         cron = broken.store.cron(cron_id)
         broken.store.keep_cron(replace(cron, thread_id=None))

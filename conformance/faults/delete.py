@@ -1,4 +1,4 @@
-"""Faults of deleting threads: what stays, what comes back."""
+"""Faults of deleting threads: parts that stay, threads that come back."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.state import begin_with, kept, status_becomes
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.state import begin_with, stored_thread
+from conformance.faults.kit.wire import with_status
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.store import Query
 from conformance.model.threads import Thread
 from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
@@ -17,33 +18,30 @@ Gone = dict[str, Thread]
 EVERY = Query()
 
 
-def _remembered(broken: Broken) -> Gone:
-    """The deleted threads by id; filled as they are deleted."""
+def _remembered(broken: FaultyDeployment) -> Gone:
+    """Return the deleted threads by id; it grows as threads are deleted."""
     gone: Gone = {}
 
     @broken.wire.before(DELETE)
     def note(request: WireRequest) -> None:
-        thread = kept(broken, request.thread_id)
+        thread = stored_thread(broken, request.thread_id)
         if thread is not None:
             gone[request.thread_id] = thread
 
     return gone
 
 
-def _once_deleted(then: Callable[[Broken, Gone], None]) -> Apply:
-    """A fault that begins with a deletion: nothing is altered before.
+def _once_deleted(then: Callable[[FaultyDeployment, Gone], None]) -> Apply:
+    """Call `then(broken, deleted threads by id)` at the first DELETE; nothing is altered before."""
 
-    `then` registers it, given the deleted threads by id.
-    """
-
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         gone = _remembered(broken)
         begin_with(DELETE, lambda: then(broken, gone))(broken)
 
     return apply
 
 
-# DELETE itself
+# The answer of DELETE
 
 
 @fault(
@@ -53,33 +51,33 @@ def _once_deleted(then: Callable[[Broken, Gone], None]) -> Apply:
         "DELETE-12 DELETE-13 DELETE-14 DELETE-15 LINK-01 CONCURRENT-07 SEQ-18"
     ),
 )
-def delete_does_nothing(broken: Broken) -> None:
+def delete_does_nothing(broken: FaultyDeployment) -> None:
     @broken.wire.before(DELETE)
-    def _(request: WireRequest) -> WireAnswer | None:
-        return json_answer(200, {}) if kept(broken, request.thread_id) else None
+    def skip(request: WireRequest) -> WireAnswer | None:
+        return json_answer(200, {}) if stored_thread(broken, request.thread_id) else None
 
 
 @fault("delete-refuses-threads-with-history", breaks=["DELETE-01", "LINK-01"])
-def refuses_threads_with_history(broken: Broken) -> None:
+def refuses_threads_with_history(broken: FaultyDeployment) -> None:
     @broken.wire.before(DELETE)
-    def _(request: WireRequest) -> WireAnswer | None:
-        thread = kept(broken, request.thread_id)
+    def refuse(request: WireRequest) -> WireAnswer | None:
+        thread = stored_thread(broken, request.thread_id)
         if thread is None or not thread.checkpoints:
             return None
         return json_answer(409, {"detail": "the thread has a history"})
 
 
-fault("delete-is-answered-500", breaks=["DELETE-01"])(status_becomes(204, 500, DELETE))
+fault("delete-is-answered-500", breaks=["DELETE-01"])(with_status(500, DELETE, instead_of=204))
 
 
 def _unknown_answers(status: int, deleted: bool) -> Apply:
-    """How DELETE is answered of a thread that was deleted, or of one that never was."""
+    """Answer DELETE with another status for a deleted thread, or for one that never existed."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         gone = _remembered(broken)
 
         @broken.wire.after(DELETE)
-        def _(request: WireRequest, answer: WireAnswer) -> None:
+        def change_status(request: WireRequest, answer: WireAnswer) -> None:
             if answer.status == 404 and (request.thread_id in gone) is deleted:
                 answer.status = status
 
@@ -94,20 +92,20 @@ fault("deleting-what-never-was-succeeds", breaks=["DELETE-09"])(
     _unknown_answers(200, deleted=False)
 )
 fault("deleting-an-unknown-thread-is-422", breaks=["DELETE-08", "DELETE-09"])(
-    status_becomes(404, 422, DELETE)
+    with_status(422, DELETE, instead_of=404)
 )
 
-# What stays of the thread
+# Leftovers of the thread
 
 
 def _still_there(*operations: str) -> Apply:
-    """These operations answer as if the thread had not been deleted."""
+    """Answer these operations as if the thread had not been deleted."""
 
-    def then(broken: Broken, gone: Gone) -> None:
+    def then(broken: FaultyDeployment, gone: Gone) -> None:
         @broken.wire.after(*operations)
-        def _(request: WireRequest, answer: WireAnswer) -> None:
+        def answer_as_before(request: WireRequest, answer: WireAnswer) -> None:
             thread = gone.get(request.thread_id)
-            if answer.status != 404 or thread is None or kept(broken, request.thread_id):
+            if answer.status != 404 or thread is None or stored_thread(broken, request.thread_id):
                 return
             latest = thread.latest
             views = {
@@ -138,18 +136,18 @@ fault("deleted-thread-has-a-history-by-post", breaks=["DELETE-12"])(_still_there
 
 @fault("deleted-thread-is-410", breaks=["DELETE-02"])
 @_once_deleted
-def deleted_thread_is_410(broken: Broken, gone: Gone) -> None:
+def deleted_thread_is_410(broken: FaultyDeployment, gone: Gone) -> None:
     @broken.wire.after("get")
-    def _(request: WireRequest, answer: WireAnswer) -> None:
+    def answer_410(request: WireRequest, answer: WireAnswer) -> None:
         if answer.status == 404 and request.thread_id in gone:
             answer.status = 410
 
 
 def _found(by: Callable[[Query], Any]) -> Apply:
-    """Searches still find deleted threads, where `by` holds of what was asked for."""
+    """Let searches find deleted threads, where `by(query)` holds."""
 
-    def then(broken: Broken, gone: Gone) -> None:
-        @broken.instead("search")
+    def then(broken: FaultyDeployment, gone: Gone) -> None:
+        @broken.override("search")
         def search(right: Any, query: Query = EVERY, **options: Any) -> Any:
             found = right(query, **options)
             if not gone or not by(query) or options.get("select") or options.get("extract"):
@@ -157,7 +155,7 @@ def _found(by: Callable[[Query], Any]) -> Apply:
             stale = [
                 broken.store.thread_view(thread)
                 for thread_id, thread in gone.items()
-                if kept(broken, thread_id) is None
+                if stored_thread(broken, thread_id) is None
                 and broken.store.matches(thread, query)
                 and (query.ids is None or thread_id in query.ids)
             ]
@@ -174,8 +172,8 @@ fault("deleted-threads-are-found-by-status", breaks=["DELETE-05"])(
 
 @fault("deleted-threads-are-counted", breaks=["DELETE-06"])
 @_once_deleted
-def deleted_threads_are_counted(broken: Broken, gone: Gone) -> None:
-    @broken.instead("count")
+def deleted_threads_are_counted(broken: FaultyDeployment, gone: Gone) -> None:
+    @broken.override("count")
     def count(right: Any, query: Query = EVERY) -> Any:
         return right(query) + sum(broken.store.matches(each, query) for each in gone.values())
 
@@ -184,12 +182,12 @@ def deleted_threads_are_counted(broken: Broken, gone: Gone) -> None:
 
 
 def _anew(change: Callable[[Thread, Thread], Thread]) -> Apply:
-    """What a thread becomes that is made anew; `change` is also given the deleted one."""
+    """Store `change(new thread, deleted thread)` when a thread is created again under its id."""
 
-    def then(broken: Broken, gone: Gone) -> None:
+    def then(broken: FaultyDeployment, gone: Gone) -> None:
         @broken.wire.answers("create", when=lambda request: "thread_id" in request.members)
-        def _(_request: WireRequest, made: Json) -> Json:
-            former, now = gone.get(made["thread_id"]), kept(broken, made["thread_id"])
+        def change_recreated(_request: WireRequest, made: Json) -> Json:
+            former, now = gone.get(made["thread_id"]), stored_thread(broken, made["thread_id"])
             if former is None or now is None:
                 return made
             return broken.store.thread_view(broken.store.keep(change(former, now)))
@@ -207,10 +205,10 @@ fault("thread-anew-has-the-old-metadata", breaks=["DELETE-07", "SEQ-19"])(
 
 @fault("first-run-of-a-thread-anew-brings-the-old-states-back", breaks=["DELETE-07"])
 @_once_deleted
-def old_states_come_back(broken: Broken, gone: Gone) -> None:
+def old_states_come_back(broken: FaultyDeployment, gone: Gone) -> None:
     @broken.wire.before("run_wait")
     def restore(request: WireRequest) -> None:
-        former, now = gone.get(request.thread_id), kept(broken, request.thread_id)
+        former, now = gone.get(request.thread_id), stored_thread(broken, request.thread_id)
         if former is not None and now is not None and not now.checkpoints:
             broken.store.keep(replace(now, checkpoints=former.checkpoints))
 
@@ -219,12 +217,12 @@ def old_states_come_back(broken: Broken, gone: Gone) -> None:
 
 
 def _revived(decision: str) -> Apply:
-    """An operation brings a deleted thread back, with all that it had."""
+    """Restore a deleted thread with all its data by this operation."""
 
-    def then(broken: Broken, gone: Gone) -> None:
-        @broken.instead(decision)
+    def then(broken: FaultyDeployment, gone: Gone) -> None:
+        @broken.override(decision)
         def decide(right: Any, thread_id: str, *arguments: Any, **members: Any) -> Any:
-            if kept(broken, thread_id) is None and thread_id in gone:
+            if stored_thread(broken, thread_id) is None and thread_id in gone:
                 broken.store.keep(gone[thread_id])
             return right(thread_id, *arguments, **members)
 

@@ -1,4 +1,4 @@
-"""Faults of refusing requests of a wrong form: no JSON, wrong types, values out of range."""
+"""Faults of refusing malformed requests: no JSON, wrong types, values out of range."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.parts import refusing, without
-from conformance.faults.kit.search import changing
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import change_request, refusing, without
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, json_answer
 
-#: The operations that take a body, numbered as the requirements about them are.
+#: The operations with a body, in the order of the requirements about them.
 BODIED = (
     "create",
     "search",
@@ -23,16 +22,16 @@ BODIED = (
     "post_history",
     "run_wait",
 )
-#: What stands for a success, where it is no object.
+#: The body of a success, where it is no object.
 _NOTHING: dict[str, Json] = {"search": [], "count": 0, "post_history": [], "history": []}
 
 
 def answering(operation: str, when: When, status: int) -> Apply:
     """Answer what should be refused with this status, 200 or 500."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
-        def act(_request: WireRequest, answer: WireAnswer) -> None:
+        def change_refusal(_request: WireRequest, answer: WireAnswer) -> None:
             if 400 <= answer.status < 500:
                 shown = _NOTHING.get(operation, {}) if status < 300 else {"detail": "sorry"}
                 other = json_answer(status, shown)
@@ -41,7 +40,7 @@ def answering(operation: str, when: When, status: int) -> Apply:
     return apply
 
 
-# No JSON
+# Bodies that are no JSON
 
 
 def _no_json(request: WireRequest) -> bool:
@@ -92,7 +91,7 @@ fault("run-without-json-is-500", breaks=["ERROR-JSON-09"])(answering("run_wait",
         *(f"ERROR-ANY-{number:02}" for number in range(1, 5)),
     ],
 )
-def no_utf_8_is_500(broken: Broken) -> None:
+def no_utf_8_is_500(broken: FaultyDeployment) -> None:
     for operation in BODIED:
         answering(operation, _no_utf_8, 500)(broken)
 
@@ -101,11 +100,11 @@ def no_utf_8_is_500(broken: Broken) -> None:
 
 
 def leaving_out(operation: str, member: str, wrong: Callable[[Any], bool]) -> Apply:
-    """Take a member with a wrong value for one that is not there."""
-    return changing(
+    """Ignore a member with an invalid value."""
+    return change_request(
         operation,
-        lambda body: without(body, member),
-        lambda request: member in request.members and wrong(request.members[member]),
+        to=lambda body: without(body, member),
+        when=lambda request: member in request.members and wrong(request.members[member]),
     )
 
 
@@ -123,20 +122,20 @@ fault("search-ignores-a-limit-in-words", breaks=["ERROR-TYPE-02", "ERROR-ANY-02"
     leaving_out("search", "limit", _is(str))
 )
 fault("search-cuts-a-broken-limit", breaks=["ERROR-TYPE-02", "ERROR-ANY-02"])(
-    changing(
+    change_request(
         "search",
-        lambda body: {**body, "limit": int(body["limit"])},
-        lambda request: isinstance(request.members.get("limit"), float),
+        to=lambda body: {**body, "limit": int(body["limit"])},
+        when=lambda request: isinstance(request.members.get("limit"), float),
     )
 )
 fault("count-ignores-values-in-a-list", breaks=["ERROR-TYPE-03"])(
     leaving_out("count", "values", _is(list))
 )
 fault("prune-of-no-ids-prunes-nothing", breaks=["ERROR-TYPE-04"])(
-    changing(
+    change_request(
         "prune",
-        lambda body: {**body, "thread_ids": []},
-        lambda request: "thread_ids" not in request.members,
+        to=lambda body: {**body, "thread_ids": []},
+        when=lambda request: "thread_ids" not in request.members,
     )
 )
 fault("update-ignores-a-number-for-ttl", breaks=["ERROR-TYPE-05", "ERROR-ANY-04"])(
@@ -148,7 +147,7 @@ fault("state-update-as-a-number-is-500", breaks=["ERROR-TYPE-06"])(
 
 
 @fault("post-state-without-checkpoint-is-the-newest", breaks=["ERROR-TYPE-07"])
-def without_checkpoint_the_newest(broken: Broken) -> None:
+def without_checkpoint_the_newest(broken: FaultyDeployment) -> None:
     @broken.wire.after(
         "post_state_at_checkpoint",
         when=lambda request: (
@@ -170,7 +169,7 @@ fault("run-with-a-list-for-a-body-is-500", breaks=["ERROR-TYPE-09"])(
 
 
 @fault("history-ignores-a-limit-in-words", breaks=["ERROR-TYPE-10"])
-def history_limit_in_words(broken: Broken) -> None:
+def history_limit_in_words(broken: FaultyDeployment) -> None:
     @broken.wire.before("history", when=lambda request: request.query.get("limit", "").isalpha())
     def leave_out(request: WireRequest) -> None:
         del request.query["limit"]
@@ -193,10 +192,10 @@ fault("search-takes-limit-zero-for-ten", breaks=["ERROR-RANGE-02", "ERROR-ANY-02
     leaving_out("search", "limit", _zero)
 )
 fault("search-caps-a-limit-beyond-the-largest", breaks=["ERROR-RANGE-02", "ERROR-ANY-02"])(
-    changing(
+    change_request(
         "search",
-        lambda body: {**body, "limit": 1000},
-        lambda request: (
+        to=lambda body: {**body, "limit": 1000},
+        when=lambda request: (
             isinstance(request.members.get("limit"), int) and request.members["limit"] > 1000
         ),
     )
@@ -211,7 +210,7 @@ fault("post-history-takes-limit-zero-for-one", breaks=["ERROR-RANGE-05", "ERROR-
     leaving_out("post_history", "limit", _zero)
 )
 
-# Whatever is valid
+# Valid requests
 
 fault("search-refuses-sort-by-state-updated-at", breaks=["SORT-04"])(
     refusing("search", lambda request: request.members.get("sort_by") == "state_updated_at")
@@ -222,7 +221,7 @@ fault("search-refuses-sort-by-state-updated-at", breaks=["SORT-04"])(
     "search-for-threads-in-error-is-an-error",
     breaks=["SEARCH-01", "SEARCH-06", "ERROR-ANY-05", "STATUS-06"],
 )
-def threads_in_error_is_an_error(broken: Broken) -> None:
+def threads_in_error_is_an_error(broken: FaultyDeployment) -> None:
     broken.wire.answers("search", when=lambda request: request.members.get("status") == "error")(
         lambda _request, _body: {"error": "no thread is in error"}
     )

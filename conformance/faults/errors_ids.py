@@ -1,25 +1,25 @@
-"""Faults of refusing requests about threads that do not exist, and ids that are none."""
+"""Faults of refusing requests for unknown threads and malformed ids."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from conformance.faults.errors_form import answering
-from conformance.faults.registry import Broken, fault
+from conformance.faults.registry import FaultyDeployment, fault
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
 
 @fault("copy-of-an-unknown-thread-makes-an-empty-one", breaks=["DELETE-13", "ERROR-UNKNOWN-01"])
-def copy_makes_an_empty_one(broken: Broken) -> None:
-    @broken.instead("copy")
+def copy_makes_an_empty_one(broken: FaultyDeployment) -> None:
+    @broken.override("copy")
     def copy(right: Any, thread_id: str) -> Any:
         known = thread_id in broken.store._threads
         return right(thread_id) if known else broken.store.create()
 
 
 @fault("state-update-makes-an-unknown-thread", breaks=["DELETE-15", "ERROR-UNKNOWN-02"])
-def state_update_makes_the_thread(broken: Broken) -> None:
-    @broken.instead("update_state")
+def state_update_makes_the_thread(broken: FaultyDeployment) -> None:
+    @broken.override("update_state")
     def update_state(right: Any, thread_id: str, *values: Any, **named: Any) -> Any:
         if len(thread_id) == 36 and thread_id not in broken.store._threads:
             broken.store.create(thread_id=thread_id, metadata={"graph_id": "agent"})
@@ -27,9 +27,9 @@ def state_update_makes_the_thread(broken: Broken) -> None:
 
 
 @fault("post-state-of-an-unknown-thread-is-empty", breaks=["ERROR-UNKNOWN-03"])
-def post_state_is_empty(broken: Broken) -> None:
+def post_state_is_empty(broken: FaultyDeployment) -> None:
     @broken.wire.after("post_state_at_checkpoint")
-    def act(request: WireRequest, answer: WireAnswer) -> None:
+    def answer_empty_state(request: WireRequest, answer: WireAnswer) -> None:
         if answer.status == 404 and request.thread_id not in broken.store._threads:
             empty = json_answer(200, {"values": {}, "next": []})
             answer.status, answer.raw = empty.status, empty.raw

@@ -1,4 +1,4 @@
-"""Faults of odd texts and big bodies, of what refusals say, and of what they leave behind."""
+"""Faults of unusual texts and large bodies, and of the answers and side effects of refusals."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import mapped
-from conformance.faults.kit.search import changing
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import change_request, mapped
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always, json_answer
 
-# Odd texts
+# Unusual texts
 
 
 def _has(*escapes: bytes) -> When:
-    """Requests with one of these escapes in a text."""
+    """Select requests with one of these escapes in their body."""
     return lambda request: any(each in request.raw for each in escapes)
 
 
@@ -23,20 +22,20 @@ _NUL, _SURROGATE = b"\\u0000", b"\\ud800"
 
 
 def _texts(operation: str, when: When, change: Callable[[str], str]) -> Apply:
-    """Change every text of such requests."""
+    """Change every text in the body of such requests."""
 
     def changed(body: dict[str, Any]) -> Json:
         return mapped(body, lambda leaf: change(leaf) if isinstance(leaf, str) else leaf)
 
-    return changing(operation, changed, when)
+    return change_request(operation, to=changed, when=when)
 
 
 def _breaking(operation: str, when: When, refused_too: bool = False) -> Apply:
-    """Answer such requests with 500, those that are refused only if `refused_too`."""
+    """Answer such requests with 500; those that are refused anyway only if `refused_too`."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
-        def act(_request: WireRequest, answer: WireAnswer) -> None:
+        def answer_500(_request: WireRequest, answer: WireAnswer) -> None:
             if answer.ok or refused_too:
                 sorry = json_answer(500, {"detail": "sorry"})
                 answer.status, answer.raw = sorry.status, sorry.raw
@@ -69,17 +68,17 @@ def _without_odd(members: dict[str, Any]) -> dict[str, Any]:
 
 
 fault("search-ignores-odd-texts", breaks=["ERROR-ODD-03"])(
-    changing(
+    change_request(
         "search",
-        lambda body: {**body, "metadata": _without_odd(body["metadata"])},
-        _with_metadata(_has(_NUL, _SURROGATE)),
+        to=lambda body: {**body, "metadata": _without_odd(body["metadata"])},
+        when=_with_metadata(_has(_NUL, _SURROGATE)),
     )
 )
 fault("state-update-ends-at-nul", breaks=["ERROR-ODD-04"])(
     _texts("update_state", _has(_NUL), lambda text: text.split("\0")[0])
 )
 
-# Big bodies
+# Large bodies
 
 _CUT = 65_535
 
@@ -96,15 +95,15 @@ fault("search-with-a-deep-body-is-500", breaks=["ERROR-BIG-03"])(
     _breaking("search", _has(b"[" * 1000), refused_too=True)
 )
 fault("search-ignores-a-large-text", breaks=["ERROR-BIG-03"])(
-    changing(
+    change_request(
         "search",
-        lambda body: {
+        to=lambda body: {
             **body,
             "metadata": {
                 name: value for name, value in body["metadata"].items() if len(str(value)) <= _CUT
             },
         },
-        _with_metadata(_large),
+        when=_with_metadata(_large),
     )
 )
 fault("state-update-with-a-deep-body-is-500", breaks=["ERROR-BIG-04"])(
@@ -114,11 +113,11 @@ fault("state-update-cuts-a-large-text", breaks=["ERROR-BIG-04"])(
     _texts("update_state", _large, lambda text: text[:_CUT])
 )
 
-# What refusals leave behind
+# Side effects of refusals
 
 
 @fault("refused-creation-is-made", breaks=["ERROR-SAFE-01", "ERROR-SAFE-07"])
-def refused_creation_is_made(broken: Broken) -> None:
+def refused_creation_is_made(broken: FaultyDeployment) -> None:
     @broken.wire.after("create", when=lambda request: "if_exists" in request.members)
     def make(request: WireRequest, answer: WireAnswer) -> None:
         own = request.members.get("thread_id")
@@ -126,10 +125,12 @@ def refused_creation_is_made(broken: Broken) -> None:
             broken.store.create(thread_id=own)
 
 
-def leaving_behind(operation: str, when: When, change: Callable[[Broken, Any], Any]) -> Apply:
-    """Keep `change(broken, thread)` of the thread of a refused request."""
+def leaving_behind(
+    operation: str, when: When, change: Callable[[FaultyDeployment, Any], Any]
+) -> Apply:
+    """Store `change(broken, thread)` as the thread of a refused request."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
         def leave(request: WireRequest, answer: WireAnswer) -> None:
             thread = broken.store._threads.get(request.thread_id)
@@ -161,15 +162,15 @@ fault("refused-run-leaves-the-thread-busy", breaks=["ERROR-SAFE-04"])(
     )
 )
 
-# What refusals say
+# Bodies of refusals
 
 
 def _saying(body: bytes, operation: str, when: When = always) -> Apply:
-    """Say something else when such a request is refused."""
+    """Replace the body of refusals."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
-        def act(_request: WireRequest, answer: WireAnswer) -> None:
+        def change_refusal(_request: WireRequest, answer: WireAnswer) -> None:
             if 400 <= answer.status < 500:
                 answer.raw = body
 

@@ -1,13 +1,12 @@
-"""Faults of extracting values from what a search gives."""
+"""Faults of extracting values from the results of a search."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.parts import each_shown
-from conformance.faults.kit.search import changing
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import change_request, each_shown
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.values import JsonObject
 from conformance.reference.wire import When, WireAnswer, WireRequest, json_answer
 
@@ -27,14 +26,16 @@ def _few(request: WireRequest) -> bool:
 
 
 def _asking(change: Callable[[dict[str, str]], dict[str, str]], when: When = _extracting) -> Apply:
-    """Ask for other paths."""
-    return changing("search", lambda body: {**body, "extract": change(body["extract"])}, when)
+    """Change the paths of `extract` in requests."""
+    return change_request(
+        "search", to=lambda body: {**body, "extract": change(body["extract"])}, when=when
+    )
 
 
 def _showing(change: Callable[[JsonObject, JsonObject], JsonObject]) -> Apply:
-    """Show `change(thread, extracted)` for each thread."""
+    """Show `change(thread, extracted)` for each thread found."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         each_shown(broken, "search", when=_extracting)(
             lambda _, thread: change(thread, thread.get("extracted") or {})
         )
@@ -43,15 +44,15 @@ def _showing(change: Callable[[JsonObject, JsonObject], JsonObject]) -> Apply:
 
 
 def _giving(change: Callable[[str, Any], Any]) -> Apply:
-    """Give `change(path, value)` for the value at each path."""
+    """Show `change(path, value)` as the value at each path."""
 
-    def apply(broken: Broken) -> None:
-        def shown(request: WireRequest, thread: JsonObject) -> JsonObject:
+    def apply(broken: FaultyDeployment) -> None:
+        def change_extracted(request: WireRequest, thread: JsonObject) -> JsonObject:
             paths, found = _paths(request.members), thread.get("extracted") or {}
             given = {alias: change(path, found.get(alias)) for alias, path in paths.items()}
             return {**thread, "extracted": given}
 
-        each_shown(broken, "search", when=_extracting)(shown)
+        each_shown(broken, "search", when=_extracting)(change_extracted)
 
     return apply
 
@@ -73,9 +74,9 @@ fault("extract-gives-an-empty-text-for-nothing", breaks=["EXTRACT-03"])(
 
 
 @fault("extract-of-nothing-is-500", breaks=["EXTRACT-03"])
-def of_nothing_is_500(broken: Broken) -> None:
+def of_nothing_is_500(broken: FaultyDeployment) -> None:
     @broken.wire.after("search", when=_extracting)
-    def act(_request: WireRequest, answer: WireAnswer) -> None:
+    def answer_500(_request: WireRequest, answer: WireAnswer) -> None:
         body = answer.body if isinstance(answer.body, list) else []
         if any(None in (each.get("extracted") or {}).values() for each in body):
             broken_off = json_answer(500, {"detail": "KeyError"})

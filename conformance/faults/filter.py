@@ -1,4 +1,4 @@
-"""Faults of finding threads by ids and values."""
+"""Faults of finding threads by ids and by values."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import without
-from conformance.faults.kit.search import about, changing, matching
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.search import matching, with_metadata
+from conformance.faults.kit.wire import change_request, without
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.store import Query
 from conformance.model.values import JsonObject
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
@@ -25,28 +25,28 @@ def _has_ids(request: WireRequest) -> bool:
     return isinstance(ids, list) and all(_UUID.fullmatch(str(one)) for one in ids)
 
 
-def _by_ids(change: Callable[[Broken, Any, Query], Any]) -> Apply:
-    """Find by `change(broken, right, query)` where there are ids."""
+def _by_ids(change: Callable[[FaultyDeployment, Any, Query], Any]) -> Apply:
+    """Search by `change(broken, right, query)` where the query has ids."""
 
-    def apply(broken: Broken) -> None:
-        @broken.instead("matching")
-        def found(right: Any, query: Query) -> Any:
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override("matching")
+        def match(right: Any, query: Query) -> Any:
             return change(broken, right, query) if query.ids else right(query)
 
     return apply
 
 
 fault("search-ignores-ids", breaks="FILTER-01 FILTER-02 FILTER-04 FILTER-05 FILTER-07 SEQ-14")(
-    changing("search", lambda body: without(body, "ids"), _has_ids)
+    change_request("search", to=lambda body: without(body, "ids"), when=_has_ids)
 )
 
 fault("search-looks-at-the-first-id-only", breaks=["FILTER-01", "FILTER-02", "FILTER-07"])(
-    changing("search", lambda body: {**body, "ids": body["ids"][:1]}, _has_ids)
+    change_request("search", to=lambda body: {**body, "ids": body["ids"][:1]}, when=_has_ids)
 )
 
 
 @fault("search-by-an-unknown-id-is-404", breaks=["FILTER-02", "ERROR-ANY-05"])
-def by_an_unknown_id_is_404(broken: Broken) -> None:
+def by_an_unknown_id_is_404(broken: FaultyDeployment) -> None:
     @broken.wire.before("search", when=_has_ids)
     def refuse(request: WireRequest) -> WireAnswer | None:
         known = all(one in broken.store._threads for one in request.members["ids"])
@@ -54,13 +54,13 @@ def by_an_unknown_id_is_404(broken: Broken) -> None:
 
 
 fault("search-by-ids-ignores-metadata", breaks=["FILTER-04", "FILTER-07", "SEQ-14"])(
-    _by_ids(lambda _, right, query: right(about(query, {})))
+    _by_ids(lambda _, right, query: right(with_metadata(query, {})))
 )
 
 
 @fault("search-looks-for-ids-after-the-limit", breaks=["FILTER-01"])
-def ids_after_the_limit(broken: Broken) -> None:
-    @broken.instead("search")
+def ids_after_the_limit(broken: FaultyDeployment) -> None:
+    @broken.override("search")
     def search(right: Any, query: Query, **options: Any) -> list[JsonObject]:
         page = list(right(replace(query, ids=None), **options))
         if query.ids is None or options.get("select") is not None:
@@ -76,7 +76,7 @@ fault("search-ignores-values", breaks=["FILTER-03", "FILTER-06"])(
 
 
 def _by_values(same: Callable[[Any, Any], bool]) -> Apply:
-    """Compare values by `same(there, wanted)`, member by member."""
+    """Compare values by `same(stored, wanted)`, member by member."""
 
     def matches(right: Any, thread: Any, query: Query) -> bool:
         return right(thread, replace(query, values=None)) and all(

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from conformance.faults.kit.parts import refusing, without
-from conformance.faults.kit.wire import finished_shows, shown, with_status
-from conformance.faults.registry import Broken, fault
+from conformance.faults.kit.wire import change_shown, finished_shows, refusing, with_status, without
+from conformance.faults.registry import FaultyDeployment, fault
 from conformance.reference.wire import WireRequest
 
 
@@ -21,11 +20,11 @@ def _is_malformed(request: WireRequest) -> bool:
 
 
 fault("get-leaves-out-updated-at", breaks=["GET-01"])(
-    shown(lambda thread: without(thread, "updated_at"), "get")
+    change_shown("get", to=lambda thread: without(thread, "updated_at"))
 )
 
 
-#: Whatever shows a thread, but for a search with `select`, where a member may be missing.
+#: All operations that show threads; a search with `select` may lack members.
 _SHOWING = ("create", "get", "copy", "update", "search")
 
 
@@ -34,10 +33,10 @@ def _with(member: str, change: Callable[[Any], Any]) -> Callable[[dict[str, Any]
 
 
 fault("threads-show-state-updated-at-as-a-number", breaks=["GET-05"])(
-    shown(_with("state_updated_at", lambda _: 1747063028), *_SHOWING)
+    change_shown(*_SHOWING, to=_with("state_updated_at", lambda _: 1747063028))
 )
 fault("threads-show-interrupts-as-a-list", breaks=["GET-05"])(
-    shown(_with("interrupts", lambda each: list(each.values())), *_SHOWING)
+    change_shown(*_SHOWING, to=_with("interrupts", lambda each: list(each.values())))
 )
 
 
@@ -62,8 +61,8 @@ fault("get-of-a-malformed-id-is-200", breaks=["GET-03"])(refusing("get", _is_mal
     "get-shows-metadata-of-the-newest-thread-with-the-same-keys",
     breaks=["GET-04", "SEQ-01", "SEQ-12"],
 )
-def get_shows_the_newest_metadata(broken: Broken) -> None:
-    @broken.instead("get")
+def get_shows_the_newest_metadata(broken: FaultyDeployment) -> None:
+    @broken.override("get")
     def get(right: Any, thread_id: str, *include: Any) -> Any:
         thread = right(thread_id, *include)
         *_, newest = broken.store._threads.values()
@@ -81,7 +80,7 @@ fault(
         "CREATE-11 GET-04 SEARCH-08 SELECT-02 CONCURRENT-01 CONCURRENT-02 RUN-CONTROL-14 "
         "SEQ-12 SEQ-14 SEQ-17"
     ),
-)(shown(lambda thread: {**thread, "thread_id": _neighbour(thread["thread_id"])}, "get"))
+)(change_shown("get", to=lambda thread: {**thread, "thread_id": _neighbour(thread["thread_id"])}))
 fault(
     "get-always-says-idle", breaks=["GET-04", "INTERRUPT-09", "STATUS-01", "STATUS-02", "STATUS-03"]
-)(shown(lambda thread: {**thread, "status": "idle"}, "get"))
+)(change_shown("get", to=lambda thread: {**thread, "status": "idle"}))

@@ -1,22 +1,20 @@
-"""Faults of the history of a thread: its order, its entries, whose it is."""
+"""Faults of the history of a thread: its order, its entries, its thread."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from conformance.faults.kit.parts import HISTORIES, asks_for_few, without
 from conformance.faults.kit.state import (
     Page,
     before_of,
-    kept,
     malformed,
     nested,
     page_becomes,
     refusal_becomes,
-    state_becomes,
-    status_becomes,
+    stored_thread,
 )
-from conformance.faults.registry import Broken, fault
+from conformance.faults.kit.wire import HISTORIES, asks_for_few, change_shown, with_status, without
+from conformance.faults.registry import FaultyDeployment, fault
 from conformance.reference.wire import Json, WireRequest
 
 GET, POST = ("history",), ("post_history",)
@@ -31,7 +29,7 @@ fault("long-history-begins-with-the-older-half", breaks=["HISTORY-02", "SEQ-07"]
     page_becomes(lambda page: page if len(page) <= 10 else page[10:] + page[:10])
 )
 
-# What is in it
+# Entries
 
 fault("long-history-by-post-leaves-out-a-state", breaks=["HISTORY-04"])(
     page_becomes(
@@ -41,7 +39,7 @@ fault("long-history-by-post-leaves-out-a-state", breaks=["HISTORY-04"])(
     )
 )
 fault("history-by-get-shows-no-tasks", breaks=["HISTORY-04"])(
-    state_becomes(lambda state: without(state, "tasks"), *GET)
+    change_shown(*GET, to=lambda state: without(state, "tasks"))
 )
 
 
@@ -49,10 +47,10 @@ fault("history-by-get-shows-no-tasks", breaks=["HISTORY-04"])(
     "long-history-forgets-the-oldest-state",
     breaks=["HISTORY-03", "PREPOP-09", "CONCURRENT-04", "SEQ-06"],
 )
-def long_history_forgets_the_oldest(broken: Broken) -> None:
+def long_history_forgets_the_oldest(broken: FaultyDeployment) -> None:
     @broken.wire.answers(*HISTORIES)
-    def _(request: WireRequest, page: Page) -> Json:
-        thread = kept(broken, request.thread_id)
+    def drop_the_oldest(request: WireRequest, page: Page) -> Json:
+        thread = stored_thread(broken, request.thread_id)
         if thread is None or len(thread.checkpoints) <= 10:
             return page
         return [state for state in page if state.get("parent_checkpoint")]
@@ -65,10 +63,10 @@ def long_history_forgets_the_oldest(broken: Broken) -> None:
         "CONCURRENT-04 CONCURRENT-05 SEQ-04 SEQ-08 SEQ-10"
     ),
 )
-def newest_values_everywhere(broken: Broken) -> None:
+def newest_values_everywhere(broken: FaultyDeployment) -> None:
     @broken.wire.answers(*HISTORIES)
-    def _(request: WireRequest, page: Page) -> Json:
-        thread = kept(broken, request.thread_id)
+    def show_newest_values(request: WireRequest, page: Page) -> Json:
+        thread = stored_thread(broken, request.thread_id)
         return [{**state, "values": thread.values} for state in page] if thread else page
 
 
@@ -76,18 +74,21 @@ fault(
     "oldest-state-of-a-history-without-next",
     breaks=["HISTORY-01"],
 )(
-    state_becomes(
-        lambda state: state if state.get("parent_checkpoint") else without(state, "next"),
+    change_shown(
         *HISTORIES,
+        to=lambda state: state if state.get("parent_checkpoint") else without(state, "next"),
     )
 )
 fault(
     "history-shows-times-without-offset",
     breaks=["CHECKPOINT-06", "HISTORY-01", "STATE-10", "SEQ-07", "SEQ-08"],
 )(
-    state_becomes(
-        lambda state: {**state, "created_at": str(state.get("created_at")).replace("+00:00", "")},
+    change_shown(
         *HISTORIES,
+        to=lambda state: {
+            **state,
+            "created_at": str(state.get("created_at")).replace("+00:00", ""),
+        },
     )
 )
 fault("long-history-gives-the-oldest-state-twice", breaks=["HISTORY-08", "PREPOP-09"])(
@@ -104,29 +105,29 @@ def _dangling(state: dict[str, Any]) -> Json:
 fault(
     "parents-in-a-history-are-not-there",
     breaks=["CHECKPOINT-07", "HISTORY-03", "STATE-10", "SEQ-07"],
-)(state_becomes(_dangling, *HISTORIES))
+)(change_shown(*HISTORIES, to=_dangling))
 
 
 @fault("steps-of-runs-start-anew", breaks=["HISTORY-09", "HISTORY-FILTER-02", "SEQ-07"])
-def steps_of_runs_start_anew(broken: Broken) -> None:
-    state_becomes(
-        lambda state: (
+def steps_of_runs_start_anew(broken: FaultyDeployment) -> None:
+    change_shown(
+        *GET,
+        to=lambda state: (
             nested(state, "metadata", step=-1)
             if "run_id" in (state.get("metadata") or {})
             else state
         ),
-        *GET,
     )(broken)
 
 
-# Threads that are empty, or are not there
+# Empty and unknown threads
 
 
 @fault("history-of-an-empty-thread-holds-its-state", breaks=["HISTORY-07"])
-def empty_thread_has_a_state(broken: Broken) -> None:
+def empty_thread_has_a_state(broken: FaultyDeployment) -> None:
     @broken.wire.answers("history", when=asks_for_few)
-    def _(request: WireRequest, page: Page) -> Json:
-        thread = kept(broken, request.thread_id)
+    def add_empty_state(request: WireRequest, page: Page) -> Json:
+        thread = stored_thread(broken, request.thread_id)
         empty = thread is not None and not thread.checkpoints
         return [broken.store.state(request.thread_id)] if empty else page
 
@@ -139,7 +140,7 @@ fault("history-by-post-of-an-unknown-thread-is-empty", breaks=["HISTORY-05", "DE
     refusal_becomes([], *POST)
 )
 fault("history-of-a-malformed-id-is-500", breaks=["HISTORY-06"])(
-    status_becomes(422, 500, *GET, when=malformed)
+    with_status(500, *GET, instead_of=422, when=malformed)
 )
 fault("history-by-post-of-a-malformed-id-is-empty", breaks=["HISTORY-06"])(
     refusal_becomes([], *POST, status=422, when=malformed)

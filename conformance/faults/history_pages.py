@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.parts import HISTORIES, refusing
 from conformance.faults.kit.state import Page, before_of, limit_of, page_becomes
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import HISTORIES, refusing
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, When, WireRequest
 
 GET, POST = ("history",), ("post_history",)
@@ -25,7 +25,7 @@ def _unlimited(request: WireRequest) -> bool:
 
 
 def _continues(request: WireRequest) -> bool:
-    """Whether the request goes on after a page that was short."""
+    """Return whether the request has `before` and a limit."""
     return before_of(request) is not None and _limited(request)
 
 
@@ -36,9 +36,9 @@ def _filters(request: WireRequest) -> bool:
 def _limit_becomes(
     change: Callable[[int], int], operations: tuple[str, ...], when: When = _limited
 ) -> Apply:
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(*operations, when=when)
-        def _(request: WireRequest) -> None:
+        def change_limit(request: WireRequest) -> None:
             limit = change(limit_of(request) or 0)
             if request.method == "GET":
                 request.query["limit"] = str(limit)
@@ -73,11 +73,11 @@ fault("history-by-post-is-empty-by-default", breaks=["HISTORY-FILTER-03"])(
 
 
 def _continued(change: Callable[[Page, Any], Json]) -> Apply:
-    """Change a page that continues another; `change` is also given the state at `before`."""
+    """Replace a page that continues another by `change(page, state at before)`."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers(*HISTORIES, when=_continues)
-        def _(request: WireRequest, page: Page) -> Json:
+        def change_page(request: WireRequest, page: Page) -> Json:
             bound = {"checkpoint_id": before_of(request)}
             changed = change(page, broken.store.state(request.thread_id, bound))
             return changed[: limit_of(request)]
@@ -100,9 +100,9 @@ fault(
 
 
 def _before_is_ignored(operations: tuple[str, ...], when: When) -> Apply:
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(*operations, when=when)
-        def _(request: WireRequest) -> None:
+        def drop_before(request: WireRequest) -> None:
             request.query.pop("before", None)
             if request.members:
                 request.body = {n: v for n, v in request.members.items() if n != "before"}
@@ -122,9 +122,9 @@ fault("before-is-ignored-by-post", breaks=["HISTORY-FILTER-01", "HISTORY-FILTER-
     "before-the-oldest-starts-anew",
     breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04"],
 )
-def before_the_oldest_starts_anew(broken: Broken) -> None:
+def before_the_oldest_starts_anew(broken: FaultyDeployment) -> None:
     @broken.wire.answers(*HISTORIES, when=_continues)
-    def _(request: WireRequest, page: Page) -> Json:
+    def start_anew(request: WireRequest, page: Page) -> Json:
         return page or broken.store.history(request.thread_id, limit=limit_of(request) or 1)
 
 
@@ -132,11 +132,11 @@ def before_the_oldest_starts_anew(broken: Broken) -> None:
 
 
 def _filtered_by(matches: Callable[[Any, Any, Any], bool]) -> Apply:
-    """Decide otherwise whether a state has the metadata; `matches` is given what is right."""
+    """Let `matches(right, state, wanted)` decide whether a state has the metadata."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers(*POST, when=_filters)
-        def _(request: WireRequest, _page: Page) -> Json:
+        def filter_states(request: WireRequest, _page: Page) -> Json:
             whole = broken.store.history(request.thread_id, limit=LONGEST)
             wanted = request.members.get("metadata")
             found = [each for each in whole if matches(broken.store.state_matches, each, wanted)]
@@ -158,7 +158,7 @@ fault("unknown-metadata-is-ignored-by-history", breaks=["HISTORY-FILTER-02"])(
 
 
 def _filters_by_more(request: WireRequest) -> bool:
-    """Whether the metadata asked for has members beyond those that every state shows."""
+    """Return whether the filter has members that not every state has."""
     wanted = request.members.get("metadata")
     return isinstance(wanted, dict) and bool(wanted.keys() - {"step", "source", "no such member"})
 
@@ -169,9 +169,9 @@ fault("history-refuses-metadata-that-no-state-shows", breaks=["HISTORY-13"])(
 
 
 @fault("history-is-limited-before-it-is-filtered", breaks=["HISTORY-FILTER-02"])
-def limited_before_filtered(broken: Broken) -> None:
+def limited_before_filtered(broken: FaultyDeployment) -> None:
     @broken.wire.answers(*POST, when=_filters)
-    def _(request: WireRequest, _page: Page) -> Json:
+    def filter_first_states(request: WireRequest, _page: Page) -> Json:
         first = broken.store.history(request.thread_id, limit=limit_of(request) or 1)
         wanted = request.members.get("metadata") or {}
         return [state for state in first if broken.store.state_matches(state, wanted)]

@@ -1,4 +1,4 @@
-"""Faults of creating threads under a given id."""
+"""Faults of creating threads with a given id."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from conformance.faults.kit.parts import refusing, without
-from conformance.faults.kit.wire import prepopulates, with_status
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import prepopulates, refusing, with_status, without
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
 
 
@@ -18,7 +17,7 @@ def _named(request: WireRequest) -> bool:
 
 
 def _version(request: WireRequest) -> str:
-    """The version of the UUID that is given as the id; "" where it is none."""
+    """Return the UUID version of the `thread_id` in the body; "" where it is no UUID."""
     given = request.members.get("thread_id")
     return given[14] if isinstance(given, str) and len(given) == 36 else ""
 
@@ -32,7 +31,7 @@ def _raises(request: WireRequest) -> bool:
 
 
 @fault("given-id-that-is-not-random-is-ignored", breaks=["IDENTITY-01"])
-def given_id_that_is_not_random_is_ignored(broken: Broken) -> None:
+def given_id_that_is_not_random_is_ignored(broken: FaultyDeployment) -> None:
     @broken.wire.before("create", when=lambda request: _version(request) not in ("", "4"))
     def ignore(request: WireRequest) -> None:
         request.body = without(request.members, "thread_id")
@@ -50,8 +49,8 @@ fault("second-creation-answers-the-conflict-with-200", breaks=["IDENTITY-02", "C
 @fault(
     "second-creation-replaces-the-thread", breaks=["IDENTITY-02", "IDENTITY-03", "CONCURRENT-01"]
 )
-def second_creation_replaces(broken: Broken) -> None:
-    @broken.instead("already_there")
+def second_creation_replaces(broken: FaultyDeployment) -> None:
+    @broken.override("already_there")
     def already_there(right: Any, thread: Any, if_exists: str) -> Any:
         if if_exists == "do_nothing":
             return right(thread, if_exists)
@@ -59,11 +58,12 @@ def second_creation_replaces(broken: Broken) -> None:
 
 
 def on_existing(
-    act: Callable[[Broken, Any, dict[str, Any]], object], when: Callable[[WireRequest], bool]
+    act: Callable[[FaultyDeployment, Any, dict[str, Any]], object],
+    when: Callable[[WireRequest], bool],
 ) -> Apply:
-    """Do something to the thread that stands under the id already."""
+    """Call `act(broken, thread, members)` on the existing thread of a create request."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before("create", when=when)
         def act_first(request: WireRequest) -> None:
             thread = broken.store._threads.get(request.members.get("thread_id", ""))
@@ -73,23 +73,23 @@ def on_existing(
     return apply
 
 
-def _merge(broken: Broken, thread: Any, body: dict[str, Any]) -> None:
+def _merge(broken: FaultyDeployment, thread: Any, body: dict[str, Any]) -> None:
     broken.store.keep(replace(thread, metadata=thread.metadata | body.get("metadata", {})))
 
 
-def _apply_supersteps(broken: Broken, thread: Any, body: dict[str, Any]) -> None:
+def _apply_supersteps(broken: FaultyDeployment, thread: Any, body: dict[str, Any]) -> None:
     for step in body.get("supersteps", ()):
         thread = broken.store.with_superstep(thread, thread.latest, step["updates"])
     broken.store.keep(thread)
 
 
-def _apply_to_empty(broken: Broken, thread: Any, body: dict[str, Any]) -> None:
+def _apply_to_empty(broken: FaultyDeployment, thread: Any, body: dict[str, Any]) -> None:
     if not thread.checkpoints:
         _apply_supersteps(broken, thread, body)
 
 
 @fault("conflict-moves-updated-at", breaks=["IDENTITY-03"])
-def conflict_moves_updated_at(broken: Broken) -> None:
+def conflict_moves_updated_at(broken: FaultyDeployment) -> None:
     @broken.wire.after("create", status=409)
     def touch(request: WireRequest, _answer: WireAnswer) -> None:
         thread = broken.store.thread(request.members["thread_id"])
@@ -106,7 +106,7 @@ fault("do-nothing-applies-supersteps-to-empty-threads", breaks=["IDENTITY-06"])(
 
 
 @fault("do-nothing-answers-another-id", breaks=["IDENTITY-04", "CONCURRENT-02"])
-def do_nothing_answers_another_id(broken: Broken) -> None:
+def do_nothing_answers_another_id(broken: FaultyDeployment) -> None:
     @broken.wire.answers("create", when=_does_nothing)
     def answer_another(request: WireRequest, thread: Json) -> Json:
         existed = thread["metadata"] != request.members.get("metadata")
@@ -114,7 +114,7 @@ def do_nothing_answers_another_id(broken: Broken) -> None:
 
 
 @fault("do-nothing-refuses-a-free-id", breaks=["CREATE-19", "IDENTITY-07"])
-def do_nothing_refuses_a_free_id(broken: Broken) -> None:
+def do_nothing_refuses_a_free_id(broken: FaultyDeployment) -> None:
     @broken.wire.before("create", when=_does_nothing)
     def refuse(request: WireRequest) -> WireAnswer | None:
         free = request.members.get("thread_id") not in broken.store._threads
@@ -122,7 +122,7 @@ def do_nothing_refuses_a_free_id(broken: Broken) -> None:
 
 
 @fault("do-nothing-answers-a-thread-but-makes-none", breaks=["IDENTITY-07"])
-def do_nothing_makes_none(broken: Broken) -> None:
+def do_nothing_makes_none(broken: FaultyDeployment) -> None:
     @broken.wire.after("create", when=_does_nothing)
     def forget(request: WireRequest, answer: WireAnswer) -> None:
         made = answer.body

@@ -1,4 +1,4 @@
-"""Faults of graphs that stop and wait."""
+"""Faults of graphs that interrupt."""
 
 from __future__ import annotations
 
@@ -6,30 +6,28 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import without
 from conformance.faults.kit.runs import (
     BEGINNING,
-    changing,
     command_of,
     having,
     ignoring,
-    misreading,
     of_graph,
     resuming,
     source_of,
     where,
 )
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import change_answer, change_request, without
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.steps import Answer
 from conformance.model.threads import Checkpoint, Run, Task, Thread
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
-# What is shown of an interrupt
+# Showing interrupts
 
 
 def _interrupts(change: Callable[[Json], Json]) -> Apply:
-    """Show the interrupts of threads otherwise."""
-    return changing(
+    """Change the interrupts that GET shows of a thread."""
+    return change_answer(
         "get",
         to=lambda _, thread: (
             {**thread, "interrupts": change(thread["interrupts"])}
@@ -56,7 +54,7 @@ fault(
     "task-that-asked-shows-nothing",
     breaks=["INTERRUPT-02", "INTERRUPT-03", "NESTED-01"],
 )(
-    changing(
+    change_answer(
         "state",
         to=lambda _, state: {
             **state,
@@ -67,14 +65,14 @@ fault(
 
 
 fault("state-shows-each-interrupt-twice", breaks=["INTERRUPT-03"])(
-    changing("state", to=lambda _, state: {**state, "interrupts": state["interrupts"] * 2})
+    change_answer("state", to=lambda _, state: {**state, "interrupts": state["interrupts"] * 2})
 )
 
 # Resuming
 
 
 def _with_command(change: Callable[[dict[str, Any]], dict[str, Any]], *also: Any) -> Apply:
-    return misreading(
+    return change_request(
         *BEGINNING,
         to=lambda body: {**body, "command": change(body["command"])},
         when=where(resuming, *also),
@@ -98,23 +96,23 @@ fault("answer-arrives-in-capitals", breaks=["INTERRUPT-05", "INTERRUPT-11", "INT
 
 
 @fault("answer-by-id-arrives-with-the-id", breaks=["INTERRUPT-15"])
-def answer_by_id_arrives_whole(broken: Broken) -> None:
-    @broken.instead("answer_of")
+def answer_by_id_arrives_whole(broken: FaultyDeployment) -> None:
+    @broken.override("answer_of")
     def answer_of(_right: Any, run: Run, _here: Checkpoint) -> Answer | None:
         resume = (run.kwargs.get("command") or {}).get("resume")
         return None if resume is None else Answer(resume)
 
 
 @fault("answer-by-id-reaches-nobody", breaks=["INTERRUPT-15"])
-def answer_by_id_reaches_nobody(broken: Broken) -> None:
-    @broken.instead("answer_of")
+def answer_by_id_reaches_nobody(broken: FaultyDeployment) -> None:
+    @broken.override("answer_of")
     def answer_of(right: Any, run: Run, here: Checkpoint) -> Answer | None:
         answer: Answer | None = right(run, here)
         return None if answer and answer.by_interrupt is not None else answer
 
 
 @fault("answered-interrupt-stays-on-the-thread", breaks=["INTERRUPT-06"])
-def answered_interrupt_stays(broken: Broken) -> None:
+def answered_interrupt_stays(broken: FaultyDeployment) -> None:
     stale: dict[str, Json] = {}
 
     @broken.wire.before(*BEGINNING, when=where(resuming, of_graph("interrupter")))
@@ -124,14 +122,14 @@ def answered_interrupt_stays(broken: Broken) -> None:
             stale[request.thread_id] = broken.store.pending_interrupts(thread)
 
     @broken.wire.answers("get")
-    def shown(request: WireRequest, thread: Json) -> Json:
+    def show_stale(request: WireRequest, thread: Json) -> Json:
         return {**thread, "interrupts": stale.get(request.thread_id, thread["interrupts"])}
 
 
 @fault("answered-node-is-still-next", breaks=["INTERRUPT-06"])
-def answered_node_is_still_next(broken: Broken) -> None:
+def answered_node_is_still_next(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state")
-    def shown(request: WireRequest, state: Json) -> Json:
+    def show_answered_node(request: WireRequest, state: Json) -> Json:
         last = state["metadata"].get("writes") or {}
         return {**state, "next": ["ask"]} if "ask" in last else state
 
@@ -145,7 +143,7 @@ fault("update-of-a-resuming-run-is-lost", breaks=["INTERRUPT-07"])(
 
 
 @fault("resuming-run-writes-its-update-only-first", breaks=["INTERRUPT-07"])
-def resuming_run_loses_its_update(broken: Broken) -> None:
+def resuming_run_loses_its_update(broken: FaultyDeployment) -> None:
     @broken.wire.after(*BEGINNING, when=where(resuming, lambda r: "update" in command_of(r)))
     def lose(request: WireRequest, _answer: WireAnswer) -> None:
         thread = broken.store._threads.get(request.thread_id)
@@ -161,14 +159,14 @@ def resuming_run_loses_its_update(broken: Broken) -> None:
 
 
 def _copying(change: Callable[[Task], Task], when: Callable[[Task], bool]) -> Apply:
-    """Copy the tasks that ask otherwise."""
+    """Change the interrupted tasks of a copy where `when(task)`."""
 
     def copied(checkpoint: Checkpoint) -> Checkpoint:
         tasks = tuple(change(task) if when(task) else task for task in checkpoint.tasks)
         return replace(checkpoint, tasks=tasks)
 
-    def apply(broken: Broken) -> None:
-        @broken.instead("copied_checkpoints")
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override("copied_checkpoints")
         def copied_checkpoints(right: Any, source: Thread) -> Any:
             return tuple(copied(checkpoint) for checkpoint in right(source))
 
@@ -193,7 +191,7 @@ fault("copy-asks-under-new-ids", breaks=["INTERRUPT-08", "INTERRUPT-10"])(
 
 
 @fault("copy-of-an-interrupted-thread-is-idle", breaks=["INTERRUPT-09"])
-def copy_of_an_interrupted_thread_is_idle(broken: Broken) -> None:
+def copy_of_an_interrupted_thread_is_idle(broken: FaultyDeployment) -> None:
     @broken.wire.after("copy")
     def idle(_request: WireRequest, answer: WireAnswer) -> None:
         thread = broken.store._threads.get(answer.body.get("thread_id")) if answer.ok else None
@@ -203,15 +201,15 @@ def copy_of_an_interrupted_thread_is_idle(broken: Broken) -> None:
 
 
 @fault("copy-shows-no-interrupts-of-its-own", breaks=["INTERRUPT-10"])
-def copy_shows_no_interrupts(broken: Broken) -> None:
+def copy_shows_no_interrupts(broken: FaultyDeployment) -> None:
     @broken.wire.answers("get")
-    def shown(request: WireRequest, thread: Json) -> Json:
+    def hide_interrupts(request: WireRequest, thread: Json) -> Json:
         source = source_of(broken.store, request.thread_id)
         return {**thread, "interrupts": {}} if source else thread
 
 
 @fault("resuming-a-copy-reaches-the-original", breaks=["INTERRUPT-11", "INTERRUPT-12", "NESTED-09"])
-def resuming_a_copy_reaches_the_original(broken: Broken) -> None:
+def resuming_a_copy_reaches_the_original(broken: FaultyDeployment) -> None:
     @broken.wire.before(*BEGINNING, when=resuming)
     def reach(request: WireRequest) -> None:
         own = request.thread_id
@@ -219,7 +217,7 @@ def resuming_a_copy_reaches_the_original(broken: Broken) -> None:
 
 
 @fault("answer-to-a-copy-is-given-to-both", breaks=["INTERRUPT-12", "NESTED-09"])
-def answer_to_a_copy_is_given_to_both(broken: Broken) -> None:
+def answer_to_a_copy_is_given_to_both(broken: FaultyDeployment) -> None:
     @broken.wire.after(*BEGINNING, when=resuming)
     def answer_both(request: WireRequest, answer: WireAnswer) -> None:
         source = source_of(broken.store, request.thread_id)
@@ -228,7 +226,7 @@ def answer_to_a_copy_is_given_to_both(broken: Broken) -> None:
 
 
 @fault("original-forgets-its-question-with-its-copy", breaks=["INTERRUPT-12"])
-def original_forgets_its_question(broken: Broken) -> None:
+def original_forgets_its_question(broken: FaultyDeployment) -> None:
     @broken.wire.after(*BEGINNING, when=where(resuming, of_graph("interrupter")))
     def forget(request: WireRequest, _answer: WireAnswer) -> None:
         thread = broken.store._threads.get(source_of(broken.store, request.thread_id) or "")
@@ -239,7 +237,7 @@ def original_forgets_its_question(broken: Broken) -> None:
 
 
 @fault("copy-cannot-be-resumed", breaks=["INTERRUPT-11", "NESTED-09"])
-def copy_cannot_be_resumed(broken: Broken) -> None:
+def copy_cannot_be_resumed(broken: FaultyDeployment) -> None:
     @broken.wire.before(*BEGINNING, when=resuming)
     def refuse(request: WireRequest) -> WireAnswer | None:
         unknown = source_of(broken.store, request.thread_id) is not None
@@ -253,7 +251,7 @@ fault("interrupt-before-is-ignored", breaks=["INTERRUPT-13"])(
 )
 
 fault("interrupt-before-stops-after-the-node", breaks=["INTERRUPT-13"])(
-    misreading(
+    change_request(
         *BEGINNING,
         to=lambda body: {
             **without(body, "interrupt_before"),
@@ -268,7 +266,7 @@ fault("interrupt-after-is-ignored", breaks=["INTERRUPT-14"])(
 )
 
 fault("interrupt-after-stops-before-the-node", breaks=["INTERRUPT-14"])(
-    misreading(
+    change_request(
         *BEGINNING,
         to=lambda body: {
             **without(body, "interrupt_after"),

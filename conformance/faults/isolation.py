@@ -1,4 +1,4 @@
-"""Faults of keeping threads apart."""
+"""Faults of the isolation of threads."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import without
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import without
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.errors import NotFoundError
 from conformance.reference.wire import Json, WireRequest
 
 
 def other_thread(request: WireRequest, *members: str) -> str | None:
-    """The thread that the body names there, if it is not that of the path."""
+    """Return the thread id at that place of the body, if it differs from the one in the path."""
     found: Any = request.members
     for name in members:
         found = found.get(name) if isinstance(found, dict) else None
@@ -21,9 +21,9 @@ def other_thread(request: WireRequest, *members: str) -> str | None:
 
 
 def following(operation: str, *members: str, forget: bool = False) -> Apply:
-    """Work on the thread that the body names instead of that of the path."""
+    """Use the thread id of the body in place of the one in the path."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         def names_another(request: WireRequest) -> bool:
             return other_thread(request, *members) is not None
 
@@ -58,8 +58,8 @@ fault("history-follows-the-thread-of-before", breaks=["ISOLATE-04"])(
 )
 
 
-def _of_another(broken: Broken, config: Any) -> Any:
-    """The checkpoint of whatever thread a config names."""
+def _of_another(broken: FaultyDeployment, config: Any) -> Any:
+    """Return the checkpoint that a config names, on whatever thread."""
     config = config or {}
     thread = broken.store._threads.get(config.get("thread_id") or "")
     for each in thread.checkpoints if thread else ():
@@ -69,10 +69,10 @@ def _of_another(broken: Broken, config: Any) -> Any:
 
 
 @fault("state-update-starts-from-the-checkpoint-of-another-thread", breaks=["ISOLATE-01"])
-def update_starts_from_another(broken: Broken) -> None:
+def update_starts_from_another(broken: FaultyDeployment) -> None:
     store = broken.store
 
-    @broken.instead("update_state")
+    @broken.override("update_state")
     def update_state(right: Any, thread_id: str, *values: Any, **members: Any) -> Any:
         base = _of_another(broken, members.get("checkpoint"))
         thread = store.thread(thread_id)
@@ -83,7 +83,7 @@ def update_starts_from_another(broken: Broken) -> None:
 
 
 @fault("checkpoints-are-looked-up-in-all-threads", breaks=["ISOLATE-05"])
-def checkpoints_are_looked_up_everywhere(broken: Broken) -> None:
+def checkpoints_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
     store = broken.store
 
     @broken.wire.after("state_at_checkpoint")
@@ -98,10 +98,10 @@ def checkpoints_are_looked_up_everywhere(broken: Broken) -> None:
 
 
 @fault("unknown-checkpoint-id-is-looked-up-in-all-threads", breaks=["ISOLATE-05"])
-def unknown_ids_are_looked_up_everywhere(broken: Broken) -> None:
+def unknown_ids_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
     store = broken.store
 
-    @broken.instead("checkpoint")
+    @broken.override("checkpoint")
     def checkpoint(right: Any, thread: Any, checkpoint_id: Any) -> Any:
         try:
             return right(thread, checkpoint_id)
@@ -113,10 +113,10 @@ def unknown_ids_are_looked_up_everywhere(broken: Broken) -> None:
             raise
 
 
-def reaching(operation: str, change: Callable[[Broken, Any], Any]) -> Apply:
+def reaching(operation: str, change: Callable[[FaultyDeployment, Any], Any]) -> Apply:
     """Change every other thread too, whenever this operation succeeds."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         store = broken.store
 
         @broken.wire.answers(operation)
@@ -129,7 +129,7 @@ def reaching(operation: str, change: Callable[[Broken, Any], Any]) -> Apply:
     return apply
 
 
-def _touched(broken: Broken, thread: Any) -> Any:
+def _touched(broken: FaultyDeployment, thread: Any) -> Any:
     return replace(thread, updated_at=broken.store.now())
 
 
@@ -147,10 +147,10 @@ fault(
 
 
 @fault("deleting-empties-the-thread-made-before", breaks=["COPY-18", "ISOLATE-06"])
-def deleting_empties_its_neighbour(broken: Broken) -> None:
+def deleting_empties_its_neighbour(broken: FaultyDeployment) -> None:
     store = broken.store
 
-    @broken.instead("delete")
+    @broken.override("delete")
     def delete(right: Any, thread_id: str) -> None:
         ids = list(store._threads)
         right(thread_id)

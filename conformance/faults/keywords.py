@@ -1,4 +1,4 @@
-"""Faults of single keywords of the request schemas: broken and accepted, or met and refused."""
+"""Faults of single keywords of the request schemas: invalid values accepted, valid ones refused."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from conformance.faults.kit.parts import refusing, without
-from conformance.faults.registry import Broken, fault
+from conformance.faults.kit.wire import refusing, without
+from conformance.faults.registry import FaultyDeployment, fault
 from conformance.reference.wire import WireAnswer, WireRequest
 
 
@@ -42,7 +42,7 @@ def _subgraphs_declined(request: WireRequest) -> bool:
 
 
 @fault("prune-skips-what-is-no-id", breaks=["ERROR-TYPE-04", "ERROR-RANGE-04", "ERROR-ANY-07"])
-def prune_skips_what_is_no_id(broken: Broken) -> None:
+def prune_skips_what_is_no_id(broken: FaultyDeployment) -> None:
     @broken.wire.before("prune", when=_names_what_is_no_id)
     def skip(request: WireRequest) -> None:
         named = list(filter(_is_id, request.members["thread_ids"]))
@@ -50,7 +50,7 @@ def prune_skips_what_is_no_id(broken: Broken) -> None:
 
 
 @fault("refused-prune-touches-its-threads", breaks=["ERROR-SAFE-08"])
-def refused_prune_touches_its_threads(broken: Broken) -> None:
+def refused_prune_touches_its_threads(broken: FaultyDeployment) -> None:
     @broken.wire.after("prune", when=_names_what_is_no_id)
     def touch(request: WireRequest, answer: WireAnswer) -> None:
         for thread in [broken.store._threads.get(str(e)) for e in request.members["thread_ids"]]:
@@ -59,14 +59,14 @@ def refused_prune_touches_its_threads(broken: Broken) -> None:
 
 
 @fault("prune-leaves-out-the-first-of-several", breaks=["PRUNE-01", "PRUNE-02", "ERROR-ANY-12"])
-def prune_leaves_out_the_first(broken: Broken) -> None:
-    @broken.instead("prune")
+def prune_leaves_out_the_first(broken: FaultyDeployment) -> None:
+    @broken.override("prune")
     def prune(right: Any, thread_ids: list[str], *others: Any, **named: Any) -> Any:
         return right(thread_ids[1:] if len(thread_ids) > 1 else thread_ids, *others, **named)
 
 
 @fault("post-state-ignores-a-namespace-that-is-no-text", breaks=["ERROR-ANY-09"])
-def namespace_is_ignored(broken: Broken) -> None:
+def namespace_is_ignored(broken: FaultyDeployment) -> None:
     @broken.wire.before("post_state_at_checkpoint", when=_namespace_is_no_text)
     def ignore(request: WireRequest) -> None:
         checkpoint = without(request.members["checkpoint"], "checkpoint_ns")
@@ -74,7 +74,7 @@ def namespace_is_ignored(broken: Broken) -> None:
 
 
 @fault("refused-state-update-touches-its-thread", breaks=["ERROR-SAFE-03", "ERROR-SAFE-06"])
-def refused_state_update_touches_its_thread(broken: Broken) -> None:
+def refused_state_update_touches_its_thread(broken: FaultyDeployment) -> None:
     @broken.wire.after("update_state")
     def touch(request: WireRequest, answer: WireAnswer) -> None:
         thread = broken.store._threads.get(request.thread_id)

@@ -1,4 +1,4 @@
-"""Faults of keeping metadata as it was sent."""
+"""Faults of storing metadata as it was sent."""
 
 from __future__ import annotations
 
@@ -6,29 +6,28 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.parts import mapped, refusing
-from conformance.faults.kit.wire import sent
+from conformance.faults.kit.wire import altered_by, change_request, mapped, refusing
 from conformance.faults.registry import Apply, fault
 from conformance.reference.wire import WireRequest
 
 
 def keeping(change: Callable[[Any], Any]) -> Apply:
-    """Keep the metadata of a new thread as `change` has it."""
+    """Store `change(metadata)` as the metadata of a new thread."""
 
     def changed(body: dict[str, Any]) -> dict[str, Any]:
         metadata = body.get("metadata")
         return {**body, "metadata": change(metadata)} if isinstance(metadata, dict) else body
 
-    return sent(changed, "create")
+    return change_request("create", to=changed, when=altered_by(changed))
 
 
 def integers(change: Callable[[int], Any]) -> Apply:
-    """Keep integers otherwise."""
+    """Store `change(number)` for every integer of the metadata."""
     return keeping(lambda metadata: mapped(metadata, lambda leaf: _of(int, leaf, change)))
 
 
 def texts(change: Callable[[str], Any]) -> Apply:
-    """Keep texts otherwise."""
+    """Store `change(text)` for every text of the metadata."""
     return keeping(lambda metadata: mapped(metadata, lambda leaf: _of(str, leaf, change)))
 
 

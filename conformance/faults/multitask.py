@@ -5,17 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from conformance.faults.cancel import made_by
-from conformance.faults.kit.runs import (
-    BEGINNING,
-    accepting,
-    changing,
-    having,
-    ignoring,
-    misreading,
-    runs_on,
-    to_its_end,
-)
-from conformance.faults.registry import Broken, fault
+from conformance.faults.kit.runs import BEGINNING, accepting, having, ignoring, runs_on, to_its_end
+from conformance.faults.kit.wire import change_answer, change_request
+from conformance.faults.registry import FaultyDeployment, fault
 from conformance.model.threads import Run, Thread
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
@@ -33,7 +25,7 @@ fault("rejection-is-answered-as-a-success", breaks=["MULTITASK-01"])(
 
 
 @fault("rejection-stops-the-first-run", breaks=["MULTITASK-02"])
-def rejection_stops_the_first_run(broken: Broken) -> None:
+def rejection_stops_the_first_run(broken: FaultyDeployment) -> None:
     @broken.wire.after(*BEGINNING, when=_REJECTING)
     def stop(request: WireRequest, answer: WireAnswer) -> None:
         for run in runs_on(broken.store, request.thread_id):
@@ -45,7 +37,7 @@ def rejection_stops_the_first_run(broken: Broken) -> None:
 
 
 @fault("enqueued-run-overtakes-the-first", breaks=["MULTITASK-03"])
-def enqueued_run_overtakes(broken: Broken) -> None:
+def enqueued_run_overtakes(broken: FaultyDeployment) -> None:
     @broken.wire.after("run_background", when=having("multitask_strategy", "enqueue"))
     def overtake(request: WireRequest, answer: WireAnswer) -> None:
         thread = broken.store._threads.get(request.thread_id)
@@ -55,7 +47,7 @@ def enqueued_run_overtakes(broken: Broken) -> None:
 
 
 @fault("busy-thread-rejects-by-default", breaks=["MULTITASK-04"])
-def busy_thread_rejects_by_default(broken: Broken) -> None:
+def busy_thread_rejects_by_default(broken: FaultyDeployment) -> None:
     @broken.wire.before(
         "run_background", when=lambda request: "multitask_strategy" not in request.members
     )
@@ -66,7 +58,7 @@ def busy_thread_rejects_by_default(broken: Broken) -> None:
 
 
 fault("strategy-is-shown-only-where-it-was-sent", breaks=["MULTITASK-04", "RUN-CONTROL-01"])(
-    changing(
+    change_answer(
         "run_get",
         to=lambda _, run: {**run, "multitask_strategy": run["kwargs"].get("multitask_strategy")},
     )
@@ -76,7 +68,7 @@ fault("strategy-is-shown-only-where-it-was-sent", breaks=["MULTITASK-04", "RUN-C
 
 
 @fault("interrupt-lets-the-first-run-end", breaks=["MULTITASK-05"])
-def interrupt_lets_the_first_run_end(broken: Broken) -> None:
+def interrupt_lets_the_first_run_end(broken: FaultyDeployment) -> None:
     @broken.wire.before(*BEGINNING, when=having("multitask_strategy", "interrupt"))
     def let(request: WireRequest) -> None:
         for run in runs_on(broken.store, request.thread_id):
@@ -84,7 +76,7 @@ def interrupt_lets_the_first_run_end(broken: Broken) -> None:
 
 
 @fault("interrupt-stops-the-second-run-as-well", breaks=["MULTITASK-05"])
-def interrupt_stops_the_second_run_as_well(broken: Broken) -> None:
+def interrupt_stops_the_second_run_as_well(broken: FaultyDeployment) -> None:
     @broken.wire.after("run_background", when=having("multitask_strategy", "interrupt"))
     def stop(request: WireRequest, answer: WireAnswer) -> None:
         if answer.ok and request.members.get("assistant_id") != "slow":
@@ -97,7 +89,7 @@ def _taking_back(thread: Thread, stopped: Run, kept: int) -> Thread:
 
 
 @fault("interrupt-takes-back-what-the-first-run-did", breaks=["MULTITASK-06"])
-def interrupt_takes_back(broken: Broken) -> None:
+def interrupt_takes_back(broken: FaultyDeployment) -> None:
     @broken.wire.before(*BEGINNING, when=having("multitask_strategy", "interrupt"))
     def take_back(request: WireRequest) -> None:
         for run in runs_on(broken.store, request.thread_id):
@@ -110,7 +102,7 @@ def interrupt_takes_back(broken: Broken) -> None:
 # Rollback
 
 fault("rollback-only-interrupts", breaks=["MULTITASK-07"])(
-    misreading(
+    change_request(
         *BEGINNING,
         to=lambda body: {**body, "multitask_strategy": "interrupt"},
         when=having("multitask_strategy", "rollback"),
@@ -119,7 +111,7 @@ fault("rollback-only-interrupts", breaks=["MULTITASK-07"])(
 
 
 @fault("rollback-by-a-run-keeps-one-checkpoint", breaks=["MULTITASK-07"])
-def rollback_by_a_run_keeps_one_checkpoint(broken: Broken) -> None:
+def rollback_by_a_run_keeps_one_checkpoint(broken: FaultyDeployment) -> None:
     @broken.wire.before(*BEGINNING, when=having("multitask_strategy", "rollback"))
     def keep_one(request: WireRequest) -> None:
         for run in runs_on(broken.store, request.thread_id):

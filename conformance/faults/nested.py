@@ -1,22 +1,13 @@
-"""Faults of graphs in graphs."""
+"""Faults of subgraphs."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import mapped
-from conformance.faults.kit.runs import (
-    BEGINNING,
-    changing,
-    ignoring,
-    misreading,
-    of_graph,
-    resuming,
-    source_of,
-    where,
-)
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.runs import BEGINNING, ignoring, of_graph, resuming, source_of, where
+from conformance.faults.kit.wire import change_answer, change_request, mapped
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.threads import Thread
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
@@ -32,13 +23,13 @@ def _named_subgraph(request: WireRequest) -> bool:
 
 _NESTED_ANSWER = where(resuming, of_graph("nested"))
 
-# Looking
+# States
 
 
 @fault("interrupt-of-a-subgraph-stays-inside", breaks=["NESTED-01"])
-def interrupt_of_a_subgraph_stays_inside(broken: Broken) -> None:
+def interrupt_of_a_subgraph_stays_inside(broken: FaultyDeployment) -> None:
     @broken.wire.answers("get")
-    def shown(request: WireRequest, thread: Json) -> Json:
+    def hide_interrupts(request: WireRequest, thread: Json) -> Json:
         known = broken.store._threads.get(request.thread_id)
         latest = known.latest if known else None
         nested = latest is not None and any(task.inner for task in latest.tasks)
@@ -46,7 +37,7 @@ def interrupt_of_a_subgraph_stays_inside(broken: Broken) -> None:
 
 
 def _inner_state(change: Any) -> Apply:
-    return changing(
+    return change_answer(
         "state",
         to=lambda _, state: {
             **state,
@@ -60,7 +51,7 @@ def _inner_state(change: Any) -> Apply:
 
 
 @fault("subgraphs-are-never-included", breaks=["NESTED-02"])
-def subgraphs_are_never_included(broken: Broken) -> None:
+def subgraphs_are_never_included(broken: FaultyDeployment) -> None:
     @broken.wire.before("state", when=_including)
     def leave_out(request: WireRequest) -> None:
         request.query = {}
@@ -78,7 +69,7 @@ fault("included-subgraph-is-at-its-start", breaks=["NESTED-02", "NESTED-04", "NE
 
 
 @fault("subgraphs-are-always-included", breaks=["NESTED-03"])
-def subgraphs_are_always_included(broken: Broken) -> None:
+def subgraphs_are_always_included(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state")
     def include(request: WireRequest, state: Json) -> Json:
         within = broken.store.state(request.thread_id, subgraphs=True)
@@ -87,18 +78,18 @@ def subgraphs_are_always_included(broken: Broken) -> None:
 
 
 @fault("state-at-a-subgraph-is-that-of-the-graph", breaks=["NESTED-04"])
-def state_at_a_subgraph_is_that_of_the_graph(broken: Broken) -> None:
+def state_at_a_subgraph_is_that_of_the_graph(broken: FaultyDeployment) -> None:
     @broken.wire.before("post_state_at_checkpoint", when=_named_subgraph)
     def outer(request: WireRequest) -> None:
         request.body = {**request.body, "checkpoint": {}}
 
     @broken.wire.answers("post_state_at_checkpoint", when=_named_subgraph)
-    def shown(request: WireRequest, _state: Json) -> Json:
+    def show_state_of_graph(request: WireRequest, _state: Json) -> Json:
         return broken.store.state(request.thread_id)
 
 
 fault("history-of-a-subgraph-is-oldest-first", breaks=["NESTED-05"])(
-    changing("post_history", to=lambda _, states: states[::-1], when=_named_subgraph)
+    change_answer("post_history", to=lambda _, states: states[::-1], when=_named_subgraph)
 )
 
 
@@ -106,8 +97,8 @@ fault("history-of-a-subgraph-is-oldest-first", breaks=["NESTED-05"])(
 
 
 @fault("answer-does-not-reach-the-subgraph", breaks=["NESTED-06", "NESTED-09"])
-def answer_does_not_reach_the_subgraph(broken: Broken) -> None:
-    @broken.instead("performed_inside")
+def answer_does_not_reach_the_subgraph(broken: FaultyDeployment) -> None:
+    @broken.override("performed_inside")
     def performed_inside(
         right: Any, graph: Any, here: Any, task: Any, given: Any, answer: Any, metadata: Any
     ) -> Any:
@@ -115,7 +106,7 @@ def answer_does_not_reach_the_subgraph(broken: Broken) -> None:
 
 
 fault("answer-reaches-the-subgraph-in-capitals", breaks=["NESTED-06", "NESTED-09"])(
-    misreading(
+    change_request(
         *BEGINNING,
         to=lambda body: {
             **body,
@@ -127,8 +118,8 @@ fault("answer-reaches-the-subgraph-in-capitals", breaks=["NESTED-06", "NESTED-09
 
 
 @fault("copy-leaves-the-subgraph-behind", breaks=["NESTED-07", "NESTED-08", "NESTED-09"])
-def copy_leaves_the_subgraph_behind(broken: Broken) -> None:
-    @broken.instead("copied_checkpoints")
+def copy_leaves_the_subgraph_behind(broken: FaultyDeployment) -> None:
+    @broken.override("copied_checkpoints")
     def copied_checkpoints(right: Any, source: Thread) -> Any:
         return tuple(
             replace(each, tasks=tuple(replace(task, inner=()) for task in each.tasks))
@@ -137,9 +128,9 @@ def copy_leaves_the_subgraph_behind(broken: Broken) -> None:
 
 
 @fault("subgraph-of-a-copy-names-the-source", breaks=["NESTED-08"])
-def subgraph_of_a_copy_names_the_source(broken: Broken) -> None:
+def subgraph_of_a_copy_names_the_source(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state", when=_including)
-    def shown(request: WireRequest, state: Json) -> Json:
+    def name_the_source(request: WireRequest, state: Json) -> Json:
         own = request.thread_id
         source = source_of(broken.store, own)
         inner = mapped(state["tasks"], lambda leaf: source if source and leaf == own else leaf)
@@ -147,7 +138,7 @@ def subgraph_of_a_copy_names_the_source(broken: Broken) -> None:
 
 
 @fault("subgraph-is-shared-with-its-copy", breaks=["NESTED-09"])
-def subgraph_is_shared_with_its_copy(broken: Broken) -> None:
+def subgraph_is_shared_with_its_copy(broken: FaultyDeployment) -> None:
     @broken.wire.after(*BEGINNING, when=_NESTED_ANSWER)
     def share(request: WireRequest, answer: WireAnswer) -> None:
         source = source_of(broken.store, request.thread_id)
@@ -162,7 +153,7 @@ fault("stream-never-tells-of-subgraphs", breaks=["NESTED-10"])(
 )
 
 fault("stream-always-tells-of-subgraphs", breaks=["NESTED-10"])(
-    misreading(
+    change_request(
         "run_stream", to=lambda body: {**body, "stream_subgraphs": True}, when=of_graph("nested")
     )
 )

@@ -1,11 +1,12 @@
-"""Faults of paging through what a search gives."""
+"""Faults of paging through the results of a search."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from conformance.faults.kit.search import changing, empty_is_missing
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.search import empty_is_missing
+from conformance.faults.kit.wire import change_request
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.values import JsonObject
 from conformance.reference.wire import Json, WireRequest
 
@@ -16,12 +17,12 @@ def _offset(request: WireRequest) -> bool:
 
 
 def _taking(change: Callable[[int, int], int]) -> Apply:
-    """Take `change(offset, limit)` for the offset."""
+    """Replace the offset by `change(offset, limit)`."""
 
     def changed(body: JsonObject) -> JsonObject:
         return {**body, "offset": change(body["offset"], body.get("limit", 10))}
 
-    return changing("search", changed, _offset)
+    return change_request("search", to=changed, when=_offset)
 
 
 fault(
@@ -36,7 +37,7 @@ fault("offset-beyond-the-end-is-404", breaks=["ERROR-ANY-05", "FILTER-07", "PAGE
 
 
 @fault("later-pages-end-one-too-early", breaks=["PAGE-02", "FILTER-07"])
-def later_pages_end_too_early(broken: Broken) -> None:
+def later_pages_end_too_early(broken: FaultyDeployment) -> None:
     @broken.wire.answers("search", when=_offset)
     def shorter(request: WireRequest, body: Json) -> Json:
         full = len(body) == request.members.get("limit", 10) > 1

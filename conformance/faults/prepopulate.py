@@ -1,4 +1,4 @@
-"""Faults of creating threads with a state: what becomes of the supersteps."""
+"""Faults of creating threads with a state: how supersteps are processed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import refusing
-from conformance.faults.kit.wire import prepopulates, prepopulates_anew, sent
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import (
+    altered_by,
+    change_request,
+    prepopulates,
+    prepopulates_anew,
+    refusing,
+)
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import WireAnswer, WireRequest, always
 
 _NODES = ("__input__", "__start__", "call_model")
@@ -16,7 +21,7 @@ Steps = list[Any]
 
 
 def supersteps(change: Callable[[Steps], Steps]) -> Apply:
-    """Take other supersteps than those sent."""
+    """Change the supersteps of a create request."""
 
     def changed(body: dict[str, Any]) -> dict[str, Any]:
         steps = body.get("supersteps")
@@ -24,31 +29,31 @@ def supersteps(change: Callable[[Steps], Steps]) -> Apply:
             return body
         return {**body, "supersteps": change(steps)}
 
-    return sent(changed, "create")
+    return change_request("create", to=changed, when=altered_by(changed))
 
 
 def updates(change: Callable[[Steps], Steps]) -> Apply:
-    """Take other updates in each superstep than those sent."""
+    """Change the updates in each superstep of a create request."""
     return supersteps(lambda steps: [{"updates": change(step["updates"])} for step in steps])
 
 
 def taking_malformed(change: Callable[[Any], Any]) -> Apply:
-    """Make something of malformed supersteps for a graph, instead of refusing them."""
+    """Change malformed supersteps for a graph, so that they are not refused."""
 
     def changed(body: dict[str, Any]) -> dict[str, Any]:
         if _graph_of(body) is None or "supersteps" not in body:
             return body
         return {**body, "supersteps": change(body["supersteps"])}
 
-    return sent(changed, "create")
+    return change_request("create", to=changed, when=altered_by(changed))
 
 
-def kept(
+def change_states(
     change: Callable[[tuple[Any, ...]], Any], when: Callable[[WireRequest], bool] = always
 ) -> Apply:
-    """Keep other states of a prepopulated thread than the supersteps make."""
+    """Change the stored states of a prepopulated thread."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         store = broken.store
 
         @broken.wire.after("create", when=lambda each: prepopulates_anew(each) and when(each))
@@ -68,6 +73,11 @@ def _graph_of(body: dict[str, Any]) -> Any:
 def _prepopulates_anonymously(request: WireRequest) -> bool:
     named = "thread_id" in request.members or _graph_of(request.members) is None
     return prepopulates(request) and not named
+
+
+def _emptied_for_unknown_graphs(body: dict[str, Any]) -> dict[str, Any]:
+    known = _graph_of(body) in (None, "agent")
+    return body if known else {**body, "supersteps": []}
 
 
 def _has_updates(step: Any) -> bool:
@@ -92,7 +102,7 @@ def _names_unknown_node(request: WireRequest) -> bool:
     return b'"no_such_node"' in request.raw and prepopulates(request)
 
 
-# Whether it is accepted
+# Acceptance
 
 fault("prepopulation-without-an-id-is-refused", breaks=["PREPOP-01"])(
     refusing("create", _prepopulates_anonymously)
@@ -101,9 +111,10 @@ fault("prepopulation-answers-an-error-with-200", breaks=["PREPOP-01"])(
     refusing("create", _prepopulates_anonymously, status=200)
 )
 fault("prepopulation-of-an-unknown-graph-is-an-empty-thread", breaks=["PREPOP-13"])(
-    sent(
-        lambda body: {**body, "supersteps": []} if _graph_of(body) not in (None, "agent") else body,
+    change_request(
         "create",
+        to=_emptied_for_unknown_graphs,
+        when=altered_by(_emptied_for_unknown_graphs),
     )
 )
 fault("prepopulation-of-an-unknown-graph-is-500", breaks=["PREPOP-13"])(
@@ -123,9 +134,9 @@ fault("a-superstep-without-updates-is-ignored", breaks=["PREPOP-15", "ERROR-ANY-
 
 
 def leaving(steps_kept: int) -> Apply:
-    """Leave a thread when a prepopulation is refused, with so many of its supersteps."""
+    """Store a thread with that many of its supersteps when a prepopulation is refused."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after("create", when=_names_unknown_node)
         def leave(request: WireRequest, answer: WireAnswer) -> None:
             if not answer.ok:
@@ -146,7 +157,7 @@ def leaving(steps_kept: int) -> Apply:
 fault("refused-prepopulation-leaves-an-empty-thread", breaks=["PREPOP-16"])(leaving(0))
 fault("refused-prepopulation-leaves-what-came-before", breaks=["PREPOP-16"])(leaving(3))
 
-# Which states it makes
+# Resulting states
 
 fault("prepopulation-takes-a-hundred-supersteps", breaks=["PREPOP-09"])(
     supersteps(lambda steps: steps[:100])
@@ -162,7 +173,7 @@ fault("superstep-keeps-the-first-update", breaks=["PREPOP-11", "PREPOP-14", "ERR
 )
 fault("superstep-keeps-two-updates", breaks=["PREPOP-11"])(updates(lambda ups: ups[:2]))
 fault("prepopulated-states-have-the-final-values", breaks=["PREPOP-10"])(
-    kept(
+    change_states(
         lambda states: [replace(each, values=states[-1].values) for each in states],
         when=lambda request: len(request.members["supersteps"]) > 3,
     )

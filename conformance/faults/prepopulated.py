@@ -6,9 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import STATES, asks_for_few, without
-from conformance.faults.kit.wire import finished_shows, prepopulates, shown
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import (
+    STATES,
+    asks_for_few,
+    change_shown,
+    finished_shows,
+    prepopulates,
+    without,
+)
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import When, WireRequest, always
 
 Messages = list[dict[str, Any]]
@@ -17,7 +23,7 @@ Messages = list[dict[str, Any]]
 def messages(
     change: Callable[[Messages], Messages], *operations: str, when: When = always
 ) -> Apply:
-    """Show other messages in the values of each thread or state."""
+    """Change the messages in the values of each thread or state shown."""
 
     def changed(holder: dict[str, Any]) -> dict[str, Any]:
         values = holder.get("values") or {}
@@ -25,11 +31,11 @@ def messages(
             return holder
         return {**holder, "values": {**values, "messages": change(values["messages"])}}
 
-    return shown(changed, *operations, when=when)
+    return change_shown(*operations, to=changed, when=when)
 
 
 def ids(prefix: str, *operations: str, when: When = always) -> Apply:
-    """Show each message under another id, every time the same."""
+    """Show each message under another id, always the same one."""
     return messages(
         lambda all_: [{**each, "id": f"{prefix}-{each['id']}"} for each in all_],
         *operations,
@@ -40,13 +46,13 @@ def ids(prefix: str, *operations: str, when: When = always) -> Apply:
 def metadata_of_states(
     change: Callable[[dict[str, Any]], dict[str, Any]], *operations: str
 ) -> Apply:
-    """Show other metadata of each state that there is."""
+    """Change the metadata of each existing state shown."""
 
     def changed(state: dict[str, Any]) -> dict[str, Any]:
         metadata = state.get("metadata")
         return {**state, "metadata": change(metadata)} if metadata else state
 
-    return shown(changed, *operations)
+    return change_shown(*operations, to=changed)
 
 
 def _filters_by_graph(request: WireRequest) -> bool:
@@ -75,11 +81,15 @@ fault(
 fault(
     "get-loses-the-graph-id",
     breaks="PREPOP-04 SEARCH-08 LINK-01 SELECT-02 SEQ-12 SEQ-17",
-)(shown(lambda thread: {**thread, "metadata": without(thread["metadata"], "graph_id")}, "get"))
+)(
+    change_shown(
+        "get", to=lambda thread: {**thread, "metadata": without(thread["metadata"], "graph_id")}
+    )
+)
 fault("create-answers-another-graph-id", breaks=["PREPOP-04", "SEQ-12"])(
-    shown(
-        lambda thread: {**thread, "metadata": {**thread["metadata"], "graph_id": "Agent"}},
+    change_shown(
         "create",
+        to=lambda thread: {**thread, "metadata": {**thread["metadata"], "graph_id": "Agent"}},
         when=prepopulates,
     )
 )
@@ -93,13 +103,13 @@ fault(
     "state-says-what-is-next-at-the-end",
     breaks="PREPOP-06 STATE-10 INTERRUPT-06 SEQ-07",
 )(
-    shown(
-        lambda state: (
+    change_shown(
+        "state",
+        to=lambda state: (
             {**state, "next": state["next"] or ["call_model"]}
             if state.get("checkpoint_id")
             else state
         ),
-        "state",
     )
 )
 fault("source-of-an-update-is-loop", breaks=["PREPOP-07", "STATE-10", "STATE-UPDATE-05", "SEQ-07"])(
@@ -133,16 +143,16 @@ fault("search-finds-nothing-by-graph", breaks=["PREPOP-19"])(
 
 
 fault("prepopulated-updated-at-without-offset", breaks=["PREPOP-20"])(
-    shown(
-        lambda thread: {**thread, "updated_at": thread["updated_at"][:-6]},
+    change_shown(
         "create",
+        to=lambda thread: {**thread, "updated_at": thread["updated_at"][:-6]},
         when=prepopulates,
     )
 )
 fault(
     "get-shows-no-values",
     breaks=("PREPOP-21 SEARCH-08 SELECT-02 STATE-UPDATE-07 SEQ-11 SEQ-12 SEQ-17"),
-)(shown(lambda thread: {**thread, "values": {}}, "get"))
+)(change_shown("get", to=lambda thread: {**thread, "values": {}}))
 fault(
     "get-shows-values-without-the-last-message",
     breaks="PREPOP-21 SEARCH-08 SELECT-02 STATE-UPDATE-07 SEQ-11 SEQ-12 SEQ-17",
@@ -153,10 +163,10 @@ fault(
     "update-puts-its-message-first",
     breaks=["PREPOP-22", "STATE-UPDATE-03", "STATE-UPDATE-09", "CONCURRENT-08", "SEQ-10"],
 )
-def update_puts_its_message_first(broken: Broken) -> None:
+def update_puts_its_message_first(broken: FaultyDeployment) -> None:
     store = broken.store
 
-    @broken.instead("update_state")
+    @broken.override("update_state")
     def update_state(right: Any, thread_id: str, *values: Any, **members: Any) -> Any:
         answered = right(thread_id, *values, **members)
         thread = store.thread(thread_id)

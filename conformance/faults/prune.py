@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 
 
-def _pruning(change: Callable[[Broken, Any, list[str], str], Any]) -> Apply:
+def _pruning(change: Callable[[FaultyDeployment, Any, list[str], str], Any]) -> Apply:
     """Prune by `change(broken, right, thread_ids, strategy)`."""
 
-    def apply(broken: Broken) -> None:
-        @broken.instead("prune")
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override("prune")
         def prune(right: Any, thread_ids: list[str], strategy: str = "delete") -> Any:
             return change(broken, right, thread_ids, strategy)
 
@@ -21,17 +21,17 @@ def _pruning(change: Callable[[Broken, Any, list[str], str], Any]) -> Apply:
 
 
 def _keeping(change: Callable[[Any], Any]) -> Apply:
-    """Keep `change(thread)` of a thread by keep_latest."""
+    """Keep `change(thread)` of each thread that is pruned with keep_latest."""
 
-    def apply(broken: Broken) -> None:
-        @broken.instead("pruned")
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override("pruned")
         def pruned(_right: Any, thread: Any) -> Any:
             return change(thread)
 
     return apply
 
 
-def _known(broken: Broken, thread_ids: list[str]) -> list[str]:
+def _known(broken: FaultyDeployment, thread_ids: list[str]) -> list[str]:
     return [one for one in thread_ids if one in broken.store._threads]
 
 
@@ -59,8 +59,8 @@ fault("keep-latest-keeps-all", breaks=["PRUNE-04"])(_keeping(lambda thread: thre
 
 
 @fault("keep-latest-keeps-the-newest-message-only", breaks=["PRUNE-03"])
-def keeps_the_newest_message_only(broken: Broken) -> None:
-    @broken.instead("pruned")
+def keeps_the_newest_message_only(broken: FaultyDeployment) -> None:
+    @broken.override("pruned")
     def pruned(right: Any, thread: Any) -> Any:
         kept = right(thread)
         newest = {"messages": thread.values.get("messages", [])[-1:]}
@@ -70,8 +70,8 @@ def keeps_the_newest_message_only(broken: Broken) -> None:
 
 
 @fault("prune-reaches-the-thread-made-after", breaks=["PRUNE-05"])
-def reaches_the_thread_made_after(broken: Broken) -> None:
-    def prune(broken: Broken, right: Any, thread_ids: list[str], strategy: str) -> Any:
+def reaches_the_thread_made_after(broken: FaultyDeployment) -> None:
+    def prune(broken: FaultyDeployment, right: Any, thread_ids: list[str], strategy: str) -> Any:
         every = list(broken.store._threads)
         known = _known(broken, thread_ids)
         after = every[max(map(every.index, known)) + 1 :][:1] if known else []
@@ -83,8 +83,8 @@ def reaches_the_thread_made_after(broken: Broken) -> None:
 
 
 @fault("prune-touches-every-thread", breaks=["ERROR-ANY-12", "PRUNE-05"])
-def touches_every_thread(broken: Broken) -> None:
-    def prune(broken: Broken, right: Any, thread_ids: list[str], strategy: str) -> Any:
+def touches_every_thread(broken: FaultyDeployment) -> None:
+    def prune(broken: FaultyDeployment, right: Any, thread_ids: list[str], strategy: str) -> Any:
         for thread in list(broken.store._threads.values()):
             if thread.thread_id not in thread_ids:
                 broken.store.keep(replace(thread, updated_at=broken.store.now()))

@@ -1,9 +1,8 @@
-"""Faults: named ways to break promises in the reference deployment.
+"""The registry of faults: named ways to break requirements in the reference deployment.
 
-A fault replaces one decision of the model (`instead`), or changes requests and answers
-at the HTTP layer (the rules of `Wire`), and names every requirement that it breaks.
-The faults themselves stand by capability in the modules beside this one; what they are made of
-is in `kit`.
+A fault overrides a decision of the model (`override`), or changes requests and answers at the
+HTTP layer (the rules of `Wire`), and names every requirement that it breaks. The faults are in
+the other modules of this package, by capability; their building blocks are in `kit`.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from conformance.reference.altered import Apply as Apply
 from conformance.reference.app import create_app, new_store
 from conformance.reference.doors import behind_doors
 
-#: What is no fault itself.
+#: Modules of this package without faults.
 _MACHINERY = ("kit", "registry")
 
-#: A deployment of its own for one fault.
-Broken = Altered
+#: The deployment to which a fault is applied.
+FaultyDeployment = Altered
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A way to break the requirements `breaks`: all of them, and no others."""
+    """A way to break all of the requirements `breaks`, and no others."""
 
     name: str
     breaks: tuple[str, ...]
@@ -42,7 +41,10 @@ _FAULTS: dict[str, Fault] = {}
 
 
 def fault(name: str, *, breaks: list[str] | str) -> Callable[[Apply], Apply]:
-    """Register a fault under its name; many requirements are written with spaces between."""
+    """Register a fault under its name; `breaks` may be one text, with spaces between the ids.
+
+    ValueError if the name is taken.
+    """
     broken = tuple(breaks.split() if isinstance(breaks, str) else breaks)
     if name in _FAULTS:
         raise ValueError(f"there are two faults {name!r}")
@@ -56,7 +58,7 @@ def fault(name: str, *, breaks: list[str] | str) -> Callable[[Apply], Apply]:
 
 @cache
 def all_faults() -> dict[str, Fault]:
-    """Every fault by name, in the order in which they are written."""
+    """Return every fault by name, in the order of registration."""
     package = importlib.import_module("conformance.faults")
     for module in pkgutil.iter_modules(package.__path__):
         if module.name in _MACHINERY:
@@ -65,20 +67,20 @@ def all_faults() -> dict[str, Fault]:
     return _FAULTS
 
 
-def broken_deployment(
+def faulty_deployment(
     chosen: Fault | None,
     *,
     speed: float = 1.0,
     cron_minute_s: float = 60.0,
     tenants: Mapping[str, str] | None = None,
-) -> tuple[Broken, ASGIApp]:
-    """A deployment with the fault, and the application that serves it.
+) -> tuple[FaultyDeployment, ASGIApp]:
+    """Return a deployment with the fault, and the application that serves it.
 
-    `speed` and `cron_minute_s` as of `create_app`. With `tenants`, names by key, it has
-    doors; what a fault decides otherwise in the store is then the first tenant's.
+    `speed` and `cron_minute_s` as for `create_app`. `tenants` maps API keys to tenant names and
+    adds access control; overridden decisions are then those of the first tenant's store.
     """
     stores = {name: new_store(speed) for name in dict.fromkeys((tenants or {}).values())}
-    broken = Broken(store=next(iter(stores.values()), None) or new_store(speed))
+    broken = FaultyDeployment(store=next(iter(stores.values()), None) or new_store(speed))
     broken.by_key.update((key, stores[name]) for key, name in (tenants or {}).items())
     if chosen is not None:
         chosen.apply(broken)

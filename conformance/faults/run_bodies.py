@@ -1,4 +1,4 @@
-"""Faults of refusing bodies of runs that do not fit what is published."""
+"""Faults of refusing bodies of runs that do not match the published schema."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 
 from conformance.faults.errors_form import answering, leaving_out
 from conformance.faults.errors_kept import leaving_behind
-from conformance.faults.kit.parts import without
-from conformance.faults.kit.search import changing
+from conformance.faults.kit.wire import change_request, without
 from conformance.faults.registry import fault
 from conformance.reference.wire import WireRequest
 
@@ -80,7 +79,7 @@ fault("stateless-run-ignores-unknown-on-disconnect", breaks=["ERROR-RANGE-11"])(
     leaving_out("stateless_wait", "on_disconnect", _is("pause"))
 )
 
-# Whatever is invalid
+# Invalid bodies of any kind
 
 
 def _tag_is_no_text(request: WireRequest) -> bool:
@@ -96,10 +95,10 @@ for _operation, _name, _requirement in (
     ("stateless_background", "stateless", "ERROR-ANY-17"),
 ):
     fault(f"{_name}-run-ignores-a-tag-that-is-no-text", breaks=[_requirement])(
-        changing(_operation, lambda body: without(body, "config"), _tag_is_no_text)
+        change_request(_operation, to=lambda body: without(body, "config"), when=_tag_is_no_text)
     )
 
-# What refusals leave behind
+# Side effects of refusals
 
 fault("refused-background-run-moves-updated-at", breaks=["ERROR-SAFE-09"])(
     leaving_behind(

@@ -1,20 +1,17 @@
-"""Faults of looking at runs, and of what a run may be asked to do."""
+"""Faults of getting, listing, joining and deleting runs, and of their options."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import each_shown, without
 from conformance.faults.kit.runs import (
     BEGINNING,
     accepting,
     answering,
-    changing,
     found_run,
     having,
     ignoring,
-    misreading,
     of_graph,
     run_id_in,
     runs_on,
@@ -22,19 +19,25 @@ from conformance.faults.kit.runs import (
     to_its_end,
     where,
 )
-from conformance.faults.kit.state import status_becomes
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import (
+    change_answer,
+    change_request,
+    each_shown,
+    with_status,
+    without,
+)
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always
 
-# Looking at runs
+# Getting and listing runs
 
 fault("run-is-shown-without-its-time", breaks=["RUN-CONTROL-01"])(
-    changing("run_get", to=lambda _, run: without(run, "created_at"))
+    change_answer("run_get", to=lambda _, run: without(run, "created_at"))
 )
 
 
 fault("list-of-runs-without-the-oldest", breaks=["RUN-CONTROL-02"])(
-    changing(
+    change_answer(
         "run_list",
         to=lambda _, runs: runs[:-1] if len(runs) > 1 else runs,
         when=lambda request: not request.query,
@@ -43,10 +46,10 @@ fault("list-of-runs-without-the-oldest", breaks=["RUN-CONTROL-02"])(
 
 
 @fault("list-of-runs-with-one-of-another-thread", breaks=["RUN-CONTROL-02"])
-def list_of_runs_with_a_stranger(broken: Broken) -> None:
+def list_of_runs_with_a_stranger(broken: FaultyDeployment) -> None:
     @broken.wire.answers("run_list", when=lambda request: not request.query)
     def listed(request: WireRequest, runs: Json) -> Json:
-        # That of the thread made just after this one, as long as it has one run alone.
+        # Adds the run of the thread made next, as long as it has only one.
         ids = [*broken.store._threads]
         at = ids.index(request.thread_id) if request.thread_id in ids else len(ids)
         found = [broken.store.list_runs(other) for other in ids[at + 1 : at + 2]]
@@ -64,29 +67,29 @@ fault("list-of-runs-ignores-select", breaks=["RUN-CONTROL-05"])(
 )
 
 
-def _forgetting(broken: Broken, name: str) -> None:
+def _forgetting(broken: FaultyDeployment, name: str) -> None:
     @broken.wire.before("run_list", when=lambda request: name in request.query)
     def forget(request: WireRequest) -> None:
         request.query = without(request.query, name)
 
 
 @fault("list-of-runs-is-filtered-after-its-limit", breaks=["RUN-CONTROL-03"])
-def list_of_runs_filtered_late(broken: Broken) -> None:
-    @broken.instead("list_runs")
+def list_of_runs_filtered_late(broken: FaultyDeployment) -> None:
+    @broken.override("list_runs")
     def list_runs(right: Any, thread_id: str, *, status: Any = None, **page: Any) -> Any:
         found = right(thread_id, **page)
         return [run for run in found if status in (None, run["status"])]
 
 
 @fault("list-of-runs-counts-its-offset-from-one", breaks=["RUN-CONTROL-04"])
-def list_of_runs_off_by_one(broken: Broken) -> None:
+def list_of_runs_off_by_one(broken: FaultyDeployment) -> None:
     @broken.wire.before("run_list", when=lambda request: request.query.get("offset", "0") != "0")
     def shift(request: WireRequest) -> None:
         request.query = {**request.query, "offset": str(int(request.query["offset"]) - 1)}
 
 
 fault("selected-members-of-runs-always-have-a-status", breaks=["RUN-CONTROL-05"])(
-    changing(
+    change_answer(
         "run_list",
         to=lambda _, runs: [{**run, "status": "success"} for run in runs],
         when=lambda request: "select" in request.query,
@@ -95,9 +98,9 @@ fault("selected-members-of-runs-always-have-a-status", breaks=["RUN-CONTROL-05"]
 
 
 @fault("run-is-found-on-every-thread", breaks=["RUN-CONTROL-06"])
-def run_is_found_on_every_thread(broken: Broken) -> None:
+def run_is_found_on_every_thread(broken: FaultyDeployment) -> None:
     @broken.wire.after("run_get")
-    def found(request: WireRequest, answer: WireAnswer) -> None:
+    def find_anywhere(request: WireRequest, answer: WireAnswer) -> None:
         there = found_run(broken.store, run_id_in(request))
         if answer.status == 404 and there is not None:
             answer.status = 200
@@ -105,11 +108,11 @@ def run_is_found_on_every_thread(broken: Broken) -> None:
 
 
 @fault("unknown-run-is-null", breaks=["RUN-CONTROL-06"])
-def unknown_run_is_null(broken: Broken) -> None:
+def unknown_run_is_null(broken: FaultyDeployment) -> None:
     @broken.wire.after("run_get")
     def null(request: WireRequest, answer: WireAnswer) -> None:
         run_id = run_id_in(request)
-        # Those that were there and are gone are another matter.
+        # Runs that existed and were deleted are still refused.
         if not answer.ok and found_run(broken.store, run_id) is None and run_id not in seen:
             answer.status, answer.body = 200, None
         seen.add(run_id)
@@ -123,7 +126,7 @@ def unknown_run_is_null(broken: Broken) -> None:
 
 
 def _with_status(shown: str, instead: str) -> Any:
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         each_shown(broken, "run_get", "run_list", when=lambda request: not request.query)(
             lambda _, run: {**run, "status": instead} if run["status"] == shown else run
         )
@@ -135,8 +138,8 @@ fault("failed-run-shows-success", breaks=["RUN-CONTROL-07"])(_with_status("error
 
 
 @fault("ended-run-still-shows-running", breaks=["RUN-CONTROL-07"])
-def ended_run_still_shows_running(broken: Broken) -> None:
-    # Where it was waited for and is the only one, its status lags behind.
+def ended_run_still_shows_running(broken: FaultyDeployment) -> None:
+    # Only for the single run of a thread, after it was waited for.
     each_shown(broken, "run_list", when=lambda request: not request.query)(
         lambda request, run: (
             {**run, "status": "running"}
@@ -150,8 +153,8 @@ def ended_run_still_shows_running(broken: Broken) -> None:
 
 
 @fault("background-run-is-awaited", breaks=["RUN-CONTROL-08"])
-def background_run_is_awaited(broken: Broken) -> None:
-    # One that is streamed is left alone: what it says would be lost.
+def background_run_is_awaited(broken: FaultyDeployment) -> None:
+    # Streamed runs are left alone, since their events would be lost.
     @broken.wire.after(
         "run_background",
         when=where(taking_time, lambda request: "stream_mode" not in request.members),
@@ -162,7 +165,7 @@ def background_run_is_awaited(broken: Broken) -> None:
 
 
 @fault("slow-run-is-joined-too-early", breaks=["RUN-CONTROL-09"])
-def slow_run_is_joined_too_early(broken: Broken) -> None:
+def slow_run_is_joined_too_early(broken: FaultyDeployment) -> None:
     @broken.wire.before("run_join")
     def hurry(request: WireRequest) -> WireAnswer | None:
         there = found_run(broken.store, run_id_in(request))
@@ -171,17 +174,17 @@ def slow_run_is_joined_too_early(broken: Broken) -> None:
 
 
 fault("join-answers-a-wrapped-output", breaks=["RUN-CONTROL-10"])(
-    changing("run_join", to=lambda _, output: {"values": output})
+    change_answer("run_join", to=lambda _, output: {"values": output})
 )
 
 
 fault("unknown-run-is-joined", breaks=["RUN-CONTROL-11"])(accepting("run_join", {}))
 
-# What is not there is 404
+# Unknown runs
 
 
 def _other_status(*operations: str, when: When = always) -> Apply:
-    return status_becomes(404, 422, *operations, when=when)
+    return with_status(422, *operations, instead_of=404, when=when)
 
 
 fault("run-of-an-unknown-thread-is-422", breaks=["RUN-CONTROL-18"])(_other_status(*BEGINNING))
@@ -199,7 +202,7 @@ fault("stream-of-an-unknown-run-is-empty", breaks=["RUN-CONTROL-21"])(
 
 
 @fault("list-of-runs-holds-twenty-by-default", breaks=["RUN-CONTROL-22"])
-def list_of_runs_holds_twenty(broken: Broken) -> None:
+def list_of_runs_holds_twenty(broken: FaultyDeployment) -> None:
     @broken.wire.before("run_list", when=lambda request: not request.query)
     def more(request: WireRequest) -> None:
         request.query = {**request.query, "limit": "20"}
@@ -213,8 +216,8 @@ fault("deleted-run-stays", breaks=["RUN-CONTROL-12", "RUN-CONTROL-20"])(
 
 
 @fault("run-is-deleted-with-those-before-it", breaks=["RUN-CONTROL-12"])
-def run_is_deleted_with_those_before_it(broken: Broken) -> None:
-    @broken.instead("delete_run")
+def run_is_deleted_with_those_before_it(broken: FaultyDeployment) -> None:
+    @broken.override("delete_run")
     def delete_run(right: Any, thread_id: str, run_id: str) -> None:
         for run in runs_on(broken.store, thread_id):
             right(thread_id, run.run_id)
@@ -222,12 +225,12 @@ def run_is_deleted_with_those_before_it(broken: Broken) -> None:
                 break
 
 
-# What a run may be asked to do
+# Options of runs
 
 fault("metadata-of-a-run-is-dropped", breaks=["RUN-CONTROL-13"])(ignoring("metadata", *BEGINNING))
 
 fault("metadata-of-a-run-is-flat", breaks=["RUN-CONTROL-13"])(
-    misreading(
+    change_request(
         *BEGINNING,
         to=lambda body: {
             **body,
@@ -241,7 +244,7 @@ fault("if-not-exists-is-ignored", breaks=["RUN-CONTROL-14"])(ignoring("if_not_ex
 
 
 @fault("thread-made-by-a-run-forgets-it", breaks=["RUN-CONTROL-14"])
-def thread_made_by_a_run_forgets_it(broken: Broken) -> None:
+def thread_made_by_a_run_forgets_it(broken: FaultyDeployment) -> None:
     @broken.wire.after(*BEGINNING, when=having("if_not_exists", "create"))
     def forget(request: WireRequest, _answer: WireAnswer) -> None:
         thread = broken.store._threads.get(request.thread_id)
@@ -252,7 +255,7 @@ def thread_made_by_a_run_forgets_it(broken: Broken) -> None:
 fault("after-seconds-is-ignored", breaks=["RUN-CONTROL-15"])(ignoring("after_seconds", *BEGINNING))
 
 fault("after-seconds-is-halved", breaks=["RUN-CONTROL-15"])(
-    misreading(
+    change_request(
         *BEGINNING,
         to=lambda body: {**body, "after_seconds": body["after_seconds"] / 2},
         when=lambda request: isinstance(request.members.get("after_seconds"), float),
@@ -263,7 +266,7 @@ fault("run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16"])(ignoring("checkpo
 
 
 @fault("run-starts-before-its-checkpoint", breaks=["RUN-CONTROL-16"])
-def run_starts_before_its_checkpoint(broken: Broken) -> None:
+def run_starts_before_its_checkpoint(broken: FaultyDeployment) -> None:
     @broken.wire.before(*BEGINNING, when=having("checkpoint"))
     def earlier(request: WireRequest) -> None:
         body = request.body
@@ -278,7 +281,7 @@ def run_starts_before_its_checkpoint(broken: Broken) -> None:
 
 
 fault("failing-run-answers-its-values", breaks=["RUN-CONTROL-17"])(
-    changing(
+    change_answer(
         "run_wait",
         to=lambda _, output: without(output, "__error__") if isinstance(output, dict) else output,
         when=of_graph("failing"),
@@ -286,5 +289,5 @@ fault("failing-run-answers-its-values", breaks=["RUN-CONTROL-17"])(
 )
 
 fault("failing-run-answers-null", breaks=["RUN-CONTROL-17"])(
-    changing("run_wait", to=lambda _request, _output: None, when=of_graph("failing"))
+    change_answer("run_wait", to=lambda _request, _output: None, when=of_graph("failing"))
 )

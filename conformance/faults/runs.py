@@ -1,4 +1,4 @@
-"""Faults of runs as far as the documents use them."""
+"""Faults of runs as the documents use them."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import refusing, without
 from conformance.faults.kit.runs import BEGINNING
-from conformance.faults.kit.wire import shown, with_status
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import change_shown, refusing, with_status, without
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.errors import InvalidError
 from conformance.reference.wire import WireAnswer, WireRequest
 
-#: What a thread may get its first run by.
+#: The operations that may start the first run of a thread.
 _RUNNING = frozenset({*BEGINNING, "cron_create"}) | {
     f"stateless_{way}" for way in ("background", "wait", "stream", "batch")
 }
 
 
 def forgetting(operation: str, after: str = "") -> Apply:
-    """Forget what the first run of a thread has made, once it has ended."""
+    """Discard what the first run of a thread has made, once it has ended."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         store = broken.store
         empty: set[str] = set()
 
@@ -66,23 +65,23 @@ fault("background-runs-are-not-offered", breaks=["RUN-03"])(refusing("run_backgr
     "waited-run-answers-an-error-with-200",
     breaks=["COPY-17", "PREPOP-17", "RUN-01", "RUN-11", "RUN-CONTROL-14"],
 )
-def waited_run_answers_an_error(broken: Broken) -> None:
+def waited_run_answers_an_error(broken: FaultyDeployment) -> None:
     @broken.wire.answers("run_wait")
     def fail(_request: WireRequest, _output: Any) -> Any:
         return {"__error__": {"error": "ValueError", "message": "no"}}
 
 
-# What a run makes of the thread
+# Effects on the thread
 
 
 def starting(change: Callable[[Any], Any]) -> Apply:
-    """Start each run on a thread that has other states than before.
+    """Change the states of the thread on which a run starts.
 
-    Runs of `slow` are left alone: they are looked at while they begin, which is luck.
+    Runs of `slow` are left alone: what a check sees while they start depends on timing.
     """
 
-    def apply(broken: Broken) -> None:
-        @broken.instead("_start")
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override("_start")
         def start(right: Any, thread: Any, run: Any) -> Any:
             if run.graph_id == "slow":
                 return right(thread, run)
@@ -112,10 +111,10 @@ fault(
         "RUN-CONTROL-16 SEQ-10"
     ),
 )
-def run_starts_from_nothing(broken: Broken) -> None:
+def run_starts_from_nothing(broken: FaultyDeployment) -> None:
     store = broken.store
 
-    @broken.instead("_start")
+    @broken.override("_start")
     def start(right: Any, thread: Any, run: Any) -> Any:
         step = right(replace(thread, checkpoints=()), run)
         begun = store.thread(thread.thread_id)
@@ -124,10 +123,10 @@ def run_starts_from_nothing(broken: Broken) -> None:
 
 
 def taking_input(change: Callable[[dict[str, Any]], Any]) -> Apply:
-    """Run with another input, unless it says how long the run takes: the rest would be luck."""
+    """Change the input of runs, unless it has a duration: the outcome would depend on timing."""
 
-    def apply(broken: Broken) -> None:
-        @broken.instead("begin_run")
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override("begin_run")
         def begin_run(right: Any, thread_id: str, request: Any) -> Any:
             given = request.get("input")
             if isinstance(given, dict) and "seconds" not in given:
@@ -152,10 +151,10 @@ fault("run-takes-its-input-for-an-answer", breaks=["RUN-08"])(
     "thread-stays-busy-after-its-run",
     breaks=["RUN-10", "STATUS-01", "STATUS-02", "STATUS-04", "STATUS-05"],
 )
-def thread_stays_busy(broken: Broken) -> None:
+def thread_stays_busy(broken: FaultyDeployment) -> None:
     broken.only_with = _RUNNING
 
-    @broken.instead("status_of")
+    @broken.override("status_of")
     def status_of(right: Any, thread: Any) -> Any:
         return "busy" if thread.runs else right(thread)
 
@@ -163,29 +162,31 @@ def thread_stays_busy(broken: Broken) -> None:
 @fault(
     "thread-is-interrupted-after-its-run", breaks=["RUN-10", "STATUS-02", "STATUS-04", "STATUS-05"]
 )
-def thread_is_interrupted(broken: Broken) -> None:
+def thread_is_interrupted(broken: FaultyDeployment) -> None:
     broken.only_with = _RUNNING
 
-    @broken.instead("status_of")
+    @broken.override("status_of")
     def status_of(right: Any, thread: Any) -> Any:
         ended = thread.runs and not any(run.active for run in thread.runs)
         return "interrupted" if ended else right(thread)
 
 
 fault("waited-run-answers-without-its-last-message", breaks=["RUN-11"])(
-    shown(lambda output: {**output, "messages": output.get("messages", [])[:-1]}, "run_wait")
+    change_shown(
+        "run_wait", to=lambda output: {**output, "messages": output.get("messages", [])[:-1]}
+    )
 )
 fault("waited-run-answers-nothing", breaks=["RUN-11", "RUN-CONTROL-17"])(
-    shown(lambda _output: {}, "run_wait")
+    change_shown("run_wait", to=lambda _output: {})
 )
 
-# What is refused
+# Refusals
 
 fault("background-run-names-its-run-as-thread", breaks=["RUN-14"])(
-    shown(lambda run: {**run, "thread_id": run["run_id"]}, "run_background")
+    change_shown("run_background", to=lambda run: {**run, "thread_id": run["run_id"]})
 )
 fault("background-run-names-no-run", breaks=["RUN-03", "RUN-14"])(
-    shown(lambda run: without(run, "run_id"), "run_background")
+    change_shown("run_background", to=lambda run: without(run, "run_id"))
 )
 fault("stream-on-an-unknown-thread-is-200", breaks=["RUN-12"])(
     with_status(200, "run_stream", instead_of=404)
@@ -196,15 +197,15 @@ fault("waiting-on-an-unknown-thread-is-500", breaks=["DELETE-10", "RUN-12", "RUN
 
 
 @fault("run-makes-an-unknown-thread", breaks=["DELETE-10", "RUN-12"])
-def run_makes_an_unknown_thread(broken: Broken) -> None:
-    @broken.instead("begin_run")
+def run_makes_an_unknown_thread(broken: FaultyDeployment) -> None:
+    @broken.override("begin_run")
     def begin_run(right: Any, thread_id: str, request: Any) -> Any:
         return right(thread_id, {**request, "if_not_exists": "create"})
 
 
 @fault("run-of-an-unknown-assistant-runs-the-agent", breaks=["RUN-13", "STATELESS-07"])
-def unknown_assistant_is_the_agent(broken: Broken) -> None:
-    @broken.instead("assistant")
+def unknown_assistant_is_the_agent(broken: FaultyDeployment) -> None:
+    @broken.override("assistant")
     def assistant(right: Any, assistant_id: str) -> Any:
         try:
             return right(assistant_id)

@@ -6,17 +6,16 @@ import unicodedata
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import each_shown, refusing, without
 from conformance.faults.kit.search import (
-    about,
-    asked,
-    changing,
     comparing,
     empty_is_missing,
+    filtered_metadata,
     limited,
     matching,
+    with_metadata,
 )
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import change_request, each_shown, refusing, without
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.store import Query
 from conformance.model.values import JsonObject
 from conformance.reference.wire import Json, WireRequest
@@ -27,10 +26,10 @@ fault(
     "search-ignores-status-beside-metadata",
     breaks="SEARCH-01 SEARCH-06 SEARCH-10 FILTER-07 SEQ-14 SEQ-15 STATUS-06",
 )(
-    changing(
+    change_request(
         "search",
-        lambda body: without(body, "status"),
-        lambda request: (
+        to=lambda body: without(body, "status"),
+        when=lambda request: (
             request.members.get("status") in ("idle", "busy", "interrupted", "error")
             and bool(request.members.get("metadata"))
         ),
@@ -41,10 +40,10 @@ fault(
     "search-for-busy-threads-gives-idle-ones",
     breaks=["SEARCH-01", "FILTER-07", "SEQ-14", "SEQ-15", "STATUS-06"],
 )(
-    changing(
+    change_request(
         "search",
-        lambda body: {**body, "status": "idle"},
-        lambda request: request.members.get("status") == "busy",
+        to=lambda body: {**body, "status": "idle"},
+        when=lambda request: request.members.get("status") == "busy",
     )
 )
 
@@ -53,18 +52,18 @@ fault(
     "search-takes-either-status-or-metadata",
     breaks=["SEARCH-06", "FILTER-07", "COUNT-07", "SEQ-14"],
 )
-def either_status_or_metadata(broken: Broken) -> None:
+def either_status_or_metadata(broken: FaultyDeployment) -> None:
     def matches(right: Any, thread: Any, query: Query) -> bool:
-        if query.status is None or not asked(query):
+        if query.status is None or not filtered_metadata(query):
             return bool(right(thread, query))
-        by_status, by_metadata = about(query, {}), replace(query, status=None)
+        by_status, by_metadata = with_metadata(query, {}), replace(query, status=None)
         return bool(right(thread, by_status) or right(thread, by_metadata))
 
     matching(matches)(broken)
 
 
 @fault("search-finds-by-former-status-too", breaks=["SEARCH-10"])
-def former_status_too(broken: Broken) -> None:
+def former_status_too(broken: FaultyDeployment) -> None:
     seen: dict[str, set[str]] = {}
 
     def matches(right: Any, thread: Any, query: Query) -> bool:
@@ -110,12 +109,12 @@ fault("search-compares-only-keys-of-nested-objects", breaks=["SEARCH-04", "SEARC
 
 
 @fault("search-looks-for-nested-members-at-the-top", breaks=["SEARCH-04", "SEARCH-14"])
-def nested_members_at_the_top(broken: Broken) -> None:
+def nested_members_at_the_top(broken: FaultyDeployment) -> None:
     def matches(right: Any, thread: Any, query: Query) -> bool:
         flat: dict[str, Any] = {}
-        for name, value in asked(query).items():
+        for name, value in filtered_metadata(query).items():
             flat |= value if isinstance(value, dict) else {name: value}
-        return bool(right(thread, about(query, flat)))
+        return bool(right(thread, with_metadata(query, flat)))
 
     matching(matches)(broken)
 
@@ -127,12 +126,12 @@ def nested_members_at_the_top(broken: Broken) -> None:
     "search-takes-any-of-several-members",
     breaks=["SEARCH-03", "SEARCH-14", "COUNT-07", "FILTER-07", "SEQ-14"],
 )
-def any_of_several_members(broken: Broken) -> None:
+def any_of_several_members(broken: FaultyDeployment) -> None:
     def matches(right: Any, thread: Any, query: Query) -> bool:
-        members = asked(query) or {}
+        members = filtered_metadata(query) or {}
         if len(members) < 2:
             return bool(right(thread, query))
-        return any(right(thread, about(query, {name: members[name]})) for name in members)
+        return any(right(thread, with_metadata(query, {name: members[name]})) for name in members)
 
     matching(matches)(broken)
 
@@ -141,10 +140,10 @@ def any_of_several_members(broken: Broken) -> None:
     "search-looks-at-the-first-member-only",
     breaks=["SEARCH-03", "SEARCH-14", "COUNT-07", "FILTER-07"],
 )
-def first_member_only(broken: Broken) -> None:
+def first_member_only(broken: FaultyDeployment) -> None:
     def matches(right: Any, thread: Any, query: Query) -> bool:
-        first = dict(list(asked(query).items())[:1])
-        return bool(right(thread, about(query, first)))
+        first = dict(list(filtered_metadata(query).items())[:1])
+        return bool(right(thread, with_metadata(query, first)))
 
     matching(matches)(broken)
 
@@ -162,9 +161,9 @@ fault("search-ignores-graph-id", breaks=["SEARCH-12"])(
 
 
 def _remembering(forgets_new: bool) -> Apply:
-    """Match by the metadata that a thread had when it was first looked at."""
+    """Match by the metadata that a thread had when it was first compared."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         first: dict[str, JsonObject] = {}
 
         def matches(right: Any, thread: Any, query: Query) -> bool:
@@ -181,7 +180,7 @@ fault("search-finds-by-former-metadata-too", breaks=["SEARCH-09"])(_remembering(
 
 
 @fault("search-answers-equal-requests-from-a-cache", breaks=["SEARCH-09", "SEARCH-10"])
-def equal_requests_from_a_cache(broken: Broken) -> None:
+def equal_requests_from_a_cache(broken: FaultyDeployment) -> None:
     answered: dict[bytes, Json] = {}
 
     @broken.wire.answers("search")
@@ -189,9 +188,9 @@ def equal_requests_from_a_cache(broken: Broken) -> None:
         return answered.setdefault(request.raw, body)
 
 
-# What a search answers
+# Results
 
-#: What says which threads a search gives where there may be none.
+#: Requirements with searches whose right answer may be empty.
 _MAY_BE_NONE = ["SEARCH-01", "SEARCH-05", "SEARCH-06", "SEARCH-09", "SEARCH-10", "SEARCH-14"]
 _MAY_BE_NONE += ["FILTER-02", "FILTER-06", "PAGE-03"]
 
@@ -211,7 +210,7 @@ fault(
         "ERROR-BIG-03 ERROR-ANY-05 FILTER-02 FILTER-05 FILTER-06 FILTER-07 PAGE-03"
     ),
 )
-def without_a_match_null(broken: Broken) -> None:
+def without_a_match_null(broken: FaultyDeployment) -> None:
     broken.wire.answers("search")(lambda _, body: body or None)
 
 
@@ -226,21 +225,21 @@ fault("search-gives-one-less-than-a-limit", breaks=["SEARCH-07", "PAGE-02"])(
 
 
 @fault("search-filters-after-the-limit", breaks=["SEARCH-02", "FILTER-07"])
-def filters_after_the_limit(broken: Broken) -> None:
-    @broken.instead("search")
+def filters_after_the_limit(broken: FaultyDeployment) -> None:
+    @broken.override("search")
     def search(right: Any, query: Query, **options: Any) -> list[JsonObject]:
-        if options.get("select") is not None or not asked(query):
+        if options.get("select") is not None or not filtered_metadata(query):
             return list(right(query, **options))
-        page = right(about(query, {}), **options)
+        page = right(with_metadata(query, {}), **options)
         kept = {thread.thread_id for thread in broken.store.matching(query)}
         return [each for each in page if each["thread_id"] in kept]
 
 
 def _default_limit(limit: int) -> Apply:
-    return changing(
+    return change_request(
         "search",
-        lambda body: {**body, "limit": limit},
-        lambda request: "limit" not in request.members,
+        to=lambda body: {**body, "limit": limit},
+        when=lambda request: "limit" not in request.members,
     )
 
 
@@ -267,7 +266,7 @@ def _whole(request: WireRequest) -> bool:
 
 
 @fault("search-shows-former-values", breaks=["SEARCH-08", "SELECT-02", "SEQ-17"])
-def shows_former_values(broken: Broken) -> None:
+def shows_former_values(broken: FaultyDeployment) -> None:
     def former(_: WireRequest, thread: JsonObject) -> JsonObject:
         known = broken.store._threads.get(thread.get("thread_id", ""))
         if known is None or len(known.checkpoints) < 2 or "values" not in thread:
@@ -278,19 +277,19 @@ def shows_former_values(broken: Broken) -> None:
 
 
 @fault("search-shows-moments-in-seconds", breaks=["SEARCH-08", "SEQ-17"])
-def shows_moments_in_seconds(broken: Broken) -> None:
+def shows_moments_in_seconds(broken: FaultyDeployment) -> None:
     each_shown(broken, "search", when=_whole)(
         lambda _, thread: {**thread, "updated_at": f"{thread['updated_at'][:19]}+00:00"}
     )
 
 
 @fault("search-shows-created-at-without-offset", breaks=["SEARCH-13"])
-def created_at_without_offset(broken: Broken) -> None:
+def created_at_without_offset(broken: FaultyDeployment) -> None:
     each_shown(broken, "search", when=_whole)(
         lambda _, thread: {**thread, "created_at": thread["created_at"].replace("+00:00", "")}
     )
 
 
 @fault("search-shows-no-status", breaks=["SEARCH-11", "SEARCH-13", "SELECT-03"])
-def shows_no_status(broken: Broken) -> None:
+def shows_no_status(broken: FaultyDeployment) -> None:
     each_shown(broken, "search", when=_whole)(lambda _, thread: without(thread, "status"))

@@ -1,9 +1,8 @@
-"""Faults of choosing the members of what a search gives."""
+"""Faults of selecting the members that a search shows."""
 
 from __future__ import annotations
 
-from conformance.faults.kit.parts import without
-from conformance.faults.kit.search import changing
+from conformance.faults.kit.wire import change_request, without
 from conformance.faults.registry import fault
 from conformance.reference.wire import WireRequest
 
@@ -26,13 +25,17 @@ def _selecting(request: WireRequest) -> bool:
 
 
 fault("select-is-ignored", breaks=["SELECT-01"])(
-    changing("search", lambda body: without(body, "select"), _selecting)
+    change_request("search", to=lambda body: without(body, "select"), when=_selecting)
 )
 fault("select-adds-the-values", breaks=["SELECT-01"])(
-    changing("search", lambda body: {**body, "select": [*body["select"], "values"]}, _selecting)
+    change_request(
+        "search", to=lambda body: {**body, "select": [*body["select"], "values"]}, when=_selecting
+    )
 )
 fault("select-shows-the-first-member-only", breaks=["SELECT-02"])(
-    changing("search", lambda body: {**body, "select": body["select"][:1]}, _selecting)
+    change_request(
+        "search", to=lambda body: {**body, "select": body["select"][:1]}, when=_selecting
+    )
 )
 
 
@@ -40,9 +43,9 @@ fault(
     "without-select-only-ids-are-shown",
     breaks=["SEARCH-11", "SEARCH-12", "SEARCH-13", "SELECT-03"],
 )(
-    changing(
+    change_request(
         "search",
-        lambda body: {**body, "select": ["thread_id"]},
-        lambda request: "select" not in request.members,
+        to=lambda body: {**body, "select": ["thread_id"]},
+        when=lambda request: "select" not in request.members,
     )
 )

@@ -1,21 +1,21 @@
-"""Faults of ordering what a search gives."""
+"""Faults of sorting the results of a search."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from conformance.faults.kit.search import changing
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import change_request
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.store import Query
 from conformance.model.values import JsonObject
 
 
 def _taking(member: str, other: str) -> Apply:
-    """Sort by another member than the one asked for."""
-    return changing(
+    """Sort by `other` where `member` is requested."""
+    return change_request(
         "search",
-        lambda body: {**body, "sort_by": other},
-        lambda request: request.members.get("sort_by") == member,
+        to=lambda body: {**body, "sort_by": other},
+        when=lambda request: request.members.get("sort_by") == member,
     )
 
 
@@ -31,11 +31,11 @@ fault("sort-by-status-is-by-age", breaks=["SORT-05"])(_taking("status", "created
 
 
 def _one_way(member: str, order: str) -> Apply:
-    """Sort by a member in one order, whichever is asked for."""
-    return changing(
+    """Sort by a member always in the same order."""
+    return change_request(
         "search",
-        lambda body: {**body, "sort_order": order},
-        lambda request: (
+        to=lambda body: {**body, "sort_order": order},
+        when=lambda request: (
             request.members.get("sort_by") == member
             and request.members.get("sort_order") in _TURNED
         ),
@@ -48,24 +48,24 @@ fault("sort-by-created-at-only-falls", breaks=["SORT-02"])(_one_way("created_at"
 fault("sort-by-updated-at-only-rises", breaks=["SORT-03"])(_one_way("updated_at", "asc"))
 
 fault("sort-order-is-turned-round", breaks=["SORT-01", "SORT-02", "SORT-03", "SORT-04", "SORT-06"])(
-    changing(
+    change_request(
         "search",
-        lambda body: {**body, "sort_order": _TURNED[body["sort_order"]]},
-        lambda request: request.members.get("sort_order") in _TURNED,
+        to=lambda body: {**body, "sort_order": _TURNED[body["sort_order"]]},
+        when=lambda request: request.members.get("sort_order") in _TURNED,
     )
 )
 
 
 @fault("sort-of-more-than-four-is-by-age", breaks=["SORT-01", "SORT-03", "SORT-04", "SORT-06"])
-def more_than_four_by_age(broken: Broken) -> None:
-    @broken.instead("ordered_threads")
+def more_than_four_by_age(broken: FaultyDeployment) -> None:
+    @broken.override("ordered_threads")
     def ordered(right: Any, threads: Any, sort_by: str, sort_order: str) -> Any:
         return right(threads, sort_by if len(threads) < 5 else "created_at", sort_order)
 
 
 @fault("sort-comes-after-the-limit", breaks=["PAGE-01", "SORT-06", "SEQ-16"])
-def after_the_limit(broken: Broken) -> None:
-    @broken.instead("search")
+def after_the_limit(broken: FaultyDeployment) -> None:
+    @broken.override("search")
     def search(right: Any, query: Query, **options: Any) -> list[JsonObject]:
         page = list(right(query, **{**options, "sort_by": "created_at", "sort_order": "desc"}))
         by, falling = options.get("sort_by", "created_at"), options.get("sort_order") != "asc"

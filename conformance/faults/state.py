@@ -6,34 +6,28 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import without
-from conformance.faults.kit.state import (
-    ChangeState,
-    kept,
-    malformed,
-    nested,
-    refusal_becomes,
-    state_becomes,
-    status_becomes,
-)
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.state import malformed, nested, refusal_becomes, stored_thread
+from conformance.faults.kit.wire import change_shown, with_status, without
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.threads import Checkpoint, Thread
 from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
+
+ChangeState = Callable[[dict[str, Any]], Json]
 
 ELSEWHERE = "00000000-0000-4000-8000-00000000dead"
 
 
 def _state(change: ChangeState) -> Apply:
-    return state_becomes(change, "state")
+    return change_shown("state", to=change)
 
 
 def _unfinished(change: ChangeState) -> Apply:
-    """Change the state of a thread where something is next."""
+    """Change the current state of a thread where `next` is not empty."""
     return _state(lambda state: change(state) if state.get("next") else state)
 
 
 def _messages(change: ChangeState) -> ChangeState:
-    """Change each message in the values of a state."""
+    """Return a change of a state that changes each message in its values."""
 
     def changed(state: dict[str, Any]) -> Json:
         values = state.get("values") or {}
@@ -46,12 +40,12 @@ def _messages(change: ChangeState) -> ChangeState:
 
 
 def _of_thread(change: Callable[[Thread, dict[str, Any]], Json]) -> Apply:
-    """Change the state of a thread that has any; `change` is also given the thread."""
+    """Replace the current state of a thread that has one by `change(thread, state)`."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("state")
-        def _(request: WireRequest, state: Json) -> Json:
-            thread = kept(broken, request.thread_id)
+        def change_state(request: WireRequest, state: Json) -> Json:
+            thread = stored_thread(broken, request.thread_id)
             return change(thread, state) if thread and thread.checkpoints else state
 
     return apply
@@ -147,8 +141,8 @@ fault("parent-checkpoint-id-of-the-state-is-its-own", breaks=["STATE-07", "STATE
     "parents-skip-one",
     breaks=["HISTORY-09", "STATE-05", "STATE-UPDATE-04", "STATE-UPDATE-08", "SEQ-05"],
 )
-def parents_skip_one(broken: Broken) -> None:
-    @broken.instead("state_view")
+def parents_skip_one(broken: FaultyDeployment) -> None:
+    @broken.override("state_view")
     def state_view(
         right: Any, thread: Thread, checkpoint: Checkpoint, *others: Any, **named: Any
     ) -> Any:
@@ -158,7 +152,7 @@ def parents_skip_one(broken: Broken) -> None:
         return right(thread, shown, *others, **named)
 
 
-# Members asked for
+# select
 
 
 def _selects(request: WireRequest) -> bool:
@@ -166,16 +160,16 @@ def _selects(request: WireRequest) -> bool:
 
 
 @fault("select-of-a-state-is-ignored", breaks=["STATE-17"])
-def select_is_ignored(broken: Broken) -> None:
+def select_is_ignored(broken: FaultyDeployment) -> None:
     @broken.wire.before("state", when=_selects)
-    def _(request: WireRequest) -> None:
+    def drop_select(request: WireRequest) -> None:
         request.query = without(request.query, "select")
 
 
 @fault("select-of-one-value-gives-all-values", breaks=["STATE-17"])
-def select_of_one_value_gives_all(broken: Broken) -> None:
+def select_of_one_value_gives_all(broken: FaultyDeployment) -> None:
     @broken.wire.before("state", when=_selects)
-    def _(request: WireRequest) -> None:
+    def select_all_values(request: WireRequest) -> None:
         if request.query["select"].startswith("values."):
             request.query = {**request.query, "select": "metadata"}
 
@@ -198,17 +192,17 @@ fault(
     breaks=["PREPOP-07", "STATE-09", "STATE-10", "STATE-UPDATE-05", "SEQ-07"],
 )(_state(lambda state: {**state, "metadata": without(state["metadata"], "source")}))
 fault("source-of-a-run-is-run", breaks=["STATE-16", "SEQ-07"])(
-    state_becomes(
-        lambda state: (
+    change_shown(
+        "history",
+        to=lambda state: (
             nested(state, "metadata", source="run")
             if state["metadata"].get("source") == "loop"
             else state
         ),
-        "history",
     )
 )
 
-# The newest state, and no other
+# Only the newest state
 
 
 @fault(
@@ -218,7 +212,7 @@ fault("source-of-a-run-is-run", breaks=["STATE-16", "SEQ-07"])(
         "INTERRUPT-14 NESTED-01 NESTED-02 RUN-CONTROL-16"
     ),
 )
-def unfinished_state_lags(broken: Broken) -> None:
+def unfinished_state_lags(broken: FaultyDeployment) -> None:
     _of_thread(
         lambda thread, state: (
             broken.store.state_view(thread, thread.checkpoints[-2])
@@ -236,37 +230,37 @@ def unfinished_state_lags(broken: Broken) -> None:
         "MULTITASK-07 RUN-CONTROL-16 SEQ-07 SEQ-10 SEQ-11"
     ),
 )
-def state_is_cached(broken: Broken) -> None:
+def state_is_cached(broken: FaultyDeployment) -> None:
     shown: dict[str, Json] = {}
 
     @broken.wire.answers("state")
-    def _(request: WireRequest, state: Json) -> Json:
+    def show_first_state(request: WireRequest, state: Json) -> Json:
         return shown.setdefault(request.thread_id, state)
 
 
-# Threads that are empty, or are not there
+# Empty and unknown threads
 
 
 @fault("state-of-an-empty-thread-is-404", breaks=["STATE-14"])
-def empty_thread_has_no_state(broken: Broken) -> None:
+def empty_thread_has_no_state(broken: FaultyDeployment) -> None:
     @broken.wire.before("state")
-    def _(request: WireRequest) -> WireAnswer | None:
-        thread = kept(broken, request.thread_id)
+    def answer_404(request: WireRequest) -> WireAnswer | None:
+        thread = stored_thread(broken, request.thread_id)
         if thread is None or thread.checkpoints:
             return None
         return json_answer(404, {"detail": "the thread has no state"})
 
 
 fault("state-of-an-empty-thread-has-null-values", breaks=["STATE-14"])(
-    state_becomes(lambda state: {**state, "values": state.get("values") or None}, "state")
+    change_shown("state", to=lambda state: {**state, "values": state.get("values") or None})
 )
 fault(
     "state-of-an-unknown-thread-is-empty",
     breaks=["STATE-11", "DELETE-03", "CONCURRENT-07", "SEQ-18"],
 )(refusal_becomes({"values": {}, "next": [], "tasks": []}, "state"))
 fault("state-of-a-malformed-id-is-500", breaks=["STATE-12"])(
-    status_becomes(422, 500, "state", when=malformed)
+    with_status(500, "state", instead_of=422, when=malformed)
 )
 fault("state-of-a-malformed-id-is-200-with-its-error", breaks=["STATE-12"])(
-    status_becomes(422, 200, "state", when=malformed)
+    with_status(200, "state", instead_of=422, when=malformed)
 )

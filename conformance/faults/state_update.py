@@ -8,14 +8,14 @@ from typing import Any
 
 from conformance.faults.kit.state import (
     afterwards,
-    kept,
     messages,
     nested,
     refusal_becomes,
-    state_becomes,
+    stored_thread,
     with_latest,
 )
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.wire import change_shown
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.threads import Checkpoint, Thread
 from conformance.reference.wire import Json, When, WireRequest, always
 
@@ -24,7 +24,7 @@ UNKNOWN = "1ef00000-"
 
 
 def _named(request: WireRequest) -> Any:
-    """The id of the checkpoint that an update is to be taken at, if it names one."""
+    """Return the checkpoint id that an update names; None without one."""
     checkpoint = request.members.get("checkpoint")
     return checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None
 
@@ -51,21 +51,21 @@ def _has_values(request: WireRequest) -> bool:
 
 
 def _request_becomes(change: Callable[[dict[str, Any]], Json], when: When = always) -> Apply:
-    """Take another update than the one that was sent."""
+    """Change the body of a state update."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(UPDATE, when=lambda request: bool(request.members) and when(request))
-        def _(request: WireRequest) -> None:
+        def change_body(request: WireRequest) -> None:
             request.body = change(request.members)
 
     return apply
 
 
 def _answer_becomes(change: Callable[[dict[str, Any]], Json]) -> Apply:
-    return state_becomes(change, UPDATE)
+    return change_shown(UPDATE, to=change)
 
 
-# What it answers
+# The answer
 
 fault("state-update-answers-a-text-as-its-checkpoint", breaks=["STATE-UPDATE-01"])(
     _answer_becomes(lambda made: {"checkpoint": "made"})
@@ -79,17 +79,17 @@ fault("state-update-names-no-thread", breaks=["STATE-UPDATE-16"])(
 
 
 @fault("state-update-answers-the-parent", breaks=["STATE-UPDATE-02", "SEQ-05"])
-def answers_the_parent(broken: Broken) -> None:
+def answers_the_parent(broken: FaultyDeployment) -> None:
     @broken.wire.answers(UPDATE)
-    def _(request: WireRequest, made: Json) -> Json:
-        thread = kept(broken, request.thread_id)
+    def name_the_parent(request: WireRequest, made: Json) -> Json:
+        thread = stored_thread(broken, request.thread_id)
         parent = thread.latest.parent_id if thread and thread.latest else None
         if parent is None:
             return made
         return {**nested(made, "checkpoint", checkpoint_id=parent), "checkpoint_id": parent}
 
 
-# What it makes
+# The new state
 
 fault(
     "values-of-a-state-update-are-lost",
@@ -104,7 +104,7 @@ fault(
 
 
 def _values(change: Callable[[Checkpoint | None, Checkpoint | None], Any]) -> Any:
-    """Messages of the new state, from the states before and after."""
+    """Return a change of the new state that sets its messages to `change(before, new)`."""
     return lambda before, now: with_latest(
         now, values={**now.values, "messages": change(before.latest, now.latest)}
     )
@@ -172,12 +172,12 @@ fault("as-node-is-ignored", breaks=["STATE-UPDATE-06"])(
 
 
 def _get_shows(change: Callable[[Thread], Any]) -> Apply:
-    """GET shows other values of a thread, where `change` gives any."""
+    """Let GET show `change(thread)` as the values, unless it is None."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("get")
-        def _(request: WireRequest, shown: Json) -> Json:
-            thread = kept(broken, request.thread_id)
+        def change_values(request: WireRequest, shown: Json) -> Json:
+            thread = stored_thread(broken, request.thread_id)
             values = change(thread) if thread else None
             return shown if values is None else {**shown, "values": values}
 
@@ -213,12 +213,12 @@ fault("get-shows-the-values-before-a-fork", breaks=["STATE-UPDATE-15"])(
 
 
 def _at_another(position: int, change: When = _forks) -> Apply:
-    """A fork starts from another checkpoint than the one named, if there is one."""
+    """Start a fork from another checkpoint than the one named, if there is one."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(UPDATE, when=change)
-        def _(request: WireRequest) -> None:
-            thread = kept(broken, request.thread_id)
+        def change_checkpoint(request: WireRequest) -> None:
+            thread = stored_thread(broken, request.thread_id)
             named = request.members["checkpoint"]["checkpoint_id"]
             known = [each.checkpoint_id for each in thread.checkpoints] if thread else []
             if named in known:
@@ -267,10 +267,10 @@ fault(
     "state-follows-the-longest-branch",
     breaks="STATE-UPDATE-10 STATE-UPDATE-15 NESTED-02 RUN-CONTROL-16 SEQ-07 SEQ-10",
 )
-def state_follows_the_longest_branch(broken: Broken) -> None:
+def state_follows_the_longest_branch(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state")
-    def _(request: WireRequest, state: Json) -> Json:
-        thread = kept(broken, request.thread_id)
+    def show_longest_branch(request: WireRequest, state: Json) -> Json:
+        thread = stored_thread(broken, request.thread_id)
         if thread is None or not thread.checkpoints:
             return state
         return broken.store.state_view(thread, max(thread.checkpoints, key=lambda each: each.step))
@@ -307,7 +307,7 @@ fault("fork-hangs-the-former-branch-below-itself", breaks=["STATE-UPDATE-11", "S
     )
 )
 
-# What is to be refused
+# Refusals
 
 
 fault("state-update-as-an-unknown-node-is-taken", breaks=["STATE-UPDATE-12"])(

@@ -1,4 +1,4 @@
-"""Faults of runs without a thread of the caller's."""
+"""Faults of stateless runs."""
 
 from __future__ import annotations
 
@@ -6,21 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.contract.schemas import violations
-from conformance.faults.kit.runs import (
-    accepting,
-    changing,
-    having,
-    ignoring,
-    misreading,
-    streaming,
-)
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.runs import accepting, having, ignoring, streaming
+from conformance.faults.kit.wire import change_answer, change_request
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 _WAYS = ("stateless_wait", "stateless_stream", "stateless_background")
 
 fault("stateless-run-answers-its-input", breaks=["STATELESS-01"])(
-    changing(
+    change_answer(
         "stateless_wait",
         to=lambda request, output: (
             {**output, "messages": output["messages"][:1]}
@@ -31,12 +25,12 @@ fault("stateless-run-answers-its-input", breaks=["STATELESS-01"])(
 )
 
 fault("stateless-run-answers-null", breaks=["STATELESS-01", "STATELESS-04"])(
-    changing("stateless_wait", to=lambda _request, _output: None)
+    change_answer("stateless_wait", to=lambda _request, _output: None)
 )
 
 
 def _keeping(operation: str) -> Apply:
-    return misreading(
+    return change_request(
         operation,
         to=lambda body: {"on_completion": "keep", **body},
         when=lambda request: request.members.get("assistant_id") == "agent",
@@ -53,7 +47,7 @@ fault("on-completion-keep-is-ignored", breaks=["STATELESS-03"])(
 
 
 @fault("kept-thread-has-no-history", breaks=["STATELESS-03"])
-def kept_thread_has_no_history(broken: Broken) -> None:
+def kept_thread_has_no_history(broken: FaultyDeployment) -> None:
     kept: set[str] = set()
 
     @broken.wire.after(*_WAYS, when=having("on_completion", "keep"))
@@ -69,7 +63,7 @@ def kept_thread_has_no_history(broken: Broken) -> None:
 
 
 @fault("stateless-runs-remember-each-other", breaks=["STATELESS-04"])
-def stateless_runs_remember_each_other(broken: Broken) -> None:
+def stateless_runs_remember_each_other(broken: FaultyDeployment) -> None:
     said: list[Json] = []
 
     @broken.wire.before("stateless_wait")
@@ -84,7 +78,7 @@ def stateless_runs_remember_each_other(broken: Broken) -> None:
 
 
 @fault("stateless-stream-is-plain-text", breaks=["STATELESS-05"])
-def stateless_stream_is_plain_text(broken: Broken) -> None:
+def stateless_stream_is_plain_text(broken: FaultyDeployment) -> None:
     @broken.wire.after("stateless_stream")
     def plain(_request: WireRequest, answer: WireAnswer) -> None:
         if answer.ok:
@@ -98,12 +92,12 @@ fault("stateless-stream-has-no-values", breaks=["STATELESS-05"])(
 
 
 def _is_right(body: Any) -> bool:
-    """Whether a body is one of a run as published: what is not is refused as it should be."""
+    """Return whether a body matches the published schema; others are refused, correctly."""
     return isinstance(body, dict) and not violations("run_create_stateless", body)
 
 
 @fault("batch-begins-only-its-first-run", breaks=["STATELESS-06"])
-def batch_begins_only_its_first_run(broken: Broken) -> None:
+def batch_begins_only_its_first_run(broken: FaultyDeployment) -> None:
     @broken.wire.before("stateless_batch")
     def cut(request: WireRequest) -> None:
         if isinstance(request.body, list) and all(map(_is_right, request.body)):
@@ -111,7 +105,7 @@ def batch_begins_only_its_first_run(broken: Broken) -> None:
 
 
 fault("batch-answers-one-run-for-all", breaks=["STATELESS-06"])(
-    changing("stateless_batch", to=lambda _, runs: runs[:1] * len(runs))
+    change_answer("stateless_batch", to=lambda _, runs: runs[:1] * len(runs))
 )
 
 
@@ -121,7 +115,7 @@ fault("unknown-assistant-is-null", breaks=["STATELESS-07"])(
 
 
 @fault("unknown-assistant-is-the-first", breaks=["STATELESS-07"])
-def unknown_assistant_is_the_first(broken: Broken) -> None:
+def unknown_assistant_is_the_first(broken: FaultyDeployment) -> None:
     @broken.wire.before(*_WAYS)
     def choose(request: WireRequest) -> None:
         body = request.members

@@ -6,15 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.runs import (
-    changing,
-    of_graph,
-    resuming,
-    run_id_in,
-    runs_on,
-    where,
-)
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.runs import of_graph, resuming, run_id_in, runs_on, where
+from conformance.faults.kit.wire import change_answer
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.store import Query
 from conformance.model.threads import Thread
 from conformance.reference.wire import When, WireAnswer, WireRequest
@@ -25,7 +19,7 @@ _Meant = Callable[[Thread], bool]
 def _lagging(status: str, when: When, meant: _Meant = lambda thread: True) -> Apply:
     """Leave threads in a status after a run that was waited for."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after("run_wait", when=when)
         def lag(request: WireRequest, answer: WireAnswer) -> None:
             thread = broken.store._threads.get(request.thread_id)
@@ -57,7 +51,7 @@ fault("thread-in-error-stays-in-error", breaks=["STATUS-05"])(
 
 
 @fault("busy-thread-is-idle-once-its-run-was-looked-at", breaks=["STATUS-03"])
-def busy_thread_is_idle(broken: Broken) -> None:
+def busy_thread_is_idle(broken: FaultyDeployment) -> None:
     @broken.wire.after("run_get")
     def look(request: WireRequest, _answer: WireAnswer) -> None:
         run_id = run_id_in(request)
@@ -81,11 +75,11 @@ def _queries(request: WireRequest, statuses: tuple[str, ...]) -> list[Query]:
 
 
 def _finding_instead(asked: str, *statuses: str) -> Apply:
-    """Find the threads of these statuses where another one is asked for."""
+    """Find the threads of these statuses where another one is requested."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("search", when=_by(asked))
-        def found(request: WireRequest, _threads: Any) -> Any:
+        def find_others(request: WireRequest, _threads: Any) -> Any:
             queries = _queries(request, statuses)
             threads = [thread for query in queries for thread in broken.store.search(query)]
             return threads[: request.members.get("limit", 10)]
@@ -94,9 +88,9 @@ def _finding_instead(asked: str, *statuses: str) -> Apply:
 
 
 def _counting_instead(asked: str, *statuses: str) -> Apply:
-    """Count the threads of these statuses where another one is asked for."""
+    """Count the threads of these statuses where another one is requested."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("count", when=_by(asked))
         def counted(request: WireRequest, _number: Any) -> Any:
             return sum(broken.store.count(query) for query in _queries(request, statuses))
@@ -118,5 +112,5 @@ for asked, statuses in (
     )
 
 fault("count-by-status-counts-one-too-many", breaks=["COUNT-02", "COUNT-07", "STATUS-07"])(
-    changing("count", to=lambda _, number: number + 1, when=_by("interrupted"))
+    change_answer("count", to=lambda _, number: number + 1, when=_by("interrupted"))
 )

@@ -1,4 +1,4 @@
-"""Faults of streams."""
+"""Faults of the streams of runs."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from conformance.faults.kit.runs import (
     Event,
     found_run,
     having,
-    misreading,
     of_graph,
     run_id_in,
     streaming,
     where,
 )
-from conformance.faults.registry import Broken, fault
+from conformance.faults.kit.wire import change_request
+from conformance.faults.registry import FaultyDeployment, fault
 from conformance.model.streams import INTERRUPT
 from conformance.reference.wire import When, WireAnswer, WireRequest
 
 
 def _mode(*modes: str) -> When:
-    """Streams of these modes, in whichever form they are named."""
+    """Select streams of these modes, whether sent as a text or as a list."""
 
     def holds(request: WireRequest) -> bool:
         asked = request.members.get("stream_mode", [])
@@ -35,11 +35,11 @@ def _without(events: list[Event], *positions: int) -> list[Event]:
     return [event for position, event in enumerate(events) if position not in positions]
 
 
-# Their form
+# Encoding
 
 
 @fault("stream-is-json", breaks=["STREAM-01"])
-def stream_is_json(broken: Broken) -> None:
+def stream_is_json(broken: FaultyDeployment) -> None:
     @broken.wire.after("run_stream")
     def typed(_request: WireRequest, answer: WireAnswer) -> None:
         if answer.ok:
@@ -48,14 +48,14 @@ def stream_is_json(broken: Broken) -> None:
 
 
 @fault("last-event-has-no-name", breaks=["STREAM-01"])
-def last_event_has_no_name(broken: Broken) -> None:
+def last_event_has_no_name(broken: FaultyDeployment) -> None:
     @broken.wire.after("run_stream", when=_mode())
     def unnamed(_request: WireRequest, answer: WireAnswer) -> None:
         head, _, last = answer.raw.rpartition(b"event: ")
         answer.raw = head + last.partition(b"\n")[2]
 
 
-# What they tell
+# Events
 
 fault("stream-does-not-tell-its-run", breaks=["STREAM-02"])(
     streaming("run_stream", to=lambda events: _without(events, *_named(events, "metadata")))
@@ -63,7 +63,7 @@ fault("stream-does-not-tell-its-run", breaks=["STREAM-02"])(
 
 
 @fault("stream-tells-the-thread-as-its-run", breaks=["STREAM-02"])
-def stream_tells_the_thread_as_its_run(broken: Broken) -> None:
+def stream_tells_the_thread_as_its_run(broken: FaultyDeployment) -> None:
     @broken.wire.after("run_stream")
     def swap(request: WireRequest, answer: WireAnswer) -> None:
         own = request.thread_id.encode()
@@ -97,7 +97,7 @@ fault("values-hold-only-what-is-new", breaks=["STREAM-03"])(
 )
 
 fault("updates-are-streamed-by-default", breaks=["STREAM-04"])(
-    misreading(
+    change_request(
         "run_stream",
         to=lambda body: {**body, "stream_mode": ["updates"]},
         when=lambda request: "stream_mode" not in request.members,
@@ -105,7 +105,7 @@ fault("updates-are-streamed-by-default", breaks=["STREAM-04"])(
 )
 
 fault("stream-of-values-has-updates-too", breaks=["STREAM-05"])(
-    misreading(
+    change_request(
         "run_stream",
         to=lambda body: {**body, "stream_mode": ["values", "updates"]},
         when=having("stream_mode", "values"),
@@ -137,7 +137,7 @@ fault("updates-are-streamed-backwards", breaks=["STREAM-06"])(
 )
 
 fault("only-the-first-mode-is-streamed", breaks=["STREAM-07"])(
-    misreading(
+    change_request(
         "run_stream",
         to=lambda body: {**body, "stream_mode": body["stream_mode"][:1]},
         when=_mode("values", "updates"),
@@ -145,7 +145,7 @@ fault("only-the-first-mode-is-streamed", breaks=["STREAM-07"])(
 )
 
 fault("only-the-last-mode-is-streamed", breaks=["STREAM-07"])(
-    misreading(
+    change_request(
         "run_stream",
         to=lambda body: {**body, "stream_mode": body["stream_mode"][-1:]},
         when=_mode("values", "updates"),
@@ -184,11 +184,11 @@ fault("failure-is-streamed-without-a-reason", breaks=["STREAM-09"])(
     )
 )
 
-# Joining them
+# Joining streams
 
 
 @fault("joined-stream-ends-before-the-run", breaks=["STREAM-10"])
-def joined_stream_ends_early(broken: Broken) -> None:
+def joined_stream_ends_early(broken: FaultyDeployment) -> None:
     @broken.wire.before("run_join_stream")
     def end(request: WireRequest) -> WireAnswer | None:
         found = found_run(broken.store, run_id_in(request))
@@ -211,7 +211,7 @@ def _last_event(request: WireRequest) -> str:
     return value.decode()
 
 
-def _moved(broken: Broken, shift: int) -> None:
+def _moved(broken: FaultyDeployment, shift: int) -> None:
     @broken.wire.before("run_join_stream", when=lambda request: _last_event(request).isdigit())
     def move(request: WireRequest) -> None:
         kept = [header for header in request.headers if header[0] != b"last-event-id"]

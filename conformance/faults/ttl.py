@@ -1,4 +1,4 @@
-"""Faults of the time to live."""
+"""Faults of the time to live of threads."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.contract.schemas import violations
-from conformance.faults.kit.parts import refusing, without
-from conformance.faults.kit.search import changing, naming
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.search import naming
+from conformance.faults.kit.wire import change_request, refusing, without
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.values import JsonObject
 from conformance.reference.wire import Json, WireRequest
 
@@ -23,21 +23,21 @@ def _setting(request: WireRequest) -> bool:
 
 
 def _set(change: Callable[[JsonObject], JsonObject]) -> Apply:
-    """Take `change(body)` for a body that sets a time to live."""
+    """Change the body of requests that set a time to live."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         for operation in ("create", "update"):
-            changing(operation, change, _setting)(broken)
+            change_request(operation, to=change, when=_setting)(broken)
 
     return apply
 
 
 def _shown(change: Callable[[JsonObject], JsonObject]) -> Apply:
-    """Show another time to live."""
+    """Change the time to live that GET shows."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("get", when=lambda request: "include" in request.query)
-        def shown(_: WireRequest, thread: Json) -> Json:
+        def change_ttl(_: WireRequest, thread: Json) -> Json:
             return {**thread, "ttl": change(thread["ttl"])} if "ttl" in thread else thread
 
     return apply
@@ -57,21 +57,21 @@ fault("ttl-end-has-no-offset", breaks=["TTL-03"])(
 
 
 @fault("ttl-is-shown-unasked", breaks=["TTL-02"])
-def shown_unasked(broken: Broken) -> None:
-    @broken.instead("get")
+def shown_unasked(broken: FaultyDeployment) -> None:
+    @broken.override("get")
     def get(right: Any, thread_id: str, include: Any = ()) -> Any:
         return right(thread_id, ("ttl",))
 
 
 @fault("ttl-is-not-set-by-update", breaks=["TTL-04"])
-def not_set_by_update(broken: Broken) -> None:
-    @broken.instead("update")
+def not_set_by_update(broken: FaultyDeployment) -> None:
+    @broken.override("update")
     def update(right: Any, thread_id: str, metadata: Any = None, ttl: Any = None) -> Any:
         return right(thread_id, metadata)
 
 
 def _is_a_ttl_alone(request: WireRequest) -> bool:
-    """Whether an update is of a time to live alone, and one as published."""
+    """Return whether an update has only a `ttl`, and a valid one."""
     body = request.members
     return list(body) == ["ttl"] and not violations("thread_patch", body)
 
@@ -85,7 +85,7 @@ fault("creation-with-ttl-is-refused", breaks=["TTL-05"])(refusing("create", nami
 
 
 @fault("thread-with-ttl-is-not-kept", breaks=["TTL-01", "TTL-05"])
-def not_kept(broken: Broken) -> None:
+def not_kept(broken: FaultyDeployment) -> None:
     @broken.wire.answers("create", when=naming("ttl"))
     def gone(_: WireRequest, made: Json) -> Json:
         broken.store.delete(made["thread_id"])

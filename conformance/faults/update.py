@@ -1,4 +1,4 @@
-"""Faults of changing the metadata of a thread."""
+"""Faults of updating the metadata of a thread."""
 
 from __future__ import annotations
 
@@ -6,26 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import mapped, refusing
-from conformance.faults.kit.state import (
-    afterwards,
-    begin_with,
-    kept,
-    state_becomes,
-    status_becomes,
-    with_latest,
-)
-from conformance.faults.registry import Apply, Broken, fault
+from conformance.faults.kit.state import afterwards, begin_with, stored_thread, with_latest
+from conformance.faults.kit.wire import change_shown, mapped, refusing, with_status
+from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 UPDATE = "update"
 
 
 def _merges(merge: Callable[[Any, Any], Any]) -> Apply:
-    """Merge metadata in another way: `merge` is given what is there, and the update."""
+    """Merge metadata by `merge(stored, update)`."""
 
-    def apply(broken: Broken) -> None:
-        @broken.instead("merged")
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override("merged")
         def merged(right: Any, metadata: Any, new: Any) -> Any:
             return merge(metadata, new)
 
@@ -53,22 +46,22 @@ def _minimal(request: WireRequest) -> bool:
     return any(name == b"prefer" for name, _ in request.headers)
 
 
-# What it answers
+# The answer
 
 fault("update-answers-the-metadata-only", breaks=["UPDATE-01"])(
-    state_becomes(lambda thread: {"metadata": thread["metadata"]}, UPDATE)
+    change_shown(UPDATE, to=lambda thread: {"metadata": thread["metadata"]})
 )
 
 
 @fault(
     "update-answers-the-thread-before-it", breaks=["LINK-01", "UPDATE-01", "UPDATE-07", "SEQ-12"]
 )
-def answers_the_thread_before(broken: Broken) -> None:
+def answers_the_thread_before(broken: FaultyDeployment) -> None:
     before: dict[str, Json] = {}
 
     @broken.wire.before(UPDATE, when=_sends_metadata)
-    def _(request: WireRequest) -> None:
-        thread = kept(broken, request.thread_id)
+    def keep_before(request: WireRequest) -> None:
+        thread = stored_thread(broken, request.thread_id)
         if thread is not None:
             before[request.thread_id] = broken.store.thread_view(thread)
 
@@ -122,7 +115,7 @@ fault("update-without-metadata-is-refused", breaks=["UPDATE-11"])(
     refusing(UPDATE, lambda request: request.body == {})
 )
 
-# What else it touches, or should
+# Side effects
 
 
 fault("update-does-not-move-updated-at", breaks=["UPDATE-05", "SEQ-12"])(
@@ -156,13 +149,13 @@ fault("update-forgets-the-oldest-state", breaks=["UPDATE-14", "SEQ-04"])(
     "get-is-behind-from-the-second-update-on",
     breaks=["UPDATE-07", "CONCURRENT-03", "SEQ-12", "SEQ-13", "ERROR-BIG-02", "ERROR-ODD-02"],
 )
-def get_is_behind(broken: Broken) -> None:
+def get_is_behind(broken: FaultyDeployment) -> None:
     updated: dict[str, int] = {}
     behind: dict[str, Any] = {}
 
     @broken.wire.before(UPDATE, when=_sends_metadata)
-    def _(request: WireRequest) -> None:
-        thread = kept(broken, request.thread_id)
+    def keep_old_metadata(request: WireRequest) -> None:
+        thread = stored_thread(broken, request.thread_id)
         updated[request.thread_id] = updated.get(request.thread_id, 0) + 1
         if thread is not None and updated[request.thread_id] > 1:
             behind[request.thread_id] = thread.metadata
@@ -170,7 +163,7 @@ def get_is_behind(broken: Broken) -> None:
     def then() -> None:
         @broken.wire.answers("get")
         def _shown(request: WireRequest, thread: Json) -> Json:
-            # Only at first: whoever asks again is told.
+            # Only once: the next request gets the new metadata.
             return {**thread, "metadata": behind.pop(request.thread_id, thread["metadata"])}
 
     begin_with(UPDATE, then)(broken)
@@ -180,7 +173,7 @@ def get_is_behind(broken: Broken) -> None:
     "second-update-is-not-stored",
     breaks=["UPDATE-07", "CONCURRENT-03", "SEQ-12", "SEQ-13", "ERROR-BIG-02", "ERROR-ODD-02"],
 )
-def second_update_is_not_stored(broken: Broken) -> None:
+def second_update_is_not_stored(broken: FaultyDeployment) -> None:
     updated: dict[str, int] = {}
 
     def change(before: Any, now: Any) -> Any:
@@ -190,31 +183,33 @@ def second_update_is_not_stored(broken: Broken) -> None:
     afterwards(change, UPDATE, _sends_metadata)(broken)
 
 
-# Who is not there, and who wants no answer
+# Unknown threads, and Prefer: return=minimal
 
-fault("update-of-an-unknown-thread-is-422", breaks=["UPDATE-08"])(status_becomes(404, 422, UPDATE))
+fault("update-of-an-unknown-thread-is-422", breaks=["UPDATE-08"])(
+    with_status(422, UPDATE, instead_of=404)
+)
 
 
 @fault("update-of-an-unknown-thread-makes-it", breaks=["UPDATE-08", "DELETE-14"])
-def update_makes_the_thread(broken: Broken) -> None:
-    @broken.instead("update")
+def update_makes_the_thread(broken: FaultyDeployment) -> None:
+    @broken.override("update")
     def update(right: Any, thread_id: str, *arguments: Any, **members: Any) -> Any:
-        if kept(broken, thread_id) is None:
+        if stored_thread(broken, thread_id) is None:
             broken.store.create(thread_id=thread_id)
         return right(thread_id, *arguments, **members)
 
 
 @fault("minimal-answer-of-an-update-has-a-body", breaks=["UPDATE-09"])
-def minimal_answer_has_a_body(broken: Broken) -> None:
+def minimal_answer_has_a_body(broken: FaultyDeployment) -> None:
     @broken.wire.before(UPDATE, when=_minimal)
-    def _(request: WireRequest) -> None:
+    def drop_prefer(request: WireRequest) -> None:
         request.headers = [each for each in request.headers if each[0] != b"prefer"]
 
 
 @fault("minimal-update-is-not-applied", breaks=["UPDATE-09"])
-def minimal_update_is_not_applied(broken: Broken) -> None:
+def minimal_update_is_not_applied(broken: FaultyDeployment) -> None:
     @broken.wire.before(UPDATE, when=_minimal)
-    def _(request: WireRequest) -> None:
+    def empty_body(request: WireRequest) -> None:
         request.body = {}
 
 
@@ -222,13 +217,13 @@ def minimal_update_is_not_applied(broken: Broken) -> None:
 
 
 def _shared(source: bool, copy: bool) -> Apply:
-    """An update of the source is also one of its copies, or the other way round."""
+    """Apply an update of the source to its copies, or an update of a copy to its source."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         pairs: list[tuple[str, str]] = []
 
         @broken.wire.answers("copy")
-        def _(request: WireRequest, made: Json) -> Json:
+        def note_pair(request: WireRequest, made: Json) -> Json:
             pairs.append((request.thread_id, made["thread_id"]))
             return made
 
@@ -238,7 +233,7 @@ def _shared(source: bool, copy: bool) -> Apply:
                 for one, other in pairs:
                     reached = {one: other} if source else {}
                     reached |= {other: one} if copy else {}
-                    thread = kept(broken, reached.get(request.thread_id, ""))
+                    thread = stored_thread(broken, reached.get(request.thread_id, ""))
                     if thread is not None and answer.ok:
                         metadata = {**thread.metadata, **_metadata(request)}
                         broken.store.keep(replace(thread, metadata=metadata))

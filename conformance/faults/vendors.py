@@ -1,13 +1,12 @@
-"""Departures of servers that are sold or run: each is told once, where it belongs.
+"""Deviations of deployed servers: each breaks only the requirements about it.
 
-They are faults so that a check of something else never falls with them again.
+They are faults so that checks of other requirements never fail on them again.
 """
 
 from __future__ import annotations
 
-from conformance.faults.kit.parts import STATES, refusing, without
 from conformance.faults.kit.runs import ignoring
-from conformance.faults.kit.wire import shown
+from conformance.faults.kit.wire import STATES, change_shown, refusing, without
 from conformance.faults.registry import fault
 from conformance.reference.wire import WireRequest
 
@@ -27,5 +26,5 @@ fault("history-before-is-a-500", breaks=["HISTORY-10", "HISTORY-FILTER-04"])(
     refusing("history", lambda request: "before" in request.query, status=500)
 )
 fault("states-have-no-ids-at-the-top", breaks=["STATE-06", "STATE-07"])(
-    shown(lambda state: without(state, "checkpoint_id", "parent_checkpoint_id"), *STATES)
+    change_shown(*STATES, to=lambda state: without(state, "checkpoint_id", "parent_checkpoint_id"))
 )

@@ -1,5 +1,5 @@
 """Freedoms: named ways in which a right server may differ from the reference.
 
-Each says which source, or the silence of all sources, allows it. They stand by theme in
-the modules beside this one; `registry` collects them.
+Each names the source that allows it, or says that all sources are silent. They are in the modules
+of this package, by theme; `registry` collects them.
 """

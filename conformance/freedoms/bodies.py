@@ -1,4 +1,4 @@
-"""Freedoms of what is refused, and how."""
+"""Freedoms of refusals: which requests are refused, and how."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from conformance.freedoms.registry import freedom
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
-#: The schema of the body of each operation that takes one.
+#: The schema of the body of each operation that has one.
 BODIES = {
     "create": "thread_create",
     "search": "thread_search",
@@ -36,7 +36,7 @@ def _undeclared(operation: str) -> Apply:
     declared = declared_members(load_schema(BODIES[operation]))
 
     def apply(altered: Altered) -> None:
-        # Of every request: that no check sends such a member is what is to be seen.
+        # For every request, to show that no check sends an undeclared member.
         @altered.wire.before(operation)
         def refuse(request: WireRequest) -> WireAnswer | None:
             if others := request.members.keys() - declared:
@@ -47,7 +47,7 @@ def _undeclared(operation: str) -> Apply:
 
 
 def declared_members(schema: dict[str, Any]) -> set[str]:
-    """The members that a schema of an object declares, with those that it consists of."""
+    """Return the members that the schema of an object declares, including its `allOf` parts."""
     found = set(schema.get("properties", ()))
     for part in schema.get("allOf", ()):
         name = part.get("$ref", "").rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""Freedoms of creating threads: whose ids they have, what else stands in their metadata."""
+"""Freedoms of creating threads: who chooses the ids, and further metadata."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from conformance.freedoms.parts import with_status
+from conformance.freedoms.parts import with_success_status
 from conformance.freedoms.registry import freedom
 from conformance.model.threads import Thread
 from conformance.model.values import JsonObject, timestamp
@@ -19,12 +19,12 @@ from conformance.reference.wire import WireAnswer, WireRequest
     "server-chooses-thread-ids",
     allowed_by="The documents never send a thread_id; that it is kept is published, and is "
     "judged in IDENTITY alone.",
-    # What is asked of one id that several creations name.
+    # Requirements about one id in several create requests.
     may_block="CONCURRENT-01 CONCURRENT-02 DELETE-07 ERROR-SAFE-07 PREPOP-16 SEQ-19",
     breaks="IDENTITY-*",
 )
 def server_chooses_thread_ids(altered: Altered) -> None:
-    @altered.instead("create")
+    @altered.override("create")
     def create(right: Any, *, thread_id: str | None = None, **members: Any) -> Any:
         return right(**members)
 
@@ -35,7 +35,7 @@ def server_chooses_thread_ids(altered: Altered) -> None:
     "metadata of what is created; no source says that nothing may be added.",
 )
 def metadata_gets_an_owner(altered: Altered) -> None:
-    @altered.instead("blank")
+    @altered.override("blank")
     def blank(right: Any, thread_id: str, metadata: JsonObject, ttl: Any = None) -> Any:
         return right(thread_id, {"owner": "user-1", **metadata}, ttl)
 
@@ -47,7 +47,7 @@ def metadata_gets_an_owner(altered: Altered) -> None:
     choice="updated_at of a new thread",
 )
 def updated_a_moment_after_created(altered: Altered) -> None:
-    @altered.instead("blank")
+    @altered.override("blank")
     def blank(right: Any, *given: Any) -> Thread:
         made: Thread = right(*given)
         later = datetime.fromisoformat(made.created_at) + timedelta(milliseconds=2)
@@ -60,7 +60,7 @@ def updated_a_moment_after_created(altered: Altered) -> None:
     "added to the metadata of a copy.",
 )
 def copies_name_their_source_in_metadata(altered: Altered) -> None:
-    @altered.instead("copied_metadata")
+    @altered.override("copied_metadata")
     def copied(right: Any, source: Thread) -> JsonObject:
         return {**right(source), "copied_from": source.thread_id}
 
@@ -71,7 +71,7 @@ def copies_name_their_source_in_metadata(altered: Altered) -> None:
     choice="form of new ids",
 )
 def ids_are_uuids_of_another_version(altered: Altered) -> None:
-    @altered.instead("new_id")
+    @altered.override("new_id")
     def new_id(_right: Any) -> str:
         return str(uuid.uuid1())
 
@@ -84,7 +84,7 @@ def ids_are_uuids_of_another_version(altered: Altered) -> None:
 def ids_count_up(altered: Altered) -> None:
     begun = uuid.uuid4().int >> 32 << 32
 
-    @altered.instead("new_id")
+    @altered.override("new_id")
     def new_id(_right: Any) -> str:
         nonlocal begun
         begun += 1
@@ -106,19 +106,23 @@ freedom(
     "creations-answer-201",
     allowed_by="DESIGN, rules of fairness: any 2xx is right for a success.",
     choice="status of a creation",
-)(with_status(201, "create", "copy", "cron_create"))
+)(with_success_status(201, "create", "copy", "cron_create"))
 
 freedom(
     "creations-answer-202",
     allowed_by="DESIGN, rules of fairness: any 2xx is right for a success.",
     choice="status of a creation",
-)(with_status(202, "create", "copy", "run_background", "stateless_background", "stateless_batch"))
+)(
+    with_success_status(
+        202, "create", "copy", "run_background", "stateless_background", "stateless_batch"
+    )
+)
 
 freedom(
     "runs-answer-201",
     allowed_by="DESIGN, rules of fairness: any 2xx is right for a success.",
     choice="status of a run",
-)(with_status(201, "run_background", "run_wait", "run_stream", "stateless_background"))
+)(with_success_status(201, "run_background", "run_wait", "run_stream", "stateless_background"))
 
 freedom(
     "deletions-answer-200-and-null",
@@ -136,7 +140,7 @@ freedom(
     "cancellations-answer-202",
     allowed_by="DESIGN, rules of fairness: any 2xx is right for a success.",
     profile="full",
-)(with_status(202, "run_cancel", "runs_cancel"))
+)(with_success_status(202, "run_cancel", "runs_cancel"))
 
 
 @freedom(
@@ -144,7 +148,7 @@ freedom(
     allowed_by="No source says when a copy was created.",
 )
 def copies_keep_the_times_of_their_source(altered: Altered) -> None:
-    @altered.instead("copy")
+    @altered.override("copy")
     def copy(right: Any, thread_id: str) -> Any:
         store = altered.store
         source = store.thread(thread_id)

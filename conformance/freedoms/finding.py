@@ -1,4 +1,4 @@
-"""Freedoms of search and count: when they show what was done, and in which order."""
+"""Freedoms of search and count: their delay, and their order."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from conformance.freedoms.parts import taken_as
+from conformance.faults.kit.wire import change_request
 from conformance.freedoms.registry import freedom
 from conformance.model.history import same_json
 from conformance.model.store import Query
 from conformance.model.threads import Thread
 from conformance.reference.altered import Altered, Apply
 
-#: How long it takes until a search or count shows what was done; the deadline is longer.
+#: The delay in seconds until search and count show a change, below the declared deadline.
 _LAG_S = 0.5
 _AWAITED = "DESIGN, rules of fairness: visibility in search and count is awaited."
 _ORDER = "No source says in which order a search gives threads that nothing tells apart."
@@ -26,18 +26,18 @@ class _Past:
         self._store = altered.store
         self._known: list[tuple[float, str, Thread | None]] = []
 
-        @altered.instead("keep")
+        @altered.override("keep")
         def keep(right: Any, thread: Thread) -> Any:
             self._known.append((time.monotonic(), thread.thread_id, thread))
             return right(thread)
 
-        @altered.instead("forget")
+        @altered.override("forget")
         def forget(right: Any, thread_id: str) -> None:
             self._known.append((time.monotonic(), thread_id, None))
             right(thread_id)
 
     def threads(self) -> dict[str, Thread]:
-        """The threads by id as they were then."""
+        """Return the threads by id as they were then."""
         until = time.monotonic() - _LAG_S
         then: dict[str, Thread] = {}
         for moment, thread_id, thread in self._known:
@@ -50,7 +50,7 @@ class _Past:
         return then
 
     def matching(self, right: Any, query: Query) -> Any:
-        """What matched then."""
+        """Return the threads that matched then."""
         then = self.threads()
         now, self._store._threads = self._store._threads, then
         try:
@@ -63,7 +63,7 @@ def _lagging(operation: str) -> Apply:
     def apply(altered: Altered) -> None:
         past = _Past(altered)
 
-        @altered.instead(operation)
+        @altered.override(operation)
         def ask(right: Any, *given: Any, **named: Any) -> Any:
             now = altered.store.matching
             altered.store.matching = lambda query: past.matching(now, query)  # type: ignore[method-assign]
@@ -79,9 +79,9 @@ freedom("search-lags", allowed_by=_AWAITED)(_lagging("search"))
 freedom("count-lags", allowed_by=_AWAITED)(_lagging("count"))
 
 freedom("searches-that-name-no-order-go-by-id", allowed_by=_ORDER, choice="default order")(
-    taken_as(
-        lambda _, body: {"sort_order": "asc", **body, "sort_by": "thread_id"},
+    change_request(
         "search",
+        to=lambda body: {"sort_order": "asc", **body, "sort_by": "thread_id"},
         when=lambda request: "sort_by" not in request.members,
     )
 )
@@ -90,9 +90,9 @@ freedom(
     allowed_by="The published sort_order has no default.",
     choice="default direction",
 )(
-    taken_as(
-        lambda _, body: {**body, "sort_order": "asc"},
+    change_request(
         "search",
+        to=lambda body: {**body, "sort_order": "asc"},
         when=lambda request: "sort_order" not in request.members,
     )
 )
@@ -100,7 +100,7 @@ freedom(
 
 @freedom("equals-stand-in-another-order", allowed_by=_ORDER)
 def equals_stand_in_another_order(altered: Altered) -> None:
-    @altered.instead("ordered_threads")
+    @altered.override("ordered_threads")
     def ordered(_right: Any, threads: Sequence[Thread], sort_by: str, sort_order: str) -> Any:
         by_id = sorted(threads, key=lambda thread: thread.thread_id[::-1])
         return sorted(
@@ -115,7 +115,7 @@ def equals_stand_in_another_order(altered: Altered) -> None:
     choice="filters by objects",
 )
 def objects_are_found_by_equality(altered: Altered) -> None:
-    @altered.instead("matches")
+    @altered.override("matches")
     def matches(_right: Any, thread: Thread, query: Query) -> bool:
         return (query.status is None or thread.status == query.status) and all(
             name in there and same_json(there[name], value)
@@ -135,9 +135,9 @@ def objects_are_found_by_equality(altered: Altered) -> None:
 def values_that_get_shows_lag(altered: Altered) -> None:
     past = _Past(altered)
 
-    @altered.instead("thread_view")
+    @altered.override("thread_view")
     def thread_view(right: Any, thread: Thread) -> Any:
         view = right(thread)
         then = past.threads().get(thread.thread_id)
-        # What was just made shows what it was made with.
+        # A thread that was just created shows its initial values.
         return view if then is None or not then.checkpoints else {**view, "values": then.values}

@@ -1,4 +1,4 @@
-"""Freedoms of HTTP and JSON: the same said in another form."""
+"""Freedoms of HTTP and JSON: other encodings of the same content."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.parts import STATES
 from conformance.faults.kit.state import is_uuid
+from conformance.faults.kit.wire import STATES
 from conformance.freedoms.parts import OUTPUTS
 from conformance.freedoms.registry import freedom
 from conformance.reference.altered import Altered, Apply
@@ -22,7 +22,7 @@ def _type_of(answer: WireAnswer) -> bytes:
 
 
 def _written(write: Callable[[Json], bytes]) -> Apply:
-    """Write the JSON of every answer in another form."""
+    """Encode the JSON of every answer by `write`."""
 
     def apply(altered: Altered) -> None:
         @altered.wire.after()
@@ -41,12 +41,12 @@ def _plain(value: Json) -> bytes:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     try:
         return text.encode()
-    except UnicodeEncodeError:  # a lone surrogate can only be escaped
+    except UnicodeEncodeError:  # a lone surrogate must be escaped
         return json.dumps(value).encode()
 
 
 def _in_order(value: Json) -> Json:
-    """Objects with their members by length and then by name, as PostgreSQL's jsonb has them."""
+    """Sort the members of objects by length and then by name, as PostgreSQL's jsonb does."""
     if isinstance(value, list):
         return [_in_order(each) for each in value]
     if isinstance(value, dict):
@@ -56,7 +56,7 @@ def _in_order(value: Json) -> Json:
 
 
 def _whole(value: Json) -> Json:
-    """Numbers without a fraction where there is none: 1.0 is 1."""
+    """Write numbers without a zero fraction: 1.0 becomes 1."""
     if isinstance(value, list):
         return [_whole(each) for each in value]
     if isinstance(value, dict):

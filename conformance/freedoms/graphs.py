@@ -1,4 +1,4 @@
-"""Freedoms of the deployment's graph, with what a user of it writes in the settings."""
+"""Freedoms of the deployment's graph, with the settings that its user writes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from conformance.deployment.settings import GraphSettings
 from conformance.freedoms.registry import freedom
-from conformance.model.graphs import MESSAGES, Channel, Graph, Node, call_model, chain, replaced
+from conformance.model.graphs import MESSAGES, Channel, Graph, Node, call_model, chain, keep_last
 from conformance.reference.altered import Altered
 
 _ANY_GRAPH = "Which nodes a graph has is the application's; the settings describe it."
@@ -37,7 +37,7 @@ def graph_goes_on_after_the_node_of_append(altered: Altered) -> None:
 def _offers(altered: Altered, agent: Graph) -> None:
     altered.store.graphs["agent"] = agent
 
-    @altered.instead("graph")
+    @altered.override("graph")
     def graph(right: Any, graph_id: Any) -> Any:
         return right(graph_id)
 
@@ -61,9 +61,9 @@ def graph_has_a_node_before_its_model(altered: Altered) -> None:
 )
 def graph_has_more_channels(altered: Altered) -> None:
     more = {
-        "summary": Channel(default="", reduce=replaced),
-        "remaining_steps": Channel(default=25, reduce=replaced),
-        "ui": Channel(default=[], reduce=replaced),
+        "summary": Channel(default="", reduce=keep_last),
+        "remaining_steps": Channel(default=25, reduce=keep_last),
+        "ui": Channel(default=[], reduce=keep_last),
     }
     _offers(altered, chain("agent", {**MESSAGES, **more}, call_model=Node(run=call_model)))
 
@@ -108,12 +108,12 @@ def models_answer_in_blocks(altered: Altered) -> None:
     "channel is shown before anything was written.",
 )
 def empty_channels_are_not_shown(altered: Altered) -> None:
-    @altered.instead("state_view")
+    @altered.override("state_view")
     def state_view(right: Any, *given: Any, **named: Any) -> Any:
         state = right(*given, **named)
         return {**state, "values": _written_channels(state["values"])}
 
-    @altered.instead("thread_view")
+    @altered.override("thread_view")
     def thread_view(right: Any, thread: Any) -> Any:
         view = right(thread)
         return {**view, "values": _written_channels(view["values"])}

@@ -1,11 +1,11 @@
-"""Freedoms of what answers hold beside what is required, and what they leave out."""
+"""Freedoms of the members of answers: further ones, and optional ones left out."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from conformance.faults.kit.parts import STATES, without
-from conformance.freedoms.parts import JsonObject, everywhere, holds_values, shown, streamed
+from conformance.faults.kit.wire import STATES, change_shown, without
+from conformance.freedoms.parts import JsonObject, everywhere, holds_values, streamed
 from conformance.freedoms.registry import freedom
 from conformance.model.threads import Thread
 from conformance.reference.altered import Altered
@@ -43,7 +43,7 @@ freedom("events-of-streams-have-more-members", allowed_by=_OPEN)(
 
 @freedom("metadata-of-states-has-more-members", allowed_by=_OPEN)
 def metadata_of_states_has_more_members(altered: Altered) -> None:
-    @altered.instead("state_view")
+    @altered.override("state_view")
     def state_view(right: Any, *given: Any, **named: Any) -> JsonObject:
         state: JsonObject = right(*given, **named)
         return {**state, "metadata": {**state["metadata"], "assistant_version": 3, "user": None}}
@@ -52,7 +52,7 @@ def metadata_of_states_has_more_members(altered: Altered) -> None:
 def _selecting_more(altered: Altered) -> None:
     required = ("thread_id", "created_at", "updated_at", "metadata", "status")
 
-    @altered.instead("selected")
+    @altered.override("selected")
     def selected(right: Any, view: JsonObject, select: Any, extract: Any) -> Any:
         more = None if select is None else [*select, *(n for n in required if n not in select)]
         return right(view, more, extract)
@@ -72,13 +72,13 @@ freedom(
     "states-have-configs-beside-checkpoints",
     allowed_by=f"{_OPEN} The SDK's reference prints parent_config in the state.",
 )(
-    shown(
-        lambda state: {
+    change_shown(
+        *STATES,
+        to=lambda state: {
             **state,
             "config": {"configurable": state.get("checkpoint")},
             "parent_config": {"configurable": state.get("parent_checkpoint")},
         },
-        *STATES,
     )
 )
 freedom(
@@ -87,14 +87,14 @@ freedom(
     "require them.",
     may_block="INTERRUPT-03",
     choice="interrupts of a state",
-)(shown(lambda state: without(state, "interrupts"), *STATES))
+)(change_shown(*STATES, to=lambda state: without(state, "interrupts")))
 
 freedom(
     "threads-have-no-interrupts",
     allowed_by="No output of the documents shows them; the published Thread does not require them.",
     may_block="INTERRUPT-01 INTERRUPT-04 INTERRUPT-10 NESTED-01",
     choice="interrupts of a thread",
-)(shown(lambda each: without(each, "interrupts"), "create", "get", "update", "copy"))
+)(change_shown("create", "get", "update", "copy", to=lambda each: without(each, "interrupts")))
 
 
 @freedom(
@@ -103,7 +103,7 @@ freedom(
     choice="interrupts of a thread",
 )
 def interrupts_of_threads_are_objects(altered: Altered) -> None:
-    @altered.instead("pending_interrupts")
+    @altered.override("pending_interrupts")
     def pending(right: Any, thread: Any) -> JsonObject:
         return {task: {"value": asked[0]["value"]} for task, asked in right(thread).items()}
 
@@ -113,23 +113,23 @@ freedom(
     allowed_by="The published response of POST /runs and /runs/batch is {}: no member is declared.",
     may_block="STATELESS-02 STATELESS-06",
     profile="full",
-)(shown(lambda run: without(run, "thread_id"), "stateless_background", "stateless_batch"))
+)(change_shown("stateless_background", "stateless_batch", to=lambda run: without(run, "thread_id")))
 
 freedom(
     "threads-show-values-at-their-creation-alone",
     allowed_by="004 prints no values in its outputs of get and search; the published Thread does "
     "not require them.",
     may_block="COPY-08 PREPOP-21 SEQ-11 STATE-UPDATE-07 STATE-UPDATE-15",
-)(shown(lambda each: without(each, "values"), "get", "update", "copy"))
+)(change_shown("get", "update", "copy", to=lambda each: without(each, "values")))
 
 freedom(
     "searches-show-no-values",
     allowed_by="004 prints threads without values as what a search finds; the published Thread "
     "does not require them.",
 )(
-    shown(
-        lambda each: without(each, "values", "config", "interrupts"),
+    change_shown(
         "search",
+        to=lambda each: without(each, "values", "config", "interrupts"),
         when=lambda request: "select" not in request.members,
     )
 )
@@ -138,12 +138,12 @@ freedom(
     allowed_by="The SDK's type of a thread's values allows null; 003 prints {} for what create "
     "answers alone.",
 )(
-    shown(
-        lambda each: {**each, "values": each["values"] or None} if "values" in each else each,
+    change_shown(
         "get",
         "update",
         "copy",
         "search",
+        to=lambda each: {**each, "values": each["values"] or None} if "values" in each else each,
     )
 )
 freedom(
@@ -151,12 +151,12 @@ freedom(
     allowed_by="No output of the documents shows it; the published Thread does not require it.",
     may_block="SORT-04 UPDATE-06",
 )(
-    shown(
-        lambda each: without(each, "state_updated_at", "config"),
+    change_shown(
         "create",
         "get",
         "update",
         "copy",
+        to=lambda each: without(each, "state_updated_at", "config"),
     )
 )
 freedom(
@@ -212,7 +212,7 @@ freedom(
     choice="interrupts of a thread",
 )
 def threads_show_tasks_that_ask_nothing(altered: Altered) -> None:
-    @altered.instead("pending_interrupts")
+    @altered.override("pending_interrupts")
     def pending(right: Any, thread: Thread) -> JsonObject:
         tasks = thread.latest.tasks if thread.latest else ()
         return {**{task.task_id: [] for task in tasks}, **right(thread)}

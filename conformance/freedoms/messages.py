@@ -1,4 +1,4 @@
-"""Freedoms of messages: application data, but for their type, content and id."""
+"""Freedoms of messages: application data, except for type, content and id."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def _rich(value: JsonObject) -> JsonObject:
     return {**value, "tool_call_chunks": [], "cache": None} if _is_message(value) else value
 
 
-# What is found by equality must be shown as it is kept.
+# Values that a filter compares must be shown as they are stored.
 freedom(
     "messages-are-bare",
     allowed_by=_DATA,
     choice=("extras of messages", "filters by objects"),
-)(everywhere(_bare, theirs=True))
+)(everywhere(_bare, application_data=True))
 
 
 def _without_riches(value: Json) -> Json:
@@ -61,11 +61,11 @@ def _without_riches(value: Json) -> Json:
 
 @freedom("messages-have-other-extras", allowed_by=_DATA, choice="extras of messages")
 def messages_have_other_extras(altered: Altered) -> None:
-    everywhere(_rich, theirs=True)(altered)
+    everywhere(_rich, application_data=True)(altered)
 
     @altered.wire.before(when=lambda request: b"tool_call_chunks" in request.raw)
     def take_back(request: WireRequest) -> None:
-        # A filter may hold a message as it was shown.
+        # A filter may contain a message as it was shown.
         request.body = _without_riches(request.body)
 
 
@@ -78,12 +78,12 @@ def _message_id() -> str:
     allowed_by="The SDK's reference prints ids such as run-159b782c-…; no source gives their form.",
 )
 def message_ids_are_no_uuids(altered: Altered) -> None:
-    @altered.instead("stamp")
+    @altered.override("stamp")
     def stamp(right: Any) -> Stamp:
         made: Stamp = right()
         return replace(made, new_id=_message_id)
 
-    @altered.instead("finished")
+    @altered.override("finished")
     def finished(right: Any, task: Task, result: Any) -> Any:
         if isinstance(result, dict) and isinstance(result.get("messages"), list):
             messages = [

@@ -1,4 +1,4 @@
-"""Freedoms of changing metadata."""
+"""Freedoms of updating metadata."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MERGE = (
 
 
 def _merged(old: Any, new: Any) -> Any:
-    """RFC 7396: objects are merged, null deletes, all else replaces."""
+    """Merge by RFC 7396: objects are merged, null deletes, anything else replaces."""
     if not isinstance(new, dict):
         return new
     kept = dict(old) if isinstance(old, dict) else {}
@@ -28,14 +28,14 @@ def _merged(old: Any, new: Any) -> Any:
 
 @freedom("metadata-is-merged-by-rfc-7396", allowed_by=_MERGE, choice="merge of metadata")
 def metadata_is_merged_by_rfc_7396(altered: Altered) -> None:
-    @altered.instead("merged")
+    @altered.override("merged")
     def merged(_right: Any, metadata: JsonObject, new: JsonObject) -> Any:
         return _merged(metadata, new)
 
 
 @freedom("null-in-an-update-removes-the-member", allowed_by=_MERGE, choice="merge of metadata")
 def null_in_an_update_removes_the_member(altered: Altered) -> None:
-    @altered.instead("merged")
+    @altered.override("merged")
     def merged(right: Any, metadata: JsonObject, new: JsonObject) -> Any:
         changed = right(metadata, new)
         return {name: value for name, value in changed.items() if new.get(name, 0) is not None}
@@ -49,6 +49,6 @@ def _deep(old: Any, new: Any) -> Any:
 
 @freedom("metadata-is-merged-in-depth", allowed_by=_MERGE, choice="merge of metadata")
 def metadata_is_merged_in_depth(altered: Altered) -> None:
-    @altered.instead("merged")
+    @altered.override("merged")
     def merged(_right: Any, metadata: JsonObject, new: JsonObject) -> Any:
         return _deep(metadata, new)

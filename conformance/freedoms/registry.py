@@ -1,7 +1,7 @@
-"""The registry of freedoms, and deployments that take them.
+"""The registry of freedoms, and deployments with freedoms.
 
-A freedom is made as a fault is: it replaces decisions of the model, or changes requests
-and answers at the HTTP layer. Nothing of it may turn a check red.
+A freedom is built as a fault is: it overrides decisions of the model, or changes requests and
+answers at the HTTP layer. No freedom may turn a check red.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from conformance.reference.app import create_app, new_store
 from conformance.reference.doors import behind_doors
 
 _MODULES = "conformance.freedoms"
-#: What is no freedom itself, but what freedoms are made of and kept in.
+#: Modules of this package without freedoms.
 _MACHINERY = ("parts", "registry")
 
 
@@ -30,13 +30,15 @@ _MACHINERY = ("parts", "registry")
 class Freedom:
     """A way in which a right server may differ from the reference.
 
-    `allowed_by` names the source that allows it, or says of what all sources are silent.
-    `may_block` are patterns of the requirements of which nothing can be said any more, as
-    `IDENTITY-*`. `breaks` are patterns of requirements of wider profiles that it breaks: it
-    is a freedom of the profiles below. Freedoms that make the same one of their `choices`
-    exclude each other. `settings` are what a user of such a server would write in the
-    settings. What is in an outer `layer` stands around the others: bytes are written there.
-    `profile` is the first of which checks reach what it alters.
+    - `allowed_by` is the source that allows it, or on what all sources are silent.
+    - `may_block`: patterns, such as `IDENTITY-*`, of requirements that may become undecided.
+    - `breaks`: patterns of requirements that it breaks; they belong to wider profiles than those
+      in which it is a freedom.
+    - `choices`: freedoms with a choice in common exclude each other.
+    - `settings`: the settings that a user of such a server would write.
+    - `layer`: freedoms of outer layers are applied around those of inner ones; the outermost
+      write the bytes.
+    - `profile`: the narrowest profile whose checks reach the alteration.
     """
 
     name: str
@@ -50,23 +52,23 @@ class Freedom:
     profile: str = PROFILES[0]
 
     def within(self, profile: str) -> bool:
-        """Whether checks of a profile reach what it alters."""
+        """Return whether checks of a profile reach the alteration."""
         return PROFILES.index(self.profile) <= PROFILES.index(profile)
 
-    def may(self, requirement: str) -> bool:
-        """Whether nothing need be said of a requirement under this freedom."""
-        return _named(requirement, self.may_block)
+    def may_leave_undecided(self, requirement: str) -> bool:
+        """Return whether a requirement may become undecided under this freedom."""
+        return _matches_any(requirement, self.may_block)
 
     def breaks_also(self, requirement: str) -> bool:
-        """Whether it breaks a requirement of a profile in which it is no freedom."""
-        return _named(requirement, self.breaks)
+        """Return whether it breaks a requirement, which is of a wider profile."""
+        return _matches_any(requirement, self.breaks)
 
     def excludes(self, other: Freedom) -> bool:
-        """Whether no server can take both."""
+        """Return whether no server can have both freedoms."""
         return bool(set(self.choices) & set(other.choices))
 
 
-def _named(requirement: str, patterns: Iterable[str]) -> bool:
+def _matches_any(requirement: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(requirement, each) for each in patterns)
 
 
@@ -74,7 +76,7 @@ _FREEDOMS: dict[str, Freedom] = {}
 
 
 class FreedomError(Exception):
-    """A freedom contradicts the catalogue or another one; the message names it."""
+    """A freedom contradicts the catalogue or another freedom; the message names it."""
 
 
 def freedom(
@@ -88,7 +90,10 @@ def freedom(
     layer: int = 0,
     profile: str = PROFILES[0],
 ) -> Callable[[Apply], Apply]:
-    """Register a freedom under its name; patterns are written with spaces between."""
+    """Register a freedom under its name; patterns are separated by spaces.
+
+    FreedomError if the name is taken, or a pattern or profile is unknown.
+    """
     if name in _FREEDOMS:
         raise FreedomError(f"there are two freedoms {name!r}")
     known = load_catalogue().requirements
@@ -117,7 +122,7 @@ def freedom(
 
 @cache
 def all_freedoms() -> dict[str, Freedom]:
-    """Every freedom by name, in the order in which they are written."""
+    """Return every freedom by name, in the order of registration."""
     package = importlib.import_module(_MODULES)
     for module in pkgutil.iter_modules(package.__path__):
         if module.name not in _MACHINERY:
@@ -132,11 +137,11 @@ def free_deployment(
     cron_minute_s: float = 60.0,
     tenants: Mapping[str, str] | None = None,
 ) -> tuple[list[list[Altered]], ASGIApp]:
-    """A deployment that takes these freedoms at once, and the application that serves it.
+    """Return the deployments with these freedoms, and the application that serves them.
 
-    Each freedom alters the same store, and has an HTTP layer of its own around those of
-    inner layers and of the ones before. What they altered comes in their order: of one
-    deployment, or, with `tenants` (names by key), of one for each tenant.
+    Each freedom alters the same store, and has an HTTP layer around those of inner layers and of
+    the freedoms before it. The result has, for each freedom in order, its altered deployments:
+    one, or with `tenants` (names by API key) one per tenant.
     """
     altered: list[list[Altered]] = [[] for _ in chosen]
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.freedoms.parts import RUNS, shown
+from conformance.faults.kit.wire import change_shown
+from conformance.freedoms.parts import RUNS
 from conformance.freedoms.registry import freedom
 from conformance.model.threads import Thread
 from conformance.reference.altered import Altered
@@ -16,30 +17,34 @@ from conformance.reference.wire import WireAnswer, WireRequest
 freedom(
     "runs-show-nothing-of-what-they-were-asked",
     allowed_by="The published kwargs of a run are an object, and no more is said.",
-    # By what its input says a run is told from another tenant's.
+    # That check recognises another tenant's run by its input.
     may_block="ACCESS-13",
-)(shown(lambda run: {**run, "kwargs": {}} if "kwargs" in run else run, *RUNS))
+)(change_shown(*RUNS, to=lambda run: {**run, "kwargs": {}} if "kwargs" in run else run))
 freedom(
     "runs-have-more-metadata",
     allowed_by="DESIGN, rules of fairness: unknown members never fail.",
 )(
-    shown(
-        lambda run: (
+    change_shown(
+        *RUNS,
+        to=lambda run: (
             {**run, "metadata": {"created_by": "system", **run["metadata"]}}
             if "metadata" in run
             else run
         ),
-        *RUNS,
     )
 )
 freedom(
     "runs-name-their-session",
     allowed_by="The published Run has a langsmith_session_name that may be null.",
-)(shown(lambda run: {**run, "langsmith_session_name": None}, "run_background", "run_get"))
+)(change_shown("run_background", "run_get", to=lambda run: {**run, "langsmith_session_name": None}))
 freedom(
     "runs-are-under-way-when-they-are-answered",
     allowed_by="The published status of a run is one of six; no source says which it begins with.",
-)(shown(lambda run: {**run, "status": "running"}, "run_background", "stateless_background"))
+)(
+    change_shown(
+        "run_background", "stateless_background", to=lambda run: {**run, "status": "running"}
+    )
+)
 
 
 @freedom(
@@ -48,7 +53,7 @@ freedom(
     "adds nothing there.",
 )
 def runs_add_to_the_metadata_of_their_thread(altered: Altered) -> None:
-    @altered.instead("begin_run")
+    @altered.override("begin_run")
     def begin_run(right: Any, thread_id: str, request: Any) -> Any:
         begun = right(thread_id, request)
         store = altered.store
@@ -86,13 +91,13 @@ def threads_of_pending_runs_are_idle(altered: Altered) -> None:
 
 
 def _with_status(altered: Altered, status: Callable[[Thread], str]) -> None:
-    """Show a status that is not the one which is kept, and find threads by it."""
+    """Show another status than the stored one, and find threads by it."""
 
-    @altered.instead("thread_view")
+    @altered.override("thread_view")
     def thread_view(right: Any, thread: Thread) -> Any:
         return right(replace(thread, status=status(thread)))
 
-    @altered.instead("matches")
+    @altered.override("matches")
     def matches(right: Any, thread: Thread, query: Any) -> Any:
         return right(replace(thread, status=status(thread)), query)
 
@@ -103,7 +108,7 @@ def _with_status(altered: Altered, status: Callable[[Thread], str]) -> None:
     "unfinished one has that asks nothing.",
 )
 def unfinished_threads_are_idle(altered: Altered) -> None:
-    @altered.instead("status_of")
+    @altered.override("status_of")
     def status_of(right: Any, thread: Thread) -> Any:
         status = right(thread)
         stopped = thread.runs and thread.runs[-1].status == "interrupted"
@@ -117,7 +122,7 @@ def unfinished_threads_are_idle(altered: Altered) -> None:
     profile="full",
 )
 def cancelling_what_has_ended_is_no_error(altered: Altered) -> None:
-    @altered.instead("cancel_run")
+    @altered.override("cancel_run")
     def cancel_run(right: Any, thread_id: str, run_id: str, action: str = "interrupt") -> None:
         if altered.store.run_of(thread_id, run_id).active:
             right(thread_id, run_id, action)
@@ -128,7 +133,7 @@ def cancelling_what_has_ended_is_no_error(altered: Altered) -> None:
     allowed_by="No source says in which order runs are listed.",
 )
 def runs_are_listed_oldest_first(altered: Altered) -> None:
-    @altered.instead("list_runs")
+    @altered.override("list_runs")
     def list_runs(
         right: Any, thread_id: str, *, limit: int = 10, offset: int = 0, **named: Any
     ) -> Any:
@@ -136,7 +141,7 @@ def runs_are_listed_oldest_first(altered: Altered) -> None:
         return found[offset : offset + limit]
 
 
-#: How long a thread still is busy once its run has ended.
+#: How long, in seconds, a thread stays busy after its run has ended.
 _SETTLING_S = 0.3
 
 
@@ -148,7 +153,7 @@ _SETTLING_S = 0.3
 def threads_are_busy_a_moment_longer(altered: Altered) -> None:
     ended: dict[str, float] = {}
 
-    @altered.instead("keep_after_run")
+    @altered.override("keep_after_run")
     def keep_after_run(right: Any, thread: Thread) -> None:
         ended[thread.thread_id] = time.monotonic()
         right(thread)

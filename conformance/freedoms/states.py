@@ -7,8 +7,8 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.parts import STATES, without
-from conformance.freedoms.parts import JsonObject, shown
+from conformance.faults.kit.wire import STATES, change_shown, without
+from conformance.freedoms.parts import JsonObject
 from conformance.freedoms.registry import freedom
 from conformance.model.errors import NotFoundError
 from conformance.model.graphs import INPUT
@@ -19,7 +19,7 @@ from conformance.reference.altered import Altered
 from conformance.reference.wire import WireAnswer, WireRequest
 
 _SILENT = "No source says that a checkpoint which a thread does not have is refused."
-#: The most states of a page.
+#: The maximum number of states in a page.
 _PAGE = 5
 
 
@@ -29,14 +29,14 @@ _PAGE = 5
     "may hold fewer than limit.",
 )
 def pages_of_a_history_are_short(altered: Altered) -> None:
-    @altered.instead("history")
+    @altered.override("history")
     def history(right: Any, thread_id: str, *, limit: int = 10, **named: Any) -> Any:
         return right(thread_id, limit=min(limit, _PAGE), **named)
 
 
 @freedom("unknown-checkpoints-have-an-empty-state", allowed_by=_SILENT)
 def unknown_checkpoints_have_an_empty_state(altered: Altered) -> None:
-    @altered.instead("state")
+    @altered.override("state")
     def state(right: Any, thread_id: str, checkpoint: Any = None, **named: Any) -> JsonObject:
         thread = altered.store.thread(thread_id)
         try:
@@ -50,7 +50,7 @@ def unknown_checkpoints_have_an_empty_state(altered: Altered) -> None:
 
 @freedom("updates-at-unknown-checkpoints-begin-anew", allowed_by=_SILENT)
 def updates_at_unknown_checkpoints_begin_anew(altered: Altered) -> None:
-    @altered.instead("update_state")
+    @altered.override("update_state")
     def update_state(
         right: Any,
         thread_id: str,
@@ -76,7 +76,7 @@ def updates_at_unknown_checkpoints_begin_anew(altered: Altered) -> None:
     "have an order.",
 )
 def checkpoint_ids_are_random(altered: Altered) -> None:
-    @altered.instead("stamp")
+    @altered.override("stamp")
     def stamp(right: Any) -> Stamp:
         made: Stamp = right()
         return replace(made, checkpoint_id=str(uuid.uuid4()))
@@ -88,15 +88,15 @@ freedom(
     "states-of-a-history-are-lean",
     allowed_by="No output of a history or of a state at a checkpoint is printed, so the published "
     "ThreadState decides what is required: values, next, checkpoint, metadata, created_at.",
-    # Neither tasks nor parents are shown there.
+    # Tasks and parents are left out.
     may_block="HISTORY-03 HISTORY-09 CHECKPOINT-04 CHECKPOINT-07 CHECKPOINT-POST-01 SEQ-06",
 )(
-    shown(
-        lambda state: {name: each for name, each in state.items() if name in _REQUIRED},
+    change_shown(
         "history",
         "post_history",
         "state_at_checkpoint",
         "post_state_at_checkpoint",
+        to=lambda state: {name: each for name, each in state.items() if name in _REQUIRED},
     )
 )
 
@@ -107,7 +107,7 @@ _APPLICATION = (
 
 @freedom("metadata-of-states-is-lean", allowed_by=_APPLICATION)
 def metadata_of_states_is_lean(altered: Altered) -> None:
-    @altered.instead("state_view")
+    @altered.override("state_view")
     def state_view(right: Any, *given: Any, **named: Any) -> JsonObject:
         state: JsonObject = right(*given, **named)
         metadata = state["metadata"]
@@ -121,13 +121,13 @@ freedom(
     "missing, the state is the first.",
     choice="parent of a first state",
 )(
-    shown(
-        lambda state: (
+    change_shown(
+        *STATES,
+        to=lambda state: (
             without(state, "parent_checkpoint", "parent_checkpoint_id")
             if state.get("parent_checkpoint") is None
             else state
         ),
-        *STATES,
     )
 )
 
@@ -138,7 +138,7 @@ freedom(
     "says it.",
 )
 def sources_of_prepopulated_inputs_say_update(altered: Altered) -> None:
-    @altered.instead("with_superstep")
+    @altered.override("with_superstep")
     def with_superstep(right: Any, thread: Thread, base: Any, updates: Any) -> Thread:
         made: Thread = right(thread, base, updates)
         return _with_metadata(made, source="update")
@@ -150,7 +150,7 @@ def sources_of_prepopulated_inputs_say_update(altered: Altered) -> None:
     "update at an older checkpoint has.",
 )
 def forks_say_fork(altered: Altered) -> None:
-    @altered.instead("with_superstep")
+    @altered.override("with_superstep")
     def with_superstep(right: Any, thread: Thread, base: Any, updates: Any) -> Thread:
         made: Thread = right(thread, base, updates)
         older = base is not None and base.checkpoint_id != thread.checkpoints[-1].checkpoint_id
@@ -163,7 +163,7 @@ def forks_say_fork(altered: Altered) -> None:
     "of a thread begin that an update began.",
 )
 def threads_begun_by_an_update_start_at_step_minus_one(altered: Altered) -> None:
-    @altered.instead("with_superstep")
+    @altered.override("with_superstep")
     def with_superstep(right: Any, thread: Thread, base: Any, updates: Any) -> Thread:
         made: Thread = right(thread, base, updates)
         kept = thread.thread_id in altered.store._threads
@@ -183,7 +183,7 @@ def _with_metadata(thread: Thread, **members: Any) -> Thread:
     "thread without a state is printed.",
 )
 def values_of_a_fresh_state_are_a_list(altered: Altered) -> None:
-    @altered.instead("empty_state")
+    @altered.override("empty_state")
     def empty_state(right: Any, thread: Thread) -> JsonObject:
         return {**right(thread), "values": []}
 
@@ -193,7 +193,7 @@ def values_of_a_fresh_state_are_a_list(altered: Altered) -> None:
     allowed_by="The published CheckpointConfig requires no member.",
 )
 def fresh_states_name_no_checkpoint(altered: Altered) -> None:
-    @altered.instead("empty_state")
+    @altered.override("empty_state")
     def empty_state(right: Any, thread: Thread) -> JsonObject:
         state: JsonObject = right(thread)
         names = ("parent_checkpoint", "checkpoint_id", "parent_checkpoint_id", "interrupts")
@@ -232,12 +232,12 @@ _NULL = (
 
 @freedom("tasks-and-checkpoints-show-null", allowed_by=_NULL, choice="members of tasks")
 def tasks_and_checkpoints_show_null(altered: Altered) -> None:
-    @altered.instead("task_state_view")
+    @altered.override("task_state_view")
     def task_view(right: Any, *given: Any, **named: Any) -> JsonObject:
         null = {"path": ["__pregel_pull"], "error": None, "checkpoint": None, "state": None}
         return {**null, **right(*given, **named)}
 
-    @altered.instead("state_view")
+    @altered.override("state_view")
     def state_view(right: Any, *given: Any, **named: Any) -> JsonObject:
         state: JsonObject = right(*given, **named)
         for name in ("checkpoint", "parent_checkpoint"):
@@ -252,7 +252,7 @@ def tasks_and_checkpoints_show_null(altered: Altered) -> None:
     choice="members of tasks",
 )
 def tasks_show_what_they_have_alone(altered: Altered) -> None:
-    @altered.instead("task_state_view")
+    @altered.override("task_state_view")
     def task_view(right: Any, *given: Any, **named: Any) -> JsonObject:
         return {name: each for name, each in right(*given, **named).items() if each}
 
@@ -263,6 +263,6 @@ def tasks_show_what_they_have_alone(altered: Altered) -> None:
     profile="extended",
 )
 def pruned_states_keep_their_parent(altered: Altered) -> None:
-    @altered.instead("pruned")
+    @altered.override("pruned")
     def pruned(_right: Any, thread: Thread) -> Thread:
         return replace(thread, checkpoints=thread.checkpoints[-1:])

@@ -1,11 +1,11 @@
-"""Freedoms of streams: how events are written, and which there are beside those asked for."""
+"""Freedoms of streams: the encoding of events, and further events."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 
-from conformance.faults.kit.runs import Event, events_in, written
+from conformance.faults.kit.runs import Event, encode_events, events_in
 from conformance.freedoms.parts import STREAMS
 from conformance.freedoms.registry import freedom
 from conformance.reference.altered import Altered, Apply
@@ -25,7 +25,7 @@ def _written(write: Callable[[bytes], bytes]) -> Apply:
 
 
 def _told(change: Callable[[list[Event]], list[Event]]) -> Apply:
-    return _written(lambda raw: written(change(events_in(raw))))
+    return _written(lambda raw: encode_events(change(events_in(raw))))
 
 
 def _in_lines(raw: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Freedoms of how moments are written."""
+"""Freedoms of the format of times."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from conformance.freedoms.parts import is_moment, shown, times_as
+from conformance.faults.kit.wire import change_shown
+from conformance.freedoms.parts import is_moment, times_as
 from conformance.freedoms.registry import freedom
 from conformance.model.history import same_json
 from conformance.model.threads import Thread
@@ -62,14 +63,14 @@ freedom(
     "times-change-form-between-operations",
     allowed_by="003 prints the same members with Z and with +00:00.",
     choice=_FORM,
-)(shown(_changed, "create", "copy", "update", "run_background"))
+)(change_shown("create", "copy", "update", "run_background", to=_changed))
 
 _MOVES = "Published are updated_at and state_updated_at; no source says which of them what changes."
 
 
 @freedom("only-updates-of-a-thread-move-updated-at", allowed_by=_MOVES)
 def only_updates_of_a_thread_move_updated_at(altered: Altered) -> None:
-    @altered.instead("touched")
+    @altered.override("touched")
     def touched(right: Any, thread: Thread, **named: Any) -> Thread:
         touched: Thread = right(thread, **named)
         return replace(touched, updated_at=thread.updated_at)
@@ -77,7 +78,7 @@ def only_updates_of_a_thread_move_updated_at(altered: Altered) -> None:
 
 @freedom("updates-that-change-nothing-move-no-time", allowed_by=_MOVES)
 def updates_that_change_nothing_move_no_time(altered: Altered) -> None:
-    @altered.instead("update")
+    @altered.override("update")
     def update(right: Any, thread_id: str, metadata: Any = None, ttl: Any = None) -> Any:
         thread = altered.store.thread(thread_id)
         if ttl is None and same_json(thread.metadata, thread.metadata | (metadata or {})):
@@ -87,7 +88,7 @@ def updates_that_change_nothing_move_no_time(altered: Altered) -> None:
 
 @freedom("everything-moves-updated-at", allowed_by=_MOVES)
 def everything_moves_updated_at(altered: Altered) -> None:
-    @altered.instead("begin_run")
+    @altered.override("begin_run")
     def begin_run(right: Any, thread_id: str, request: Any) -> Any:
         begun = right(thread_id, request)
         store = altered.store

@@ -1,7 +1,7 @@
-"""The steps of runs: how one starts, takes a superstep, ends.
+"""Executes runs step by step: start, supersteps, end.
 
-The model does not wait: whoever holds the store calls `advance` until no run of
-the thread is active. Runs of one thread follow each other.
+The model does not wait: the owner of the store calls `advance` until no run of the thread is
+active. Runs of one thread execute one after the other.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from conformance.model.graphs import INPUT, START, Graph
 from conformance.model.records import interrupts_view
 from conformance.model.steps import Answer, StepOperations, seconds_of
 from conformance.model.streams import INTERRUPT, RunEvent, StreamOperations
-from conformance.model.supersteps import Update, commanded, superstep
+from conformance.model.supersteps import Update, apply_command, superstep
 from conformance.model.threads import Checkpoint, Run, Thread
 from conformance.model.values import JsonObject
 
 
 @dataclass(frozen=True)
 class Advance:
-    """One step that was taken: the run as it is now, and what its stream says of it."""
+    """The result of one step: the run after it, and the events for its stream."""
 
     run: Run
     events: tuple[RunEvent, ...] = ()
 
 
 class AdvanceOperations(StepOperations, StreamOperations):
-    """How a store takes the steps of runs."""
+    """The part of a store that executes runs."""
 
     def advance(self, thread_id: str) -> Advance | None:
-        """Take the next step of the thread's first active run; None if there is none."""
+        """Execute the next step of the thread's first active run; return None if there is none."""
         run = self.next_run(thread_id)
         if run is None:
             return None
@@ -42,11 +42,11 @@ class AdvanceOperations(StepOperations, StreamOperations):
         return self._step(thread, run)
 
     def next_run(self, thread_id: str) -> Run | None:
-        """The thread's first active run, which takes the next step."""
+        """Return the thread's first active run, or None."""
         return next((run for run in self.thread(thread_id).runs if run.active), None)
 
     def seconds_before(self, thread_id: str) -> float:
-        """How long it is to take until the thread's next step is done: wait, then advance."""
+        """Return the seconds to wait before `advance`: the duration of the thread's next step."""
         run = self.next_run(thread_id)
         if run is None:
             return 0.0
@@ -66,7 +66,7 @@ class AdvanceOperations(StepOperations, StreamOperations):
             base = self.checkpoint(thread, run.base_id) if run.base_id else thread.latest
             position = self.first_position(graph, base, run)
         except ModelError as problem:
-            # The thread has changed since the run was begun: other runs, a prune.
+            # The thread has changed since the run was created: other runs, a prune.
             return self._failed(thread, run, problem, events)
         if base is not None and position.checkpoint_id == base.checkpoint_id:
             thread = self.with_replaced(thread, position)
@@ -84,16 +84,17 @@ class AdvanceOperations(StepOperations, StreamOperations):
         return Advance(self._keep_run(thread, run), events)
 
     def first_position(self, graph: Graph, base: Checkpoint | None, run: Run) -> Checkpoint:
-        """The checkpoint from which a run takes its first superstep.
+        """Return the checkpoint from which a run takes its first superstep.
 
-        A new one for an input; else `base`, with what the run's command writes into it.
+        With an input a new one is made; else it is `base`, with the run's command applied to it.
+        InvalidError if there is neither an input nor a state.
         """
         given = run.kwargs.get("input")
         if given is not None:
             return superstep(graph, base, [Update(INPUT, given)], _of_run(run), self.stamp())
         if base is None:
             raise InvalidError("the thread has no state to continue from; send an input")
-        return commanded(graph, base, run.kwargs.get("command") or {}, self.new_id)
+        return apply_command(graph, base, run.kwargs.get("command") or {}, self.new_id)
 
     def _step(self, thread: Thread, run: Run) -> Advance:
         try:
@@ -102,7 +103,7 @@ class AdvanceOperations(StepOperations, StreamOperations):
             return self._failed(thread, run, problem)
         if not here.tasks:
             return self._finished(thread, run, "success", here.values)
-        # A run that continues has been stopped here before; do not stop it again.
+        # A run that continues was stopped here before; do not stop it again.
         continued = run.position == run.base_id
         if not continued and _stops(run, "interrupt_before", here.next):
             return self._finished(thread, run, "interrupted", here.values)
@@ -126,7 +127,7 @@ class AdvanceOperations(StepOperations, StreamOperations):
         return Advance(self._keep_run(thread, run), events)
 
     def answer_of(self, run: Run, here: Checkpoint) -> Answer | None:
-        """What the run was resumed with: for all that asks at `here`, or by interrupts' ids."""
+        """Return the run's resume value, for all interrupts at `here` or by their ids; or None."""
         resume = (run.kwargs.get("command") or {}).get("resume")
         if resume is None:
             return None
@@ -160,7 +161,7 @@ class AdvanceOperations(StepOperations, StreamOperations):
         return run
 
     def keep_after_run(self, thread: Thread) -> None:
-        """Keep a thread whose runs have changed; a temporary one until none is active."""
+        """Store a thread whose runs have changed; drop a temporary thread once no run is active."""
         if thread.temporary and not any(run.active for run in thread.runs):
             self.forget(thread.thread_id)
         else:
@@ -173,5 +174,5 @@ def _of_run(run: Run) -> dict[str, Any]:
 
 def _stops(run: Run, option: str, names: Sequence[str]) -> bool:
     stops = run.kwargs.get(option) or []
-    # The entry node is not for the user to see, so "*" does not mean it.
+    # "*" does not include the entry node, which users do not see.
     return any(name in stops or (stops == "*" and name != START) for name in names)

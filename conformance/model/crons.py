@@ -1,6 +1,6 @@
-"""Operations on crons: runs that come again by a schedule, on a thread or on new ones.
+"""Operations on crons: runs that recur on a schedule, on one thread or on a new thread each.
 
-The model does not wait: whoever holds the store calls `fire_cron` when one is due.
+The model does not wait: the owner of the store calls `fire_cron` when a cron is due.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from conformance.model.errors import InvalidError, ModelError, NotFoundError
 from conformance.model.filters import contains
 from conformance.model.graphs import GRAPHS, Graph
 from conformance.model.runs import RunOperations
-from conformance.model.schedule import parsed_schedule
+from conformance.model.schedule import parse_schedule
 from conformance.model.threads import Run
-from conformance.model.values import Clock, Ids, JsonObject, canonical_id, copied, timestamp
+from conformance.model.values import Clock, Ids, JsonObject, canonical_id, deep_copy, timestamp
 
-#: Members of a cron's request that are of the cron, not of its runs.
+#: Members of a cron's request that belong to the cron and are not passed to its runs.
 _OWN_MEMBERS = ("schedule", "timezone", "end_time", "enabled", "on_run_completed")
 
 
 @dataclass(frozen=True)
 class Cron:
-    """A schedule with what is run; without `thread_id` each run has a thread of its own.
+    """A schedule and the request that it runs; without `thread_id` each run gets a new thread.
 
-    `due` is when it runs next: None where it is disabled, or beyond its end.
+    `due` is the time of the next run: None where the cron is disabled, or past its end.
     """
 
     cron_id: str
@@ -45,26 +45,26 @@ class Cron:
 
     @property
     def next_run_date(self) -> str | None:
-        """`due` as RFC 3339."""
+        """`due` in RFC 3339; None if the cron is never due."""
         return None if self.due is None else timestamp(self.due)
 
 
 class CronOperations(RunOperations):
-    """What a store does with crons."""
+    """The part of a store that holds crons."""
 
     def __init__(self, clock: Clock, ids: Ids, graphs: Mapping[str, Graph] = GRAPHS) -> None:
         super().__init__(clock, ids, graphs)
         self._crons: dict[str, Cron] = {}
 
     def create_cron(self, request: JsonObject, thread_id: str | None = None) -> JsonObject:
-        """A cron that runs `request` by its `schedule`, on that thread if one is given.
+        """Create a cron that runs `request` on its `schedule`, on that thread if one is given.
 
-        NotFoundError without the thread, InvalidError for an assistant, a schedule, a
-        time zone or an end that cannot be meant.
+        NotFoundError if the thread is unknown; InvalidError for an unknown assistant or an
+        invalid schedule, time zone or end time.
         """
         own = None if thread_id is None else self.thread(thread_id).thread_id
         assistant_id = self.assistant(request["assistant_id"]).assistant_id
-        request = copied(request)
+        request = deep_copy(request)
         now = self.now()
         completed = None if own else request.get("on_run_completed", "delete")
         cron = Cron(
@@ -84,32 +84,35 @@ class CronOperations(RunOperations):
         return self.cron_view(self.keep_cron(self.scheduled(cron, self.moment())))
 
     def scheduled(self, cron: Cron, moment: datetime) -> Cron:
-        """The cron with the first time after `moment` at which it is due."""
-        due = parsed_schedule(cron.schedule, cron.timezone).after(moment)
+        """Return the cron with `due` set to the first time of its schedule after `moment`.
+
+        InvalidError if the schedule never matches.
+        """
+        due = parse_schedule(cron.schedule, cron.timezone).after(moment)
         if due is None:
             raise InvalidError(f"the schedule {cron.schedule!r} is never due")
         ended = cron.end_time is not None and due > _moment(cron.end_time)
         return replace(cron, due=due if cron.enabled and not ended else None)
 
     def keep_cron(self, cron: Cron) -> Cron:
-        """Make `cron` what its id stands for from now on."""
+        """Store a cron under its id."""
         self._crons[cron.cron_id] = cron
         return cron
 
     def cron(self, cron_id: str) -> Cron:
-        """The cron of that id, or NotFoundError."""
+        """Return the cron of that id; NotFoundError if it is unknown."""
         found = self._crons.get(canonical_id(cron_id, "a cron id"))
         if found is None:
             raise NotFoundError(f"there is no cron {cron_id}")
         return found
 
     def get_cron(self, cron_id: str) -> JsonObject:
-        """The cron as the API shows it."""
+        """Return the cron in the form of the API."""
         return self.cron_view(self.cron(cron_id))
 
     def update_cron(self, cron_id: str, changes: JsonObject) -> JsonObject:
-        """The cron with what `changes` names; its metadata merged, its next run anew."""
-        cron, changes = self.cron(cron_id), copied(changes)
+        """Change the members that `changes` has; metadata is merged, the next run computed anew."""
+        cron, changes = self.cron(cron_id), deep_copy(changes)
         metadata = {**cron.metadata, **(changes.pop("metadata", None) or {})}
         own = {name: changes[name] for name in _OWN_MEMBERS if name in changes}
         payload = {**cron.payload, **changes, "metadata": metadata}
@@ -120,20 +123,20 @@ class CronOperations(RunOperations):
         return self.cron_view(self.keep_cron(self.scheduled(cron, moment)))
 
     def delete_cron(self, cron_id: str) -> None:
-        """Forget a cron; the runs that it made stay."""
+        """Delete a cron; the runs that it started stay."""
         del self._crons[self.cron(cron_id).cron_id]
 
     def forget(self, thread_id: str) -> None:
-        """Let the id of a thread stand for nothing, and end the crons on that thread."""
+        """Delete a thread, and the crons on it."""
         super().forget(thread_id)
         ended = [cron for cron in self._crons.values() if cron.thread_id == thread_id]
         for cron in ended:
             del self._crons[cron.cron_id]
 
     def fire_cron(self, cron_id: str) -> tuple[str, Run] | None:
-        """Begin the run that is due: the id of its thread, and the run; None if it cannot be.
+        """Start the run that is due and return its thread id and the run; None if it is refused.
 
-        From then on the cron is due at the next time of its schedule.
+        The cron is due again at the next time of its schedule.
         """
         cron = self.cron(cron_id)
         now = self.moment()
@@ -145,7 +148,7 @@ class CronOperations(RunOperations):
                 return cron.thread_id, self.begin_run(cron.thread_id, request)
             request["on_completion"] = cron.on_run_completed or "delete"
             return self.begin_stateless_run(request)
-        except ModelError:  # such as a busy thread where the run is to be rejected
+        except ModelError:  # such as a busy thread with multitask_strategy reject
             return None
 
     # Search and count
@@ -160,7 +163,7 @@ class CronOperations(RunOperations):
         sort_order: str = "desc",
         select: Sequence[str] | None = None,
     ) -> list[JsonObject]:
-        """The matching crons from `offset` on, at most `limit`, the newest first by default."""
+        """Return at most `limit` matching crons from `offset` on, by default the newest first."""
         found = sorted(
             self.matching_crons(filters),
             key=lambda cron: str(getattr(cron, sort_by) or ""),
@@ -170,11 +173,11 @@ class CronOperations(RunOperations):
         return views if select is None else [{k: view[k] for k in select} for view in views]
 
     def count_crons(self, filters: JsonObject) -> int:
-        """How many crons match."""
+        """Return the number of matching crons."""
         return len(self.matching_crons(filters))
 
     def matching_crons(self, filters: JsonObject) -> list[Cron]:
-        """The crons with the assistant_id, thread_id, enabled and metadata asked for."""
+        """Return the crons that match `filters`: assistant_id, thread_id, enabled, metadata."""
 
         def matches(cron: Cron) -> bool:
             return contains(cron.metadata, filters.get("metadata") or {}) and all(
@@ -191,7 +194,7 @@ class CronOperations(RunOperations):
         return [cron for cron in self._crons.values() if matches(cron)]
 
     def cron_view(self, cron: Cron) -> JsonObject:
-        """A cron as the API shows it."""
+        """Return a cron in the form of the API."""
         return {
             "cron_id": cron.cron_id,
             "assistant_id": cron.assistant_id,

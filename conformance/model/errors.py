@@ -1,17 +1,17 @@
-"""What the model refuses, by meaning; a deployment turns each into its status."""
+"""Errors of the model; a deployment maps each to an HTTP status."""
 
 
 class ModelError(Exception):
-    """A request that is refused; nothing has changed. The message says what to do."""
+    """The request is refused and nothing was changed; the message says how to correct it."""
 
 
 class NotFoundError(ModelError):
-    """What the request names does not exist (HTTP: 404)."""
+    """A resource that the request names does not exist (HTTP: 404)."""
 
 
 class ConflictError(ModelError):
-    """What the request asks for collides with what there is (HTTP: 409)."""
+    """The request conflicts with the current state of a resource (HTTP: 409)."""
 
 
 class InvalidError(ModelError):
-    """The request says something that cannot be meant (HTTP: 422)."""
+    """The request is malformed or makes no sense (HTTP: 422)."""

@@ -1,4 +1,4 @@
-"""Paths of a search's `extract`, such as `values.messages[-1].content`."""
+"""The paths of a search's `extract`, such as `values.messages[-1].content`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 from conformance.model.errors import InvalidError
 
-#: The members of a thread that a path may start with.
+#: The members of a thread with which a path may start.
 ROOTS = ("values", "metadata", "config", "interrupts")
-#: The most paths that one search may ask for.
+#: The maximum number of paths in one search.
 MOST_PATHS = 10
 
 _STEP = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>-?\d{1,9})\]")
 
 
-def parsed(path: str) -> tuple[str | int, ...]:
-    """The steps of a path: names of members, indices of elements; else InvalidError."""
+def parse_path(path: str) -> tuple[str | int, ...]:
+    """Parse a path into member names and indexes; InvalidError if it is malformed."""
     root = re.match(r"[^.\[\]]*", path)
     name = root.group() if root else ""
     if name not in ROOTS:
@@ -33,10 +33,10 @@ def parsed(path: str) -> tuple[str | int, ...]:
     return tuple(steps)
 
 
-def extracted(thread: Mapping[str, Any], path: str) -> Any:
-    """What stands at `path` in a thread; None where nothing does."""
+def value_at_path(thread: Mapping[str, Any], path: str) -> Any:
+    """Return the value at `path` in a thread; None where there is none."""
     found: Any = thread
-    for step in parsed(path):
+    for step in parse_path(path):
         if isinstance(step, str):
             found = found.get(step) if isinstance(found, Mapping) else None
         elif isinstance(found, list) and -len(found) <= step < len(found):

@@ -1,4 +1,4 @@
-"""Whether JSON holds other JSON, as PostgreSQL's JSONB `@>` decides."""
+"""Containment of JSON in JSON, as defined by PostgreSQL's JSONB operator `@>`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 
 def contains(whole: Any, part: Any) -> bool:
-    """Whether `whole` holds `part`: members of objects, elements of arrays in any order.
+    """Return whether `whole` contains `part`: members of objects, elements of arrays in any order.
 
-    Types count: true is not 1, though 1 is 1.0.
+    Types are distinguished: true is not 1, though 1 equals 1.0.
     """
     if isinstance(part, dict):
         return isinstance(whole, dict) and all(

@@ -1,9 +1,9 @@
-"""Graphs: channels with reducers, nodes, and what follows each node.
+"""Graphs: channels with reducers, nodes, and the nodes that follow each node.
 
-A node is a pure function of the values, so that a run gives the same answer
-every time. Those at the end have the ids that DESIGN.md pins; each does what its
-namesake in `fixtures/deployments/langgraph-python` does. New graphs join by an entry
-in the mapping that a store is given.
+A node is a pure function of the values, so that a run always gives the same answer. The graphs
+at the end have fixed ids, which reports mention; each behaves as its namesake in
+`fixtures/deployments/langgraph-python`. To add a graph, add an entry to the mapping that a
+store is created with.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.model.errors import InvalidError
-from conformance.model.messages import add_messages, all_normalised, text_of
-from conformance.model.values import JsonObject, copied
+from conformance.model.messages import add_messages, normalise_all, text_of
+from conformance.model.values import JsonObject, deep_copy
 
-#: Names that the documents' supersteps use: the input itself, and the entry node.
+#: Node names in the documents' supersteps: the input itself, and the entry node.
 INPUT = "__input__"
 START = "__start__"
 END = "__end__"
 
-#: The default of a channel that is no member of the values until it is written.
+#: The default of a channel that is absent from the values until it is written.
 UNSET: Any = object()
 
 GREETING = "Hello! How can I assist you today?"
@@ -30,27 +30,27 @@ QUESTION = {"question": "Shall I go on?"}
 
 _ASSISTANTS = uuid.uuid5(uuid.NAMESPACE_URL, "threads-conformance/assistants")
 
-#: (current value, update, source of message ids) to the new value.
+#: Maps (current value, update, source of message ids) to the new value.
 Reducer = Callable[[Any, Any, Callable[[], str]], Any]
-#: (update of a node, source of message ids) to the update as its task shows it.
+#: Maps (update of a node, source of message ids) to the update as the task shows it.
 Prepare = Callable[[Any, Callable[[], str]], Any]
 
 
-def replaced(_current: Any, update: Any, _new_id: Callable[[], str]) -> Any:
-    """The reducer of a channel that holds what was written last."""
+def keep_last(_current: Any, update: Any, _new_id: Callable[[], str]) -> Any:
+    """Return the update: the reducer of a channel that keeps the last value written."""
     return update
 
 
-def unchanged(given: Any) -> Any:
-    """A node that passes on what it is given."""
+def pass_on(given: Any) -> Any:
+    """Return the input: a node that passes it on."""
     return given
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One member of the values: what it is at first, how an update changes it.
+    """One member of the values: its initial value and its reducer.
 
-    `schema` is what is published of it.
+    `schema` is its JSON Schema in the published schemas of the graph.
     """
 
     default: Any
@@ -61,14 +61,14 @@ class Channel:
 
 @dataclass(frozen=True)
 class Node:
-    """A step: `run` takes the values (or its own input) and gives an update of them.
+    """A step of a graph: `run` maps the values, or the node's own input, to an update.
 
-    `asks` is what it asks first; `run` then takes the answer as well. `seconds` tells
-    from the values how long it takes; whoever drives the store waits that long. With a
-    `subgraph` the update are the values with which that graph ends.
+    A node with `asks` interrupts with that value first, and `run` then takes the answer as well.
+    `seconds` computes the node's duration from the values; the driver of the store waits that
+    long. With a `subgraph` the update is the final values of that graph.
     """
 
-    run: Callable[..., Any] = unchanged
+    run: Callable[..., Any] = pass_on
     then: tuple[str, ...] = ()
     asks: JsonObject | None = None
     seconds: Callable[[Any], float] | None = None
@@ -77,7 +77,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph under its id, as `metadata.graph_id` and `assistant_id` name it."""
+    """A graph with its id, which `metadata.graph_id` and `assistant_id` refer to."""
 
     graph_id: str
     channels: Mapping[str, Channel]
@@ -89,7 +89,7 @@ class Graph:
         return str(uuid.uuid5(_ASSISTANTS, self.graph_id))
 
     def schemas(self) -> JsonObject:
-        """What is published of the graph: of its input, its output and its state."""
+        """Return the published schemas of the graph's input, output and state."""
         described = {
             "type": "object",
             "properties": {k: c.schema for k, c in self.channels.items()},
@@ -98,7 +98,7 @@ class Graph:
         return {"graph_id": self.graph_id, **dict.fromkeys(names, described), "config_schema": {}}
 
     def drawing(self) -> JsonObject:
-        """The nodes and the edges of the graph."""
+        """Return the nodes and edges of the graph, as `/assistants/{id}/graph` shows them."""
         edges = [(name, then) for name, node in self.nodes.items() for then in node.then or (END,)]
         return {
             "nodes": [{"id": name, "type": "runnable"} for name in (*self.nodes, END)],
@@ -106,18 +106,18 @@ class Graph:
         }
 
     def initial(self) -> JsonObject:
-        """The values before anything was written."""
+        """Return the values before anything was written."""
         return {
-            name: copied(channel.default)
+            name: deep_copy(channel.default)
             for name, channel in self.channels.items()
             if channel.default is not UNSET
         }
 
     def applied(self, values: JsonObject, update: Any, new_id: Callable[[], str]) -> JsonObject:
-        """`values` after one update; what names no channel is left out, as LangGraph does.
+        """Return `values` after one update; unknown channels are ignored, as in LangGraph.
 
-        InvalidError if the update is no object (or list of objects) or a channel
-        cannot take it.
+        InvalidError if the update is neither an object nor a list of objects, or if a channel
+        refuses it.
         """
         changed = dict(values)
         for part in update if isinstance(update, list) else [update]:
@@ -132,7 +132,7 @@ class Graph:
         return changed
 
     def prepared(self, update: Any, new_id: Callable[[], str]) -> Any:
-        """What a node gave, brought to the form in which the values will hold it."""
+        """Return a node's update in the form in which the values will hold it."""
         if not isinstance(update, dict):
             return update
         channels = self.channels
@@ -144,19 +144,19 @@ class Graph:
         }
 
     def require_node(self, name: object) -> str:
-        """`name` if it is a node; InvalidError otherwise."""
+        """Return `name` if it is a node; InvalidError otherwise."""
         if not isinstance(name, str) or name not in self.nodes:
             known = ", ".join(self.nodes)
             raise InvalidError(f"graph {self.graph_id!r} has no node {name!r}, only {known}")
         return name
 
     def after(self, name: str) -> tuple[str, ...]:
-        """Names of the nodes that follow `name`."""
+        """Return the names of the nodes that follow `name`."""
         return self.nodes[name].then
 
 
 def chain(graph_id: str, channels: Mapping[str, Channel], **nodes: Node) -> Graph:
-    """A graph whose nodes follow each other in the order given, behind the entry node."""
+    """Return a graph whose nodes run in the order given, after the entry node."""
     names = [*nodes]
     entry = Node(then=tuple(names[:1]))
     return Graph(
@@ -170,8 +170,8 @@ def chain(graph_id: str, channels: Mapping[str, Channel], **nodes: Node) -> Grap
     )
 
 
-def added_up(current: Any, update: Any, _new_id: Callable[[], str]) -> Any:
-    """The reducer of a counter, which is no member of the values until it is written."""
+def add_up(current: Any, update: Any, _new_id: Callable[[], str]) -> Any:
+    """Return the sum: the reducer of a counter, which is absent until it is written."""
     if isinstance(update, bool) or not isinstance(update, int | float):
         raise InvalidError(f"a counter takes a number, not {update!r}")
     return (current or 0) + update
@@ -186,65 +186,65 @@ MESSAGES = {
     "messages": Channel(
         default=[],
         reduce=add_messages,
-        prepare=all_normalised,
+        prepare=normalise_all,
         schema={"type": "array", "items": _MESSAGE},
     )
 }
 
 
-def saying(content: str) -> JsonObject:
-    """The update that adds one message of the assistant."""
+def assistant_message(content: str) -> JsonObject:
+    """Return an update that adds one message of the assistant."""
     return {"messages": [{"type": "ai", "content": content}]}
 
 
 def call_model(values: JsonObject) -> JsonObject:
-    """The stand-in for a model: says what it was told last, or greets."""
+    """Stand in for a model: repeat the last human message, or greet."""
     human = [message for message in values["messages"] if message["type"] == "human"]
-    return saying(f"You said: {text_of(human[-1])}" if human else GREETING)
+    return assistant_message(f"You said: {text_of(human[-1])}" if human else GREETING)
 
 
-def answered(_values: JsonObject, answer: Any) -> JsonObject:
-    """Record what the run was resumed with."""
-    return saying(f"You answered: {answer}")
+def record_answer(_values: JsonObject, answer: Any) -> JsonObject:
+    """Record the value with which the run was resumed."""
+    return assistant_message(f"You answered: {answer}")
 
 
 def fail(_values: JsonObject) -> JsonObject:
-    """Raise, whatever the input."""
+    """Raise ValueError, whatever the input."""
     raise ValueError("this graph always fails")
 
 
 def half_of_seconds(values: JsonObject) -> float:
-    """How long one half of the slow graph takes."""
+    """Return the seconds that one half of the slow graph takes."""
     return max(0.0, float(values.get("seconds") or 0)) / 2
 
 
 def first_half(values: JsonObject) -> JsonObject:
-    """Say so after one half of the time; raises if `seconds` is no number."""
+    """Report the first half as done; ValueError if `seconds` is no number."""
     half_of_seconds(values)
-    return saying("First half done")
+    return assistant_message("First half done")
 
 
 def second_half(values: JsonObject) -> JsonObject:
-    """Say so after the other half; raises if `seconds` is no number."""
+    """Report the second half as done; ValueError if `seconds` is no number."""
     half_of_seconds(values)
-    return saying("Second half done")
+    return assistant_message("Second half done")
 
 
-#: Nobody sees of these what nobody wrote: the documents show messages alone.
+#: Absent until written, since the documents show `messages` alone.
 OTHER_CHANNELS = {
-    "turns": Channel(default=UNSET, reduce=added_up, schema={"type": "integer"}),
-    "profile": Channel(default=UNSET, reduce=replaced, schema={"type": "object"}),
-    "plan": Channel(default=UNSET, reduce=replaced, schema={"type": "array", "items": {}}),
+    "turns": Channel(default=UNSET, reduce=add_up, schema={"type": "integer"}),
+    "profile": Channel(default=UNSET, reduce=keep_last, schema={"type": "object"}),
+    "plan": Channel(default=UNSET, reduce=keep_last, schema={"type": "array", "items": {}}),
 }
 
 AGENT = chain("agent", {**MESSAGES, **OTHER_CHANNELS}, call_model=Node(run=call_model))
-INTERRUPTER = chain("interrupter", MESSAGES, ask=Node(run=answered, asks=QUESTION))
+INTERRUPTER = chain("interrupter", MESSAGES, ask=Node(run=record_answer, asks=QUESTION))
 FAILING = chain("failing", MESSAGES, fail=Node(run=fail))
 SLOW = chain(
     "slow",
     {
         **MESSAGES,
-        "seconds": Channel(default=UNSET, reduce=replaced, schema={"type": "number"}),
+        "seconds": Channel(default=UNSET, reduce=keep_last, schema={"type": "number"}),
     },
     first_half=Node(run=first_half, seconds=half_of_seconds),
     second_half=Node(run=second_half, seconds=half_of_seconds),

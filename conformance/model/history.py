@@ -1,7 +1,7 @@
-"""When two histories, or two states, are the same.
+"""Equality and differences of histories and of states.
 
-Histories are compared after each thread's own id is masked wherever it stands:
-as a whole string value, in any member. All else counts.
+Histories are compared after each thread's own id is masked wherever it occurs as a whole
+string value, in any member. Everything else counts.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from deepdiff.helper import notpresent
 from conformance.excerpt import excerpt
 
 OWN_THREAD = "<this thread>"
-#: Stands for a value on the side of a change where there is none.
+#: Stands for the missing value where only one side of a comparison has one.
 ABSENT: Any = notpresent
-#: Most differences that are shown of one comparison.
+#: The maximum number of differences in one report.
 SHOWN = 8
-#: Longest rendering, in characters, of one differing value.
+#: The maximum length, in characters, of a differing value in a report.
 _VALUE_WIDTH = 160
 
 
 def mask_thread_id(value: Any, thread_id: str) -> Any:
-    """A copy of `value` in which every string equal to `thread_id` is masked."""
+    """Return a copy of `value` in which every string equal to `thread_id` is masked."""
     if isinstance(value, str):
         return OWN_THREAD if value.lower() == thread_id.lower() else value
     if isinstance(value, list):
@@ -36,7 +36,7 @@ def mask_thread_id(value: Any, thread_id: str) -> Any:
 
 
 def same_json(one: Any, other: Any) -> bool:
-    """Whether two JSON values are equal; unlike Python, true is not 1."""
+    """Return whether two JSON values are equal; unlike in Python, true is not 1."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
@@ -52,9 +52,9 @@ def _same_number(one: Any, other: Any) -> bool:
 
 @dataclass(frozen=True)
 class Change:
-    """One smallest difference: the keys and indexes on the way to it, and both values.
+    """One smallest difference: the keys and indexes of its place, and both values.
 
-    A value that one side lacks is `ABSENT` there.
+    A value that one side lacks is `ABSENT`.
     """
 
     path: tuple[Any, ...]
@@ -71,7 +71,7 @@ class Change:
 
 
 def changes(expected: Any, actual: Any) -> tuple[Change, ...]:
-    """The smallest differences of two JSON values; none where they are equal."""
+    """Return the smallest differences of two JSON values; none if they are equal."""
     if same_json(expected, actual):
         return ()
     found = DeepDiff(expected, actual, view="tree", verbose_level=2, threshold_to_diff_deeper=0)
@@ -83,14 +83,14 @@ def changes(expected: Any, actual: Any) -> tuple[Change, ...]:
             for each in alike
         )
     }
-    # DeepDiff holds 1 and true for equal where they stand as keys or items.
+    # DeepDiff takes 1 and true for equal as keys and as items.
     return tuple(each_once.values()) or (Change((), expected, actual),)
 
 
 def differences(expected: Any, actual: Any) -> tuple[str, ...]:
-    """The smallest differences, each a line that starts with a JSON path.
+    """Return the smallest differences, each a line that starts with a JSON path.
 
-    At most `SHOWN` lines, and one that tells how many more there are.
+    At most `SHOWN` lines, then one with the number of further differences.
     """
     lines = sorted(
         map(str, changes(expected, actual)),
@@ -102,9 +102,9 @@ def differences(expected: Any, actual: Any) -> tuple[str, ...]:
 
 
 def differences_by_place(expected: list[Any], actual: list[Any]) -> tuple[str, ...]:
-    """The smallest differences of two lists of equal length, item by item.
+    """Return the smallest differences of two lists of equal length, item by item.
 
-    Only as many items are looked into as `SHOWN`; a last line tells how many more differ.
+    At most `SHOWN` items are compared in depth; a last line counts the further ones that differ.
     """
     places = _differing(expected, actual)
     lines = list(differences(*(_at(places[:SHOWN], items) for items in (expected, actual))))
@@ -116,7 +116,10 @@ def differences_by_place(expected: list[Any], actual: list[Any]) -> tuple[str, .
 def differing_items(
     expected: list[Any], actual: list[Any]
 ) -> tuple[dict[int, Any], dict[int, Any]]:
-    """Of two lists of equal length the first items that differ, at most `SHOWN`, by place."""
+    """Return the first items that differ, by position, at most `SHOWN`, of both lists.
+
+    The lists have equal length.
+    """
     places = _differing(expected, actual)[:SHOWN]
     return _at(places, expected), _at(places, actual)
 
@@ -134,7 +137,7 @@ def _differing(expected: list[Any], actual: list[Any]) -> list[int]:
 
 
 def json_path(parts: Iterable[Any]) -> str:
-    """`$.values.messages[0]` for the keys and indexes on the way to a value."""
+    """Return a JSON path such as `$.values.messages[0]` for keys and indexes."""
     path = "$"
     for part in parts:
         if isinstance(part, int):

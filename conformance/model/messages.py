@@ -1,4 +1,4 @@
-"""The `messages` channel: messages brought to the documented form, merged by id."""
+"""The `messages` channel: messages in the documented form, merged by id."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.model.errors import InvalidError
-from conformance.model.values import JsonObject, copied
+from conformance.model.values import JsonObject, deep_copy
 
 _TYPE_OF_ROLE = {
     "human": "human",
@@ -21,12 +21,12 @@ _TYPE_OF_ROLE = {
 
 
 def add_messages(current: list[JsonObject], update: Any, new_id: Callable[[], str]) -> Any:
-    """`current` with the messages of `update` added; one with a known id replaces it.
+    """Return `current` with the messages of `update` added; a known id replaces its message.
 
     `update` is one message or a list of them; InvalidError if one is malformed.
     """
     merged = {message["id"]: message for message in current}
-    for message in all_normalised(update, new_id):
+    for message in normalise_all(update, new_id):
         if message["type"] != "remove":
             merged[message["id"]] = message
         elif merged.pop(message["id"], None) is None:
@@ -34,18 +34,21 @@ def add_messages(current: list[JsonObject], update: Any, new_id: Callable[[], st
     return list(merged.values())
 
 
-def all_normalised(update: Any, new_id: Callable[[], str]) -> list[JsonObject]:
-    """Each message of an update, one or a list of them, with every documented member."""
-    return [normalised(raw, new_id) for raw in (update if isinstance(update, list) else [update])]
+def normalise_all(update: Any, new_id: Callable[[], str]) -> list[JsonObject]:
+    """Return each message of an update, one or a list of them, with every documented member."""
+    return [normalise(raw, new_id) for raw in (update if isinstance(update, list) else [update])]
 
 
-def normalised(raw: Any, new_id: Callable[[], str]) -> JsonObject:
-    """A message with every documented member; what else it carries is kept."""
+def normalise(raw: Any, new_id: Callable[[], str]) -> JsonObject:
+    """Return a message with every documented member added; its other members are kept.
+
+    InvalidError if it is malformed.
+    """
     if not isinstance(raw, dict):
         raise InvalidError(
             "a message must be an object such as {'type': 'human', 'content': 'hello'}"
         )
-    message: JsonObject = copied(raw)
+    message: JsonObject = deep_copy(raw)
     kind = _kind(message)
     message_id = message.pop("id", None) or new_id()
     if not isinstance(message_id, str):
@@ -72,7 +75,7 @@ def normalised(raw: Any, new_id: Callable[[], str]) -> JsonObject:
 
 
 def text_of(message: JsonObject) -> str:
-    """The text of a message, of its text blocks where its content is a list."""
+    """Return the text of a message; of its text blocks where its content is a list."""
     content = message["content"]
     if isinstance(content, str):
         return content

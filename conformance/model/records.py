@@ -1,4 +1,4 @@
-"""What every operation of a store stands on: its threads, its clock, its ids."""
+"""The basis of all operations of a store: its threads, its clock, its ids."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Records:
-    """Threads by id. Each operation replaces whole values, so it happens or it does not.
+    """Threads by id. Each operation replaces whole values, so that it is atomic.
 
-    `clock` and `ids` are asked for every time and every id; the store itself only
-    sees to it that no moment is used twice.
+    All times come from `clock` and all ids from `ids`; the store only makes sure that no time
+    occurs twice.
     """
 
     def __init__(self, clock: Clock, ids: Ids, graphs: Mapping[str, Graph] = GRAPHS) -> None:
@@ -42,20 +42,20 @@ class Records:
     # Sources
 
     def moment(self) -> datetime:
-        """The current time, later than every one that was given before."""
+        """Return the current time, later than every time returned before."""
         self._last = max(self._clock().astimezone(UTC), self._last + _MICROSECOND)
         return self._last
 
     def now(self) -> str:
-        """`moment` as RFC 3339."""
+        """Return `moment` in RFC 3339."""
         return timestamp(self.moment())
 
     def new_id(self) -> str:
-        """A fresh UUID, for a thread, a run or a message."""
+        """Return a fresh UUID, for a thread, a run or a message."""
         return str(self._ids())
 
     def stamp(self) -> Stamp:
-        """Id and time for a new checkpoint."""
+        """Return id and time for a new checkpoint."""
         moment = self.moment()
         tail: uuid.UUID = self._ids()
         return Stamp(time_ordered_id(moment, tail), timestamp(moment), self.new_id)
@@ -63,7 +63,7 @@ class Records:
     # Looking up
 
     def thread(self, thread_id: object) -> Thread:
-        """The thread of that id; NotFoundError, or InvalidError if it is no UUID."""
+        """Return the thread of that id; NotFoundError if unknown, InvalidError if it is no UUID."""
         own = canonical_id(thread_id, "a thread id")
         found = self._threads.get(own)
         if found is None:
@@ -71,7 +71,7 @@ class Records:
         return found
 
     def checkpoint(self, thread: Thread, checkpoint_id: object) -> Checkpoint:
-        """The checkpoint of that id in this thread; NotFoundError if it is elsewhere."""
+        """Return the thread's checkpoint of that id; NotFoundError if this thread has none."""
         own = canonical_id(checkpoint_id, "a checkpoint id")
         for checkpoint in thread.checkpoints:
             if checkpoint.checkpoint_id == own:
@@ -79,9 +79,9 @@ class Records:
         raise NotFoundError(f"thread {thread.thread_id} has no checkpoint {own}")
 
     def named_checkpoint(self, thread: Thread, config: JsonObject | None) -> Checkpoint | None:
-        """The checkpoint that `{thread_id?, checkpoint_ns?, checkpoint_id?}` names, if any.
+        """Return the checkpoint that `{thread_id?, checkpoint_ns?, checkpoint_id?}` names, or None.
 
-        A config may name its own thread again, but no other: InvalidError.
+        InvalidError if the config names another thread.
         """
         config = config or {}
         named = config.get("thread_id")
@@ -94,7 +94,7 @@ class Records:
         return self.checkpoint(thread, config["checkpoint_id"])
 
     def level(self, thread: Thread, namespace: str) -> Thread:
-        """`thread` with the history of the subgraph of that `checkpoint_ns`; itself for `""`."""
+        """Return `thread` with the history of that `checkpoint_ns`; unchanged for `""`."""
         if not namespace:
             return thread
         for checkpoint in reversed(thread.checkpoints):
@@ -104,7 +104,7 @@ class Records:
         raise NotFoundError(f"thread {thread.thread_id} has no subgraph under {namespace!r}")
 
     def graph(self, graph_id: object) -> Graph:
-        """The graph of that id, or InvalidError that names those there are."""
+        """Return the graph of that id; InvalidError, with the known ids, if there is none."""
         found = self.graphs.get(graph_id) if isinstance(graph_id, str) else None
         if found is None:
             known = ", ".join(self.graphs)
@@ -112,7 +112,7 @@ class Records:
         return found
 
     def graph_of(self, metadata: JsonObject) -> Graph:
-        """The graph that a thread's metadata names by `graph_id`, or InvalidError."""
+        """Return the graph of `graph_id` in a thread's metadata; InvalidError if there is none."""
         if "graph_id" not in metadata:
             raise InvalidError("the thread has no graph yet: set metadata.graph_id, or run one")
         return self.graph(metadata["graph_id"])
@@ -120,22 +120,22 @@ class Records:
     # Keeping
 
     def keep(self, thread: Thread) -> Thread:
-        """Make `thread` what its id stands for from now on."""
+        """Store a thread under its id."""
         self._threads[thread.thread_id] = thread
         return thread
 
     def forget(self, thread_id: str) -> None:
-        """Let that id stand for nothing from now on."""
+        """Delete the thread of that id."""
         del self._threads[thread_id]
 
     def appended(self, thread: Thread, made: Checkpoint) -> Thread:
-        """`thread` with one more checkpoint, its status and times following."""
+        """Return `thread` with one more checkpoint, its status and times updated."""
         return self.touched(
             replace(thread, checkpoints=(*thread.checkpoints, made)), state_changed=True
         )
 
     def with_replaced(self, thread: Thread, checkpoint: Checkpoint) -> Thread:
-        """`thread` with that checkpoint in the place of the one of the same id."""
+        """Return `thread` with the checkpoint of the same id replaced."""
         return replace(
             thread,
             checkpoints=tuple(
@@ -145,7 +145,7 @@ class Records:
         )
 
     def touched(self, thread: Thread, *, state_changed: bool = False) -> Thread:
-        """`thread` with its status and `updated_at` brought up to date."""
+        """Return `thread` with its status and `updated_at` brought up to date."""
         now = self.now()
         return replace(
             thread,
@@ -155,7 +155,7 @@ class Records:
         )
 
     def status_of(self, thread: Thread) -> str:
-        """busy while a run has steps to take, else what the last run and state say."""
+        """Return busy while a run is active, else the status of the last run and state."""
         if any(run.active for run in thread.runs):
             return "busy"
         latest = thread.latest
@@ -168,7 +168,7 @@ class Records:
     # Showing
 
     def thread_view(self, thread: Thread) -> JsonObject:
-        """A thread as the API shows it."""
+        """Return a thread in the form of the API."""
         return {
             "thread_id": thread.thread_id,
             "created_at": thread.created_at,
@@ -182,7 +182,7 @@ class Records:
         }
 
     def pending_interrupts(self, thread: Thread) -> JsonObject:
-        """What the current state of a thread asks: interrupts by the id of their task."""
+        """Return the open interrupts of a thread's current state by the id of their task."""
         tasks = thread.latest.tasks if thread.latest else ()
         return {task.task_id: interrupts_view(task.interrupts) for task in tasks if task.asks}
 
@@ -194,9 +194,9 @@ class Records:
         *,
         subgraphs: bool = False,
     ) -> JsonObject:
-        """A state as the API shows it, the id of its thread written in.
+        """Return a state in the form of the API, with the id of its thread.
 
-        With `subgraphs` the tasks have the states of their subgraphs.
+        With `subgraphs` the tasks include the states of their subgraphs.
         """
         parent_id = checkpoint.parent_id
 
@@ -228,7 +228,7 @@ class Records:
         }
 
     def task_state_view(self, thread: Thread, task: Task, *, subgraphs: bool) -> JsonObject:
-        """A task of a state; one with a subgraph says where its history is, or its state."""
+        """Return a task of a state; its subgraph as a checkpoint config, or as a state."""
         if not task.inner:
             return task_view(task)
         if subgraphs:
@@ -239,7 +239,7 @@ class Records:
         return {**task_view(task), "checkpoint": checkpoint}
 
     def run_view(self, thread: Thread, run: Run) -> JsonObject:
-        """A run as the API shows it."""
+        """Return a run in the form of the API."""
         return {
             "run_id": run.run_id,
             "thread_id": thread.thread_id,
@@ -254,7 +254,7 @@ class Records:
 
 
 def checkpoint_config(thread: Thread, checkpoint_id: str, namespace: str = "") -> JsonObject:
-    """How the API names a checkpoint: thread_id, checkpoint_ns, checkpoint_id."""
+    """Return the API's checkpoint reference: thread_id, checkpoint_ns, checkpoint_id."""
     return {
         "checkpoint_id": checkpoint_id,
         "thread_id": thread.thread_id,
@@ -263,12 +263,12 @@ def checkpoint_config(thread: Thread, checkpoint_id: str, namespace: str = "") -
 
 
 def interrupts_view(interrupts: Iterable[Interrupt]) -> list[JsonObject]:
-    """Interrupts as the API shows them."""
+    """Return interrupts in the form of the API."""
     return [{"id": each.interrupt_id, "value": each.value} for each in interrupts]
 
 
 def task_view(task: Task) -> JsonObject:
-    """A task as the API shows it; `error` only where there is one, as published."""
+    """Return a task in the form of the API; `error` only where there is one, as published."""
     view: dict[str, Any] = {
         "id": task.task_id,
         "name": task.name,

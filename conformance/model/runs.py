@@ -1,4 +1,4 @@
-"""Operations on runs: begun on a thread or without one, looked at, ended."""
+"""Operations on runs, on a thread or stateless: create, get, list, cancel, delete."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from typing import Any
 from conformance.model.advance import AdvanceOperations
 from conformance.model.errors import ConflictError, InvalidError, NotFoundError
 from conformance.model.graphs import Graph
-from conformance.model.supersteps import commanded, goto_tasks
+from conformance.model.supersteps import apply_command, goto_tasks
 from conformance.model.threads import Checkpoint, Run, Thread
-from conformance.model.values import JsonObject, canonical_id, copied
+from conformance.model.values import JsonObject, canonical_id, deep_copy
 
-#: Members of a request that a run shows as members of its own, not among its kwargs.
+#: Members of a request that are members of the run itself and not among its kwargs.
 _OWN_MEMBERS = ("assistant_id", "metadata", "multitask_strategy", "if_not_exists")
 
 
 class RunOperations(AdvanceOperations):
-    """What a store does with runs."""
+    """The part of a store that holds runs."""
 
     def begin_run(self, thread_id: str, request: JsonObject) -> Run:
-        """A pending run of the graph that `request["assistant_id"]` names.
+        """Create a pending run of the graph that `request["assistant_id"]` names.
 
-        NotFoundError without the thread (unless `if_not_exists` is create),
-        InvalidError for an assistant, input or command that cannot run, ConflictError
-        where the thread is busy and `multitask_strategy` is reject.
+        NotFoundError if the thread is unknown (unless `if_not_exists` is create), InvalidError
+        for an assistant, input or command that cannot run, ConflictError if the thread is busy
+        and `multitask_strategy` is reject.
         """
         self.assistant(request["assistant_id"])
-        return self._begin_run(self._thread_to_run_on(thread_id, request), copied(request))
+        return self._begin_run(self._thread_to_run_on(thread_id, request), deep_copy(request))
 
     def begin_stateless_run(self, request: JsonObject) -> tuple[str, Run]:
-        """A pending run on a thread of its own, and the id of that thread.
+        """Create a pending run on a new thread and return the id of that thread with the run.
 
-        The thread ends with the run, unless `on_completion` is keep.
+        The thread is deleted when the run ends, unless `on_completion` is keep.
         """
         self.assistant(request["assistant_id"])
         now = self.now()
         temporary = request.get("on_completion", "delete") == "delete"
-        metadata = copied(request).get("metadata", {})
+        metadata = deep_copy(request).get("metadata", {})
         thread = Thread(self.new_id(), now, now, now, metadata, temporary=temporary)
-        return thread.thread_id, self._begin_run(thread, copied(request))
+        return thread.thread_id, self._begin_run(thread, deep_copy(request))
 
     def _begin_run(self, thread: Thread, request: JsonObject) -> Run:
         graph = self.assistant(request["assistant_id"])
@@ -72,7 +72,7 @@ class RunOperations(AdvanceOperations):
         return run
 
     def assistant(self, assistant_id: str) -> Graph:
-        """The graph of that id, or that of the assistant of that id; else InvalidError."""
+        """Return the graph of a graph id or of an assistant id; InvalidError if it is neither."""
         for graph in self.graphs.values():
             if assistant_id.lower() == graph.assistant_id:
                 return graph
@@ -85,7 +85,7 @@ class RunOperations(AdvanceOperations):
             if request.get("if_not_exists") != "create":
                 raise
         now = self.now()
-        metadata = copied(request).get("metadata", {})
+        metadata = deep_copy(request).get("metadata", {})
         return Thread(canonical_id(thread_id, "a thread id"), now, now, now, metadata)
 
     def _check_input(
@@ -96,7 +96,7 @@ class RunOperations(AdvanceOperations):
             raise InvalidError("send an input or a command, not both")
         goto_tasks(graph, command)
         if base is not None and command:
-            commanded(graph, base, command, self.new_id)  # refuses what could not be written
+            apply_command(graph, base, command, self.new_id)  # raises if it could not be applied
         if given is not None:
             values = base.values if base else graph.initial()
             graph.applied(values, _input_object(given), self.new_id)
@@ -106,7 +106,7 @@ class RunOperations(AdvanceOperations):
     # Looking at runs, ending them
 
     def run_of(self, thread_id: str, run_id: str) -> Run:
-        """The run of that id on that thread, or NotFoundError."""
+        """Return the run of that id on that thread; NotFoundError if there is none."""
         thread = self.thread(thread_id)
         own = canonical_id(run_id, "a run id")
         for run in thread.runs:
@@ -115,26 +115,26 @@ class RunOperations(AdvanceOperations):
         raise NotFoundError(f"thread {thread.thread_id} has no run {own}")
 
     def get_run(self, thread_id: str, run_id: str) -> JsonObject:
-        """The run as the API shows it."""
+        """Return the run in the form of the API."""
         return self.run_view(self.thread(thread_id), self.run_of(thread_id, run_id))
 
     def list_runs(
         self, thread_id: str, *, limit: int = 10, offset: int = 0, status: str | None = None
     ) -> list[JsonObject]:
-        """Runs of the thread, newest first, of that status if one is given."""
+        """Return runs of the thread, newest first, with that status if one is given."""
         thread = self.thread(thread_id)
         found = [run for run in thread.runs[::-1] if status is None or run.status == status]
         return [self.run_view(thread, run) for run in found[offset : offset + limit]]
 
     def cancel_run(self, thread_id: str, run_id: str, action: str = "interrupt") -> None:
-        """End an active run; `rollback` also takes back what it did. Else NotFoundError."""
+        """End an active run, else NotFoundError; action `rollback` also undoes its changes."""
         run = self.run_of(thread_id, run_id)
         if not run.active:
             raise NotFoundError(f"run {run.run_id} has ended already ({run.status})")
         self.keep_after_run(self._ended(self.thread(thread_id), run, action))
 
     def delete_run(self, thread_id: str, run_id: str) -> None:
-        """Forget a run; one that is active is ended first. Its checkpoints stay."""
+        """Delete a run; one that is active is ended first. Its checkpoints stay."""
         run = self.run_of(thread_id, run_id)
         thread = self.thread(thread_id)
         runs = tuple(known for known in thread.runs if known.run_id != run.run_id)
@@ -148,9 +148,9 @@ class RunOperations(AdvanceOperations):
         status: str = "all",
         action: str = "interrupt",
     ) -> list[str]:
-        """End those runs of a thread, or the active ones of every thread; ids of the threads.
+        """End those runs of a thread, or the active ones of every thread; return the thread ids.
 
-        `status` is pending, running or all. NotFoundError if none is there to end.
+        `status` is pending, running or all. NotFoundError if there is no such run.
         """
         threads = [self.thread(thread_id)] if thread_id else list(self._threads.values())
         wanted = {canonical_id(one, "each of run_ids") for one in run_ids}
@@ -165,7 +165,7 @@ class RunOperations(AdvanceOperations):
         if not found:
             raise NotFoundError("there is no such run to cancel")
         for own, run_id in found:
-            if own in self._threads:  # a temporary thread ends with its last run
+            if own in self._threads:  # a temporary thread is deleted with its last run
                 self.cancel_run(own, run_id, action)
         return [own for own, _ in found]
 

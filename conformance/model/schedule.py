@@ -1,4 +1,4 @@
-"""Cron schedules: `minute hour day-of-month month day-of-week`, as crontab(5) has them."""
+"""Cron schedules: `minute hour day-of-month month day-of-week`, as defined by crontab(5)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from conformance.model.errors import InvalidError
 
 _FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
 _PART = re.compile(r"(?:\*|(?P<low>\d{1,2})(?:-(?P<high>\d{1,2}))?)(?:/(?P<step>\d{1,2}))?")
-#: The rarest schedule there is, a 29 February, comes again within this time.
+#: The rarest schedule, 29 February, recurs within this time.
 _LONGEST = timedelta(days=8 * 366)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a cron is due: the values that each field of a local time may have."""
+    """A cron schedule: the allowed values of each field of a local time."""
 
     minutes: frozenset[int]
     hours: frozenset[int]
@@ -28,7 +28,7 @@ class Schedule:
     zone: str | None = None
 
     def after(self, moment: datetime) -> datetime | None:
-        """The first minute after `moment` that is due, in UTC; None if there never is one."""
+        """Return the first matching minute after `moment`, in UTC; None if there is none."""
         zone = UTC if self.zone is None else ZoneInfo(self.zone)
         found = moment.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
         last = found + _LONGEST
@@ -44,13 +44,13 @@ class Schedule:
 
     def _of_day(self, local: datetime) -> bool:
         by_date, by_week = local.day in self.days, local.isoweekday() % 7 in self.weekdays
-        # As in cron: where both are restricted, either is enough.
+        # As in cron: where both are restricted, one match is enough.
         day = (by_date or by_week) if self.either_day else (by_date and by_week)
         return local.month in self.months and day
 
 
-def parsed_schedule(text: str, zone: str | None = None) -> Schedule:
-    """The schedule that five fields describe, in an IANA time zone; else InvalidError."""
+def parse_schedule(text: str, zone: str | None = None) -> Schedule:
+    """Parse five fields in an IANA time zone (default UTC); InvalidError if malformed."""
     fields = text.split()
     if len(fields) != len(_FIELDS):
         raise InvalidError(f"{text!r} is no cron schedule; five fields, such as '*/5 * * * *'")
@@ -80,7 +80,7 @@ def _values(field: str, name: str, lowest: int, highest: int) -> frozenset[int]:
             raise InvalidError(f"{part!r} is no {name} of a cron schedule")
         step = int(match["step"] or 1)
         low = int(match["low"] or lowest)
-        # A single value with a step goes on to the end of the field.
+        # A single value with a step extends to the end of the field.
         alone = match["low"] is not None and match["step"] is None
         high = int(match["high"] or (low if alone else highest))
         if not (lowest <= low <= high <= highest) or step < 1:

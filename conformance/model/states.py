@@ -1,4 +1,4 @@
-"""Operations on the states of a thread: state, history, update, fork."""
+"""Operations on the states of a thread: get, history, update, fork."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from conformance.model.errors import ConflictError, InvalidError
 from conformance.model.filters import contains
 from conformance.model.graphs import INPUT, START
 from conformance.model.records import Records, checkpoint_config
-from conformance.model.supersteps import parsed_update, superstep, with_results
+from conformance.model.supersteps import parse_update, superstep, with_results
 from conformance.model.threads import Checkpoint, Thread
-from conformance.model.values import JsonObject, copied
+from conformance.model.values import JsonObject, deep_copy
 
 
 class StateOperations(Records):
-    """What a store does with checkpoints."""
+    """The part of a store that holds checkpoints."""
 
     def state(
         self, thread_id: str, checkpoint: JsonObject | None = None, *, subgraphs: bool = False
     ) -> JsonObject:
-        """The current state, or that at the checkpoint that `checkpoint` names.
+        """Return the current state, or the state at the checkpoint that `checkpoint` names.
 
-        With `checkpoint_ns` it is a state of that subgraph; with `subgraphs` the tasks
-        have the states of theirs.
+        With `checkpoint_ns` it is a state of that subgraph; with `subgraphs` the tasks include the
+        states of their subgraphs.
         """
         thread, checkpoint, namespace = self.leveled(self.thread(thread_id), checkpoint)
         found = self.named_checkpoint(thread, checkpoint) or self.current(thread)
@@ -31,20 +31,20 @@ class StateOperations(Records):
         return self.state_view(thread, found, namespace, subgraphs=subgraphs)
 
     def leveled(self, thread: Thread, config: JsonObject | None) -> tuple[Thread, JsonObject, str]:
-        """The thread with the history of the (sub)graph that `config` names.
+        """Return the thread with the history of the (sub)graph that `config` names.
 
-        And what else the config says, and the name of the subgraph, `""` for the graph.
+        Return also the rest of the config, and the namespace of the subgraph, `""` for the graph.
         """
         namespace = (config or {}).get("checkpoint_ns") or ""
         rest = {name: value for name, value in (config or {}).items() if name != "checkpoint_ns"}
         return self.level(thread, namespace), rest, namespace
 
     def current(self, thread: Thread) -> Checkpoint | None:
-        """The checkpoint that is the thread's state."""
+        """Return the checkpoint that is the thread's current state."""
         return thread.latest
 
     def empty_state(self, thread: Thread) -> JsonObject:
-        """The state of a thread without checkpoints; members as published, so no null."""
+        """Return the state of a thread without checkpoints; every member has its published type."""
         return {
             "values": {},
             "next": [],
@@ -67,10 +67,10 @@ class StateOperations(Records):
         metadata: JsonObject | None = None,
         checkpoint: JsonObject | None = None,
     ) -> list[JsonObject]:
-        """States, the one made last first, at most `limit`.
+        """Return at most `limit` states, the newest first.
 
-        `before` names a checkpoint: only states made before it. `metadata` is what
-        a state's metadata must contain. `checkpoint` names the (sub)graph.
+        `before` names a checkpoint: only states made before it. `metadata` must be contained in a
+        state's metadata. `checkpoint` names the (sub)graph.
         """
         thread, checkpoint, namespace = self.leveled(self.thread(thread_id), checkpoint)
         self.named_checkpoint(thread, checkpoint)
@@ -90,17 +90,17 @@ class StateOperations(Records):
     def made_before(
         self, checkpoints: Sequence[Checkpoint], bound: Checkpoint | None
     ) -> Sequence[Checkpoint]:
-        """The checkpoints made before `bound`; all of them where it is None."""
+        """Return the checkpoints made before `bound`; all of them where it is None."""
         if bound is None:
             return checkpoints
         return checkpoints[: [c.checkpoint_id for c in checkpoints].index(bound.checkpoint_id)]
 
     def ordered_states(self, checkpoints: Sequence[Checkpoint]) -> Sequence[Checkpoint]:
-        """Checkpoints in the order of a history: newest first."""
+        """Return checkpoints in the order of a history: newest first."""
         return checkpoints[::-1]
 
     def state_matches(self, state: JsonObject, metadata: JsonObject) -> bool:
-        """Whether a state passes the history's metadata filter."""
+        """Return whether a state passes the history's metadata filter."""
         return contains(state["metadata"], metadata)
 
     def update_state(
@@ -111,23 +111,23 @@ class StateOperations(Records):
         as_node: str | None = None,
         checkpoint: JsonObject | None = None,
     ) -> JsonObject:
-        """Write `values` as `as_node`, after the current state or, a fork, after `checkpoint`.
+        """Write `values` as `as_node`, after the current state or, as a fork, after `checkpoint`.
 
-        Answers the `checkpoint` of the new state.
+        Return the `checkpoint` of the new state.
         """
         thread = self.thread(thread_id)
         base = self.named_checkpoint(thread, checkpoint) or self.current(thread)
         if self.status_of(thread) == "busy":
             raise ConflictError(f"thread {thread.thread_id} is busy; wait for its run to end")
         node = as_node if as_node is not None else self.default_node(base)
-        update = {"values": copied(values), "as_node": node}
+        update = {"values": deep_copy(values), "as_node": node}
         thread = self.keep(self.with_superstep(thread, base, [update]))
         made = thread.checkpoints[-1].checkpoint_id
         config = checkpoint_config(thread, made)
         return {"checkpoint": config}
 
     def default_node(self, base: Checkpoint | None) -> str:
-        """The node that an update without `as_node` counts as: the one that wrote last."""
+        """Return the node of an update without `as_node`: the one that wrote last."""
         if base is None or not base.wrote:
             return START
         writers = set(base.wrote)
@@ -138,9 +138,9 @@ class StateOperations(Records):
     def with_superstep(
         self, thread: Thread, base: Checkpoint | None, updates: Sequence[JsonObject]
     ) -> Thread:
-        """`thread` with the checkpoint that `updates` make after `base`; not kept yet."""
+        """Return `thread` with the checkpoint that `updates` make after `base`, not stored."""
         graph = self.graph_of(thread.metadata)
-        parsed = [parsed_update(graph, update) for update in updates]
+        parsed = [parse_update(graph, update) for update in updates]
         metadata = {"graph_id": graph.graph_id}
         made = superstep(graph, base, parsed, metadata, self.stamp())
         if base is not None and INPUT not in (update.as_node for update in parsed):

@@ -1,4 +1,4 @@
-"""One superstep of a graph: its tasks done, asking or failed, and the checkpoint they make."""
+"""One superstep of a graph: its tasks done, interrupted or failed, and the resulting checkpoint."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from conformance.model.values import JsonObject
 
 @dataclass(frozen=True)
 class Answer:
-    """What a run was resumed with: one value for all that asks, or values by interrupt."""
+    """The resume value of a run: one value for all interrupts, or values by interrupt id."""
 
     value: Any
     by_interrupt: JsonObject | None = None
 
     def to(self, task: Task) -> Answer | None:
-        """What of it a task is given, which may have asked inside its subgraph."""
+        """Return the part for a task, its subgraph included; None if there is none."""
         if self.by_interrupt is None:
             return self
         named = [self.by_interrupt[each] for each in _ids(task) if each in self.by_interrupt]
@@ -31,10 +31,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Step:
-    """A superstep that was taken from the checkpoint `stood_on`.
+    """A superstep executed from the checkpoint `stood_on`.
 
-    `tasks` are its tasks as they are now, `made` the checkpoint that they made: none
-    where one of them asks, or where `problem` is what one of them raised.
+    `tasks` are its tasks afterwards, `made` the resulting checkpoint: None if a task is
+    interrupted, or if one raised `problem`.
     """
 
     stood_on: Checkpoint
@@ -44,29 +44,29 @@ class Step:
 
     @property
     def here(self) -> Checkpoint:
-        """The checkpoint it stood on, with what its tasks gave; a result once there stays."""
+        """The checkpoint `stood_on` with the results of its tasks; an earlier result is kept."""
         pairs = zip(self.stood_on.tasks, self.tasks, strict=True)
         return replace(self.stood_on, tasks=tuple(old if old.done else new for old, new in pairs))
 
     @property
     def interrupts(self) -> tuple[Interrupt, ...]:
-        """What its tasks ask."""
+        """The open interrupts of its tasks."""
         return tuple(each for task in self.tasks if task.asks for each in task.interrupts)
 
 
 class StepOperations(Records):
-    """How a store takes a superstep."""
+    """The part of a store that executes supersteps."""
 
     def taken(
         self, graph: Graph, here: Checkpoint, answer: Answer | None, metadata: JsonObject
     ) -> Step:
-        """One superstep from `here`, whose tasks that ask are given `answer`."""
+        """Execute one superstep from `here`; interrupted tasks resume with `answer`."""
         tasks = list(here.tasks)
         for position, task in enumerate(here.tasks):
             try:
                 given = answer.to(task) if answer else None
                 tasks[position] = self.performed(graph, here, task, given, metadata)
-            except Exception as problem:  # whatever a node raises is the end of its run
+            except Exception as problem:  # any exception of a node ends its run
                 tasks[position] = replace(task, error=repr(problem))
                 return Step(here, tuple(tasks), problem=problem)
         if any(task.asks for task in tasks):
@@ -74,7 +74,7 @@ class StepOperations(Records):
         updates = [Update(task.name, task.result) for task in tasks]
         try:
             made = superstep(graph, here, updates, metadata, self.stamp(), "loop")
-        except ModelError as problem:  # a node gave what its channels do not take
+        except ModelError as problem:  # an update that its channels refuse
             return Step(here, here.tasks, problem=problem)
         return Step(here, tuple(tasks), made)
 
@@ -86,15 +86,15 @@ class StepOperations(Records):
         answer: Answer | None,
         metadata: JsonObject,
     ) -> Task:
-        """The task after its node has run, or has asked."""
+        """Return the task after its node has run, or has interrupted."""
         node = graph.nodes[task.name]
         given = here.values if task.reads_state else task.input
-        # What was done before is done anew: this is a run from an older checkpoint.
+        # This is a run from an older checkpoint: earlier results do not count.
         task = replace(task, done=False, result=None, error=None)
         if node.subgraph is not None:
             return self.performed_inside(node.subgraph, here, task, given, answer, metadata)
         if task.name == START:
-            return self.finished(task, node.run(given))  # shown as the input was given
+            return self.finished(task, node.run(given))  # the input is shown as it was sent
         if node.asks is None:
             return self.finished(task, graph.prepared(node.run(given), self.new_id))
         if answer is None:
@@ -102,11 +102,11 @@ class StepOperations(Records):
         return self.finished(task, graph.prepared(node.run(given, answer.value), self.new_id))
 
     def finished(self, task: Task, result: Any) -> Task:
-        """The task with the update that its node gave."""
+        """Return the task with the update of its node."""
         return replace(task, done=True, result=result)
 
     def interrupt(self, task: Task, value: JsonObject) -> Interrupt:
-        """A question of that task; asked again it has the same id."""
+        """Return an interrupt of that task; its id is the same each time."""
         return Interrupt(uuid.uuid5(uuid.UUID(task.task_id), "interrupt").hex, value)
 
     def performed_inside(
@@ -118,9 +118,9 @@ class StepOperations(Records):
         answer: Answer | None,
         metadata: JsonObject,
     ) -> Task:
-        """The task after its subgraph has run to its end, or to where it asks.
+        """Return the task after its subgraph has run to its end, or to an interrupt.
 
-        The subgraph goes on from where it asked; its history is the task's `inner`.
+        The subgraph continues from its last interrupt; its history is the task's `inner`.
         """
         metadata = {**metadata, "checkpoint_ns": task.namespace}
         inner = list(task.inner)
@@ -148,7 +148,7 @@ def _inside(checkpoint: Checkpoint, parent: Checkpoint) -> Checkpoint:
 
 
 def seconds_of(graph: Graph, here: Checkpoint) -> float:
-    """How long the superstep from `here` takes; 0 where that cannot be told."""
+    """Return the seconds that the superstep from `here` takes; 0 where they cannot be computed."""
     longest = 0.0
     for task in here.tasks:
         seconds = graph.nodes[task.name].seconds
@@ -156,5 +156,5 @@ def seconds_of(graph: Graph, here: Checkpoint) -> float:
             try:
                 longest = max(longest, seconds(here.values if task.reads_state else task.input))
             except (TypeError, ValueError, OverflowError):
-                continue  # the node itself will say what is wrong with its values
+                continue  # the node itself will raise for such values
     return longest

@@ -1,9 +1,8 @@
-"""The executable model of a Threads deployment: `ThreadStore`, every operation of it.
+"""The executable model of a Threads deployment: `ThreadStore` with all operations.
 
-Operations take and give plain JSON values, named as the API names them. Each
-either happens or raises a `ModelError` and changes nothing. Answers share parts
-with the store: read them, do not change them. Every decision is a method of its
-own, so that a fault is an instance (or subclass) that decides one thing wrongly.
+Operations take and return plain JSON values, named as in the API. Each one takes effect or
+raises a `ModelError` and changes nothing. Answers share parts with the store: do not modify
+them. Every decision is a method of its own, so that a fault can override just that one.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from conformance.model.errors import ConflictError, InvalidError
 from conformance.model.filters import contains
 from conformance.model.states import StateOperations
 from conformance.model.threads import Checkpoint, Run, Thread, Ttl
-from conformance.model.values import JsonObject, canonical_id, copied, timestamp
+from conformance.model.values import JsonObject, canonical_id, deep_copy, timestamp
 
 DEFAULT_SORT = "created_at"
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
@@ -26,7 +25,7 @@ _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Query:
-    """Which threads are meant: every member that is given must hold."""
+    """A filter for threads: every member that is given must match."""
 
     ids: Sequence[str] | None = None
     metadata: JsonObject | None = None
@@ -48,33 +47,33 @@ class ThreadStore(StateOperations, CronOperations):
         ttl: JsonObject | None = None,
         supersteps: Sequence[JsonObject] = (),
     ) -> JsonObject:
-        """A new thread, prepopulated by `supersteps` wholly or not made at all.
+        """Create a thread, prepopulated by `supersteps`; if they are refused, none is made.
 
-        ConflictError if `thread_id` is taken, unless `if_exists` is do_nothing:
-        then the thread that there is comes back untouched.
+        If `thread_id` exists: ConflictError, or with `if_exists` do_nothing the existing thread,
+        unchanged.
         """
         own = self.new_id() if thread_id is None else canonical_id(thread_id, "thread_id")
         if own in self._threads:
             return self.thread_view(self.already_there(self._threads[own], if_exists))
-        thread = self.blank(own, copied(metadata or {}), ttl)
+        thread = self.blank(own, deep_copy(metadata or {}), ttl)
         for step in supersteps:
-            thread = self.with_superstep(thread, self.current(thread), copied(step["updates"]))
+            thread = self.with_superstep(thread, self.current(thread), deep_copy(step["updates"]))
         return self.thread_view(self.keep(thread))
 
     def already_there(self, thread: Thread, if_exists: str) -> Thread:
-        """What creating a thread again comes to."""
+        """Return the thread for a create request under an existing id, or raise ConflictError."""
         if if_exists != "do_nothing":
             raise ConflictError(f"thread {thread.thread_id} already exists")
         return thread
 
     def blank(self, thread_id: str, metadata: JsonObject, ttl: JsonObject | None = None) -> Thread:
-        """A thread without history, not kept yet."""
+        """Return a new thread without history; it is not stored."""
         moment = self.moment()
         now = timestamp(moment)
         return Thread(thread_id, now, now, now, metadata, ttl=self.ttl_from(ttl, moment))
 
     def ttl_from(self, ttl: JsonObject | None, moment: datetime) -> Ttl | None:
-        """The time to live that `{"ttl": minutes, "strategy"?}` sets from `moment` on."""
+        """Return the time to live that `{"ttl": minutes, "strategy"?}` sets from `moment` on."""
         if ttl is None or ttl.get("ttl") is None:
             return None
         try:
@@ -84,7 +83,7 @@ class ThreadStore(StateOperations, CronOperations):
         return Ttl(ttl.get("strategy", "delete"), ttl["ttl"], timestamp(expires_at))
 
     def get(self, thread_id: str, include: Iterable[str] = ()) -> JsonObject:
-        """The thread; with its `ttl` where `include` names that and one is set."""
+        """Return the thread; with its `ttl` if `include` names it and one is set."""
         thread = self.thread(thread_id)
         view = self.thread_view(thread)
         if "ttl" in include and thread.ttl is not None:
@@ -98,29 +97,29 @@ class ThreadStore(StateOperations, CronOperations):
     def update(
         self, thread_id: str, metadata: JsonObject | None = None, ttl: JsonObject | None = None
     ) -> JsonObject:
-        """The thread with `metadata` merged into its own, member by member, and a new ttl."""
+        """Merge `metadata` into the thread's own, member by member, and set a new ttl."""
         thread = self.thread(thread_id)
         moment = self.moment()
         changed = replace(
             thread,
-            metadata=self.merged(thread.metadata, copied(metadata or {})),
+            metadata=self.merged(thread.metadata, deep_copy(metadata or {})),
             ttl=self.ttl_from(ttl, moment) or thread.ttl,
             updated_at=timestamp(moment),
         )
         return self.thread_view(self.keep(changed))
 
     def merged(self, metadata: JsonObject, new: JsonObject) -> JsonObject:
-        """Metadata after a merge of the first level; a member given as null is kept as null."""
+        """Merge the first level of metadata; a null is stored as null."""
         return metadata | new
 
     def delete(self, thread_id: str) -> None:
-        """Remove the thread with all that belongs to it."""
+        """Delete the thread with its history, runs and crons."""
         self.forget(self.thread(thread_id).thread_id)
 
     # Copy
 
     def copy(self, thread_id: str) -> JsonObject:
-        """An independent thread with the same metadata and history under an id of its own."""
+        """Create an independent thread under a new id with the same metadata and history."""
         source = self.thread(thread_id)
         checkpoints = self.copied_checkpoints(source)
         blank = self.blank(self.new_id(), self.copied_metadata(source))
@@ -128,11 +127,11 @@ class ThreadStore(StateOperations, CronOperations):
         return self.thread_view(self.keep(replace(copy, status=self.status_of(copy))))
 
     def copied_checkpoints(self, source: Thread) -> tuple[Checkpoint, ...]:
-        """The history that a copy starts with: the very same frozen checkpoints."""
+        """Return the history of a copy: the same frozen checkpoints."""
         return source.checkpoints
 
     def copied_metadata(self, source: Thread) -> JsonObject:
-        """The metadata that a copy starts with."""
+        """Return the metadata of a copy."""
         return source.metadata
 
     # Search, count, prune
@@ -148,25 +147,25 @@ class ThreadStore(StateOperations, CronOperations):
         select: Sequence[str] | None = None,
         extract: dict[str, str] | None = None,
     ) -> list[JsonObject]:
-        """The matching threads from `offset` on, at most `limit`, each as get shows it.
+        """Return at most `limit` matching threads from `offset` on, each as `get` shows it.
 
-        `select` keeps only those members; `extract` adds `extracted` (alias to what
-        stands at its path).
+        `select` keeps only those members; `extract` maps aliases to paths and adds `extracted`, the
+        values by alias.
         """
         if extract is not None and len(extract) > paths.MOST_PATHS:
             raise InvalidError(f"extract takes at most {paths.MOST_PATHS} paths")
         for path in (extract or {}).values():
-            paths.parsed(path)
+            paths.parse_path(path)
         ordered = self.ordered_threads(self.matching(query), sort_by, sort_order)
         page = self.page(ordered, offset, limit)
         return [self.selected(self.thread_view(thread), select, extract) for thread in page]
 
     def count(self, query: Query = Query()) -> int:
-        """How many threads match."""
+        """Return the number of matching threads."""
         return len(self.matching(query))
 
     def matching(self, query: Query) -> list[Thread]:
-        """Every thread that satisfies `query`, oldest first."""
+        """Return every thread that matches `query`, oldest first."""
         ids = None
         if query.ids is not None:
             ids = {canonical_id(one, "each of ids") for one in query.ids}
@@ -177,7 +176,7 @@ class ThreadStore(StateOperations, CronOperations):
         ]
 
     def matches(self, thread: Thread, query: Query) -> bool:
-        """Whether a thread has the status, and contains the metadata and values asked for."""
+        """Return whether a thread has the status, metadata and values that `query` asks for."""
         return (
             (query.status is None or thread.status == query.status)
             and contains(thread.metadata, query.metadata or {})
@@ -187,30 +186,30 @@ class ThreadStore(StateOperations, CronOperations):
     def ordered_threads(
         self, threads: Sequence[Thread], sort_by: str, sort_order: str
     ) -> list[Thread]:
-        """Threads in the order asked for, the newer first among equals."""
+        """Return threads in the order requested, the newer first among equals."""
         newest_first = sorted(threads, key=lambda thread: thread.created_at, reverse=True)
         backwards = sort_order != "asc"
-        # A reversed sort of Python keeps equals in their order, as we want it.
+        # Python's reversed sort keeps the order of equals, as wanted here.
         return sorted(
             newest_first, key=lambda thread: str(getattr(thread, sort_by)), reverse=backwards
         )
 
     def page(self, threads: Sequence[Thread], offset: int, limit: int) -> Sequence[Thread]:
-        """The part of a search's results that was asked for."""
+        """Return one page of a search's results."""
         return threads[offset : offset + limit]
 
     def selected(
         self, view: JsonObject, select: Sequence[str] | None, extract: dict[str, str] | None
     ) -> JsonObject:
-        """A thread as a search shows it."""
+        """Return a thread in the form of a search result."""
         shown = view if select is None else {name: view[name] for name in select}
         if extract:
-            found = {alias: paths.extracted(view, path) for alias, path in extract.items()}
+            found = {alias: paths.value_at_path(view, path) for alias, path in extract.items()}
             shown = {**shown, "extracted": found}
         return shown
 
     def prune(self, thread_ids: Sequence[str], strategy: str = "delete") -> JsonObject:
-        """Delete threads, or forget all but their latest state; unknown ids do not count."""
+        """Delete threads, or all but their latest state; unknown ids are ignored."""
         ids = {canonical_id(one, "each of thread_ids") for one in thread_ids}
         known = [self._threads[one] for one in sorted(ids) if one in self._threads]
         for thread in known:
@@ -221,7 +220,7 @@ class ThreadStore(StateOperations, CronOperations):
         return {"pruned_count": len(known)}
 
     def pruned(self, thread: Thread) -> Thread:
-        """`thread` with its latest state only, which then has no parent."""
+        """Return `thread` with only its latest state, which then has no parent."""
         latest = thread.latest
         if latest is None:
             return thread
@@ -230,7 +229,7 @@ class ThreadStore(StateOperations, CronOperations):
     # Assistants
 
     def assistants(self) -> list[JsonObject]:
-        """Each graph's assistant, as the API shows it."""
+        """Return each graph's assistant in the form of the API."""
         return [
             {
                 "assistant_id": graph.assistant_id,
@@ -250,7 +249,7 @@ class ThreadStore(StateOperations, CronOperations):
     # Runs, as a whole
 
     def run(self, thread_id: str, request: JsonObject) -> Run:
-        """Start a run and take all its steps; the run as it ended."""
+        """Start a run, execute all its steps and return the ended run."""
         run = self.begin_run(thread_id, request)
         while self.run_of(thread_id, run.run_id).active:
             self.advance(thread_id)

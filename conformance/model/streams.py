@@ -1,4 +1,4 @@
-"""What the stream of a run says, in each of the published stream modes."""
+"""The events of a run's stream, in each of the published stream modes."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from conformance.model.steps import Step
 from conformance.model.threads import Checkpoint, Run, Task, Thread
 from conformance.model.values import JsonObject
 
-#: What stands in the values, and in an update, for what a run asks.
+#: The member of values and updates that holds the interrupts of a run.
 INTERRUPT = "__interrupt__"
 _DEFAULT_MODES = ("values",)
-#: Modes whose events do not bear the mode's own name.
+#: Modes whose events have another name than the mode.
 _EVENT_OF_MODE = {"messages-tuple": "messages", "messages": "messages/complete"}
-#: Events that are told in every mode.
+#: Events that are sent in every mode.
 _ALWAYS = ("metadata", "error")
 
 
 @dataclass(frozen=True)
 class RunEvent:
-    """What a stream says of a run: metadata, error, or of a mode, `mode|namespace`."""
+    """An event of a run's stream; `event` is metadata, error, or `mode` or `mode|namespace`."""
 
     event: str
     data: Any
 
 
 def modes_of(given: Any) -> tuple[str, ...]:
-    """The stream modes that a request names, one or a list of them; values by default."""
+    """Return the stream modes of a request, one or a list of them; `values` by default."""
     return (given,) if isinstance(given, str) else tuple(given or ()) or _DEFAULT_MODES
 
 
-def is_of(event: RunEvent, modes: tuple[str, ...]) -> bool:
-    """Whether a stream in these modes tells that event."""
+def is_in_modes(event: RunEvent, modes: tuple[str, ...]) -> bool:
+    """Return whether a stream in these modes includes that event."""
     name = event.event.split("|")[0]
     return name in _ALWAYS or name in [_EVENT_OF_MODE.get(mode, mode) for mode in modes]
 
 
 class StreamOperations(Records):
-    """What a store's streams say."""
+    """The part of a store that makes the events of streams."""
 
     def start_events(self, thread: Thread, run: Run, at: Checkpoint) -> tuple[RunEvent, ...]:
-        """What a stream says as a run starts from, or has just written, a checkpoint."""
+        """Return the events for a run that starts from a checkpoint, or has just written it."""
         modes = modes_of(run.kwargs.get("stream_mode"))
         events = []
         if "values" in modes and START not in at.next:
@@ -52,7 +52,7 @@ class StreamOperations(Records):
         return (*events, *self.checkpoint_events(thread, modes, at))
 
     def step_events(self, thread: Thread, run: Run, step: Step) -> tuple[RunEvent, ...]:
-        """What a stream says of a superstep, in the modes that were asked for."""
+        """Return the events of a superstep, in the run's stream modes."""
         modes = modes_of(run.kwargs.get("stream_mode"))
         events: list[RunEvent] = []
         for old, task in zip(step.stood_on.tasks, step.tasks, strict=True):
@@ -75,7 +75,7 @@ class StreamOperations(Records):
     def task_events(
         self, run: Run, step: Step, task: Task, modes: tuple[str, ...]
     ) -> Iterator[RunEvent]:
-        """What is said of one task of a superstep."""
+        """Yield the events of one task of a superstep."""
         given = step.stood_on.values if task.reads_state else task.input
         begun: JsonObject = {"id": task.task_id, "name": task.name, "input": given, "triggers": []}
         ended = {**task_view(task), "error": task.error}
@@ -102,7 +102,7 @@ class StreamOperations(Records):
                 yield RunEvent("messages/complete", [message])
 
     def inner_events(self, modes: tuple[str, ...], old: Task, task: Task) -> Iterator[RunEvent]:
-        """What is said of the supersteps that a task's subgraph took."""
+        """Yield the events of the supersteps that a task's subgraph took."""
         known = [checkpoint.checkpoint_id for checkpoint in old.inner]
         for before, made in zip(task.inner, task.inner[1:], strict=False):
             if made.checkpoint_id in known:
@@ -116,7 +116,7 @@ class StreamOperations(Records):
     def checkpoint_events(
         self, thread: Thread, modes: tuple[str, ...], made: Checkpoint
     ) -> Iterator[RunEvent]:
-        """What is said of a checkpoint that was made."""
+        """Yield the events of a new checkpoint."""
         state = self.state_view(thread, made)
         parent = state["parent_checkpoint"]
         state["config"] = {"configurable": state["checkpoint"]}
@@ -127,7 +127,7 @@ class StreamOperations(Records):
             yield RunEvent("debug", self.debug(made.step, "checkpoint", state))
 
     def debug(self, step: int, kind: str, payload: JsonObject) -> JsonObject:
-        """What the mode debug says: `payload` with its kind, its step and the time."""
+        """Return the data of an event of mode debug: `payload` with its kind, step and time."""
         return {"step": step, "timestamp": self.now(), "type": kind, "payload": payload}
 
 

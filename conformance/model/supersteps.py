@@ -1,4 +1,4 @@
-"""Supersteps: what updates say, and the checkpoint that they make of another one."""
+"""Supersteps: their updates, and the checkpoint that these make after another one."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Update:
 
 @dataclass(frozen=True)
 class Stamp:
-    """What makes a new checkpoint unlike any other: its id, its time, fresh message ids."""
+    """The unique parts of a new checkpoint: its id, its time, a source of message ids."""
 
     checkpoint_id: str
     created_at: str
     new_id: Callable[[], str]
 
 
-def parsed_update(graph: Graph, raw: JsonObject) -> Update:
-    """One update of a superstep, `{"as_node", "values" | "command"}`; or InvalidError."""
+def parse_update(graph: Graph, raw: JsonObject) -> Update:
+    """Parse one update, `{"as_node", "values" | "command"}`; InvalidError if it is malformed."""
     as_node = raw["as_node"]
     if as_node != INPUT:
         graph.require_node(as_node)
@@ -44,22 +44,22 @@ def parsed_update(graph: Graph, raw: JsonObject) -> Update:
     return Update(as_node, command.get("update"), goto_tasks(graph, command))
 
 
-def commanded(
+def apply_command(
     graph: Graph, base: Checkpoint, command: JsonObject, new_id: Callable[[], str]
 ) -> Checkpoint:
-    """`base` with what a run's command writes into it: its update, its goto's nodes to run.
+    """Return `base` with a run's command applied: its update, and the nodes of its goto.
 
-    As in LangGraph this makes no checkpoint of its own, so that what was asked there
-    can be answered by the same command. InvalidError where it cannot be applied.
+    As in LangGraph no new checkpoint is made, so that the same command can also answer the
+    interrupts there. InvalidError if the command cannot be applied.
     """
     values = graph.applied(base.values, command.get("update"), new_id)
-    # The tasks that there are keep their places, and with them their ids.
-    tasks = numbered(base.checkpoint_id, (*base.tasks, *goto_tasks(graph, command)))
+    # Existing tasks keep their positions, and with them their ids.
+    tasks = with_task_ids(base.checkpoint_id, (*base.tasks, *goto_tasks(graph, command)))
     return replace(base, values=values, tasks=tasks)
 
 
 def goto_tasks(graph: Graph, command: JsonObject) -> tuple[Task, ...]:
-    """The tasks for the nodes that a command goes to; InvalidError if there is no such node."""
+    """Return the tasks for the nodes in a command's goto; InvalidError if a node is unknown."""
     goto = command.get("goto") or []
     tasks = []
     for target in goto if isinstance(goto, list) else [goto]:
@@ -79,10 +79,10 @@ def superstep(
     stamp: Stamp,
     source: str = "update",
 ) -> Checkpoint:
-    """The checkpoint that `updates`, taken together, make after `base`.
+    """Return the checkpoint that `updates`, taken together, make after `base`.
 
-    An update as `__input__` stands alone: it is kept for the entry node, which
-    is to run next. InvalidError where the updates cannot be applied.
+    An update as `__input__` must be the only one: it becomes the input of the entry node, which
+    runs next. InvalidError if the updates cannot be applied.
     """
     if not updates:
         raise InvalidError("a superstep must have at least one update")
@@ -98,7 +98,7 @@ def superstep(
         checkpoint_id=stamp.checkpoint_id,
         parent_id=base.checkpoint_id if base else None,
         values=values,
-        tasks=numbered(stamp.checkpoint_id, pending),
+        tasks=with_task_ids(stamp.checkpoint_id, pending),
         metadata={
             **metadata,
             "source": source,
@@ -124,13 +124,13 @@ def _input_step(
     if not isinstance(given, dict):
         raise InvalidError("an input must be an object of channels, {} at the least")
     values = base.values if base else graph.initial()
-    graph.applied(values, given, stamp.new_id)  # refuses what START could not write
+    graph.applied(values, given, stamp.new_id)  # raises for what START could not write
     entry = Task("", START, reads_state=False, input=given)
     return Checkpoint(
         checkpoint_id=stamp.checkpoint_id,
         parent_id=base.checkpoint_id if base else None,
         values=values,
-        tasks=numbered(stamp.checkpoint_id, [entry]),
+        tasks=with_task_ids(stamp.checkpoint_id, [entry]),
         metadata={
             **metadata,
             "source": "input",
@@ -143,8 +143,8 @@ def _input_step(
     )
 
 
-def numbered(checkpoint_id: str, tasks: Sequence[Task]) -> tuple[Task, ...]:
-    """The tasks of a checkpoint under ids of their own; a node is triggered once."""
+def with_task_ids(checkpoint_id: str, tasks: Sequence[Task]) -> tuple[Task, ...]:
+    """Return the tasks of a checkpoint with their ids; a node that reads the state runs once."""
     distinct: list[Task] = []
     for task in tasks:
         if task.reads_state and any(t.reads_state and t.name == task.name for t in distinct):
@@ -158,7 +158,7 @@ def numbered(checkpoint_id: str, tasks: Sequence[Task]) -> tuple[Task, ...]:
 
 
 def with_results(checkpoint: Checkpoint, updates: Sequence[Update]) -> Checkpoint:
-    """`checkpoint` with its tasks done by `updates`; a result once there stays."""
+    """Return `checkpoint` with its tasks done by `updates`; an earlier result is kept."""
     tasks = list(checkpoint.tasks)
     for update in updates:
         for position, task in enumerate(tasks):

@@ -1,7 +1,7 @@
-"""The values that a store holds: threads, checkpoints, tasks, runs. All frozen.
+"""The values that a store holds: threads, checkpoints, tasks, runs. All are frozen.
 
-No checkpoint knows the id of its thread; it is written in where a state is
-shown. So a copy can never show the id of its source.
+No checkpoint holds the id of its thread; it is added where a state is shown. So a copy can
+never show the id of its source.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from conformance.model.values import JsonObject
 
 @dataclass(frozen=True)
 class Interrupt:
-    """What a node asks before it goes on; `value` is a JSON object."""
+    """An interrupt of a node; `value`, a JSON object, is what the node asks."""
 
     interrupt_id: str
     value: JsonObject
@@ -24,8 +24,8 @@ class Interrupt:
 class Task:
     """A node that is to run next. `input` counts only where `reads_state` is false.
 
-    `result` is the update that the node gave, once it is `done`; `error` what it raised;
-    `interrupts` what it has asked. `inner` is the history of its subgraph.
+    `result` is the node's update, once it is `done`; `error` is what it raised; `interrupts` are
+    those it has raised. `inner` is the history of its subgraph.
     """
 
     task_id: str
@@ -40,7 +40,7 @@ class Task:
 
     @property
     def asks(self) -> bool:
-        """Whether it waits for an answer."""
+        """Whether it has open interrupts."""
         return bool(self.interrupts) and not self.done
 
     @property
@@ -63,7 +63,7 @@ class Checkpoint:
 
     @property
     def next(self) -> tuple[str, ...]:
-        """Names of the nodes that are to run next."""
+        """Names of the nodes that run next."""
         return tuple(task.name for task in self.tasks)
 
     @property
@@ -75,7 +75,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Ttl:
-    """Time to live: `minutes` from when it was set; `strategy` delete or keep_latest."""
+    """Time to live: `minutes` from when it was set; `strategy` is delete or keep_latest."""
 
     strategy: str
     minutes: float
@@ -84,7 +84,7 @@ class Ttl:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a graph on a thread. `output` are the values at its end.
+    """One run of a graph on a thread. `output` is the values at its end.
 
     `undo` is the checkpoint that it started from, as it was then.
     """
@@ -106,15 +106,15 @@ class Run:
 
     @property
     def active(self) -> bool:
-        """Whether it still has steps to take."""
+        """Whether it still has steps to execute."""
         return self.status in ("pending", "running")
 
 
 @dataclass(frozen=True)
 class Thread:
-    """A thread with all that belongs to it; checkpoints in the order they were made.
+    """A thread with everything that belongs to it; checkpoints in the order they were made.
 
-    One that is `temporary` lasts as long as the stateless run that it was made for.
+    A `temporary` thread is deleted when its stateless run ends.
     """
 
     thread_id: str

@@ -1,7 +1,7 @@
-"""JSON values, ids and timestamps as the model handles them.
+"""JSON values, ids and timestamps of the model.
 
-JSON that the model holds is never changed in place: every operation makes new
-objects, so that checkpoints and threads may share what they have in common.
+JSON that the model holds is never changed in place: every operation makes new objects, so that
+checkpoints and threads may share parts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from conformance.model.errors import InvalidError
 
 JsonObject = dict[str, Any]
 
-#: Sources that a store is given: the current time (with its offset), fresh UUIDs.
+#: The sources of a store: the current time (with its offset), fresh UUIDs.
 Clock = Callable[[], datetime]
 Ids = Callable[[], uuid.UUID]
 
@@ -24,29 +24,29 @@ _UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a
 _GREGORIAN = datetime(1582, 10, 15, tzinfo=UTC)
 
 
-def copied(value: Any) -> Any:
-    """A JSON value of the same content that shares no object or array."""
+def deep_copy(value: Any) -> Any:
+    """Return a deep copy of a JSON value."""
     if isinstance(value, dict):
-        return {key: copied(item) for key, item in value.items()}
+        return {key: deep_copy(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [copied(item) for item in value]
+        return [deep_copy(item) for item in value]
     return value
 
 
 def canonical_id(text: object, what: str) -> str:
-    """The canonical form of a UUID (lower case, dashes); InvalidError if it is none."""
+    """Return the canonical form of a UUID (lower case, dashes); InvalidError if it is none."""
     if not isinstance(text, str) or not _UUID.fullmatch(text):
         raise InvalidError(f"{what} must be a UUID, such as {uuid.NAMESPACE_DNS}")
     return str(uuid.UUID(text))
 
 
 def timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC with microseconds, `2025-05-12T15:37:08.935038+00:00`."""
+    """Return the time in RFC 3339, UTC, microseconds: `2025-05-12T15:37:08.935038+00:00`."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def time_ordered_id(moment: datetime, tail: uuid.UUID) -> str:
-    """A UUID of version 6 for `moment`: ids of later microseconds sort after it."""
+    """Return a UUID of version 6 for `moment`: ids of later microseconds sort after it."""
     passed = moment - _GREGORIAN
     ticks = (passed.days * 86_400 + passed.seconds) * 10_000_000 + passed.microseconds * 10
     high, low = ticks >> 12, ticks & 0xFFF

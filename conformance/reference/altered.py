@@ -1,7 +1,7 @@
-"""A deployment of the reference that is altered: what faults and freedoms are made on.
+"""An altered reference deployment, on which faults and freedoms are built.
 
-Both replace a decision of the model (`instead`), or change requests and answers at the
-HTTP layer (the rules of `Wire`). A fault is wrong there, a freedom is not.
+Both override a decision of the model (`override`), or change requests and answers at the HTTP
+layer (the rules of `Wire`). A fault makes the deployment wrong, a freedom does not.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ Apply = Callable[["Altered"], None]
 
 @dataclass
 class Altered:
-    """A deployment of its own for one fault or freedom: its store and its HTTP layer."""
+    """The deployment of one fault or freedom: its store and its HTTP layer."""
 
     store: ThreadStore = field(default_factory=new_store)
     wire: Wire = field(default_factory=Wire)
-    #: The store of each tenant by the tenant's key; none where there are no doors.
+    #: The store of each tenant by API key; empty without access control.
     by_key: dict[str, ThreadStore] = field(default_factory=dict)
-    #: The decisions of the store that are replaced.
+    #: The names of the store's methods that are overridden.
     replaced: set[str] = field(default_factory=set)
-    #: Nothing differs before one of these operations was asked for; none: from the start.
+    #: Nothing differs before the first request of one of these operations; empty: from the start.
     only_with: frozenset[str] = frozenset()
-    #: How often a replaced decision was asked for.
+    #: The number of calls of overridden methods.
     decided: int = 0
 
-    def instead(self, decision: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Replace a method of the store; the replacement is given the right one first."""
+    def override(self, decision: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Override a method of the store; the new one gets the original as its first argument."""
         right = getattr(self.store, decision)
         self.replaced.add(decision)
 
@@ -49,5 +49,5 @@ class Altered:
 
     @property
     def exercised(self) -> bool:
-        """Whether a request reached what is altered."""
+        """Whether a request reached an alteration."""
         return bool(self.decided or self.wire.acted)

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from conformance.model.errors import ModelError
 from conformance.model.store import ThreadStore
-from conformance.reference.answers import broken, not_routed, refused
+from conformance.reference.answers import answer_model_error, answer_not_routed, answer_server_error
 from conformance.reference.crons import CronDriver, cron_routes
 from conformance.reference.driver import RunDriver
 from conformance.reference.runs import run_routes
@@ -21,7 +21,7 @@ from conformance.reference.threads import thread_routes
 
 
 def new_store(speed: float = 1.0) -> ThreadStore:
-    """An empty store with random ids; its clock runs `speed` times as fast as the wall's."""
+    """Return an empty store with random ids; its clock runs `speed` times as fast as real time."""
     begun = datetime.now(UTC)
     return ThreadStore(
         clock=lambda: begun + (datetime.now(UTC) - begun) * speed,
@@ -32,10 +32,10 @@ def new_store(speed: float = 1.0) -> ThreadStore:
 def create_app(
     store: ThreadStore | None = None, *, speed: float = 1.0, cron_minute_s: float = 60.0
 ) -> Starlette:
-    """A deployment of `store`, of an empty one by default.
+    """Return an application that serves `store`, an empty one by default.
 
-    What takes a second takes one of the store's, by the `speed` of `new_store`; only
-    `cron_minute_s` is how many seconds of the wall a minute of a cron's schedule lasts.
+    Steps of runs last seconds of the store's clock, see `speed` of `new_store`; only
+    `cron_minute_s` is in real time, the seconds that a minute of a cron's schedule lasts.
     """
     store = store if store is not None else new_store(speed)
     driver = RunDriver(store, speed)
@@ -43,16 +43,16 @@ def create_app(
         routes=[
             *thread_routes(store, driver),
             *state_routes(store),
-            # Before the runs, since `crons` is no id of a run.
+            # Before the runs, since `crons` is not a run id.
             *cron_routes(store, CronDriver(store, driver, cron_minute_s)),
             *run_routes(store, driver),
             *stateless_routes(store, driver),
             *system_routes(store),
         ],
         exception_handlers={
-            ModelError: refused,
-            HTTPException: not_routed,
-            Exception: broken,
+            ModelError: answer_model_error,
+            HTTPException: answer_not_routed,
+            Exception: answer_server_error,
         },
     )
     app.router.redirect_slashes = False

@@ -1,4 +1,4 @@
-"""What a request says: its body as strict JSON of the published shape, its query."""
+"""Parsing of requests: the body, strict JSON with its published schema, and the query."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conformance.contract.schemas import violations
 from conformance.model.errors import InvalidError
 from conformance.model.values import JsonObject
 
-#: How deep objects and arrays may stand in each other; far below Python's recursion limit.
+#: The maximum nesting of objects and arrays, far below Python's recursion limit.
 DEEPEST = 200
 
 _INTEGER = re.compile(r"-?\d{1,18}")
@@ -21,8 +21,8 @@ _SHOWN_VIOLATIONS = 3
 
 
 async def read_body(request: Request, schema: str) -> JsonObject:
-    """The body, valid by the contract's schema of that name; else InvalidError."""
-    body = parsed(await request.body())
+    """Return the body, validated by the contract's schema of that name; else InvalidError."""
+    body = parse_json(await request.body())
     if schema == "history_search" and isinstance(body, dict):
         _accept_plain_before(body)
     wrong = violations(schema, body)
@@ -33,13 +33,13 @@ async def read_body(request: Request, schema: str) -> JsonObject:
 
 
 def _accept_plain_before(body: JsonObject) -> None:
-    # Published is an object; the SDK's type also allows the bare checkpoint id.
+    # The published type is an object; the SDK's type also allows a bare checkpoint id.
     if isinstance(body.get("before"), str):
         body["before"] = {"checkpoint_id": body["before"]}
 
 
-def parsed(raw: bytes) -> Any:
-    """JSON as RFC 8259 has it: UTF-8, no NaN, no number that would become infinite."""
+def parse_json(raw: bytes) -> Any:
+    """Parse JSON by RFC 8259: UTF-8, no NaN, no infinite numbers; else InvalidError."""
     try:
         value = json.loads(raw.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)
     except RecursionError as problem:
@@ -77,7 +77,7 @@ def _depth(value: Any) -> int:
 
 
 def query_integer(request: Request, name: str, default: int) -> int:
-    """An integer of the query, zero or more; else InvalidError."""
+    """Return an integer of the query, zero or more; else InvalidError."""
     text = request.query_params.get(name)
     if text is None:
         return default
@@ -87,7 +87,7 @@ def query_integer(request: Request, name: str, default: int) -> int:
 
 
 def query_choice(request: Request, name: str, choices: tuple[str, ...]) -> str | None:
-    """A word of the query out of `choices`; None where it is not given."""
+    """Return one of `choices` from the query, or None without one; else InvalidError."""
     text = request.query_params.get(name)
     if text is not None and text not in choices:
         raise InvalidError(f"{name} must be one of {', '.join(choices)}")
@@ -95,5 +95,5 @@ def query_choice(request: Request, name: str, choices: tuple[str, ...]) -> str |
 
 
 def query_flag(request: Request, name: str) -> bool:
-    """A boolean of the query, `true` or `false`; false where it is not given."""
+    """Return a boolean of the query, `true` or `false`, by default false; else InvalidError."""
     return query_choice(request, name, ("true", "false")) == "true"

@@ -1,4 +1,4 @@
-"""Operations on crons, and the driver that begins their runs when they are due."""
+"""Operations on crons, and the driver that starts their runs when they are due."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from conformance.model.errors import InvalidError, NotFoundError
 from conformance.model.store import ThreadStore
 from conformance.model.values import JsonObject
 from conformance.reference.answers import answer
-from conformance.reference.bodies import parsed
+from conformance.reference.bodies import parse_json
 from conformance.reference.driver import RunDriver
 
 _SORTABLE = (
@@ -67,9 +67,9 @@ _SEARCHED: dict[str, type | tuple[Any, ...]] = {
 
 
 class CronDriver:
-    """Begins the runs of crons when they are due.
+    """Starts the runs of crons when they are due.
 
-    `minute_s` is how many seconds a minute of a schedule lasts: 60, but in tests.
+    `minute_s` is the length in seconds of a minute of a schedule: 60, but less in tests.
     """
 
     def __init__(self, store: ThreadStore, runs: RunDriver, minute_s: float) -> None:
@@ -79,7 +79,7 @@ class CronDriver:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def follow(self, cron_id: str) -> None:
-        """See to it that a cron, new or changed or deleted, runs as it now says."""
+        """Schedule the next run of a cron that was created, changed or deleted."""
         if (task := self._tasks.pop(cron_id, None)) is not None:
             task.cancel()
         if self._due(cron_id) is not None:
@@ -105,16 +105,16 @@ class CronDriver:
 
 
 def cron_routes(store: ThreadStore, driver: CronDriver) -> list[Route]:
-    """Routes that deal with crons."""
+    """Return the routes of crons."""
 
     async def create(request: Request) -> Response:
-        body = _checked(parsed(await request.body()), _SCHEDULED, ("assistant_id", "schedule"))
+        body = _checked(parse_json(await request.body()), _SCHEDULED, ("assistant_id", "schedule"))
         made = store.create_cron(body, request.path_params.get("thread_id"))
         driver.follow(made["cron_id"])
         return answer(made)
 
     async def search(request: Request) -> Response:
-        body = _checked(parsed(await request.body()), _SEARCHED)
+        body = _checked(parse_json(await request.body()), _SEARCHED)
         limit, offset, select = body.get("limit", 10), body.get("offset", 0), body.get("select")
         if not 1 <= limit <= _MOST or offset < 0:
             raise InvalidError(f"limit must be from 1 to {_MOST}, offset zero or more")
@@ -131,14 +131,14 @@ def cron_routes(store: ThreadStore, driver: CronDriver) -> list[Route]:
         return answer(found)
 
     async def count(request: Request) -> Response:
-        return answer(store.count_crons(_checked(parsed(await request.body()), _FILTERS)))
+        return answer(store.count_crons(_checked(parse_json(await request.body()), _FILTERS)))
 
     async def get(request: Request) -> Response:
         return answer(store.get_cron(request.path_params["cron_id"]))
 
     async def update(request: Request) -> Response:
-        body = _checked(parsed(await request.body()), _SCHEDULED)
-        body.pop("assistant_id", None)  # no member of a change, so it changes nothing
+        body = _checked(parse_json(await request.body()), _SCHEDULED)
+        body.pop("assistant_id", None)  # not among the members that can be changed: ignored
         changed = store.update_cron(request.path_params["cron_id"], body)
         driver.follow(changed["cron_id"])
         return answer(changed)
@@ -163,7 +163,7 @@ def cron_routes(store: ThreadStore, driver: CronDriver) -> list[Route]:
 def _checked(
     body: Any, known: dict[str, type | tuple[Any, ...]], required: tuple[str, ...] = ()
 ) -> JsonObject:
-    """The body, its members of the types (or out of the words) that are known of them."""
+    """Return the body, each member checked by its type or its list of words; else InvalidError."""
     if not isinstance(body, dict):
         raise InvalidError("the body must be an object")
     for name in required:

@@ -1,6 +1,6 @@
-"""Doors before the reference: who gives a tenant's key is let in to that tenant's deployment.
+"""Access control before the reference: an API key gives access to its tenant's deployment.
 
-Each tenant has a deployment of its own, so that nobody's ids are known to another.
+Each tenant has a separate deployment, so that no tenant can find the ids of another.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from conformance.reference.answers import answer
 
 KEY_HEADER = "x-api-key"
-#: What is answered to everybody.
+#: Paths that are served without a key.
 OPEN_PATHS = ("/ok", "/info", "/openapi.json")
 
 
 class Doors:
-    """An ASGI application before others: one for each key."""
+    """An ASGI application that dispatches to one application per API key."""
 
     def __init__(self, by_key: Mapping[str, ASGIApp]) -> None:
         self._by_key = dict(by_key)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request by the application that its key opens; else answer 401."""
+        """Serve one request by the application of its key; else answer 401."""
         app = self._by_key.get(Headers(scope=scope).get(KEY_HEADER, ""))
         if app is None and scope["path"] in OPEN_PATHS:
             app = next(iter(self._by_key.values()))
@@ -37,6 +37,6 @@ async def _refusal(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def behind_doors(tenants: Mapping[str, str], make: Callable[[str], ASGIApp]) -> Doors:
-    """Doors to one deployment for each tenant. `tenants` are names by key."""
+    """Return access control for one deployment per tenant; `tenants` maps keys to tenant names."""
     apps = {name: make(name) for name in dict.fromkeys(tenants.values())}
     return Doors({key: apps[name] for key, name in tenants.items()})

@@ -1,4 +1,4 @@
-"""Runs in the background: one worker per thread, and streams of what the runs say."""
+"""Background execution of runs, with one worker per thread, and the streams of their events."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class _Stream:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self) -> None:
-        """Let those who wait look again; who comes later waits for the next change."""
+        """Wake those who wait for a change; who waits from now on waits for the next one."""
         self.changed.set()
         self.changed = asyncio.Event()
 
 
 class RunDriver:
-    """Advances the runs of a store, step by step, between the requests.
+    """Executes the runs of a store, step by step, between requests.
 
-    The seconds that a step takes are the store's: `speed` of them pass in a second.
+    Steps last seconds of the store's clock: `speed` of them are one real second.
     """
 
     def __init__(self, store: ThreadStore, speed: float = 1.0) -> None:
@@ -42,7 +42,7 @@ class RunDriver:
         self._workers: dict[str, asyncio.Task[None]] = {}
 
     def start(self, thread_id: str, run: Run) -> None:
-        """See to it that a run that was begun is taken to its end."""
+        """Execute a run that was created, in the background, until it ends."""
         self._streams[run.run_id] = _Stream(thread_id, run)
         self.settle(thread_id)
         if thread_id not in self._workers:
@@ -61,7 +61,7 @@ class RunDriver:
                     stream.run = step.run
                     stream.events += step.events
                 self.settle(thread_id)
-                await asyncio.sleep(0)  # let requests in between the steps
+                await asyncio.sleep(0)  # serve requests between the steps
         finally:
             del self._workers[thread_id]
             self.settle(thread_id)
@@ -73,7 +73,7 @@ class RunDriver:
             return None
 
     async def _delay(self, thread_id: str, run: Run, seconds: float) -> None:
-        """Wait what the run's next step takes, or until it is cancelled."""
+        """Wait for the duration of the run's next step, or until it is cancelled."""
         stream = self._streams[run.run_id]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(seconds / self._speed, _LONGEST_DELAY_S)):
@@ -81,7 +81,7 @@ class RunDriver:
                     await stream.changed.wait()
 
     def settle(self, thread_id: str) -> None:
-        """Wake whoever waits for a run of this thread, and end the streams of ended runs."""
+        """Wake all who wait for a run of this thread, and end the streams of ended runs."""
         for run_id, stream in list(self._streams.items()):
             if stream.thread_id == thread_id:
                 try:
@@ -93,7 +93,7 @@ class RunDriver:
                 stream.wake()
 
     async def ended(self, thread_id: str, run: Run) -> Run:
-        """Wait for the end of a run; NotFoundError if it was deleted before it ended."""
+        """Wait for the end of a run; NotFoundError if it is deleted before."""
         stream = self._streams.get(run.run_id)
         async for _ in self.events(run.run_id):
             pass
@@ -101,7 +101,7 @@ class RunDriver:
         return self._store.run_of(thread_id, run.run_id) if latest.active else latest
 
     async def events(self, run_id: str, after: int = -1) -> AsyncIterator[tuple[int, RunEvent]]:
-        """What a run says, with its number, from the event after that number to the end."""
+        """Yield the numbered events of a run from the one after number `after` to its end."""
         stream = self._streams.get(run_id)
         position = max(after, -1) + 1
         while stream is not None:

@@ -1,4 +1,4 @@
-"""The reference deployment as a child process, for as long as a block lasts."""
+"""The reference deployment as a child process, for the duration of a `with` block."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _GRACE_S = 5.0
 
 
 class ReferenceNotStartedError(Exception):
-    """The reference did not come up; the message carries what it said."""
+    """The reference did not start; the message includes its output."""
 
 
 class ReferenceProcess:
-    """Starts the reference on a free port of loopback, `url` says where, and ends it.
+    """A context manager that starts the reference on a free loopback port, `url`, and ends it.
 
-    `program` is what Python runs, with `options` as arguments; it must end with its stdin.
+    `program` is Python code, run with `options` as arguments; it must end at the end of stdin.
     """
 
-    # By name, not `-m`: neither the working folder nor a configuration file in it counts.
+    # Not `-m`, so that neither the working directory nor a configuration file in it counts.
     program: ClassVar[str] = "from conformance.reference.server import serve; serve(until_eof=True)"
 
     def __init__(self, *options: str) -> None:
@@ -48,7 +48,7 @@ class ReferenceProcess:
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-            # A Ctrl-C in the terminal is for the parent, which then ends the child.
+            # Ctrl-C in the terminal goes to the parent alone, which then ends the child.
             start_new_session=True,
         )
         line = _first_line(self._process.stdout)
@@ -67,7 +67,7 @@ class ReferenceProcess:
         self._stop()
 
     def _stop(self) -> str:
-        """End the process by closing its stdin; what it wrote to stderr."""
+        """End the process by closing its stdin and return what it wrote to stderr."""
         process, self._process = self._process, None
         if process is None:
             return ""

@@ -1,4 +1,4 @@
-"""Operations on runs: waited for, streamed, in the background, joined, cancelled."""
+"""Operations on runs of a thread: wait, stream, background, join, cancel."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MODES = (
 
 
 def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
-    """Routes under `/threads/{thread_id}/runs`."""
+    """Return the routes under `/threads/{thread_id}/runs`."""
 
     async def begun(request: Request) -> tuple[str, Run]:
         body = await read_body(request, "run_create")
@@ -41,7 +41,7 @@ def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
         driver.start(thread_id, run)
         return thread_id, run
 
-    def named(request: Request) -> tuple[str, str]:
+    def run_in_path(request: Request) -> tuple[str, str]:
         thread_id = store.thread(request.path_params["thread_id"]).thread_id
         return thread_id, store.run_of(thread_id, request.path_params["run_id"]).run_id
 
@@ -69,29 +69,29 @@ def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
         return answer([_selected(run, select) for run in found])
 
     async def get(request: Request) -> Response:
-        return answer(store.get_run(*named(request)))
+        return answer(store.get_run(*run_in_path(request)))
 
     async def join(request: Request) -> Response:
-        thread_id, run_id = named(request)
+        thread_id, run_id = run_in_path(request)
         ended = await driver.ended(thread_id, store.run_of(thread_id, run_id))
         return answer(ended.output)
 
     async def join_stream(request: Request) -> Response:
-        _, run_id = named(request)
+        _, run_id = run_in_path(request)
         mode = query_choice(request, "stream_mode", _MODES)
         modes = None if mode is None else (mode,)
         return event_stream(driver, run_id, after=last_event(request), modes=modes)
 
     async def cancel(request: Request) -> Response:
-        # The store ends a run at once, so there is nothing that `wait` would wait for.
+        # Validated only: the store ends a run at once, so that `wait` makes no difference.
         query_flag(request, "wait")
-        thread_id, run_id = named(request)
+        thread_id, run_id = run_in_path(request)
         store.cancel_run(thread_id, run_id, action_of(request))
         driver.settle(thread_id)
         return answer({})
 
     async def delete(request: Request) -> Response:
-        thread_id, run_id = named(request)
+        thread_id, run_id = run_in_path(request)
         store.delete_run(thread_id, run_id)
         driver.settle(thread_id)
         return no_content()
@@ -111,12 +111,12 @@ def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
 
 
 def location_of(thread_id: str, run: Run) -> dict[str, str]:
-    """The header that says where a run is to be found."""
+    """Return the header with the URL of a run."""
     return {"content-location": f"/threads/{thread_id}/runs/{run.run_id}"}
 
 
 def action_of(request: Request) -> str:
-    """What the query says is to become of a cancelled run."""
+    """Return the `action` of a request to cancel a run."""
     return query_choice(request, "action", ("interrupt", "rollback")) or "interrupt"
 
 

@@ -1,4 +1,4 @@
-"""The reference deployment as a process: uvicorn on loopback."""
+"""The reference deployment served by uvicorn on loopback."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from starlette.types import ASGIApp
 from conformance.reference.app import create_app
 
 HOST = "127.0.0.1"
-#: What stands before the URL in the one line that says that requests are accepted.
+#: The prefix of the line that is printed, with the URL, once requests are accepted.
 READY = "reference deployment on "
 
 _BACKLOG = 256
 
 
 class PortTakenError(Exception):
-    """Another process listens on the port; the message says what to do."""
+    """The port is in use by another process; the message says what to do."""
 
 
 class _AnnouncedServer(uvicorn.Server):
@@ -32,9 +32,9 @@ class _AnnouncedServer(uvicorn.Server):
 def serve(port: int = 0, *, app: ASGIApp | None = None, until_eof: bool = False) -> None:
     """Serve `app`, by default the reference without faults, on loopback until interrupted.
 
-    Prints one line with the URL when ready.
-    Port 0 takes a free one. With `until_eof` it also ends when stdin does, so that a
-    parent that was killed leaves nothing behind. PortTakenError if the port is in use.
+    Print one line with the URL when ready. Port 0 takes a free one; PortTakenError if the port is
+    in use. With `until_eof` also end at the end of stdin, so that the process does not outlive a
+    parent that was killed.
     """
     config = uvicorn.Config(
         app or create_app(),
@@ -45,15 +45,15 @@ def serve(port: int = 0, *, app: ASGIApp | None = None, until_eof: bool = False)
         timeout_graceful_shutdown=1,
     )
     server = _AnnouncedServer(config)
-    with listening(port) as listener:
+    with open_listener(port) as listener:
         if until_eof:
             threading.Thread(target=_stop_at_eof, args=(server,), daemon=True).start()
         server.run(sockets=[listener])
 
 
-def listening(port: int) -> socket.socket:
-    """A listening socket on loopback; port 0 takes a free one. PortTakenError if in use."""
-    # asyncio sends without delay only where the protocol is said to be TCP; else 40 ms an answer.
+def open_listener(port: int) -> socket.socket:
+    """Return a listening socket on loopback; port 0 takes a free one. PortTakenError if in use."""
+    # asyncio sets TCP_NODELAY only if the protocol is given as TCP; else an answer takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -1,4 +1,4 @@
-"""Operations on runs without a thread of the caller's, and on runs of any thread."""
+"""Operations on stateless runs, and on runs of any thread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from conformance.model.store import ThreadStore
 from conformance.model.threads import Run
 from conformance.model.values import JsonObject
 from conformance.reference.answers import answer, no_content
-from conformance.reference.bodies import parsed, read_body
+from conformance.reference.bodies import parse_json, read_body
 from conformance.reference.driver import RunDriver
 from conformance.reference.events import event_stream
 from conformance.reference.runs import action_of, location_of
@@ -23,7 +23,7 @@ _STATUSES = ("pending", "running", "all")
 
 
 def stateless_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
-    """Routes under `/runs` that deal with runs."""
+    """Return the routes under `/runs` for runs."""
 
     def begun(body: JsonObject) -> tuple[str, Run]:
         thread_id, run = store.begin_stateless_run(body)
@@ -44,7 +44,7 @@ def stateless_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
         return event_stream(driver, run.run_id, headers=location_of(thread_id, run))
 
     async def batch(request: Request) -> Response:
-        bodies = parsed(await request.body())
+        bodies = parse_json(await request.body())
         if not isinstance(bodies, list) or not bodies:
             raise InvalidError("the body must be a list of runs, of one at the least")
         for body in bodies:
@@ -55,7 +55,7 @@ def stateless_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
         return answer([store.get_run(thread_id, run.run_id) for thread_id, run in started])
 
     async def cancel(request: Request) -> Response:
-        chosen = _chosen(parsed(await request.body()))
+        chosen = _chosen(parse_json(await request.body()))
         for thread_id in store.cancel_runs(**chosen, action=action_of(request)):
             driver.settle(thread_id)
         return no_content()
@@ -70,7 +70,7 @@ def stateless_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
 
 
 def _chosen(body: Any) -> JsonObject:
-    """The runs that a body chooses, by `status` or by `thread_id` and `run_ids`."""
+    """Return the runs that a body selects, by `status` or by `thread_id` and `run_ids`."""
     if isinstance(body, dict):
         members = {name for name in ("status", "thread_id", "run_ids") if name in body}
         if members == {"status"} and body["status"] in _STATUSES:

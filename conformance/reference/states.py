@@ -18,7 +18,7 @@ _GET_LIMIT, _POST_LIMIT = 10, 1
 
 
 def state_routes(store: ThreadStore) -> list[Route]:
-    """Routes under `/threads/{thread_id}` that deal with checkpoints."""
+    """Return the routes under `/threads/{thread_id}` for checkpoints."""
 
     async def state(request: Request) -> Response:
         subgraphs = query_flag(request, "subgraphs")
@@ -81,7 +81,7 @@ def state_routes(store: ThreadStore) -> list[Route]:
 
 
 def checkpoint_of(body: JsonObject) -> JsonObject | None:
-    """The checkpoint that a body names, by `checkpoint` or, as the SDK, `checkpoint_id`."""
+    """Return the checkpoint that a body names, by `checkpoint` or, as the SDK, `checkpoint_id`."""
     plain = body.get("checkpoint_id")
     named: JsonObject = body.get("checkpoint") or {}
     if plain is None:
@@ -92,7 +92,7 @@ def checkpoint_of(body: JsonObject) -> JsonObject | None:
 
 
 def selected_state(state: JsonObject, select: Sequence[str]) -> JsonObject:
-    """The members of a state that `select` names; `values.<key>` names one of the values."""
+    """Return the members of a state in `select`; `values.<key>` selects one of the values."""
     if not select:
         return state
     chosen = {name: state[name] for name in select if name in state}

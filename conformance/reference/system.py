@@ -1,4 +1,4 @@
-"""What a deployment says of itself: health, name and version, its API, its assistants."""
+"""Information about the deployment: health, name and version, its API, its assistants."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from conformance.model.errors import InvalidError, NotFoundError
 from conformance.model.filters import contains
 from conformance.model.store import ThreadStore
 from conformance.reference.answers import answer
-from conformance.reference.bodies import parsed
+from conformance.reference.bodies import parse_json
 
-#: The name by which `/info` says that this is the reference.
+#: The server name in `/info`.
 NAME = "threads-conformance-reference"
 
 
 def system_routes(store: ThreadStore) -> list[Route]:
-    """Routes that deal with no thread."""
+    """Return the routes that concern no thread."""
 
     async def ok(_request: Request) -> Response:
         return answer({"ok": True})
@@ -37,7 +37,7 @@ def system_routes(store: ThreadStore) -> list[Route]:
         return Response(document.read_bytes(), media_type="application/json")
 
     async def search(request: Request) -> Response:
-        body = parsed(await request.body())
+        body = parse_json(await request.body())
         if not isinstance(body, dict):
             raise InvalidError("the body must be an object")
         wanted = body.get("graph_id")

@@ -16,7 +16,7 @@ from conformance.reference.driver import RunDriver
 
 
 def thread_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
-    """Routes under `/threads` that deal with whole threads."""
+    """Return the routes under `/threads` for whole threads."""
 
     async def create(request: Request) -> Response:
         body = await read_body(request, "thread_create")

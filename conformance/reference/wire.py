@@ -1,8 +1,8 @@
-"""The HTTP layer around the reference, where a fault changes requests and answers.
+"""The HTTP layer around the reference, where faults and freedoms change requests and answers.
 
-`Wire` is an ASGI application around another. Before the inner application sees a
-request, each rule of `before` may change it or answer it; each rule of `after` may
-change the answer. Without rules everything passes as it is.
+`Wire` is an ASGI application around another. Each rule of `before` may change or answer a
+request before the inner application gets it; each rule of `after` may change the answer.
+Without rules everything passes unchanged.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ Json = Any
 
 
 class _WithBody:
-    """What goes over the wire either way."""
+    """A message with a body, a request or an answer."""
 
     raw: bytes
 
     @property
     def body(self) -> Json:
-        """The JSON of the body; None where it is none."""
+        """The body as JSON; None where it is not JSON."""
         return _json(self.raw)
 
     @body.setter
@@ -39,9 +39,9 @@ class _WithBody:
 
 
 class WireRequest(_WithBody):
-    """A request on its way in. `operation` and `thread_id` are "" where there is none.
+    """A request to the deployment. `operation` and `thread_id` are "" where there is none.
 
-    `query` has the last value of each name; if it is left alone, all of them stay.
+    `query` has the last value of each name; while no rule changes it, all values are passed on.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class WireRequest(_WithBody):
 
     @property
     def select(self) -> list[str]:
-        """All values of `select` in the query, or what a rule has made of it."""
+        """All values of `select` in the query, or the value that a rule has set."""
         if "select" not in self.query:
             return []
         given = [v for name, v in parse_qsl(self._query_string.decode()) if name == "select"]
@@ -65,21 +65,21 @@ class WireRequest(_WithBody):
 
     @property
     def query_string(self) -> bytes:
-        """The query as it goes on: as it came, but for what rules changed in `query`."""
+        """The query that is passed on: as received, unless a rule changed `query`."""
         if self.query == _query(self._query_string):
             return self._query_string
         return urlencode(self.query).encode()
 
     @property
     def members(self) -> dict[str, Any]:
-        """The members of the body; none where it is no JSON object."""
+        """The members of the body; {} where it is no JSON object."""
         body = self.body
         return body if isinstance(body, dict) else {}
 
 
 @dataclass
 class WireAnswer(_WithBody):
-    """An answer on its way out."""
+    """An answer of the deployment."""
 
     status: int
     raw: bytes
@@ -94,16 +94,16 @@ class WireAnswer(_WithBody):
 
 
 def is_success(status: int) -> bool:
-    """Whether a status is one of success."""
+    """Return whether a status is 2xx."""
     return 200 <= status < 300
 
 
 def json_answer(status: int, body: Json) -> WireAnswer:
-    """An answer with a JSON body."""
+    """Return an answer with a JSON body."""
     return WireAnswer(status, json.dumps(body).encode())
 
 
-#: A rule that is a coroutine lets other requests in where it waits.
+#: While a rule that is a coroutine waits, other requests are served.
 Before = Callable[[WireRequest], WireAnswer | Awaitable[WireAnswer | None] | None]
 After = Callable[[WireRequest, WireAnswer], Awaitable[None] | None]
 When = Callable[[WireRequest], bool]
@@ -111,21 +111,21 @@ Statuses = Callable[[int], bool]
 
 
 def any_status(_status: int) -> bool:
-    """Every answer."""
+    """Match every status."""
     return True
 
 
 def always(_request: WireRequest) -> bool:
-    """Every request."""
+    """Match every request."""
     return True
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What happens to requests of these operations (of all, if none) that satisfy `when`.
+    """An action on requests of these operations (of all, if empty) that satisfy `when`.
 
-    `when` looks at the request only, and `statuses` at the right status only, so that it
-    can be told from recorded exchanges whether a rule would have touched anything.
+    `when` depends on the request only, and `statuses` on the original status only, so that
+    recorded exchanges tell whether a rule would have acted.
     """
 
     operations: frozenset[str]
@@ -134,7 +134,7 @@ class Rule:
     statuses: Statuses = any_status
 
     def concerns(self, request: WireRequest) -> bool:
-        """Whether the rule acts on this request."""
+        """Return whether the rule acts on this request."""
         return (not self.operations or request.operation in self.operations) and self.when(request)
 
 
@@ -145,13 +145,13 @@ class Wire:
         self.app = app
         self.rules_before: list[Rule] = []
         self.rules_after: list[Rule] = []
-        #: How often a rule acted.
+        #: The number of times that a rule acted.
         self.acted = 0
-        #: What a rule or the inner application raised.
+        #: The exceptions of rules and of the inner application.
         self.crashes: list[BaseException] = []
 
     def before(self, *operations: str, when: When = always) -> Callable[[Before], Before]:
-        """Register a rule for requests: it changes the request, or answers it itself."""
+        """Register a rule that changes requests, or answers them itself."""
 
         def register(act: Before) -> Before:
             self.rules_before.append(Rule(frozenset(operations), when, act))
@@ -162,7 +162,7 @@ class Wire:
     def after(
         self, *operations: str, when: When = always, status: int | None = None
     ) -> Callable[[After], After]:
-        """Register a rule that changes answers, of whatever status or of one."""
+        """Register a rule that changes answers, of one status if given."""
         statuses = any_status if status is None else status.__eq__
 
         def register(act: After) -> After:
@@ -174,14 +174,14 @@ class Wire:
     def answers(
         self, *operations: str, when: When = always
     ) -> Callable[[Callable[[WireRequest, Json], Json]], None]:
-        """Register what the JSON of successes becomes."""
+        """Register a rule that replaces the JSON of successful answers."""
 
         def register(change: Callable[[WireRequest, Json], Json]) -> None:
-            def act(request: WireRequest, answer: WireAnswer) -> None:
+            def change_body(request: WireRequest, answer: WireAnswer) -> None:
                 if answer.raw:
                     answer.body = change(request, answer.body)
 
-            self.rules_after.append(Rule(frozenset(operations), when, act, is_success))
+            self.rules_after.append(Rule(frozenset(operations), when, change_body, is_success))
 
         return register
 
@@ -208,10 +208,10 @@ class Wire:
 
     async def _answer(self, request: WireRequest, scope: Scope) -> WireAnswer:
         try:
-            # Chosen by the request as it came, whatever the rules make of it.
+            # Selected by the request as received, before any rule changes it.
             after = [rule for rule in self.rules_after if rule.concerns(request)]
             own = await self._own_answer(request)
-            # Rules change whole states: what is selected of one is taken of what they show.
+            # Rules change whole states: `select` is applied to the state that they return.
             select = request.select if request.operation == "state" else []
             answer = own or await self._ask(request, scope, whole=bool(select))
             for rule in after:
@@ -248,7 +248,7 @@ class Wire:
         unread = [{"type": "http.request", "body": request.raw, "more_body": False}]
 
         async def receive() -> Message:
-            if not unread:  # or a stream would end before it has begun
+            if not unread:  # otherwise a stream would end before it has begun
                 await asyncio.Event().wait()
             return unread.pop()
 

@@ -1,1 +1,1 @@
-"""Whether the checks notice what they should: faults against checks, the model against servers."""
+"""Tests of the suite: faults and freedoms against checks, the model against real servers."""

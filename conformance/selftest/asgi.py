@@ -1,4 +1,4 @@
-"""An application in this process behind an ordinary httpx client, without sockets."""
+"""An in-process ASGI application behind an ordinary httpx client, without sockets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message
 
 
 class InProcess:
-    """A loop in a thread of its own that serves `app`, which may be changed between requests."""
+    """An event loop in a thread that serves `app`, which may be replaced between requests."""
 
     def __init__(self) -> None:
         self.app: ASGIApp | None = None
@@ -36,7 +36,7 @@ class InProcess:
         self._loop.close()
 
     def abandon(self) -> None:
-        """Cancel what the former application still does, such as its runs."""
+        """Cancel the background tasks of the previous application, such as its runs."""
 
         async def cancel() -> None:
             rest = asyncio.all_tasks() - {asyncio.current_task()}
@@ -47,7 +47,7 @@ class InProcess:
         asyncio.run_coroutine_threadsafe(cancel(), self._loop).result()
 
     def send(self, request: httpx.Request) -> httpx.Response:
-        """The whole answer to one request; `httpx.ReadTimeout` as a server would cause it."""
+        """Return the whole answer to one request; `httpx.ReadTimeout` as with a real server."""
         timeout = request.extensions.get("timeout", {}).get("read")
         serving = asyncio.run_coroutine_threadsafe(self._serve(request), self._loop)
         try:
@@ -64,7 +64,7 @@ class InProcess:
         ]
 
         async def receive() -> Message:
-            if not unread:  # the client stays until it has the answer
+            if not unread:  # the client stays connected until it has the answer
                 await asyncio.Event().wait()
             return unread.pop()
 
@@ -85,7 +85,7 @@ class InProcess:
             "server": (request.url.host, request.url.port),
             "client": ("127.0.0.1", 1),
         }
-        # What it raises it has answered with 500 before, as behind a real server.
+        # An exception was answered with 500 before, as by a real server.
         with contextlib.suppress(Exception):
             await self.app(scope, receive, send)
         start = next(each for each in sent if each["type"] == "http.response.start")
@@ -98,11 +98,11 @@ class InProcess:
 
 
 class InProcessTransport(httpx.BaseTransport):
-    """Sends requests to the application of an `InProcess`."""
+    """An httpx transport to the application of an `InProcess`."""
 
     def __init__(self, host: InProcess) -> None:
         self._host = host
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """The whole answer to one request."""
+        """Return the whole answer to one request."""
         return self._host.send(request)

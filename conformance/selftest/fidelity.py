@@ -1,11 +1,10 @@
-"""Whether the model does what a real server does: the same sequences to both.
+"""Compares the model with a real server: the same sequences of operations are sent to both.
 
     python -m conformance.selftest.fidelity --url URL [--sequences N] [--seed S]
 
-Their answers are compared after masking. What differs is listed in `differences.toml`,
-where each entry names the requirement that the server breaks, or says why the server
-is free to do so. Exit status: 0 nothing else differs, 1 something does, 2 wrong usage
-or no server.
+The answers are compared after masking. Known differences are listed in `differences.toml`, where
+each entry names the requirement that the server breaks, or says why the server is free to differ.
+Exit status: 0 no other differences, 1 other differences, 2 wrong usage or no server.
 """
 
 from __future__ import annotations
@@ -39,15 +38,15 @@ LISTED = Path(__file__).parent / "differences.toml"
 
 
 class ListError(Exception):
-    """The list of differences contradicts itself; the message names the entry."""
+    """The list of known differences is inconsistent; the message names the entry."""
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A known difference: the operation, and a pattern for the line that tells it.
+    """A known difference: the operations, and a pattern for the line that describes it.
 
-    Either `requirement` is what the server breaks there, or `freedom` says why it may.
-    `ends`: the threads are not alike any more, so that the sequence ends there.
+    It has either a `requirement`, which the server breaks, or a `freedom`, the reason why it may
+    differ. With `ends` the threads differ from then on, so that the sequence ends there.
     """
 
     operations: tuple[str, ...]
@@ -57,27 +56,27 @@ class Listed:
     ends: bool = False
 
     def covers(self, operation: str, line: str) -> bool:
-        """Whether this is the difference that the line tells."""
+        """Return whether the line describes this difference."""
         return operation in self.operations and fnmatch.fnmatchcase(line, self.line)
 
 
 @dataclass(frozen=True)
 class Unlisted:
-    """A difference that nothing explains: where, its smallest lines, and how it came."""
+    """An unknown difference: the step, the smallest differing lines, and the sequence."""
 
     sequence: Sequence
     step: Step
     lines: tuple[str, ...]
-    told: str
+    story: str
 
     def alike(self, other: Unlisted) -> bool:
-        """Whether it tells the same of the same operation."""
+        """Return whether both are the same difference of the same operation."""
         return self.step.operation == other.step.operation and self.lines[0] == other.lines[0]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the comparison gave. `stale` are entries whose difference never occurred."""
+    """The result of a comparison. `stale` are entries whose difference never occurred."""
 
     compared: int
     occurred: dict[Listed, int]
@@ -86,7 +85,7 @@ class Outcome:
 
 
 def read_differences(file: Path = LISTED) -> tuple[Listed, ...]:
-    """The known differences; `ListError` where an entry is not tied to anything."""
+    """Return the known differences; ListError if an entry has neither requirement nor freedom."""
     known = load_catalogue().requirements
     listed = []
     for entry in tomllib.loads(file.read_text(encoding="utf-8"))["difference"]:
@@ -100,7 +99,7 @@ def read_differences(file: Path = LISTED) -> tuple[Listed, ...]:
 
 
 class Comparison:
-    """Two deployments that are asked the same. What they made is for the caller to remove."""
+    """Two deployments that get the same requests. The caller removes the threads."""
 
     def __init__(
         self,
@@ -116,7 +115,7 @@ class Comparison:
         self.compared = 0
 
     def judge(self, sequence: Sequence) -> Unlisted | None:
-        """The first difference of a sequence that nothing explains, in its shortest form."""
+        """Return the first unknown difference of a sequence, with the shortest sequence for it."""
         found = self.play(sequence)
         while found:
             for candidate in shorter(found.sequence):
@@ -129,7 +128,7 @@ class Comparison:
         return found
 
     def play(self, sequence: Sequence) -> Unlisted | None:
-        """The first difference of a sequence that nothing explains."""
+        """Return the first unknown difference of a sequence, or None."""
         reference = Side(self._reference.client, self._graph)
         server = Side(self._server.client, self._graph)
         masks = Masks(reference, server)
@@ -142,9 +141,9 @@ class Comparison:
                 lines = differences(*masks.masked(step, expected, actual))
                 explained = [self._explained(step, line) for line in lines]
                 if None in explained:
-                    told = story(exchanges)
+                    text = story(exchanges)
                     new = [line for line, known in zip(lines, explained, strict=True) if not known]
-                    return Unlisted(sequence[: position + 1], step, tuple(new), told)
+                    return Unlisted(sequence[: position + 1], step, tuple(new), text)
                 if any(each and each.ends for each in explained):
                     break
         return None
@@ -163,7 +162,7 @@ def compare(
     listed: Iterable[Listed],
     most: int = 5,
 ) -> Outcome:
-    """Play `number` sequences to both; ends after `most` unlisted differences."""
+    """Play `number` sequences on both deployments; stop after `most` unknown differences."""
     own = new_settings(reference_url, Path(settings.run_dir))
     unlisted: list[Unlisted] = []
     with ExitStack() as stack:
@@ -210,7 +209,7 @@ def _tell(outcome: Outcome) -> None:
         click.echo(f"\nUNLISTED: {each.step.operation}, after {len(each.sequence) - 1} steps")
         for line in each.lines:
             click.echo(f"  {line}")
-        click.echo(each.told)
+        click.echo(each.story)
     occurred = {each: times for each, times in outcome.occurred.items() if times}
     click.echo(
         f"\n{outcome.compared} answers compared, {len(outcome.unlisted)} unlisted differences"

@@ -1,4 +1,4 @@
-"""One deployment that plays a sequence, and what its answers come to when masked."""
+"""One of the deployments that play a sequence, and the masking of its answers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.selftest.fidelity_steps import Step
 
-#: Tells the threads of one sequence from all others.
+#: The metadata key that marks the threads of one sequence.
 MARK = "threads_conformance_sequence"
 
 _UNKNOWN = "<another id>"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _CHECKPOINT = ("thread_id", "checkpoint_ns", "checkpoint_id")
-#: What is compared of an answer. The rest is application data, or may be added freely.
+#: The members that are compared. All others are application data, or extensions.
 _MEMBERS: dict[str, tuple[str, ...] | None] = {
     "thread": ("thread_id", "created_at", "updated_at", "metadata", "status", "values"),
     "state": (
@@ -39,13 +39,13 @@ _KINDS = {
     "update_state": "updated",
     "run_wait": "values",
 }
-#: What does not come back as JSON to be compared.
+#: Operations whose answers have no JSON to compare.
 _SILENT = ("delete",)
 
 
 @dataclass
 class Side:
-    """A deployment under one sequence. `threads` are ids by number, None where refused."""
+    """A deployment during one sequence. `threads` are ids by number, None where refused."""
 
     client: ThreadsClient
     graph: GraphSettings
@@ -53,7 +53,7 @@ class Side:
     threads: list[str | None] = field(default_factory=list)
 
     def play(self, step: Step) -> Answer | None:
-        """Send one step; None where the thread or the state that it names is not there."""
+        """Send one step; return None if the thread or the state that it names does not exist."""
         if step.operation == "create":
             return self._made(self._create(step, self.client.ownership.new_id()))
         if step.operation in ("search", "count"):
@@ -113,25 +113,25 @@ class Side:
         return answer
 
     def _checkpoint(self, step: Step, thread_id: str) -> str | None:
-        """The id of the checkpoint that the step names by its number."""
+        """Return the id of the checkpoint that the step names by its number."""
         answer = self.client.history(thread_id, limit=1000)
         states = answer.body if answer.ok and isinstance(answer.body, list) else []
         return states[(step.at or 0) % len(states)].get("checkpoint_id") if states else None
 
     def tags(self) -> dict[str, Any]:
-        """The metadata by which the threads of this sequence are known."""
+        """Return the metadata that marks the threads of this sequence."""
         return {**self.client.tag, **self.mark}
 
 
 class Masks:
-    """What stands for the ids of two deployments: the same where they first stood together."""
+    """Symbols for ids of two deployments: equal for those that first occur in the same place."""
 
     def __init__(self, reference: Side, server: Side) -> None:
         self._sides = (reference, server)
         self._symbols: tuple[dict[str, str], dict[str, str]] = ({}, {})
 
     def masked(self, step: Step, expected: Answer, actual: Answer) -> tuple[Any, Any]:
-        """What is compared of two answers: how they ended, and if both well, the bodies."""
+        """Return what is compared of two answers: success or not, and the bodies of successes."""
         ends = _end(expected), _end(actual)
         if ends != ("done", "done") or step.operation in _SILENT:
             return {"outcome": ends[0]}, {"outcome": ends[1]}
@@ -141,7 +141,7 @@ class Masks:
         return {"body": self._mask(bodies[0], 0)}, {"body": self._mask(bodies[1], 1)}
 
     def _meet(self, one: Any, other: Any) -> None:
-        """Give a common symbol to ids that stand in the same place for the first time."""
+        """Assign a common symbol to ids that occur in the same place for the first time."""
         if isinstance(one, dict) and isinstance(other, dict):
             for name in sorted(one.keys() & other.keys()):
                 self._meet(one[name], other[name])
@@ -158,7 +158,7 @@ class Masks:
         if isinstance(value, list):
             return [self._mask(each, side) for each in value]
         if isinstance(value, dict):
-            # The run's own tags differ between two runs.
+            # The tags of the two runs differ.
             tags = self._sides[side].tags()
             return {
                 name: self._mask(each, side) for name, each in value.items() if name not in tags
@@ -181,7 +181,7 @@ def _end(answer: Answer) -> str:
 
 
 def _kept(value: Any, kind: str) -> Any:
-    """The members that count, each object by its kind."""
+    """Return the members that are compared, of each object by its kind."""
     if isinstance(value, list):
         return [_kept(each, kind) for each in value]
     if not isinstance(value, dict) or kind not in _MEMBERS:

@@ -1,7 +1,7 @@
-"""Random sequences of operations as plain data: the same for every deployment.
+"""Random sequences of operations as plain data, the same for every deployment.
 
-A thread is named by its number in the order of creation, a state by its number in the
-history at that moment, counted round. Nothing depends on what a deployment answers.
+A thread is named by its number in the order of creation, a state by its index in the history at
+that time, modulo its length. Nothing depends on the answers of a deployment.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-#: Steps of one sequence.
+#: The number of steps of a sequence.
 LENGTH = 20
-#: One sequence of so many has a run.
+#: One sequence in this many has runs.
 RUNS_ARE_RARE = 6
 
-# Neither true nor false: to a server that holds them for 1 and 0 (SEARCH-16) any search
-# may give other threads.
+# Neither true nor false: a server that takes them for 1 and 0 (SEARCH-16) may find other threads
+# in any search.
 _VALUES = ("red", "ünï", "", "1", 1, 7, -2.5, None, ["a", 1], {"a": "x"}, {"a": {"b": 1}})
 _KEYS = ("k", "l", "ключ")
 _STATUSES = ("idle", "busy", "interrupted", "error")
@@ -26,16 +26,16 @@ _OPERATIONS = (
     *("update_state", "update_state", "fork"),
     *("get", "state", "state_at_checkpoint", "history", "post_history", "search", "count"),
 )
-#: After these the thread and its history are looked at, so that a difference shows where it arises.
+#: After these the thread and its history are compared, so that a difference shows where it arises.
 _LOOKED_AT = ("copy", "update_state", "fork", "run_wait")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One operation on the thread of this number; `at` is the number of a state.
+    """One operation on the thread of this number; `at` is the index of a state.
 
-    `body` are members of the request, or the parameters of a GET. `before` tells that
-    `at` bounds the history, `makes` that the next number is given to a new thread.
+    `body` are members of the request, or the parameters of a GET. With `before` the history is
+    bounded by `at`; with `makes` the next number goes to a new thread.
     """
 
     operation: str
@@ -49,15 +49,15 @@ Sequence = tuple[Step, ...]
 
 
 def sequences(number: int, seed: int) -> Iterator[Sequence]:
-    """So many sequences; the same ones for the same seed."""
+    """Yield `number` sequences; the same ones for the same seed."""
     for position in range(number):
         yield _sequence(random.Random(f"{seed}/{position}"))
 
 
 def shorter(sequence: Sequence) -> Iterator[Sequence]:
-    """The sequence without one of its steps, each in turn, the last first.
+    """Yield the sequence without one of its steps, each in turn, the last first.
 
-    A step that made a thread leaves a gap: what named its thread names the one before.
+    Where a step that makes a thread is left out, references to that thread go to the one before.
     """
     for gone in reversed(range(len(sequence))):
         if not gone:
@@ -134,7 +134,7 @@ def _limit(chance: random.Random) -> dict[str, Any]:
 
 
 def _filters(operation: str, chance: random.Random, stored: list[Any]) -> dict[str, Any]:
-    """Filters of which half ask for a member that some thread has, or had."""
+    """Return filters; half of them are for a member that some thread has, or had."""
     body: dict[str, Any] = {"metadata": _metadata(chance) if chance.random() < 0.2 else {}}
     if stored and chance.random() < 0.5:
         key, value = chance.choice(list(chance.choice(stored).items()))

@@ -20,7 +20,7 @@ _REASON_WIDTH = 300
 
 @dataclass(frozen=True)
 class FreedomMatrix:
-    """The rows of freedoms alone and in pairs. `partial`: only some were tried."""
+    """The rows of single freedoms and of pairs. `partial`: only some were tried."""
 
     rows: tuple[FreedomRow, ...]
     partial: bool
@@ -30,22 +30,22 @@ class FreedomMatrix:
 
     @cached_property
     def alone(self) -> tuple[FreedomRow, ...]:
-        """The rows of freedoms that were tried alone."""
+        """The rows of single freedoms."""
         return tuple(row for row in self.rows if len(row.freedoms) == 1)
 
     @cached_property
     def pairs(self) -> tuple[FreedomRow, ...]:
-        """The rows of freedoms that were tried in pairs."""
+        """The rows of pairs."""
         return tuple(row for row in self.rows if len(row.freedoms) > 1)
 
     @property
     def fair(self) -> bool:
-        """Whether everything stayed as it was under each."""
+        """Whether all rows are as they should be."""
         return all(row.outcome is Outcome.FREE for row in self.rows)
 
 
 def as_line(row: FreedomRow) -> str:
-    """One row on one line, and a line for each check that is not as it should be."""
+    """Return one row as a line, followed by a line for each check with a wrong outcome."""
     lines = [f"{row.outcome.name.lower().replace('_', ' '):15} {row.name}"]
     if row.outcome is Outcome.FREE and row.blocked:
         lines[0] += f"  (undecided by leave: {', '.join(row.blocked)})"
@@ -53,19 +53,19 @@ def as_line(row: FreedomRow) -> str:
         lines[0] += f"  never exercised: {', '.join(row.unexercised)}"
     lines += [f"    crash: {each}" for each in row.crashes]
     for check, red in row.red.items():
-        lines.append(_told(red.verdict, red.requirements, check, red.reason))
+        lines.append(_check_line(red.verdict, red.requirements, check, red.reason))
     for check, each in row.without_leave.items():
-        lines.append(_told(each.verdict, each.others or each.leave, check, each.reason))
+        lines.append(_check_line(each.verdict, each.others or each.leave, check, each.reason))
     return "\n".join(lines)
 
 
-def _told(verdict: str, requirements: tuple[str, ...], check: str, reason: str) -> str:
+def _check_line(verdict: str, requirements: tuple[str, ...], check: str, reason: str) -> str:
     where = check.rpartition("/")[2]
     return f"    {verdict} {', '.join(requirements)}  {where}: {excerpt(reason, _REASON_WIDTH)}"
 
 
 def as_summary(matrix: FreedomMatrix) -> str:
-    """What the whole matrix comes to."""
+    """Return the totals of the matrix as text."""
     lines = ["", f"{len(matrix.rows)} rows in {matrix.duration_s} s, seed {matrix.seed}"]
     for what, rows in (("freedoms alone", matrix.alone), ("pairs of them", matrix.pairs)):
         counted = Counter(row.outcome for row in rows)
@@ -75,7 +75,7 @@ def as_summary(matrix: FreedomMatrix) -> str:
 
 
 def write(matrix: FreedomMatrix, directory: Path) -> None:
-    """Write the matrix into selftest.json and selftest.md; the kill matrix there stays."""
+    """Write the matrix into selftest.json and selftest.md; the kill matrix there is kept."""
     known = all_freedoms()
     data = {
         "catalogue_digest": load_catalogue().digest,
@@ -108,7 +108,7 @@ def _described(freedom: Freedom) -> dict[str, Any]:
 
 
 def as_markdown(matrix: FreedomMatrix) -> str:
-    """The matrix for people: each freedom with what allows it, then the pairs."""
+    """Return the matrix as Markdown: each freedom with its source, then the pairs."""
     known = all_freedoms()
     lines = [FREEDOM_HEADING, ""]
     lines += ["Ways in which a right server may differ from the reference deployment, each tried"]

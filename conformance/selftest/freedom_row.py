@@ -1,4 +1,4 @@
-"""What one freedom, or two at once, came to: a row of the freedom matrix."""
+"""The result of one freedom, or of two at once: a row of the freedom matrix."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from conformance.contract.causes import Cause
 
 
 class Outcome(StrEnum):
-    """What the suite made of freedoms. Only `FREE` is as it should be."""
+    """The result of trying freedoms. Only `FREE` is as it should be."""
 
     FREE = "everything stayed as it was"
     RED = "turned checks red"
@@ -20,10 +20,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Undecided:
-    """A check of which nothing can be said under the freedoms.
+    """A check that is undecided under the freedoms.
 
-    `causes` are why, as data. `leave` are those of its requirements that the freedoms
-    name, `others` the rest.
+    `causes` are the typed causes. `leave` are those of its requirements that the freedoms may leave
+    undecided, `others` are the rest.
     """
 
     verdict: str
@@ -35,7 +35,7 @@ class Undecided:
 
 @dataclass(frozen=True)
 class Red:
-    """A check that failed or broke: its verdict, its requirements and what it says."""
+    """A check that failed or broke: its verdict, its requirements and its message."""
 
     verdict: str
     requirements: tuple[str, ...]
@@ -44,11 +44,11 @@ class Red:
 
 @dataclass(frozen=True)
 class FreedomRow:
-    """One or two freedoms, and what changed under them, by the id of the check.
+    """One or two freedoms, and what changed under them, by check id.
 
-    `checks` is the number of checks that were run; all others provably never touch what
-    a freedom alters. `broke` are the requirements of wider profiles that fell and that a
-    freedom names; `unexercised` are the freedoms that no check reached.
+    `checks` is the number of checks that were run; all others provably never reach an alteration.
+    `broke` are the requirements of wider profiles that failed as a freedom declares; `unexercised`
+    are the freedoms that no check reached.
     """
 
     freedoms: tuple[str, ...]
@@ -67,19 +67,19 @@ class FreedomRow:
 
     @property
     def without_leave(self) -> dict[str, Undecided]:
-        """What became undecided though no freedom names it, or without a cause."""
+        """The checks that are undecided though no freedom declares it, or without a cause."""
         return {
             check: each for check, each in self.undecided.items() if each.others or not each.causes
         }
 
     @property
     def blocked(self) -> tuple[str, ...]:
-        """The requirements that became undecided by the leave of a freedom."""
+        """The requirements that are undecided as a freedom declares."""
         return tuple(sorted({one for each in self.undecided.values() for one in each.leave}))
 
     @property
     def outcome(self) -> Outcome:
-        """What the suite made of it."""
+        """The outcome of the row."""
         if self.crashes:
             return Outcome.CRASHED
         if self.red:
@@ -93,5 +93,5 @@ BETWEEN = " + "
 
 
 def name_of(freedoms: tuple[str, ...]) -> str:
-    """The name of a row: those of its freedoms."""
+    """Return the name of a row: the names of its freedoms."""
     return BETWEEN.join(freedoms)

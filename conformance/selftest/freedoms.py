@@ -1,7 +1,7 @@
-"""Runs the checks against every freedom, alone and in pairs: the twin of the kill matrix.
+"""Runs the checks against every freedom, alone and in pairs: the freedom matrix.
 
-The reference with a freedom is right, so every verdict must stay what it is without.
-Only what a freedom makes untestable may become undecided, and only where it says so.
+The reference with a freedom is right, so that every verdict must be the same as without. Only the
+requirements that a freedom declares as undecidable may become undecided.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from conformance.selftest.worker import (
     run_worker,
 )
 
-#: Some freedoms take time; who waits for what comes does not wait longer than it takes.
+#: Some freedoms delay visibility; a check that finds what it waits for does not use all of it.
 VISIBLE_WITHIN_S = 5.0
-#: Nothing is expected to hang: on a busy machine these are waited for, not told as errors.
+#: Nothing is expected to hang; on a busy machine a slow answer must not become an error.
 TIMEOUT_S = 60.0
 RUN_TIMEOUT_S = 60.0
 _RED = (Verdict.FAIL, Verdict.ERROR)
@@ -41,16 +41,16 @@ _RED = (Verdict.FAIL, Verdict.ERROR)
 def run_freedoms(
     chosen: Sequence[tuple[Freedom, ...]],
     workers: int,
-    told: Callable[[FreedomRow], None],
+    on_row: Callable[[FreedomRow], None],
     profile: str = PROFILES[-1],
 ) -> list[FreedomRow]:
-    """A row for each of these freedoms or pairs, in their order; `told` hears as each comes."""
+    """Return a row for each freedom or pair, in their order; call `on_row` as each is finished."""
     names = [name_of(tuple(each.name for each in together)) for together in chosen]
-    return in_processes(work, (profile,), names, workers, lambda row: row.name, told)
+    return in_processes(work, (profile,), names, workers, lambda row: row.name, on_row)
 
 
 def work(profile: str, tasks: Tasks, results: Results[FreedomRow]) -> None:
-    """Take freedoms and pairs until None comes; a row for each, or what broke as a text."""
+    """Try freedoms and pairs from the queue until None; put a row for each, or an error text."""
     run_worker(
         partial(_FreedomWorker, tasks=tasks, results=results),
         results,
@@ -74,7 +74,7 @@ class _FreedomWorker(Worker):
         settings = self.settings
         for each in chosen:
             settings = replace(settings, **each.settings)
-        # Nothing that was learnt of another deployment, such as whose ids it uses.
+        # Forget what was learnt from another deployment, such as which ids it accepts.
         self.connect(settings)
         concerned = _concerned(chosen, items, learnt)
         results: list[tuple[pytest.Item, CheckResult]] = []
@@ -113,13 +113,13 @@ def _altered(chosen: Sequence[Freedom]) -> list[list[Altered]]:
 def _concerned(
     chosen: Sequence[Freedom], items: Sequence[pytest.Item], learnt: Learnt
 ) -> list[pytest.Item]:
-    """The checks that touch what the freedoms alter.
+    """Return the checks that touch what the freedoms alter.
 
-    Of two freedoms those that touch both, where there are any: under the others they are
-    as they are alone.
+    For a pair only those that touch both alterations, if there are any: the others have been
+    judged under each freedom alone.
     """
     of_each = [
-        {item for item in items if each.settings or learnt.touched[item].by(made[0])}
+        {item for item in items if each.settings or learnt.touched[item].affected_by(made[0])}
         for each, made in zip(chosen, _altered(chosen), strict=True)
     ]
     wanted = set.intersection(*of_each) or set.union(*of_each)
@@ -140,7 +140,7 @@ def _red(
 
 
 def _is_bound(requirement: str, chosen: Iterable[Freedom]) -> bool:
-    """Whether a requirement may not fall: a MAY never makes anything red."""
+    """Return whether a requirement must not fail: a MAY never makes anything red."""
     level = load_catalogue().requirements[requirement].level
     return level != "MAY" and not any(each.breaks_also(requirement) for each in chosen)
 
@@ -154,7 +154,11 @@ def _undecided(
     for item, result in results:
         if result.verdict in (Verdict.PASS, *_RED, learnt.verdicts[item]):
             continue
-        leave = tuple(each for each in result.requirements if any(one.may(each) for one in chosen))
+        leave = tuple(
+            each
+            for each in result.requirements
+            if any(one.may_leave_undecided(each) for one in chosen)
+        )
         others = tuple(
             each for each in result.requirements if each not in leave and _is_bound(each, chosen)
         )

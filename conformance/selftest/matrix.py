@@ -1,7 +1,7 @@
-"""Runs every fault against the checks, in processes beside each other.
+"""Runs every fault against the checks, in parallel processes: the kill matrix.
 
-Each process collects the suite once, runs it without a fault to learn what every check
-touches, and then takes faults from a queue until there are no more.
+Each process collects the suite once, runs it without a fault to learn what every check touches,
+and then takes faults from a queue until it is empty.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from conformance.contract.catalogue import (
     load_catalogue,
 )
 from conformance.contract.verdicts import Verdict
-from conformance.faults.registry import Fault, all_faults, broken_deployment
+from conformance.faults.registry import Fault, all_faults, faulty_deployment
 from conformance.reference.altered import Altered
 from conformance.runner.selection import client_of
 from conformance.selftest.processes import Results, SelftestError, Tasks, in_processes
@@ -37,34 +37,34 @@ from conformance.selftest.worker import (
     run_worker,
 )
 
-#: The reference shows what was done at once; nobody waits for what never comes.
+#: The reference shows every change at once, so that waiting would change nothing.
 VISIBLE_WITHIN_S = 0.05
-#: Of the documents' clients one is enough to see that their requirements can fall.
+#: One of the documents' clients is enough to show that their requirements can fail.
 CLIENTS_TRIED = ("curl", "python-sdk")
 
 
 def run_matrix(
-    faults: Sequence[str], workers: int, told: Callable[[Row], None], profile: str = PROFILES[-1]
+    faults: Sequence[str], workers: int, on_row: Callable[[Row], None], profile: str = PROFILES[-1]
 ) -> list[Row]:
-    """A row for each fault, in their order; `told` hears of each as it comes."""
+    """Return a row for each fault, in their order; call `on_row` as each is finished."""
     clients = _clients_for(all_faults()[name] for name in faults)
-    return in_processes(work, (profile, clients), faults, workers, lambda row: row.fault, told)
+    return in_processes(work, (profile, clients), faults, workers, lambda row: row.fault, on_row)
 
 
 def _concerns_clients(fault: Fault) -> bool:
-    """Whether a fault breaks what the documents' clients promise, and so is tried by one."""
+    """Return whether a fault breaks requirements of the documents' clients: they judge it then."""
     requirements = load_catalogue().requirements
     return any(requirements[each].capability == CLIENTS_CAPABILITY for each in fault.breaks)
 
 
 def _concerns_doors(fault: Fault) -> bool:
-    """Whether a fault breaks who may come in: it is tried where there are doors, and only there."""
+    """Return whether a fault breaks access control; it is tried only where there is some."""
     requirements = load_catalogue().requirements
     return any(requirements[each].capability == ACCESS_CAPABILITY for each in fault.breaks)
 
 
 def _clients_for(faults: Iterable[Fault]) -> tuple[str, ...]:
-    """By what the checks ask: by HTTP, and by one of the documents' clients where it is needed."""
+    """Return the clients of the checks: HTTP, and one of the documents' clients where needed."""
     if not any(map(_concerns_clients, faults)):
         return (HTTP,)
     for name in CLIENTS_TRIED:
@@ -78,7 +78,7 @@ def _clients_for(faults: Iterable[Fault]) -> tuple[str, ...]:
 
 
 def work(profile: str, clients: tuple[str, ...], tasks: Tasks, results: Results[Row]) -> None:
-    """Take faults until None comes; a row for each, or a text that says what broke."""
+    """Try faults from the queue until None; put a row for each, or an error text."""
     run_worker(
         partial(_FaultWorker, tasks=tasks, results=results),
         results,
@@ -92,37 +92,37 @@ class _FaultWorker(Worker):
     """Makes the rows of faults."""
 
     def alterations(self) -> Iterable[Altered]:
-        return (broken_deployment(each)[0] for each in all_faults().values())
+        return (faulty_deployment(each)[0] for each in all_faults().values())
 
     def row(self, name: str, items: Sequence[pytest.Item], learnt: Learnt) -> Row:
         chosen = all_faults()[name]
         started = time.perf_counter()
         doors = _concerns_doors(chosen)
         broken, self.host.app = deployment(chosen, doors=doors)
-        # The requirements of clients count only in a run by one: that is the run of their faults.
+        # Requirements of clients count only in runs by a client: those of faults that break them.
         asked_by = self.settings.clients if _concerns_clients(chosen) else (HTTP,)
         concerned = [
             each
             for each in items
             if is_of_doors(each) is doors
             and client_of(each) in asked_by
-            and learnt.touched[each].by(broken)
+            and learnt.touched[each].affected_by(broken)
         ]
         results = [self.result(item) for item in concerned]
         self.host.abandon()
 
-        def named(verdict: Verdict) -> tuple[str, ...]:
+        def requirements_with(verdict: Verdict) -> tuple[str, ...]:
             found = {
                 one for each in results if each.verdict is verdict for one in each.requirements
             }
-            return tuple(sorted(found - learnt.fallen))
+            return tuple(sorted(found - learnt.failing))
 
         return Row(
             fault=chosen.name,
             breaks=chosen.breaks,
-            fell=named(Verdict.FAIL),
-            blocked=named(Verdict.BLOCKED),
-            errors=named(Verdict.ERROR),
+            fell=requirements_with(Verdict.FAIL),
+            blocked=requirements_with(Verdict.BLOCKED),
+            errors=requirements_with(Verdict.ERROR),
             exercised=broken.exercised,
             crashes=tuple(sorted({repr(each) for each in broken.wire.crashes})),
             checks=len(results),

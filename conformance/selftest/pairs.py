@@ -1,7 +1,7 @@
-"""Which freedoms are tried in pairs: a choice that a seed makes, each freedom in several.
+"""The choice of pairs of freedoms: seeded, with each freedom in several pairs.
 
-A server takes many freedoms at once, and what a check bears alone it may not bear beside
-another. All pairs would take hours: those chosen hold every freedom about equally often.
+A server takes many freedoms at once, and a check that holds under each of two may fail under both
+at once. All pairs would take hours; those chosen hold every freedom about equally often.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections.abc import Iterable
 
 from conformance.freedoms.registry import Freedom
 
-#: So many pairs the whole matrix has.
+#: The number of pairs in the whole matrix.
 PAIRS = 240
 
 
-def chosen_pairs(
+def choose_pairs(
     freedoms: Iterable[Freedom], number: int, seed: int
 ) -> list[tuple[Freedom, Freedom]]:
-    """So many pairs of freedoms that do not exclude each other, or all there are.
+    """Return `number` pairs of freedoms that do not exclude each other, or all if there are fewer.
 
-    Next comes the pair whose freedoms are in the fewest pairs yet; the seed decides among
-    equals, and so does nothing else.
+    The next pair is the one whose freedoms are in the fewest pairs so far; the seed decides only
+    among equals.
     """
     known = list(freedoms)
     pairs = [
@@ -35,7 +35,7 @@ def chosen_pairs(
     has: Counter[str] = Counter()
     chosen: list[tuple[Freedom, Freedom]] = []
     while pairs and len(chosen) < number:
-        # `min` takes the first of equals, in the order that the seed has made.
+        # `min` takes the first of equals, in the shuffled order.
         pair = min(pairs, key=lambda each: sorted((has[each[0].name], has[each[1].name])))
         pairs.remove(pair)
         chosen.append(pair)

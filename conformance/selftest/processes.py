@@ -1,4 +1,4 @@
-"""Processes beside each other that take names from a queue and give a row for each."""
+"""Parallel processes that take names from a queue and return a row for each."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _Given = TypeVar("_Given", contravariant=True)
 
 
 class Tasks(Protocol):
-    """Names of what is to be tried, and None at the end."""
+    """A queue of names to be tried, with None at the end."""
 
     def get(self) -> str | None:
-        """The next one."""
+        """Return the next name, or None at the end."""
 
 
 class Results(Protocol, Generic[_Given]):
-    """Where rows go, or a text that says what broke."""
+    """A queue of rows, or of error texts."""
 
     def put(self, result: _Given | str) -> None:
-        """Hand over a row."""
+        """Put a row, or an error text."""
 
 
 class SelftestError(Exception):
@@ -32,15 +32,15 @@ class SelftestError(Exception):
 
 def in_processes(
     work: Callable[..., None],
-    given: tuple[Any, ...],
+    arguments: tuple[Any, ...],
     names: Sequence[str],
     workers: int,
     name_of: Callable[[_Row], str],
-    told: Callable[[_Row], None],
+    on_row: Callable[[_Row], None],
 ) -> list[_Row]:
-    """The rows of these names, in their order; `told` hears of each as it comes.
+    """Return a row for each name, in their order; call `on_row` as each is finished.
 
-    Each process calls `work(*given, tasks, results)`.
+    Each process calls `work(*arguments, tasks, results)`. SelftestError if a process breaks.
     """
     context = multiprocessing.get_context("spawn")
     tasks: SimpleQueue[str | None] = context.SimpleQueue()
@@ -50,7 +50,7 @@ def in_processes(
     for _ in range(workers):
         tasks.put(None)
     processes = [
-        context.Process(target=work, args=(*given, tasks, results), daemon=True)
+        context.Process(target=work, args=(*arguments, tasks, results), daemon=True)
         for _ in range(workers)
     ]
     for process in processes:
@@ -62,7 +62,7 @@ def in_processes(
             if isinstance(result, str):
                 raise SelftestError(result)
             rows[name_of(result)] = result
-            told(result)
+            on_row(result)
     finally:
         for process in processes:
             if len(rows) < len(names):
@@ -82,6 +82,6 @@ def _next(
 
 
 def is_orphan() -> bool:
-    """Whether who started this process was killed: nobody takes its rows any more."""
+    """Return whether the parent of this process was killed, so that nobody reads its rows."""
     parent = multiprocessing.parent_process()
     return parent is not None and not parent.is_alive()

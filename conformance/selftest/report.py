@@ -17,7 +17,7 @@ _LEVELS = ("MUST", "SHOULD")
 
 @dataclass(frozen=True)
 class Matrix:
-    """Every fault's row. `partial`: only some faults were tried."""
+    """The rows of the faults. `partial`: only some faults were tried."""
 
     rows: tuple[Row, ...]
     partial: bool
@@ -26,7 +26,7 @@ class Matrix:
 
     @cached_property
     def killers(self) -> dict[str, list[str]]:
-        """The faults that were killed exactly, by the requirements that fell."""
+        """The faults that were killed exactly, by the requirements that failed."""
         found: dict[str, list[str]] = {}
         for row in self.rows:
             if row.outcome is Outcome.KILLED:
@@ -36,12 +36,12 @@ class Matrix:
 
     @cached_property
     def judged(self) -> tuple[Requirement, ...]:
-        """The requirements of the profile, those of the documents' clients among them."""
+        """The requirements of the profile, including those of the documents' clients."""
         return load_catalogue().in_profile(self.profile, ALL_CLIENTS)
 
     @cached_property
     def unproved(self) -> dict[str, list[str]]:
-        """The requirements of each level that no fault was killed for."""
+        """The requirements of each level for which no fault was killed."""
         return {
             level: [e.id for e in self.judged if e.level == level and e.id not in self.killers]
             for level in _LEVELS
@@ -49,13 +49,13 @@ class Matrix:
 
     @property
     def sharp(self) -> bool:
-        """Whether every fault was killed, and every MUST and SHOULD has one."""
+        """Whether every fault was killed, and every MUST and SHOULD has a fault."""
         killed = all(row.outcome is Outcome.KILLED for row in self.rows)
         return killed and (self.partial or not any(self.unproved.values()))
 
 
 def as_line(row: Row) -> str:
-    """One fault on one line, with what is wrong about it."""
+    """Return one fault as a line, with what is wrong with it."""
     parts = [f"{row.outcome.name.lower().replace('_', ' '):15} {row.fault}"]
     for word, names in (
         ("missed", row.missed),
@@ -69,7 +69,7 @@ def as_line(row: Row) -> str:
 
 
 def as_summary(matrix: Matrix) -> str:
-    """What the whole matrix comes to."""
+    """Return the totals of the matrix as text."""
     counted = Counter(row.outcome for row in matrix.rows)
     lines = ["", f"{len(matrix.rows)} faults in {matrix.duration_s} s"]
     lines += [f"  {counted[outcome]:4} {outcome}" for outcome in Outcome if counted[outcome]]
@@ -86,7 +86,7 @@ def _proved(matrix: Matrix, level: str) -> str:
 
 
 def write(matrix: Matrix, directory: Path) -> None:
-    """Write selftest.json and selftest.md; what they hold of freedoms stays."""
+    """Write selftest.json and selftest.md; the freedom matrix there is kept."""
     data = {
         "catalogue_digest": load_catalogue().digest,
         "profile": matrix.profile,
@@ -103,13 +103,13 @@ def write(matrix: Matrix, directory: Path) -> None:
 
 def _as_json(row: Row) -> dict[str, object]:
     shown = {name: value for name, value in asdict(row).items() if name != "why"}
-    # What went as it should needs no explanation.
+    # A row that is as it should be needs no explanation.
     why = {} if row.outcome is Outcome.KILLED else {"why": row.why}
     return {"outcome": row.outcome.name.lower(), **shown, **why}
 
 
 def as_markdown(matrix: Matrix) -> str:
-    """The matrix for people: what was proved, then fault by fault."""
+    """Return the matrix as Markdown: the totals, then requirements and faults."""
     lines = [KILL_HEADING, "", "Every fault of the reference deployment, tried against"]
     lines += [f"all checks of the profile `{matrix.profile}`.", "", "```"]
     lines += [as_summary(matrix).strip(), "```", "", "## Faults by requirement", ""]

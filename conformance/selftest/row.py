@@ -1,4 +1,4 @@
-"""What one fault came to: a row of the kill matrix."""
+"""The result of one fault: a row of the kill matrix."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What the suite made of a fault. Only `KILLED` counts."""
+    """The result of trying a fault. Only `KILLED` is as it should be."""
 
     KILLED = "killed by exactly the named requirements"
     INEXACT = "killed, but not by exactly the named requirements"
@@ -18,10 +18,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """A fault, the requirements that it breaks, and those that fell, were blocked or in error.
+    """A fault, the requirements that it breaks, and those that failed, were blocked or in error.
 
-    `checks` is the number of checks that were run; all others provably never touch
-    what the fault alters. `why` has the first line of a failed or blocked check by id.
+    `checks` is the number of checks that were run; all others provably never reach the alteration.
+    `why` maps ids of failed and blocked checks to the first line of their message.
     """
 
     fault: str
@@ -37,17 +37,17 @@ class Row:
 
     @property
     def missed(self) -> tuple[str, ...]:
-        """The named requirements that did not fall."""
+        """The named requirements that did not fail."""
         return tuple(sorted(set(self.breaks) - set(self.fell)))
 
     @property
     def unnamed(self) -> tuple[str, ...]:
-        """The requirements that fell without being named."""
+        """The requirements that failed without being named."""
         return tuple(sorted(set(self.fell) - set(self.breaks)))
 
     @property
     def outcome(self) -> Outcome:
-        """What the suite made of the fault."""
+        """The outcome of the row."""
         if self.crashes:
             return Outcome.CRASHED
         if not self.exercised:

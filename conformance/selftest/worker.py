@@ -1,6 +1,6 @@
-"""One process of a matrix: it collects the suite, and runs checks on altered deployments.
+"""A process of a matrix: it collects the suite and runs checks against altered deployments.
 
-It runs the suite without any alteration first, to learn what every check touches.
+It first runs the suite without any alteration, to learn what every check touches.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.connect import connect
 from conformance.deployment.settings import Settings
-from conformance.faults.registry import Fault, broken_deployment
+from conformance.faults.registry import Fault, faulty_deployment
 from conformance.reference.altered import Altered
 from conformance.reference.doors import KEY_HEADER
 from conformance.report.record import CheckResult
@@ -35,29 +35,29 @@ from conformance.selftest.processes import Results, Tasks, is_orphan
 
 TIMEOUT_S = 10.0
 RUN_TIMEOUT_S = 4.0
-#: Time passes faster there: a second of a slow run, a minute of a cron's schedule.
+#: The speed of the store's clock, the length of a minute of a cron, and the wait for its run.
 SPEED = 4.0
 CRON_MINUTE_S = 0.1
 CRON_WITHIN_S = 2.0
-#: For what concerns the doors: each has a deployment of its own behind them.
+#: The API keys of the tenants, for the checks of access control.
 TENANTS = {"key-of-the-user-2f6d81": "user", "key-of-another-9c04e7": "another"}
 
 
 def deployment(chosen: Fault | None, *, doors: bool) -> tuple[Altered, ASGIApp]:
-    """The reference with a fault or without, as a matrix judges it."""
-    return broken_deployment(
+    """Return the reference, with a fault if one is given, as a matrix judges it."""
+    return faulty_deployment(
         chosen, speed=SPEED, cron_minute_s=CRON_MINUTE_S, tenants=TENANTS if doors else None
     )
 
 
 def is_of_doors(item: pytest.Item) -> bool:
-    """Whether a check is about who may come in, and so needs doors."""
+    """Return whether a check is about access control."""
     requirements = load_catalogue().requirements
     return any(requirements[each].capability == ACCESS_CAPABILITY for each in requirements_of(item))
 
 
 class Worker:
-    """The pytest plugin of one process; what it makes a row of is decided by subclasses."""
+    """The pytest plugin of a process; subclasses make the rows."""
 
     def __init__(
         self, settings: Settings, host: InProcess, tasks: Tasks, results: Results[Any]
@@ -71,23 +71,23 @@ class Worker:
         self._connected = 0
 
     def alterations(self) -> Iterable[Altered]:
-        """Every deployment that any of its tasks makes, to know the decisions to watch."""
+        """Yield every deployment of the matrix, from which the methods to watch are known."""
         raise NotImplementedError
 
     def row(self, name: str, items: Sequence[pytest.Item], learnt: Learnt) -> object:
-        """What the checks make of the task of that name."""
+        """Return the row of the task of that name."""
         raise NotImplementedError
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Bind the checks to the deployment in this process."""
-        # Nobody reads where a check failed; to tell it prettily takes longer than the check.
+        # Tracebacks are not read, and formatting them takes longer than the checks.
         config.option.tbstyle = "native"
         self._config = config
         config.add_cleanup(self._connections.close)
         self.connect(self.settings)
 
     def connect(self, settings: Settings) -> None:
-        """Run the checks under these settings from now on, and forget what was learnt so far."""
+        """Run the checks with these settings from now on; what was learnt so far is forgotten."""
         assert self._config is not None
         self._connections.close()
         self._connected += 1
@@ -107,12 +107,12 @@ class Worker:
         self._connections.callback(bound.close)
 
     def pytest_internalerror(self, excrepr: object) -> None:
-        """Keep what broke, to tell it."""
+        """Keep the error for the message of the process."""
         self.problem = str(excrepr)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Learn what the checks touch, then do one task after the other."""
+        """Learn what the checks touch, then execute the tasks."""
         learnt = self._learn(session.items)
         for name in iter(self._tasks.get, None):
             if is_orphan():
@@ -133,24 +133,24 @@ class Worker:
                 result = self.result(item)
                 learnt.verdicts[item] = result.verdict
                 if result.verdict is not Verdict.PASS:
-                    learnt.fallen.update(result.requirements)
+                    learnt.failing.update(result.requirements)
             self.host.abandon()
         return learnt
 
     def result(self, item: pytest.Item) -> CheckResult:
-        """What a check says of the deployment that is served."""
+        """Return the result of a check against the current deployment."""
         assert self._checks is not None
         return self._checks.attempt(item, None)[1]
 
 
 class Learnt:
-    """What is known of the checks without any alteration."""
+    """The results of the checks without any alteration."""
 
     def __init__(self) -> None:
         self.touched: dict[pytest.Item, Impact] = {}
         self.verdicts: dict[pytest.Item, Verdict] = {}
-        #: Requirements that do not even pass there.
-        self.fallen: set[str] = set()
+        #: Requirements that do not pass even then.
+        self.failing: set[str] = set()
 
 
 def run_worker(
@@ -163,12 +163,12 @@ def run_worker(
     timeout_s: float = TIMEOUT_S,
     run_timeout_s: float = RUN_TIMEOUT_S,
 ) -> None:
-    """Collect the suite in this process and let the worker do its tasks.
+    """Collect the suite in this process and let the worker execute its tasks.
 
-    What broke, if anything, goes among the results as a text.
+    An error is put among the results as a text.
     """
     with TemporaryDirectory(prefix="threads-conformance-selftest-") as directory:
-        # Nothing here outlives the process: its ledger need not either.
+        # Nothing here outlives the process, so neither need its ledger.
         os.environ["XDG_STATE_HOME"] = directory
         user, another = TENANTS
         settings = new_settings(
@@ -176,7 +176,7 @@ def run_worker(
             run_dir=Path(directory),
             profile=profile,
             effort="quick",
-            # By their ids, so that those are judged too that need more effort elsewhere.
+            # By id, to include those that need more effort than `quick`.
             requirements=tuple(e.id for e in load_catalogue().in_profile(profile, clients)),
             clients=clients,
             repeat_failures=0,
@@ -185,7 +185,7 @@ def run_worker(
             timeout_s=timeout_s,
             run_timeout_s=run_timeout_s,
             cron_within_s=CRON_WITHIN_S,
-            # The way leads through this process: there is nothing to wait for.
+            # Requests stay in this process: nothing is slow or fails on the way.
             disposable=True,
             outage_within_s=0.0,
             backoff_s=0.0,

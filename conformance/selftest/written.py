@@ -1,6 +1,6 @@
-"""The files of selftest: two matrices, made at different times, in one place.
+"""The files of selftest, which hold two matrices made at different times.
 
-Whoever writes one of them keeps the other as it stands there.
+Writing one of them keeps the other.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = "threads-conformance-selftest/1"
-#: The member of selftest.json that holds the freedom matrix; all others are the kill matrix's.
+#: The member of selftest.json with the freedom matrix; all others are the kill matrix.
 FREEDOMS = "freedoms"
 #: The headings of the two parts of selftest.md, in their order.
 KILL_HEADING, FREEDOM_HEADING = "# The kill matrix", "# The freedom matrix"
 
 
 def write_kill_matrix(directory: Path, data: dict[str, Any], markdown: str) -> None:
-    """Write the kill matrix, and keep the freedom matrix that is there."""
+    """Write the kill matrix and keep the freedom matrix."""
     there = _read_json(directory)
     kept = {FREEDOMS: there[FREEDOMS]} if FREEDOMS in there else {}
     _write(directory, {"format": FORMAT, **data, **kept})
@@ -25,7 +25,7 @@ def write_kill_matrix(directory: Path, data: dict[str, Any], markdown: str) -> N
 
 
 def write_freedom_matrix(directory: Path, data: dict[str, Any], markdown: str) -> None:
-    """Write the freedom matrix, and keep the kill matrix that is there."""
+    """Write the freedom matrix and keep the kill matrix."""
     _write(directory, {"format": FORMAT, **_read_json(directory), FREEDOMS: data})
     _write_parts(directory, {FREEDOM_HEADING: markdown})
 
@@ -52,7 +52,7 @@ def _write_parts(directory: Path, new: dict[str, str]) -> None:
 
 
 def _parts(text: str) -> dict[str, str]:
-    """The parts of selftest.md by their headings."""
+    """Return the parts of selftest.md by their headings."""
     before, heading, after = text.partition(f"{FREEDOM_HEADING}\n")
     parts = {KILL_HEADING: before} if before.startswith(KILL_HEADING) else {}
     return {**parts, FREEDOM_HEADING: heading + after} if heading else parts

@@ -1,1 +1,1 @@
-"""What faults are made of."""
+"""The building blocks of faults."""

@@ -1,4 +1,4 @@
-"""What faults of runs are made of."""
+"""Building blocks of faults of runs and of their streams."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.contract.schemas import violations
-from conformance.faults.kit.parts import without
-from conformance.faults.registry import Apply, Broken
+from conformance.faults.kit.wire import change_request, without
+from conformance.faults.registry import Apply, FaultyDeployment
 from conformance.model.store import ThreadStore
 from conformance.model.threads import Run
 from conformance.reference.wire import (
@@ -20,7 +20,7 @@ from conformance.reference.wire import (
     json_answer,
 )
 
-#: Operations that begin a run on a thread.
+#: Operations that start a run on a thread.
 BEGINNING = ("run_wait", "run_stream", "run_background")
 #: One event of a stream: its id, its name, its data.
 Event = tuple[str, str, Json]
@@ -30,42 +30,42 @@ Event = tuple[str, str, Json]
 
 
 def of_graph(graph_id: str) -> When:
-    """Requests for a run of that graph."""
+    """Select requests for a run of that graph."""
     return lambda request: request.members.get("assistant_id") == graph_id
 
 
 def having(name: str, value: Any = None) -> When:
-    """Requests with that member, of that value if one is given."""
+    """Select requests whose body has that member, with that value if one is given."""
     return lambda request: (
         name in request.members and (value is None or request.members[name] == value)
     )
 
 
 def resuming(request: WireRequest) -> bool:
-    """Runs that answer an interrupt."""
+    """Return whether the run resumes an interrupt."""
     return "resume" in command_of(request)
 
 
 def command_of(request: WireRequest) -> dict[str, Any]:
-    """The command of a run; {} without one."""
+    """Return the `command` of a request for a run; {} without one."""
     command = request.members.get("command")
     return command if isinstance(command, dict) else {}
 
 
 def taking_time(request: WireRequest) -> bool:
-    """Runs of the slow graph that take more than no time."""
+    """Return whether the run is one of the slow graph that takes longer than 0 s."""
     given = request.members.get("input")
     return isinstance(given, dict) and bool(given.get("seconds"))
 
 
 def run_id_in(request: WireRequest) -> str:
-    """The id of the run in the path `/threads/{thread_id}/runs/{run_id}…`, or ""."""
+    """Return the run id in the path `/threads/{thread_id}/runs/{run_id}…`; "" without one."""
     parts = request.path.strip("/").split("/")
     return parts[3] if len(parts) > 3 else ""
 
 
 def where(*conditions: When) -> When:
-    """Requests that satisfy all of these."""
+    """Select requests that satisfy all conditions."""
     return lambda request: all(holds(request) for holds in conditions)
 
 
@@ -73,13 +73,13 @@ def where(*conditions: When) -> When:
 
 
 def runs_on(store: ThreadStore, thread_id: str) -> tuple[Run, ...]:
-    """The runs of a thread; none where there is no such thread."""
+    """Return the runs of a thread; none if the thread is unknown."""
     thread = store._threads.get(thread_id)
     return thread.runs if thread else ()
 
 
 def found_run(store: ThreadStore, run_id: str) -> tuple[str, Run] | None:
-    """A run of any thread, and the id of its thread."""
+    """Return the id of a run's thread with the run, or None."""
     for thread in store._threads.values():
         for run in thread.runs:
             if run.run_id == run_id:
@@ -88,7 +88,10 @@ def found_run(store: ThreadStore, run_id: str) -> tuple[str, Run] | None:
 
 
 def source_of(store: ThreadStore, thread_id: str) -> str | None:
-    """The oldest thread with the same first state, if that is not the thread itself."""
+    """Return the id of the thread of which this one is a copy, or None.
+
+    A copy keeps checkpoint ids: the source is the oldest thread with the same first one.
+    """
     thread = store._threads.get(thread_id)
     if thread is None or not thread.checkpoints:
         return None
@@ -100,7 +103,7 @@ def source_of(store: ThreadStore, thread_id: str) -> str | None:
 
 
 def to_its_end(store: ThreadStore, thread_id: str, run_id: str) -> None:
-    """Take the steps of a thread's runs, at once, until that run has ended."""
+    """Advance a thread without waiting until that run has ended."""
     while any(run.run_id == run_id and run.active for run in runs_on(store, thread_id)):
         store.advance(thread_id)
 
@@ -108,47 +111,20 @@ def to_its_end(store: ThreadStore, thread_id: str, run_id: str) -> None:
 # Faults
 
 
-def changing(
-    *operations: str, to: Callable[[WireRequest, Any], Json], when: When = always
-) -> Apply:
-    """Change the JSON of successes."""
-
-    def apply(broken: Broken) -> None:
-        broken.wire.answers(*operations, when=when)(to)
-
-    return apply
-
-
-def misreading(
-    *operations: str,
-    to: Callable[[dict[str, Any]], dict[str, Any]],
-    when: When = always,
-) -> Apply:
-    """Take a body for another one."""
-
-    def apply(broken: Broken) -> None:
-        @broken.wire.before(*operations, when=when)
-        def misread(request: WireRequest) -> None:
-            if isinstance(request.body, dict):
-                request.body = to(request.body)
-
-    return apply
-
-
 def ignoring(member: str, *operations: str, when: When | None = None) -> Apply:
-    """Take a body as if it had not that member, whatever right value it has there."""
+    """Ignore a valid value of a member of the body."""
 
     def to(body: Any) -> Any:
         wrong = violations("run_create", {"assistant_id": "any", member: body[member]})
         return body if wrong else without(body, member)
 
-    return misreading(*operations, to=to, when=when or having(member))
+    return change_request(*operations, to=to, when=when or having(member))
 
 
 def answering(operation: str, body: Json, status: int = 200, when: When = always) -> Apply:
-    """Answer without doing anything."""
+    """Answer with this body and do nothing."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(operation, when=when)
         def answer(_request: WireRequest) -> WireAnswer:
             return json_answer(status, body)
@@ -157,9 +133,9 @@ def answering(operation: str, body: Json, status: int = 200, when: When = always
 
 
 def accepting(operation: str, body: Json, status: int = 200, when: When = always) -> Apply:
-    """Answer refusals with success."""
+    """Answer refused requests with this body and a status of success."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
         def accept(_request: WireRequest, answer: WireAnswer) -> None:
             if not answer.ok:
@@ -171,19 +147,19 @@ def accepting(operation: str, body: Json, status: int = 200, when: When = always
 def streaming(
     *operations: str, to: Callable[[list[Event]], list[Event]], when: When = always
 ) -> Apply:
-    """Change the events of streams."""
+    """Replace the events of a stream by `to(events)`."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(*operations, when=when)
-        def stream(_request: WireRequest, answer: WireAnswer) -> None:
+        def change_events(_request: WireRequest, answer: WireAnswer) -> None:
             if answer.ok:
-                answer.raw = written(to(events_in(answer.raw)))
+                answer.raw = encode_events(to(events_in(answer.raw)))
 
     return apply
 
 
 def events_in(raw: bytes) -> list[Event]:
-    """The events of a stream of the reference."""
+    """Return the events of a stream of the reference, without comments."""
     events = []
     for block in raw.decode().strip().split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line)
@@ -192,8 +168,8 @@ def events_in(raw: bytes) -> list[Event]:
     return events
 
 
-def written(events: list[Event]) -> bytes:
-    """A stream of these events."""
+def encode_events(events: list[Event]) -> bytes:
+    """Return these events as the body of a stream."""
     return "".join(
         f"id: {number}\nevent: {name}\ndata: {json.dumps(data)}\n\n"
         for number, name, data in events

@@ -1,4 +1,4 @@
-"""What several faults of searches and counts are made of."""
+"""Building blocks of faults of searches and counts."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.registry import Apply, Broken
+from conformance.faults.kit.wire import change_request
+from conformance.faults.registry import Apply, FaultyDeployment
 from conformance.model.store import Query
 from conformance.reference.wire import When, WireAnswer, WireRequest, always, json_answer
 
-#: How keys of metadata begin that say whose thread it is; every search is bound by them.
+#: Prefix of the metadata keys by which a run marks its threads; the faults leave them alone.
 _TAG = "threads_conformance"
 
 
-def asked(query: Query) -> dict[str, Any]:
-    """The members of metadata that a search is about, beyond whose threads they are."""
+def filtered_metadata(query: Query) -> dict[str, Any]:
+    """Return the metadata that a search filters by, without the keys that mark a run's threads."""
     given = query.metadata or {}
     return {name: value for name, value in given.items() if not name.startswith(_TAG)}
 
 
-def about(query: Query, members: dict[str, Any]) -> Query:
-    """The query with other members that it is about."""
+def with_metadata(query: Query, members: dict[str, Any]) -> Query:
+    """Return the query with `members` in place of the metadata of `filtered_metadata`."""
     given = query.metadata or {}
     tags = {name: value for name, value in given.items() if name.startswith(_TAG)}
     return replace(query, metadata={**tags, **members})
 
 
 def matching(change: Callable[[Any, Any, Query], bool]) -> Apply:
-    """Decide by `change(right, thread, query)` whether a thread matches."""
+    """Let `change(right, thread, query)` decide whether a thread matches."""
 
-    def apply(broken: Broken) -> None:
-        @broken.instead("matches")
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override("matches")
         def matches(right: Any, thread: Any, query: Query) -> bool:
             return change(right, thread, query)
 
@@ -41,56 +42,45 @@ def matching(change: Callable[[Any, Any, Query], bool]) -> Apply:
 def comparing(
     same: Callable[[Any, Any], bool], concerns: Callable[[Any], bool] = lambda _: True
 ) -> Apply:
-    """Compare members by `same(there, wanted)` where `concerns(wanted)`; None where missing."""
+    """Compare values of metadata by `same(kept, wanted)` where `concerns(wanted)`.
+
+    `kept` is None where the thread's metadata lacks the key.
+    """
 
     def matches(right: Any, thread: Any, query: Query) -> bool:
-        members = asked(query)
+        members = filtered_metadata(query)
         ours = {name: value for name, value in members.items() if concerns(value)}
         rest = {name: value for name, value in members.items() if name not in ours}
-        return right(thread, about(query, rest)) and all(
+        return right(thread, with_metadata(query, rest)) and all(
             same(thread.metadata.get(name), value) for name, value in ours.items()
         )
 
     return matching(matches)
 
 
-def changing(
-    operation: str, change: Callable[[dict[str, Any]], dict[str, Any]], when: When = always
-) -> Apply:
-    """Change the members of requests whose body is a JSON object."""
-
-    def apply(broken: Broken) -> None:
-        def concerned(request: WireRequest) -> bool:
-            return isinstance(request.body, dict) and when(request)
-
-        @broken.wire.before(operation, when=concerned)
-        def act(request: WireRequest) -> None:
-            request.body = change(request.members)
-
-    return apply
-
-
 def naming(member: str) -> When:
-    """Requests that name this member."""
+    """Select requests whose body has this member."""
     return lambda request: member in request.members
 
 
 def limited(change: Callable[[int], int], when: Callable[[int], bool]) -> Apply:
-    """Take another limit for the one given, of those that `when` holds of."""
+    """Search with `change(limit)` where the request has a limit that satisfies `when`."""
 
     def concerned(request: WireRequest) -> bool:
         limit = request.members.get("limit")
         return type(limit) is int and when(limit)
 
-    return changing("search", lambda body: {**body, "limit": change(body["limit"])}, concerned)
+    return change_request(
+        "search", to=lambda body: {**body, "limit": change(body["limit"])}, when=concerned
+    )
 
 
 def empty_is_missing(operation: str, empty: Any, when: When = always) -> Apply:
-    """Answer 404 where there is nothing to show."""
+    """Answer 404 where the right answer is the empty value."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
-        def act(_request: WireRequest, answer: WireAnswer) -> None:
+        def answer_missing(_request: WireRequest, answer: WireAnswer) -> None:
             if answer.ok and answer.body == empty:
                 missing = json_answer(404, {"detail": "nothing matches"})
                 answer.status, answer.raw = missing.status, missing.raw

@@ -1,4 +1,4 @@
-"""What the faults of states, histories, updates and deletion are made of."""
+"""Building blocks of faults of states, histories, state updates and deletion."""
 
 from __future__ import annotations
 
@@ -7,80 +7,59 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from conformance.faults.kit.parts import HISTORIES, each_shown
-from conformance.faults.registry import Apply, Broken
+from conformance.faults.kit.wire import HISTORIES
+from conformance.faults.registry import Apply, FaultyDeployment
 from conformance.model.threads import Checkpoint, Thread
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always
 
 Page = list[Any]
 ChangePage = Callable[[Page], Json]
-ChangeState = Callable[[dict[str, Any]], Json]
-#: What a thread becomes, given as it was and as it is.
+#: Makes the thread that is kept of the thread before a request and after it.
 ChangeThread = Callable[[Thread, Thread], Thread]
 
 
 def page_becomes(
     change: ChangePage, operations: tuple[str, ...] = HISTORIES, when: When = always
 ) -> Apply:
-    """Change every page of history."""
+    """Change every page of a history, the list of its states."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers(*operations, when=when)
-        def _(_request: WireRequest, page: Json) -> Json:
+        def change_page(_request: WireRequest, page: Json) -> Json:
             return change(page)
 
     return apply
 
 
-def state_becomes(change: ChangeState, *operations: str, when: When = always) -> Apply:
-    """Change each state that these operations show, alone or in a list."""
-
-    def apply(broken: Broken) -> None:
-        each_shown(broken, *operations, when=when)(lambda _, state: change(state))
-
-    return apply
-
-
-def status_becomes(was: int, becomes: int, *operations: str, when: When = always) -> Apply:
-    """Answer with one status where another is right."""
-
-    def apply(broken: Broken) -> None:
-        @broken.wire.after(*operations, when=when, status=was)
-        def _(_request: WireRequest, answer: WireAnswer) -> None:
-            answer.status = becomes
-
-    return apply
-
-
 def refusal_becomes(body: Json, *operations: str, status: int = 404, when: When = always) -> Apply:
-    """Answer 200 with this body where a request should be refused with a status."""
+    """Answer 200 with this body where `status`, a refusal, is right."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(*operations, when=when, status=status)
-        def _(_request: WireRequest, answer: WireAnswer) -> None:
+        def accept(_request: WireRequest, answer: WireAnswer) -> None:
             answer.status, answer.body = 200, body
 
     return apply
 
 
 def afterwards(change: ChangeThread, operation: str, when: When = always) -> Apply:
-    """Change what is kept of a thread once such a request has succeeded.
+    """Keep `change(before, after)` as the thread once such a request has succeeded.
 
-    The answer stays as it was.
+    The answer to that request is not changed.
     """
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         before: dict[str, Thread] = {}
 
         @broken.wire.before(operation, when=when)
-        def note(request: WireRequest) -> None:
-            thread = kept(broken, request.thread_id)
+        def keep_before(request: WireRequest) -> None:
+            thread = stored_thread(broken, request.thread_id)
             if thread is not None:
                 before[request.thread_id] = thread
 
         @broken.wire.after(operation, when=when)
-        def _(request: WireRequest, answer: WireAnswer) -> None:
-            now = kept(broken, request.thread_id)
+        def change_kept(request: WireRequest, answer: WireAnswer) -> None:
+            now = stored_thread(broken, request.thread_id)
             if answer.ok and now is not None and request.thread_id in before:
                 broken.store.keep(change(before[request.thread_id], now))
 
@@ -88,9 +67,9 @@ def afterwards(change: ChangeThread, operation: str, when: When = always) -> App
 
 
 def begin_with(operation: str, then: Callable[[], None]) -> Apply:
-    """Register a fault with the first request of an operation: nothing is altered before."""
+    """Call `then` at the first request of an operation; until then nothing is altered."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
         begun: list[WireRequest] = []
 
         @broken.wire.before(operation)
@@ -102,13 +81,13 @@ def begin_with(operation: str, then: Callable[[], None]) -> Apply:
     return apply
 
 
-def kept(broken: Broken, thread_id: str) -> Thread | None:
-    """The thread under an id, if there is one."""
+def stored_thread(broken: FaultyDeployment, thread_id: str) -> Thread | None:
+    """Return the thread of that id, or None."""
     return broken.store._threads.get(thread_id)
 
 
 def with_latest(thread: Thread, **members: Any) -> Thread:
-    """`thread` with its newest checkpoint changed."""
+    """Return `thread` with these members of its newest checkpoint changed."""
     latest = thread.latest
     if latest is None:
         return thread
@@ -116,24 +95,24 @@ def with_latest(thread: Thread, **members: Any) -> Thread:
 
 
 def messages(checkpoint: Checkpoint | None) -> Page:
-    """The messages at a checkpoint."""
+    """Return the messages at a checkpoint; none without a checkpoint."""
     found: Page = checkpoint.values.get("messages", []) if checkpoint else []
     return found
 
 
 def nested(state: dict[str, Any], member: str, **inner: Any) -> Json:
-    """A state with members changed in the object that one of its members is."""
+    """Return a state with `inner` merged into the object under `member`, if there is one."""
     known = state.get(member)
     return {**state, member: {**known, **inner}} if known else state
 
 
 def malformed(request: WireRequest) -> bool:
-    """Whether the request names its thread by something that is no UUID."""
+    """Return whether the thread id in the path is no UUID."""
     return not is_uuid(request.thread_id)
 
 
 def is_uuid(text: str) -> bool:
-    """Whether a text is a UUID."""
+    """Return whether a text is a UUID."""
     try:
         UUID(text)
     except ValueError:
@@ -142,18 +121,18 @@ def is_uuid(text: str) -> bool:
 
 
 def last_part(request: WireRequest) -> str:
-    """The last part of the path: the id of a checkpoint, where one is asked for."""
+    """Return the last segment of the path; for a state at a checkpoint, the checkpoint's id."""
     return request.path.rpartition("/")[2]
 
 
 def limit_of(request: WireRequest) -> int | None:
-    """The limit that a request for a history gives, if it does."""
+    """Return the `limit` of a request for a history, from query or body; None without one."""
     given = request.query.get("limit", request.members.get("limit"))
     return int(str(given)) if str(given).isdigit() else None
 
 
 def before_of(request: WireRequest) -> str | None:
-    """The id of the checkpoint that a request for a history names by `before`, if any."""
+    """Return the checkpoint id in `before` of a request for a history; None without one."""
     given = request.query.get("before", request.members.get("before"))
     if isinstance(given, dict):
         given = given.get("checkpoint_id")

@@ -1,40 +1,100 @@
-"""Ways to make the faults of creating, getting, copying and running threads."""
+"""Building blocks of faults and freedoms: changes of requests and of answers at the HTTP layer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.parts import each_shown
-from conformance.faults.registry import Apply, Broken
+from conformance.faults.registry import Apply, FaultyDeployment
 from conformance.model.history import same_json
-from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always
+from conformance.reference.wire import (
+    Json,
+    When,
+    WireAnswer,
+    WireRequest,
+    always,
+    json_answer,
+)
+
+#: Operations that show states, and those of them that show a history.
+STATES = ("state", "state_at_checkpoint", "post_state_at_checkpoint", "history", "post_history")
+HISTORIES = ("history", "post_history")
+
+Members = dict[str, Any]
 
 
-def shown(change: Callable[[dict[str, Any]], Json], *operations: str, when: When = always) -> Apply:
-    """Show each thread or state of these operations otherwise."""
+# Answers
 
-    def apply(broken: Broken) -> None:
-        each_shown(broken, *operations, when=when)(lambda _, each: change(each))
+
+def change_answer(
+    *operations: str, to: Callable[[WireRequest, Any], Json], when: When = always
+) -> Apply:
+    """Replace the JSON of successful answers by `to(request, body)`."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        broken.wire.answers(*operations, when=when)(to)
 
     return apply
 
 
-def with_status(status: int, operation: str, *, instead_of: int, when: When = always) -> Apply:
-    """Answer with another status, the body as it is."""
+def each_shown(
+    broken: FaultyDeployment, *operations: str, when: When = always
+) -> Callable[[Callable[[WireRequest, Any], Json]], None]:
+    """Register a change of every thread, state or run in a successful answer, alone or in a list.
 
-    def apply(broken: Broken) -> None:
-        @broken.wire.after(operation, when=when, status=instead_of)
-        def answer_otherwise(_request: WireRequest, answer: WireAnswer) -> None:
+    The change is called with the request and the object.
+    """
+
+    def register(change: Callable[[WireRequest, Any], Json]) -> None:
+        @broken.wire.answers(*operations, when=when)
+        def change_each(request: WireRequest, body: Json) -> Json:
+            if isinstance(body, list):
+                return [change(request, each) for each in body]
+            return change(request, body)
+
+    return register
+
+
+def change_shown(*operations: str, to: Callable[[Members], Json], when: When = always) -> Apply:
+    """Replace every object in a successful answer, alone or in a list, by `to(object)`.
+
+    What is no JSON object stays as it is.
+    """
+
+    def apply(broken: FaultyDeployment) -> None:
+        each_shown(broken, *operations, when=when)(
+            lambda _, each: to(each) if isinstance(each, dict) else each
+        )
+
+    return apply
+
+
+def with_status(status: int, *operations: str, instead_of: int, when: When = always) -> Apply:
+    """Answer with another status where `instead_of` is right; the body stays as it is."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.wire.after(*operations, when=when, status=instead_of)
+        def change_status(_request: WireRequest, answer: WireAnswer) -> None:
             answer.status = status
 
     return apply
 
 
-def finished_shows(status: str) -> Apply:
-    """GET shows another status of a thread that was prepopulated to its end and never run."""
+def refusing(operation: str, when: When = always, status: int = 422) -> Apply:
+    """Refuse requests that should be accepted."""
 
-    def apply(broken: Broken) -> None:
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.wire.before(operation, when=when)
+        def refuse(_request: WireRequest) -> WireAnswer:
+            return json_answer(status, {"detail": "no"})
+
+    return apply
+
+
+def finished_shows(status: str) -> Apply:
+    """Let GET show another status of a prepopulated, finished thread that was never run."""
+
+    def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("get")
         def show(request: WireRequest, view: Json) -> Json:
             thread = broken.store.thread(request.thread_id)
@@ -44,38 +104,71 @@ def finished_shows(status: str) -> Apply:
     return apply
 
 
-def sent(change: Callable[[dict[str, Any]], dict[str, Any]], operation: str) -> Apply:
-    """Take a request for another one, with the body that `change` makes of it."""
+# Requests
 
-    def apply(broken: Broken) -> None:
-        def changes(request: WireRequest) -> bool:
-            return not same_json(request.members, change(request.members))
 
-        @broken.wire.before(operation, when=changes)
-        def take_for_another(request: WireRequest) -> None:
-            request.body = change(request.members)
+def change_request(
+    *operations: str, to: Callable[[Members], Members], when: When = always
+) -> Apply:
+    """Replace the body of requests by `to(members)`, where it is a JSON object."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        def has_members(request: WireRequest) -> bool:
+            return isinstance(request.body, dict) and when(request)
+
+        @broken.wire.before(*operations, when=has_members)
+        def change(request: WireRequest) -> None:
+            request.body = to(request.members)
 
     return apply
 
 
-def copies_of(broken: Broken) -> dict[str, str]:
-    """The source of each copy by the copy's id; it grows as copies are made."""
+def altered_by(change: Callable[[Members], Members]) -> When:
+    """Select requests whose body differs from what `change` makes of it."""
+    return lambda request: not same_json(request.members, change(request.members))
+
+
+def asks_for_few(request: WireRequest) -> bool:
+    """Return whether a GET asks for a page of at most ten states."""
+    limit = request.query.get("limit", "10")
+    return limit.isdigit() and int(limit) <= 10
+
+
+def prepopulates(request: WireRequest) -> bool:
+    """Return whether a create request has supersteps."""
+    return isinstance(request.members.get("supersteps"), list)
+
+
+def prepopulates_anew(request: WireRequest) -> bool:
+    """Return whether a create request has supersteps and does not accept an existing thread."""
+    return prepopulates(request) and request.members.get("if_exists") != "do_nothing"
+
+
+# Values and stores
+
+
+def mapped(value: Json, leaf: Callable[[Any], Any]) -> Json:
+    """Return a copy of a JSON value with every leaf replaced by `leaf(value)`."""
+    if isinstance(value, dict):
+        return {name: mapped(each, leaf) for name, each in value.items()}
+    if isinstance(value, list):
+        return [mapped(each, leaf) for each in value]
+    return leaf(value)
+
+
+def without(value: Members, *members: str) -> Members:
+    """Return a JSON object without these members."""
+    return {name: each for name, each in value.items() if name not in members}
+
+
+def copies_of(broken: FaultyDeployment) -> dict[str, str]:
+    """Return the source of each copy by the copy's id; it grows as copies are made."""
     sources: dict[str, str] = {}
 
-    @broken.instead("copy")
+    @broken.override("copy")
     def copy(right: Any, thread_id: str) -> Any:
         made = right(thread_id)
         sources[made["thread_id"]] = broken.store.thread(thread_id).thread_id
         return made
 
     return sources
-
-
-def prepopulates(request: WireRequest) -> bool:
-    """Whether a create request has supersteps."""
-    return isinstance(request.members.get("supersteps"), list)
-
-
-def prepopulates_anew(request: WireRequest) -> bool:
-    """Whether it has, and is not meant to find its thread."""
-    return prepopulates(request) and request.members.get("if_exists") != "do_nothing"
