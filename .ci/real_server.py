@@ -78,14 +78,14 @@ def check(url: str, profile: str, visible_within: str, report_dir: Path) -> None
 
 
 def compare_facts(server: Target) -> None:
-    """The facts of the pinned OpenAPI are those that this very server publishes."""
+    """Compare the facts of the pinned OpenAPI with what this very server publishes."""
     module = ["-m", "conformance.contract.published", f"{server.url}/openapi.json"]
     if _python(*module, "--version", str(server.version), "--diff"):
         raise RuntimeError("its OpenAPI document differs from fixtures/published")
 
 
 def compare_answers(url: str) -> None:
-    """It answers random sequences as the reference does, but for the listed differences."""
+    """Compare its answers to random sequences with the reference, but for listed differences."""
     if _python("-m", "conformance.selftest.fidelity", "--url", url):
         raise RuntimeError("it differs from the reference in a way that is not listed")
 

@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def run(seed: int, profile: str, workers: str, folder: Path) -> list[str]:
-    """What went wrong with this seed."""
+    """Run the suite with this seed; return what went wrong."""
     command = [sys.executable, "-m", "conformance", "run", "--profile", profile]
     command += ["--seed", str(seed), "-n", workers, "--report-dir", str(folder)]
     ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)

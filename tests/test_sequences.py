@@ -81,7 +81,7 @@ class SecondWriteOnACopyReachesItsSource(ThreadStore):
     def update_state(self, thread_id: str, *given: Any, **named: Any) -> JsonObject:
         answer = super().update_state(thread_id, *given, **named)
         source = self.__dict__.get("sources", {}).get(thread_id)
-        if source and source[0] in self._threads:
+        if source and source[0] in self.threads_by_id:
             source[1] += 1
             if source[1] > 1:
                 other = self.thread(source[0])

@@ -104,15 +104,15 @@ class RecordingStore(ThreadStore):
 
     def standing_of_suite(self) -> list[str]:
         """Ids of the threads and crons of the suite that stand."""
-        return [each for each in (*self._threads, *self._crons) if not self._owners[each]]
+        return [each for each in (*self.threads_by_id, *self.crons_by_id) if not self._owners[each]]
 
     def all_ids(self) -> list[str]:
         """The ids of all threads."""
-        return list(self._threads)
+        return list(self.threads_by_id)
 
     def thread_of_run(self, run_id: str) -> str | None:
         """The id of the thread that has that run."""
-        for thread in self._threads.values():
+        for thread in self.threads_by_id.values():
             if any(run.run_id == run_id for run in thread.runs):
                 return thread.thread_id
         return None
@@ -130,7 +130,7 @@ class RecordingStore(ThreadStore):
 
     def forget(self, thread_id: str) -> None:
         """As the right store, and noted, for the thread's crons as well."""
-        crons = [each.cron_id for each in self._crons.values() if each.thread_id == thread_id]
+        crons = [each.cron_id for each in self.crons_by_id.values() if each.thread_id == thread_id]
         super().forget(thread_id)
         foreign = self._owners[thread_id]
         self._note(foreign, "removed", "thread", thread_id, self._remember_thread)
@@ -159,14 +159,14 @@ class RecordingStore(ThreadStore):
             self.hits.append(Hit(what, kind, own_id))
 
     def _remember_thread(self, thread_id: str) -> None:
-        thread = self._threads.get(thread_id)
+        thread = self.threads_by_id.get(thread_id)
         if thread is None:
             self._threads_of_others.pop(thread_id, None)
         else:
             self._threads_of_others[thread_id] = thread
 
     def _remember_cron(self, cron_id: str) -> None:
-        cron = self._crons.get(cron_id)
+        cron = self.crons_by_id.get(cron_id)
         if cron is None:
             self._crons_of_others.pop(cron_id, None)
         else:
@@ -178,20 +178,24 @@ class RecordingStore(ThreadStore):
         """Compare all that is others' with what others made of it, in every member."""
         threads, crons = self._threads_of_others, self._crons_of_others
         there = [
-            (then, self._threads[own]) for own, then in threads.items() if own in self._threads
+            (then, self.threads_by_id[own])
+            for own, then in threads.items()
+            if own in self.threads_by_id
         ]
         runs = [
             run.run_id
             for own, then in threads.items()
             for run in then.runs
-            if own not in self._threads
-            or run.run_id not in [each.run_id for each in self._threads[own].runs]
+            if own not in self.threads_by_id
+            or run.run_id not in [each.run_id for each in self.threads_by_id[own].runs]
         ]
         return Harm(
             threads_removed=len(threads) - len(there),
             threads_changed=sum(then != now for then, now in there),
-            crons_removed=sum(own not in self._crons for own in crons),
-            crons_changed=sum(self._crons.get(own, then) != then for own, then in crons.items()),
+            crons_removed=sum(own not in self.crons_by_id for own in crons),
+            crons_changed=sum(
+                self.crons_by_id.get(own, then) != then for own, then in crons.items()
+            ),
             runs_removed=len(runs),
         )
 

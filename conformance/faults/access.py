@@ -135,7 +135,7 @@ def owner_key(broken: FaultyDeployment, request: WireRequest) -> str | None:
     named = request.thread_id or str(request.members.get("thread_id", ""))
     for key, store in broken.by_key.items():
         crons = [] if request.thread_id else [each["cron_id"] for each in store.search_crons({})]
-        if named in store._threads or cron_id in crons:
+        if named in store.threads_by_id or cron_id in crons:
             return key
     return None
 
@@ -243,7 +243,7 @@ def telling_apart(operation: str, status: int, detail: str) -> Apply:
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, status=404)
         def tell(request: WireRequest, answer: WireAnswer) -> None:
-            if any(request.thread_id in each._threads for each in others(broken, request)):
+            if any(request.thread_id in each.threads_by_id for each in others(broken, request)):
                 answer.status, answer.body = status, {"detail": detail}
 
     return apply

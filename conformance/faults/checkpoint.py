@@ -181,7 +181,7 @@ def found_in_any_thread(broken: FaultyDeployment) -> None:
     def find_in_any_thread(request: WireRequest, answer: WireAnswer) -> None:
         if stored_thread(broken, request.thread_id) is not None or not is_uuid(request.thread_id):
             return
-        for thread in broken.store._threads.values():
+        for thread in broken.store.threads_by_id.values():
             for checkpoint in thread.checkpoints:
                 if checkpoint.checkpoint_id == last_part(request):
                     answer.status, answer.body = 200, broken.store.state_view(thread, checkpoint)

@@ -144,7 +144,7 @@ def second_copy_is_the_first(broken: FaultyDeployment) -> None:
 
     @broken.override("copy")
     def copy(right: Any, thread_id: str) -> Any:
-        if thread_id in first and first[thread_id] in broken.store._threads:
+        if thread_id in first and first[thread_id] in broken.store.threads_by_id:
             return broken.store.get(first[thread_id])
         made = right(thread_id)
         first[thread_id] = made["thread_id"]
@@ -172,14 +172,16 @@ def sharing(*, to_copy: bool, from_write: int) -> Apply:
 
         @broken.override("keep")
         def keep(right: Any, thread: Any) -> Any:
-            known = store._threads.get(thread.thread_id)
+            known = store.threads_by_id.get(thread.thread_id)
             kept = right(thread)
             if known and len(thread.checkpoints) > len(known.checkpoints):
                 writes[thread.thread_id] = writes.get(thread.thread_id, 0) + 1
                 if writes[thread.thread_id] >= from_write:
                     for other in others.get(thread.thread_id, ()):
-                        if other in store._threads:
-                            shared = replace(store._threads[other], checkpoints=thread.checkpoints)
+                        if other in store.threads_by_id:
+                            shared = replace(
+                                store.threads_by_id[other], checkpoints=thread.checkpoints
+                            )
                             right(shared)
             return kept
 
@@ -211,8 +213,8 @@ def deleting_reaches(*, the_copy: bool) -> Apply:
             right(thread_id)
             for copy, source in copies.items():
                 gone, other = (source, copy) if the_copy else (copy, source)
-                if gone == thread_id and other in store._threads:
-                    store.keep(replace(store._threads[other], checkpoints=()))
+                if gone == thread_id and other in store.threads_by_id:
+                    store.keep(replace(store.threads_by_id[other], checkpoints=()))
 
     return apply
 

@@ -64,7 +64,7 @@ def deleted_cron_is_still_found(broken: FaultyDeployment) -> None:
 
     @broken.wire.before("cron_delete")
     def note(request: WireRequest) -> None:
-        cron = broken.store._crons.get(request.path.rsplit("/", 1)[-1])
+        cron = broken.store.crons_by_id.get(request.path.rsplit("/", 1)[-1])
         gone.extend([broken.store.cron_view(cron)] if cron else [])
 
     @broken.wire.answers("cron_search")
@@ -79,7 +79,7 @@ def deleted_cron_is_still_answered(broken: FaultyDeployment) -> None:
 
     @broken.wire.before("cron_delete")
     def note(request: WireRequest) -> None:
-        cron = broken.store._crons.get(request.path.rsplit("/", 1)[-1])
+        cron = broken.store.crons_by_id.get(request.path.rsplit("/", 1)[-1])
         if cron is not None:
             gone[cron.cron_id] = broken.store.cron_view(cron)
 
@@ -121,7 +121,7 @@ fault("cron-on-an-unknown-thread-is-accepted", breaks=["CRON-08"])(
 def cron_on_an_unknown_thread(broken: FaultyDeployment) -> None:
     @broken.override("create_cron")
     def create_cron(right: Any, request: Any, thread_id: str | None = None) -> Any:
-        return right(request, thread_id if thread_id in broken.store._threads else None)
+        return right(request, thread_id if thread_id in broken.store.threads_by_id else None)
 
 
 # Times of runs

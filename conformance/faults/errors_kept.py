@@ -121,7 +121,7 @@ def refused_creation_is_made(broken: FaultyDeployment) -> None:
     @broken.wire.after("create", when=lambda request: "if_exists" in request.members)
     def make(request: WireRequest, answer: WireAnswer) -> None:
         own = request.members.get("thread_id")
-        if answer.status == 422 and isinstance(own, str) and own not in broken.store._threads:
+        if answer.status == 422 and isinstance(own, str) and own not in broken.store.threads_by_id:
             broken.store.create(thread_id=own)
 
 
@@ -133,7 +133,7 @@ def leaving_behind(
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
         def leave(request: WireRequest, answer: WireAnswer) -> None:
-            thread = broken.store._threads.get(request.thread_id)
+            thread = broken.store.threads_by_id.get(request.thread_id)
             if answer.status == 422 and thread is not None:
                 broken.store.keep(change(broken, thread))
 

@@ -49,7 +49,7 @@ fault("search-looks-at-the-first-id-only", breaks=["FILTER-01", "FILTER-02", "FI
 def by_an_unknown_id_is_404(broken: FaultyDeployment) -> None:
     @broken.wire.before("search", when=_has_ids)
     def refuse(request: WireRequest) -> WireAnswer | None:
-        known = all(one in broken.store._threads for one in request.members["ids"])
+        known = all(one in broken.store.threads_by_id for one in request.members["ids"])
         return None if known else json_answer(404, {"detail": "one of ids is unknown"})
 
 

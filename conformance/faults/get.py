@@ -65,7 +65,7 @@ def get_shows_the_newest_metadata(broken: FaultyDeployment) -> None:
     @broken.override("get")
     def get(right: Any, thread_id: str, *include: Any) -> Any:
         thread = right(thread_id, *include)
-        *_, newest = broken.store._threads.values()
+        *_, newest = broken.store.threads_by_id.values()
         alike = newest.metadata.keys() == thread["metadata"].keys()
         return {**thread, "metadata": newest.metadata} if alike else thread
 

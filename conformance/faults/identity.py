@@ -66,7 +66,7 @@ def on_existing(
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before("create", when=when)
         def act_first(request: WireRequest) -> None:
-            thread = broken.store._threads.get(request.members.get("thread_id", ""))
+            thread = broken.store.threads_by_id.get(request.members.get("thread_id", ""))
             if thread is not None:
                 act(broken, thread, request.members)
 
@@ -117,7 +117,7 @@ def do_nothing_answers_another_id(broken: FaultyDeployment) -> None:
 def do_nothing_refuses_a_free_id(broken: FaultyDeployment) -> None:
     @broken.wire.before("create", when=_does_nothing)
     def refuse(request: WireRequest) -> WireAnswer | None:
-        free = request.members.get("thread_id") not in broken.store._threads
+        free = request.members.get("thread_id") not in broken.store.threads_by_id
         return json_answer(404, {"detail": "no such thread"}) if free else None
 
 

@@ -117,7 +117,7 @@ def answered_interrupt_stays(broken: FaultyDeployment) -> None:
 
     @broken.wire.before(*BEGINNING, when=where(resuming, of_graph("interrupter")))
     def note(request: WireRequest) -> None:
-        thread = broken.store._threads.get(request.thread_id)
+        thread = broken.store.threads_by_id.get(request.thread_id)
         if thread is not None:
             stale[request.thread_id] = broken.store.pending_interrupts(thread)
 
@@ -146,7 +146,7 @@ fault("update-of-a-resuming-run-is-lost", breaks=["INTERRUPT-07"])(
 def resuming_run_loses_its_update(broken: FaultyDeployment) -> None:
     @broken.wire.after(*BEGINNING, when=where(resuming, lambda r: "update" in command_of(r)))
     def lose(request: WireRequest, _answer: WireAnswer) -> None:
-        thread = broken.store._threads.get(request.thread_id)
+        thread = broken.store.threads_by_id.get(request.thread_id)
         latest = thread.latest if thread else None
         if thread is None or latest is None:
             return
@@ -194,7 +194,7 @@ fault("copy-asks-under-new-ids", breaks=["INTERRUPT-08", "INTERRUPT-10"])(
 def copy_of_an_interrupted_thread_is_idle(broken: FaultyDeployment) -> None:
     @broken.wire.after("copy")
     def idle(_request: WireRequest, answer: WireAnswer) -> None:
-        thread = broken.store._threads.get(answer.body.get("thread_id")) if answer.ok else None
+        thread = broken.store.threads_by_id.get(answer.body.get("thread_id")) if answer.ok else None
         if thread is not None and broken.store.pending_interrupts(thread):
             broken.store.keep(replace(thread, status="idle"))
             answer.body = {**answer.body, "status": "idle"}
@@ -229,7 +229,7 @@ def answer_to_a_copy_is_given_to_both(broken: FaultyDeployment) -> None:
 def original_forgets_its_question(broken: FaultyDeployment) -> None:
     @broken.wire.after(*BEGINNING, when=where(resuming, of_graph("interrupter")))
     def forget(request: WireRequest, _answer: WireAnswer) -> None:
-        thread = broken.store._threads.get(source_of(broken.store, request.thread_id) or "")
+        thread = broken.store.threads_by_id.get(source_of(broken.store, request.thread_id) or "")
         latest = thread.latest if thread else None
         if thread is not None and latest is not None:
             asked = tuple(replace(task, interrupts=()) for task in latest.tasks)

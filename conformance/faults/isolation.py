@@ -30,7 +30,7 @@ def following(operation: str, *members: str, forget: bool = False) -> Apply:
         @broken.wire.before(operation, when=names_another)
         def follow(request: WireRequest) -> None:
             other = other_thread(request, *members)
-            if other in broken.store._threads:
+            if other in broken.store.threads_by_id:
                 request.path = request.path.replace(request.thread_id, other)
                 if forget:
                     request.body = without(request.members, members[0])
@@ -61,7 +61,7 @@ fault("history-follows-the-thread-of-before", breaks=["ISOLATE-04"])(
 def _of_another(broken: FaultyDeployment, config: Any) -> Any:
     """Return the checkpoint that a config names, on whatever thread."""
     config = config or {}
-    thread = broken.store._threads.get(config.get("thread_id") or "")
+    thread = broken.store.threads_by_id.get(config.get("thread_id") or "")
     for each in thread.checkpoints if thread else ():
         if each.checkpoint_id == config.get("checkpoint_id"):
             return each
@@ -88,10 +88,10 @@ def checkpoints_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
 
     @broken.wire.after("state_at_checkpoint")
     def look_everywhere(request: WireRequest, answer: Any) -> None:
-        if answer.status != 404 or request.thread_id not in store._threads:
+        if answer.status != 404 or request.thread_id not in store.threads_by_id:
             return
         wanted = request.path.rsplit("/", 1)[-1]
-        for thread in store._threads.values():
+        for thread in store.threads_by_id.values():
             for each in thread.checkpoints:
                 if each.checkpoint_id == wanted:
                     answer.status, answer.body = 200, store.state_view(thread, each)
@@ -106,7 +106,7 @@ def unknown_ids_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
         try:
             return right(thread, checkpoint_id)
         except NotFoundError:
-            for other in store._threads.values():
+            for other in store.threads_by_id.values():
                 for each in other.checkpoints:
                     if each.checkpoint_id == checkpoint_id:
                         return each
@@ -121,7 +121,7 @@ def reaching(operation: str, change: Callable[[FaultyDeployment, Any], Any]) -> 
 
         @broken.wire.answers(operation)
         def reach(request: WireRequest, body: Json) -> Json:
-            for each in list(store._threads.values()):
+            for each in list(store.threads_by_id.values()):
                 if each.thread_id != request.thread_id:
                     store.keep(change(broken, each))
             return body
@@ -152,8 +152,8 @@ def deleting_empties_its_neighbour(broken: FaultyDeployment) -> None:
 
     @broken.override("delete")
     def delete(right: Any, thread_id: str) -> None:
-        ids = list(store._threads)
+        ids = list(store.threads_by_id)
         right(thread_id)
         place = ids.index(thread_id) if thread_id in ids else 0
         for neighbour in ids[:place][-1:]:
-            store.keep(replace(store._threads[neighbour], checkpoints=()))
+            store.keep(replace(store.threads_by_id[neighbour], checkpoints=()))

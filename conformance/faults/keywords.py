@@ -53,7 +53,9 @@ def prune_skips_what_is_no_id(broken: FaultyDeployment) -> None:
 def refused_prune_touches_its_threads(broken: FaultyDeployment) -> None:
     @broken.wire.after("prune", when=_names_what_is_no_id)
     def touch(request: WireRequest, answer: WireAnswer) -> None:
-        for thread in [broken.store._threads.get(str(e)) for e in request.members["thread_ids"]]:
+        for thread in [
+            broken.store.threads_by_id.get(str(e)) for e in request.members["thread_ids"]
+        ]:
             if answer.status == 422 and thread is not None:
                 broken.store.keep(replace(thread, updated_at=broken.store.now()))
 
@@ -77,7 +79,7 @@ def namespace_is_ignored(broken: FaultyDeployment) -> None:
 def refused_state_update_touches_its_thread(broken: FaultyDeployment) -> None:
     @broken.wire.after("update_state")
     def touch(request: WireRequest, answer: WireAnswer) -> None:
-        thread = broken.store._threads.get(request.thread_id)
+        thread = broken.store.threads_by_id.get(request.thread_id)
         if answer.status == 422 and thread is not None:
             broken.store.keep(replace(thread, updated_at=broken.store.now()))
 

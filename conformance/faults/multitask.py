@@ -40,7 +40,7 @@ def rejection_stops_the_first_run(broken: FaultyDeployment) -> None:
 def enqueued_run_overtakes(broken: FaultyDeployment) -> None:
     @broken.wire.after("run_background", when=having("multitask_strategy", "enqueue"))
     def overtake(request: WireRequest, answer: WireAnswer) -> None:
-        thread = broken.store._threads.get(request.thread_id)
+        thread = broken.store.threads_by_id.get(request.thread_id)
         if answer.ok and thread is not None and len(thread.runs) > 1:
             broken.store.keep(replace(thread, runs=(thread.runs[-1], *thread.runs[:-1])))
             to_its_end(broken.store, request.thread_id, answer.body["run_id"])

@@ -30,7 +30,7 @@ _NESTED_ANSWER = where(resuming, of_graph("nested"))
 def interrupt_of_a_subgraph_stays_inside(broken: FaultyDeployment) -> None:
     @broken.wire.answers("get")
     def hide_interrupts(request: WireRequest, thread: Json) -> Json:
-        known = broken.store._threads.get(request.thread_id)
+        known = broken.store.threads_by_id.get(request.thread_id)
         latest = known.latest if known else None
         nested = latest is not None and any(task.inner for task in latest.tasks)
         return {**thread, "interrupts": {}} if nested else thread

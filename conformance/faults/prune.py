@@ -32,7 +32,7 @@ def _keeping(change: Callable[[Any], Any]) -> Apply:
 
 
 def _known(broken: FaultyDeployment, thread_ids: list[str]) -> list[str]:
-    return [one for one in thread_ids if one in broken.store._threads]
+    return [one for one in thread_ids if one in broken.store.threads_by_id]
 
 
 fault("prune-deletes-nothing", breaks=["ERROR-ANY-12", "PRUNE-01"])(
@@ -72,7 +72,7 @@ def keeps_the_newest_message_only(broken: FaultyDeployment) -> None:
 @fault("prune-reaches-the-thread-made-after", breaks=["PRUNE-05"])
 def reaches_the_thread_made_after(broken: FaultyDeployment) -> None:
     def prune(broken: FaultyDeployment, right: Any, thread_ids: list[str], strategy: str) -> Any:
-        every = list(broken.store._threads)
+        every = list(broken.store.threads_by_id)
         known = _known(broken, thread_ids)
         after = every[max(map(every.index, known)) + 1 :][:1] if known else []
         answer = right(thread_ids, strategy)
@@ -85,7 +85,7 @@ def reaches_the_thread_made_after(broken: FaultyDeployment) -> None:
 @fault("prune-touches-every-thread", breaks=["ERROR-ANY-12", "PRUNE-05"])
 def touches_every_thread(broken: FaultyDeployment) -> None:
     def prune(broken: FaultyDeployment, right: Any, thread_ids: list[str], strategy: str) -> Any:
-        for thread in list(broken.store._threads.values()):
+        for thread in list(broken.store.threads_by_id.values()):
             if thread.thread_id not in thread_ids:
                 broken.store.keep(replace(thread, updated_at=broken.store.now()))
         return right(thread_ids, strategy)

@@ -50,7 +50,7 @@ def list_of_runs_with_a_stranger(broken: FaultyDeployment) -> None:
     @broken.wire.answers("run_list", when=lambda request: not request.query)
     def listed(request: WireRequest, runs: Json) -> Json:
         # Adds the run of the thread made next, as long as it has only one.
-        ids = [*broken.store._threads]
+        ids = [*broken.store.threads_by_id]
         at = ids.index(request.thread_id) if request.thread_id in ids else len(ids)
         found = [broken.store.list_runs(other) for other in ids[at + 1 : at + 2]]
         return [*runs, *found[0]] if found and len(found[0]) == 1 and len(runs) == 2 else runs
@@ -247,7 +247,7 @@ fault("if-not-exists-is-ignored", breaks=["RUN-CONTROL-14"])(ignoring("if_not_ex
 def thread_made_by_a_run_forgets_it(broken: FaultyDeployment) -> None:
     @broken.wire.after(*BEGINNING, when=having("if_not_exists", "create"))
     def forget(request: WireRequest, _answer: WireAnswer) -> None:
-        thread = broken.store._threads.get(request.thread_id)
+        thread = broken.store.threads_by_id.get(request.thread_id)
         if thread is not None:
             broken.store.keep(replace(thread, checkpoints=()))
 
@@ -270,7 +270,7 @@ def run_starts_before_its_checkpoint(broken: FaultyDeployment) -> None:
     @broken.wire.before(*BEGINNING, when=having("checkpoint"))
     def earlier(request: WireRequest) -> None:
         body = request.body
-        thread = broken.store._threads.get(request.thread_id)
+        thread = broken.store.threads_by_id.get(request.thread_id)
         known = thread.checkpoints if thread else ()
         for checkpoint in known:
             named = body["checkpoint"].get("checkpoint_id")

@@ -27,7 +27,7 @@ def forgetting(operation: str, after: str = "") -> Apply:
 
         @broken.wire.before(operation)
         def note(request: WireRequest) -> None:
-            thread = store._threads.get(request.thread_id)
+            thread = store.threads_by_id.get(request.thread_id)
             if thread and not thread.checkpoints:
                 empty.add(request.thread_id)
 

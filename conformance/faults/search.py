@@ -268,7 +268,7 @@ def _whole(request: WireRequest) -> bool:
 @fault("search-shows-former-values", breaks=["SEARCH-08", "SELECT-02", "SEQ-17"])
 def shows_former_values(broken: FaultyDeployment) -> None:
     def former(_: WireRequest, thread: JsonObject) -> JsonObject:
-        known = broken.store._threads.get(thread.get("thread_id", ""))
+        known = broken.store.threads_by_id.get(thread.get("thread_id", ""))
         if known is None or len(known.checkpoints) < 2 or "values" not in thread:
             return thread
         return {**thread, "values": known.checkpoints[-2].values}

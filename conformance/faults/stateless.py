@@ -57,7 +57,7 @@ def kept_thread_has_no_history(broken: FaultyDeployment) -> None:
 
     @broken.wire.after("run_join")
     def forget(request: WireRequest, _answer: WireAnswer) -> None:
-        thread = broken.store._threads.get(request.thread_id)
+        thread = broken.store.threads_by_id.get(request.thread_id)
         if thread is not None and request.thread_id in kept:
             broken.store.keep(replace(thread, checkpoints=()))
 

@@ -22,7 +22,7 @@ def _lagging(status: str, when: When, meant: _Meant = lambda thread: True) -> Ap
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after("run_wait", when=when)
         def lag(request: WireRequest, answer: WireAnswer) -> None:
-            thread = broken.store._threads.get(request.thread_id)
+            thread = broken.store.threads_by_id.get(request.thread_id)
             if answer.ok and thread is not None and meant(thread):
                 broken.store.keep(replace(thread, status=status))
 

@@ -104,13 +104,13 @@ def _deletions_answering(raw: bytes) -> Apply:
 
 freedom(
     "creations-answer-201",
-    allowed_by="DESIGN, rules of fairness: any 2xx is right for a success.",
+    allowed_by="Rules of fairness: any 2xx is right for a success.",
     choice="status of a creation",
 )(with_success_status(201, "create", "copy", "cron_create"))
 
 freedom(
     "creations-answer-202",
-    allowed_by="DESIGN, rules of fairness: any 2xx is right for a success.",
+    allowed_by="Rules of fairness: any 2xx is right for a success.",
     choice="status of a creation",
 )(
     with_success_status(
@@ -120,25 +120,25 @@ freedom(
 
 freedom(
     "runs-answer-201",
-    allowed_by="DESIGN, rules of fairness: any 2xx is right for a success.",
+    allowed_by="Rules of fairness: any 2xx is right for a success.",
     choice="status of a run",
 )(with_success_status(201, "run_background", "run_wait", "run_stream", "stateless_background"))
 
 freedom(
     "deletions-answer-200-and-null",
-    allowed_by="DESIGN, rules of fairness: any 2xx is right for a success; the published response "
+    allowed_by="Rules of fairness: any 2xx is right for a success; the published response "
     "of a deletion is {}, any JSON.",
     choice="answer to a deletion",
 )(_deletions_answering(b"null"))
 freedom(
     "deletions-answer-200-and-the-id",
-    allowed_by="DESIGN, rules of fairness: any 2xx is right for a success; the published response "
+    allowed_by="Rules of fairness: any 2xx is right for a success; the published response "
     "of a deletion is {}, any JSON.",
     choice="answer to a deletion",
 )(_deletions_answering(b'["deleted"]'))
 freedom(
     "cancellations-answer-202",
-    allowed_by="DESIGN, rules of fairness: any 2xx is right for a success.",
+    allowed_by="Rules of fairness: any 2xx is right for a success.",
     profile="full",
 )(with_success_status(202, "run_cancel", "runs_cancel"))
 

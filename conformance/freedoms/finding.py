@@ -15,7 +15,7 @@ from conformance.reference.altered import Altered, Apply
 
 #: The delay in seconds until search and count show a change, below the declared deadline.
 _LAG_S = 0.5
-_AWAITED = "DESIGN, rules of fairness: visibility in search and count is awaited."
+_AWAITED = "Rules of fairness: visibility in search and count is awaited."
 _ORDER = "No source says in which order a search gives threads that nothing tells apart."
 
 
@@ -52,11 +52,11 @@ class _Past:
     def matching(self, right: Any, query: Query) -> Any:
         """Return the threads that matched then."""
         then = self.threads()
-        now, self._store._threads = self._store._threads, then
+        now, self._store.threads_by_id = self._store.threads_by_id, then
         try:
             return right(query)
         finally:
-            self._store._threads = now
+            self._store.threads_by_id = now
 
 
 def _lagging(operation: str) -> Apply:

@@ -155,8 +155,7 @@ def _refusals(change: Callable[[Any, int], Any]) -> Apply:
 
 freedom(
     "refusals-have-more-members",
-    allowed_by="DESIGN, rules of fairness: a JSON body that says why is right, and schemas are "
-    "open.",
+    allowed_by="Rules of fairness: a JSON body that says why is right, and schemas are open.",
 )(
     _refusals(
         lambda body, status: {**body, "status": status, "type": "about:blank", "instance": None}
@@ -167,7 +166,7 @@ freedom(
 @freedom(
     "refusals-are-problem-json",
     layer=2,
-    allowed_by="RFC 9457, which no source excludes; DESIGN: a JSON body that says why is right.",
+    allowed_by="RFC 9457, which no source excludes; rules of fairness: a JSON body that says why is right.",
 )
 def refusals_are_problem_json(altered: Altered) -> None:
     @altered.wire.after()
@@ -192,7 +191,7 @@ def _status(was: int, becomes: int, *operations: str, malformed: bool | None = N
 
 
 _ANY_4XX = (
-    "DESIGN, rules of fairness: for a bad request any 4xx that says why is right, unless a "
+    "Rules of fairness: for a bad request any 4xx that says why is right, unless a "
     "particular one is declared."
 )
 freedom("bad-bodies-answer-400", allowed_by=_ANY_4XX, choice="status of a refusal")(

@@ -44,7 +44,7 @@ def _offers(altered: Altered, agent: Graph) -> None:
 
 @freedom(
     "graph-has-a-node-before-its-model",
-    allowed_by=f"{_ANY_GRAPH} DESIGN: what a run yields is learned from its answers.",
+    allowed_by=f"{_ANY_GRAPH} Rules of fairness: what a run yields is learned from its answers.",
     choice="graph of the deployment",
 )
 def graph_has_a_node_before_its_model(altered: Altered) -> None:

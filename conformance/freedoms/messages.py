@@ -14,7 +14,7 @@ from conformance.reference.altered import Altered
 from conformance.reference.wire import Json, WireRequest
 
 _DATA = (
-    "DESIGN, rules of fairness: of a message type, content and id are the contract, and the rest "
+    "Rules of fairness: of a message type, content and id are the contract, and the rest "
     "is application data."
 )
 

@@ -25,7 +25,7 @@ _PAGE = 5
 
 @freedom(
     "pages-of-a-history-are-short",
-    allowed_by="Published with 0.17: a page can hold fewer states than its limit; DESIGN: a page "
+    allowed_by="Published with 0.17: a page can hold fewer states than its limit; rules of fairness: a page "
     "may hold fewer than limit.",
 )
 def pages_of_a_history_are_short(altered: Altered) -> None:
@@ -100,9 +100,7 @@ freedom(
     )
 )
 
-_APPLICATION = (
-    "DESIGN, rules of fairness: of a state's metadata source, step and parents are the contract."
-)
+_APPLICATION = "Rules of fairness: of a state's metadata source, step and parents are the contract."
 
 
 @freedom("metadata-of-states-is-lean", allowed_by=_APPLICATION)
@@ -166,7 +164,7 @@ def threads_begun_by_an_update_start_at_step_minus_one(altered: Altered) -> None
     @altered.override("with_superstep")
     def with_superstep(right: Any, thread: Thread, base: Any, updates: Any) -> Thread:
         made: Thread = right(thread, base, updates)
-        kept = thread.thread_id in altered.store._threads
+        kept = thread.thread_id in altered.store.threads_by_id
         begun = kept and base is None and updates[0]["as_node"] != INPUT
         return _with_metadata(made, step=-1) if begun else made
 

@@ -54,7 +54,7 @@ class CronOperations(RunOperations):
 
     def __init__(self, clock: Clock, ids: Ids, graphs: Mapping[str, Graph] = GRAPHS) -> None:
         super().__init__(clock, ids, graphs)
-        self._crons: dict[str, Cron] = {}
+        self.crons_by_id: dict[str, Cron] = {}
 
     def create_cron(self, request: JsonObject, thread_id: str | None = None) -> JsonObject:
         """Create a cron that runs `request` on its `schedule`, on that thread if one is given.
@@ -96,12 +96,12 @@ class CronOperations(RunOperations):
 
     def keep_cron(self, cron: Cron) -> Cron:
         """Store a cron under its id."""
-        self._crons[cron.cron_id] = cron
+        self.crons_by_id[cron.cron_id] = cron
         return cron
 
     def cron(self, cron_id: str) -> Cron:
         """Return the cron of that id; NotFoundError if it is unknown."""
-        found = self._crons.get(canonical_id(cron_id, "a cron id"))
+        found = self.crons_by_id.get(canonical_id(cron_id, "a cron id"))
         if found is None:
             raise NotFoundError(f"there is no cron {cron_id}")
         return found
@@ -124,14 +124,14 @@ class CronOperations(RunOperations):
 
     def delete_cron(self, cron_id: str) -> None:
         """Delete a cron; the runs that it started stay."""
-        del self._crons[self.cron(cron_id).cron_id]
+        del self.crons_by_id[self.cron(cron_id).cron_id]
 
     def forget(self, thread_id: str) -> None:
         """Delete a thread, and the crons on it."""
         super().forget(thread_id)
-        ended = [cron for cron in self._crons.values() if cron.thread_id == thread_id]
+        ended = [cron for cron in self.crons_by_id.values() if cron.thread_id == thread_id]
         for cron in ended:
-            del self._crons[cron.cron_id]
+            del self.crons_by_id[cron.cron_id]
 
     def fire_cron(self, cron_id: str) -> tuple[str, Run] | None:
         """Start the run that is due and return its thread id and the run; None if it is refused.
@@ -191,7 +191,7 @@ class CronOperations(RunOperations):
         }
         if filters.get("enabled") is not None:
             exact["enabled"] = filters["enabled"]
-        return [cron for cron in self._crons.values() if matches(cron)]
+        return [cron for cron in self.crons_by_id.values() if matches(cron)]
 
     def cron_view(self, cron: Cron) -> JsonObject:
         """Return a cron in the form of the API."""

@@ -36,7 +36,7 @@ class Records:
         self._clock = clock
         self._ids = ids
         self._last = datetime.min.replace(tzinfo=UTC)
-        self._threads: dict[str, Thread] = {}
+        self.threads_by_id: dict[str, Thread] = {}
         self.started_at = self.now()
 
     # Sources
@@ -65,7 +65,7 @@ class Records:
     def thread(self, thread_id: object) -> Thread:
         """Return the thread of that id; NotFoundError if unknown, InvalidError if it is no UUID."""
         own = canonical_id(thread_id, "a thread id")
-        found = self._threads.get(own)
+        found = self.threads_by_id.get(own)
         if found is None:
             raise NotFoundError(f"there is no thread {own}; create it first")
         return found
@@ -121,12 +121,12 @@ class Records:
 
     def keep(self, thread: Thread) -> Thread:
         """Store a thread under its id."""
-        self._threads[thread.thread_id] = thread
+        self.threads_by_id[thread.thread_id] = thread
         return thread
 
     def forget(self, thread_id: str) -> None:
         """Delete the thread of that id."""
-        del self._threads[thread_id]
+        del self.threads_by_id[thread_id]
 
     def appended(self, thread: Thread, made: Checkpoint) -> Thread:
         """Return `thread` with one more checkpoint, its status and times updated."""

@@ -152,7 +152,7 @@ class RunOperations(AdvanceOperations):
 
         `status` is pending, running or all. NotFoundError if there is no such run.
         """
-        threads = [self.thread(thread_id)] if thread_id else list(self._threads.values())
+        threads = [self.thread(thread_id)] if thread_id else list(self.threads_by_id.values())
         wanted = {canonical_id(one, "each of run_ids") for one in run_ids}
         found = [
             (thread.thread_id, run.run_id)
@@ -165,7 +165,7 @@ class RunOperations(AdvanceOperations):
         if not found:
             raise NotFoundError("there is no such run to cancel")
         for own, run_id in found:
-            if own in self._threads:  # a temporary thread is deleted with its last run
+            if own in self.threads_by_id:  # a temporary thread is deleted with its last run
                 self.cancel_run(own, run_id, action)
         return [own for own, _ in found]
 

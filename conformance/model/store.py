@@ -53,8 +53,8 @@ class ThreadStore(StateOperations, CronOperations):
         unchanged.
         """
         own = self.new_id() if thread_id is None else canonical_id(thread_id, "thread_id")
-        if own in self._threads:
-            return self.thread_view(self.already_there(self._threads[own], if_exists))
+        if own in self.threads_by_id:
+            return self.thread_view(self.already_there(self.threads_by_id[own], if_exists))
         thread = self.blank(own, deep_copy(metadata or {}), ttl)
         for step in supersteps:
             thread = self.with_superstep(thread, self.current(thread), deep_copy(step["updates"]))
@@ -171,7 +171,7 @@ class ThreadStore(StateOperations, CronOperations):
             ids = {canonical_id(one, "each of ids") for one in query.ids}
         return [
             thread
-            for thread in self._threads.values()
+            for thread in self.threads_by_id.values()
             if (ids is None or thread.thread_id in ids) and self.matches(thread, query)
         ]
 
@@ -211,7 +211,7 @@ class ThreadStore(StateOperations, CronOperations):
     def prune(self, thread_ids: Sequence[str], strategy: str = "delete") -> JsonObject:
         """Delete threads, or all but their latest state; unknown ids are ignored."""
         ids = {canonical_id(one, "each of thread_ids") for one in thread_ids}
-        known = [self._threads[one] for one in sorted(ids) if one in self._threads]
+        known = [self.threads_by_id[one] for one in sorted(ids) if one in self.threads_by_id]
         for thread in known:
             if strategy == "delete":
                 self.delete(thread.thread_id)

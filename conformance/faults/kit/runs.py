@@ -74,13 +74,13 @@ def where(*conditions: When) -> When:
 
 def runs_on(store: ThreadStore, thread_id: str) -> tuple[Run, ...]:
     """Return the runs of a thread; none if the thread is unknown."""
-    thread = store._threads.get(thread_id)
+    thread = store.threads_by_id.get(thread_id)
     return thread.runs if thread else ()
 
 
 def found_run(store: ThreadStore, run_id: str) -> tuple[str, Run] | None:
     """Return the id of a run's thread with the run, or None."""
-    for thread in store._threads.values():
+    for thread in store.threads_by_id.values():
         for run in thread.runs:
             if run.run_id == run_id:
                 return thread.thread_id, run
@@ -92,11 +92,11 @@ def source_of(store: ThreadStore, thread_id: str) -> str | None:
 
     A copy keeps checkpoint ids: the source is the oldest thread with the same first one.
     """
-    thread = store._threads.get(thread_id)
+    thread = store.threads_by_id.get(thread_id)
     if thread is None or not thread.checkpoints:
         return None
     first = thread.checkpoints[0].checkpoint_id
-    for other in store._threads.values():
+    for other in store.threads_by_id.values():
         if other.checkpoints and other.checkpoints[0].checkpoint_id == first:
             return None if other is thread else other.thread_id
     return None

@@ -83,7 +83,7 @@ def begin_with(operation: str, then: Callable[[], None]) -> Apply:
 
 def stored_thread(broken: FaultyDeployment, thread_id: str) -> Thread | None:
     """Return the thread of that id, or None."""
-    return broken.store._threads.get(thread_id)
+    return broken.store.threads_by_id.get(thread_id)
 
 
 def with_latest(thread: Thread, **members: Any) -> Thread:
