@@ -166,7 +166,8 @@ freedom(
 @freedom(
     "refusals-are-problem-json",
     layer=2,
-    allowed_by="RFC 9457, which no source excludes; rules of fairness: a JSON body that says why is right.",
+    allowed_by="RFC 9457, which no source excludes; rules of fairness: a JSON body that says why "
+    "is right.",
 )
 def refusals_are_problem_json(altered: Altered) -> None:
     @altered.wire.after()
