@@ -25,8 +25,8 @@ _PAGE = 5
 
 @freedom(
     "pages-of-a-history-are-short",
-    allowed_by="Published with 0.17: a page can hold fewer states than its limit; rules of fairness "
-    "likewise.",
+    allowed_by="Published with 0.17: a page can hold fewer states than its limit; rules of "
+    "fairness likewise.",
 )
 def pages_of_a_history_are_short(altered: Altered) -> None:
     @altered.override("history")
