@@ -12,7 +12,6 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 from click.testing import CliRunner, Result
-from report_examples import REQUIREMENTS, check, exchange, failure, report_of, requirement
 
 from conformance.cli import cli
 from conformance.contract.verdicts import Stability
@@ -22,6 +21,7 @@ from conformance.report.board.model import Board, make_board
 from conformance.report.board.text import count_words
 from conformance.report.record import CheckResult, Report, ReportError
 from conformance.report.run.write import report_json
+from tests.report_examples import REQUIREMENTS, check, exchange, failure, report_of, requirement
 
 FORGETS = failure("the copy has 3 states", expected="4 states", actual="3 states")
 SOME = [REQUIREMENTS[each] for each in ("CREATE-01", "COPY-03", "COPY-05", "PRUNE-01")]

@@ -11,7 +11,6 @@ from typing import Any
 import jsonschema
 import pytest
 from click.testing import CliRunner, Result
-from report_examples import REQUIREMENTS, check, failure, report_of, requirement
 
 from conformance.cli import cli
 from conformance.commands.serve import ServedProcess
@@ -31,6 +30,7 @@ from conformance.report.record import CheckResult, OperationTiming, Report
 from conformance.report.run.html import html_report
 from conformance.report.run.write import report_json
 from tests.conftest import command
+from tests.report_examples import REQUIREMENTS, check, failure, report_of, requirement
 
 ONE = [REQUIREMENTS["COPY-03"]]
 SCHEMA = json.loads((schemas_dir() / "report.json").read_text(encoding="utf-8"))

@@ -2,11 +2,20 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from report_examples import CHECKS, REQUIREMENTS, RICH, THREAD, check, exchange, failure, report_of
-from snapshot import assert_snapshot
 
 from conformance.commands.explain import explain_command, explanation, find_checks
 from conformance.report.run.write import report_json
+from tests.report_examples import (
+    CHECKS,
+    REQUIREMENTS,
+    RICH,
+    THREAD,
+    check,
+    exchange,
+    failure,
+    report_of,
+)
+from tests.snapshot import assert_snapshot
 
 
 @pytest.fixture

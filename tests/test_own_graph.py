@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import served
 
 from conformance.model.errors import InvalidError
 from conformance.model.graphs import AGENT, MESSAGES, START, Channel, Graph, Node, replaced
 from conformance.model.messages import add_messages
 from conformance.model.store import ThreadStore
 from conformance.model.values import JsonObject
+from tests.conftest import served
 
 NOTEBOOK = Graph(
     graph_id="notebook",

@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from report_examples import CONFORMANT, REQUIREMENTS
 from rich.console import Console
 
 from conformance.commands.requirements import as_text
@@ -15,6 +14,7 @@ from conformance.report.record import Report
 from conformance.report.run.markdown import markdown_report
 from conformance.report.run.terminal import TerminalView
 from conformance.report.run.text import left_to_effort
+from tests.report_examples import CONFORMANT, REQUIREMENTS
 
 CRON = Requirement(
     id="CRON-99",

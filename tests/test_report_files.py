@@ -11,7 +11,16 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_examples import (
+
+from conformance.data import schemas_dir
+from conformance.deployment.exchange import Exchange
+from conformance.report.record import Cleanup, Report, ReportError, load_report
+from conformance.report.run.har import BODY_LIMIT
+from conformance.report.run.html import html_report
+from conformance.report.run.junit import junit_report
+from conformance.report.run.markdown import markdown_report
+from conformance.report.run.write import report_json, write_all
+from tests.report_examples import (
     CHECKS,
     CONFORMANT,
     REQUIREMENTS,
@@ -22,16 +31,7 @@ from report_examples import (
     failure,
     report_of,
 )
-from snapshot import assert_snapshot
-
-from conformance.data import schemas_dir
-from conformance.deployment.exchange import Exchange
-from conformance.report.record import Cleanup, Report, ReportError, load_report
-from conformance.report.run.har import BODY_LIMIT
-from conformance.report.run.html import html_report
-from conformance.report.run.junit import junit_report
-from conformance.report.run.markdown import markdown_report
-from conformance.report.run.write import report_json, write_all
+from tests.snapshot import assert_snapshot
 
 SCHEMA = json.loads((schemas_dir() / "report.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(

@@ -1,12 +1,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_examples import CHECKS, RICH, THREAD, check, exchange, failure, report_of
 
 from conformance.contract.causes import Cause, fingerprint, kinds_of
 from conformance.contract.verdicts import Verdict
 from conformance.excerpt import masked
 from conformance.report.run.grouping import groups, not_kept, undecided
+from tests.report_examples import CHECKS, RICH, THREAD, check, exchange, failure, report_of
 
 
 @pytest.mark.parametrize(

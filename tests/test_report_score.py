@@ -1,5 +1,10 @@
 import pytest
-from report_examples import (
+
+from conformance.contract.causes import Cause
+from conformance.contract.verdicts import RunVerdict, Verdict
+from conformance.report.baseline.acceptance import with_accepted
+from conformance.report.score import exit_status, requirement_results, run_verdict, totals
+from tests.report_examples import (
     REQUIREMENTS,
     accepting,
     check,
@@ -8,11 +13,6 @@ from report_examples import (
     failure,
     requirement,
 )
-
-from conformance.contract.causes import Cause
-from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.report.baseline.acceptance import with_accepted
-from conformance.report.score import exit_status, requirement_results, run_verdict, totals
 
 MUST = REQUIREMENTS["COPY-03"]
 OTHER_MUST = REQUIREMENTS["COPY-05"]

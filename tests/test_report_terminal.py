@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_examples import CHECKS, CONFORMANT, REQUIREMENTS, RICH, check, failure, report_of
 from rich.console import Console
-from snapshot import assert_snapshot
 
 from conformance.report.record import Report
 from conformance.report.run.terminal import TerminalView
+from tests.report_examples import CHECKS, CONFORMANT, REQUIREMENTS, RICH, check, failure, report_of
+from tests.snapshot import assert_snapshot
 
 FILES = [Path("reports/latest") / name for name in ("report.json", "report.md", "report.html")]
 
