@@ -29,6 +29,8 @@ HERE = Path(__file__).parent
 SEED = "1"
 EXAMPLES = "30"
 LONGEST_S = 900
+#: Given a URL and a folder of its own: what it reports, and how much it asked.
+Tool = Callable[[str, Path], tuple[frozenset[str], int]]
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def main() -> None:
     lines = chosen.faults.read_text(encoding="utf-8").splitlines()
     faults = [line for line in lines if line and not line.startswith("#")]
     ours = partial(conformance, profile=chosen.profile)
-    tools = {"threads-conformance": ours, "schemathesis": schemathesis}
+    tools: dict[str, Tool] = {"threads-conformance": ours, "schemathesis": schemathesis}
     healthy = {name: look(tool) for name, tool in tools.items()}
     for name, seen in healthy.items():
         print(f"healthy  {name}: {len(seen.reported)} reported, {seen.seconds:.0f} s", flush=True)
@@ -81,7 +83,7 @@ def main() -> None:
         chosen.out.write_text(json.dumps(data, indent=1), encoding="utf-8")
 
 
-def look(tool: Callable[[str, Path], tuple[frozenset[str], int]], *options: str) -> Look:
+def look(tool: Tool, *options: str) -> Look:
     """Start a server of its own, and let the tool look at it."""
     with ServedProcess(*options) as server, TemporaryDirectory() as folder:
         started = time.perf_counter()

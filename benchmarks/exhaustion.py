@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import io
 import os
 import signal
 import socket
@@ -205,7 +206,7 @@ def measure(mode: str, seconds: float) -> Measured:
 
 
 def _listen(process: subprocess.Popen[bytes], said: list[float]) -> None:
-    assert process.stdout is not None
+    assert isinstance(process.stdout, io.BufferedReader)
     while process.stdout.read1(65536):
         said.append(time.monotonic())
     process.stdout.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import TypedDict, Unpack
 
 from conformance.contract.catalogue import Requirement
 from conformance.contract.causes import Cause, fingerprint
@@ -64,39 +66,75 @@ REQUIREMENTS = {
 }
 
 
-def exchange(check: str = "test_copy.py::test_copy", **changed: object) -> Exchange:
-    values: dict[str, object] = {
-        "check": check,
-        "operation": "copy",
-        "method": "POST",
-        "url": f"{URL}/threads/{THREAD}/copy",
-        "request_headers": (("content-type", "application/json"), ("x-api-key", "[redacted]")),
-        "request_body": None,
-        "started_at": "2026-11-21T10:48:31.509533+00:00",
-        "elapsed_ms": 3.25,
-        "status": 200,
-        "response_headers": (("content-type", "application/json"),),
-        "response_body": '{"thread_id": "9c2b6a1e-53f1-4d56-8c7e-61c1b0a9d7aa", "values": {}}',
-    }
-    return Exchange(**{**values, **changed})  # type: ignore[arg-type]
+class ExchangeParts(TypedDict, total=False):
+    """What a test may want otherwise than the example has it; so in the two below."""
+
+    operation: str
+    method: str
+    url: str
+    request_headers: tuple[tuple[str, str], ...]
+    request_body: str | None
+    started_at: str
+    elapsed_ms: float
+    status: int | None
+    response_headers: tuple[tuple[str, str], ...]
+    response_body: str | None
+    error: str | None
 
 
-def failure(message: str, *exchanges: Exchange, **changed: object) -> Failure:
+class FailureParts(TypedDict, total=False):
+    expected: str
+    actual: str
+    diff: tuple[str, ...]
+    fingerprint: str
+    curl: str
+
+
+class CheckParts(TypedDict, total=False):
+    stability: Stability
+    client: str
+    reason: str
+    failure: Failure | None
+    blocked_by: tuple[Cause, ...]
+    given_up: bool
+
+
+def exchange(check: str = "test_copy.py::test_copy", **changed: Unpack[ExchangeParts]) -> Exchange:
+    usual = Exchange(
+        check=check,
+        operation="copy",
+        method="POST",
+        url=f"{URL}/threads/{THREAD}/copy",
+        request_headers=(("content-type", "application/json"), ("x-api-key", "[redacted]")),
+        request_body=None,
+        started_at="2026-11-21T10:48:31.509533+00:00",
+        elapsed_ms=3.25,
+        status=200,
+        response_headers=(("content-type", "application/json"),),
+        response_body='{"thread_id": "9c2b6a1e-53f1-4d56-8c7e-61c1b0a9d7aa", "values": {}}',
+    )
+    return replace(usual, **changed)
+
+
+def failure(message: str, *exchanges: Exchange, **changed: Unpack[FailureParts]) -> Failure:
     made = exchanges or (exchange(),)
-    values: dict[str, object] = {
-        "message": message,
-        "expected": "4 states, as the source has",
-        "actual": "3 states",
-        "diff": ("$[3]: removed, was {'values': {'messages': []}, 'next': ['__start__']}",),
-        "fingerprint": fingerprint("history", masked(message)),
-        "curl": made[-1].curl(),
-        "exchanges": tuple(each.summary() for each in made),
-    }
-    return Failure(**{**values, **changed})  # type: ignore[arg-type]
+    usual = Failure(
+        message=message,
+        expected="4 states, as the source has",
+        actual="3 states",
+        diff=("$[3]: removed, was {'values': {'messages': []}, 'next': ['__start__']}",),
+        fingerprint=fingerprint("history", masked(message)),
+        curl=made[-1].curl(),
+        exchanges=tuple(each.summary() for each in made),
+    )
+    return replace(usual, **changed)
 
 
 def check(
-    name: str, requirements: str | tuple[str, ...], verdict: str = "pass", **more: object
+    name: str,
+    requirements: str | tuple[str, ...],
+    verdict: str = "pass",
+    **more: Unpack[CheckParts],
 ) -> CheckResult:
     ids = (requirements,) if isinstance(requirements, str) else requirements
     capability = ids[0].rpartition("-")[0].lower()
@@ -106,7 +144,7 @@ def check(
         verdict=Verdict(verdict),
         capability=capability,
         duration_s=0.125,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import jsonschema
 import pytest
 from click.testing import CliRunner, Result
-from report_examples import REQUIREMENTS, check, failure, report_of
 
 from conformance.cli import cli
 from conformance.commands.serve import ServedProcess
@@ -27,6 +26,7 @@ from conformance.report.baseline.file import (
 from conformance.report.baseline.model import Entry, Judgement, Stale, judge, new_entries
 from conformance.report.record import CheckResult, Report, load_report
 from tests.conftest import command
+from tests.report_examples import REQUIREMENTS, check, failure, report_of
 
 TODAY = date(2026, 11, 21)
 COPY = REQUIREMENTS["COPY-03"]

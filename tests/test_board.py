@@ -12,16 +12,16 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 from click.testing import CliRunner, Result
-from report_examples import REQUIREMENTS, check, exchange, failure, report_of, requirement
 
 from conformance.cli import cli
-from conformance.contract.verdicts import Stability
+from conformance.contract.verdicts import RunVerdict, Stability, Verdict
 from conformance.report.board.html import board_html
 from conformance.report.board.markdown import board_markdown, evidence_markdown
 from conformance.report.board.model import Board, make_board
 from conformance.report.board.text import count_words
 from conformance.report.record import CheckResult, Report, ReportError
 from conformance.report.run.write import report_json
+from tests.report_examples import REQUIREMENTS, check, exchange, failure, report_of, requirement
 
 FORGETS = failure("the copy has 3 states", expected="4 states", actual="3 states")
 SOME = [REQUIREMENTS[each] for each in ("CREATE-01", "COPY-03", "COPY-05", "PRUNE-01")]
@@ -153,7 +153,7 @@ def test_what_was_not_judged_is_said_so() -> None:
 def test_what_a_baseline_accepts_is_not_kept() -> None:
     accepted = dataclasses.replace(
         THREE[0],
-        verdict="conformant",  # type: ignore[arg-type]
+        verdict=RunVerdict.CONFORMANT,
         requirements=tuple(
             dataclasses.replace(each, baselined=each.verdict != "pass")
             for each in THREE[0].requirements
@@ -267,7 +267,7 @@ def test_a_result_that_was_lost_is_not_passed() -> None:
     made = of("1.0", forgets())
     lost = [each for each in made.requirements if each.id == "COPY-03"]
     kept = [each for each in made.requirements if each.id != "COPY-03"]
-    results = (dataclasses.replace(lost[0], verdict="not_run"), *kept)  # type: ignore[arg-type]
+    results = (dataclasses.replace(lost[0], verdict=Verdict.NOT_RUN), *kept)
     checks = tuple(each for each in made.checks if "COPY-03" not in each.requirements)
     board = make_board([dataclasses.replace(made, requirements=results, checks=checks)])
     for text in (texts(board)["index.html"], texts(board)["evidence/langgraph-api-1.0.md"]):

@@ -258,7 +258,8 @@ def test_values_that_hold_something_or_are_none(values: Any) -> None:
 
 def test_nothing_to_compare_blocks() -> None:
     require_some([None, 1], "something")
-    for nothing in ([], [None, {}, ""]):
+    without: tuple[list[Any], ...] = ([], [None, {}, ""])
+    for nothing in without:
         with pytest.raises(Blocked, match="nothing to compare: no text"):
             require_some(nothing, "no text")
 

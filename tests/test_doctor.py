@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import CHECKOUT, served
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -31,6 +30,7 @@ from conformance.doctor.table import as_toml
 from conformance.model.graphs import AGENT, GRAPHS, START, Channel, Graph, Node, add_up, keep_last
 from conformance.model.store import ThreadStore
 from conformance.reference.wire import Wire, WireRequest
+from tests.conftest import CHECKOUT, served
 
 MakeSettings = Callable[..., Settings]
 

@@ -7,6 +7,7 @@ import copy
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,11 @@ def test_fixture_is_what_the_document_shows(path: str, documents: dict[str, Docu
 
 
 def _printed(text: str, printed_as: str) -> Any:
-    readers = {"JSON": json.loads, "Python literal": ast.literal_eval, "text": str}
+    readers: dict[str, Callable[[str], Any]] = {
+        "JSON": json.loads,
+        "Python literal": ast.literal_eval,
+        "text": str,
+    }
     return readers[printed_as](text)
 
 

@@ -1,26 +1,36 @@
 import json
+from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-from report_examples import CHECKS, REQUIREMENTS, RICH, THREAD, check, exchange, failure, report_of
-from snapshot import assert_snapshot
+from click.testing import CliRunner, Result
 
 from conformance.commands.explain import explain_command, explanation, find_checks
 from conformance.report.run.write import report_json
+from tests.report_examples import (
+    CHECKS,
+    REQUIREMENTS,
+    RICH,
+    THREAD,
+    check,
+    exchange,
+    failure,
+    report_of,
+)
+from tests.snapshot import assert_snapshot
 
 
 @pytest.fixture
-def report_file(tmp_path):
+def report_file(tmp_path: Path) -> Path:
     file = tmp_path / "report.json"
     file.write_text(report_json(RICH), encoding="utf-8")
     return file
 
 
-def explain(*arguments):
+def explain(*arguments: str | Path) -> Result:
     return CliRunner().invoke(explain_command, [str(each) for each in arguments])
 
 
-def test_a_failure_reads_as_it_did_when_it_was_looked_at():
+def test_a_failure_reads_as_it_did_when_it_was_looked_at() -> None:
     sent = exchange(request_body='{"metadata":{"graph_id":"agent"}}', operation="create")
     silent = exchange(status=None, response_body=None, error="the connection was reset")
     broken = check("test_history", "COPY-03", "fail", failure=failure("it forgets", sent, silent))
@@ -37,24 +47,26 @@ def test_a_failure_reads_as_it_did_when_it_was_looked_at():
         "copy-04",
     ],
 )
-def test_a_check_is_found_by_its_id_a_part_of_it_or_its_requirement(report_file, wanted):
+def test_a_check_is_found_by_its_id_a_part_of_it_or_its_requirement(
+    report_file: Path, wanted: str
+) -> None:
     result = explain(report_file, wanted)
     assert result.exit_code == 0
     assert "test_copy.py::test_empty_thread: failed" in result.output
     assert f"curl -sS -X POST 'http://127.0.0.1:2024/threads/{THREAD}/copy'" in result.output
 
 
-def test_the_whole_name_of_a_function_is_never_ambiguous():
+def test_the_whole_name_of_a_function_is_never_ambiguous() -> None:
     (found,) = find_checks(RICH, "test_history")
     assert found.id == "test_copy.py::test_history"
 
 
-def test_a_requirement_gives_each_of_its_failed_checks(report_file):
+def test_a_requirement_gives_each_of_its_failed_checks(report_file: Path) -> None:
     result = explain(report_file, "COPY-03")
     assert result.output.count(": failed") == 2
 
 
-def test_the_folder_of_a_report_will_do(report_file):
+def test_the_folder_of_a_report_will_do(report_file: Path) -> None:
     assert explain(report_file.parent, "COPY-04").exit_code == 0
 
 
@@ -62,25 +74,25 @@ def test_the_folder_of_a_report_will_do(report_file):
     ("wanted", "said"),
     [("test_own_id", "It passed: there is nothing"), ("COPY-01", "COPY-01 passed (1 check)")],
 )
-def test_what_passed_says_so(report_file, wanted, said):
+def test_what_passed_says_so(report_file: Path, wanted: str, said: str) -> None:
     result = explain(report_file, wanted)
     assert result.exit_code == 0
     assert said in result.output
 
 
-def test_what_was_blocked_gives_its_reason(report_file):
+def test_what_was_blocked_gives_its_reason(report_file: Path) -> None:
     result = explain(report_file, "SEARCH-02")
     assert "test_no_match: blocked" in result.output
     assert "SEARCH-01 was not decided" in result.output
 
 
-def test_a_requirement_without_results_says_so(tmp_path):
+def test_a_requirement_without_results_says_so(tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     file.write_text(report_json(report_of(CHECKS[:1])), encoding="utf-8")
     assert "COPY-03: not run; none of its checks left a result." in explain(file, "COPY-03").output
 
 
-def test_an_ambiguous_part_names_the_checks(report_file):
+def test_an_ambiguous_part_names_the_checks(report_file: Path) -> None:
     result = explain(report_file, "test_copy.py")
     assert result.exit_code == 2
     assert "is a part of 6 checks" in result.output
@@ -90,14 +102,14 @@ def test_an_ambiguous_part_names_the_checks(report_file):
 @pytest.mark.parametrize(
     ("wanted", "near"), [("test_histroy", "test_copy.py::test_history"), ("COPY-33", "COPY-03")]
 )
-def test_an_unknown_one_names_what_is_near(report_file, wanted, near):
+def test_an_unknown_one_names_what_is_near(report_file: Path, wanted: str, near: str) -> None:
     result = explain(report_file, wanted)
     assert result.exit_code == 2
     assert f"no check or requirement '{wanted}'" in result.output
     assert near in result.output
 
 
-def test_json_is_for_scripts(report_file):
+def test_json_is_for_scripts(report_file: Path) -> None:
     (found,) = json.loads(explain(report_file, "COPY-04", "--format", "json").output)
     assert found["check"]["id"] == "test_copy.py::test_empty_thread"
     assert found["check"]["failure"]["exchanges"][0]["status"] == 500
@@ -113,7 +125,9 @@ def test_json_is_for_scripts(report_file):
         ('{"format": "threads-conformance-report/1"}', "the report is damaged"),
     ],
 )
-def test_a_missing_or_damaged_report_is_one_clear_sentence(tmp_path, content, said):
+def test_a_missing_or_damaged_report_is_one_clear_sentence(
+    tmp_path: Path, content: str | None, said: str
+) -> None:
     file = tmp_path / "report.json"
     if content is not None:
         file.write_text(content, encoding="utf-8")
@@ -123,7 +137,7 @@ def test_a_missing_or_damaged_report_is_one_clear_sentence(tmp_path, content, sa
     assert "Traceback" not in result.output
 
 
-def test_escape_sequences_of_a_server_are_shown_not_obeyed():
+def test_escape_sequences_of_a_server_are_shown_not_obeyed() -> None:
     broken = check(
         "test_a", "COPY-03", "fail", failure=failure("odd", actual="\x1b[2Ja\x00\ud800b")
     )
@@ -132,7 +146,7 @@ def test_escape_sequences_of_a_server_are_shown_not_obeyed():
     assert "a\\u0000\\ud800b" in text
 
 
-def test_a_body_that_is_nested_too_deep_to_lay_out_is_shown_as_it_came():
+def test_a_body_that_is_nested_too_deep_to_lay_out_is_shown_as_it_came() -> None:
     body = "[" * 1_900 + "]" * 1_900
     broken = check("test_a", "COPY-03", "fail", failure=failure("no", exchange(response_body=body)))
     assert body in explanation(broken, report_of([broken]), {})

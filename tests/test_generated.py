@@ -20,8 +20,8 @@ from conformance.checks.leniency import must_be_refused
 from conformance.contract.openapi import load_operations
 from conformance.contract.schemas import load_schema, violations
 from conformance.contract.verdicts import Verdict
-from conformance.deployment.guard import Ownership
 from conformance.deployment.identify import identify_deployment
+from conformance.deployment.ownership import Ownership
 from conformance.deployment.settings import Settings
 from conformance.model.store import Query, ThreadStore
 from conformance.reference import bodies

@@ -123,7 +123,7 @@ def test_what_must_not_exist_is_drawn(ours: Ownership) -> None:
 
 # ---- what could mean all threads --------------------------------------------------------
 
-ALL_THREADS = [
+ALL_THREADS: list[tuple[str, object]] = [
     ("/threads/prune", {}),
     ("/threads/prune", []),
     ("/threads/prune", b""),

@@ -290,8 +290,8 @@ def test_a_server_that_falls_silent_is_not_waited_for(
     assert cleanup.removed == 0
     assert str(UUID(int=49)) in cleanup.left
     assert len(cleanup.left) + sum(each.threads for each in cleanup.possibly_left) == 50
-    (_, ledger) = next(open_ledgers())
-    assert len(ledger.drawn) == 50  # nothing is forgotten
+    (_, kept) = next(open_ledgers())
+    assert len(kept.drawn) == 50  # nothing is forgotten
 
 
 def test_what_may_stand_is_not_forgotten(

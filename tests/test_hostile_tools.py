@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -71,7 +72,7 @@ def test_a_calm_proxy_passes_everything_on_one_connection() -> None:
 
 
 #: What a client sees of a creation, and how many threads it made.
-SEEN = {
+SEEN: dict[Mode, tuple[set[int | str], int]] = {
     Mode.RESET_BEFORE: ({"ReadError"}, 0),
     Mode.RESET_AFTER: ({"ReadError"}, 1),
     Mode.ANSWER_LOST: ({"RemoteProtocolError"}, 1),
@@ -457,12 +458,22 @@ def test_modes_are_read_as_they_are_typed() -> None:
 
 def test_the_rules_of_the_lying_servers() -> None:
     tried = Lying("none", (), 0.2, 1, "documented", "quick", 1)
-    members = {"hits": {}, "named": {}, "bulk": {"prune": 1}, "standing": 0, "told": {}}
     harmless = Harm(0, 0, 0, 0, 0)
     result = Result(0, "conformant", 1.0)
-    seen = Seen(tried, result, harmless, words={}, requests=1, **members)
-    leak = Seen(tried, result, harmless, words={"report.json": 2}, requests=1, **members)
-    lost = Seen(tried, result, harmless, words={}, requests=1, **{**members, "standing": 2})
+    seen = Seen(
+        tried,
+        result,
+        harmless,
+        hits={},
+        named={},
+        bulk={"prune": 1},
+        standing=0,
+        words={},
+        told={},
+        requests=1,
+    )
+    leak = replace(seen, words={"report.json": 2})
+    lost = replace(seen, standing=2)
     assert seen.broken_rules == ()
     assert lost.broken_rules == ("2 stand, 0 told",)
     assert leak.broken_rules == ("leaked into 2 report.json",)

@@ -7,9 +7,10 @@ import json
 import socket
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -148,8 +149,8 @@ def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> No
         ]
         resolve = socket.getaddrinfo
 
-        def both(host: str, *rest: object, **more: object) -> object:
-            return found if host == "deployment.test" else resolve(host, *rest, **more)  # type: ignore[arg-type]
+        def both(host: str, *rest: Any, **more: Any) -> object:
+            return found if host == "deployment.test" else resolve(host, *rest, **more)
 
         monkeypatch.setattr(socket, "getaddrinfo", both)
         assert asked(f"deployment.test:{port}").status_code == 200
@@ -185,14 +186,14 @@ def test_a_bomb_is_not_unpacked(members: int) -> None:
     bomb = gzip.compress(b"\0" * (32 * MIB // members)) * members
     produced = 0
 
-    def chunks() -> object:
+    def chunks() -> Iterator[bytes]:
         nonlocal produced
         for start in range(0, len(bomb), 1000):
             produced += 1000
             yield bomb[start : start + 1000]
 
     with pytest.raises(AnswerTooLargeError):
-        read_body(chunks(), "gzip", MIB)  # type: ignore[arg-type]
+        read_body(chunks(), "gzip", MIB)
     assert produced < len(bomb) / 4
 
 

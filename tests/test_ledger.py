@@ -191,7 +191,7 @@ def test_the_plan_is_written_before_the_request_leaves(
     assert second.unidentified == ("a thread created without an id of this run's",)
     assert seen[f"/threads/{own}/copy []"].unidentified == (f"a copy of {own}",)
     last = read_ledger(own_state / run_id)
-    assert (last.drawn, last.created, last.named) == ((own,), {own}, (made,))
+    assert (last.drawn, last.created, last.named) == ((own,), frozenset({own}), (made,))
     assert last.unidentified == ()
     assert last.clock_offset is not None
 

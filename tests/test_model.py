@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -363,7 +364,7 @@ def test_a_refused_operation_changes_nothing_and_times_only_grow(
 ) -> None:
     store = new_store()
     ids = [prepopulated(store), prepopulated(store, DOCUMENTED[:2])]
-    operations = [
+    operations: list[Callable[[str], object]] = [
         lambda i: ids.append(store.copy(i)["thread_id"]),
         lambda i: store.update_state(i, {"messages": [message("ai", "x")]}, as_node="call_model"),
         lambda i: store.update_state(i, {"messages": [5]}),

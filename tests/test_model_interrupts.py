@@ -275,7 +275,8 @@ def test_without_seconds_it_takes_none(store: ThreadStore) -> None:
 
 def test_seconds_that_are_no_number_fail_the_run(store: ThreadStore) -> None:
     thread_id = str(store.create()["thread_id"])
-    for seconds in ("soon", [], 10**400):
+    given: tuple[object, ...] = ("soon", [], 10**400)
+    for seconds in given:
         run = store.begin_run(thread_id, on("slow", input={**HI, "seconds": seconds}))
         while store.next_run(thread_id) is not None:
             assert store.seconds_before(thread_id) == 0

@@ -7,6 +7,7 @@ import pytest
 from conformance.model.errors import ConflictError, InvalidError, NotFoundError
 from conformance.model.graphs import GRAPHS, START, Channel, Graph, Node
 from conformance.model.store import ThreadStore
+from conformance.model.streams import RunEvent
 from tests.model_examples import DOCUMENTED, ON_AGENT, contents, message, new_store
 
 HI = {"messages": [message("human", "hi")]}
@@ -150,7 +151,7 @@ def test_runs_of_one_thread_follow_each_other(store: ThreadStore, thread_id: str
 
 def test_what_a_stream_says(store: ThreadStore, thread_id: str) -> None:
     store.begin_run(thread_id, request(stream_mode=["values", "updates"]))
-    events = []
+    events: list[RunEvent] = []
     while (step := store.advance(thread_id)) is not None:
         events += step.events
     names = [event.event for event in events]

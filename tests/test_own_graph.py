@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import served
 
 from conformance.model.errors import InvalidError
 from conformance.model.graphs import AGENT, MESSAGES, START, Channel, Graph, Node, keep_last
 from conformance.model.messages import add_messages
 from conformance.model.store import ThreadStore
 from conformance.model.values import JsonObject
+from tests.conftest import served
 
 NOTEBOOK = Graph(
     graph_id="notebook",
@@ -81,7 +81,7 @@ supersteps = [
 OF_MESSAGES = {"PREPOP-03", "PREPOP-12", "STATE-15"}
 
 
-def run(url: str, folder: Path, *arguments: str) -> tuple[int, dict[str, object], str]:
+def run(url: str, folder: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
     ended = subprocess.run(
         [sys.executable, "-m", "conformance", "run", "--url", url, "--disposable", *arguments],
         cwd=folder,
@@ -111,8 +111,8 @@ def test_a_graph_described_in_the_settings_is_judged(notebook: ThreadStore, tmp_
     with served(notebook) as url:
         status, report, output = run(url, tmp_path)
     assert status == 0, output
-    assert report["deployment"]["graph_id"] == "notebook"  # type: ignore[index]
-    assert report["totals"]["MUST"]["blocked"] == 0  # type: ignore[index]
+    assert report["deployment"]["graph_id"] == "notebook"
+    assert report["totals"]["MUST"]["blocked"] == 0
 
 
 def test_without_a_graph_the_checks_that_need_none_still_run(
@@ -121,18 +121,18 @@ def test_without_a_graph_the_checks_that_need_none_still_run(
     with served(notebook) as url:
         status, report, output = run(url, tmp_path, "--effort", "quick")
     assert status == 3, output
-    blocked = [check for check in report["checks"] if check["verdict"] == "blocked"]  # type: ignore[attr-defined,index]
+    blocked = [check for check in report["checks"] if check["verdict"] == "blocked"]
     assert blocked
     for check in blocked:
         assert "has no graph 'agent'" in check["reason"], check
         assert "fixtures/deployments/langgraph-python" in check["reason"]
     by_capability = {
         each["capability"]: each["verdict"]
-        for each in report["requirements"]  # type: ignore[attr-defined]
+        for each in report["requirements"]
         if each["level"] == "MUST"
     }
     assert by_capability["create"] == "pass"
-    assert not [check for check in report["checks"] if check["verdict"] in ("fail", "error")]  # type: ignore[attr-defined,index]
+    assert not [check for check in report["checks"] if check["verdict"] in ("fail", "error")]
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_a_state_without_messages_is_judged(ledger: ThreadStore, tmp_path: Path)
         _, report, output = run(url, tmp_path)
     other_than_pass = {
         each["id"]: each["verdict"]
-        for each in report["requirements"]  # type: ignore[attr-defined]
+        for each in report["requirements"]
         if each["level"] != "MAY" and each["verdict"] not in ("pass", "not_run")
     }
     assert other_than_pass == dict.fromkeys(OF_MESSAGES, "blocked"), output
@@ -174,5 +174,5 @@ def test_an_agent_without_the_other_channels_is_judged_by_its_messages(
             url, tmp_path, "--profile", "extended", "--effort", "quick", *chosen
         )
     assert status == 0, output
-    verdicts = {each["verdict"] for each in report["requirements"] if each["level"] != "MAY"}  # type: ignore[attr-defined,index]
+    verdicts = {each["verdict"] for each in report["requirements"] if each["level"] != "MAY"}
     assert verdicts == {"pass"}, output

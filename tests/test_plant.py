@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -20,13 +20,14 @@ from jsonschema import Draft202012Validator
 
 from conformance.contract.schemas import format_checker
 from conformance.data import schemas_dir
-from conformance.deployment.guard import GuardRefusal, Ownership, check_request
+from conformance.deployment.guard import GuardRefusal, check_request
+from conformance.deployment.lost import PLANT_TAG
+from conformance.deployment.ownership import Ownership
 from conformance.model.errors import InvalidError, NotFoundError
 from conformance.model.graphs import GRAPHS
 from conformance.model.store import ThreadStore
 from conformance.model.threads import Thread
 from conformance.plant.plant_file import read_plant
-from conformance.plant.scenarios import PLANT_TAG
 from conformance.reference.app import new_store
 from tests.conftest import (
     Reply,
@@ -52,7 +53,10 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def store_of(kind: type[ThreadStore], **options: Any) -> ThreadStore:
+_Store = TypeVar("_Store", bound=ThreadStore)
+
+
+def store_of(kind: type[_Store], **options: Any) -> _Store:
     return kind(clock=lambda: datetime.now(UTC), ids=uuid4, **options)
 
 

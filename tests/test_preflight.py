@@ -39,10 +39,10 @@ def test_the_reference_says_who_it_is(reference: str, settings_for: MakeSettings
 
 
 def test_looking_leaves_nothing(
-    reference: str, settings_for: MakeSettings, own_state: object
+    reference: str, settings_for: MakeSettings, own_state: Path
 ) -> None:
     identify_deployment(settings_for(reference))
-    assert not own_state.exists()  # type: ignore[attr-defined]
+    assert not own_state.exists()
 
 
 def test_no_server(settings_for: MakeSettings) -> None:
@@ -259,7 +259,10 @@ def test_proxies_in_the_way(settings_for: MakeSettings, monkeypatch: pytest.Monk
 
 
 def test_a_server_that_breaks_every_connection(settings_for: MakeSettings) -> None:
-    with talking(lambda connection, _: connection.recv(1) and None) as at:
+    def hang_up(connection: socket.socket, _: threading.Event) -> None:
+        connection.recv(1)
+
+    with talking(hang_up) as at:
         assert f"http://{at} breaks the connection" in refusal(settings_for(f"http://{at}"))
 
 

@@ -132,7 +132,8 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         made = filled(url, 3)
         theirs = ids_in(url, made)
         before = threads_of(url)
-        options, looked_at = ("-n", "0"), made
+        options: tuple[str, ...] = ("-n", "0")
+        looked_at = made
         if request.param == "named":
             looked_at = made[:2]
             names = [made[0].upper(), made[0], made[1]]

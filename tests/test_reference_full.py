@@ -165,7 +165,9 @@ def test_runs_are_cancelled_together(http: httpx.Client, thread_id: str) -> None
     assert http.get(f"/threads/{other}").json()["status"] == "idle"
     assert http.post("/runs/cancel", json={"status": "running"}).status_code == 404
     assert http.post("/runs/cancel", json=body).status_code == 404
-    for bad in ({}, {"status": "late"}, {"run_ids": runs}, {**body, "status": "all"}, []):
+    late, both = {"status": "late"}, {**body, "status": "all"}
+    wrong: tuple[object, ...] = ({}, late, {"run_ids": runs}, both, [])
+    for bad in wrong:
         assert http.post("/runs/cancel", json=bad).status_code == 422
 
 

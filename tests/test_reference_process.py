@@ -62,13 +62,13 @@ def test_a_port_that_is_taken() -> None:
     assert READY not in result.output
 
 
-def test_an_unexpected_exception_is_a_json_answer() -> None:
+def test_an_unexpected_exception_is_a_json_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     store = new_store()
 
     def fails(*_given: object, **_named: object) -> None:
         raise RuntimeError("on purpose")
 
-    store.create = fails  # type: ignore[method-assign,assignment]
+    monkeypatch.setattr(store, "create", fails)
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(create_app(store), raise_app_exceptions=False)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
-from report_examples import CONFORMANT, REQUIREMENTS
 from rich.console import Console
 
 from conformance.commands.requirements import as_text
@@ -15,6 +15,7 @@ from conformance.report.record import Report
 from conformance.report.run.markdown import markdown_report
 from conformance.report.run.terminal import TerminalView
 from conformance.report.run.text import skipped_by_effort_line
+from tests.report_examples import CONFORMANT, REQUIREMENTS
 
 CRON = Requirement(
     id="CRON-99",
@@ -30,10 +31,8 @@ CATALOGUE = {**REQUIREMENTS, CRON.id: CRON}
 SAID = "ot checked at effort standard: CRON-99; give --effort thorough"
 
 
-def report(**changed: object) -> Report:
-    run = dataclasses.replace(
-        CONFORMANT.run, **{"profile": "full", "effort": "standard", "partial": False, **changed}
-    )
+def report(profile: str = "full", effort: str = "standard", partial: bool = False) -> Report:
+    run = dataclasses.replace(CONFORMANT.run, profile=profile, effort=effort, partial=partial)
     return dataclasses.replace(CONFORMANT, run=run)
 
 
@@ -48,7 +47,7 @@ def test_what_was_left_is_said() -> None:
 @pytest.mark.parametrize(
     "changed", [{"profile": "extended"}, {"effort": "thorough"}, {"partial": True}]
 )
-def test_nothing_is_said_of_what_was_not_asked_for(changed: dict[str, object]) -> None:
+def test_nothing_is_said_of_what_was_not_asked_for(changed: dict[str, Any]) -> None:
     assert skipped_by_effort_line(report(**changed), CATALOGUE) == ""
 
 

@@ -5,14 +5,26 @@ import dataclasses
 import gzip
 import json
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_examples import (
+
+from conformance.data import schemas_dir
+from conformance.deployment.exchange import Exchange
+from conformance.report.record import LARGEST_REPORT, Cleanup, Report, ReportError, load_report
+from conformance.report.run.har import BODY_LIMIT
+from conformance.report.run.html import html_report
+from conformance.report.run.junit import junit_report
+from conformance.report.run.markdown import markdown_report
+from conformance.report.run.write import report_json, write_all
+from tests.report_examples import (
     CHECKS,
     CONFORMANT,
     REQUIREMENTS,
@@ -23,22 +35,7 @@ from report_examples import (
     failure,
     report_of,
 )
-from snapshot import assert_snapshot
-
-from conformance.data import schemas_dir
-from conformance.deployment.exchange import Exchange
-from conformance.report.record import (
-    LARGEST_REPORT,
-    Cleanup,
-    Report,
-    ReportError,
-    load_report,
-)
-from conformance.report.run.har import BODY_LIMIT
-from conformance.report.run.html import html_report
-from conformance.report.run.junit import junit_report
-from conformance.report.run.markdown import markdown_report
-from conformance.report.run.write import report_json, write_all
+from tests.snapshot import assert_snapshot
 
 SCHEMA = json.loads((schemas_dir() / "report.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(
@@ -85,10 +82,10 @@ class Tags(HTMLParser):
         self.found: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, dict(attrs)))
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.text += data
 
 
@@ -101,12 +98,12 @@ def tags_of(page: str) -> Tags:
 
 class TestReportJson:
     @pytest.mark.parametrize("report", [RICH, CONFORMANT], ids=["rich", "conformant"])
-    def test_it_is_valid_and_reads_back_as_it_was(self, report):
+    def test_it_is_valid_and_reads_back_as_it_was(self, report: Report) -> None:
         data = json.loads(report_json(report))
         assert [error.message for error in VALIDATOR.iter_errors(data)] == []
         assert Report.from_json(data) == report
 
-    def test_the_schema_is_one(self):
+    def test_the_schema_is_one(self) -> None:
         jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
     @pytest.mark.parametrize(
@@ -126,12 +123,12 @@ class TestReportJson:
             lambda data: data["run"].update(profile="all"),
         ],
     )
-    def test_the_schema_catches_a_slip(self, slip):
+    def test_the_schema_catches_a_slip(self, slip: Callable[[dict[str, Any]], object]) -> None:
         data = copy.deepcopy(json.loads(report_json(RICH)))
         slip(data)
         assert not VALIDATOR.is_valid(data)
 
-    def test_the_schema_lets_a_later_version_add_members(self):
+    def test_the_schema_lets_a_later_version_add_members(self) -> None:
         data = json.loads(report_json(RICH))
         for place in (data, data["run"], data["checks"][0], data["requirements"][0]):
             place["added_later"] = 1
@@ -139,7 +136,7 @@ class TestReportJson:
 
 
 class TestJunit:
-    def test_every_check_is_a_testcase_with_its_requirements(self):
+    def test_every_check_is_a_testcase_with_its_requirements(self) -> None:
         root = ET.fromstring(junit_report(RICH, REQUIREMENTS))
         cases = {case.get("name"): case for case in root.iter("testcase")}
         assert list(cases) == [each.id for each in CHECKS]
@@ -160,13 +157,13 @@ class TestJunit:
             ("test_prune.py::test_prune", "skipped", "unsupported: POST /threads/prune"),
         ],
     )
-    def test_verdicts_become_what_ci_systems_know(self, name, tag, says):
+    def test_verdicts_become_what_ci_systems_know(self, name: str, tag: str, says: str) -> None:
         root = ET.fromstring(junit_report(RICH, REQUIREMENTS))
         outcome = root.find(f".//testcase[@name='{name}']/{tag}")
         assert outcome is not None
-        assert says in outcome.get("message")
+        assert says in outcome.get("message", "")
 
-    def test_the_counts_agree_with_the_cases(self):
+    def test_the_counts_agree_with_the_cases(self) -> None:
         root = ET.fromstring(junit_report(RICH, REQUIREMENTS))
         for element in (root, *root):
             for name, tag in (
@@ -175,36 +172,42 @@ class TestJunit:
                 ("errors", "error"),
                 ("skipped", "skipped"),
             ):
-                assert int(element.get(name)) == len(list(element.iter(tag)))
+                assert int(element.get(name, "")) == len(list(element.iter(tag)))
         assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("12", "5", "1")
 
     @pytest.mark.parametrize("ended", ["interrupted", "given_up"])
-    def test_a_run_that_ended_early_says_so(self, ended):
-        run = dataclasses.replace(RICH.run, partial=True, **{ended: True})
+    def test_a_run_that_ended_early_says_so(self, ended: str) -> None:
+        run = dataclasses.replace(
+            RICH.run,
+            partial=True,
+            interrupted=ended == "interrupted",
+            given_up=ended == "given_up",
+        )
         root = ET.fromstring(junit_report(dataclasses.replace(RICH, run=run), REQUIREMENTS))
         for suite in root:
             said = [each.get("value") for each in suite.findall("properties/property[@name='run']")]
             assert said == [ended.replace("_", " "), "partial"]
 
-    def test_an_accepted_failure_turns_nothing_red(self):
+    def test_an_accepted_failure_turns_nothing_red(self) -> None:
         report = report_of(CHECKS, baselined=frozenset({"COPY-03"}))
         root = ET.fromstring(junit_report(report, REQUIREMENTS))
-        case = root.find(".//testcase[@name='test_copy.py::test_history']")
+        (case,) = root.iterfind(".//testcase[@name='test_copy.py::test_history']")
         assert case.find("failure") is None
-        assert case.find("skipped").get("message").startswith("accepted by the baseline")
+        (skipped,) = case.iterfind("skipped")
+        assert skipped.get("message", "").startswith("accepted by the baseline")
 
-    def test_a_requirement_without_result_shows_as_not_run(self):
+    def test_a_requirement_without_result_shows_as_not_run(self) -> None:
         report = report_of([check("test_own_id", "COPY-01")])
         root = ET.fromstring(junit_report(report, REQUIREMENTS))
-        case = root.find(".//testcase[@name='COPY-03']")
-        assert case.find("skipped").get("message").startswith("not run")
+        (skipped,) = root.iterfind(".//testcase[@name='COPY-03']/skipped")
+        assert skipped.get("message", "").startswith("not run")
 
 
 class TestMarkdown:
-    def test_it_reads_as_it_did_when_it_was_looked_at(self):
+    def test_it_reads_as_it_did_when_it_was_looked_at(self) -> None:
         assert_snapshot(markdown_report(RICH, REQUIREMENTS), "report.md.txt")
 
-    def test_it_fits_a_comment_however_much_failed(self):
+    def test_it_fits_a_comment_however_much_failed(self) -> None:
         long = "x" * 5_000
         checks = [
             check(
@@ -222,7 +225,7 @@ class TestMarkdown:
 
 
 class TestHtml:
-    def test_it_needs_nothing_but_itself(self):
+    def test_it_needs_nothing_but_itself(self) -> None:
         page = html_report(RICH, REQUIREMENTS)
         found = tags_of(page).found
         assert not {"script", "link", "img", "iframe"}.intersection(tag for tag, _ in found)
@@ -231,7 +234,7 @@ class TestHtml:
             assert (attributes.get("href") or "#").startswith("#")
         assert "url(" not in page
 
-    def test_it_can_be_read_without_seeing_it(self):
+    def test_it_can_be_read_without_seeing_it(self) -> None:
         found = tags_of(html_report(RICH, REQUIREMENTS)).found
         tags = [tag for tag, _ in found]
         assert ("html", {"lang": "en"}) in found
@@ -239,7 +242,7 @@ class TestHtml:
         assert tags.count("caption") == tags.count("table")
         assert all("scope" in attributes for tag, attributes in found if tag == "th")
 
-    def test_every_link_and_id_is_sound(self):
+    def test_every_link_and_id_is_sound(self) -> None:
         found = tags_of(html_report(RICH, REQUIREMENTS)).found
         ids = [attributes["id"] for _, attributes in found if "id" in attributes]
         links = {attributes["href"] for _, attributes in found if "href" in attributes}
@@ -247,11 +250,11 @@ class TestHtml:
         assert links
         assert links <= {f"#{each}" for each in ids}
 
-    def test_a_source_that_several_promises_share_is_named_once(self):
+    def test_a_source_that_several_promises_share_is_named_once(self) -> None:
         text = tags_of(html_report(report_of(CHECKS[4:7]), REQUIREMENTS)).text
         assert text.count("003_a519280589421030.txt: Copy thread") == 1
 
-    def test_it_says_what_there_is_to_say(self):
+    def test_it_says_what_there_is_to_say(self) -> None:
         text = tags_of(html_report(RICH, REQUIREMENTS)).text
         for said in (
             "NON-CONFORMANT: langgraph-api 0.16.7",
@@ -268,16 +271,17 @@ class TestHtml:
 
 
 class TestHar:
-    def entries(self, tmp_path, *exchanges: Exchange, torn: str = ""):
+    def entries(self, tmp_path: Path, *exchanges: Exchange, torn: str = "") -> list[dict[str, Any]]:
         file = tmp_path / "exchanges.jsonl"
         file.write_text("".join(f"{each.to_json()}\n" for each in exchanges) + torn)
         write_all(RICH, REQUIREMENTS, file, tmp_path)
         log = json.loads((tmp_path / "exchanges.har").read_text(encoding="utf-8"))["log"]
         assert log["version"] == "1.2"
         assert log["creator"]["name"] == "threads-conformance"
-        return log["entries"]
+        entries: list[dict[str, Any]] = log["entries"]
+        return entries
 
-    def test_an_exchange_becomes_an_entry(self, tmp_path):
+    def test_an_exchange_becomes_an_entry(self, tmp_path: Path) -> None:
         sent = exchange(
             method="POST", url="http://127.0.0.1:2024/threads/search?a=1&b=", request_body="{}"
         )
@@ -292,7 +296,7 @@ class TestHar:
         assert entry["response"]["content"]["text"] == sent.response_body
         assert entry["comment"] == "copy in test_copy.py::test_copy"
 
-    def test_the_members_that_har_requires_are_there(self, tmp_path):
+    def test_the_members_that_har_requires_are_there(self, tmp_path: Path) -> None:
         (entry,) = self.entries(tmp_path, exchange(request_body="{}"))
         required = {
             "": "startedDateTime time request response cache timings",
@@ -304,13 +308,13 @@ class TestHar:
         for place, members in required.items():
             assert set(members.split()) <= set(entry[place] if place else entry)
 
-    def test_no_answer_is_status_0_with_the_error(self, tmp_path):
+    def test_no_answer_is_status_0_with_the_error(self, tmp_path: Path) -> None:
         silent = exchange(status=None, response_body=None, response_headers=(), error="reset")
         (entry,) = self.entries(tmp_path, silent)
         assert entry["response"]["status"] == 0
         assert entry["response"]["comment"] == "reset"
 
-    def test_long_bodies_are_cut_and_it_says_so(self, tmp_path):
+    def test_long_bodies_are_cut_and_it_says_so(self, tmp_path: Path) -> None:
         body = "é" * BODY_LIMIT
         (entry,) = self.entries(tmp_path, exchange(response_body=body, request_body=body))
         content = entry["response"]["content"]
@@ -319,25 +323,25 @@ class TestHar:
         assert "cut to the first 65536 of 131072 bytes" in content["comment"]
         assert "cut" in entry["request"]["postData"]["comment"]
 
-    def test_a_line_that_a_killed_worker_cut_is_left_out(self, tmp_path):
+    def test_a_line_that_a_killed_worker_cut_is_left_out(self, tmp_path: Path) -> None:
         whole = exchange()
         assert len(self.entries(tmp_path, whole, whole, torn=whole.to_json()[:40])) == 2
 
-    def test_a_run_without_exchanges_has_an_archive_too(self, tmp_path):
+    def test_a_run_without_exchanges_has_an_archive_too(self, tmp_path: Path) -> None:
         assert self.entries(tmp_path) == []
 
 
 class TestWriteAll:
     NAMES = ("report.json", "junit.xml", "report.md", "report.html", "exchanges.har")
 
-    def test_it_writes_five_files_and_nothing_else(self, tmp_path):
+    def test_it_writes_five_files_and_nothing_else(self, tmp_path: Path) -> None:
         directory = tmp_path / "reports" / "latest"
         files = write_all(RICH, REQUIREMENTS, None, directory)
         assert files == tuple(directory / name for name in self.NAMES)
         assert {file.name for file in directory.iterdir()} == set(self.NAMES)
         assert load_report(directory / "report.json") == RICH
 
-    def test_a_compressed_report_is_read_as_it_was(self, tmp_path):
+    def test_a_compressed_report_is_read_as_it_was(self, tmp_path: Path) -> None:
         (plain,) = (
             each
             for each in write_all(RICH, REQUIREMENTS, None, tmp_path / "plain")
@@ -361,18 +365,20 @@ class TestWriteAll:
         ],
         ids=["cut off", "damaged", "endless"],
     )
-    def test_a_compressed_report_that_cannot_be_used(self, content, told, tmp_path):
+    def test_a_compressed_report_that_cannot_be_used(
+        self, content: bytes, told: str, tmp_path: Path
+    ) -> None:
         file = tmp_path / "report.json.gz"
         file.write_bytes(content)
         with pytest.raises(ReportError, match=told):
             load_report(file)
 
-    def test_the_same_report_gives_the_same_files(self, tmp_path):
+    def test_the_same_report_gives_the_same_files(self, tmp_path: Path) -> None:
         one = write_all(RICH, REQUIREMENTS, None, tmp_path / "one")
         other = write_all(RICH, REQUIREMENTS, None, tmp_path / "other")
         assert [file.read_bytes() for file in one] == [file.read_bytes() for file in other]
 
-    def test_an_earlier_report_stays_whole_when_writing_breaks(self, tmp_path):
+    def test_an_earlier_report_stays_whole_when_writing_breaks(self, tmp_path: Path) -> None:
         write_all(CONFORMANT, REQUIREMENTS, None, tmp_path)
         before = (tmp_path / "exchanges.har").read_bytes()
         exchanges = tmp_path / "exchanges.jsonl"
@@ -382,13 +388,13 @@ class TestWriteAll:
         assert (tmp_path / "exchanges.har").read_bytes() == before
         assert not list(tmp_path.glob(".*.partial"))
 
-    def test_who_is_reading_a_report_keeps_the_one_that_was_there(self, tmp_path):
+    def test_who_is_reading_a_report_keeps_the_one_that_was_there(self, tmp_path: Path) -> None:
         write_all(CONFORMANT, REQUIREMENTS, None, tmp_path)
         with (tmp_path / "report.json").open(encoding="utf-8") as reader:
             write_all(RICH, REQUIREMENTS, None, tmp_path)
             assert reader.read() == report_json(CONFORMANT)
 
-    def test_a_folder_that_cannot_be_written_is_named(self, tmp_path):
+    def test_a_folder_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "taken").write_text("a file")
         with pytest.raises(ReportError, match=r"cannot write the report to .*taken.*--report-dir"):
             write_all(RICH, REQUIREMENTS, None, tmp_path / "taken")
@@ -396,7 +402,9 @@ class TestWriteAll:
 
 @settings(max_examples=60, deadline=None)
 @given(HOSTILE)
-def test_whatever_a_server_says_the_files_stay_sound(tmp_path_factory, text):
+def test_whatever_a_server_says_the_files_stay_sound(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
     report = hostile_report(text)
     plain = hostile_report("plain")
     directory = tmp_path_factory.mktemp("hostile")

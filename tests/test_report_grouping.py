@@ -1,12 +1,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_examples import CHECKS, RICH, THREAD, check, exchange, failure, report_of
 
 from conformance.contract.causes import Cause, fingerprint, kinds_of_changes
 from conformance.contract.verdicts import Verdict
 from conformance.excerpt import masked
 from conformance.report.run.grouping import failure_groups, undecided_groups, unmet_optional_groups
+from tests.report_examples import CHECKS, RICH, THREAD, check, exchange, failure, report_of
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from conformance.report.run.grouping import failure_groups, undecided_groups, un
         ("after 0.52 s", "after 12.7 s"),
     ],
 )
-def test_what_changes_from_run_to_run_is_masked(one, other):
+def test_what_changes_from_run_to_run_is_masked(one: str, other: str) -> None:
     assert masked(one) == masked(other)
 
 
@@ -37,19 +37,19 @@ def test_what_changes_from_run_to_run_is_masked(one, other):
         ("expected a list", "expected an object"),
     ],
 )
-def test_what_tells_failures_apart_is_not(one, other):
+def test_what_tells_failures_apart_is_not(one: str, other: str) -> None:
     assert masked(one) != masked(other)
 
 
 @given(st.lists(st.text() | st.integers() | st.none()))
-def test_any_parts_have_a_fingerprint(parts):
+def test_any_parts_have_a_fingerprint(parts: list[str | int | None]) -> None:
     assert len(fingerprint(*parts)) == 16
     assert fingerprint(*parts) == fingerprint(*parts)
     assert fingerprint(*parts, "one more") != fingerprint(*parts)
 
 
-def test_kinds_of_differences_know_places_and_types_and_no_values():
-    def kinds(path, expected, actual):
+def test_kinds_of_differences_know_places_and_types_and_no_values() -> None:
+    def kinds(path: str, expected: object, actual: object) -> tuple[str, ...]:
         return kinds_of_changes([(path, expected, actual)])
 
     seen = kinds("$[3].values.messages[0].id", "one", "another")
@@ -64,7 +64,7 @@ def test_kinds_of_differences_know_places_and_types_and_no_values():
     assert kinds(one, "a", 1) == kinds(other, "b", 2)
 
 
-def test_failures_of_one_cause_stand_together_the_highest_level_first():
+def test_failures_of_one_cause_stand_together_the_highest_level_first() -> None:
     found = failure_groups(RICH)
     assert [group.requirements for group in found] == [
         ("COPY-03", "COPY-05"),
@@ -75,11 +75,11 @@ def test_failures_of_one_cause_stand_together_the_highest_level_first():
     assert found[0].cause == "the copy has 3 states, its source has 4"
 
 
-def test_what_is_optional_is_no_failure():
+def test_what_is_optional_is_no_failure() -> None:
     assert [group.requirements for group in unmet_optional_groups(RICH)] == [("COPY-09",)]
 
 
-def test_one_operation_that_answers_with_one_server_error_is_one_cause():
+def test_one_operation_that_answers_with_one_server_error_is_one_cause() -> None:
     broken = exchange(status=500)
     checks = [
         check("test_a", "COPY-01", "fail", failure=failure("no id", broken)),
@@ -93,19 +93,19 @@ def test_one_operation_that_answers_with_one_server_error_is_one_cause():
     ]
 
 
-def test_what_the_baseline_accepts_comes_last():
+def test_what_the_baseline_accepts_comes_last() -> None:
     found = failure_groups(report_of(CHECKS, baselined=frozenset({"COPY-03", "COPY-05"})))
     assert found[-1].requirements == ("COPY-03", "COPY-05")
     assert found[-1].baselined
     assert not any(group.baselined for group in found[:-1])
 
 
-def test_a_failure_without_evidence_is_shown_by_its_reason():
+def test_a_failure_without_evidence_is_shown_by_its_reason() -> None:
     found = failure_groups(report_of([check("test_a", "COPY-01", "fail", reason="it said no")]))
     assert [group.cause for group in found] == ["it said no"]
 
 
-def test_what_was_not_decided_stands_by_verdict_and_cause():
+def test_what_was_not_decided_stands_by_verdict_and_cause() -> None:
     refused = Cause.refused("create", 503, "not granted")
     checks = [
         check("test_a", "COPY-01", "blocked", reason="no thread", blocked_by=(refused,)),

@@ -1,5 +1,14 @@
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
 import pytest
-from report_examples import (
+
+from conformance.contract.catalogue import Requirement
+from conformance.contract.causes import Cause
+from conformance.contract.verdicts import RunVerdict, Verdict
+from conformance.report.baseline.acceptance import with_accepted
+from conformance.report.record import CheckResult, RequirementResult
+from conformance.report.score import exit_status, requirement_results, run_verdict, totals
+from tests.report_examples import (
     REQUIREMENTS,
     accepting,
     check,
@@ -9,24 +18,26 @@ from report_examples import (
     requirement,
 )
 
-from conformance.contract.causes import Cause
-from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.report.baseline.acceptance import with_accepted
-from conformance.report.score import exit_status, requirement_results, run_verdict, totals
-
 MUST = REQUIREMENTS["COPY-03"]
 OTHER_MUST = REQUIREMENTS["COPY-05"]
 SHOULD = REQUIREMENTS["CREATE-03"]
 
 
-def judge(checks, requirements=(MUST,), baselined=frozenset(), expected=None):
+def judge(
+    checks: Sequence[CheckResult],
+    requirements: Iterable[Requirement] = (MUST,),
+    baselined: Collection[str] = frozenset(),
+    expected: Mapping[str, Collection[str]] | None = None,
+) -> tuple[RequirementResult, ...]:
     results = requirement_results(
         checks, requirements, checks_of(checks) if expected is None else expected
     )
     return with_accepted(results, checks, accepting(baselined))
 
 
-def blocked(name, requirement_id, *causes, reason="in words"):
+def blocked(
+    name: str, requirement_id: str, *causes: Cause, reason: str = "in words"
+) -> CheckResult:
     return check(name, requirement_id, "blocked", reason=reason, blocked_by=causes)
 
 
@@ -41,7 +52,7 @@ def blocked(name, requirement_id, *causes, reason="in words"):
         (("error", "fail", "pass"), "fail"),
     ],
 )
-def test_a_requirement_takes_the_worst_of_its_checks(verdicts, worst):
+def test_a_requirement_takes_the_worst_of_its_checks(verdicts: tuple[str, ...], worst: str) -> None:
     checks = [check(f"test_{n}", MUST.id, each) for n, each in enumerate(verdicts)]
     (result,) = judge(checks)
     assert result.verdict == worst
@@ -49,20 +60,20 @@ def test_a_requirement_takes_the_worst_of_its_checks(verdicts, worst):
     assert (result.title, result.capability) == (MUST.title, "copy")
 
 
-def test_a_requirement_without_any_result_was_not_run():
+def test_a_requirement_without_any_result_was_not_run() -> None:
     (result,) = judge([])
     assert result.verdict is Verdict.NOT_RUN
     assert result.checks == ()
 
 
-def test_a_lost_result_never_counts_as_passed():
+def test_a_lost_result_never_counts_as_passed() -> None:
     passed = check("test_a", MUST.id)
     (result,) = judge([passed], expected={MUST.id: [passed.id, "test_copy.py::test_lost"]})
     assert result.verdict is Verdict.NOT_RUN
     assert result.checks == (passed.id, "test_copy.py::test_lost")
 
 
-def test_totals_name_every_level_and_verdict():
+def test_totals_name_every_level_and_verdict() -> None:
     results = judge([check("test_a", MUST.id, "fail")], (MUST, OTHER_MUST, SHOULD))
     counts = totals(results)
     assert list(counts) == ["MUST", "SHOULD", "MAY"]
@@ -85,47 +96,47 @@ def test_totals_name_every_level_and_verdict():
         ("not_run", "pass", "incomplete", 3),
     ],
 )
-def test_the_run_is_judged_by_its_musts(must, should, verdict, status):
+def test_the_run_is_judged_by_its_musts(must: str, should: str, verdict: str, status: int) -> None:
     checks = [check("test_a", MUST.id, must), check("test_b", SHOULD.id, should)]
     judged = run_verdict(judge(checks, (MUST, SHOULD)))
     assert judged == verdict
     assert exit_status(judged) == status
 
 
-def test_a_must_that_fails_weighs_more_than_one_in_error():
+def test_a_must_that_fails_weighs_more_than_one_in_error() -> None:
     checks = [check("test_a", MUST.id, "error"), check("test_b", OTHER_MUST.id, "fail")]
     assert run_verdict(judge(checks, (MUST, OTHER_MUST))) is RunVerdict.NON_CONFORMANT
 
 
-def test_a_run_that_judged_nothing_is_incomplete():
+def test_a_run_that_judged_nothing_is_incomplete() -> None:
     assert run_verdict(()) is RunVerdict.INCOMPLETE
 
 
-def test_a_deployment_out_of_reach_is_exit_status_3():
+def test_a_deployment_out_of_reach_is_exit_status_3() -> None:
     assert exit_status(RunVerdict.CONFORMANT, reachable=False) == 3
 
 
 class TestBaseline:
-    def test_an_accepted_failure_leaves_the_run_conformant(self):
+    def test_an_accepted_failure_leaves_the_run_conformant(self) -> None:
         results = judge([check("test_a", MUST.id, "fail")], baselined=frozenset({MUST.id}))
         assert results[0].baselined
         assert results[0].verdict is Verdict.FAIL
         assert run_verdict(results) is RunVerdict.CONFORMANT
 
-    def test_it_does_not_hide_another_failure(self):
+    def test_it_does_not_hide_another_failure(self) -> None:
         checks = [check("test_a", MUST.id, "fail"), check("test_b", OTHER_MUST.id, "fail")]
         results = judge(checks, (MUST, OTHER_MUST), baselined=frozenset({MUST.id}))
         assert run_verdict(results) is RunVerdict.NON_CONFORMANT
 
-    def test_a_requirement_that_passes_needs_no_acceptance(self):
+    def test_a_requirement_that_passes_needs_no_acceptance(self) -> None:
         results = judge([check("test_a", MUST.id)], baselined=frozenset({MUST.id}))
         assert not results[0].baselined
 
-    def test_an_error_is_not_accepted(self):
+    def test_an_error_is_not_accepted(self) -> None:
         results = judge([check("test_a", MUST.id, "error")], baselined=frozenset({MUST.id}))
         assert run_verdict(results) is RunVerdict.INCOMPLETE
 
-    def test_what_an_accepted_failure_blocks_is_accepted_through_any_depth(self):
+    def test_what_an_accepted_failure_blocks_is_accepted_through_any_depth(self) -> None:
         third = requirement("COPY-07", "A third")
         checks = [
             blocked("test_c", third.id, Cause.broken(OTHER_MUST.id)),
@@ -146,7 +157,7 @@ class TestBaseline:
         ],
         ids=["none", "no requirement", "another", "another as well"],
     )
-    def test_what_something_else_blocks_is_not(self, causes):
+    def test_what_something_else_blocks_is_not(self, causes: tuple[Cause, ...]) -> None:
         checks = [check("test_a", MUST.id, "fail"), blocked("test_b", OTHER_MUST.id, *causes)]
         results = judge(checks, (MUST, OTHER_MUST), baselined=frozenset({MUST.id}))
         assert not results[1].baselined
@@ -155,7 +166,7 @@ class TestBaseline:
     REFUSAL = Cause.refused("copy", 422, "not granted")
     REFUSED = failure("x", exchange(status=422), fingerprint=REFUSAL.fingerprint)
 
-    def test_what_the_refusal_of_an_accepted_failure_blocks_is_accepted(self):
+    def test_what_the_refusal_of_an_accepted_failure_blocks_is_accepted(self) -> None:
         checks = [
             check("test_a", MUST.id, "fail", failure=self.REFUSED),
             blocked("test_b", OTHER_MUST.id, self.REFUSAL),
@@ -173,7 +184,7 @@ class TestBaseline:
         ],
         ids=["status", "operation", "kind"],
     )
-    def test_another_refusal_is_not(self, other):
+    def test_another_refusal_is_not(self, other: Cause) -> None:
         checks = [
             check("test_a", MUST.id, "fail", failure=self.REFUSED),
             blocked("test_b", OTHER_MUST.id, other),
@@ -182,7 +193,7 @@ class TestBaseline:
         assert run_verdict(results) is RunVerdict.INCOMPLETE
 
     @pytest.mark.parametrize("words", ["overloaded", "see COPY-01", "no UTF-16", ""])
-    def test_no_sentence_accepts_or_refuses_anything(self, words):
+    def test_no_sentence_accepts_or_refuses_anything(self, words: str) -> None:
         def judged(cause: Cause) -> RunVerdict:
             checks = [
                 check("test_a", MUST.id, "fail", failure=self.REFUSED),
@@ -194,7 +205,7 @@ class TestBaseline:
         assert judged(Cause.refused("run_wait", 503, "not granted")) is RunVerdict.INCOMPLETE
 
     @pytest.mark.parametrize("verdict", ["error", "not_run", "blocked"])
-    def test_an_accepted_failure_hides_nothing_else_of_its_requirement(self, verdict):
+    def test_an_accepted_failure_hides_nothing_else_of_its_requirement(self, verdict: str) -> None:
         checks = [check("test_a", MUST.id, "fail"), check("test_b", MUST.id, verdict)]
         (result,) = judge(checks, baselined=frozenset({MUST.id}))
         assert not result.baselined

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_examples import CONFORMANT, REQUIREMENTS
 
 from conformance.data import schemas_dir
 from conformance.deployment.exchange import Exchange
@@ -17,6 +16,7 @@ from conformance.report.run.markdown import markdown_report
 from conformance.report.schema.markdown import comparison_line, comparison_report
 from conformance.report.schema.model import Comparison, Difference, compare
 from tests.conftest import answering, as_json, command
+from tests.report_examples import CONFORMANT, REQUIREMENTS
 
 CONTRACT: dict[str, Any] = json.loads((schemas_dir() / "openapi.json").read_text())
 URL = "http://server/openapi.json"

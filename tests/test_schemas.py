@@ -48,7 +48,7 @@ STATE = next(iter(outputs_of("state").values()))
 THREAD = next(iter(outputs_of("get").values()))
 PREPOPULATED = next(iter(outputs_of("prepopulate").values()))
 #: As known servers answer for a thread that has no checkpoint.
-EMPTY_STATE = {
+EMPTY_STATE: dict[str, Any] = {
     "values": {},
     "next": [],
     "tasks": [],

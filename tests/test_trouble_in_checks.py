@@ -93,7 +93,7 @@ def test_a_request_in_fifty_changes_no_verdict(spoil: str, settings_for: MakeSet
     assert way.spoiled > 4
     assert failed(report) == []
     assert report.verdict is RunVerdict.CONFORMANT
-    assert report.cleanup.left == report.cleanup.possibly_left == ()
+    assert (report.cleanup.left, report.cleanup.possibly_left) == ((), ())
 
 
 @pytest.mark.parametrize("spoil", ["before", "after", "twice"])

@@ -41,7 +41,12 @@ def judged(_before: Any, seen: bool) -> None:
 
 def test_what_holds_is_looked_at_once(made: Callable[..., Visits]) -> None:
     looks: list[int] = []
-    made().judge_stable(lambda: 1, lambda _: looks.append(1) or True, judged)  # type: ignore[func-returns-value]
+
+    def look(_: int) -> bool:
+        looks.append(1)
+        return True
+
+    made().judge_stable(lambda: 1, look, judged)
     assert looks == [1]
 
 
@@ -115,4 +120,4 @@ def test_where_no_thread_can_be_judged_the_check_is_blocked(made: Callable[..., 
 def test_without_a_thread_the_check_says_what_to_do(made: Callable[..., Visits]) -> None:
     for ask in (made(0).judge_each, made(0).first_usable):
         with pytest.raises(Blocked, match="name one with --thread ID"):
-            ask(lambda _: None)  # type: ignore[operator]
+            ask(lambda _: None)

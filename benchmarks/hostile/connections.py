@@ -92,14 +92,15 @@ class ClientSide:
             else:  # the connection ended
                 return None
 
-    async def _event(self) -> h11.Event | type[h11.PAUSED]:
+    async def _event(self) -> h11.Event | None:
+        """What the other side sent next; None where h11 reads no further."""
         while True:
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as broken:
                 raise GoneError(str(broken)) from broken
             if event is not h11.NEED_DATA:
-                return event  # type: ignore[return-value]
+                return event if isinstance(event, h11.Event) else None
             if self._http.they_are_waiting_for_100_continue:
                 await self._send(h11.InformationalResponse(status_code=100, headers=[]))
             self._http.receive_data(await self._read())
@@ -232,11 +233,12 @@ class ServerSide:
         parts.append(self._http.send(h11.EndOfMessage()))
         return b"".join(part for part in parts if part)
 
-    async def _event(self) -> h11.Event | type[h11.PAUSED]:
+    async def _event(self) -> h11.Event | None:
+        """What the other side sent next; None where h11 reads no further."""
         assert self._reader is not None
         while (event := self._http.next_event()) is h11.NEED_DATA:
             self._http.receive_data(await self._reader.read(_CHUNK))
-        return event  # type: ignore[return-value]
+        return event if isinstance(event, h11.Event) else None
 
     def close(self) -> None:
         """End the connection, if there is one."""

@@ -46,7 +46,8 @@ class Result:
     def left(self) -> int:
         """How many threads the report says are left, surely or possibly."""
         possibly = self.cleanup.get("possibly_left", ())
-        return len(self.cleanup.get("left", ())) + sum(each["threads"] for each in possibly)
+        threads: int = sum(each["threads"] for each in possibly)
+        return len(self.cleanup.get("left", ())) + threads
 
 
 @dataclass(frozen=True)
