@@ -259,7 +259,7 @@ def test_faults_of_doors_are_tried_behind_doors_and_others_are_not(
     )
     monkeypatch.setattr(matrix, "all_faults", lambda: known)
     results = Queue()
-    matrix.work("documented", (HTTP,), Queue(*known, None), results)
+    matrix.work("documented", (HTTP,), (), Queue(*known, None), results)
     rows = {row.fault: row for row in results.items}
     assert rows["count-needs-no-key"].outcome is Outcome.KILLED
     assert rows["anothers-thread-is-copied"].outcome is Outcome.KILLED

@@ -45,7 +45,7 @@ NOTHING = "No source says so."
 def rows_of(monkeypatch: pytest.MonkeyPatch, *tasks: str, known: list[Freedom]) -> list[FreedomRow]:
     monkeypatch.setattr(freedoms, "all_freedoms", lambda: {each.name: each for each in known})
     results = Queue()
-    freedoms.work("documented", Queue(*tasks, None), results)
+    freedoms.work("documented", (), Queue(*tasks, None), results)
     assert all(isinstance(each, FreedomRow) for each in results.items), results.items
     return results.items
 

@@ -46,7 +46,7 @@ def rows_of(
     known = {each.name: each for each in faults}
     monkeypatch.setattr(matrix, "all_faults", lambda: known)
     results = Queue()
-    matrix.work("documented", clients, Queue(*known, None), results)
+    matrix.work("documented", clients, (), Queue(*known, None), results)
     assert all(isinstance(each, Row) for each in results.items), results.items
     return {row.fault: row for row in results.items}
 
@@ -238,10 +238,31 @@ def test_the_command_tells_kill_from_miss(own_state: Path) -> None:
     assert "1 faults" in ended.output
 
 
+def test_one_requirement_is_tried_by_its_own_checks(
+    own_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    of_get = [name for name, each in all_faults().items() if "GET-02" in each.breaks]
+    # One of them breaks more than is judged here.
+    assert any(len(all_faults()[name].breaks) > 1 for name in of_get)
+    ended = CliRunner().invoke(cli, ["selftest", "-n", "1", "--requirement", "get-02"])
+    assert ended.exit_code == 0, ended.output
+    assert f"{len(of_get)} killed by exactly the named requirements" in ended.output
+    assert list(tmp_path.iterdir()) == []
+    ended = CliRunner().invoke(
+        cli, ["selftest", "--requirement", "GET-02", "--fault", "create-refuses-an-empty-body"]
+    )
+    assert ended.exit_code == 1
+    assert "never exercised" in ended.output
+
+
 def test_an_unknown_fault_is_wrong_usage() -> None:
     ended = CliRunner().invoke(cli, ["selftest", "--fault", "create-refuses-an-empty"])
     assert ended.exit_code == 2
     assert "did you mean create-refuses-an-empty-body" in ended.output
+    ended = CliRunner().invoke(cli, ["selftest", "--requirement", "GET-2"])
+    assert ended.exit_code == 2
+    assert "unknown requirement GET-2; did you mean GET-02" in ended.output
     ended = CliRunner().invoke(cli, ["selftest", "--matching", "no such"])
     assert ended.exit_code == 2
     assert "no fault matches" in ended.output

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import click
 
+from conformance.commands.requirements import find_requirement
 from conformance.commands.serve import find_fault, find_freedom
-from conformance.contract.catalogue import PROFILES
+from conformance.contract.catalogue import PROFILES, load_catalogue
 from conformance.deployment.settings import DEFAULT_SEED
 from conformance.faults.registry import all_faults
 from conformance.freedoms.registry import Freedom, all_freedoms
@@ -46,6 +47,13 @@ class _NotJudged(click.ClickException):
     help="Only those whose name, or requirements of a fault, hold it.",
 )
 @click.option(
+    "--requirement",
+    "requirements",
+    multiple=True,
+    metavar="ID",
+    help="Only the checks of this requirement, and the faults that break it; may be repeated.",
+)
+@click.option(
     "--pairs",
     type=click.IntRange(0),
     help=f"So many pairs of the freedoms chosen.  [default: {PAIRS} for all freedoms, else none]",
@@ -75,6 +83,7 @@ def selftest_command(
     faults: tuple[str, ...],
     named: tuple[str, ...],
     matching: str,
+    requirements: tuple[str, ...],
     pairs: int | None,
     seed: int,
     workers: int,
@@ -93,18 +102,25 @@ def selftest_command(
         raise click.UsageError("try either faults or freedoms: --fault goes without --freedom(s)")
     if not freedoms and pairs is not None:
         raise click.UsageError("--pairs are pairs of freedoms: give --freedoms as well")
+    catalogue = load_catalogue()
+    judged = tuple(find_requirement(catalogue, each).id for each in requirements)
     try:
         if freedoms:
-            good = _try_freedoms(named, matching, pairs, seed, workers, profile, report_dir)
+            good = _try_freedoms(named, matching, judged, pairs, seed, workers, profile, report_dir)
         else:
-            good = _try_faults(faults, matching, workers, profile, report_dir)
+            good = _try_faults(faults, matching, judged, workers, profile, report_dir)
     except SelftestError as broken:
         raise _NotJudged(str(broken)) from broken
     sys.exit(0 if good else 1)
 
 
 def _try_faults(
-    names: tuple[str, ...], matching: str, workers: int, profile: str, report_dir: Path | None
+    names: tuple[str, ...],
+    matching: str,
+    requirements: tuple[str, ...],
+    workers: int,
+    profile: str,
+    report_dir: Path | None,
 ) -> bool:
     faults = all_faults()
     named = [find_fault(name).name for name in names]
@@ -113,18 +129,19 @@ def _try_faults(
         for each in faults.values()
         if (not named or each.name in named)
         and (matching in each.name or any(matching in one for one in each.breaks))
+        and (named or not requirements or set(requirements) & set(each.breaks))
     ]
     if not chosen:
-        raise click.UsageError(f"no fault matches {matching!r}")
+        raise click.UsageError(f"no fault matches {matching or ', '.join(requirements)!r}")
     started = time.perf_counter()
 
     def print_row(row: Row) -> None:
         click.echo(report.as_line(row))
 
-    rows = run_matrix(chosen, workers, print_row, profile)
+    rows = run_matrix(chosen, min(workers, len(chosen)), print_row, profile, requirements)
     matrix = report.Matrix(
         rows=tuple(rows),
-        partial=len(chosen) < len(faults),
+        partial=len(chosen) < len(faults) or bool(requirements) or profile != PROFILES[-1],
         profile=profile,
         duration_s=round(time.perf_counter() - started, 1),
     )
@@ -136,6 +153,7 @@ def _try_faults(
 def _try_freedoms(
     names: tuple[str, ...],
     matching: str,
+    requirements: tuple[str, ...],
     pairs: int | None,
     seed: int,
     workers: int,
@@ -152,7 +170,7 @@ def _try_freedoms(
     ]
     if not chosen:
         raise click.UsageError(f"no freedom matches {matching!r}")
-    whole = not (named or matching)
+    whole = not (named or matching or requirements)
     number = (PAIRS if whole else 0) if pairs is None else pairs
     together: list[tuple[Freedom, ...]] = [(each,) for each in chosen]
     together += choose_pairs(chosen, number, seed)
@@ -161,7 +179,7 @@ def _try_freedoms(
     def print_row(row: FreedomRow) -> None:
         click.echo(freedom_report.as_line(row))
 
-    rows = run_freedoms(together, workers, print_row, profile)
+    rows = run_freedoms(together, min(workers, len(together)), print_row, profile, requirements)
     matrix = freedom_report.FreedomMatrix(
         rows=tuple(rows),
         partial=not whole or number < PAIRS or profile != PROFILES[-1],

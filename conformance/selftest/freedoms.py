@@ -43,19 +43,23 @@ def run_freedoms(
     workers: int,
     on_row: Callable[[FreedomRow], None],
     profile: str = PROFILES[-1],
+    requirements: tuple[str, ...] = (),
 ) -> list[FreedomRow]:
     """Return a row for each freedom or pair, in their order; call `on_row` as each is finished."""
     names = [name_of(tuple(each.name for each in together)) for together in chosen]
-    return in_processes(work, (profile,), names, workers, lambda row: row.name, on_row)
+    return in_processes(work, (profile, requirements), names, workers, lambda row: row.name, on_row)
 
 
-def work(profile: str, tasks: Tasks, results: Results[FreedomRow]) -> None:
+def work(
+    profile: str, requirements: tuple[str, ...], tasks: Tasks, results: Results[FreedomRow]
+) -> None:
     """Try freedoms and pairs from the queue until None; put a row for each, or an error text."""
     run_worker(
         partial(_FreedomWorker, tasks=tasks, results=results),
         results,
         profile=profile,
         clients=(HTTP,),
+        requirements=requirements,
         visible_within_s=VISIBLE_WITHIN_S,
         timeout_s=TIMEOUT_S,
         run_timeout_s=RUN_TIMEOUT_S,

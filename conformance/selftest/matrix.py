@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -44,11 +45,17 @@ CLIENTS_TRIED = ("curl", "python-sdk")
 
 
 def run_matrix(
-    faults: Sequence[str], workers: int, on_row: Callable[[Row], None], profile: str = PROFILES[-1]
+    faults: Sequence[str],
+    workers: int,
+    on_row: Callable[[Row], None],
+    profile: str = PROFILES[-1],
+    requirements: tuple[str, ...] = (),
 ) -> list[Row]:
     """Return a row for each fault, in their order; call `on_row` as each is finished."""
     clients = _clients_for(all_faults()[name] for name in faults)
-    return in_processes(work, (profile, clients), faults, workers, lambda row: row.fault, on_row)
+    return in_processes(
+        work, (profile, clients, requirements), faults, workers, lambda row: row.fault, on_row
+    )
 
 
 def _concerns_clients(fault: Fault) -> bool:
@@ -77,19 +84,30 @@ def _clients_for(faults: Iterable[Fault]) -> tuple[str, ...]:
     )
 
 
-def work(profile: str, clients: tuple[str, ...], tasks: Tasks, results: Results[Row]) -> None:
+def work(
+    profile: str,
+    clients: tuple[str, ...],
+    requirements: tuple[str, ...],
+    tasks: Tasks,
+    results: Results[Row],
+) -> None:
     """Try faults from the queue until None; put a row for each, or an error text."""
     run_worker(
-        partial(_FaultWorker, tasks=tasks, results=results),
+        partial(_FaultWorker, tasks=tasks, results=results, only=requirements),
         results,
         profile=profile,
         clients=clients,
+        requirements=requirements,
         visible_within_s=VISIBLE_WITHIN_S,
     )
 
 
 class _FaultWorker(Worker):
-    """Makes the rows of faults."""
+    """Makes the rows of faults, which name the requirements of `only` if there are any."""
+
+    def __init__(self, *given: Any, only: tuple[str, ...], **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.only = only
 
     def alterations(self) -> Iterable[Altered]:
         return (faulty_deployment(each)[0] for each in all_faults().values())
@@ -119,7 +137,7 @@ class _FaultWorker(Worker):
 
         return Row(
             fault=chosen.name,
-            breaks=chosen.breaks,
+            breaks=tuple(each for each in chosen.breaks if not self.only or each in self.only),
             fell=requirements_with(Verdict.FAIL),
             blocked=requirements_with(Verdict.BLOCKED),
             errors=requirements_with(Verdict.ERROR),

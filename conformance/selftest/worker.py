@@ -159,12 +159,14 @@ def run_worker(
     *,
     profile: str,
     clients: tuple[str, ...],
+    requirements: tuple[str, ...],
     visible_within_s: float,
     timeout_s: float = TIMEOUT_S,
     run_timeout_s: float = RUN_TIMEOUT_S,
 ) -> None:
     """Collect the suite in this process and let the worker execute its tasks.
 
+    With `requirements` only the checks of these are collected.
     An error is put among the results as a text.
     """
     with TemporaryDirectory(prefix="threads-conformance-selftest-") as directory:
@@ -177,7 +179,11 @@ def run_worker(
             profile=profile,
             effort="quick",
             # By id, to include those that need more effort than `quick`.
-            requirements=tuple(e.id for e in load_catalogue().in_profile(profile, clients)),
+            requirements=tuple(
+                each.id
+                for each in load_catalogue().in_profile(profile, clients)
+                if not requirements or each.id in requirements
+            ),
             clients=clients,
             repeat_failures=0,
             shrink=False,
