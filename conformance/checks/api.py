@@ -276,15 +276,6 @@ class ThreadsApi:
             raise self.refusal("a whole number", answer, "integer")
         return answer.body
 
-    def history_by_post(self, thread: Thread, made: int) -> list[State]:
-        """Return the history as one page by POST; `Blocked` unless it holds all `made` states."""
-        states = self.post_page(thread, limit=LONGEST_PAGE)
-        if len(states) < made or not is_newest_first(states):
-            raise Blocked(f"POST gives no page with all {made} states, newest first")
-        return states
-
-    # Changing threads
-
     def update(self, thread: Thread, **body: Any) -> Thread:
         """PATCH the thread and return the object that is answered."""
         return self.object_of(self.client.update(id_of(thread), body), thread)

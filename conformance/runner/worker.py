@@ -52,7 +52,6 @@ TRIES_IN_TROUBLE = 6
 #: Attempts with traces of trouble after which these traces are compared with each other.
 TRIES_IN_DOUBT = 4
 
-_SETTINGS = pytest.StashKey[Settings]()
 
 _RESULT = pytest.StashKey[CheckResult]()
 
@@ -66,7 +65,6 @@ def pytest_configure(config: pytest.Config) -> None:
     settings = _settings_of(config)
     if settings is None:
         return
-    config.stash[_SETTINGS] = settings
     if not config.pluginmanager.hasplugin("terminal"):
         # Nobody reads pytest's own tracebacks, and a long one takes more time than the check.
         config.option.tbstyle = "native"
