@@ -7,7 +7,10 @@ import tomllib
 from pathlib import Path
 
 from conformance.cli import cli
+from conformance.contract.catalogue import load_catalogue
 from conformance.deployment.settings import GraphSettings, graph_settings
+from conformance.faults.registry import all_faults
+from conformance.freedoms.registry import all_freedoms
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,3 +47,19 @@ def test_the_example_configuration_is_the_default() -> None:
 def test_every_path_named_exists() -> None:
     for path in re.findall(r"\]\(([a-z][^)#:]*)\)", README):
         assert (ROOT / path).exists(), path
+
+
+def test_its_figures_are_those_of_the_data() -> None:
+    full = load_catalogue().in_profile("full")
+    looking = {
+        requirement
+        for file in (ROOT / "conformance" / "suite").glob("test_visited_*.py")
+        for requirement in re.findall(r'"([A-Z]+(?:-[A-Z]+)*-\d\d)"', file.read_text("utf-8"))
+    }
+    figures = {
+        f"{sum(each.level == 'MUST' for each in full)} MUSTs in the profile full",
+        f"{len(all_faults())} faults",
+        f"{len(all_freedoms())} *freedoms*",
+        f"judges {len(looking)} requirements",
+    }
+    assert {each for each in figures if each not in README.replace("\n", " ")} == set()
