@@ -23,7 +23,7 @@ OPERATIONS = {
     for method, operation in methods.items()
 }
 #: Of a hundred negated bodies some are JSON and wrong, whatever version generates them.
-EXAMPLES = 100
+EXAMPLES = 40
 GENERATE = settings(
     max_examples=10,
     deadline=None,

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from conformance.checks.sequences.machine import EFFORTS
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
@@ -144,8 +145,13 @@ FAULTS: dict[str, type[ThreadStore]] = {
 
 @pytest.mark.parametrize(("requirement", "fault"), FAULTS.items(), ids=FAULTS)
 def test_a_fault_makes_its_own_check_fail(
-    requirement: str, fault: type[ThreadStore], settings_for: MakeSettings
+    requirement: str,
+    fault: type[ThreadStore],
+    settings_for: MakeSettings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # A few shorter sequences are enough to see that one is looked for.
+    monkeypatch.setitem(EFFORTS, "quick", replace(EFFORTS["quick"], shorter=8))
     with served(store_of(fault)) as url:
         report = judged(url, settings_for, effort="quick")
     assert fallen(report) == {requirement}
