@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from starlette.types import ASGIApp
 
 from conformance.deployment.cleanup import remove_all
 from conformance.deployment.connect import connect, exchanges_file
@@ -18,6 +20,7 @@ from conformance.deployment.guard import NotOursRefusal
 from conformance.deployment.ledger import Ledger, read_ledger
 from conformance.deployment.settings import Settings
 from conformance.reference.app import new_store
+from conformance.reference.wire import Wire, WireRequest
 from conformance.report.record import LeftThreads
 from conformance.runner.cleanup import clean_up
 from tests.conftest import Reply, answering, as_json, served, threads_of
@@ -103,6 +106,56 @@ def test_crons_are_removed_with_their_threads(
     else:
         assert (cleanup.created, cleanup.left) == (1, (own,))
         assert cleanup.reasons == (LeftThreads(1, "a cron on it could not be removed"),)
+
+
+#: What a stranger wrote into the input of a run or cron.
+PRIVATE_WORDS = "what somebody else wrote"
+
+
+@pytest.mark.parametrize("kind", ["runs", "crons"])
+@pytest.mark.parametrize("forged", [True, False])
+def test_a_list_is_recorded_only_if_all_of_it_is_proved(
+    kind: str, forged: bool, settings_for: MakeSettings
+) -> None:
+    """A server shows a stranger's run or cron as if it were on a thread of the run."""
+    wire = Wire()
+    theirs: list[dict[str, Any]] = []
+
+    @wire.answers("run_list", "cron_search")
+    def forge(request: WireRequest, listed: Any) -> Any:
+        thread_id = request.thread_id or request.members["thread_id"]
+        return listed + [{**each, "thread_id": thread_id} for each in theirs if forged]
+
+    def around(app: ASGIApp) -> ASGIApp:
+        wire.app = app
+        return wire
+
+    with served(new_store(), around) as url, httpx.Client(base_url=url) as http:
+        other = http.post("/threads", json={}).json()["thread_id"]
+        said = {"messages": [{"type": "human", "content": PRIVATE_WORDS}]}
+        path, body = (
+            ("/runs", {"assistant_id": "agent"}) if kind == "runs" else ("/runs/crons", RARELY)
+        )
+        made = http.post(f"/threads/{other}{path}", json={**body, "input": said})
+        theirs.append(made.raise_for_status().json())
+        with connect(settings_for(url)) as connection:
+            client = connection.client
+            own = client.ownership.new_id()
+            client.create({"thread_id": own, "metadata": client.tag})
+            ours = {**body, "input": {"messages": []}, "metadata": client.tag}
+            with connection.recorder.check("check") as exchanges:
+                if kind == "runs":
+                    assert client.run_background(own, ours).ok
+                    listed = client.runs.list(own)
+                else:
+                    assert client.crons.create(own, ours).ok
+                    listed = client.crons.search({"thread_id": own})
+                assert len(listed.body) == 1 + forged
+                assert bool(connection.recorder.strangers) is forged
+    (recorded,) = (each for each in exchanges if each.operation in ("run_list", "cron_search"))
+    assert PRIVATE_WORDS not in str(recorded.response_body)
+    assert ("not proved to be this run's" in str(recorded.response_body)) is forged
+    assert (own in str(recorded.response_body)) is not forged
 
 
 def test_a_cron_that_cannot_be_removed_is_told(settings_for: MakeSettings, own_state: Path) -> None:

@@ -12,7 +12,9 @@ from conformance.deployment.ownership import Ownership
 from conformance.json_text import UndigestedJsonError, parse_json
 
 #: Operations that answer with a list of all matches.
-_LISTING = frozenset({"search", "cron_search", "assistants_search"})
+_LISTING = frozenset({"search", "cron_search", "run_list", "assistants_search"})
+#: The member of a hit that names the run or cron that it is; both are proved by GET alone.
+LISTED_IDS = {"run_list": "run_id", "cron_search": "cron_id"}
 _THREAD_ID = re.compile(rb'"thread_id"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
@@ -30,15 +32,18 @@ def facts_of_strangers(
             return "about a thread that is not proved to be this run's"
         if run_id is not None and not ownership.is_our_run(run_id):
             return "about a run that is not proved to be this run's"
+        cron_id = operation.id_in(path, "cron_id")
+        if cron_id is not None and not ownership.is_our_cron(cron_id):
+            return "about a cron that is not proved to be this run's"
     if operation is not None and operation.name in _LISTING:
-        return _describe_list(body, ownership)
+        return _describe_list(operation, body, ownership)
     named = {each for each in _ids_in(body) if not ownership.may_be_shown(each)}
     if not named:
         return None
     return f"names {len(named)} thread(s) not proved to be this run's"
 
 
-def _describe_list(body: bytes, ownership: Ownership) -> str | None:
+def _describe_list(operation: Operation, body: bytes, ownership: Ownership) -> str | None:
     try:
         hits = parse_json(body)
     except UndigestedJsonError as undigested:
@@ -47,7 +52,7 @@ def _describe_list(body: bytes, ownership: Ownership) -> str | None:
         return None
     if not isinstance(hits, list) or not hits:
         return None
-    foreign = [each for each in hits if not _is_ours(each, ownership)]
+    foreign = [each for each in hits if not _is_ours(operation, each, ownership)]
     if not foreign:
         return None
     members = {name for each in foreign if isinstance(each, dict) for name in each}
@@ -60,9 +65,16 @@ def _describe_list(body: bytes, ownership: Ownership) -> str | None:
     )
 
 
-def _is_ours(hit: Any, ownership: Ownership) -> bool:
+def _is_ours(operation: Operation, hit: Any, ownership: Ownership) -> bool:
     thread_id = hit.get("thread_id") if isinstance(hit, dict) else None
-    return isinstance(thread_id, str) and ownership.may_be_shown(thread_id)
+    if not (isinstance(thread_id, str) and ownership.may_be_shown(thread_id)):
+        return False
+    if operation.name not in LISTED_IDS or ownership.visits:
+        return True
+    # A thread of ours may be named in a run or cron that is somebody else's.
+    own_id = hit.get(LISTED_IDS[operation.name])
+    known = ownership.is_our_run if operation.name == "run_list" else ownership.is_our_cron
+    return isinstance(own_id, str) and known(own_id)
 
 
 def _ids_in(body: bytes) -> Iterator[str]:
