@@ -12,7 +12,7 @@ from conformance.commands.bisect import bisect_command
 from conformance.commands.board import board_command
 from conformance.commands.compare import compare_command
 from conformance.commands.doctor import doctor_command
-from conformance.commands.ending import EndingGroup, run_command_line
+from conformance.commands.exit_handling import EndingGroup, run_command_line
 from conformance.commands.explain import explain_command
 from conformance.commands.plant import plant_command
 from conformance.commands.requirements import requirements_command

@@ -61,7 +61,7 @@ SERVER = ServerInfo(None, None)
 
 
 @contextmanager
-def doors(chosen: Fault | None = None) -> Iterator[tuple[str, dict[str, ThreadStore]]]:
+def with_tenants(chosen: Fault | None = None) -> Iterator[tuple[str, dict[str, ThreadStore]]]:
     """The URL of a reference with two tenants, and their stores by key."""
     broken, app = faulty_deployment(chosen, tenants=TENANTS)
     with served(new_store(), around=lambda _: app) as url:
@@ -77,7 +77,7 @@ def as_tenant(url: str, key: str | None) -> httpx.Client:
 
 @pytest.mark.parametrize("key", [None, "", OURS[:-1], f"{OURS}x", OURS.upper()])
 def test_without_a_tenants_key_only_what_tells_nothing_is_answered(key: str | None) -> None:
-    with doors() as (url, stores), as_tenant(url, key) as nobody:
+    with with_tenants() as (url, stores), as_tenant(url, key) as nobody:
         assert nobody.post("/threads", json={}).status_code == 401
         assert nobody.post("/threads/search", json={}).status_code == 401
         assert nobody.get("/no-such-path").status_code == 401
@@ -87,7 +87,7 @@ def test_without_a_tenants_key_only_what_tells_nothing_is_answered(key: str | No
 
 
 def test_tenants_have_nothing_of_each_other() -> None:
-    with doors() as (url, _), as_tenant(url, OURS) as ours, as_tenant(url, THEIRS) as theirs:
+    with with_tenants() as (url, _), as_tenant(url, OURS) as ours, as_tenant(url, THEIRS) as theirs:
         made = ours.post("/threads", json={}).json()["thread_id"]
         assert ours.get(f"/threads/{made}").status_code == 200
         foreign = theirs.get(f"/threads/{made}")
@@ -159,7 +159,7 @@ def test_every_operation_is_tried(settings_for: MakeSettings) -> None:
 
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_the_reference_keeps_its_doors(workers: str, settings_for: MakeSettings) -> None:
-    with doors() as (url, stores):
+    with with_tenants() as (url, stores):
         kept = {key: store.create(metadata={"of": key}) for key, store in stores.items()}
         settings = settings_for(url, capabilities=(ACCESS_CAPABILITY,), **DOORS)
         report = run_suite(settings, identify_deployment(settings), workers=workers)
@@ -196,7 +196,7 @@ def test_under_plain_pytest_they_are_skipped_unless_asked_for(
     )
     assert ended.returncode == 0, ended.stdout
     assert "2 skipped" in ended.stdout
-    with doors() as (url, _):
+    with with_tenants() as (url, _):
         ended = plain_pytest(
             tmp_path,
             *("--pyargs", "conformance.suite", "--deployment-url", url, *chosen),
@@ -224,7 +224,7 @@ def test_a_deployment_without_doors_fails_only_where_something_is_let_in(
 
 
 def test_a_refused_credential_of_the_other_tenant_blocks(settings_for: MakeSettings) -> None:
-    with doors() as (url, _):
+    with with_tenants() as (url, _):
         others = {**DOORS, "other_headers": (("x-api-key", "nobodys"),)}
         settings = settings_for(url, requirements=("ACCESS-05",), **others)
         report = run_suite(settings, identify_deployment(settings))
@@ -238,7 +238,7 @@ def test_an_operation_that_is_not_offered_is_not_called_open(settings_for: MakeS
         def missing(_request: WireRequest) -> WireAnswer:
             return WireAnswer(404, b'{"detail":"Not Found"}')
 
-    with doors(Fault("no-crons", (), no_crons)) as (url, _):
+    with with_tenants(Fault("no-crons", (), no_crons)) as (url, _):
         settings = settings_for(url, requirements=("ACCESS-01", "ACCESS-04"), **DOORS)
         report = run_suite(settings, identify_deployment(settings))
     assert verdicts(report) == dict.fromkeys(("ACCESS-01", "ACCESS-04"), Verdict.PASS)
@@ -282,7 +282,7 @@ def echoing(broken: FaultyDeployment) -> None:
 
 
 def test_no_credential_comes_out(tmp_path: Path, settings_for: MakeSettings) -> None:
-    with doors(Fault("echoes", (), echoing)) as (url, _):
+    with with_tenants(Fault("echoes", (), echoing)) as (url, _):
         ended = command(
             tmp_path,
             *("run", "--url", url, "--capability", "access", "--protected", "-n", "2"),
@@ -324,7 +324,7 @@ def left_by_a_killed_run(settings: Settings) -> None:
 
 
 def test_each_tenants_threads_are_removed_by_its_credential(settings_for: MakeSettings) -> None:
-    with doors() as (url, stores):
+    with with_tenants() as (url, stores):
         for store in stores.values():
             store.create(metadata={"threads_conformance_run": "of another run"})
         settings = settings_for(url, **DOORS)
@@ -341,7 +341,7 @@ def test_what_the_other_tenant_may_not_delete_is_left(settings_for: MakeSettings
         def refuse(_request: WireRequest) -> WireAnswer:
             return WireAnswer(403, b'{"detail":"no"}')
 
-    with doors(Fault("keeps", (), keeps)) as (url, stores):
+    with with_tenants(Fault("keeps", (), keeps)) as (url, stores):
         settings = settings_for(url, **DOORS)
         left_by_a_killed_run(settings)
         cleanup = clean_up(settings)
@@ -353,7 +353,7 @@ def test_what_the_other_tenant_may_not_delete_is_left(settings_for: MakeSettings
 def test_sweep_takes_the_credential_of_the_other_tenant(
     tmp_path: Path, settings_for: MakeSettings
 ) -> None:
-    with doors() as (url, stores):
+    with with_tenants() as (url, stores):
         left_by_a_killed_run(settings_for(url, **DOORS))
         swept = command(
             tmp_path, "sweep", "--url", url, "--api-key", OURS, "--other-api-key", THEIRS

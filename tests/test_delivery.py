@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from conformance.deployment.circuit_breaker import GivenUpError
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.connect import Connection, connect
-from conformance.deployment.outage import GivenUpError
 from conformance.deployment.settings import Settings
 from conformance.deployment.trouble import (
     EXPECTED_STATUSES,

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from conformance.commands import run as run_module
-from conformance.commands.ending import INTERRUPTED, NO_READER, EndingGroup, run_command_line
+from conformance.commands.exit_handling import INTERRUPTED, NO_READER, EndingGroup, run_command_line
 from conformance.commands.serve import ServedProcess
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.defects import SuiteDefectError

@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from conformance.contract.catalogue import load_catalogue
-from conformance.faults.registry import FaultyDeployment, all_faults, faulty_deployment
+from conformance.faults.registry import (
+    FaultError,
+    FaultyDeployment,
+    all_faults,
+    fault,
+    faulty_deployment,
+)
 
 CATALOGUE = load_catalogue().requirements
 
@@ -20,6 +26,18 @@ def test_what_is_broken_is_in_the_catalogue_and_told_once(name: str) -> None:
     assert breaks
     assert set(breaks) <= CATALOGUE.keys()
     assert len(set(breaks)) == len(breaks)
+
+
+@pytest.mark.parametrize(
+    ("name", "breaks", "told"),
+    [
+        ("new", "GET-01 GET-66", "the fault new breaks the unknown requirement GET-66"),
+        (next(iter(all_faults())), ["GET-01"], "there are two faults"),
+    ],
+)
+def test_a_slip_in_a_fault_is_told(name: str, breaks: str | list[str], told: str) -> None:
+    with pytest.raises(FaultError, match=told):
+        fault(name, breaks=breaks)
 
 
 @pytest.mark.parametrize("name", all_faults())

@@ -16,7 +16,7 @@ import pytest
 
 from conformance.checks.generators.bodies import for_all, invalid_bodies, valid_bodies
 from conformance.checks.generators.keywords import broken_keywords, met_keywords, with_own_ids
-from conformance.checks.leniency import must_be_refused
+from conformance.checks.lenient_reading import must_be_refused
 from conformance.contract.openapi import load_operations
 from conformance.contract.schemas import load_schema, violations
 from conformance.contract.verdicts import Verdict
@@ -49,7 +49,7 @@ import sys
 from contextlib import nullcontext
 from hypothesis import strategies as st
 from conformance.checks.generators.bodies import for_all
-from conformance.checks.generators.profile import set_up_hypothesis
+from conformance.checks.generators.hypothesis_setup import set_up_hypothesis
 from conformance.deployment.settings import Settings
 
 OF_THE_USER = 918_273_645

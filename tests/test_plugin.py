@@ -18,6 +18,7 @@ import pytest
 from conformance.checks.outcomes import Blocked, NotRun, PromiseBroken, Unsupported
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import Stability, Verdict
+from conformance.defects import SuiteDefectError
 from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.report.record import CheckResult, Report
@@ -211,6 +212,21 @@ def test_the_worst_check_decides_a_requirement(suite: Path, settings_for: MakeSe
     (requirement,) = report.requirements
     assert (requirement.id, requirement.verdict) == ("COPY-09", Verdict.FAIL)
     assert len(requirement.checks) == 2
+
+
+def test_a_check_that_names_an_unknown_requirement_is_a_defect(
+    suite: Path, settings_for: MakeSettings
+) -> None:
+    (suite / "test_slip.py").write_text(
+        "from conformance.checks.outcomes import requires\n"
+        '@requires("GET-66")\n'
+        "def test_slips(): ...\n"
+    )
+    with (
+        answering(lambda *_: as_json([])) as url,
+        pytest.raises(SuiteDefectError, match="test_slips names the unknown requirement GET-66"),
+    ):
+        run_suite(settings_for(url), SERVER)
 
 
 # ---- plain pytest -------------------------------------------------------------------

@@ -18,7 +18,7 @@ from conformance.checks.generators.run_bodies import (
     OUT_OF_ENUM,
     WRONG_RUN_TYPES,
 )
-from conformance.checks.leniency import must_be_refused
+from conformance.checks.lenient_reading import must_be_refused
 from conformance.contract.published import load_published
 from conformance.contract.schemas import violations
 from conformance.contract.verdicts import Verdict

@@ -14,8 +14,15 @@ import pytest
 from click.testing import CliRunner
 
 from conformance.cli import cli
+from conformance.commands import serve
 from conformance.contract.catalogue import HTTP, load_catalogue
-from conformance.faults.registry import Fault, FaultyDeployment, all_faults, faulty_deployment
+from conformance.faults.registry import (
+    Fault,
+    FaultError,
+    FaultyDeployment,
+    all_faults,
+    faulty_deployment,
+)
 from conformance.reference.app import create_app
 from conformance.reference.wire import WireRequest
 from conformance.selftest import matrix
@@ -252,14 +259,24 @@ def test_one_requirement_is_tried_by_its_own_checks(
     ended = CliRunner().invoke(
         cli, ["selftest", "--requirement", "GET-02", "--fault", "create-refuses-an-empty-body"]
     )
-    assert ended.exit_code == 1
-    assert "never exercised" in ended.output
+    assert ended.exit_code == 2
+    assert "the fault create-refuses-an-empty-body breaks " in ended.output
+    assert ", and not GET-02" in ended.output
 
 
 def test_an_unknown_fault_is_wrong_usage() -> None:
     ended = CliRunner().invoke(cli, ["selftest", "--fault", "create-refuses-an-empty"])
     assert ended.exit_code == 2
     assert "did you mean create-refuses-an-empty-body" in ended.output
+
+    def slip() -> None:
+        raise FaultError("the fault new breaks the unknown requirement GET-66")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(serve, "all_faults", slip)
+        ended = CliRunner().invoke(cli, ["selftest", "--fault", "new"])
+    assert ended.exit_code == 2
+    assert "breaks the unknown requirement GET-66" in ended.output
     ended = CliRunner().invoke(cli, ["selftest", "--requirement", "GET-2"])
     assert ended.exit_code == 2
     assert "unknown requirement GET-2; did you mean GET-02" in ended.output

@@ -32,7 +32,7 @@ from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import GraphSettings, Settings, SettingsError
 from conformance.doctor.diagnosis import Diagnosis, diagnose
 from conformance.doctor.findings import Kind
-from conformance.doctor.telling import diagnosis_text, warnings
+from conformance.doctor.output import diagnosis_text, warnings
 from conformance.runner.settings import new_settings
 
 _WRONG_SETTINGS = 2

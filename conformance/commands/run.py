@@ -10,15 +10,14 @@ from typing import Any
 import click
 from _pytest.mark.expression import Expression
 
-from conformance.commands.baselining import RunBaseline, baseline_options
-from conformance.commands.comparison import compare_schemas
-from conformance.commands.defects import report_defects, suite_defect
-from conformance.commands.doctor import warn_about_graph
-from conformance.commands.doors import (
+from conformance.commands.access_options import (
     access_options,
     check_access_options,
     refuse_access_options,
 )
+from conformance.commands.comparison import compare_schemas
+from conformance.commands.defects import report_defects, suite_defect
+from conformance.commands.doctor import warn_about_graph
 from conformance.commands.options import (
     chosen_graphs,
     credentials_options,
@@ -33,6 +32,7 @@ from conformance.commands.options import (
 )
 from conformance.commands.read_only import check_read_only, read_only_options, with_threads_to_visit
 from conformance.commands.requirements import find_requirement
+from conformance.commands.run_baseline import RunBaseline, baseline_options
 from conformance.commands.target import launcher_option, open_target, server_option
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
 from conformance.defects import DEFECT_FILE, SuiteDefectError

@@ -12,11 +12,10 @@ from pathlib import Path
 import click
 
 from conformance.commands.requirements import find_requirement
-from conformance.commands.serve import find_fault, find_freedom
+from conformance.commands.serve import find_fault, find_freedom, load_faults, load_freedoms
 from conformance.contract.catalogue import PROFILES, load_catalogue
 from conformance.deployment.settings import DEFAULT_SEED
-from conformance.faults.registry import all_faults
-from conformance.freedoms.registry import Freedom, all_freedoms
+from conformance.freedoms.registry import Freedom
 from conformance.selftest import freedom_report, report
 from conformance.selftest.freedom_row import FreedomRow
 from conformance.selftest.freedoms import run_freedoms
@@ -122,8 +121,14 @@ def _try_faults(
     profile: str,
     report_dir: Path | None,
 ) -> bool:
-    faults = all_faults()
+    faults = load_faults()
     named = [find_fault(name).name for name in names]
+    for name in named:
+        breaks = faults[name].breaks
+        if requirements and not set(requirements) & set(breaks):
+            raise click.UsageError(
+                f"the fault {name} breaks {', '.join(breaks)}, and not {', '.join(requirements)}"
+            )
     chosen = [
         each.name
         for each in faults.values()
@@ -160,7 +165,7 @@ def _try_freedoms(
     profile: str,
     report_dir: Path | None,
 ) -> bool:
-    freedoms = all_freedoms()
+    freedoms = load_freedoms()
     named = [find_freedom(name).name for name in names]
     chosen = [
         each

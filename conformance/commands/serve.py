@@ -10,8 +10,8 @@ import click
 from starlette.types import ASGIApp
 
 from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
-from conformance.faults.registry import Fault, all_faults, faulty_deployment
-from conformance.freedoms.registry import Freedom, all_freedoms, free_deployment
+from conformance.faults.registry import Fault, FaultError, all_faults, faulty_deployment
+from conformance.freedoms.registry import Freedom, FreedomError, all_freedoms, free_deployment
 from conformance.reference.process import ReferenceProcess
 from conformance.reference.server import PortTakenError, serve
 
@@ -22,12 +22,28 @@ _Named = TypeVar("_Named")
 
 def find_fault(name: str) -> Fault:
     """Return the fault with that name; raise a usage error with close matches if unknown."""
-    return _find(name, all_faults(), "fault")
+    return _find(name, load_faults(), "fault")
 
 
 def find_freedom(name: str) -> Freedom:
     """Return the freedom with that name; raise a usage error with close matches if unknown."""
-    return _find(name, all_freedoms(), "freedom")
+    return _find(name, load_freedoms(), "freedom")
+
+
+def load_faults() -> dict[str, Fault]:
+    """Return every fault by name; raise a usage error if one of them cannot be registered."""
+    try:
+        return all_faults()
+    except FaultError as wrong:
+        raise click.UsageError(str(wrong)) from wrong
+
+
+def load_freedoms() -> dict[str, Freedom]:
+    """Return every freedom by name; raise a usage error if one of them cannot be registered."""
+    try:
+        return all_freedoms()
+    except FreedomError as wrong:
+        raise click.UsageError(str(wrong)) from wrong
 
 
 def _find(name: str, known: dict[str, _Named], what: str) -> _Named:

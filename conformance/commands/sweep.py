@@ -13,7 +13,7 @@ from typing import Any
 import click
 import httpx
 
-from conformance.commands.doors import other_tenant_options
+from conformance.commands.access_options import other_tenant_options
 from conformance.commands.options import credentials_options, timeout_option, trust_options
 from conformance.deployment.cleanup import Removal
 from conformance.deployment.connect import connect, parse_url, redactor_for

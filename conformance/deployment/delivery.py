@@ -16,8 +16,8 @@ import httpx
 import tenacity
 
 from conformance.contract.operations import Operation, Scope
+from conformance.deployment.circuit_breaker import CircuitBreaker
 from conformance.deployment.creations import Creation
-from conformance.deployment.outage import CircuitBreaker
 from conformance.deployment.trouble import (
     Fate,
     Trouble,

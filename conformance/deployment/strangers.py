@@ -1,4 +1,4 @@
-"""What may be recorded of an answer that may hold threads of other people."""
+"""Describe, without content, what an answer holds of other people's threads, runs and crons."""
 
 from __future__ import annotations
 

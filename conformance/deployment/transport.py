@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from conformance.contract.operations import BY_NAME, Operation, identify
+from conformance.deployment.circuit_breaker import CircuitBreaker
 from conformance.deployment.creations import Creation, CreationTracker
 from conformance.deployment.delivery import Delivery, Probes
 from conformance.deployment.exchange import Exchange
@@ -22,7 +23,6 @@ from conformance.deployment.guard import check_request, unproved_ids
 from conformance.deployment.interruption import WRITES
 from conformance.deployment.journal import Journal
 from conformance.deployment.ledger import Ledger
-from conformance.deployment.outage import CircuitBreaker
 from conformance.deployment.ownership import GetAnswer, Ownership
 from conformance.deployment.redaction import Redactor
 from conformance.deployment.strangers import LISTED_IDS, facts_of_strangers

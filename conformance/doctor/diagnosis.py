@@ -9,9 +9,9 @@ from conformance.deployment.client import ThreadsClient
 from conformance.deployment.connect import connect
 from conformance.deployment.ledger import claim, ledgers_dir
 from conformance.deployment.settings import GraphSettings, OtherGraphs, Settings, graph_settings
-from conformance.doctor.asked import Exchange, Inquiry
-from conformance.doctor.described import Described, describe_graph
 from conformance.doctor.findings import Finding, Kind
+from conformance.doctor.graph_description import Described, describe_graph
+from conformance.doctor.inquiry import Exchange, Inquiry
 from conformance.doctor.proposal import propose_table
 from conformance.doctor.table import as_toml
 from conformance.doctor.trial import try_settings

@@ -8,9 +8,9 @@ from typing import Any
 
 from conformance.checks.messages import type_and_content
 from conformance.deployment.settings import numbered
-from conformance.doctor.asked import Inquiry, thread_id_in
-from conformance.doctor.described import Described
-from conformance.doctor.sampled import holds_messages, sample_message, sample_value
+from conformance.doctor.graph_description import Described
+from conformance.doctor.inquiry import Inquiry, thread_id_in
+from conformance.doctor.samples import holds_messages, sample_message, sample_value
 from conformance.model.history import same_json
 
 Table = dict[str, Any]

@@ -10,9 +10,9 @@ from conformance.checks.channels import predicted_values
 from conformance.checks.messages import is_message, items_in, message_keys, type_and_content
 from conformance.deployment.client import Answer
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.doctor.asked import Inquiry, thread_id_in, values_in
-from conformance.doctor.described import Described
 from conformance.doctor.findings import Finding, Kind
+from conformance.doctor.graph_description import Described
+from conformance.doctor.inquiry import Inquiry, thread_id_in, values_in
 from conformance.excerpt import excerpt
 from conformance.model.history import same_json
 

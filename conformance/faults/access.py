@@ -11,7 +11,7 @@ from typing import Any
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.errors import ModelError
 from conformance.model.store import Query, ThreadStore
-from conformance.reference.doors import KEY_HEADER
+from conformance.reference.tenants import KEY_HEADER
 from conformance.reference.wire import (
     Json,
     When,

@@ -15,11 +15,12 @@ from functools import cache
 
 from starlette.types import ASGIApp
 
+from conformance.contract.catalogue import load_catalogue
 from conformance.model.store import ThreadStore
 from conformance.reference.altered import Altered
 from conformance.reference.altered import Apply as Apply
 from conformance.reference.app import create_app, new_store
-from conformance.reference.doors import behind_doors
+from conformance.reference.tenants import for_tenants
 
 #: Modules of this package without faults.
 _MACHINERY = ("kit", "registry")
@@ -37,17 +38,23 @@ class Fault:
     apply: Apply
 
 
+class FaultError(ValueError):
+    """A fault cannot be registered; the message names it, and why."""
+
+
 _FAULTS: dict[str, Fault] = {}
 
 
 def fault(name: str, *, breaks: list[str] | str) -> Callable[[Apply], Apply]:
     """Register a fault under its name; `breaks` may be one text, with spaces between the ids.
 
-    ValueError if the name is taken.
+    FaultError if the name is taken, or a requirement unknown.
     """
     broken = tuple(breaks.split() if isinstance(breaks, str) else breaks)
     if name in _FAULTS:
-        raise ValueError(f"there are two faults {name!r}")
+        raise FaultError(f"there are two faults {name!r}")
+    if unknown := [each for each in broken if each not in load_catalogue().requirements]:
+        raise FaultError(f"the fault {name} breaks the unknown requirement {', '.join(unknown)}")
 
     def register(apply: Apply) -> Apply:
         _FAULTS[name] = Fault(name, broken, apply)
@@ -89,8 +96,6 @@ def faulty_deployment(
         return create_app(store, speed=speed, cron_minute_s=cron_minute_s)
 
     broken.wire.app = (
-        behind_doors(tenants, lambda name: served(stores[name]))
-        if tenants
-        else served(broken.store)
+        for_tenants(tenants, lambda name: served(stores[name])) if tenants else served(broken.store)
     )
     return broken, broken.wire

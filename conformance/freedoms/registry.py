@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from conformance.contract.catalogue import PROFILES, load_catalogue
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.app import create_app, new_store
-from conformance.reference.doors import behind_doors
+from conformance.reference.tenants import for_tenants
 
 _MODULES = "conformance.freedoms"
 #: Modules of this package without freedoms.
@@ -157,4 +157,4 @@ def free_deployment(
             made.append(one)
         return app
 
-    return altered, behind_doors(tenants, served) if tenants else served("")
+    return altered, for_tenants(tenants, served) if tenants else served("")

@@ -18,17 +18,17 @@ from _pytest.runner import runtestprotocol
 
 from conformance.checks import evidence
 from conformance.checks.fixtures import BOUND, CONTEXT, Bound
-from conformance.checks.generators.profile import set_up_hypothesis
+from conformance.checks.generators.hypothesis_setup import set_up_hypothesis
 from conformance.checks.outcomes import NotAskedFor
-from conformance.contract.catalogue import PROFILES, load_catalogue
+from conformance.contract.catalogue import PROFILES, CatalogueError, load_catalogue
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import Stability, Verdict, worst
 from conformance.deployment.audit import traces_of_trouble
+from conformance.deployment.circuit_breaker import GivenUpError
 from conformance.deployment.connect import Connection, connect
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.guard import DisposableOnlyRefusal
 from conformance.deployment.interruption import install_handlers
-from conformance.deployment.outage import GivenUpError
 from conformance.deployment.settings import Settings
 from conformance.excerpt import harmless
 from conformance.releasing import release_frames
@@ -109,6 +109,10 @@ class Checks:
     ) -> None:
         """Keep the checks of the selected requirements."""
         checks = [item for item in items if item.get_closest_marker("requires")]
+        for item in checks:
+            for each in requirements_of(item):
+                if each not in self._catalogue.requirements:
+                    raise CatalogueError(f"{check_id(item)} names the unknown requirement {each}")
         kept = [
             item
             for item in checks

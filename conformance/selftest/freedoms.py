@@ -26,7 +26,7 @@ from conformance.selftest.worker import (
     TENANTS,
     Learnt,
     Worker,
-    is_of_doors,
+    needs_tenants,
     run_worker,
 )
 
@@ -84,14 +84,14 @@ class _FreedomWorker(Worker):
         results: list[tuple[pytest.Item, CheckResult]] = []
         altered: list[Altered] = []
         reached: set[str] = set()
-        for doors in (False, True):
+        for with_tenants in (False, True):
             of_each, self.host.app = free_deployment(
                 chosen,
                 speed=SPEED,
                 cron_minute_s=CRON_MINUTE_S,
-                tenants=TENANTS if doors else None,
+                tenants=TENANTS if with_tenants else None,
             )
-            for item in (each for each in concerned if is_of_doors(each) is doors):
+            for item in (each for each in concerned if needs_tenants(each) is with_tenants):
                 results.append((item, self.result(item)))
             self.host.abandon()
             for each, made in zip(chosen, of_each, strict=True):

@@ -34,7 +34,7 @@ from conformance.selftest.worker import (
     Learnt,
     Worker,
     deployment,
-    is_of_doors,
+    needs_tenants,
     run_worker,
 )
 
@@ -64,7 +64,7 @@ def _concerns_clients(fault: Fault) -> bool:
     return any(requirements[each].capability == CLIENTS_CAPABILITY for each in fault.breaks)
 
 
-def _concerns_doors(fault: Fault) -> bool:
+def _concerns_access(fault: Fault) -> bool:
     """Return whether a fault breaks access control; it is tried only where there is some."""
     requirements = load_catalogue().requirements
     return any(requirements[each].capability == ACCESS_CAPABILITY for each in fault.breaks)
@@ -115,14 +115,14 @@ class _FaultWorker(Worker):
     def row(self, name: str, items: Sequence[pytest.Item], learnt: Learnt) -> Row:
         chosen = all_faults()[name]
         started = time.perf_counter()
-        doors = _concerns_doors(chosen)
-        broken, self.host.app = deployment(chosen, doors=doors)
+        with_tenants = _concerns_access(chosen)
+        broken, self.host.app = deployment(chosen, with_tenants=with_tenants)
         # Requirements of clients count only in runs by a client: those of faults that break them.
         asked_by = self.settings.clients if _concerns_clients(chosen) else (HTTP,)
         concerned = [
             each
             for each in items
-            if is_of_doors(each) is doors
+            if needs_tenants(each) is with_tenants
             and client_of(each) in asked_by
             and learnt.touched[each].affected_by(broken)
         ]

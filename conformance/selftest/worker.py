@@ -23,7 +23,7 @@ from conformance.deployment.connect import connect
 from conformance.deployment.settings import Settings
 from conformance.faults.registry import Fault, faulty_deployment
 from conformance.reference.altered import Altered
-from conformance.reference.doors import KEY_HEADER
+from conformance.reference.tenants import KEY_HEADER
 from conformance.report.record import CheckResult
 from conformance.runner.pytest_process import own_pytest, pytest_arguments
 from conformance.runner.selection import requirements_of
@@ -43,14 +43,14 @@ CRON_WITHIN_S = 2.0
 TENANTS = {"key-of-the-user-2f6d81": "user", "key-of-another-9c04e7": "another"}
 
 
-def deployment(chosen: Fault | None, *, doors: bool) -> tuple[Altered, ASGIApp]:
+def deployment(chosen: Fault | None, *, with_tenants: bool) -> tuple[Altered, ASGIApp]:
     """Return the reference, with a fault if one is given, as a matrix judges it."""
     return faulty_deployment(
-        chosen, speed=SPEED, cron_minute_s=CRON_MINUTE_S, tenants=TENANTS if doors else None
+        chosen, speed=SPEED, cron_minute_s=CRON_MINUTE_S, tenants=TENANTS if with_tenants else None
     )
 
 
-def is_of_doors(item: pytest.Item) -> bool:
+def needs_tenants(item: pytest.Item) -> bool:
     """Return whether a check is about access control."""
     requirements = load_catalogue().requirements
     return any(requirements[each].capability == ACCESS_CAPABILITY for each in requirements_of(item))
@@ -125,10 +125,10 @@ class Worker:
         for each in self.alterations():
             decisions |= each.replaced
         learnt = Learnt()
-        for doors in (False, True):
-            right, self.host.app = deployment(None, doors=doors)
+        for with_tenants in (False, True):
+            right, self.host.app = deployment(None, with_tenants=with_tenants)
             watcher = Watcher(right, sorted(decisions))
-            for item in (each for each in items if is_of_doors(each) is doors):
+            for item in (each for each in items if needs_tenants(each) is with_tenants):
                 watcher.current = learnt.touched[item] = Impact()
                 result = self.result(item)
                 learnt.verdicts[item] = result.verdict

@@ -11,13 +11,13 @@ import pytest
 
 from conformance.checks.api import LONGEST_PAGE, ThreadsApi
 from conformance.checks.context import CheckContext
-from conformance.checks.credentials import CREDENTIALS, Intruder, Pair, intruder, tenants
 from conformance.checks.expect import (
     assert_equal,
     assert_that,
     assert_untouched,
     require_refused,
 )
+from conformance.checks.other_credentials import CREDENTIALS, Intruder, Pair, intruder, tenants
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import Answer, ThreadsClient

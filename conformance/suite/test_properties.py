@@ -31,7 +31,7 @@ from conformance.checks.generators.wrong_bodies import (
     bodies_to_refuse,
     sendable_body,
 )
-from conformance.checks.leniency import without_nulls
+from conformance.checks.lenient_reading import without_nulls
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.sort_orders import SORTED_BY, refused_orders
 from conformance.checks.views import Thread, checkpoint_id_of, id_of

@@ -23,7 +23,7 @@ from conformance.checks.expect import (
 from conformance.checks.messages import type_and_content
 from conformance.checks.outcomes import requires
 from conformance.checks.sequences.machine import METADATA_KEYS, check_sequences
-from conformance.checks.sequences.state import SequenceState, Step, StepResult
+from conformance.checks.sequences.steps import SequenceState, Step, StepResult
 from conformance.checks.views import (
     State,
     Thread,

@@ -16,8 +16,8 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from conformance.checks.generators.profile import BrokenPromises, hypothesis_settings
-from conformance.checks.leniency import must_be_refused
+from conformance.checks.generators.hypothesis_setup import BrokenPromises, hypothesis_settings
+from conformance.checks.lenient_reading import must_be_refused
 from conformance.contract.schemas import load_schema, violations
 from conformance.data import schemas_dir
 from conformance.deployment.guard import ID_MEMBERS

@@ -14,7 +14,7 @@ from typing import Any
 from schemathesis import GenerationMode
 
 from conformance.checks.generators.bodies import adapted_operation, is_portable
-from conformance.checks.leniency import must_be_refused
+from conformance.checks.lenient_reading import must_be_refused
 from conformance.contract.schemas import violations
 from conformance.deployment.guard import ID_MEMBERS
 from conformance.deployment.ownership import Ownership, is_uuid

@@ -14,7 +14,7 @@ import httpx
 import hypothesis
 import schemathesis
 
-from conformance.checks.generators.profile import BrokenPromises, hypothesis_settings
+from conformance.checks.generators.hypothesis_setup import BrokenPromises, hypothesis_settings
 from conformance.data import schemas_dir
 from conformance.deployment.client import Answer
 from conformance.deployment.settings import Settings

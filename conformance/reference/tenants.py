@@ -17,7 +17,7 @@ KEY_HEADER = "x-api-key"
 OPEN_PATHS = ("/ok", "/info", "/openapi.json")
 
 
-class Doors:
+class TenantRouter:
     """An ASGI application that dispatches to one application per API key."""
 
     def __init__(self, by_key: Mapping[str, ASGIApp]) -> None:
@@ -36,7 +36,7 @@ async def _refusal(scope: Scope, receive: Receive, send: Send) -> None:
     await refused(scope, receive, send)
 
 
-def behind_doors(tenants: Mapping[str, str], make: Callable[[str], ASGIApp]) -> Doors:
+def for_tenants(tenants: Mapping[str, str], make: Callable[[str], ASGIApp]) -> TenantRouter:
     """Return access control for one deployment per tenant; `tenants` maps keys to tenant names."""
     apps = {name: make(name) for name in dict.fromkeys(tenants.values())}
-    return Doors({key: apps[name] for key, name in tenants.items()})
+    return TenantRouter({key: apps[name] for key, name in tenants.items()})

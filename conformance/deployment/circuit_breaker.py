@@ -1,4 +1,4 @@
-"""Waiting out an outage, once; and giving up on a deployment that is down or hangs."""
+"""Waiting out outages for a time in total, and giving up a deployment that stays away or hangs."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.doctor.asked import Inquiry
+from conformance.doctor.inquiry import Inquiry
 
 _MOST = 100
 
