@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from conformance.checks.expect import same_thread
 from conformance.cli import cli
 from conformance.commands.serve import ServedProcess
-from conformance.contract.catalogue import PROFILES
+from conformance.contract.catalogue import PROFILES, load_catalogue
 from conformance.contract.causes import Cause
 from conformance.deployment.settings import GraphSettings
 from conformance.freedoms import registry
@@ -42,10 +42,18 @@ from tests.test_selftest import KILL, Queue, a_matrix
 NOTHING = "No source says so."
 
 
+#: What is tried: the promises that these freedoms could break, and some that stand beside them.
+OF_COPIES = tuple(
+    each.id
+    for each in load_catalogue().in_profile("documented")
+    if each.capability in ("copy", "prepopulate", "runs", "state")
+)
+
+
 def rows_of(monkeypatch: pytest.MonkeyPatch, *tasks: str, known: list[Freedom]) -> list[FreedomRow]:
     monkeypatch.setattr(freedoms, "all_freedoms", lambda: {each.name: each for each in known})
     results = Queue()
-    freedoms.work("documented", (), Queue(*tasks, None), results)
+    freedoms.work("documented", OF_COPIES, Queue(*tasks, None), results)
     assert all(isinstance(each, FreedomRow) for each in results.items), results.items
     return results.items
 

@@ -47,13 +47,22 @@ class Queue:
         self.items.append(item)
 
 
+#: What is tried: the promises that these faults break, and some that stand beside them.
+OF_COPIES = tuple(
+    each.id
+    for each in load_catalogue().in_profile("documented")
+    if each.capability in ("copy", "prepopulate", "runs", "state")
+)
+
+
 def rows_of(
     monkeypatch: pytest.MonkeyPatch, *faults: Fault, clients: tuple[str, ...] = (HTTP,)
 ) -> dict[str, Row]:
     known = {each.name: each for each in faults}
     monkeypatch.setattr(matrix, "all_faults", lambda: known)
     results = Queue()
-    matrix.work("documented", clients, (), Queue(*known, None), results)
+    requirements = OF_COPIES if clients == (HTTP,) else ()
+    matrix.work("documented", clients, requirements, Queue(*known, None), results)
     assert all(isinstance(each, Row) for each in results.items), results.items
     return {row.fault: row for row in results.items}
 
