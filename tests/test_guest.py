@@ -301,7 +301,9 @@ def test_what_may_stand_is_not_forgotten(
         settings = settings_for(url, timeout_s=0.1)
         with Ledger(own_state / settings.run_id, "main", url) as ledger:
             ledger.record_planned(str(UUID(int=1)))
-        assert clean_up(settings) == Cleanup(possibly_left=(LeftThreads(1, "GET gets no answer"),))
+        assert clean_up(settings) == Cleanup(
+            possibly_left=(LeftThreads(1, "GET gets no answer of use"),)
+        )
     assert [ledger.drawn for _, ledger in open_ledgers()] == [(str(UUID(int=1)),)]
 
 
@@ -416,3 +418,30 @@ def test_a_thread_made_of_a_malformed_id_is_removed(
     assert servers[0].made > 0
     assert servers[0].standing == set()
     assert report.cleanup.left == ()
+
+
+@pytest.mark.parametrize("status", [401, 302, 503])
+def test_a_clean_up_that_is_refused_throughout_is_not_gone_on_with(
+    status: int, settings_for: Callable[..., Settings], own_state: Path
+) -> None:
+    """A key that has expired: of fifty threads a few are asked for, and all are told as left."""
+    asked: list[str] = []
+
+    def reply(_method: str, path: str, _body: bytes) -> Reply:
+        asked.append(path)
+        return as_json({"detail": "no"}, status)
+
+    with answering(reply) as url:
+        settings = settings_for(url)
+        with Ledger(own_state / settings.run_id, "main", url) as ledger:
+            for number in range(50):
+                ledger.record_planned(str(UUID(int=number)))
+                ledger.record_created(str(UUID(int=number)))
+        cleanup = clean_up(settings)
+    assert len({path for path in asked if path.startswith("/threads/0")}) <= 3
+    assert len(cleanup.left) == 50
+    told = {each.reason: each.threads for each in cleanup.reasons}
+    assert sum(told.values()) == 50
+    assert told["no request is answered any more in a way that says anything"] >= 47
+    (_, kept) = next(open_ledgers())
+    assert len(kept.drawn) == 50

@@ -14,14 +14,16 @@ import httpx
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.ledger import LedgerState
 from conformance.deployment.ownership import RUN_TAG, GetAnswer, canonical, is_uuid
+from conformance.deployment.trouble import CREDENTIAL_STATUSES, GATEWAY_STATUSES
 
 _PAGE = 100
 #: Pages of a search that are read, at most, in case it never ends.
 _MOST_PAGES = 1_000
-#: After so many requests in a row without an answer no more are sent.
+#: After so many requests in a row without an answer of use no more are sent.
 _UNANSWERED_IN_A_ROW = 3
+#: Statuses of a gateway, or of a key that is not accepted any more: they say nothing of a thread.
+_OF_NO_USE = GATEWAY_STATUSES | CREDENTIAL_STATUSES | frozenset(range(300, 400))
 _GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
-_NO_ANSWER = "no answer"
 _MALFORMED = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
 
 _Ask = Callable[[], Answer]
@@ -81,16 +83,24 @@ def delete_thread(client: ThreadsClient, thread_id: str) -> str:
     It counts as deleted only if a GET afterwards says so. Errors of the connection are part
     of the reason and are not raised.
     """
+    return _try_to_delete(client, thread_id)[0]
+
+
+def _try_to_delete(client: ThreadsClient, thread_id: str) -> tuple[str, bool]:
+    """Return why the thread may still exist, and whether DELETE and GET were answered with use."""
     try:
-        deletion = f"DELETE answers {client.delete(thread_id).status}"
+        status = client.delete(thread_id).status
+        deletion, of_use = f"DELETE answers {status}", status not in _OF_NO_USE
     except httpx.HTTPError as broken:
         # The server may have deleted it all the same.
-        deletion = f"{_NO_ANSWER} to DELETE ({type(broken).__name__})"
+        deletion, of_use = f"no answer to DELETE ({type(broken).__name__})", False
     try:
         shown = client.get(thread_id)
     except httpx.HTTPError as broken:
-        return f"{_NO_ANSWER} ({type(broken).__name__})"
-    return "" if _is_gone(shown, thread_id) else f"{deletion}, GET then {shown.status}"
+        return f"no answer ({type(broken).__name__})", False
+    if _is_gone(shown, thread_id):
+        return "", True
+    return f"{deletion}, GET then {shown.status}", of_use and shown.status not in _OF_NO_USE
 
 
 def remove_all(client: ThreadsClient, ledger: LedgerState, keep: Collection[str] = ()) -> Removal:
@@ -113,7 +123,7 @@ class _Remover:
     left: dict[str, Leftover] = field(default_factory=dict)
     possible: dict[str, Leftover] = field(default_factory=dict)
     unanswered: int = 0
-    #: Deletions in a row without an answer, even if other requests are answered.
+    #: Deletions in a row without an answer of use, even if other requests are answered.
     undeleted: int = 0
 
     def removal(self) -> Removal:
@@ -235,10 +245,10 @@ class _Remover:
     def _delete(self, thread_id: str) -> None:
         """Delete a thread of the run, and record it as left unless it then is gone."""
         if max(self.unanswered, self.undeleted) >= _UNANSWERED_IN_A_ROW:
-            reason = "deletions are not answered any more"
+            reason = "no request is answered any more in a way that says anything"
         else:
-            reason = delete_thread(self.client, thread_id)
-            self.undeleted = self.undeleted + 1 if reason.startswith(_NO_ANSWER) else 0
+            reason, of_use = _try_to_delete(self.client, thread_id)
+            self.undeleted = 0 if of_use else self.undeleted + 1
         if reason:
             self._record_left(thread_id, reason)
         else:
@@ -307,12 +317,12 @@ class _Remover:
         except httpx.HTTPError:
             self.unanswered += 1
             return None
-        self.unanswered = 0
+        self.unanswered = self.unanswered + 1 if answer.status in _OF_NO_USE else 0
         return answer
 
 
 def _describe_get(shown: Answer | None) -> str:
-    return "GET gets no answer" if shown is None else f"GET answers {shown.status}"
+    return "GET gets no answer of use" if shown is None else f"GET answers {shown.status}"
 
 
 def _is_gone(shown: Answer, thread_id: str | None = None) -> bool:
