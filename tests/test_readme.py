@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
+
+import pytest
 
 from conformance.cli import cli
 from conformance.contract.catalogue import load_catalogue
@@ -63,3 +66,12 @@ def test_its_figures_are_those_of_the_data() -> None:
         f"judges {len(looking)} requirements",
     }
     assert {each for each in figures if each not in README.replace("\n", " ")} == set()
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_every_file_that_a_page_names_is_there(page: str) -> None:
+    named = set(re.findall(r"`([\w./*-]+\.(?:py|toml|md|ini))`", (ROOT / page).read_text("utf-8")))
+    files = [file.relative_to(ROOT).as_posix() for file in ROOT.glob("**/*") if file.is_file()]
+    missing = {name for name in named if not any(fnmatch(file, f"*{name}") for file in files)}
+    assert named
+    assert missing == set()
