@@ -445,3 +445,33 @@ def test_a_clean_up_that_is_refused_throughout_is_not_gone_on_with(
     assert told["no request is answered any more in a way that says anything"] >= 47
     (_, kept) = next(open_ledgers())
     assert len(kept.drawn) == 50
+
+
+def test_what_a_run_made_is_removed_where_unknown_ids_are_forbidden(
+    settings_for: Callable[..., Settings], own_state: Path
+) -> None:
+    """A server that answers 403, and not 404, for ids under which nothing stands."""
+    made = str(UUID(int=9))
+    standing = {made}
+
+    def reply(method: str, path: str, _body: bytes) -> Reply:
+        thread_id = path.rpartition("/")[2]
+        if path.endswith("/search"):
+            return as_json([])
+        if thread_id != made:
+            return as_json({"detail": "no"}, 403)
+        if method == "DELETE":
+            standing.discard(made)
+            return as_json({}, 204)
+        return as_json({"thread_id": made}, 200 if standing else 404)
+
+    with answering(reply) as url:
+        settings = settings_for(url)
+        with Ledger(own_state / settings.run_id, "main", url) as ledger:
+            for number in range(10):
+                ledger.record_planned(str(UUID(int=number)))
+            ledger.record_created(made)
+        cleanup = clean_up(settings)
+    assert standing == set()
+    assert (cleanup.created, cleanup.removed, cleanup.left) == (1, 1, ())
+    assert cleanup.possibly_left == (LeftThreads(9, "GET answers 403"),)

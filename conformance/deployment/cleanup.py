@@ -86,21 +86,22 @@ def delete_thread(client: ThreadsClient, thread_id: str) -> str:
     return _try_to_delete(client, thread_id)[0]
 
 
-def _try_to_delete(client: ThreadsClient, thread_id: str) -> tuple[str, bool]:
-    """Return why the thread may still exist, and whether DELETE and GET were answered with use."""
+def _try_to_delete(client: ThreadsClient, thread_id: str) -> tuple[str, tuple[int | None, ...]]:
+    """Return why the thread may still exist, and the statuses of DELETE and GET, None without."""
+    status: int | None = None
     try:
         status = client.delete(thread_id).status
-        deletion, of_use = f"DELETE answers {status}", status not in _OF_NO_USE
+        deletion = f"DELETE answers {status}"
     except httpx.HTTPError as broken:
         # The server may have deleted it all the same.
-        deletion, of_use = f"no answer to DELETE ({type(broken).__name__})", False
+        deletion = f"no answer to DELETE ({type(broken).__name__})"
     try:
         shown = client.get(thread_id)
     except httpx.HTTPError as broken:
-        return f"no answer ({type(broken).__name__})", False
+        return f"no answer ({type(broken).__name__})", (status, None)
     if _is_gone(shown, thread_id):
-        return "", True
-    return f"{deletion}, GET then {shown.status}", of_use and shown.status not in _OF_NO_USE
+        return "", (shown.status,)
+    return f"{deletion}, GET then {shown.status}", (status, shown.status)
 
 
 def remove_all(client: ThreadsClient, ledger: LedgerState, keep: Collection[str] = ()) -> Removal:
@@ -122,6 +123,8 @@ class _Remover:
     existed: dict[str, str] = field(default_factory=dict)
     left: dict[str, Leftover] = field(default_factory=dict)
     possible: dict[str, Leftover] = field(default_factory=dict)
+    #: Whether the search for the run's tag is answered with use; if not, nothing may be.
+    search_is_answered: bool = True
     unanswered: int = 0
     #: Deletions in a row without an answer of use, even if other requests are answered.
     undeleted: int = 0
@@ -129,6 +132,9 @@ class _Remover:
     def removal(self) -> Removal:
         """Remove everything and return the result."""
         self.existed |= {canonical(each): each for each in self.ledger.created}
+        # One that is answered also lets the delivery tell a key that expires under way from
+        # answers of the deployment's own, such as 403 for an id that does not exist.
+        self.search_is_answered = self._search(0) is not None
         # Crons first: they could create threads, or history, during the removal.
         for cron_id in self.ledger.crons:
             self._unschedule(cron_id)
@@ -247,8 +253,8 @@ class _Remover:
         if max(self.unanswered, self.undeleted) >= _UNANSWERED_IN_A_ROW:
             reason = "no request is answered any more in a way that says anything"
         else:
-            reason, of_use = _try_to_delete(self.client, thread_id)
-            self.undeleted = 0 if of_use else self.undeleted + 1
+            reason, statuses = _try_to_delete(self.client, thread_id)
+            self.undeleted = 0 if all(map(self._is_of_use, statuses)) else self.undeleted + 1
         if reason:
             self._record_left(thread_id, reason)
         else:
@@ -317,8 +323,12 @@ class _Remover:
         except httpx.HTTPError:
             self.unanswered += 1
             return None
-        self.unanswered = self.unanswered + 1 if answer.status in _OF_NO_USE else 0
+        self.unanswered = 0 if self._is_of_use(answer.status) else self.unanswered + 1
         return answer
+
+    def _is_of_use(self, status: int | None) -> bool:
+        """Return whether an answer says something about the thread, and not about the key."""
+        return status is not None and (self.search_is_answered or status not in _OF_NO_USE)
 
 
 def _describe_get(shown: Answer | None) -> str:
