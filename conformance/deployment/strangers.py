@@ -8,13 +8,14 @@ from typing import Any
 
 from conformance.contract.operations import Operation
 from conformance.contract.schemas import member_names
+from conformance.deployment.guard import UnprovedId
 from conformance.deployment.ownership import Ownership
 from conformance.json_text import UndigestedJsonError, parse_json
 
 #: Operations that answer with a list of all matches.
 _LISTING = frozenset({"search", "cron_search", "run_list", "assistants_search"})
-#: The member of a hit that names the run or cron that it is; both are proved by GET alone.
-LISTED_IDS = {"run_list": "run_id", "cron_search": "cron_id"}
+#: Of lists whose hits are proved by GET alone: what a hit is.
+_PROVED_BY_GET = {"run_list": "run", "cron_search": "cron"}
 _THREAD_ID = re.compile(rb'"thread_id"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
@@ -65,16 +66,44 @@ def _describe_list(operation: Operation, body: bytes, ownership: Ownership) -> s
     )
 
 
+def unproved_in_list(
+    operation: Operation, body: bytes, ownership: Ownership
+) -> tuple[UnprovedId, ...]:
+    """Return the runs or crons that a list shows on threads of ours and that are not proved yet."""
+    kind = _PROVED_BY_GET.get(operation.name)
+    if kind is None or ownership.visits:
+        return ()
+    try:
+        hits = parse_json(body)
+    except ValueError:
+        return ()
+    return tuple(
+        UnprovedId(kind, own_id, each["thread_id"])
+        for each in (hits if isinstance(hits, list) else [])
+        if _is_on_our_thread(each, ownership)
+        and isinstance(own_id := each.get(f"{kind}_id"), str)
+        and not _is_proved(kind, own_id, ownership)
+    )
+
+
 def _is_ours(operation: Operation, hit: Any, ownership: Ownership) -> bool:
-    thread_id = hit.get("thread_id") if isinstance(hit, dict) else None
-    if not (isinstance(thread_id, str) and ownership.may_be_shown(thread_id)):
+    if not _is_on_our_thread(hit, ownership):
         return False
-    if operation.name not in LISTED_IDS or ownership.visits:
+    kind = _PROVED_BY_GET.get(operation.name)
+    if kind is None or ownership.visits:
         return True
-    # A thread of ours may be named in a run or cron that is somebody else's.
-    own_id = hit.get(LISTED_IDS[operation.name])
-    known = ownership.is_our_run if operation.name == "run_list" else ownership.is_our_cron
-    return isinstance(own_id, str) and known(own_id)
+    # A run or cron of somebody else may be shown as if it were on a thread of ours.
+    own_id = hit.get(f"{kind}_id")
+    return isinstance(own_id, str) and _is_proved(kind, own_id, ownership)
+
+
+def _is_on_our_thread(hit: Any, ownership: Ownership) -> bool:
+    thread_id = hit.get("thread_id") if isinstance(hit, dict) else None
+    return isinstance(thread_id, str) and ownership.may_be_shown(thread_id)
+
+
+def _is_proved(kind: str, own_id: str, ownership: Ownership) -> bool:
+    return ownership.is_our_run(own_id) if kind == "run" else ownership.is_our_cron(own_id)
 
 
 def _ids_in(body: bytes) -> Iterator[str]:

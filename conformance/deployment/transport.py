@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +19,13 @@ from conformance.deployment.circuit_breaker import CircuitBreaker
 from conformance.deployment.creations import Creation, CreationTracker
 from conformance.deployment.delivery import Delivery, Probes
 from conformance.deployment.exchange import Exchange
-from conformance.deployment.guard import check_request, unproved_ids
+from conformance.deployment.guard import UnprovedId, check_request, unproved_ids
 from conformance.deployment.interruption import WRITES
 from conformance.deployment.journal import Journal
 from conformance.deployment.ledger import Ledger
 from conformance.deployment.ownership import GetAnswer, Ownership
 from conformance.deployment.redaction import Redactor
-from conformance.deployment.strangers import LISTED_IDS, facts_of_strangers
+from conformance.deployment.strangers import facts_of_strangers, unproved_in_list
 from conformance.deployment.trouble import (
     EXPECTED_STATUSES,
     GATEWAY_STATUSES,
@@ -46,7 +46,7 @@ _EXAMINED, _DROPPED = 2**20, 16 * 1024
 _OWN = "threads_conformance_own"
 #: Key of `request.extensions` for the `Creation` of a write.
 _CREATION = "threads_conformance_creation"
-#: A list with more runs or crons than this is not recorded if one of them is not known to be ours.
+#: A list with more runs or crons than this that are not known to be ours is not recorded.
 MOST_PROVED_OF_A_LIST = 20
 _OTHER_PEOPLES = "other people's threads"
 _STRANGER = "[not-ours]"
@@ -213,15 +213,19 @@ class SuiteTransport(httpx.BaseTransport):
         """Try to prove by GET the ids that a request names and that are not known to be ours."""
         self._current.request = request
         for named in unproved_ids(operation, path, body, self._ownership):
-            if named.kind == "thread":
-                if shown := self._read_thread(named.id):
-                    self._ownership.adopt_thread(shown)
-            elif named.kind == "run" and named.thread_id is not None:
-                place = f"/threads/{quote(named.thread_id, safe='')}/runs/"
-                if shown := self._read(place, named.id, named.thread_id):
-                    self._ownership.adopt_run(shown)
-            elif named.kind == "cron" and (shown := self._read("/runs/crons/", named.id)):
-                self._ownership.adopt_cron(shown)
+            self._prove(named)
+
+    def _prove(self, named: UnprovedId) -> None:
+        """Read an id by GET, and own what it names if the answer proves it to be this run's."""
+        if named.kind == "thread":
+            if shown := self._read_thread(named.id):
+                self._ownership.adopt_thread(shown)
+        elif named.kind == "run" and named.thread_id is not None:
+            place = f"/threads/{quote(named.thread_id, safe='')}/runs/"
+            if shown := self._read(place, named.id, named.thread_id):
+                self._ownership.adopt_run(shown)
+        elif named.kind == "cron" and (shown := self._read("/runs/crons/", named.id)):
+            self._ownership.adopt_cron(shown)
 
     def _adopt_if_proved(
         self,
@@ -238,37 +242,20 @@ class SuiteTransport(httpx.BaseTransport):
         if cron_id is not None and not self._ownership.is_our_cron(cron_id):
             self._ownership.adopt_cron(_get_answer(response, cron_id))
 
-    def _adopt_listed(
-        self, operation: str, request: httpx.Request, response: httpx.Response
+    def _prove_listed_ids(
+        self, operation: Operation, request: httpx.Request, response: httpx.Response
     ) -> None:
         """Try to prove by GET the runs or crons in a list that are not known to be ours."""
-        with suppress(ValueError):
-            hits = parse_json(response.content)
-            if not isinstance(hits, list) or len(hits) > MOST_PROVED_OF_A_LIST:
-                return
-            before = getattr(self._current, "request", None)
-            self._current.request = request
-            for hit in hits:
-                self._adopt_hit(operation, hit)
+        unproved = unproved_in_list(operation, response.content, self._ownership)
+        if not unproved or len(unproved) > MOST_PROVED_OF_A_LIST:
+            return
+        before = getattr(self._current, "request", None)
+        self._current.request = request
+        try:
+            for named in unproved:
+                self._prove(named)
+        finally:
             self._current.request = before
-
-    def _adopt_hit(self, operation: str, hit: Any) -> None:
-        named = hit.get(LISTED_IDS[operation]) if isinstance(hit, dict) else None
-        thread_id = hit.get("thread_id") if isinstance(hit, dict) else None
-        if not (isinstance(named, str) and isinstance(thread_id, str)):
-            return
-        if not self._ownership.is_ours(thread_id):
-            return
-        if operation == "run_list" and not self._ownership.is_our_run(named):
-            place = f"/threads/{quote(thread_id, safe='')}/runs/"
-            if shown := self._read(place, named, thread_id):
-                self._ownership.adopt_run(shown)
-        elif (
-            operation == "cron_search"
-            and not self._ownership.is_our_cron(named)
-            and (shown := self._read("/runs/crons/", named))
-        ):
-            self._ownership.adopt_cron(shown)
 
     def _read_thread(self, thread_id: str) -> GetAnswer | None:
         return self._read("/threads/", thread_id)
@@ -340,8 +327,8 @@ class SuiteTransport(httpx.BaseTransport):
             self._recorder.journal.write(operation, creation, response)
         if operation is not None and operation.name in ("run_get", "cron_get"):
             self._adopt_if_proved(operation, request, thread_id, response)
-        if operation is not None and operation.name in LISTED_IDS and response.is_success:
-            self._adopt_listed(operation.name, request, response)
+        if operation is not None and response.is_success:
+            self._prove_listed_ids(operation, request, response)
         self._record(request, operation, thread_id, started_at, clock, response=response)
         tells = operation is not None and operation.name in _THREAD_READS and response.is_success
         if tells and trouble_of_answer("other", response) is None:

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
+from conformance.faults.kit.state import malformed
 from conformance.faults.kit.wire import change_shown, finished_shows, refusing, with_status, without
 from conformance.faults.registry import FaultyDeployment, fault
-from conformance.reference.wire import WireRequest
-
-
-def _is_malformed(request: WireRequest) -> bool:
-    try:
-        UUID(request.thread_id)
-    except ValueError:
-        return True
-    return False
-
 
 fault("get-leaves-out-updated-at", breaks=["GET-01"])(
     change_shown("get", to=lambda thread: without(thread, "updated_at"))
@@ -53,8 +43,8 @@ fault(
 )(with_status(200, "get", instead_of=404))
 
 
-fault("get-of-a-malformed-id-is-500", breaks=["GET-03"])(refusing("get", _is_malformed, status=500))
-fault("get-of-a-malformed-id-is-200", breaks=["GET-03"])(refusing("get", _is_malformed, status=200))
+fault("get-of-a-malformed-id-is-500", breaks=["GET-03"])(refusing("get", malformed, status=500))
+fault("get-of-a-malformed-id-is-200", breaks=["GET-03"])(refusing("get", malformed, status=200))
 
 
 @fault(

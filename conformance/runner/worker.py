@@ -48,15 +48,11 @@ from conformance.runner.transfer import attach
 
 #: How often a check is made, at most, during network trouble.
 TRIES_IN_TROUBLE = 6
-
 #: Attempts with traces of trouble after which these traces are compared with each other.
 TRIES_IN_DOUBT = 4
 
-
 _RESULT = pytest.StashKey[CheckResult]()
-
 _EXCHANGES = pytest.StashKey[list[Exchange]]()
-
 _LOOKS = pytest.StashKey[evidence.Evidence]()
 
 
