@@ -13,7 +13,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import strategies as st
 
+from conformance.checks.generators import hypothesis_setup
 from conformance.checks.generators.bodies import for_all, invalid_bodies, valid_bodies
 from conformance.checks.generators.keywords import broken_keywords, met_keywords, with_own_ids
 from conformance.checks.lenient_reading import must_be_refused
@@ -73,6 +75,19 @@ def test_what_is_drawn_depends_on_nobodys_code(how: str, found: str, tmp_path: P
         text=True,
     )
     assert ended.stdout.strip() == found, ended.stderr
+
+
+def test_a_hypothesis_of_other_parts_draws_all_the_same(
+    settings_for: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(name: str) -> Any:
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(hypothesis_setup, "import_module", gone)
+    drawn: list[int] = []
+    with hypothesis_setup.set_up_hypothesis():
+        for_all(st.integers(), drawn.append, settings_for("http://x"))
+    assert drawn
 
 
 def test_every_keyword_of_a_schema_is_broken(settings_for: MakeSettings) -> None:

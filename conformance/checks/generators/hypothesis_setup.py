@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
+from importlib import import_module
 from typing import Any
+from unittest.mock import patch
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.errors import Flaky
-from hypothesis.internal.conjecture.providers import HypothesisProvider
-from hypothesis.internal.constants_ast import Constants
 
 from conformance.checks.outcomes import PromiseBroken
 from conformance.deployment.settings import Settings
@@ -71,13 +72,32 @@ def set_up_hypothesis() -> Iterator[None]:
     second of every run, as does building its tables of characters.
     """
     set_hypothesis_home_dir(cache_dir("hypothesis"))
-    code_constants = vars(HypothesisProvider).get("_local_constants")
-    if code_constants is not None:
-        none = Constants()
-        setattr(HypothesisProvider, "_local_constants", property(lambda _: none))  # noqa: B010
     try:
-        yield
+        with _without_constants_of_code():
+            yield
     finally:
-        if code_constants is not None:
-            setattr(HypothesisProvider, "_local_constants", code_constants)  # noqa: B010
         set_hypothesis_home_dir(None)
+
+
+@contextmanager
+def _without_constants_of_code() -> Iterator[None]:
+    """Let hypothesis find no constants in code, if it has the parts that look for them.
+
+    It offers no setting for this. A version with other parts draws them as it likes.
+    """
+    with ExitStack() as stack:
+        with suppress(ImportError, AttributeError):
+            providers = import_module("hypothesis.internal.conjecture.providers")
+            none = import_module("hypothesis.internal.constants_ast").Constants()
+            provider = providers.HypothesisProvider
+            stack.enter_context(patch.object(provider, "_local_constants", none))
+            # What was drawn for others may hold constants of their code, and the reverse.
+            stack.enter_context(patch.object(providers, "CONSTANTS_CACHE", _own_cache()))
+        yield
+
+
+@cache
+def _own_cache() -> Any:
+    """Return what hypothesis keeps of the constants that it may draw, for the checks alone."""
+    kept = import_module("hypothesis.internal.conjecture.providers").CONSTANTS_CACHE
+    return type(kept)(kept.max_size)
