@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from conformance.checks.expect import same_thread
 from conformance.cli import cli
 from conformance.commands.serve import ServedProcess
-from conformance.contract.catalogue import PROFILES, load_catalogue
+from conformance.contract.catalogue import PROFILES
 from conformance.contract.causes import Cause
 from conformance.deployment.settings import GraphSettings
 from conformance.freedoms import registry
@@ -37,17 +37,9 @@ from conformance.selftest.freedom_report import FreedomMatrix, as_line, as_markd
 from conformance.selftest.freedom_row import FreedomRow, Outcome, Red, Undecided
 from conformance.selftest.pairs import choose_pairs
 from tests.test_faults import lacking_parameters
-from tests.test_selftest import KILL, Queue, a_matrix
+from tests.test_selftest import KILL, OF_COPIES, Queue, a_matrix
 
 NOTHING = "No source says so."
-
-
-#: What is tried: the promises that these freedoms could break, and some that stand beside them.
-OF_COPIES = tuple(
-    each.id
-    for each in load_catalogue().in_profile("documented")
-    if each.capability in ("copy", "prepopulate", "runs", "state")
-)
 
 
 def rows_of(monkeypatch: pytest.MonkeyPatch, *tasks: str, known: list[Freedom]) -> list[FreedomRow]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import io
 import json
 import zlib
 from dataclasses import dataclass, field
@@ -298,7 +299,7 @@ def load_report(path: Path) -> Report:
     try:
         raw = path.read_bytes()
         if raw.startswith(_GZIP):
-            with gzip.open(path) as file:
+            with gzip.open(io.BytesIO(raw)) as file:
                 raw = file.read(LARGEST_REPORT + 1)
         if len(raw) > LARGEST_REPORT:
             raise ReportError(f"{path} is larger than any report: {LARGEST_REPORT} bytes at most")
