@@ -49,26 +49,18 @@ def count_comparison(*values: Any) -> None:
     evidence.
     """
     _evidence.comparisons += 1
-    found = sum(map(count_values, values))
+    members: set[str] = set()
+    found = sum(_survey(value, members) for value in values)
     if not found and any(map(_has_ids, values)):
         raise Blocked("what was to be compared shows nothing but ids")
     _evidence.values += found
-    _evidence.members = _evidence.members.union(*map(members_in, values))
+    _evidence.members |= members
 
 
 def count_judgement() -> None:
     """Count a judgement that is evidence by itself, whatever the value."""
     _evidence.comparisons += 1
     _evidence.values += 1
-
-
-def count_values(value: Any) -> int:
-    """Return how many values a JSON value holds that are not null, empty or ids."""
-    if isinstance(value, dict):
-        return sum(count_values(each) for name, each in value.items() if name not in _IDS)
-    if isinstance(value, list | tuple):
-        return sum(map(count_values, value))
-    return int(value is not None and value != "")
 
 
 def _has_ids(value: Any) -> bool:
@@ -78,14 +70,22 @@ def _has_ids(value: Any) -> bool:
     return isinstance(value, dict) and bool(value.keys() & _IDS) and bool(value.keys() - _IDS)
 
 
-def members_in(value: Any) -> set[str]:
-    """Return the names of the members that hold something, at any depth of a JSON value."""
+def _survey(value: Any, members: set[str]) -> int:
+    """Return how many values a JSON value holds that are not null, empty or ids.
+
+    Adds the names of the members that hold something, at any depth, to `members`.
+    """
     if isinstance(value, dict):
-        held = {name for name, each in value.items() if name not in _IDS and count_values(each)}
-        return held.union(*map(members_in, value.values()))
+        found = 0
+        for name, each in value.items():
+            held = _survey(each, members)
+            if held and name not in _IDS:
+                found += held
+                members.add(name)
+        return found
     if isinstance(value, list | tuple):
-        return set().union(*map(members_in, value))
-    return set()
+        return sum(_survey(each, members) for each in value)
+    return int(value is not None and value != "")
 
 
 def current() -> Evidence:

@@ -33,6 +33,9 @@ _SHORTEST_REPLACED = 4
 _SHORTEST_PART = 8
 _CREDENTIAL = re.compile("key|token|secret|auth|pass|cookie|sess|sign|cred", re.IGNORECASE)
 _LONGEST_URL = 200
+#: How many texts of how many characters a redactor remembers.
+_MOST_KNOWN = 1000
+_LONGEST_KNOWN = 200
 
 _PARAMETER = re.compile(r"""(?<![=\s])=\s*"?([^\s"',;=][^\s"',;]*)""")
 _CRUMB = re.compile(r"""=\s*"?([^\s";][^";]*)""")
@@ -70,6 +73,7 @@ class Redactor:
         self._secrets = frozenset(value for value in values if len(value) >= shortest)
         self._as_written = tuple(dict.fromkeys(_forms_of_all(self._secrets, _literal_forms)))
         self._as_base64 = tuple(dict.fromkeys(_forms_of_all(self._secrets, _base64_cores)))
+        self._known: dict[str, str] = {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Redactor) and self._secrets == other._secrets
@@ -111,8 +115,8 @@ class Redactor:
         """Return the headers as pairs, secret values replaced."""
         return tuple(
             (
-                self.text(name),
-                REDACTED if name.lower() in self._names else self.text(value),
+                self._repeated(name),
+                REDACTED if name.lower() in self._names else self._repeated(value),
             )
             for name, value in headers.multi_items()
         )
@@ -124,6 +128,14 @@ class Redactor:
         except (httpx.InvalidURL, TypeError):
             return self.text(bare_url(str(url)))
         return self.text(str(parsed.copy_with(username=None, password=None)))
+
+    def _repeated(self, value: str) -> str:
+        """Return `text(value)` of a text that is likely to come again, such as a header."""
+        if (known := self._known.get(value)) is None:
+            known = self.text(value)
+            if len(self._known) < _MOST_KNOWN and len(value) <= _LONGEST_KNOWN:
+                self._known[value] = known
+        return known
 
     def _find_secrets(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield start and end of every secret in a text."""

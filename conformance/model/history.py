@@ -26,17 +26,24 @@ _VALUE_WIDTH = 160
 
 def mask_thread_id(value: Any, thread_id: str) -> Any:
     """Return a copy of `value` in which every string equal to `thread_id` is masked."""
-    if isinstance(value, str):
-        return OWN_THREAD if value.lower() == thread_id.lower() else value
-    if isinstance(value, list):
-        return [mask_thread_id(each, thread_id) for each in value]
-    if isinstance(value, dict):
-        return {key: mask_thread_id(each, thread_id) for key, each in value.items()}
-    return value
+    own, length = thread_id.lower(), len(thread_id)
+
+    def masked(value: Any) -> Any:
+        if isinstance(value, str):
+            return OWN_THREAD if len(value) == length and value.lower() == own else value
+        if isinstance(value, list):
+            return [masked(each) for each in value]
+        if isinstance(value, dict):
+            return {key: masked(each) for key, each in value.items()}
+        return value
+
+    return masked(value)
 
 
 def same_json(one: Any, other: Any) -> bool:
     """Return whether two JSON values are equal; unlike in Python, true is not 1."""
+    if isinstance(one, str) or one is None:
+        return bool(one == other)
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -50,6 +50,7 @@ def deployment(chosen: Fault | None, *, with_tenants: bool) -> tuple[Altered, AS
     )
 
 
+@cache
 def needs_tenants(item: pytest.Item) -> bool:
     """Return whether a check is about access control."""
     requirements = load_catalogue().requirements
