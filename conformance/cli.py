@@ -8,27 +8,87 @@ from typing import Any
 import click
 
 from conformance import __version__
-from conformance.commands.bisect import bisect_command
-from conformance.commands.board import board_command
-from conformance.commands.compare import compare_command
-from conformance.commands.doctor import doctor_command
-from conformance.commands.exit_handling import EndingGroup, run_command_line
-from conformance.commands.explain import explain_command
-from conformance.commands.plant import plant_command
-from conformance.commands.requirements import requirements_command
-from conformance.commands.run import run_command
-from conformance.commands.schemas import schemas_group
-from conformance.commands.selftest import selftest_command
-from conformance.commands.serve import serve_command
-from conformance.commands.servers import servers_group
-from conformance.commands.sweep import sweep_command
-from conformance.commands.verify import verify_command
-from conformance.deployment.credentials import ENVIRONMENT
+from conformance.commands.exit_handling import run_command_line
+from conformance.commands.lazy import LazyCommand, LazyGroup, setting_names
 from conformance.deployment.settings import SettingsError, read_config
+
+_COMMANDS = {
+    "bisect": LazyCommand(
+        "conformance.commands.bisect",
+        "bisect_command",
+        "Find the version of a server at which a requirement changed.",
+    ),
+    "board": LazyCommand(
+        "conformance.commands.board",
+        "board_command",
+        "Compare several deployments, requirement by requirement.",
+    ),
+    "compare": LazyCommand(
+        "conformance.commands.compare",
+        "compare_command",
+        "Tell what changed from one report to another.",
+    ),
+    "doctor": LazyCommand(
+        "conformance.commands.doctor",
+        "doctor_command",
+        "Find out whether the [graph] settings fit a deployment.",
+    ),
+    "explain": LazyCommand(
+        "conformance.commands.explain",
+        "explain_command",
+        "Explain a failure, with the requests to reproduce it.",
+    ),
+    "plant": LazyCommand(
+        "conformance.commands.plant",
+        "plant_command",
+        "Leave threads on a deployment, for `verify`.",
+    ),
+    "requirements": LazyCommand(
+        "conformance.commands.requirements",
+        "requirements_command",
+        "Print the requirements, or one of them.",
+    ),
+    "run": LazyCommand(
+        "conformance.commands.run",
+        "run_command",
+        "Check a deployment and say whether it keeps its promises.",
+    ),
+    "schemas": LazyCommand(
+        "conformance.commands.schemas",
+        "schemas_group",
+        "Derive, check and use the JSON Schemas of the contract.",
+    ),
+    "selftest": LazyCommand(
+        "conformance.commands.selftest",
+        "selftest_command",
+        "Test the checks against faults and freedoms.",
+    ),
+    "serve": LazyCommand(
+        "conformance.commands.serve",
+        "serve_command",
+        "Serve the reference deployment.",
+    ),
+    "servers": LazyCommand(
+        "conformance.commands.servers",
+        "servers_group",
+        "List, install and start the servers of --server.",
+    ),
+    "sweep": LazyCommand(
+        "conformance.commands.sweep",
+        "sweep_command",
+        "Remove what interrupted runs left on a deployment.",
+    ),
+    "verify": LazyCommand(
+        "conformance.commands.verify",
+        "verify_command",
+        "Check what `plant` left, after an upgrade.",
+    ),
+}
 
 
 @click.group(
-    cls=EndingGroup,
+    cls=LazyGroup,
+    lazy=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with `threads-conformance run`: it needs nothing set up.",
 )
@@ -46,66 +106,35 @@ def cli(context: click.Context) -> None:
     except SettingsError as unusable:
         raise click.UsageError(str(unusable)) from unusable
     context.obj = {name: config.pop(name, {}) for name in ("graph", "graphs")}
-    context.default_map = _defaults(config)
+    context.default_map = _defaults(config, str(context.invoked_subcommand))
 
 
-def _defaults(config: dict[str, Any]) -> dict[str, Any]:
-    """Return defaults from the configuration file, by command; raise for unknown options."""
+def _defaults(config: dict[str, Any], command: str) -> dict[str, Any]:
+    """Return the defaults of a command from the configuration file.
+
+    `click.UsageError` for settings that no command has.
+    """
     options = {name.replace("-", "_"): value for name, value in config.items()}
+    if not options:
+        return {}
     known: set[str] = set()
-    defaults = {}
-    for name, command in cli.commands.items():
-        own: dict[str, Any] = {}
-        for parameter in command.params:
-            spelled = _setting_names(parameter)
-            known |= spelled
-            for each in spelled & options.keys():
-                own[str(parameter.name)] = options[each]
-        defaults[name] = own
+    # The other commands are imported only where the file sets more than this one has.
+    for name in (command, *_COMMANDS.keys() - {command}):
+        known |= {each for one in cli.load(name).params for each in setting_names(one)}
+        if options.keys() <= known:
+            break
     if unknown := options.keys() - known:
         raise click.UsageError(
             f"the configuration has no setting {', '.join(sorted(unknown))}; "
             "a setting is named like its option, without the dashes in front"
         )
-    return defaults
-
-
-def _setting_names(parameter: click.Parameter) -> set[str]:
-    """Return the names by which a configuration file may set an option."""
-    if not isinstance(parameter, click.Option):
-        return set()
-    long = {name[2:].replace("-", "_") for name in parameter.opts if name.startswith("--")}
-    return long or {str(parameter.name)}
-
-
-def _read_environment(group: click.Group) -> None:
-    """Let every option be read from `THREADS_CONFORMANCE_<OPTION>`."""
-    for command in group.commands.values():
-        for parameter in command.params:
-            if isinstance(parameter, click.Option) and parameter.name != "help":
-                parameter.envvar = [
-                    f"{ENVIRONMENT}_{name.upper()}" for name in sorted(_setting_names(parameter))
-                ]
-
-
-for _command in (
-    run_command,
-    doctor_command,
-    serve_command,
-    requirements_command,
-    schemas_group,
-    compare_command,
-    board_command,
-    explain_command,
-    sweep_command,
-    plant_command,
-    verify_command,
-    selftest_command,
-    servers_group,
-    bisect_command,
-):
-    cli.add_command(_command)
-_read_environment(cli)
+    return {
+        command: {
+            str(one.name): options[each]
+            for one in cli.load(command).params
+            for each in setting_names(one) & options.keys()
+        }
+    }
 
 
 def main() -> None:

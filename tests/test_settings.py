@@ -35,7 +35,7 @@ def parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dic
     def note(**options: Any) -> None:
         found.update(options, graph_table=click.get_current_context().obj["graph"])
 
-    monkeypatch.setattr(cli.commands["run"], "callback", note)
+    monkeypatch.setattr(cli.load("run"), "callback", note)
 
     def parse(*arguments: str, **environment: str) -> dict[str, Any]:
         result = CliRunner().invoke(cli, ["run", *arguments], env=environment)

@@ -27,6 +27,7 @@ from benchmarks.hostile.network import RATELESS, Counts, Mode, Proxy, Trouble
 from benchmarks.hostile.running import Result, Suite, all_of, hear_ctrl_c
 from benchmarks.hostile.tables import heading, line
 from benchmarks.hostile.truth import plant_strangers, standing
+from conformance.contract.catalogue import PROFILES
 from conformance.faults.registry import all_faults
 
 RIGHT = "none"
@@ -149,6 +150,19 @@ class Matrix:
     limit_s: float
     outage_s: float
     options: Sequence[str] = ()
+    #: Whether a broken reference is tried by all checks, not by those of what it breaks alone.
+    all_checks: bool = False
+
+    def _options(self, cell: Cell) -> Iterator[str]:
+        """Yield the options of `run` for a cell."""
+        yield from ("--profile", cell.profile, "--effort", self.effort)
+        yield from ("--timeout", str(self.timeout_s))
+        # Some MUSTs beyond the documents are asked only of a disposable deployment.
+        if cell.profile != PROFILES[0]:
+            yield "--disposable"
+        if cell.fault != RIGHT and not self.all_checks:
+            for broken in all_faults()[cell.fault].breaks:
+                yield from ("--requirement", broken)
 
     async def outcome(self, cell: Cell) -> Outcome:
         """Try one cell, in a world of its own."""
@@ -163,11 +177,7 @@ class Matrix:
             ):
                 await plant_strangers(deployment.url, _STRANGERS)
                 before = await standing(deployment.url)
-                result = await suite.run(
-                    proxy.url,
-                    *("--profile", cell.profile, "--effort", self.effort),
-                    *("--timeout", str(self.timeout_s)),
-                )
+                result = await suite.run(proxy.url, *self._options(cell))
                 await proxy.calm()
                 counts = replace(proxy.counts)
                 ledgers = suite.ledgers()
@@ -247,6 +257,11 @@ def main() -> int:
     options.add_argument(
         "--faults", default=RIGHT, help="none, twelve, or names; none is the right reference"
     )
+    options.add_argument(
+        "--all-checks",
+        action="store_true",
+        help="try a broken reference by all checks, not by those of what it breaks alone",
+    )
     options.add_argument("--seeds", default="1")
     options.add_argument("--effort", default="quick")
     options.add_argument("--timeout", type=float, default=2.0, help="the suite's, in seconds")
@@ -272,7 +287,9 @@ def main() -> int:
             [int(one) for one in given.seeds.split(",")],
         )
     )
-    matrix = Matrix(given.effort, given.timeout, given.limit, given.outage, given.run)
+    matrix = Matrix(
+        given.effort, given.timeout, given.limit, given.outage, given.run, given.all_checks
+    )
     outcomes = asyncio.run(_try_all(matrix, chosen, given.jobs))
     _summary(outcomes)
     if given.out:

@@ -1,0 +1,74 @@
+"""A command group whose commands are imported only when they are used.
+
+The commands need pytest, hypothesis and a web server, which take longer to import than many
+commands take to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import click
+
+from conformance.commands.exit_handling import EndingGroup
+from conformance.deployment.credentials import ENVIRONMENT
+
+
+class LazyCommand(NamedTuple):
+    """Where a command is defined, and its short help, which the list of commands shows."""
+
+    module: str
+    attribute: str
+    short_help: str
+
+
+class LazyGroup(EndingGroup):
+    """A command group that imports a command when it is invoked or asked for.
+
+    Every option of its commands is also read from `THREADS_CONFORMANCE_<OPTION>`.
+    """
+
+    def __init__(self, *given: Any, lazy: Mapping[str, LazyCommand], **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, in alphabetical order."""
+        return sorted(self._lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, imported now at the latest; None if there is none of that name."""
+        return self.load(cmd_name) if cmd_name in self._lazy else None
+
+    def load(self, name: str) -> click.Command:
+        """Return the command of that name, imported now at the latest; `KeyError` if unknown."""
+        if name not in self.commands:
+            module, attribute, _ = self._lazy[name]
+            command = getattr(import_module(module), attribute)
+            assert isinstance(command, click.Command)
+            _read_environment(command)
+            self.commands[name] = command
+        return self.commands[name]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._lazy[name].short_help) for name in sorted(self._lazy)])
+
+
+def setting_names(parameter: click.Parameter) -> set[str]:
+    """Return the names by which a configuration file may set an option."""
+    if not isinstance(parameter, click.Option):
+        return set()
+    long = {name[2:].replace("-", "_") for name in parameter.opts if name.startswith("--")}
+    return long or {str(parameter.name)}
+
+
+def _read_environment(command: click.Command) -> None:
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.name != "help":
+            parameter.envvar = [
+                f"{ENVIRONMENT}_{name.upper()}" for name in sorted(setting_names(parameter))
+            ]
