@@ -197,6 +197,44 @@ def test_the_plan_is_written_before_the_request_leaves(
 
 
 @pytest.mark.parametrize(
+    ("answers", "body", "unfindable"),
+    [
+        ([(302, {"thread_id": "a"})], {}, 1),
+        ([(500, {"detail": "broken"})], {}, 1),
+        ([(200, {})], {"metadata": {}}, 1),
+        ([(422, {"detail": "refused"})], {}, 0),
+        ([(200, {"thread_id": "a"}), (200, {"thread_id": "b"})], {}, 0),
+        ([(200, {"thread_id": "a"}), (200, {"thread_id": "a"})], {}, 1),
+        ([(302, {})], {"metadata": "TAG"}, 0),
+    ],
+    ids=["redirected", "500", "names none", "refused", "two ids", "one id for two", "tagged"],
+)
+def test_a_thread_that_nothing_leads_to_stays_in_the_ledger(
+    answers: list[tuple[int, Any]],
+    body: Any,
+    unfindable: int,
+    settings_for: Callable[..., Settings],
+    own_state: Path,
+) -> None:
+    left = list(answers)
+
+    def reply(method: str, path: str, _: bytes) -> Reply:
+        if method == "POST":
+            status, answer = left.pop(0)
+            return as_json(answer, status)
+        return as_json({"detail": "not found"}, 404)
+
+    with answering(reply) as url:
+        settings = settings_for(url, disposable=True)
+        with connect(settings) as connection:
+            client = connection.client
+            for _ in answers:
+                client.create({"metadata": client.tag} if "TAG" in body.values() else body)
+    state = read_ledger(own_state / settings.run_id)
+    assert len(state.unidentified) == unfindable
+
+
+@pytest.mark.parametrize(
     "shown",
     [
         (200, {"created_at": "2020-01-01T00:00:00Z", "metadata": "TAG"}),

@@ -157,8 +157,8 @@ class Matrix:
         """Yield the options of `run` for a cell."""
         yield from ("--profile", cell.profile, "--effort", self.effort)
         yield from ("--timeout", str(self.timeout_s))
-        # Some MUSTs beyond the documents are asked only of a disposable deployment.
-        if cell.profile != PROFILES[0]:
+        # Some requests, also of the documents, are sent only to a disposable deployment.
+        if cell.profile != PROFILES[0] or cell.fault != RIGHT:
             yield "--disposable"
         if cell.fault != RIGHT and not self.all_checks:
             for broken in all_faults()[cell.fault].breaks:

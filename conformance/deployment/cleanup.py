@@ -270,7 +270,7 @@ class _Remover:
         for number, what in enumerate(self.ledger.unidentified, 1):
             known = f"unidentified {number}"
             self.possible[known] = Leftover(
-                what, "its answer never came, and no search shows the tag"
+                what, "no answer told its id, and no search shows the tag"
             )
 
     # Crons

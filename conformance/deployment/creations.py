@@ -13,7 +13,13 @@ import httpx
 
 from conformance.contract.operations import Operation, Scope
 from conformance.deployment.ledger import Ledger
-from conformance.deployment.ownership import GetAnswer, Ownership, canonical, moment_of
+from conformance.deployment.ownership import (
+    GetAnswer,
+    Ownership,
+    canonical,
+    has_tag,
+    moment_of,
+)
 from conformance.json_text import parse_json
 
 _THREAD_IN_PATH = re.compile(r"/threads/([^/]+)")
@@ -65,6 +71,8 @@ class CreationTracker:
         self._ownership = ownership
         self._read_thread = read_thread
         self._uses: dict[str, UseCount] = {}
+        #: The ids that answered creations without a tag and without an id of the run's.
+        self._named_untagged: set[str] = set()
         self._lock = threading.Lock()
 
     def record_request(self, operation: Operation, thread_id: str | None, raw: bytes) -> Creation:
@@ -97,7 +105,7 @@ class CreationTracker:
         answer = _parsed(response.content) if made else None
         match operation.scope:
             case Scope.NEW_THREAD:
-                self._record_created(creation, answer)
+                self._record_created(creation, response, answer)
             case Scope.NEW_RUN:
                 self._record_runs(creation, response, answer)
             case _ if operation.name == "copy":
@@ -116,10 +124,11 @@ class CreationTracker:
                 self._ledger.record_planned(own_id)
         return uses
 
-    def _record_created(self, creation: Creation, answer: Any) -> None:
+    def _record_created(self, creation: Creation, response: httpx.Response, answer: Any) -> None:
         named = _thread_id_in(answer)
         if creation.own_id is None:
-            self._close(creation, named)
+            if not self._left_unfindable(creation, response, named):
+                self._close(creation, named)
             self._prove(named)
         elif named is None:
             return
@@ -135,6 +144,23 @@ class CreationTracker:
             if self._ledger:
                 self._ledger.record_named(named)
             self._prove(named)
+
+    def _left_unfindable(
+        self, creation: Creation, response: httpx.Response, named: str | None
+    ) -> bool:
+        """Return whether a creation may have left a thread that nothing leads to.
+
+        That is one without a tag of the run, whose answer is no refusal and names no id, or one
+        that another creation was answered with.
+        """
+        metadata = creation.body.get("metadata") if isinstance(creation.body, dict) else None
+        if has_tag(metadata, self._ownership.run_id) or response.is_client_error:
+            return False
+        with self._lock:
+            known = named is None or canonical(named) in self._named_untagged
+            if named is not None:
+                self._named_untagged.add(canonical(named))
+        return known
 
     def _record_copied(self, creation: Creation, answer: Any) -> None:
         named = _thread_id_in(answer)

@@ -155,7 +155,7 @@ class Ownership:
             return "a GET of it shows another thread"
         # The tag of a thread is in its metadata; a cron has it deeper, among what it sends to runs.
         place = body.get("metadata") if id_member == "thread_id" else body
-        if tagged and not _has_tag(place, self.run_id, deep=id_member != "thread_id"):
+        if tagged and not has_tag(place, self.run_id, deep=id_member != "thread_id"):
             return "a GET of it does not show this run's tag"
         created_at = moment_of(body.get("created_at"))
         if created_at is None:
@@ -220,7 +220,7 @@ def _same_id(value: Any, asked: str) -> bool:
     return isinstance(value, str) and canonical(value) == canonical(asked)
 
 
-def _has_tag(value: Any, run_id: str, *, deep: bool) -> bool:
+def has_tag(value: Any, run_id: str, *, deep: bool = False) -> bool:
     """Return whether an object has the run's tag; with `deep`, also any object inside it."""
     open_values = [value]
     while open_values:
