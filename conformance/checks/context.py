@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from conformance.checks.outcomes import Blocked
 from conformance.deployment.settings import GraphSettings, Settings
+from conformance.waiting import wait_until
 
 _T = TypeVar("_T")
 
@@ -71,14 +72,20 @@ class CheckContext:
         """
         deadline = self.settings.visible_within_s if within_s is None else within_s
         started = time.monotonic()
-        wait = _FIRST_WAIT_S
-        while True:
-            began = time.monotonic() - started
-            seen = look()
-            if holds(seen) or began > deadline:
-                waited = time.monotonic() - started
-                if wait > _FIRST_WAIT_S:
-                    self.note(f"waited {waited * 1000:.0f} ms")
-                return seen
-            time.sleep(wait)
-            wait = min(wait * 2, _LONGEST_WAIT_S)
+        looks = 0
+
+        def look_again() -> _T:
+            nonlocal looks
+            looks += 1
+            return look()
+
+        seen = wait_until(
+            look_again,
+            holds,
+            within_s=deadline,
+            pause_s=_FIRST_WAIT_S,
+            longest_pause_s=_LONGEST_WAIT_S,
+        )
+        if looks > 1:
+            self.note(f"waited {(time.monotonic() - started) * 1000:.0f} ms")
+        return seen

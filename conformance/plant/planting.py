@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from conformance.plant.plant_file import Plant, check_free, write_plant
 from conformance.plant.probes import Interviewer, Question, Recorded
 from conformance.plant.scenarios import LONG_STATES, Forest, LeftOut
 from conformance.runner.cleanup import clean_up
+from conformance.waiting import wait_until
 
 _PAUSE_S = 0.1
 
@@ -103,22 +103,27 @@ def _settled_answers(
 
     A search may show a thread late, and a status may follow the end of a run.
     """
-    deadline = time.monotonic() + settings.visible_within_s
     histories = {kind: interviewer.ask(Question("history", kind)) for kind in kinds}
     states = {kind: recorded.answer for kind, recorded in histories.items()}
     questions = [each.question for each in histories.values()]
     questions += interviewer.questions(states)
     answers = [interviewer.ask(each) for each in questions]
-    while True:
+
+    def look_again() -> tuple[list[Question], float]:
+        nonlocal answers
         again = [interviewer.ask(each) for each in questions]
-        unsettled = [
+        changed = [
             each.question for each, before in zip(again, answers, strict=True) if each != before
         ]
         answers = again
-        hidden = len(kinds) - _found_threads(answers)
-        if not (unsettled or hidden > 0) or time.monotonic() > deadline:
-            break
-        time.sleep(_PAUSE_S)
+        return changed, len(kinds) - _found_threads(answers)
+
+    unsettled, hidden = wait_until(
+        look_again,
+        lambda seen: not seen[0] and seen[1] <= 0,
+        within_s=settings.visible_within_s,
+        pause_s=_PAUSE_S,
+    )
     left_out = [
         LeftOut(_question_text(each), "two answers differ, though nothing was done")
         for each in unsettled

@@ -20,6 +20,7 @@ from conformance.plant.plant_file import Plant
 from conformance.plant.probes import Interviewer, Question, Recorded
 from conformance.plant.promises import promise_of
 from conformance.plant.scenarios import carries_tag
+from conformance.waiting import wait_until
 
 #: After so many questions in a row without an answer, the deployment counts as gone.
 _MOST_UNANSWERED = 3
@@ -137,14 +138,19 @@ class _Verifier:
     def _verify_answer(self, before: Recorded) -> list[Finding]:
         question = before.question
         with self._recorder.check(str(question)) as exchanges:
-            now = self._ask(question)
             expected = without_threads(before, self._gone_ids(), self._searches)
-            differences = self._differences(expected, now)
-            while _may_be_late(question, differences) and time.monotonic() < self._visible_by:
-                time.sleep(_PAUSE_S)
+
+            def look() -> tuple[Recorded | str, tuple[Difference, ...]]:
                 self._recorder.forget()
                 now = self._ask(question)
-                differences = self._differences(expected, now)
+                return now, self._differences(expected, now)
+
+            now, differences = wait_until(
+                look,
+                lambda seen: not _may_be_late(question, seen[1]),
+                within_s=self._visible_by - time.monotonic(),
+                pause_s=_PAUSE_S,
+            )
             commands = reproduction(exchanges)
         self.asked += before.ok
         if question.operation == "get" and not self._is_ours(now):

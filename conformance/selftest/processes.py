@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-import time
 from collections.abc import Callable, Sequence
 from multiprocessing.queues import SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
+
+from conformance.waiting import wait_until
+
+#: Seconds between two looks whether a process has put a row.
+_POLL_S = 0.02
 
 _Row = TypeVar("_Row")
 _Given = TypeVar("_Given", contravariant=True)
@@ -74,10 +78,12 @@ def in_processes(
 def _next(
     results: SimpleQueue[_Row | str], processes: Sequence[multiprocessing.process.BaseProcess]
 ) -> _Row | str:
-    while results.empty():
-        if not any(process.is_alive() for process in processes) and results.empty():
-            return "the processes of the matrix ended before it was whole"
-        time.sleep(0.02)
+    def is_one_alive() -> bool:
+        return any(process.is_alive() for process in processes)
+
+    wait_until(is_one_alive, lambda alive: not (results.empty() and alive), pause_s=_POLL_S)
+    if results.empty():
+        return "the processes of the matrix ended before it was whole"
     return results.get()
 
 

@@ -7,7 +7,6 @@ import secrets
 import shutil
 import signal
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from conformance.deployment.launch.errors import NotStartedError
 from conformance.deployment.launch.installers import Recipe, interpreter
 from conformance.deployment.launch.network import HOST, free_port
 from conformance.deployment.launch.process import ProcessTree
+from conformance.waiting import wait_until
 
 #: Folders of distributions that do not put the programs on the PATH.
 _USUAL = (
@@ -132,14 +132,20 @@ def _initialise(programs: Path, cluster: Path, password: Path, user: str | None)
 
 
 def _wait_until_ready(server: ProcessTree) -> None:
-    deadline = time.monotonic() + _READY_WITHIN_S
     # The log file may hold the output of an earlier start of the same cluster.
     before = server.output_length
-    while time.monotonic() < deadline and server.status() is None:
-        if _READY in server.output_text()[before:]:
-            return
-        time.sleep(_POLL_S)
-    raise NotStartedError(f"PostgreSQL did not start; its last lines:\n{server.last_lines()}")
+
+    def is_ready() -> bool:
+        return _READY in server.output_text()[before:]
+
+    wait_until(
+        is_ready,
+        lambda ready: ready or server.status() is not None,
+        within_s=_READY_WITHIN_S,
+        pause_s=_POLL_S,
+    )
+    if not is_ready():
+        raise NotStartedError(f"PostgreSQL did not start; its last lines:\n{server.last_lines()}")
 
 
 def _environment() -> dict[str, str]:

@@ -7,7 +7,6 @@ import re
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from conformance.deployment.launch.launcher import Launcher
 from conformance.deployment.launch.network import HOST, free_port
 from conformance.deployment.launch.postgresql import postgresql
 from conformance.deployment.launch.process import ProcessTree
+from conformance.waiting import wait_until
 
 _POLL_S = 0.1
 _ANSWER_S = 5.0
@@ -137,13 +137,21 @@ def _environment(own: Mapping[str, str], places: Mapping[str, str]) -> dict[str,
 
 def _wait_until_ready(launcher: Launcher, version: Version, server: ProcessTree, port: int) -> str:
     """Wait until the server answers; return its URL."""
-    deadline = time.monotonic() + launcher.ready_within_s
     with httpx.Client(timeout=_ANSWER_S, trust_env=False) as client:
-        while (status := server.status()) is None and time.monotonic() < deadline:
+
+        def ready_url() -> str | None:
             url = _server_url(launcher, server, port)
-            if url and _answers(client, url + launcher.ready):
-                return url
-            time.sleep(_POLL_S)
+            return url if url and _answers(client, url + launcher.ready) else None
+
+        found = wait_until(
+            ready_url,
+            lambda url: url is not None or server.status() is not None,
+            within_s=launcher.ready_within_s,
+            pause_s=_POLL_S,
+        )
+    if found is not None:
+        return found
+    status = server.status()
     how = (
         f"was not ready within {launcher.ready_within_s:g} s"
         if status is None

@@ -1,0 +1,35 @@
+"""Waiting for something to become true, by looking again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from math import inf
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+
+def wait_until(
+    look: Callable[[], _T],
+    holds: Callable[[_T], bool],
+    *,
+    within_s: float = inf,
+    pause_s: float,
+    longest_pause_s: float | None = None,
+) -> _T:
+    """Call `look` until `holds` accepts the result or time is up; return the last result.
+
+    `within_s`, `pause_s` and `longest_pause_s` are seconds; with `longest_pause_s` each pause is
+    twice as long as the one before, up to that. The last look begins after `within_s`, so that
+    what is there by then is seen, however long a look takes.
+    """
+    started = time.monotonic()
+    while True:
+        began = time.monotonic() - started
+        seen = look()
+        if holds(seen) or began > within_s:
+            return seen
+        time.sleep(pause_s)
+        if longest_pause_s is not None:
+            pause_s = min(pause_s * 2, longest_pause_s)
