@@ -22,14 +22,13 @@ from conformance.checks.views import (
     parent_id_of,
 )
 from conformance.contract.causes import MISSING, NOT_GRANTED, Cause
+from conformance.contract.facts import LONGEST_PAGE
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.client import ABSENT, Answer, ThreadsClient
 from conformance.deployment.settings import numbered
 from conformance.excerpt import excerpt
 from conformance.model.history import same_json
 
-#: The published maximum of the limit of a page of history.
-LONGEST_PAGE = 1000
 #: A history of more pages, or with more characters in all, is not read to its end.
 MOST_PAGES, MOST_CHARACTERS = 1000, 64 * 2**20
 #: The limit of a search whose limit is not tested: more threads than a check makes. The

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from conformance.checks.api import LONGEST_PAGE, ThreadsApi
+from conformance.checks.api import ThreadsApi
 from conformance.checks.evidence import count_comparison, count_judgement
 from conformance.checks.outcomes import Blocked, PromiseBroken, difference_kinds
 from conformance.checks.views import History, State, Thread, has_data, id_of
 from conformance.contract.causes import place
+from conformance.contract.facts import LONGEST_PAGE
 from conformance.contract.schemas import violations
 from conformance.deployment.client import Answer
 from conformance.excerpt import excerpt

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import httpx
 
-from conformance.checks.api import ENOUGH_THREADS, LONGEST_PAGE, ThreadsApi
+from conformance.checks.api import ENOUGH_THREADS, ThreadsApi
 from conformance.checks.context import CheckContext
 from conformance.checks.crons import Crons
 from conformance.checks.every_operation import Ask, Targets, every_operation
@@ -18,6 +18,7 @@ from conformance.checks.messages import values_with_text
 from conformance.checks.outcomes import Blocked, NotAskedFor, PromiseBroken, Unsupported
 from conformance.checks.runs import Runs
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
+from conformance.contract.facts import LONGEST_PAGE
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.connect import Connection

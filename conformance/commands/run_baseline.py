@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from conformance.contract.catalogue import EFFORTS, PROFILES, load_catalogue
+from conformance.contract.catalogue import COUNTED_LEVELS, EFFORTS, PROFILES, load_catalogue
 from conformance.report.baseline.file import (
     BaselineError,
     add_entries,
@@ -21,7 +21,7 @@ from conformance.report.baseline.file import (
     check_writable,
     read_baseline,
 )
-from conformance.report.baseline.model import ACCEPTED_LEVELS, Entry, Judgement, judge, new_entries
+from conformance.report.baseline.model import Entry, Judgement, judge, new_entries
 from conformance.report.record import Report
 from conformance.report.run.text import WORDS
 from conformance.report.text import counted, cut, listed, one_line, printable
@@ -161,7 +161,7 @@ def _check_ids(entries: tuple[Entry, ...]) -> frozenset[str]:
 def _result_lines(judgement: Judgement, entries: tuple[Entry, ...]) -> list[str]:
     accepted = [each for each in judgement.report.requirements if each.baselined]
     levels = [
-        f"{sum(each.level == level for each in accepted)} {level}" for level in ACCEPTED_LEVELS
+        f"{sum(each.level == level for each in accepted)} {level}" for level in COUNTED_LEVELS
     ]
     number = counted(len(accepted), "requirement")
     lines = [f"Baseline: {_entry_count(len(entries))}; {number} accepted ({', '.join(levels)})"]

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 LEVELS = ("MUST", "SHOULD", "MAY")
+#: Those whose failures count: a MAY is optional, or disputed.
+COUNTED_LEVELS = ("MUST", "SHOULD")
 #: Profiles nest: each includes all profiles before it.
 PROFILES = ("documented", "extended", "full")
 #: The effort levels of a run, lowest first.

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from conformance.contract.facts import LONGEST_PAGE
 from conformance.faults.kit.state import Page, before_of, limit_of, page_becomes
 from conformance.faults.kit.wire import HISTORIES, refusing
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, When, WireRequest
 
 GET, POST = ("history",), ("post_history",)
-LONGEST = 1000
 
 
 def _limited(request: WireRequest) -> bool:
-    return 0 < (limit_of(request) or 0) < LONGEST
+    return 0 < (limit_of(request) or 0) < LONGEST_PAGE
 
 
 def _unlimited(request: WireRequest) -> bool:
@@ -137,7 +137,7 @@ def _filtered_by(matches: Callable[[Any, Any, Any], bool]) -> Apply:
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers(*POST, when=_filters)
         def filter_states(request: WireRequest, _page: Page) -> Json:
-            whole = broken.store.history(request.thread_id, limit=LONGEST)
+            whole = broken.store.history(request.thread_id, limit=LONGEST_PAGE)
             wanted = request.members.get("metadata")
             found = [each for each in whole if matches(broken.store.state_matches, each, wanted)]
             return found[: limit_of(request) or 1]

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from conformance.contract.facts import LONGEST_PAGE, THREAD_STATUSES
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.lost import PLANT_TAG
 from conformance.deployment.ownership import canonical
 from conformance.deployment.redaction import Redactor
 from conformance.plant.scenarios import KIND, Tree, carries_tag
 
-#: The published maximum of the limit of a page of history.
-LONGEST_PAGE = 1000
 #: A history of more pages is not read to its end.
 _MOST_PAGES = 10_000
 #: The limit of a search: more threads than a plant and copies of it have. Some servers return
@@ -21,8 +20,6 @@ _MOST_PAGES = 10_000
 MOST_THREADS = 100
 #: How many states are read by their checkpoints, at most.
 CHECKPOINTS = 12
-#: Every status that a thread can have.
-STATUSES = ("idle", "busy", "interrupted", "error")
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,7 @@ class Interviewer:
                 yield Question("state_at_checkpoint", kind, checkpoint_id)
         searched: list[dict[str, Any]] = [
             {},
-            *({"status": each} for each in STATUSES),
+            *({"status": each} for each in THREAD_STATUSES),
             *({"metadata": {KIND: each}} for each in self._ids),
         ]
         for filters in searched:

@@ -20,7 +20,6 @@ from conformance.contract.verdicts import RunVerdict, Stability, Verdict
 from conformance.excerpt import safe_name
 
 FORMAT = "threads-conformance-report/1"
-LEVELS = ("MUST", "SHOULD", "MAY")
 #: In bytes, once decompressed.
 LARGEST_REPORT = 256 * 2**20
 _GZIP = b"\x1f\x8b"

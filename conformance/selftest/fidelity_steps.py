@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from conformance.contract.facts import THREAD_STATUSES
+
 #: The number of steps of a sequence.
 LENGTH = 20
 #: One sequence in this many has runs.
@@ -20,7 +22,6 @@ RUNS_ARE_RARE = 6
 # in any search.
 _VALUES = ("red", "ünï", "", "1", 1, 7, -2.5, None, ["a", 1], {"a": "x"}, {"a": {"b": 1}})
 _KEYS = ("k", "l", "ключ")
-_STATUSES = ("idle", "busy", "interrupted", "error")
 _OPERATIONS = (
     *("create", "prepopulate", "create_again", "copy", "update", "delete", "prune"),
     *("update_state", "update_state", "fork"),
@@ -140,7 +141,7 @@ def _filters(operation: str, chance: random.Random, stored: list[Any]) -> dict[s
         key, value = chance.choice(list(chance.choice(stored).items()))
         body["metadata"] = {key: value}
     if chance.random() < 0.3:
-        body["status"] = chance.choice(_STATUSES)
+        body["status"] = chance.choice(THREAD_STATUSES)
     if operation == "search":
         body |= {"limit": chance.choice([1, 2, 10]), "offset": chance.choice([0, 0, 1, 2])}
         body["sort_by"] = chance.choice(["created_at", "updated_at"])

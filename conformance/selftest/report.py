@@ -8,11 +8,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from conformance.contract.catalogue import ALL_CLIENTS, Requirement, load_catalogue
+from conformance.contract.catalogue import ALL_CLIENTS, COUNTED_LEVELS, Requirement, load_catalogue
 from conformance.selftest.row import Outcome, Row
 from conformance.selftest.written import KILL_HEADING, write_kill_matrix
-
-_LEVELS = ("MUST", "SHOULD")
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Matrix:
         """The requirements of each level for which no fault was killed."""
         return {
             level: [e.id for e in self.judged if e.level == level and e.id not in self.killers]
-            for level in _LEVELS
+            for level in COUNTED_LEVELS
         }
 
     @property
@@ -74,7 +72,7 @@ def as_summary(matrix: Matrix) -> str:
     lines = ["", f"{len(matrix.rows)} faults in {matrix.duration_s} s"]
     lines += [f"  {counted[outcome]:4} {outcome}" for outcome in Outcome if counted[outcome]]
     if not matrix.partial:
-        lines += [_proved(matrix, level) for level in _LEVELS]
+        lines += [_proved(matrix, level) for level in COUNTED_LEVELS]
     return "\n".join(lines)
 
 
@@ -116,7 +114,7 @@ def as_markdown(matrix: Matrix) -> str:
     lines += ["| requirement | level | faults that it notices |", "|---|---|---|"]
     for requirement in matrix.judged:
         faults = matrix.killers.get(requirement.id, [])
-        if faults or requirement.level in _LEVELS:
+        if faults or requirement.level in COUNTED_LEVELS:
             lines.append(f"| {requirement.id} | {requirement.level} | {_listed(faults)} |")
     lines += ["", "## Requirements by fault", "", "| fault | outcome | breaks | blocked |"]
     lines += ["|---|---|---|---|"]

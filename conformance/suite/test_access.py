@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from conformance.checks.api import LONGEST_PAGE, ThreadsApi
+from conformance.checks.api import ThreadsApi
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
@@ -20,6 +20,7 @@ from conformance.checks.expect import (
 from conformance.checks.other_credentials import CREDENTIALS, Intruder, Pair, intruder, tenants
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
+from conformance.contract.facts import LONGEST_PAGE
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.connect import Connection
 from conformance.deployment.settings import Settings, numbered

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from conformance.checks.api import LONGEST_PAGE, ThreadsApi
+from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable import require_some
 from conformance.checks.concurrency import poll_while, repeat_together, run_together
 from conformance.checks.expect import (
@@ -17,6 +17,7 @@ from conformance.checks.messages import messages_sent_in, type_and_content
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.runs import Runs
 from conformance.checks.views import Thread, id_of, messages_of
+from conformance.contract.facts import LONGEST_PAGE
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 

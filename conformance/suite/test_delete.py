@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from conformance.checks.api import LONGEST_PAGE, ThreadsApi
+from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable import require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
@@ -18,6 +18,7 @@ from conformance.checks.expect import (
 from conformance.checks.messages import Message, messages_sent_in, type_and_content
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of, messages_of
+from conformance.contract.facts import LONGEST_PAGE
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from conformance.checks.api import LONGEST_PAGE, ThreadsApi
+from conformance.checks.api import ThreadsApi
 from conformance.checks.expect import assert_no_server_error, assert_that, assert_untouched
 from conformance.checks.messages import values_with_text
 from conformance.checks.outcomes import Blocked, Unsupported, requires
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
+from conformance.contract.facts import LONGEST_PAGE
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.excerpt import excerpt

@@ -18,16 +18,16 @@ from conformance.checks.expect import (
 )
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import Thread, id_of
+from conformance.contract.facts import THREAD_STATUSES
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings
 
-STATUSES = ("idle", "busy", "interrupted", "error")
 #: The published default of the limit.
 DEFAULT_LIMIT = 10
 
 
 @requires("SEARCH-01")
-@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("status", THREAD_STATUSES)
 def test_search_by_status(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, status: str
 ) -> None:

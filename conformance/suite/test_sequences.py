@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable
 from functools import partial
 from typing import Any
 
-from conformance.checks.api import LONGEST_PAGE, ThreadsApi
+from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable import lasting_members, require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
@@ -32,6 +32,7 @@ from conformance.checks.views import (
     messages_of,
     parent_id_of,
 )
+from conformance.contract.facts import LONGEST_PAGE
 from conformance.deployment.settings import GraphSettings
 from conformance.excerpt import excerpt
 from conformance.model.filters import contains

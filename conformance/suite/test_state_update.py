@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from conformance.checks.api import LONGEST_PAGE, ThreadsApi
+from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import (
     append_update,
     channels_before_and_after,
@@ -32,6 +32,7 @@ from conformance.checks.views import (
     messages_of,
     parent_id_of,
 )
+from conformance.contract.facts import LONGEST_PAGE
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.model.history import same_json

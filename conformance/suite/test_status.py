@@ -8,8 +8,8 @@ from conformance.checks.expect import assert_equal
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Runs
 from conformance.checks.views import Thread, id_of
+from conformance.contract.facts import THREAD_STATUSES
 
-STATUSES = ("idle", "interrupted", "error", "busy")
 #: The requirement that a thread shows the status, by status.
 _SHOWN_BY = {
     "idle": "CREATE-09",
@@ -69,7 +69,7 @@ def test_a_thread_in_error_recovers(
 @pytest.fixture
 def by_status(given: ThreadsApi, given_runs: Runs, context: CheckContext) -> dict[str, Thread]:
     """Return one thread of each status."""
-    made = {status: given.empty() for status in STATUSES}
+    made = {status: given.empty() for status in THREAD_STATUSES}
     given_runs.run_to_end(made["interrupted"], "interrupter")
     given_runs.run_to_end(made["error"], "failing")
     given_runs.start_long(made["busy"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from conformance.checks.api import LONGEST_PAGE, ThreadsApi
+from conformance.checks.api import ThreadsApi
 from conformance.checks.messages import Message, messages_sent, messages_sent_in
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
 from conformance.checks.views import (
@@ -21,6 +21,7 @@ from conformance.checks.views import (
     id_of,
     parent_id_of,
 )
+from conformance.contract.facts import LONGEST_PAGE
 from conformance.deployment.settings import GraphSettings, numbered
 
 #: The most threads that exist at once in a sequence.

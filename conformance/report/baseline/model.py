@@ -12,14 +12,13 @@ import dataclasses
 from dataclasses import dataclass
 from datetime import date
 
+from conformance.contract.catalogue import COUNTED_LEVELS
 from conformance.contract.verdicts import Stability, Verdict
 from conformance.report.baseline.acceptance import with_accepted
 from conformance.report.record import CheckResult, Report, RequirementResult
 from conformance.report.run.grouping import symptom_fingerprint
 from conformance.report.score import run_verdict
 
-#: A failed MAY changes no verdict, so it needs no entry.
-ACCEPTED_LEVELS = ("MUST", "SHOULD")
 _SHORT = (Verdict.FAIL, Verdict.BLOCKED)
 
 
@@ -144,7 +143,7 @@ def judge(
         unaccepted=tuple(
             (result, check)
             for result, check in short
-            if result.level in ACCEPTED_LEVELS and not _is_covered(result, check, entries)
+            if result.level in COUNTED_LEVELS and not _is_covered(result, check, entries)
         ),
     )
 

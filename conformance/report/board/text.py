@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from conformance.contract.catalogue import LEVELS
 from conformance.contract.verdicts import Verdict
 from conformance.report.board.model import Board, Cell, Column, Count, Row, Step
 from conformance.report.compare.model import Kind, RequirementChange
-from conformance.report.record import LEVELS
 from conformance.report.run.html import SIGNS
 from conformance.report.run.text import WORDS, verdict_words
 

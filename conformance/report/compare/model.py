@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from conformance.contract.catalogue import COUNTED_LEVELS
 from conformance.contract.verdicts import Stability, Verdict, worst
 from conformance.report.compare.scope import (
     OnlyIn,
@@ -24,9 +25,6 @@ from conformance.report.compare.scope import (
 from conformance.report.compare.speed import SpeedComparison, compare_speed
 from conformance.report.record import CheckResult, Failure, Report, RequirementResult
 from conformance.report.run.text import Requirements
-
-#: Levels whose regressions give exit status 1; a regression of a MAY is only reported.
-COUNTED_LEVELS = ("MUST", "SHOULD")
 
 
 class Kind(StrEnum):

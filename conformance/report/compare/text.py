@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from conformance.contract.catalogue import LEVELS
 from conformance.contract.verdicts import Verdict
 from conformance.report.compare.model import (
     CheckChange,
@@ -11,7 +12,7 @@ from conformance.report.compare.model import (
 )
 from conformance.report.compare.scope import OnlyIn
 from conformance.report.compare.speed import SpeedChange, SpeedComparison
-from conformance.report.record import LEVELS, Report
+from conformance.report.record import Report
 from conformance.report.run.text import WORDS, server_name, verdict_words
 from conformance.report.text import counted, listed
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
+from conformance.contract.catalogue import LEVELS
 from conformance.contract.causes import fingerprint
 from conformance.contract.verdicts import Verdict
 from conformance.excerpt import masked
-from conformance.report.record import LEVELS, CheckResult, Report
+from conformance.report.record import CheckResult, Report
 from conformance.report.text import one_line
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from conformance.contract.catalogue import LEVELS
 from conformance.contract.verdicts import Verdict
-from conformance.report.record import LEVELS, Report
+from conformance.report.record import Report
 from conformance.report.run.grouping import failure_groups, undecided_groups, unmet_optional_groups
 from conformance.report.run.text import (
     WORDS,

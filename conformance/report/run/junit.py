@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
+from conformance.contract.catalogue import LEVELS
 from conformance.contract.verdicts import Verdict
-from conformance.report.record import LEVELS, CheckResult, Report
+from conformance.report.record import CheckResult, Report
 from conformance.report.run.text import WORDS, Requirements, promises, server_name, stability_note
 from conformance.report.text import cut, one_line, printable
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from conformance.contract.catalogue import LEVELS
 from conformance.report.failure_markdown import VALUE_LIMIT, failure_paragraphs
 from conformance.report.markdown_text import code, fenced, table
-from conformance.report.record import LEVELS, Report
+from conformance.report.record import Report
 from conformance.report.run.grouping import FailureGroup, failure_groups, undecided_groups
 from conformance.report.run.text import (
     WORDS,

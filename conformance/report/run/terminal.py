@@ -17,9 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from conformance.contract.catalogue import LEVELS
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.output import SafeStream
-from conformance.report.record import LEVELS, CheckResult, Deployment, Report, RunInfo
+from conformance.report.record import CheckResult, Deployment, Report, RunInfo
 from conformance.report.run.grouping import FailureGroup, failure_groups, undecided_groups
 from conformance.report.run.text import (
     WORDS,

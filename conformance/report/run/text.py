@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.contract.catalogue import EFFORTS, PROFILES, Requirement
+from conformance.contract.catalogue import EFFORTS, LEVELS, PROFILES, Requirement
 from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.report.record import LEVELS, CheckResult, Deployment, Report, RunInfo
+from conformance.report.record import CheckResult, Deployment, Report, RunInfo
 from conformance.report.run.grouping import failure_groups, unmet_optional_groups
 from conformance.report.score import UNDECIDED
 
