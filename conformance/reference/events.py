@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 
+from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
 
 from conformance.model.streams import is_in_modes
 from conformance.reference.answers import encode
 from conformance.reference.driver import RunDriver
 
+_LINE_END = "\n"
+#: Seconds between two comments that keep a quiet stream open.
+_PING_S = 15
 _NUMBER = re.compile(r"\d{1,9}")
 
 
@@ -22,19 +25,20 @@ def event_stream(
     after: int = -1,
     modes: tuple[str, ...] | None = None,
     headers: dict[str, str] | None = None,
-) -> StreamingResponse:
+) -> EventSourceResponse:
     """Return a response with a run's events after number `after`, only in `modes` if given.
 
     The id of each event is its number, so that a client can resume the stream.
     """
 
-    async def encoded_events() -> AsyncIterator[str]:
+    async def events() -> AsyncIterator[ServerSentEvent]:
         async for number, event in driver.events(run_id, after):
             if modes is None or is_in_modes(event, modes):
-                yield f"id: {number}\nevent: {event.event}\ndata: {encode(event.data)}\n\n"
+                yield ServerSentEvent(
+                    encode(event.data), event=event.event, id=str(number), sep=_LINE_END
+                )
 
-    headers = {"cache-control": "no-store", **(headers or {})}
-    return StreamingResponse(encoded_events(), headers=headers, media_type="text/event-stream")
+    return EventSourceResponse(events(), headers=headers, sep=_LINE_END, ping=_PING_S)
 
 
 def last_event(request: Request) -> int:
