@@ -12,7 +12,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from click.testing import CliRunner
 
+from conformance.cli import cli
 from conformance.deployment.connect import connect
 from conformance.deployment.guard import NotOursRefusal
 from conformance.deployment.ledger import (
@@ -25,6 +27,8 @@ from conformance.deployment.ledger import (
     remove_ledger,
 )
 from conformance.deployment.settings import Settings, SettingsError
+from conformance.report.record import LeftThreads
+from conformance.runner.cleanup import clean_up
 from tests.conftest import Reply, answering, as_json
 
 URL = "http://127.0.0.1:1"
@@ -196,6 +200,29 @@ def test_the_plan_is_written_before_the_request_leaves(
     assert last.clock_offset is not None
 
 
+def test_a_creation_without_tag_and_answer_is_told_by_the_run_and_by_sweep(
+    settings_for: Callable[..., Settings], own_state: Path
+) -> None:
+    """The deployment is disposable: elsewhere every creation has a tag or an id."""
+
+    def reply(method: str, path: str, _: bytes) -> Reply:
+        if method == "POST" and path == "/threads":
+            return as_json({"detail": "broken"}, 500)
+        return as_json([] if method == "POST" else {"detail": "not found"}, 200)
+
+    with answering(reply) as url:
+        settings = settings_for(url, disposable=True)
+        with connect(settings) as connection:
+            connection.client.create({})
+        cleanup = clean_up(settings)
+        assert (cleanup.created, cleanup.left) == (0, ())
+        (possible,) = cleanup.possibly_left
+        assert possible == LeftThreads(1, "no answer told its id, and it has no tag of the run")
+        swept = CliRunner().invoke(cli, ["sweep", "--url", url])
+        assert "  possible: a thread created without an id of this run's: " in swept.output
+    assert not (own_state / settings.run_id).exists()
+
+
 @pytest.mark.parametrize(
     ("answers", "body", "unfindable"),
     [
@@ -231,7 +258,8 @@ def test_a_thread_that_nothing_leads_to_stays_in_the_ledger(
             for _ in answers:
                 client.create({"metadata": client.tag} if "TAG" in body.values() else body)
     state = read_ledger(own_state / settings.run_id)
-    assert len(state.unidentified) == unfindable
+    assert len(state.unfindable) == unfindable
+    assert state.unidentified == ()
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,14 @@ class _Remover:
             # A cron may exist although its thread does not.
             self._record_left(thread_id, "a cron on it could not be removed")
         if not tagged_are_known:
-            self._record_unidentified()
+            self._record_possible(
+                self.ledger.unidentified, "no answer told its id, and no search shows the tag"
+            )
+        self._record_possible(
+            self.ledger.unfindable,
+            "no answer told its id, and it has no tag of the run",
+            findable=False,
+        )
         kept = {canonical(each) for each in self.keep}
         return Removal(
             existed=frozenset(each for each in self.existed if each not in kept),
@@ -266,12 +273,11 @@ class _Remover:
             self.existed.setdefault(known, thread_id)
             self.left[known] = Leftover(thread_id, reason)
 
-    def _record_unidentified(self) -> None:
-        for number, what in enumerate(self.ledger.unidentified, 1):
-            known = f"unidentified {number}"
-            self.possible[known] = Leftover(
-                what, "no answer told its id, and no search shows the tag"
-            )
+    def _record_possible(
+        self, creations: Iterable[str], reason: str, *, findable: bool = True
+    ) -> None:
+        for number, what in enumerate(creations, 1):
+            self.possible[f"{reason} {number}"] = Leftover(what, reason, foreign=not findable)
 
     # Crons
 

@@ -90,7 +90,9 @@ class CreationTracker:
             if operation.name == "copy":
                 number = self._ledger.record_begun(f"a copy of {thread_id}")
             elif operation.scope is Scope.NEW_THREAD and own_id is None:
-                number = self._ledger.record_begun("a thread created without an id of this run's")
+                number = self._ledger.record_begun(
+                    "a thread created without an id of this run's", tagged=self._is_tagged(body)
+                )
             elif operation.scope is Scope.NEW_RUN and _keeps_thread(body):
                 number = self._ledger.record_begun("the kept thread of a stateless run")
             elif operation.name == "cron_create":
@@ -145,6 +147,10 @@ class CreationTracker:
                 self._ledger.record_named(named)
             self._prove(named)
 
+    def _is_tagged(self, body: Any) -> bool:
+        metadata = body.get("metadata") if isinstance(body, dict) else None
+        return has_tag(metadata, self._ownership.run_id)
+
     def _left_unfindable(
         self, creation: Creation, response: httpx.Response, named: str | None
     ) -> bool:
@@ -153,8 +159,7 @@ class CreationTracker:
         That is one without a tag of the run, whose answer is no refusal and names no id, or one
         that another creation was answered with.
         """
-        metadata = creation.body.get("metadata") if isinstance(creation.body, dict) else None
-        if has_tag(metadata, self._ownership.run_id) or response.is_client_error:
+        if self._is_tagged(creation.body) or response.is_client_error:
             return False
         with self._lock:
             known = named is None or canonical(named) in self._named_untagged

@@ -38,7 +38,8 @@ class LedgerState:
 
     `drawn` are ids of this run under which a thread may exist, `created` those of them that
     the deployment said it created. `named` are ids from answers to creations; they prove
-    nothing. `unidentified` describes the creations whose id was never learned. `crons` are
+    nothing. `unidentified` describes the creations whose id was never learned, and
+    `unfindable` those of them whose threads have no tag of the run either. `crons` are
     ids of crons; on `scheduled` threads there may be others whose id was never learned. If
     the deployment was `launched` for the run, it ended with the run together with all that
     it held. `opened_at` is when the run began, by the clock of its machine; `clock_offset`
@@ -51,6 +52,7 @@ class LedgerState:
     created: frozenset[str] = frozenset()
     named: tuple[str, ...] = ()
     unidentified: tuple[str, ...] = ()
+    unfindable: tuple[str, ...] = ()
     scheduled: tuple[str, ...] = ()
     crons: tuple[str, ...] = ()
     launched: bool = field(default=False, compare=False)
@@ -60,7 +62,8 @@ class LedgerState:
     @property
     def is_empty(self) -> bool:
         """Whether the run created nothing, according to its ledger."""
-        return not (self.drawn or self.named or self.unidentified or self.scheduled)
+        creations = self.drawn or self.named or self.unidentified or self.unfindable
+        return not (creations or self.scheduled)
 
 
 class Ledger:
@@ -110,10 +113,13 @@ class Ledger:
         """Record that the deployment answered that it created the thread under the run's own id."""
         self._write("created", thread_id=thread_id)
 
-    def record_begun(self, what: str) -> int:
-        """Record, before it is sent, a creation without an id of ours; return its number."""
+    def record_begun(self, what: str, *, tagged: bool = True) -> int:
+        """Record, before it is sent, a creation without an id of ours; return its number.
+
+        `tagged` tells whether its thread carries the tag of the run, by which a search finds it.
+        """
         number = next(self._numbers)
-        self._write("begun", number=number, what=what)
+        self._write("begun", number=number, what=what, tagged=tagged)
         return number
 
     def record_ended(self, number: int, thread_id: str | None = None) -> None:
@@ -176,10 +182,11 @@ def read_ledger(directory: Path) -> LedgerState:
     named: dict[str, str] = {}
     created: set[str] = set()
     unidentified: list[str] = []
+    unfindable: list[str] = []
     scheduled: dict[str, None] = {}
     crons: dict[str, None] = {}
     for file in sorted(directory.glob("*.jsonl")):
-        under_way: dict[int, str] = {}
+        under_way: dict[int, tuple[str, list[str]]] = {}
         for entry in _read_entries(file):
             match entry:
                 case {"event": "opened", "url": str(url), "at": str(at)}:
@@ -192,7 +199,8 @@ def read_ledger(directory: Path) -> LedgerState:
                 case {"event": "created", "thread_id": str(thread_id)}:
                     created.add(canonical(thread_id))
                 case {"event": "begun", "number": int(number), "what": str(what)}:
-                    under_way[number] = what
+                    tagged = entry.get("tagged") is not False
+                    under_way[number] = (what, unidentified if tagged else unfindable)
                 case {"event": "ended", "number": int(number), "thread_id": thread_id}:
                     under_way.pop(number, None)
                     if isinstance(thread_id, str):
@@ -204,7 +212,8 @@ def read_ledger(directory: Path) -> LedgerState:
                     scheduled[canonical(thread_id)] = None
                 case {"event": "cron", "cron_id": str(cron_id)}:
                     crons[cron_id] = None
-        unidentified += under_way.values()
+        for what, kind in under_way.values():
+            kind.append(what)
     return LedgerState(
         directory.name,
         url,
@@ -212,6 +221,7 @@ def read_ledger(directory: Path) -> LedgerState:
         created=frozenset(created),
         named=tuple(each for known, each in named.items() if known not in drawn),
         unidentified=tuple(unidentified),
+        unfindable=tuple(unfindable),
         scheduled=tuple(scheduled),
         crons=tuple(crons),
         launched=launched,
