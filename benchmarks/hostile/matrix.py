@@ -69,6 +69,15 @@ class Cell:
     fault: str
     seed: int
 
+    @property
+    def disposable(self) -> bool:
+        """Whether the suite is told so: some requests, also of the documents, are sent only then.
+
+        A thread made by one of them has no tag of the run: if its answer is lost, it is told as
+        possibly left, and stays.
+        """
+        return self.profile != PROFILES[0] or self.fault != RIGHT
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -107,7 +116,7 @@ class Outcome:
             yield "a broken server is called conformant"
         if self.standing > result.left:
             yield f"{self.standing} stand, {result.left} are told"
-        if self.after_sweep:
+        if self.after_sweep and not cell.disposable:
             yield f"{self.after_sweep} stand after sweep"
         if self.harmed:
             yield f"{self.harmed} of strangers harmed"
@@ -157,8 +166,7 @@ class Matrix:
         """Yield the options of `run` for a cell."""
         yield from ("--profile", cell.profile, "--effort", self.effort)
         yield from ("--timeout", str(self.timeout_s))
-        # Some requests, also of the documents, are sent only to a disposable deployment.
-        if cell.profile != PROFILES[0] or cell.fault != RIGHT:
+        if cell.disposable:
             yield "--disposable"
         if cell.fault != RIGHT and not self.all_checks:
             for broken in all_faults()[cell.fault].breaks:
