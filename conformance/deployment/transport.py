@@ -61,8 +61,9 @@ _SAFE_HEADERS = frozenset({"content-type", "content-length", "date", "server"})
 class Recorder:
     """Keeps the exchanges of the current check, and writes all exchanges to a file.
 
-    `troubles` is the network trouble during the check; `doubts` are answers that may have
-    come from a proxy; `journal` holds what its requests created. `strangers` describes what
+    `troubles` is the network trouble during the check; `accepted` are answers that look like
+    trouble and count as the deployment's own, and `doubts` those of them that may have come
+    from a proxy all the same; `journal` holds what its requests created. `strangers` describes what
     was seen of other people's, without content. Several threads of a check may add at once;
     each exchange is one line of the file.
     """
@@ -70,6 +71,7 @@ class Recorder:
     def __init__(self, file: Path | None, redactor: Redactor) -> None:
         self.redactor = redactor
         self.troubles: list[Trouble] = []
+        self.accepted: list[Trouble] = []
         self.doubts: list[Trouble] = []
         self.strangers: list[str] = []
         self.journal = Journal()
@@ -82,7 +84,7 @@ class Recorder:
     def check(self, check_id: str) -> Iterator[list[Exchange]]:
         """Attribute what is recorded in the block to this check; yield its growing list."""
         self._check, self._current = check_id, []
-        self.troubles, self.doubts, self.strangers = [], [], []
+        self.troubles, self.accepted, self.doubts, self.strangers = [], [], [], []
         self.journal = Journal()
         try:
             yield self._current
@@ -117,6 +119,7 @@ class Recorder:
             for each in troubles:
                 if each in self.troubles:
                     self.troubles.remove(each)
+            self.accepted += troubles
             if not certain:
                 self.doubts += troubles
 
