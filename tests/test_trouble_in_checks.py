@@ -153,6 +153,21 @@ def test_what_came_often_by_chance_is_no_failure(times: int, settings_for: MakeS
         assert "state: redirected by 302 (3 times)" in check.reason
 
 
+def test_what_came_often_by_chance_blocks_nothing(settings_for: MakeSettings) -> None:
+    spoiled: list[str] = []
+
+    def pick(_: int, scope: Scope) -> bool:
+        path = str(scope["path"])
+        if scope["method"] != "GET" or not path.endswith("/history") or len(spoiled) >= 3:
+            return False
+        spoiled.append(path)
+        return True
+
+    report = run(Way(pick, "login"), settings_for, capabilities=(), requirements=("CHECKPOINT-01",))
+    assert len(spoiled) == 3
+    assert [each.verdict for each in report.requirements] == [Verdict.PASS]
+
+
 def test_a_server_that_doubles_by_itself_is_found(settings_for: MakeSettings) -> None:
     way = Way(lambda _, scope: str(scope["path"]).endswith("/copy"), "twice")
     report = run(way, settings_for, requirements=("COPY-01", "COPY-03", "COPY-10"))

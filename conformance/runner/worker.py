@@ -171,6 +171,7 @@ class Checks:
         recorder = self._connection.recorder
         traces: list[tuple[str, ...]] = []
         seen: list[str] = []
+        blocked = 0
         for _ in range(TRIES_IN_TROUBLE):
             reports, result = self.attempt(item, nextitem)
             if result.verdict in (Verdict.PASS, Verdict.UNSUPPORTED, Verdict.NOT_RUN):
@@ -179,6 +180,10 @@ class Checks:
                 seen += map(str, recorder.troubles)
                 if any(each.hangs for each in recorder.troubles):
                     break
+                continue
+            blocked += result.verdict is Verdict.BLOCKED
+            if result.verdict is Verdict.BLOCKED and recorder.accepted and blocked < TRIES_IN_DOUBT:
+                # A failure is repeated in any case; this is not, and may be bad luck as well.
                 continue
             found = self._traces()
             if not found:
