@@ -50,7 +50,7 @@ def count_comparison(*values: Any) -> None:
     """
     _evidence.comparisons += 1
     members: set[str] = set()
-    found = sum(_survey(value, members) for value in values)
+    found = sum(_survey(value, members) or _is_checkpoint(value) for value in values)
     if not found and any(map(_has_ids, values)):
         raise Blocked("what was to be compared shows nothing but ids")
     _evidence.values += found
@@ -61,6 +61,11 @@ def count_judgement() -> None:
     """Count a judgement that is evidence by itself, whatever the value."""
     _evidence.comparisons += 1
     _evidence.values += 1
+
+
+def _is_checkpoint(value: Any) -> bool:
+    """Return whether a JSON value is an object of ids alone: a checkpoint is compared by them."""
+    return isinstance(value, dict) and value.keys() <= _IDS and any(value.values())
 
 
 def _has_ids(value: Any) -> bool:
