@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import click
 import pytest
@@ -21,6 +22,7 @@ from conformance.deployment.settings import (
     numbered,
     read_config,
 )
+from conformance.runner.settings import SettingsOptions
 
 OWN = "threads-conformance.toml"
 PROJECT = "pyproject.toml"
@@ -85,7 +87,7 @@ def test_every_option_is_read_from_the_environment(
 ) -> None:
     value = {"profile": "extended", "seed": "7"}.get(name, "some-value")
     found = parsed(**{f"THREADS_CONFORMANCE_{name.upper()}": value})
-    assert str(found[name]) == value
+    assert str(found[{"graph": "graph_id"}.get(name, name)]) == value
 
 
 @pytest.mark.parametrize(
@@ -211,3 +213,22 @@ def test_numbers_are_put_into_every_text() -> None:
 def test_what_is_wrong_with_a_url_is_said(url: str, complaint: str) -> None:
     with pytest.raises(SettingsError, match=complaint):
         parse_url(url)
+
+
+def test_the_options_are_the_settings_that_can_be_chosen() -> None:
+    named = get_type_hints(SettingsOptions)
+    of_a_run = {"url", "run_id", "started_at", "run_dir", "headers"}
+    settings = get_type_hints(Settings)
+    assert named == {name: kind for name, kind in settings.items() if name not in of_a_run}
+
+
+@pytest.mark.parametrize("name", ["run", "doctor", "plant", "verify", "sweep"])
+def test_what_a_command_does_not_name_is_a_setting(name: str) -> None:
+    command = cli.load(name)
+    assert command.callback is not None
+    own = inspect.signature(inspect.unwrap(command.callback)).parameters
+    taken = {str(each.name) for each in command.params if each.expose_value} - {"help"}
+    # Credentials come as headers, whatever option gives them.
+    given = {each for each in taken - own.keys() if not each.endswith(("_file", "api_key"))}
+    assert given
+    assert given <= SettingsOptions.__annotations__.keys()

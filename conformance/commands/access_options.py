@@ -11,6 +11,7 @@ import httpx
 from conformance.commands.options import credentials
 from conformance.deployment.credential_variants import other_credentials, own_headers
 from conformance.deployment.settings import Settings
+from conformance.runner.settings import SettingsOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -29,7 +30,7 @@ def access_options(command: _Command) -> _Command:
     return _protected_option(other_tenant_options(command))
 
 
-def refuse_access_options(options: dict[str, Any]) -> None:
+def refuse_access_options(options: SettingsOptions) -> None:
     """Raise a usage error if access options are given for the embedded reference."""
     if options["protected"] or options["other_headers"]:
         raise click.UsageError(

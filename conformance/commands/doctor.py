@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 from uuid import uuid4
 
 import click
@@ -33,7 +33,7 @@ from conformance.deployment.settings import GraphSettings, Settings, SettingsErr
 from conformance.doctor.diagnosis import Diagnosis, diagnose
 from conformance.doctor.findings import Kind
 from conformance.doctor.output import diagnosis_text, warnings
-from conformance.runner.settings import new_settings
+from conformance.runner.settings import SettingsOptions, new_settings
 
 _WRONG_SETTINGS = 2
 _UNDECIDED = 3
@@ -64,9 +64,9 @@ def doctor_command(
     url: str | None,
     server: str | None,
     launcher_files: tuple[Path, ...],
-    graph: str | None,
+    graph_id: str | None,
     headers: tuple[tuple[str, str], ...],
-    **options: Any,
+    **options: Unpack[SettingsOptions],
 ) -> None:
     """Find out whether the [graph] settings fit a deployment, before a run.
 
@@ -77,7 +77,7 @@ def doctor_command(
     Exit status: 0 the settings fit, 2 wrong settings or wrong usage, 3 not reachable, or
     the deployment broke on the way.
     """
-    options["graph"], options["graphs"] = chosen_graphs(context, graph)
+    options["graph"], options["graphs"] = chosen_graphs(context, graph_id)
     redact = redactor_for(url or "", headers)
     with ExitStack() as stack:
         try:

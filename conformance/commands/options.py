@@ -165,7 +165,9 @@ def _takes_precedence(context: click.Context, one: str, other: str) -> bool:
     return ranks[0] < ranks[1]
 
 
-graph_option = click.option("--graph", metavar="ID", help="The graph to use.  [default: agent]")
+graph_option = click.option(
+    "--graph", "graph_id", metavar="ID", help="The graph to use.  [default: agent]"
+)
 
 
 def _seconds_option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import click
 
@@ -26,7 +26,7 @@ from conformance.plant.output import plant_text
 from conformance.plant.plant_file import PlantFileError
 from conformance.plant.planting import PlantingFailedError, plant_forest
 from conformance.plant.scenarios import LONG_STATES
-from conformance.runner.settings import new_settings
+from conformance.runner.settings import SettingsOptions, new_settings
 
 _NOT_PLANTED = 3
 
@@ -54,10 +54,10 @@ def plant_command(
     /,
     plant: Path,
     url: str,
-    graph: str | None,
+    graph_id: str | None,
     headers: tuple[tuple[str, str], ...],
     states: int,
-    **options: Any,
+    **options: Unpack[SettingsOptions],
 ) -> None:
     """Leave a few threads on a deployment, to be found again after a restart or an upgrade.
 
@@ -66,18 +66,11 @@ def plant_command(
 
     Exit status: 0 planted, 2 wrong usage, 3 nothing was planted.
     """
-    graph_settings, graphs = chosen_graphs(context, graph)
+    options["graph"], options["graphs"] = chosen_graphs(context, graph_id)
     try:
         parse_url(url)
         with run_folder() as directory:
-            settings = new_settings(
-                url,
-                directory,
-                headers=headers,
-                graph=graph_settings,
-                graphs=graphs,
-                **options,
-            )
+            settings = new_settings(url, directory, headers=headers, **options)
             planted = plant_forest(
                 settings, plant, states, lambda kind: click.echo(f"planting: {kind}", err=True)
             )

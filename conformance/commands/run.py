@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import click
 from _pytest.mark.expression import Expression
@@ -49,7 +49,7 @@ from conformance.report.run.write import write_all
 from conformance.report.schema.markdown import comparison_line
 from conformance.report.score import exit_status
 from conformance.runner.session import NothingSelectedError, run_suite
-from conformance.runner.settings import client_names, new_settings
+from conformance.runner.settings import SettingsOptions, client_names, new_settings
 from conformance.runner.timings import all_exchanges
 
 #: Exit status where the deployment was not judged.
@@ -147,16 +147,17 @@ def run_command(
     url: str | None,
     server: str | None,
     launcher_files: tuple[Path, ...],
-    graph: str | None,
+    graph_id: str | None,
     headers: tuple[tuple[str, str], ...],
     workers: str,
     keyword: str,
-    requirements: tuple[str, ...],
-    capabilities: tuple[str, ...],
     report_dir: Path,
     schema_url: str | None,
     keep: bool,
-    **options: Any,
+    baseline: Path | None,
+    strict_baseline: bool,
+    write_baseline: Path | None,
+    **options: Unpack[SettingsOptions],
 ) -> None:
     """Check a deployment and say whether it keeps its promises.
 
@@ -170,13 +171,13 @@ def run_command(
     _check_keyword(keyword)
     _check_writable(report_dir)
     options["requirements"] = tuple(
-        find_requirement(load_catalogue(), each).id for each in requirements
+        find_requirement(load_catalogue(), each).id for each in options["requirements"]
     )
-    options["capabilities"] = tuple(map(_known_capability, capabilities))
+    options["capabilities"] = tuple(map(_known_capability, options["capabilities"]))
     if not (url or server):
         refuse_access_options(options)
-    options["graph"], options["graphs"] = chosen_graphs(context, graph)
-    baselining = RunBaseline.from_options(options)
+    options["graph"], options["graphs"] = chosen_graphs(context, graph_id)
+    baselining = RunBaseline.from_options(baseline, write_baseline, strict=strict_baseline)
     redact = Redactor(headers).text
     with ExitStack() as stack:
         view = TerminalView(stack.enter_context(uncaptured_console()))

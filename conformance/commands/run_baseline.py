@@ -73,11 +73,8 @@ class RunBaseline:
     today: date
 
     @classmethod
-    def from_options(cls, options: dict[str, Any]) -> RunBaseline:
-        """Pop the options from `options` and read the file; raise click's usage errors."""
-        read, strict, written = (
-            options.pop(name) for name in ("baseline", "strict_baseline", "write_baseline")
-        )
+    def from_options(cls, read: Path | None, written: Path | None, *, strict: bool) -> RunBaseline:
+        """Read the file that the options name; raise click's usage errors."""
         if read and written and read != written:
             raise click.UsageError(
                 "--write-baseline reads its own file and adds to it: give no other --baseline"
@@ -95,7 +92,7 @@ class RunBaseline:
                 check_writable(written)
             starts = written and not written.exists()
             entries = read_baseline(file) if file and not starts else ()
-            if entries:
+            if file and entries:
                 check_names(entries, load_catalogue().requirements, _check_ids(entries), file)
         except BaselineError as unusable:
             raise click.UsageError(str(unusable)) from unusable

@@ -8,7 +8,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Unpack
 
 import click
 import httpx
@@ -24,7 +24,7 @@ from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.removal import remove_as_each
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import Settings, SettingsError
-from conformance.runner.settings import new_settings
+from conformance.runner.settings import SettingsOptions, new_settings
 
 _SOMETHING_LEFT = 3
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -75,7 +75,7 @@ def sweep_command(
     lost: bool,
     older_than: timedelta,
     yes: bool,
-    **options: Any,
+    **options: Unpack[SettingsOptions],
 ) -> None:
     """Remove what interrupted runs left on a deployment, and nothing else.
 

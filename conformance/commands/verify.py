@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import click
 
@@ -23,7 +23,7 @@ from conformance.deployment.settings import SettingsError
 from conformance.plant.output import verification_json, verification_text
 from conformance.plant.plant_file import PlantFileError, read_plant
 from conformance.plant.verifying import settings_for_plant, verify_plant
-from conformance.runner.settings import new_settings
+from conformance.runner.settings import SettingsOptions, new_settings
 
 _NOT_IDENTICAL = 1
 _UNREACHABLE = 3
@@ -54,7 +54,7 @@ def verify_command(
     headers: tuple[tuple[str, str], ...],
     sweep: bool,
     output_format: str,
-    **options: Any,
+    **options: Unpack[SettingsOptions],
 ) -> None:
     """Ask everything again about what `plant` left, and say what is no longer identical.
 
