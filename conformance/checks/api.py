@@ -18,7 +18,9 @@ from conformance.checks.views import (
     Thread,
     has_data,
     id_of,
+    is_integer,
     is_newest_first,
+    known_checkpoint_id,
     parent_id_of,
 )
 from conformance.contract.causes import MISSING, NOT_GRANTED, Cause
@@ -232,8 +234,8 @@ class ThreadsApi:
         """
         states = self.page(thread, limit=LONGEST_PAGE)
         pages, characters = 1, 0
-        known = {str(state.get("checkpoint_id")) for state in states}
-        while states and (oldest := states[-1].get("checkpoint_id")):
+        known = {str(known_checkpoint_id(state)) for state in states}
+        while states and (oldest := known_checkpoint_id(states[-1])):
             answer = self.client.history(id_of(thread), limit=LONGEST_PAGE, before=oldest)
             if not answer.ok or not isinstance(answer.body, list):
                 has_begun = "parent_checkpoint" in states[-1] and not parent_id_of(states[-1])
@@ -244,14 +246,14 @@ class ThreadsApi:
                     f"GET history?before answers {answer.status}",
                     by=Cause.refused(answer.operation, answer.status, NOT_GRANTED),
                 )
-            fresh = [each for each in answer.body if str(each.get("checkpoint_id")) not in known]
+            fresh = [each for each in answer.body if str(known_checkpoint_id(each)) not in known]
             if not fresh:
                 break
             states += fresh
             pages, characters = pages + 1, characters + len(answer.text)
             if pages > MOST_PAGES or characters > MOST_CHARACTERS:
                 raise Blocked(f"the history of {id_of(thread)} does not end: {len(states)} states")
-            known |= {str(state.get("checkpoint_id")) for state in fresh}
+            known |= {str(known_checkpoint_id(state)) for state in fresh}
         if self.arranging and not is_newest_first(states):
             raise Blocked(f"the history of {id_of(thread)} is not ordered newest first")
         return History(id_of(thread), states)
@@ -271,9 +273,9 @@ class ThreadsApi:
         body = {**filters, "metadata": {**self.context.tag, **filters.get("metadata", {})}}
         answer = self.client.count(body)
         self._ensure_success(answer, None)
-        if not isinstance(answer.body, int) or isinstance(answer.body, bool):
+        if not is_integer(answer.body):
             raise self.refusal("a whole number", answer, "integer")
-        return answer.body
+        return int(answer.body)
 
     def update(self, thread: Thread, **body: Any) -> Thread:
         """PATCH the thread and return the object that is answered."""

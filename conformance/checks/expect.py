@@ -12,7 +12,7 @@ from conformance.checks.outcomes import Blocked, PromiseBroken, difference_kinds
 from conformance.checks.views import History, State, Thread, has_data, id_of
 from conformance.contract.causes import place
 from conformance.contract.facts import LONGEST_PAGE
-from conformance.contract.schemas import violations
+from conformance.contract.schemas import schema_members, violations
 from conformance.deployment.client import Answer
 from conformance.excerpt import excerpt
 from conformance.model.history import (
@@ -26,6 +26,7 @@ from conformance.model.history import (
 REQUIRED_OF_A_THREAD = ("thread_id", "created_at", "updated_at", "metadata", "status")
 #: The published members of a thread that may be absent or null.
 OPTIONAL_OF_A_THREAD = ("values", "config", "state_updated_at", "interrupts")
+_MOMENTS = frozenset({"created_at", "updated_at", "state_updated_at"})
 
 
 def assert_equal(actual: Any, expected: Any, what: str) -> None:
@@ -64,7 +65,7 @@ def assert_identical_history(copy: History, source: History) -> None:
             differences(source.checkpoint_ids(), copy.checkpoint_ids()),
             kinds=("length",),
         )
-    wanted, shown = source.masked(), copy.masked()
+    wanted, shown = source.masked(), copy.masked(source.thread_id)
     found = differences_by_place(wanted, shown)
     if found:
         raise PromiseBroken(
@@ -91,7 +92,7 @@ def assert_copies_of_moments(source: History, copies: list[History], least: int)
     """
     final = source.masked()
     for copy in copies:
-        copied = copy.masked()
+        copied = copy.masked(source.thread_id)
         wanted = f"{least} to {len(final)} states"
         assert_that(least <= len(copied) <= len(final), wanted, f"{len(copied)} states")
         newest, *older = final[len(final) - len(copied) :]
@@ -105,21 +106,22 @@ def assert_copies_of_moments(source: History, copies: list[History], least: int)
 
 
 def assert_untouched(api: ThreadsApi, thread: Thread, act: Callable[[], object]) -> None:
-    """Assert that a thread, its state and its history are byte for byte the same after `act`.
+    """Assert that a thread, its state and its history are the same after `act`.
 
-    What the deployment does not offer, such as a history, is left out.
+    All published members count. What the deployment does not offer, such as a history, is left
+    out.
     """
     before = [
         each if api.lacks(each, thread) else api.ensure_success(each, thread)
         for each in _snapshot(api, thread)
     ]
-    if [each.text for each in before] != [each.text for each in _snapshot(api, thread)]:
+    if not all(map(_tell_the_same, before, _snapshot(api, thread))):
         raise Blocked("two answers to the same question differ, though nothing was done")
     act()
     count_judgement()
     for answer, former in zip(_snapshot(api, thread), before, strict=True):
         if former.ok:
-            same = answer.ok and answer.text == former.text
+            same = answer.ok and _tell_the_same(answer, former)
             assert_that(same, f"{answer.operation} as before: {former.text}", _describe(answer))
 
 
@@ -221,8 +223,28 @@ def assert_page(page: Sequence[Any], expected: Sequence[Any], what: str, limit: 
     assert_equal(page, expected[: max(len(page), 1)], what)
 
 
+def _tell_the_same(one: Answer, other: Answer) -> bool:
+    """Return whether two answers to one read of a thread are equal in all published members."""
+    if one.status != other.status or one.is_json != other.is_json:
+        return False
+    if not one.is_json:
+        return one.text == other.text
+    schema = "thread" if one.operation == "get" else "thread_state"
+    return same_json(_published(schema, one.body), _published(schema, other.body))
+
+
+def _published(schema: str, value: Any) -> Any:
+    """Return a thread or state, or each of a list, without the members that a server adds."""
+    if isinstance(value, list):
+        return [_published(schema, each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: each for name, each in value.items() if name in schema_members(schema)}
+
+
 def _shared_members(actual: Thread, expected: Thread) -> tuple[Thread, Thread]:
-    names = actual.keys() & expected.keys()
+    # Others than the published ones are free, and need not be the same twice.
+    names = actual.keys() & expected.keys() & {*REQUIRED_OF_A_THREAD, *OPTIONAL_OF_A_THREAD}
     return (
         {name: _comparable(name, actual[name]) for name in names},
         {name: _comparable(name, expected[name]) for name in names},
@@ -230,7 +252,7 @@ def _shared_members(actual: Thread, expected: Thread) -> tuple[Thread, Thread]:
 
 
 def _comparable(name: str, value: Any) -> Any:
-    if name.endswith("_at") and isinstance(value, str):
+    if name in _MOMENTS and isinstance(value, str):
         return moment_or_blocked(value, name).astimezone(UTC).isoformat()
     # The SDK's type of a thread's values allows null: a thread without a state has none.
     return {} if name == "values" and value is None else value

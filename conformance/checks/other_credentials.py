@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -32,6 +33,7 @@ from conformance.deployment.credential_variants import (
 )
 from conformance.deployment.settings import Settings
 from conformance.excerpt import excerpt
+from conformance.model.history import same_json
 
 NOT_PROTECTED = "give --protected, if nothing is to be answered here without a credential"
 NO_OTHER_TENANT = (
@@ -79,7 +81,7 @@ class Intruder:
         ):
             raise Blocked("search does not show the thread that was made", by="CREATE-12")
         before = self._snapshot()
-        if self._snapshot() != before:
+        if not same_json(self._snapshot(), before):
             raise Blocked("two answers to the same question differ, though nothing was done")
         let_in, made = [], []
         for name, ask in every_operation(self._given, self._targets).items():
@@ -89,8 +91,9 @@ class Intruder:
                 made += [answer] if name == "create" else []
         if let_in:
             raise Blocked(f"not refused: {', '.join(let_in)}")
-        for name, text in self._snapshot().items():
-            assert_that(text == before[name], f"{name} as before: {before[name]}", text)
+        for name, seen in self._snapshot().items():
+            same = same_json(seen, before[name])
+            assert_that(same, f"{name} as before: {before[name]}", seen)
 
     def _offered(self, answer: Answer, ask: Ask) -> bool:
         """Return whether the operation exists: not if its 404, 405 or 501 is the owner's, too."""
@@ -99,7 +102,7 @@ class Intruder:
         self._given.context.note(f"not offered: {answer.operation}")
         return False
 
-    def _snapshot(self) -> dict[str, str]:
+    def _snapshot(self) -> dict[str, Any]:
         """Return everything that could be changed, as the valid credential sees it, by its name."""
         client, thread_id = self._given.client, id_of(self._targets.thread)
         answers = {
@@ -109,8 +112,12 @@ class Intruder:
             "its runs": client.runs.list(thread_id),
             "its crons": client.crons.search({"thread_id": thread_id}),
         }
-        seen = {name: answer.text for name, answer in answers.items() if answer.ok}
-        return {**seen, "the threads of the check": str(sorted(self._given.search_ids()))}
+        seen = {
+            name: answer.body if answer.is_json else answer.text
+            for name, answer in answers.items()
+            if answer.ok
+        }
+        return {**seen, "the threads of the check": sorted(self._given.search_ids())}
 
 
 @contextmanager

@@ -11,11 +11,6 @@ from conformance.deployment.client import Answer
 from conformance.model.history import same_json
 
 
-def schema_members(schema: str) -> frozenset[str]:
-    """Return the member names that a schema publishes; reporting them reveals nothing."""
-    return frozenset(load_schema(schema)["properties"])
-
-
 def expect_fits(schema: str, value: dict[str, Any]) -> None:
     """Assert that an object fits one of our schemas; a failure names the members that do not."""
     misfits = sorted(set(_misfits(schema, value)))

@@ -25,8 +25,13 @@ class History:
     thread_id: str
     states: list[State]
 
-    def masked(self) -> list[State]:
-        """Return the states with the thread's own id masked wherever it stands."""
+    def masked(self, copied_from: str | None = None) -> list[State]:
+        """Return the states with the thread's own id masked wherever it stands.
+
+        `copied_from` is the id of the source of a copy: see `mask_copied`.
+        """
+        if copied_from is not None:
+            return [mask_copied(each, self.thread_id, copied_from) for each in self.states]
         masked: list[State] = mask_thread_id(self.states, self.thread_id)
         return masked
 
@@ -51,13 +56,17 @@ def id_of(thread: Thread) -> str:
 
 def checkpoint_id_of(state: State) -> str:
     """Return the checkpoint id of a state, at its top or in `checkpoint`, else `PromiseBroken`."""
-    checkpoint = state.get("checkpoint")
-    found = state.get("checkpoint_id") or (
-        checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None
-    )
+    found = known_checkpoint_id(state)
     if not isinstance(found, str):
         raise PromiseBroken("a state with checkpoint_id", excerpt(json.dumps(state), 200))
     return found
+
+
+def known_checkpoint_id(state: State) -> Any:
+    """Return the checkpoint id of a state, at its top or in `checkpoint`; None without one."""
+    checkpoint = state.get("checkpoint")
+    inner = checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None
+    return state.get("checkpoint_id") or inner
 
 
 def parent_id_of(state: State) -> str | None:
@@ -66,6 +75,29 @@ def parent_id_of(state: State) -> str | None:
     inner = parent.get("checkpoint_id") if isinstance(parent, dict) else None
     found: str | None = state.get("parent_checkpoint_id") or inner
     return found
+
+
+def mask_copied(state: State, thread_id: str, source_id: str) -> State:
+    """Return a state of a copy with the ids masked by which it may differ from its source's.
+
+    These are the copy's own id wherever it stands, and the source's id in its checkpoints: the
+    documents' own comparison holds only where a checkpoint goes on to name the source. Whether it
+    names the copy is COPY-20.
+    """
+    masked: State = mask_thread_id(state, thread_id)
+    for name in ("checkpoint", "parent_checkpoint"):
+        checkpoint = masked.get(name)
+        if isinstance(checkpoint, dict) and "thread_id" in checkpoint:
+            named = mask_thread_id(checkpoint["thread_id"], source_id)
+            masked[name] = {**checkpoint, "thread_id": named}
+    return masked
+
+
+def is_integer(value: Any) -> bool:
+    """Return whether a JSON value is an integer as JSON Schema has it: 2.0 is one, true is not."""
+    return (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, float) and value.is_integer()
+    )
 
 
 def has_data(values: Any) -> bool:

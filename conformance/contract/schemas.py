@@ -122,6 +122,11 @@ def _registry() -> Registry[Any]:
     return Registry().with_resources(resources).crawl()
 
 
+def schema_members(name: str) -> frozenset[str]:
+    """Return the names of the members of an object that a schema publishes."""
+    return frozenset(load_schema(name)["properties"])
+
+
 def violations(name: str, instance: Any) -> list[Violation]:
     """Return how an instance violates the schema `name`, sorted by path; empty if valid."""
     return list(_to_violations(validator(name).iter_errors(instance)))

@@ -220,3 +220,19 @@ fault(
     "post-unknown-checkpoint-is-200-with-its-error",
     breaks=["CHECKPOINT-POST-02", "ERROR-UNKNOWN-03"],
 )(with_status(200, POST, instead_of=404))
+
+
+@fault("former-branch-shows-the-values-of-the-fork", breaks=["STATE-UPDATE-11"])
+def former_branch_shows_the_fork(broken: FaultyDeployment) -> None:
+    @broken.wire.answers(GET)
+    def change_state(request: WireRequest, state: Json) -> Json:
+        thread = stored_thread(broken, request.thread_id)
+        if thread is None:
+            return state
+        parents = {each.checkpoint_id: each.parent_id for each in thread.checkpoints}
+        on_the_way = newest = thread.latest.checkpoint_id if thread.latest else None
+        while on_the_way and on_the_way != last_part(request):
+            on_the_way = parents.get(on_the_way)
+        if on_the_way or newest is None:
+            return state
+        return {**state, "values": broken.store.state(request.thread_id)["values"]}

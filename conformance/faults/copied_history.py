@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -231,3 +233,14 @@ def _branch(states: States) -> Iterable[Any]:
             branch.append(each)
             wanted = each.parent_id
     return branch[::-1]
+
+
+def _within_two_bytes(values: Any) -> Any:
+    """Return values whose texts hold no character beyond the first 65,536."""
+    text = json.dumps(values, ensure_ascii=False)
+    return json.loads(re.sub("[\U00010000-\U0010ffff]", "\ufffd", text))
+
+
+fault("copy-replaces-characters-beyond-two-bytes", breaks=["COPY-03"])(
+    each_state(lambda state: replace(state, values=_within_two_bytes(state.values)))
+)

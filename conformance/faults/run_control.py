@@ -263,6 +263,9 @@ fault("after-seconds-is-halved", breaks=["RUN-CONTROL-15"])(
 )
 
 fault("run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16"])(ignoring("checkpoint", *BEGINNING))
+fault("streamed-run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16"])(
+    ignoring("checkpoint", "run_stream")
+)
 
 
 @fault("run-starts-before-its-checkpoint", breaks=["RUN-CONTROL-16"])

@@ -293,3 +293,10 @@ def created_at_without_offset(broken: FaultyDeployment) -> None:
 @fault("search-shows-no-status", breaks=["SEARCH-11", "SEARCH-13", "SELECT-03"])
 def shows_no_status(broken: FaultyDeployment) -> None:
     each_shown(broken, "search", when=_whole)(lambda _, thread: without(thread, "status"))
+
+
+@fault("search-by-ids-ignores-the-status", breaks=["FILTER-07", "SEQ-14"])
+def search_by_ids_ignores_the_status(broken: FaultyDeployment) -> None:
+    @broken.override("search")
+    def search(right: Any, query: Query, **members: Any) -> Any:
+        return right(replace(query, status=None) if query.ids else query, **members)

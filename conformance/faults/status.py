@@ -114,3 +114,36 @@ for asked, statuses in (
 fault("count-by-status-counts-one-too-many", breaks=["COUNT-02", "COUNT-07", "STATUS-07"])(
     change_answer("count", to=lambda _, number: number + 1, when=_by("interrupted"))
 )
+
+
+@fault("search-finds-a-resumed-thread-as-interrupted", breaks=["STATUS-06"])
+def search_finds_resumed_as_interrupted(broken: FaultyDeployment) -> None:
+    resumed: set[str] = set()
+
+    @broken.wire.after("run_wait", when=resuming)
+    def note(request: WireRequest, answer: WireAnswer) -> None:
+        if answer.ok and request.thread_id:
+            resumed.add(request.thread_id)
+
+    @broken.override("search")
+    def search(right: Any, query: Query, **members: Any) -> Any:
+        stale = [broken.store.threads_by_id.get(each) for each in resumed]
+        late = [each for each in stale if each is not None and each.status == "idle"]
+        for each in late:
+            broken.store.keep(replace(each, status="interrupted"))
+        try:
+            return right(query, **members)
+        finally:
+            for each in late:
+                broken.store.keep(each)
+
+
+@fault("search-limits-before-the-status", breaks=["STATUS-06"])
+def search_limits_before_the_status(broken: FaultyDeployment) -> None:
+    @broken.override("search")
+    def search(right: Any, query: Query, **members: Any) -> Any:
+        if query.status is None:
+            return right(query, **members)
+        meant = {each.thread_id for each in broken.store.matching(query)}
+        found = right(replace(query, status=None), **members)
+        return [each for each in found if each.get("thread_id") in meant]

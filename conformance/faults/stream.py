@@ -96,6 +96,14 @@ fault("values-hold-only-what-is-new", breaks=["STREAM-03"])(
     streaming("run_stream", to=_of_the_last_message, when=_mode("values"))
 )
 
+fault("two-modes-leave-out-the-last-values", breaks=["STREAM-03"])(
+    streaming(
+        "run_stream",
+        to=lambda events: _without(events, *_named(events, "values")[1:][-1:]),
+        when=_mode("values", "updates"),
+    )
+)
+
 fault("updates-are-streamed-by-default", breaks=["STREAM-04"])(
     change_request(
         "run_stream",

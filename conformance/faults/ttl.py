@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from conformance.contract.schemas import violations
@@ -90,3 +91,13 @@ def not_kept(broken: FaultyDeployment) -> None:
     def gone(_: WireRequest, made: Json) -> Json:
         broken.store.delete(made["thread_id"])
         return made
+
+
+@fault("update-of-metadata-forgets-the-ttl", breaks=["TTL-07"])
+def update_forgets_the_ttl(broken: FaultyDeployment) -> None:
+    @broken.override("update")
+    def update(right: Any, thread_id: str, **members: Any) -> Any:
+        answer = right(thread_id, **members)
+        if not members.get("ttl"):
+            broken.store.keep(replace(broken.store.thread(thread_id), ttl=None))
+        return answer

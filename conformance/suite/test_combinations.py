@@ -27,6 +27,7 @@ _ALWAYS: tuple[tuple[_Filters, _Filters, tuple[int, ...]], ...] = (
     ({"status": "idle"}, {"colour": "blue"}, ()),
     ({"status": "busy"}, {"colour": "red"}, ()),
     ({"status": "busy"}, {}, ()),
+    ({"status": "busy"}, {}, (0, 3)),
     ({"limit": 1}, {"colour": "green"}, ()),
     ({"limit": 1}, {"colour": "red"}, ()),
     ({"limit": 2, "offset": 1}, {}, ()),

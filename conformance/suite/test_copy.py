@@ -18,14 +18,17 @@ from conformance.checks.expect import (
     kept_metadata,
     moment_or_blocked,
 )
+from conformance.checks.messages import values_with_text
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.views import Thread, has_data, id_of, messages_of
+from conformance.checks.views import Thread, has_data, id_of, mask_copied, messages_of
 from conformance.deployment.settings import GraphSettings
 from conformance.model.history import mask_thread_id, same_json
 
 #: One more than the default page of the history.
 MORE_THAN_A_PAGE = 11
 MORE_THAN_A_HUNDRED = 105
+#: Letters of three scripts, marks beyond the first 65,536 characters, controls, and spaces.
+_TEXTS = ("Grüße, мир, 世界", "👩‍👩‍👧 e\u0301", "\u202eabc\u2028\t\\\"'", "  two  spaces  ")
 #: How many state updates continue a thread.
 WRITES = 5
 
@@ -118,7 +121,7 @@ def test_a_copy_has_the_state_of_its_source(given: ThreadsApi, threads: ThreadsA
     source = given.with_state()
     copy = given.copy(source)
     expected = mask_thread_id(given.state(source), id_of(source))
-    shown = mask_thread_id(threads.state(copy), id_of(copy))
+    shown = mask_copied(threads.state(copy), id_of(copy), id_of(source))
     assert_equal(shown, expected, "the state of the copy")
 
 
@@ -366,6 +369,22 @@ def _without_metadata_thread_id(state: dict[str, object]) -> dict[str, object]:
 @requires("COPY-03")
 def test_a_copy_has_every_channel_in_its_history(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = thread_with_channels(given)
+    history = given.history(source)
+    copy = threads.copy(source)
+    assert_identical_history(threads.history(copy), history)
+
+
+@requires("COPY-03")
+def test_a_copy_keeps_every_character(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
+) -> None:
+    source = given.prepopulated()
+    for text in _TEXTS:
+        values = values_with_text(text, graph)
+        if not values:
+            raise Blocked("append of the [graph] settings has no place for a text")
+        body = {**graph.append, "values": values}
+        given.ensure_success(given.client.update_state(id_of(source), body), source)
     history = given.history(source)
     copy = threads.copy(source)
     assert_identical_history(threads.history(copy), history)

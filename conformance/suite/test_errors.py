@@ -222,9 +222,13 @@ def _require_refusal(given: ThreadsApi, client: ThreadsClient, refusal: Refusal)
 
 def _thread_offering(given: ThreadsApi, operation: str) -> Thread:
     """Return a thread on which the operation succeeds; also for operations without a body."""
-    if operation in REQUESTS:
+    if operation in REQUESTS and operation != "search":
         return thread_offering(given, operation)
     thread = given.empty()
+    if operation == "search":
+        # By the tag of the check: what a search shows of other people's is not told.
+        given.search()
+        return thread
     if operation == "delete":
         given.delete(given.empty())
     elif operation == "copy":

@@ -18,9 +18,9 @@ from conformance.checks.expect import (
     moment_or_blocked,
 )
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
-from conformance.checks.private_facts import schema_members
 from conformance.checks.runs import LONG_S, UNDER_WAY, Runs, message_contents
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
+from conformance.contract.schemas import schema_members
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.excerpt import excerpt
 
@@ -204,8 +204,9 @@ def test_a_run_may_begin_later(given: ThreadsApi, given_runs: Runs) -> None:
 
 
 @requires("RUN-CONTROL-16")
+@pytest.mark.parametrize("way", ["wait", "stream", "background"])
 def test_a_run_may_start_from_a_checkpoint(
-    given: ThreadsApi, given_runs: Runs, runs: Runs, context: CheckContext
+    given: ThreadsApi, given_runs: Runs, runs: Runs, way: str
 ) -> None:
     thread = given.empty()
     given_runs.run_to_end(thread, "interrupter", "first")
@@ -213,7 +214,12 @@ def test_a_run_may_start_from_a_checkpoint(
     earlier = given.state(thread)
     given_runs.run_to_end(thread, "interrupter", "second")
     checkpoint = {"checkpoint_id": checkpoint_id_of(earlier), "checkpoint_ns": ""}
-    runs.run_to_end(thread, "interrupter", "third", checkpoint=checkpoint)
+    if way == "wait":
+        runs.run_to_end(thread, "interrupter", "third", checkpoint=checkpoint)
+    elif way == "stream":
+        runs.stream(thread, "interrupter", "third", checkpoint=checkpoint)
+    else:
+        runs.join(runs.start(thread, "interrupter", "third", checkpoint=checkpoint))
     expected = [*message_contents(earlier), "third"]
     assert_equal(message_contents(given.state(thread)), expected, "the messages after the run")
 

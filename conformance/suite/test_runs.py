@@ -40,7 +40,9 @@ def stream(api: ThreadsApi, thread: Thread) -> None:
 
 def background(api: ThreadsApi, thread: Thread) -> None:
     """Start a run in the background, and join it."""
-    answer = api.ensure_success(api.client.run_background(id_of(thread), api.run_body()), thread)
+    # The tag proves that the run is ours, so that its answers may be told.
+    body = api.run_body(metadata=api.client.tag)
+    answer = api.ensure_success(api.client.run_background(id_of(thread), body), thread)
     run_id = answer.body.get("run_id") if isinstance(answer.body, dict) else None
     assert_that(isinstance(run_id, str), "a run with run_id", excerpt(answer.text, 200))
     api.ensure_success(api.client.run_join(id_of(thread), str(run_id)))

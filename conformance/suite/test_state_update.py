@@ -186,6 +186,18 @@ def test_a_fork_keeps_the_former_branch(given: ThreadsApi, threads: ThreadsApi) 
     assert_equal(lasting_members(there), lasting_members(before), "the states that were there")
 
 
+@requires("STATE-UPDATE-11")
+def test_a_fork_keeps_each_state_of_the_former_branch(
+    given: ThreadsApi, threads: ThreadsApi
+) -> None:
+    made = given.long(5)
+    ids = given.history(made).checkpoint_ids()
+    before = [given.state_at(made, each) for each in ids]
+    _fork(given, threads, made, ids[2])
+    after = [threads.state_at(made, each) for each in ids]
+    assert_equal(lasting_members(after), lasting_members(before), "the states that were there")
+
+
 @requires("STATE-UPDATE-12")
 def test_an_unknown_node_is_refused(
     given: ThreadsApi, client: ThreadsClient, graph: GraphSettings

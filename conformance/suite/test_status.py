@@ -90,6 +90,33 @@ def test_a_search_by_status_finds_exactly_its_threads(
         lambda found: found == wanted,
     )
     assert_equal(found, wanted, "the threads found by each status")
+    # The limit is one of threads that satisfy the filter.
+    at_most_one = {status: threads.search_ids(status=status, limit=1) for status in wanted}
+    assert_equal(at_most_one, wanted, "the threads found by each status, with limit 1")
+
+
+@requires("STATUS-06")
+@pytest.mark.parametrize("was", ["interrupted", "error"])
+def test_a_search_by_status_follows_a_thread(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext, was: str
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, "interrupter" if was == "interrupted" else "failing")
+    if (shown := _status(given, thread, was, context)) != was:
+        raise Blocked(f"the thread that should be {was} is {shown}", by=_SHOWN_BY[was])
+    context.eventually(lambda: given.search_ids(status=was), bool)
+    if was == "interrupted":
+        given_runs.resume(thread, "interrupter", "go on")
+    else:
+        given_runs.run_to_end(thread, "agent")
+    if (shown := _status(given, thread, "idle", context)) != "idle":
+        raise Blocked(f"the thread that should be idle again is {shown}", by=_SHOWN_BY["idle"])
+    wanted = {was: [], "idle": [id_of(thread)]}
+    found = context.eventually(
+        lambda: {status: threads.search_ids(status=status) for status in wanted},
+        lambda found: found == wanted,
+    )
+    assert_equal(found, wanted, "the threads found by each status")
 
 
 @requires("STATUS-07")

@@ -46,10 +46,13 @@ def test_a_stream_begins_with_the_run(given: ThreadsApi, given_runs: Runs, runs:
 
 
 @requires("STREAM-03")
+@pytest.mark.parametrize("modes", [["values"], ["values", "updates"]], ids=" and ".join)
 @pytest.mark.parametrize("graph", ["agent", "slow"])
-def test_the_last_values_are_the_state(given: ThreadsApi, runs: Runs, graph: str) -> None:
+def test_the_last_values_are_the_state(
+    given: ThreadsApi, runs: Runs, graph: str, modes: list[str]
+) -> None:
     thread = given.empty()
-    values = data_of(runs.events(thread, graph, stream_mode=["values"]), "values")
+    values = data_of(runs.events(thread, graph, stream_mode=modes), "values")
     expected = given.state(thread)["values"]
     require_some([expected], "the state has no values", "STATE-01")
     shown = values[-1] if values and isinstance(values[-1], dict) else {}

@@ -65,6 +65,16 @@ def test_an_update_with_a_time_to_live_alone_is_accepted(
     threads.ensure_success(threads.client.update(id_of(made), {"ttl": {"ttl": MINUTES}}), made)
 
 
+@requires("TTL-07")
+def test_an_update_without_a_time_to_live_keeps_it(
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
+) -> None:
+    made = given.empty(ttl={"ttl": MINUTES})
+    expected = _require_ttl(given, client, made).get("ttl_minutes")
+    given.update(made, metadata={"colour": "red"})
+    assert_equal(_read_ttl(threads, client, made).get("ttl_minutes"), expected, "ttl_minutes")
+
+
 @requires("TTL-05")
 def test_a_creation_with_a_time_to_live_is_accepted(given: ThreadsApi, threads: ThreadsApi) -> None:
     threads.get(threads.empty(ttl={"ttl": MINUTES, "strategy": "delete"}))

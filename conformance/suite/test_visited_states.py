@@ -10,7 +10,7 @@ import pytest
 
 from conformance.checks.expect import parse_moment
 from conformance.checks.outcomes import PromiseBroken, reads_only, requires
-from conformance.checks.private_facts import expect_fits, expect_same, schema_members
+from conformance.checks.private_facts import expect_fits, expect_same
 from conformance.checks.views import State, is_newest_first, parent_id_of
 from conformance.checks.visits import (
     STATES,
@@ -21,6 +21,7 @@ from conformance.checks.visits import (
     require_checkpoint_id,
     undecided,
 )
+from conformance.contract.schemas import schema_members
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.ownership import canonical
 

@@ -14,11 +14,11 @@ from conformance.checks.outcomes import Blocked, reads_only, requires
 from conformance.checks.private_facts import (
     expect_fits,
     expect_same,
-    schema_members,
     texts_in_metadata,
 )
 from conformance.checks.views import Thread, is_newest_first
 from conformance.checks.visits import PAGE, Visited, Visits, expect, promise_broken, undecided
+from conformance.contract.schemas import schema_members
 from conformance.deployment.client import ThreadsClient
 
 pytestmark = reads_only
