@@ -14,7 +14,7 @@ from conformance.checks.api import ENOUGH_THREADS, ThreadsApi
 from conformance.checks.context import CheckContext
 from conformance.checks.crons import Crons
 from conformance.checks.every_operation import Ask, Targets, every_operation
-from conformance.checks.expect import assert_that
+from conformance.checks.expect import assert_that, published_part
 from conformance.checks.messages import values_with_text
 from conformance.checks.outcomes import Blocked, NotAskedFor, PromiseBroken, Unsupported
 from conformance.checks.runs import Runs
@@ -112,11 +112,7 @@ class Intruder:
             "its runs": client.runs.list(thread_id),
             "its crons": client.crons.search({"thread_id": thread_id}),
         }
-        seen = {
-            name: answer.body if answer.is_json else answer.text
-            for name, answer in answers.items()
-            if answer.ok
-        }
+        seen = {name: published_part(answer) for name, answer in answers.items() if answer.ok}
         return {**seen, "the threads of the check": sorted(self._given.search_ids())}
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from conformance.checks.messages import Message, followed_key, items_in, message_keys
 from conformance.checks.outcomes import Blocked, PromiseBroken
@@ -90,10 +90,14 @@ def mask_copied(state: State, thread_id: str, source_id: str) -> State:
         if isinstance(checkpoint, dict) and "thread_id" in checkpoint:
             named = mask_thread_id(checkpoint["thread_id"], source_id)
             masked[name] = {**checkpoint, "thread_id": named}
+    # A task may hold the state of a subgraph.
+    for task in masked.get("tasks") or []:
+        if isinstance(task, dict) and isinstance(task.get("state"), dict):
+            task["state"] = mask_copied(task["state"], thread_id, source_id)
     return masked
 
 
-def is_integer(value: Any) -> bool:
+def is_integer(value: Any) -> TypeGuard[float]:
     """Return whether a JSON value is an integer as JSON Schema has it: 2.0 is one, true is not."""
     return (isinstance(value, int) and not isinstance(value, bool)) or (
         isinstance(value, float) and value.is_integer()

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from conformance.checks.context import CheckContext
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
-from conformance.checks.views import State, Thread
+from conformance.checks.views import State, Thread, is_integer
 from conformance.contract.causes import MISSING, NOT_GRANTED, Cause
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.client import Answer, ThreadsClient
@@ -94,9 +94,9 @@ class Reader:
     def count(self, **body: Any) -> int:
         """Return how many threads a count finds, whoever made them."""
         answer = self.ensure_success(self.client.count(body))
-        if not isinstance(answer.body, int) or isinstance(answer.body, bool):
+        if not is_integer(answer.body):
             raise self._refusal(answer, "without a whole number", "integer")
-        return answer.body
+        return int(answer.body)
 
     def ensure_success(self, answer: Answer, thread: Visited | None = None) -> Answer:
         """Return the answer if it is a success; else raise the outcome that ends the check."""

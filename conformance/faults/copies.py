@@ -301,3 +301,23 @@ def run_copy_of_an_empty_thread_has_no_history(broken: FaultyDeployment) -> None
     @broken.wire.answers("history")
     def hide(request: WireRequest, states: Any) -> Any:
         return [] if concerns(request) else states
+
+
+@fault("checkpoints-of-a-copy-name-its-source", breaks=["COPY-20"])
+def checkpoints_of_a_copy_name_its_source(broken: FaultyDeployment) -> None:
+    sources: dict[str, str] = {}
+
+    @broken.override("copy")
+    def copy(right: Any, thread_id: str) -> Any:
+        made = right(thread_id)
+        sources[made["thread_id"]] = sources.get(thread_id, thread_id)
+        return made
+
+    @broken.override("state_view")
+    def state_view(right: Any, thread: Any, *given: Any, **named: Any) -> Any:
+        state = right(thread, *given, **named)
+        source = sources.get(thread.thread_id)
+        for name in ("checkpoint", "parent_checkpoint") if source else ():
+            if state.get(name):
+                state = {**state, name: {**state[name], "thread_id": source}}
+        return state

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from collections.abc import Callable
 from typing import Any
 
 from conformance.faults.kit.state import is_uuid
-from conformance.faults.kit.wire import STATES
+from conformance.faults.kit.wire import STATES, change_answer, change_shown
 from conformance.freedoms.parts import OUTPUTS
 from conformance.freedoms.registry import freedom
 from conformance.reference.altered import Altered, Apply
@@ -81,6 +82,44 @@ freedom(
     layer=1,
     allowed_by="RFC 8259: the members of an object have no order.",
 )(_written(lambda value: json.dumps(_in_order(value)).encode()))
+
+
+@freedom(
+    "members-stand-in-another-order-each-time",
+    layer=1,
+    allowed_by="RFC 8259: the members of an object have no order.",
+)
+def another_order_each_time(altered: Altered) -> None:
+    chance = random.Random(0)
+
+    def shuffled(value: Json) -> Json:
+        if isinstance(value, list):
+            return [shuffled(each) for each in value]
+        if isinstance(value, dict):
+            names = chance.sample(list(value), len(value))
+            return {name: shuffled(value[name]) for name in names}
+        return value
+
+    _written(lambda value: json.dumps(shuffled(value)).encode())(altered)
+
+
+def _stepping_by_fractions(state: Json) -> Json:
+    metadata = state.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("step"), int):
+        return state
+    return {**state, "metadata": {**metadata, "step": float(metadata["step"])}}
+
+
+@freedom(
+    "integers-have-a-zero-fraction",
+    allowed_by="JSON Schema: any number with a zero fraction is an integer, as 1.0.",
+)
+def integers_have_a_zero_fraction(altered: Altered) -> None:
+    change_answer("count", to=lambda _, number: float(number))(altered)
+    for operation in STATES:
+        change_shown(operation, to=_stepping_by_fractions)(altered)
+
+
 freedom(
     "whole-numbers-have-no-fraction",
     allowed_by="RFC 8259 does not tell 1.0 from 1.",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from conformance.faults.kit.wire import STATES, change_shown, without
-from conformance.freedoms.parts import JsonObject, everywhere, holds_values, streamed
+from conformance.freedoms.parts import THREADS, JsonObject, everywhere, holds_values, streamed
 from conformance.freedoms.registry import freedom
 from conformance.model.threads import Thread
 from conformance.reference.altered import Altered
@@ -30,6 +31,17 @@ freedom(
     "checkpoints-have-more-members",
     allowed_by=f"{_OPEN} The published CheckpointConfig has a checkpoint_map.",
 )(everywhere(_with_map))
+
+
+@freedom("threads-tell-when-they-were-shown", allowed_by=_OPEN)
+def threads_tell_when_they_were_shown(altered: Altered) -> None:
+    """Add members that differ each time, and one that looks like a moment and is none."""
+    times = count(1)
+    for operation in THREADS:
+        change_shown(
+            operation,
+            to=lambda thread: {**thread, "served": next(times), "looked_at": "the home page"},
+        )(altered)
 
 
 def _more_in_event(data: Json) -> Json:

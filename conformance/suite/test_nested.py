@@ -15,7 +15,7 @@ from conformance.checks.expect import (
 )
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Runs, message_contents
-from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
+from conformance.checks.views import State, Thread, checkpoint_id_of, id_of, mask_copied
 from conformance.deployment.client import ThreadsClient
 from conformance.model.history import mask_thread_id
 
@@ -103,7 +103,7 @@ def test_a_copy_has_the_state_of_the_subgraph(
     source = given.state(waiting, subgraphs="true")
     _require_subgraph_state(given, waiting)
     copy = given.copy(waiting)
-    shown = mask_thread_id(threads.state(copy, subgraphs="true"), id_of(copy))
+    shown = mask_copied(threads.state(copy, subgraphs="true"), id_of(copy), id_of(waiting))
     assert_equal(shown, mask_thread_id(source, id_of(waiting)), "the state of the copy")
 
 

@@ -11,7 +11,7 @@ import pytest
 from conformance.checks.expect import parse_moment
 from conformance.checks.outcomes import PromiseBroken, reads_only, requires
 from conformance.checks.private_facts import expect_fits, expect_same
-from conformance.checks.views import State, is_newest_first, parent_id_of
+from conformance.checks.views import State, is_integer, is_newest_first, parent_id_of
 from conformance.checks.visits import (
     STATES,
     Visited,
@@ -239,7 +239,7 @@ def test_steps_count_up(visits: Visits) -> None:
         compared = 0
         for state in states:
             before = steps.get(parent_id_of(state) or "")
-            if isinstance(before, int):
+            if is_integer(before):
                 compared += 1
                 counts = _metadata(state).get("step") == before + 1
                 expect(counts, "metadata.step is not one more than that of the parent")
