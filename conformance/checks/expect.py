@@ -243,15 +243,17 @@ def published_part(answer: Answer) -> Any:
     if not answer.is_json:
         return answer.text
     known = _PUBLISHED.get(answer.operation)
-    return answer.body if known is None else _only(schema_members(known), answer.body)
+    return answer.body if known is None else published_members(known, answer.body)
 
 
-def _only(names: frozenset[str], value: Any) -> Any:
+def published_members(schema: str, value: Any) -> Any:
+    """Return an object, or each of a list, with the members that a schema publishes alone."""
     if isinstance(value, list):
-        return [_only(names, each) for each in value]
+        return [published_members(schema, each) for each in value]
     if not isinstance(value, dict):
         return value
-    return {name: each for name, each in value.items() if name in names}
+    known = schema_members(schema)
+    return {name: each for name, each in value.items() if name in known}
 
 
 def _shared_members(actual: Thread, expected: Thread) -> tuple[Thread, Thread]:

@@ -18,6 +18,7 @@ from conformance.checks.expect import (
     assert_page,
     assert_same_thread,
     assert_that,
+    published_members,
     same_thread,
 )
 from conformance.checks.messages import type_and_content
@@ -367,7 +368,10 @@ def _judge_untouched(sequence: SequenceState, step: Step, *, related: bool) -> J
 
 def _snapshot(sequence: SequenceState, thread: Thread) -> dict[str, Any]:
     api = sequence.api
-    return {"thread": api.get(thread), "history": api.page(thread, limit=LONGEST_PAGE)}
+    return {
+        "thread": published_members("thread", api.get(thread)),
+        "history": published_members("thread_state", api.page(thread, limit=LONGEST_PAGE)),
+    }
 
 
 def _own_metadata(thread: Thread) -> dict[str, Any]:
