@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.context import CheckContext
 from conformance.checks.evidence import count_comparison, count_judgement
 from conformance.checks.outcomes import Blocked, PromiseBroken, difference_kinds
 from conformance.checks.views import History, State, Thread, has_data, id_of
@@ -129,6 +130,28 @@ def assert_untouched(api: ThreadsApi, thread: Thread, act: Callable[[], object])
                 published_part(former), published_part(answer), f"{answer.operation}, as before,"
             )
         raise PromiseBroken(f"{answer.operation} as before: {former.text}", _describe(answer))
+
+
+def assert_moves_updated_at(
+    given: ThreadsApi, thread: Thread, act: Callable[[], object], context: CheckContext
+) -> None:
+    """Assert that `updated_at` of a thread is later after `act`, which may be called repeatedly.
+
+    Timestamps may be in milliseconds: then a later `act` has a later one.
+    """
+    before = moment_or_blocked(given.get(thread).get("updated_at"), "updated_at")
+
+    def act_again() -> Any:
+        act()
+        return given.get(thread).get("updated_at")
+
+    after = context.eventually(
+        act_again, lambda after: moment_or_blocked(after, "updated_at") > before
+    )
+    moved = moment_or_blocked(after, "updated_at") > before
+    if not moved and "." not in str(after):
+        raise Blocked("updated_at is told in whole seconds, which are longer than was waited")
+    assert_that(moved, f"updated_at after {before}", after)
 
 
 def assert_valid(schema: str, value: Any) -> None:

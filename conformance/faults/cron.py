@@ -161,3 +161,13 @@ def cron_runs_elsewhere(broken: FaultyDeployment) -> None:
         begun = right(cron_id)
         broken.store.keep_cron(replace(broken.store.cron(cron_id), thread_id=cron.thread_id))
         return begun
+
+
+@fault("crons-outlive-their-thread", breaks=["CRON-11"])
+def crons_outlive_their_thread(broken: FaultyDeployment) -> None:
+    @broken.override("delete")
+    def delete(right: Any, thread_id: str) -> None:
+        kept = broken.store.matching_crons({"thread_id": thread_id})
+        right(thread_id)
+        for cron in kept:
+            broken.store.keep_cron(cron)

@@ -233,3 +233,16 @@ fault("copy-revives-a-deleted-thread", breaks=["DELETE-13"])(_revived("copy"))
 fault("update-revives-a-deleted-thread", breaks=["DELETE-14"])(_revived("update"))
 fault("run-revives-a-deleted-thread", breaks=["DELETE-10"])(_revived("begin_run"))
 fault("state-update-revives-a-deleted-thread", breaks=["DELETE-15"])(_revived("update_state"))
+
+
+@fault("deleted-thread-has-its-runs", breaks=["DELETE-16"])
+@_once_deleted
+def deleted_thread_has_its_runs(broken: FaultyDeployment, gone: Gone) -> None:
+    @broken.wire.after("run_get")
+    def show(request: WireRequest, answer: WireAnswer) -> None:
+        thread = gone.get(request.thread_id)
+        if thread is None or answer.status != 404:
+            return
+        for run in thread.runs:
+            if request.path.endswith(run.run_id):
+                answer.status, answer.body = 200, broken.store.run_view(thread, run)

@@ -324,3 +324,13 @@ fault("state-update-at-an-unknown-checkpoint-takes-the-newest", breaks=["STATE-U
         lambda body: {name: each for name, each in body.items() if name != "checkpoint"}, _unknown
     )
 )
+
+
+@fault("state-update-keeps-updated-at", breaks=["STATE-UPDATE-17"])
+def state_update_keeps_updated_at(broken: FaultyDeployment) -> None:
+    @broken.override("update_state")
+    def update_state(right: Any, thread_id: str, *given: Any, **named: Any) -> Any:
+        before = broken.store.thread(thread_id).updated_at
+        answer = right(thread_id, *given, **named)
+        broken.store.keep(replace(broken.store.thread(thread_id), updated_at=before))
+        return answer

@@ -9,12 +9,13 @@ from conformance.checks.context import CheckContext
 from conformance.checks.crons import EVERY_MINUTE, Crons
 from conformance.checks.expect import (
     assert_equal,
+    assert_is,
     assert_refused,
     assert_that,
     assert_valid,
     moment_or_blocked,
 )
-from conformance.checks.outcomes import requires
+from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import id_of
 from conformance.contract.schemas import load_schema
 from conformance.deployment.client import ThreadsClient
@@ -125,3 +126,16 @@ def test_a_scheduled_run_makes_history(
         lambda: threads.history(thread), lambda history: len(history) > 0, within_s
     )
     assert_that(len(history) > 0, "a history", f"no state after {within_s:.0f} s")
+
+
+@requires("CRON-11")
+def test_the_crons_of_a_deleted_thread_are_gone(
+    given: ThreadsApi, given_crons: Crons, crons: Crons
+) -> None:
+    thread = given.empty()
+    made = given_crons.create(thread)["cron_id"]
+    if given_crons.search_ids(thread_id=id_of(thread)) != [made]:
+        raise Blocked("the cron is not found while its thread is there", by="CRON-02")
+    given.delete(thread)
+    assert_is(crons.search_ids(thread_id=id_of(thread)), [], "the crons found by the thread")
+    assert_is(crons.count(thread_id=id_of(thread)), 0, "the number of crons")

@@ -17,6 +17,7 @@ from conformance.checks.expect import (
 )
 from conformance.checks.messages import Message, messages_sent_in, type_and_content
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.runs import Runs
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of, messages_of
 from conformance.contract.facts import LONGEST_PAGE
 from conformance.deployment.client import Answer, ThreadsClient
@@ -182,6 +183,23 @@ def test_a_deleted_thread_cannot_be_used(
     assert_refused(uses[use](gone))
     if not shown:
         assert_no_thread(given, gone)
+
+
+@requires("DELETE-16")
+def test_the_runs_of_a_deleted_thread_are_gone(
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
+    thread = given.empty()
+    run = given_runs.start(thread, "agent")
+    given_runs.join(run)
+    shown = given_runs.list_runs(thread)
+    if run.run_id not in [each.get("run_id") for each in shown]:
+        raise Blocked("the run is not listed while its thread is there", by="RUN-CONTROL-01")
+    given_runs.get(run)
+    given.delete(thread)
+    assert_refused(client.runs.get(run.thread_id, run.run_id))
+    listed = client.runs.list(run.thread_id)
+    assert_that(not listed.ok or listed.body == [], "no runs, or a refusal", listed.text)
 
 
 def _create_deleted(given: ThreadsApi) -> Thread:

@@ -1,5 +1,6 @@
 """Updating the state of a thread, and forking it."""
 
+from itertools import count
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,
+    assert_moves_updated_at,
     assert_refused,
     assert_that,
 )
@@ -331,3 +333,12 @@ def _assert_unwritten_kept(before: dict[str, Any], state: State, graph: GraphSet
         {key: had[key] for key in left},
         "what the update does not write",
     )
+
+
+@requires("STATE-UPDATE-17")
+def test_a_state_update_moves_updated_at(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
+    made = given.prepopulated()
+    numbers = count(2)
+    assert_moves_updated_at(given, made, lambda: threads.append(made, next(numbers)), context)
