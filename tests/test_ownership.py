@@ -9,8 +9,10 @@ from uuid import uuid4
 
 import pytest
 
+from conformance.contract.operations import BY_NAME
 from conformance.deployment.clock import ServerClock
 from conformance.deployment.ownership import RUN_TAG, SUITE_TAG, GetAnswer, Ownership, is_uuid
+from conformance.deployment.strangers import facts_of_strangers
 
 BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NAMED = "11111111-2222-4333-8444-555555555555"
@@ -170,3 +172,16 @@ def test_a_date_that_is_none_says_nothing(header: str | None) -> None:
     clock = ServerClock(BEGAN)
     clock.learn_from_date(header, BEGAN)
     assert clock.first_request_at() == BEGAN - timedelta(seconds=1)
+
+
+def test_on_a_deployment_of_its_own_nothing_is_other_peoples() -> None:
+    body = b'[{"thread_id": "8c0ffee0-0000-4000-8000-000000000000", "metadata": {}}]'
+    shared, alone = (Ownership(str(uuid4()), alone=each) for each in (False, True))
+    search = BY_NAME["search"]
+    assert facts_of_strangers(search, "/threads/search", body, alone) is None
+    assert "not proved to be this run's" in str(
+        facts_of_strangers(search, "/threads/search", body, shared)
+    )
+    # It may be shown, and is not the run's for all that: nothing is written to it.
+    stranger = "8c0ffee0-0000-4000-8000-000000000000"
+    assert (alone.may_be_shown(stranger), alone.is_ours(stranger)) == (True, False)

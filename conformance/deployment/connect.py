@@ -122,6 +122,7 @@ def connect(
         drawn=ledger.drawn if ledger is not None else (),
         visits=visits,
         disposable=settings.disposable,
+        alone=settings.launched,
     )
     if settings.read_only:
         record_of_run: Recorder = PrivateRecorder(

@@ -48,7 +48,8 @@ class Ownership:
     threads that an earlier run created, only these threads may be read and nothing may be
     changed. On a `disposable` deployment a request that could mean all threads is allowed,
     and a thread that an answer to a creation names is this run's even without the tag.
-    Several threads of a process may use it at once.
+    A deployment that is `alone` was started for the run: nothing on it is other people's, so
+    that everything may be recorded. Several threads of a process may use it at once.
     """
 
     def __init__(
@@ -59,8 +60,10 @@ class Ownership:
         drawn: Iterable[str] = (),
         visits: Iterable[str] | None = None,
         disposable: bool = False,
+        alone: bool = False,
     ) -> None:
         self.run_id = run_id
+        self.alone = alone
         self.clock = clock or ServerClock(datetime.now(UTC))
         self.visits = None if visits is None else frozenset(map(canonical, visits))
         self.disposable = disposable
@@ -187,7 +190,8 @@ class Ownership:
 
     def may_be_shown(self, thread_id: str) -> bool:
         """Return whether answers about the thread may be recorded: it is not a stranger's."""
-        return self.is_ours(thread_id) or canonical(thread_id) in (self.visits or ())
+        known = self.is_ours(thread_id) or canonical(thread_id) in (self.visits or ())
+        return known or self.alone
 
 
 def canonical(thread_id: str) -> str:

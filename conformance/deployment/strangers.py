@@ -27,6 +27,8 @@ def facts_of_strangers(
     `path` is that of the request, below the deployment's URL. The description contains only
     counts, and which of the published members occur.
     """
+    if ownership.alone:
+        return None
     if operation is not None:
         thread_id, run_id = operation.id_in(path, "thread_id"), operation.id_in(path, "run_id")
         if thread_id is not None and not ownership.may_be_shown(thread_id):

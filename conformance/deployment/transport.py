@@ -380,7 +380,8 @@ class SuiteTransport(httpx.BaseTransport):
             facts = facts_of_strangers(
                 operation, self._path_of(request), response.content, self._ownership
             )
-            if request.extensions.get(PRIVATE) and response.is_success:
+            private = request.extensions.get(PRIVATE) and not self._ownership.alone
+            if private and response.is_success:
                 facts = facts or _OTHER_PEOPLES
             if facts:
                 answer = f"[not recorded: {facts}]"

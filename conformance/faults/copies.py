@@ -321,3 +321,28 @@ def checkpoints_of_a_copy_name_its_source(broken: FaultyDeployment) -> None:
             if state.get(name):
                 state = {**state, name: {**state[name], "thread_id": source}}
         return state
+
+
+@fault("copy-of-a-thread-never-read-has-no-state", breaks=["COPY-27"])
+def copy_of_a_thread_never_read(broken: FaultyDeployment) -> None:
+    read: set[str] = set()
+    spoiled: set[str] = set()
+
+    @broken.wire.after("state", "get", "history", "search")
+    def note(request: WireRequest, answer: WireAnswer) -> None:
+        if request.thread_id:
+            read.add(request.thread_id)
+
+    @broken.override("copy")
+    def copy(right: Any, thread_id: str) -> Any:
+        made = right(thread_id)
+        thread = broken.store.thread(thread_id)
+        if thread_id not in read and not thread.checkpoints and "graph_id" in thread.metadata:
+            spoiled.add(made["thread_id"])
+        return made
+
+    @broken.wire.before("state")
+    def break_state(request: WireRequest) -> WireAnswer | None:
+        thread = broken.store.threads_by_id.get(request.thread_id)
+        spoilt = request.thread_id in spoiled and thread is not None and not thread.checkpoints
+        return json_answer(500, {"detail": "KeyError"}) if spoilt else None

@@ -84,11 +84,33 @@ def refused_state_update_touches_its_thread(broken: FaultyDeployment) -> None:
             broken.store.keep(replace(thread, updated_at=broken.store.now()))
 
 
+def _has_odd_messages(update: Any) -> bool:
+    """Return whether an update writes messages that are neither a list nor an object."""
+    values = update.get("values") if isinstance(update, dict) else None
+    return isinstance(values, dict) and isinstance(values.get("messages"), int)
+
+
+def _a_superstep_has_odd_messages(request: WireRequest) -> bool:
+    steps = request.members.get("supersteps")
+    updates = [
+        step.get("updates")
+        for step in (steps if isinstance(steps, list) else [])
+        if isinstance(step, dict)
+    ]
+    return any(_has_odd_messages(one) for each in updates if isinstance(each, list) for one in each)
+
+
 fault("state-update-with-values-in-a-list-is-500", breaks=["ERROR-ANY-10"])(
     refusing("update_state", when=_values_in_a_list, status=500)
 )
 fault("superstep-with-values-in-a-list-is-500", breaks=["ERROR-ANY-01", "ERROR-ANY-11"])(
     refusing("create", when=_an_update_has_values_in_a_list, status=500)
+)
+fault("state-update-with-messages-that-are-no-list-is-500", breaks=["ERROR-ANY-10"])(
+    refusing("update_state", when=lambda request: _has_odd_messages(request.members), status=500)
+)
+fault("superstep-with-messages-that-are-no-list-is-500", breaks=["ERROR-ANY-11"])(
+    refusing("create", when=lambda request: _a_superstep_has_odd_messages(request), status=500)
 )
 fault("post-state-without-subgraphs-is-500", breaks=["ERROR-ANY-13"])(
     refusing("post_state_at_checkpoint", when=_subgraphs_declined, status=500)

@@ -254,6 +254,18 @@ def test_the_copy_of_an_empty_thread_has_its_state(given: ThreadsApi, threads: T
     assert_is(shown.get("values") or {}, expected or {}, "the values of the copy's state")
 
 
+@requires("COPY-27")
+def test_the_copy_of_a_thread_that_was_never_read_has_its_state(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
+) -> None:
+    source = given.empty(metadata={"graph_id": graph.id})
+    copy = given.copy(source)
+    answer = threads.client.state(id_of(copy))
+    # The source is read only now: a read may be what makes a copy sound.
+    given.ensure_success(given.client.state(id_of(source)), source)
+    assert_that(answer.ok, "the state of the copy", f"{answer.status} {answer.text}")
+
+
 @requires("COPY-28")
 def test_a_copy_is_not_created_after_its_update(given: ThreadsApi, threads: ThreadsApi) -> None:
     shown = threads.get(_simplest_pair(given)[1])

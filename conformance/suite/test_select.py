@@ -105,7 +105,10 @@ def _create_and_select(
 def _search_selected(
     threads: ThreadsApi, client: ThreadsClient, context: CheckContext, selected: list[str]
 ) -> Thread:
-    answer = threads.ensure_success(client.search({"metadata": context.tag, "select": selected}))
+    answer = client.search({"metadata": context.tag, "select": selected})
+    if 400 <= answer.status < 500:
+        raise Blocked(f"select with {', '.join(selected)} is refused", by="ERROR-ANY-05")
+    threads.ensure_success(answer)
     found = answer.body if isinstance(answer.body, list) else []
     assert_equal(len(found), 1, "the number of threads found")
     thread: Thread = found[0]

@@ -118,12 +118,18 @@ def test_metadata_tells_source_step_and_parents(
 def test_the_state_is_the_newest_of_the_history(given: ThreadsApi, threads: ThreadsApi) -> None:
     for made in _threads_with_states(given):
         state, newest = threads.state(made), given.history(made).states[0]
-        both = state.keys() & newest.keys()
-        assert_equal(
-            {name: state[name] for name in both},
-            {name: newest[name] for name in both},
-            "the state of the thread",
-        )
+        assert_equal(*_shown_by_both(state, newest), "the state of the thread")
+
+
+def _shown_by_both(one: State, other: State) -> tuple[State, State]:
+    """Return two states with the members that both show, and so their metadata."""
+    both = one.keys() & other.keys()
+    shown = [{name: state[name] for name in both} for state in (one, other)]
+    first, second = (each.get("metadata") for each in shown)
+    if isinstance(first, dict) and isinstance(second, dict):
+        for state, metadata in zip(shown, (first, second), strict=True):
+            state["metadata"] = {name: metadata[name] for name in first.keys() & second.keys()}
+    return shown[0], shown[1]
 
 
 @requires("STATE-11")

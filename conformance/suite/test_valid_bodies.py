@@ -17,7 +17,7 @@ from conformance.checks.outcomes import requires
 from conformance.checks.valid_requests import tags, thread_offering
 from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
-from conformance.deployment.settings import Settings
+from conformance.deployment.settings import GraphSettings, Settings
 
 
 @requires("ERROR-ANY-10")
@@ -30,6 +30,8 @@ def test_every_valid_update_of_the_state_is_done_or_refused(
         sent = with_own_ids(body, client.ownership)
         assert_no_server_error(client.update_state(id_of(thread), sent))
 
+    for values in _values_of_no_channel(given.context.graph()):
+        assert_no_5xx({"values": values, "as_node": given.context.graph().append.get("as_node")})
     for body in met_keywords("update_state", "state_update", (), settings):
         assert_no_5xx(body)
     for_all(valid_bodies("update_state", "state_update"), assert_no_5xx, settings)
@@ -39,12 +41,23 @@ def test_every_valid_update_of_the_state_is_done_or_refused(
 def test_all_valid_supersteps_are_done_or_refused(
     given: ThreadsApi, client: ThreadsClient, settings: Settings
 ) -> None:
-    graph_id = given.context.graph().id
+    graph = given.context.graph()
     thread_offering(given, "create")
-    for body in met_keywords("create_thread", "thread_create", _OTHERS, settings):
-        metadata = {**tags(given), "graph_id": graph_id}
+    node = graph.append.get("as_node")
+    refused_by_the_graph = [
+        {"supersteps": [{"updates": [{"values": values, "as_node": node}]}]}
+        for values in _values_of_no_channel(graph)
+    ]
+    valid = met_keywords("create_thread", "thread_create", _OTHERS, settings)
+    for body in [*refused_by_the_graph, *valid]:
+        metadata = {**tags(given), "graph_id": graph.id}
         sent = {**body, "thread_id": client.ownership.new_id(), "metadata": metadata}
         assert_no_server_error(client.create(sent))
+
+
+def _values_of_no_channel(graph: GraphSettings) -> list[dict[str, Any]]:
+    """Return values that fit the schema and no list of the graph: a number, and a list of one."""
+    return [{key: value} for key in graph.appending for value in (5, [5])]
 
 
 @requires("ERROR-ANY-12")
