@@ -168,6 +168,26 @@ def test_what_came_often_by_chance_blocks_nothing(settings_for: MakeSettings) ->
     assert [each.verdict for each in report.requirements] == [Verdict.PASS]
 
 
+@pytest.mark.parametrize("always", [False, True], ids=["once", "always"])
+def test_a_pruning_that_came_in_twice_counts_fewer(
+    always: bool, settings_for: MakeSettings
+) -> None:
+    seen: list[str] = []
+
+    def pick(_: int, scope: Scope) -> bool:
+        if not str(scope["path"]).endswith("/prune"):
+            return False
+        seen.append("prune")
+        # The first is that of a single thread; the second is the one that is judged.
+        return always or len(seen) == 2
+
+    options = {"capabilities": (), "requirements": ("PRUNE-02",), "profile": "extended"}
+    report = run(Way(pick, "twice"), settings_for, **options)
+    assert [each.verdict for each in report.requirements] == [
+        Verdict.FAIL if always else Verdict.PASS
+    ]
+
+
 def test_a_server_that_doubles_by_itself_is_found(settings_for: MakeSettings) -> None:
     way = Way(lambda _, scope: str(scope["path"]).endswith("/copy"), "twice")
     report = run(way, settings_for, requirements=("COPY-01", "COPY-03", "COPY-10"))

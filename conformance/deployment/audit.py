@@ -31,6 +31,8 @@ def traces_of_trouble(client: ThreadsClient, journal: Journal) -> tuple[str, ...
     found: Counter[str] = Counter()
     if journal.deleted_in_vain:
         found["a deletion came in twice"] = journal.deleted_in_vain
+    if journal.pruned_in_vain:
+        found["a pruning came in twice"] = journal.pruned_in_vain
     standing = [each for each in journal.made if each not in journal.deleted][:_MOST_THREADS]
     for thread_id in standing:
         found.update(_traces_of_thread(client, journal, thread_id))

@@ -11,6 +11,7 @@ import httpx
 from conformance.contract.operations import Operation, Scope
 from conformance.deployment.creations import Creation
 from conformance.deployment.ownership import canonical
+from conformance.json_text import parse_json
 
 #: Key of the metadata that marks the threads of one check.
 CHECK_TAG = "threads_conformance_check"
@@ -33,6 +34,8 @@ class Journal:
         self.deleted: set[str] = set()
         #: Number of deletions of an existing thread that were answered by 404 or 410.
         self.deleted_in_vain = 0
+        #: Number of prunings that were answered with fewer threads than existed.
+        self.pruned_in_vain = 0
         self._lock = threading.Lock()
 
     def write(self, operation: Operation, creation: Creation, response: httpx.Response) -> None:
@@ -44,7 +47,11 @@ class Journal:
                     self.deleted_in_vain += 1
                 self.deleted.add(thread_id)
             elif operation.scope is Scope.MANY_THREADS:
-                self.deleted |= {canonical(each) for each in _texts(creation.body, "thread_ids")}
+                named = {canonical(each) for each in _texts(creation.body, "thread_ids")}
+                counted = _pruned_count(response)
+                if counted is not None and counted < sum(map(self._exists, named)):
+                    self.pruned_in_vain += 1
+                self.deleted |= named
             elif response.is_success:
                 self._record_success(operation, creation, thread_id)
 
@@ -68,6 +75,16 @@ class Journal:
 
     def _exists(self, thread_id: str) -> bool:
         return thread_id in self.made and thread_id not in self.deleted
+
+
+def _pruned_count(response: httpx.Response) -> int | None:
+    """Return the number of threads that an answer says were pruned; None where it says none."""
+    try:
+        answer = parse_json(response.content) if response.is_success else None
+    except ValueError:
+        return None
+    counted = answer.get("pruned_count") if isinstance(answer, dict) else None
+    return counted if isinstance(counted, int) else None
 
 
 def _texts(body: Any, name: str) -> list[str]:
