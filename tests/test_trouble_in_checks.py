@@ -168,6 +168,21 @@ def test_what_came_often_by_chance_blocks_nothing(settings_for: MakeSettings) ->
     assert [each.verdict for each in report.requirements] == [Verdict.PASS]
 
 
+def test_a_fork_that_came_in_twice_blocks_nothing(settings_for: MakeSettings) -> None:
+    seen: list[str] = []
+
+    def pick(_: int, scope: Scope) -> bool:
+        if scope["method"] != "POST" or not str(scope["path"]).endswith("/state"):
+            return False
+        seen.append("update")
+        return len(seen) == 1
+
+    options = {"capabilities": (), "requirements": ("STATE-UPDATE-10",), "profile": "extended"}
+    report = run(Way(pick, "twice"), settings_for, **options)
+    assert len(seen) > 1
+    assert [each.verdict for each in report.requirements] == [Verdict.PASS]
+
+
 @pytest.mark.parametrize("always", [False, True], ids=["once", "always"])
 def test_a_pruning_that_came_in_twice_counts_fewer(
     always: bool, settings_for: MakeSettings

@@ -52,8 +52,10 @@ def _traces_of_thread(client: ThreadsClient, journal: Journal, thread_id: str) -
             yield "a run came in twice"
     if journal.updates[thread_id]:
         states = _list_in(_answer_or_none(lambda: client.history(thread_id, limit=_PAGE)))
-        updates = [each for each in states if _source_of(each) == "update"]
-        for _ in range(len(updates) - journal.updates[thread_id] - journal.made[thread_id]):
+        # The state of a superstep or of a run's input is one that no node of the graph made, too.
+        written = [each for each in states if _source_of(each) in ("input", "update", "fork")]
+        asked_for = journal.updates[thread_id] + journal.made[thread_id] + journal.runs[thread_id]
+        for _ in range(len(written) - asked_for):
             yield "an update came in twice"
 
 
