@@ -96,8 +96,13 @@ def not_kept(broken: FaultyDeployment) -> None:
 @fault("update-of-metadata-forgets-the-ttl", breaks=["TTL-07"])
 def update_forgets_the_ttl(broken: FaultyDeployment) -> None:
     @broken.override("update")
-    def update(right: Any, thread_id: str, **members: Any) -> Any:
-        answer = right(thread_id, **members)
-        if not members.get("ttl"):
+    def update(
+        right: Any,
+        thread_id: str,
+        metadata: JsonObject | None = None,
+        ttl: JsonObject | None = None,
+    ) -> Any:
+        answer = right(thread_id, metadata, ttl)
+        if ttl is None:
             broken.store.keep(replace(broken.store.thread(thread_id), ttl=None))
         return answer
