@@ -30,8 +30,8 @@ def test_every_valid_update_of_the_state_is_done_or_refused(
         sent = with_own_ids(body, client.ownership)
         assert_no_server_error(client.update_state(id_of(thread), sent))
 
-    for values in _values_of_no_channel(given.context.graph()):
-        assert_no_5xx({"values": values, "as_node": given.context.graph().append.get("as_node")})
+    for update in _updates_of_no_channel(given.context.graph()):
+        assert_no_5xx(update)
     for body in met_keywords("update_state", "state_update", (), settings):
         assert_no_5xx(body)
     for_all(valid_bodies("update_state", "state_update"), assert_no_5xx, settings)
@@ -43,10 +43,8 @@ def test_all_valid_supersteps_are_done_or_refused(
 ) -> None:
     graph = given.context.graph()
     thread_offering(given, "create")
-    node = graph.append.get("as_node")
     refused_by_the_graph = [
-        {"supersteps": [{"updates": [{"values": values, "as_node": node}]}]}
-        for values in _values_of_no_channel(graph)
+        {"supersteps": [{"updates": [update]}]} for update in _updates_of_no_channel(graph)
     ]
     valid = met_keywords("create_thread", "thread_create", _OTHERS, settings)
     for body in [*refused_by_the_graph, *valid]:
@@ -55,9 +53,11 @@ def test_all_valid_supersteps_are_done_or_refused(
         assert_no_server_error(client.create(sent))
 
 
-def _values_of_no_channel(graph: GraphSettings) -> list[dict[str, Any]]:
-    """Return values that fit the schema and no list of the graph: a number, and a list of one."""
-    return [{key: value} for key in graph.appending for value in (5, [5])]
+def _updates_of_no_channel(graph: GraphSettings) -> list[dict[str, Any]]:
+    """Return updates that fit the schema and no list of the graph: a number, and a list of one."""
+    return [
+        {**graph.append, "values": {key: value}} for key in graph.appending for value in (5, [5])
+    ]
 
 
 @requires("ERROR-ANY-12")
