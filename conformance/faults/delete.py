@@ -48,7 +48,7 @@ def _once_deleted(then: Callable[[FaultyDeployment, Gone], None]) -> Apply:
     "delete-does-nothing",
     breaks=(
         "DELETE-02 DELETE-03 DELETE-04 DELETE-05 DELETE-06 DELETE-08 DELETE-10 DELETE-11 "
-        "DELETE-12 DELETE-13 DELETE-14 DELETE-15 LINK-01 CONCURRENT-07 SEQ-18"
+        "DELETE-12 DELETE-13 DELETE-14 DELETE-15 DELETE-16 CRON-11 LINK-01 CONCURRENT-07 SEQ-18"
     ),
 )
 def delete_does_nothing(broken: FaultyDeployment) -> None:

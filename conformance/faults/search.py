@@ -179,7 +179,7 @@ def _remembering(forgets_new: bool) -> Apply:
 fault("search-finds-by-former-metadata-too", breaks=["SEARCH-09"])(_remembering(False))
 
 
-@fault("search-answers-equal-requests-from-a-cache", breaks=["SEARCH-09", "SEARCH-10"])
+@fault("search-answers-equal-requests-from-a-cache", breaks=["SEARCH-09", "SEARCH-10", "STATUS-06"])
 def equal_requests_from_a_cache(broken: FaultyDeployment) -> None:
     answered: dict[bytes, Json] = {}
 

@@ -184,12 +184,12 @@ fault("state-shows-a-time-without-offset", breaks=["STATE-08", "STATE-10", "SEQ-
 fault("step-of-the-state-is-a-text", breaks=["PREPOP-07", "STATE-09", "STATE-10", "SEQ-07"])(
     _state(lambda state: nested(state, "metadata", step=str(state["metadata"].get("step"))))
 )
-fault("state-tells-no-parents", breaks=["PREPOP-08", "STATE-09", "STATE-10", "SEQ-07"])(
+fault("state-tells-no-parents", breaks=["PREPOP-08", "STATE-09", "SEQ-07"])(
     _state(lambda state: {**state, "metadata": without(state["metadata"], "parents")})
 )
 fault(
     "state-tells-no-source",
-    breaks=["PREPOP-07", "STATE-09", "STATE-10", "STATE-UPDATE-05", "SEQ-07"],
+    breaks=["PREPOP-07", "STATE-09", "STATE-UPDATE-05", "SEQ-07"],
 )(_state(lambda state: {**state, "metadata": without(state["metadata"], "source")}))
 fault("source-of-a-run-is-run", breaks=["STATE-16", "SEQ-07"])(
     change_shown(

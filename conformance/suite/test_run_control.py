@@ -219,7 +219,8 @@ def test_a_run_may_start_from_a_checkpoint(
     elif way == "stream":
         runs.stream(thread, "interrupter", "third", checkpoint=checkpoint)
     else:
-        runs.join(runs.start(thread, "interrupter", "third", checkpoint=checkpoint))
+        # Whether a run in the background can be followed is judged by RUN-03.
+        given_runs.join(given_runs.start(thread, "interrupter", "third", checkpoint=checkpoint))
     expected = [*message_contents(earlier), "third"]
     assert_equal(message_contents(given.state(thread)), expected, "the messages after the run")
 
