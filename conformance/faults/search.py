@@ -62,7 +62,7 @@ def either_status_or_metadata(broken: FaultyDeployment) -> None:
     matching(matches)(broken)
 
 
-@fault("search-finds-by-former-status-too", breaks=["SEARCH-10"])
+@fault("search-finds-by-former-status-too", breaks=["SEARCH-10", "STATUS-06"])
 def former_status_too(broken: FaultyDeployment) -> None:
     seen: dict[str, set[str]] = {}
 
