@@ -9,86 +9,32 @@ import click
 
 from conformance import __version__
 from conformance.commands.exit_handling import run_command_line
-from conformance.commands.lazy import LazyCommand, LazyGroup, setting_names
+from conformance.commands.lazy import LazyGroup, setting_names
 from conformance.deployment.settings import SettingsError, read_config
 
+#: The commands, each in its module of `conformance.commands`, with a short help.
 _COMMANDS = {
-    "bisect": LazyCommand(
-        "conformance.commands.bisect",
-        "bisect_command",
-        "Find the version of a server at which a requirement changed.",
-    ),
-    "board": LazyCommand(
-        "conformance.commands.board",
-        "board_command",
-        "Compare several deployments, requirement by requirement.",
-    ),
-    "compare": LazyCommand(
-        "conformance.commands.compare",
-        "compare_command",
-        "Tell what changed from one report to another.",
-    ),
-    "doctor": LazyCommand(
-        "conformance.commands.doctor",
-        "doctor_command",
-        "Find out whether the [graph] settings fit a deployment.",
-    ),
-    "explain": LazyCommand(
-        "conformance.commands.explain",
-        "explain_command",
-        "Explain a failure, with the requests to reproduce it.",
-    ),
-    "plant": LazyCommand(
-        "conformance.commands.plant",
-        "plant_command",
-        "Leave threads on a deployment, for `verify`.",
-    ),
-    "requirements": LazyCommand(
-        "conformance.commands.requirements",
-        "requirements_command",
-        "Print the requirements, or one of them.",
-    ),
-    "run": LazyCommand(
-        "conformance.commands.run",
-        "run_command",
-        "Check a deployment and say whether it keeps its promises.",
-    ),
-    "schemas": LazyCommand(
-        "conformance.commands.schemas",
-        "schemas_group",
-        "Derive, check and use the JSON Schemas of the contract.",
-    ),
-    "selftest": LazyCommand(
-        "conformance.commands.selftest",
-        "selftest_command",
-        "Test the checks against faults and freedoms.",
-    ),
-    "serve": LazyCommand(
-        "conformance.commands.serve",
-        "serve_command",
-        "Serve the reference deployment.",
-    ),
-    "servers": LazyCommand(
-        "conformance.commands.servers",
-        "servers_group",
-        "List, install and start the servers of --server.",
-    ),
-    "sweep": LazyCommand(
-        "conformance.commands.sweep",
-        "sweep_command",
-        "Remove what interrupted runs left on a deployment.",
-    ),
-    "verify": LazyCommand(
-        "conformance.commands.verify",
-        "verify_command",
-        "Check what `plant` left, after an upgrade.",
-    ),
+    "bisect": "Find the version of a server at which a requirement changed.",
+    "board": "Compare several deployments, requirement by requirement.",
+    "compare": "Tell what changed from one report to another.",
+    "doctor": "Find out whether the [graph] settings fit a deployment.",
+    "explain": "Explain a failure, with the requests to reproduce it.",
+    "plant": "Leave threads on a deployment, for `verify`.",
+    "requirements": "Print the requirements, or one of them.",
+    "run": "Check a deployment and say whether it keeps its promises.",
+    "schemas": "Derive, check and use the JSON Schemas of the contract.",
+    "selftest": "Test the checks against faults and freedoms.",
+    "serve": "Serve the reference deployment.",
+    "servers": "List, install and start the servers of --server.",
+    "sweep": "Remove what interrupted runs left on a deployment.",
+    "verify": "Check what `plant` left, after an upgrade.",
 }
 
 
 @click.group(
     cls=LazyGroup,
-    lazy=_COMMANDS,
+    package="conformance.commands",
+    short_helps=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with `threads-conformance run`: it needs nothing set up.",
 )

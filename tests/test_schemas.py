@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
-from conformance.commands.schemas import guess, schemas_group
+from conformance.commands.schemas import guess, schemas_command
 from conformance.contract import derive, schemas
 from conformance.contract.documents import load_fixtures, outputs_of, requests_of
 from conformance.contract.schemas import (
@@ -284,7 +284,7 @@ def test_an_unchecked_format_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def _run(*arguments: str, given: str | None = None) -> Result:
-    return CliRunner().invoke(schemas_group, arguments, input=given, catch_exceptions=False)
+    return CliRunner().invoke(schemas_command, arguments, input=given, catch_exceptions=False)
 
 
 def _validate(instance: Any, *options: str) -> Result:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
@@ -16,37 +16,34 @@ from conformance.commands.exit_handling import EndingGroup
 from conformance.deployment.credentials import ENVIRONMENT
 
 
-class LazyCommand(NamedTuple):
-    """Where a command is defined, and its short help, which the list of commands shows."""
-
-    module: str
-    attribute: str
-    short_help: str
-
-
 class LazyGroup(EndingGroup):
     """A command group that imports a command when it is invoked or asked for.
 
-    Every option of its commands is also read from `THREADS_CONFORMANCE_<OPTION>`.
+    The command NAME is `NAME_command` in the module NAME of `package`. `short_helps` are shown in
+    the list of commands. Every option of a command is also read from
+    `THREADS_CONFORMANCE_<OPTION>`.
     """
 
-    def __init__(self, *given: Any, lazy: Mapping[str, LazyCommand], **named: Any) -> None:
+    def __init__(
+        self, *given: Any, package: str, short_helps: Mapping[str, str], **named: Any
+    ) -> None:
         super().__init__(*given, **named)
-        self._lazy = lazy
+        self._package, self._short_helps = package, short_helps
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, in alphabetical order."""
-        return sorted(self._lazy)
+        return sorted(self._short_helps)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, imported now at the latest; None if there is none of that name."""
-        return self.load(cmd_name) if cmd_name in self._lazy else None
+        return self.load(cmd_name) if cmd_name in self._short_helps else None
 
     def load(self, name: str) -> click.Command:
         """Return the command of that name, imported now at the latest; `KeyError` if unknown."""
         if name not in self.commands:
-            module, attribute, _ = self._lazy[name]
-            command = getattr(import_module(module), attribute)
+            if name not in self._short_helps:
+                raise KeyError(name)
+            command = getattr(import_module(f"{self._package}.{name}"), f"{name}_command")
             assert isinstance(command, click.Command)
             _read_environment(command)
             self.commands[name] = command
@@ -55,7 +52,7 @@ class LazyGroup(EndingGroup):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, self._lazy[name].short_help) for name in sorted(self._lazy)])
+            formatter.write_dl(sorted(self._short_helps.items()))
 
 
 def setting_names(parameter: click.Parameter) -> set[str]:

@@ -17,18 +17,18 @@ _OBJECTS = ("thread", "thread_state", "run", "message", "error_published", "prun
 
 
 @click.group(name="schemas")
-def schemas_group() -> None:
+def schemas_command() -> None:
     """Derive, check and use the JSON Schemas of the contract."""
 
 
-@schemas_group.command(name="derive")
+@schemas_command.command(name="derive")
 def derive_command() -> None:
     """Write the schemas that the fixtures give."""
     written = derive.write()
     click.echo(f"wrote {len(written)} files to {written[0].parent}")
 
 
-@schemas_group.command(name="check")
+@schemas_command.command(name="check")
 def check_command() -> None:
     """Exit 1 if the committed schemas differ from what the fixtures give."""
     differing = derive.check()
@@ -41,7 +41,7 @@ def check_command() -> None:
     sys.exit(1)
 
 
-@schemas_group.command(name="validate")
+@schemas_command.command(name="validate")
 @click.argument("file", metavar="FILE")
 @click.option("--schema", "name", metavar="NAME", help="Schema to take; guessed when not given.")
 def validate_command(file: str, name: str | None) -> None:

@@ -23,7 +23,7 @@ _IN_USE = 3
 @click.group("servers", invoke_without_command=True)
 @launcher_option
 @click.pass_context
-def servers_group(context: click.Context, launcher_files: tuple[Path, ...]) -> None:
+def servers_command(context: click.Context, launcher_files: tuple[Path, ...]) -> None:
     """List the servers that --server can launch, and what of them is cached.
 
     Launchers of your own are TOML files in $XDG_CONFIG_HOME/threads-conformance/launchers,
@@ -47,7 +47,7 @@ def servers_group(context: click.Context, launcher_files: tuple[Path, ...]) -> N
     click.echo(f"your own launchers: {user_launchers_dir()}")
 
 
-@servers_group.command("clear")
+@servers_command.command("clear")
 @click.argument("which", metavar="[NAME[==VERSION]]", required=False)
 def clear_command(which: str | None) -> None:
     """Remove cached servers: all, those of NAME, or one version. What is in use stays.
@@ -66,7 +66,7 @@ def clear_command(which: str | None) -> None:
     sys.exit(_IN_USE if left else 0)
 
 
-@servers_group.command("start")
+@servers_command.command("start")
 @click.argument("server", metavar="NAME==VERSION")
 @click.option(
     "--data",
