@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.context import CheckContext
 from conformance.checks.evidence import count_comparison, count_judgement
 from conformance.checks.outcomes import Blocked, PromiseBroken, difference_kinds
 from conformance.checks.views import History, State, Thread, has_data, id_of
@@ -132,9 +131,7 @@ def assert_untouched(api: ThreadsApi, thread: Thread, act: Callable[[], object])
         raise PromiseBroken(f"{answer.operation} as before: {former.text}", _describe(answer))
 
 
-def assert_moves_updated_at(
-    given: ThreadsApi, thread: Thread, act: Callable[[], object], context: CheckContext
-) -> None:
+def assert_moves_updated_at(given: ThreadsApi, thread: Thread, act: Callable[[], object]) -> None:
     """Assert that `updated_at` of a thread is later after `act`, which may be called repeatedly.
 
     Timestamps may be in milliseconds: then a later `act` has a later one.
@@ -145,7 +142,7 @@ def assert_moves_updated_at(
         act()
         return given.get(thread).get("updated_at")
 
-    after = context.eventually(
+    after = given.context.eventually(
         act_again, lambda after: moment_or_blocked(after, "updated_at") > before
     )
     moved = moment_or_blocked(after, "updated_at") > before

@@ -339,9 +339,7 @@ def _assert_unwritten_kept(before: dict[str, Any], state: State, graph: GraphSet
 
 
 @requires("STATE-UPDATE-17")
-def test_a_state_update_moves_updated_at(
-    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
-) -> None:
+def test_a_state_update_moves_updated_at(given: ThreadsApi) -> None:
     made = given.prepopulated()
     numbers = count(2)
-    assert_moves_updated_at(given, made, lambda: threads.append(made, next(numbers)), context)
+    assert_moves_updated_at(given, made, lambda: given.append(made, next(numbers)))

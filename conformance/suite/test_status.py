@@ -110,7 +110,8 @@ def test_a_search_by_status_follows_a_thread(
     else:
         given_runs.run_to_end(thread, "agent")
     if (shown := _status(given, thread, "idle", context)) != "idle":
-        raise Blocked(f"the thread that should be idle again is {shown}", by=_SHOWN_BY["idle"])
+        by = "STATUS-04" if was == "interrupted" else "STATUS-05"
+        raise Blocked(f"the thread that should be idle again is {shown}", by=by)
     # What a search without a match answers is judged elsewhere.
     wanted = {was: [], "idle": [id_of(thread)]}
     found = context.eventually(
