@@ -137,5 +137,9 @@ def test_the_crons_of_a_deleted_thread_are_gone(
     if given_crons.search_ids(thread_id=id_of(thread)) != [made]:
         raise Blocked("the cron is not found while its thread is there", by="CRON-02")
     given.delete(thread)
-    assert_is(crons.search_ids(thread_id=id_of(thread)), [], "the crons found by the thread")
-    assert_is(crons.count(thread_id=id_of(thread)), 0, "the number of crons")
+    found, number = given.context.eventually(
+        lambda: (crons.search_ids(thread_id=id_of(thread)), crons.count(thread_id=id_of(thread))),
+        lambda seen: seen == ([], 0),
+    )
+    assert_is(found, [], "the crons found by the thread")
+    assert_is(number, 0, "the number of crons")
