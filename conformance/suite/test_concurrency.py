@@ -24,6 +24,8 @@ from conformance.deployment.settings import GraphSettings, numbered
 
 #: How many requests are sent at once.
 MANY = 8
+#: Copies are taken until the writes have ended, and at least so many.
+LEAST_COPIES = 3
 #: How many state updates are sent while copies are made.
 UPDATES = 12
 #: How many states a history has that takes some time to read, copy and delete.
@@ -78,7 +80,7 @@ def test_a_copy_while_states_are_added_is_whole(given: ThreadsApi, threads: Thre
         for number in range(UPDATES):
             given.append(source, number)
 
-    copies = _require_copies(poll_while(add, lambda: _try_copy(threads, source), least=1))
+    copies = _require_copies(poll_while(add, lambda: _try_copy(threads, source), LEAST_COPIES))
     assert_copies_of_moments(
         given.history(source), [threads.history(copy) for copy in copies], before
     )
@@ -96,7 +98,7 @@ def test_a_copy_during_a_run_is_whole(
     def run() -> None:
         given_runs.join(given_runs.start(source, "slow", seconds=1))
 
-    copies = _require_copies(poll_while(run, lambda: _try_copy(threads, source), least=1))
+    copies = _require_copies(poll_while(run, lambda: _try_copy(threads, source), LEAST_COPIES))
     some = copies[:: max(1, len(copies) // UPDATES)]
     assert_copies_of_moments(
         given.history(source), [threads.history(copy) for copy in some], before
