@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from click.testing import CliRunner, Result
 
 from conformance.cli import cli
-from conformance.model.store import Query, ThreadStore
-from conformance.model.threads import Thread
+from conformance.model.entities import Thread
+from conformance.model.search import Query
+from conformance.model.store import ThreadStore
 from tests.conftest import served
+from tests.stores import store_of
 
 STATES = 12
 
@@ -31,11 +31,11 @@ class Planted:
         threads = json.loads(self.file.read_text())["threads"]
         return str(next(each["thread_id"] for each in threads if each["kind"] == kind))
 
-    def restarted(self, kind: type[ThreadStore] = ThreadStore) -> ThreadStore:
+    def restarted(self, *parts: type) -> ThreadStore:
         """Another deployment over the same data."""
-        store = kind(clock=lambda: datetime.now(UTC), ids=uuid4)
-        for thread in self.store.matching(Query()):
-            store.keep(thread)
+        store = store_of(*parts)
+        for thread in self.store.searches.matching(Query()):
+            store.records.keep(thread)
         return store
 
     def with_changed(
@@ -43,8 +43,8 @@ class Planted:
     ) -> ThreadStore:
         """Another deployment over the same data, in which one thread is another."""
         store = self.restarted()
-        thread = store.thread(self.id_of(kind))
-        store.keep(change(thread) if change else replace(thread, **members))
+        thread = store.records.thread(self.id_of(kind))
+        store.records.keep(change(thread) if change else replace(thread, **members))
         return store
 
 

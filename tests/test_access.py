@@ -83,7 +83,7 @@ def test_without_a_tenants_key_only_what_tells_nothing_is_answered(key: str | No
         assert nobody.get("/no-such-path").status_code == 401
         assert nobody.get("/ok").status_code == 200
         assert nobody.get("/info").json()["version"]
-        assert [store.count() for store in stores.values()] == [0, 0]
+        assert [store.searches.count() for store in stores.values()] == [0, 0]
 
 
 def test_tenants_have_nothing_of_each_other() -> None:
@@ -160,16 +160,16 @@ def test_every_operation_is_tried(settings_for: MakeSettings) -> None:
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_the_reference_keeps_its_doors(workers: str, settings_for: MakeSettings) -> None:
     with with_tenants() as (url, stores):
-        kept = {key: store.create(metadata={"of": key}) for key, store in stores.items()}
+        kept = {key: store.threads.create(metadata={"of": key}) for key, store in stores.items()}
         settings = settings_for(url, capabilities=(ACCESS_CAPABILITY,), **DOORS)
         report = run_suite(settings, identify_deployment(settings), workers=workers)
         assert verdicts(report) == dict.fromkeys(ALL, Verdict.PASS)
         assert report.cleanup.created == report.cleanup.removed > 0
         # What both tenants had before is there, and nothing else.
-        assert {key: store.search() for key, store in stores.items()} == {
+        assert {key: store.searches.search() for key, store in stores.items()} == {
             key: [thread] for key, thread in kept.items()
         }
-        assert [store.count_crons({}) for store in stores.values()] == [0, 0]
+        assert [store.crons.count_crons({}) for store in stores.values()] == [0, 0]
 
 
 def test_without_the_options_they_are_not_run_and_the_options_are_named(
@@ -326,13 +326,13 @@ def left_by_a_killed_run(settings: Settings) -> None:
 def test_each_tenants_threads_are_removed_by_its_credential(settings_for: MakeSettings) -> None:
     with with_tenants() as (url, stores):
         for store in stores.values():
-            store.create(metadata={"threads_conformance_run": "of another run"})
+            store.threads.create(metadata={"threads_conformance_run": "of another run"})
         settings = settings_for(url, **DOORS)
         left_by_a_killed_run(settings)
-        assert [store.count() for store in stores.values()] == [2, 2]
+        assert [store.searches.count() for store in stores.values()] == [2, 2]
         cleanup = clean_up(settings)
         assert (cleanup.created, cleanup.removed, cleanup.left) == (2, 2, ())
-        assert [store.count() for store in stores.values()] == [1, 1]
+        assert [store.searches.count() for store in stores.values()] == [1, 1]
 
 
 def test_what_the_other_tenant_may_not_delete_is_left(settings_for: MakeSettings) -> None:
@@ -345,7 +345,7 @@ def test_what_the_other_tenant_may_not_delete_is_left(settings_for: MakeSettings
         settings = settings_for(url, **DOORS)
         left_by_a_killed_run(settings)
         cleanup = clean_up(settings)
-        (standing,) = stores[THEIRS].search()
+        (standing,) = stores[THEIRS].searches.search()
         assert cleanup.left == (standing["thread_id"],)
         assert (cleanup.created, cleanup.removed) == (2, 1)
 
@@ -359,7 +359,7 @@ def test_sweep_takes_the_credential_of_the_other_tenant(
             tmp_path, "sweep", "--url", url, "--api-key", OURS, "--other-api-key", THEIRS
         )
         assert swept.returncode == 0, swept.stdout + swept.stderr
-        assert [store.count() for store in stores.values()] == [0, 0]
+        assert [store.searches.count() for store in stores.values()] == [0, 0]
 
 
 # ---- wrong usage --------------------------------------------------------------------

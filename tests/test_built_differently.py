@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from starlette.types import ASGIApp
@@ -17,14 +16,16 @@ from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
-from conformance.model.records import Records
+from conformance.model.entities import Checkpoint, Thread
+from conformance.model.states import States
 from conformance.model.store import ThreadStore
-from conformance.model.threads import Checkpoint, Thread
 from conformance.model.values import JsonObject
+from conformance.model.views import Views
 from conformance.reference.app import new_store
 from conformance.reference.wire import Json, Wire, WireAnswer, WireRequest, json_answer
 from conformance.runner.session import run_suite
 from tests.conftest import served
+from tests.stores import store_of
 
 MakeSettings = Callable[..., Settings]
 
@@ -53,10 +54,6 @@ def verdicts(
         )
         report = run_suite(settings, ServerInfo("a server", "1"))
     return {each.id: each.verdict for each in report.requirements}
-
-
-def store_of(kind: type[ThreadStore]) -> ThreadStore:
-    return kind(clock=lambda: datetime.now(UTC), ids=uuid4)
 
 
 # Where no history can be made
@@ -152,13 +149,13 @@ def test_the_status_of_a_run_may_show_its_end_later(settings_for: MakeSettings) 
     assert set(verdicts(settings_for, asked, wire=wire).values()) == {PASS}
 
 
-class ClocksDiffer(ThreadStore):
+class ClocksDiffer(Views):
     """Every second state is written by a machine whose clock is a little behind."""
 
     def state_view(
         self, thread: Thread, checkpoint: Checkpoint, *more: Any, **named: Any
     ) -> JsonObject:
-        shown = Records.state_view(self, thread, checkpoint, *more, **named)
+        shown = super().state_view(thread, checkpoint, *more, **named)
         if checkpoint.step % 2:
             return shown
         moment = datetime.fromisoformat(shown["created_at"]) - timedelta(milliseconds=50)
@@ -174,7 +171,7 @@ def test_clocks_of_one_deployment_may_differ_a_little(settings_for: MakeSettings
 # What no source says
 
 
-class BeforeMeansAncestors(ThreadStore):
+class BeforeMeansAncestors(States):
     """A history continued after a state of a branch holds that branch alone."""
 
     def made_before(self, checkpoints: Any, bound: Checkpoint | None) -> Any:

@@ -236,7 +236,7 @@ def test_what_the_doctor_made_is_removed(settings_for: MakeSettings, own_state: 
     with ledger() as (found, store):
         diagnosis = diagnose(settings_for(found, graph=graph_settings(RIGHT)))
         assert diagnosis.cleanup.created == diagnosis.cleanup.removed > 0
-        assert store.count() == 0
+        assert store.searches.count() == 0
     assert not [*own_state.glob("*")]
 
 

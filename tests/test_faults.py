@@ -47,8 +47,8 @@ def test_a_replaced_decision_is_asked_as_the_right_one_is(
     lacking = []
     override = FaultyDeployment.override
 
-    def watched(broken: FaultyDeployment, decision: str) -> Callable[..., Any]:
-        right = inspect.signature(getattr(broken.store, decision))
+    def watched(broken: FaultyDeployment, decision: Callable[..., Any]) -> Callable[..., Any]:
+        right = inspect.signature(getattr(broken.owner_of(decision), decision.__name__))
         register = override(broken, decision)
 
         def look(wrong: Callable[..., Any]) -> Any:

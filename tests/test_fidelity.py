@@ -3,46 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
 
 from conformance.deployment.settings import Settings
-from conformance.model.store import ThreadStore
-from conformance.model.threads import Checkpoint, Thread
+from conformance.model.entities import Checkpoint, Thread
+from conformance.model.search import Searches
+from conformance.model.threads import Threads
 from conformance.selftest import fidelity
 from conformance.selftest.fidelity import Listed, ListError, Outcome, compare, read_differences
 from conformance.selftest.fidelity_steps import sequences, shorter
 from tests.conftest import served, threads_of
+from tests.stores import store_of
 
 MakeSettings = Callable[..., Settings]
 NUMBER = 12
 
 
-class CopiesLackTheOldest(ThreadStore):
+class CopiesLackTheOldest(Threads):
     def copied_checkpoints(self, source: Thread) -> tuple[Checkpoint, ...]:
         return super().copied_checkpoints(source)[1:]
 
 
-class CountsOneTooMany(ThreadStore):
+class CountsOneTooMany(Searches):
     def count(self, *given: Any) -> int:
         return super().count(*given) + 1
 
 
-class DropsUpdates(ThreadStore):
+class DropsUpdates(Threads):
     def merged(self, metadata: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         raise RuntimeError("as a server breaks")
 
 
 def outcome_of(
-    kind: type[ThreadStore], settings_for: MakeSettings, reference: str, *listed: Listed
+    parts: tuple[type, ...], settings_for: MakeSettings, reference: str, *listed: Listed
 ) -> Outcome:
-    store = kind(clock=lambda: datetime.now(UTC), ids=uuid4)
-    with served(store) as url:
+    with served(store_of(*parts)) as url:
         outcome = compare(reference, settings_for(url), NUMBER, listed)
         assert threads_of(url) == {}
     assert threads_of(reference) == {}
@@ -50,7 +49,7 @@ def outcome_of(
 
 
 def test_two_references_answer_alike(reference: str, settings_for: MakeSettings) -> None:
-    outcome = outcome_of(ThreadStore, settings_for, reference)
+    outcome = outcome_of((), settings_for, reference)
     assert outcome.unlisted == ()
     assert outcome.compared > NUMBER * 5
 
@@ -58,7 +57,7 @@ def test_two_references_answer_alike(reference: str, settings_for: MakeSettings)
 def test_what_is_not_listed_is_told_in_its_shortest_form(
     reference: str, settings_for: MakeSettings
 ) -> None:
-    outcome = outcome_of(CopiesLackTheOldest, settings_for, reference)
+    outcome = outcome_of((CopiesLackTheOldest,), settings_for, reference)
     assert {each.step.operation for each in outcome.unlisted} <= {
         "history",
         "post_history",
@@ -75,7 +74,7 @@ def test_what_is_not_listed_is_told_in_its_shortest_form(
 def test_what_is_listed_is_counted(reference: str, settings_for: MakeSettings) -> None:
     known = Listed(("count",), "$.body: expected *", requirement="COUNT-01")
     other = Listed(("get",), "$.body.status: *", freedom="none")
-    outcome = outcome_of(CountsOneTooMany, settings_for, reference, known, other)
+    outcome = outcome_of((CountsOneTooMany,), settings_for, reference, known, other)
     assert outcome.unlisted == ()
     assert outcome.occurred[known] > 0
     assert outcome.stale == (other,)
@@ -83,13 +82,13 @@ def test_what_is_listed_is_counted(reference: str, settings_for: MakeSettings) -
 
 def test_a_pattern_covers_only_what_it_says(reference: str, settings_for: MakeSettings) -> None:
     other = Listed(("search",), "$.body: expected *", requirement="COUNT-01")
-    outcome = outcome_of(CountsOneTooMany, settings_for, reference, other)
+    outcome = outcome_of((CountsOneTooMany,), settings_for, reference, other)
     assert [each.step.operation for each in outcome.unlisted][:1] == ["count"]
     assert outcome.stale == (other,)
 
 
 def test_an_answer_of_5xx_is_a_difference(reference: str, settings_for: MakeSettings) -> None:
-    outcome = outcome_of(DropsUpdates, settings_for, reference)
+    outcome = outcome_of((DropsUpdates,), settings_for, reference)
     assert [each.lines for each in outcome.unlisted] == [("$.outcome: expected 'done', got '5xx'",)]
 
 
@@ -99,13 +98,13 @@ def test_a_sequence_ends_where_the_threads_are_not_alike(
     ends = Listed(("copy",), "$.body*", requirement="COPY-03", ends=True)
     goes_on = Listed(("copy",), "$.body*", requirement="COPY-03")
     shown = [
-        outcome_of(CopyIsRenamed, settings_for, reference, each).compared
+        outcome_of((CopyIsRenamed,), settings_for, reference, each).compared
         for each in (ends, goes_on)
     ]
     assert shown[0] < shown[1]
 
 
-class CopyIsRenamed(ThreadStore):
+class CopyIsRenamed(Threads):
     def copy(self, thread_id: str) -> dict[str, Any]:
         return {**super().copy(thread_id), "status": "copied"}
 
@@ -161,11 +160,11 @@ def test_an_entry_that_is_tied_to_nothing(entry: str, told: str, tmp_path: Path)
 
 
 def test_the_command() -> None:
-    for kind, status, told in (
-        (ThreadStore, 0, "0 unlisted differences"),
-        (CountsOneTooMany, 1, "UNLISTED: count"),
+    for parts, status, told in (
+        ((), 0, "0 unlisted differences"),
+        ((CountsOneTooMany,), 1, "UNLISTED: count"),
     ):
-        with served(kind(clock=lambda: datetime.now(UTC), ids=uuid4)) as url:
+        with served(store_of(*parts)) as url:
             arguments = ["--url", url, "--sequences", "4"]
             ended = CliRunner().invoke(fidelity.main, arguments)
         assert (ended.exit_code, told in ended.output) == (status, True), ended.output

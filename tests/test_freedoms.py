@@ -29,6 +29,9 @@ from conformance.freedoms.registry import (
     free_deployment,
     freedom,
 )
+from conformance.model.search import Searches
+from conformance.model.threads import Threads
+from conformance.model.views import Views
 from conformance.reference.altered import Altered
 from conformance.reference.process import ReferenceNotStartedError
 from conformance.reference.wire import WireRequest
@@ -55,7 +58,7 @@ def show_more(altered: Altered) -> None:
 
 
 def forget(altered: Altered) -> None:
-    altered.override("copied_checkpoints")(lambda right, source: right(source)[1:])
+    altered.override(Threads.copied_checkpoints)(lambda right, source: right(source)[1:])
 
 
 def crash(altered: Altered) -> None:
@@ -69,7 +72,7 @@ def never(altered: Altered) -> None:
 
 
 def show_bare_metadata(altered: Altered) -> None:
-    @altered.override("state_view")
+    @altered.override(Views.state_view)
     def view(right: Any, *given: Any, **named: Any) -> Any:
         state = right(*given, **named)
         kept = {name: state["metadata"][name] for name in ("source", "step", "parents")}
@@ -77,7 +80,9 @@ def show_bare_metadata(altered: Altered) -> None:
 
 
 def search_goes_by_id(altered: Altered) -> None:
-    altered.override("ordered_threads")(lambda right, threads, by, order: right(threads, by, order))
+    altered.override(Searches.ordered_threads)(
+        lambda right, threads, by, order: right(threads, by, order)
+    )
 
 
 def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,8 +164,8 @@ def test_a_replaced_decision_is_asked_as_the_right_one_is(
     found = []
     override = Altered.override
 
-    def watched(altered: Altered, decision: str) -> Callable[..., Any]:
-        right = inspect.signature(getattr(altered.store, decision))
+    def watched(altered: Altered, decision: Callable[..., Any]) -> Callable[..., Any]:
+        right = inspect.signature(getattr(altered.owner_of(decision), decision.__name__))
         register = override(altered, decision)
 
         def look(other: Callable[..., Any]) -> Any:
@@ -237,7 +242,7 @@ def test_the_seed_chooses_the_pairs() -> None:
 
 def test_two_freedoms_alter_one_deployment() -> None:
     def owned(altered: Altered) -> None:
-        @altered.override("blank")
+        @altered.override(Threads.blank)
         def blank(right: Any, thread_id: str, metadata: Any, ttl: Any = None) -> Any:
             return right(thread_id, {**metadata, "owner": "me"}, ttl)
 

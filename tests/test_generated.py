@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -25,11 +24,16 @@ from conformance.contract.verdicts import Verdict
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.ownership import Ownership
 from conformance.deployment.settings import Settings
-from conformance.model.store import Query, ThreadStore
+from conformance.model.entities import Thread
+from conformance.model.records import Records
+from conformance.model.search import Query, Searches
+from conformance.model.states import States
+from conformance.model.threads import Threads
 from conformance.reference import bodies
 from conformance.report.record import CheckResult
 from conformance.runner.session import run_suite
 from tests.conftest import environment_of, served
+from tests.stores import store_of
 
 MakeSettings = Callable[..., Settings]
 ANYTHING = Query()
@@ -274,10 +278,6 @@ def assert_fails(url: str, requirement: str, settings_for: MakeSettings) -> Chec
     return failed[0]
 
 
-def store_of(kind: type[ThreadStore] = ThreadStore) -> ThreadStore:
-    return kind(clock=lambda: datetime.now(UTC), ids=uuid4)
-
-
 @pytest.mark.parametrize(
     ("requirement", "schema", "member"),
     [
@@ -340,10 +340,10 @@ def test_what_is_refused_too_late_is_noticed(
     def late(name: str, body: Any) -> Any:
         found = violations(name, body)
         if found and name == schema:
-            for each in store.search(Query(), limit=1000):
-                store.update(each["thread_id"], {"touched": True})
+            for each in store.searches.search(Query(), limit=1000):
+                store.threads.update(each["thread_id"], {"touched": True})
             if schema == "thread_create" and isinstance(body, dict):
-                store.create(thread_id=body.get("thread_id"))
+                store.threads.create(thread_id=body.get("thread_id"))
         return found
 
     monkeypatch.setattr(bodies, "violations", late)
@@ -377,14 +377,14 @@ def test_a_valid_body_that_breaks_the_server_is_noticed(
     assert "500" in told.reason
 
 
-class PrunesOneTooFew(ThreadStore):
+class PrunesOneTooFew(Threads):
     """The first of several ids is left out."""
 
     def prune(self, thread_ids: Any, strategy: str = "delete") -> Any:
         return super().prune(thread_ids[1:] if len(thread_ids) > 1 else thread_ids, strategy)
 
 
-class ForgetsTheStatus(ThreadStore):
+class ForgetsTheStatus(Searches):
     """Filters by status, unless something else is filtered by as well."""
 
     def search(self, query: Query = ANYTHING, **others: Any) -> Any:
@@ -408,13 +408,13 @@ def _without_status(query: Query) -> Query:
     ],
 )
 def test_a_wrong_meaning_is_noticed(
-    requirement: str, kind: type[ThreadStore], settings_for: MakeSettings
+    requirement: str, kind: type, settings_for: MakeSettings
 ) -> None:
     with served(store_of(kind)) as url:
         assert_fails(url, requirement, settings_for)
 
 
-class LosesUpdatesOnceCopied(ThreadStore):
+class LosesUpdatesOnceCopied(Threads):
     """An update of a thread is lost once the thread was copied."""
 
     def copy(self, thread_id: str) -> Any:
@@ -430,24 +430,34 @@ class LosesUpdatesOnceCopied(ThreadStore):
     copied: set[str] = set()  # noqa: RUF012 - replaced, never changed
 
 
-class ForgetsToDeleteTheState(ThreadStore):
+class KeepsDeletedThreads(Records):
+    """Keeps what is deleted in a place of its own."""
+
+    def forget(self, thread_id: str) -> None:
+        self.deleted = {**self.deleted, thread_id: self.threads_by_id[thread_id]}
+        super().forget(thread_id)
+
+    deleted: dict[str, Thread] = {}  # noqa: RUF012 - replaced, never changed
+
+
+class AnswersStatesOfDeletedThreads(States):
     """The state of a deleted thread is still answered."""
 
-    def delete(self, thread_id: str) -> None:
-        self.kept = {**self.kept, thread_id: self.state(thread_id)}
-        super().delete(thread_id)
-
     def state(self, thread_id: str, *given: Any, **others: Any) -> Any:
-        return self.kept.get(thread_id) or super().state(thread_id, *given, **others)
+        assert isinstance(self.records, KeepsDeletedThreads)
+        thread = self.records.deleted.get(thread_id)
+        if thread is None:
+            return super().state(thread_id, *given, **others)
+        return self.views.state_view(thread, thread.checkpoints[-1])
 
-    kept: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed
 
-
-@pytest.mark.parametrize("kind", [LosesUpdatesOnceCopied, ForgetsToDeleteTheState])
+@pytest.mark.parametrize(
+    "parts", [(LosesUpdatesOnceCopied,), (KeepsDeletedThreads, AnswersStatesOfDeletedThreads)]
+)
 def test_a_story_that_goes_wrong_is_noticed(
-    kind: type[ThreadStore], settings_for: MakeSettings
+    parts: tuple[type, ...], settings_for: MakeSettings
 ) -> None:
-    with served(store_of(kind)) as url:
+    with served(store_of(*parts)) as url:
         settings = settings_for(
             url,
             profile="extended",

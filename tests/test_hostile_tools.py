@@ -283,14 +283,18 @@ def test_nothing_is_harmed_where_the_suite_keeps_to_its_own() -> None:
             own = (await http.post("/threads", json={})).json()["thread_id"]
             await http.patch(f"/threads/{own}", json={"metadata": {"a": 1}})
             await http.post("/threads/prune", json={"thread_ids": [own]})
-            stranger = deployment.store.foreign_threads()[0].thread_id
+            stranger = deployment.store.records.foreign_threads()[0].thread_id
             assert (await http.get(f"/threads/{stranger}")).status_code == 200
             return deployment
 
     deployment = asyncio.run(scenario())
-    assert not deployment.store.harm()
-    assert (deployment.store.hits, deployment.watch.named, deployment.watch.bulk) == ([], [], [])
-    assert deployment.store.standing_of_suite() == []
+    assert not deployment.store.records.harm()
+    assert (deployment.store.records.hits, deployment.watch.named, deployment.watch.bulk) == (
+        [],
+        [],
+        [],
+    )
+    assert deployment.store.records.standing_of_suite() == []
 
 
 @pytest.mark.parametrize(
@@ -313,14 +317,18 @@ def test_a_write_to_a_stranger_is_seen_at_the_server(
     async def scenario() -> LyingDeployment:
         async with lying() as (deployment, http):
             store = deployment.store
-            scheduled = {each.thread_id for each in store.foreign_crons()}
-            threads = [each for each in store.foreign_threads() if each.thread_id not in scheduled]
-            running = next(e for e in store.foreign_threads() if any(r.active for r in e.runs))
+            scheduled = {each.thread_id for each in store.records.foreign_crons()}
+            threads = [
+                each for each in store.records.foreign_threads() if each.thread_id not in scheduled
+            ]
+            running = next(
+                e for e in store.records.foreign_threads() if any(r.active for r in e.runs)
+            )
             names = {
                 "{thread}": next(each.thread_id for each in threads if not each.runs),
                 "{running}": running.thread_id,
                 "{run}": running.runs[0].run_id,
-                "{cron}": store.foreign_crons()[0].cron_id,
+                "{cron}": store.records.foreign_crons()[0].cron_id,
             }
 
             def named(value: Any) -> Any:
@@ -337,11 +345,13 @@ def test_a_write_to_a_stranger_is_seen_at_the_server(
             return deployment
 
     deployment = asyncio.run(scenario())
-    found = {name: number for name, number in vars(deployment.store.harm()).items() if number}
+    found = {
+        name: number for name, number in vars(deployment.store.records.harm()).items() if number
+    }
     if "runs_removed" in harm:
         harm = {**harm, "threads_changed": 1}
     assert found == harm
-    assert bool(deployment.store.hits) is bool(harm)
+    assert bool(deployment.store.records.hits) is bool(harm)
     assert [each.operation for each in deployment.watch.named] == [operation]
 
 
@@ -354,7 +364,7 @@ def test_a_body_without_ids_means_all(body: bytes) -> None:
             return deployment
 
     deployment = asyncio.run(scenario())
-    harm = deployment.store.harm()
+    harm = deployment.store.records.harm()
     assert (harm.threads_removed, harm.crons_removed) == (18, 5)
     assert [each.operation for each in deployment.watch.bulk] == ["prune"]
 
@@ -363,7 +373,7 @@ def test_cancelling_without_ids_ends_the_runs_of_strangers() -> None:
     async def scenario() -> Harm:
         async with lying("no-ids-mean-all") as (deployment, http):
             assert (await http.post("/runs/cancel", json={})).status_code == 204
-            return deployment.store.harm()
+            return deployment.store.records.harm()
 
     assert asyncio.run(scenario()).threads_changed == 2
 
@@ -381,19 +391,19 @@ def told(*lies: str) -> dict[str, Any]:
             path = f"/threads/{asked}/runs/crons"
             wanted = {"metadata": {"threads_conformance_run": "x"}, "limit": 100}
             return {
-                "create": store.belongs_to_others(made),
+                "create": store.records.belongs_to_others(made),
                 "asked": made == asked,
                 "get": (await http.get(f"/threads/{asked}")).json().get("thread_id") == asked,
                 "search": len((await http.post("/threads/search", json=wanted)).json()),
-                "cron": store.belongs_to_others(
+                "cron": store.records.belongs_to_others(
                     (await http.post(path, json=cron)).json().get("cron_id", "")
                 ),
                 "crons": len((await http.post("/runs/crons/search", json=body)).json()),
-                "stateless": store.belongs_to_others(
+                "stateless": store.records.belongs_to_others(
                     (await http.post("/runs", json=GREETING)).json()["thread_id"]
                 ),
                 "gone": (await http.delete(f"/threads/{asked}")).status_code,
-                "harm": bool(store.harm()),
+                "harm": bool(store.records.harm()),
             }
 
     return asyncio.run(scenario())

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.model.errors import ConflictError, InvalidError, ModelError, NotFoundError
-from conformance.model.store import Query, ThreadStore
+from conformance.model.search import Query
+from conformance.model.store import ThreadStore
 from tests.model_examples import (
     DOCUMENTED,
     ON_AGENT,
@@ -29,7 +30,7 @@ def store() -> ThreadStore:
 
 
 def prepopulated(store: ThreadStore, supersteps: Any = DOCUMENTED, **members: Any) -> str:
-    made = store.create(metadata={**ON_AGENT, **members}, supersteps=supersteps)
+    made = store.threads.create(metadata={**ON_AGENT, **members}, supersteps=supersteps)
     return str(made["thread_id"])
 
 
@@ -37,37 +38,37 @@ def prepopulated(store: ThreadStore, supersteps: Any = DOCUMENTED, **members: An
 
 
 def test_an_empty_thread(store: ThreadStore) -> None:
-    thread = store.create()
+    thread = store.threads.create()
     assert thread["status"] == "idle"
     assert (thread["values"], thread["metadata"], thread["config"]) == ({}, {}, {})
     assert thread["created_at"] == thread["updated_at"] == thread["state_updated_at"]
     assert thread["created_at"].endswith("+00:00")
-    state = store.state(thread["thread_id"])
+    state = store.states.state(thread["thread_id"])
     assert (state["values"], state["next"], state["tasks"]) == ({}, [], [])
-    assert store.history(thread["thread_id"]) == []
+    assert store.states.history(thread["thread_id"]) == []
 
 
 def test_what_was_given_is_not_shared_with_the_giver(store: ThreadStore) -> None:
     metadata = {"a": {"b": [1]}}
-    thread_id = store.create(metadata=metadata)["thread_id"]
+    thread_id = store.threads.create(metadata=metadata)["thread_id"]
     metadata["a"]["b"].append(2)
-    assert store.get(thread_id)["metadata"] == {"a": {"b": [1]}}
+    assert store.threads.get(thread_id)["metadata"] == {"a": {"b": [1]}}
 
 
 def test_creating_a_thread_again(store: ThreadStore) -> None:
-    first = store.create(thread_id=UNKNOWN, metadata={"a": 1})
+    first = store.threads.create(thread_id=UNKNOWN, metadata={"a": 1})
     with pytest.raises(ConflictError, match="already exists"):
-        store.create(thread_id=UNKNOWN.upper())
-    again = store.create(
+        store.threads.create(thread_id=UNKNOWN.upper())
+    again = store.threads.create(
         thread_id=UNKNOWN, metadata=ON_AGENT, if_exists="do_nothing", supersteps=DOCUMENTED
     )
     assert again == first
-    assert store.history(UNKNOWN) == []
+    assert store.states.history(UNKNOWN) == []
 
 
 def test_the_documented_prepopulation(store: ThreadStore) -> None:
     thread_id = prepopulated(store)
-    newest, middle, oldest = store.history(thread_id)
+    newest, middle, oldest = store.states.history(thread_id)
     assert [state["next"] for state in (oldest, middle, newest)] == [
         ["__start__"],
         ["call_model"],
@@ -82,7 +83,7 @@ def test_the_documented_prepopulation(store: ThreadStore) -> None:
     assert oldest["parent_checkpoint"] is None
     assert newest["parent_checkpoint"] == middle["checkpoint"]
     assert middle["tasks"][0]["result"] == {"messages": [DOCUMENTED_ANSWER]}
-    thread = store.get(thread_id)
+    thread = store.threads.get(thread_id)
     assert thread["status"] == "idle"
     human, ai = thread["values"]["messages"]
     assert {"content", "additional_kwargs", "response_metadata", "type", "name", "id"} <= set(human)
@@ -99,7 +100,7 @@ def test_several_updates_make_one_checkpoint(store: ThreadStore) -> None:
         ]
     }
     thread_id = prepopulated(store, [DOCUMENTED[1], both])
-    assert [contents(state["values"]) for state in store.history(thread_id)] == [
+    assert [contents(state["values"]) for state in store.states.history(thread_id)] == [
         ["hello", "a", "b"],
         ["hello"],
     ]
@@ -107,7 +108,7 @@ def test_several_updates_make_one_checkpoint(store: ThreadStore) -> None:
 
 def test_a_prepopulation_that_stops_halfway_is_interrupted(store: ThreadStore) -> None:
     thread_id = prepopulated(store, DOCUMENTED[:2])
-    assert store.get(thread_id)["status"] == "interrupted"
+    assert store.threads.get(thread_id)["status"] == "interrupted"
 
 
 @pytest.mark.parametrize(
@@ -127,34 +128,34 @@ def test_a_prepopulation_that_cannot_be_applied_leaves_nothing(
     store: ThreadStore, metadata: Any, supersteps: Any
 ) -> None:
     with pytest.raises(InvalidError):
-        store.create(thread_id=UNKNOWN, metadata=metadata, supersteps=supersteps)
-    assert store.count() == 0
+        store.threads.create(thread_id=UNKNOWN, metadata=metadata, supersteps=supersteps)
+    assert store.searches.count() == 0
 
 
 def test_a_command_updates_and_goes_on(store: ThreadStore) -> None:
     command = {"update": {"messages": message("human", "x")}, "goto": "call_model"}
     steps = [{"updates": [{"command": command, "as_node": "call_model"}]}]
-    state = store.state(prepopulated(store, steps))
+    state = store.states.state(prepopulated(store, steps))
     assert contents(state["values"]) == ["x"]
     assert state["next"] == ["call_model"]
 
 
 def test_ttl_is_shown_when_asked_for(store: ThreadStore) -> None:
-    thread_id = store.create(ttl={"ttl": 60})["thread_id"]
-    assert "ttl" not in store.get(thread_id)
-    ttl = store.get(thread_id, ["ttl"])["ttl"]
+    thread_id = store.threads.create(ttl={"ttl": 60})["thread_id"]
+    assert "ttl" not in store.threads.get(thread_id)
+    ttl = store.threads.get(thread_id, ["ttl"])["ttl"]
     assert (ttl["strategy"], ttl["ttl_minutes"]) == ("delete", 60)
     assert ttl["expires_at"].startswith("2025-05-12T13:00:00")
-    store.update(thread_id, ttl={"ttl": 1e300, "strategy": "keep_latest"})
-    assert store.get(thread_id, ["ttl"])["ttl"]["expires_at"].startswith("9999")
+    store.threads.update(thread_id, ttl={"ttl": 1e300, "strategy": "keep_latest"})
+    assert store.threads.get(thread_id, ["ttl"])["ttl"]["expires_at"].startswith("9999")
 
 
 # update, delete
 
 
 def test_update_merges_the_first_level(store: ThreadStore) -> None:
-    before = store.create(metadata={"a": 1, "n": {"x": 1}})
-    after = store.update(before["thread_id"], {"b": 2, "n": {"y": 1}, "a": None})
+    before = store.threads.create(metadata={"a": 1, "n": {"x": 1}})
+    after = store.threads.update(before["thread_id"], {"b": 2, "n": {"y": 1}, "a": None})
     assert after["metadata"] == {"a": None, "n": {"y": 1}, "b": 2}
     assert after["updated_at"] > before["updated_at"]
     assert after["created_at"] == before["created_at"]
@@ -162,20 +163,27 @@ def test_update_merges_the_first_level(store: ThreadStore) -> None:
 
 def test_a_deleted_thread_leaves_no_trace(store: ThreadStore) -> None:
     thread_id = prepopulated(store)
-    store.delete(thread_id)
-    for ask in (store.get, store.state, store.history, store.copy, store.delete, store.list_runs):
+    store.threads.delete(thread_id)
+    for ask in (
+        store.threads.get,
+        store.states.state,
+        store.states.history,
+        store.threads.copy,
+        store.threads.delete,
+        store.runs.list_runs,
+    ):
         with pytest.raises(NotFoundError):
             ask(thread_id)
-    store.create(thread_id=thread_id)
-    assert store.history(thread_id) == []
-    assert store.get(thread_id)["metadata"] == {}
+    store.threads.create(thread_id=thread_id)
+    assert store.states.history(thread_id) == []
+    assert store.threads.get(thread_id)["metadata"] == {}
 
 
 def test_ids_are_canonical_uuids(store: ThreadStore) -> None:
-    store.create(thread_id=UNKNOWN.upper())
-    assert store.get(UNKNOWN.replace("-", "").upper())["thread_id"] == UNKNOWN
+    store.threads.create(thread_id=UNKNOWN.upper())
+    assert store.threads.get(UNKNOWN.replace("-", "").upper())["thread_id"] == UNKNOWN
     with pytest.raises(InvalidError, match="UUID"):
-        store.get("not-a-uuid")
+        store.threads.get("not-a-uuid")
 
 
 # copy
@@ -183,30 +191,30 @@ def test_ids_are_canonical_uuids(store: ThreadStore) -> None:
 
 def test_a_copy_has_the_same_history_under_its_own_id(store: ThreadStore) -> None:
     source = prepopulated(store)
-    store.update_state(source, {"messages": [message("human", "more")]}, as_node="__start__")
-    copy = store.copy(source)
+    store.states.update_state(source, {"messages": [message("human", "more")]}, as_node="__start__")
+    copy = store.threads.copy(source)
     own = copy["thread_id"]
     assert own != source
-    assert masked(own, store.history(own)) == masked(source, store.history(source))
-    assert source not in repr(store.history(own))
+    assert masked(own, store.states.history(own)) == masked(source, store.states.history(source))
+    assert source not in repr(store.states.history(own))
     for name in ("metadata", "values", "status"):
-        assert copy[name] == store.get(source)[name]
-    assert copy["created_at"] == copy["updated_at"] > store.get(source)["updated_at"]
+        assert copy[name] == store.threads.get(source)[name]
+    assert copy["created_at"] == copy["updated_at"] > store.threads.get(source)["updated_at"]
 
 
 def test_copy_and_source_are_independent(store: ThreadStore) -> None:
     source = prepopulated(store)
-    copy = store.copy(source)["thread_id"]
-    before = deepcopy((store.history(source), store.get(source)))
-    store.run(copy, {"assistant_id": "agent", "input": {"messages": [message("human", "x")]}})
-    store.update(copy, {"k": 1})
-    assert (store.history(source), store.get(source)) == before
-    store.delete(source)
-    assert len(store.history(copy)) == 6
+    copy = store.threads.copy(source)["thread_id"]
+    before = deepcopy((store.states.history(source), store.threads.get(source)))
+    store.runs.run(copy, {"assistant_id": "agent", "input": {"messages": [message("human", "x")]}})
+    store.threads.update(copy, {"k": 1})
+    assert (store.states.history(source), store.threads.get(source)) == before
+    store.threads.delete(source)
+    assert len(store.states.history(copy)) == 6
 
 
 def test_copying_an_empty_thread(store: ThreadStore) -> None:
-    copy = store.copy(store.create(metadata={"a": 1})["thread_id"])
+    copy = store.threads.copy(store.threads.create(metadata={"a": 1})["thread_id"])
     assert (copy["metadata"], copy["values"], copy["status"]) == ({"a": 1}, {}, "idle")
 
 
@@ -215,71 +223,71 @@ def test_copying_an_empty_thread(store: ThreadStore) -> None:
 
 def test_a_fork_becomes_the_current_state(store: ThreadStore) -> None:
     thread_id = prepopulated(store)
-    middle = store.history(thread_id)[1]
-    made = store.update_state(
+    middle = store.states.history(thread_id)[1]
+    made = store.states.update_state(
         thread_id,
         {"messages": [message("ai", "fork")]},
         as_node="call_model",
         checkpoint={"checkpoint_id": middle["checkpoint_id"]},
     )
-    newest = store.history(thread_id)[0]
-    assert newest == store.state(thread_id)
+    newest = store.states.history(thread_id)[0]
+    assert newest == store.states.state(thread_id)
     assert newest["checkpoint"] == made["checkpoint"]
     assert newest["parent_checkpoint"] == middle["checkpoint"]
     assert newest["metadata"]["step"] == middle["metadata"]["step"] + 1
-    assert contents(store.get(thread_id)["values"]) == ["hello", "fork"]
-    assert store.history(thread_id)[1:3][1] == middle  # its task keeps its first result
+    assert contents(store.threads.get(thread_id)["values"]) == ["hello", "fork"]
+    assert store.states.history(thread_id)[1:3][1] == middle  # its task keeps its first result
 
 
 def test_an_update_counts_as_the_node_that_wrote_last(store: ThreadStore) -> None:
     thread_id = prepopulated(store, DOCUMENTED[:2])
-    store.update_state(thread_id, {"messages": [message("human", "more")]})
-    assert store.state(thread_id)["next"] == ["call_model"]
-    empty = store.create(metadata=ON_AGENT)["thread_id"]
-    store.update_state(empty, {"messages": [message("human", "first")]})
-    assert store.state(empty)["next"] == ["call_model"]
+    store.states.update_state(thread_id, {"messages": [message("human", "more")]})
+    assert store.states.state(thread_id)["next"] == ["call_model"]
+    empty = store.threads.create(metadata=ON_AGENT)["thread_id"]
+    store.states.update_state(empty, {"messages": [message("human", "first")]})
+    assert store.states.state(empty)["next"] == ["call_model"]
 
 
 def test_an_update_leaves_unknown_channels_out(store: ThreadStore) -> None:
     thread_id = prepopulated(store)
-    store.update_state(thread_id, {"bogus": 1}, as_node="call_model")
-    assert set(store.state(thread_id)["values"]) == {"messages"}
+    store.states.update_state(thread_id, {"bogus": 1}, as_node="call_model")
+    assert set(store.states.state(thread_id)["values"]) == {"messages"}
 
 
 def test_history_before_limit_and_metadata(store: ThreadStore) -> None:
     thread_id = prepopulated(store, DOCUMENTED * 5)
-    whole = store.history(thread_id, limit=1000)
+    whole = store.states.history(thread_id, limit=1000)
     assert len(whole) == 15
-    assert len(store.history(thread_id)) == 10
-    assert store.history(thread_id, before=whole[9]["checkpoint"], limit=1000) == whole[10:]
-    inputs = store.history(thread_id, limit=3, metadata={"source": "input"})
+    assert len(store.states.history(thread_id)) == 10
+    assert store.states.history(thread_id, before=whole[9]["checkpoint"], limit=1000) == whole[10:]
+    inputs = store.states.history(thread_id, limit=3, metadata={"source": "input"})
     assert inputs == [s for s in whole if s["metadata"]["source"] == "input"][:3]
-    assert store.history(thread_id, limit=0) == []
+    assert store.states.history(thread_id, limit=0) == []
 
 
 def test_no_body_reaches_another_thread(store: ThreadStore) -> None:
     own, other = prepopulated(store), prepopulated(store)
-    foreign = store.state(other)["checkpoint"]
+    foreign = store.states.state(other)["checkpoint"]
     only_id = {"checkpoint_id": foreign["checkpoint_id"]}
-    before = deepcopy(store.history(own))
+    before = deepcopy(store.states.history(own))
     for config, problem in ((foreign, InvalidError), (only_id, NotFoundError)):
         with pytest.raises(problem):
-            store.state(own, config)
+            store.states.state(own, config)
         with pytest.raises(problem):
-            store.history(own, before=config)
+            store.states.history(own, before=config)
         with pytest.raises(problem):
-            store.update_state(own, {}, as_node="call_model", checkpoint=config)
+            store.states.update_state(own, {}, as_node="call_model", checkpoint=config)
         with pytest.raises(problem):
-            store.run(own, {"assistant_id": "agent", "input": {}, "checkpoint": config})
-    assert store.history(own) == before
+            store.runs.run(own, {"assistant_id": "agent", "input": {}, "checkpoint": config})
+    assert store.states.history(own) == before
 
 
 # search, count, prune
 
 
 def test_search_filters(store: ThreadStore) -> None:
-    a = store.create(metadata={"k": 1, "n": {"x": 1, "y": [1, 2]}})["thread_id"]
-    b = store.create(metadata={"k": True})["thread_id"]
+    a = store.threads.create(metadata={"k": 1, "n": {"x": 1, "y": [1, 2]}})["thread_id"]
+    b = store.threads.create(metadata={"k": True})["thread_id"]
     c = prepopulated(store, DOCUMENTED[:2], k=1.0)
     found = [
         (Query(), [c, b, a]),
@@ -293,16 +301,16 @@ def test_search_filters(store: ThreadStore) -> None:
         (Query(ids=[]), []),
     ]
     for query, expected in found:
-        assert [thread["thread_id"] for thread in store.search(query)] == expected
-        assert store.count(query) == len(expected)
+        assert [thread["thread_id"] for thread in store.searches.search(query)] == expected
+        assert store.searches.count(query) == len(expected)
 
 
 def test_search_orders_pages_and_selects(store: ThreadStore) -> None:
-    ids = [store.create(metadata={"n": n})["thread_id"] for n in range(12)]
-    busy = store.begin_run(ids[3], {"assistant_id": "agent", "input": {}})
+    ids = [store.threads.create(metadata={"n": n})["thread_id"] for n in range(12)]
+    busy = store.runs.begin_run(ids[3], {"assistant_id": "agent", "input": {}})
 
     def found(**options: Any) -> list[str]:
-        return [thread["thread_id"] for thread in store.search(**options)]
+        return [thread["thread_id"] for thread in store.searches.search(**options)]
 
     assert found() == ids[::-1][:10]
     assert found(sort_order="asc", limit=1000) == ids
@@ -312,7 +320,7 @@ def test_search_orders_pages_and_selects(store: ThreadStore) -> None:
     assert found(limit=2, offset=2) == ids[::-1][2:4]
     assert found(offset=50) == []
     paths = {"n": "metadata.n", "none": "values.messages[-1].content"}
-    shown = store.search(select=["thread_id"], extract=paths, limit=1)
+    shown = store.searches.search(select=["thread_id"], extract=paths, limit=1)
     assert shown == [{"thread_id": ids[-1], "extracted": {"n": 11, "none": None}}]
     assert busy.status == "pending"
 
@@ -320,7 +328,7 @@ def test_search_orders_pages_and_selects(store: ThreadStore) -> None:
 @pytest.mark.parametrize("path", ["bogus.x", "values..x", "values.a[x]", "values[", ""])
 def test_extract_refuses_other_paths(store: ThreadStore, path: str) -> None:
     with pytest.raises(InvalidError):
-        store.search(extract={"a": path})
+        store.searches.search(extract={"a": path})
 
 
 def test_extract_reads_from_the_end(store: ThreadStore) -> None:
@@ -331,7 +339,7 @@ def test_extract_reads_from_the_end(store: ThreadStore) -> None:
         "far": "values.messages[2]",
         "whole": "metadata",
     }
-    assert store.search(extract=paths)[0]["extracted"] == {
+    assert store.searches.search(extract=paths)[0]["extracted"] == {
         "last": "ai",
         "first": "human",
         "far": None,
@@ -341,17 +349,17 @@ def test_extract_reads_from_the_end(store: ThreadStore) -> None:
 
 def test_prune(store: ThreadStore) -> None:
     kept, gone = prepopulated(store), prepopulated(store)
-    before = store.state(kept)
-    assert store.prune([kept, kept, UNKNOWN], "keep_latest") == {"pruned_count": 1}
-    (only,) = store.history(kept)
+    before = store.states.state(kept)
+    assert store.threads.prune([kept, kept, UNKNOWN], "keep_latest") == {"pruned_count": 1}
+    (only,) = store.states.history(kept)
     assert only["parent_checkpoint"] is None
     assert only["values"] == before["values"]
     assert only["checkpoint_id"] == before["checkpoint_id"]
-    assert only == store.state(kept)
+    assert only == store.states.state(kept)
     with pytest.raises(InvalidError):
-        store.prune([gone, "x"])
-    assert store.prune([gone]) == {"pruned_count": 1}
-    assert store.count() == 1
+        store.threads.prune([gone, "x"])
+    assert store.threads.prune([gone]) == {"pruned_count": 1}
+    assert store.searches.count() == 1
 
 
 # all operations
@@ -365,16 +373,20 @@ def test_a_refused_operation_changes_nothing_and_times_only_grow(
     store = new_store()
     ids = [prepopulated(store), prepopulated(store, DOCUMENTED[:2])]
     operations: list[Callable[[str], object]] = [
-        lambda i: ids.append(store.copy(i)["thread_id"]),
-        lambda i: store.update_state(i, {"messages": [message("ai", "x")]}, as_node="call_model"),
-        lambda i: store.update_state(i, {"messages": [5]}),
-        lambda i: store.run(i, {"assistant_id": "agent", "input": {"messages": []}}),
-        lambda i: store.run(i, {"assistant_id": "nope"}),
-        lambda i: store.prune([i], "keep_latest"),
+        lambda i: ids.append(store.threads.copy(i)["thread_id"]),
+        lambda i: store.states.update_state(
+            i, {"messages": [message("ai", "x")]}, as_node="call_model"
+        ),
+        lambda i: store.states.update_state(i, {"messages": [5]}),
+        lambda i: store.runs.run(i, {"assistant_id": "agent", "input": {"messages": []}}),
+        lambda i: store.runs.run(i, {"assistant_id": "nope"}),
+        lambda i: store.threads.prune([i], "keep_latest"),
     ]
     for operation, which in plan:
         target = ids[which % len(ids)]
-        before = deepcopy({i: (store.get(i), store.history(i, limit=1000)) for i in ids})
+        before = deepcopy(
+            {i: (store.threads.get(i), store.states.history(i, limit=1000)) for i in ids}
+        )
         refused = False
         try:
             operations[operation](target)
@@ -382,9 +394,9 @@ def test_a_refused_operation_changes_nothing_and_times_only_grow(
             refused = True
         for one, was in before.items():
             if refused or one != target:
-                assert (store.get(one), store.history(one, limit=1000)) == was
+                assert (store.threads.get(one), store.states.history(one, limit=1000)) == was
     for one in ids:
-        history = store.history(one, limit=1000)
+        history = store.states.history(one, limit=1000)
         known = {state["checkpoint_id"] for state in history}
         assert all(s["parent_checkpoint_id"] in {None, *known} for s in history)
         made = [state["created_at"] for state in history]

@@ -72,54 +72,58 @@ def test_what_is_no_schedule(text: str) -> None:
 
 
 def test_a_cron_runs_on_its_thread(store: ThreadStore) -> None:
-    thread_id = store.create()["thread_id"]
-    made = store.create_cron(cron(metadata={"own": 1}), thread_id)
+    thread_id = store.threads.create()["thread_id"]
+    made = store.crons.create_cron(cron(metadata={"own": 1}), thread_id)
     assert made["thread_id"] == thread_id
     assert made["next_run_date"] == "2025-05-12T12:01:00.000000+00:00"
     for _ in range(2):
-        fired = store.fire_cron(made["cron_id"])
+        fired = store.crons.fire_cron(made["cron_id"])
         assert fired is not None
-        while store.advance(thread_id) is not None:
+        while store.executor.advance(thread_id) is not None:
             pass
-    assert contents(store.get(thread_id)["values"]) == ["hi", "You said: hi"] * 2
-    assert store.list_runs(thread_id)[0]["metadata"]["own"] == 1
-    assert store.get_cron(made["cron_id"])["next_run_date"] == "2025-05-12T12:03:00.000000+00:00"
+    assert contents(store.threads.get(thread_id)["values"]) == ["hi", "You said: hi"] * 2
+    assert store.runs.list_runs(thread_id)[0]["metadata"]["own"] == 1
+    assert (
+        store.crons.get_cron(made["cron_id"])["next_run_date"] == "2025-05-12T12:03:00.000000+00:00"
+    )
 
 
 @pytest.mark.parametrize(("completed", "left"), [("delete", 0), ("keep", 1)])
 def test_a_cron_without_a_thread(store: ThreadStore, completed: str, left: int) -> None:
-    made = store.create_cron(cron(on_run_completed=completed))
-    fired = store.fire_cron(made["cron_id"])
+    made = store.crons.create_cron(cron(on_run_completed=completed))
+    fired = store.crons.fire_cron(made["cron_id"])
     assert fired is not None
-    while store.advance(fired[0]) is not None and store.count():
+    while store.executor.advance(fired[0]) is not None and store.searches.count():
         pass
-    assert store.count() == left
+    assert store.searches.count() == left
 
 
 def test_a_cron_that_cannot_run_is_due_again(store: ThreadStore) -> None:
-    thread_id = store.create()["thread_id"]
-    made = store.create_cron(cron(multitask_strategy="reject"), thread_id)
-    store.begin_run(thread_id, {"assistant_id": "agent", "input": {}})
-    assert store.fire_cron(made["cron_id"]) is None
-    assert store.cron(made["cron_id"]).due == NOON + timedelta(minutes=2)
+    thread_id = store.threads.create()["thread_id"]
+    made = store.crons.create_cron(cron(multitask_strategy="reject"), thread_id)
+    store.runs.begin_run(thread_id, {"assistant_id": "agent", "input": {}})
+    assert store.crons.fire_cron(made["cron_id"]) is None
+    assert store.records.cron(made["cron_id"]).due == NOON + timedelta(minutes=2)
 
 
 def test_a_cron_that_is_late_does_not_catch_up() -> None:
     now, numbers = [NOON], count(1)
     store = ThreadStore(lambda: now[0], lambda: uuid.UUID(int=next(numbers)))
-    made = store.create_cron(cron())
+    made = store.crons.create_cron(cron())
     now[0] += timedelta(hours=1, seconds=30)
-    store.fire_cron(made["cron_id"])
-    assert store.cron(made["cron_id"]).due == NOON + timedelta(hours=1, minutes=1)
+    store.crons.fire_cron(made["cron_id"])
+    assert store.records.cron(made["cron_id"]).due == NOON + timedelta(hours=1, minutes=1)
 
 
 def test_search_and_count(store: ThreadStore) -> None:
-    thread_id = store.create()["thread_id"]
-    first = store.create_cron(cron(metadata={"own": 1}), thread_id)
-    second = store.create_cron(cron(assistant_id="slow", enabled=False, metadata={"own": 1}))
-    assert store.search_crons({}) == [second, first]
-    assert store.search_crons({}, sort_order="asc", limit=1) == [first]
-    assert store.search_crons({}, offset=1, select=["cron_id"]) == [{"cron_id": first["cron_id"]}]
+    thread_id = store.threads.create()["thread_id"]
+    first = store.crons.create_cron(cron(metadata={"own": 1}), thread_id)
+    second = store.crons.create_cron(cron(assistant_id="slow", enabled=False, metadata={"own": 1}))
+    assert store.crons.search_crons({}) == [second, first]
+    assert store.crons.search_crons({}, sort_order="asc", limit=1) == [first]
+    assert store.crons.search_crons({}, offset=1, select=["cron_id"]) == [
+        {"cron_id": first["cron_id"]}
+    ]
     for filters, found in (
         ({"metadata": {"own": 1}}, 2),
         ({"metadata": {"own": 2}}, 0),
@@ -128,31 +132,33 @@ def test_search_and_count(store: ThreadStore) -> None:
         ({"enabled": True}, 1),
         ({"enabled": False, "thread_id": thread_id}, 0),
     ):
-        assert store.count_crons(filters) == len(store.search_crons(filters)) == found
+        assert store.crons.count_crons(filters) == len(store.crons.search_crons(filters)) == found
     with pytest.raises(InvalidError):
-        store.count_crons({"thread_id": "nope"})
+        store.crons.count_crons({"thread_id": "nope"})
 
 
 def test_update(store: ThreadStore) -> None:
-    made = store.create_cron(cron(metadata={"a": 1}))
-    changed = store.update_cron(made["cron_id"], {"schedule": "0 0 * * *", "metadata": {"b": 2}})
+    made = store.crons.create_cron(cron(metadata={"a": 1}))
+    changed = store.crons.update_cron(
+        made["cron_id"], {"schedule": "0 0 * * *", "metadata": {"b": 2}}
+    )
     assert changed["metadata"] == {"a": 1, "b": 2}
     assert changed["next_run_date"] == "2025-05-13T00:00:00.000000+00:00"
-    assert store.update_cron(made["cron_id"], {"enabled": False})["next_run_date"] is None
+    assert store.crons.update_cron(made["cron_id"], {"enabled": False})["next_run_date"] is None
     ended = {"enabled": True, "end_time": "2025-05-12T23:59:00Z"}
-    assert store.update_cron(made["cron_id"], ended)["next_run_date"] is None
+    assert store.crons.update_cron(made["cron_id"], ended)["next_run_date"] is None
 
 
 def test_what_is_deleted_is_gone(store: ThreadStore) -> None:
-    thread_id = store.create()["thread_id"]
-    first, second = store.create_cron(cron(), thread_id), store.create_cron(cron())
-    store.delete(thread_id)
-    assert store.search_crons({}) == [second]
+    thread_id = store.threads.create()["thread_id"]
+    first, second = store.crons.create_cron(cron(), thread_id), store.crons.create_cron(cron())
+    store.threads.delete(thread_id)
+    assert store.crons.search_crons({}) == [second]
     with pytest.raises(NotFoundError):
-        store.fire_cron(first["cron_id"])
-    store.delete_cron(second["cron_id"])
+        store.crons.fire_cron(first["cron_id"])
+    store.crons.delete_cron(second["cron_id"])
     with pytest.raises(NotFoundError):
-        store.get_cron(second["cron_id"])
+        store.crons.get_cron(second["cron_id"])
 
 
 @pytest.mark.parametrize(
@@ -170,5 +176,5 @@ def test_a_cron_that_cannot_be_is_refused(
     store: ThreadStore, members: Any, thread_id: str | None, problem: type[Exception]
 ) -> None:
     with pytest.raises(problem):
-        store.create_cron(cron(**members), thread_id)
-    assert store.count_crons({}) == 0
+        store.crons.create_cron(cron(**members), thread_id)
+    assert store.crons.count_crons({}) == 0

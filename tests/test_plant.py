@@ -10,7 +10,6 @@ import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -23,10 +22,14 @@ from conformance.data import schemas_dir
 from conformance.deployment.guard import GuardRefusal, check_request
 from conformance.deployment.lost import PLANT_TAG
 from conformance.deployment.ownership import Ownership
+from conformance.model.entities import Thread
 from conformance.model.errors import InvalidError, NotFoundError
 from conformance.model.graphs import GRAPHS
+from conformance.model.search import Searches
+from conformance.model.states import States
 from conformance.model.store import ThreadStore
-from conformance.model.threads import Thread
+from conformance.model.threads import Threads
+from conformance.model.views import Views
 from conformance.plant.plant_file import read_plant
 from conformance.reference.app import new_store
 from tests.conftest import (
@@ -39,6 +42,7 @@ from tests.conftest import (
     threads_of,
 )
 from tests.plants import STATES, Planted, planted, typed, verified
+from tests.stores import store_of
 
 KINDS = [
     "empty", "prepopulated", "unfinished", "run", "forked", "long", "interrupted", "nested",
@@ -54,10 +58,6 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 _Store = TypeVar("_Store", bound=ThreadStore)
-
-
-def store_of(kind: type[_Store], **options: Any) -> _Store:
-    return kind(clock=lambda: datetime.now(UTC), ids=uuid4, **options)
 
 
 def written(file: Path) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def test_no_run_and_no_sweep_touches_a_plant(own_state: Path) -> None:
 
 
 def test_a_history_of_several_pages_is_recorded_whole(tmp_path: Path) -> None:
-    class ShortPages(ThreadStore):
+    class ShortPages(States):
         def history(self, thread_id: str, *, limit: int = 10, **members: Any) -> list[Any]:
             return super().history(thread_id, limit=min(limit, 5), **members)
 
@@ -132,7 +132,7 @@ def test_a_history_of_several_pages_is_recorded_whole(tmp_path: Path) -> None:
 
 def test_what_needs_a_graph_that_is_not_there_is_left_out(tmp_path: Path) -> None:
     graphs = {name: graph for name, graph in GRAPHS.items() if name == "agent"}
-    store = store_of(ThreadStore, graphs=graphs)
+    store = store_of(graphs=graphs)
     plant = planted(store, tmp_path / "plant.json")
     data = written(plant.file)
     assert [each["what"] for each in data["left_out"]] == [
@@ -150,12 +150,12 @@ def test_graphs_of_other_names_are_named_in_the_configuration(tmp_path: Path) ->
     (tmp_path / "threads-conformance.toml").write_text(
         '[graphs]\ninterrupter = "asks"\nfailing = "fails"\n'
     )
-    plant = planted(store_of(ThreadStore, graphs=graphs), tmp_path / "plant.json")
+    plant = planted(store_of(graphs=graphs), tmp_path / "plant.json")
     left_out = written(plant.file)["left_out"]
     assert [each["what"] for each in left_out] == ["the thread nested"]
 
 
-class IgnoresSupersteps(ThreadStore):
+class IgnoresSupersteps(Threads):
     """Creates a prepopulated thread empty."""
 
     def create(self, **members: Any) -> Any:
@@ -169,10 +169,10 @@ def test_without_supersteps_the_long_history_is_made_by_updates(tmp_path: Path) 
         "the thread prepopulated", "the thread unfinished",
     ]  # fmt: skip
     assert "applies no supersteps" in left_out[0]["reason"]
-    assert len(plant.store.thread(plant.id_of("long")).checkpoints) > STATES
+    assert len(plant.store.records.thread(plant.id_of("long")).checkpoints) > STATES
 
 
-class CannotFork(ThreadStore):
+class CannotFork(States):
     """Refuses an update at a checkpoint, which the forked thread needs in the end."""
 
     def update_state(self, *given: Any, **members: Any) -> Any:
@@ -181,7 +181,7 @@ class CannotFork(ThreadStore):
         return super().update_state(*given, **members)
 
 
-class CannotCount(ThreadStore):
+class CannotCount(Searches):
     """Answers as if counting were not there."""
 
     def count(self, *_query: Any) -> int:
@@ -213,7 +213,7 @@ def test_what_was_begun_for_a_kind_left_out_is_removed(tmp_path: Path) -> None:
         assert threads_of(url).keys() == {each["thread_id"] for each in data["threads"]}
 
 
-class CannotKeepMetadata(ThreadStore):
+class CannotKeepMetadata(Threads):
     """Copies without the metadata of the source."""
 
     def copied_metadata(self, source: Thread) -> Any:
@@ -238,11 +238,11 @@ def test_a_copy_that_cannot_be_proved_is_left_out_and_not_touched(tmp_path: Path
     assert verified(plant.restarted(), plant.file)[0] == 0
 
 
-class Restless(ThreadStore):
+class Restless(Threads):
     """Shows another updated_at whenever it is asked."""
 
     def get(self, thread_id: str, include: Any = ()) -> Any:
-        return {**super().get(thread_id, include), "updated_at": self.now()}
+        return {**super().get(thread_id, include), "updated_at": self.records.now()}
 
 
 def test_answers_that_never_settle_are_left_out(tmp_path: Path) -> None:
@@ -257,12 +257,12 @@ def test_answers_that_never_settle_are_left_out(tmp_path: Path) -> None:
     status, found = verified(store, file)
     assert (status, found["findings"]) == (0, [])
     # A thread that is gone is told all the same.
-    store.delete(data["threads"][0]["thread_id"])
+    store.threads.delete(data["threads"][0]["thread_id"])
     status, found = verified(store, file)
     assert (status, found["gone"]) == (1, ["empty"])
 
 
-class FindsNothing(ThreadStore):
+class FindsNothing(Searches):
     """Answers every search with an empty list."""
 
     def matching(self, *_query: Any) -> list[Thread]:
@@ -284,7 +284,7 @@ def test_a_search_that_does_not_find_the_plant_is_left_out(tmp_path: Path) -> No
 # ---- failing halfway ----------------------------------------------------------------
 
 
-class BreaksHalfway(ThreadStore):
+class BreaksHalfway(States):
     """Takes the process down with the first update of a state."""
 
     halfway: Callable[[], None]
@@ -299,6 +299,8 @@ def test_an_interrupted_planting_removes_what_it_made(
     tmp_path: Path, own_state: Path, number: signal.Signals
 ) -> None:
     store = store_of(BreaksHalfway)
+    breaking = store.states
+    assert isinstance(breaking, BreaksHalfway)
     with served(store) as url:
         process = subprocess.Popen(
             arguments_of("plant", "--url", url, "plant.json", "--states", str(STATES)),
@@ -308,7 +310,7 @@ def test_an_interrupted_planting_removes_what_it_made(
             stderr=subprocess.PIPE,
             text=True,
         )
-        store.halfway = lambda: os.kill(process.pid, number)
+        breaking.halfway = lambda: os.kill(process.pid, number)
         _, said = process.communicate()
         assert threads_of(url) == {}
     assert process.returncode == 3
@@ -320,6 +322,8 @@ def test_an_interrupted_planting_removes_what_it_made(
 
 def test_a_killed_planting_is_swept(tmp_path: Path) -> None:
     store = store_of(BreaksHalfway)
+    breaking = store.states
+    assert isinstance(breaking, BreaksHalfway)
     with served(store) as url:
         process = subprocess.Popen(
             arguments_of("plant", "--url", url, "plant.json", "--states", str(STATES)),
@@ -327,14 +331,14 @@ def test_a_killed_planting_is_swept(tmp_path: Path) -> None:
             env=environment_of(),
             stderr=subprocess.DEVNULL,
         )
-        store.halfway = process.kill
+        breaking.halfway = process.kill
         process.wait()
         assert threads_of(url)
         assert typed("sweep", "--url", url).exit_code == 0
         assert threads_of(url) == {}
 
 
-class LetsNothingBePlanted(ThreadStore):
+class LetsNothingBePlanted(Threads):
     """Refuses every creation."""
 
     def create(self, **members: Any) -> Any:
@@ -400,7 +404,7 @@ def test_a_deployment_that_goes_away_while_it_is_verified(tmp_path: Path) -> Non
         if "/" in thread_id:
             return None
         try:
-            return as_json(standing.get(thread_id))
+            return as_json(standing.threads.get(thread_id))
         except NotFoundError as absent:
             return as_json({"detail": str(absent)}, 404)
 
@@ -479,7 +483,7 @@ def test_an_answer_about_a_thread_that_is_not_in_the_plant(tmp_path: Path) -> No
 # ---- secrets ------------------------------------------------------------------------
 
 
-class Echoes(ThreadStore):
+class Echoes(Views):
     """Shows the key that it was sent, as servers show headers in the config of a run."""
 
     def thread_view(self, thread: Thread) -> Any:

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,12 +21,14 @@ from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
 from conformance.deployment.visits import MOST_VISITED, threads_to_visit
 from conformance.faults.registry import all_faults, faulty_deployment
-from conformance.model.store import Query, ThreadStore
-from conformance.model.threads import Thread
+from conformance.model.entities import Thread
+from conformance.model.search import Query, Searches
+from conformance.model.store import ThreadStore
 from conformance.reference.app import new_store
 from conformance.report.record import Report, load_report
 from conformance.runner.session import collect_checks, run_suite
 from tests.conftest import answering, as_json, command, served, threads_of
+from tests.stores import store_of
 
 MakeSettings = Callable[..., Settings]
 Asked = list[tuple[str, str]]
@@ -360,7 +361,7 @@ def test_what_is_broken_fails(fault: str, requirements: str, settings_for: MakeS
             assert "no more is told" not in check.reason
 
 
-class IgnoresFilters(ThreadStore):
+class IgnoresFilters(Searches):
     """A search gives any thread, whatever it is asked for."""
 
     def matching(self, query: Query = Query()) -> list[Thread]:  # noqa: B008
@@ -417,7 +418,7 @@ def test_a_history_that_is_not_whole(
 
 
 def test_a_search_that_ignores_its_filters(settings_for: MakeSettings) -> None:
-    store = IgnoresFilters(clock=lambda: datetime.now(UTC), ids=uuid4)
+    store = store_of(IgnoresFilters)
     with served(store) as url:
         filled(url, 3, runs=0)
         report = judged(url, ("SEARCH-02", "SEARCH-05", "FILTER-01", "COUNT-05"), settings_for)
@@ -440,15 +441,15 @@ def test_a_search_that_shows_another_status(settings_for: MakeSettings) -> None:
 class Restless:
     """Whenever a thread is looked at, its owner changes it."""
 
-    def __init__(self, app: ASGIApp, store: Any) -> None:
+    def __init__(self, app: ASGIApp, store: ThreadStore) -> None:
         self._app, self._store = app, store
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = re.fullmatch(r"/threads/([0-9a-f-]{36})(/.*)?", scope.get("path", ""))
         if found and scope["method"] == "GET":
             values = {"messages": [{"type": "ai", "content": SESAME}]}
-            self._store.update(found[1], {"looked": str(uuid4())})
-            self._store.update_state(found[1], values, as_node="call_model")
+            self._store.threads.update(found[1], {"looked": str(uuid4())})
+            self._store.states.update_state(found[1], values, as_node="call_model")
         await self._app(scope, receive, send)
 
 

@@ -68,7 +68,7 @@ def test_an_unexpected_exception_is_a_json_answer(monkeypatch: pytest.MonkeyPatc
     def fails(*_given: object, **_named: object) -> None:
         raise RuntimeError("on purpose")
 
-    monkeypatch.setattr(store, "create", fails)
+    monkeypatch.setattr(store.threads, "create", fails)
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(create_app(store), raise_app_exceptions=False)

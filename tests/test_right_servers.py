@@ -15,6 +15,8 @@ from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
 from conformance.faults.kit.wire import change_request, refusing, without
 from conformance.faults.registry import FaultyDeployment, faulty_deployment
+from conformance.model.search import Searches
+from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
 from conformance.runner.session import run_suite
 from tests.conftest import served
@@ -82,7 +84,7 @@ def removes_nulls(deployment: FaultyDeployment) -> None:
     change_request(
         "create", to=lambda body: {**body, "metadata": merged({}, body.get("metadata") or {})}
     )(deployment)
-    deployment.override("merged")(lambda _, there, new: merged(there, new))
+    deployment.override(Threads.merged)(lambda _, there, new: merged(there, new))
 
 
 def chooses_the_ids(deployment: FaultyDeployment) -> None:
@@ -94,7 +96,7 @@ def lags(deployment: FaultyDeployment) -> None:
     """Neither search nor count shows a thread in its first moments."""
     seen: dict[str, float] = {}
 
-    @deployment.override("matches")
+    @deployment.override(Searches.matches)
     def matches(right: Any, thread: Any, query: Any) -> Any:
         since = seen.setdefault(thread.thread_id, time.monotonic())
         return time.monotonic() - since > 0.2 and right(thread, query)
@@ -102,8 +104,10 @@ def lags(deployment: FaultyDeployment) -> None:
 
 def dates_an_update_a_moment_after_the_creation(deployment: FaultyDeployment) -> None:
     """Creating takes some microseconds, which the two moments of a new thread are apart."""
-    deployment.override("blank")(
-        lambda right, *arguments: replace(right(*arguments), updated_at=deployment.store.now())
+    deployment.override(Threads.blank)(
+        lambda right, *arguments: replace(
+            right(*arguments), updated_at=deployment.store.records.now()
+        )
     )
 
 
@@ -119,7 +123,7 @@ def selects_the_required_members_always(deployment: FaultyDeployment) -> None:
 
 def copies_nothing_but_the_history(deployment: FaultyDeployment) -> None:
     """A copy has metadata of its own."""
-    deployment.override("copied_metadata")(lambda _right, _source: {})
+    deployment.override(Threads.copied_metadata)(lambda _right, _source: {})
 
 
 def takes_one_update_a_step_but_of_the_last_node(deployment: FaultyDeployment) -> None:

@@ -6,9 +6,7 @@ import re
 import socket
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -16,14 +14,15 @@ from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import DEFAULT_SEED, Settings
+from conformance.model.entities import Checkpoint, Thread
 from conformance.model.errors import NotFoundError
-from conformance.model.store import ThreadStore
-from conformance.model.threads import Checkpoint, Thread
+from conformance.model.threads import Threads
 from conformance.reference.process import ReferenceProcess
 from conformance.reference.server import HOST
 from conformance.report.record import CheckResult, Report, load_report
 from conformance.runner.session import collect_checks, run_suite
 from tests.conftest import answering, command, served
+from tests.stores import store_of
 
 MakeSettings = Callable[..., Settings]
 FILES = {"report.json", "junit.xml", "report.md", "report.html", "exchanges.har"}
@@ -127,22 +126,18 @@ def test_with_any_seed(seed: int, reference: str, settings_for: MakeSettings) ->
 # ---- a server that breaks a promise -------------------------------------------------
 
 
-class ForgetsOldest(ThreadStore):
+class ForgetsOldest(Threads):
     """A copy lacks the oldest checkpoint of its source."""
 
     def copied_checkpoints(self, source: Thread) -> tuple[Checkpoint, ...]:
         return super().copied_checkpoints(source)[1:]
 
 
-class CannotCopy(ThreadStore):
+class CannotCopy(Threads):
     """A copy is answered as if the operation were not there."""
 
     def copy(self, thread_id: str) -> dict[str, object]:
         raise NotFoundError("Not Found")
-
-
-def store_of(kind: type[ThreadStore]) -> ThreadStore:
-    return kind(clock=lambda: datetime.now(UTC), ids=uuid4)
 
 
 def test_a_forgetful_copy_is_noticed(tmp_path: Path) -> None:

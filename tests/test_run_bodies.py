@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -24,10 +22,11 @@ from conformance.contract.schemas import violations
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
-from conformance.model.store import ThreadStore
+from conformance.model.runs import Runs
 from conformance.reference import bodies
 from conformance.runner.session import run_suite
 from tests.conftest import served
+from tests.stores import store_of
 
 MakeSettings = Callable[..., Settings]
 RIGHT = {"assistant_id": "agent", "input": {}, "metadata": {}}
@@ -69,17 +68,19 @@ def judged(
     settings_for: MakeSettings, *requirements: str, **options: Any
 ) -> dict[str, tuple[Verdict, int]]:
     """The verdict on each requirement, and how many runs were made on the way."""
-    store = Counting(clock=lambda: datetime.now(UTC), ids=uuid4)
+    store = store_of(Counting)
+    counting = store.runs
+    assert isinstance(counting, Counting)
     with served(store) as url:
         settings = settings_for(
             url, profile="full", repeat_failures=0, requirements=requirements, **options
         )
         report = run_suite(settings, identify_deployment(settings))
     assert report.cleanup.left == ()
-    return {each.id: (each.verdict, store.begun) for each in report.requirements}
+    return {each.id: (each.verdict, counting.begun) for each in report.requirements}
 
 
-class Counting(ThreadStore):
+class Counting(Runs):
     """Counts the runs that are begun."""
 
     begun = 0

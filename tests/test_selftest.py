@@ -23,6 +23,7 @@ from conformance.faults.registry import (
     all_faults,
     faulty_deployment,
 )
+from conformance.model.threads import Threads
 from conformance.reference.app import create_app
 from conformance.reference.wire import WireRequest
 from conformance.selftest import matrix
@@ -68,7 +69,7 @@ def rows_of(
 
 
 def copy_forgets(broken: FaultyDeployment) -> None:
-    broken.override("copied_checkpoints")(lambda right, source: right(source)[1:])
+    broken.override(Threads.copied_checkpoints)(lambda right, source: right(source)[1:])
 
 
 def crashing(broken: FaultyDeployment) -> None:
@@ -143,7 +144,7 @@ def test_a_process_nobody_listens_to_ends(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_check_is_concerned_by_what_it_touches() -> None:
     asked = SentRequest(WireRequest("POST", "/threads", b"", b"{}", []), status=200)
-    touched = Impact({"copied_checkpoints"}, [asked])
+    touched = Impact({Threads.copied_checkpoints}, [asked])
 
     def concerned(apply: Callable[[FaultyDeployment], Any]) -> bool:
         broken = FaultyDeployment()
@@ -151,7 +152,7 @@ def test_a_check_is_concerned_by_what_it_touches() -> None:
         return touched.affected_by(broken)
 
     assert concerned(copy_forgets)
-    assert not concerned(lambda b: b.override("merged")(lambda right, *given: right(*given)))
+    assert not concerned(lambda b: b.override(Threads.merged)(lambda right, *given: right(*given)))
     assert concerned(lambda b: b.wire.answers("create")(lambda _, body: body))
     assert concerned(lambda b: b.wire.before()(lambda _: None))
     assert not concerned(lambda b: b.wire.answers("get")(lambda _, body: body))
@@ -174,14 +175,14 @@ def test_a_fault_that_begins_with_an_operation_concerns_only_who_asks_for_it() -
         return broken
 
     asked = SentRequest(WireRequest("POST", "/threads", b"", b"{}", []), status=200)
-    touched = Impact({"copied_checkpoints"}, [asked])
+    touched = Impact({Threads.copied_checkpoints}, [asked])
     assert touched.affected_by(copy_forgets_after("create"))
     assert not touched.affected_by(copy_forgets_after("copy"))
 
 
 def test_a_watcher_sees_decisions_and_requests_and_changes_nothing() -> None:
     deployment = FaultyDeployment()
-    watcher = Watcher(deployment, ["copied_checkpoints", "merged"])
+    watcher = Watcher(deployment, [Threads.copied_checkpoints, Threads.merged])
     deployment.wire.app = create_app(deployment.store)
     with InProcess() as host:
         host.app = deployment.wire
@@ -190,7 +191,7 @@ def test_a_watcher_sees_decisions_and_requests_and_changes_nothing() -> None:
         watcher.current = Impact()
         copy = http.post(f"/threads/{made['thread_id']}/copy").json()
     assert copy["metadata"] == {"a": 1}
-    assert watcher.current.decisions == {"copied_checkpoints"}
+    assert watcher.current.decisions == {Threads.copied_checkpoints}
     assert [(each.request.operation, each.status) for each in watcher.current.requests] == [
         ("copy", 200)
     ]

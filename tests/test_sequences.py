@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -15,12 +14,15 @@ from conformance.checks.sequences.machine import EFFORTS
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
-from conformance.model.store import Query, ThreadStore
-from conformance.model.threads import Checkpoint, Thread
+from conformance.model.entities import Checkpoint, Thread
+from conformance.model.search import Query, Searches
+from conformance.model.states import States
+from conformance.model.threads import Threads
 from conformance.model.values import JsonObject
 from conformance.report.record import Report
 from conformance.runner.session import run_suite
 from tests.conftest import served
+from tests.stores import store_of
 
 MakeSettings = Callable[..., Settings]
 _ALL = Query()
@@ -36,7 +38,7 @@ def fallen(report: Report) -> set[str]:
     return {each.id for each in report.requirements if each.verdict is not Verdict.PASS}
 
 
-class EverySecondSearchIsEmpty(ThreadStore):
+class EverySecondSearchIsEmpty(Searches):
     """Unhashable metadata stands in the steps; and no two replays need to agree."""
 
     def search(self, *given: Any, **named: Any) -> list[JsonObject]:
@@ -54,10 +56,6 @@ def test_a_deployment_that_does_not_always_fail_broke_its_promise(
     assert not {Verdict.ERROR, Verdict.NOT_RUN} & set(verdicts.values())
 
 
-def store_of(kind: type[ThreadStore]) -> ThreadStore:
-    return kind(clock=lambda: datetime.now(UTC), ids=uuid4)
-
-
 @pytest.mark.parametrize("seed", [1, 2**63])
 def test_the_reference_keeps_every_promise(
     seed: int, reference: str, settings_for: MakeSettings
@@ -73,25 +71,26 @@ def test_the_reference_keeps_every_promise(
 # ---- one fault for every promise ------------------------------------------------------
 
 
-class SecondWriteOnACopyReachesItsSource(ThreadStore):
-    def copy(self, thread_id: str) -> JsonObject:
-        made = super().copy(thread_id)
-        self.__dict__.setdefault("sources", {})[made["thread_id"]] = [thread_id, 0]
-        return made
+class SecondWriteOnACopyReachesItsSource(States):
+    """A copy is known by its first checkpoint, which it shares with its source."""
 
     def update_state(self, thread_id: str, *given: Any, **named: Any) -> JsonObject:
         answer = super().update_state(thread_id, *given, **named)
-        source = self.__dict__.get("sources", {}).get(thread_id)
-        if source and source[0] in self.threads_by_id:
-            source[1] += 1
-            if source[1] > 1:
-                other = self.thread(source[0])
-                written = self.thread(thread_id).checkpoints[-1]
-                self.keep(replace(other, updated_at=written.created_at))
+        copy = self.records.thread(thread_id)
+        self.writes = {**self.writes, thread_id: self.writes.get(thread_id, 0) + 1}
+        for other in list(self.records.threads_by_id.values()):
+            is_source = (
+                other.created_at < copy.created_at and other.checkpoints[:1] == copy.checkpoints[:1]
+            )
+            if is_source and self.writes[thread_id] > 1:
+                written = copy.checkpoints[-1]
+                self.records.keep(replace(other, updated_at=written.created_at))
         return answer
 
+    writes: dict[str, int] = {}  # noqa: RUF012 - replaced, never changed
 
-class ForksHaveTheNewestParent(ThreadStore):
+
+class ForksHaveTheNewestParent(States):
     def with_superstep(
         self, thread: Thread, base: Checkpoint | None, updates: Sequence[JsonObject]
     ) -> Thread:
@@ -102,25 +101,25 @@ class ForksHaveTheNewestParent(ThreadStore):
         return replace(made, checkpoints=(*made.checkpoints[:-1], newest))
 
 
-class PagesSkipOneState(ThreadStore):
+class PagesSkipOneState(States):
     def history(self, thread_id: str, **given: Any) -> list[JsonObject]:
         states = super().history(thread_id, **given)
         return states[1:] if given.get("before") and given["limit"] < 1000 else states
 
 
-class StatusIsIgnoredBesideMetadata(ThreadStore):
+class StatusIsIgnoredBesideMetadata(Searches):
     def matches(self, thread: Thread, query: Query) -> bool:
         return super().matches(thread, replace(query, status=None))
 
 
-class CountsIgnoreTheStatus(ThreadStore):
+class CountsIgnoreTheStatus(Searches):
     def count(self, query: Query = _ALL) -> int:
         return super().count(replace(query, status=None))
 
 
-class DeletedMetadataComesBack(ThreadStore):
+class DeletedMetadataComesBack(Threads):
     def delete(self, thread_id: str) -> None:
-        self.__dict__.setdefault("left", {})[thread_id] = self.thread(thread_id).metadata
+        self.__dict__.setdefault("left", {})[thread_id] = self.records.thread(thread_id).metadata
         super().delete(thread_id)
 
     def create(self, **given: Any) -> JsonObject:
@@ -133,7 +132,7 @@ def later(moment: str) -> str:
 
 
 #: Some kinds; the kill matrix has many more.
-FAULTS: dict[str, type[ThreadStore]] = {
+FAULTS: dict[str, type] = {
     "SEQ-02": SecondWriteOnACopyReachesItsSource,
     "SEQ-05": ForksHaveTheNewestParent,
     "SEQ-09": PagesSkipOneState,
@@ -146,7 +145,7 @@ FAULTS: dict[str, type[ThreadStore]] = {
 @pytest.mark.parametrize(("requirement", "fault"), FAULTS.items(), ids=FAULTS)
 def test_a_fault_makes_its_own_check_fail(
     requirement: str,
-    fault: type[ThreadStore],
+    fault: type,
     settings_for: MakeSettings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -15,9 +15,11 @@ from conformance.contract.catalogue import load_catalogue
 from conformance.contract.schemas import format_checker
 from conformance.data import schemas_dir
 from conformance.deployment.guard import GuardRefusal
+from conformance.model.entities import Thread
 from conformance.model.errors import NotFoundError
-from conformance.model.store import Query, ThreadStore
-from conformance.model.threads import Thread
+from conformance.model.search import Query, Searches
+from conformance.model.threads import Threads
+from conformance.model.views import Views
 from conformance.plant.probes import Interviewer, Question
 from conformance.plant.promises import load_promises
 from conformance.reference.app import new_store
@@ -59,7 +61,7 @@ def test_looking_changes_nothing(plant: Planted) -> None:
         before = threads_of(url)
         typed("verify", plant.file, "--url", url)
         assert threads_of(url) == before
-    assert store.matching(Query()) == plant.store.matching(Query())
+    assert store.searches.matching(Query()) == plant.store.searches.matching(Query())
 
 
 @pytest.mark.parametrize("operation", ["delete", "copy", "create"])
@@ -74,10 +76,10 @@ def test_nothing_that_verify_sends_could_change_anything(
     store = plant.restarted()
     with served(store) as url, pytest.raises(GuardRefusal, match="only to look at threads"):
         typed("verify", plant.file, "--url", url)
-    assert store.matching(Query()) == plant.store.matching(Query())
+    assert store.searches.matching(Query()) == plant.store.searches.matching(Query())
 
 
-class ShowsMore(ThreadStore):
+class ShowsMore(Views):
     """A later version: another member, and the moments in another notation."""
 
     def thread_view(self, thread: Thread) -> dict[str, Any]:
@@ -105,7 +107,7 @@ def test_new_members_and_other_notations_are_told_and_no_loss(plant: Planted) ->
 
 def test_a_thread_that_is_gone_is_told_once(plant: Planted) -> None:
     store = plant.restarted()
-    store.delete(plant.id_of("forked"))
+    store.threads.delete(plant.id_of("forked"))
     status, found = verified(store, plant.file)
     assert status == 1
     assert losses(found) == {("get", "forked", "$", "missing")}
@@ -189,7 +191,7 @@ def test_a_changed_updated_at(plant: Planted) -> None:
     assert {each[0] for each in losses(found)} == {"get", "search"}
 
 
-class LosesMember(ThreadStore):
+class LosesMember(Views):
     """A field that is missing after a day."""
 
     def thread_view(self, thread: Thread) -> dict[str, Any]:
@@ -239,7 +241,7 @@ def test_lost_runs(plant: Planted) -> None:
     }
 
 
-class CannotSearch(ThreadStore):
+class CannotSearch(Searches):
     """Finds nothing of what came before the restart, though it stands."""
 
     def matching(self, query: Query = Query()) -> list[Thread]:  # noqa: B008
@@ -253,7 +255,7 @@ def test_threads_that_no_search_finds_any_more(plant: Planted) -> None:
     assert found["gone"] == []
 
 
-class FindsLate(ThreadStore):
+class FindsLate(Searches):
     """Finds what came before the restart only when it was asked three times."""
 
     asked = 0
@@ -303,7 +305,7 @@ def test_a_thread_without_the_tag_is_not_looked_at_any_further(plant: Planted) -
     assert found["gone"] == ["empty"]
     assert [each["thread_id"] for each in found["swept"]["left"]] == [plant.id_of("empty")]
     assert "does not carry the plant's tag" in found["swept"]["left"][0]["reason"]
-    assert [each.thread_id for each in store.matching(Query())] == [plant.id_of("empty")]
+    assert [each.thread_id for each in store.searches.matching(Query())] == [plant.id_of("empty")]
 
 
 # ---- sweeping -----------------------------------------------------------------------
@@ -312,9 +314,9 @@ def test_a_thread_without_the_tag_is_not_looked_at_any_further(plant: Planted) -
 def test_sweep_removes_the_plant_and_nothing_else(plant: Planted, tmp_path: Path) -> None:
     store = plant.restarted()
     with served(store) as url:
-        stranger = store.create(metadata={"of": "someone else"})["thread_id"]
+        stranger = store.threads.create(metadata={"of": "someone else"})["thread_id"]
         # It carries the tag, since copying copies metadata; the plant does not name it.
-        copy = store.copy(plant.id_of("interrupted"))["thread_id"]
+        copy = store.threads.copy(plant.id_of("interrupted"))["thread_id"]
         ended = typed("verify", plant.file, "--url", url, "--sweep", "--visible-within", 0)
         assert set(threads_of(url)) == {stranger, copy}
     threads = len(json.loads(plant.file.read_text())["threads"])
@@ -325,12 +327,12 @@ def test_sweep_removes_the_plant_and_nothing_else(plant: Planted, tmp_path: Path
 def test_after_a_sweep_all_is_gone(plant: Planted) -> None:
     store = plant.restarted()
     status, found = verified(store, plant.file, "--sweep")
-    assert (status, found["swept"]["left"], store.matching(Query())) == (0, [], [])
+    assert (status, found["swept"]["left"], store.searches.matching(Query())) == (0, [], [])
     status, found = verified(store, plant.file, "--sweep")
     assert (status, found["swept"]) == (1, {"removed": 0, "left": []})
 
 
-class CannotDelete(ThreadStore):
+class CannotDelete(Threads):
     """Answers as if deleting were not there."""
 
     def delete(self, thread_id: str) -> None:

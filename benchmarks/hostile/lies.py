@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from benchmarks.hostile.recording import RecordingStore, as_others, by_others
-from conformance.model.threads import Thread
+from conformance.model.entities import Thread
 from conformance.reference.wire import Wire, WireAnswer, WireRequest
 
 #: By this member of their metadata runs of the suite find their threads again.
@@ -54,14 +54,16 @@ class World:
 
     def old(self) -> Thread:
         """A thread of others, of any age."""
-        return self.random.choice(self.store.foreign_threads())
+        return self.random.choice(self.store.records.foreign_threads())
 
     def new(self) -> Thread:
         """A thread that others made a moment ago."""
         with as_others():
-            made = self.store.create(**others_thread())
+            made = self.store.threads.create(**others_thread())
         return next(
-            each for each in self.store.foreign_threads() if each.thread_id == made["thread_id"]
+            each
+            for each in self.store.records.foreign_threads()
+            if each.thread_id == made["thread_id"]
         )
 
 
@@ -115,7 +117,7 @@ def _answers_with(operation: str, name: str, *, new: bool) -> Callable[[World], 
             if isinstance(answer.body, dict) and world.tempted(name):
                 stranger = world.new() if new else world.old()
                 # Named in what the suite asked for, or with all that is the stranger's.
-                views = (answer.body, world.store.thread_view(stranger))
+                views = (answer.body, world.store.views.thread_view(stranger))
                 shown = world.random.choice(views)
                 answer.body = {**shown, "thread_id": stranger.thread_id}
 
@@ -163,7 +165,9 @@ def _get_names_another(world: World) -> None:
 
     @world.wire.after("get", status=200)
     def name_another(request: WireRequest, answer: WireAnswer) -> None:
-        if world.store.belongs_to_suite(request.thread_id) and world.tempted("get-names-another"):
+        if world.store.records.belongs_to_suite(request.thread_id) and world.tempted(
+            "get-names-another"
+        ):
             answer.body = {**answer.body, "thread_id": world.old().thread_id}
 
 
@@ -173,7 +177,9 @@ def _get_forges_tag(world: World) -> None:
 
     @world.wire.after("get", status=200)
     def forge(request: WireRequest, answer: WireAnswer) -> None:
-        if world.store.belongs_to_others(request.thread_id) and world.tempted("get-forges-tag"):
+        if world.store.records.belongs_to_others(request.thread_id) and world.tempted(
+            "get-forges-tag"
+        ):
             metadata = {**answer.body["metadata"], RUN_TAG: world.tag}
             answer.body = {**answer.body, "metadata": metadata}
 
@@ -189,7 +195,7 @@ def _search_forges_tag(world: World) -> None:
         if isinstance(wanted, dict) and isinstance(hits, list) and wanted:
             for find in (world.old, world.new):
                 if world.tempted("search-forges-tag"):
-                    view = world.store.thread_view(find())
+                    view = world.store.views.thread_view(find())
                     hits = [*hits, {**view, "metadata": {**view["metadata"], **wanted}}]
             answer.body = hits
 
@@ -236,7 +242,7 @@ def _runs_name_another(world: World) -> None:
 
     @world.wire.after("run_background", "run_list", "run_get", status=200)
     def name_another(_request: WireRequest, answer: WireAnswer) -> None:
-        runs = [run for each in world.store.foreign_threads() for run in each.runs]
+        runs = [run for each in world.store.records.foreign_threads() for run in each.runs]
         if runs and world.tempted("runs-name-another"):
             run_id = world.random.choice(runs).run_id
             if isinstance(answer.body, dict):
@@ -247,7 +253,7 @@ def _runs_name_another(world: World) -> None:
     @world.wire.before("run_delete", "run_cancel", "run_get", "run_join")
     def find_anywhere(request: WireRequest) -> None:
         parts = request.path.split("/")
-        thread_id = world.store.thread_of_run(parts[4])
+        thread_id = world.store.records.thread_of_run(parts[4])
         if thread_id is not None:
             request.path = "/".join([*parts[:2], thread_id, *parts[3:]])
 
@@ -286,7 +292,7 @@ def _crons_name_another(world: World) -> None:
 
     @world.wire.after("cron_create", status=200)
     def name_another(_request: WireRequest, answer: WireAnswer) -> None:
-        crons = world.store.foreign_crons()
+        crons = world.store.records.foreign_crons()
         if crons and world.tempted("crons-name-another"):
             answer.body = {**answer.body, "cron_id": world.random.choice(crons).cron_id}
 
@@ -298,9 +304,9 @@ def _cron_search_forges_thread(world: World) -> None:
     @world.wire.after("cron_search", status=200)
     def forge(request: WireRequest, answer: WireAnswer) -> None:
         wanted = request.members.get("thread_id")
-        crons = world.store.foreign_crons()
+        crons = world.store.records.foreign_crons()
         if isinstance(wanted, str) and crons and world.tempted("cron-search-forges-thread"):
-            shown = world.store.cron_view(world.random.choice(crons))
+            shown = world.store.views.cron_view(world.random.choice(crons))
             answer.body = [*answer.body, {**shown, "thread_id": wanted}]
 
 
@@ -310,7 +316,7 @@ def _redirects_to_another(world: World) -> None:
 
     @world.wire.before("update", "delete", "update_state", *_RUNS)
     def redirect(request: WireRequest) -> WireAnswer | None:
-        if not world.store.belongs_to_suite(request.thread_id):
+        if not world.store.records.belongs_to_suite(request.thread_id):
             return None
         if not world.tempted("redirects-to-another"):
             return None
@@ -330,7 +336,7 @@ def _no_ids_mean_all(world: World) -> None:
     def prune_all(request: WireRequest) -> None:
         ids = request.members.get("thread_ids")
         if not (isinstance(ids, list) and ids) and world.tempted(name, always=True):
-            request.body = {"thread_ids": world.store.all_ids()}
+            request.body = {"thread_ids": world.store.records.all_ids()}
 
     @world.wire.before("runs_cancel")
     def cancel_all(request: WireRequest) -> None:
@@ -343,7 +349,7 @@ def _no_ids_mean_all(world: World) -> None:
     def delete_all(request: WireRequest) -> None:
         if world.tempted(name, always=True):
             request.method, request.path = "POST", "/threads/prune"
-            request.body = {"thread_ids": world.store.all_ids()}
+            request.body = {"thread_ids": world.store.records.all_ids()}
 
 
 def _names_nothing(request: WireRequest) -> bool:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from conformance.model.crons import Cron
+from conformance.model.entities import Cron, Thread
+from conformance.model.records import Records
 from conformance.model.store import ThreadStore
-from conformance.model.threads import Thread
+from conformance.model.values import Clock, Ids
 
 #: Whoever asks: the suite, unless it is said that it is somebody else.
 _BY_OTHERS: ContextVar[bool] = ContextVar("by_others", default=False)
@@ -55,28 +56,16 @@ class Harm:
         return any(vars(self).values())
 
 
-class RecordingStore(ThreadStore):
-    """A store in which every id belongs to who used it first: the suite, or others.
+class RecordingRecords(Records):
+    """Records in which every id belongs to who used it first: the suite, or others."""
 
-    `clock_ahead` shifts its clock; while `age` is set, what is made is so old.
-    """
-
-    def __init__(self, clock_ahead: timedelta = timedelta()) -> None:
-        self.age = timedelta()
-        self.clock_ahead = clock_ahead
+    def __init__(self, clock: Clock, ids: Ids) -> None:
         #: What the suite did to others.
         self.hits: list[Hit] = []
         self._owners: dict[str, bool] = {}
         self._threads_of_others: dict[str, Thread] = {}
         self._crons_of_others: dict[str, Cron] = {}
-        super().__init__(self._now, uuid4)
-
-    def _now(self) -> datetime:
-        return self.wall() - self.age
-
-    def wall(self) -> datetime:
-        """The time by the clock of this deployment."""
-        return datetime.now(UTC) + self.clock_ahead
+        super().__init__(clock, ids)
 
     # Whose it is
 
@@ -129,13 +118,10 @@ class RecordingStore(ThreadStore):
         return kept
 
     def forget(self, thread_id: str) -> None:
-        """As the right store, and noted, for the thread's crons as well."""
-        crons = [each.cron_id for each in self.crons_by_id.values() if each.thread_id == thread_id]
+        """As the right store, and noted."""
         super().forget(thread_id)
         foreign = self._owners[thread_id]
         self._note(foreign, "removed", "thread", thread_id, self._remember_thread)
-        for each in crons:
-            self._note(self._owners[each], "removed", "cron", each, self._remember_cron)
 
     def keep_cron(self, cron: Cron) -> Cron:
         """As the right store, and noted."""
@@ -144,11 +130,10 @@ class RecordingStore(ThreadStore):
         self._note(foreign, "changed", "cron", cron.cron_id, self._remember_cron)
         return kept
 
-    def delete_cron(self, cron_id: str) -> None:
+    def forget_cron(self, cron_id: str) -> None:
         """As the right store, and noted."""
-        own = self.cron(cron_id).cron_id
-        super().delete_cron(own)
-        self._note(self._owners[own], "removed", "cron", own, self._remember_cron)
+        super().forget_cron(cron_id)
+        self._note(self._owners[cron_id], "removed", "cron", cron_id, self._remember_cron)
 
     def _note(
         self, foreign: bool, what: str, kind: str, own_id: str, remember: Callable[[str], None]
@@ -198,6 +183,27 @@ class RecordingStore(ThreadStore):
             ),
             runs_removed=len(runs),
         )
+
+
+class RecordingStore(ThreadStore):
+    """A store whose records know whose everything is.
+
+    `clock_ahead` shifts its clock; while `age` is set, what is made is so old.
+    """
+
+    records: RecordingRecords
+
+    def __init__(self, clock_ahead: timedelta = timedelta()) -> None:
+        self.age = timedelta()
+        self.clock_ahead = clock_ahead
+        super().__init__(self._now, uuid4, parts=(RecordingRecords,))
+
+    def _now(self) -> datetime:
+        return self.wall() - self.age
+
+    def wall(self) -> datetime:
+        """The time by the clock of this deployment."""
+        return datetime.now(UTC) + self.clock_ahead
 
 
 def canonical(text: str) -> str:

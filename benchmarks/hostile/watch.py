@@ -82,14 +82,14 @@ class Watch:
         if method in _READING or (operation is not None and not operation.writes):
             return
         ids = {each.lower() for each in _ids(path, body)}
-        foreign = tuple(sorted(each for each in ids if self._store.belongs_to_others(each)))
+        foreign = tuple(sorted(each for each in ids if self._store.records.belongs_to_others(each)))
         name = operation.name if operation else method
         write = Write(name, path, foreign)
         if foreign:
             self.named.append(write)
         unknown = operation is None and path.startswith(_PATHS)
         if (name in _ON_MANY or unknown) and not any(
-            self._store.belongs_to_suite(each) for each in ids
+            self._store.records.belongs_to_suite(each) for each in ids
         ):
             self.bulk.append(write)
 

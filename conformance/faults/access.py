@@ -10,7 +10,8 @@ from typing import Any
 
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.errors import ModelError
-from conformance.model.store import Query, ThreadStore
+from conformance.model.search import Query
+from conformance.model.store import ThreadStore
 from conformance.reference.tenants import KEY_HEADER
 from conformance.reference.wire import (
     Json,
@@ -134,8 +135,10 @@ def owner_key(broken: FaultyDeployment, request: WireRequest) -> str | None:
     cron_id = request.path.rpartition("/")[2]
     named = request.thread_id or str(request.members.get("thread_id", ""))
     for key, store in broken.by_key.items():
-        crons = [] if request.thread_id else [each["cron_id"] for each in store.search_crons({})]
-        if named in store.threads_by_id or cron_id in crons:
+        crons = (
+            [] if request.thread_id else [each["cron_id"] for each in store.crons.search_crons({})]
+        )
+        if named in store.records.threads_by_id or cron_id in crons:
             return key
     return None
 
@@ -201,7 +204,7 @@ def creating_deletes(broken: FaultyDeployment) -> None:
     @broken.wire.before("create")
     def delete(request: WireRequest) -> None:
         for store in others(broken, request):
-            _quietly(store.delete, str(request.members.get("thread_id")))
+            _quietly(store.threads.delete, str(request.members.get("thread_id")))
 
 
 @fault("prune-reaches-the-threads-of-others", breaks=["ACCESS-11"])
@@ -209,7 +212,7 @@ def prune_reaches_others(broken: FaultyDeployment) -> None:
     @broken.wire.before("prune")
     def prune(request: WireRequest) -> None:
         for store in others(broken, request):
-            _quietly(store.prune, request.members.get("thread_ids") or [])
+            _quietly(store.threads.prune, request.members.get("thread_ids") or [])
 
 
 @fault("search-finds-the-threads-of-others", breaks=["ACCESS-09"])
@@ -217,7 +220,7 @@ def search_finds_others(broken: FaultyDeployment) -> None:
     @broken.wire.answers("search")
     def find(request: WireRequest, found: Json) -> Json:
         for store in others(broken, request):
-            found = [*found, *store.search(_query(request))]
+            found = [*found, *store.searches.search(_query(request))]
         return found
 
 
@@ -226,7 +229,7 @@ def search_by_ids_finds_others(broken: FaultyDeployment) -> None:
     @broken.wire.answers("search", when=lambda request: "ids" in request.members)
     def find(request: WireRequest, found: Json) -> Json:
         for store in others(broken, request):
-            found = [*found, *store.search(_query(request))]
+            found = [*found, *store.searches.search(_query(request))]
         return found
 
 
@@ -234,7 +237,9 @@ def search_by_ids_finds_others(broken: FaultyDeployment) -> None:
 def count_counts_others(broken: FaultyDeployment) -> None:
     @broken.wire.answers("count")
     def count(request: WireRequest, counted: Json) -> Json:
-        return counted + sum(each.count(_query(request)) for each in others(broken, request))
+        return counted + sum(
+            each.searches.count(_query(request)) for each in others(broken, request)
+        )
 
 
 def telling_apart(operation: str, status: int, detail: str) -> Apply:
@@ -243,7 +248,9 @@ def telling_apart(operation: str, status: int, detail: str) -> Apply:
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, status=404)
         def tell(request: WireRequest, answer: WireAnswer) -> None:
-            if any(request.thread_id in each.threads_by_id for each in others(broken, request)):
+            if any(
+                request.thread_id in each.records.threads_by_id for each in others(broken, request)
+            ):
                 answer.status, answer.body = status, {"detail": detail}
 
     return apply

@@ -9,7 +9,8 @@ from typing import Any
 from conformance.faults.kit.runs import accepting, found_run, run_id_in, runs_on, to_its_end
 from conformance.faults.kit.wire import each_shown
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.model.threads import Checkpoint, Run, Thread
+from conformance.model.entities import Checkpoint, Run, Thread
+from conformance.model.runs import Runs
 from conformance.reference.wire import Json, WireRequest
 
 
@@ -17,13 +18,13 @@ def cancelling(action: str, after: Callable[[FaultyDeployment, Thread, Run], Thr
     """Cancel correctly, then store `after(broken, thread before, run)` as the thread."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override("cancel_run")
+        @broken.override(Runs.cancel_run)
         def cancel_run(right: Any, thread_id: str, run_id: str, asked: str = "interrupt") -> None:
-            before = broken.store.thread(thread_id)
+            before = broken.store.records.thread(thread_id)
             right(thread_id, run_id, asked)
             run = next((each for each in before.runs if each.run_id == run_id), None)
             if asked == action and run is not None:
-                broken.store.keep(after(broken, before, run))
+                broken.store.records.keep(after(broken, before, run))
 
     return apply
 
@@ -38,7 +39,7 @@ def made_by(run: Run, checkpoint: Checkpoint) -> bool:
 
 @fault("cancelled-run-goes-on-to-its-end", breaks=["CANCEL-01", "CANCEL-02", "CANCEL-08"])
 def cancelled_run_goes_on(broken: FaultyDeployment) -> None:
-    @broken.override("cancel_run")
+    @broken.override(Runs.cancel_run)
     def cancel_run(right: Any, thread_id: str, run_id: str, action: str = "interrupt") -> None:
         if action == "interrupt":
             to_its_end(broken.store, thread_id, run_id)
@@ -48,11 +49,11 @@ def cancelled_run_goes_on(broken: FaultyDeployment) -> None:
 
 @fault("cancelled-run-takes-one-more-step", breaks=["CANCEL-01"])
 def cancelled_run_takes_one_more_step(broken: FaultyDeployment) -> None:
-    @broken.override("cancel_run")
+    @broken.override(Runs.cancel_run)
     def cancel_run(right: Any, thread_id: str, run_id: str, action: str = "interrupt") -> None:
-        run = broken.store.run_of(thread_id, run_id)
+        run = broken.store.runs.run_of(thread_id, run_id)
         if run.started and action == "interrupt":
-            broken.store.advance(thread_id)
+            broken.store.executor.advance(thread_id)
         right(thread_id, run_id, action)
 
 
@@ -64,7 +65,7 @@ def cancelled_run_shows_error(broken: FaultyDeployment) -> None:
 
 
 def _without_input(broken: FaultyDeployment, before: Thread, run: Run) -> Thread:
-    now = broken.store.thread(before.thread_id)
+    now = broken.store.records.thread(before.thread_id)
     first = next((each for each in now.checkpoints if made_by(run, each)), None)
     return replace(now, checkpoints=tuple(each for each in now.checkpoints if each is not first))
 
@@ -75,7 +76,7 @@ fault("interrupted-run-loses-its-first-state", breaks=["CANCEL-03"])(
 
 
 def _without_states(broken: FaultyDeployment, before: Thread, run: Run) -> Thread:
-    now = broken.store.thread(before.thread_id)
+    now = broken.store.records.thread(before.thread_id)
     left = tuple(each for each in now.checkpoints if not made_by(run, each))
     return replace(now, checkpoints=left)
 
@@ -88,7 +89,7 @@ fault("interrupted-run-loses-its-states", breaks=["CANCEL-01", "CANCEL-03"])(
 
 
 def _kept_as_interrupted(broken: FaultyDeployment, before: Thread, run: Run) -> Thread:
-    now = broken.store.thread(before.thread_id)
+    now = broken.store.records.thread(before.thread_id)
     return replace(now, runs=(*now.runs, replace(run, status="interrupted")))
 
 
@@ -107,7 +108,7 @@ def run_rolled_back_is_still_listed(broken: FaultyDeployment) -> None:
     def note(request: WireRequest) -> None:
         run = found_run(broken.store, run_id_in(request))
         if run is not None and run[0] == request.thread_id:
-            view = broken.store.get_run(run[0], run[1].run_id)
+            view = broken.store.runs.get_run(run[0], run[1].run_id)
             gone.setdefault(request.thread_id, []).append({**view, "status": "interrupted"})
 
     @broken.wire.answers("run_list")
@@ -116,13 +117,13 @@ def run_rolled_back_is_still_listed(broken: FaultyDeployment) -> None:
 
 
 def _with_first_state(broken: FaultyDeployment, before: Thread, run: Run) -> Thread:
-    now = broken.store.thread(before.thread_id)
+    now = broken.store.records.thread(before.thread_id)
     first = [each for each in before.checkpoints if made_by(run, each)][:1]
     return replace(now, checkpoints=(*now.checkpoints, *first))
 
 
 def _with_one_state_less(broken: FaultyDeployment, before: Thread, run: Run) -> Thread:
-    now = broken.store.thread(before.thread_id)
+    now = broken.store.records.thread(before.thread_id)
     return replace(now, checkpoints=now.checkpoints[:-1])
 
 

@@ -19,8 +19,10 @@ from conformance.faults.kit.wire import (
     without,
 )
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.entities import Checkpoint, Thread
 from conformance.model.graphs import OTHER_CHANNELS
-from conformance.model.threads import Checkpoint, Thread
+from conformance.model.runs import Runs
+from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireRequest
 
 Values = dict[str, Any]
@@ -86,11 +88,11 @@ fault("checkpoints-of-a-copy-show-one-channel", breaks=["COPY-20"])(
 def run_on_a_copy_begins_with_one_channel(broken: FaultyDeployment) -> None:
     store, copies = broken.store, copies_of(broken)
 
-    @broken.override("begin_run")
+    @broken.override(Runs.begin_run)
     def begin_run(right: Any, thread_id: str, *arguments: Any, **named: Any) -> Any:
-        thread = store.thread(thread_id) if thread_id in copies else None
+        thread = store.records.thread(thread_id) if thread_id in copies else None
         if thread is not None and thread.latest is not None:
-            store.keep(with_latest(thread, values=one_channel(thread.latest.values)))
+            store.records.keep(with_latest(thread, values=one_channel(thread.latest.values)))
         return right(thread_id, *arguments, **named)
 
 
@@ -137,13 +139,13 @@ fault("get-shows-one-channel", breaks=["PREPOP-21"])(change_shown("get", to=show
 def prepopulated_states_have_the_newest_plan(broken: FaultyDeployment) -> None:
     store = broken.store
 
-    @broken.override("create")
+    @broken.override(Threads.create)
     def create(right: Any, **members: Any) -> Any:
         made = right(**members)
-        thread = store.thread(made["thread_id"])
+        thread = store.records.thread(made["thread_id"])
         if thread.latest is not None and "plan" in thread.latest.values:
             plan = _values(_with("plan", thread.latest.values["plan"]))
-            store.keep(replace(thread, checkpoints=tuple(map(plan, thread.checkpoints))))
+            store.records.keep(replace(thread, checkpoints=tuple(map(plan, thread.checkpoints))))
         return made
 
 

@@ -28,7 +28,7 @@ def _newest_in(operation: str, change: Callable[[dict[str, Any], dict[str, Any]]
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers(operation)
         def change_state(request: WireRequest, state: Json) -> Json:
-            return change(state, broken.store.state(request.thread_id))
+            return change(state, broken.store.states.state(request.thread_id))
 
     return apply
 
@@ -135,7 +135,7 @@ def _refusal_becomes_newest(operation: str, status: int, when: When = always) ->
         def answer_with_newest(request: WireRequest, answer: WireAnswer) -> None:
             thread = stored_thread(broken, request.thread_id)
             if answer.status == status and thread is not None:
-                answer.status, answer.body = 200, broken.store.state(request.thread_id)
+                answer.status, answer.body = 200, broken.store.states.state(request.thread_id)
 
     return apply
 
@@ -181,10 +181,13 @@ def found_in_any_thread(broken: FaultyDeployment) -> None:
     def find_in_any_thread(request: WireRequest, answer: WireAnswer) -> None:
         if stored_thread(broken, request.thread_id) is not None or not is_uuid(request.thread_id):
             return
-        for thread in broken.store.threads_by_id.values():
+        for thread in broken.store.records.threads_by_id.values():
             for checkpoint in thread.checkpoints:
                 if checkpoint.checkpoint_id == last_part(request):
-                    answer.status, answer.body = 200, broken.store.state_view(thread, checkpoint)
+                    answer.status, answer.body = (
+                        200,
+                        broken.store.views.state_view(thread, checkpoint),
+                    )
 
 
 # By POST
@@ -235,4 +238,4 @@ def former_branch_shows_the_fork(broken: FaultyDeployment) -> None:
             on_the_way = parents.get(on_the_way)
         if on_the_way or newest is None:
             return state
-        return {**state, "values": broken.store.state(request.thread_id)["values"]}
+        return {**state, "values": broken.store.states.state(request.thread_id)["values"]}

@@ -14,7 +14,8 @@ from typing import Any
 from conformance.faults.kit.runs import having
 from conformance.faults.kit.wire import without
 from conformance.faults.registry import FaultyDeployment, fault
-from conformance.model.threads import Thread
+from conformance.model.entities import Thread
+from conformance.model.threads import Threads
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
 #: How long, in seconds, a request waits for a second one; how many turns of the loop it yields.
@@ -74,7 +75,7 @@ def creations_at_once_all_succeed(broken: FaultyDeployment) -> None:
     async def create(request: WireRequest) -> None:
         thread_id = str(request.members.get("thread_id"))
         if await crowd.other(thread_id, request):
-            broken.store.threads_by_id.pop(thread_id, None)
+            broken.store.records.threads_by_id.pop(thread_id, None)
 
 
 @fault("creations-at-once-mix-their-metadata", breaks=["CONCURRENT-01"])
@@ -85,9 +86,9 @@ def creations_at_once_mix(broken: FaultyDeployment) -> None:
     async def create(request: WireRequest) -> None:
         thread_id = str(request.members.get("thread_id"))
         other = await crowd.other(thread_id, request)
-        thread = broken.store.threads_by_id.get(thread_id)
+        thread = broken.store.records.threads_by_id.get(thread_id)
         if other and thread is not None:
-            broken.store.keep(replace(thread, metadata=request.members["metadata"]))
+            broken.store.records.keep(replace(thread, metadata=request.members["metadata"]))
 
 
 @fault("creations-at-once-answer-what-each-asked-for", breaks=["CONCURRENT-02"])
@@ -99,7 +100,7 @@ def creations_at_once_answer_their_own(broken: FaultyDeployment) -> None:
         thread_id = str(request.members.get("thread_id"))
         if not await crowd.other(thread_id, request):
             return None
-        shown = broken.store.create(**request.members)
+        shown = broken.store.threads.create(**request.members)
         return json_answer(200, {**shown, "metadata": request.members["metadata"]})
 
 
@@ -125,11 +126,11 @@ def patches_lose_one_another(broken: FaultyDeployment) -> None:
         metadata = request.members["metadata"]
         if not isinstance(metadata, dict) or not any(name.startswith("key-") for name in metadata):
             return None
-        thread = broken.store.threads_by_id.get(request.thread_id)
+        thread = broken.store.records.threads_by_id.get(request.thread_id)
         if not await crowd.other(request.thread_id, request) or thread is None:
             return None
-        broken.store.keep(replace(thread, metadata={**thread.metadata, **metadata}))
-        return json_answer(200, broken.store.get(thread.thread_id))
+        broken.store.records.keep(replace(thread, metadata={**thread.metadata, **metadata}))
+        return json_answer(200, broken.store.threads.get(thread.thread_id))
 
 
 @fault("updates-at-once-reach-the-other-thread", breaks=["CONCURRENT-08"])
@@ -151,7 +152,7 @@ def updates_reach_the_other_thread(broken: FaultyDeployment) -> None:
 
 
 def _torn(broken: FaultyDeployment, when: Any, tear: Any) -> None:
-    @broken.override("copied_checkpoints")
+    @broken.override(Threads.copied_checkpoints)
     def copied_checkpoints(right: Any, source: Thread) -> Any:
         return tear(right(source)) if when(source) else right(source)
 
@@ -184,12 +185,12 @@ def copy_is_as_long_as_its_source_was(broken: FaultyDeployment) -> None:
     @broken.wire.before("copy")
     async def read(request: WireRequest) -> None:
         # The length is read before the states; threads with runs are left alone.
-        source = broken.store.threads_by_id.get(request.thread_id)
+        source = broken.store.records.threads_by_id.get(request.thread_id)
         if source is not None and not source.runs:
             lengths[request.thread_id] = len(source.checkpoints)
             await _let_others_in()
 
-    @broken.override("copied_checkpoints")
+    @broken.override(Threads.copied_checkpoints)
     def copied_checkpoints(right: Any, source: Thread) -> Any:
         length = lengths.pop(source.thread_id, len(source.checkpoints))
         return right(source)[-length:] if length else right(source)
@@ -202,13 +203,13 @@ def copies_at_once_are_one_thread(broken: FaultyDeployment) -> None:
 
     @broken.wire.before("copy")
     async def copy(request: WireRequest) -> WireAnswer | None:
-        source = broken.store.threads_by_id.get(request.thread_id)
+        source = broken.store.records.threads_by_id.get(request.thread_id)
         if source is None or len(source.checkpoints) < _LONG:
             return None
         if not await crowd.other(request.thread_id, request):
             return None
         if request.thread_id not in made:
-            made[request.thread_id] = broken.store.copy(request.thread_id)
+            made[request.thread_id] = broken.store.threads.copy(request.thread_id)
         return json_answer(200, made[request.thread_id])
 
 
@@ -218,14 +219,14 @@ def copies_at_once_lose_their_oldest_state(broken: FaultyDeployment) -> None:
 
     @broken.wire.before("copy")
     async def copy(request: WireRequest) -> WireAnswer | None:
-        source = broken.store.threads_by_id.get(request.thread_id)
+        source = broken.store.records.threads_by_id.get(request.thread_id)
         if source is None or len(source.checkpoints) < _LONG:
             return None
         if not await crowd.other(request.thread_id, request):
             return None
-        copied = broken.store.copy(request.thread_id)
-        thread = broken.store.thread(copied["thread_id"])
-        broken.store.keep(replace(thread, checkpoints=thread.checkpoints[1:]))
+        copied = broken.store.threads.copy(request.thread_id)
+        thread = broken.store.records.thread(copied["thread_id"])
+        broken.store.records.keep(replace(thread, checkpoints=thread.checkpoints[1:]))
         return json_answer(200, copied)
 
 
@@ -235,9 +236,9 @@ def copies_at_once_lose_their_oldest_state(broken: FaultyDeployment) -> None:
 def _deleting_in_parts(broken: FaultyDeployment, part: Callable[[Thread], Thread]) -> None:
     @broken.wire.before("delete")
     async def delete(request: WireRequest) -> None:
-        thread = broken.store.threads_by_id.get(request.thread_id)
+        thread = broken.store.records.threads_by_id.get(request.thread_id)
         if thread is not None and len(thread.checkpoints) >= _LONG:
-            broken.store.keep(part(thread))
+            broken.store.records.keep(part(thread))
             await _let_others_in()
 
 

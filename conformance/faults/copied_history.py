@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.threads import Threads
 
 States = tuple[Any, ...]
 
@@ -17,7 +18,7 @@ def copying(change: Callable[[States], Iterable[Any]]) -> Apply:
     """Change the states with which a copy starts."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override("copied_checkpoints")
+        @broken.override(Threads.copied_checkpoints)
         def copied_checkpoints(right: Any, source: Any) -> Any:
             return tuple(change(right(source)))
 
@@ -63,10 +64,10 @@ fault(
     ),
 )
 def copy_forgets_the_newest_state(broken: FaultyDeployment) -> None:
-    @broken.override("copied_checkpoints")
+    @broken.override(Threads.copied_checkpoints)
     def copied_checkpoints(right: Any, source: Any) -> Any:
         # During a run the history of a moment ago would be right.
-        return right(source)[: None if broken.store.status_of(source) == "busy" else -1]
+        return right(source)[: None if broken.store.records.status_of(source) == "busy" else -1]
 
 
 fault(
@@ -122,10 +123,13 @@ fault(
     ),
 )
 def copy_makes_the_oldest_anew(broken: FaultyDeployment) -> None:
-    @broken.override("copied_checkpoints")
+    @broken.override(Threads.copied_checkpoints)
     def copied_checkpoints(right: Any, source: Any) -> Any:
         states = right(source)
-        return (*(replace(each, created_at=broken.store.now()) for each in states[:1]), *states[1:])
+        return (
+            *(replace(each, created_at=broken.store.records.now()) for each in states[:1]),
+            *states[1:],
+        )
 
 
 fault(
@@ -190,10 +194,10 @@ fault(
     ),
 )
 def copy_adds_a_state(broken: FaultyDeployment) -> None:
-    @broken.override("copied_checkpoints")
+    @broken.override(Threads.copied_checkpoints)
     def copied_checkpoints(right: Any, source: Any) -> Any:
         states = right(source)
-        own = broken.store.stamp().checkpoint_id
+        own = broken.store.records.stamp().checkpoint_id
         return (
             *states,
             *(
@@ -212,7 +216,7 @@ def copy_adds_a_state(broken: FaultyDeployment) -> None:
     ),
 )
 def copy_gives_messages_new_ids(broken: FaultyDeployment) -> None:
-    @broken.override("copied_checkpoints")
+    @broken.override(Threads.copied_checkpoints)
     def copied_checkpoints(right: Any, source: Any) -> Any:
         return tuple(replace(each, values=_renamed(each.values)) for each in right(source))
 

@@ -9,6 +9,10 @@ from typing import Any
 from conformance.faults.kit.wire import change_shown, copies_of, refusing
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.errors import ConflictError
+from conformance.model.records import Records
+from conformance.model.search import Searches
+from conformance.model.threads import Threads
+from conformance.model.views import Views
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
 # The answer
@@ -35,16 +39,16 @@ fault("copy-answers-only-an-id", breaks=["COPY-24"])(
     ),
 )
 def copy_answers_its_source(broken: FaultyDeployment) -> None:
-    @broken.override("copy")
+    @broken.override(Threads.copy)
     def copy(right: Any, thread_id: str) -> Any:
-        return broken.store.get(thread_id)
+        return broken.store.threads.get(thread_id)
 
 
 @fault("copying-an-empty-thread-conflicts", breaks=["COPY-12"])
 def copying_an_empty_thread_conflicts(broken: FaultyDeployment) -> None:
-    @broken.override("copy")
+    @broken.override(Threads.copy)
     def copy(right: Any, thread_id: str) -> Any:
-        if not broken.store.thread(thread_id).checkpoints:
+        if not broken.store.records.thread(thread_id).checkpoints:
             raise ConflictError("there is nothing to copy")
         return right(thread_id)
 
@@ -64,7 +68,7 @@ fault("copy-keeps-the-graph-id-alone", breaks=["COPY-10"])(
 def _metadata(
     broken: FaultyDeployment, change: Callable[[Any, dict[str, Any]], dict[str, Any]]
 ) -> None:
-    @broken.override("copied_metadata")
+    @broken.override(Threads.copied_metadata)
     def copied_metadata(right: Any, source: Any) -> Any:
         return change(source, right(source))
 
@@ -75,10 +79,10 @@ def with_copy(change: Callable[[FaultyDeployment, Any], Any]) -> Apply:
     def apply(broken: FaultyDeployment) -> None:
         store = broken.store
 
-        @broken.override("copy")
+        @broken.override(Threads.copy)
         def copy(right: Any, thread_id: str) -> Any:
-            made = store.thread(right(thread_id)["thread_id"])
-            return store.thread_view(store.keep(change(broken, made)))
+            made = store.records.thread(right(thread_id)["thread_id"])
+            return store.views.thread_view(store.records.keep(change(broken, made)))
 
     return apply
 
@@ -101,7 +105,7 @@ def get_shows_no_values_of_a_copy(broken: FaultyDeployment) -> None:
 def copies_are_not_found(broken: FaultyDeployment) -> None:
     copies = copies_of(broken)
 
-    @broken.override("matches")
+    @broken.override(Searches.matches)
     def matches(right: Any, thread: Any, query: Any) -> Any:
         return thread.thread_id not in copies and right(thread, query)
 
@@ -113,7 +117,7 @@ def copies_are_not_found(broken: FaultyDeployment) -> None:
 def copy_of_a_copy_is_empty(broken: FaultyDeployment) -> None:
     copies = copies_of(broken)
 
-    @broken.override("copied_checkpoints")
+    @broken.override(Threads.copied_checkpoints)
     def copied_checkpoints(right: Any, source: Any) -> Any:
         return () if source.thread_id in copies else right(source)
 
@@ -124,7 +128,7 @@ def from_nth_copy(nth: int, change: Callable[[Any], Any]) -> Apply:
     def apply(broken: FaultyDeployment) -> None:
         made: dict[str, int] = {}
 
-        @broken.override("copied_checkpoints")
+        @broken.override(Threads.copied_checkpoints)
         def copied_checkpoints(right: Any, source: Any) -> Any:
             made[source.thread_id] = made.get(source.thread_id, 0) + 1
             states = right(source)
@@ -142,10 +146,10 @@ fault("third-copy-is-empty", breaks=["COPY-14", "CONCURRENT-04", "CONCURRENT-05"
 def second_copy_is_the_first(broken: FaultyDeployment) -> None:
     first: dict[str, str] = {}
 
-    @broken.override("copy")
+    @broken.override(Threads.copy)
     def copy(right: Any, thread_id: str) -> Any:
-        if thread_id in first and first[thread_id] in broken.store.threads_by_id:
-            return broken.store.get(first[thread_id])
+        if thread_id in first and first[thread_id] in broken.store.records.threads_by_id:
+            return broken.store.threads.get(first[thread_id])
         made = right(thread_id)
         first[thread_id] = made["thread_id"]
         return made
@@ -161,26 +165,26 @@ def sharing(*, to_copy: bool, from_write: int) -> Apply:
         store, others, writes = broken.store, dict[str, list[str]](), dict[str, int]()
         broken.only_with = frozenset({"copy"})
 
-        @broken.override("copy")
+        @broken.override(Threads.copy)
         def copy(right: Any, thread_id: str) -> Any:
             made = right(thread_id)
-            ends = [store.thread(thread_id).thread_id, made["thread_id"]]
+            ends = [store.records.thread(thread_id).thread_id, made["thread_id"]]
             written, shows = ends if to_copy else ends[::-1]
             others.setdefault(written, []).append(shows)
             writes[written] = 0
             return made
 
-        @broken.override("keep")
+        @broken.override(Records.keep)
         def keep(right: Any, thread: Any) -> Any:
-            known = store.threads_by_id.get(thread.thread_id)
+            known = store.records.threads_by_id.get(thread.thread_id)
             kept = right(thread)
             if known and len(thread.checkpoints) > len(known.checkpoints):
                 writes[thread.thread_id] = writes.get(thread.thread_id, 0) + 1
                 if writes[thread.thread_id] >= from_write:
                     for other in others.get(thread.thread_id, ()):
-                        if other in store.threads_by_id:
+                        if other in store.records.threads_by_id:
                             shared = replace(
-                                store.threads_by_id[other], checkpoints=thread.checkpoints
+                                store.records.threads_by_id[other], checkpoints=thread.checkpoints
                             )
                             right(shared)
             return kept
@@ -208,13 +212,13 @@ def deleting_reaches(*, the_copy: bool) -> Apply:
     def apply(broken: FaultyDeployment) -> None:
         store, copies = broken.store, copies_of(broken)
 
-        @broken.override("delete")
+        @broken.override(Threads.delete)
         def delete(right: Any, thread_id: str) -> None:
             right(thread_id)
             for copy, source in copies.items():
                 gone, other = (source, copy) if the_copy else (copy, source)
-                if gone == thread_id and other in store.threads_by_id:
-                    store.keep(replace(store.threads_by_id[other], checkpoints=()))
+                if gone == thread_id and other in store.records.threads_by_id:
+                    store.records.keep(replace(store.records.threads_by_id[other], checkpoints=()))
 
     return apply
 
@@ -240,7 +244,7 @@ def copy_of_an_empty_thread_cannot_be_run(broken: FaultyDeployment) -> None:
 
     @broken.wire.before("run_wait")
     def refuse(request: WireRequest) -> WireAnswer | None:
-        empty = request.thread_id in copies and not broken.store.history(request.thread_id)
+        empty = request.thread_id in copies and not broken.store.states.history(request.thread_id)
         return json_answer(409, {"detail": "no checkpoint to start from"}) if empty else None
 
 
@@ -249,7 +253,7 @@ def of_run_copies_of_empty(broken: FaultyDeployment) -> Callable[[WireRequest], 
     copies = copies_of(broken)
     empty: set[str] = set()
 
-    @broken.override("copied_checkpoints")
+    @broken.override(Threads.copied_checkpoints)
     def copied_checkpoints(right: Any, source: Any) -> Any:
         if not source.checkpoints:
             empty.add(source.thread_id)
@@ -264,7 +268,7 @@ def state_of_a_copy_of_an_empty_thread_is_500(broken: FaultyDeployment) -> None:
 
     @broken.wire.before("state")
     def refuse(request: WireRequest) -> WireAnswer | None:
-        lost = concerns(request) and not broken.store.history(request.thread_id)
+        lost = concerns(request) and not broken.store.states.history(request.thread_id)
         return json_answer(500, {"detail": "no checkpoint"}) if lost else None
 
 
@@ -284,7 +288,7 @@ def run_of_a_copy_of_an_empty_thread_breaks_its_state(broken: FaultyDeployment) 
 
     @broken.wire.before("run_wait")
     def fail(request: WireRequest) -> WireAnswer | None:
-        if not concerns(request) or broken.store.history(request.thread_id):
+        if not concerns(request) or broken.store.states.history(request.thread_id):
             return None
         tried.add(request.thread_id)
         return json_answer(200, {"__error__": {"error": "KeyError", "message": "''"}})
@@ -307,13 +311,13 @@ def run_copy_of_an_empty_thread_has_no_history(broken: FaultyDeployment) -> None
 def checkpoints_of_a_copy_name_its_source(broken: FaultyDeployment) -> None:
     sources: dict[str, str] = {}
 
-    @broken.override("copy")
+    @broken.override(Threads.copy)
     def copy(right: Any, thread_id: str) -> Any:
         made = right(thread_id)
         sources[made["thread_id"]] = sources.get(thread_id, thread_id)
         return made
 
-    @broken.override("state_view")
+    @broken.override(Views.state_view)
     def state_view(right: Any, thread: Any, *given: Any, **named: Any) -> Any:
         state = right(thread, *given, **named)
         source = sources.get(thread.thread_id)
@@ -333,16 +337,16 @@ def copy_of_a_thread_never_read(broken: FaultyDeployment) -> None:
         if request.thread_id:
             read.add(request.thread_id)
 
-    @broken.override("copy")
+    @broken.override(Threads.copy)
     def copy(right: Any, thread_id: str) -> Any:
         made = right(thread_id)
-        thread = broken.store.thread(thread_id)
+        thread = broken.store.records.thread(thread_id)
         if thread_id not in read and not thread.checkpoints and "graph_id" in thread.metadata:
             spoiled.add(made["thread_id"])
         return made
 
     @broken.wire.before("state")
     def break_state(request: WireRequest) -> WireAnswer | None:
-        thread = broken.store.threads_by_id.get(request.thread_id)
+        thread = broken.store.records.threads_by_id.get(request.thread_id)
         spoilt = request.thread_id in spoiled and thread is not None and not thread.checkpoints
         return json_answer(500, {"detail": "KeyError"}) if spoilt else None

@@ -8,14 +8,14 @@ from typing import Any
 
 from conformance.faults.kit.search import empty_is_missing, filtered_metadata, with_metadata
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.model.store import Query
+from conformance.model.search import Query, Searches
 
 
 def _counting(change: Callable[[Any, Query], Any]) -> Apply:
     """Count by `change(right, query)`."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override("count")
+        @broken.override(Searches.count)
         def count(right: Any, query: Query) -> Any:
             return change(right, query)
 

@@ -16,6 +16,8 @@ from conformance.faults.kit.wire import (
     without,
 )
 from conformance.faults.registry import FaultyDeployment, fault
+from conformance.model.search import Searches
+from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireRequest
 
 
@@ -147,7 +149,9 @@ def first_get_says_busy(broken: FaultyDeployment) -> None:
     breaks=("CREATE-11 SEARCH-08 SELECT-02 CONCURRENT-07 SEQ-01 SEQ-02 SEQ-12 SEQ-17"),
 )
 def get_shows_the_time_of_asking(broken: FaultyDeployment) -> None:
-    each_shown(broken, "get")(lambda _, thread: {**thread, "updated_at": broken.store.now()})
+    each_shown(broken, "get")(
+        lambda _, thread: {**thread, "updated_at": broken.store.records.now()}
+    )
 
 
 fault(
@@ -158,7 +162,7 @@ fault(
 
 @fault("search-by-metadata-hides-threads-with-tags-alone", breaks=["CREATE-12"])
 def search_hides_threads_with_tags_alone(broken: FaultyDeployment) -> None:
-    @broken.override("matches")
+    @broken.override(Searches.matches)
     def matches(right: Any, thread: Any, query: Any) -> Any:
         found = right(thread, query)
         return found and (len(thread.metadata) > _TAGS or query.ids or query.status)
@@ -170,8 +174,8 @@ def prepopulation_dates_the_creation_last(broken: FaultyDeployment) -> None:
 
     @broken.wire.answers("create", when=prepopulates_anew)
     def date_last(_request: WireRequest, made: Json) -> Json:
-        thread = replace(store.thread(made["thread_id"]), created_at=store.now())
-        return store.thread_view(store.keep(thread))
+        thread = replace(store.records.thread(made["thread_id"]), created_at=store.records.now())
+        return store.views.thread_view(store.records.keep(thread))
 
 
 @fault("run-dates-the-creation-last", breaks=["CREATE-18"])
@@ -181,7 +185,7 @@ def run_dates_the_creation_last(broken: FaultyDeployment) -> None:
 
     @broken.wire.answers("get")
     def date_last(request: WireRequest, shown: Json) -> Json:
-        run = any(each.status == "success" for each in store.thread(request.thread_id).runs)
+        run = any(each.status == "success" for each in store.records.thread(request.thread_id).runs)
         later = datetime.fromisoformat(shown["updated_at"]) + timedelta(minutes=1)
         return {**shown, "created_at": later.isoformat()} if run else shown
 
@@ -190,11 +194,11 @@ def run_dates_the_creation_last(broken: FaultyDeployment) -> None:
 def copy_keeps_updated_at(broken: FaultyDeployment) -> None:
     store = broken.store
 
-    @broken.override("copy")
+    @broken.override(Threads.copy)
     def copy(right: Any, thread_id: str) -> Any:
-        made = store.thread(right(thread_id)["thread_id"])
-        former = store.thread(thread_id).updated_at
-        return store.thread_view(store.keep(replace(made, updated_at=former)))
+        made = store.records.thread(right(thread_id)["thread_id"])
+        former = store.records.thread(thread_id).updated_at
+        return store.views.thread_view(store.records.keep(replace(made, updated_at=former)))
 
 
 fault("create-refuses-an-explicit-raise", breaks=["CREATE-19", "IDENTITY-02"])(

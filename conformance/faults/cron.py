@@ -9,6 +9,8 @@ from typing import Any
 from conformance.faults.kit.runs import accepting, having, ignoring
 from conformance.faults.kit.wire import change_answer, change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.crons import Crons
+from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 # Creating
@@ -64,8 +66,8 @@ def deleted_cron_is_still_found(broken: FaultyDeployment) -> None:
 
     @broken.wire.before("cron_delete")
     def note(request: WireRequest) -> None:
-        cron = broken.store.crons_by_id.get(request.path.rsplit("/", 1)[-1])
-        gone.extend([broken.store.cron_view(cron)] if cron else [])
+        cron = broken.store.records.crons_by_id.get(request.path.rsplit("/", 1)[-1])
+        gone.extend([broken.store.views.cron_view(cron)] if cron else [])
 
     @broken.wire.answers("cron_search")
     def add_deleted(request: WireRequest, crons: Json) -> Json:
@@ -79,9 +81,9 @@ def deleted_cron_is_still_answered(broken: FaultyDeployment) -> None:
 
     @broken.wire.before("cron_delete")
     def note(request: WireRequest) -> None:
-        cron = broken.store.crons_by_id.get(request.path.rsplit("/", 1)[-1])
+        cron = broken.store.records.crons_by_id.get(request.path.rsplit("/", 1)[-1])
         if cron is not None:
-            gone[cron.cron_id] = broken.store.cron_view(cron)
+            gone[cron.cron_id] = broken.store.views.cron_view(cron)
 
     @broken.wire.after("cron_get")
     def answered(request: WireRequest, answer: WireAnswer) -> None:
@@ -119,9 +121,11 @@ fault("cron-on-an-unknown-thread-is-accepted", breaks=["CRON-08"])(
 
 @fault("cron-on-an-unknown-thread-makes-new-ones", breaks=["CRON-08"])
 def cron_on_an_unknown_thread(broken: FaultyDeployment) -> None:
-    @broken.override("create_cron")
+    @broken.override(Crons.create_cron)
     def create_cron(right: Any, request: Any, thread_id: str | None = None) -> Any:
-        return right(request, thread_id if thread_id in broken.store.threads_by_id else None)
+        return right(
+            request, thread_id if thread_id in broken.store.records.threads_by_id else None
+        )
 
 
 # Times of runs
@@ -146,28 +150,32 @@ fault("cron-is-due-a-minute-early", breaks=["CRON-09"])(_due(timedelta(minutes=-
 
 @fault("cron-never-runs", breaks=["CRON-10"])
 def cron_never_runs(broken: FaultyDeployment) -> None:
-    @broken.override("fire_cron")
+    @broken.override(Crons.fire_cron)
     def fire_cron(_right: Any, cron_id: str) -> None:
-        cron = broken.store.cron(cron_id)
-        broken.store.keep_cron(broken.store.scheduled(cron, cron.due or broken.store.moment()))
+        cron = broken.store.records.cron(cron_id)
+        broken.store.records.keep_cron(
+            broken.store.crons.scheduled(cron, cron.due or broken.store.records.moment())
+        )
 
 
 @fault("cron-runs-on-a-thread-of-its-own", breaks=["CRON-10"])
 def cron_runs_elsewhere(broken: FaultyDeployment) -> None:
-    @broken.override("fire_cron")
+    @broken.override(Crons.fire_cron)
     def fire_cron(right: Any, cron_id: str) -> Any:
-        cron = broken.store.cron(cron_id)
-        broken.store.keep_cron(replace(cron, thread_id=None))
+        cron = broken.store.records.cron(cron_id)
+        broken.store.records.keep_cron(replace(cron, thread_id=None))
         begun = right(cron_id)
-        broken.store.keep_cron(replace(broken.store.cron(cron_id), thread_id=cron.thread_id))
+        broken.store.records.keep_cron(
+            replace(broken.store.records.cron(cron_id), thread_id=cron.thread_id)
+        )
         return begun
 
 
 @fault("crons-outlive-their-thread", breaks=["CRON-11"])
 def crons_outlive_their_thread(broken: FaultyDeployment) -> None:
-    @broken.override("delete")
+    @broken.override(Threads.delete)
     def delete(right: Any, thread_id: str) -> None:
-        kept = broken.store.matching_crons({"thread_id": thread_id})
+        kept = broken.store.crons.matching_crons({"thread_id": thread_id})
         right(thread_id)
         for cron in kept:
-            broken.store.keep_cron(cron)
+            broken.store.records.keep_cron(cron)

@@ -9,8 +9,11 @@ from typing import Any
 from conformance.faults.kit.state import begin_with, stored_thread
 from conformance.faults.kit.wire import with_status
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.model.store import Query
-from conformance.model.threads import Thread
+from conformance.model.entities import Thread
+from conformance.model.runs import Runs
+from conformance.model.search import Query, Searches
+from conformance.model.states import States
+from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
 
 DELETE = "delete"
@@ -109,11 +112,11 @@ def _still_there(*operations: str) -> Apply:
                 return
             latest = thread.latest
             views = {
-                "get": broken.store.thread_view(thread),
+                "get": broken.store.views.thread_view(thread),
                 "history": [],
                 "post_history": [],
             }
-            state = broken.store.state_view(thread, latest) if latest else None
+            state = broken.store.views.state_view(thread, latest) if latest else None
             answer.status, answer.body = 200, views.get(request.operation, state)
 
     return _once_deleted(then)
@@ -147,16 +150,16 @@ def _found(by: Callable[[Query], Any]) -> Apply:
     """Let searches find deleted threads, where `by(query)` holds."""
 
     def then(broken: FaultyDeployment, gone: Gone) -> None:
-        @broken.override("search")
+        @broken.override(Searches.search)
         def search(right: Any, query: Query = EVERY, **options: Any) -> Any:
             found = right(query, **options)
             if not gone or not by(query) or options.get("select") or options.get("extract"):
                 return found
             stale = [
-                broken.store.thread_view(thread)
+                broken.store.views.thread_view(thread)
                 for thread_id, thread in gone.items()
                 if stored_thread(broken, thread_id) is None
-                and broken.store.matches(thread, query)
+                and broken.store.searches.matches(thread, query)
                 and (query.ids is None or thread_id in query.ids)
             ]
             return [*stale, *found][: options.get("limit", 10)]
@@ -173,9 +176,11 @@ fault("deleted-threads-are-found-by-status", breaks=["DELETE-05"])(
 @fault("deleted-threads-are-counted", breaks=["DELETE-06"])
 @_once_deleted
 def deleted_threads_are_counted(broken: FaultyDeployment, gone: Gone) -> None:
-    @broken.override("count")
+    @broken.override(Searches.count)
     def count(right: Any, query: Query = EVERY) -> Any:
-        return right(query) + sum(broken.store.matches(each, query) for each in gone.values())
+        return right(query) + sum(
+            broken.store.searches.matches(each, query) for each in gone.values()
+        )
 
 
 # A thread under the id of a deleted one
@@ -190,7 +195,7 @@ def _anew(change: Callable[[Thread, Thread], Thread]) -> Apply:
             former, now = gone.get(made["thread_id"]), stored_thread(broken, made["thread_id"])
             if former is None or now is None:
                 return made
-            return broken.store.thread_view(broken.store.keep(change(former, now)))
+            return broken.store.views.thread_view(broken.store.records.keep(change(former, now)))
 
     return _once_deleted(then)
 
@@ -210,29 +215,29 @@ def old_states_come_back(broken: FaultyDeployment, gone: Gone) -> None:
     def restore(request: WireRequest) -> None:
         former, now = gone.get(request.thread_id), stored_thread(broken, request.thread_id)
         if former is not None and now is not None and not now.checkpoints:
-            broken.store.keep(replace(now, checkpoints=former.checkpoints))
+            broken.store.records.keep(replace(now, checkpoints=former.checkpoints))
 
 
 # Using a deleted thread
 
 
-def _revived(decision: str) -> Apply:
+def _revived(decision: Callable[..., Any]) -> Apply:
     """Restore a deleted thread with all its data by this operation."""
 
     def then(broken: FaultyDeployment, gone: Gone) -> None:
         @broken.override(decision)
         def decide(right: Any, thread_id: str, *arguments: Any, **members: Any) -> Any:
             if stored_thread(broken, thread_id) is None and thread_id in gone:
-                broken.store.keep(gone[thread_id])
+                broken.store.records.keep(gone[thread_id])
             return right(thread_id, *arguments, **members)
 
     return _once_deleted(then)
 
 
-fault("copy-revives-a-deleted-thread", breaks=["DELETE-13"])(_revived("copy"))
-fault("update-revives-a-deleted-thread", breaks=["DELETE-14"])(_revived("update"))
-fault("run-revives-a-deleted-thread", breaks=["DELETE-10"])(_revived("begin_run"))
-fault("state-update-revives-a-deleted-thread", breaks=["DELETE-15"])(_revived("update_state"))
+fault("copy-revives-a-deleted-thread", breaks=["DELETE-13"])(_revived(Threads.copy))
+fault("update-revives-a-deleted-thread", breaks=["DELETE-14"])(_revived(Threads.update))
+fault("run-revives-a-deleted-thread", breaks=["DELETE-10"])(_revived(Runs.begin_run))
+fault("state-update-revives-a-deleted-thread", breaks=["DELETE-15"])(_revived(States.update_state))
 
 
 @fault("deleted-thread-has-its-runs", breaks=["DELETE-16"])
@@ -245,4 +250,4 @@ def deleted_thread_has_its_runs(broken: FaultyDeployment, gone: Gone) -> None:
             return
         for run in thread.runs:
             if request.path.endswith(run.run_id):
-                answer.status, answer.body = 200, broken.store.run_view(thread, run)
+                answer.status, answer.body = 200, broken.store.views.run_view(thread, run)

@@ -155,8 +155,8 @@ def without_checkpoint_the_newest(broken: FaultyDeployment) -> None:
         ),
     )
     def newest(request: WireRequest, answer: WireAnswer) -> None:
-        if answer.status == 422 and request.thread_id in broken.store.threads_by_id:
-            found = json_answer(200, broken.store.state(request.thread_id))
+        if answer.status == 422 and request.thread_id in broken.store.records.threads_by_id:
+            found = json_answer(200, broken.store.states.state(request.thread_id))
             answer.status, answer.raw = found.status, found.raw
 
 

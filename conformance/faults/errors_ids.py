@@ -6,23 +6,25 @@ from typing import Any
 
 from conformance.faults.errors_form import answering
 from conformance.faults.registry import FaultyDeployment, fault
+from conformance.model.states import States
+from conformance.model.threads import Threads
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
 
 @fault("copy-of-an-unknown-thread-makes-an-empty-one", breaks=["DELETE-13", "ERROR-UNKNOWN-01"])
 def copy_makes_an_empty_one(broken: FaultyDeployment) -> None:
-    @broken.override("copy")
+    @broken.override(Threads.copy)
     def copy(right: Any, thread_id: str) -> Any:
-        known = thread_id in broken.store.threads_by_id
-        return right(thread_id) if known else broken.store.create()
+        known = thread_id in broken.store.records.threads_by_id
+        return right(thread_id) if known else broken.store.threads.create()
 
 
 @fault("state-update-makes-an-unknown-thread", breaks=["DELETE-15", "ERROR-UNKNOWN-02"])
 def state_update_makes_the_thread(broken: FaultyDeployment) -> None:
-    @broken.override("update_state")
+    @broken.override(States.update_state)
     def update_state(right: Any, thread_id: str, *values: Any, **named: Any) -> Any:
-        if len(thread_id) == 36 and thread_id not in broken.store.threads_by_id:
-            broken.store.create(thread_id=thread_id, metadata={"graph_id": "agent"})
+        if len(thread_id) == 36 and thread_id not in broken.store.records.threads_by_id:
+            broken.store.threads.create(thread_id=thread_id, metadata={"graph_id": "agent"})
         return right(thread_id, *values, **named)
 
 
@@ -30,7 +32,7 @@ def state_update_makes_the_thread(broken: FaultyDeployment) -> None:
 def post_state_is_empty(broken: FaultyDeployment) -> None:
     @broken.wire.after("post_state_at_checkpoint")
     def answer_empty_state(request: WireRequest, answer: WireAnswer) -> None:
-        if answer.status == 404 and request.thread_id not in broken.store.threads_by_id:
+        if answer.status == 404 and request.thread_id not in broken.store.records.threads_by_id:
             empty = json_answer(200, {"values": {}, "next": []})
             answer.status, answer.raw = empty.status, empty.raw
 

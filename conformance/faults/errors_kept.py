@@ -121,8 +121,12 @@ def refused_creation_is_made(broken: FaultyDeployment) -> None:
     @broken.wire.after("create", when=lambda request: "if_exists" in request.members)
     def make(request: WireRequest, answer: WireAnswer) -> None:
         own = request.members.get("thread_id")
-        if answer.status == 422 and isinstance(own, str) and own not in broken.store.threads_by_id:
-            broken.store.create(thread_id=own)
+        if (
+            answer.status == 422
+            and isinstance(own, str)
+            and own not in broken.store.records.threads_by_id
+        ):
+            broken.store.threads.create(thread_id=own)
 
 
 def leaving_behind(
@@ -133,9 +137,9 @@ def leaving_behind(
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
         def leave(request: WireRequest, answer: WireAnswer) -> None:
-            thread = broken.store.threads_by_id.get(request.thread_id)
+            thread = broken.store.records.threads_by_id.get(request.thread_id)
             if answer.status == 422 and thread is not None:
-                broken.store.keep(change(broken, thread))
+                broken.store.records.keep(change(broken, thread))
 
     return apply
 
@@ -144,7 +148,7 @@ fault("refused-update-moves-updated-at", breaks=["ERROR-SAFE-02", "ERROR-SAFE-05
     leaving_behind(
         "update",
         lambda _: True,
-        lambda broken, thread: replace(thread, updated_at=broken.store.now()),
+        lambda broken, thread: replace(thread, updated_at=broken.store.records.now()),
     )
 )
 fault("refused-state-update-loses-the-newest-state", breaks=["ERROR-SAFE-03"])(

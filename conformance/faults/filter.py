@@ -10,7 +10,7 @@ from typing import Any
 from conformance.faults.kit.search import matching, with_metadata
 from conformance.faults.kit.wire import change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.model.store import Query
+from conformance.model.search import Query, Searches
 from conformance.model.values import JsonObject
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
@@ -29,7 +29,7 @@ def _by_ids(change: Callable[[FaultyDeployment, Any, Query], Any]) -> Apply:
     """Search by `change(broken, right, query)` where the query has ids."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override("matching")
+        @broken.override(Searches.matching)
         def match(right: Any, query: Query) -> Any:
             return change(broken, right, query) if query.ids else right(query)
 
@@ -49,7 +49,7 @@ fault("search-looks-at-the-first-id-only", breaks=["FILTER-01", "FILTER-02", "FI
 def by_an_unknown_id_is_404(broken: FaultyDeployment) -> None:
     @broken.wire.before("search", when=_has_ids)
     def refuse(request: WireRequest) -> WireAnswer | None:
-        known = all(one in broken.store.threads_by_id for one in request.members["ids"])
+        known = all(one in broken.store.records.threads_by_id for one in request.members["ids"])
         return None if known else json_answer(404, {"detail": "one of ids is unknown"})
 
 
@@ -60,7 +60,7 @@ fault("search-by-ids-ignores-metadata", breaks=["FILTER-04", "FILTER-07", "SEQ-1
 
 @fault("search-looks-for-ids-after-the-limit", breaks=["FILTER-01"])
 def ids_after_the_limit(broken: FaultyDeployment) -> None:
-    @broken.override("search")
+    @broken.override(Searches.search)
     def search(right: Any, query: Query, **options: Any) -> list[JsonObject]:
         page = list(right(replace(query, ids=None), **options))
         if query.ids is None or options.get("select") is not None:

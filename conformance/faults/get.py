@@ -8,6 +8,7 @@ from typing import Any
 from conformance.faults.kit.state import malformed
 from conformance.faults.kit.wire import change_shown, finished_shows, refusing, with_status, without
 from conformance.faults.registry import FaultyDeployment, fault
+from conformance.model.threads import Threads
 
 fault("get-leaves-out-updated-at", breaks=["GET-01"])(
     change_shown("get", to=lambda thread: without(thread, "updated_at"))
@@ -52,10 +53,10 @@ fault("get-of-a-malformed-id-is-200", breaks=["GET-03"])(refusing("get", malform
     breaks=["GET-04", "SEQ-01", "SEQ-12"],
 )
 def get_shows_the_newest_metadata(broken: FaultyDeployment) -> None:
-    @broken.override("get")
+    @broken.override(Threads.get)
     def get(right: Any, thread_id: str, *include: Any) -> Any:
         thread = right(thread_id, *include)
-        *_, newest = broken.store.threads_by_id.values()
+        *_, newest = broken.store.records.threads_by_id.values()
         alike = newest.metadata.keys() == thread["metadata"].keys()
         return {**thread, "metadata": newest.metadata} if alike else thread
 

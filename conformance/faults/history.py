@@ -129,7 +129,7 @@ def empty_thread_has_a_state(broken: FaultyDeployment) -> None:
     def add_empty_state(request: WireRequest, page: Page) -> Json:
         thread = stored_thread(broken, request.thread_id)
         empty = thread is not None and not thread.checkpoints
-        return [broken.store.state(request.thread_id)] if empty else page
+        return [broken.store.states.state(request.thread_id)] if empty else page
 
 
 fault(

@@ -79,7 +79,7 @@ def _continued(change: Callable[[Page, Any], Json]) -> Apply:
         @broken.wire.answers(*HISTORIES, when=_continues)
         def change_page(request: WireRequest, page: Page) -> Json:
             bound = {"checkpoint_id": before_of(request)}
-            changed = change(page, broken.store.state(request.thread_id, bound))
+            changed = change(page, broken.store.states.state(request.thread_id, bound))
             return changed[: limit_of(request)]
 
     return apply
@@ -125,7 +125,7 @@ fault("before-is-ignored-by-post", breaks=["HISTORY-FILTER-01", "HISTORY-FILTER-
 def before_the_oldest_starts_anew(broken: FaultyDeployment) -> None:
     @broken.wire.answers(*HISTORIES, when=_continues)
     def start_anew(request: WireRequest, page: Page) -> Json:
-        return page or broken.store.history(request.thread_id, limit=limit_of(request) or 1)
+        return page or broken.store.states.history(request.thread_id, limit=limit_of(request) or 1)
 
 
 # metadata
@@ -137,9 +137,11 @@ def _filtered_by(matches: Callable[[Any, Any, Any], bool]) -> Apply:
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers(*POST, when=_filters)
         def filter_states(request: WireRequest, _page: Page) -> Json:
-            whole = broken.store.history(request.thread_id, limit=LONGEST_PAGE)
+            whole = broken.store.states.history(request.thread_id, limit=LONGEST_PAGE)
             wanted = request.members.get("metadata")
-            found = [each for each in whole if matches(broken.store.state_matches, each, wanted)]
+            found = [
+                each for each in whole if matches(broken.store.states.state_matches, each, wanted)
+            ]
             return found[: limit_of(request) or 1]
 
     return apply
@@ -172,6 +174,6 @@ fault("history-refuses-metadata-that-no-state-shows", breaks=["HISTORY-13"])(
 def limited_before_filtered(broken: FaultyDeployment) -> None:
     @broken.wire.answers(*POST, when=_filters)
     def filter_first_states(request: WireRequest, _page: Page) -> Json:
-        first = broken.store.history(request.thread_id, limit=limit_of(request) or 1)
+        first = broken.store.states.history(request.thread_id, limit=limit_of(request) or 1)
         wanted = request.members.get("metadata") or {}
-        return [state for state in first if broken.store.state_matches(state, wanted)]
+        return [state for state in first if broken.store.states.state_matches(state, wanted)]

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from conformance.faults.kit.wire import prepopulates, refusing, with_status, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
 
 
@@ -50,11 +51,13 @@ fault("second-creation-answers-the-conflict-with-200", breaks=["IDENTITY-02", "C
     "second-creation-replaces-the-thread", breaks=["IDENTITY-02", "IDENTITY-03", "CONCURRENT-01"]
 )
 def second_creation_replaces(broken: FaultyDeployment) -> None:
-    @broken.override("already_there")
+    @broken.override(Threads.already_there)
     def already_there(right: Any, thread: Any, if_exists: str) -> Any:
         if if_exists == "do_nothing":
             return right(thread, if_exists)
-        return broken.store.keep(broken.store.blank(thread.thread_id, thread.metadata))
+        return broken.store.records.keep(
+            broken.store.threads.blank(thread.thread_id, thread.metadata)
+        )
 
 
 def on_existing(
@@ -66,7 +69,7 @@ def on_existing(
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before("create", when=when)
         def act_first(request: WireRequest) -> None:
-            thread = broken.store.threads_by_id.get(request.members.get("thread_id", ""))
+            thread = broken.store.records.threads_by_id.get(request.members.get("thread_id", ""))
             if thread is not None:
                 act(broken, thread, request.members)
 
@@ -74,13 +77,13 @@ def on_existing(
 
 
 def _merge(broken: FaultyDeployment, thread: Any, body: dict[str, Any]) -> None:
-    broken.store.keep(replace(thread, metadata=thread.metadata | body.get("metadata", {})))
+    broken.store.records.keep(replace(thread, metadata=thread.metadata | body.get("metadata", {})))
 
 
 def _apply_supersteps(broken: FaultyDeployment, thread: Any, body: dict[str, Any]) -> None:
     for step in body.get("supersteps", ()):
-        thread = broken.store.with_superstep(thread, thread.latest, step["updates"])
-    broken.store.keep(thread)
+        thread = broken.store.states.with_superstep(thread, thread.latest, step["updates"])
+    broken.store.records.keep(thread)
 
 
 def _apply_to_empty(broken: FaultyDeployment, thread: Any, body: dict[str, Any]) -> None:
@@ -92,8 +95,8 @@ def _apply_to_empty(broken: FaultyDeployment, thread: Any, body: dict[str, Any])
 def conflict_moves_updated_at(broken: FaultyDeployment) -> None:
     @broken.wire.after("create", status=409)
     def touch(request: WireRequest, _answer: WireAnswer) -> None:
-        thread = broken.store.thread(request.members["thread_id"])
-        broken.store.keep(replace(thread, updated_at=broken.store.now()))
+        thread = broken.store.records.thread(request.members["thread_id"])
+        broken.store.records.keep(replace(thread, updated_at=broken.store.records.now()))
 
 
 fault(
@@ -117,7 +120,7 @@ def do_nothing_answers_another_id(broken: FaultyDeployment) -> None:
 def do_nothing_refuses_a_free_id(broken: FaultyDeployment) -> None:
     @broken.wire.before("create", when=_does_nothing)
     def refuse(request: WireRequest) -> WireAnswer | None:
-        free = request.members.get("thread_id") not in broken.store.threads_by_id
+        free = request.members.get("thread_id") not in broken.store.records.threads_by_id
         return json_answer(404, {"detail": "no such thread"}) if free else None
 
 
@@ -127,4 +130,4 @@ def do_nothing_makes_none(broken: FaultyDeployment) -> None:
     def forget(request: WireRequest, answer: WireAnswer) -> None:
         made = answer.body
         if answer.ok and made["metadata"] == request.members.get("metadata"):
-            broken.store.delete(made["thread_id"])
+            broken.store.threads.delete(made["thread_id"])

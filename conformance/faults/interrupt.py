@@ -18,8 +18,10 @@ from conformance.faults.kit.runs import (
 )
 from conformance.faults.kit.wire import change_answer, change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.entities import Checkpoint, Run, Task, Thread
+from conformance.model.executor import Executor
 from conformance.model.steps import Answer
-from conformance.model.threads import Checkpoint, Run, Task, Thread
+from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 # Showing interrupts
@@ -97,7 +99,7 @@ fault("answer-arrives-in-capitals", breaks=["INTERRUPT-05", "INTERRUPT-11", "INT
 
 @fault("answer-by-id-arrives-with-the-id", breaks=["INTERRUPT-15"])
 def answer_by_id_arrives_whole(broken: FaultyDeployment) -> None:
-    @broken.override("answer_of")
+    @broken.override(Executor.answer_of)
     def answer_of(_right: Any, run: Run, _here: Checkpoint) -> Answer | None:
         resume = (run.kwargs.get("command") or {}).get("resume")
         return None if resume is None else Answer(resume)
@@ -105,7 +107,7 @@ def answer_by_id_arrives_whole(broken: FaultyDeployment) -> None:
 
 @fault("answer-by-id-reaches-nobody", breaks=["INTERRUPT-15"])
 def answer_by_id_reaches_nobody(broken: FaultyDeployment) -> None:
-    @broken.override("answer_of")
+    @broken.override(Executor.answer_of)
     def answer_of(right: Any, run: Run, here: Checkpoint) -> Answer | None:
         answer: Answer | None = right(run, here)
         return None if answer and answer.by_interrupt is not None else answer
@@ -117,9 +119,9 @@ def answered_interrupt_stays(broken: FaultyDeployment) -> None:
 
     @broken.wire.before(*BEGINNING, when=where(resuming, of_graph("interrupter")))
     def note(request: WireRequest) -> None:
-        thread = broken.store.threads_by_id.get(request.thread_id)
+        thread = broken.store.records.threads_by_id.get(request.thread_id)
         if thread is not None:
-            stale[request.thread_id] = broken.store.pending_interrupts(thread)
+            stale[request.thread_id] = broken.store.views.pending_interrupts(thread)
 
     @broken.wire.answers("get")
     def show_stale(request: WireRequest, thread: Json) -> Json:
@@ -146,13 +148,15 @@ fault("update-of-a-resuming-run-is-lost", breaks=["INTERRUPT-07"])(
 def resuming_run_loses_its_update(broken: FaultyDeployment) -> None:
     @broken.wire.after(*BEGINNING, when=where(resuming, lambda r: "update" in command_of(r)))
     def lose(request: WireRequest, _answer: WireAnswer) -> None:
-        thread = broken.store.threads_by_id.get(request.thread_id)
+        thread = broken.store.records.threads_by_id.get(request.thread_id)
         latest = thread.latest if thread else None
         if thread is None or latest is None:
             return
         messages = latest.values.get("messages", [])
         values = {**latest.values, "messages": [*messages[:1], *messages[-1:]]}
-        broken.store.keep(broken.store.with_replaced(thread, replace(latest, values=values)))
+        broken.store.records.keep(
+            broken.store.records.with_replaced(thread, replace(latest, values=values))
+        )
 
 
 # Copies
@@ -166,7 +170,7 @@ def _copying(change: Callable[[Task], Task], when: Callable[[Task], bool]) -> Ap
         return replace(checkpoint, tasks=tasks)
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override("copied_checkpoints")
+        @broken.override(Threads.copied_checkpoints)
         def copied_checkpoints(right: Any, source: Thread) -> Any:
             return tuple(copied(checkpoint) for checkpoint in right(source))
 
@@ -194,9 +198,13 @@ fault("copy-asks-under-new-ids", breaks=["INTERRUPT-08", "INTERRUPT-10"])(
 def copy_of_an_interrupted_thread_is_idle(broken: FaultyDeployment) -> None:
     @broken.wire.after("copy")
     def idle(_request: WireRequest, answer: WireAnswer) -> None:
-        thread = broken.store.threads_by_id.get(answer.body.get("thread_id")) if answer.ok else None
-        if thread is not None and broken.store.pending_interrupts(thread):
-            broken.store.keep(replace(thread, status="idle"))
+        thread = (
+            broken.store.records.threads_by_id.get(answer.body.get("thread_id"))
+            if answer.ok
+            else None
+        )
+        if thread is not None and broken.store.views.pending_interrupts(thread):
+            broken.store.records.keep(replace(thread, status="idle"))
             answer.body = {**answer.body, "status": "idle"}
 
 
@@ -222,18 +230,22 @@ def answer_to_a_copy_is_given_to_both(broken: FaultyDeployment) -> None:
     def answer_both(request: WireRequest, answer: WireAnswer) -> None:
         source = source_of(broken.store, request.thread_id)
         if answer.ok and source is not None:
-            broken.store.run(source, request.body)
+            broken.store.runs.run(source, request.body)
 
 
 @fault("original-forgets-its-question-with-its-copy", breaks=["INTERRUPT-12"])
 def original_forgets_its_question(broken: FaultyDeployment) -> None:
     @broken.wire.after(*BEGINNING, when=where(resuming, of_graph("interrupter")))
     def forget(request: WireRequest, _answer: WireAnswer) -> None:
-        thread = broken.store.threads_by_id.get(source_of(broken.store, request.thread_id) or "")
+        thread = broken.store.records.threads_by_id.get(
+            source_of(broken.store, request.thread_id) or ""
+        )
         latest = thread.latest if thread else None
         if thread is not None and latest is not None:
             asked = tuple(replace(task, interrupts=()) for task in latest.tasks)
-            broken.store.keep(broken.store.with_replaced(thread, replace(latest, tasks=asked)))
+            broken.store.records.keep(
+                broken.store.records.with_replaced(thread, replace(latest, tasks=asked))
+            )
 
 
 @fault("copy-cannot-be-resumed", breaks=["INTERRUPT-11", "NESTED-09"])

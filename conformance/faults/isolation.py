@@ -9,6 +9,9 @@ from typing import Any
 from conformance.faults.kit.wire import without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.errors import NotFoundError
+from conformance.model.records import Records
+from conformance.model.states import States
+from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireRequest
 
 
@@ -30,7 +33,7 @@ def following(operation: str, *members: str, forget: bool = False) -> Apply:
         @broken.wire.before(operation, when=names_another)
         def follow(request: WireRequest) -> None:
             other = other_thread(request, *members)
-            if other in broken.store.threads_by_id:
+            if other in broken.store.records.threads_by_id:
                 request.path = request.path.replace(request.thread_id, other)
                 if forget:
                     request.body = without(request.members, members[0])
@@ -61,7 +64,7 @@ fault("history-follows-the-thread-of-before", breaks=["ISOLATE-04"])(
 def _of_another(broken: FaultyDeployment, config: Any) -> Any:
     """Return the checkpoint that a config names, on whatever thread."""
     config = config or {}
-    thread = broken.store.threads_by_id.get(config.get("thread_id") or "")
+    thread = broken.store.records.threads_by_id.get(config.get("thread_id") or "")
     for each in thread.checkpoints if thread else ():
         if each.checkpoint_id == config.get("checkpoint_id"):
             return each
@@ -72,13 +75,13 @@ def _of_another(broken: FaultyDeployment, config: Any) -> Any:
 def update_starts_from_another(broken: FaultyDeployment) -> None:
     store = broken.store
 
-    @broken.override("update_state")
+    @broken.override(States.update_state)
     def update_state(right: Any, thread_id: str, *values: Any, **members: Any) -> Any:
         base = _of_another(broken, members.get("checkpoint"))
-        thread = store.thread(thread_id)
+        thread = store.records.thread(thread_id)
         if base is None or base in thread.checkpoints:
             return right(thread_id, *values, **members)
-        store.keep(replace(thread, checkpoints=(*thread.checkpoints, base)))
+        store.records.keep(replace(thread, checkpoints=(*thread.checkpoints, base)))
         return right(thread_id, *values, **{**members, "checkpoint": None})
 
 
@@ -88,25 +91,25 @@ def checkpoints_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
 
     @broken.wire.after("state_at_checkpoint")
     def look_everywhere(request: WireRequest, answer: Any) -> None:
-        if answer.status != 404 or request.thread_id not in store.threads_by_id:
+        if answer.status != 404 or request.thread_id not in store.records.threads_by_id:
             return
         wanted = request.path.rsplit("/", 1)[-1]
-        for thread in store.threads_by_id.values():
+        for thread in store.records.threads_by_id.values():
             for each in thread.checkpoints:
                 if each.checkpoint_id == wanted:
-                    answer.status, answer.body = 200, store.state_view(thread, each)
+                    answer.status, answer.body = 200, store.views.state_view(thread, each)
 
 
 @fault("unknown-checkpoint-id-is-looked-up-in-all-threads", breaks=["ISOLATE-05"])
 def unknown_ids_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
     store = broken.store
 
-    @broken.override("checkpoint")
+    @broken.override(Records.checkpoint)
     def checkpoint(right: Any, thread: Any, checkpoint_id: Any) -> Any:
         try:
             return right(thread, checkpoint_id)
         except NotFoundError:
-            for other in store.threads_by_id.values():
+            for other in store.records.threads_by_id.values():
                 for each in other.checkpoints:
                     if each.checkpoint_id == checkpoint_id:
                         return each
@@ -121,16 +124,16 @@ def reaching(operation: str, change: Callable[[FaultyDeployment, Any], Any]) -> 
 
         @broken.wire.answers(operation)
         def reach(request: WireRequest, body: Json) -> Json:
-            for each in list(store.threads_by_id.values()):
+            for each in list(store.records.threads_by_id.values()):
                 if each.thread_id != request.thread_id:
-                    store.keep(change(broken, each))
+                    store.records.keep(change(broken, each))
             return body
 
     return apply
 
 
 def _touched(broken: FaultyDeployment, thread: Any) -> Any:
-    return replace(thread, updated_at=broken.store.now())
+    return replace(thread, updated_at=broken.store.records.now())
 
 
 fault(
@@ -150,10 +153,10 @@ fault(
 def deleting_empties_its_neighbour(broken: FaultyDeployment) -> None:
     store = broken.store
 
-    @broken.override("delete")
+    @broken.override(Threads.delete)
     def delete(right: Any, thread_id: str) -> None:
-        ids = list(store.threads_by_id)
+        ids = list(store.records.threads_by_id)
         right(thread_id)
         place = ids.index(thread_id) if thread_id in ids else 0
         for neighbour in ids[:place][-1:]:
-            store.keep(replace(store.threads_by_id[neighbour], checkpoints=()))
+            store.records.keep(replace(store.records.threads_by_id[neighbour], checkpoints=()))

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from conformance.faults.kit.wire import refusing, without
 from conformance.faults.registry import FaultyDeployment, fault
+from conformance.model.threads import Threads
 from conformance.reference.wire import WireAnswer, WireRequest
 
 
@@ -59,15 +60,15 @@ def refused_prune_touches_its_threads(broken: FaultyDeployment) -> None:
     @broken.wire.after("prune", when=_names_what_is_no_id)
     def touch(request: WireRequest, answer: WireAnswer) -> None:
         for thread in [
-            broken.store.threads_by_id.get(str(e)) for e in request.members["thread_ids"]
+            broken.store.records.threads_by_id.get(str(e)) for e in request.members["thread_ids"]
         ]:
             if answer.status == 422 and thread is not None:
-                broken.store.keep(replace(thread, updated_at=broken.store.now()))
+                broken.store.records.keep(replace(thread, updated_at=broken.store.records.now()))
 
 
 @fault("prune-leaves-out-the-first-of-several", breaks=["PRUNE-01", "PRUNE-02", "ERROR-ANY-12"])
 def prune_leaves_out_the_first(broken: FaultyDeployment) -> None:
-    @broken.override("prune")
+    @broken.override(Threads.prune)
     def prune(right: Any, thread_ids: list[str], *others: Any, **named: Any) -> Any:
         return right(thread_ids[1:] if len(thread_ids) > 1 else thread_ids, *others, **named)
 
@@ -84,9 +85,9 @@ def namespace_is_ignored(broken: FaultyDeployment) -> None:
 def refused_state_update_touches_its_thread(broken: FaultyDeployment) -> None:
     @broken.wire.after("update_state")
     def touch(request: WireRequest, answer: WireAnswer) -> None:
-        thread = broken.store.threads_by_id.get(request.thread_id)
+        thread = broken.store.records.threads_by_id.get(request.thread_id)
         if answer.status == 422 and thread is not None:
-            broken.store.keep(replace(thread, updated_at=broken.store.now()))
+            broken.store.records.keep(replace(thread, updated_at=broken.store.records.now()))
 
 
 fault("state-update-with-values-in-a-list-is-500", breaks=["ERROR-ANY-10"])(

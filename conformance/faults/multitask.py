@@ -8,7 +8,7 @@ from conformance.faults.cancel import made_by
 from conformance.faults.kit.runs import BEGINNING, accepting, having, ignoring, runs_on, to_its_end
 from conformance.faults.kit.wire import change_answer, change_request
 from conformance.faults.registry import FaultyDeployment, fault
-from conformance.model.threads import Run, Thread
+from conformance.model.entities import Run, Thread
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
 _REJECTING = having("multitask_strategy", "reject")
@@ -30,7 +30,7 @@ def rejection_stops_the_first_run(broken: FaultyDeployment) -> None:
     def stop(request: WireRequest, answer: WireAnswer) -> None:
         for run in runs_on(broken.store, request.thread_id):
             if answer.status == 409 and run.active:
-                broken.store.cancel_run(request.thread_id, run.run_id)
+                broken.store.runs.cancel_run(request.thread_id, run.run_id)
 
 
 # Enqueue
@@ -40,9 +40,9 @@ def rejection_stops_the_first_run(broken: FaultyDeployment) -> None:
 def enqueued_run_overtakes(broken: FaultyDeployment) -> None:
     @broken.wire.after("run_background", when=having("multitask_strategy", "enqueue"))
     def overtake(request: WireRequest, answer: WireAnswer) -> None:
-        thread = broken.store.threads_by_id.get(request.thread_id)
+        thread = broken.store.records.threads_by_id.get(request.thread_id)
         if answer.ok and thread is not None and len(thread.runs) > 1:
-            broken.store.keep(replace(thread, runs=(thread.runs[-1], *thread.runs[:-1])))
+            broken.store.records.keep(replace(thread, runs=(thread.runs[-1], *thread.runs[:-1])))
             to_its_end(broken.store, request.thread_id, answer.body["run_id"])
 
 
@@ -80,7 +80,7 @@ def interrupt_stops_the_second_run_as_well(broken: FaultyDeployment) -> None:
     @broken.wire.after("run_background", when=having("multitask_strategy", "interrupt"))
     def stop(request: WireRequest, answer: WireAnswer) -> None:
         if answer.ok and request.members.get("assistant_id") != "slow":
-            broken.store.cancel_run(request.thread_id, answer.body["run_id"])
+            broken.store.runs.cancel_run(request.thread_id, answer.body["run_id"])
 
 
 def _taking_back(thread: Thread, stopped: Run, kept: int) -> Thread:
@@ -94,9 +94,9 @@ def interrupt_takes_back(broken: FaultyDeployment) -> None:
     def take_back(request: WireRequest) -> None:
         for run in runs_on(broken.store, request.thread_id):
             if run.active:
-                broken.store.cancel_run(request.thread_id, run.run_id)
-                thread = broken.store.thread(request.thread_id)
-                broken.store.keep(_taking_back(thread, run, 0))
+                broken.store.runs.cancel_run(request.thread_id, run.run_id)
+                thread = broken.store.records.thread(request.thread_id)
+                broken.store.records.keep(_taking_back(thread, run, 0))
 
 
 # Rollback
@@ -116,7 +116,7 @@ def rollback_by_a_run_keeps_one_checkpoint(broken: FaultyDeployment) -> None:
     def keep_one(request: WireRequest) -> None:
         for run in runs_on(broken.store, request.thread_id):
             if run.active:
-                broken.store.cancel_run(request.thread_id, run.run_id)
-                thread = _taking_back(broken.store.thread(request.thread_id), run, 1)
+                broken.store.runs.cancel_run(request.thread_id, run.run_id)
+                thread = _taking_back(broken.store.records.thread(request.thread_id), run, 1)
                 runs = tuple(each for each in thread.runs if each.run_id != run.run_id)
-                broken.store.keep(replace(thread, runs=runs))
+                broken.store.records.keep(replace(thread, runs=runs))

@@ -8,7 +8,9 @@ from typing import Any
 from conformance.faults.kit.runs import BEGINNING, ignoring, of_graph, resuming, source_of, where
 from conformance.faults.kit.wire import change_answer, change_request, mapped
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.model.threads import Thread
+from conformance.model.entities import Thread
+from conformance.model.steps import Steps
+from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 
@@ -30,7 +32,7 @@ _NESTED_ANSWER = where(resuming, of_graph("nested"))
 def interrupt_of_a_subgraph_stays_inside(broken: FaultyDeployment) -> None:
     @broken.wire.answers("get")
     def hide_interrupts(request: WireRequest, thread: Json) -> Json:
-        known = broken.store.threads_by_id.get(request.thread_id)
+        known = broken.store.records.threads_by_id.get(request.thread_id)
         latest = known.latest if known else None
         nested = latest is not None and any(task.inner for task in latest.tasks)
         return {**thread, "interrupts": {}} if nested else thread
@@ -72,7 +74,7 @@ fault("included-subgraph-is-at-its-start", breaks=["NESTED-02", "NESTED-04", "NE
 def subgraphs_are_always_included(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state")
     def include(request: WireRequest, state: Json) -> Json:
-        within = broken.store.state(request.thread_id, subgraphs=True)
+        within = broken.store.states.state(request.thread_id, subgraphs=True)
         tasks = zip(state["tasks"], within["tasks"], strict=True)
         return {**state, "tasks": [{**one, **other} for one, other in tasks]}
 
@@ -85,7 +87,7 @@ def state_at_a_subgraph_is_that_of_the_graph(broken: FaultyDeployment) -> None:
 
     @broken.wire.answers("post_state_at_checkpoint", when=_named_subgraph)
     def show_state_of_graph(request: WireRequest, _state: Json) -> Json:
-        return broken.store.state(request.thread_id)
+        return broken.store.states.state(request.thread_id)
 
 
 fault("history-of-a-subgraph-is-oldest-first", breaks=["NESTED-05"])(
@@ -98,7 +100,7 @@ fault("history-of-a-subgraph-is-oldest-first", breaks=["NESTED-05"])(
 
 @fault("answer-does-not-reach-the-subgraph", breaks=["NESTED-06", "NESTED-09"])
 def answer_does_not_reach_the_subgraph(broken: FaultyDeployment) -> None:
-    @broken.override("performed_inside")
+    @broken.override(Steps.performed_inside)
     def performed_inside(
         right: Any, graph: Any, here: Any, task: Any, given: Any, answer: Any, metadata: Any
     ) -> Any:
@@ -119,7 +121,7 @@ fault("answer-reaches-the-subgraph-in-capitals", breaks=["NESTED-06", "NESTED-09
 
 @fault("copy-leaves-the-subgraph-behind", breaks=["NESTED-07", "NESTED-08", "NESTED-09"])
 def copy_leaves_the_subgraph_behind(broken: FaultyDeployment) -> None:
-    @broken.override("copied_checkpoints")
+    @broken.override(Threads.copied_checkpoints)
     def copied_checkpoints(right: Any, source: Thread) -> Any:
         return tuple(
             replace(each, tasks=tuple(replace(task, inner=()) for task in each.tasks))
@@ -143,7 +145,7 @@ def subgraph_is_shared_with_its_copy(broken: FaultyDeployment) -> None:
     def share(request: WireRequest, answer: WireAnswer) -> None:
         source = source_of(broken.store, request.thread_id)
         if answer.ok and source is not None:
-            broken.store.run(source, request.body)
+            broken.store.runs.run(source, request.body)
 
 
 # Streams

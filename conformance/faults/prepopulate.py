@@ -59,8 +59,8 @@ def change_states(
         @broken.wire.after("create", when=lambda each: prepopulates_anew(each) and when(each))
         def keep(_request: WireRequest, answer: WireAnswer) -> None:
             if answer.ok:
-                thread = store.thread(answer.body["thread_id"])
-                store.keep(replace(thread, checkpoints=tuple(change(thread.checkpoints))))
+                thread = store.records.thread(answer.body["thread_id"])
+                store.records.keep(replace(thread, checkpoints=tuple(change(thread.checkpoints))))
 
     return apply
 
@@ -140,7 +140,7 @@ def leaving(steps_kept: int) -> Apply:
         @broken.wire.after("create", when=_names_unknown_node)
         def leave(request: WireRequest, answer: WireAnswer) -> None:
             if not answer.ok:
-                broken.store.create(
+                broken.store.threads.create(
                     thread_id=request.members["thread_id"],
                     metadata=request.members["metadata"],
                     if_exists="do_nothing",

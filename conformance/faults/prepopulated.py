@@ -15,6 +15,7 @@ from conformance.faults.kit.wire import (
     without,
 )
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.states import States
 from conformance.reference.wire import When, WireRequest, always
 
 Messages = list[dict[str, Any]]
@@ -166,12 +167,12 @@ fault(
 def update_puts_its_message_first(broken: FaultyDeployment) -> None:
     store = broken.store
 
-    @broken.override("update_state")
+    @broken.override(States.update_state)
     def update_state(right: Any, thread_id: str, *values: Any, **members: Any) -> Any:
         answered = right(thread_id, *values, **members)
-        thread = store.thread(thread_id)
+        thread = store.records.thread(thread_id)
         made = thread.checkpoints[-1]
         told = made.values["messages"]
         turned = replace(made, values={**made.values, "messages": told[-1:] + told[:-1]})
-        store.keep(store.with_replaced(thread, turned))
+        store.records.keep(store.records.with_replaced(thread, turned))
         return answered

@@ -104,7 +104,7 @@ fault("refused-background-run-moves-updated-at", breaks=["ERROR-SAFE-09"])(
     leaving_behind(
         "run_background",
         lambda _: True,
-        lambda broken, thread: replace(thread, updated_at=broken.store.now()),
+        lambda broken, thread: replace(thread, updated_at=broken.store.records.now()),
     )
 )
 fault("refused-streamed-run-leaves-the-thread-busy", breaks=["ERROR-SAFE-10"])(

@@ -27,6 +27,7 @@ from conformance.faults.kit.wire import (
     without,
 )
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.runs import Runs
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always
 
 # Getting and listing runs
@@ -50,9 +51,9 @@ def list_of_runs_with_a_stranger(broken: FaultyDeployment) -> None:
     @broken.wire.answers("run_list", when=lambda request: not request.query)
     def listed(request: WireRequest, runs: Json) -> Json:
         # Adds the run of the thread made next, as long as it has only one.
-        ids = [*broken.store.threads_by_id]
+        ids = [*broken.store.records.threads_by_id]
         at = ids.index(request.thread_id) if request.thread_id in ids else len(ids)
-        found = [broken.store.list_runs(other) for other in ids[at + 1 : at + 2]]
+        found = [broken.store.runs.list_runs(other) for other in ids[at + 1 : at + 2]]
         return [*runs, *found[0]] if found and len(found[0]) == 1 and len(runs) == 2 else runs
 
 
@@ -75,7 +76,7 @@ def _forgetting(broken: FaultyDeployment, name: str) -> None:
 
 @fault("list-of-runs-is-filtered-after-its-limit", breaks=["RUN-CONTROL-03"])
 def list_of_runs_filtered_late(broken: FaultyDeployment) -> None:
-    @broken.override("list_runs")
+    @broken.override(Runs.list_runs)
     def list_runs(right: Any, thread_id: str, *, status: Any = None, **page: Any) -> Any:
         found = right(thread_id, **page)
         return [run for run in found if status in (None, run["status"])]
@@ -104,7 +105,7 @@ def run_is_found_on_every_thread(broken: FaultyDeployment) -> None:
         there = found_run(broken.store, run_id_in(request))
         if answer.status == 404 and there is not None:
             answer.status = 200
-            answer.body = broken.store.get_run(there[0], there[1].run_id)
+            answer.body = broken.store.runs.get_run(there[0], there[1].run_id)
 
 
 @fault("unknown-run-is-null", breaks=["RUN-CONTROL-06"])
@@ -217,7 +218,7 @@ fault("deleted-run-stays", breaks=["RUN-CONTROL-12", "RUN-CONTROL-20"])(
 
 @fault("run-is-deleted-with-those-before-it", breaks=["RUN-CONTROL-12"])
 def run_is_deleted_with_those_before_it(broken: FaultyDeployment) -> None:
-    @broken.override("delete_run")
+    @broken.override(Runs.delete_run)
     def delete_run(right: Any, thread_id: str, run_id: str) -> None:
         for run in runs_on(broken.store, thread_id):
             right(thread_id, run.run_id)
@@ -247,9 +248,9 @@ fault("if-not-exists-is-ignored", breaks=["RUN-CONTROL-14"])(ignoring("if_not_ex
 def thread_made_by_a_run_forgets_it(broken: FaultyDeployment) -> None:
     @broken.wire.after(*BEGINNING, when=having("if_not_exists", "create"))
     def forget(request: WireRequest, _answer: WireAnswer) -> None:
-        thread = broken.store.threads_by_id.get(request.thread_id)
+        thread = broken.store.records.threads_by_id.get(request.thread_id)
         if thread is not None:
-            broken.store.keep(replace(thread, checkpoints=()))
+            broken.store.records.keep(replace(thread, checkpoints=()))
 
 
 fault("after-seconds-is-ignored", breaks=["RUN-CONTROL-15"])(ignoring("after_seconds", *BEGINNING))
@@ -273,7 +274,7 @@ def run_starts_before_its_checkpoint(broken: FaultyDeployment) -> None:
     @broken.wire.before(*BEGINNING, when=having("checkpoint"))
     def earlier(request: WireRequest) -> None:
         body = request.body
-        thread = broken.store.threads_by_id.get(request.thread_id)
+        thread = broken.store.records.threads_by_id.get(request.thread_id)
         known = thread.checkpoints if thread else ()
         for checkpoint in known:
             named = body["checkpoint"].get("checkpoint_id")

@@ -9,7 +9,11 @@ from typing import Any
 from conformance.faults.kit.runs import BEGINNING
 from conformance.faults.kit.wire import change_shown, refusing, with_status, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.assistants import Assistants
 from conformance.model.errors import InvalidError
+from conformance.model.executor import Executor
+from conformance.model.records import Records
+from conformance.model.runs import Runs
 from conformance.reference.wire import WireAnswer, WireRequest
 
 #: The operations that may start the first run of a thread.
@@ -27,7 +31,7 @@ def forgetting(operation: str, after: str = "") -> Apply:
 
         @broken.wire.before(operation)
         def note(request: WireRequest) -> None:
-            thread = store.threads_by_id.get(request.thread_id)
+            thread = store.records.threads_by_id.get(request.thread_id)
             if thread and not thread.checkpoints:
                 empty.add(request.thread_id)
 
@@ -35,7 +39,7 @@ def forgetting(operation: str, after: str = "") -> Apply:
         def forget(request: WireRequest, _answer: WireAnswer) -> None:
             if request.thread_id in empty:
                 empty.remove(request.thread_id)
-                store.keep(replace(store.thread(request.thread_id), checkpoints=()))
+                store.records.keep(replace(store.records.thread(request.thread_id), checkpoints=()))
 
     return apply
 
@@ -81,7 +85,7 @@ def starting(change: Callable[[Any], Any]) -> Apply:
     """
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override("_start")
+        @broken.override(Executor.start)
         def start(right: Any, thread: Any, run: Any) -> Any:
             if run.graph_id == "slow":
                 return right(thread, run)
@@ -114,11 +118,11 @@ fault(
 def run_starts_from_nothing(broken: FaultyDeployment) -> None:
     store = broken.store
 
-    @broken.override("_start")
+    @broken.override(Executor.start)
     def start(right: Any, thread: Any, run: Any) -> Any:
         step = right(replace(thread, checkpoints=()), run)
-        begun = store.thread(thread.thread_id)
-        store.keep(replace(begun, checkpoints=(*thread.checkpoints, *begun.checkpoints)))
+        begun = store.records.thread(thread.thread_id)
+        store.records.keep(replace(begun, checkpoints=(*thread.checkpoints, *begun.checkpoints)))
         return step
 
 
@@ -126,7 +130,7 @@ def taking_input(change: Callable[[dict[str, Any]], Any]) -> Apply:
     """Change the input of runs, unless it has a duration: the outcome would depend on timing."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override("begin_run")
+        @broken.override(Runs.begin_run)
         def begin_run(right: Any, thread_id: str, request: Any) -> Any:
             given = request.get("input")
             if isinstance(given, dict) and "seconds" not in given:
@@ -154,7 +158,7 @@ fault("run-takes-its-input-for-an-answer", breaks=["RUN-08"])(
 def thread_stays_busy(broken: FaultyDeployment) -> None:
     broken.only_with = _RUNNING
 
-    @broken.override("status_of")
+    @broken.override(Records.status_of)
     def status_of(right: Any, thread: Any) -> Any:
         return "busy" if thread.runs else right(thread)
 
@@ -165,7 +169,7 @@ def thread_stays_busy(broken: FaultyDeployment) -> None:
 def thread_is_interrupted(broken: FaultyDeployment) -> None:
     broken.only_with = _RUNNING
 
-    @broken.override("status_of")
+    @broken.override(Records.status_of)
     def status_of(right: Any, thread: Any) -> Any:
         ended = thread.runs and not any(run.active for run in thread.runs)
         return "interrupted" if ended else right(thread)
@@ -198,19 +202,19 @@ fault("waiting-on-an-unknown-thread-is-500", breaks=["DELETE-10", "RUN-12", "RUN
 
 @fault("run-makes-an-unknown-thread", breaks=["DELETE-10", "RUN-12"])
 def run_makes_an_unknown_thread(broken: FaultyDeployment) -> None:
-    @broken.override("begin_run")
+    @broken.override(Runs.begin_run)
     def begin_run(right: Any, thread_id: str, request: Any) -> Any:
         return right(thread_id, {**request, "if_not_exists": "create"})
 
 
 @fault("run-of-an-unknown-assistant-runs-the-agent", breaks=["RUN-13", "STATELESS-07"])
 def unknown_assistant_is_the_agent(broken: FaultyDeployment) -> None:
-    @broken.override("assistant")
+    @broken.override(Assistants.assistant)
     def assistant(right: Any, assistant_id: str) -> Any:
         try:
             return right(assistant_id)
         except InvalidError:
-            return broken.store.graphs["agent"]
+            return broken.store.assistants.graphs["agent"]
 
 
 def _of_no_assistant(request: WireRequest) -> bool:

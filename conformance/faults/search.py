@@ -16,7 +16,7 @@ from conformance.faults.kit.search import (
 )
 from conformance.faults.kit.wire import change_request, each_shown, refusing, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.model.store import Query
+from conformance.model.search import Query, Searches
 from conformance.model.values import JsonObject
 from conformance.reference.wire import Json, WireRequest
 
@@ -226,12 +226,12 @@ fault("search-gives-one-less-than-a-limit", breaks=["SEARCH-07", "PAGE-02"])(
 
 @fault("search-filters-after-the-limit", breaks=["SEARCH-02", "FILTER-07"])
 def filters_after_the_limit(broken: FaultyDeployment) -> None:
-    @broken.override("search")
+    @broken.override(Searches.search)
     def search(right: Any, query: Query, **options: Any) -> list[JsonObject]:
         if options.get("select") is not None or not filtered_metadata(query):
             return list(right(query, **options))
         page = right(with_metadata(query, {}), **options)
-        kept = {thread.thread_id for thread in broken.store.matching(query)}
+        kept = {thread.thread_id for thread in broken.store.searches.matching(query)}
         return [each for each in page if each["thread_id"] in kept]
 
 
@@ -268,7 +268,7 @@ def _whole(request: WireRequest) -> bool:
 @fault("search-shows-former-values", breaks=["SEARCH-08", "SELECT-02", "SEQ-17"])
 def shows_former_values(broken: FaultyDeployment) -> None:
     def former(_: WireRequest, thread: JsonObject) -> JsonObject:
-        known = broken.store.threads_by_id.get(thread.get("thread_id", ""))
+        known = broken.store.records.threads_by_id.get(thread.get("thread_id", ""))
         if known is None or len(known.checkpoints) < 2 or "values" not in thread:
             return thread
         return {**thread, "values": known.checkpoints[-2].values}
@@ -297,6 +297,6 @@ def shows_no_status(broken: FaultyDeployment) -> None:
 
 @fault("search-by-ids-ignores-the-status", breaks=["FILTER-07", "SEQ-14"])
 def search_by_ids_ignores_the_status(broken: FaultyDeployment) -> None:
-    @broken.override("search")
+    @broken.override(Searches.search)
     def search(right: Any, query: Query, **members: Any) -> Any:
         return right(replace(query, status=None) if query.ids else query, **members)

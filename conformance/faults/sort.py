@@ -6,7 +6,7 @@ from typing import Any
 
 from conformance.faults.kit.wire import change_request
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.model.store import Query
+from conformance.model.search import Query, Searches
 from conformance.model.values import JsonObject
 
 
@@ -58,14 +58,14 @@ fault("sort-order-is-turned-round", breaks=["SORT-01", "SORT-02", "SORT-03", "SO
 
 @fault("sort-of-more-than-four-is-by-age", breaks=["SORT-01", "SORT-03", "SORT-04", "SORT-06"])
 def more_than_four_by_age(broken: FaultyDeployment) -> None:
-    @broken.override("ordered_threads")
+    @broken.override(Searches.ordered_threads)
     def ordered(right: Any, threads: Any, sort_by: str, sort_order: str) -> Any:
         return right(threads, sort_by if len(threads) < 5 else "created_at", sort_order)
 
 
 @fault("sort-comes-after-the-limit", breaks=["PAGE-01", "SORT-06", "SEQ-16"])
 def after_the_limit(broken: FaultyDeployment) -> None:
-    @broken.override("search")
+    @broken.override(Searches.search)
     def search(right: Any, query: Query, **options: Any) -> list[JsonObject]:
         page = list(right(query, **{**options, "sort_by": "created_at", "sort_order": "desc"}))
         by, falling = options.get("sort_by", "created_at"), options.get("sort_order") != "asc"

@@ -9,7 +9,8 @@ from typing import Any
 from conformance.faults.kit.state import malformed, nested, refusal_becomes, stored_thread
 from conformance.faults.kit.wire import change_shown, with_status, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.model.threads import Checkpoint, Thread
+from conformance.model.entities import Checkpoint, Thread
+from conformance.model.views import Views
 from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
 
 ChangeState = Callable[[dict[str, Any]], Json]
@@ -142,7 +143,7 @@ fault("parent-checkpoint-id-of-the-state-is-its-own", breaks=["STATE-07", "STATE
     breaks=["HISTORY-09", "STATE-05", "STATE-UPDATE-04", "STATE-UPDATE-08", "SEQ-05"],
 )
 def parents_skip_one(broken: FaultyDeployment) -> None:
-    @broken.override("state_view")
+    @broken.override(Views.state_view)
     def state_view(
         right: Any, thread: Thread, checkpoint: Checkpoint, *others: Any, **named: Any
     ) -> Any:
@@ -215,7 +216,7 @@ fault("source-of-a-run-is-run", breaks=["STATE-16", "SEQ-07"])(
 def unfinished_state_lags(broken: FaultyDeployment) -> None:
     _of_thread(
         lambda thread, state: (
-            broken.store.state_view(thread, thread.checkpoints[-2])
+            broken.store.views.state_view(thread, thread.checkpoints[-2])
             if state.get("next") and len(thread.checkpoints) > 1
             else state
         )

@@ -16,7 +16,8 @@ from conformance.faults.kit.state import (
 )
 from conformance.faults.kit.wire import change_shown
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.model.threads import Checkpoint, Thread
+from conformance.model.entities import Checkpoint, Thread
+from conformance.model.states import States
 from conformance.reference.wire import Json, When, WireRequest, always
 
 UPDATE = "update_state"
@@ -273,7 +274,9 @@ def state_follows_the_longest_branch(broken: FaultyDeployment) -> None:
         thread = stored_thread(broken, request.thread_id)
         if thread is None or not thread.checkpoints:
             return state
-        return broken.store.state_view(thread, max(thread.checkpoints, key=lambda each: each.step))
+        return broken.store.views.state_view(
+            thread, max(thread.checkpoints, key=lambda each: each.step)
+        )
 
 
 fault("fork-drops-the-former-branch", breaks=["STATE-UPDATE-11", "SEQ-04", "SEQ-05"])(
@@ -328,9 +331,11 @@ fault("state-update-at-an-unknown-checkpoint-takes-the-newest", breaks=["STATE-U
 
 @fault("state-update-keeps-updated-at", breaks=["STATE-UPDATE-17"])
 def state_update_keeps_updated_at(broken: FaultyDeployment) -> None:
-    @broken.override("update_state")
+    @broken.override(States.update_state)
     def update_state(right: Any, thread_id: str, *given: Any, **named: Any) -> Any:
-        before = broken.store.thread(thread_id).updated_at
+        before = broken.store.records.thread(thread_id).updated_at
         answer = right(thread_id, *given, **named)
-        broken.store.keep(replace(broken.store.thread(thread_id), updated_at=before))
+        broken.store.records.keep(
+            replace(broken.store.records.thread(thread_id), updated_at=before)
+        )
         return answer

@@ -57,9 +57,9 @@ def kept_thread_has_no_history(broken: FaultyDeployment) -> None:
 
     @broken.wire.after("run_join")
     def forget(request: WireRequest, _answer: WireAnswer) -> None:
-        thread = broken.store.threads_by_id.get(request.thread_id)
+        thread = broken.store.records.threads_by_id.get(request.thread_id)
         if thread is not None and request.thread_id in kept:
-            broken.store.keep(replace(thread, checkpoints=()))
+            broken.store.records.keep(replace(thread, checkpoints=()))
 
 
 @fault("stateless-runs-remember-each-other", breaks=["STATELESS-04"])
@@ -119,5 +119,5 @@ def unknown_assistant_is_the_first(broken: FaultyDeployment) -> None:
     @broken.wire.before(*_WAYS)
     def choose(request: WireRequest) -> None:
         body = request.members
-        if _is_right(body) and body["assistant_id"] not in broken.store.graphs:
+        if _is_right(body) and body["assistant_id"] not in broken.store.assistants.graphs:
             request.body = {**body, "assistant_id": "agent"}

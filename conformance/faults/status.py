@@ -9,8 +9,8 @@ from typing import Any
 from conformance.faults.kit.runs import of_graph, resuming, run_id_in, runs_on, where
 from conformance.faults.kit.wire import change_answer
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.model.store import Query
-from conformance.model.threads import Thread
+from conformance.model.entities import Thread
+from conformance.model.search import Query, Searches
 from conformance.reference.wire import When, WireAnswer, WireRequest
 
 _Meant = Callable[[Thread], bool]
@@ -22,9 +22,9 @@ def _lagging(status: str, when: When, meant: _Meant = lambda thread: True) -> Ap
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after("run_wait", when=when)
         def lag(request: WireRequest, answer: WireAnswer) -> None:
-            thread = broken.store.threads_by_id.get(request.thread_id)
+            thread = broken.store.records.threads_by_id.get(request.thread_id)
             if answer.ok and thread is not None and meant(thread):
-                broken.store.keep(replace(thread, status=status))
+                broken.store.records.keep(replace(thread, status=status))
 
     return apply
 
@@ -57,8 +57,8 @@ def busy_thread_is_idle(broken: FaultyDeployment) -> None:
         run_id = run_id_in(request)
         for run in runs_on(broken.store, request.thread_id):
             if run.run_id == run_id and run.status == "running":
-                thread = broken.store.thread(request.thread_id)
-                broken.store.keep(replace(thread, status="idle"))
+                thread = broken.store.records.thread(request.thread_id)
+                broken.store.records.keep(replace(thread, status="idle"))
 
 
 # Finding and counting
@@ -81,7 +81,9 @@ def _finding_instead(asked: str, *statuses: str) -> Apply:
         @broken.wire.answers("search", when=_by(asked))
         def find_others(request: WireRequest, _threads: Any) -> Any:
             queries = _queries(request, statuses)
-            threads = [thread for query in queries for thread in broken.store.search(query)]
+            threads = [
+                thread for query in queries for thread in broken.store.searches.search(query)
+            ]
             return threads[: request.members.get("limit", 10)]
 
     return apply
@@ -93,7 +95,7 @@ def _counting_instead(asked: str, *statuses: str) -> Apply:
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("count", when=_by(asked))
         def counted(request: WireRequest, _number: Any) -> Any:
-            return sum(broken.store.count(query) for query in _queries(request, statuses))
+            return sum(broken.store.searches.count(query) for query in _queries(request, statuses))
 
     return apply
 
@@ -125,25 +127,25 @@ def search_finds_resumed_as_interrupted(broken: FaultyDeployment) -> None:
         if answer.ok and request.thread_id:
             resumed.add(request.thread_id)
 
-    @broken.override("search")
+    @broken.override(Searches.search)
     def search(right: Any, query: Query, **members: Any) -> Any:
-        stale = [broken.store.threads_by_id.get(each) for each in resumed]
+        stale = [broken.store.records.threads_by_id.get(each) for each in resumed]
         late = [each for each in stale if each is not None and each.status == "idle"]
         for each in late:
-            broken.store.keep(replace(each, status="interrupted"))
+            broken.store.records.keep(replace(each, status="interrupted"))
         try:
             return right(query, **members)
         finally:
             for each in late:
-                broken.store.keep(each)
+                broken.store.records.keep(each)
 
 
 @fault("search-limits-before-the-status", breaks=["STATUS-06"])
 def search_limits_before_the_status(broken: FaultyDeployment) -> None:
-    @broken.override("search")
+    @broken.override(Searches.search)
     def search(right: Any, query: Query, **members: Any) -> Any:
         if query.status is None:
             return right(query, **members)
-        meant = {each.thread_id for each in broken.store.matching(query)}
+        meant = {each.thread_id for each in broken.store.searches.matching(query)}
         found = right(replace(query, status=None), **members)
         return [each for each in found if each.get("thread_id") in meant]

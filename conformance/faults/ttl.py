@@ -10,6 +10,7 @@ from conformance.contract.schemas import violations
 from conformance.faults.kit.search import naming
 from conformance.faults.kit.wire import change_request, refusing, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.threads import Threads
 from conformance.model.values import JsonObject
 from conformance.reference.wire import Json, WireRequest
 
@@ -59,14 +60,14 @@ fault("ttl-end-has-no-offset", breaks=["TTL-03"])(
 
 @fault("ttl-is-shown-unasked", breaks=["TTL-02"])
 def shown_unasked(broken: FaultyDeployment) -> None:
-    @broken.override("get")
+    @broken.override(Threads.get)
     def get(right: Any, thread_id: str, include: Any = ()) -> Any:
         return right(thread_id, ("ttl",))
 
 
 @fault("ttl-is-not-set-by-update", breaks=["TTL-04"])
 def not_set_by_update(broken: FaultyDeployment) -> None:
-    @broken.override("update")
+    @broken.override(Threads.update)
     def update(right: Any, thread_id: str, metadata: Any = None, ttl: Any = None) -> Any:
         return right(thread_id, metadata)
 
@@ -89,13 +90,13 @@ fault("creation-with-ttl-is-refused", breaks=["TTL-05"])(refusing("create", nami
 def not_kept(broken: FaultyDeployment) -> None:
     @broken.wire.answers("create", when=naming("ttl"))
     def gone(_: WireRequest, made: Json) -> Json:
-        broken.store.delete(made["thread_id"])
+        broken.store.threads.delete(made["thread_id"])
         return made
 
 
 @fault("update-of-metadata-forgets-the-ttl", breaks=["TTL-07"])
 def update_forgets_the_ttl(broken: FaultyDeployment) -> None:
-    @broken.override("update")
+    @broken.override(Threads.update)
     def update(
         right: Any,
         thread_id: str,
@@ -104,5 +105,5 @@ def update_forgets_the_ttl(broken: FaultyDeployment) -> None:
     ) -> Any:
         answer = right(thread_id, metadata, ttl)
         if ttl is None:
-            broken.store.keep(replace(broken.store.thread(thread_id), ttl=None))
+            broken.store.records.keep(replace(broken.store.records.thread(thread_id), ttl=None))
         return answer

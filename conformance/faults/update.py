@@ -9,6 +9,7 @@ from typing import Any
 from conformance.faults.kit.state import afterwards, begin_with, stored_thread, with_latest
 from conformance.faults.kit.wire import change_shown, mapped, refusing, with_status
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 UPDATE = "update"
@@ -18,7 +19,7 @@ def _merges(merge: Callable[[Any, Any], Any]) -> Apply:
     """Merge metadata by `merge(stored, update)`."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override("merged")
+        @broken.override(Threads.merged)
         def merged(right: Any, metadata: Any, new: Any) -> Any:
             return merge(metadata, new)
 
@@ -63,7 +64,7 @@ def answers_the_thread_before(broken: FaultyDeployment) -> None:
     def keep_before(request: WireRequest) -> None:
         thread = stored_thread(broken, request.thread_id)
         if thread is not None:
-            before[request.thread_id] = broken.store.thread_view(thread)
+            before[request.thread_id] = broken.store.views.thread_view(thread)
 
     @broken.wire.answers(UPDATE, when=_sends_metadata)
     def _shown(request: WireRequest, thread: Json) -> Json:
@@ -192,10 +193,10 @@ fault("update-of-an-unknown-thread-is-422", breaks=["UPDATE-08"])(
 
 @fault("update-of-an-unknown-thread-makes-it", breaks=["UPDATE-08", "DELETE-14"])
 def update_makes_the_thread(broken: FaultyDeployment) -> None:
-    @broken.override("update")
+    @broken.override(Threads.update)
     def update(right: Any, thread_id: str, *arguments: Any, **members: Any) -> Any:
         if stored_thread(broken, thread_id) is None:
-            broken.store.create(thread_id=thread_id)
+            broken.store.threads.create(thread_id=thread_id)
         return right(thread_id, *arguments, **members)
 
 
@@ -236,7 +237,7 @@ def _shared(source: bool, copy: bool) -> Apply:
                     thread = stored_thread(broken, reached.get(request.thread_id, ""))
                     if thread is not None and answer.ok:
                         metadata = {**thread.metadata, **_metadata(request)}
-                        broken.store.keep(replace(thread, metadata=metadata))
+                        broken.store.records.keep(replace(thread, metadata=metadata))
 
         begin_with("copy", then)(broken)
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from conformance.freedoms.parts import with_success_status
 from conformance.freedoms.registry import freedom
-from conformance.model.threads import Thread
+from conformance.model.entities import Thread
+from conformance.model.records import Records
+from conformance.model.threads import Threads
 from conformance.model.values import JsonObject, timestamp
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.wire import WireAnswer, WireRequest
@@ -24,7 +26,7 @@ from conformance.reference.wire import WireAnswer, WireRequest
     breaks="IDENTITY-*",
 )
 def server_chooses_thread_ids(altered: Altered) -> None:
-    @altered.override("create")
+    @altered.override(Threads.create)
     def create(right: Any, *, thread_id: str | None = None, **members: Any) -> Any:
         return right(**members)
 
@@ -35,7 +37,7 @@ def server_chooses_thread_ids(altered: Altered) -> None:
     "metadata of what is created; no source says that nothing may be added.",
 )
 def metadata_gets_an_owner(altered: Altered) -> None:
-    @altered.override("blank")
+    @altered.override(Threads.blank)
     def blank(right: Any, thread_id: str, metadata: JsonObject, ttl: Any = None) -> Any:
         return right(thread_id, {"owner": "user-1", **metadata}, ttl)
 
@@ -47,7 +49,7 @@ def metadata_gets_an_owner(altered: Altered) -> None:
     choice="updated_at of a new thread",
 )
 def updated_a_moment_after_created(altered: Altered) -> None:
-    @altered.override("blank")
+    @altered.override(Threads.blank)
     def blank(right: Any, *given: Any) -> Thread:
         made: Thread = right(*given)
         later = datetime.fromisoformat(made.created_at) + timedelta(milliseconds=2)
@@ -60,7 +62,7 @@ def updated_a_moment_after_created(altered: Altered) -> None:
     "added to the metadata of a copy.",
 )
 def copies_name_their_source_in_metadata(altered: Altered) -> None:
-    @altered.override("copied_metadata")
+    @altered.override(Threads.copied_metadata)
     def copied(right: Any, source: Thread) -> JsonObject:
         return {**right(source), "copied_from": source.thread_id}
 
@@ -71,7 +73,7 @@ def copies_name_their_source_in_metadata(altered: Altered) -> None:
     choice="form of new ids",
 )
 def ids_are_uuids_of_another_version(altered: Altered) -> None:
-    @altered.override("new_id")
+    @altered.override(Records.new_id)
     def new_id(_right: Any) -> str:
         return str(uuid.uuid1())
 
@@ -84,7 +86,7 @@ def ids_are_uuids_of_another_version(altered: Altered) -> None:
 def ids_count_up(altered: Altered) -> None:
     begun = uuid.uuid4().int >> 32 << 32
 
-    @altered.override("new_id")
+    @altered.override(Records.new_id)
     def new_id(_right: Any) -> str:
         nonlocal begun
         begun += 1
@@ -148,10 +150,10 @@ freedom(
     allowed_by="No source says when a copy was created.",
 )
 def copies_keep_the_times_of_their_source(altered: Altered) -> None:
-    @altered.override("copy")
+    @altered.override(Threads.copy)
     def copy(right: Any, thread_id: str) -> Any:
         store = altered.store
-        source = store.thread(thread_id)
-        made = store.thread(right(thread_id)["thread_id"])
+        source = store.records.thread(thread_id)
+        made = store.records.thread(right(thread_id)["thread_id"])
         times = {name: getattr(source, name) for name in ("created_at", "updated_at")}
-        return store.thread_view(store.keep(replace(made, **times)))
+        return store.views.thread_view(store.records.keep(replace(made, **times)))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from conformance.faults.kit.wire import change_request
 from conformance.freedoms.registry import freedom
+from conformance.model.entities import Thread
 from conformance.model.history import same_json
-from conformance.model.store import Query
-from conformance.model.threads import Thread
+from conformance.model.records import Records
+from conformance.model.search import Query, Searches
+from conformance.model.views import Views
 from conformance.reference.altered import Altered, Apply
 
 #: The delay in seconds until search and count show a change, below the declared deadline.
@@ -26,12 +28,12 @@ class _Past:
         self._store = altered.store
         self._known: list[tuple[float, str, Thread | None]] = []
 
-        @altered.override("keep")
+        @altered.override(Records.keep)
         def keep(right: Any, thread: Thread) -> Any:
             self._known.append((time.monotonic(), thread.thread_id, thread))
             return right(thread)
 
-        @altered.override("forget")
+        @altered.override(Records.forget)
         def forget(right: Any, thread_id: str) -> None:
             self._known.append((time.monotonic(), thread_id, None))
             right(thread_id)
@@ -52,31 +54,32 @@ class _Past:
     def matching(self, right: Any, query: Query) -> Any:
         """Return the threads that matched then."""
         then = self.threads()
-        now, self._store.threads_by_id = self._store.threads_by_id, then
+        records = self._store.records
+        now, records.threads_by_id = records.threads_by_id, then
         try:
             return right(query)
         finally:
-            self._store.threads_by_id = now
+            records.threads_by_id = now
 
 
-def _lagging(operation: str) -> Apply:
+def _lagging(operation: Callable[..., Any]) -> Apply:
     def apply(altered: Altered) -> None:
         past = _Past(altered)
 
         @altered.override(operation)
         def ask(right: Any, *given: Any, **named: Any) -> Any:
-            now = altered.store.matching
-            altered.store.matching = lambda query: past.matching(now, query)  # type: ignore[method-assign]
+            now = altered.store.searches.matching
+            altered.store.searches.matching = lambda query: past.matching(now, query)  # type: ignore[method-assign]
             try:
                 return right(*given, **named)
             finally:
-                altered.store.matching = now  # type: ignore[method-assign]
+                altered.store.searches.matching = now  # type: ignore[method-assign]
 
     return apply
 
 
-freedom("search-lags", allowed_by=_AWAITED)(_lagging("search"))
-freedom("count-lags", allowed_by=_AWAITED)(_lagging("count"))
+freedom("search-lags", allowed_by=_AWAITED)(_lagging(Searches.search))
+freedom("count-lags", allowed_by=_AWAITED)(_lagging(Searches.count))
 
 freedom("searches-that-name-no-order-go-by-id", allowed_by=_ORDER, choice="default order")(
     change_request(
@@ -100,7 +103,7 @@ freedom(
 
 @freedom("equals-stand-in-another-order", allowed_by=_ORDER)
 def equals_stand_in_another_order(altered: Altered) -> None:
-    @altered.override("ordered_threads")
+    @altered.override(Searches.ordered_threads)
     def ordered(_right: Any, threads: Sequence[Thread], sort_by: str, sort_order: str) -> Any:
         by_id = sorted(threads, key=lambda thread: thread.thread_id[::-1])
         return sorted(
@@ -115,7 +118,7 @@ def equals_stand_in_another_order(altered: Altered) -> None:
     choice="filters by objects",
 )
 def objects_are_found_by_equality(altered: Altered) -> None:
-    @altered.override("matches")
+    @altered.override(Searches.matches)
     def matches(_right: Any, thread: Thread, query: Query) -> bool:
         return (query.status is None or thread.status == query.status) and all(
             name in there and same_json(there[name], value)
@@ -135,7 +138,7 @@ def objects_are_found_by_equality(altered: Altered) -> None:
 def values_that_get_shows_lag(altered: Altered) -> None:
     past = _Past(altered)
 
-    @altered.override("thread_view")
+    @altered.override(Views.thread_view)
     def thread_view(right: Any, thread: Thread) -> Any:
         view = right(thread)
         then = past.threads().get(thread.thread_id)

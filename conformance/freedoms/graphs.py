@@ -6,7 +6,9 @@ from typing import Any
 
 from conformance.deployment.settings import GraphSettings
 from conformance.freedoms.registry import freedom
+from conformance.model.assistants import Assistants
 from conformance.model.graphs import MESSAGES, Channel, Graph, Node, call_model, chain, keep_last
+from conformance.model.views import Views
 from conformance.reference.altered import Altered
 
 _ANY_GRAPH = "Which nodes a graph has is the application's; the settings describe it."
@@ -35,9 +37,9 @@ def graph_goes_on_after_the_node_of_append(altered: Altered) -> None:
 
 
 def _offers(altered: Altered, agent: Graph) -> None:
-    altered.store.graphs["agent"] = agent
+    altered.store.assistants.graphs["agent"] = agent
 
-    @altered.override("graph")
+    @altered.override(Assistants.graph)
     def graph(right: Any, graph_id: Any) -> Any:
         return right(graph_id)
 
@@ -108,12 +110,12 @@ def models_answer_in_blocks(altered: Altered) -> None:
     "channel is shown before anything was written.",
 )
 def empty_channels_are_not_shown(altered: Altered) -> None:
-    @altered.override("state_view")
+    @altered.override(Views.state_view)
     def state_view(right: Any, *given: Any, **named: Any) -> Any:
         state = right(*given, **named)
         return {**state, "values": _written_channels(state["values"])}
 
-    @altered.override("thread_view")
+    @altered.override(Views.thread_view)
     def thread_view(right: Any, thread: Any) -> Any:
         view = right(thread)
         return {**view, "values": _written_channels(view["values"])}

@@ -8,7 +8,9 @@ from typing import Any
 from conformance.faults.kit.wire import STATES, change_shown, without
 from conformance.freedoms.parts import THREADS, JsonObject, everywhere, holds_values, streamed
 from conformance.freedoms.registry import freedom
-from conformance.model.threads import Thread
+from conformance.model.entities import Thread
+from conformance.model.search import Searches
+from conformance.model.views import Views
 from conformance.reference.altered import Altered
 from conformance.reference.wire import Json, WireRequest
 
@@ -55,7 +57,7 @@ freedom("events-of-streams-have-more-members", allowed_by=_OPEN)(
 
 @freedom("metadata-of-states-has-more-members", allowed_by=_OPEN)
 def metadata_of_states_has_more_members(altered: Altered) -> None:
-    @altered.override("state_view")
+    @altered.override(Views.state_view)
     def state_view(right: Any, *given: Any, **named: Any) -> JsonObject:
         state: JsonObject = right(*given, **named)
         return {**state, "metadata": {**state["metadata"], "assistant_version": 3, "user": None}}
@@ -64,7 +66,7 @@ def metadata_of_states_has_more_members(altered: Altered) -> None:
 def _selecting_more(altered: Altered) -> None:
     required = ("thread_id", "created_at", "updated_at", "metadata", "status")
 
-    @altered.override("selected")
+    @altered.override(Searches.selected)
     def selected(right: Any, view: JsonObject, select: Any, extract: Any) -> Any:
         more = None if select is None else [*select, *(n for n in required if n not in select)]
         return right(view, more, extract)
@@ -115,7 +117,7 @@ freedom(
     choice="interrupts of a thread",
 )
 def interrupts_of_threads_are_objects(altered: Altered) -> None:
-    @altered.override("pending_interrupts")
+    @altered.override(Views.pending_interrupts)
     def pending(right: Any, thread: Any) -> JsonObject:
         return {task: {"value": asked[0]["value"]} for task, asked in right(thread).items()}
 
@@ -224,7 +226,7 @@ freedom(
     choice="interrupts of a thread",
 )
 def threads_show_tasks_that_ask_nothing(altered: Altered) -> None:
-    @altered.override("pending_interrupts")
+    @altered.override(Views.pending_interrupts)
     def pending(right: Any, thread: Thread) -> JsonObject:
         tasks = thread.latest.tasks if thread.latest else ()
         return {**{task.task_id: [] for task in tasks}, **right(thread)}

@@ -8,8 +8,10 @@ from typing import Any
 
 from conformance.freedoms.parts import JsonObject, everywhere
 from conformance.freedoms.registry import freedom
+from conformance.model.entities import Task
+from conformance.model.records import Records
+from conformance.model.steps import Steps
 from conformance.model.supersteps import Stamp
-from conformance.model.threads import Task
 from conformance.reference.altered import Altered
 from conformance.reference.wire import Json, WireRequest
 
@@ -78,12 +80,12 @@ def _message_id() -> str:
     allowed_by="The SDK's reference prints ids such as run-159b782c-…; no source gives their form.",
 )
 def message_ids_are_no_uuids(altered: Altered) -> None:
-    @altered.override("stamp")
+    @altered.override(Records.stamp)
     def stamp(right: Any) -> Stamp:
         made: Stamp = right()
         return replace(made, new_id=_message_id)
 
-    @altered.override("finished")
+    @altered.override(Steps.finished)
     def finished(right: Any, task: Task, result: Any) -> Any:
         if isinstance(result, dict) and isinstance(result.get("messages"), list):
             messages = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.freedoms.registry import freedom
+from conformance.model.threads import Threads
 from conformance.model.values import JsonObject
 from conformance.reference.altered import Altered
 
@@ -28,14 +29,14 @@ def _merged(old: Any, new: Any) -> Any:
 
 @freedom("metadata-is-merged-by-rfc-7396", allowed_by=_MERGE, choice="merge of metadata")
 def metadata_is_merged_by_rfc_7396(altered: Altered) -> None:
-    @altered.override("merged")
+    @altered.override(Threads.merged)
     def merged(_right: Any, metadata: JsonObject, new: JsonObject) -> Any:
         return _merged(metadata, new)
 
 
 @freedom("null-in-an-update-removes-the-member", allowed_by=_MERGE, choice="merge of metadata")
 def null_in_an_update_removes_the_member(altered: Altered) -> None:
-    @altered.override("merged")
+    @altered.override(Threads.merged)
     def merged(right: Any, metadata: JsonObject, new: JsonObject) -> Any:
         changed = right(metadata, new)
         return {name: value for name, value in changed.items() if new.get(name, 0) is not None}
@@ -49,6 +50,6 @@ def _deep(old: Any, new: Any) -> Any:
 
 @freedom("metadata-is-merged-in-depth", allowed_by=_MERGE, choice="merge of metadata")
 def metadata_is_merged_in_depth(altered: Altered) -> None:
-    @altered.override("merged")
+    @altered.override(Threads.merged)
     def merged(_right: Any, metadata: JsonObject, new: JsonObject) -> Any:
         return _deep(metadata, new)

@@ -10,7 +10,12 @@ from typing import Any
 from conformance.faults.kit.wire import change_shown
 from conformance.freedoms.parts import RUNS
 from conformance.freedoms.registry import freedom
-from conformance.model.threads import Thread
+from conformance.model.entities import Thread
+from conformance.model.executor import Executor
+from conformance.model.records import Records
+from conformance.model.runs import Runs
+from conformance.model.search import Searches
+from conformance.model.views import Views
 from conformance.reference.altered import Altered
 from conformance.reference.wire import WireAnswer, WireRequest
 
@@ -53,13 +58,13 @@ freedom(
     "adds nothing there.",
 )
 def runs_add_to_the_metadata_of_their_thread(altered: Altered) -> None:
-    @altered.override("begin_run")
+    @altered.override(Runs.begin_run)
     def begin_run(right: Any, thread_id: str, request: Any) -> Any:
         begun = right(thread_id, request)
         store = altered.store
-        thread = store.thread(thread_id)
+        thread = store.records.thread(thread_id)
         metadata = {**thread.metadata, "last_run_id": begun.run_id}
-        store.keep(replace(thread, metadata=metadata))
+        store.records.keep(replace(thread, metadata=metadata))
         return begun
 
 
@@ -85,7 +90,7 @@ def threads_of_pending_runs_are_idle(altered: Altered) -> None:
         if thread.status != "busy" or any(run.status == "running" for run in thread.runs):
             return thread.status
         ended = tuple(run for run in thread.runs if not run.active)
-        return altered.store.status_of(replace(thread, runs=ended))
+        return altered.store.records.status_of(replace(thread, runs=ended))
 
     _with_status(altered, status)
 
@@ -93,11 +98,11 @@ def threads_of_pending_runs_are_idle(altered: Altered) -> None:
 def _with_status(altered: Altered, status: Callable[[Thread], str]) -> None:
     """Show another status than the stored one, and find threads by it."""
 
-    @altered.override("thread_view")
+    @altered.override(Views.thread_view)
     def thread_view(right: Any, thread: Thread) -> Any:
         return right(replace(thread, status=status(thread)))
 
-    @altered.override("matches")
+    @altered.override(Searches.matches)
     def matches(right: Any, thread: Thread, query: Any) -> Any:
         return right(replace(thread, status=status(thread)), query)
 
@@ -108,7 +113,7 @@ def _with_status(altered: Altered, status: Callable[[Thread], str]) -> None:
     "unfinished one has that asks nothing.",
 )
 def unfinished_threads_are_idle(altered: Altered) -> None:
-    @altered.override("status_of")
+    @altered.override(Records.status_of)
     def status_of(right: Any, thread: Thread) -> Any:
         status = right(thread)
         stopped = thread.runs and thread.runs[-1].status == "interrupted"
@@ -122,9 +127,9 @@ def unfinished_threads_are_idle(altered: Altered) -> None:
     profile="full",
 )
 def cancelling_what_has_ended_is_no_error(altered: Altered) -> None:
-    @altered.override("cancel_run")
+    @altered.override(Runs.cancel_run)
     def cancel_run(right: Any, thread_id: str, run_id: str, action: str = "interrupt") -> None:
-        if altered.store.run_of(thread_id, run_id).active:
+        if altered.store.runs.run_of(thread_id, run_id).active:
             right(thread_id, run_id, action)
 
 
@@ -133,7 +138,7 @@ def cancelling_what_has_ended_is_no_error(altered: Altered) -> None:
     allowed_by="No source says in which order runs are listed.",
 )
 def runs_are_listed_oldest_first(altered: Altered) -> None:
-    @altered.override("list_runs")
+    @altered.override(Runs.list_runs)
     def list_runs(
         right: Any, thread_id: str, *, limit: int = 10, offset: int = 0, **named: Any
     ) -> Any:
@@ -153,7 +158,7 @@ _SETTLING_S = 0.3
 def threads_are_busy_a_moment_longer(altered: Altered) -> None:
     ended: dict[str, float] = {}
 
-    @altered.override("keep_after_run")
+    @altered.override(Executor.keep_after_run)
     def keep_after_run(right: Any, thread: Thread) -> None:
         ended[thread.thread_id] = time.monotonic()
         right(thread)

@@ -10,11 +10,14 @@ from typing import Any
 from conformance.faults.kit.wire import STATES, change_shown, without
 from conformance.freedoms.parts import JsonObject
 from conformance.freedoms.registry import freedom
+from conformance.model.entities import Thread
 from conformance.model.errors import NotFoundError
 from conformance.model.graphs import INPUT
-from conformance.model.records import checkpoint_config
+from conformance.model.records import Records
+from conformance.model.states import States
 from conformance.model.supersteps import Stamp
-from conformance.model.threads import Thread
+from conformance.model.threads import Threads
+from conformance.model.views import Views, checkpoint_config
 from conformance.reference.altered import Altered
 from conformance.reference.wire import WireAnswer, WireRequest
 
@@ -29,20 +32,20 @@ _PAGE = 5
     "fairness likewise.",
 )
 def pages_of_a_history_are_short(altered: Altered) -> None:
-    @altered.override("history")
+    @altered.override(States.history)
     def history(right: Any, thread_id: str, *, limit: int = 10, **named: Any) -> Any:
         return right(thread_id, limit=min(limit, _PAGE), **named)
 
 
 @freedom("unknown-checkpoints-have-an-empty-state", allowed_by=_SILENT)
 def unknown_checkpoints_have_an_empty_state(altered: Altered) -> None:
-    @altered.override("state")
+    @altered.override(States.state)
     def state(right: Any, thread_id: str, checkpoint: Any = None, **named: Any) -> JsonObject:
-        thread = altered.store.thread(thread_id)
+        thread = altered.store.records.thread(thread_id)
         try:
             shown: JsonObject = right(thread_id, checkpoint, **named)
         except NotFoundError:
-            empty = altered.store.empty_state(thread)
+            empty = altered.store.states.empty_state(thread)
             named_id = (checkpoint or {}).get("checkpoint_id")
             return {**empty, "checkpoint": {**empty["checkpoint"], "checkpoint_id": named_id}}
         return shown
@@ -50,7 +53,7 @@ def unknown_checkpoints_have_an_empty_state(altered: Altered) -> None:
 
 @freedom("updates-at-unknown-checkpoints-begin-anew", allowed_by=_SILENT)
 def updates_at_unknown_checkpoints_begin_anew(altered: Altered) -> None:
-    @altered.override("update_state")
+    @altered.override(States.update_state)
     def update_state(
         right: Any,
         thread_id: str,
@@ -60,13 +63,13 @@ def updates_at_unknown_checkpoints_begin_anew(altered: Altered) -> None:
         checkpoint: Any = None,
     ) -> Any:
         store = altered.store
-        thread = store.thread(thread_id)
+        thread = store.records.thread(thread_id)
         try:
             return right(thread_id, values, as_node=as_node, checkpoint=checkpoint)
         except NotFoundError:
-            node = as_node or store.default_node(None)
+            node = as_node or store.states.default_node(None)
             update = {"values": values, "as_node": node}
-            thread = store.keep(store.with_superstep(thread, None, [update]))
+            thread = store.records.keep(store.states.with_superstep(thread, None, [update]))
             return {"checkpoint": checkpoint_config(thread, thread.checkpoints[-1].checkpoint_id)}
 
 
@@ -76,7 +79,7 @@ def updates_at_unknown_checkpoints_begin_anew(altered: Altered) -> None:
     "have an order.",
 )
 def checkpoint_ids_are_random(altered: Altered) -> None:
-    @altered.override("stamp")
+    @altered.override(Records.stamp)
     def stamp(right: Any) -> Stamp:
         made: Stamp = right()
         return replace(made, checkpoint_id=str(uuid.uuid4()))
@@ -105,7 +108,7 @@ _APPLICATION = "Rules of fairness: of a state's metadata source, step and parent
 
 @freedom("metadata-of-states-is-lean", allowed_by=_APPLICATION)
 def metadata_of_states_is_lean(altered: Altered) -> None:
-    @altered.override("state_view")
+    @altered.override(Views.state_view)
     def state_view(right: Any, *given: Any, **named: Any) -> JsonObject:
         state: JsonObject = right(*given, **named)
         metadata = state["metadata"]
@@ -136,7 +139,7 @@ freedom(
     "says it.",
 )
 def sources_of_prepopulated_inputs_say_update(altered: Altered) -> None:
-    @altered.override("with_superstep")
+    @altered.override(States.with_superstep)
     def with_superstep(right: Any, thread: Thread, base: Any, updates: Any) -> Thread:
         made: Thread = right(thread, base, updates)
         return _with_metadata(made, source="update")
@@ -148,7 +151,7 @@ def sources_of_prepopulated_inputs_say_update(altered: Altered) -> None:
     "update at an older checkpoint has.",
 )
 def forks_say_fork(altered: Altered) -> None:
-    @altered.override("with_superstep")
+    @altered.override(States.with_superstep)
     def with_superstep(right: Any, thread: Thread, base: Any, updates: Any) -> Thread:
         made: Thread = right(thread, base, updates)
         older = base is not None and base.checkpoint_id != thread.checkpoints[-1].checkpoint_id
@@ -161,10 +164,10 @@ def forks_say_fork(altered: Altered) -> None:
     "of a thread begin that an update began.",
 )
 def threads_begun_by_an_update_start_at_step_minus_one(altered: Altered) -> None:
-    @altered.override("with_superstep")
+    @altered.override(States.with_superstep)
     def with_superstep(right: Any, thread: Thread, base: Any, updates: Any) -> Thread:
         made: Thread = right(thread, base, updates)
-        kept = thread.thread_id in altered.store.threads_by_id
+        kept = thread.thread_id in altered.store.records.threads_by_id
         begun = kept and base is None and updates[0]["as_node"] != INPUT
         return _with_metadata(made, step=-1) if begun else made
 
@@ -181,7 +184,7 @@ def _with_metadata(thread: Thread, **members: Any) -> Thread:
     "thread without a state is printed.",
 )
 def values_of_a_fresh_state_are_a_list(altered: Altered) -> None:
-    @altered.override("empty_state")
+    @altered.override(States.empty_state)
     def empty_state(right: Any, thread: Thread) -> JsonObject:
         return {**right(thread), "values": []}
 
@@ -191,7 +194,7 @@ def values_of_a_fresh_state_are_a_list(altered: Altered) -> None:
     allowed_by="The published CheckpointConfig requires no member.",
 )
 def fresh_states_name_no_checkpoint(altered: Altered) -> None:
-    @altered.override("empty_state")
+    @altered.override(States.empty_state)
     def empty_state(right: Any, thread: Thread) -> JsonObject:
         state: JsonObject = right(thread)
         names = ("parent_checkpoint", "checkpoint_id", "parent_checkpoint_id", "interrupts")
@@ -207,7 +210,7 @@ _OTHER = re.compile(rb"task_([0-9a-f]{8})_([0-9a-f]{4})_([0-9a-f]{4})_([0-9a-f]{
     allowed_by="The published id of a task is a string of no format.",
 )
 def task_ids_are_no_uuids(altered: Altered) -> None:
-    assistants = {graph.assistant_id.encode() for graph in altered.store.graphs.values()}
+    assistants = {graph.assistant_id.encode() for graph in altered.store.assistants.graphs.values()}
 
     def other(found: re.Match[bytes]) -> bytes:
         text = found.group()
@@ -230,12 +233,12 @@ _NULL = (
 
 @freedom("tasks-and-checkpoints-show-null", allowed_by=_NULL, choice="members of tasks")
 def tasks_and_checkpoints_show_null(altered: Altered) -> None:
-    @altered.override("task_state_view")
+    @altered.override(Views.task_state_view)
     def task_view(right: Any, *given: Any, **named: Any) -> JsonObject:
         null = {"path": ["__pregel_pull"], "error": None, "checkpoint": None, "state": None}
         return {**null, **right(*given, **named)}
 
-    @altered.override("state_view")
+    @altered.override(Views.state_view)
     def state_view(right: Any, *given: Any, **named: Any) -> JsonObject:
         state: JsonObject = right(*given, **named)
         for name in ("checkpoint", "parent_checkpoint"):
@@ -250,7 +253,7 @@ def tasks_and_checkpoints_show_null(altered: Altered) -> None:
     choice="members of tasks",
 )
 def tasks_show_what_they_have_alone(altered: Altered) -> None:
-    @altered.override("task_state_view")
+    @altered.override(Views.task_state_view)
     def task_view(right: Any, *given: Any, **named: Any) -> JsonObject:
         return {name: each for name, each in right(*given, **named).items() if each}
 
@@ -261,6 +264,6 @@ def tasks_show_what_they_have_alone(altered: Altered) -> None:
     profile="extended",
 )
 def pruned_states_keep_their_parent(altered: Altered) -> None:
-    @altered.override("pruned")
+    @altered.override(Threads.pruned)
     def pruned(_right: Any, thread: Thread) -> Thread:
         return replace(thread, checkpoints=thread.checkpoints[-1:])

@@ -9,8 +9,11 @@ from typing import Any
 from conformance.faults.kit.wire import change_shown
 from conformance.freedoms.parts import is_moment, times_as
 from conformance.freedoms.registry import freedom
+from conformance.model.entities import Thread
 from conformance.model.history import same_json
-from conformance.model.threads import Thread
+from conformance.model.records import Records
+from conformance.model.runs import Runs
+from conformance.model.threads import Threads
 from conformance.reference.altered import Altered
 
 _FORMS = (
@@ -70,7 +73,7 @@ _MOVES = "Published are updated_at and state_updated_at; no source says which of
 
 @freedom("only-updates-of-a-thread-move-updated-at", allowed_by=_MOVES)
 def only_updates_of_a_thread_move_updated_at(altered: Altered) -> None:
-    @altered.override("touched")
+    @altered.override(Records.touched)
     def touched(right: Any, thread: Thread, **named: Any) -> Thread:
         touched: Thread = right(thread, **named)
         return replace(touched, updated_at=thread.updated_at)
@@ -78,21 +81,21 @@ def only_updates_of_a_thread_move_updated_at(altered: Altered) -> None:
 
 @freedom("updates-that-change-nothing-move-no-time", allowed_by=_MOVES)
 def updates_that_change_nothing_move_no_time(altered: Altered) -> None:
-    @altered.override("update")
+    @altered.override(Threads.update)
     def update(right: Any, thread_id: str, metadata: Any = None, ttl: Any = None) -> Any:
-        thread = altered.store.thread(thread_id)
+        thread = altered.store.records.thread(thread_id)
         if ttl is None and same_json(thread.metadata, thread.metadata | (metadata or {})):
-            return altered.store.thread_view(thread)
+            return altered.store.views.thread_view(thread)
         return right(thread_id, metadata, ttl)
 
 
 @freedom("everything-moves-updated-at", allowed_by=_MOVES)
 def everything_moves_updated_at(altered: Altered) -> None:
-    @altered.override("begin_run")
+    @altered.override(Runs.begin_run)
     def begin_run(right: Any, thread_id: str, request: Any) -> Any:
         begun = right(thread_id, request)
         store = altered.store
-        thread = store.thread(thread_id)
-        now = store.now()
-        store.keep(replace(thread, updated_at=now, state_updated_at=now))
+        thread = store.records.thread(thread_id)
+        now = store.records.now()
+        store.records.keep(replace(thread, updated_at=now, state_updated_at=now))
         return begun

@@ -1,17 +1,14 @@
-"""The basis of all operations of a store: its threads, its clock, its ids."""
+"""The threads and crons of a deployment, its clock and its ids."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+from conformance.model.entities import Checkpoint, Cron, Thread
 from conformance.model.errors import InvalidError, NotFoundError
-from conformance.model.graphs import GRAPHS, Graph
 from conformance.model.supersteps import Stamp
-from conformance.model.threads import Checkpoint, Interrupt, Run, Task, Thread
 from conformance.model.values import (
     Clock,
     Ids,
@@ -25,18 +22,18 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Records:
-    """Threads by id. Each operation replaces whole values, so that it is atomic.
+    """Threads and crons by id. Each operation replaces whole values, so that it is atomic.
 
-    All times come from `clock` and all ids from `ids`; the store only makes sure that no time
+    All times come from `clock` and all ids from `ids`; the records only make sure that no time
     occurs twice.
     """
 
-    def __init__(self, clock: Clock, ids: Ids, graphs: Mapping[str, Graph] = GRAPHS) -> None:
-        self.graphs = dict(graphs)
+    def __init__(self, clock: Clock, ids: Ids) -> None:
         self._clock = clock
         self._ids = ids
         self._last = datetime.min.replace(tzinfo=UTC)
         self.threads_by_id: dict[str, Thread] = {}
+        self.crons_by_id: dict[str, Cron] = {}
         self.started_at = self.now()
 
     # Sources
@@ -103,19 +100,12 @@ class Records:
                     return replace(thread, checkpoints=task.inner)
         raise NotFoundError(f"thread {thread.thread_id} has no subgraph under {namespace!r}")
 
-    def graph(self, graph_id: object) -> Graph:
-        """Return the graph of that id; InvalidError, with the known ids, if there is none."""
-        found = self.graphs.get(graph_id) if isinstance(graph_id, str) else None
+    def cron(self, cron_id: str) -> Cron:
+        """Return the cron of that id; NotFoundError if it is unknown."""
+        found = self.crons_by_id.get(canonical_id(cron_id, "a cron id"))
         if found is None:
-            known = ", ".join(self.graphs)
-            raise InvalidError(f"there is no graph {graph_id!r}, only: {known}")
+            raise NotFoundError(f"there is no cron {cron_id}")
         return found
-
-    def graph_of(self, metadata: JsonObject) -> Graph:
-        """Return the graph of `graph_id` in a thread's metadata; InvalidError if there is none."""
-        if "graph_id" not in metadata:
-            raise InvalidError("the thread has no graph yet: set metadata.graph_id, or run one")
-        return self.graph(metadata["graph_id"])
 
     # Keeping
 
@@ -125,8 +115,15 @@ class Records:
         return thread
 
     def forget(self, thread_id: str) -> None:
-        """Delete the thread of that id."""
+        """Delete the thread of that id, and the crons on it."""
         del self.threads_by_id[thread_id]
+        ended = [cron for cron in self.crons_by_id.values() if cron.thread_id == thread_id]
+        for cron in ended:
+            self.forget_cron(cron.cron_id)
+
+    def forget_cron(self, cron_id: str) -> None:
+        """Delete the cron of that id."""
+        del self.crons_by_id[cron_id]
 
     def appended(self, thread: Thread, made: Checkpoint) -> Thread:
         """Return `thread` with one more checkpoint, its status and times updated."""
@@ -165,114 +162,7 @@ class Records:
             return "error"
         return "interrupted" if latest.tasks else "idle"
 
-    # Showing
-
-    def thread_view(self, thread: Thread) -> JsonObject:
-        """Return a thread in the form of the API."""
-        return {
-            "thread_id": thread.thread_id,
-            "created_at": thread.created_at,
-            "updated_at": thread.updated_at,
-            "state_updated_at": thread.state_updated_at,
-            "metadata": thread.metadata,
-            "status": thread.status,
-            "config": thread.config,
-            "values": thread.values,
-            "interrupts": self.pending_interrupts(thread),
-        }
-
-    def pending_interrupts(self, thread: Thread) -> JsonObject:
-        """Return the open interrupts of a thread's current state by the id of their task."""
-        tasks = thread.latest.tasks if thread.latest else ()
-        return {task.task_id: interrupts_view(task.interrupts) for task in tasks if task.asks}
-
-    def state_view(
-        self,
-        thread: Thread,
-        checkpoint: Checkpoint,
-        namespace: str = "",
-        *,
-        subgraphs: bool = False,
-    ) -> JsonObject:
-        """Return a state in the form of the API, with the id of its thread.
-
-        With `subgraphs` the tasks include the states of their subgraphs.
-        """
-        parent_id = checkpoint.parent_id
-
-        def config(checkpoint_id: str) -> JsonObject:
-            named = checkpoint_config(thread, checkpoint_id, namespace)
-            if not namespace:
-                return named
-            above = checkpoint.metadata["parents"]
-            return {**named, "checkpoint_map": {**above, namespace: checkpoint_id}}
-
-        metadata = {**checkpoint.metadata, "thread_id": thread.thread_id}
-        if parent_id is not None and metadata["source"] == "update":
-            metadata["checkpoint_id"] = parent_id
-        return {
-            "values": checkpoint.values,
-            "next": list(checkpoint.next),
-            "tasks": [
-                self.task_state_view(thread, task, subgraphs=subgraphs) for task in checkpoint.tasks
-            ],
-            "metadata": metadata,
-            "created_at": checkpoint.created_at,
-            "checkpoint": config(checkpoint.checkpoint_id),
-            "parent_checkpoint": config(parent_id) if parent_id else None,
-            "interrupts": interrupts_view(
-                each for task in checkpoint.tasks for each in task.interrupts
-            ),
-            "checkpoint_id": checkpoint.checkpoint_id,
-            "parent_checkpoint_id": parent_id,
-        }
-
-    def task_state_view(self, thread: Thread, task: Task, *, subgraphs: bool) -> JsonObject:
-        """Return a task of a state; its subgraph as a checkpoint config, or as a state."""
-        if not task.inner:
-            return task_view(task)
-        if subgraphs:
-            latest = task.inner[-1]
-            state = self.state_view(thread, latest, task.namespace, subgraphs=True)
-            return {**task_view(task), "state": state}
-        checkpoint = {"thread_id": thread.thread_id, "checkpoint_ns": task.namespace}
-        return {**task_view(task), "checkpoint": checkpoint}
-
-    def run_view(self, thread: Thread, run: Run) -> JsonObject:
-        """Return a run in the form of the API."""
-        return {
-            "run_id": run.run_id,
-            "thread_id": thread.thread_id,
-            "assistant_id": run.assistant_id,
-            "created_at": run.created_at,
-            "updated_at": run.updated_at,
-            "status": run.status,
-            "metadata": run.metadata,
-            "kwargs": run.kwargs,
-            "multitask_strategy": run.multitask_strategy,
-        }
-
-
-def checkpoint_config(thread: Thread, checkpoint_id: str, namespace: str = "") -> JsonObject:
-    """Return the API's checkpoint reference: thread_id, checkpoint_ns, checkpoint_id."""
-    return {
-        "checkpoint_id": checkpoint_id,
-        "thread_id": thread.thread_id,
-        "checkpoint_ns": namespace,
-    }
-
-
-def interrupts_view(interrupts: Iterable[Interrupt]) -> list[JsonObject]:
-    """Return interrupts in the form of the API."""
-    return [{"id": each.interrupt_id, "value": each.value} for each in interrupts]
-
-
-def task_view(task: Task) -> JsonObject:
-    """Return a task in the form of the API; `error` only where there is one, as published."""
-    view: dict[str, Any] = {
-        "id": task.task_id,
-        "name": task.name,
-        "interrupts": interrupts_view(task.interrupts),
-        "result": task.result,
-    }
-    return view if task.error is None else {**view, "error": task.error}
+    def keep_cron(self, cron: Cron) -> Cron:
+        """Store a cron under its id."""
+        self.crons_by_id[cron.cron_id] = cron
+        return cron

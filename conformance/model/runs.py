@@ -6,19 +6,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from conformance.model.advance import AdvanceOperations
+from conformance.model.assistants import Assistants
+from conformance.model.entities import Checkpoint, Run, Thread
 from conformance.model.errors import ConflictError, InvalidError, NotFoundError
+from conformance.model.executor import Executor
 from conformance.model.graphs import Graph
+from conformance.model.records import Records
 from conformance.model.supersteps import apply_command, goto_tasks
-from conformance.model.threads import Checkpoint, Run, Thread
 from conformance.model.values import JsonObject, canonical_id, deep_copy
+from conformance.model.views import Views
 
 #: Members of a request that are members of the run itself and not among its kwargs.
 _OWN_MEMBERS = ("assistant_id", "metadata", "multitask_strategy", "if_not_exists")
 
 
-class RunOperations(AdvanceOperations):
-    """The part of a store that holds runs."""
+class Runs:
+    """The operations on runs."""
+
+    def __init__(
+        self, records: Records, assistants: Assistants, executor: Executor, views: Views
+    ) -> None:
+        self.records, self.assistants = records, assistants
+        self.executor, self.views = executor, views
 
     def begin_run(self, thread_id: str, request: JsonObject) -> Run:
         """Create a pending run of the graph that `request["assistant_id"]` names.
@@ -27,7 +36,7 @@ class RunOperations(AdvanceOperations):
         for an assistant, input or command that cannot run, ConflictError if the thread is busy
         and `multitask_strategy` is reject.
         """
-        self.assistant(request["assistant_id"])
+        self.assistants.assistant(request["assistant_id"])
         return self._begin_run(self._thread_to_run_on(thread_id, request), deep_copy(request))
 
     def begin_stateless_run(self, request: JsonObject) -> tuple[str, Run]:
@@ -35,16 +44,16 @@ class RunOperations(AdvanceOperations):
 
         The thread is deleted when the run ends, unless `on_completion` is keep.
         """
-        self.assistant(request["assistant_id"])
-        now = self.now()
+        self.assistants.assistant(request["assistant_id"])
+        now = self.records.now()
         temporary = request.get("on_completion", "delete") == "delete"
         metadata = deep_copy(request).get("metadata", {})
-        thread = Thread(self.new_id(), now, now, now, metadata, temporary=temporary)
+        thread = Thread(self.records.new_id(), now, now, now, metadata, temporary=temporary)
         return thread.thread_id, self._begin_run(thread, deep_copy(request))
 
     def _begin_run(self, thread: Thread, request: JsonObject) -> Run:
-        graph = self.assistant(request["assistant_id"])
-        base = self.named_checkpoint(thread, request.get("checkpoint"))
+        graph = self.assistants.assistant(request["assistant_id"])
+        base = self.records.named_checkpoint(thread, request.get("checkpoint"))
         self._check_input(graph, thread, base or thread.latest, request)
         strategy = request.get("multitask_strategy", "enqueue")
         active = [run for run in thread.runs if run.active]
@@ -54,9 +63,9 @@ class RunOperations(AdvanceOperations):
             for run in active:
                 thread = self._ended(thread, run, strategy)
         names = {"graph_id": graph.graph_id, "assistant_id": graph.assistant_id}
-        now = self.now()
+        now = self.records.now()
         run = Run(
-            run_id=self.new_id(),
+            run_id=self.records.new_id(),
             graph_id=graph.graph_id,
             assistant_id=graph.assistant_id,
             status="pending",
@@ -68,23 +77,16 @@ class RunOperations(AdvanceOperations):
             base_id=base.checkpoint_id if base else None,
         )
         thread = replace(thread, metadata=thread.metadata | names, runs=(*thread.runs, run))
-        self.keep(self.touched(thread))
+        self.records.keep(self.records.touched(thread))
         return run
-
-    def assistant(self, assistant_id: str) -> Graph:
-        """Return the graph of a graph id or of an assistant id; InvalidError if it is neither."""
-        for graph in self.graphs.values():
-            if assistant_id.lower() == graph.assistant_id:
-                return graph
-        return self.graph(assistant_id)
 
     def _thread_to_run_on(self, thread_id: str, request: JsonObject) -> Thread:
         try:
-            return self.thread(thread_id)
+            return self.records.thread(thread_id)
         except NotFoundError:
             if request.get("if_not_exists") != "create":
                 raise
-        now = self.now()
+        now = self.records.now()
         metadata = deep_copy(request).get("metadata", {})
         return Thread(canonical_id(thread_id, "a thread id"), now, now, now, metadata)
 
@@ -96,18 +98,27 @@ class RunOperations(AdvanceOperations):
             raise InvalidError("send an input or a command, not both")
         goto_tasks(graph, command)
         if base is not None and command:
-            apply_command(graph, base, command, self.new_id)  # raises if it could not be applied
+            apply_command(
+                graph, base, command, self.records.new_id
+            )  # raises if it could not be applied
         if given is not None:
             values = base.values if base else graph.initial()
-            graph.applied(values, _input_object(given), self.new_id)
+            graph.applied(values, _input_object(given), self.records.new_id)
         elif not thread.checkpoints and not any(run.active for run in thread.runs):
             raise InvalidError("the thread has no state to continue from; send an input")
+
+    def run(self, thread_id: str, request: JsonObject) -> Run:
+        """Start a run, execute all its steps and return the ended run."""
+        run = self.begin_run(thread_id, request)
+        while self.run_of(thread_id, run.run_id).active:
+            self.executor.advance(thread_id)
+        return self.run_of(thread_id, run.run_id)
 
     # Looking at runs, ending them
 
     def run_of(self, thread_id: str, run_id: str) -> Run:
         """Return the run of that id on that thread; NotFoundError if there is none."""
-        thread = self.thread(thread_id)
+        thread = self.records.thread(thread_id)
         own = canonical_id(run_id, "a run id")
         for run in thread.runs:
             if run.run_id == own:
@@ -116,29 +127,29 @@ class RunOperations(AdvanceOperations):
 
     def get_run(self, thread_id: str, run_id: str) -> JsonObject:
         """Return the run in the form of the API."""
-        return self.run_view(self.thread(thread_id), self.run_of(thread_id, run_id))
+        return self.views.run_view(self.records.thread(thread_id), self.run_of(thread_id, run_id))
 
     def list_runs(
         self, thread_id: str, *, limit: int = 10, offset: int = 0, status: str | None = None
     ) -> list[JsonObject]:
         """Return runs of the thread, newest first, with that status if one is given."""
-        thread = self.thread(thread_id)
+        thread = self.records.thread(thread_id)
         found = [run for run in thread.runs[::-1] if status is None or run.status == status]
-        return [self.run_view(thread, run) for run in found[offset : offset + limit]]
+        return [self.views.run_view(thread, run) for run in found[offset : offset + limit]]
 
     def cancel_run(self, thread_id: str, run_id: str, action: str = "interrupt") -> None:
         """End an active run, else NotFoundError; action `rollback` also undoes its changes."""
         run = self.run_of(thread_id, run_id)
         if not run.active:
             raise NotFoundError(f"run {run.run_id} has ended already ({run.status})")
-        self.keep_after_run(self._ended(self.thread(thread_id), run, action))
+        self.executor.keep_after_run(self._ended(self.records.thread(thread_id), run, action))
 
     def delete_run(self, thread_id: str, run_id: str) -> None:
         """Delete a run; one that is active is ended first. Its checkpoints stay."""
         run = self.run_of(thread_id, run_id)
-        thread = self.thread(thread_id)
+        thread = self.records.thread(thread_id)
         runs = tuple(known for known in thread.runs if known.run_id != run.run_id)
-        self.keep_after_run(replace(thread, runs=runs))
+        self.executor.keep_after_run(replace(thread, runs=runs))
 
     def cancel_runs(
         self,
@@ -152,7 +163,11 @@ class RunOperations(AdvanceOperations):
 
         `status` is pending, running or all. NotFoundError if there is no such run.
         """
-        threads = [self.thread(thread_id)] if thread_id else list(self.threads_by_id.values())
+        threads = (
+            [self.records.thread(thread_id)]
+            if thread_id
+            else list(self.records.threads_by_id.values())
+        )
         wanted = {canonical_id(one, "each of run_ids") for one in run_ids}
         found = [
             (thread.thread_id, run.run_id)
@@ -165,14 +180,14 @@ class RunOperations(AdvanceOperations):
         if not found:
             raise NotFoundError("there is no such run to cancel")
         for own, run_id in found:
-            if own in self.threads_by_id:  # a temporary thread is deleted with its last run
+            if own in self.records.threads_by_id:  # a temporary thread is deleted with its last run
                 self.cancel_run(own, run_id, action)
         return [own for own, _ in found]
 
     def _ended(self, thread: Thread, run: Run, action: str) -> Thread:
         if action == "rollback":
             if run.undo is not None:
-                thread = self.with_replaced(thread, run.undo)
+                thread = self.records.with_replaced(thread, run.undo)
             return replace(
                 thread,
                 runs=tuple(known for known in thread.runs if known.run_id != run.run_id),
@@ -182,7 +197,9 @@ class RunOperations(AdvanceOperations):
                     if checkpoint.metadata.get("run_id") != run.run_id
                 ),
             )
-        ended = replace(run, status="interrupted", output=thread.values, updated_at=self.now())
+        ended = replace(
+            run, status="interrupted", output=thread.values, updated_at=self.records.now()
+        )
         runs = tuple(ended if known.run_id == run.run_id else known for known in thread.runs)
         return replace(thread, runs=runs)
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from conformance.model.assistants import Assistants
+from conformance.model.entities import Checkpoint, Thread
 from conformance.model.errors import ConflictError, InvalidError
 from conformance.model.filters import contains
 from conformance.model.graphs import INPUT, START
-from conformance.model.records import Records, checkpoint_config
+from conformance.model.records import Records
 from conformance.model.supersteps import parse_update, superstep, with_results
-from conformance.model.threads import Checkpoint, Thread
 from conformance.model.values import JsonObject, deep_copy
+from conformance.model.views import Views, checkpoint_config
 
 
-class StateOperations(Records):
-    """The part of a store that holds checkpoints."""
+class States:
+    """The operations on checkpoints."""
+
+    def __init__(self, records: Records, assistants: Assistants, views: Views) -> None:
+        self.records, self.assistants, self.views = records, assistants, views
 
     def state(
         self, thread_id: str, checkpoint: JsonObject | None = None, *, subgraphs: bool = False
@@ -24,11 +29,11 @@ class StateOperations(Records):
         With `checkpoint_ns` it is a state of that subgraph; with `subgraphs` the tasks include the
         states of their subgraphs.
         """
-        thread, checkpoint, namespace = self.leveled(self.thread(thread_id), checkpoint)
-        found = self.named_checkpoint(thread, checkpoint) or self.current(thread)
+        thread, checkpoint, namespace = self.leveled(self.records.thread(thread_id), checkpoint)
+        found = self.records.named_checkpoint(thread, checkpoint) or self.current(thread)
         if found is None:
             return self.empty_state(thread)
-        return self.state_view(thread, found, namespace, subgraphs=subgraphs)
+        return self.views.state_view(thread, found, namespace, subgraphs=subgraphs)
 
     def leveled(self, thread: Thread, config: JsonObject | None) -> tuple[Thread, JsonObject, str]:
         """Return the thread with the history of the (sub)graph that `config` names.
@@ -37,7 +42,7 @@ class StateOperations(Records):
         """
         namespace = (config or {}).get("checkpoint_ns") or ""
         rest = {name: value for name, value in (config or {}).items() if name != "checkpoint_ns"}
-        return self.level(thread, namespace), rest, namespace
+        return self.records.level(thread, namespace), rest, namespace
 
     def current(self, thread: Thread) -> Checkpoint | None:
         """Return the checkpoint that is the thread's current state."""
@@ -72,13 +77,15 @@ class StateOperations(Records):
         `before` names a checkpoint: only states made before it. `metadata` must be contained in a
         state's metadata. `checkpoint` names the (sub)graph.
         """
-        thread, checkpoint, namespace = self.leveled(self.thread(thread_id), checkpoint)
-        self.named_checkpoint(thread, checkpoint)
+        thread, checkpoint, namespace = self.leveled(self.records.thread(thread_id), checkpoint)
+        self.records.named_checkpoint(thread, checkpoint)
         if namespace and (before or {}).get("checkpoint_ns") == namespace:
             before = {**(before or {}), "checkpoint_ns": ""}
-        bound = self.named_checkpoint(thread, before)
+        bound = self.records.named_checkpoint(thread, before)
         states = self.made_before(thread.checkpoints, bound)
-        views = (self.state_view(thread, state, namespace) for state in self.ordered_states(states))
+        views = (
+            self.views.state_view(thread, state, namespace) for state in self.ordered_states(states)
+        )
         found: list[JsonObject] = []
         for view in views:
             if len(found) >= limit:
@@ -115,13 +122,13 @@ class StateOperations(Records):
 
         Return the `checkpoint` of the new state.
         """
-        thread = self.thread(thread_id)
-        base = self.named_checkpoint(thread, checkpoint) or self.current(thread)
-        if self.status_of(thread) == "busy":
+        thread = self.records.thread(thread_id)
+        base = self.records.named_checkpoint(thread, checkpoint) or self.current(thread)
+        if self.records.status_of(thread) == "busy":
             raise ConflictError(f"thread {thread.thread_id} is busy; wait for its run to end")
         node = as_node if as_node is not None else self.default_node(base)
         update = {"values": deep_copy(values), "as_node": node}
-        thread = self.keep(self.with_superstep(thread, base, [update]))
+        thread = self.records.keep(self.with_superstep(thread, base, [update]))
         made = thread.checkpoints[-1].checkpoint_id
         config = checkpoint_config(thread, made)
         return {"checkpoint": config}
@@ -139,10 +146,10 @@ class StateOperations(Records):
         self, thread: Thread, base: Checkpoint | None, updates: Sequence[JsonObject]
     ) -> Thread:
         """Return `thread` with the checkpoint that `updates` make after `base`, not stored."""
-        graph = self.graph_of(thread.metadata)
+        graph = self.assistants.graph_of(thread.metadata)
         parsed = [parse_update(graph, update) for update in updates]
         metadata = {"graph_id": graph.graph_id}
-        made = superstep(graph, base, parsed, metadata, self.stamp())
+        made = superstep(graph, base, parsed, metadata, self.records.stamp())
         if base is not None and INPUT not in (update.as_node for update in parsed):
-            thread = self.with_replaced(thread, with_results(base, parsed))
-        return self.appended(thread, made)
+            thread = self.records.with_replaced(thread, with_results(base, parsed))
+        return self.records.appended(thread, made)

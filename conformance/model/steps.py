@@ -6,11 +6,11 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import Any
 
+from conformance.model.entities import Checkpoint, Interrupt, Task
 from conformance.model.errors import ModelError
 from conformance.model.graphs import INPUT, START, Graph
 from conformance.model.records import Records
 from conformance.model.supersteps import Update, superstep
-from conformance.model.threads import Checkpoint, Interrupt, Task
 from conformance.model.values import JsonObject
 
 
@@ -54,8 +54,11 @@ class Step:
         return tuple(each for task in self.tasks if task.asks for each in task.interrupts)
 
 
-class StepOperations(Records):
-    """The part of a store that executes supersteps."""
+class Steps:
+    """Executes supersteps."""
+
+    def __init__(self, records: Records) -> None:
+        self.records = records
 
     def taken(
         self, graph: Graph, here: Checkpoint, answer: Answer | None, metadata: JsonObject
@@ -73,7 +76,7 @@ class StepOperations(Records):
             return Step(here, tuple(tasks))
         updates = [Update(task.name, task.result) for task in tasks]
         try:
-            made = superstep(graph, here, updates, metadata, self.stamp(), "loop")
+            made = superstep(graph, here, updates, metadata, self.records.stamp(), "loop")
         except ModelError as problem:  # an update that its channels refuse
             return Step(here, here.tasks, problem=problem)
         return Step(here, tuple(tasks), made)
@@ -96,10 +99,12 @@ class StepOperations(Records):
         if task.name == START:
             return self.finished(task, node.run(given))  # the input is shown as it was sent
         if node.asks is None:
-            return self.finished(task, graph.prepared(node.run(given), self.new_id))
+            return self.finished(task, graph.prepared(node.run(given), self.records.new_id))
         if answer is None:
             return replace(task, interrupts=(self.interrupt(task, node.asks),))
-        return self.finished(task, graph.prepared(node.run(given, answer.value), self.new_id))
+        return self.finished(
+            task, graph.prepared(node.run(given, answer.value), self.records.new_id)
+        )
 
     def finished(self, task: Task, result: Any) -> Task:
         """Return the task with the update of its node."""
@@ -125,7 +130,7 @@ class StepOperations(Records):
         metadata = {**metadata, "checkpoint_ns": task.namespace}
         inner = list(task.inner)
         if not task.interrupts or not inner[-1].tasks:
-            begun = superstep(graph, None, [Update(INPUT, given)], metadata, self.stamp())
+            begun = superstep(graph, None, [Update(INPUT, given)], metadata, self.records.stamp())
             inner = [_inside(begun, here)]
         while inner[-1].tasks:
             step = self.taken(graph, inner[-1], answer, metadata)

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.model.entities import Checkpoint, Run, Task, Thread
 from conformance.model.graphs import START
-from conformance.model.records import Records, interrupts_view, task_view
+from conformance.model.records import Records
 from conformance.model.steps import Step
-from conformance.model.threads import Checkpoint, Run, Task, Thread
 from conformance.model.values import JsonObject
+from conformance.model.views import Views, interrupts_view, task_view
 
 #: The member of values and updates that holds the interrupts of a run.
 INTERRUPT = "__interrupt__"
@@ -40,8 +41,11 @@ def is_in_modes(event: RunEvent, modes: tuple[str, ...]) -> bool:
     return name in _ALWAYS or name in [_EVENT_OF_MODE.get(mode, mode) for mode in modes]
 
 
-class StreamOperations(Records):
-    """The part of a store that makes the events of streams."""
+class StreamEvents:
+    """Makes the events of streams."""
+
+    def __init__(self, records: Records, views: Views) -> None:
+        self.records, self.views = records, views
 
     def start_events(self, thread: Thread, run: Run, at: Checkpoint) -> tuple[RunEvent, ...]:
         """Return the events for a run that starts from a checkpoint, or has just written it."""
@@ -117,7 +121,7 @@ class StreamOperations(Records):
         self, thread: Thread, modes: tuple[str, ...], made: Checkpoint
     ) -> Iterator[RunEvent]:
         """Yield the events of a new checkpoint."""
-        state = self.state_view(thread, made)
+        state = self.views.state_view(thread, made)
         parent = state["parent_checkpoint"]
         state["config"] = {"configurable": state["checkpoint"]}
         state["parent_config"] = parent and {"configurable": parent}
@@ -128,7 +132,7 @@ class StreamOperations(Records):
 
     def debug(self, step: int, kind: str, payload: JsonObject) -> JsonObject:
         """Return the data of an event of mode debug: `payload` with its kind, step and time."""
-        return {"step": step, "timestamp": self.now(), "type": kind, "payload": payload}
+        return {"step": step, "timestamp": self.records.now(), "type": kind, "payload": payload}
 
 
 def _chain_event(run: Run, task: Task, where: JsonObject) -> JsonObject:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from conformance.model.entities import Checkpoint, Task
 from conformance.model.errors import InvalidError
 from conformance.model.graphs import END, INPUT, START, Graph
-from conformance.model.threads import Checkpoint, Task
 from conformance.model.values import JsonObject
 
 

@@ -1,140 +1,151 @@
-"""The values that a store holds: threads, checkpoints, tasks, runs. All are frozen.
-
-No checkpoint holds the id of its thread; it is added where a state is shown. So a copy can
-never show the id of its source.
-"""
+"""Operations on threads: create, get, update, delete, copy, prune."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-from conformance.model.values import JsonObject
+from conformance.model.entities import Checkpoint, Thread, Ttl
+from conformance.model.errors import ConflictError
+from conformance.model.records import Records
+from conformance.model.states import States
+from conformance.model.values import JsonObject, canonical_id, deep_copy, timestamp
+from conformance.model.views import Views
 
-
-@dataclass(frozen=True)
-class Interrupt:
-    """An interrupt of a node; `value`, a JSON object, is what the node asks."""
-
-    interrupt_id: str
-    value: JsonObject
-
-
-@dataclass(frozen=True)
-class Task:
-    """A node that is to run next. `input` counts only where `reads_state` is false.
-
-    `result` is the node's update, once it is `done`; `error` is what it raised; `interrupts` are
-    those it has raised. `inner` is the history of its subgraph.
-    """
-
-    task_id: str
-    name: str
-    reads_state: bool = True
-    input: Any = None
-    done: bool = False
-    result: Any = None
-    error: str | None = None
-    interrupts: tuple[Interrupt, ...] = ()
-    inner: tuple[Checkpoint, ...] = ()
-
-    @property
-    def asks(self) -> bool:
-        """Whether it has open interrupts."""
-        return bool(self.interrupts) and not self.done
-
-    @property
-    def namespace(self) -> str:
-        """The `checkpoint_ns` of its subgraph's history."""
-        return f"{self.name}:{self.task_id}"
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """One state in the history of a thread; `wrote` are the nodes that made it."""
+class Threads:
+    """The operations on whole threads."""
 
-    checkpoint_id: str
-    parent_id: str | None
-    values: JsonObject
-    tasks: tuple[Task, ...]
-    metadata: JsonObject
-    created_at: str
-    wrote: tuple[str, ...]
+    def __init__(self, records: Records, views: Views, states: States) -> None:
+        self.records, self.views, self.states = records, views, states
 
-    @property
-    def next(self) -> tuple[str, ...]:
-        """Names of the nodes that run next."""
-        return tuple(task.name for task in self.tasks)
+    # Create, read, update, delete
 
-    @property
-    def step(self) -> int:
-        """The number of its superstep; the first input is -1."""
-        step: int = self.metadata["step"]
-        return step
+    def create(
+        self,
+        *,
+        thread_id: str | None = None,
+        metadata: JsonObject | None = None,
+        if_exists: str = "raise",
+        ttl: JsonObject | None = None,
+        supersteps: Sequence[JsonObject] = (),
+    ) -> JsonObject:
+        """Create a thread, prepopulated by `supersteps`; if they are refused, none is made.
 
+        If `thread_id` exists: ConflictError, or with `if_exists` do_nothing the existing thread,
+        unchanged.
+        """
+        own = self.records.new_id() if thread_id is None else canonical_id(thread_id, "thread_id")
+        if own in self.records.threads_by_id:
+            return self.views.thread_view(
+                self.already_there(self.records.threads_by_id[own], if_exists)
+            )
+        thread = self.blank(own, deep_copy(metadata or {}), ttl)
+        for step in supersteps:
+            thread = self.states.with_superstep(
+                thread, self.states.current(thread), deep_copy(step["updates"])
+            )
+        return self.views.thread_view(self.records.keep(thread))
 
-@dataclass(frozen=True)
-class Ttl:
-    """Time to live: `minutes` from when it was set; `strategy` is delete or keep_latest."""
+    def already_there(self, thread: Thread, if_exists: str) -> Thread:
+        """Return the thread for a create request under an existing id, or raise ConflictError."""
+        if if_exists != "do_nothing":
+            raise ConflictError(f"thread {thread.thread_id} already exists")
+        return thread
 
-    strategy: str
-    minutes: float
-    expires_at: str
+    def blank(self, thread_id: str, metadata: JsonObject, ttl: JsonObject | None = None) -> Thread:
+        """Return a new thread without history; it is not stored."""
+        moment = self.records.moment()
+        now = timestamp(moment)
+        return Thread(thread_id, now, now, now, metadata, ttl=self.ttl_from(ttl, moment))
 
+    def ttl_from(self, ttl: JsonObject | None, moment: datetime) -> Ttl | None:
+        """Return the time to live that `{"ttl": minutes, "strategy"?}` sets from `moment` on."""
+        if ttl is None or ttl.get("ttl") is None:
+            return None
+        try:
+            expires_at = moment + timedelta(minutes=ttl["ttl"])
+        except OverflowError:
+            expires_at = _END_OF_TIME
+        return Ttl(ttl.get("strategy", "delete"), ttl["ttl"], timestamp(expires_at))
 
-@dataclass(frozen=True)
-class Run:
-    """One run of a graph on a thread. `output` is the values at its end.
+    def get(self, thread_id: str, include: Iterable[str] = ()) -> JsonObject:
+        """Return the thread; with its `ttl` if `include` names it and one is set."""
+        thread = self.records.thread(thread_id)
+        view = self.views.thread_view(thread)
+        if "ttl" in include and thread.ttl is not None:
+            view["ttl"] = {
+                "strategy": thread.ttl.strategy,
+                "ttl_minutes": thread.ttl.minutes,
+                "expires_at": thread.ttl.expires_at,
+            }
+        return view
 
-    `undo` is the checkpoint that it started from, as it was then.
-    """
+    def update(
+        self, thread_id: str, metadata: JsonObject | None = None, ttl: JsonObject | None = None
+    ) -> JsonObject:
+        """Merge `metadata` into the thread's own, member by member, and set a new ttl."""
+        thread = self.records.thread(thread_id)
+        moment = self.records.moment()
+        changed = replace(
+            thread,
+            metadata=self.merged(thread.metadata, deep_copy(metadata or {})),
+            ttl=self.ttl_from(ttl, moment) or thread.ttl,
+            updated_at=timestamp(moment),
+        )
+        return self.views.thread_view(self.records.keep(changed))
 
-    run_id: str
-    graph_id: str
-    assistant_id: str
-    status: str
-    metadata: JsonObject
-    kwargs: JsonObject
-    multitask_strategy: str
-    created_at: str
-    updated_at: str
-    base_id: str | None = None
-    position: str | None = None
-    undo: Checkpoint | None = None
-    started: bool = False
-    output: Any = None
+    def merged(self, metadata: JsonObject, new: JsonObject) -> JsonObject:
+        """Merge the first level of metadata; a null is stored as null."""
+        return metadata | new
 
-    @property
-    def active(self) -> bool:
-        """Whether it still has steps to execute."""
-        return self.status in ("pending", "running")
+    def delete(self, thread_id: str) -> None:
+        """Delete the thread with its history, runs and crons."""
+        self.records.forget(self.records.thread(thread_id).thread_id)
 
+    # Copy
 
-@dataclass(frozen=True)
-class Thread:
-    """A thread with everything that belongs to it; checkpoints in the order they were made.
+    def copy(self, thread_id: str) -> JsonObject:
+        """Create an independent thread under a new id with the same metadata and history."""
+        source = self.records.thread(thread_id)
+        checkpoints = self.copied_checkpoints(source)
+        blank = self.blank(self.records.new_id(), self.copied_metadata(source))
+        copy = replace(blank, config=source.config, checkpoints=checkpoints, ttl=source.ttl)
+        return self.views.thread_view(
+            self.records.keep(replace(copy, status=self.records.status_of(copy)))
+        )
 
-    A `temporary` thread is deleted when its stateless run ends.
-    """
+    def copied_checkpoints(self, source: Thread) -> tuple[Checkpoint, ...]:
+        """Return the history of a copy: the same frozen checkpoints."""
+        return source.checkpoints
 
-    thread_id: str
-    created_at: str
-    updated_at: str
-    state_updated_at: str
-    metadata: JsonObject
-    status: str = "idle"
-    config: JsonObject = field(default_factory=dict)
-    checkpoints: tuple[Checkpoint, ...] = ()
-    ttl: Ttl | None = None
-    runs: tuple[Run, ...] = ()
-    temporary: bool = False
+    def copied_metadata(self, source: Thread) -> JsonObject:
+        """Return the metadata of a copy."""
+        return source.metadata
 
-    @property
-    def latest(self) -> Checkpoint | None:
-        """The current state: the checkpoint made last, forks included."""
-        return self.checkpoints[-1] if self.checkpoints else None
+    # Prune
 
-    @property
-    def values(self) -> JsonObject:
-        """The values of the current state; `{}` on an empty thread."""
-        return self.latest.values if self.latest else {}
+    def prune(self, thread_ids: Sequence[str], strategy: str = "delete") -> JsonObject:
+        """Delete threads, or all but their latest state; unknown ids are ignored."""
+        ids = {canonical_id(one, "each of thread_ids") for one in thread_ids}
+        known = [
+            self.records.threads_by_id[one]
+            for one in sorted(ids)
+            if one in self.records.threads_by_id
+        ]
+        for thread in known:
+            if strategy == "delete":
+                self.delete(thread.thread_id)
+            else:
+                self.records.keep(self.pruned(thread))
+        return {"pruned_count": len(known)}
+
+    def pruned(self, thread: Thread) -> Thread:
+        """Return `thread` with only its latest state, which then has no parent."""
+        latest = thread.latest
+        if latest is None:
+            return thread
+        return replace(thread, checkpoints=(replace(latest, parent_id=None),))

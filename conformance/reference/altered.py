@@ -25,16 +25,23 @@ class Altered:
     wire: Wire = field(default_factory=Wire)
     #: The store of each tenant by API key; empty without access control.
     by_key: dict[str, ThreadStore] = field(default_factory=dict)
-    #: The names of the store's methods that are overridden.
-    replaced: set[str] = field(default_factory=set)
+    #: The methods of the store's operations that are overridden.
+    replaced: set[Callable[..., Any]] = field(default_factory=set)
     #: Nothing differs before the first request of one of these operations; empty: from the start.
     only_with: frozenset[str] = frozenset()
     #: The number of calls of overridden methods.
     decided: int = 0
 
-    def override(self, decision: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Override a method of the store; the new one gets the original as its first argument."""
-        right = getattr(self.store, decision)
+    def override(
+        self, decision: Callable[..., Any]
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Override a method of the store's operations, such as `Threads.copy`.
+
+        The new one gets the original, bound to its operations, as its first argument.
+        """
+        name = decision.__name__
+        owner = self.owner_of(decision)
+        right = getattr(owner, name)
         self.replaced.add(decision)
 
         def register(other: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,10 +49,18 @@ class Altered:
                 self.decided += 1
                 return other(right, *arguments, **named)
 
-            setattr(self.store, decision, decide)
+            setattr(owner, name, decide)
             return other
 
         return register
+
+    def owner_of(self, decision: Callable[..., Any]) -> object:
+        """Return the operations of the store whose class defines that method."""
+        return next(
+            part
+            for part in vars(self.store).values()
+            if getattr(type(part), decision.__name__, None) is decision
+        )
 
     @property
     def exercised(self) -> bool:

@@ -87,20 +87,20 @@ class CronDriver:
 
     def _due(self, cron_id: str) -> datetime | None:
         try:
-            return self._store.cron(cron_id).due
+            return self._store.records.cron(cron_id).due
         except NotFoundError:
             return None
 
     async def _work(self, cron_id: str) -> None:
         loop = asyncio.get_running_loop()
-        since, deadline = self._store.moment(), loop.time()
+        since, deadline = self._store.records.moment(), loop.time()
         while (due := self._due(cron_id)) is not None:
             deadline += (due - since).total_seconds() * self._pace
             await asyncio.sleep(max(0.0, deadline - loop.time()))
             since = due
             if self._due(cron_id) != due:
                 return  # its thread was deleted
-            if (begun := self._store.fire_cron(cron_id)) is not None:
+            if (begun := self._store.crons.fire_cron(cron_id)) is not None:
                 self._runs.start(*begun)
 
 
@@ -109,7 +109,7 @@ def cron_routes(store: ThreadStore, driver: CronDriver) -> list[Route]:
 
     async def create(request: Request) -> Response:
         body = _checked(parse_json(await request.body()), _SCHEDULED, ("assistant_id", "schedule"))
-        made = store.create_cron(body, request.path_params.get("thread_id"))
+        made = store.crons.create_cron(body, request.path_params.get("thread_id"))
         driver.follow(made["cron_id"])
         return answer(made)
 
@@ -120,7 +120,7 @@ def cron_routes(store: ThreadStore, driver: CronDriver) -> list[Route]:
             raise InvalidError(f"limit must be from 1 to {_MOST}, offset zero or more")
         if select is not None and not all(name in _MEMBERS for name in select):
             raise InvalidError(f"select takes members of a cron: {', '.join(_MEMBERS)}")
-        found = store.search_crons(
+        found = store.crons.search_crons(
             body,
             limit=limit,
             offset=offset,
@@ -131,21 +131,21 @@ def cron_routes(store: ThreadStore, driver: CronDriver) -> list[Route]:
         return answer(found)
 
     async def count(request: Request) -> Response:
-        return answer(store.count_crons(_checked(parse_json(await request.body()), _FILTERS)))
+        return answer(store.crons.count_crons(_checked(parse_json(await request.body()), _FILTERS)))
 
     async def get(request: Request) -> Response:
-        return answer(store.get_cron(request.path_params["cron_id"]))
+        return answer(store.crons.get_cron(request.path_params["cron_id"]))
 
     async def update(request: Request) -> Response:
         body = _checked(parse_json(await request.body()), _SCHEDULED)
         body.pop("assistant_id", None)  # not among the members that can be changed: ignored
-        changed = store.update_cron(request.path_params["cron_id"], body)
+        changed = store.crons.update_cron(request.path_params["cron_id"], body)
         driver.follow(changed["cron_id"])
         return answer(changed)
 
     async def delete(request: Request) -> Response:
-        cron_id = store.cron(request.path_params["cron_id"]).cron_id
-        store.delete_cron(cron_id)
+        cron_id = store.records.cron(request.path_params["cron_id"]).cron_id
+        store.crons.delete_cron(cron_id)
         driver.follow(cron_id)
         return answer({})
 

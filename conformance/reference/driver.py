@@ -7,10 +7,10 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from conformance.model.entities import Run
 from conformance.model.errors import NotFoundError
 from conformance.model.store import ThreadStore
 from conformance.model.streams import RunEvent
-from conformance.model.threads import Run
 
 _LONGEST_DELAY_S = 1e9
 
@@ -51,11 +51,11 @@ class RunDriver:
     async def _work(self, thread_id: str) -> None:
         try:
             while (run := self._next(thread_id)) is not None:
-                if seconds := self._store.seconds_before(thread_id):
+                if seconds := self._store.executor.seconds_before(thread_id):
                     await self._delay(thread_id, run, seconds)
                 if self._next(thread_id) != run:
                     continue
-                step = self._store.advance(thread_id)
+                step = self._store.executor.advance(thread_id)
                 if step is not None:
                     stream = self._streams[step.run.run_id]
                     stream.run = step.run
@@ -68,7 +68,7 @@ class RunDriver:
 
     def _next(self, thread_id: str) -> Run | None:
         try:
-            return self._store.next_run(thread_id)
+            return self._store.executor.next_run(thread_id)
         except NotFoundError:
             return None
 
@@ -85,7 +85,7 @@ class RunDriver:
         for run_id, stream in list(self._streams.items()):
             if stream.thread_id == thread_id:
                 try:
-                    stream.run = self._store.run_of(thread_id, run_id)
+                    stream.run = self._store.runs.run_of(thread_id, run_id)
                     stream.ended = not stream.run.active
                 except NotFoundError:
                     stream.ended = True
@@ -98,7 +98,7 @@ class RunDriver:
         async for _ in self.events(run.run_id):
             pass
         latest = run if stream is None else stream.run
-        return self._store.run_of(thread_id, run.run_id) if latest.active else latest
+        return self._store.runs.run_of(thread_id, run.run_id) if latest.active else latest
 
     async def events(self, run_id: str, after: int = -1) -> AsyncIterator[tuple[int, RunEvent]]:
         """Yield the numbered events of a run from the one after number `after` to its end."""

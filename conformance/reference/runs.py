@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from conformance.model.entities import Run
 from conformance.model.store import ThreadStore
-from conformance.model.threads import Run
 from conformance.model.values import JsonObject, canonical_id
 from conformance.reference.answers import answer, no_content
 from conformance.reference.bodies import query_choice, query_flag, query_integer, read_body
@@ -37,17 +37,19 @@ def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
         thread_id = canonical_id(request.path_params["thread_id"], "the thread id in the path")
         if (checkpoint := checkpoint_of(body)) is not None:
             body["checkpoint"] = checkpoint
-        run = store.begin_run(thread_id, body)
+        run = store.runs.begin_run(thread_id, body)
         driver.start(thread_id, run)
         return thread_id, run
 
     def run_in_path(request: Request) -> tuple[str, str]:
-        thread_id = store.thread(request.path_params["thread_id"]).thread_id
-        return thread_id, store.run_of(thread_id, request.path_params["run_id"]).run_id
+        thread_id = store.records.thread(request.path_params["thread_id"]).thread_id
+        return thread_id, store.runs.run_of(thread_id, request.path_params["run_id"]).run_id
 
     async def in_background(request: Request) -> Response:
         thread_id, run = await begun(request)
-        return answer(store.get_run(thread_id, run.run_id), headers=location_of(thread_id, run))
+        return answer(
+            store.runs.get_run(thread_id, run.run_id), headers=location_of(thread_id, run)
+        )
 
     async def wait(request: Request) -> Response:
         thread_id, run = await begun(request)
@@ -59,7 +61,7 @@ def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
         return event_stream(driver, run.run_id, headers=location_of(thread_id, run))
 
     async def list_runs(request: Request) -> Response:
-        found = store.list_runs(
+        found = store.runs.list_runs(
             request.path_params["thread_id"],
             limit=query_integer(request, "limit", 10),
             offset=query_integer(request, "offset", 0),
@@ -69,11 +71,11 @@ def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
         return answer([_selected(run, select) for run in found])
 
     async def get(request: Request) -> Response:
-        return answer(store.get_run(*run_in_path(request)))
+        return answer(store.runs.get_run(*run_in_path(request)))
 
     async def join(request: Request) -> Response:
         thread_id, run_id = run_in_path(request)
-        ended = await driver.ended(thread_id, store.run_of(thread_id, run_id))
+        ended = await driver.ended(thread_id, store.runs.run_of(thread_id, run_id))
         return answer(ended.output)
 
     async def join_stream(request: Request) -> Response:
@@ -86,13 +88,13 @@ def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
         # Validated only: the store ends a run at once, so that `wait` makes no difference.
         query_flag(request, "wait")
         thread_id, run_id = run_in_path(request)
-        store.cancel_run(thread_id, run_id, action_of(request))
+        store.runs.cancel_run(thread_id, run_id, action_of(request))
         driver.settle(thread_id)
         return answer({})
 
     async def delete(request: Request) -> Response:
         thread_id, run_id = run_in_path(request)
-        store.delete_run(thread_id, run_id)
+        store.runs.delete_run(thread_id, run_id)
         driver.settle(thread_id)
         return no_content()
 

@@ -9,9 +9,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from conformance.contract.schemas import violations
+from conformance.model.entities import Run
 from conformance.model.errors import InvalidError
 from conformance.model.store import ThreadStore
-from conformance.model.threads import Run
 from conformance.model.values import JsonObject
 from conformance.reference.answers import answer, no_content
 from conformance.reference.bodies import parse_json, read_body
@@ -26,13 +26,15 @@ def stateless_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
     """Return the routes under `/runs` for runs."""
 
     def begun(body: JsonObject) -> tuple[str, Run]:
-        thread_id, run = store.begin_stateless_run(body)
+        thread_id, run = store.runs.begin_stateless_run(body)
         driver.start(thread_id, run)
         return thread_id, run
 
     async def in_background(request: Request) -> Response:
         thread_id, run = begun(await read_body(request, "run_create_stateless"))
-        return answer(store.get_run(thread_id, run.run_id), headers=location_of(thread_id, run))
+        return answer(
+            store.runs.get_run(thread_id, run.run_id), headers=location_of(thread_id, run)
+        )
 
     async def wait(request: Request) -> Response:
         thread_id, run = begun(await read_body(request, "run_create_stateless"))
@@ -50,13 +52,13 @@ def stateless_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
         for body in bodies:
             if wrong := violations("run_create_stateless", body):
                 raise InvalidError(str(wrong[0]))
-            store.assistant(body["assistant_id"])
+            store.assistants.assistant(body["assistant_id"])
         started = [begun(body) for body in bodies]
-        return answer([store.get_run(thread_id, run.run_id) for thread_id, run in started])
+        return answer([store.runs.get_run(thread_id, run.run_id) for thread_id, run in started])
 
     async def cancel(request: Request) -> Response:
         chosen = _chosen(parse_json(await request.body()))
-        for thread_id in store.cancel_runs(**chosen, action=action_of(request)):
+        for thread_id in store.runs.cancel_runs(**chosen, action=action_of(request)):
             driver.settle(thread_id)
         return no_content()
 

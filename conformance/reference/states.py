@@ -22,18 +22,18 @@ def state_routes(store: ThreadStore) -> list[Route]:
 
     async def state(request: Request) -> Response:
         subgraphs = query_flag(request, "subgraphs")
-        shown = store.state(request.path_params["thread_id"], subgraphs=subgraphs)
+        shown = store.states.state(request.path_params["thread_id"], subgraphs=subgraphs)
         return answer(selected_state(shown, request.query_params.getlist("select")))
 
     async def state_at(request: Request) -> Response:
         checkpoint = {"checkpoint_id": request.path_params["checkpoint_id"]}
         subgraphs = query_flag(request, "subgraphs")
         thread_id = request.path_params["thread_id"]
-        return answer(store.state(thread_id, checkpoint, subgraphs=subgraphs))
+        return answer(store.states.state(thread_id, checkpoint, subgraphs=subgraphs))
 
     async def state_checkpoint(request: Request) -> Response:
         body = await read_body(request, "state_checkpoint")
-        found = store.state(
+        found = store.states.state(
             request.path_params["thread_id"],
             body["checkpoint"],
             subgraphs=body.get("subgraphs", False),
@@ -42,7 +42,7 @@ def state_routes(store: ThreadStore) -> list[Route]:
 
     async def update(request: Request) -> Response:
         body = await read_body(request, "state_update")
-        updated = store.update_state(
+        updated = store.states.update_state(
             request.path_params["thread_id"],
             body.get("values"),
             as_node=body.get("as_node"),
@@ -52,7 +52,7 @@ def state_routes(store: ThreadStore) -> list[Route]:
 
     async def history(request: Request) -> Response:
         before = request.query_params.get("before")
-        found = store.history(
+        found = store.states.history(
             request.path_params["thread_id"],
             limit=query_integer(request, "limit", _GET_LIMIT),
             before=None if before is None else {"checkpoint_id": before},
@@ -61,7 +61,7 @@ def state_routes(store: ThreadStore) -> list[Route]:
 
     async def history_search(request: Request) -> Response:
         body = await read_body(request, "history_search")
-        found = store.history(
+        found = store.states.history(
             request.path_params["thread_id"],
             limit=int(body.get("limit", _POST_LIMIT)),
             before=body.get("before"),

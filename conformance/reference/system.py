@@ -26,7 +26,7 @@ def system_routes(store: ThreadStore) -> list[Route]:
 
     async def info(_request: Request) -> Response:
         flags = {"assistants": True, "crons": True}
-        metadata = {"name": NAME, "graphs": list(store.graphs)}
+        metadata = {"name": NAME, "graphs": list(store.assistants.graphs)}
         described = {"name": NAME, "version": __version__, "langgraph_py_version": ""}
         return answer({**described, "flags": flags, "metadata": metadata})
 
@@ -43,22 +43,24 @@ def system_routes(store: ThreadStore) -> list[Route]:
         wanted = body.get("graph_id")
         found = [
             assistant
-            for assistant in store.assistants()
+            for assistant in store.assistants.assistant_views()
             if wanted in (None, assistant["graph_id"])
             and contains(assistant["metadata"], body.get("metadata") or {})
         ]
         return answer(found)
 
     async def get(request: Request) -> Response:
-        graph = store.assistant(request.path_params["assistant_id"])
-        same = (one for one in store.assistants() if one["graph_id"] == graph.graph_id)
+        graph = store.assistants.assistant(request.path_params["assistant_id"])
+        same = (
+            one for one in store.assistants.assistant_views() if one["graph_id"] == graph.graph_id
+        )
         return answer(next(same))
 
     async def schemas(request: Request) -> Response:
-        return answer(store.assistant(request.path_params["assistant_id"]).schemas())
+        return answer(store.assistants.assistant(request.path_params["assistant_id"]).schemas())
 
     async def drawing(request: Request) -> Response:
-        return answer(store.assistant(request.path_params["assistant_id"]).drawing())
+        return answer(store.assistants.assistant(request.path_params["assistant_id"]).drawing())
 
     return [
         Route("/ok", ok, methods=["GET"]),

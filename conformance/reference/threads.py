@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from conformance.model.store import DEFAULT_SORT, Query, ThreadStore
+from conformance.model.search import DEFAULT_SORT, Query
+from conformance.model.store import ThreadStore
 from conformance.model.values import JsonObject, canonical_id
 from conformance.reference.answers import answer, no_content
 from conformance.reference.bodies import read_body
@@ -21,11 +22,11 @@ def thread_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
     async def create(request: Request) -> Response:
         body = await read_body(request, "thread_create")
         members = ("thread_id", "metadata", "if_exists", "ttl", "supersteps")
-        return answer(store.create(**_only(body, members)))
+        return answer(store.threads.create(**_only(body, members)))
 
     async def search(request: Request) -> Response:
         body = await read_body(request, "thread_search")
-        found = store.search(
+        found = store.searches.search(
             _query(body),
             limit=int(body.get("limit", 10)),
             offset=int(body.get("offset", 0)),
@@ -38,33 +39,33 @@ def thread_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
 
     async def count(request: Request) -> Response:
         body = await read_body(request, "thread_count")
-        return answer(store.count(_query({**body, "ids": None})))
+        return answer(store.searches.count(_query({**body, "ids": None})))
 
     async def prune(request: Request) -> Response:
         body = await read_body(request, "thread_prune")
-        answered = store.prune(**_only(body, ("thread_ids", "strategy")))
+        answered = store.threads.prune(**_only(body, ("thread_ids", "strategy")))
         for thread_id in body["thread_ids"]:
             driver.settle(canonical_id(thread_id, "each of thread_ids"))
         return answer(answered)
 
     async def get(request: Request) -> Response:
         include = request.query_params.get("include", "").split(",")
-        return answer(store.get(_thread_id(request), include))
+        return answer(store.threads.get(_thread_id(request), include))
 
     async def update(request: Request) -> Response:
         body = await read_body(request, "thread_patch")
-        changed = store.update(_thread_id(request), **_only(body, ("metadata", "ttl")))
+        changed = store.threads.update(_thread_id(request), **_only(body, ("metadata", "ttl")))
         if request.headers.get("prefer") == "return=minimal":
             return no_content()
         return answer(changed)
 
     async def delete(request: Request) -> Response:
-        store.delete(_thread_id(request))
+        store.threads.delete(_thread_id(request))
         driver.settle(_thread_id(request))
         return no_content()
 
     async def copy(request: Request) -> Response:
-        return answer(store.copy(_thread_id(request)))
+        return answer(store.threads.copy(_thread_id(request)))
 
     return [
         Route("/threads", create, methods=["POST"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,9 +24,9 @@ class SentRequest:
 
 @dataclass
 class Impact:
-    """The methods of the store that a check reached, and the requests that it sent."""
+    """The methods of the store's operations that a check reached, and the requests that it sent."""
 
-    decisions: set[str] = field(default_factory=set)
+    decisions: set[Callable[..., Any]] = field(default_factory=set)
     requests: list[SentRequest] = field(default_factory=list)
 
     def affected_by(self, altered: Altered) -> bool:
@@ -48,12 +48,12 @@ class Impact:
 class Watcher:
     """Records what the checks touch on an unaltered deployment, into `current`."""
 
-    def __init__(self, deployment: Altered, decisions: Iterable[str]) -> None:
+    def __init__(self, deployment: Altered, decisions: Iterable[Callable[..., Any]]) -> None:
         self.current = Impact()
         # By identity, since a request may be answered only during the next check.
         unanswered: dict[int, SentRequest] = {}
-        for name in decisions:
-            self._watch(deployment, name)
+        for decision in decisions:
+            self._watch(deployment, decision)
 
         @deployment.wire.before()
         def note(request: WireRequest) -> None:
@@ -65,8 +65,8 @@ class Watcher:
         def note_status(request: WireRequest, answer: WireAnswer) -> None:
             unanswered.pop(id(request)).status = answer.status
 
-    def _watch(self, deployment: Altered, name: str) -> None:
-        @deployment.override(name)
+    def _watch(self, deployment: Altered, decision: Callable[..., Any]) -> None:
+        @deployment.override(decision)
         def noted(right: Any, *arguments: Any, **named: Any) -> Any:
-            self.current.decisions.add(name)
+            self.current.decisions.add(decision)
             return right(*arguments, **named)

@@ -122,13 +122,13 @@ class Worker:
         return True
 
     def _learn(self, items: Sequence[pytest.Item]) -> Learnt:
-        decisions: set[str] = set()
+        decisions: set[Callable[..., Any]] = set()
         for each in self.alterations():
             decisions |= each.replaced
         learnt = Learnt()
         for with_tenants in (False, True):
             right, self.host.app = deployment(None, with_tenants=with_tenants)
-            watcher = Watcher(right, sorted(decisions))
+            watcher = Watcher(right, decisions)
             for item in (each for each in items if needs_tenants(each) is with_tenants):
                 watcher.current = learnt.touched[item] = Impact()
                 result = self.result(item)

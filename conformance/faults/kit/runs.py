@@ -9,8 +9,8 @@ from typing import Any
 from conformance.contract.schemas import violations
 from conformance.faults.kit.wire import change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment
+from conformance.model.entities import Run
 from conformance.model.store import ThreadStore
-from conformance.model.threads import Run
 from conformance.reference.wire import (
     Json,
     When,
@@ -74,13 +74,13 @@ def where(*conditions: When) -> When:
 
 def runs_on(store: ThreadStore, thread_id: str) -> tuple[Run, ...]:
     """Return the runs of a thread; none if the thread is unknown."""
-    thread = store.threads_by_id.get(thread_id)
+    thread = store.records.threads_by_id.get(thread_id)
     return thread.runs if thread else ()
 
 
 def found_run(store: ThreadStore, run_id: str) -> tuple[str, Run] | None:
     """Return the id of a run's thread with the run, or None."""
-    for thread in store.threads_by_id.values():
+    for thread in store.records.threads_by_id.values():
         for run in thread.runs:
             if run.run_id == run_id:
                 return thread.thread_id, run
@@ -92,11 +92,11 @@ def source_of(store: ThreadStore, thread_id: str) -> str | None:
 
     A copy keeps checkpoint ids: the source is the oldest thread with the same first one.
     """
-    thread = store.threads_by_id.get(thread_id)
+    thread = store.records.threads_by_id.get(thread_id)
     if thread is None or not thread.checkpoints:
         return None
     first = thread.checkpoints[0].checkpoint_id
-    for other in store.threads_by_id.values():
+    for other in store.records.threads_by_id.values():
         if other.checkpoints and other.checkpoints[0].checkpoint_id == first:
             return None if other is thread else other.thread_id
     return None
@@ -105,7 +105,7 @@ def source_of(store: ThreadStore, thread_id: str) -> str | None:
 def to_its_end(store: ThreadStore, thread_id: str, run_id: str) -> None:
     """Advance a thread without waiting until that run has ended."""
     while any(run.run_id == run_id and run.active for run in runs_on(store, thread_id)):
-        store.advance(thread_id)
+        store.executor.advance(thread_id)
 
 
 # Faults

@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.faults.kit.wire import change_request
 from conformance.faults.registry import Apply, FaultyDeployment
-from conformance.model.store import Query
+from conformance.model.search import Query, Searches
 from conformance.reference.wire import When, WireAnswer, WireRequest, always, json_answer
 
 #: Prefix of the metadata keys by which a run marks its threads; the faults leave them alone.
@@ -32,7 +32,7 @@ def matching(change: Callable[[Any, Any, Query], bool]) -> Apply:
     """Let `change(right, thread, query)` decide whether a thread matches."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override("matches")
+        @broken.override(Searches.matches)
         def matches(right: Any, thread: Any, query: Query) -> bool:
             return change(right, thread, query)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from conformance.faults.kit.wire import HISTORIES
 from conformance.faults.registry import Apply, FaultyDeployment
-from conformance.model.threads import Checkpoint, Thread
+from conformance.model.entities import Checkpoint, Thread
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always
 
 Page = list[Any]
@@ -61,7 +61,7 @@ def afterwards(change: ChangeThread, operation: str, when: When = always) -> App
         def change_kept(request: WireRequest, answer: WireAnswer) -> None:
             now = stored_thread(broken, request.thread_id)
             if answer.ok and now is not None and request.thread_id in before:
-                broken.store.keep(change(before[request.thread_id], now))
+                broken.store.records.keep(change(before[request.thread_id], now))
 
     return apply
 
@@ -83,7 +83,7 @@ def begin_with(operation: str, then: Callable[[], None]) -> Apply:
 
 def stored_thread(broken: FaultyDeployment, thread_id: str) -> Thread | None:
     """Return the thread of that id, or None."""
-    return broken.store.threads_by_id.get(thread_id)
+    return broken.store.records.threads_by_id.get(thread_id)
 
 
 def with_latest(thread: Thread, **members: Any) -> Thread:

@@ -7,6 +7,7 @@ from typing import Any
 
 from conformance.faults.registry import Apply, FaultyDeployment
 from conformance.model.history import same_json
+from conformance.model.threads import Threads
 from conformance.reference.wire import (
     Json,
     When,
@@ -97,7 +98,7 @@ def finished_shows(status: str) -> Apply:
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers("get")
         def show(request: WireRequest, view: Json) -> Json:
-            thread = broken.store.thread(request.thread_id)
+            thread = broken.store.records.thread(request.thread_id)
             finished = thread.checkpoints and not thread.runs and view["status"] == "idle"
             return {**view, "status": status} if finished else view
 
@@ -165,10 +166,10 @@ def copies_of(broken: FaultyDeployment) -> dict[str, str]:
     """Return the source of each copy by the copy's id; it grows as copies are made."""
     sources: dict[str, str] = {}
 
-    @broken.override("copy")
+    @broken.override(Threads.copy)
     def copy(right: Any, thread_id: str) -> Any:
         made = right(thread_id)
-        sources[made["thread_id"]] = broken.store.thread(thread_id).thread_id
+        sources[made["thread_id"]] = broken.store.records.thread(thread_id).thread_id
         return made
 
     return sources

@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from conformance.model.assistants import Assistants
+from conformance.model.entities import Checkpoint, Run, Thread
 from conformance.model.errors import InvalidError, ModelError, NotFoundError
 from conformance.model.graphs import INPUT, START, Graph
-from conformance.model.records import interrupts_view
-from conformance.model.steps import Answer, StepOperations, seconds_of
-from conformance.model.streams import INTERRUPT, RunEvent, StreamOperations
+from conformance.model.records import Records
+from conformance.model.steps import Answer, Steps, seconds_of
+from conformance.model.streams import INTERRUPT, RunEvent, StreamEvents
 from conformance.model.supersteps import Update, apply_command, superstep
-from conformance.model.threads import Checkpoint, Run, Thread
 from conformance.model.values import JsonObject
+from conformance.model.views import interrupts_view
 
 
 @dataclass(frozen=True)
@@ -28,22 +30,28 @@ class Advance:
     events: tuple[RunEvent, ...] = ()
 
 
-class AdvanceOperations(StepOperations, StreamOperations):
-    """The part of a store that executes runs."""
+class Executor:
+    """Executes runs."""
+
+    def __init__(
+        self, records: Records, assistants: Assistants, steps: Steps, events: StreamEvents
+    ) -> None:
+        self.records, self.assistants = records, assistants
+        self.steps, self.events = steps, events
 
     def advance(self, thread_id: str) -> Advance | None:
         """Execute the next step of the thread's first active run; return None if there is none."""
         run = self.next_run(thread_id)
         if run is None:
             return None
-        thread = self.thread(thread_id)
+        thread = self.records.thread(thread_id)
         if not run.started:
-            return self._start(thread, run)
+            return self.start(thread, run)
         return self._step(thread, run)
 
     def next_run(self, thread_id: str) -> Run | None:
         """Return the thread's first active run, or None."""
-        return next((run for run in self.thread(thread_id).runs if run.active), None)
+        return next((run for run in self.records.thread(thread_id).runs if run.active), None)
 
     def seconds_before(self, thread_id: str) -> float:
         """Return the seconds to wait before `advance`: the duration of the thread's next step."""
@@ -54,24 +62,25 @@ class AdvanceOperations(StepOperations, StreamOperations):
             seconds: float = run.kwargs.get("after_seconds", 0)
             return seconds
         try:
-            here = self.checkpoint(self.thread(thread_id), run.position)
+            here = self.records.checkpoint(self.records.thread(thread_id), run.position)
         except NotFoundError:  # pruned meanwhile
             return 0.0
-        return seconds_of(self.graphs[run.graph_id], here)
+        return seconds_of(self.assistants.graphs[run.graph_id], here)
 
-    def _start(self, thread: Thread, run: Run) -> Advance:
+    def start(self, thread: Thread, run: Run) -> Advance:
+        """Give a pending run the checkpoint from which it takes its first superstep."""
         events: tuple[RunEvent, ...] = (RunEvent("metadata", {"run_id": run.run_id, "attempt": 1}),)
-        graph = self.graphs[run.graph_id]
+        graph = self.assistants.graphs[run.graph_id]
         try:
-            base = self.checkpoint(thread, run.base_id) if run.base_id else thread.latest
+            base = self.records.checkpoint(thread, run.base_id) if run.base_id else thread.latest
             position = self.first_position(graph, base, run)
         except ModelError as problem:
             # The thread has changed since the run was created: other runs, a prune.
             return self._failed(thread, run, problem, events)
         if base is not None and position.checkpoint_id == base.checkpoint_id:
-            thread = self.with_replaced(thread, position)
+            thread = self.records.with_replaced(thread, position)
         else:
-            thread = self.appended(thread, position)
+            thread = self.records.appended(thread, position)
         run = replace(
             run,
             status="running",
@@ -80,7 +89,7 @@ class AdvanceOperations(StepOperations, StreamOperations):
             undo=base,
             position=position.checkpoint_id,
         )
-        events += self.start_events(thread, run, position)
+        events += self.events.start_events(thread, run, position)
         return Advance(self._keep_run(thread, run), events)
 
     def first_position(self, graph: Graph, base: Checkpoint | None, run: Run) -> Checkpoint:
@@ -91,14 +100,16 @@ class AdvanceOperations(StepOperations, StreamOperations):
         """
         given = run.kwargs.get("input")
         if given is not None:
-            return superstep(graph, base, [Update(INPUT, given)], _of_run(run), self.stamp())
+            return superstep(
+                graph, base, [Update(INPUT, given)], _of_run(run), self.records.stamp()
+            )
         if base is None:
             raise InvalidError("the thread has no state to continue from; send an input")
-        return apply_command(graph, base, run.kwargs.get("command") or {}, self.new_id)
+        return apply_command(graph, base, run.kwargs.get("command") or {}, self.records.new_id)
 
     def _step(self, thread: Thread, run: Run) -> Advance:
         try:
-            here = self.checkpoint(thread, run.position)
+            here = self.records.checkpoint(thread, run.position)
         except NotFoundError as problem:  # pruned meanwhile
             return self._failed(thread, run, problem)
         if not here.tasks:
@@ -107,18 +118,18 @@ class AdvanceOperations(StepOperations, StreamOperations):
         continued = run.position == run.base_id
         if not continued and _stops(run, "interrupt_before", here.next):
             return self._finished(thread, run, "interrupted", here.values)
-        graph = self.graphs[run.graph_id]
+        graph = self.assistants.graphs[run.graph_id]
         answer = self.answer_of(run, here) if continued else None
-        step = self.taken(graph, here, answer, _of_run(run))
-        thread = self.with_replaced(thread, step.here)
-        events = self.step_events(thread, run, step)
+        step = self.steps.taken(graph, here, answer, _of_run(run))
+        thread = self.records.with_replaced(thread, step.here)
+        events = self.events.step_events(thread, run, step)
         if step.problem is not None:
             return self._failed(thread, run, step.problem, events)
         if step.made is None:
             output = {**here.values, INTERRUPT: interrupts_view(step.interrupts)}
             return self._finished(thread, run, "interrupted", output, events)
         made = step.made
-        thread = self.appended(thread, made)
+        thread = self.records.appended(thread, made)
         run = replace(run, position=made.checkpoint_id)
         if _stops(run, "interrupt_after", here.next) and made.tasks:
             return self._finished(thread, run, "interrupted", made.values, events)
@@ -155,7 +166,7 @@ class AdvanceOperations(StepOperations, StreamOperations):
         return Advance(kept, (*events, RunEvent("error", error)))
 
     def _keep_run(self, thread: Thread, run: Run) -> Run:
-        run = replace(run, updated_at=self.now())
+        run = replace(run, updated_at=self.records.now())
         runs = tuple(run if known.run_id == run.run_id else known for known in thread.runs)
         self.keep_after_run(replace(thread, runs=runs))
         return run
@@ -163,9 +174,9 @@ class AdvanceOperations(StepOperations, StreamOperations):
     def keep_after_run(self, thread: Thread) -> None:
         """Store a thread whose runs have changed; drop a temporary thread once no run is active."""
         if thread.temporary and not any(run.active for run in thread.runs):
-            self.forget(thread.thread_id)
+            self.records.forget(thread.thread_id)
         else:
-            self.keep(self.touched(thread))
+            self.records.keep(self.records.touched(thread))
 
 
 def _of_run(run: Run) -> dict[str, Any]:
