@@ -223,8 +223,14 @@ def test_a_file_is_read_back(tmp_path: Path) -> None:
         ("[[accepted]]\nrequirement = 'A-01'\nreason = 1", "entry 1 (A-01): reason: 1 is not of"),
         ("[[accepted]]\nrequirement = 'copy'", "'copy' does not match"),
         ("[[accepted]]\nrequirement = 'A-01'\nfingerprints = ['no']", "'no' does not match"),
-        ("[[accepted]]\nrequirement = 'A-01'\nexpires = 'soon'", "expires is a day"),
-        ("[[accepted]]\nrequirement = 'A-01'\nexpires = 2026-01-01T00:00:00Z", "expires is a day"),
+        (
+            "[[accepted]]\nrequirement = 'A-01'\nexpires = 'soon'",
+            "expires must be a day, such as 2027-01-31",
+        ),
+        (
+            "[[accepted]]\nrequirement = 'A-01'\nexpires = 2026-01-01T00:00:00Z",
+            "expires must be a day, such as 2027-01-31",
+        ),
         ("accepted = 'COPY-03'", "entries stand in [[accepted]] tables"),
         ("failures = []", "there is no setting failures"),
         ("[[accepted]", "is not TOML"),

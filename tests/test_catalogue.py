@@ -158,7 +158,7 @@ def test_a_good_catalogue_is_read(reading: Callable[..., None]) -> None:
         ('["s"]', "[]", "names its sources"),
         ('title = "t"\n', "", "title"),
         ('id = "COPY-03"\n', "", "a requirement without id"),
-        ('title = "t"', 'titel = "t"', "unknown members: titel"),
+        ('title = "t"', 'titel = "t"', "titel is not known here: use capability"),
     ],
 )
 def test_a_slip_is_refused(

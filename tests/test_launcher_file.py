@@ -105,24 +105,24 @@ def test_what_names_no_server(text: str) -> None:
     [
         ("name =", "is not TOML"),
         ('command = ["serve"]', "name is missing"),
-        ('name = "a b"', "name is made of"),
+        ('name = "a b"\ncommand = ["serve"]', "name is made of"),
         ('name = "mine"', "command is missing"),
-        ('name = "mine"\ncommand = "serve"', "command is a list of texts"),
+        ('name = "mine"\ncommand = "serve"', "command must be a list, not a text"),
         ('name = "mine"\ncommand = ["serve"]', "known is missing"),
         (RIGHT + "colour = 1", "colour is not known here: use command"),
         (RIGHT + 'project = "nowhere"', "project names no folder 'nowhere'"),
         (RIGHT + 'ready = "ok"', "ready is the path"),
-        (RIGHT + "ready_within_s = true", "ready_within_s is a number"),
+        (RIGHT + "ready_within_s = true", "ready_within_s must be a number, not true or false"),
         (RIGHT + 'printed_url = "("', "printed_url is not a regular expression"),
         (RIGHT + 'printed_url = "url"', "printed_url has one group"),
         (RIGHT + 'services = ["redis"]', "services has no 'redis': use postgresql"),
-        (RIGHT + "env = 1", "env is a table"),
-        (RIGHT + "env = { A = 1 }", "env.A is a text"),
+        (RIGHT + "env = 1", "env must be a table, not a whole number"),
+        (RIGHT + "env = { A = 1 }", "env.A must be a text, not a whole number"),
         (RIGHT + 'env = { A = "{ports}" }', "env.A has no {ports}: use {bin}"),
         (RIGHT + 'env = { A = "{" }', "env.A has a single brace"),
         (RIGHT + 'env = { A = "{postgresql}" }', "env.A has no {postgresql}"),
-        (RIGHT.replace("1.0", "one"), "known cannot be read"),
-        (RIGHT + "install = 1", "install is a table"),
+        (RIGHT.replace("1.0", "one"), "known[0] cannot be read: Invalid version"),
+        (RIGHT + "install = 1", "install must be a table"),
         (RIGHT + '[install]\nwith = "cargo"', "install.with is one of python, npm"),
         (RIGHT + '[install]\nwith = "npm"', "install.packages is missing"),
         (
@@ -135,17 +135,17 @@ def test_what_names_no_server(text: str) -> None:
         ),
         (
             RIGHT + '[install]\nwith = "npm"\npackages = ["a"]\nranges = [1]',
-            "install.ranges is a list of tables",
+            "install.ranges[0] must be a table",
         ),
         (
             RIGHT + '[install]\nwith = "npm"\npackages = ["a"]\nranges = [{ versions = "old" }]',
-            "install.ranges.versions cannot be read",
+            "install.ranges[0].versions cannot be read",
         ),
         (
             RIGHT
             + '[install]\nwith = "npm"\npackages = ["a"]\n'
             + 'ranges = [{ versions = "<2", before = "soon" }]',
-            "install.ranges.before is a day",
+            "install.ranges[0].before must be a day",
         ),
     ],
 )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 
 from conformance.checks.expect import assert_that
 from conformance.checks.outcomes import PromiseBroken
-from conformance.deployment.connect import redactor_for
+from conformance.deployment.connect import redactor_of
 from conformance.deployment.exchange import QUOTED_BODY, Exchange
 from conformance.deployment.redaction import REDACTED, Redactor, bare_url
 from conformance.excerpt import excerpt, harmless, redacting, safe_name
 from conformance.model.history import differences
+from conformance.runner.settings import new_settings
 from tests.echoing import (
     API_KEY,
     BEARER,
@@ -71,8 +73,8 @@ def test_what_a_basic_credential_says_is_secret() -> None:
         assert redactor.text(said) == REDACTED
 
 
-def test_a_user_without_a_password_is_a_key() -> None:
-    redactor = redactor_for("http://swordfish:@127.0.0.1:1", ())
+def test_a_user_without_a_password_is_a_key(tmp_path: Path) -> None:
+    redactor = redactor_of(new_settings("http://swordfish:@127.0.0.1:1", tmp_path))
     assert redactor.text("swordfish c3dvcmRmaXNoOg==") == f"{REDACTED} {REDACTED}"
 
 
@@ -164,8 +166,8 @@ def test_a_url_is_shown_without_its_secrets(text: str, shown: str) -> None:
     assert bare_url(text) == shown
 
 
-def test_a_recorded_url_keeps_its_query_and_no_user() -> None:
-    redactor = redactor_for("http://me:swordfish@127.0.0.1:1/base", ())
+def test_a_recorded_url_keeps_its_query_and_no_user(tmp_path: Path) -> None:
+    redactor = redactor_of(new_settings("http://me:swordfish@127.0.0.1:1/base", tmp_path))
     url = httpx.URL("http://me:swordfish@127.0.0.1:1/base/threads?limit=3&a=swordfish")
     assert redactor.url(url) == f"http://127.0.0.1:1/base/threads?limit=3&a={REDACTED}"
     assert "swordfish" not in redactor.url("http://me:swordfish@[")

@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner
 
 from conformance.cli import cli
-from conformance.deployment.connect import parse_url
 from conformance.deployment.settings import (
     GraphSettings,
     Settings,
@@ -22,7 +21,7 @@ from conformance.deployment.settings import (
     numbered,
     read_config,
 )
-from conformance.runner.settings import SettingsOptions
+from conformance.runner.settings import SettingsOptions, new_settings
 
 OWN = "threads-conformance.toml"
 PROJECT = "pyproject.toml"
@@ -159,7 +158,7 @@ def test_the_graph_of_the_documents_under_another_id_has_its_channels() -> None:
 @pytest.mark.parametrize(
     ("table", "complaint"),
     [
-        ({"nodes": []}, "no setting nodes: use adding, append, appending, channels, id"),
+        ({"nodes": []}, "nodes is not known here: use adding, append, appending, channels, id"),
         ({"id": 1}, "id must be a text"),
         ({"supersteps": {}}, "supersteps must be a list"),
         ({"supersteps": [{}]}, "each is a table with a list `updates`"),
@@ -210,9 +209,9 @@ def test_numbers_are_put_into_every_text() -> None:
         ("http://127.0.0.1/?a=b", r"ends before \? and #"),
     ],
 )
-def test_what_is_wrong_with_a_url_is_said(url: str, complaint: str) -> None:
+def test_what_is_wrong_with_a_url_is_said(url: str, complaint: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=complaint):
-        parse_url(url)
+        new_settings(url, tmp_path)
 
 
 def test_the_options_are_the_settings_that_can_be_chosen() -> None:

@@ -243,7 +243,7 @@ def test_the_other_graphs_travel(settings_for: MakeSettings) -> None:
 @pytest.mark.parametrize(
     ("table", "complaint"),
     [
-        ({"quick": "hare"}, r"\[graphs\] has no setting quick: use failing, interrupter"),
+        ({"quick": "hare"}, r"\[graphs\] quick is not known here: use failing, interrupter"),
         ({"slow": 5}, r"\[graphs\] slow must be a text"),
     ],
 )

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from conformance.deployment.connect import connect, exchanges_file, redactor_for
+from conformance.deployment.connect import connect, exchanges_file, redactor_of
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.guard import GuardRefusal
 from conformance.deployment.redaction import REDACTED, Redactor
@@ -126,9 +126,9 @@ def test_the_longest_secret_is_replaced_first() -> None:
     assert Redactor(secrets=["abcd", "abcdefgh"]).text("abcdefgh abcd") == f"{REDACTED} {REDACTED}"
 
 
-def test_a_password_with_odd_characters_is_redacted() -> None:
+def test_a_password_with_odd_characters_is_redacted(settings_for: MakeSettings) -> None:
     url = "http://me:p%40ss%2Fword@127.0.0.1:1"
-    redactor = redactor_for(url, ())
+    redactor = redactor_of(settings_for(url))
     assert redactor.text("p@ss/word p%40ss%2Fword") == f"{REDACTED} {REDACTED}"
     assert "me" not in redactor.url(url)
 

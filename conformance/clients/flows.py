@@ -8,12 +8,12 @@ written into a program.
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from conformance.contract.documents import documented_dir
+from conformance.typed_data import read_toml
 
 #: The result of a flow: what it prints, or the value of its only expression.
 PRINTED, VALUE = "printed", "value"
@@ -96,4 +96,4 @@ def _flow(name: str, client: str, written: dict[str, Any]) -> Flow:
 
 
 def _table(file: str) -> dict[str, Any]:
-    return tomllib.loads((documented_dir() / file).read_text(encoding="utf-8"))
+    return read_toml(documented_dir() / file)

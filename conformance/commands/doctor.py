@@ -25,9 +25,10 @@ from conformance.commands.options import (
 )
 from conformance.commands.target import launcher_option, open_target, server_option
 from conformance.contract.catalogue import PROFILES
-from conformance.deployment.connect import parse_url, redactor_for
+from conformance.deployment.connect import redactor_of
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.redaction import Redactor
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import GraphSettings, Settings, SettingsError
 from conformance.doctor.diagnosis import Diagnosis, diagnose
@@ -78,7 +79,7 @@ def doctor_command(
     the deployment broke on the way.
     """
     options["graph"], options["graphs"] = chosen_graphs(context, graph_id)
-    redact = redactor_for(url or "", headers)
+    redact = Redactor(headers)
     with ExitStack() as stack:
         try:
             deployment = stack.enter_context(open_target(url, server, launcher_files))
@@ -86,7 +87,7 @@ def doctor_command(
             settings = new_settings(
                 deployment.url, stack.enter_context(run_folder()), headers=headers, **options
             )
-            redact = redactor_for(str(parse_url(deployment.url)), headers)
+            redact = redactor_of(settings)
             info = deployment.known_as(identify_deployment(settings))
             found = diagnose(settings)
         except SettingsError as unusable:

@@ -18,7 +18,6 @@ from conformance.commands.options import (
     trust_options,
     visible_within_option,
 )
-from conformance.deployment.connect import parse_url
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
@@ -68,7 +67,6 @@ def plant_command(
     """
     options["graph"], options["graphs"] = chosen_graphs(context, graph_id)
     try:
-        parse_url(url)
         with run_folder() as directory:
             settings = new_settings(url, directory, headers=headers, **options)
             planted = plant_forest(

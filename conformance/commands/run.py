@@ -36,7 +36,7 @@ from conformance.commands.run_baseline import RunBaseline, baseline_options
 from conformance.commands.target import launcher_option, open_target, server_option
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
 from conformance.defects import DEFECT_FILE, SuiteDefectError
-from conformance.deployment.connect import parse_url, redactor_for
+from conformance.deployment.connect import redactor_of
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.own_openapi import AUTO, read_own_openapi
 from conformance.deployment.preflight import UnreachableError
@@ -185,7 +185,6 @@ def run_command(
         defects: tuple[str, ...] = ()
         try:
             deployment = stack.enter_context(open_target(url, server, launcher_files))
-            redact = redactor_for(str(parse_url(deployment.url)), headers).text
             # A deployment that was started for the run ends with it.
             options["disposable"] |= deployment.disposable
             options["launched"] = deployment.disposable
@@ -195,6 +194,7 @@ def run_command(
                 headers=headers,
                 **options,
             )
+            redact = redactor_of(settings).text
             check_access_options(settings)
             info = deployment.known_as(identify_deployment(settings))
             warn_about_graph(settings)
@@ -240,7 +240,7 @@ def _interruption_message(url: str | None, read_only: bool) -> str:
         return "interrupted; the server that was started is gone, and all threads with it"
     return (
         "interrupted before the clean-up was done; what the run may have left is removed by "
-        f"`threads-conformance sweep --url {redactor_for(url, ()).url(url)}`"
+        f"`threads-conformance sweep --url {Redactor().url(url)}`"
     )
 
 

@@ -16,11 +16,12 @@ import httpx
 from conformance.commands.access_options import other_tenant_options
 from conformance.commands.options import credentials_options, timeout_option, trust_options
 from conformance.deployment.cleanup import Removal
-from conformance.deployment.connect import connect, parse_url, redactor_for
+from conformance.deployment.connect import connect, redactor_of
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.ledger import LedgerState, claim, open_ledgers, remove_ledger
 from conformance.deployment.lost import LostThread, find_lost, remove_lost
 from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.redaction import Redactor
 from conformance.deployment.removal import remove_as_each
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import Settings, SettingsError
@@ -89,18 +90,17 @@ def sweep_command(
     if yes and not lost:
         raise click.UsageError("--yes goes with --lost: without it nothing is asked")
     try:
-        shown = redactor_for(str(parse_url(url)), headers).url(url)
         with run_folder() as directory:
             settings = new_settings(url, directory, headers=headers, **options)
             identify_deployment(settings)
             if lost:
                 left = _sweep_lost(settings, older_than, yes=yes)
             else:
-                left = _sweep_all(settings, shown)
+                left = _sweep_all(settings, redactor_of(settings).url(url))
     except SettingsError as unusable:
         raise click.UsageError(str(unusable)) from unusable
     except (UnreachableError, httpx.HTTPError) as unreachable:
-        said = redactor_for(url, headers).text(str(unreachable))
+        said = Redactor(headers).text(str(unreachable))
         click.echo(f"Error: {said or type(unreachable).__name__}", err=True)
         sys.exit(_SOMETHING_LEFT)
     sys.exit(_SOMETHING_LEFT if left else 0)

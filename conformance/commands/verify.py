@@ -16,7 +16,6 @@ from conformance.commands.options import (
     trust_options,
     visible_within_option,
 )
-from conformance.deployment.connect import parse_url
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
@@ -65,10 +64,9 @@ def verify_command(
     reached, or a thread could not be swept.
     """
     try:
-        parse_url(url)
-        read = read_plant(plant)
         with run_folder() as directory:
             settings = new_settings(url, directory, headers=headers, **options)
+            read = read_plant(plant)
             found = verify_plant(read, settings_for_plant(settings, read), sweep=sweep)
     except (SettingsError, PlantFileError) as unusable:
         raise click.UsageError(str(unusable)) from unusable

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from conformance.typed_data import DataError, check_keys, read_toml, typed
 
 LEVELS = ("MUST", "SHOULD", "MAY")
 #: Those whose failures count: a MAY is optional, or disputed.
@@ -118,13 +119,13 @@ def read_catalogue(files: Iterable[Path]) -> Catalogue:
     requirements: dict[str, Requirement] = {}
     left_out: list[LeftOut] = []
     for file in files:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        data = read_toml(file)
         for entry in data.get("requirement", []):
             requirement = _parse_requirement(entry, file)
             if requirement.id in requirements:
                 raise CatalogueError(f"{file.name}: {requirement.id} is defined twice")
             requirements[requirement.id] = requirement
-        left_out += [LeftOut(**entry) for entry in data.get("left_out", [])]
+        left_out += typed(data.get("left_out", []), list[LeftOut])
     canonical = json.dumps([asdict(each) for each in requirements.values()], sort_keys=True)
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     in_order = sorted(requirements.values(), key=lambda each: PROFILES.index(each.profile))
@@ -133,13 +134,11 @@ def read_catalogue(files: Iterable[Path]) -> Catalogue:
 
 def _parse_requirement(entry: dict[str, Any], file: Path) -> Requirement:
     where = f"{file.name}: {entry.get('id', 'a requirement without id')}"
-    known = {each.name for each in fields(Requirement)}
-    if unknown := entry.keys() - known:
-        raise CatalogueError(f"{where} has unknown members: {', '.join(sorted(unknown))}")
     try:
-        made = Requirement(**{**entry, "sources": tuple(entry.get("sources", ()))})
-    except TypeError as missing:
-        raise CatalogueError(f"{where}: {missing}") from missing
+        check_keys(entry, Requirement)
+        made = typed(entry, Requirement)
+    except DataError as wrong:
+        raise CatalogueError(f"{where}: {wrong}") from wrong
     if not _ID.match(made.id):
         raise CatalogueError(f"{where}: an id looks like COPY-03")
     if made.level not in LEVELS:

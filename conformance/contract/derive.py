@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import json
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from conformance.contract.documents import outputs_of, requests_of
 from conformance.contract.published import load_published, references
 from conformance.contract.schemas import OWN_FILES
 from conformance.data import schemas_dir
+from conformance.typed_data import read_toml
 
 BASE = "https://threads-conformance.invalid/schemas/"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -37,7 +37,7 @@ class DerivationError(Exception):
 @cache
 def load_overlay() -> dict[str, Any]:
     """Load the reviewed overlay by schema name."""
-    overlay: dict[str, Any] = tomllib.loads(_OVERLAY.read_text(encoding="utf-8"))["schemas"]
+    overlay: dict[str, Any] = read_toml(_OVERLAY)["schemas"]
     return overlay
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from conformance.contract.published import load_published
+from conformance.typed_data import read_toml
 
 _OPERATIONS = Path(__file__).with_name("operations.toml")
 _COMPONENTS = "#/components/schemas/"
@@ -24,7 +24,7 @@ _LINKED_CHECKPOINT = {
 @cache
 def load_operations() -> dict[str, dict[str, Any]]:
     """Load the operations by operation id: `operation` (method and path), schemas, links."""
-    return tomllib.loads(_OPERATIONS.read_text(encoding="utf-8"))
+    return read_toml(_OPERATIONS)
 
 
 def assemble(schemas: dict[str, dict[str, Any]]) -> dict[str, Any]:

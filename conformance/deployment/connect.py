@@ -23,17 +23,15 @@ from conformance.deployment.private import PrivateRecorder
 from conformance.deployment.proxies import proxy_for
 from conformance.deployment.redaction import (
     Redactor,
-    bare_url,
     stream_redactor,
     user_info_secrets,
 )
-from conformance.deployment.settings import Settings, SettingsError
+from conformance.deployment.settings import Settings
 from conformance.deployment.tls import tls_context
 from conformance.deployment.transport import Recorder, SuiteTransport
 from conformance.excerpt import redacting
 from conformance.output import redact_output
 
-_URL_FORM = "write it like http://127.0.0.1:2024"
 _CREDENTIAL = re.compile(r"key|token|auth|cookie|secret|session|pass", re.IGNORECASE)
 
 
@@ -50,41 +48,20 @@ class Connection:
     client_with: Callable[[Headers], ThreadsClient]
 
 
-def parse_url(url: str) -> httpx.URL:
-    """Return the deployment's URL; raise `SettingsError`, without secrets, if it is unusable."""
-    shown = bare_url(url)
-    try:
-        parsed = httpx.URL(url.strip())
-    except (httpx.InvalidURL, TypeError) as broken:
-        raise SettingsError(f"{shown!r} is not a URL: {_URL_FORM}") from broken
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise SettingsError(f"{shown!r} is not the URL of a deployment: {_URL_FORM}")
-    if parsed.query or parsed.fragment:
-        raise SettingsError(f"{shown!r}: the URL of a deployment ends before ? and #")
-    return parsed
+def redactor_of(settings: Settings) -> Redactor:
+    """Return a redactor that knows all secrets of the settings: of headers and of the URL."""
+    return Redactor(secret_headers(settings), user_info_secrets(settings.address))
 
 
-def redactor_for(url: str, headers: tuple[tuple[str, str], ...]) -> Redactor:
-    """Return a redactor that knows the secrets of a URL and of headers."""
-    return Redactor(headers, _secrets_of(url))
-
-
-def keep_from_streams(headers: tuple[tuple[str, str], ...], url: str = "") -> None:
+def keep_from_streams(headers: tuple[tuple[str, str], ...], url: httpx.URL | None = None) -> None:
     """Redact the credentials in whatever this process writes to its standard streams."""
-    redact_output(stream_redactor(headers, _secrets_of(url)))
-
-
-def _secrets_of(url: str) -> tuple[str, ...]:
-    try:
-        return user_info_secrets(httpx.URL(url.strip()))
-    except httpx.InvalidURL:
-        return ()
+    redact_output(stream_redactor(headers, user_info_secrets(url) if url else ()))
 
 
 def has_key(settings: Settings) -> bool:
     """Return whether credentials are sent: in the URL, or in a header whose name says so."""
     named = any(_CREDENTIAL.search(name) for name, _ in settings.headers)
-    return named or bool(parse_url(settings.url).userinfo)
+    return named or bool(settings.address.userinfo)
 
 
 @contextmanager
@@ -106,9 +83,9 @@ def connect(
     the run created before, for its removal: nothing new is written to it. At
     `first_contact` any answer is taken as the deployment's, and no outage is waited out.
     """
-    url = parse_url(settings.url)
-    redactor = redactor_for(settings.url, secret_headers(settings))
-    keep_from_streams(secret_headers(settings), settings.url)
+    url = settings.address
+    redactor = redactor_of(settings)
+    keep_from_streams(secret_headers(settings), url)
     started_at = datetime.fromisoformat(settings.started_at)
     clock_offset: timedelta | None = None
     if ledger is not None:
@@ -183,7 +160,7 @@ def connect(
 
 def http_transport(settings: Settings) -> httpx.BaseTransport:
     """Return a worker's connection pool; raise `SettingsError` for an unusable proxy or file."""
-    url = parse_url(settings.url)
+    url = settings.address
     proxy = proxy_for(url)
     return HttpTransport(
         max_body=settings.max_body_mib * 2**20,

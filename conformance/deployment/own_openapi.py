@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from conformance.deployment.client import UndigestedAnswerError
-from conformance.deployment.connect import connect, parse_url, redactor_for
+from conformance.deployment.connect import connect, redactor_of
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.redaction import (
     Redactor,
@@ -38,7 +38,7 @@ class Published:
 def document_url(settings: Settings, schema_url: str) -> httpx.URL:
     """Return the URL of the document; raise `SettingsError` if `schema_url` is not a URL."""
     if schema_url == AUTO:
-        base = parse_url(settings.url)
+        base = settings.address
         return base.copy_with(path=f"{base.path.rstrip('/')}{_OWN}")
     try:
         parsed = httpx.URL(schema_url.strip())
@@ -60,10 +60,10 @@ def read_own_openapi(settings: Settings, schema_url: str) -> Published:
     """
     url = document_url(settings, schema_url)
     origin = url.copy_with(path="/", query=None, fragment=None)
-    same = _origin(url) == _origin(parse_url(settings.url))
+    same = _origin(url) == _origin(settings.address)
     headers = settings.headers if same else ()
     asked = dataclasses.replace(settings, url=str(origin), headers=headers)
-    redactor = redactor_for(settings.url, settings.headers)
+    redactor = redactor_of(settings)
     shown = redactor.url(url.copy_with(query=None, fragment=None))
     # The URL of a document may carry credentials of its own.
     own = Redactor(secrets=(*user_info_secrets(url), *query_secrets(url)))

@@ -7,18 +7,23 @@ Options come from the command line, else from `THREADS_CONFORMANCE_*`, else from
 from __future__ import annotations
 
 import json
-import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import httpx
 
 from conformance.contract.catalogue import EFFORTS, HTTP, PROFILES
 from conformance.data import fixtures_dir
+from conformance.deployment.redaction import bare_url
+from conformance.typed_data import DataError, UnreadableError, check_keys, read_toml, typed
+
+_T = TypeVar("_T")
 
 DEFAULT_SEED = 20250512
+_URL_FORM = "write it like http://127.0.0.1:2024"
 CONFIG_FILE = "threads-conformance.toml"
-#: The settings of a graph that are keys of its state.
-_KEYS = ("appending", "adding", "replacing")
 #: Settings of which any one means that the graph is not that of the documents.
 _DESCRIBES = frozenset({"run_input", "supersteps", "append", "appending"})
 #: Placeholder of a number in the graph's input and updates, so that texts differ.
@@ -131,6 +136,20 @@ class Settings:
     ca_bundle: str | None = None
     insecure: bool = False
 
+    @cached_property
+    def address(self) -> httpx.URL:
+        """The URL, parsed; `SettingsError`, without secrets, if it is unusable."""
+        shown = bare_url(self.url)
+        try:
+            parsed = httpx.URL(self.url.strip())
+        except (httpx.InvalidURL, TypeError) as broken:
+            raise SettingsError(f"{shown!r} is not a URL: {_URL_FORM}") from broken
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            raise SettingsError(f"{shown!r} is not the URL of a deployment: {_URL_FORM}")
+        if parsed.query or parsed.fragment:
+            raise SettingsError(f"{shown!r}: the URL of a deployment ends before ? and #")
+        return parsed
+
     def to_json(self) -> str:
         """Serialise the settings, to be passed to a worker."""
         return json.dumps(asdict(self))
@@ -138,13 +157,7 @@ class Settings:
     @classmethod
     def from_json(cls, text: str) -> Settings:
         """Parse what `to_json` wrote."""
-        data = json.loads(text)
-        graph, graphs = data.pop("graph"), data.pop("graphs")
-        for name in ("requirements", "capabilities", "clients", "thread_ids"):
-            data[name] = tuple(data[name])
-        for name in ("headers", "other_headers"):
-            data[name] = tuple((header, value) for header, value in data[name])
-        return cls(graph=graph_settings(graph), graphs=other_graphs(graphs), **data)
+        return typed(json.loads(text), cls)
 
     def includes(self, profile: str) -> bool:
         """Return whether requirements of `profile` are judged."""
@@ -169,67 +182,43 @@ def documented_prepopulation() -> dict[str, Any]:
 
 def other_graphs(table: dict[str, Any]) -> OtherGraphs:
     """Read the `[graphs]` table; raise `SettingsError` for what cannot be used."""
-    _check_names(table, "graphs", OtherGraphs)
-    for name, graph_id in table.items():
-        if not isinstance(graph_id, str):
-            raise SettingsError(f"[graphs] {name} must be a text, the id of a graph")
-    return OtherGraphs(**table)
+    return _table(table, OtherGraphs, "graphs")
 
 
 def graph_settings(table: dict[str, Any]) -> GraphSettings:
     """Read the `[graph]` table; raise `SettingsError` for what cannot be used."""
-    _check_names(table, "graph", GraphSettings)
-    _check_type(table, "id", str, "a text, the id of a graph")
-    _check_type(table, "supersteps", list, "a list of tables with `updates`")
-    _check_type(table, "append", dict, "a table with `values` and `as_node`")
-    for name in _KEYS:
-        _check_type(table, name, list, "a list of keys of the state")
-    _check_type(table, "channels", dict, "a table of values, by keys of the state")
-    for superstep in table.get("supersteps", ()):
-        if not isinstance(superstep, dict) or not isinstance(superstep.get("updates"), list):
-            raise SettingsError("[graph] supersteps: each is a table with a list `updates`")
-    read = dict(table)
     if _DESCRIBES & table.keys():
         # Not the documents' graph: the defaults that describe that one do not apply.
-        read = {"channels": {}, "adding": (), "replacing": (), **read}
-    for name in ("supersteps", *_KEYS):
-        if name in read:
-            read[name] = tuple(read[name])
-    return GraphSettings(**read)
+        table = {"channels": {}, "adding": (), "replacing": (), **table}
+    graph = _table(table, GraphSettings, "graph")
+    for superstep in graph.supersteps:
+        if not isinstance(superstep.get("updates"), list):
+            raise SettingsError("[graph] supersteps: each is a table with a list `updates`")
+    return graph
 
 
-def _check_names(table: dict[str, Any], title: str, settings: type) -> None:
-    known = {each.name for each in fields(settings)}
-    if unknown := table.keys() - known:
-        names = ", ".join(sorted(unknown))
-        raise SettingsError(f"[{title}] has no setting {names}: use {', '.join(sorted(known))}")
-
-
-def _check_type(table: dict[str, Any], name: str, kind: type, what: str) -> None:
-    # JSON turned tuples into lists on the way to a worker.
-    if name in table and not isinstance(table[name], (kind, tuple) if kind is list else kind):
-        raise SettingsError(f"[graph] {name} must be {what}")
+def _table(table: dict[str, Any], kind: type[_T], title: str) -> _T:
+    try:
+        check_keys(table, kind)
+        return typed(table, kind)
+    except DataError as wrong:
+        raise SettingsError(f"[{title}] {wrong}") from wrong
 
 
 def read_config(directory: Path) -> dict[str, Any]:
     """Return the options written in `directory`; raise `SettingsError` if the file is not TOML."""
-    own = directory / CONFIG_FILE
-    if own.is_file():
-        return _read_toml(own)
-    project = directory / "pyproject.toml"
-    if project.is_file():
-        table = _read_toml(project).get("tool", {}).get("threads-conformance", {})
-        if not isinstance(table, dict):
-            raise SettingsError(f"{project}: [tool.threads-conformance] must be a table")
-        return table
-    return {}
-
-
-def _read_toml(file: Path) -> dict[str, Any]:
+    own, project = directory / CONFIG_FILE, directory / "pyproject.toml"
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
-        raise SettingsError(f"{file} is not TOML: {broken}") from broken
+        if own.is_file():
+            return read_toml(own)
+        if not project.is_file():
+            return {}
+        table = read_toml(project).get("tool", {}).get("threads-conformance", {})
+    except UnreadableError as unreadable:
+        raise SettingsError(str(unreadable)) from unreadable
+    if not isinstance(table, dict):
+        raise SettingsError(f"{project}: [tool.threads-conformance] must be a table")
+    return table
 
 
 def numbered(value: Any, number: int) -> Any:

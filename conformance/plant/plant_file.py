@@ -19,6 +19,7 @@ from conformance.deployment.preflight import ServerInfo
 from conformance.excerpt import excerpt
 from conformance.plant.probes import Question, Recorded
 from conformance.plant.scenarios import LeftOut, Tree
+from conformance.typed_data import typed
 
 FORMAT = "threads-conformance-plant/1"
 
@@ -134,23 +135,16 @@ def _check_format(data: Any, path: Path) -> None:
 
 def _parse_plant(data: Mapping[str, Any]) -> Plant:
     deployment = data["deployment"]
-    server = deployment["server"]
     return Plant(
         id=data["plant"]["id"],
         planted_at=data["plant"]["planted_at"],
         url=deployment["url"],
-        server=ServerInfo(server["name"], server["version"]),
+        server=typed(deployment["server"], ServerInfo),
         graph_id=deployment["graph_id"],
-        trees=tuple(
-            Tree(each["kind"], each["thread_id"], each["made_by"]) for each in data["threads"]
-        ),
-        left_out=tuple(LeftOut(each["what"], each["reason"]) for each in data["left_out"]),
+        trees=typed(data["threads"], tuple[Tree, ...]),
+        left_out=typed(data["left_out"], tuple[LeftOut, ...]),
         answers=tuple(
-            Recorded(
-                Question(each["operation"], each["kind"], each["checkpoint_id"], each["filters"]),
-                each["status"],
-                each["answer"],
-            )
+            Recorded(typed(each, Question), each["status"], each["answer"])
             for each in data["answers"]
         ),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from conformance.deployment.cleanup import remove_all
-from conformance.deployment.connect import Connection, connect, redactor_for
+from conformance.deployment.connect import Connection, connect, redactor_of
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.interruption import signals_as_interrupt
 from conformance.deployment.ledger import claim, ledgers_dir, read_ledger, remove_ledger
@@ -57,7 +57,7 @@ def plant_forest(
             if isinstance(broken, KeyboardInterrupt):
                 raise PlantingFailedError(f"interrupted; {fate}") from broken
             if isinstance(broken, httpx.HTTPError | PlantingFailedError):
-                reason = redactor_for(settings.url, settings.headers).text(str(broken))
+                reason = redactor_of(settings).text(str(broken))
                 raise PlantingFailedError(f"{reason or type(broken).__name__}; {fate}") from broken
             raise
         remove_ledger(ledgers_dir() / settings.run_id)
@@ -169,6 +169,6 @@ def _remove_all(settings: Settings) -> str:
     if cleanup.created:
         sentence = f"of the {cleanup.created} threads that were made {cleanup.removed} are removed"
     if (ledgers_dir() / settings.run_id).exists():
-        url = redactor_for(settings.url, settings.headers).url(settings.url)
+        url = redactor_of(settings).url(settings.url)
         sentence += f"; `threads-conformance sweep --url {url}` removes what is left"
     return sentence

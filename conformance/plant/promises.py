@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from conformance.contract.catalogue import load_catalogue
 from conformance.plant.comparing import Difference
 from conformance.plant.probes import Question
+from conformance.typed_data import read_toml
 
 _INDEX_OR_ID = re.compile(r"\[[^\]]*\]")
 
@@ -42,5 +42,4 @@ def promise_of(question: Question, difference: Difference) -> str:
 @cache
 def load_promises() -> dict[str, Any]:
     """Return the content of `promises.toml`."""
-    text = (Path(__file__).parent / "promises.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    return read_toml(Path(__file__).parent / "promises.toml")

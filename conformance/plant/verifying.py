@@ -9,7 +9,7 @@ import httpx
 
 from conformance.deployment.cleanup import delete_thread
 from conformance.deployment.client import ThreadsClient
-from conformance.deployment.connect import Connection, connect, redactor_for
+from conformance.deployment.connect import Connection, connect, redactor_of
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.ownership import GetAnswer, canonical
 from conformance.deployment.preflight import ServerInfo, UnreachableError
@@ -86,7 +86,7 @@ def verify_plant(plant: Plant, settings: Settings, *, sweep: bool = False) -> Ve
         findings = verifier.findings()
     return Verification(
         plant=plant,
-        url=redactor_for(settings.url, settings.headers).url(settings.url),
+        url=redactor_of(settings).url(settings.url),
         server=server,
         asked=verifier.asked,
         findings=tuple(findings),

@@ -18,6 +18,7 @@ from typing import Any
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import RunVerdict, Stability, Verdict
 from conformance.excerpt import safe_name
+from conformance.typed_data import DataError, typed
 
 FORMAT = "threads-conformance-report/1"
 #: In bytes, once decompressed.
@@ -207,77 +208,39 @@ class Report:
                 "give a report.json written by `threads-conformance run`"
             )
         try:
+            deployment, server = data["deployment"], data["deployment"]["server"]
             return cls(
                 suite_version=data["suite"]["version"],
                 catalogue_digest=data["suite"]["catalogue_digest"],
                 deployment=Deployment(
-                    url=data["deployment"]["url"],
-                    server_name=_name(data["deployment"]["server"]["name"]),
-                    server_version=_name(data["deployment"]["server"]["version"]),
-                    graph_id=data["deployment"]["graph_id"],
+                    url=deployment["url"],
+                    server_name=_name(server["name"]),
+                    server_version=_name(server["version"]),
+                    graph_id=deployment["graph_id"],
                 ),
-                run=RunInfo(**data["run"]),
-                verdict=RunVerdict(data["verdict"]),
-                totals={
-                    level: {Verdict(verdict): count for verdict, count in counts.items()}
-                    for level, counts in data["totals"].items()
-                },
-                cleanup=Cleanup(
-                    created=data["cleanup"]["created"],
-                    removed=data["cleanup"]["removed"],
-                    left=tuple(data["cleanup"]["left"]),
-                    **{
-                        name: tuple(LeftThreads(**each) for each in data["cleanup"].get(name, ()))
-                        for name in ("reasons", "possibly_left")
-                    },
-                ),
-                operations={
-                    name: OperationTiming(**timing) for name, timing in data["operations"].items()
-                },
-                requirements=tuple(
-                    RequirementResult(
-                        **{
-                            **entry,
-                            "verdict": Verdict(entry["verdict"]),
-                            "checks": tuple(entry["checks"]),
-                        }
-                    )
-                    for entry in data["requirements"]
-                ),
-                checks=tuple(check_from_json(entry) for entry in data["checks"]),
+                **{name: typed(data[name], kind, within=name) for name, kind in _PARTS.items()},
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as broken:
+        except (DataError, KeyError, TypeError) as broken:
             raise ReportError(
                 f"the report is damaged ({broken}): write it anew with `threads-conformance run`"
             ) from broken
 
 
+#: The members of a report that are read as they are written.
+_PARTS: dict[str, Any] = {
+    "run": RunInfo,
+    "verdict": RunVerdict,
+    "totals": dict[str, dict[Verdict, int]],
+    "cleanup": Cleanup,
+    "operations": dict[str, OperationTiming],
+    "requirements": tuple[RequirementResult, ...],
+    "checks": tuple[CheckResult, ...],
+}
+
+
 def _name(value: Any) -> str | None:
     """Return a server name or version made safe to show, since a report may be from others."""
     return safe_name(value) if isinstance(value, str) else value
-
-
-def check_from_json(entry: dict[str, Any]) -> CheckResult:
-    """Read one element of `checks` in a report."""
-    failure = entry.get("failure")
-    return CheckResult(
-        **{
-            **entry,
-            "requirements": tuple(entry["requirements"]),
-            "verdict": Verdict(entry["verdict"]),
-            "stability": Stability(entry["stability"]),
-            # Older reports have no causes.
-            "blocked_by": tuple(Cause(**each) for each in entry.get("blocked_by", ())),
-            "failure": failure
-            and Failure(
-                **{
-                    **failure,
-                    "diff": tuple(failure["diff"]),
-                    "exchanges": tuple(failure["exchanges"]),
-                }
-            ),
-        }
-    )
 
 
 def report_file(path: Path) -> Path:

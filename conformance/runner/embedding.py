@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from conformance.deployment.connect import parse_url
 from conformance.deployment.credentials import (
     ENVIRONMENT,
     Headers,
@@ -32,15 +31,11 @@ class EmbeddedController(Controller):
 
     def __init__(self, config: pytest.Config) -> None:
         url = config.getoption("deployment_url")
-        try:
-            parse_url(url)
-        except SettingsError as unusable:
-            raise pytest.UsageError(f"--deployment-url: {unusable}") from unusable
         headers = headers_of(config)
         self._directory = TemporaryDirectory(prefix="threads-conformance-")
         graph = config.getoption("deployment_graph")
-        super().__init__(
-            new_settings(
+        try:
+            settings = new_settings(
                 url,
                 run_dir=Path(self._directory.name),
                 profile=config.getoption("deployment_profile"),
@@ -53,7 +48,9 @@ class EmbeddedController(Controller):
                     config.getoption("deployment_other_header"), "--deployment-other-header"
                 ),
             )
-        )
+        except SettingsError as unusable:
+            raise pytest.UsageError(f"--deployment-url: {unusable}") from unusable
+        super().__init__(settings)
 
     def pytest_unconfigure(self) -> None:
         """Remove what the checks created."""

@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from conformance import __version__
 from conformance.contract.catalogue import HTTP, load_catalogue
 from conformance.defects import SuiteDefectError
-from conformance.deployment.connect import redactor_for
+from conformance.deployment.connect import redactor_of
 from conformance.deployment.interruption import signals_as_interrupt
 from conformance.deployment.ledger import claim, ledgers_dir
 from conformance.deployment.preflight import ServerInfo
@@ -164,4 +164,4 @@ def _checks_by_requirement(planned: dict[str, tuple[str, ...]]) -> dict[str, lis
 
 
 def _redacted_url(settings: Settings) -> str:
-    return redactor_for(settings.url, settings.headers).url(settings.url)
+    return redactor_of(settings).url(settings.url)

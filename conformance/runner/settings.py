@@ -56,8 +56,8 @@ def new_settings(
     headers: tuple[tuple[str, str], ...] = (),
     **options: Unpack[SettingsOptions],
 ) -> Settings:
-    """Return settings of a new run, with a fresh run id."""
-    return Settings(
+    """Return settings of a new run, with a fresh run id; `SettingsError` for an unusable URL."""
+    settings = Settings(
         url=url,
         run_id=str(uuid4()),
         started_at=datetime.now(UTC).isoformat(),
@@ -65,3 +65,6 @@ def new_settings(
         headers=headers,
         **options,
     )
+    # An unusable URL is refused here, before anything is opened.
+    _ = settings.address
+    return settings

@@ -11,8 +11,9 @@ import json
 
 import pytest
 
-from conformance.report.record import CheckResult, check_from_json
+from conformance.report.record import CheckResult
 from conformance.runner.names import CARRIED
+from conformance.typed_data import typed
 
 
 def attach(result: CheckResult, report: pytest.TestReport) -> None:
@@ -25,5 +26,5 @@ def result_in(report: pytest.TestReport) -> CheckResult | None:
     """Return the result in a report, if there is one."""
     for name, value in report.user_properties:
         if name == CARRIED:
-            return check_from_json(json.loads(str(value)))
+            return typed(json.loads(str(value)), CheckResult)
     return None

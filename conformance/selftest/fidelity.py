@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import fnmatch
 import sys
-import tomllib
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,9 +21,10 @@ import click
 import httpx
 
 from conformance.contract.catalogue import load_catalogue
-from conformance.deployment.connect import Connection, connect, parse_url, redactor_for
+from conformance.deployment.connect import Connection, connect
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.redaction import Redactor
 from conformance.deployment.repro import story
 from conformance.deployment.settings import DEFAULT_SEED, GraphSettings, Settings, SettingsError
 from conformance.model.history import differences
@@ -33,6 +33,7 @@ from conformance.runner.cleanup import clean_up
 from conformance.runner.settings import new_settings
 from conformance.selftest.fidelity_side import Masks, Side
 from conformance.selftest.fidelity_steps import Sequence, Step, sequences, shorter
+from conformance.typed_data import read_toml, typed
 
 LISTED = Path(__file__).parent / "differences.toml"
 
@@ -88,8 +89,7 @@ def read_differences(file: Path = LISTED) -> tuple[Listed, ...]:
     """Return the known differences; ListError if an entry has neither requirement nor freedom."""
     known = load_catalogue().requirements
     listed = []
-    for entry in tomllib.loads(file.read_text(encoding="utf-8"))["difference"]:
-        made = Listed(**{**entry, "operations": tuple(entry["operations"])})
+    for made in typed(read_toml(file)["difference"], tuple[Listed, ...]):
         if bool(made.requirement) == bool(made.freedom):
             raise ListError(f"{made.line}: name the requirement, or the freedom and its reason")
         if made.requirement and made.requirement not in known:
@@ -188,7 +188,6 @@ def compare(
 def main(url: str, number: int, seed: int) -> None:
     """Compare the reference with a real server, answer by answer."""
     try:
-        parse_url(url)
         listed = read_differences()
         with TemporaryDirectory(prefix="threads-conformance-") as directory:
             settings = new_settings(url, Path(directory), seed=seed)
@@ -198,7 +197,7 @@ def main(url: str, number: int, seed: int) -> None:
     except (SettingsError, UnreachableError, ListError, httpx.HTTPError) as unusable:
         click.echo(f"Error: {unusable}", err=True)
         sys.exit(2)
-    shown = redactor_for(url, ()).url(url)
+    shown = Redactor().url(url)
     click.echo(f"{server.name} {server.version} at {shown}, {number} sequences, seed {seed}")
     _tell(outcome)
     sys.exit(1 if outcome.unlisted else 0)

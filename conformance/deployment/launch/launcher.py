@@ -6,21 +6,19 @@ Its format is documented for users in `fixtures/deployments/launchers/README.md`
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from string import Formatter
-from typing import Any, TypeVar
+from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from conformance.data import fixtures_dir
 from conformance.deployment.launch.errors import LauncherError
-
-_T = TypeVar("_T")
+from conformance.typed_data import DataError, UnreadableError, check_keys, read_toml, typed
 
 INSTALLERS = ("python", "npm")
 SERVICES = ("postgresql",)
@@ -78,168 +76,138 @@ class Launcher:
         return file if file.is_file() else None
 
 
+@dataclass(frozen=True)
+class _InstallTable:
+    """The table `[install]` of a launcher file, as written."""
+
+    packages: tuple[str, ...]
+    package: str = ""
+    python: str = ""
+    ranges: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class _LauncherTable:
+    """A launcher file, as written; its members are those of `Launcher`."""
+
+    name: str
+    command: tuple[str, ...]
+    description: str = ""
+    project: str | None = None
+    ready: str = "/ok"
+    ready_within_s: float = 120.0
+    printed_url: str | None = None
+    services: tuple[str, ...] = ()
+    known: tuple[Version, ...] = ()
+    env: dict[str, Any] = field(default_factory=dict)
+    install: dict[str, Any] | None = None
+
+
 def read_launcher(file: Path) -> Launcher:
     """Read a launcher file; raise `LauncherError`, which names the key and what to write."""
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as unread:
-        raise LauncherError(f"{file} cannot be read ({unread.strerror})") from unread
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
-        raise LauncherError(f"{file} is not TOML: {broken}") from broken
-    return _Reader(file).launcher(table)
+        return _launcher(file, read_toml(file))
+    except DataError as wrong:
+        raise LauncherError(f"{file}: {wrong}") from wrong
+    except UnreadableError as unreadable:
+        raise LauncherError(str(unreadable)) from unreadable
+    except FileNotFoundError as missing:
+        raise LauncherError(f"{file} cannot be read ({missing.strerror})") from missing
 
 
-class _Reader:
-    """Reads a table; every error names the file and the key."""
+def _launcher(file: Path, data: dict[str, Any]) -> Launcher:
+    check_keys(data, _LauncherTable)
+    table = typed(data, _LauncherTable, _parse)
+    if not _NAME.fullmatch(table.name):
+        raise DataError("name", "is made of letters, digits, '.', '_' and '-'")
+    if not table.command:
+        raise DataError("command", "is missing: a list of texts")
+    if unknown := set(table.services) - set(SERVICES):
+        raise DataError("services", f"has no {min(unknown)!r}: use {', '.join(SERVICES)}")
+    places = _PLACES | set(table.services)
+    for each in table.command:
+        _check_placeholders("command", each, places)
+    # Each by itself: msgspec does not name the key of a table's member.
+    env = {key: typed(text, str, within=f"env.{key}") for key, text in table.env.items()}
+    for key, text in env.items():
+        _check_placeholders(f"env.{key}", text, places)
+    if not table.ready.startswith("/"):
+        raise DataError("ready", "is the path of a URL and starts with '/'")
+    if table.ready_within_s <= 0:
+        raise DataError("ready_within_s", "must be more than 0 seconds")
+    if table.printed_url is not None:
+        _check_pattern("printed_url", table.printed_url)
+    install = None if table.install is None else _install(table.install)
+    if not table.known and not (install and install.package):
+        raise DataError("known", "is missing: a list of versions, where no package has them")
+    return Launcher(
+        file=file,
+        name=table.name,
+        command=table.command,
+        description=table.description,
+        project=_project(file, table.project),
+        ready=table.ready,
+        ready_within_s=table.ready_within_s,
+        printed_url=table.printed_url,
+        services=table.services,
+        known=tuple(map(str, table.known)),
+        env=env,
+        install=install,
+    )
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
 
-    def launcher(self, table: dict[str, Any]) -> Launcher:
-        self._check_keys(table, Launcher.__dataclass_fields__.keys() - {"file"}, "")
-        name = self._text(table, "name")
-        if not _NAME.fullmatch(name):
-            raise self._error("name", "is made of letters, digits, '.', '_' and '-'")
-        command = self._texts(table, "command", needed=True)
-        env = self._table(table, "env")
-        for key in env:
-            self._text(env, key, "env.")
-        services = self._texts(table, "services")
-        if unknown := set(services) - set(SERVICES):
-            raise self._error("services", f"has no {min(unknown)!r}: use {', '.join(SERVICES)}")
-        places = _PLACES | set(services)
-        for each in command:
-            self._check_placeholders("command", each, places)
-        for key, text in env.items():
-            self._check_placeholders(f"env.{key}", text, places)
-        if not (ready := self._text(table, "ready", default="/ok")).startswith("/"):
-            raise self._error("ready", "is the path of a URL and starts with '/'")
-        within = table.get("ready_within_s", 120.0)
-        if isinstance(within, bool) or not isinstance(within, int | float) or within <= 0:
-            raise self._error("ready_within_s", "is a number of seconds")
-        known = self._texts(table, "known")
-        for each in known:
-            self._parse("known", Version, each)
-        install = self._install(table)
-        if not known and not (install and install.package):
-            raise self._error("known", "is missing: a list of versions, where no package has them")
-        return Launcher(
-            file=self._file,
-            name=name,
-            command=command,
-            description=self._text(table, "description", default=""),
-            project=self._project(table),
-            ready=ready,
-            ready_within_s=float(within),
-            printed_url=self._pattern(table),
-            services=services,
-            known=known,
-            env=env,
-            install=install,
-        )
+def _project(file: Path, name: str | None) -> Path | None:
+    if name is None:
+        return None
+    for folder in (file.parent / name, fixtures_dir() / "deployments" / name):
+        if folder.is_dir():
+            return folder.resolve()
+    raise DataError("project", f"names no folder {name!r} beside it or among ours")
 
-    def _project(self, table: dict[str, Any]) -> Path | None:
-        if "project" not in table:
-            return None
-        name = self._text(table, "project")
-        for folder in (self._file.parent / name, fixtures_dir() / "deployments" / name):
-            if folder.is_dir():
-                return folder.resolve()
-        raise self._error("project", f"names no folder {name!r} beside it or among ours")
 
-    def _pattern(self, table: dict[str, Any]) -> str | None:
-        if "printed_url" not in table:
-            return None
-        text = self._text(table, "printed_url")
-        try:
-            groups = re.compile(text).groups
-        except re.error as broken:
-            raise self._error("printed_url", f"is not a regular expression: {broken}") from broken
-        if groups != 1:
-            raise self._error("printed_url", "has one group, in parentheses, that is the URL")
-        return text
+def _install(data: dict[str, Any]) -> Install:
+    check_keys(data, ("with", *_InstallTable.__dataclass_fields__), "install")
+    if data.get("with") not in INSTALLERS:
+        raise DataError("install.with", f"is one of {', '.join(INSTALLERS)}")
+    table = typed(data, _InstallTable, within="install")
+    for each in table.packages:
+        _check_placeholders("install.packages", each, {"version", "here"})
+    ranges = []
+    for number, own in enumerate(table.ranges):
+        within = f"install.ranges[{number}]"
+        check_keys(own, Range, within)
+        ranges.append(typed(own, Range, _parse, within))
+    return Install(
+        kind=data["with"],
+        package=table.package,
+        packages=table.packages,
+        python=typed(table.python, SpecifierSet, _parse, "install.python"),
+        ranges=tuple(ranges),
+    )
 
-    def _install(self, table: dict[str, Any]) -> Install | None:
-        if "install" not in table:
-            return None
-        own = self._table(table, "install")
-        self._check_keys(own, {"with", "package", "packages", "python", "ranges"}, "install.")
-        kind = self._text(own, "with", "install.")
-        if kind not in INSTALLERS:
-            raise self._error("install.with", f"is one of {', '.join(INSTALLERS)}")
-        packages = self._texts(own, "packages", "install.", needed=True)
-        for each in packages:
-            self._check_placeholders("install.packages", each, {"version", "here"})
-        ranges = own.get("ranges", [])
-        if not isinstance(ranges, list) or not all(isinstance(each, dict) for each in ranges):
-            raise self._error("install.ranges", "is a list of tables")
-        return Install(
-            kind=kind,
-            package=self._text(own, "package", "install.", default=""),
-            packages=packages,
-            python=self._parse(
-                "install.python", SpecifierSet, self._text(own, "python", "install.", default="")
-            ),
-            ranges=tuple(map(self._range, ranges)),
-        )
 
-    def _range(self, table: dict[str, Any]) -> Range:
-        self._check_keys(table, Range.__dataclass_fields__.keys(), "install.ranges.")
-        before = table.get("before")
-        # A datetime is a date too, and would not be compared with one.
-        if before is not None and type(before) is not date:
-            raise self._error("install.ranges.before", "is a day, such as 2025-08-01")
-        versions = self._text(table, "versions", "install.ranges.")
-        return Range(
-            versions=self._parse("install.ranges.versions", SpecifierSet, versions),
-            packages=self._texts(table, "packages", "install.ranges."),
-            before=before,
-        )
+def _parse(kind: type, value: Any) -> Any:
+    """Make a version or a specifier of its text."""
+    try:
+        return kind(value)
+    except (InvalidSpecifier, InvalidVersion, TypeError) as broken:
+        raise ValueError(f"cannot be read: {broken}") from broken
 
-    def _check_keys(self, table: dict[str, Any], known: Any, within: str) -> None:
-        if unknown := sorted(table.keys() - set(known)):
-            raise self._error(
-                f"{within}{unknown[0]}", f"is not known here: use {', '.join(sorted(known))}"
-            )
 
-    def _table(self, table: dict[str, Any], key: str) -> dict[str, Any]:
-        found = table.get(key, {})
-        if not isinstance(found, dict):
-            raise self._error(key, "is a table")
-        return found
+def _check_pattern(key: str, text: str) -> None:
+    try:
+        groups = re.compile(text).groups
+    except re.error as broken:
+        raise DataError(key, f"is not a regular expression: {broken}") from broken
+    if groups != 1:
+        raise DataError(key, "has one group, in parentheses, that is the URL")
 
-    def _text(
-        self, table: dict[str, Any], key: str, within: str = "", default: str | None = None
-    ) -> str:
-        found = table.get(key, default)
-        if not isinstance(found, str):
-            raise self._error(within + key, "is a text" if key in table else "is missing: a text")
-        return found
 
-    def _texts(
-        self, table: dict[str, Any], key: str, within: str = "", *, needed: bool = False
-    ) -> tuple[str, ...]:
-        found = table.get(key, [])
-        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
-            raise self._error(within + key, "is a list of texts")
-        if needed and not found:
-            raise self._error(within + key, "is missing: a list of texts")
-        return tuple(found)
-
-    def _check_placeholders(self, place: str, text: str, allowed: set[str]) -> None:
-        try:
-            names = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
-        except ValueError as broken:
-            raise self._error(place, f"has a single brace; write {{{{ for one ({text})") from broken
-        if unknown := sorted(names - allowed):
-            known = ", ".join(f"{{{each}}}" for each in sorted(allowed))
-            raise self._error(place, f"has no {{{unknown[0]}}}: use {known}")
-
-    def _parse(self, key: str, kind: Callable[[str], _T], text: str) -> _T:
-        try:
-            return kind(text)
-        except (InvalidSpecifier, InvalidVersion) as broken:
-            raise self._error(key, f"cannot be read: {broken}") from broken
-
-    def _error(self, key: str, what: str) -> LauncherError:
-        return LauncherError(f"{self._file}: {key} {what}")
+def _check_placeholders(key: str, text: str, allowed: set[str]) -> None:
+    try:
+        names = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+    except ValueError as broken:
+        raise DataError(key, f"has a single brace; write {{{{ for one ({text})") from broken
+    if unknown := sorted(names - allowed):
+        known = ", ".join(f"{{{each}}}" for each in sorted(allowed))
+        raise DataError(key, f"has no {{{unknown[0]}}}: use {known}")

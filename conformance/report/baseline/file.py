@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Collection, Iterable
-from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -20,6 +18,7 @@ from conformance.excerpt import masked
 from conformance.report.baseline.model import Entry, Judgement
 from conformance.report.run.text import server_name
 from conformance.report.text import cut, listed, one_line
+from conformance.typed_data import DataError, UnreadableError, read_toml, typed
 
 FORMAT = "threads-conformance-baseline/1"
 _HEAD = f"""\
@@ -39,15 +38,13 @@ class BaselineError(Exception):
 def read_baseline(file: Path) -> tuple[Entry, ...]:
     """Read the entries of a file; raise `BaselineError` if it is not a valid baseline."""
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        data = read_toml(file)
     except FileNotFoundError as missing:
         raise BaselineError(
             f"no baseline at {file}: start one with `run --write-baseline {file}`"
         ) from missing
-    except OSError as unreadable:
-        raise BaselineError(f"cannot read {file}: {unreadable.strerror}") from unreadable
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as broken:
-        raise BaselineError(f"{file} is not TOML: {broken}") from broken
+    except UnreadableError as unreadable:
+        raise BaselineError(str(unreadable)) from unreadable
     plain = _dates_as_text(data)
     if wrong := best_match(_schema().iter_errors(plain)):
         raise BaselineError(f"{file}: {_error_text(wrong, plain)}")
@@ -122,15 +119,11 @@ def _toml_string(text: str) -> str:
 
 
 def _parse_entry(table: dict[str, Any], file: Path) -> Entry:
-    read = {**table, "fingerprints": tuple(table.get("fingerprints", ()))}
-    if "expires" in read:
-        try:
-            read["expires"] = date.fromisoformat(read["expires"])
-        except ValueError as broken:
-            name = read.get("requirement") or read.get("check")
-            raise BaselineError(f"{file}: {name}: expires is a day, such as 2027-01-31") from broken
-    read["reason"] = read.get("reason", "").strip()
-    return Entry(**read)
+    name = table.get("requirement") or table.get("check")
+    try:
+        return typed({**table, "reason": table.get("reason", "").strip()}, Entry)
+    except DataError as wrong:
+        raise BaselineError(f"{file}: {name}: {wrong}") from wrong
 
 
 def _dates_as_text(value: Any) -> Any:
