@@ -136,3 +136,17 @@ def test_a_body_that_is_no_json_has_no_members(
     assert request.body == body
     assert request.members == members
     assert request.operation == "create"
+
+
+def test_a_selected_state_is_selected_before_it_is_written(wire: Wire, http: httpx.Client) -> None:
+    @wire.after(writes=True)
+    def indent(_request: WireRequest, answer: WireAnswer) -> None:
+        answer.raw = b"\n" + answer.raw
+
+    # Other rules see the whole state, though only a part of it is asked for.
+    wire.answers("state")(lambda _request, state: {**state, "values": sorted(state)})
+    made = http.post("/threads", json={}).json()
+    shown = http.get(f"/threads/{made['thread_id']}/state", params={"select": "values"})
+    assert shown.content.startswith(b"\n")
+    assert shown.json().keys() == {"values"}
+    assert "next" in shown.json()["values"]

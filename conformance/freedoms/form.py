@@ -26,7 +26,7 @@ def _written(write: Callable[[Json], bytes]) -> Apply:
     """Encode the JSON of every answer by `write`."""
 
     def apply(altered: Altered) -> None:
-        @altered.wire.after()
+        @altered.wire.after(writes=True)
         def rewrite(_request: WireRequest, answer: WireAnswer) -> None:
             if answer.raw and _type_of(answer).startswith(_JSON):
                 answer.raw = write(json.loads(answer.raw))
@@ -153,6 +153,7 @@ freedom(
     "runs-are-not-located",
     allowed_by="The published responses declare no headers; the SDK takes a run without "
     "Content-Location.",
+    may_block="STATELESS-02",
 )(_with_header(lambda headers: [each for each in headers if each[0] != b"content-location"]))
 
 
@@ -162,7 +163,7 @@ freedom(
     allowed_by="RFC 9110: a content coding that the request's Accept-Encoding names may be used.",
 )
 def answers_are_compressed(altered: Altered) -> None:
-    @altered.wire.after()
+    @altered.wire.after(writes=True)
     def compress(request: WireRequest, answer: WireAnswer) -> None:
         accepted = dict(request.headers).get(b"accept-encoding", b"")
         if answer.raw and b"gzip" in accepted:
@@ -176,7 +177,7 @@ def answers_are_compressed(altered: Altered) -> None:
     allowed_by="RFC 8259: whitespace before a value means nothing; so a connection is kept open.",
 )
 def answers_that_are_waited_for_begin_with_newlines(altered: Altered) -> None:
-    @altered.wire.after(*OUTPUTS)
+    @altered.wire.after(*OUTPUTS, writes=True)
     def begin(_request: WireRequest, answer: WireAnswer) -> None:
         if answer.ok:
             answer.raw = b"\n\n" + answer.raw

@@ -208,11 +208,13 @@ freedom(
     allowed_by="The published Interrupt requires its value alone; the linked pages print "
     "resumable, ns and when.",
     choice="form of an interrupt",
+    may_block="INTERRUPT-15",
 )(everywhere(_old_interrupt))
 freedom(
     "interrupts-have-no-id",
     allowed_by="The published Interrupt requires its value alone, and its id may be null.",
     choice="form of an interrupt",
+    may_block="INTERRUPT-15",
 )(everywhere(lambda each: {**each, "id": None} if _is_interrupt(each) else each))
 freedom(
     "interrupts-have-a-schema",

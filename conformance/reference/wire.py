@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -132,6 +132,8 @@ class Rule:
     when: When
     act: Callable[..., Any]
     statuses: Statuses = any_status
+    #: Whether it changes how an answer is written, not what it says.
+    writes: bool = False
 
     def concerns(self, request: WireRequest) -> bool:
         """Return whether the rule acts on this request."""
@@ -160,13 +162,20 @@ class Wire:
         return register
 
     def after(
-        self, *operations: str, when: When = always, status: int | None = None
+        self,
+        *operations: str,
+        when: When = always,
+        status: int | None = None,
+        writes: bool = False,
     ) -> Callable[[After], After]:
-        """Register a rule that changes answers, of one status if given."""
+        """Register a rule that changes answers, of one status if given.
+
+        One that `writes` changes their bytes, not what they say, and acts after all others.
+        """
         statuses = any_status if status is None else status.__eq__
 
         def register(act: After) -> After:
-            self.rules_after.append(Rule(frozenset(operations), when, act, statuses))
+            self.rules_after.append(Rule(frozenset(operations), when, act, statuses, writes))
             return act
 
         return register
@@ -214,16 +223,20 @@ class Wire:
             # Rules change whole states: `select` is applied to the state that they return.
             select = request.select if request.operation == "state" else []
             answer = own or await self._ask(request, scope, whole=bool(select))
-            for rule in after:
-                if rule.statuses(answer.status):
-                    self.acted += 1
-                    await _done(rule.act(request, answer))
+            await self._apply([rule for rule in after if not rule.writes], request, answer)
             if select and answer.ok and isinstance(answer.body, dict):
                 answer.body = selected_state(answer.body, select)
+            await self._apply([rule for rule in after if rule.writes], request, answer)
         except Exception as crash:
             self.crashes.append(crash)
             return json_answer(500, {"detail": "the fault itself broke"})
         return answer
+
+    async def _apply(self, rules: Sequence[Rule], request: WireRequest, answer: WireAnswer) -> None:
+        for rule in rules:
+            if rule.statuses(answer.status):
+                self.acted += 1
+                await _done(rule.act(request, answer))
 
     async def _own_answer(self, request: WireRequest) -> WireAnswer | None:
         for rule in self.rules_before:

@@ -94,9 +94,13 @@ class Checks:
     """Selects, runs and judges the checks of one process."""
 
     def __init__(self, settings: Settings, connection: Connection) -> None:
+        self._catalogue = load_catalogue()
+        self.connect(settings, connection)
+
+    def connect(self, settings: Settings, connection: Connection) -> None:
+        """Run the checks with these settings over this connection from now on."""
         self._settings = settings
         self._connection = connection
-        self._catalogue = load_catalogue()
         self._wanted = selected_requirements(settings, self._catalogue)
         self._failures = FailureWriter(self._catalogue, self._redact, self._strangers)
 

@@ -100,10 +100,12 @@ class Worker:
                 reach=partial(InProcessTransport, self.host),
             )
         )
-        if self._checks is not None:
-            self._config.pluginmanager.unregister(self._checks)
-        self._checks = Checks(settings, connection)
-        self._config.pluginmanager.register(self._checks)
+        if self._checks is None:
+            self._checks = Checks(settings, connection)
+            self._config.pluginmanager.register(self._checks)
+        else:
+            # Not another plug-in: pytest keeps each that was ever registered.
+            self._checks.connect(settings, connection)
         self._config.stash[BOUND] = bound = Bound(settings, connection)
         self._connections.callback(bound.close)
 
