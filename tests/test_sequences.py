@@ -65,7 +65,7 @@ def test_the_reference_keeps_every_promise(
     assert report.cleanup.left == ()
     # Of each copy it is proved, beside what the check asks, whose it is.
     proofs = report.operations["copy"].requests
-    assert report.run.requests - proofs <= 1000
+    assert report.run.requests - proofs <= 1050
 
 
 # ---- one fault for every promise ------------------------------------------------------

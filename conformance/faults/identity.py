@@ -101,7 +101,7 @@ def conflict_moves_updated_at(broken: FaultyDeployment) -> None:
 
 fault(
     "do-nothing-merges-metadata",
-    breaks=["IDENTITY-04", "IDENTITY-05", "IDENTITY-06", "CONCURRENT-02"],
+    breaks=["IDENTITY-04", "IDENTITY-05", "CONCURRENT-02"],
 )(on_existing(_merge, _does_nothing))
 fault("do-nothing-applies-supersteps-to-empty-threads", breaks=["IDENTITY-06"])(
     on_existing(_apply_to_empty, lambda each: _does_nothing(each) and prepopulates(each))

@@ -77,7 +77,12 @@ def test_do_nothing_applies_no_supersteps(
         if existing == "empty"
         else given.fullest(thread_id=chosen)
     )
-    assert_untouched(given, made, lambda: _create_again(given, client, made, "do_nothing", True))
+    assert_untouched(
+        given,
+        made,
+        lambda: _create_again(given, client, made, "do_nothing", True),
+        ("state", "history"),
+    )
 
 
 @requires("IDENTITY-07")

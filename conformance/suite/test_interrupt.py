@@ -66,7 +66,7 @@ def test_interrupts_are_told_by_task(
     require_some([by_task], "no task of the state shows an interrupt")
     shown = _interrupts_by_key(_require_interrupts(threads, waiting))
     asked = {name: under for name, under in shown.items() if under}
-    # Of a thread's interrupts no member is published: those that both show are compared.
+    # Published of an interrupt is its value; of others those are compared that both show.
     both = {name: _members_of_both(asked.get(name, []), under) for name, under in by_task.items()}
     assert_equal(
         {name: both[name][0] if name in both else under for name, under in asked.items()},
@@ -243,12 +243,15 @@ def _as_list(shown: Any) -> list[Any]:
 
 
 def _members_of_both(some: list[Any], others: list[Any]) -> tuple[list[Any], list[Any]]:
-    """Return two lists of as many objects, each object with the members that its pair has too."""
+    """Return two lists of as many interrupts, with their values and the members of both."""
     if len(some) != len(others):
         return some, others
-    shared = [one.keys() & other.keys() for one, other in zip(some, others, strict=True)]
+    shared = [
+        ["value", *sorted(one.keys() & other.keys() - {"value"})]
+        for one, other in zip(some, others, strict=True)
+    ]
     pairs = [
-        ({name: one[name] for name in names}, {name: other[name] for name in names})
+        ({name: one.get(name) for name in names}, {name: other.get(name) for name in names})
         for one, other, names in zip(some, others, shared, strict=True)
     ]
     return [one for one, _ in pairs], [other for _, other in pairs]

@@ -5,7 +5,7 @@ what there is, after it at the result of the step.
 """
 
 from collections.abc import Callable, Generator, Iterable
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from conformance.checks.api import ThreadsApi
@@ -269,13 +269,13 @@ def test_pages_of_a_search_make_the_whole(given: ThreadsApi, context: CheckConte
 
     def judge(sequence: SequenceState, step: Step) -> Judging:
         yield
-        expected = bool(sequence.alive)
         # In both directions: one of them may happen to be the order of creation.
         for direction in ("asc", "desc"):
             order = {"metadata": sequence.mark, "sort_by": "thread_id", "sort_order": direction}
             whole, paged = eventually(
                 partial(_whole_and_paged, given, order, step.limit),
-                shows=lambda seen: bool(seen[0]) or not expected,
+                shows=lambda seen: bool(seen[0]),
+                expected=lambda: bool(sequence.alive),
                 holds=lambda seen: seen[0] == seen[1],
             )
             assert_equal(paged, whole, f"the threads of all pages of {step.limit}")
@@ -286,23 +286,33 @@ def test_pages_of_a_search_make_the_whole(given: ThreadsApi, context: CheckConte
     check_sequences(given, judge, "look")
 
 
+def _any_satisfies(sequence: SequenceState, filters: dict[str, Any], context: CheckContext) -> bool:
+    return any(_satisfies(sequence.api.get(each), filters, context) for each in sequence.alive)
+
+
 class _EventuallySomething:
     """Waits until a search shows something, too: two empty answers agree, and prove nothing.
 
-    Once it waited for that in vain, it does so no more: the next thread is not found either.
+    It does so until something was shown once, or was waited for in vain.
     """
 
     def __init__(self, context: CheckContext) -> None:
         self._context = context
-        self._in_vain = False
+        self._settled = False
 
     def __call__(
-        self, look: Callable[[], _T], *, shows: Callable[[_T], bool], holds: Callable[[_T], bool]
+        self,
+        look: Callable[[], _T],
+        *,
+        shows: Callable[[_T], bool],
+        expected: Callable[[], bool],
+        holds: Callable[[_T], bool],
     ) -> _T:
+        ask = cache(expected)
         seen = self._context.eventually(
-            look, lambda seen: holds(seen) and (self._in_vain or shows(seen))
+            look, lambda seen: holds(seen) and (self._settled or shows(seen) or not ask())
         )
-        self._in_vain = not shows(seen)
+        self._settled = self._settled or shows(seen) or ask()
         return seen
 
 
@@ -324,7 +334,6 @@ def test_what_is_found_is_what_get_shows(given: ThreadsApi, context: CheckContex
     def judge(sequence: SequenceState, step: Step) -> Judging:
         yield
         filters = sequence.filters(step)
-        expected = any(_satisfies(each, filters, context) for each in sequence.views().values())
 
         def look() -> list[tuple[Thread, Thread]]:
             found = {id_of(each): each for each in given.search(**filters)}
@@ -335,7 +344,9 @@ def test_what_is_found_is_what_get_shows(given: ThreadsApi, context: CheckContex
 
         pairs = eventually(
             look,
-            shows=lambda pairs: bool(pairs) or not expected,
+            shows=lambda pairs: bool(pairs),
+            # Asked only where nothing is found: it takes a GET per thread.
+            expected=partial(_any_satisfies, sequence, filters, context),
             holds=lambda pairs: all(same_thread(*each) for each in pairs),
         )
         require_some(pairs, "no thread is found")

@@ -204,7 +204,8 @@ def check_sequences(api: ThreadsApi, judge: Judge, on: str, beside: str = BESIDE
     settings = api.context.settings
     effort = EFFORTS[settings.effort]
     search = CounterexampleSearch(api, judge, tuple(on.split()), tuple(beside.split()), effort)
-    machine = hypothesis.seed(settings.seed)(type("Sequence", (Machine,), {"search": search}))
+    kind: type[Machine] = type("Sequence", (Machine,), {"search": search})
+    machine = hypothesis.seed(settings.seed)(kind)
     try:
         run_state_machine_as_test(
             machine,
@@ -222,6 +223,9 @@ def check_sequences(api: ThreadsApi, judge: Judge, on: str, beside: str = BESIDE
         ) from None
     except _ConnectionBroke as ended:
         raise ended.broken from None
+    finally:
+        # Hypothesis keeps every class of state machines; it must not keep the answers as well.
+        del kind.search
     if not search.judged:
         missing = api.context.graph_missing()
         raise search.refusal or Blocked(missing or "no sequence came to what is judged")
