@@ -38,8 +38,8 @@ from conformance.reference.wire import WireAnswer, WireRequest
 from conformance.report.record import Report, load_report
 from conformance.runner.cleanup import clean_up
 from conformance.runner.session import run_suite
-from conformance.selftest import matrix
-from conformance.selftest.row import Outcome
+from conformance.selftest import fault_matrix
+from conformance.selftest.fault_row import Outcome
 from tests.conftest import command, served
 from tests.test_plugin import plain_pytest
 from tests.test_selftest import Queue
@@ -257,9 +257,9 @@ def test_faults_of_doors_are_tried_behind_doors_and_others_are_not(
     known["other"] = Fault(
         "other", ("GET-01",), lambda broken: broken.wire.answers("get")(lambda _, body: {})
     )
-    monkeypatch.setattr(matrix, "all_faults", lambda: known)
+    monkeypatch.setattr(fault_matrix, "all_faults", lambda: known)
     results = Queue()
-    matrix.work("documented", (HTTP,), (), Queue(*known, None), results)
+    fault_matrix.work("documented", (HTTP,), (), Queue(*known, None), results)
     rows = {row.fault: row for row in results.items}
     assert rows["count-needs-no-key"].outcome is Outcome.KILLED
     assert rows["anothers-thread-is-copied"].outcome is Outcome.KILLED

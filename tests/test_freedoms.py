@@ -35,7 +35,7 @@ from conformance.model.views import Views
 from conformance.reference.altered import Altered
 from conformance.reference.process import ReferenceNotStartedError
 from conformance.reference.wire import WireRequest
-from conformance.selftest import freedom_report, freedoms, report
+from conformance.selftest import fault_report, freedom_matrix, freedom_report
 from conformance.selftest.freedom_report import FreedomMatrix, as_line, as_markdown, as_summary
 from conformance.selftest.freedom_row import FreedomRow, Outcome, Red, Undecided
 from conformance.selftest.pairs import choose_pairs
@@ -46,9 +46,9 @@ NOTHING = "No source says so."
 
 
 def rows_of(monkeypatch: pytest.MonkeyPatch, *tasks: str, known: list[Freedom]) -> list[FreedomRow]:
-    monkeypatch.setattr(freedoms, "all_freedoms", lambda: {each.name: each for each in known})
+    monkeypatch.setattr(freedom_matrix, "all_freedoms", lambda: {each.name: each for each in known})
     results = Queue()
-    freedoms.work("documented", OF_COPIES, Queue(*tasks, None), results)
+    freedom_matrix.work("documented", OF_COPIES, Queue(*tasks, None), results)
     assert all(isinstance(each, FreedomRow) for each in results.items), results.items
     return results.items
 
@@ -330,7 +330,7 @@ def test_neither_matrix_loses_the_other(tmp_path: Path) -> None:
         return data, (tmp_path / "selftest.md").read_text()
 
     freedom_report.write(a_freedom_matrix(FREE), tmp_path)
-    report.write(a_matrix(KILL), tmp_path)
+    fault_report.write(a_matrix(KILL), tmp_path)
     data, page = read()
     assert data["outcomes"]["killed"] == 1
     assert data["freedoms"]["outcomes"]["free"] == 1
@@ -342,7 +342,7 @@ def test_neither_matrix_loses_the_other(tmp_path: Path) -> None:
     assert data["outcomes"]["killed"] == 1
     assert data["freedoms"]["outcomes"]["red"] == 1
     assert page.count("# The freedom matrix") == page.count("# The kill matrix") == 1
-    report.write(a_matrix(), tmp_path)
+    fault_report.write(a_matrix(), tmp_path)
     data, page = read()
     assert data["outcomes"]["killed"] == 0
     assert data["freedoms"]["outcomes"]["red"] == 1

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from starlette.types import ASGIApp
 
-from conformance.contract.openapi import load_operations
+from conformance.contract.operations import load_operations
 from conformance.contract.published import load_published
 from conformance.contract.schemas import load_schema, violations
 from conformance.contract.verdicts import Verdict

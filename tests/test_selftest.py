@@ -26,11 +26,11 @@ from conformance.faults.registry import (
 from conformance.model.threads import Threads
 from conformance.reference.app import create_app
 from conformance.reference.wire import WireRequest
-from conformance.selftest import matrix
+from conformance.selftest import fault_matrix
 from conformance.selftest.asgi import InProcess, InProcessTransport
+from conformance.selftest.fault_report import Matrix, as_line, as_markdown, as_summary, write
+from conformance.selftest.fault_row import Outcome, Row
 from conformance.selftest.impact import Impact, SentRequest, Watcher
-from conformance.selftest.report import Matrix, as_line, as_markdown, as_summary, write
-from conformance.selftest.row import Outcome, Row
 
 GET_BY_CLIENTS = "clients-get-a-thread-without-values"
 
@@ -60,10 +60,10 @@ def rows_of(
     monkeypatch: pytest.MonkeyPatch, *faults: Fault, clients: tuple[str, ...] = (HTTP,)
 ) -> dict[str, Row]:
     known = {each.name: each for each in faults}
-    monkeypatch.setattr(matrix, "all_faults", lambda: known)
+    monkeypatch.setattr(fault_matrix, "all_faults", lambda: known)
     results = Queue()
     requirements = OF_COPIES if clients == (HTTP,) else ()
-    matrix.work("documented", clients, requirements, Queue(*known, None), results)
+    fault_matrix.work("documented", clients, requirements, Queue(*known, None), results)
     assert all(isinstance(each, Row) for each in results.items), results.items
     return {row.fault: row for row in results.items}
 

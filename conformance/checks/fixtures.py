@@ -23,7 +23,7 @@ from conformance.clients.client import NotInstalledError
 from conformance.clients.opened import Clients
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.connect import Connection
-from conformance.deployment.journal import CHECK_TAG
+from conformance.deployment.created_by_check import CHECK_TAG
 from conformance.deployment.preflight import graph_missing
 from conformance.deployment.settings import GraphSettings, Settings
 

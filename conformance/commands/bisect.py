@@ -26,8 +26,8 @@ from conformance.deployment.launch.versions import (
     published_versions,
 )
 from conformance.deployment.preflight import UnreachableError
-from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
+from conformance.deployment.working_folder import run_folder
 from conformance.runner.session import NothingSelectedError, run_suite
 from conformance.runner.settings import new_settings
 

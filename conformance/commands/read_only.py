@@ -11,7 +11,7 @@ import click
 
 from conformance.contract.catalogue import HTTP
 from conformance.deployment.settings import Settings
-from conformance.deployment.visits import threads_to_visit
+from conformance.deployment.threads_to_visit import threads_to_visit
 from conformance.report.text import counted
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

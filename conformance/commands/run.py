@@ -41,8 +41,8 @@ from conformance.deployment.identify import identify_deployment
 from conformance.deployment.own_openapi import AUTO, read_own_openapi
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.redaction import Redactor
-from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import DEFAULT_SEED, Settings, SettingsError
+from conformance.deployment.working_folder import run_folder
 from conformance.report.record import ReportError
 from conformance.report.run.terminal import TerminalView, uncaptured_console
 from conformance.report.run.write import write_all

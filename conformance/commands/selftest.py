@@ -16,13 +16,13 @@ from conformance.commands.serve import find_fault, find_freedom, load_faults, lo
 from conformance.contract.catalogue import PROFILES, load_catalogue
 from conformance.deployment.settings import DEFAULT_SEED
 from conformance.freedoms.registry import Freedom
-from conformance.selftest import freedom_report, report
+from conformance.selftest import fault_report, freedom_report
+from conformance.selftest.fault_matrix import run_matrix
+from conformance.selftest.fault_row import Row
+from conformance.selftest.freedom_matrix import run_freedoms
 from conformance.selftest.freedom_row import FreedomRow
-from conformance.selftest.freedoms import run_freedoms
-from conformance.selftest.matrix import run_matrix
 from conformance.selftest.pairs import PAIRS, choose_pairs
 from conformance.selftest.processes import SelftestError
-from conformance.selftest.row import Row
 
 
 class _NotJudged(click.ClickException):
@@ -141,17 +141,17 @@ def _try_faults(
     started = time.perf_counter()
 
     def print_row(row: Row) -> None:
-        click.echo(report.as_line(row))
+        click.echo(fault_report.as_line(row))
 
     rows = run_matrix(chosen, min(workers, len(chosen)), print_row, profile, requirements)
-    matrix = report.Matrix(
+    matrix = fault_report.Matrix(
         rows=tuple(rows),
         partial=len(chosen) < len(faults) or bool(requirements) or profile != PROFILES[-1],
         profile=profile,
         duration_s=round(time.perf_counter() - started, 1),
     )
-    click.echo(report.as_summary(matrix))
-    _write(partial(report.write, matrix), report_dir, whole=not matrix.partial)
+    click.echo(fault_report.as_summary(matrix))
+    _write(partial(fault_report.write, matrix), report_dir, whole=not matrix.partial)
     return matrix.sharp
 
 

@@ -12,9 +12,9 @@ import click
 from conformance.commands.target import find_server, launcher_option, start_server
 from conformance.deployment.interruption import signals_as_interrupt
 from conformance.deployment.launch.catalogue import load_launchers, user_launchers_dir
-from conformance.deployment.launch.environment import Cached, cache_dir, cached, clear
 from conformance.deployment.launch.errors import LauncherError
 from conformance.deployment.launch.launcher import Launcher
+from conformance.deployment.launch.server_cache import Cached, cache_dir, cached, clear
 from conformance.deployment.launch.versions import known_versions, parse_wanted
 
 _IN_USE = 3

@@ -16,15 +16,15 @@ import httpx
 from conformance.commands.access_options import other_tenant_options
 from conformance.commands.options import credentials_options, timeout_option, trust_options
 from conformance.deployment.cleanup import Removal
+from conformance.deployment.cleanup_by_tenant import remove_as_each
 from conformance.deployment.connect import connect, redactor_of
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.ledger import LedgerState, claim, open_ledgers, remove_ledger
 from conformance.deployment.lost import LostThread, find_lost, remove_lost
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.redaction import Redactor
-from conformance.deployment.removal import remove_as_each
-from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import Settings, SettingsError
+from conformance.deployment.working_folder import run_folder
 from conformance.runner.settings import SettingsOptions, new_settings
 
 _SOMETHING_LEFT = 3

@@ -17,8 +17,8 @@ from conformance.commands.options import (
     visible_within_option,
 )
 from conformance.deployment.preflight import UnreachableError
-from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
+from conformance.deployment.working_folder import run_folder
 from conformance.plant.output import verification_json, verification_text
 from conformance.plant.plant_file import PlantFileError, read_plant
 from conformance.plant.verifying import settings_for_plant, verify_plant

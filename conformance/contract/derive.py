@@ -15,7 +15,7 @@ from typing import Any
 
 from genson import SchemaBuilder  # type: ignore[import-untyped]
 
-from conformance.contract import openapi
+from conformance.contract import assemble_openapi
 from conformance.contract.documents import outputs_of, requests_of
 from conformance.contract.published import load_published, references
 from conformance.contract.schemas import OWN_FILES
@@ -187,7 +187,7 @@ def files() -> dict[str, str]:
     """Return the text of each derived file under `schemas/`, by file name."""
     schemas = derive_all()
     documents = {f"{name}.json": schema for name, schema in schemas.items()}
-    documents["openapi.json"] = openapi.assemble(schemas)
+    documents["openapi.json"] = assemble_openapi.assemble(schemas)
     return {
         name: json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         for name, document in documents.items()

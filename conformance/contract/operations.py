@@ -8,8 +8,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
+
+from conformance.typed_data import read_toml
+
+_OPERATIONS = Path(__file__).with_name("operations.toml")
 
 
 class Scope(StrEnum):
@@ -149,3 +155,9 @@ _PATTERNS = {
     operation.path: re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(operation.path)))
     for operation in OPERATIONS
 }
+
+
+@cache
+def load_operations() -> dict[str, dict[str, Any]]:
+    """Load the operations by operation id: `operation` (method and path), schemas, links."""
+    return read_toml(_OPERATIONS)

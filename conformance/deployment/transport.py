@@ -16,12 +16,12 @@ import httpx
 
 from conformance.contract.operations import BY_NAME, Operation, identify
 from conformance.deployment.circuit_breaker import CircuitBreaker
+from conformance.deployment.created_by_check import Journal
 from conformance.deployment.creations import Creation, CreationTracker
 from conformance.deployment.delivery import Delivery, Probes
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.guard import UnprovedId, check_request, unproved_ids
 from conformance.deployment.interruption import WRITES
-from conformance.deployment.journal import Journal
 from conformance.deployment.ledger import Ledger
 from conformance.deployment.ownership import GetAnswer, Ownership
 from conformance.deployment.redaction import Redactor

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from conformance.deployment.cleanup import Leftover
+from conformance.deployment.cleanup_by_tenant import remove_as_each
 from conformance.deployment.connect import connect
 from conformance.deployment.ledger import ledgers_dir, read_ledger, remove_ledger
-from conformance.deployment.removal import remove_as_each
 from conformance.deployment.settings import Settings
 from conformance.excerpt import excerpt
 from conformance.report.record import Cleanup, LeftThreads

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from conformance.checks.api import ThreadsApi
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal, assert_that
-from conformance.checks.generators.bodies import for_all, valid_bodies
+from conformance.checks.generators.bodies import valid_bodies
+from conformance.checks.generators.for_all import for_all
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.sort_orders import refused_orders
 from conformance.checks.views import Thread, id_of

@@ -18,14 +18,10 @@ from conformance.checks.expect import (
     kept_metadata,
     published_members,
 )
-from conformance.checks.generators.bodies import (
-    for_all,
-    invalid_bodies,
-    metadata,
-    valid_bodies,
-    without_thread_ids,
-)
+from conformance.checks.generators.bodies import invalid_bodies, valid_bodies, without_thread_ids
+from conformance.checks.generators.for_all import for_all
 from conformance.checks.generators.keywords import met_keywords
+from conformance.checks.generators.metadata import metadata
 from conformance.checks.generators.wrong_bodies import (
     MALFORMED_JSON,
     bad_bodies,

@@ -7,47 +7,23 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import hypothesis
 import schemathesis
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from conformance.checks.generators.hypothesis_setup import BrokenPromises, hypothesis_settings
 from conformance.checks.lenient_reading import must_be_refused
 from conformance.contract.schemas import load_schema, violations
 from conformance.data import schemas_dir
 from conformance.deployment.guard import ID_MEMBERS
-from conformance.deployment.settings import Settings
 
-#: How many requests a property is tried with, by effort.
-EXAMPLES = {"quick": 5, "standard": 20, "thorough": 200}
 _COMPONENTS = "#/components/schemas/"
 #: Keywords whose value is data, not a schema.
 _VALUES = ("default", "enum", "const", "required")
 #: The largest integer that every JSON reader keeps.
 LARGEST = 2**53
-
-
-def for_all(strategy: st.SearchStrategy[Any], holds: Callable[[Any], None], run: Settings) -> None:
-    """Check a property with as many generated values as the effort asks for.
-
-    A failure is shrunk; the last requests of the check are those of the smallest failure.
-    """
-
-    @hypothesis.seed(run.seed)
-    @hypothesis_settings(run, EXAMPLES[run.effort])
-    @hypothesis.given(strategy)
-    def holds_always(value: Any) -> None:
-        with broken.record():
-            holds(value)
-
-    broken = BrokenPromises()
-    with broken.replace_flaky():
-        holds_always()
 
 
 def valid_bodies(
@@ -100,21 +76,6 @@ def invalid_bodies(operation_id: str, schema: str) -> st.SearchStrategy[bytes]:
         return must_be_refused(schema, value)
 
     return _bodies(operation_id, GenerationMode.NEGATIVE, schema).map(encode).filter(misfits)
-
-
-def metadata_values() -> st.SearchStrategy[Any]:
-    """Return a strategy for metadata values, few enough that two threads often share one."""
-    scalars = st.sampled_from(["red", "ünï", "", "1", 0, 1, -7, True, False, None, 0.5])
-    return st.one_of(
-        scalars,
-        st.lists(scalars, max_size=2),
-        st.dictionaries(st.sampled_from(["a", "b"]), scalars, max_size=2),
-    )
-
-
-def metadata() -> st.SearchStrategy[dict[str, Any]]:
-    """Return a strategy for metadata with few different keys."""
-    return st.dictionaries(st.sampled_from(["k", "l", "ключ"]), metadata_values(), max_size=3)
 
 
 def is_portable(value: Any) -> bool:

@@ -27,8 +27,8 @@ from conformance.contract.verdicts import Verdict
 from conformance.faults.registry import Fault, all_faults, faulty_deployment
 from conformance.reference.altered import Altered
 from conformance.runner.selection import client_of
+from conformance.selftest.fault_row import Row
 from conformance.selftest.processes import Results, SelftestError, Tasks, in_processes
-from conformance.selftest.row import Row
 from conformance.selftest.worker import (
     TIMEOUT_S,
     Learnt,

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import copy
-from functools import cache
-from pathlib import Path
 from typing import Any
 
+from conformance.contract.operations import load_operations
 from conformance.contract.published import load_published
-from conformance.typed_data import read_toml
 
-_OPERATIONS = Path(__file__).with_name("operations.toml")
 _COMPONENTS = "#/components/schemas/"
 
 #: Where a linked request finds its ids in the exchange before it (OpenAPI links).
@@ -19,12 +16,6 @@ _LINKED_CHECKPOINT = {
     "thread_id": "$request.path.thread_id",
     "checkpoint_id": "$response.body#/checkpoint/checkpoint_id",
 }
-
-
-@cache
-def load_operations() -> dict[str, dict[str, Any]]:
-    """Load the operations by operation id: `operation` (method and path), schemas, links."""
-    return read_toml(_OPERATIONS)
 
 
 def assemble(schemas: dict[str, dict[str, Any]]) -> dict[str, Any]:

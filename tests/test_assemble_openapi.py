@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from jsonschema import Draft202012Validator
 from schemathesis.generation import GenerationMode
 
-from conformance.contract.openapi import load_operations
+from conformance.contract.operations import load_operations
 from conformance.contract.published import load_published
 from conformance.contract.schemas import violations
 from conformance.data import schemas_dir

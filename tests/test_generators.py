@@ -15,10 +15,11 @@ import pytest
 from hypothesis import strategies as st
 
 from conformance.checks.generators import hypothesis_setup
-from conformance.checks.generators.bodies import for_all, invalid_bodies, valid_bodies
+from conformance.checks.generators.bodies import invalid_bodies, valid_bodies
+from conformance.checks.generators.for_all import for_all
 from conformance.checks.generators.keywords import broken_keywords, met_keywords, with_own_ids
 from conformance.checks.lenient_reading import must_be_refused
-from conformance.contract.openapi import load_operations
+from conformance.contract.operations import load_operations
 from conformance.contract.schemas import load_schema, violations
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.identify import identify_deployment
@@ -54,7 +55,7 @@ DRAWING = """
 import sys
 from contextlib import nullcontext
 from hypothesis import strategies as st
-from conformance.checks.generators.bodies import for_all
+from conformance.checks.generators.for_all import for_all
 from conformance.checks.generators.hypothesis_setup import set_up_hypothesis
 from conformance.deployment.settings import Settings
 

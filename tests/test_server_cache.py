@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from conformance.deployment.launch.environment import cache_dir, cached, clear, environment
 from conformance.deployment.launch.errors import LauncherError, NotStartedError
 from conformance.deployment.launch.installers import bin_of, commands, recipe
 from conformance.deployment.launch.launcher import Launcher, read_launcher
+from conformance.deployment.launch.server_cache import cache_dir, cached, clear, environment
 from tests.launching import write_launcher, write_wheel
 
 ONE = Version("1.0")
@@ -138,7 +138,7 @@ def test_what_is_in_use_is_not_cleared(with_uv: None, launcher: Launcher) -> Non
 def test_what_a_killed_run_used_is_cleared(with_uv: None, launcher: Launcher) -> None:
     script = (
         "import os, sys; from pathlib import Path; from packaging.version import Version\n"
-        "from conformance.deployment.launch.environment import environment\n"
+        "from conformance.deployment.launch.server_cache import environment\n"
         "from conformance.deployment.launch.launcher import read_launcher\n"
         "environment(read_launcher(Path(sys.argv[1])), Version('1.0'), print).__enter__()\n"
         "os._exit(1)\n"
