@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -21,7 +22,7 @@ from conformance.contract.catalogue import (
 
 
 @click.command("requirements")
-@click.argument("requirement", metavar="[ID]", required=False)
+@click.argument("wanted", metavar="[ID|WORD]", required=False)
 @click.option("--profile", type=click.Choice(PROFILES), help="Only those of a profile.")
 @click.option(
     "--format",
@@ -31,21 +32,45 @@ from conformance.contract.catalogue import (
     show_default=True,
     help="How to print them.",
 )
-def requirements_command(requirement: str | None, profile: str | None, form: str) -> None:
-    """Print the promises that are checked, or one of them.
+def requirements_command(wanted: str | None, profile: str | None, form: str) -> None:
+    """Print the promises that are checked, or some of them.
 
-    ID is a requirement's id, such as COPY-03.
+    ID is a requirement's id, such as COPY-03, several with commas between them, or a pattern such
+    as 'COPY-*'. WORD is a word of an id, a title or a statement.
     """
     catalogue = load_catalogue()
     found = list(catalogue.in_profile(profile or PROFILES[-1], ALL_CLIENTS))
-    if requirement:
-        found = [find_requirement(catalogue, requirement)]
+    if wanted:
+        within = wanted.lower()
+        found = [
+            each
+            for each in found
+            if within in f"{each.id}\n{each.title}\n{each.statement}".lower()
+            and wanted.upper() not in catalogue.requirements
+        ] or [catalogue.requirements[each] for each in find_requirements(catalogue, (wanted,))]
     if form == "json":
         click.echo(json.dumps([asdict(each) for each in found], indent=2, ensure_ascii=False))
     elif form == "markdown":
-        click.echo(as_markdown(found, () if requirement or profile else catalogue.left_out))
+        click.echo(as_markdown(found, () if wanted or profile else catalogue.left_out))
     else:
         click.echo("\n\n".join(map(as_text, found)))
+
+
+def find_requirements(catalogue: Catalogue, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the ids that are named, each once; raise a usage error for an unknown name.
+
+    A name is an id, several with commas between them, or a pattern such as `COPY-*`.
+    """
+    found: dict[str, None] = {}
+    for name in (each.strip() for text in names for each in text.split(",")):
+        if any(wild in name for wild in "*?["):
+            matching = fnmatch.filter(catalogue.requirements, name.upper())
+            if not matching:
+                raise click.UsageError(f"no requirement matches {name}")
+            found |= dict.fromkeys(matching)
+        elif name:
+            found[find_requirement(catalogue, name).id] = None
+    return tuple(found)
 
 
 def find_requirement(catalogue: Catalogue, name: str) -> Requirement:
@@ -53,7 +78,9 @@ def find_requirement(catalogue: Catalogue, name: str) -> Requirement:
     known = catalogue.requirements
     if name.upper() in known:
         return known[name.upper()]
-    near = difflib.get_close_matches(name.upper(), known, n=3)
+    stem, _, number = name.upper().rpartition("-")
+    padded = f"{stem}-{number.zfill(2)}"
+    near = [padded] if padded in known else difflib.get_close_matches(name.upper(), known, n=3)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise click.UsageError(
         f"unknown requirement {name}; {hint}`threads-conformance requirements` lists all"

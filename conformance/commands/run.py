@@ -9,6 +9,7 @@ from typing import Unpack
 
 import click
 from _pytest.mark.expression import Expression
+from click.core import ParameterSource
 
 from conformance.commands.access_options import (
     access_options,
@@ -31,7 +32,7 @@ from conformance.commands.options import (
     visible_within_option,
 )
 from conformance.commands.read_only import check_read_only, read_only_options, with_threads_to_visit
-from conformance.commands.requirements import find_requirement
+from conformance.commands.requirements import find_requirements
 from conformance.commands.run_baseline import RunBaseline, baseline_options
 from conformance.commands.target import launcher_option, open_target, server_option
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
@@ -111,7 +112,13 @@ def _workers_option(_context: click.Context, _option: click.Parameter, given: st
     help="By which client: our own, or the documents' flows by theirs; all is both.",
 )
 @click.option("-k", "keyword", metavar="EXPR", default="", help="Only checks whose name matches.")
-@click.option("--requirement", "requirements", multiple=True, metavar="ID", help="Only this one.")
+@click.option(
+    "--requirement",
+    "requirements",
+    multiple=True,
+    metavar="ID",
+    help="Only this requirement; may be repeated. Also COPY-01,COPY-08 and 'COPY-*'.",
+)
 @click.option(
     "--capability", "capabilities", multiple=True, metavar="NAME", help="Only this capability."
 )
@@ -170,9 +177,8 @@ def run_command(
     check_read_only(url, context.params)
     _check_keyword(keyword)
     _check_writable(report_dir)
-    options["requirements"] = tuple(
-        find_requirement(load_catalogue(), each).id for each in options["requirements"]
-    )
+    options["requirements"] = find_requirements(load_catalogue(), options["requirements"])
+    options["profile"] = _profile_of(context, options["profile"], options["requirements"])
     options["capabilities"] = tuple(map(_known_capability, options["capabilities"]))
     if not (url or server):
         refuse_access_options(options)
@@ -242,6 +248,27 @@ def _interruption_message(url: str | None, read_only: bool) -> str:
         "interrupted before the clean-up was done; what the run may have left is removed by "
         f"`threads-conformance sweep --url {Redactor().url(url)}`"
     )
+
+
+def _profile_of(context: click.Context, profile: str, requirements: tuple[str, ...]) -> str:
+    """Return the profile in which requirements that are asked for by name are judged.
+
+    It is the narrowest that holds them all; a usage error if another was asked for as well.
+    """
+    known = load_catalogue().requirements
+    beyond = [
+        each
+        for each in requirements
+        if PROFILES.index(known[each].profile) > PROFILES.index(profile)
+    ]
+    if not beyond:
+        return profile
+    needed = max((known[each].profile for each in beyond), key=PROFILES.index)
+    if context.get_parameter_source("profile") is not ParameterSource.DEFAULT:
+        raise click.UsageError(
+            f"{beyond[0]} is not judged in the profile {profile}: add --profile {needed}"
+        )
+    return needed
 
 
 def _check_keyword(keyword: str) -> None:

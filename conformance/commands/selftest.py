@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from conformance.commands.requirements import find_requirement
+from conformance.commands.requirements import find_requirements
 from conformance.commands.serve import find_fault, find_freedom, load_faults, load_freedoms
 from conformance.contract.catalogue import PROFILES, load_catalogue
 from conformance.deployment.settings import DEFAULT_SEED
@@ -102,7 +102,7 @@ def selftest_command(
     if not freedoms and pairs is not None:
         raise click.UsageError("--pairs are pairs of freedoms: give --freedoms as well")
     catalogue = load_catalogue()
-    judged = tuple(find_requirement(catalogue, each).id for each in requirements)
+    judged = find_requirements(catalogue, requirements)
     try:
         if freedoms:
             good = _try_freedoms(named, matching, judged, pairs, seed, workers, profile, report_dir)
