@@ -18,10 +18,11 @@ from conformance.freedoms.registry import all_freedoms
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
 def test_ci_runs_the_commands_of_the_readme() -> None:
@@ -31,12 +32,13 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
 
 
 def test_every_command_named_exists() -> None:
-    named = set(re.findall(r"threads-conformance ([a-z]+)", README))
+    table = README.partition("### Commands")[2].partition("\n\n`run")[0]
+    named = set(re.findall(r"`([a-z]+)`", table))
     assert named == set(cli.list_commands(click.Context(cli)))
 
 
 def test_the_example_configuration_is_the_default() -> None:
-    (example,) = blocks("toml")
+    (example,) = blocks("toml", SETTINGS)
     graph = graph_settings(tomllib.loads(example)["graph"])
     default = GraphSettings()
     assert graph.id == default.id
