@@ -53,6 +53,10 @@ def test_a_requirement_of_a_wider_profile_is_judged_where_it_is_named(tmp_path: 
     ended = command(tmp_path, "run", "--requirement", "SELECT-01,DELETE-01")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "profile extended" in ended.stdout
+    narrower = ("--profile", "documented", "--requirement", "SELECT-01,DELETE-01,GET-01")
+    ended = command(tmp_path, "run", *narrower)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "1 check, profile documented" in ended.stdout.replace("checks", "check")
 
 
 def test_a_profile_that_excludes_what_is_named_is_refused() -> None:

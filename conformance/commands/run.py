@@ -253,7 +253,8 @@ def _interruption_message(url: str | None, read_only: bool) -> str:
 def _profile_of(context: click.Context, profile: str, requirements: tuple[str, ...]) -> str:
     """Return the profile in which requirements that are asked for by name are judged.
 
-    It is the narrowest that holds them all; a usage error if another was asked for as well.
+    It is the narrowest that holds them all. A profile that was asked for as well stays, and leaves
+    out those beyond it; a usage error if it leaves out all.
     """
     known = load_catalogue().requirements
     beyond = [
@@ -265,6 +266,8 @@ def _profile_of(context: click.Context, profile: str, requirements: tuple[str, .
         return profile
     needed = max((known[each].profile for each in beyond), key=PROFILES.index)
     if context.get_parameter_source("profile") is not ParameterSource.DEFAULT:
+        if len(beyond) < len(requirements):
+            return profile
         raise click.UsageError(
             f"{beyond[0]} is not judged in the profile {profile}: add --profile {needed}"
         )
