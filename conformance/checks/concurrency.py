@@ -1,23 +1,18 @@
-"""Requests at the same time, by threads of this process, each on a connection of its own.
-
-The threads are daemons, and only the check itself waits for them: whoever interrupts the check does
-not wait for answers that never come.
-"""
+"""Requests at the same time, by threads of this process, each on a connection of its own."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
 from functools import partial
 from threading import Barrier
 from typing import TypeVar
+
+from conformance.side_by_side import start, wait_for
 
 _T = TypeVar("_T")
 
 #: The longest wait for all threads to be ready, in seconds.
 _READY_S = 30.0
-_SLICE_S = 0.2
 
 
 def run_together(*calls: Callable[[], _T]) -> list[_T]:
@@ -31,8 +26,8 @@ def run_together(*calls: Callable[[], _T]) -> list[_T]:
         barrier.wait(_READY_S)
         return call()
 
-    futures = [_start(partial(call_when_ready, call)) for call in calls]
-    _wait_for(futures)
+    futures = [start(partial(call_when_ready, call)) for call in calls]
+    wait_for(futures)
     return [each.result() for each in futures]
 
 
@@ -43,39 +38,17 @@ def repeat_together(number: int, call: Callable[[int], _T]) -> list[_T]:
 
 def poll_while(act: Callable[[], object], look: Callable[[], _T], least: int) -> Sequence[_T]:
     """Call `look` until `act` has ended, and at least `least` times; return the results."""
-    acting = _start(act)
+    acting = start(act)
     seen: list[_T] = []
     try:
         while not acting.done() or len(seen) < least:
             seen.append(look())
     except Exception:
         # Later requests of the check must not overlap with `act`.
-        _wait_for([acting])
+        wait_for([acting])
         raise
     acting.result()
     return seen
-
-
-def _start(call: Callable[[], _T]) -> Future[_T]:
-    """Run `call` in a new daemon thread and return its future."""
-    future: Future[_T] = Future()
-
-    def run() -> None:
-        try:
-            result = call()
-        except BaseException as broken:
-            future.set_exception(broken)
-        else:
-            future.set_result(result)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future
-
-
-def _wait_for(futures: Sequence[Future[_T]]) -> None:
-    """Wait until all have ended, in slices, so that a signal is handled in between."""
-    while wait(futures, _SLICE_S).not_done:
-        continue
 
 
 def _bind(call: Callable[[int], _T], number: int) -> Callable[[], _T]:

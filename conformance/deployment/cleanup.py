@@ -15,10 +15,13 @@ from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.ledger import LedgerState
 from conformance.deployment.ownership import RUN_TAG, GetAnswer, canonical, is_uuid
 from conformance.deployment.trouble import CREDENTIAL_STATUSES, GATEWAY_STATUSES
+from conformance.side_by_side import Pace, for_each
 
 _PAGE = 100
 #: Pages of a search that are read, at most, in case it never ends.
 _MOST_PAGES = 1_000
+#: How many threads are removed at the same time: a round trip may take long.
+_AT_ONCE = 8
 #: After so many requests in a row without an answer of use no more are sent.
 _UNANSWERED_IN_A_ROW = 3
 #: Statuses of a gateway, or of a key that is not accepted any more: they say nothing of a thread.
@@ -115,7 +118,7 @@ def remove_all(client: ThreadsClient, ledger: LedgerState, keep: Collection[str]
 
 @dataclass
 class _Remover:
-    """Goes through the ledger, then the search for the run's tag, one thread after the other."""
+    """Goes through the ledger, then the search for the run's tag, several threads at a time."""
 
     client: ThreadsClient
     ledger: LedgerState
@@ -128,6 +131,7 @@ class _Remover:
     unanswered: int = 0
     #: Deletions in a row without an answer of use, even if other requests are answered.
     undeleted: int = 0
+    pace: Pace = field(default_factory=lambda: Pace(_AT_ONCE))
 
     def removal(self) -> Removal:
         """Remove everything and return the result."""
@@ -136,13 +140,10 @@ class _Remover:
         # answers of the deployment's own, such as 403 for an id that does not exist.
         self.search_is_answered = self._search(0) is not None
         # Crons first: they could create threads, or history, during the removal.
-        for cron_id in self.ledger.crons:
-            self._unschedule(cron_id)
+        self._for_each(self._unschedule, self.ledger.crons)
         scheduled = {each for each in self.ledger.scheduled if not self._is_unscheduled(each)}
-        for thread_id in self.ledger.drawn:
-            self._remove_drawn(thread_id)
-        for thread_id in self.ledger.named:
-            self._remove_named(thread_id)
+        self._for_each(self._remove_drawn, self.ledger.drawn)
+        self._for_each(self._remove_named, self.ledger.named)
         tagged_are_known = self._remove_tagged()
         for thread_id in scheduled:
             # A cron may exist although its thread does not.
@@ -162,6 +163,16 @@ class _Remover:
             left=tuple(each for known, each in self.left.items() if known not in kept),
             possible=tuple(self.possible.values()),
         )
+
+    def _for_each(self, remove: Callable[[str], object], ids: Iterable[str]) -> None:
+        """Remove several things at a time: as many as the answers of use allow."""
+
+        def when_allowed(own_id: str) -> None:
+            with self.pace.turn():
+                remove(own_id)
+            self.pace.adjust(well=not (self.unanswered or self.undeleted))
+
+        for_each(when_allowed, ids, _AT_ONCE)
 
     def _is_kept(self, thread_id: str) -> bool:
         return thread_id in self.keep or canonical(thread_id) in self.keep
@@ -221,19 +232,18 @@ class _Remover:
             fresh = [each for each in page if canonical(each) not in seen]
             if not fresh:
                 return True
-            for thread_id in fresh:
-                seen.add(canonical(thread_id))
-                if self._is_kept(thread_id) or canonical(thread_id) in self.left:
-                    continue
-                if self.client.ownership.is_drawn(thread_id):
-                    self.existed[canonical(thread_id)] = thread_id
-                    self._delete(thread_id)
-                else:
-                    self._remove_found(thread_id)
+            seen.update(map(canonical, fresh))
+            self._for_each(self._remove_found, fresh)
         return True
 
     def _remove_found(self, thread_id: str) -> None:
-        """Delete a thread that a search found, if a GET proves that it is the run's."""
+        """Delete a thread that a search found, if it is proved to be the run's."""
+        if self._is_kept(thread_id) or canonical(thread_id) in self.left:
+            return
+        if self.client.ownership.is_drawn(thread_id):
+            self.existed[canonical(thread_id)] = thread_id
+            self._delete(thread_id)
+            return
         shown = self._get(thread_id)
         if shown is None or _is_gone(shown):
             return

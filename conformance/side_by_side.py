@@ -1,0 +1,96 @@
+"""Calls at the same time, in daemon threads: whoever is interrupted does not wait for them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from typing import TypeVar
+
+_T = TypeVar("_T")
+_SLICE_S = 0.2
+
+
+def start(call: Callable[[], _T]) -> Future[_T]:
+    """Run `call` in a new daemon thread and return its future."""
+    future: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            result = call()
+        except BaseException as broken:
+            future.set_exception(broken)
+        else:
+            future.set_result(result)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+def wait_for(futures: Sequence[Future[_T]]) -> None:
+    """Wait until all have ended, in slices, so that a signal is handled in between."""
+    while wait(futures, _SLICE_S).not_done:
+        continue
+
+
+class Pace:
+    """Limits how many calls are under way: one at first, one more after each that went well.
+
+    After one that did not, they are made one by one again.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._allowed, self._under_way = most, 1, 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for a turn, and keep it while the block runs."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._under_way < self._allowed)
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
+
+    def adjust(self, *, well: bool) -> None:
+        """Allow one more at a time if a call went well, else a single one."""
+        with self._changed:
+            self._allowed = min(self._allowed + 1, self._most) if well else 1
+            self._changed.notify_all()
+
+
+def for_each(call: Callable[[_T], object], items: Iterable[_T], at_once: int) -> None:
+    """Call `call` with each item, `at_once` at a time, and wait for all.
+
+    An error, or an interruption of the caller, keeps further calls from being begun; the error of
+    the first call that failed is raised.
+    """
+    waiting = list(reversed(list(items)))
+    if len(waiting) == 1:
+        call(waiting[0])
+        return
+
+    def work() -> None:
+        while True:
+            try:
+                item = waiting.pop()
+            except IndexError:
+                return
+            try:
+                call(item)
+            except BaseException:
+                waiting.clear()
+                raise
+
+    futures = [start(work) for _ in range(min(at_once, len(waiting)))]
+    try:
+        wait_for(futures)
+    finally:
+        waiting.clear()
+    for each in futures:
+        each.result()

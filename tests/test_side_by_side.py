@@ -1,0 +1,92 @@
+"""Calls at the same time."""
+
+import threading
+
+import pytest
+
+from conformance.side_by_side import Pace, for_each
+
+
+@pytest.mark.parametrize("number", [0, 1, 3, 50])
+def test_every_item_is_called_once(number: int) -> None:
+    seen: list[int] = []
+    for_each(seen.append, range(number), 8)
+    assert sorted(seen) == list(range(number))
+
+
+def test_as_many_at_once_as_are_allowed_and_no_more() -> None:
+    together = threading.Barrier(4)
+    running, most, lock = 0, 0, threading.Lock()
+
+    def call(_item: int) -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        together.wait(10)  # passes only when four are here
+        with lock:
+            running -= 1
+
+    for_each(call, range(8), 4)
+    assert most == 4
+
+
+def test_an_error_is_raised_and_ends_the_rest() -> None:
+    seen: list[int] = []
+
+    def call(item: int) -> None:
+        seen.append(item)
+        if item == 1:
+            raise LookupError("the first")
+
+    with pytest.raises(LookupError, match="the first"):
+        for_each(call, range(1000), 2)
+    assert len(seen) < 1000
+
+
+def test_an_interruption_begins_no_further_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    goes_on = threading.Event()
+
+    def call(item: int) -> None:
+        seen.append(item)
+        goes_on.wait(10)
+
+    def interrupted(*_given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("conformance.side_by_side.wait_for", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        for_each(call, range(100), 2)
+    goes_on.set()
+    assert len(seen) <= 2
+
+
+def test_a_pace_begins_with_one_and_grows_with_success() -> None:
+    pace = Pace(3)
+    allowed = []
+    for well in (True, True, True, False, True):
+        allowed.append(_how_many_at_once(pace))
+        pace.adjust(well=well)
+    assert allowed == [1, 2, 3, 3, 1]
+
+
+def _how_many_at_once(pace: Pace) -> int:
+    """How many turns are given to eight threads that all keep theirs."""
+    enough, given = threading.Event(), threading.Semaphore(0)
+
+    def keep() -> None:
+        with pace.turn():
+            given.release()
+            enough.wait(10)
+
+    threads = [threading.Thread(target=keep) for _ in range(8)]
+    for each in threads:
+        each.start()
+    number = 0
+    while given.acquire(timeout=0.2):
+        number += 1
+    enough.set()
+    for each in threads:
+        each.join()
+    return number
