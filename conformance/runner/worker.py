@@ -147,16 +147,17 @@ class Checks:
         reports, result = self._attempt_through_trouble(item, nextitem)
         if result.verdict is Verdict.FAIL:
             accepted = list(map(str, self._connection.recorder.accepted))
-            again = [
-                self._attempt_through_trouble(item, nextitem)[1].verdict
-                for _ in range(self._settings.repeat_failures)
-            ]
-            if accepted and any(verdict is not Verdict.FAIL for verdict in again):
-                # By chance an answer from the way came often enough to pass for the deployment's.
-                reports, result = self._error_for_trouble(reports, result, accepted)
-            # An error in a repetition says nothing about the failure.
-            elif any(verdict not in (Verdict.FAIL, Verdict.ERROR) for verdict in again):
-                result = dataclasses.replace(result, stability=Stability.FLAKY)
+            for _ in range(self._settings.repeat_failures):
+                again = self._attempt_through_trouble(item, nextitem)[1].verdict
+                if accepted and again is not Verdict.FAIL:
+                    # By chance an answer from the way came often enough to pass for the
+                    # deployment's.
+                    reports, result = self._error_for_trouble(reports, result, accepted)
+                    break
+                # An error in a repetition says nothing about the failure.
+                if again not in (Verdict.FAIL, Verdict.ERROR):
+                    result = dataclasses.replace(result, stability=Stability.FLAKY)
+                    break
         result = dataclasses.replace(result, duration_s=round(time.perf_counter() - started, 4))
         attach(result, reports[-1])
         for report in reports:
