@@ -7,7 +7,7 @@ and then takes faults from a queue until it is empty.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -90,10 +90,15 @@ def work(
     requirements: tuple[str, ...],
     tasks: Tasks,
     results: Results[Row],
+    known: Mapping[str, Fault] | None = None,
 ) -> None:
-    """Try faults from the queue until None; put a row for each, or an error text."""
+    """Try faults from the queue until None; put a row for each, or an error text.
+
+    The names are those of `known`, by default of the faults of the package.
+    """
+    known = all_faults() if known is None else known
     run_worker(
-        partial(_FaultWorker, tasks=tasks, results=results, only=requirements),
+        partial(_FaultWorker, tasks=tasks, results=results, only=requirements, known=known),
         results,
         profile=profile,
         clients=clients,
@@ -105,15 +110,17 @@ def work(
 class _FaultWorker(Worker):
     """Makes the rows of faults, which name the requirements of `only` if there are any."""
 
-    def __init__(self, *given: Any, only: tuple[str, ...], **named: Any) -> None:
+    def __init__(
+        self, *given: Any, only: tuple[str, ...], known: Mapping[str, Fault], **named: Any
+    ) -> None:
         super().__init__(*given, **named)
-        self.only = only
+        self.only, self.known = only, known
 
     def alterations(self) -> Iterable[Altered]:
-        return (faulty_deployment(each)[0] for each in all_faults().values())
+        return (faulty_deployment(each)[0] for each in self.known.values())
 
     def row(self, name: str, items: Sequence[pytest.Item], learnt: Learnt) -> Row:
-        chosen = all_faults()[name]
+        chosen = self.known[name]
         started = time.perf_counter()
         with_tenants = _concerns_access(chosen)
         broken, self.host.app = deployment(chosen, with_tenants=with_tenants)

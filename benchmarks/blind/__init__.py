@@ -1,0 +1,1 @@
+"""Faults that were written without sight of any check, and how many of them the suite finds."""

@@ -1,0 +1,1 @@
+"""The sets of blind faults, frozen before their first run."""
