@@ -72,7 +72,8 @@ def test_every_valid_creation_is_accepted(
     met = met_keywords("create_thread", "thread_create", without, settings)
     for body in (*_CREATIONS, *map(without_thread_ids, met)):
         assert_accepted(body)
-    for_all(valid_bodies("create_thread", "thread_create", without), assert_accepted, settings)
+    bodies = valid_bodies("create_thread", "thread_create", without)
+    for_all(bodies, assert_accepted, settings, "valid creations")
 
 
 @requires("UPDATE-10")
@@ -88,7 +89,7 @@ def test_every_valid_update_is_accepted(
 
     assert_accepted({"metadata": {"ключ": ["ünï", {"a": [None], "b": False}], "half": 0.5}})
     bodies = valid_bodies("update_thread", "thread_patch", ("ttl",), filled=("metadata",))
-    for_all(bodies, assert_accepted, settings)
+    for_all(bodies, assert_accepted, settings, "valid updates of metadata")
 
 
 @requires("HISTORY-13")
@@ -112,7 +113,8 @@ def test_every_valid_history_request_is_accepted(
     without = ("before", "checkpoint")
     for body in met_keywords("post_history", "history_search", without, settings):
         assert_accepted(body)
-    for_all(valid_bodies("post_history", "history_search", without), assert_accepted, settings)
+    bodies = valid_bodies("post_history", "history_search", without)
+    for_all(bodies, assert_accepted, settings, "valid requests for a history")
 
 
 #: Each member of a search in turn, and values that random bodies rarely have.
@@ -162,7 +164,8 @@ def test_every_valid_search_is_accepted(
     without = ("values", "extract")
     for body in met_keywords("search_threads", "thread_search", without, settings):
         assert_accepted(body)
-    for_all(valid_bodies("search_threads", "thread_search", without), assert_accepted, settings)
+    bodies = valid_bodies("search_threads", "thread_search", without)
+    for_all(bodies, assert_accepted, settings, "valid searches")
 
 
 #: Metadata that a careless comparison mixes up.
@@ -206,7 +209,12 @@ def test_a_thread_is_found_by_what_it_satisfies(
 
     assert_found_exactly(_ALIKE, *_ALIKE)
     stored = st.lists(metadata(), min_size=1, max_size=3)
-    for_all(st.tuples(stored, metadata()), lambda example: assert_found_exactly(*example), settings)
+    for_all(
+        st.tuples(stored, metadata()),
+        lambda example: assert_found_exactly(*example),
+        settings,
+        "metadata of threads, and of a filter",
+    )
 
 
 @pytest.mark.parametrize(
@@ -240,7 +248,8 @@ def test_whatever_is_invalid_is_refused(
         assert_raw_refused(json.dumps(sendable_body(given, operation, body)).encode())
     for raw in MALFORMED_JSON:
         assert_raw_refused(raw)
-    for_all(invalid_bodies(operation_id, schema), assert_raw_refused, settings)
+    bodies = invalid_bodies(operation_id, schema)
+    for_all(bodies, assert_raw_refused, settings, f"invalid bodies of {operation_id}")
 
 
 @requires("ERROR-SAFE-05")
@@ -263,7 +272,8 @@ def test_whatever_was_refused_changed_nothing(
             raise Blocked(f"what does not fit the schema is answered with {answer.status}")
         assert_equal(look(threads), before, "the thread, after the refusal")
 
-    for_all(invalid_bodies("update_thread", "thread_patch"), assert_unchanged, settings)
+    bodies = invalid_bodies("update_thread", "thread_patch")
+    for_all(bodies, assert_unchanged, settings, "invalid updates")
 
 
 def _send(client: ThreadsClient, operation: str, thread_id: str, raw: bytes) -> Answer:

@@ -35,7 +35,8 @@ def test_every_valid_update_of_the_state_is_done_or_refused(
         assert_no_5xx(update)
     for body in met_keywords("update_state", "state_update", (), settings):
         assert_no_5xx(body)
-    for_all(valid_bodies("update_state", "state_update"), assert_no_5xx, settings)
+    bodies = valid_bodies("update_state", "state_update")
+    for_all(bodies, assert_no_5xx, settings, "valid updates of a state")
 
 
 @requires("ERROR-ANY-11")

@@ -2,32 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from copy import deepcopy
 from typing import Any
 
 import hypothesis
 from hypothesis import strategies as st
 
 from conformance.checks.generators.hypothesis_setup import BrokenPromises, hypothesis_settings
+from conformance.checks.generators.kept import keep, recall
+from conformance.checks.outcomes import PromiseBroken
 from conformance.deployment.settings import Settings
 
 #: How many requests a property is tried with, by effort.
 EXAMPLES = {"quick": 5, "standard": 20, "thorough": 200}
 
 
-def for_all(strategy: st.SearchStrategy[Any], holds: Callable[[Any], None], run: Settings) -> None:
+def for_all(
+    strategy: st.SearchStrategy[Any],
+    holds: Callable[[Any], None],
+    run: Settings,
+    name: str = "",
+) -> None:
     """Check a property with as many generated values as the effort asks for.
 
-    A failure is shrunk; the last requests of the check are those of the smallest failure.
+    A failure is shrunk; the last requests of the check are those of the smallest failure. Values of
+    a strategy with a `name`, which must say all that it is made of, are kept for later runs.
     """
+    kept = (name, run.seed, EXAMPLES[run.effort])
+    values = recall(*kept) if name else None
+    if values is not None and _all_hold(values, holds, run):
+        return
+    made: list[Any] = []
 
     @hypothesis.seed(run.seed)
     @hypothesis_settings(run, EXAMPLES[run.effort])
     @hypothesis.given(strategy)
     def holds_always(value: Any) -> None:
+        made.append(deepcopy(value))
         with broken.record():
             holds(value)
 
     broken = BrokenPromises()
     with broken.replace_flaky():
         holds_always()
+    if name:
+        keep(made, *kept)
+
+
+def _all_hold(values: Iterable[Any], holds: Callable[[Any], None], run: Settings) -> bool:
+    """Return whether the property holds for all; without shrinking a failure is raised at once."""
+    try:
+        for value in values:
+            holds(value)
+    except PromiseBroken:
+        if not run.shrink:
+            raise
+        return False
+    return True

@@ -14,6 +14,7 @@ from typing import Any
 from schemathesis import GenerationMode
 
 from conformance.checks.generators.bodies import adapted_operation, is_portable
+from conformance.checks.generators.kept import keep, recall
 from conformance.checks.lenient_reading import must_be_refused
 from conformance.contract.schemas import violations
 from conformance.deployment.guard import ID_MEMBERS
@@ -44,12 +45,11 @@ def broken_keywords(
     reason of a refusal; of a list only the last item is wrong.
     """
     by_keyword: dict[str, list[BrokenKeyword]] = {}
-    for case in _coverage_cases(operation_id, schema, (), GenerationMode.NEGATIVE):
-        keyword = case.meta.phase.data.location
+    for keyword, wrong in _coverage_cases(operation_id, schema, (), GenerationMode.NEGATIVE):
         # Wrong methods, wrong media types and missing bodies break no keyword of the schema.
         if not keyword or keyword == "/":
             continue
-        body = _one_thing_wrong(keyword.strip("/").split("/"), case.body, right())
+        body = _one_thing_wrong(keyword.strip("/").split("/"), wrong, right())
         if is_portable(body) and must_be_refused(schema, body):
             by_keyword.setdefault(keyword, []).append(BrokenKeyword(keyword, body))
     chosen = random.Random(run.seed)
@@ -70,11 +70,9 @@ def met_keywords(
 ) -> list[dict[str, Any]]:
     """Return valid bodies that meet the keywords at their bounds, as many as the effort asks."""
     bodies = [
-        case.body
-        for case in _coverage_cases(operation_id, schema, without, GenerationMode.POSITIVE)
-        if isinstance(case.body, dict)
-        and is_portable(case.body)
-        and not violations(schema, case.body)
+        body
+        for _, body in _coverage_cases(operation_id, schema, without, GenerationMode.POSITIVE)
+        if isinstance(body, dict) and is_portable(body) and not violations(schema, body)
     ]
     chosen = random.Random(run.seed)
     return chosen.sample(bodies, max(1, round(_MET[run.effort] * len(bodies))))
@@ -106,14 +104,28 @@ def _own_id(value: Any, ownership: Ownership) -> Any:
 
 def _coverage_cases(
     operation_id: str, schema: str, without: tuple[str, ...], mode: GenerationMode
-) -> Any:
+) -> list[Any]:
+    """Return pairs of a keyword's JSON pointer in the schema, if any, and a body."""
+    name = ("keywords", operation_id, schema, without, mode.value)
+    if (kept := recall(*name)) is not None:
+        return kept
     listed = adapted_operation(
         operation_id, schema, without, closed=mode is GenerationMode.POSITIVE
     )
     generation = listed.schema.config.generation_for(operation=listed, phase="coverage")
-    return listed.schema.iter_coverage_cases(
-        listed, generation_modes=[mode], generation_config=generation
-    )
+    made = [
+        [case.meta.phase.data.location, case.body if _is_json(case.body) else None]
+        for case in listed.schema.iter_coverage_cases(
+            listed, generation_modes=[mode], generation_config=generation
+        )
+    ]
+    keep(made, *name)
+    return made
+
+
+def _is_json(value: Any) -> bool:
+    """Return whether a case has a body: schemathesis has a mark of its own for none."""
+    return value is None or isinstance(value, dict | list | str | int | float)
 
 
 def _one_thing_wrong(steps: list[str], wrong: Any, right: Any) -> Any:

@@ -1,0 +1,107 @@
+"""Generated data that is kept for later runs, in memory and in the user's cache.
+
+Making it takes longer than sending it. What is kept is what would be made again: the name of the
+data is joined with everything else that it depends on, such as the seed, the schemas, the code of
+this package and the versions of hypothesis and schemathesis.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from copy import deepcopy
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from conformance import checks
+from conformance.data import schemas_dir
+from conformance.user_dirs import cache_dir
+
+#: How many files are kept in the user's cache; the oldest go first.
+MOST_FILES = 400
+_BYTES = "$bytes"
+_in_memory: dict[str, list[Any]] = {}
+
+
+def recall(*name: object) -> list[Any] | None:
+    """Return a copy of the data kept under a name; None if there is none that can be read."""
+    key = _key(name)
+    if key not in _in_memory:
+        try:
+            _in_memory[key] = _decoded(json.loads(_file(key).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+    return deepcopy(_in_memory[key])
+
+
+def keep(values: Iterable[Any], *name: object) -> None:
+    """Keep data, JSON values or bytes, under a name; nothing happens where it cannot be written."""
+    key, made = _key(name), list(values)
+    try:
+        text = json.dumps(_encoded(made))
+    except (TypeError, ValueError):
+        return
+    _in_memory[key] = deepcopy(made)
+    file = _file(key)
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(file)
+        _remove_oldest(file.parent)
+
+
+def _remove_oldest(directory: Path) -> None:
+    files = sorted(directory.glob("*.json"), key=lambda file: file.stat().st_mtime)
+    for file in files[:-MOST_FILES]:
+        file.unlink(missing_ok=True)
+
+
+def _file(key: str) -> Path:
+    return cache_dir("generated") / f"{key}.json"
+
+
+def _key(name: tuple[object, ...]) -> str:
+    return hashlib.sha256(f"{_circumstances()} {name!r}".encode()).hexdigest()[:32]
+
+
+@cache
+def _circumstances() -> str:
+    """Return a digest of all that generated data depends on, besides its name."""
+    digest = hashlib.sha256()
+    own = Path(checks.__file__).parent
+    for file in sorted((*own.glob("*.py"), *own.glob("generators/*.py"), *schemas_dir().glob("*"))):
+        digest.update(file.read_bytes())
+    for each in (*map(version, ("hypothesis", "schemathesis")), *map(str, sys.version_info[:2])):
+        digest.update(each.encode())
+    return digest.hexdigest()
+
+
+def _encoded(value: Any) -> Any:
+    """Return a value with bytes as objects; `ValueError` for an object that looks like them."""
+    if isinstance(value, bytes):
+        return {_BYTES: base64.b64encode(value).decode()}
+    if isinstance(value, list | tuple):
+        return [_encoded(each) for each in value]
+    if isinstance(value, dict):
+        if value.keys() == {_BYTES} or not all(isinstance(name, str) for name in value):
+            raise ValueError("an object that would be read as something else")
+        return {name: _encoded(each) for name, each in value.items()}
+    return value
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decoded(each) for each in value]
+    if isinstance(value, dict):
+        if value.keys() == {_BYTES}:
+            return base64.b64decode(value[_BYTES])
+        return {name: _decoded(each) for name, each in value.items()}
+    return value
