@@ -48,19 +48,27 @@ _AT_A_CHECKPOINT = frozenset({"values", "next", "tasks", "metadata", "created_at
 
 
 @requires("SEQ-01")
-def test_threads_that_are_not_related_stay_as_they_are(given: ThreadsApi) -> None:
+def test_threads_that_are_not_related_stay_as_they_are(
+    given: ThreadsApi, context: CheckContext
+) -> None:
+    settling = _Settling(context)
     on = "delete create prepopulate copy append append fork update run"
-    check_sequences(
-        given, lambda sequence, step: _judge_untouched(sequence, step, related=False), on, beside=""
-    )
+
+    def judge(sequence: SequenceState, step: Step) -> Judging:
+        return _judge_untouched(sequence, step, settling, related=False)
+
+    check_sequences(given, judge, on, beside="")
 
 
 @requires("SEQ-02")
-def test_copies_and_sources_stay_as_they_are(given: ThreadsApi) -> None:
+def test_copies_and_sources_stay_as_they_are(given: ThreadsApi, context: CheckContext) -> None:
+    settling = _Settling(context)
     on = "delete copy copy append append append fork update run"
-    check_sequences(
-        given, lambda sequence, step: _judge_untouched(sequence, step, related=True), on, beside=""
-    )
+
+    def judge(sequence: SequenceState, step: Step) -> Judging:
+        return _judge_untouched(sequence, step, settling, related=True)
+
+    check_sequences(given, judge, on, beside="")
 
 
 @requires("SEQ-03")
@@ -390,7 +398,35 @@ def test_a_thread_anew_has_no_trace_of_the_old(given: ThreadsApi) -> None:
     check_sequences(given, judge, "renew")
 
 
-def _judge_untouched(sequence: SequenceState, step: Step, *, related: bool) -> Judging:
+class _Settling:
+    """Waits until GET of a thread shows the values of its state: they may follow it a little later.
+
+    Once it waited in vain it does so no more: STATE-UPDATE-07 tells it.
+    """
+
+    def __init__(self, context: CheckContext) -> None:
+        self._context = context
+        self._in_vain = False
+
+    def snapshot(self, sequence: SequenceState, thread: Thread) -> dict[str, Any]:
+        """Return a thread and its history, the values settled."""
+        seen = self._context.eventually(
+            partial(_snapshot, sequence, thread),
+            lambda seen: self._in_vain or _values_are_settled(seen),
+        )
+        self._in_vain = self._in_vain or not _values_are_settled(seen)
+        return seen
+
+
+def _values_are_settled(seen: dict[str, Any]) -> bool:
+    shown = seen["thread"].get("values")
+    newest = seen["history"][0].get("values") if seen["history"] else None
+    return not shown or newest is None or same_json(shown, newest)
+
+
+def _judge_untouched(
+    sequence: SequenceState, step: Step, settling: _Settling, *, related: bool
+) -> Judging:
     """Judge that a step leaves other threads as they were before it."""
     acts = step.name not in ("create", "prepopulate")
     subject = sequence.subject(step) if acts else None
@@ -401,7 +437,7 @@ def _judge_untouched(sequence: SequenceState, step: Step, *, related: bool) -> J
         sequence.memory.pop(id_of(subject), None)
     for each in others:
         if id_of(each) not in sequence.memory:
-            sequence.memory[id_of(each)] = _snapshot(sequence, each)
+            sequence.memory[id_of(each)] = settling.snapshot(sequence, each)
     yield
     for each in others:
         what = f"the thread {id_of(each)}, another one, after the step {step.name}"
