@@ -121,6 +121,12 @@ class _FaultWorker(Worker):
 
     def row(self, name: str, items: Sequence[pytest.Item], learnt: Learnt) -> Row:
         chosen = self.known[name]
+        try:
+            return self._row(chosen, items, learnt)
+        except Exception as crash:  # such as of a rule's condition; the other faults go on
+            return Row(chosen.name, chosen.breaks, fell=(), crashes=(repr(crash),))
+
+    def _row(self, chosen: Fault, items: Sequence[pytest.Item], learnt: Learnt) -> Row:
         started = time.perf_counter()
         with_tenants = _concerns_access(chosen)
         broken, self.host.app = deployment(chosen, with_tenants=with_tenants)

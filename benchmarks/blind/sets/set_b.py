@@ -1587,7 +1587,7 @@ def silent_failure(deployment: Altered) -> None:
     """Leave out the event of an error if the stream does not have the mode values."""
 
     def concerns(request: WireRequest) -> bool:
-        return "values" not in (request.members.get("stream_mode") or "values")
+        return "values" not in str(request.members.get("stream_mode") or "values")
 
     @deployment.wire.after("run_stream", "stateless_stream", when=concerns, status=200)
     def drop(_request: WireRequest, answer: WireAnswer) -> None:
