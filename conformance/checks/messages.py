@@ -52,6 +52,14 @@ def items_in(values: Any, key: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
+def node_of_updates(graph: GraphSettings) -> str:
+    """Return the node as which an update can be made: that of `append`, else of a superstep."""
+    updates = [graph.append, *(each["updates"][-1] for each in graph.supersteps[::-1])]
+    return next(
+        str(each["as_node"]) for each in updates if each.get("as_node") not in (None, "__input__")
+    )
+
+
 def message_keys(graph: GraphSettings) -> tuple[str, ...]:
     """Return the keys whose lists hold messages, judged by what the settings send."""
     updates = [update for superstep in graph.supersteps for update in superstep["updates"]]
@@ -64,13 +72,16 @@ def message_keys(graph: GraphSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def values_with_text(text: str, graph: GraphSettings) -> dict[str, Any]:
+def values_with_text(
+    text: str, graph: GraphSettings, like: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Return values of an update that contain a text: in a message, or where a text may be.
 
-    The text replaces `{n}` in the update of the settings, or else a whole text.
+    The text replaces `{n}` in the values `like`, by default those of the update of the settings,
+    or else a whole text.
     """
     messages = message_keys(graph)
-    values: dict[str, Any] = graph.append.get("values") or {}
+    values: dict[str, Any] = graph.append.get("values") or {} if like is None else like
     found: dict[str, Any] = {}
     for key, value in values.items():
         if key in messages:

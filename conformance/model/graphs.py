@@ -21,6 +21,8 @@ from conformance.model.values import JsonObject, deep_copy
 INPUT = "__input__"
 START = "__start__"
 END = "__end__"
+#: The name under which LangGraph copies a checkpoint: no node, and no source names it.
+COPY = "__copy__"
 
 #: The default of a channel that is absent from the values until it is written.
 UNSET: Any = object()

@@ -9,7 +9,7 @@ from typing import Any
 
 from conformance.model.entities import Checkpoint, Task
 from conformance.model.errors import InvalidError
-from conformance.model.graphs import END, INPUT, START, Graph
+from conformance.model.graphs import COPY, END, INPUT, START, Graph
 from conformance.model.values import JsonObject
 
 
@@ -34,9 +34,10 @@ class Stamp:
 def parse_update(graph: Graph, raw: JsonObject) -> Update:
     """Parse one update, `{"as_node", "values" | "command"}`; InvalidError if it is malformed."""
     as_node = raw["as_node"]
-    if as_node != INPUT:
-        graph.require_node(as_node)
     command = raw.get("command")
+    ends = as_node == END and raw.get("values") is None and command is None
+    if not (ends or as_node in (INPUT, COPY)):
+        graph.require_node(as_node)
     if command is None:
         return Update(as_node, raw.get("values"))
     if command.get("resume") is not None:
@@ -89,6 +90,8 @@ def superstep(
     values = base.values if base else graph.initial()
     if any(update.as_node == INPUT for update in updates):
         return _input_step(graph, base, updates, metadata, stamp)
+    if any(update.as_node in (END, COPY) for update in updates):
+        return _step_without_writes(graph, base, updates, metadata, stamp)
     pending: list[Task] = []
     for update in updates:
         values = graph.applied(values, update.values, stamp.new_id)
@@ -140,6 +143,42 @@ def _input_step(
         },
         created_at=stamp.created_at,
         wrote=(),
+    )
+
+
+def _step_without_writes(
+    graph: Graph,
+    base: Checkpoint | None,
+    updates: Sequence[Update],
+    metadata: JsonObject,
+    stamp: Stamp,
+) -> Checkpoint:
+    """Return the checkpoint of an update as `__end__` or `__copy__`, which writes nothing.
+
+    As in LangGraph, which no source forbids: `__end__` leaves nothing to run, and `__copy__`
+    repeats the checkpoint beside it.
+    """
+    (update, *others) = updates
+    if others:
+        raise InvalidError(f"an update as {update.as_node} must be alone in its superstep")
+    copies = update.as_node == COPY
+    if copies and base is None:
+        raise InvalidError("there is no checkpoint to copy")
+    parent = (base.parent_id if copies else base.checkpoint_id) if base else None
+    return Checkpoint(
+        checkpoint_id=stamp.checkpoint_id,
+        parent_id=parent,
+        values=base.values if base else graph.initial(),
+        tasks=with_task_ids(stamp.checkpoint_id, base.tasks) if copies and base else (),
+        metadata={
+            **metadata,
+            "source": "fork" if copies else "update",
+            "step": base.step + 1 if base else 0,
+            "writes": {},
+            "parents": {},
+        },
+        created_at=stamp.created_at,
+        wrote=base.wrote if base else (),
     )
 
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import strategies as st
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable import require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal, assert_that
 from conformance.checks.generators.bodies import valid_bodies
 from conformance.checks.generators.for_all import for_all
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.runs import Runs
 from conformance.checks.sort_orders import refused_orders
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.settings import Settings
+from conformance.model.history import same_json
 
 _COLOURS = ("red", "green")
 _Filters = dict[str, Any]
@@ -108,6 +113,73 @@ def test_what_is_counted_satisfies_every_filter(
         if not (body.keys() & _OF_PAGES or ids):
             assert_counted_exactly((body, metadata))
     for_all(st.tuples(shapes, _metadata()), assert_counted_exactly, settings)
+
+
+@pytest.fixture
+def in_every_condition(
+    given: ThreadsApi, given_runs: Runs, context: CheckContext
+) -> dict[str, Thread]:
+    """Create a thread in each condition; return them as GET shows them, with their values."""
+    made = {"finished": given.with_state(metadata={"colour": "red"})}
+    made |= {f"midway {number}": each for number, each in enumerate(given.unfinished())}
+    made["empty"] = given.empty(metadata={"colour": "red"})
+    try:
+        made["with ttl"] = given.empty(ttl={"ttl": 60}, metadata={"colour": "green"})
+    except Blocked as refused:
+        context.note(f"judged without a ttl: {refused}")
+    for status, graph in (("interrupted", "interrupter"), ("error", "failing")):
+        thread = given.empty(metadata={"colour": "red"})
+        given_runs.run_to_end(thread, graph)
+        made[status] = _once_it_is(status, given, thread, context)
+    shown = {name: given.get(each) for name, each in made.items()}
+    values = given.state(shown["finished"])["values"]
+    require_some([values], "the state has no values", "STATE-01")
+    return {**shown, "finished": {**shown["finished"], "values": values}}
+
+
+def _once_it_is(status: str, given: ThreadsApi, thread: Thread, context: CheckContext) -> Thread:
+    """Return the thread once GET shows a status, or at the deadline."""
+    return context.eventually(
+        lambda: given.get(thread), lambda shown: shown.get("status") == status
+    )
+
+
+@requires("FILTER-08")
+def test_threads_in_any_condition_do_not_disturb_a_search(
+    in_every_condition: dict[str, Thread], threads: ThreadsApi, context: CheckContext
+) -> None:
+    for filters, wanted in _filters_and_matches(in_every_condition):
+        found = context.eventually(
+            partial(_sorted_ids, threads, filters), partial(same_json, wanted)
+        )
+        assert_equal(found, wanted, f"the threads found by {filters}")
+
+
+@requires("COUNT-09")
+def test_threads_in_any_condition_do_not_disturb_a_count(
+    in_every_condition: dict[str, Thread], threads: ThreadsApi, context: CheckContext
+) -> None:
+    for filters, wanted in _filters_and_matches(in_every_condition):
+        count = context.eventually(
+            partial(threads.count, **filters), partial(same_json, len(wanted))
+        )
+        assert_equal(count, len(wanted), f"the count by {filters}")
+
+
+def _filters_and_matches(made: dict[str, Thread]) -> Iterator[tuple[_Filters, list[str]]]:
+    """Yield filters of one member each, and the ids of the threads that satisfy them."""
+    for colour in (*_COLOURS, "blue"):
+        metadata = {"colour": colour}
+        matching = (each for each in made.values() if _satisfies(each, {"metadata": metadata}))
+        yield {"metadata": metadata}, sorted(map(id_of, matching))
+    for status in ("idle", "interrupted", "error"):
+        matching = (each for each in made.values() if each.get("status") == status)
+        yield {"status": status}, sorted(map(id_of, matching))
+    yield {"values": made["finished"]["values"]}, [id_of(made["finished"])]
+
+
+def _sorted_ids(threads: ThreadsApi, filters: _Filters) -> list[str]:
+    return sorted(threads.search_ids(**filters))
 
 
 def _metadata() -> st.SearchStrategy[dict[str, Any]]:

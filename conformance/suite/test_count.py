@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable import require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal
 from conformance.checks.messages import message_keys
@@ -55,6 +56,18 @@ def test_count_by_values(
     values = given.state(given.with_state())["values"]
     _create_another(given, graph)
     _assert_agrees(given, threads, context, 1, values=values)
+
+
+@requires("COUNT-08")
+def test_count_by_values_beside_a_thread_without_values(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
+    values = given.state(given.with_state())["values"]
+    require_some([values], "the state has no values", "STATE-01")
+    given.empty()
+    # Not compared with a search, which may be disturbed in the same way: that is FILTER-03.
+    count = context.eventually(lambda: threads.count(values=values), lambda count: count == 1)
+    assert_equal(count, 1, "the count by the values of one of two threads")
 
 
 @requires("COUNT-04")

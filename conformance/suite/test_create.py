@@ -18,6 +18,7 @@ from conformance.checks.expect import (
     moment_or_blocked,
     parse_moment,
 )
+from conformance.checks.lookalikes import metadata_of_lookalikes
 from conformance.checks.outcomes import requires
 from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
@@ -163,6 +164,11 @@ def test_creation_is_not_after_the_update(given: ThreadsApi, then: str) -> None:
         f"updated_at not before created_at, {created}",
         updated,
     )
+
+
+@requires("CREATE-20")
+def test_texts_that_look_like_escapes_are_echoed(threads: ThreadsApi) -> None:
+    _assert_echoed(threads, metadata_of_lookalikes())
 
 
 def _assert_echoed(threads: ThreadsApi, metadata: dict[str, object]) -> None:

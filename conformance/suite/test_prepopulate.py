@@ -14,6 +14,7 @@ from conformance.checks.channels import (
     thread_with_channels,
     thread_with_channels_by_supersteps,
 )
+from conformance.checks.comparable import require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
@@ -24,7 +25,13 @@ from conformance.checks.expect import (
     kept_metadata,
     parse_moment,
 )
-from conformance.checks.messages import messages_sent, messages_sent_in, type_and_content
+from conformance.checks.lookalikes import assert_lookalikes_kept
+from conformance.checks.messages import (
+    messages_sent,
+    messages_sent_in,
+    node_of_updates,
+    type_and_content,
+)
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import Thread, id_of, member_of, messages_of, real_messages_of
 from conformance.deployment.client import ThreadsClient
@@ -339,3 +346,49 @@ def test_get_shows_every_channel_that_was_answered(given: ThreadsApi, threads: T
     if "values" not in shown:
         raise Blocked("GET shows no values, as in the documented output")
     assert_equal(shown["values"], made.get("values"), "values as GET shows them")
+
+
+@requires("PREPOP-23")
+def test_texts_that_look_like_escapes_are_kept(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
+) -> None:
+    def prepopulate(api: ThreadsApi, values: dict[str, Any]) -> Any:
+        made = api.prepopulated(more=[{**graph.append, "values": values}])
+        return given.state(made)["values"]
+
+    assert_lookalikes_kept(given, threads, prepopulate, graph.append.get("values") or {})
+
+
+@requires("PREPOP-24")
+def test_a_superstep_takes_a_list_of_values(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
+) -> None:
+    updates = [numbered(graph.append, number) for number in (2, 3)]
+    require_some(_added_by(updates, graph), "append of the settings appends nothing")
+    before = messages_of(given.state(given.prepopulated()), graph)
+    listed = {**updates[0], "values": [update["values"] for update in updates]}
+    made = threads.prepopulated(more=[listed])
+    shown = type_and_content(messages_of(given.state(made), graph))
+    wanted = [*type_and_content(before), *_added_by(updates, graph)]
+    assert_equal(shown, wanted, "the messages")
+    steps = len(graph.supersteps) + 1
+    assert_equal(len(given.history(made, steps)), steps, "the number of states")
+
+
+@requires("PREPOP-25")
+@pytest.mark.parametrize(
+    "values", [{"values": None}, {}, {"values": {}}], ids=["null", "left-out", "empty"]
+)
+def test_a_superstep_without_values_makes_a_state(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings, values: dict[str, Any]
+) -> None:
+    given.prepopulated()
+    made = threads.prepopulated(more=[{**values, "as_node": node_of_updates(graph)}])
+    steps = len(graph.supersteps) + 1
+    states = given.history(made, steps).states
+    assert_equal(len(states), steps, "the number of states")
+    assert_equal(states[0].get("values"), states[1].get("values"), "the values")
+
+
+def _added_by(updates: list[dict[str, Any]], graph: GraphSettings) -> list[Any]:
+    return [message for update in updates for message in messages_sent_in(update, graph)]

@@ -1,6 +1,7 @@
 """Runs as far as the documents use them: to give a thread a history."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from conformance.checks.expect import (
     assert_refused,
     assert_that,
 )
+from conformance.checks.lookalikes import assert_lookalikes_kept
 from conformance.checks.messages import messages_sent_in, type_and_content
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.views import Thread, id_of, messages_of
@@ -166,6 +168,19 @@ def test_a_background_run_is_answered_as_a_run(
     assert_that(isinstance(run.get("run_id"), str), "a run with run_id", excerpt(answer.text, 200))
     assert_equal(run.get("thread_id"), id_of(thread), "thread_id of the run")
     given.ensure_success(client.run_join(id_of(thread), run["run_id"]))
+
+
+@requires("RUN-20")
+def test_texts_that_look_like_escapes_are_kept(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
+) -> None:
+    def run(api: ThreadsApi, values: dict[str, Any]) -> Any:
+        thread = given.empty()
+        api.run(thread, input=values)
+        return given.state(thread)["values"]
+
+    like = graph.run_input if isinstance(graph.run_input, dict) else {}
+    assert_lookalikes_kept(given, threads, run, like)
 
 
 def _start(client: ThreadsClient, way: str, thread_id: str, body: dict[str, object]) -> Answer:

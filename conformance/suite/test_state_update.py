@@ -1,5 +1,6 @@
 """Updating the state of a thread, and forking it."""
 
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -24,7 +25,13 @@ from conformance.checks.expect import (
     assert_refused,
     assert_that,
 )
-from conformance.checks.messages import followed_key, messages_sent_in, type_and_content
+from conformance.checks.lookalikes import assert_lookalikes_kept
+from conformance.checks.messages import (
+    followed_key,
+    messages_sent_in,
+    node_of_updates,
+    type_and_content,
+)
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import (
     State,
@@ -146,9 +153,10 @@ def test_the_thread_shows_the_new_values(
 def test_an_older_checkpoint_forks(given: ThreadsApi, threads: ThreadsApi, position: int) -> None:
     made = given.long(5)
     older = given.history(made).checkpoint_ids()[position]
-    state = given.state_at(made, _fork(given, threads, made, older))
+    new = _new_states(given, made, lambda: _update_at(threads, made, older))
+    assert_that(bool(new), "a new state in the history", "no new state")
     # The state at a checkpoint need not show its parent, while the documented state does.
-    parent = parent_id_of(state) or parent_id_of(given.state(made))
+    parent = parent_id_of(given.state_at(made, new[0])) or parent_id_of(given.state(made))
     assert_equal(parent, older, "the parent of the fork")
 
 
@@ -271,16 +279,27 @@ def _values_by_get(
 
 def _fork(given: ThreadsApi, api: ThreadsApi, thread: Thread, checkpoint_id: str) -> str:
     """Fork at a checkpoint; return the new checkpoint id of the history, whatever is answered."""
+    new = _new_states(given, thread, lambda: _update_at(api, thread, checkpoint_id))
+    if not new:
+        raise Blocked("a fork made no state", by="STATE-UPDATE-08")
+    if len(new) > 1:
+        raise Blocked(f"a fork made {len(new)} states")
+    return new[0]
+
+
+def _update_at(api: ThreadsApi, thread: Thread, checkpoint_id: str) -> None:
+    api.append(thread, 7, checkpoint={"checkpoint_id": checkpoint_id})
+
+
+def _new_states(given: ThreadsApi, thread: Thread, act: Callable[[], object]) -> list[str]:
+    """Return the checkpoint ids that are new in the history after `act`, newest first."""
 
     def checkpoint_ids() -> list[str]:
         return [checkpoint_id_of(state) for state in given.page(thread, limit=LONGEST_PAGE)]
 
     before = checkpoint_ids()
-    api.append(thread, 7, checkpoint={"checkpoint_id": checkpoint_id})
-    new = [each for each in checkpoint_ids() if each not in before]
-    if len(new) != 1:
-        raise Blocked(f"a fork made {len(new)} states")
-    return new[0]
+    act()
+    return [each for each in checkpoint_ids() if each not in before]
 
 
 def _messages_of_update(graph: GraphSettings, number: int) -> list[dict[str, Any]]:
@@ -343,3 +362,47 @@ def test_a_state_update_moves_updated_at(given: ThreadsApi) -> None:
     made = given.prepopulated()
     numbers = count(2)
     assert_moves_updated_at(given, made, lambda: given.append(made, next(numbers)))
+
+
+@requires("STATE-UPDATE-18")
+def test_texts_that_look_like_escapes_are_kept(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
+) -> None:
+    made = given.with_state()
+
+    def update(api: ThreadsApi, values: dict[str, Any]) -> Any:
+        api.update_state(made, **{**graph.append, "values": values})
+        return given.state(made)["values"]
+
+    assert_lookalikes_kept(given, threads, update, graph.append.get("values") or {})
+
+
+@requires("STATE-UPDATE-19")
+@pytest.mark.parametrize(
+    "values", [{"values": None}, {}, {"values": {}}], ids=["null", "left-out", "empty"]
+)
+def test_an_update_without_values_adds_a_state(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings, values: dict[str, Any]
+) -> None:
+    made = given.prepopulated()
+    before = given.state(made)["values"]
+    node = node_of_updates(graph)
+    new = _new_states(given, made, lambda: threads.update_state(made, as_node=node, **values))
+    assert_equal(len(new), 1, "the number of new states in the history")
+    assert_equal(given.state(made)["values"], before, "the values")
+
+
+@requires("STATE-UPDATE-20")
+def test_an_update_takes_a_list_of_values(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
+) -> None:
+    updates = [numbered(graph.append, number) for number in (2, 3)]
+    sent = [*_messages_of_update(graph, 2), *_messages_of_update(graph, 3)]
+    require_some(sent, "append of the settings appends nothing")
+    made = given.with_state()
+    before = messages_of(given.state(made), graph)
+    listed = [update["values"] for update in updates]
+    threads.update_state(made, **{**updates[0], "values": listed})
+    after = messages_of(given.state(made), graph)
+    assert_equal(after[: len(before)], before, "the messages that were there")
+    assert_equal(type_and_content(after[len(before) :]), sent, "the messages of the update")

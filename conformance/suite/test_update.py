@@ -13,6 +13,7 @@ from conformance.checks.expect import (
     assert_untouched,
     kept_metadata,
 )
+from conformance.checks.lookalikes import metadata_of_lookalikes
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
@@ -150,3 +151,11 @@ def test_a_copy_has_metadata_of_its_own(
     copy = given.copy(source)
     changed, other = (source, copy) if updated == "source" else (copy, source)
     assert_untouched(given, other, lambda: threads.update(changed, metadata={"colour": "red"}))
+
+
+@requires("UPDATE-15")
+def test_texts_that_look_like_escapes_are_kept(given: ThreadsApi, threads: ThreadsApi) -> None:
+    made = given.empty()
+    sent = metadata_of_lookalikes()
+    threads.update(made, metadata=sent)
+    assert_equal(kept_metadata(given.get(made), sent), sent, "the metadata sent")
