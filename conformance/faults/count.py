@@ -6,7 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.search import empty_is_missing, filtered_metadata, with_metadata
+from conformance.faults.kit.search import (
+    disturbed_by,
+    empty_is_missing,
+    filtered_metadata,
+    with_metadata,
+)
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.search import Query, Searches
 
@@ -76,5 +81,34 @@ def never_counted_anew(broken: FaultyDeployment) -> None:
     def count(right: Any, query: Query) -> Any:
         alone = filtered_metadata(query) and query.status is None and query.values is None
         return counted.setdefault(repr(query), right(query)) if alone else right(query)
+
+    _counting(count)(broken)
+
+
+# Threads in other conditions than the one that is counted
+
+fault("count-by-values-beside-a-thread-without-values-is-500", breaks=["COUNT-08"])(
+    disturbed_by("count", "values", lambda thread: not thread.checkpoints)
+)
+fault("count-by-values-beside-an-interrupted-thread-is-500", breaks=["COUNT-09"])(
+    disturbed_by("count", "values", lambda thread: thread.status == "interrupted")
+)
+fault("count-by-metadata-beside-a-thread-in-error-is-500", breaks=["COUNT-09"])(
+    disturbed_by("count", "metadata", lambda thread: thread.status == "error")
+)
+
+
+@fault("count-by-values-counts-threads-without-values", breaks=["COUNT-08"])
+def counts_threads_without_values(broken: FaultyDeployment) -> None:
+    def count(right: Any, query: Query) -> Any:
+        without = replace(query, values=None)
+        return right(query) + (
+            sum(
+                not thread.checkpoints and broken.store.searches.matches(thread, without)
+                for thread in broken.store.records.threads_by_id.values()
+            )
+            if query.values
+            else 0
+        )
 
     _counting(count)(broken)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.search import matching, with_metadata
+from conformance.faults.kit.search import disturbed_by, filtered_metadata, matching, with_metadata
 from conformance.faults.kit.wire import change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.search import Query, Searches
@@ -89,4 +89,22 @@ def _by_values(same: Callable[[Any, Any], bool]) -> Apply:
 
 fault("search-compares-only-keys-of-values", breaks=["FILTER-03", "FILTER-06"])(
     _by_values(lambda _there, _wanted: True)
+)
+
+
+# Threads in other conditions than the one that is looked for
+
+fault("search-by-values-beside-a-thread-without-values-is-500", breaks=["FILTER-03"])(
+    disturbed_by("search", "values", lambda thread: not thread.checkpoints)
+)
+fault("search-by-values-beside-an-interrupted-thread-is-500", breaks=["FILTER-08"])(
+    disturbed_by("search", "values", lambda thread: thread.status == "interrupted")
+)
+fault("filters-by-metadata-hide-threads-with-a-ttl", breaks=["FILTER-08", "COUNT-09"])(
+    matching(
+        lambda right, thread, query: (
+            right(thread, query)
+            and not (filtered_metadata(query) and thread.ttl and thread.checkpoints)
+        )
+    )
 )

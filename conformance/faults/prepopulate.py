@@ -178,3 +178,52 @@ fault("prepopulated-states-have-the-final-values", breaks=["PREPOP-10"])(
         when=lambda request: len(request.members["supersteps"]) > 3,
     )
 )
+
+
+# Updates without values, and with a list of them
+
+
+def _updates_sent(request: WireRequest) -> list[dict[str, Any]]:
+    """Return the updates of a create request whose supersteps are well-formed."""
+    steps = request.members.get("supersteps")
+    if not isinstance(steps, list):
+        return []
+    return [update for step in steps if _has_updates(step) for update in step["updates"]]
+
+
+def _has_list(request: WireRequest) -> bool:
+    return any(isinstance(update.get("values"), list) for update in _updates_sent(request))
+
+
+def _lacks_values(request: WireRequest) -> bool:
+    return any(not update.keys() & {"values", "command"} for update in _updates_sent(request))
+
+
+fault("superstep-with-a-list-of-values-is-refused", breaks=["PREPOP-24"])(
+    refusing("create", _has_list, status=400)
+)
+fault("superstep-takes-the-first-of-a-list", breaks=["PREPOP-24"])(
+    updates(
+        lambda given: [
+            {**update, "values": update["values"][:1]}
+            if isinstance(update.get("values"), list)
+            else update
+            for update in given
+        ]
+    )
+)
+
+
+def _writes(step: Any) -> bool:
+    """Return whether a superstep has an update whose values are not null."""
+    return not _has_updates(step) or any(
+        update.get("values", "left out") is not None for update in step["updates"]
+    )
+
+
+fault("superstep-with-null-makes-no-state", breaks=["PREPOP-25"])(
+    supersteps(lambda steps: [step for step in steps if _writes(step)])
+)
+fault("superstep-without-values-is-refused", breaks=["PREPOP-25"])(
+    refusing("create", _lacks_values)
+)

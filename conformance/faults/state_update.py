@@ -14,11 +14,11 @@ from conformance.faults.kit.state import (
     stored_thread,
     with_latest,
 )
-from conformance.faults.kit.wire import change_shown
+from conformance.faults.kit.wire import HISTORIES, change_request, change_shown, refusing
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Thread
 from conformance.model.states import States
-from conformance.reference.wire import Json, When, WireRequest, always
+from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always
 
 UPDATE = "update_state"
 UNKNOWN = "1ef00000-"
@@ -279,6 +279,26 @@ def state_follows_the_longest_branch(broken: FaultyDeployment) -> None:
         )
 
 
+@fault("fork-is-not-in-the-history", breaks=["STATE-UPDATE-08", "SEQ-05", "SEQ-07"])
+def fork_is_not_in_the_history(broken: FaultyDeployment) -> None:
+    forks: set[str] = set()
+
+    @broken.wire.after(UPDATE, when=_forks)
+    def note(request: WireRequest, answer: WireAnswer) -> None:
+        thread = stored_thread(broken, request.thread_id)
+        if answer.ok and thread and thread.latest:
+            forks.add(thread.latest.checkpoint_id)
+
+    @broken.wire.answers(*HISTORIES)
+    def hide(_request: WireRequest, page: Json) -> Json:
+        return [state for state in page if state["checkpoint"].get("checkpoint_id") not in forks]
+
+
+@fault("update-at-a-checkpoint-makes-no-state", breaks=["STATE-UPDATE-08", "SEQ-05", "SEQ-10"])
+def update_at_a_checkpoint_makes_no_state(broken: FaultyDeployment) -> None:
+    afterwards(lambda before, now: before, UPDATE, _forks)(broken)
+
+
 fault("fork-drops-the-former-branch", breaks=["STATE-UPDATE-11", "SEQ-04", "SEQ-05"])(
     afterwards(
         lambda before, now: replace(
@@ -339,3 +359,43 @@ def state_update_keeps_updated_at(broken: FaultyDeployment) -> None:
             replace(broken.store.records.thread(thread_id), updated_at=before)
         )
         return answer
+
+
+# Updates without values, and with a list of them
+
+
+def _as_node_with(values: Json) -> When:
+    return lambda request: (
+        "as_node" in request.members and request.members.get("values", "left out") == values
+    )
+
+
+fault("state-update-with-null-makes-no-state", breaks=["STATE-UPDATE-19"])(
+    afterwards(lambda before, now: before, UPDATE, _as_node_with(None))
+)
+fault("state-update-without-values-makes-no-state", breaks=["STATE-UPDATE-19"])(
+    afterwards(lambda before, now: before, UPDATE, _as_node_with("left out"))
+)
+fault("state-update-with-empty-values-makes-no-state", breaks=["STATE-UPDATE-19"])(
+    afterwards(lambda before, now: before, UPDATE, _as_node_with({}))
+)
+fault("state-update-with-null-empties-the-values", breaks=["STATE-UPDATE-19"])(
+    afterwards(
+        lambda before, now: with_latest(now, values={"messages": []}), UPDATE, _as_node_with(None)
+    )
+)
+
+
+def _has_list(request: WireRequest) -> bool:
+    return isinstance(request.members.get("values"), list)
+
+
+fault("state-update-with-a-list-of-values-is-refused", breaks=["STATE-UPDATE-20"])(
+    refusing(UPDATE, _has_list, status=400)
+)
+fault("state-update-takes-the-last-of-a-list", breaks=["STATE-UPDATE-20"])(
+    change_request(UPDATE, to=lambda body: {**body, "values": body["values"][-1:]}, when=_has_list)
+)
+fault("state-update-with-a-list-of-values-does-nothing", breaks=["STATE-UPDATE-20"])(
+    change_request(UPDATE, to=lambda body: {**body, "values": []}, when=_has_list)
+)

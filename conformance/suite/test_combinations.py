@@ -119,12 +119,14 @@ def test_what_is_counted_satisfies_every_filter(
 def in_every_condition(
     given: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> dict[str, Thread]:
-    """Create a thread in each condition; return them as GET shows them, with their values."""
+    """Create a thread in each condition; return them as GET shows them, with their values.
+
+    All have values: that one without disturbs a filter by values is COUNT-08 and FILTER-03.
+    """
     made = {"finished": given.with_state(metadata={"colour": "red"})}
     made |= {f"midway {number}": each for number, each in enumerate(given.unfinished())}
-    made["empty"] = given.empty(metadata={"colour": "red"})
     try:
-        made["with ttl"] = given.empty(ttl={"ttl": 60}, metadata={"colour": "green"})
+        made["with ttl"] = given.with_state(ttl={"ttl": 60}, metadata={"colour": "green"})
     except Blocked as refused:
         context.note(f"judged without a ttl: {refused}")
     for status, graph in (("interrupted", "interrupter"), ("error", "failing")):

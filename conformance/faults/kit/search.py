@@ -8,6 +8,8 @@ from typing import Any
 
 from conformance.faults.kit.wire import change_request
 from conformance.faults.registry import Apply, FaultyDeployment
+from conformance.model.entities import Thread
+from conformance.model.filters import contains
 from conformance.model.search import Query, Searches
 from conformance.reference.wire import When, WireAnswer, WireRequest, always, json_answer
 
@@ -86,3 +88,33 @@ def empty_is_missing(operation: str, empty: Any, when: When = always) -> Apply:
                 answer.status, answer.raw = missing.status, missing.raw
 
     return apply
+
+
+def disturbed_by(operation: str, member: str, disturbs: Callable[[Thread], bool]) -> Apply:
+    """Answer 500 to a filter by `member` where a thread of the same check `disturbs` it."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        def filters(request: WireRequest) -> bool:
+            if member == "metadata":
+                return bool(_metadata(request).keys() - _tags(request).keys())
+            return member in request.members
+
+        @broken.wire.after(operation, when=filters, status=200)
+        def answer_500(request: WireRequest, answer: WireAnswer) -> None:
+            if any(
+                disturbs(thread) and contains(thread.metadata, _tags(request))
+                for thread in broken.store.records.threads_by_id.values()
+            ):
+                sorry = json_answer(500, {"detail": "sorry"})
+                answer.status, answer.raw = sorry.status, sorry.raw
+
+    return apply
+
+
+def _metadata(request: WireRequest) -> dict[str, Any]:
+    metadata = request.members.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _tags(request: WireRequest) -> dict[str, Any]:
+    return {name: value for name, value in _metadata(request).items() if name.startswith(_TAG)}
