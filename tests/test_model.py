@@ -402,3 +402,42 @@ def test_a_refused_operation_changes_nothing_and_times_only_grow(
         made = [state["created_at"] for state in history]
         assert made == sorted(made, reverse=True)
         assert len(set(made)) == len(made)
+
+
+# The names that LangGraph takes as nodes, and no source tells of
+
+
+def test_an_update_as_the_end_leaves_nothing_to_run(store: ThreadStore) -> None:
+    own = prepopulated(store, DOCUMENTED[:2])
+    before = store.states.state(own)
+    assert before["next"] == ["call_model"]
+    store.states.update_state(own, as_node="__end__")
+    state = store.states.state(own)
+    assert (state["next"], state["values"]) == ([], before["values"])
+    assert state["metadata"]["source"] == "update"
+    assert state["parent_checkpoint"] == before["checkpoint"]
+    with pytest.raises(InvalidError, match="__end__"):
+        store.states.update_state(own, {}, as_node="__end__")
+
+
+def test_an_update_as_a_copy_repeats_the_checkpoint(store: ThreadStore) -> None:
+    own = prepopulated(store, DOCUMENTED[:2])
+    before = store.states.state(own)
+    store.states.update_state(own, {"messages": [message("ai", "x")]}, as_node="__copy__")
+    state = store.states.state(own)
+    assert (state["next"], state["values"]) == (before["next"], before["values"])
+    assert state["metadata"]["source"] == "fork"
+    assert state["parent_checkpoint"] == before["parent_checkpoint"]
+    assert len(store.states.history(own)) == 3
+    empty = store.threads.create(metadata=ON_AGENT)["thread_id"]
+    with pytest.raises(InvalidError, match="no checkpoint"):
+        store.states.update_state(empty, as_node="__copy__")
+
+
+@pytest.mark.parametrize("name", ["__end__", "__copy__"])
+def test_such_an_update_is_alone_in_its_superstep(store: ThreadStore, name: str) -> None:
+    update = {"values": None, "as_node": name}
+    steps = [*DOCUMENTED, {"updates": [update]}]
+    assert len(store.states.history(prepopulated(store, steps))) == len(steps)
+    with pytest.raises(InvalidError, match="alone"):
+        prepopulated(store, [*DOCUMENTED, {"updates": [update, update]}])

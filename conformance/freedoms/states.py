@@ -11,7 +11,7 @@ from conformance.faults.kit.wire import STATES, change_shown, without
 from conformance.freedoms.parts import JsonObject
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread
-from conformance.model.errors import NotFoundError
+from conformance.model.errors import InvalidError, NotFoundError
 from conformance.model.graphs import INPUT
 from conformance.model.records import Records
 from conformance.model.states import States
@@ -199,6 +199,21 @@ def fresh_states_name_no_checkpoint(altered: Altered) -> None:
         state: JsonObject = right(thread)
         names = ("parent_checkpoint", "checkpoint_id", "parent_checkpoint_id", "interrupts")
         return {**without(state, *names), "checkpoint": {}}
+
+
+@freedom(
+    "updates-with-neither-values-nor-node-are-refused",
+    allowed_by="No source says as which node such an update is made, nor what it writes.",
+    profile="extended",
+)
+def updates_with_neither_values_nor_node_are_refused(altered: Altered) -> None:
+    @altered.override(States.update_state)
+    def update_state(
+        right: Any, thread_id: str, values: Any = None, *, as_node: Any = None, **named: Any
+    ) -> Any:
+        if not values and as_node is None:
+            raise InvalidError("say what to write, or as which node")
+        return right(thread_id, values, as_node=as_node, **named)
 
 
 _UUID5 = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")

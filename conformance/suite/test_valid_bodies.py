@@ -56,8 +56,12 @@ def test_all_valid_supersteps_are_done_or_refused(
 
 
 def _updates_of_no_channel(graph: GraphSettings) -> list[dict[str, Any]]:
-    """Return updates that fit the schema and no list of the graph: a number, and a list of one."""
-    return [
+    """Return updates that fit the schema and no channel, as a graph may see it.
+
+    A number for a list, a list with a number, and a list of values, as no graph needs to take it.
+    """
+    listed = [{**graph.append, "values": [graph.append.get("values") or {}]}]
+    return listed + [
         {**graph.append, "values": {key: value}} for key in graph.appending for value in (5, [5])
     ]
 
