@@ -29,21 +29,27 @@ def _counting(change: Callable[[Any, Query], Any]) -> Apply:
 
 fault(
     "count-is-one-too-many",
-    breaks=("COUNT-01 COUNT-02 COUNT-03 COUNT-04 COUNT-05 COUNT-06 COUNT-07 SEQ-15 STATUS-07"),
+    breaks=(
+        "COUNT-01 COUNT-02 COUNT-03 COUNT-04 COUNT-05 COUNT-06 COUNT-07 COUNT-08 COUNT-09 "
+        "SEQ-15 STATUS-07"
+    ),
 )(_counting(lambda right, query: right(query) + 1))
 
 fault(
     "count-is-an-object",
-    breaks="COUNT-01 COUNT-02 COUNT-03 COUNT-04 COUNT-05 COUNT-06 COUNT-07 STATUS-07",
+    breaks=(
+        "COUNT-01 COUNT-02 COUNT-03 COUNT-04 COUNT-05 COUNT-06 COUNT-07 COUNT-08 COUNT-09 STATUS-07"
+    ),
 )(_counting(lambda right, query: {"count": right(query)}))
 
 fault("count-ends-at-a-page", breaks=["COUNT-06"])(
     _counting(lambda right, query: min(right(query), 10))
 )
 
-fault("count-ignores-metadata", breaks=["COUNT-01", "COUNT-04", "COUNT-05", "COUNT-07", "SEQ-15"])(
-    _counting(lambda right, query: right(with_metadata(query, {})))
-)
+fault(
+    "count-ignores-metadata",
+    breaks=["COUNT-01", "COUNT-04", "COUNT-05", "COUNT-07", "SEQ-15", "COUNT-09"],
+)(_counting(lambda right, query: right(with_metadata(query, {}))))
 
 fault("count-ignores-metadata-that-is-no-text", breaks=["COUNT-01", "COUNT-07"])(
     _counting(
@@ -64,7 +70,7 @@ fault("count-ignores-status", breaks=["COUNT-02", "COUNT-04", "COUNT-07", "SEQ-1
     _counting(lambda right, query: right(replace(query, status=None)))
 )
 
-fault("count-ignores-values", breaks=["COUNT-03", "COUNT-04"])(
+fault("count-ignores-values", breaks=["COUNT-03", "COUNT-04", "COUNT-08", "COUNT-09"])(
     _counting(lambda right, query: right(replace(query, values=None)))
 )
 

@@ -70,9 +70,9 @@ def ids_after_the_limit(broken: FaultyDeployment) -> None:
 
 # By values
 
-fault("search-ignores-values", breaks=["FILTER-03", "FILTER-06"])(
-    matching(lambda right, thread, query: right(thread, replace(query, values=None)))
-)
+fault(
+    "search-ignores-values", breaks=["FILTER-03", "FILTER-06", "COUNT-08", "COUNT-09", "FILTER-08"]
+)(matching(lambda right, thread, query: right(thread, replace(query, values=None))))
 
 
 def _by_values(same: Callable[[Any, Any], bool]) -> Apply:
@@ -87,9 +87,10 @@ def _by_values(same: Callable[[Any, Any], bool]) -> Apply:
     return matching(matches)
 
 
-fault("search-compares-only-keys-of-values", breaks=["FILTER-03", "FILTER-06"])(
-    _by_values(lambda _there, _wanted: True)
-)
+fault(
+    "search-compares-only-keys-of-values",
+    breaks=["FILTER-03", "FILTER-06", "COUNT-09", "FILTER-08"],
+)(_by_values(lambda _there, _wanted: True))
 
 
 # Threads in other conditions than the one that is looked for

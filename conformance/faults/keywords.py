@@ -90,12 +90,12 @@ def refused_state_update_touches_its_thread(broken: FaultyDeployment) -> None:
             broken.store.records.keep(replace(thread, updated_at=broken.store.records.now()))
 
 
-fault("state-update-with-values-in-a-list-is-500", breaks=["ERROR-ANY-10"])(
+fault("state-update-with-values-in-a-list-is-500", breaks=["ERROR-ANY-10", "STATE-UPDATE-20"])(
     refusing("update_state", when=_values_in_a_list, status=500)
 )
-fault("superstep-with-values-in-a-list-is-500", breaks=["ERROR-ANY-01", "ERROR-ANY-11"])(
-    refusing("create", when=_an_update_has_values_in_a_list, status=500)
-)
+fault(
+    "superstep-with-values-in-a-list-is-500", breaks=["ERROR-ANY-01", "ERROR-ANY-11", "PREPOP-24"]
+)(refusing("create", when=_an_update_has_values_in_a_list, status=500))
 fault("state-update-with-messages-that-are-no-list-is-500", breaks=["ERROR-ANY-10"])(
     refusing("update_state", when=_messages_are_a_number, status=500)
 )

@@ -47,11 +47,10 @@ fault("input-of-a-run-alters-backslash-u0000", breaks=["RUN-20"])(
 )
 
 
-def _without_nul_in_keys(body: dict[str, Any]) -> dict[str, Any]:
-    metadata = body.get("metadata")
-    if not isinstance(metadata, dict):
+def _without_nul_in_keys(body: Any) -> Any:
+    if not isinstance(body, dict):
         return body
-    return {**body, "metadata": {_without_nul(key): each for key, each in metadata.items()}}
+    return {_without_nul(key): _without_nul_in_keys(each) for key, each in body.items()}
 
 
 fault("create-alters-backslash-u0000-in-keys-of-metadata", breaks=["CREATE-20"])(

@@ -202,9 +202,6 @@ def _lacks_values(request: WireRequest) -> bool:
 fault("superstep-with-a-list-of-values-is-refused", breaks=["PREPOP-24"])(
     refusing("create", _has_list, status=400)
 )
-fault("superstep-with-a-list-of-values-is-500", breaks=["PREPOP-24", "ERROR-ANY-11"])(
-    refusing("create", _has_list, status=500)
-)
 fault("superstep-takes-the-first-of-a-list", breaks=["PREPOP-24"])(
     updates(
         lambda given: [

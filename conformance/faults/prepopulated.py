@@ -162,7 +162,15 @@ fault(
 
 @fault(
     "update-puts-its-message-first",
-    breaks=["PREPOP-22", "STATE-UPDATE-03", "STATE-UPDATE-09", "CONCURRENT-08", "SEQ-10"],
+    breaks=[
+        "PREPOP-22",
+        "STATE-UPDATE-03",
+        "STATE-UPDATE-09",
+        "CONCURRENT-08",
+        "SEQ-10",
+        "STATE-UPDATE-19",
+        "STATE-UPDATE-20",
+    ],
 )
 def update_puts_its_message_first(broken: FaultyDeployment) -> None:
     store = broken.store

@@ -227,6 +227,7 @@ def unfinished_state_lags(broken: FaultyDeployment) -> None:
     "state-is-shown-as-first-asked-for",
     breaks=(
         "RUN-08 STATE-UPDATE-03 STATE-UPDATE-06 STATE-UPDATE-15 CONCURRENT-08 INTERRUPT-12 "
+        "STATE-UPDATE-20 "
         "INTERRUPT-15 MULTITASK-06 "
         "MULTITASK-07 RUN-CONTROL-16 SEQ-07 SEQ-10 SEQ-11"
     ),

@@ -75,9 +75,11 @@ def answers_the_thread_before(broken: FaultyDeployment) -> None:
 
 fault(
     "update-adds-no-new-member",
-    breaks="ERROR-ODD-02 ERROR-BIG-02 UPDATE-02 UPDATE-09 UPDATE-10 CONCURRENT-03 SEQ-13",
+    breaks="ERROR-ODD-02 ERROR-BIG-02 UPDATE-02 UPDATE-09 UPDATE-10 CONCURRENT-03 SEQ-13 UPDATE-15",
 )(_merges(lambda old, new: {**old, **{name: new[name] for name in new if name in old}}))
-fault("update-refuses-nested-metadata", breaks=["UPDATE-02", "UPDATE-03", "UPDATE-10"])(
+fault(
+    "update-refuses-nested-metadata", breaks=["UPDATE-02", "UPDATE-03", "UPDATE-10", "UPDATE-15"]
+)(
     refusing(
         UPDATE,
         lambda request: any(isinstance(each, dict | list) for each in _metadata(request).values()),
@@ -89,7 +91,10 @@ fault("update-keeps-known-members", breaks=["LINK-01", "UPDATE-01", "UPDATE-03",
 fault("update-keeps-known-members-where-the-new-are-empty", breaks=["UPDATE-03"])(
     _merges(lambda old, new: {**old, **{n: v for n, v in new.items() if v or n not in old}})
 )
-fault("update-keeps-ascii-only", breaks=["ERROR-ODD-02", "UPDATE-03", "UPDATE-10", "SEQ-13"])(
+fault(
+    "update-keeps-ascii-only",
+    breaks=["ERROR-ODD-02", "UPDATE-03", "UPDATE-10", "SEQ-13", "UPDATE-15"],
+)(
     _merges(
         lambda old, new: {
             **old,
