@@ -71,8 +71,8 @@ def _defaults(config: dict[str, Any], command: str) -> dict[str, Any]:
             break
     if unknown := options.keys() - known:
         raise click.UsageError(
-            f"the configuration has no setting {', '.join(sorted(unknown))}; "
-            "a setting is named like its option, without the dashes in front"
+            f"unknown setting {', '.join(sorted(unknown))} in the configuration file: "
+            "write a setting like its option, without the leading dashes"
         )
     return {
         command: {

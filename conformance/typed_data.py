@@ -22,13 +22,13 @@ _OTHER_TYPE = re.compile(r"Expected `([^`]+)`(?:, got `([^`]+)`)?")
 _PLACE = re.compile(r"(.*?)(?: - at `\$\.?([^`]*)`)?", re.DOTALL)
 #: The names of msgspec for the types of JSON, and ours.
 _WORDS = {
-    "str": "a text",
+    "str": "a string",
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
     "array": "a list",
     "object": "a table",
-    "date": "a day, such as 2027-01-31",
+    "date": "a date, such as 2027-01-31",
     "datetime": "a time",
     "null": "nothing",
 }

@@ -127,11 +127,14 @@ def test_served_with_a_key_alone() -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--tenant", "a"), "a tenant is written NAME=KEY"),
-        (("--tenant", "=k"), "a tenant is written NAME=KEY"),
-        (("--tenant", "a=k", "--tenant", "b=k"), "a and b have the same key: give two"),
-        (("--tenant", "a=k", "--api-key", "k"), "is the key of a as well"),
-        (("--fault", "any-key-is-taken"), "give two tenants by --tenant NAME=KEY"),
+        (("--tenant", "a"), "write a tenant as NAME=KEY"),
+        (("--tenant", "=k"), "write a tenant as NAME=KEY"),
+        (
+            ("--tenant", "a=k", "--tenant", "b=k"),
+            "a and b have the same key: give each tenant a key of its own",
+        ),
+        (("--tenant", "a=k", "--api-key", "k"), "it is also the key of the tenant a"),
+        (("--fault", "any-key-is-taken"), "give two tenants with --tenant NAME=KEY"),
     ],
 )
 def test_what_serve_cannot_do_is_told(options: tuple[str, ...], told: str) -> None:
@@ -372,7 +375,7 @@ def test_sweep_takes_the_credential_of_the_other_tenant(
         (("--other-api-key", "b"), "threads-conformance serve --tenant NAME=KEY"),
         (("--url", "URL", "--protected"), "give it with --api-key KEY"),
         (("--url", "URL", "--other-api-key", "b"), "give it with --api-key KEY"),
-        (("--url", "URL", "--api-key", "b", "--other-api-key", "b"), "is your own"),
+        (("--url", "URL", "--api-key", "b", "--other-api-key", "b"), "is the same as yours"),
         (("--url", "URL", "--api-key", "b", "--other-header", "b"), "written 'Name: value'"),
     ],
 )

@@ -217,22 +217,28 @@ def test_a_file_is_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[[accepted]]\nreason = 'x'", "entry 1 names a requirement or a check, and not both"),
-        ("[[accepted]]\nrequirement = 'A-01'\ncheck = 'x'", "entry 1 (A-01) names a requirement"),
+        (
+            "[[accepted]]\nreason = 'x'",
+            "entry 1: give either `requirement` or `check`, and not both",
+        ),
+        (
+            "[[accepted]]\nrequirement = 'A-01'\ncheck = 'x'",
+            "entry 1 (A-01): give either `requirement` or `check`",
+        ),
         ("[[accepted]]\nrequirement = 'A-01'\nreasons = 'x'", "'reasons' was unexpected"),
         ("[[accepted]]\nrequirement = 'A-01'\nreason = 1", "entry 1 (A-01): reason: 1 is not of"),
         ("[[accepted]]\nrequirement = 'copy'", "'copy' does not match"),
         ("[[accepted]]\nrequirement = 'A-01'\nfingerprints = ['no']", "'no' does not match"),
         (
             "[[accepted]]\nrequirement = 'A-01'\nexpires = 'soon'",
-            "expires must be a day, such as 2027-01-31",
+            "expires must be a date, such as 2027-01-31",
         ),
         (
             "[[accepted]]\nrequirement = 'A-01'\nexpires = 2026-01-01T00:00:00Z",
-            "expires must be a day, such as 2027-01-31",
+            "expires must be a date, such as 2027-01-31",
         ),
-        ("accepted = 'COPY-03'", "entries stand in [[accepted]] tables"),
-        ("failures = []", "there is no setting failures"),
+        ("accepted = 'COPY-03'", "write each entry as an [[accepted]] table"),
+        ("failures = []", "unknown setting failures"),
         ("[[accepted]", "is not TOML"),
     ],
 )
@@ -248,7 +254,7 @@ def test_a_slip_in_the_file_is_told_with_its_place(tmp_path: Path, text: str, sa
 def test_another_format_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "baseline.toml"
     file.write_text(text)
-    with pytest.raises(BaselineError, match="a baseline begins with format"):
+    with pytest.raises(BaselineError, match=r"write format = .* before the first entry"):
         read_baseline(file)
 
 
@@ -324,7 +330,10 @@ def test_what_changed_is_added_and_the_old_entry_becomes_stale(tmp_path: Path) -
     [
         (["--baseline", "none.toml"], "no baseline at none.toml"),
         (["--strict-baseline"], "needs --baseline"),
-        (["--baseline", "a.toml", "--write-baseline", "b.toml"], "give no other --baseline"),
+        (
+            ["--baseline", "a.toml", "--write-baseline", "b.toml"],
+            "leave out --baseline, or name the same file",
+        ),
         (["--write-baseline", "empty.toml/b.toml"], "cannot write empty.toml/b.toml"),
         (["--write-baseline", "none.toml", "--baseline", "none.toml", "-k", "("], "-k"),
         (["--strict-baseline", "--write-baseline", "a.toml"], "fill in the reasons"),
@@ -376,8 +385,8 @@ def test_a_baseline_from_its_start_to_its_end(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace('reason = ""', 'reason = "known"'))
     strict = ("--baseline", "baseline.toml", "--strict-baseline")
     status, said = run("copy-makes-the-oldest-state-anew", *strict)
-    assert (status, "changed COPY-03 failed in another way" in said) == (1, True)
+    assert (status, "changed COPY-03 failed, but not as the entry accepts" in said) == (1, True)
 
     status, said = run(None, *strict)
-    assert (status, "stale COPY-03 falls short no more" in said) == (1, True)
-    assert "--strict-baseline ends with 1" in said
+    assert (status, "stale COPY-03 no longer deviates: remove the entry" in said) == (1, True)
+    assert "Exit status 1 because of --strict-baseline." in said

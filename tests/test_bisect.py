@@ -78,7 +78,7 @@ def test_a_change_is_found_by_launching(tmp_path: Path) -> None:
     lines = ended.stdout.splitlines()
     assert lines[0] == f"{REQUIREMENT} on fake: 9 versions from 1.0 to 1.8"
     assert lines[1:3] == ["1.0: pass", "1.8: fail"]
-    assert "1.4: passed over; fake 1.4 ended with status 1" in ended.stdout
+    assert "1.4: skipped; fake 1.4 ended with status 1" in ended.stdout
     assert "version 1.4 has a bad day" in ended.stdout
     assert lines[-3:] == [
         f"{REQUIREMENT} changed at 1.6, found in {len(launched)} launches:",
@@ -90,7 +90,7 @@ def test_a_change_is_found_by_launching(tmp_path: Path) -> None:
 def test_what_lies_between_and_does_not_start_is_told(tmp_path: Path) -> None:
     write_launcher(tmp_path, known=NINE[:3], changed="1.2", broken=("1.1",))
     ended = bisect(tmp_path, "--good", "1.0", "--bad", "1.2")
-    assert "1.1: nothing can be said, so it may have changed there already" in ended.stdout
+    assert "1.1: could not be judged, so it may have changed there already" in ended.stdout
 
 
 def test_ends_that_do_not_differ(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_an_end_that_does_not_start(tmp_path: Path) -> None:
     write_launcher(tmp_path, known=NINE, broken=("1.0",))
     ended = bisect(tmp_path, "--good", "1.0", "--bad", "1.8")
     assert ended.returncode == 3
-    assert "nothing can be said of 1.0: choose another end" in ended.stderr
+    assert "1.0 could not be judged, for the reason above: choose another version" in ended.stderr
     assert starts(tmp_path) == ["1.0"]
 
 

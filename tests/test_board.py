@@ -173,7 +173,7 @@ def test_what_differs_between_the_reports_is_told() -> None:
     assert make_board(THREE).notes == ()
     other = dataclasses.replace(of("2.0", profile="full", partial=True), catalogue_digest="other")
     notes = make_board([*THREE, other]).notes
-    assert [note.split()[1] for note in notes] == ["reports", "reports", "verdict"]
+    assert [note.split()[1] for note in notes] == ["reports", "reports", "partial"]
 
 
 # ---- from version to version --------------------------------------------------------

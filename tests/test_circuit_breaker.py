@@ -146,7 +146,7 @@ def test_a_run_on_a_deployment_that_hangs_ends_and_says_so(settings_for: MakeSet
     assert report.run.given_up
     assert {each.given_up for each in report.checks if "GivenUpError" in each.reason} == {True}
     assert verdict_words(report) == "INCOMPLETE (given up)"
-    assert "stopped answering and was given up" in verdict_meaning(report)
+    assert "did not answer for longer than --outage-within" in verdict_meaning(report)
     assert len(report.cleanup.left) + len(report.cleanup.possibly_left) > 0
     assert asked < 40 + 8 * UNANSWERED_IN_A_ROW
 

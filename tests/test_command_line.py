@@ -91,7 +91,7 @@ def test_a_setting_of_another_command_is_known(
     settings.write_text("older-then = '2h'\n")
     ended = CliRunner().invoke(cli, ["requirements", "COPY-01"])
     assert ended.exit_code == 2
-    assert "the configuration has no setting older_then" in ended.output
+    assert "unknown setting older_then in the configuration file" in ended.output
 
 
 def test_an_unknown_command_is_told() -> None:

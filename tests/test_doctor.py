@@ -392,6 +392,6 @@ def test_a_run_warns_of_settings_that_do_not_fit(url: str, tmp_path: Path) -> No
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "Warning: [graph] settings: superstep 3 of [graph], as node call_model" in ended.stderr
-    assert "`threads-conformance doctor` tells more" in ended.stderr
+    assert "run `threads-conformance doctor` for details" in ended.stderr
     # What the trial made is no part of the run.
     assert "2 requests" in ended.stdout

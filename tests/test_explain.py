@@ -95,7 +95,7 @@ def test_a_requirement_without_results_says_so(tmp_path: Path) -> None:
 def test_an_ambiguous_part_names_the_checks(report_file: Path) -> None:
     result = explain(report_file, "test_copy.py")
     assert result.exit_code == 2
-    assert "is a part of 6 checks" in result.output
+    assert "matches 6 checks" in result.output
     assert "test_copy.py::test_own_id" in result.output
 
 

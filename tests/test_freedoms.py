@@ -395,11 +395,11 @@ def test_freedoms_are_served() -> None:
         (("--freedom", "nonsense"), "no freedom 'nonsense'"),
         (
             ("--freedom", "times-end-in-z", "--freedom", "times-in-milliseconds"),
-            "no server takes both",
+            "times-end-in-z and times-in-milliseconds exclude each other",
         ),
         (
             ("--freedom", "times-end-in-z", "--fault", "supersteps-are-ignored"),
-            "either a fault or freedoms",
+            "--fault and --freedom exclude each other",
         ),
     ],
 )

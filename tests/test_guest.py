@@ -173,7 +173,7 @@ def test_what_a_killed_run_left_is_swept(workers: str, deployment: str, tmp_path
 
     until(swept)
     after = threads_of(deployment)
-    possible = told[-1].count("  possible: ")
+    possible = told[-1].count("  possibly left: ")
     assert possible <= max(int(workers), 1)
     assert len(after) - len(before) <= possible
     assert {key: after[key] for key in before} == before
@@ -256,7 +256,9 @@ def test_sweep_tells_of_what_was_left_under_another_name(deployment: str, tmp_pa
     by_name = deployment.replace("127.0.0.1", "localhost")
     assert command(tmp_path, "run", "--url", by_name, *FEW, "--keep").returncode == 0
     ended = command(tmp_path, "sweep", "--url", deployment)
-    assert f"there is one of {by_name}: sweep it by that URL" in ended.stdout
+    assert (
+        f"a run of {by_name} may have left threads: sweep it with --url {by_name}" in ended.stdout
+    )
     ended = command(tmp_path, "sweep", "--url", by_name)
     assert (ended.returncode, list(open_ledgers())) == (0, [])
 

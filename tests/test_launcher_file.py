@@ -74,7 +74,7 @@ def test_a_launcher_that_is_not_there() -> None:
     with pytest.raises(LauncherError, match="did you mean langgraph-api"):
         find_launcher(launchers, "langraph-api")
     with pytest.raises(
-        LauncherError, match="there are aegra, langgraph-api, langgraph-auth, langgraph-js"
+        LauncherError, match="use one of aegra, langgraph-api, langgraph-auth, langgraph-js"
     ):
         find_launcher(launchers, "xyz")
 
@@ -105,29 +105,35 @@ def test_what_names_no_server(text: str) -> None:
     [
         ("name =", "is not TOML"),
         ('command = ["serve"]', "name is missing"),
-        ('name = "a b"\ncommand = ["serve"]', "name is made of"),
+        ('name = "a b"\ncommand = ["serve"]', "name must be made of"),
         ('name = "mine"', "command is missing"),
-        ('name = "mine"\ncommand = "serve"', "command must be a list, not a text"),
+        ('name = "mine"\ncommand = "serve"', "command must be a list, not a string"),
         ('name = "mine"\ncommand = ["serve"]', "known is missing"),
         (RIGHT + "colour = 1", "colour is not known here: use command"),
-        (RIGHT + 'project = "nowhere"', "project names no folder 'nowhere'"),
-        (RIGHT + 'ready = "ok"', "ready is the path"),
+        (RIGHT + 'project = "nowhere"', "project names the folder 'nowhere'"),
+        (RIGHT + 'ready = "ok"', "ready must be the path"),
         (RIGHT + "ready_within_s = true", "ready_within_s must be a number, not true or false"),
-        (RIGHT + 'printed_url = "("', "printed_url is not a regular expression"),
-        (RIGHT + 'printed_url = "url"', "printed_url has one group"),
-        (RIGHT + 'services = ["redis"]', "services has no 'redis': use postgresql"),
+        (RIGHT + 'printed_url = "("', "printed_url must be a regular expression"),
+        (RIGHT + 'printed_url = "url"', "printed_url must have exactly one group"),
+        (
+            RIGHT + 'services = ["redis"]',
+            "services names an unknown service 'redis': use postgresql",
+        ),
         (RIGHT + "env = 1", "env must be a table, not a whole number"),
-        (RIGHT + "env = { A = 1 }", "env.A must be a text, not a whole number"),
-        (RIGHT + 'env = { A = "{ports}" }', "env.A has no {ports}: use {bin}"),
+        (RIGHT + "env = { A = 1 }", "env.A must be a string, not a whole number"),
+        (
+            RIGHT + 'env = { A = "{ports}" }',
+            "env.A has an unknown placeholder {ports}: use one of {bin}",
+        ),
         (RIGHT + 'env = { A = "{" }', "env.A has a single brace"),
-        (RIGHT + 'env = { A = "{postgresql}" }', "env.A has no {postgresql}"),
+        (RIGHT + 'env = { A = "{postgresql}" }', "env.A has an unknown placeholder {postgresql}"),
         (RIGHT.replace("1.0", "one"), "known[0] cannot be read: Invalid version"),
         (RIGHT + "install = 1", "install must be a table"),
-        (RIGHT + '[install]\nwith = "cargo"', "install.with is one of python, npm"),
+        (RIGHT + '[install]\nwith = "cargo"', "install.with must be one of python, npm"),
         (RIGHT + '[install]\nwith = "npm"', "install.packages is missing"),
         (
             RIGHT + '[install]\nwith = "npm"\npackages = ["a@{port}"]',
-            "install.packages has no {port}: use {here}, {version}",
+            "install.packages has an unknown placeholder {port}: use one of {here}, {version}",
         ),
         (
             RIGHT + '[install]\nwith = "npm"\npackages = ["a"]\npython = "three"',
@@ -145,7 +151,7 @@ def test_what_names_no_server(text: str) -> None:
             RIGHT
             + '[install]\nwith = "npm"\npackages = ["a"]\n'
             + 'ranges = [{ versions = "<2", before = "soon" }]',
-            "install.ranges[0].before must be a day",
+            "install.ranges[0].before must be a date",
         ),
     ],
 )

@@ -219,7 +219,7 @@ def test_a_creation_without_tag_and_answer_is_told_by_the_run_and_by_sweep(
         (possible,) = cleanup.possibly_left
         assert possible == LeftThreads(1, "no answer told its id, and it has no tag of the run")
         swept = CliRunner().invoke(cli, ["sweep", "--url", url])
-        assert "  possible: a thread created without an id of this run's: " in swept.output
+        assert "  possibly left: a thread created without an id of this run's: " in swept.output
     assert not (own_state / settings.run_id).exists()
 
 

@@ -202,7 +202,7 @@ def test_a_failure_tells_its_story_in_order(suite: Path, settings_for: MakeSetti
         "difference",
         "reproduce",
     ]
-    assert lines[-1].startswith("written in: ")
+    assert lines[-1].startswith("source: ")
     assert report.run.partial
 
 

@@ -140,8 +140,8 @@ def test_a_wrong_prefix(reference: str, settings_for: MakeSettings) -> None:
 def test_a_server_that_wants_a_key(status: int, settings_for: MakeSettings) -> None:
     with answering(lambda *_: as_json({"detail": "who?"}, status)) as url:
         message = refusal(settings_for(url, headers=(("X-Trace", "on"),)))
-    assert f"{url} answers {status} to POST /threads/search: it wants credentials" in message
-    assert "give its key with --api-key KEY" in message
+    assert f"{url} answers {status} to POST /threads/search: it requires credentials" in message
+    assert "give them with --api-key KEY" in message
 
 
 @pytest.mark.parametrize("header", ["x-api-key", "Authorization", "Cookie"])
@@ -166,7 +166,7 @@ def test_a_redirect_to_a_login(location: str, settings_for: MakeSettings, refere
 def test_a_redirect_elsewhere(settings_for: MakeSettings) -> None:
     with redirecting("https://elsewhere.test/threads/search") as url:
         message = refusal(settings_for(url))
-    assert "to https://elsewhere.test/threads/search: give the URL under which" in message
+    assert "to https://elsewhere.test/threads/search: give the base URL that answers" in message
 
 
 def redirecting(location: str) -> AbstractContextManager[str]:
@@ -199,8 +199,8 @@ def test_a_server_that_does_not_answer(settings_for: MakeSettings) -> None:
 def test_https_where_http_is_spoken(settings_for: MakeSettings) -> None:
     with talking(saying_at_once(response(b"", status="400 Bad Request"))) as at:
         message = refusal(settings_for(f"https://{at}"))
-    assert f"what listens at {at} does not speak TLS" in message
-    assert f"write http://{at}, if http is meant" in message
+    assert f"the server at {at} does not speak TLS" in message
+    assert f"write http://{at} if it serves plain HTTP" in message
 
 
 def saying_at_once(answer: bytes) -> Talk:
@@ -250,10 +250,15 @@ def test_proxies_in_the_way(settings_for: MakeSettings, monkeypatch: pytest.Monk
     with talking(saying(refused)) as at:
         monkeypatch.setenv("http_proxy", f"http://me:swordfish@{at}")
         message = refusal(settings_for("http://deployment.test"))
-        assert "the proxy on the way to http://deployment.test wants credentials (407)" in message
+        assert (
+            "the proxy on the way to http://deployment.test requires credentials (407)" in message
+        )
         assert "HTTP_PROXY" in message
     message = refusal(settings_for("http://deployment.test"))
-    assert f"no way through the proxy to http://deployment.test (the proxy {at} cannot" in message
+    assert (
+        f"cannot connect to http://deployment.test through the proxy (the proxy {at} cannot"
+        in message
+    )
     assert "NO_PROXY=deployment.test" in message
     assert "swordfish" not in message
 

@@ -172,7 +172,7 @@ def test_nothing_is_sent_that_could_write(whole: WholeRun) -> None:
     assert {each.verdict for each in report.requirements} == {Verdict.PASS}
     assert len(report.requirements) > 80
     first, *_ = whole.ended.stdout.splitlines()
-    said = f"Read-only: nothing is written; looks at {len(whole.looked_at)} threads"
+    said = f"Read-only: nothing is written; reads {len(whole.looked_at)} threads"
     assert first.startswith(said)
     assert "none created: the run was read-only" in whole.ended.stdout
 
@@ -473,15 +473,18 @@ def test_a_thread_that_changes_all_the_time_breaks_no_promise(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--thread", str(uuid4()), "--url", "http://127.0.0.1:9"), "give --read-only with it"),
-        (("--read-only",), "name their deployment with --url URL"),
+        (("--thread", str(uuid4()), "--url", "http://127.0.0.1:9"), "add --read-only"),
+        (("--read-only",), "of a running deployment: name it with --url URL"),
         (("--read-only", "--server", "langgraph-api==0.16.7"), "no threads to look at"),
         (("--read-only", "--url", "http://127.0.0.1:9", "--keep"), "--keep exclude each other"),
-        (("--read-only", "--url", "http://127.0.0.1:9", "--schema-url"), "are not recorded"),
+        (
+            ("--read-only", "--url", "http://127.0.0.1:9", "--schema-url"),
+            "a read-only run records no answers that could be compared",
+        ),
         (("--read-only", "--url", "http://127.0.0.1:9", "--thread", "x"), "is a UUID"),
         (
             ("--read-only", "--url", "http://127.0.0.1:9", "--client", "curl"),
-            "a read-only run asks by our own client",
+            "a read-only run uses only the suite's own HTTP client",
         ),
     ],
 )
@@ -518,5 +521,5 @@ def test_a_deployment_without_threads_is_not_judged(tmp_path: Path) -> None:
     with served(new_store()) as url:
         ended = read_only(url, tmp_path, "--capability", "get")
     assert ended.returncode == 3, ended.stdout + ended.stderr
-    assert "looks at 0 threads" in ended.stdout.splitlines()[0]
+    assert "reads 0 threads" in ended.stdout.splitlines()[0]
     assert "name one with --thread ID" in " ".join(ended.stdout.split())

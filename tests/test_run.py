@@ -161,7 +161,7 @@ def test_a_forgetful_copy_is_noticed(tmp_path: Path) -> None:
         rf"^reproduce: curl -sS -X POST '{url}/(threads|assistants/search)'", told, re.M
     )
     assert f"curl -sS -X POST '{url}/threads'" in told
-    assert "written in: 003_a519280589421030.txt: Copy thread" in told
+    assert "source: 003_a519280589421030.txt: Copy thread" in told
     assert report.run.partial
     assert report.cleanup.left == ()
 
@@ -224,7 +224,7 @@ def assert_one_sentence(ended: subprocess.CompletedProcess[str], status: int, sa
         (["-k", "no_check_has_this_name"], "no check matches"),
         (["--requirement", "COPI-03"], "did you mean COPY-03"),
         (["--requirement", "COPY-99"], "did you mean COPY-"),
-        (["--capability", "copying"], "no capability 'copying': one of"),
+        (["--capability", "copying"], "unknown capability 'copying': use one of"),
         (["--url", "127.0.0.1:2024"], "write it like http://127.0.0.1:2024"),
         (["--report-dir", "taken/reports"], "name another folder"),
         (["--timeout", "0"], "is not in the range"),

@@ -93,7 +93,8 @@ def test_a_failed_start_tells_the_servers_last_lines(tmp_path: Path) -> None:
     assert ended.returncode == 3
     assert ended.stderr == (
         "starting fake 1.0\n"
-        "Error: fake 1.0 ended with status 1 before it was ready; its last lines:\n"
+        "Error: fake 1.0 ended with status 1 before it was ready: "
+        "correct the cause in its last lines:\n"
         "  version 1.0 has a bad day\n"
     )
 
@@ -124,7 +125,7 @@ def test_a_server_that_ends_by_itself_is_told(tmp_path: Path) -> None:
         server.kill()
         # Its status is left for the one who started it.
         os.waitid(os.P_PID, keeper.pid, os.WEXITED | os.WNOWAIT)
-    assert "ended by itself, with status 137" in told[-1]
+    assert "stopped unexpectedly, with status 137" in told[-1]
 
 
 def test_each_start_has_a_project_folder_of_its_own(tmp_path: Path) -> None:
@@ -144,7 +145,7 @@ def test_data_is_kept_for_the_next_start_and_used_by_one_at_a_time(tmp_path: Pat
             tmp_path, "servers", "start", "fake==1.0", "--data", "data", "--launcher", "fake.toml"
         )
         assert ended.returncode == 2
-        assert "a server that still runs uses data" in ended.stderr
+        assert "the folder data is used by a running server" in ended.stderr
     with launched(launcher, ONE, print, data) as running:
         assert (running.output.parent / "project" / "kept").read_text() == "yes"
 

@@ -320,7 +320,7 @@ def test_validate_accepts_a_file(tmp_path: Path) -> None:
     result = _run("validate", str(file))
     assert (result.exit_code, result.output) == (
         0,
-        f"taken for: thread (Thread)\n{file} is valid\n",
+        f"schema (guessed): thread (Thread)\n{file} is valid\n",
     )
 
 
@@ -328,7 +328,7 @@ def test_validate_says_what_is_wrong() -> None:
     result = _validate({**THREAD, "status": "done"})
     assert result.exit_code == 1
     assert result.output.splitlines() == [
-        "taken for: thread (Thread)",
+        "schema (guessed): thread (Thread)",
         "$.status: status is 'done', but must be one of idle, busy, interrupted, error",
     ]
 
@@ -346,7 +346,7 @@ def test_validate_takes_the_schema_it_is_given() -> None:
         (["-"], "{", "standard input is not JSON"),
         (["-"], "[" * 100_000, "standard input is not JSON"),
         (["-"], '"text"', "name its schema with --schema: count"),
-        (["-", "--schema", "thred"], "{}", "there is no schema 'thred'; take count"),
+        (["-", "--schema", "thred"], "{}", "unknown schema 'thred': use one of count"),
     ],
 )
 def test_validate_explains_unusable_input(

@@ -92,7 +92,7 @@ def test_every_option_is_read_from_the_environment(
 @pytest.mark.parametrize(
     ("file", "text", "complaint"),
     [
-        (OWN, "sed = 1", "no setting sed"),
+        (OWN, "sed = 1", "unknown setting sed"),
         (OWN, "seed = ", f"{OWN} is not TOML"),
         (OWN, "seed = 'many'", "'many' is not a valid integer"),
         (OWN, "profile = 'all'", "'all' is not one of"),
@@ -159,7 +159,7 @@ def test_the_graph_of_the_documents_under_another_id_has_its_channels() -> None:
     ("table", "complaint"),
     [
         ({"nodes": []}, "nodes is not known here: use adding, append, appending, channels, id"),
-        ({"id": 1}, "id must be a text"),
+        ({"id": 1}, "id must be a string"),
         ({"supersteps": {}}, "supersteps must be a list"),
         ({"supersteps": [{}]}, "each is a table with a list `updates`"),
         ({"append": []}, "append must be a table"),

@@ -244,7 +244,7 @@ def test_the_other_graphs_travel(settings_for: MakeSettings) -> None:
     ("table", "complaint"),
     [
         ({"quick": "hare"}, r"\[graphs\] quick is not known here: use failing, interrupter"),
-        ({"slow": 5}, r"\[graphs\] slow must be a text"),
+        ({"slow": 5}, r"\[graphs\] slow must be a string"),
     ],
 )
 def test_what_is_wrong_with_the_graphs_is_said(table: dict[str, Any], complaint: str) -> None:

@@ -18,8 +18,9 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _protected_option = click.option(
     "--protected",
     is_flag=True,
-    help="Credentials are needed here: judge that every operation is refused without one, with "
-    "a wrong one and with part of one. Sends about 160 requests that are to be refused.",
+    help="The deployment requires credentials: check that every operation is refused without "
+    "one, with a wrong one and with a truncated one. Sends about 160 requests that must be "
+    "refused.",
 )
 #: The options for the credentials of another tenant; the command gets `other_headers`.
 other_tenant_options = credentials("other")
@@ -34,8 +35,8 @@ def refuse_access_options(options: SettingsOptions) -> None:
     """Raise a usage error if access options are given for the embedded reference."""
     if options["protected"] or options["other_headers"]:
         raise click.UsageError(
-            "the embedded reference asks for no credentials: start one that does by "
-            "`threads-conformance serve --tenant NAME=KEY`, and name it by --url"
+            "the embedded reference is started without access control: start one with it by "
+            "`threads-conformance serve --tenant NAME=KEY`, and check that with --url"
         )
 
 
@@ -45,10 +46,11 @@ def check_access_options(settings: Settings) -> None:
         return
     if not (settings.headers or httpx.URL(settings.url).userinfo):
         raise click.UsageError(
-            "without a credential of your own nothing can be said of others: give it with "
-            "--api-key KEY or -H 'Name: value'"
+            "--protected and the options of the other tenant need your own credential as well: "
+            "give it with --api-key KEY or -H 'Name: value'"
         )
     if settings.other_headers and set(other_credentials(settings)) == set(own_headers(settings)):
         raise click.UsageError(
-            "the other tenant's credential is your own: give that of another tenant"
+            "the other tenant's credential is the same as yours: give that of another tenant with "
+            "--other-api-key or --other-header"
         )

@@ -37,11 +37,21 @@ _UNINFORMATIVE = {"error", "not_run"}
 
 
 @click.command("bisect")
-@click.option("--server", required=True, metavar="NAME", help="The server, by its launcher.")
-@click.option("--good", required=True, metavar="VERSION", help="One end, the older as a rule.")
-@click.option("--bad", required=True, metavar="VERSION", help="The other end.")
+@click.option(
+    "--server",
+    required=True,
+    metavar="NAME",
+    help="Name of the server; `threads-conformance servers` lists the names.",
+)
+@click.option(
+    "--good",
+    required=True,
+    metavar="VERSION",
+    help="One end of the range of versions, the older or the newer one.",
+)
+@click.option("--bad", required=True, metavar="VERSION", help="The other end of the range.")
 @click.option("--known", is_flag=True, help="Only versions that are known to start.")
-@click.option("--pre", is_flag=True, help="Pre-releases between the ends too.")
+@click.option("--pre", is_flag=True, help="Also try pre-releases between the ends.")
 @launcher_option
 @click.argument("requirement_id", metavar="REQUIREMENT")
 def bisect_command(
@@ -56,10 +66,10 @@ def bisect_command(
     """Find the first version of a server at which a REQUIREMENT changed its verdict.
 
     As few versions as needed are launched, the two ends among them, and only that
-    requirement is checked. A version that does not start is told and passed over.
+    requirement is checked. A version that does not start is reported and skipped.
 
-    Exit status: 0 found, 2 wrong usage or both ends have the same verdict, 3 nothing
-    can be said of an end.
+    Exit status: 0 found, 2 wrong usage or both ends have the same verdict, 3 one of the
+    ends could not be judged.
     """
     requirement = find_requirement(load_catalogue(), requirement_id)
     try:
@@ -78,13 +88,17 @@ def bisect_command(
             change = find_change(versions, trials.verdict)
     except NoChangeError as same:
         if same.verdict is None:
-            click.echo(f"Error: nothing can be said of {same.end}: choose another end", err=True)
+            click.echo(
+                f"Error: {same.end} could not be judged, for the reason above: "
+                "choose another version as this end",
+                err=True,
+            )
             sys.exit(_UNDECIDED)
         raise click.UsageError(
             f"{requirement.id} is {same.verdict} at both ends: choose ends that differ"
         ) from same
     except KeyboardInterrupt:
-        click.echo("Error: interrupted; the server that was started is gone", err=True)
+        click.echo("Error: interrupted; the server that was started has been stopped", err=True)
         sys.exit(_UNDECIDED)
     _print_change(requirement, change, trials.launches)
 
@@ -103,7 +117,7 @@ class _Trials:
             with launched(self._launcher, version, print_progress) as running:
                 verdict = judge_requirement(running.url, self._requirement)
         except (NotStartedError, UnreachableError) as failed:
-            click.echo(f"{version}: passed over; {failed}")
+            click.echo(f"{version}: skipped; {failed}")
             return None
         except (LauncherError, SettingsError, NothingSelectedError) as unusable:
             raise click.UsageError(str(unusable)) from unusable
@@ -142,7 +156,9 @@ def _versions_between(
         try:
             versions = published_versions(launcher)
         except NotStartedError as unanswered:
-            print_progress(f"{unanswered}\nso only the versions known to start are looked at")
+            print_progress(
+                f"{unanswered}\ntherefore only versions that are known to start are tried"
+            )
     inner = [
         each for each in versions if old < each < new and (pre or known or not each.is_prerelease)
     ]
@@ -154,5 +170,5 @@ def _print_change(requirement: Requirement, change: Change[Version], launches: i
     click.echo(f"  {change.last}: {change.before}")
     if change.silent:
         names = ", ".join(map(str, change.silent))
-        click.echo(f"  {names}: nothing can be said, so it may have changed there already")
+        click.echo(f"  {names}: could not be judged, so it may have changed there already")
     click.echo(f"  {change.first}: {change.after}")

@@ -29,9 +29,9 @@ def board_command(reports: tuple[Path, ...], output_dir: Path) -> None:
     """Make the board of several reports: requirements against deployments.
 
     REPORTS are report.json (or report.json.gz) files, or folders that hold one. Every cell
-    leads to its evidence; versions of one server are compared each with the one before. The same
-    reports, in any order, give the same files byte for byte. What a baseline accepted
-    is shown as it is: not kept.
+    links to its evidence; each version of a server is compared with the one before. The same
+    reports, in any order, give the same files byte for byte. Deviations that a baseline
+    accepts are shown as not kept.
     """
     try:
         board = make_board([read_report(each) for each in reports])
@@ -40,7 +40,10 @@ def board_command(reports: tuple[Path, ...], output_dir: Path) -> None:
         raise UnusableError(str(unusable)) from unusable
     rows = counted(len(board.rows), "requirement")
     click.echo(f"{rows} against {counted(len(board.columns), 'deployment')}")
-    click.echo(f"Written to {output_dir}: {', '.join(files[:2])} and {EVIDENCE} of each")
+    click.echo(
+        f"Written to {output_dir}: {', '.join(files[:2])}, and one file in {EVIDENCE}/ for each "
+        "deployment"
+    )
 
 
 def _write(board: Board, directory: Path) -> list[str]:

@@ -36,21 +36,21 @@ _WRITERS: dict[str, Callable[[ReportComparison], str]] = {
     type=click.Choice(tuple(_WRITERS)),
     default="text",
     show_default=True,
-    help="How to write it; markdown is fit for a comment on a pull request.",
+    help="Output format; markdown suits a comment on a pull request.",
 )
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write it there, and only the result here.",
+    help="Write the comparison to this file, and print only the result.",
 )
 def compare_command(old: Path, new: Path, form: str, output: Path | None) -> None:
     """Tell what changed from the report OLD to the report NEW.
 
-    Each is a report.json or the folder that holds it. Only the checks of both are
-    compared. A regression is a check that passed and does not any more, whatever it
-    ends with now. Those of a MAY, and those that the baseline of NEW accepts, are told
-    and do not count; neither does a change of speed.
+    Each is a report.json or the folder that holds it. Only checks that both reports have
+    are compared. A regression is a check that passed in OLD and does not pass in NEW.
+    Regressions of a MAY, and those that the baseline of NEW accepts, are reported but do
+    not count; neither do changes of speed.
 
     Exit status: 0 no regression, 1 a regression of a MUST or SHOULD, 2 a report cannot
     be used.

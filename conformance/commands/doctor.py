@@ -41,7 +41,12 @@ _UNDECIDED = 3
 
 
 @click.command("doctor")
-@click.option("--url", metavar="URL", help="A deployment that runs.")
+@click.option(
+    "--url",
+    metavar="URL",
+    help="URL of the deployment to try; without --url or --server, the embedded reference is "
+    "started and tried.",
+)
 @server_option
 @launcher_option
 @graph_option
@@ -50,7 +55,7 @@ _UNDECIDED = 3
     type=click.Choice(PROFILES),
     default=PROFILES[0],
     show_default=True,
-    help="The profile of the run that is to come.",
+    help="Profile of the planned run.",
 )
 @credentials_options
 @disposable_option
@@ -71,9 +76,9 @@ def doctor_command(
 ) -> None:
     """Find out whether the [graph] settings fit a deployment, before a run.
 
-    Tries them out on threads of its own, which are removed. Says what was asked, what is
-    to be mended, which checks will be blocked, and gives a [graph] table to paste, made
-    from the graph's published schemas where the deployment offers them.
+    Tries them out on threads of its own, which are removed. Reports what was requested,
+    what to correct and which checks will be blocked, and prints a [graph] table to paste,
+    made from the graph's published schemas where the deployment offers them.
 
     Exit status: 0 the settings fit, 2 wrong settings or wrong usage, 3 not reachable, or
     the deployment broke on the way.
@@ -124,7 +129,7 @@ def warn_about_graph(settings: Settings) -> None:
         click.echo(f"Warning: {each}", err=True)
     if found:
         click.echo(
-            "Warning: what fails or is blocked below may be these settings' doing; "
-            "`threads-conformance doctor` tells more",
+            "Warning: failed and blocked checks below may be caused by these settings; "
+            "run `threads-conformance doctor` for details",
             err=True,
         )

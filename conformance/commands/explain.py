@@ -40,7 +40,7 @@ class ExplainError(click.ClickException):
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="How to print it.",
+    help="Output format.",
 )
 def explain_command(report: Path, check: str, output_format: str) -> None:
     """Explain a failure: the promise, the difference, the exchanges, a curl command.
@@ -83,11 +83,12 @@ def find_checks(report: Report, wanted: str) -> tuple[CheckResult, ...]:
         return (report.check(found[0]),)
     if found:
         raise ExplainError(
-            f"{wanted!r} is a part of {len(found)} checks; give more of the id: {listed(found, 8)}"
+            f"{wanted!r} matches {len(found)} checks: give one of {listed(found, 8)}"
         )
     names = [*ids, *(result.id for result in report.requirements)]
     near = _close_matches(wanted, names)
-    hint = f"did you mean {' or '.join(near)}?" if near else "its ids stand in the report's checks"
+    listing = "the ids are listed under `checks` in report.json"
+    hint = f"did you mean {' or '.join(near)}?" if near else listing
     raise ExplainError(f"no check or requirement {wanted!r} in this report: {hint}")
 
 
@@ -113,7 +114,7 @@ def explanation(check: CheckResult, report: Report, requirements: Requirements) 
     else:
         lines += _section("Reason", check.reason)
     sources = dict.fromkeys(source for promise in decided for source in promise.sources)
-    lines += _section("Where it is written", "\n".join(sources))
+    lines += _section("Sources", "\n".join(sources))
     lines += _section("Disputed", "\n".join(each.disputed for each in decided if each.disputed))
     return printable("\n".join(lines))
 

@@ -102,21 +102,21 @@ def credentials(prefix: str = "") -> Callable[[_Command], _Command]:
             f"{under}header_file",
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help=f"A file with headers{whose}, one 'Name: value' a line.",
+            help=f"A file with headers{whose}, one 'Name: value' per line.",
         ),
         click.option(
             key,
             f"{under}api_key",
             type=_KeyType(),
             metavar="KEY",
-            help=f"The key{whose}, sent as x-api-key; never shown.",
+            help=f"The API key{whose}, sent as x-api-key; never shown.",
         ),
         click.option(
             f"{key}-file",
             f"{under}api_key_file",
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help=f"A file that holds the key{whose}.",
+            help=f"A file that holds the API key{whose}.",
         ),
     )
 
@@ -187,11 +187,14 @@ def _seconds_option(
 disposable_option = click.option(
     "--disposable",
     is_flag=True,
-    help="Nothing on the deployment matters: send also what a lenient server could take for "
-    "all threads. So it is with the embedded reference and with --server.",
+    help="All data on the deployment may be lost: also send requests that a lenient server could "
+    "apply to all threads. Always so for the embedded reference and with --server.",
 )
 outage_within_option = _seconds_option(
-    "--outage-within", 0.0, 30.0, "for which an outage is waited out, in all"
+    "--outage-within",
+    0.0,
+    30.0,
+    "to wait, in total, for the deployment to answer again after outages",
 )
 timeout_option = _seconds_option("--timeout", 0.1, 30.0, "to wait for an answer")
 run_timeout_option = _seconds_option("--run-timeout", 0.1, 60.0, "to wait for a run of the graph")
@@ -204,7 +207,7 @@ max_body_option = click.option(
     default=MAX_BODY_MIB,
     show_default=True,
     metavar="MIB",
-    help="The largest answer that is read, in MiB after decompression.",
+    help="Largest response body that is read, in MiB after decompression.",
 )
 
 

@@ -46,7 +46,7 @@ _NOT_PLANTED = 3
 @run_timeout_option
 @max_body_option
 @trust_options
-@visible_within_option("two answers to one question are alike")
+@visible_within_option("two equal requests must get equal answers")
 @click.pass_context
 def plant_command(
     context: click.Context,
@@ -60,8 +60,8 @@ def plant_command(
 ) -> None:
     """Leave a few threads on a deployment, to be found again after a restart or an upgrade.
 
-    PLANT.json is written, with every answer about them; `verify` reads it. The threads
-    stay: no clean-up and no `sweep` touches them, but `verify --sweep`.
+    PLANT.json gets every answer about these threads, for `verify`. The threads stay on the
+    deployment: only `verify --sweep` removes them.
 
     Exit status: 0 planted, 2 wrong usage, 3 nothing was planted.
     """

@@ -19,9 +19,9 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 #: Options that conflict with --read-only: parameter of `run`, option, and reason.
 _EXCLUDED = (
     ("server", "--server", "a server that is started for the run has no threads to look at"),
-    ("disposable", "--disposable", "a read-only run sends nothing that could matter"),
+    ("disposable", "--disposable", "a read-only run changes no data, so leave out --disposable"),
     ("keep", "--keep", "a read-only run makes no threads that could be kept"),
-    ("schema_url", "--schema-url", "the answers of other people's threads are not recorded"),
+    ("schema_url", "--schema-url", "a read-only run records no answers that could be compared"),
 )
 
 
@@ -32,7 +32,7 @@ def _thread_ids_option(
     try:
         return tuple(dict.fromkeys(str(UUID(each)) for each in given))
     except ValueError as malformed:
-        raise click.BadParameter("the id of a thread is a UUID: copy it whole") from malformed
+        raise click.BadParameter("a thread id is a UUID: give the complete id") from malformed
 
 
 def read_only_options(command: _Command) -> _Command:
@@ -43,14 +43,14 @@ def read_only_options(command: _Command) -> _Command:
         multiple=True,
         metavar="ID",
         callback=_thread_ids_option,
-        help="With --read-only: look at this thread; may be repeated.  "
+        help="With --read-only: check this thread; may be repeated.  "
         "[default: up to 10 that a search shows]",
     )(command)
     return click.option(
         "--read-only",
         is_flag=True,
-        help="Write nothing: judge by looking at threads that there are, whose content is "
-        "not recorded.",
+        help="Write nothing: check existing threads by reading them, without recording their "
+        "content.",
     )(command)
 
 
@@ -58,18 +58,19 @@ def check_read_only(url: str | None, given: dict[str, Any]) -> None:
     """Raise `click.UsageError` if options of `run` conflict with `--read-only`."""
     if not given["read_only"]:
         if given["thread_ids"]:
-            raise click.UsageError("--thread names a thread to look at: give --read-only with it")
+            raise click.UsageError("--thread is used only by a read-only run: add --read-only")
         return
     for parameter, option, why in _EXCLUDED:
         if given[parameter]:
             raise click.UsageError(f"--read-only and {option} exclude each other: {why}")
     if given["clients"] != (HTTP,):
         raise click.UsageError(
-            "--read-only and --client exclude each other: a read-only run asks by our own client"
+            "--read-only and --client exclude each other: a read-only run uses only the suite's "
+            "own HTTP client, so leave out --client"
         )
     if url is None:
         raise click.UsageError(
-            "--read-only looks at threads that there are: name their deployment with --url URL"
+            "--read-only checks the threads of a running deployment: name it with --url URL"
         )
 
 
@@ -78,7 +79,7 @@ def with_threads_to_visit(settings: Settings) -> Settings:
     settings = dataclasses.replace(settings, thread_ids=threads_to_visit(settings))
     number = len(settings.thread_ids)
     click.echo(
-        f"Read-only: nothing is written; looks at {counted(number, 'thread')}, of which no "
-        "content is recorded"
+        f"Read-only: nothing is written; reads {counted(number, 'thread')}, whose content is not "
+        "recorded"
     )
     return settings

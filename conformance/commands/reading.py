@@ -33,7 +33,10 @@ def read_report(path: Path) -> Report:
         said = str(unusable)
         raise UnusableError(said if str(file) in said else f"{file}: {said}") from unusable
     except RecursionError as deep:
-        raise UnusableError(f"{file} is nested too deeply to be a report") from deep
+        raise UnusableError(
+            f"{file} is nested too deeply to be a report: "
+            "give a report.json written by `threads-conformance run`"
+        ) from deep
     return report
 
 
@@ -42,7 +45,7 @@ def _check_shape(report: Report) -> None:
     for error in _schema().iter_errors(json.loads(json.dumps(report.to_json()))):
         raise ReportError(
             f"the report is damaged ({error.json_path}: {excerpt(error.message, 200)}): "
-            "write it anew with `threads-conformance run`"
+            "create it again with `threads-conformance run`"
         )
 
 

@@ -23,14 +23,16 @@ from conformance.contract.catalogue import (
 
 @click.command("requirements")
 @click.argument("wanted", metavar="[ID|WORD]", required=False)
-@click.option("--profile", type=click.Choice(PROFILES), help="Only those of a profile.")
+@click.option(
+    "--profile", type=click.Choice(PROFILES), help="Print only the requirements of this profile."
+)
 @click.option(
     "--format",
     "form",
     type=click.Choice(("text", "json", "markdown")),
     default="text",
     show_default=True,
-    help="How to print them.",
+    help="Output format.",
 )
 def requirements_command(wanted: str | None, profile: str | None, form: str) -> None:
     """Print the promises that are checked, or some of them.
@@ -93,7 +95,7 @@ def as_text(requirement: Requirement) -> str:
         f"{requirement.id}  {requirement.title}",
         f"    {requirement.statement}",
         f"    {requirement.level}, {requirement.profile}, {requirement.capability}",
-        *(f"    written in {source}" for source in requirement.sources),
+        *(f"    source: {source}" for source in requirement.sources),
     ]
     if requirement.effort != EFFORTS[0]:
         lines.append(f"    checked at effort {requirement.effort} only")
@@ -111,7 +113,7 @@ def as_markdown(requirements: Iterable[Requirement], left_out: Iterable[LeftOut]
     for each in requirements:
         if each.capability != capability:
             capability = each.capability
-            lines += ["", f"## {capability}", "", "| id | level | profile | promise | written in |"]
+            lines += ["", f"## {capability}", "", "| id | level | profile | promise | sources |"]
             lines.append("|---|---|---|---|---|")
         promise = " ".join(
             filter(

@@ -65,7 +65,12 @@ def _workers_option(_context: click.Context, _option: click.Parameter, given: st
 
 
 @click.command("run")
-@click.option("--url", metavar="URL", help="The deployment; without it, the embedded reference.")
+@click.option(
+    "--url",
+    metavar="URL",
+    help="URL of the deployment to check; without --url or --server, the embedded reference is "
+    "started and checked.",
+)
 @server_option
 @launcher_option
 @click.option(
@@ -86,7 +91,7 @@ def _workers_option(_context: click.Context, _option: click.Parameter, given: st
     metavar="N|auto",
     callback=_workers_option,
     show_default=True,
-    help="Worker processes; 0 checks in this one.",
+    help="Number of worker processes; 0 runs the checks in this process.",
 )
 @click.option(
     "--seed",
@@ -109,18 +114,29 @@ def _workers_option(_context: click.Context, _option: click.Parameter, given: st
     default=HTTP,
     show_default=True,
     callback=lambda _context, _option, given: client_names(given),
-    help="By which client: our own, or the documents' flows by theirs; all is both.",
+    help="Client that sends the requests: http is the suite's own; python-sdk, js-sdk and curl run "
+    "the code of the documents; all is every client.",
 )
-@click.option("-k", "keyword", metavar="EXPR", default="", help="Only checks whose name matches.")
+@click.option(
+    "-k",
+    "keyword",
+    metavar="EXPR",
+    default="",
+    help="Run only the checks whose name matches this pytest -k expression.",
+)
 @click.option(
     "--requirement",
     "requirements",
     multiple=True,
     metavar="ID",
-    help="Only this requirement; may be repeated. Also COPY-01,COPY-08 and 'COPY-*'.",
+    help="Check only this requirement; may be repeated. Also COPY-01,COPY-08 and 'COPY-*'.",
 )
 @click.option(
-    "--capability", "capabilities", multiple=True, metavar="NAME", help="Only this capability."
+    "--capability",
+    "capabilities",
+    multiple=True,
+    metavar="NAME",
+    help="Check only this capability; may be repeated.",
 )
 @click.option(
     "--report-dir",
@@ -138,14 +154,20 @@ def _workers_option(_context: click.Context, _option: click.Parameter, given: st
     "without a URL, the deployment's own /openapi.json.",
 )
 @disposable_option
-@click.option("--keep", is_flag=True, help="Leave the threads of the run; `sweep` removes them.")
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="Do not remove the threads of the run; `threads-conformance sweep` removes them later.",
+)
 @read_only_options
 @timeout_option
 @run_timeout_option
 @outage_within_option
 @max_body_option
 @trust_options
-@visible_within_option("search and count show a change")
+@visible_within_option(
+    "search and count must show a change: the declared deadline of the requirements"
+)
 @baseline_options
 @click.pass_context
 def run_command(
@@ -171,8 +193,8 @@ def run_command(
     --url names one that runs, --server one to install and start; without either the
     embedded reference deployment is started and checked.
 
-    Exit status: 0 conformant, or all that falls short is in the baseline, 1
-    non-conformant, 2 wrong usage, 3 incomplete or not reachable, 4 a defect of this suite.
+    Exit status: 0 conformant, or the baseline accepts every deviation, 1 non-conformant,
+    2 wrong usage, 3 incomplete or not reachable, 4 a defect of this suite.
     """
     check_read_only(url, context.params)
     _check_keyword(keyword)
@@ -241,11 +263,14 @@ def run_command(
 def _interruption_message(url: str | None, read_only: bool) -> str:
     """Return the message for a run that was interrupted before its clean-up was done."""
     if read_only:
-        return "interrupted; nothing was written, so that nothing is left"
+        return "interrupted; the run was read-only, so nothing is left on the deployment"
     if url is None:
-        return "interrupted; the server that was started is gone, and all threads with it"
+        return (
+            "interrupted; the server that was started for the run is stopped, and its threads "
+            "are removed with it"
+        )
     return (
-        "interrupted before the clean-up was done; what the run may have left is removed by "
+        "interrupted before the clean-up was finished; to remove what the run may have left, run "
         f"`threads-conformance sweep --url {Redactor().url(url)}`"
     )
 
@@ -304,7 +329,8 @@ def _known_capability(name: str) -> str:
     known = load_catalogue().capabilities()
     if name not in known:
         raise click.BadParameter(
-            f"no capability {name!r}: one of {', '.join(known)}", param_hint="--capability"
+            f"unknown capability {name!r}: use one of {', '.join(known)}",
+            param_hint="--capability",
         )
     return name
 

@@ -37,20 +37,20 @@ _OPTIONS = (
         "--baseline",
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="Deviations that are accepted, as TOML; exit 0 if all that falls short is there.",
+        help="TOML file of accepted deviations; exit 0 if it accepts every deviation of the run.",
     ),
     click.option(
         "--strict-baseline",
         is_flag=True,
-        help="Fail also where entries of the baseline are stale, expired or changed; refuse "
-        "empty reasons.",
+        help="Exit 1 also if entries of the baseline are stale, expired or changed; refuse "
+        "entries without a reason.",
     ),
     click.option(
         "--write-baseline",
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="Start a baseline with what falls short, or add to one that there is; the reasons "
-        "are left to you.",
+        help="Write the deviations of this run to a new baseline, or add them to an existing "
+        "one; you fill in the reasons.",
     ),
 )
 
@@ -77,12 +77,13 @@ class RunBaseline:
         """Read the file that the options name; raise click's usage errors."""
         if read and written and read != written:
             raise click.UsageError(
-                "--write-baseline reads its own file and adds to it: give no other --baseline"
+                "--write-baseline reads its own file and adds to it: leave out --baseline, or name "
+                "the same file"
             )
         if strict and written:
             raise click.UsageError(
                 "--write-baseline leaves reasons empty, which --strict-baseline refuses: "
-                "write first, fill in the reasons, then be strict"
+                "run with --write-baseline, fill in the reasons, then run with --strict-baseline"
             )
         if strict and not read:
             raise click.UsageError("--strict-baseline needs --baseline FILE")
@@ -97,9 +98,12 @@ class RunBaseline:
         except BaselineError as unusable:
             raise click.UsageError(str(unusable)) from unusable
         if empty := [entry.name for entry in entries if not entry.reason]:
-            said = f"{file}: no reason is given for {listed(empty, _SHOWN)}"
+            said = (
+                f"{file}: no reason is given for {listed(empty, _SHOWN)}: "
+                "write why each is accepted"
+            )
             if strict:
-                raise click.UsageError(f"{said}: write why each is accepted")
+                raise click.UsageError(said)
             click.echo(f"Warning: {said}", err=True)
         return cls(file, entries, strict, bool(written), datetime.now(UTC).date())
 
@@ -113,29 +117,32 @@ class RunBaseline:
         """Print the result, write new entries, and return the exit status of the command."""
         if judgement is None or self.file is None:
             return status
-        for line in _result_lines(judgement, self.entries):
+        for line in _result_lines(judgement, self.entries, write=self.write):
             click.echo(printable(line))
         if self.write:
             self._add_new_entries(self.file, judgement)
         if self.strict and judgement.outdated and status == 0:
-            click.echo("The baseline is not what the run shows: --strict-baseline ends with 1.")
+            click.echo(
+                "The baseline is out of date: change the entries listed above. "
+                "Exit status 1 because of --strict-baseline."
+            )
             return 1
         return status
 
     def _add_new_entries(self, file: Path, judgement: Judgement) -> None:
         added = new_entries(judgement, self.entries, self.today)
         if self.entries and not added:
-            click.echo(f"{file} is as it was: it lacks nothing.")
+            click.echo(f"{file} is unchanged: no entry is missing.")
             return
         try:
             add_entries(file, added, judgement)
         except BaselineError as refused:
             click.echo(f"Error: {refused}", err=True)
             return
-        kept = f"; the {len(self.entries)} that were there are kept" if self.entries else ""
+        kept = f", {_entry_count(len(self.entries))} kept" if self.entries else ""
         click.echo(
             f"{file}: {_entry_count(len(added))} added{kept}. "
-            "Write the reasons, then give it with --baseline."
+            f"Write the reasons, then run with --baseline {file}."
         )
 
 
@@ -155,7 +162,7 @@ def _check_ids(entries: tuple[Entry, ...]) -> frozenset[str]:
     return frozenset(known | {each for each in wanted if _CLIENT.sub("", each) in known})
 
 
-def _result_lines(judgement: Judgement, entries: tuple[Entry, ...]) -> list[str]:
+def _result_lines(judgement: Judgement, entries: tuple[Entry, ...], *, write: bool) -> list[str]:
     accepted = [each for each in judgement.report.requirements if each.baselined]
     levels = [
         f"{sum(each.level == level for each in accepted)} {level}" for level in COUNTED_LEVELS
@@ -163,12 +170,19 @@ def _result_lines(judgement: Judgement, entries: tuple[Entry, ...]) -> list[str]
     number = counted(len(accepted), "requirement")
     lines = [f"Baseline: {_entry_count(len(entries))}; {number} accepted ({', '.join(levels)})"]
     for stale in judgement.stale:
-        said = "falls short no more: remove it"
+        said = "no longer deviates: remove the entry"
         if stale.unseen:
-            said = f"shows no more {listed(stale.unseen, _SHOWN)}: remove the fingerprint"
+            said = (
+                f"no longer deviates with {listed(stale.unseen, _SHOWN)}: "
+                f"remove {'this fingerprint' if len(stale.unseen) == 1 else 'these fingerprints'}"
+            )
         lines.append(f"  stale    {stale.entry.name} {said}")
     for entry in judgement.expired:
-        lines.append(f"  expired  {entry.name} was accepted until {entry.expires}: not any more")
+        lines.append(
+            f"  expired  {entry.name} was accepted until {entry.expires}: "
+            "remove the entry, or give it a later date"
+        )
+    advice = "" if write else "; to accept this too, run with --write-baseline"
     for changed in judgement.changed:
         for check in changed.checks:
             failure = check.failure
@@ -176,8 +190,8 @@ def _result_lines(judgement: Judgement, entries: tuple[Entry, ...]) -> list[str]
                 f"expected {failure.expected}; got {failure.actual}" if failure else check.reason
             )
             lines.append(
-                f"  changed  {changed.entry.name} {WORDS[check.verdict]} in another way than "
-                f"accepted: {check.id}: {cut(one_line(symptom), _SYMPTOM_LIMIT)}"
+                f"  changed  {changed.entry.name} {WORDS[check.verdict]}, but not as the entry "
+                f"accepts: {check.id}: {cut(one_line(symptom), _SYMPTOM_LIMIT)}{advice}"
             )
     return lines
 

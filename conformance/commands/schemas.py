@@ -23,7 +23,7 @@ def schemas_command() -> None:
 
 @schemas_command.command(name="derive")
 def derive_command() -> None:
-    """Write the schemas that the fixtures give."""
+    """Derive the schemas from the fixtures and write them."""
     written = derive.write()
     click.echo(f"wrote {len(written)} files to {written[0].parent}")
 
@@ -33,7 +33,7 @@ def check_command() -> None:
     """Exit 1 if the committed schemas differ from what the fixtures give."""
     differing = derive.check()
     if not differing:
-        click.echo("the schemas are what the fixtures give")
+        click.echo("the schemas agree with the fixtures")
         return
     for line in differing:
         click.echo(line)
@@ -43,7 +43,9 @@ def check_command() -> None:
 
 @schemas_command.command(name="validate")
 @click.argument("file", metavar="FILE")
-@click.option("--schema", "name", metavar="NAME", help="Schema to take; guessed when not given.")
+@click.option(
+    "--schema", "name", metavar="NAME", help="Schema to validate against; guessed if not given."
+)
 def validate_command(file: str, name: str | None) -> None:
     """Say in plain words what in FILE breaks a schema, and where. FILE - is standard input.
 
@@ -54,12 +56,12 @@ def validate_command(file: str, name: str | None) -> None:
         name = guess(instance)
         if name is None:
             raise click.UsageError(
-                f"{_file_label(file)} looks like no answer of the Threads API; "
+                f"{_file_label(file)} does not look like an answer of the Threads API; "
                 f"name its schema with --schema: {', '.join(schema_names())}"
             )
-        click.echo(f"taken for: {name} ({load_schema(name)['title']})")
+        click.echo(f"schema (guessed): {name} ({load_schema(name)['title']})")
     elif name not in schema_names():
-        raise click.UsageError(f"there is no schema {name!r}; take {', '.join(schema_names())}")
+        raise click.UsageError(f"unknown schema {name!r}: use one of {', '.join(schema_names())}")
     found = violations(name, instance)
     for violation in found:
         click.echo(str(violation))

@@ -30,9 +30,7 @@ class _NotJudged(click.ClickException):
 
 
 @click.command("selftest")
-@click.option(
-    "--freedoms", is_flag=True, help="Try freedoms instead of faults: nothing may turn red."
-)
+@click.option("--freedoms", is_flag=True, help="Try freedoms instead of faults; no check may fail.")
 @click.option(
     "--fault", "faults", multiple=True, metavar="NAME", help="Only this fault; may be repeated."
 )
@@ -43,7 +41,8 @@ class _NotJudged(click.ClickException):
     "--matching",
     metavar="TEXT",
     default="",
-    help="Only those whose name, or requirements of a fault, hold it.",
+    help="Only faults or freedoms whose name contains TEXT, and faults that break a requirement "
+    "whose id contains it.",
 )
 @click.option(
     "--requirement",
@@ -55,22 +54,29 @@ class _NotJudged(click.ClickException):
 @click.option(
     "--pairs",
     type=click.IntRange(0),
-    help=f"So many pairs of the freedoms chosen.  [default: {PAIRS} for all freedoms, else none]",
+    help="Number of pairs of the chosen freedoms to try.  "
+    f"[default: {PAIRS} for all freedoms, else none]",
 )
-@click.option("--seed", type=int, default=DEFAULT_SEED, show_default=True, help="Chooses pairs.")
+@click.option(
+    "--seed",
+    type=int,
+    default=DEFAULT_SEED,
+    show_default=True,
+    help="Seed for the choice of the pairs.",
+)
 @click.option(
     "-n",
     "workers",
     type=click.IntRange(1, 64),
     default=max(1, min(os.cpu_count() or 1, 8)),
-    help="Processes beside each other.  [default: one per core]",
+    help="Number of parallel processes.  [default: one per core, at most 8]",
 )
 @click.option(
     "--profile",
     type=click.Choice(PROFILES),
     default=PROFILES[-1],
     show_default=True,
-    help="The checks to try.",
+    help="Profile whose checks are tried.",
 )
 @click.option(
     "--report-dir",
@@ -89,7 +95,7 @@ def selftest_command(
     profile: str,
     report_dir: Path | None,
 ) -> None:
-    """Does every check notice what it is there for, and nothing else?
+    """Test that every check notices the faults that it should notice, and nothing else.
 
     Each fault breaks the reference deployment in one way, and must be noticed by
     exactly the requirements that it breaks. With --freedoms each freedom, alone and in
@@ -98,7 +104,9 @@ def selftest_command(
     """
     freedoms = freedoms or bool(named)
     if freedoms and faults:
-        raise click.UsageError("try either faults or freedoms: --fault goes without --freedom(s)")
+        raise click.UsageError(
+            "--fault excludes --freedom and --freedoms: give either faults or freedoms"
+        )
     if not freedoms and pairs is not None:
         raise click.UsageError("--pairs are pairs of freedoms: give --freedoms as well")
     catalogue = load_catalogue()

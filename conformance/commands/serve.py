@@ -66,7 +66,9 @@ def _freedoms_option(
     found = tuple(find_freedom(name) for name in dict.fromkeys(names))
     for one, other in itertools.combinations(found, 2):
         if one.excludes(other):
-            raise click.BadParameter(f"no server takes both {one.name} and {other.name}")
+            raise click.BadParameter(
+                f"the freedoms {one.name} and {other.name} exclude each other: give one of them"
+            )
     return found
 
 
@@ -78,9 +80,11 @@ def _tenants_option(
     for each in given:
         name, equals, key = each.partition("=")
         if not (name and equals and key):
-            raise click.BadParameter("a tenant is written NAME=KEY")
+            raise click.BadParameter("write a tenant as NAME=KEY")
         if tenants.setdefault(key, name) != name:
-            raise click.BadParameter(f"{tenants[key]} and {name} have the same key: give two")
+            raise click.BadParameter(
+                f"{tenants[key]} and {name} have the same key: give each tenant a key of its own"
+            )
     return tenants
 
 
@@ -88,7 +92,8 @@ def _with_default_tenant(tenants: dict[str, str], api_key: str | None) -> dict[s
     """Return the tenants and, if there is an `api_key`, a tenant `default` with that key."""
     if api_key in tenants:
         raise click.BadParameter(
-            f"is the key of {tenants[api_key]} as well", param_hint="--api-key"
+            f"it is also the key of the tenant {tenants[api_key]}: give another key",
+            param_hint="--api-key",
         )
     return {api_key: "default", **tenants} if api_key else tenants
 
@@ -99,8 +104,8 @@ def _check_fault_is_visible(fault: Fault, tenants: dict[str, str]) -> None:
     of_doors = any(requirements[each].capability == ACCESS_CAPABILITY for each in fault.breaks)
     if of_doors and not tenants:
         raise click.UsageError(
-            f"the fault {fault.name} shows only where keys are needed: "
-            "give two tenants by --tenant NAME=KEY"
+            f"the fault {fault.name} can be seen only with access control: "
+            "give two tenants with --tenant NAME=KEY"
         )
 
 
@@ -112,16 +117,25 @@ def _check_fault_is_visible(fault: Fault, tenants: dict[str, str]) -> None:
     show_default=True,
     help="The port on 127.0.0.1; 0 takes a free one.",
 )
-@click.option("--fault", metavar="NAME", callback=_fault_option, help="Break promises in this way.")
+@click.option(
+    "--fault",
+    metavar="NAME",
+    callback=_fault_option,
+    help="Serve with this fault, which breaks some requirements.",
+)
 @click.option(
     "--freedom",
     "freedoms",
     metavar="NAME",
     multiple=True,
     callback=_freedoms_option,
-    help="Keep the promises in this other way. May be repeated.",
+    help="Serve with this freedom: unlike the reference, and still conformant. May be repeated.",
 )
-@click.option("--api-key", metavar="KEY", help="Answer only to who gives this key as x-api-key.")
+@click.option(
+    "--api-key",
+    metavar="KEY",
+    help="Answer only requests that send this key, or that of a --tenant, as x-api-key.",
+)
 @click.option(
     "--tenant",
     "tenants",
@@ -141,12 +155,12 @@ def serve_command(
 ) -> None:
     """Serve the reference deployment, which keeps every promise, on this machine.
 
-    It offers the graph `agent`, holds its threads in memory, and says its URL when
-    it is ready. End it with Ctrl-C.
+    It offers the graph `agent`, holds its threads in memory, and prints its URL when
+    it is ready. Stop it with Ctrl-C.
     """
     tenants = _with_default_tenant(tenants, api_key)
     if fault and freedoms:
-        raise click.UsageError("give either a fault or freedoms")
+        raise click.UsageError("--fault and --freedom exclude each other: leave one out")
     if fault:
         _check_fault_is_visible(fault, tenants)
     app: ASGIApp | None = None

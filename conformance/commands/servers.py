@@ -24,7 +24,7 @@ _IN_USE = 3
 @launcher_option
 @click.pass_context
 def servers_command(context: click.Context, launcher_files: tuple[Path, ...]) -> None:
-    """List the servers that --server can launch, and what of them is cached.
+    """List the servers that --server can start, and which versions are cached.
 
     Launchers of your own are TOML files in $XDG_CONFIG_HOME/threads-conformance/launchers,
     or named by --launcher.
@@ -39,7 +39,7 @@ def servers_command(context: click.Context, launcher_files: tuple[Path, ...]) ->
     for launcher in launchers.values():
         _print_launcher(launcher, [each for each in in_cache if each.name == launcher.name])
     if others := [each for each in in_cache if each.name not in launchers]:
-        click.echo("beside them in the cache:")
+        click.echo("also in the cache, without a launcher:")
         for each in others:
             click.echo(f"  {each.name}=={each.version}  {_megabytes(each.size)}")
     total = sum(each.size for each in in_cache)
@@ -60,7 +60,10 @@ def clear_command(which: str | None) -> None:
     for each in removed:
         click.echo(f"removed {each.name}=={each.version}  {_megabytes(each.size)}")
     for each in left:
-        click.echo(f"in use, left alone: {each.name}=={each.version}")
+        click.echo(
+            f"not removed, since it is in use: {each.name}=={each.version}; "
+            "clear it once no run uses it"
+        )
     if not chosen:
         click.echo("nothing to clear")
     sys.exit(_IN_USE if left else 0)
@@ -72,11 +75,12 @@ def clear_command(which: str | None) -> None:
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Keep what the server stores there, to be found by a later start or another version.",
+    help="Keep the server's data in this folder, so that a later start, also of another version, "
+    "finds it.",
 )
 @launcher_option
 def start_command(server: str, data: Path | None, launcher_files: tuple[Path, ...]) -> None:
-    """Start a server, say its URL, and end it at Ctrl-C."""
+    """Start a server, print its URL, and stop it on Ctrl-C."""
     try:
         with signals_as_interrupt():
             launcher, version = find_server(server, launcher_files)

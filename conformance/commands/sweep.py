@@ -25,6 +25,7 @@ from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.redaction import Redactor
 from conformance.deployment.settings import Settings, SettingsError
 from conformance.deployment.working_folder import run_folder
+from conformance.report.text import counted
 from conformance.runner.settings import SettingsOptions, new_settings
 
 _SOMETHING_LEFT = 3
@@ -55,8 +56,8 @@ class _Age(click.ParamType[timedelta]):
 @click.option(
     "--lost",
     is_flag=True,
-    help="Look for what runs left whose ledger is lost, by the tag that every thread carries; "
-    "shows it, and removes it only with --yes.",
+    help="Search for threads of runs whose ledger is lost, by the tag of the suite, and list "
+    "them; --yes removes them.",
 )
 @click.option(
     "--older-than",
@@ -64,10 +65,10 @@ class _Age(click.ParamType[timedelta]):
     default="1h",
     show_default=True,
     metavar="AGE",
-    help="With --lost: only threads older than this, as 30m, 1h or 2d; a run on another "
-    "machine may be under way.",
+    help="With --lost: only threads older than this, such as 30m, 1h or 2d, since younger ones "
+    "may belong to a run on another machine.",
 )
-@click.option("--yes", is_flag=True, help="With --lost: remove what is shown.")
+@click.option("--yes", is_flag=True, help="With --lost: remove the threads that are listed.")
 @timeout_option
 @trust_options
 def sweep_command(
@@ -88,7 +89,9 @@ def sweep_command(
     Exit status: 0 nothing is left, 2 wrong usage, 3 something could not be removed.
     """
     if yes and not lost:
-        raise click.UsageError("--yes goes with --lost: without it nothing is asked")
+        raise click.UsageError(
+            "--yes is for --lost only: leave it out, since a sweep without --lost never asks"
+        )
     try:
         with run_folder() as directory:
             settings = new_settings(url, directory, headers=headers, **options)
@@ -133,8 +136,8 @@ def _sweep_all(settings: Settings, url: str) -> bool:
         click.echo("nothing to sweep: no interrupted run of this deployment is known here")
         # The same deployment may have another URL: localhost, 127.0.0.1.
         for other in sorted(elsewhere):
-            click.echo(f"  there is one of {other}: sweep it by that URL")
-        click.echo("  what runs left whose ledger is lost, --lost finds")
+            click.echo(f"  a run of {other} may have left threads: sweep it with --url {other}")
+        click.echo("  to find threads of runs whose ledger is lost, add --lost")
     return left
 
 
@@ -143,7 +146,7 @@ def _print_removal(ledger: LedgerState, removal: Removal) -> None:
     for each in removal.left:
         click.echo(f"  left: {each.thread_id}: {each.reason}")
     for each in removal.possible:
-        click.echo(f"  possible: {each.thread_id}: {each.reason}")
+        click.echo(f"  possibly left: {each.thread_id}: {each.reason}")
 
 
 def _sweep_lost(settings: Settings, older_than: timedelta, *, yes: bool) -> bool:
@@ -155,19 +158,20 @@ def _sweep_lost(settings: Settings, older_than: timedelta, *, yes: bool) -> bool
     for each in found:
         by_run[each.run_id].append(each)
     if not found:
-        click.echo("nothing is lost: no thread that is old enough carries the suite's tag alone")
+        click.echo("no lost threads older than --older-than were found")
         return False
     left = 0
     for run_id, threads in by_run.items():
         oldest = min(each.created_at for each in threads)
-        click.echo(f"run {run_id}: {len(threads)} threads, the oldest of {oldest.isoformat()}")
+        number = counted(len(threads), "thread")
+        click.echo(f"run {run_id}: {number}, the oldest created at {oldest.isoformat()}")
         if yes:
             left += _remove_lost(settings, run_id, threads)
         else:
             for each in threads:
                 click.echo(f"  {each.thread_id}")
     if not yes:
-        click.echo("--yes removes them")
+        click.echo("Nothing was removed. To remove these threads, run again with --yes.")
         return True
     click.echo(f"removed {len(found) - left} of {len(found)}")
     return bool(left)

@@ -30,7 +30,12 @@ _UNREACHABLE = 3
 
 @click.command("verify")
 @click.argument("plant", metavar="PLANT.json", type=click.Path(path_type=Path))
-@click.option("--url", required=True, metavar="URL", help="The deployment that was planted on.")
+@click.option(
+    "--url",
+    required=True,
+    metavar="URL",
+    help="URL of the deployment that holds the planted threads.",
+)
 @credentials_options
 @click.option(
     "--sweep", is_flag=True, help="Then remove the threads of the plant, whatever was found."
@@ -41,12 +46,12 @@ _UNREACHABLE = 3
     type=click.Choice(("text", "json")),
     default="text",
     show_default=True,
-    help="How to print what was found.",
+    help="Output format.",
 )
 @timeout_option
 @max_body_option
 @trust_options
-@visible_within_option("search and count show everything")
+@visible_within_option("search and count must show every thread")
 def verify_command(
     plant: Path,
     url: str,
@@ -55,7 +60,7 @@ def verify_command(
     output_format: str,
     **options: Unpack[SettingsOptions],
 ) -> None:
-    """Ask everything again about what `plant` left, and say what is no longer identical.
+    """Read the planted threads again, and report what is no longer identical.
 
     Only reads, and only threads that PLANT.json names; with --sweep those of them that
     carry the plant's tag are then removed.

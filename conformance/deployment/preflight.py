@@ -112,7 +112,7 @@ def _credentials_problem(answer: Answer, shown: str, _redactor: Redactor, creden
             f"credentials that were given; give others with {_GIVE_KEY}"
         )
     return (
-        f"{shown} answers {answer.status} to {_PROBE}: it wants credentials; give its key with "
+        f"{shown} answers {answer.status} to {_PROBE}: it requires credentials; give them with "
         f"{_GIVE_KEY}"
     )
 
@@ -131,7 +131,7 @@ def _redirect_problem(answer: Answer, shown: str, redactor: Redactor, _credentia
             f"{leads}, a login page: give credentials that need no login with {_GIVE_KEY}, or a "
             "URL that needs none"
         )
-    return f"{leads}: give the URL under which /threads itself is answered"
+    return f"{leads}: give the base URL that answers /threads without a redirect"
 
 
 def _login_problem(answer: Answer, shown: str, _redactor: Redactor, _credentials: bool) -> str:
@@ -147,8 +147,8 @@ def _gateway_problem(answer: Answer, shown: str, _redactor: Redactor, _credentia
     if answer.status not in _GATEWAY_STATUSES:
         return ""
     return (
-        f"{shown} answers {answer.status} to {_PROBE}, as a gateway does whose server is down or "
-        "starting: start it, or try again in a while"
+        f"{shown} answers {answer.status} to {_PROBE}, as a gateway does if its server is down or "
+        "starting: start the server, or try again later"
     )
 
 
@@ -162,7 +162,7 @@ def _no_server_problem(found: Recognition, url: str, shown: str) -> str:
     doubt = f"is {prefix} right?" if prefix else f"is a prefix missing, as in {shown}/api?"
     return (
         f"no LangGraph Server at {shown}: {_PROBE} answers {search.status} ({kind}), where a "
-        f"server answers a JSON list of threads. Give the URL under which /threads stands: {doubt}"
+        f"server answers a JSON list of threads. Give the base URL of /threads: {doubt}"
     )
 
 
@@ -174,48 +174,55 @@ def _connection_problem(
     match broken:
         case httpx.ProxyError() if "407" in why:
             return (
-                f"the proxy on the way to {shown} wants credentials (407): write them into "
+                f"the proxy on the way to {shown} requires credentials (407): write them into "
                 f"{url.scheme.upper()}_PROXY, as in http://user:password@host:port"
             )
         case httpx.ProxyError():
             return (
-                f"no way through the proxy to {shown} ({why}): correct {url.scheme.upper()}_PROXY, "
-                f"or ask without it by NO_PROXY={url.host}"
+                f"cannot connect to {shown} through the proxy ({why}): correct "
+                f"{url.scheme.upper()}_PROXY, or bypass the proxy with NO_PROXY={url.host}"
             )
         case NameNotFoundError():
             return f"cannot connect to {shown} ({why}): correct the host name in the URL"
         case UntrustedCertificateError():
             return (
-                f"the certificate of {shown} is not trusted ({why}): give the one that it is "
-                "signed by with --ca-bundle FILE, or trust any with --insecure"
+                f"the certificate of {shown} is not trusted ({why}): give the certificate of its "
+                "CA with --ca-bundle FILE, or trust any certificate with --insecure"
             )
         case NoTlsError():
             return (
-                f"what listens at {url.host}:{url.port or 443} does not speak TLS ({why}): "
-                f"write {_with_scheme(shown, 'http')}, if http is meant"
+                f"the server at {url.host}:{url.port or 443} does not speak TLS ({why}): "
+                f"write {_with_scheme(shown, 'http')} if it serves plain HTTP"
             )
         case httpx.ConnectTimeout():
             return (
-                f"cannot connect to {shown} in time ({why}): is the host up, the port right, and "
-                f"{url.scheme} what it speaks?"
+                f"cannot connect to {shown} in time ({why}): check that the host is up, and that "
+                f"the port and the scheme {url.scheme} are right"
             )
         case httpx.TimeoutException():
-            return f"{shown} does not answer in time ({why}): is it overloaded?"
+            return (
+                f"{shown} does not answer in time ({why}): check its load, or give it more time "
+                "with --timeout"
+            )
         case httpx.ConnectError():
             return f"cannot connect to {shown} ({why}): is the server running? Check the URL"
         case EncodingRefusedError() | BrokenEncodingError():
-            return f"what {shown} answers cannot be read ({why}): is it a LangGraph Server?"
+            return _unreadable(shown, why)
         case httpx.NetworkError() | httpx.RemoteProtocolError() if (
             url.scheme == "http" and _speaks_tls_at(url)
         ):
             return _write_https(shown)
         case httpx.NetworkError() | httpx.RemoteProtocolError():
             return (
-                f"{shown} breaks the connection ({why}): "
-                "is it an HTTP server, and http or https as the URL says?"
+                f"{shown} breaks the connection ({why}): check that an HTTP server is there, and "
+                "whether the URL must begin with http or https"
             )
         case _:
-            return f"what {shown} answers cannot be read ({why}): is it a LangGraph Server?"
+            return _unreadable(shown, why)
+
+
+def _unreadable(shown: str, why: str) -> str:
+    return f"the answer of {shown} cannot be read ({why}): check that a LangGraph Server is there"
 
 
 def _speaks_tls_at(url: httpx.URL) -> bool:

@@ -222,7 +222,7 @@ class Report:
             )
         except (DataError, KeyError, TypeError) as broken:
             raise ReportError(
-                f"the report is damaged ({broken}): write it anew with `threads-conformance run`"
+                f"the report is damaged ({broken}): create it again with `threads-conformance run`"
             ) from broken
 
 
@@ -271,5 +271,7 @@ def load_report(path: Path) -> Report:
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as unreadable:
         raise ReportError(f"cannot read {path}: {unreadable}") from unreadable
     except json.JSONDecodeError as broken:
-        raise ReportError(f"{path} is not JSON ({broken}): was it cut off?") from broken
+        raise ReportError(
+            f"{path} is not JSON ({broken}): create it again with `threads-conformance run`"
+        ) from broken
     return Report.from_json(data)

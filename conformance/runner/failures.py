@@ -105,7 +105,7 @@ class FailureWriter:
 
     def _sources(self, requirements: Sequence[str]) -> list[str]:
         found = [self.catalogue.requirements[each] for each in requirements]
-        return [f"written in: {source}" for each in found for source in each.sources]
+        return [f"source: {source}" for each in found for source in each.sources]
 
 
 def summary_of(failure: Failure) -> str:

@@ -24,12 +24,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--deployment-client",
         default="http",
         choices=("http", "python-sdk", "js-sdk", "curl", "all"),
-        help="by which client the deployment is asked (default: http)",
+        help="client that sends the requests (default: http)",
     )
     group.addoption(
         "--deployment-disposable",
         action="store_true",
-        help="nothing on the deployment matters: send also what could mean all threads",
+        help="all data on the deployment may be lost: also send requests that a lenient server "
+        "could apply to all threads",
     )
     group.addoption("--deployment-graph", default=None, help="graph id to use (default: agent)")
     group.addoption(
@@ -38,12 +39,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         metavar="'Name: value'",
         help="header to send with every request; may be repeated; also from "
-        "THREADS_CONFORMANCE_HEADER, one a line, and THREADS_CONFORMANCE_API_KEY",
+        "THREADS_CONFORMANCE_HEADER, one per line, and THREADS_CONFORMANCE_API_KEY",
     )
     group.addoption(
         "--deployment-protected",
         action="store_true",
-        help="credentials are needed: check that nothing is answered without them",
+        help="the deployment requires credentials: check that every operation is refused without "
+        "them",
     )
     group.addoption(
         "--deployment-other-header",

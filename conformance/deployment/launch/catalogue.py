@@ -30,5 +30,5 @@ def find_launcher(launchers: dict[str, Launcher], name: str) -> Launcher:
     if name in launchers:
         return launchers[name]
     near = difflib.get_close_matches(name, launchers, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(launchers))}"
+    hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(sorted(launchers))}"
     raise LauncherError(f"there is no launcher {name!r}; {hint}")

@@ -123,7 +123,7 @@ def interpreter(allowed: SpecifierSet = _ANY) -> str:
         return str(allowed)
     raise NotStartedError(
         f"the server needs a Python {allowed}, and this is {platform.python_version()}: "
-        "install one, or uv, which fetches one"
+        "install such a Python, or uv, which downloads it"
     )
 
 

@@ -119,11 +119,18 @@ def _launcher(file: Path, data: dict[str, Any]) -> Launcher:
     check_keys(data, _LauncherTable)
     table = typed(data, _LauncherTable, _parse)
     if not _NAME.fullmatch(table.name):
-        raise DataError("name", "is made of letters, digits, '.', '_' and '-'")
+        raise DataError(
+            "name",
+            "must be made of letters, digits, '.', '_' and '-', and begin with a letter or digit",
+        )
     if not table.command:
-        raise DataError("command", "is missing: a list of texts")
+        raise DataError(
+            "command", "is empty: give the program and its arguments, a list of strings"
+        )
     if unknown := set(table.services) - set(SERVICES):
-        raise DataError("services", f"has no {min(unknown)!r}: use {', '.join(SERVICES)}")
+        raise DataError(
+            "services", f"names an unknown service {min(unknown)!r}: use {', '.join(SERVICES)}"
+        )
     places = _PLACES | set(table.services)
     for each in table.command:
         _check_placeholders("command", each, places)
@@ -132,14 +139,18 @@ def _launcher(file: Path, data: dict[str, Any]) -> Launcher:
     for key, text in env.items():
         _check_placeholders(f"env.{key}", text, places)
     if not table.ready.startswith("/"):
-        raise DataError("ready", "is the path of a URL and starts with '/'")
+        raise DataError("ready", "must be the path of a URL, which starts with '/'")
     if table.ready_within_s <= 0:
         raise DataError("ready_within_s", "must be more than 0 seconds")
     if table.printed_url is not None:
         _check_pattern("printed_url", table.printed_url)
     install = None if table.install is None else _install(table.install)
     if not table.known and not (install and install.package):
-        raise DataError("known", "is missing: a list of versions, where no package has them")
+        raise DataError(
+            "known",
+            "is missing: list the versions here, or name the package that has them in "
+            "install.package",
+        )
     return Launcher(
         file=file,
         name=table.name,
@@ -162,13 +173,17 @@ def _project(file: Path, name: str | None) -> Path | None:
     for folder in (file.parent / name, fixtures_dir() / "deployments" / name):
         if folder.is_dir():
             return folder.resolve()
-    raise DataError("project", f"names no folder {name!r} beside it or among ours")
+    raise DataError(
+        "project",
+        f"names the folder {name!r}, which is neither beside the launcher file nor one of the "
+        "suite's projects: correct it",
+    )
 
 
 def _install(data: dict[str, Any]) -> Install:
     check_keys(data, ("with", *_InstallTable.__dataclass_fields__), "install")
     if data.get("with") not in INSTALLERS:
-        raise DataError("install.with", f"is one of {', '.join(INSTALLERS)}")
+        raise DataError("install.with", f"must be one of {', '.join(INSTALLERS)}")
     table = typed(data, _InstallTable, within="install")
     for each in table.packages:
         _check_placeholders("install.packages", each, {"version", "here"})
@@ -198,16 +213,18 @@ def _check_pattern(key: str, text: str) -> None:
     try:
         groups = re.compile(text).groups
     except re.error as broken:
-        raise DataError(key, f"is not a regular expression: {broken}") from broken
+        raise DataError(key, f"must be a regular expression: {broken}") from broken
     if groups != 1:
-        raise DataError(key, "has one group, in parentheses, that is the URL")
+        raise DataError(key, "must have exactly one group, in parentheses, which matches the URL")
 
 
 def _check_placeholders(key: str, text: str, allowed: set[str]) -> None:
     try:
         names = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
     except ValueError as broken:
-        raise DataError(key, f"has a single brace; write {{{{ for one ({text})") from broken
+        raise DataError(
+            key, f"has a single brace: double a brace that is meant literally ({text})"
+        ) from broken
     if unknown := sorted(names - allowed):
         known = ", ".join(f"{{{each}}}" for each in sorted(allowed))
-        raise DataError(key, f"has no {{{unknown[0]}}}: use {known}")
+        raise DataError(key, f"has an unknown placeholder {{{unknown[0]}}}: use one of {known}")

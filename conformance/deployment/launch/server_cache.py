@@ -66,7 +66,8 @@ def environment_of(name: str, version: str, wanted: Recipe, tell: Tell) -> Itera
         (locks / _USES).mkdir(parents=True, exist_ok=True)
     except OSError as broken:
         raise LauncherError(
-            f"cannot write to {cache_dir()} ({broken.strerror}): set XDG_CACHE_HOME"
+            f"cannot write to {cache_dir()} ({broken.strerror}): set XDG_CACHE_HOME to a folder "
+            "that can be written to"
         ) from broken
     with ExitStack() as stack:
         with _one_installation(locks, f"{name} {version}", tell):
@@ -149,7 +150,8 @@ def _install(command: list[str], folder: Path, what: str) -> None:
     ) as tree:
         if tree.wait():
             raise NotStartedError(
-                f"{what} could not be installed; the last lines of {Path(command[0]).name}:\n"
+                f"{what} could not be installed: correct the cause in the last lines of "
+                f"{Path(command[0]).name}:\n"
                 f"{tree.last_lines()}"
             )
 

@@ -81,7 +81,7 @@ def launched(
         yield Running(url, launcher.name, str(version), server.output)
         if (status := server.status()) is not None:
             tell(
-                f"{launcher.name} {version} ended by itself, with status {status}; "
+                f"{launcher.name} {version} stopped unexpectedly, with status {status}; "
                 f"its last lines:\n{server.last_lines()}"
             )
 
@@ -101,9 +101,14 @@ def _working_folder(data: Path | None) -> Iterator[Path]:
         data.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as used:
-        raise LauncherError(f"a server that still runs uses {data}: name another folder") from used
+        raise LauncherError(
+            f"the folder {data} is used by a running server: stop that server, or name another "
+            "folder with --data"
+        ) from used
     except OSError as broken:
-        raise LauncherError(f"cannot use the folder {data} ({broken.strerror})") from broken
+        raise LauncherError(
+            f"cannot use the folder {data} ({broken.strerror}): name another with --data"
+        ) from broken
     with lock:
         yield data.resolve()
 
@@ -153,12 +158,13 @@ def _wait_until_ready(launcher: Launcher, version: Version, server: ProcessTree,
         return found
     status = server.status()
     how = (
-        f"was not ready within {launcher.ready_within_s:g} s"
+        f"was not ready within {launcher.ready_within_s:g} s: raise ready_within_s in its "
+        "launcher, or correct"
         if status is None
-        else f"ended with status {status} before it was ready"
+        else f"ended with status {status} before it was ready: correct"
     )
     raise NotStartedError(
-        f"{launcher.name} {version} {how}; its last lines:\n{server.last_lines()}"
+        f"{launcher.name} {version} {how} the cause in its last lines:\n{server.last_lines()}"
     )
 
 

@@ -84,7 +84,10 @@ def published_versions(launcher: Launcher) -> list[Version]:
             # npm allows names of pre-releases that have no order.
             continue
     if not versions:
-        raise NotStartedError(f"the package index has no version of {package}")
+        raise NotStartedError(
+            f"the package index has no version of {package}: "
+            "correct install.package in the launcher"
+        )
     return sorted(versions)
 
 
@@ -115,7 +118,8 @@ def _output_of(command: list[str]) -> str:
         )
     except subprocess.TimeoutExpired as late:
         raise NotStartedError(
-            f"{' '.join(command)} did not end in {_INDEX_TIMEOUT_S:.0f} s"
+            f"{' '.join(command)} did not end within {_INDEX_TIMEOUT_S:.0f} s: "
+            "check the connection to the package index"
         ) from late
     if ended.returncode:
         last = "\n".join(f"  {line}" for line in ended.stderr.strip().splitlines()[-5:])

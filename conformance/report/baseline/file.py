@@ -25,9 +25,10 @@ _HEAD = f"""\
 # Deviations of {{server}} that are accepted: threads-conformance run --baseline FILE
 #
 # Write the reason of each entry; `link` and `expires = 2027-01-31` may be added. An entry
-# accepts the failures with its fingerprints and no others; without fingerprints, any.
+# accepts only failures with its fingerprints; without fingerprints it accepts any failure.
 format = "{FORMAT}"
 """
+_ENTRIES = "write each entry as an [[accepted]] table"
 _SYMPTOM_LIMIT = 160
 
 
@@ -44,7 +45,7 @@ def read_baseline(file: Path) -> tuple[Entry, ...]:
             f"no baseline at {file}: start one with `run --write-baseline {file}`"
         ) from missing
     except UnreadableError as unreadable:
-        raise BaselineError(str(unreadable)) from unreadable
+        raise BaselineError(f"{unreadable}; correct this, or name another file") from unreadable
     plain = _dates_as_text(data)
     if wrong := best_match(_schema().iter_errors(plain)):
         raise BaselineError(f"{file}: {_error_text(wrong, plain)}")
@@ -71,7 +72,7 @@ def check_writable(file: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as refused:
-        raise BaselineError(f"cannot write {file} ({refused.strerror}): name another") from refused
+        raise _not_writable(file, refused) from refused
 
 
 def add_entries(file: Path, entries: tuple[Entry, ...], judgement: Judgement) -> None:
@@ -87,9 +88,15 @@ def add_entries(file: Path, entries: tuple[Entry, ...], judgement: Judgement) ->
         partial.write_text(text, encoding="utf-8", newline="\n")
         partial.replace(file)
     except OSError as refused:
-        raise BaselineError(f"cannot write {file}: {refused.strerror}") from refused
+        raise _not_writable(file, refused) from refused
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _not_writable(file: Path, refused: OSError) -> BaselineError:
+    return BaselineError(
+        f"cannot write {file} ({refused.strerror}): name another file with --write-baseline"
+    )
 
 
 def _as_toml(entry: Entry, judgement: Judgement) -> str:
@@ -140,17 +147,17 @@ def _error_text(error: ValidationError, data: dict[str, Any]) -> str:
         known: Any = error.schema
         if error.validator == "additionalProperties":
             stray = [key for key in data if key not in known["properties"]]
-            return f"there is no setting {listed(stray, 3)}; entries stand in [[accepted]] tables"
-        return f'a baseline begins with format = "{FORMAT}"'
+            return f"unknown setting {listed(stray, 3)}: {_ENTRIES}"
+        return f'write format = "{FORMAT}" before the first entry'
     path = list(error.absolute_path)
     if path[:1] != ["accepted"] or len(path) == 1:
-        return "entries stand in [[accepted]] tables"
+        return _ENTRIES
     number = int(path[1]) + 1
     entry = data["accepted"][path[1]]
     name = entry.get("requirement") or entry.get("check") if isinstance(entry, dict) else None
     where = f"entry {number}" + (f" ({name})" if isinstance(name, str) else "")
     if error.validator == "oneOf":
-        return f"{where} names a requirement or a check, and not both"
+        return f"{where}: give either `requirement` or `check`, and not both"
     return f"{where}: {'.'.join(map(str, path[2:])) or 'it'}: {error.message}"
 
 

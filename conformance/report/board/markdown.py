@@ -33,7 +33,7 @@ def board_markdown(board: Board) -> str:
     header, *deployments = deployment_rows(board)
     parts = [
         f"# {TITLE}",
-        "Every cell leads to its evidence. "
+        "Every cell links to its evidence. "
         + "; ".join(
             f"{verdict_with_sign(verdict)}: {meaning}" for verdict, meaning in LEGEND.items()
         )
@@ -79,7 +79,7 @@ def _evidence_parts(row: Row, cell: Cell, column: Column, requirements: Requirem
     parts = [
         # The link of the cell leads to this heading.
         f"## {row.id}",
-        f"**{cell_words(cell)}** ({row.level}): {_escape(promise.statement)}{_written_in(promise)}",
+        f"**{cell_words(cell)}** ({row.level}): {_escape(promise.statement)}{_sources(promise)}",
     ]
     seen: set[str] = set()
     for check in cell.short:
@@ -96,9 +96,9 @@ def _evidence_parts(row: Row, cell: Cell, column: Column, requirements: Requirem
     return parts
 
 
-def _written_in(promise: Promise) -> str:
-    written = "; ".join(promise.sources)
-    return f" Written in {_escape(written)}." if written else ""
+def _sources(promise: Promise) -> str:
+    sources = "; ".join(promise.sources)
+    return f" Source: {_escape(sources)}." if sources else ""
 
 
 def _check_parts(check: CheckResult) -> list[str]:
@@ -150,7 +150,9 @@ def _failing_table(board: Board) -> str:
             for column, cell in zip(board.columns, row.cells, strict=True)
         ]
         rows.append([row.id, row.level, _escape(row.title), *cells])
-    return table(_escape_cells(header), rows) if rows else "Every deployment keeps all."
+    return (
+        table(_escape_cells(header), rows) if rows else "Every deployment keeps all requirements."
+    )
 
 
 def _anchor(column: Column, requirement: str) -> str:

@@ -269,5 +269,5 @@ def _notes(reports: list[Report]) -> tuple[str, ...]:
     if len(asked) > 1:
         notes.append("The reports differ in profile or effort: counts have different denominators.")
     if any(each.run.partial for each in reports):
-        notes.append("A verdict that is partial says nothing of what was not selected.")
+        notes.append("A partial verdict covers only the selected requirements.")
     return tuple(notes)

@@ -16,7 +16,7 @@ LEGEND = {
     Verdict.PASS: "the promise holds",
     Verdict.FAIL: "the promise is broken",
     Verdict.UNSUPPORTED: "the server answers that it does not offer the operation",
-    Verdict.BLOCKED: "a prerequisite failed, so nothing can be said",
+    Verdict.BLOCKED: "a prerequisite failed, so the requirement was not decided",
     Verdict.ERROR: "the check or the connection broke off",
     Verdict.NOT_RUN: "no check of it was made",
 }

@@ -78,7 +78,7 @@ class CheckChange:
     @property
     def reason(self) -> str:
         """Why it did not pass in the later run."""
-        return self.after.reason if self.after else "it gave no result"
+        return self.after.reason if self.after else "the check gave no result"
 
 
 @dataclass(frozen=True)

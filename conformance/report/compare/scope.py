@@ -86,9 +86,9 @@ def notes_of(old: Report, new: Report) -> tuple[str, ...]:
             else "the same version with another catalogue"
         )
         notes.append(
-            f"The suites differ ({what}). What only one of them checks is no regression; a check "
-            "that both have may have been changed too: to be sure, run the new suite on the old "
-            "server."
+            f"The suites differ ({what}). Checks that only one of them has are not compared, "
+            "and those that both have may have changed: to be sure, check the old server with "
+            "the new suite."
         )
     differing = [
         f"{name} {before} and {after}"
@@ -106,8 +106,8 @@ def notes_of(old: Report, new: Report) -> tuple[str, ...]:
     partial = [name for name, each in (("old", old), ("new", new)) if each.run.partial]
     if partial:
         notes.append(
-            f"The {' and the '.join(partial)} run judged a selection only: "
-            "nothing is said of the rest."
+            f"The {' and the '.join(partial)} run judged only a selection: "
+            "the other requirements are not compared."
         )
     levels = requirements_by_id(old)
     notes += [

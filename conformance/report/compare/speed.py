@@ -30,10 +30,10 @@ _COMMON_TO = 5
 _RESOLUTION_MS = 0.1
 
 DEFINITION = (
-    f"An operation is slower where both runs asked it at least {LEAST_REQUESTS} times, its "
-    "median is above what its 95th percentile was, its median grew by a factor of "
-    f"{FACTOR:g} or more (also beyond what all operations have in common), and both percentiles "
-    f"grew by {LEAST_MS:g} ms or more; faster is the reverse."
+    "An operation counts as slower if all of this holds: both runs sent it at least "
+    f"{LEAST_REQUESTS} times; its new median is not below its old 95th percentile; its median grew "
+    f"by a factor of {FACTOR:g} or more, also relative to the change common to all operations; its "
+    f"median and its 95th percentile each grew by {LEAST_MS:g} ms or more. Faster is the reverse."
 )
 
 

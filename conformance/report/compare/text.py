@@ -48,7 +48,8 @@ def subject(comparison: ReportComparison) -> str:
 def compared_line(comparison: ReportComparison) -> str:
     """Return how many requirements and checks were compared."""
     requirements = counted(comparison.compared_requirements, "requirement")
-    return f"Compared: {requirements} by {counted(comparison.compared_checks, 'check')} of both."
+    checks = counted(comparison.compared_checks, "check")
+    return f"Compared: {requirements} by {checks} that both reports have."
 
 
 def verdict_rows(comparison: ReportComparison) -> list[list[str]]:
@@ -89,14 +90,14 @@ def remarks(change: RequirementChange) -> list[str]:
     said = []
     if change.kind is Kind.REGRESSION:
         if change.level == "MAY":
-            said.append("a MAY: told, but no reason to fail")
+            said.append("a MAY: reported, but does not count")
         if change.baselined:
             said.append("accepted by the baseline")
     newly, mended = counts_of(change)
     if change.before is Verdict.FAIL and newly:
-        said.append(f"{newly} of {change.compared} checks newly fall short")
+        said.append(f"{newly} of {change.compared} checks no longer pass")
     if mended and change.kind is not Kind.REPAIR:
-        said.append(f"{counted(mended, 'check')} mended")
+        said.append(f"{counted(mended, 'check')} repaired")
     if change.flaky:
         said.append("flaky: it did not fail on every repetition")
     return said
@@ -155,10 +156,10 @@ def speed_summary(speed: SpeedComparison) -> str:
     """Return the result of the comparison of speed, in one or two sentences."""
     if speed.why_not:
         return f"Speed was not compared: {speed.why_not}."
-    found = counted(len(speed.changes), "operation") if speed.changes else "no operation"
     said = (
-        f"Of {counted(speed.compared, 'operation')} asked often enough {found} changed beyond "
-        f"noise; the medians of all together moved by ×{speed.common:.2g}."
+        f"{counted(speed.compared, 'operation')} had enough requests in both runs; "
+        f"{len(speed.changes) or 'none'} of them changed beyond noise. The change common to all "
+        f"medians is ×{speed.common:.2g}."
     )
     # An effect of the machine on one operation cannot be distinguished from one of the server.
     return f"{said} {_COMPARABLE}" if speed.changes else said

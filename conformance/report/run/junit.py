@@ -96,11 +96,11 @@ def _evidence_text(check: CheckResult, report: Report, requirements: Requirement
     lines += [f"expected: {check.failure.expected}", f"actual: {check.failure.actual}"]
     lines += [f"difference: {line}" for line in check.failure.diff]
     lines += [f"curl: {check.failure.curl}"] if check.failure.curl else []
-    lines += [f"written: {source}" for promise in decided for source in promise.sources]
+    lines += [f"source: {source}" for promise in decided for source in promise.sources]
     return "\n".join(lines)
 
 
-_NO_RESULT = "it gave no result"
+_NO_RESULT = "the check gave no result"
 
 
 def _missing_results(report: Report) -> tuple[CheckResult, ...]:
@@ -117,7 +117,11 @@ def _missing_results(report: Report) -> tuple[CheckResult, ...]:
                 requirements=(*earlier, result.id),
                 verdict=Verdict.NOT_RUN,
                 capability=result.capability,
-                reason=("the run was interrupted before" if report.run.interrupted else _NO_RESULT),
+                reason=(
+                    "the run was interrupted before this check"
+                    if report.run.interrupted
+                    else _NO_RESULT
+                ),
             )
     return tuple(lost.values())
 

@@ -119,7 +119,7 @@ def _failure_text(group: FailureGroup, report: Report, requirements: Requirement
         parts.append(f"This failure is {note}.")
     sources = dict.fromkeys(source for each in decided for source in each.sources)
     if sources:
-        parts.append("Where it is written:\n\n" + "\n".join(f"- {code(each)}" for each in sources))
+        parts.append("Sources:\n\n" + "\n".join(f"- {code(each)}" for each in sources))
     parts += [f"Disputed ({each.id}): {each.disputed}" for each in decided if each.disputed]
     ids = [code(each.id) for each in group.checks]
     parts.append(f"{counted(len(ids), 'check')}: {listed(ids, 6)}")

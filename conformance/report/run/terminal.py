@@ -117,7 +117,7 @@ class TerminalView:
     def interrupted(self) -> None:
         """Print at once that the run was interrupted and is being cleaned up."""
         self.stop()
-        self._console.print("Interrupted: what the run made is being removed.")
+        self._console.print("Interrupted: the threads of the run are being removed.")
 
     def check_finished(self, check: CheckResult) -> None:
         """Count a finished check and update the progress."""
@@ -216,7 +216,7 @@ class TerminalView:
             if failure.curl:
                 self._print_curl(failure.curl, check, files)
         for source in dict.fromkeys(source for each in decided for source in each.sources):
-            self._print_labelled("written", source)
+            self._print_labelled("source", source)
         for disputed in dict.fromkeys(each.disputed for each in decided if each.disputed):
             self._print_labelled("disputed", disputed)
         if note := stability_note(check):
@@ -224,7 +224,7 @@ class TerminalView:
         self._print_labelled("check", check.id)
         if len(group.checks) > 1:
             others = [each.id for each in group.checks[1:]]
-            self._print_labelled("alike", listed(others, 3))
+            self._print_labelled("same cause", listed(others, 3))
 
     def _print_curl(self, command: str, check: CheckResult, files: Sequence[Path]) -> None:
         if len(command) > _CURL_LIMIT:

@@ -10,7 +10,11 @@ from pathlib import Path
 from conformance.contract.catalogue import EFFORTS, LEVELS, PROFILES, Requirement
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.report.record import CheckResult, Deployment, Report, RunInfo
-from conformance.report.run.grouping import failure_groups, unmet_optional_groups
+from conformance.report.run.grouping import (
+    failure_groups,
+    undecided_groups,
+    unmet_optional_groups,
+)
 from conformance.report.score import UNDECIDED
 
 Requirements = Mapping[str, Requirement]
@@ -96,22 +100,22 @@ def verdict_meaning(report: Report) -> str:
     elif report.verdict is RunVerdict.INCOMPLETE:
         said = "nothing was judged"
     else:
-        said = "no MUST was among what was judged"
+        said = "no MUST requirement was selected"
     if counts[Verdict.UNSUPPORTED]:
         said += f"; {counts[Verdict.UNSUPPORTED]} of {of} unsupported"
     if accepted:
         said += f"; the baseline accepts {accepted} of {of}"
     if report.run.interrupted:
-        said += "; the run was interrupted, and what was left was not judged"
+        said += "; the run was interrupted, and the remaining requirements were not judged"
     elif report.run.given_up:
         said += (
-            "; the deployment stopped answering and was given up (--outage-within), "
-            "and what was left was not judged"
+            "; the deployment did not answer for longer than --outage-within in total, "
+            "and the remaining requirements were not judged"
         )
     elif report.run.read_only:
-        said += "; read-only: only what looking at threads can decide was judged"
+        said += "; read-only: only requirements that can be decided by reading were judged"
     elif report.run.partial:
-        said += "; only what was selected was judged"
+        said += "; only the selected requirements were judged"
     return f"{said[0].upper()}{said[1:]}."
 
 
@@ -121,7 +125,12 @@ def unmet_optional_line(report: Report) -> str:
     A failed MAY is information only and changes no verdict.
     """
     ids = [each for group in unmet_optional_groups(report) for each in group.requirements]
-    return f"optional or disputed (MAY), and not found: {', '.join(sorted(ids))}" if ids else ""
+    if not ids:
+        return ""
+    return (
+        "MAY requirements (optional or disputed) that do not hold, without effect on the verdict: "
+        f"{', '.join(sorted(ids))}"
+    )
 
 
 def _early_end(run: RunInfo) -> str:
@@ -154,11 +163,13 @@ def next_step(report: Report, report_json: Path | str) -> str:
     failures = failure_groups(report)
     explain = f"threads-conformance explain {shlex.quote(str(report_json))}"
     if report.verdict is RunVerdict.INCOMPLETE:
-        return "Fix what kept the checks from deciding (named above), then run again."
+        if report.run.interrupted or not undecided_groups(report):
+            return "Run again."
+        return "Remove the causes listed under 'Not decided', then run again."
     if failures:
         first = failures[0].checks[0].id
         return f"See a failure with all its exchanges: {explain} {shlex.quote(first)}"
-    return "All requirements hold. Add this run to CI."
+    return "No MUST or SHOULD failed. Add this run to CI."
 
 
 def server_name(report: Report) -> str:
@@ -194,7 +205,7 @@ def cleanup_reasons(report: Report) -> tuple[str, ...]:
     lines += [f"possibly left: {each.threads} × {each.reason}" for each in cleanup.possibly_left]
     if cleanup.left or cleanup.possibly_left:
         sweep = f"threads-conformance sweep --url {shlex.quote(report.deployment.url)}"
-        lines.append(f"removed, once that is possible, by: {sweep}")
+        lines.append(f"to remove them later, run: {sweep}")
     return tuple(lines)
 
 
@@ -203,7 +214,7 @@ def data_policy_line(run: RunInfo) -> str:
     if run.read_only:
         return "read-only: nothing is written"
     if run.disposable:
-        return "disposable deployment: nothing on it matters"
+        return "disposable deployment: all of its data may be changed"
     return "guest: other people's threads are never touched"
 
 

@@ -28,8 +28,8 @@ def comparison_section(comparison: Comparison) -> list[str]:
     """Return the paragraphs of the section in report.md."""
     parts = [
         "## Schema comparison",
-        f"The deployment's own OpenAPI document, {code(comparison.url)}, held against what it did "
-        f"in this run and against the contract. {_headline(comparison)} {_MEANING}",
+        f"The deployment's own OpenAPI document, {code(comparison.url)}, was compared with its "
+        f"answers in this run and with the contract. {_headline(comparison)} {_MEANING}",
     ]
     rows = [
         [KINDS[each.kind], *map(_cell, (each.operation, each.where, each.declared, each.found))]

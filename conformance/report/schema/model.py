@@ -24,7 +24,7 @@ KINDS = {
     "undeclared_status": "a status that was answered and is not declared",
     "undocumented_member": "a member of an answer that is not declared",
     "unlike_declared": "an answer that does not fit its own declaration",
-    "default_not_kept": "a default that is not what it says",
+    "default_not_kept": "an actual default that differs from the declared one",
     "request_member_not_declared": "a request member of the contract that is not declared",
     "request_member_beyond": "a declared request member that the contract does not have",
     "enum_differs": "other values than the contract's",
