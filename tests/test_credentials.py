@@ -240,6 +240,7 @@ class _Options:
         self._given = {
             "deployment_url": "http://127.0.0.1:1",
             "deployment_header": headers,
+            "deployment_other_header": [],
             "deployment_profile": "documented",
             "deployment_client": "http",
         }

@@ -10,14 +10,14 @@ import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
-
-import httpx
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from conformance.contract.catalogue import EFFORTS, HTTP, PROFILES
 from conformance.data import fixtures_dir
-from conformance.deployment.redaction import bare_url
 from conformance.typed_data import DataError, UnreadableError, check_keys, read_toml, typed
+
+if TYPE_CHECKING:
+    import httpx
 
 _T = TypeVar("_T")
 
@@ -139,6 +139,11 @@ class Settings:
     @cached_property
     def address(self) -> httpx.URL:
         """The URL, parsed; `SettingsError`, without secrets, if it is unusable."""
+        # Imported here: commands that ask no server read settings as well, and start fast.
+        import httpx
+
+        from conformance.deployment.redaction import bare_url
+
         shown = bare_url(self.url)
         try:
             parsed = httpx.URL(self.url.strip())
