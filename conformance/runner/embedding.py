@@ -49,6 +49,7 @@ class EmbeddedController(Controller):
                 ),
             )
         except SettingsError as unusable:
+            self._directory.cleanup()
             raise pytest.UsageError(f"--deployment-url: {unusable}") from unusable
         super().__init__(settings)
 
