@@ -171,7 +171,7 @@ def test_every_way_to_end(workers: str, suite: Path, settings_for: MakeSettings)
     assert attempts == {
         "passes": 1,
         "fails": 3,
-        "flaky": 3,
+        "flaky": 2,
         "flaky_at_last": 3,
         "blocked": 1,
         "connection_broken": 1,

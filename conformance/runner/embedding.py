@@ -32,6 +32,9 @@ class EmbeddedController(Controller):
     def __init__(self, config: pytest.Config) -> None:
         url = config.getoption("deployment_url")
         headers = headers_of(config)
+        other_headers = parse_header_options(
+            config.getoption("deployment_other_header"), "--deployment-other-header"
+        )
         self._directory = TemporaryDirectory(prefix="threads-conformance-")
         graph = config.getoption("deployment_graph")
         try:
@@ -44,9 +47,7 @@ class EmbeddedController(Controller):
                 clients=client_names(config.getoption("deployment_client")),
                 disposable=config.getoption("deployment_disposable"),
                 protected=config.getoption("deployment_protected"),
-                other_headers=parse_header_options(
-                    config.getoption("deployment_other_header"), "--deployment-other-header"
-                ),
+                other_headers=other_headers,
             )
         except SettingsError as unusable:
             self._directory.cleanup()
