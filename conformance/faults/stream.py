@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from conformance.faults.kit.runs import (
     Event,
+    encode_events,
+    events_in,
     found_run,
     having,
     of_graph,
@@ -12,8 +16,8 @@ from conformance.faults.kit.runs import (
     where,
 )
 from conformance.faults.kit.wire import change_request
-from conformance.faults.registry import FaultyDeployment, fault
-from conformance.model.streams import INTERRUPT
+from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.streams import INTERRUPT, modes_of
 from conformance.reference.wire import When, WireAnswer, WireRequest
 
 
@@ -243,9 +247,67 @@ fault("stream-from-minus-one-is-empty", breaks=["STREAM-11"])(
     )
 )
 
-fault("stream-is-resumed-with-the-event-itself", breaks=["STREAM-12"])(
+fault("stream-is-resumed-with-the-event-itself", breaks=["STREAM-12", "STREAM-13"])(
     lambda broken: _moved(broken, -1)
 )
-fault("stream-is-resumed-one-event-too-late", breaks=["STREAM-12"])(
+fault("stream-is-resumed-one-event-too-late", breaks=["STREAM-12", "STREAM-13"])(
     lambda broken: _moved(broken, 1)
 )
+
+# Several modes: the reference numbers events, so that an id is a position
+
+
+def _joins_several_modes(broken: FaultyDeployment, request: WireRequest) -> bool:
+    """Return whether the run that is joined was started with several modes."""
+    found = found_run(broken.store, run_id_in(request))
+    return found is not None and len(modes_of(found[1].kwargs.get("stream_mode"))) > 1
+
+
+def _several_modes(request: WireRequest) -> bool:
+    return (
+        request.members.get("stream_resumable") is True
+        and len(modes_of(request.members.get("stream_mode"))) > 1
+    )
+
+
+def _sharing_an_id(shared: Callable[[list[Event]], int]) -> Apply:
+    """Give the event at position `shared(events)` the id of the event before it."""
+
+    def share(events: list[Event]) -> list[Event]:
+        at = shared(events)
+        _, name, data = events[at]
+        return [*events[:at], (events[at - 1][0], name, data), *events[at + 1 :]]
+
+    return streaming("run_stream", to=share, when=_several_modes)
+
+
+fault("values-share-the-id-of-the-update-before-them", breaks=["STREAM-13", "STREAM-14"])(
+    _sharing_an_id(lambda events: _named(events, "updates")[0] + 1)
+)
+fault("last-two-events-share-an-id", breaks=["STREAM-13", "STREAM-14"])(
+    _sharing_an_id(lambda events: len(events) - 1)
+)
+
+
+@fault("resumed-stream-has-one-mode", breaks=["STREAM-13"])
+def resumed_stream_has_one_mode(broken: FaultyDeployment) -> None:
+    @broken.wire.after("run_join_stream", when=lambda request: _last_event(request).isdigit())
+    def leave_out(request: WireRequest, answer: WireAnswer) -> None:
+        if answer.ok and _joins_several_modes(broken, request):
+            events = events_in(answer.raw)
+            answer.raw = encode_events(_without(events, *_named(events, "updates")))
+
+
+@fault("stream-is-repeated-after-its-last-event", breaks=["STREAM-13"])
+def stream_is_repeated_after_its_last_event(broken: FaultyDeployment) -> None:
+    last: dict[str, str] = {}
+
+    @broken.wire.after("run_stream")
+    def note(request: WireRequest, answer: WireAnswer) -> None:
+        if answer.ok:
+            last[request.thread_id] = events_in(answer.raw)[-1][0]
+
+    @broken.wire.before("run_join_stream")
+    def begin_again(request: WireRequest) -> None:
+        if _last_event(request) == last.get(request.thread_id):
+            request.headers = [each for each in request.headers if each[0] != b"last-event-id"]

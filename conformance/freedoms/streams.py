@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 from conformance.faults.kit.runs import Event, encode_events, events_in
@@ -66,7 +67,7 @@ freedom(
     choice="form of streams",
     layer=1,
     allowed_by="No source says that an event has an id, but of a stream that is resumable.",
-    may_block="STREAM-12",
+    may_block="STREAM-12 STREAM-13 STREAM-14",
 )(_written(lambda raw: b"\n".join(e for e in raw.split(b"\n") if not e.startswith(b"id:"))))
 freedom(
     "streams-end-with-an-end-event",
@@ -89,3 +90,33 @@ def streams_have_events_of_the_servers_own(altered: Altered) -> None:
         if answer.ok:
             first, _, rest = answer.raw.partition(b"\n\n")
             answer.raw = b"\n\n".join([first, b'event: x-progress\ndata: {"done": 0.5}', rest])
+
+
+@freedom(
+    "ids-of-events-are-no-numbers",
+    choice="form of streams",
+    layer=1,
+    allowed_by="The published Last-Event-ID is a text; no source says what ids look like.",
+)
+def ids_of_events_are_no_numbers(altered: Altered) -> None:
+    @altered.wire.after(*STREAMS)
+    def rename(_request: WireRequest, answer: WireAnswer) -> None:
+        if answer.ok:
+            answer.raw = re.sub(rb"(?m)^id: (\d+)", rb"id: 1764000000000-\1/x", answer.raw)
+
+    @altered.wire.before("run_join_stream")
+    def number(request: WireRequest) -> None:
+        request.headers = [
+            (name, value.removeprefix(b"1764000000000-").removesuffix(b"/x"))
+            if name == b"last-event-id"
+            else (name, value)
+            for name, value in request.headers
+        ]
+
+
+freedom(
+    "only-events-of-the-graph-have-ids",
+    choice="form of streams",
+    layer=1,
+    allowed_by="No source says that an event about the stream has an id.",
+)(_written(lambda raw: re.sub(rb"id: \d+\r?\n(event: (metadata|end))", rb"\1", raw)))

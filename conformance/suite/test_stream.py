@@ -1,5 +1,6 @@
 """The events of a stream."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -7,9 +8,11 @@ import pytest
 from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable import require_some
 from conformance.checks.events import OF_THE_STREAM, Event, data_of, events_or_blocked, parse_events
-from conformance.checks.expect import assert_equal, assert_that
+from conformance.checks.expect import assert_equal, assert_is, assert_that
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import UNDER_WAY, Runs, message_contents
+from conformance.checks.views import Thread, id_of
+from conformance.deployment.client import Answer
 from conformance.excerpt import excerpt
 
 #: Names of the events of the published modes; a server may send others.
@@ -25,6 +28,11 @@ _MODES = frozenset(
         "custom",
     }
 )
+
+#: Modes in which each step of a graph has events; the two first are judged by STREAM-07.
+_SEVERAL_MODES = ("values", "updates", "checkpoints", "tasks")
+#: The number of streams of which the one with ids that are shared is judged.
+_STREAMS = 4
 
 
 @requires("STREAM-01")
@@ -159,6 +167,67 @@ def test_a_stream_is_resumed_after_an_event(
     assert_equal(_graph_events(rest), _graph_events(first[position + 1 :]), "the events after it")
 
 
+@requires("STREAM-13")
+def test_a_stream_of_several_modes_is_resumed_after_each_event(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    thread, first = _resumable_in_several_modes(given, given_runs)
+    run = given_runs.only_run(thread)
+    for position, event in enumerate(first):
+        if event.id is not None:
+            rest = runs.join_stream(run, last_event_id=event.id)
+            expected = _of_several_modes(first[position + 1 :])
+            # Nothing may follow the last event.
+            what = f"the events after event {position + 1}"
+            assert_is(_named_data(_of_several_modes(rest)), _named_data(expected), what)
+
+
+@requires("STREAM-14")
+def test_events_have_ids_of_their_own(given: ThreadsApi, given_runs: Runs) -> None:
+    _, events = _resumable_in_several_modes(given, given_runs)
+    ids = _ids_of(events)
+    assert_equal(ids, list(dict.fromkeys(ids)), "the ids of the events, each once")
+
+
+def _resumable_in_several_modes(given: ThreadsApi, runs: Runs) -> tuple[Thread, list[Event]]:
+    """Run a graph by a resumable stream of several modes, and return its thread and the events.
+
+    Where ids are times, which events share one is up to chance: of some streams, the first with
+    events that do, else the last.
+    """
+    modes = _SEVERAL_MODES
+    for _ in range(_STREAMS):
+        thread, answer = _streamed(given, runs, modes)
+        if not answer.ok and modes == _SEVERAL_MODES:
+            modes = _SEVERAL_MODES[:2]
+            thread, answer = _streamed(given, runs, modes)
+        events = events_or_blocked(given.ensure_success(answer, thread).text)
+        ids = _ids_of(events)
+        if len(set(ids)) < len(ids):
+            break
+    if missing := set(_SEVERAL_MODES[:2]) - _modes_of(events):
+        raise Blocked(f"a stream of several modes has no {sorted(missing)}", by="STREAM-07")
+    if not ids:
+        raise Blocked("the events of the stream have no ids")
+    return thread, events
+
+
+def _streamed(given: ThreadsApi, runs: Runs, modes: Sequence[str]) -> tuple[Thread, Answer]:
+    thread = given.empty()
+    body = runs.body("slow", seconds=0, stream_resumable=True, stream_mode=[*modes])
+    return thread, given.client.run_stream(id_of(thread), body)
+
+
+def _ids_of(events: list[Event]) -> list[str]:
+    """Return the ids of those events of the modes that were asked for that have one."""
+    return [event.id for event in _of_several_modes(events) if event.id is not None]
+
+
+def _of_several_modes(events: list[Event]) -> list[Event]:
+    """Return the events of the modes that were asked for; others, of the server's own, are free."""
+    return [event for event in events if _modes_of([event]) & {*_SEVERAL_MODES}]
+
+
 def _last_content(values: list[Any]) -> list[Any]:
     """Return the content of the last message in the last of these values, in a list."""
     return message_contents({"values": values[-1]})[-1:] if values else []
@@ -177,4 +246,8 @@ def _without_parents(checkpoint: Any) -> Any:
 
 def _graph_events(events: Any) -> list[Any]:
     """Return name and data of the events that are about the graph."""
-    return [[each.name, each.data] for each in events if each.name not in OF_THE_STREAM]
+    return _named_data([each for each in events if each.name not in OF_THE_STREAM])
+
+
+def _named_data(events: list[Event]) -> list[Any]:
+    return [[each.name, each.data] for each in events]
