@@ -143,6 +143,30 @@ class Runs:
             lambda: self.status(run), lambda status: status not in UNDER_WAY, within_s
         )
 
+    def status_at_the_end(self, run: Run) -> Any:
+        """Wait until the run is not under way and return its status; None if it is deleted then.
+
+        The deadline is that of a run, since a waiting run begins only after others.
+        """
+
+        def look() -> Any:
+            answer = self._client.runs.get(run.thread_id, run.run_id)
+            if answer.status in (404, 410):
+                return None
+            return self._api.object_of(answer, _thread(run)).get("status")
+
+        return self._context.eventually(
+            look, lambda status: status not in UNDER_WAY, self._context.settings.run_timeout_s
+        )
+
+    def begun(self, run: Run) -> Any:
+        """Wait until the run does not wait to begin any more, and return its status."""
+        return self._context.eventually(
+            lambda: self.status(run),
+            lambda status: status != "pending",
+            self._context.settings.run_timeout_s,
+        )
+
     def list_runs(self, thread: Thread, **params: Any) -> list[dict[str, Any]]:
         """Return the runs of a thread."""
         return self._api.list_of(self._client.runs.list(id_of(thread), **params), thread)

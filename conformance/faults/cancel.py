@@ -6,12 +6,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.runs import accepting, found_run, run_id_in, runs_on, to_its_end
+from conformance.faults.kit.runs import (
+    accepting,
+    answering,
+    found_run,
+    run_id_in,
+    runs_on,
+    to_its_end,
+    where,
+)
 from conformance.faults.kit.wire import each_shown
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Thread
+from conformance.model.executor import Executor
 from conformance.model.runs import Runs
-from conformance.reference.wire import Json, WireRequest
+from conformance.reference.wire import Json, When, WireAnswer, WireRequest, json_answer
 
 
 def cancelling(action: str, after: Callable[[FaultyDeployment, Thread, Run], Thread]) -> Apply:
@@ -186,4 +195,142 @@ fault("only-the-first-of-the-runs-is-cancelled", breaks=["CANCEL-08"])(
 )
 fault("every-run-of-the-thread-is-cancelled", breaks=["CANCEL-09"])(
     _with_ids(lambda broken, thread_id, _: [run.run_id for run in runs_on(broken.store, thread_id)])
+)
+
+# What is left out
+
+
+def _left_out(*names: str) -> When:
+    """Select requests without any of these parameters."""
+    return lambda request: not request.query.keys() & {*names}
+
+
+@fault("cancelling-without-parameters-is-500", breaks=["CANCEL-10"])
+def cancelling_without_parameters_is_500(broken: FaultyDeployment) -> None:
+    @broken.wire.before("run_cancel", when=_left_out("wait", "action"))
+    def crash(request: WireRequest) -> WireAnswer | None:
+        found = found_run(broken.store, run_id_in(request))
+        on_it = found is not None and found[0] == request.thread_id
+        return json_answer(500, {"detail": "Internal Server Error"}) if on_it else None
+
+
+fault("cancelling-with-wait-alone-does-nothing", breaks=["CANCEL-10"])(
+    answering("run_cancel", {}, when=where(_left_out("action"), lambda r: "wait" in r.query))
+)
+fault("cancelling-with-action-alone-is-refused", breaks=["CANCEL-10"])(
+    answering(
+        "run_cancel",
+        {"detail": "wait is missing"},
+        status=422,
+        # The other checks that do not wait are about what follows.
+        when=where(_left_out("wait"), lambda request: request.query.get("action") == "interrupt"),
+    )
+)
+
+
+@fault("cancelling-without-action-is-a-rollback", breaks=["CANCEL-11"])
+def cancelling_without_action_is_a_rollback(broken: FaultyDeployment) -> None:
+    @broken.wire.before("run_cancel", when=_left_out("action"))
+    def roll_back(request: WireRequest) -> None:
+        request.query["action"] = "rollback"
+
+
+@fault("cancelling-without-action-deletes-the-run", breaks=["CANCEL-11"])
+def cancelling_without_action_deletes_the_run(broken: FaultyDeployment) -> None:
+    @broken.wire.after("run_cancel", when=_left_out("action"))
+    def delete(request: WireRequest, answer: WireAnswer) -> None:
+        if answer.ok:
+            broken.store.runs.delete_run(request.thread_id, run_id_in(request))
+
+
+# What is left of the thread
+
+
+def _busy(which: Callable[[Run], bool]) -> Callable[[FaultyDeployment, Thread, Run], Thread]:
+    """Show the thread as busy after one of these runs was cancelled."""
+
+    def after(broken: FaultyDeployment, before: Thread, run: Run) -> Thread:
+        now = broken.store.records.thread(before.thread_id)
+        return replace(now, status="busy") if which(run) else now
+
+    return after
+
+
+fault("thread-is-busy-after-its-run-was-interrupted", breaks=["CANCEL-12"])(
+    cancelling("interrupt", _busy(lambda run: run.started))
+)
+fault("thread-is-busy-after-its-run-was-rolled-back", breaks=["CANCEL-12"])(
+    cancelling("rollback", _busy(lambda run: run.started))
+)
+fault("thread-is-busy-after-its-waiting-run-was-cancelled", breaks=["CANCEL-12"])(
+    cancelling("interrupt", _busy(lambda run: not run.started))
+)
+
+
+@fault("thread-is-busy-after-its-ended-run-was-cancelled", breaks=["CANCEL-12"])
+def thread_is_busy_after_its_ended_run_was_cancelled(broken: FaultyDeployment) -> None:
+    @broken.wire.before("run_cancel")
+    def mark(request: WireRequest) -> None:
+        found = found_run(broken.store, run_id_in(request))
+        if found is not None and found[0] == request.thread_id and not found[1].active:
+            thread = broken.store.records.thread(request.thread_id)
+            broken.store.records.keep(replace(thread, status="busy"))
+
+
+def _noting(broken: FaultyDeployment, action: str) -> set[str]:
+    """Return a set that holds the ids of threads of which a run was cancelled so."""
+    cancelled: set[str] = set()
+
+    @broken.wire.after("run_cancel", when=lambda request: request.query.get("action") == action)
+    def note(request: WireRequest, answer: WireAnswer) -> None:
+        if answer.ok:
+            cancelled.add(request.thread_id)
+
+    return cancelled
+
+
+@fault("thread-refuses-runs-after-an-interrupt", breaks=["CANCEL-13"])
+def thread_refuses_runs_after_an_interrupt(broken: FaultyDeployment) -> None:
+    cancelled = _noting(broken, "interrupt")
+
+    @broken.wire.before("run_background", when=lambda request: request.thread_id in cancelled)
+    def refuse(_request: WireRequest) -> WireAnswer:
+        return json_answer(409, {"detail": "the thread is busy"})
+
+
+@fault("runs-after-a-rollback-never-begin", breaks=["CANCEL-13", "CANCEL-14"])
+def runs_after_a_rollback_never_begin(broken: FaultyDeployment) -> None:
+    cancelled = _noting(broken, "rollback")
+
+    @broken.override(Executor.next_run)
+    def next_run(right: Any, thread_id: str) -> Run | None:
+        found: Run | None = right(thread_id)
+        stuck = thread_id in cancelled and found is not None and not found.started
+        return None if stuck else found
+
+
+# Other runs of the thread
+
+
+def _together(which: Callable[[Run], bool]) -> Apply:
+    """Interrupt these runs of the thread as well."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.wire.before("run_cancel")
+        def cancel_more(request: WireRequest) -> None:
+            found = found_run(broken.store, run_id_in(request))
+            if found is None or found[0] != request.thread_id:
+                return
+            for other in runs_on(broken.store, request.thread_id):
+                if other.active and other.run_id != found[1].run_id and which(other):
+                    broken.store.runs.cancel_run(request.thread_id, other.run_id)
+
+    return apply
+
+
+fault("cancelling-a-run-cancels-those-behind-it", breaks=["CANCEL-14"])(
+    _together(lambda other: not other.started)
+)
+fault("cancelling-a-waiting-run-stops-the-one-under-way", breaks=["CANCEL-14"])(
+    _together(lambda other: other.started)
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.runs import run_id_in
 from conformance.faults.kit.wire import change_shown
 from conformance.freedoms.parts import RUNS
 from conformance.freedoms.registry import freedom
@@ -18,6 +19,9 @@ from conformance.model.search import Searches
 from conformance.model.views import Views
 from conformance.reference.altered import Altered
 from conformance.reference.wire import WireAnswer, WireRequest
+
+#: How long, in seconds, a run or its thread is shown as under way after the end.
+_SETTLING_S = 0.3
 
 freedom(
     "runs-show-nothing-of-what-they-were-asked",
@@ -134,6 +138,28 @@ def cancelling_what_has_ended_is_no_error(altered: Altered) -> None:
 
 
 @freedom(
+    "runs-end-a-moment-after-their-cancellation",
+    allowed_by="The published wait of a cancellation is false by default; no source says when a "
+    "run has ended that is not waited for.",
+    profile="full",
+)
+def runs_end_a_moment_after_their_cancellation(altered: Altered) -> None:
+    cancelled: dict[str, float] = {}
+
+    @altered.wire.after("run_cancel", when=lambda request: request.query.get("wait") != "true")
+    def note(request: WireRequest, answer: WireAnswer) -> None:
+        if answer.ok:
+            cancelled[run_id_in(request)] = time.monotonic()
+
+    def moment(request: WireRequest) -> bool:
+        return time.monotonic() - cancelled.get(run_id_in(request), 0.0) < _SETTLING_S
+
+    @altered.wire.answers("run_get", when=moment)
+    def still_running(_request: WireRequest, run: Any) -> Any:
+        return {**run, "status": "running"}
+
+
+@freedom(
     "runs-are-listed-oldest-first",
     allowed_by="No source says in which order runs are listed.",
 )
@@ -144,10 +170,6 @@ def runs_are_listed_oldest_first(altered: Altered) -> None:
     ) -> Any:
         found = right(thread_id, limit=1000, offset=0, **named)[::-1]
         return found[offset : offset + limit]
-
-
-#: How long, in seconds, a thread stays busy after its run has ended.
-_SETTLING_S = 0.3
 
 
 @freedom(

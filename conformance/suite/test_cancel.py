@@ -1,12 +1,19 @@
 """Cancelling runs."""
 
+import pytest
+
 from conformance.checks.api import ThreadsApi
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal, assert_refused, assert_that
-from conformance.checks.outcomes import requires
-from conformance.checks.runs import UNDER_WAY, Runs, message_contents
-from conformance.checks.views import id_of
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.runs import LONG_S, UNDER_WAY, Run, Runs, message_contents
+from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import ThreadsClient
+
+#: Seconds after which a run begins that is cancelled before.
+_FAR_S = 600.0
+#: Seconds of a run that another waits for, and that is to end by itself.
+_SHORT_S = 2.0
 
 
 @requires("CANCEL-01")
@@ -124,3 +131,138 @@ def test_only_the_runs_named_are_cancelled(
     given.ensure_success(client.runs.cancel_many(body), thread)
     given_runs.join(queued)
     assert_equal(runs.final_status(queued), "success", "the status of the run that was not named")
+
+
+@requires("CANCEL-10")
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"wait": "true"}, {"action": "interrupt"}],
+    ids=["neither", "wait alone", "action alone"],
+)
+def test_a_run_is_cancelled_without_parameters(
+    given: ThreadsApi,
+    threads: ThreadsApi,
+    given_runs: Runs,
+    client: ThreadsClient,
+    params: dict[str, str],
+) -> None:
+    thread = given.empty()
+    run = given_runs.start_long(thread)
+    threads.ensure_success(client.runs.cancel(run.thread_id, run.run_id, **params), thread)
+    # What remains of the run is judged by CANCEL-11.
+    status = given_runs.status_at_the_end(run)
+    assert_that(status not in (*UNDER_WAY, "success"), "a run that was stopped", status)
+
+
+@requires("CANCEL-11")
+def test_a_run_is_cancelled_by_interrupt_by_default(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
+    thread = given.empty()
+    run = given_runs.start_long(thread)
+    done = given.history(thread).checkpoint_ids()
+    given.ensure_success(client.runs.cancel(run.thread_id, run.run_id), thread)
+    if (status := given_runs.status_at_the_end(run)) in (*UNDER_WAY, "success"):
+        raise Blocked(f"the run is not stopped, but {status}", by="CANCEL-10")
+    left = threads.history(thread).checkpoint_ids()
+    assert_that(status is not None, "a run that is still there", "none under its id")
+    assert_equal(left[-len(done) :], done, "the checkpoints that the run had made")
+
+
+@requires("CANCEL-12")
+@pytest.mark.parametrize("action", ["interrupt", "rollback"])
+@pytest.mark.parametrize("when", ["under way", "waiting", "ended"])
+def test_a_thread_is_not_busy_after_a_cancellation(
+    given: ThreadsApi,
+    threads: ThreadsApi,
+    given_runs: Runs,
+    client: ThreadsClient,
+    when: str,
+    action: str,
+) -> None:
+    thread = given.empty()
+    if when == "ended":
+        run = given_runs.start(thread, "agent")
+        given_runs.join(run)
+        # Whether that is refused is free.
+        client.runs.cancel(run.thread_id, run.run_id, action=action)
+    else:
+        _cancelled(given, given_runs, thread, when, action)
+    _assert_not_busy(threads, thread)
+
+
+@requires("CANCEL-12")
+@pytest.mark.parametrize("action", ["interrupt", "rollback"])
+def test_a_thread_is_not_busy_after_the_last_of_its_runs(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, action: str
+) -> None:
+    thread = given.empty()
+    first, second = _one_behind_another(given_runs, thread, seconds=LONG_S)
+    for run in (second, first):
+        given_runs.cancel(run, action, wait=False)
+        _require_end(given_runs, run)
+    _assert_not_busy(threads, thread)
+
+
+@requires("CANCEL-13")
+@pytest.mark.parametrize("action", ["interrupt", "rollback"])
+@pytest.mark.parametrize("when", ["under way", "waiting"])
+def test_a_thread_runs_again_after_a_cancellation(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, when: str, action: str
+) -> None:
+    thread = given.empty()
+    _cancelled(given, given_runs, thread, when, action)
+    # Not waited for by the request: a run that never begins would not be told from a lost answer.
+    run = runs.start(thread, "slow", "once more", seconds=0)
+    status = given_runs.status_at_the_end(run)
+    state = given.state(thread)
+    said = message_contents(state)
+    ran = "once more" in said[:-1] and not state.get("next")
+    assert_that(ran, "a state with what the next run made", f"a run that is {status}: {said}")
+
+
+@requires("CANCEL-14")
+@pytest.mark.parametrize("action", ["interrupt", "rollback"])
+@pytest.mark.parametrize("cancelled", ["under way", "waiting"])
+def test_other_runs_are_not_cancelled(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, cancelled: str, action: str
+) -> None:
+    thread = given.empty()
+    long_enough = LONG_S if cancelled == "under way" else _SHORT_S
+    first, second = _one_behind_another(given_runs, thread, seconds=long_enough)
+    stopped, other = (first, second) if cancelled == "under way" else (second, first)
+    given_runs.cancel(stopped, action, wait=False)
+    _require_end(given_runs, stopped)
+    assert_equal(runs.status_at_the_end(other), "success", "the status of the other run")
+
+
+def _cancelled(given: ThreadsApi, runs: Runs, thread: Thread, when: str, action: str) -> None:
+    """Cancel a run of the thread, under way or waiting to begin, and wait for its end."""
+    if when == "under way":
+        run = runs.start_long(thread)
+    else:
+        run = runs.start(thread, "agent", after_seconds=_FAR_S)
+        if (status := runs.status(run)) != "pending":
+            raise Blocked(f"a run with after_seconds is {status}", by="RUN-CONTROL-15")
+    runs.cancel(run, action, wait=False)
+    _require_end(runs, run)
+
+
+def _one_behind_another(runs: Runs, thread: Thread, seconds: float) -> tuple[Run, Run]:
+    """Start two runs, and return them once the first is under way; the second waits for it."""
+    first = runs.start(thread, "slow", seconds=seconds)
+    second = runs.start(thread, "agent")
+    shown = runs.begun(first), runs.status(second)
+    if shown != ("running", "pending"):
+        raise Blocked(f"two runs of one thread are {shown}", by="MULTITASK-03")
+    return first, second
+
+
+def _require_end(runs: Runs, run: Run) -> None:
+    if (status := runs.status_at_the_end(run)) in UNDER_WAY:
+        raise Blocked(f"a run that was cancelled is {status}", by="CANCEL-01")
+
+
+def _assert_not_busy(threads: ThreadsApi, thread: Thread) -> None:
+    status = threads.get_settled(thread).get("status")
+    assert_that(status != "busy", "a thread that is not busy", status)
