@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -14,6 +16,8 @@ from conformance.checks.outcomes import Blocked
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import Answer
 from conformance.deployment.guard import NotOursRefusal
+from conformance.deployment.network import CutError
+from conformance.side_by_side import start, wait_for
 
 #: Statuses of a run that has not ended.
 UNDER_WAY = ("pending", "running")
@@ -115,6 +119,34 @@ class Runs:
             raise Blocked("a slow run does not show its first states while it is under way")
         return run
 
+    def leave(self, thread: Thread, way: str, seconds: float, **members: Any) -> Run:
+        """Start a slow run by `wait` or `stream`, disconnect once it is under way, and return it.
+
+        `Blocked` if it is not seen under way before it is answered.
+        """
+        members["metadata"] = {**self._client.tag, **members.get("metadata", {})}
+        body = self.body("slow", seconds=seconds, **members)
+        send = {"wait": self._client.run_wait, "stream": self._client.run_stream}[way]
+        cut = threading.Event()
+        asking = start(lambda: send(id_of(thread), body, cut=cut))
+        try:
+            shown = self._context.eventually(
+                lambda: self.list_runs(thread),
+                lambda shown: asking.done() or [run.get("status") for run in shown] == ["running"],
+                self._context.settings.run_timeout_s,
+            )
+        finally:
+            cut.set()
+            wait_for([asking])
+        with contextlib.suppress(CutError):
+            self._api.ensure_success(asking.result(), thread)
+            raise Blocked("a slow run is answered before its client leaves")
+        run = run_of(shown[0]) if shown else None
+        if run is None:
+            raise Blocked("a slow run is not listed while it is under way", by="RUN-CONTROL-02")
+        self._started.append(run)
+        return run
+
     def stream(self, thread: Thread, graph: str, text: str = "go on", **members: Any) -> Answer:
         """Run a graph by stream, and return the answer with the whole stream."""
         body = self.body(graph, text, **members)
@@ -143,11 +175,12 @@ class Runs:
             lambda: self.status(run), lambda status: status not in UNDER_WAY, within_s
         )
 
-    def status_at_the_end(self, run: Run) -> Any:
+    def status_at_the_end(self, run: Run, within_s: float | None = None) -> Any:
         """Wait until the run is not under way and return its status; None if it is deleted then.
 
-        The deadline is that of a run, since a waiting run begins only after others.
+        The deadline is that of a run, since a waiting run begins only after others, or sooner.
         """
+        longest = self._context.settings.run_timeout_s
 
         def look() -> Any:
             answer = self._client.runs.get(run.thread_id, run.run_id)
@@ -156,7 +189,9 @@ class Runs:
             return self._api.object_of(answer, _thread(run)).get("status")
 
         return self._context.eventually(
-            look, lambda status: status not in UNDER_WAY, self._context.settings.run_timeout_s
+            look,
+            lambda status: status not in UNDER_WAY,
+            longest if within_s is None else min(within_s, longest),
         )
 
     def begun(self, run: Run) -> Any:

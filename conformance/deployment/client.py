@@ -6,6 +6,7 @@ It judges nothing: the suite decides what an `Answer` means.
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,7 @@ from urllib.parse import quote
 
 import httpx
 
+from conformance.deployment.http import CUT
 from conformance.deployment.ownership import Ownership
 from conformance.deployment.transport import PRIVATE
 from conformance.deployment.trouble import EXPECTED_STATUSES
@@ -108,8 +110,12 @@ class ThreadsClient:
         headers: dict[str, str] | None = None,
         private: bool = False,
         timeout_s: float | None = None,
+        cut: threading.Event | None = None,
     ) -> Answer:
-        """Send one request. With `private` the answer may hold other people's threads."""
+        """Send one request. With `private` the answer may hold other people's threads.
+
+        Once `cut` is set, by another thread, the client disconnects: `CutError`.
+        """
         content = raw
         if body is not ABSENT:
             content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -122,7 +128,7 @@ class ThreadsClient:
             content=content,
             params=params,
             headers=sent,
-            extensions=self._extensions(private),
+            extensions={**self._extensions(private), **({} if cut is None else {CUT: cut})},
             timeout=timeout_s if timeout_s is not None else httpx.USE_CLIENT_DEFAULT,
         )
         # JSON is UTF-8 (RFC 8259): a `charset` changes nothing.
@@ -241,13 +247,27 @@ class ThreadsClient:
 
     # The documented operations on runs
 
-    def run_wait(self, thread_id: str, body: Any = ABSENT, *, raw: bytes | None = None) -> Answer:
+    def run_wait(
+        self,
+        thread_id: str,
+        body: Any = ABSENT,
+        *,
+        raw: bytes | None = None,
+        cut: threading.Event | None = None,
+    ) -> Answer:
         """POST /threads/{thread_id}/runs/wait."""
-        return self._run("run_wait", f"{_thread(thread_id)}/runs/wait", body, raw)
+        return self._run("run_wait", f"{_thread(thread_id)}/runs/wait", body, raw, cut)
 
-    def run_stream(self, thread_id: str, body: Any = ABSENT, *, raw: bytes | None = None) -> Answer:
+    def run_stream(
+        self,
+        thread_id: str,
+        body: Any = ABSENT,
+        *,
+        raw: bytes | None = None,
+        cut: threading.Event | None = None,
+    ) -> Answer:
         """POST /threads/{thread_id}/runs/stream; the text is the whole event stream."""
-        return self._run("run_stream", f"{_thread(thread_id)}/runs/stream", body, raw)
+        return self._run("run_stream", f"{_thread(thread_id)}/runs/stream", body, raw, cut)
 
     def run_background(
         self, thread_id: str, body: Any = ABSENT, *, raw: bytes | None = None
@@ -260,8 +280,17 @@ class ThreadsClient:
         path = f"{_run(thread_id, run_id)}/join"
         return self.send("run_join", "GET", path, timeout_s=self.run_timeout_s)
 
-    def _run(self, operation: str, path: str, body: Any, raw: bytes | None) -> Answer:
-        return self.send(operation, "POST", path, body, raw=raw, timeout_s=self.run_timeout_s)
+    def _run(
+        self,
+        operation: str,
+        path: str,
+        body: Any,
+        raw: bytes | None,
+        cut: threading.Event | None = None,
+    ) -> Answer:
+        return self.send(
+            operation, "POST", path, body, raw=raw, timeout_s=self.run_timeout_s, cut=cut
+        )
 
     # Runs and crons beyond the documents
 

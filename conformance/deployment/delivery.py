@@ -18,6 +18,7 @@ import tenacity
 from conformance.contract.operations import Operation, Scope
 from conformance.deployment.circuit_breaker import CircuitBreaker
 from conformance.deployment.creations import Creation
+from conformance.deployment.network import CutError
 from conformance.deployment.trouble import (
     Fate,
     Trouble,
@@ -86,8 +87,9 @@ class Delivery:
     ) -> httpx.Response:
         """Send a request until it is answered.
 
-        Raises `TroubleError` where the trouble persists, or nobody can tell whether the
-        request was executed; `GivenUpError` once the deployment does not answer any more.
+        Raises `CutError` where the check disconnects before the answer; `TroubleError` where the
+        trouble persists, or nobody can tell whether the request was executed; `GivenUpError`
+        once the deployment does not answer any more.
         """
         name = operation.name if operation else "other"
         seen: list[Trouble] = []
@@ -99,6 +101,8 @@ class Delivery:
             try:
                 outcome = self._probes.send(request)
                 trouble = trouble_of_answer(name, outcome) or _delivered_twice(creation, outcome)
+            except CutError:
+                raise  # the check itself disconnected
             except httpx.HTTPError as error:
                 outcome, trouble = error, trouble_of_error(name, error)
             if isinstance(outcome, httpx.Response) and (

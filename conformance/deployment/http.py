@@ -14,7 +14,7 @@ from conformance.deployment.network import BoundedBackend, Limits, bounded
 from conformance.deployment.proxies import Proxy
 
 #: Key of `request.extensions` for a `threading.Event`: once it is set, by any thread, the
-#: wait for the answer ends.
+#: client disconnects.
 CUT = "threads_conformance_cut"
 #: Default cap of a response body after decompression, in MiB.
 MAX_BODY_MIB = 64

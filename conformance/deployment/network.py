@@ -33,7 +33,7 @@ class DeadlineError(httpx.ReadTimeout):
 
 
 class CutError(httpx.ReadError):
-    """The wait was aborted, since the run is to end."""
+    """The wait was aborted: the client has disconnected."""
 
 
 class NameNotFoundError(httpx.ConnectError):
@@ -69,7 +69,7 @@ class Limits:
     def seconds_left(self) -> float:
         """Return the seconds that are left; raise `CutError` if the request is to be aborted."""
         if self._cut is not None and self._cut.is_set():
-            raise CutError("not waited for: the run is to end")
+            raise CutError("not waited for: the client disconnected")
         return float("inf") if self._end is None else self._end - time.monotonic()
 
     def wait(self, late: Exception) -> float:

@@ -10,12 +10,14 @@ from conformance.faults.kit.runs import (
     accepting,
     answering,
     found_run,
+    having,
+    ignoring,
     run_id_in,
     runs_on,
     to_its_end,
     where,
 )
-from conformance.faults.kit.wire import each_shown
+from conformance.faults.kit.wire import change_request, each_shown
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Thread
 from conformance.model.executor import Executor
@@ -333,4 +335,34 @@ fault("cancelling-a-run-cancels-those-behind-it", breaks=["CANCEL-14"])(
 )
 fault("cancelling-a-waiting-run-stops-the-one-under-way", breaks=["CANCEL-14"])(
     _together(lambda other: other.started)
+)
+
+
+# Clients that leave
+
+
+fault("waited-run-goes-on-when-its-client-leaves", breaks=["CANCEL-15"])(
+    ignoring("on_disconnect", "run_wait", when=having("on_disconnect", "cancel"))
+)
+fault("streamed-run-goes-on-when-its-client-leaves", breaks=["CANCEL-15"])(
+    ignoring("on_disconnect", "run_stream", when=having("on_disconnect", "cancel"))
+)
+
+
+def _cancelled_on_disconnect(body: Json) -> Json:
+    return {**body, "on_disconnect": "cancel"}
+
+
+fault("runs-are-cancelled-by-default-when-their-client-leaves", breaks=["CANCEL-16"])(
+    change_request(
+        "run_wait",
+        "run_stream",
+        to=_cancelled_on_disconnect,
+        when=lambda request: "on_disconnect" not in request.members,
+    )
+)
+fault("streamed-run-that-is-to-continue-is-cancelled", breaks=["CANCEL-16"])(
+    change_request(
+        "run_stream", to=_cancelled_on_disconnect, when=having("on_disconnect", "continue")
+    )
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,7 @@ from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.search import Searches
 from conformance.model.views import Views
-from conformance.reference.altered import Altered
+from conformance.reference.altered import Altered, Apply
 from conformance.reference.wire import WireAnswer, WireRequest
 
 #: How long, in seconds, a run or its thread is shown as under way after the end.
@@ -157,6 +158,48 @@ def runs_end_a_moment_after_their_cancellation(altered: Altered) -> None:
     @altered.wire.answers("run_get", when=moment)
     def still_running(_request: WireRequest, run: Any) -> Any:
         return {**run, "status": "running"}
+
+
+def _when_left(cancel: Callable[[Any, str, str], None]) -> Apply:
+    """Cancel runs whose client left by `cancel(right, thread_id, run_id)`."""
+
+    def apply(altered: Altered) -> None:
+        left: set[str] = set()
+
+        @altered.wire.before(
+            "run_wait",
+            "run_stream",
+            when=lambda each: each.members.get("on_disconnect") == "cancel",
+        )
+        def note(request: WireRequest) -> None:
+            left.add(request.thread_id)
+
+        @altered.override(Runs.cancel_run)
+        def cancel_run(right: Any, thread_id: str, run_id: str, action: str = "interrupt") -> None:
+            if thread_id in left:
+                cancel(right, thread_id, run_id)
+            else:
+                right(thread_id, run_id, action)
+
+    return apply
+
+
+def _later(right: Any, thread_id: str, run_id: str) -> None:
+    asyncio.get_running_loop().call_later(1.0, right, thread_id, run_id)
+
+
+freedom(
+    "clients-that-left-are-noticed-late",
+    allowed_by="No source says when a deployment notices that a client has left.",
+    choice="clients that left",
+    profile="full",
+)(_when_left(_later))
+freedom(
+    "runs-whose-client-left-are-rolled-back",
+    allowed_by="The SDK says that such a run is cancelled, not by which action.",
+    choice="clients that left",
+    profile="full",
+)(_when_left(lambda right, thread_id, run_id: right(thread_id, run_id, "rollback")))
 
 
 @freedom(

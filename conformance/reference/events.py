@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
+from starlette.types import Message
 
 from conformance.model.streams import is_in_modes
 from conformance.reference.answers import encode
@@ -25,10 +26,12 @@ def event_stream(
     after: int = -1,
     modes: tuple[str, ...] | None = None,
     headers: dict[str, str] | None = None,
+    on_disconnect: Callable[[], None] = lambda: None,
 ) -> EventSourceResponse:
     """Return a response with a run's events after number `after`, only in `modes` if given.
 
-    The id of each event is its number, so that a client can resume the stream.
+    The id of each event is its number, so that a client can resume the stream. `on_disconnect` is
+    called where the client leaves before the end.
     """
 
     async def events() -> AsyncIterator[ServerSentEvent]:
@@ -38,7 +41,16 @@ def event_stream(
                     encode(event.data), event=event.event, id=str(number), sep=_LINE_END
                 )
 
-    return EventSourceResponse(events(), headers=headers, sep=_LINE_END, ping=_PING_S)
+    async def left(_message: Message) -> None:
+        on_disconnect()
+
+    return EventSourceResponse(
+        events(),
+        headers=headers,
+        sep=_LINE_END,
+        ping=_PING_S,
+        client_close_handler_callable=left,
+    )
 
 
 def last_event(request: Request) -> int:

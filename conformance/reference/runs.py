@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from conformance.model.entities import Run
+from conformance.model.errors import ModelError
 from conformance.model.store import ThreadStore
 from conformance.model.values import JsonObject, canonical_id
 from conformance.reference.answers import answer, no_content
@@ -53,12 +57,11 @@ def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
 
     async def wait(request: Request) -> Response:
         thread_id, run = await begun(request)
-        ended = await driver.ended(thread_id, run)
-        return answer(ended.output, headers=location_of(thread_id, run))
+        return await waited_for(request, store, driver, thread_id, run)
 
     async def stream(request: Request) -> Response:
         thread_id, run = await begun(request)
-        return event_stream(driver, run.run_id, headers=location_of(thread_id, run))
+        return streamed(store, driver, thread_id, run)
 
     async def list_runs(request: Request) -> Response:
         found = store.runs.list_runs(
@@ -110,6 +113,44 @@ def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
         Route(f"{base}/{{run_id}}/stream", join_stream, methods=["GET"]),
         Route(f"{base}/{{run_id}}/cancel", cancel, methods=["POST"]),
     ]
+
+
+async def waited_for(
+    request: Request, store: ThreadStore, driver: RunDriver, thread_id: str, run: Run
+) -> Response:
+    """Return the output of a run at its end; a client that disconnects before may cancel it."""
+    ending = asyncio.ensure_future(driver.ended(thread_id, run))
+    leaving = asyncio.ensure_future(_disconnected(request))
+    await asyncio.wait((ending, leaving), return_when=asyncio.FIRST_COMPLETED)
+    leaving.cancel()
+    if not ending.done():
+        ending.cancel()
+        cancel_if_asked(store, driver, thread_id, run)
+        return no_content()  # nobody gets it
+    return answer(ending.result().output, headers=location_of(thread_id, run))
+
+
+def streamed(store: ThreadStore, driver: RunDriver, thread_id: str, run: Run) -> Response:
+    """Return the stream of a run; a client that disconnects before its end may cancel the run."""
+    return event_stream(
+        driver,
+        run.run_id,
+        headers=location_of(thread_id, run),
+        on_disconnect=lambda: cancel_if_asked(store, driver, thread_id, run),
+    )
+
+
+def cancel_if_asked(store: ThreadStore, driver: RunDriver, thread_id: str, run: Run) -> None:
+    """Cancel a run whose client has disconnected, if `on_disconnect` asked for that."""
+    if run.kwargs.get("on_disconnect") == "cancel":
+        with contextlib.suppress(ModelError):  # it has ended meanwhile
+            store.runs.cancel_run(thread_id, run.run_id)
+            driver.settle(thread_id)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
 
 
 def location_of(thread_id: str, run: Run) -> dict[str, str]:

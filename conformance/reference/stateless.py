@@ -16,8 +16,7 @@ from conformance.model.values import JsonObject
 from conformance.reference.answers import answer, no_content
 from conformance.reference.bodies import parse_json, read_body
 from conformance.reference.driver import RunDriver
-from conformance.reference.events import event_stream
-from conformance.reference.runs import action_of, location_of
+from conformance.reference.runs import action_of, location_of, streamed, waited_for
 
 _STATUSES = ("pending", "running", "all")
 
@@ -38,12 +37,11 @@ def stateless_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
 
     async def wait(request: Request) -> Response:
         thread_id, run = begun(await read_body(request, "run_create_stateless"))
-        ended = await driver.ended(thread_id, run)
-        return answer(ended.output, headers=location_of(thread_id, run))
+        return await waited_for(request, store, driver, thread_id, run)
 
     async def stream(request: Request) -> Response:
         thread_id, run = begun(await read_body(request, "run_create_stateless"))
-        return event_stream(driver, run.run_id, headers=location_of(thread_id, run))
+        return streamed(store, driver, thread_id, run)
 
     async def batch(request: Request) -> Response:
         bodies = parse_json(await request.body())

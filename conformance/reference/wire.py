@@ -7,7 +7,6 @@ Without rules everything passes unchanged.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -201,7 +200,7 @@ class Wire:
             await self._untouched(scope, receive, send)
             return
         request = await _read(scope, receive)
-        answer = await self._answer(request, scope)
+        answer = await self._answer(request, scope, receive)
         headers = [(name, value) for name, value in answer.headers if name != b"content-length"]
         headers.append((b"content-length", str(len(answer.raw)).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -215,14 +214,14 @@ class Wire:
             self.crashes.append(crash)
             raise
 
-    async def _answer(self, request: WireRequest, scope: Scope) -> WireAnswer:
+    async def _answer(self, request: WireRequest, scope: Scope, outer: Receive) -> WireAnswer:
         try:
             # Selected by the request as received, before any rule changes it.
             after = [rule for rule in self.rules_after if rule.concerns(request)]
             own = await self._own_answer(request)
             # Rules change whole states: `select` is applied to the state that they return.
             select = request.select if request.operation == "state" else []
-            answer = own or await self._ask(request, scope, whole=bool(select))
+            answer = own or await self._ask(request, scope, outer, whole=bool(select))
             await self._apply([rule for rule in after if not rule.writes], request, answer)
             if select and answer.ok and isinstance(answer.body, dict):
                 answer.body = selected_state(answer.body, select)
@@ -247,7 +246,9 @@ class Wire:
                     return answer
         return None
 
-    async def _ask(self, request: WireRequest, scope: Scope, *, whole: bool) -> WireAnswer:
+    async def _ask(
+        self, request: WireRequest, scope: Scope, outer: Receive, *, whole: bool
+    ) -> WireAnswer:
         assert self.app is not None
         sent: list[Message] = []
         inner = {
@@ -261,9 +262,8 @@ class Wire:
         unread = [{"type": "http.request", "body": request.raw, "more_body": False}]
 
         async def receive() -> Message:
-            if not unread:  # otherwise a stream would end before it has begun
-                await asyncio.Event().wait()
-            return unread.pop()
+            # All that is left to come is that the client disconnects.
+            return unread.pop() if unread else await outer()
 
         async def send(message: Message) -> None:
             sent.append(message)

@@ -11,6 +11,9 @@ from types import TracebackType
 import httpx
 from starlette.types import ASGIApp, Message
 
+from conformance.deployment.http import CUT
+from conformance.deployment.network import CutError, Limits
+
 
 class InProcess:
     """An event loop in a thread that serves `app`, which may be replaced between requests."""
@@ -47,16 +50,29 @@ class InProcess:
         asyncio.run_coroutine_threadsafe(cancel(), self._loop).result()
 
     def send(self, request: httpx.Request) -> httpx.Response:
-        """Return the whole answer to one request; `httpx.ReadTimeout` as with a real server."""
-        timeout = request.extensions.get("timeout", {}).get("read")
-        serving = asyncio.run_coroutine_threadsafe(self._serve(request), self._loop)
-        try:
-            return serving.result(timeout)
-        except concurrent.futures.TimeoutError as late:
-            serving.cancel()
-            raise httpx.ReadTimeout("no answer in time", request=request) from late
+        """Return the whole answer to one request; errors are those of a real server.
 
-    async def _serve(self, request: httpx.Request) -> httpx.Response:
+        `httpx.ReadTimeout` once the time is over, `CutError` once the client disconnects.
+        """
+        timeout = request.extensions.get("timeout", {}).get("read")
+        limits = Limits(timeout, request.extensions.get(CUT))
+        left = asyncio.Event()
+        serving = asyncio.run_coroutine_threadsafe(self._serve(request, left), self._loop)
+        late = httpx.ReadTimeout("no answer in time", request=request)
+        try:
+            if CUT not in request.extensions:
+                return serving.result(timeout)
+            while True:
+                with contextlib.suppress(concurrent.futures.TimeoutError):
+                    return serving.result(limits.wait(late))
+        except CutError:
+            self._loop.call_soon_threadsafe(left.set)
+            raise
+        except (concurrent.futures.TimeoutError, httpx.ReadTimeout):
+            serving.cancel()
+            raise late from None
+
+    async def _serve(self, request: httpx.Request, left: asyncio.Event) -> httpx.Response:
         assert self.app is not None
         sent: list[Message] = []
         unread: list[Message] = [
@@ -64,8 +80,9 @@ class InProcess:
         ]
 
         async def receive() -> Message:
-            if not unread:  # the client stays connected until it has the answer
-                await asyncio.Event().wait()
+            if not unread:
+                await left.wait()
+                return {"type": "http.disconnect"}
             return unread.pop()
 
         async def send(message: Message) -> None:

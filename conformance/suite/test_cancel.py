@@ -15,6 +15,12 @@ _FAR_S = 600.0
 #: Seconds of a run that another waits for, and that is to end by itself.
 _SHORT_S = 2.0
 
+#: Seconds of a run whose client leaves, and of one that is to end by itself then.
+_LEFT_S, _LONG_ENOUGH_TO_LEAVE_S = 60.0, 3.0
+#: Within so many seconds a deployment, or a proxy before it, notices that a client has left: some
+#: notice it only by what they send every 15 seconds to keep a connection alive.
+_NOTICED_WITHIN_S = 20.0
+
 
 @requires("CANCEL-01")
 def test_a_cancelled_run_ends(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
@@ -234,6 +240,28 @@ def test_other_runs_are_not_cancelled(
     given_runs.cancel(stopped, action, wait=False)
     _require_end(given_runs, stopped)
     assert_equal(runs.status_at_the_end(other), "success", "the status of the other run")
+
+
+@requires("CANCEL-15")
+@pytest.mark.parametrize("way", ["wait", "stream"])
+def test_a_run_is_stopped_when_its_client_leaves(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, way: str
+) -> None:
+    run = given_runs.leave(given.empty(), way, _LEFT_S, on_disconnect="cancel")
+    status = runs.status_at_the_end(run, _NOTICED_WITHIN_S)
+    assert_that(status not in (*UNDER_WAY, "success"), "a run that was stopped", status)
+
+
+@requires("CANCEL-16")
+@pytest.mark.parametrize("way", ["wait", "stream"])
+@pytest.mark.parametrize(
+    "members", [{}, {"on_disconnect": "continue"}], ids=["by default", "as asked"]
+)
+def test_a_run_goes_on_when_its_client_leaves(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, way: str, members: dict[str, str]
+) -> None:
+    run = given_runs.leave(given.empty(), way, _LONG_ENOUGH_TO_LEAVE_S, **members)
+    assert_equal(runs.status_at_the_end(run), "success", "the status of the run")
 
 
 def _cancelled(given: ThreadsApi, runs: Runs, thread: Thread, when: str, action: str) -> None:

@@ -195,7 +195,7 @@ def _resumable_in_several_modes(given: ThreadsApi, runs: Runs) -> tuple[Thread, 
     Where ids are times, which events share one is up to chance: of some streams, the first with
     events that do, else the last.
     """
-    modes = _SEVERAL_MODES
+    modes: Sequence[str] = _SEVERAL_MODES
     for _ in range(_STREAMS):
         thread, answer = _streamed(given, runs, modes)
         if not answer.ok and modes == _SEVERAL_MODES:
