@@ -279,7 +279,7 @@ def _cancelled(given: ThreadsApi, runs: Runs, thread: Thread, when: str, action:
 def _one_behind_another(runs: Runs, thread: Thread, seconds: float) -> tuple[Run, Run]:
     """Start two runs, and return them once the first is under way; the second waits for it."""
     first = runs.start(thread, "slow", seconds=seconds)
-    second = runs.start(thread, "agent")
+    second = runs.start(thread, "agent", multitask_strategy="enqueue")
     shown = runs.begun(first), runs.status(second)
     if shown != ("running", "pending"):
         raise Blocked(f"two runs of one thread are {shown}", by="MULTITASK-03")
