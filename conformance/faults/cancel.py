@@ -48,7 +48,10 @@ def made_by(run: Run, checkpoint: Checkpoint) -> bool:
 # By interrupt
 
 
-@fault("cancelled-run-goes-on-to-its-end", breaks=["CANCEL-01", "CANCEL-02", "CANCEL-08"])
+@fault(
+    "cancelled-run-goes-on-to-its-end",
+    breaks=["CANCEL-01", "CANCEL-02", "CANCEL-08", "CANCEL-10", "CANCEL-15"],
+)
 def cancelled_run_goes_on(broken: FaultyDeployment) -> None:
     @broken.override(Runs.cancel_run)
     def cancel_run(right: Any, thread_id: str, run_id: str, action: str = "interrupt") -> None:
@@ -81,7 +84,7 @@ def _without_input(broken: FaultyDeployment, before: Thread, run: Run) -> Thread
     return replace(now, checkpoints=tuple(each for each in now.checkpoints if each is not first))
 
 
-fault("interrupted-run-loses-its-first-state", breaks=["CANCEL-03"])(
+fault("interrupted-run-loses-its-first-state", breaks=["CANCEL-03", "CANCEL-11"])(
     cancelling("interrupt", _without_input)
 )
 
@@ -92,7 +95,7 @@ def _without_states(broken: FaultyDeployment, before: Thread, run: Run) -> Threa
     return replace(now, checkpoints=left)
 
 
-fault("interrupted-run-loses-its-states", breaks=["CANCEL-01", "CANCEL-03"])(
+fault("interrupted-run-loses-its-states", breaks=["CANCEL-01", "CANCEL-03", "CANCEL-11"])(
     cancelling("interrupt", _without_states)
 )
 
@@ -141,7 +144,7 @@ def _with_one_state_less(broken: FaultyDeployment, before: Thread, run: Run) -> 
 fault("rollback-keeps-one-checkpoint", breaks=["CANCEL-05"])(
     cancelling("rollback", _with_first_state)
 )
-fault("rollback-takes-one-checkpoint-too-many", breaks=["CANCEL-05"])(
+fault("rollback-takes-one-checkpoint-too-many", breaks=["CANCEL-05", "CANCEL-14"])(
     cancelling("rollback", _with_one_state_less)
 )
 
