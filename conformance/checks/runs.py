@@ -19,6 +19,8 @@ from conformance.deployment.guard import NotOursRefusal
 from conformance.deployment.network import CutError
 from conformance.side_by_side import start, wait_for
 
+#: The ways to run a graph on a thread to its end.
+WAYS = ("wait", "stream", "background")
 #: Statuses of a run that has not ended.
 UNDER_WAY = ("pending", "running")
 #: Seconds of a slow run that is still under way when a check stops it.
@@ -87,6 +89,19 @@ class Runs:
             return answer.body
         return self._api.ensure_success(answer, thread).body
 
+    def without_input(self, graph: str, **members: Any) -> dict[str, Any]:
+        """Return the body of a run that goes on from a state, without an input of its own."""
+        return {"assistant_id": self._context.other_graph(graph), **members}
+
+    def run_by(self, way: str, thread: Thread, body: dict[str, Any]) -> None:
+        """Run to the end by wait, by stream, or in the background and joined."""
+        if way == "wait":
+            self._run_and_wait(thread, body)
+        elif way == "stream":
+            self._api.ensure_success(self._client.run_stream(id_of(thread), body), thread)
+        else:
+            self.join(self._start(thread, body))
+
     def resume(self, thread: Thread, graph: str, answer: Any, **members: Any) -> Any:
         """Resume an interrupted thread with `answer`, and return the body that is answered."""
         command = {"resume": answer, **members}
@@ -95,9 +110,12 @@ class Runs:
 
     def start(self, thread: Thread, graph: str, text: str = "go on", **members: Any) -> Run:
         """Start a run in the background and return it."""
+        return self._start(thread, self.body(graph, text, **members))
+
+    def _start(self, thread: Thread, body: dict[str, Any]) -> Run:
         # The tag proves that the run is ours, before it is cancelled or deleted.
-        members["metadata"] = {**self._client.tag, **members.get("metadata", {})}
-        answer = self._client.run_background(id_of(thread), self.body(graph, text, **members))
+        body = {**body, "metadata": {**self._client.tag, **body.get("metadata", {})}}
+        answer = self._client.run_background(id_of(thread), body)
         run = Run(id_of(thread), self._text_in(answer, thread, "run_id"))
         self._started.append(run)
         return run

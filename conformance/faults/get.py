@@ -73,5 +73,6 @@ fault(
     ),
 )(change_shown("get", to=lambda thread: {**thread, "thread_id": _neighbour(thread["thread_id"])}))
 fault(
-    "get-always-says-idle", breaks=["GET-04", "INTERRUPT-09", "STATUS-01", "STATUS-02", "STATUS-03"]
+    "get-always-says-idle",
+    breaks=["GET-04", "INTERRUPT-09", "STATUS-01", "STATUS-02", "STATUS-03", "STATUS-08"],
 )(change_shown("get", to=lambda thread: {**thread, "status": "idle"}))

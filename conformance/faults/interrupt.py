@@ -13,6 +13,7 @@ from conformance.faults.kit.runs import (
     ignoring,
     of_graph,
     resuming,
+    runs_on,
     source_of,
     where,
 )
@@ -20,7 +21,9 @@ from conformance.faults.kit.wire import change_answer, change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Task, Thread
 from conformance.model.executor import Executor
+from conformance.model.runs import Runs
 from conformance.model.steps import Answer
+from conformance.model.supersteps import with_task_ids
 from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
@@ -70,6 +73,68 @@ fault("state-shows-each-interrupt-twice", breaks=["INTERRUPT-03"])(
     change_answer("state", to=lambda _, state: {**state, "interrupts": state["interrupts"] * 2})
 )
 
+# A second question
+
+
+def _resumed_before(broken: FaultyDeployment, thread_id: str) -> bool:
+    """Return whether the thread asks, and was resumed before."""
+    thread = broken.store.records.threads_by_id.get(thread_id)
+    asks = thread is not None and bool(broken.store.views.pending_interrupts(thread))
+    return asks and any(
+        "resume" in (run.kwargs.get("command") or {}) for run in runs_on(broken.store, thread_id)
+    )
+
+
+@fault("second-question-of-a-thread-is-not-shown", breaks="INTERRUPT-01 INTERRUPT-04")
+def second_question_is_not_shown(broken: FaultyDeployment) -> None:
+    @broken.wire.answers("get")
+    def hide(request: WireRequest, thread: Json) -> Json:
+        again = _resumed_before(broken, request.thread_id)
+        return {**thread, "interrupts": {}} if again else thread
+
+
+@fault("second-question-of-a-task-is-not-shown", breaks="INTERRUPT-02")
+def second_question_of_a_task_is_not_shown(broken: FaultyDeployment) -> None:
+    @broken.wire.answers("state")
+    def hide(request: WireRequest, state: Json) -> Json:
+        if not _resumed_before(broken, request.thread_id):
+            return state
+        return {**state, "tasks": [{**task, "interrupts": []} for task in state["tasks"]]}
+
+
+@fault("second-question-is-shown-as-the-first", breaks="INTERRUPT-04")
+def second_question_is_shown_as_the_first(broken: FaultyDeployment) -> None:
+    first: dict[str, Json] = {}
+
+    @broken.wire.answers("get")
+    def show_first(request: WireRequest, thread: Json) -> Json:
+        if _resumed_before(broken, request.thread_id):
+            return {**thread, "interrupts": first.get(request.thread_id, thread["interrupts"])}
+        return thread
+
+    @broken.wire.before(*BEGINNING, when=resuming)
+    def note(request: WireRequest) -> None:
+        known = broken.store.records.threads_by_id.get(request.thread_id)
+        if known is not None:
+            shown = broken.store.views.pending_interrupts(known)
+            first.setdefault(request.thread_id, shown)
+
+
+@fault("second-answer-is-the-first", breaks="INTERRUPT-05")
+def second_answer_is_the_first(broken: FaultyDeployment) -> None:
+    @broken.override(Executor.answer_of)
+    def answer_of(right: Any, run: Run, here: Checkpoint) -> Answer | None:
+        found = right(run, here)
+        thread = next(
+            (each for each in broken.store.records.threads_by_id.values() if run in each.runs), None
+        )
+        for earlier in thread.runs if thread is not None and found is not None else ():
+            again = earlier.run_id != run.run_id
+            if again and "resume" in (earlier.kwargs.get("command") or {}):
+                return Answer(earlier.kwargs["command"]["resume"])
+        return found  # type: ignore[no-any-return]
+
+
 # Resuming
 
 
@@ -113,7 +178,7 @@ def answer_by_id_reaches_nobody(broken: FaultyDeployment) -> None:
         return None if answer and answer.by_interrupt is not None else answer
 
 
-@fault("answered-interrupt-stays-on-the-thread", breaks=["INTERRUPT-06"])
+@fault("answered-interrupt-stays-on-the-thread", breaks=["INTERRUPT-06", "INTERRUPT-04"])
 def answered_interrupt_stays(broken: FaultyDeployment) -> None:
     stale: dict[str, Json] = {}
 
@@ -287,3 +352,100 @@ fault("interrupt-after-stops-before-the-node", breaks=["INTERRUPT-14"])(
         when=having("interrupt_after"),
     )
 )
+
+# Going on
+
+
+def _begun_anew(when: Callable[[Run], bool]) -> Apply:
+    """Take an empty input for the one that runs do not have, where `when(run)`."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override(Executor.first_position)
+        def first_position(right: Any, graph: Any, base: Any, run: Run) -> Checkpoint:
+            goes_on = run.kwargs.get("input") is None and not run.kwargs.get("command")
+            if goes_on and base is not None and when(run):
+                run = replace(run, kwargs={**run.kwargs, "input": {}})
+            return right(graph, base, run)  # type: ignore[no-any-return]
+
+    return apply
+
+
+fault(
+    "run-without-an-input-begins-anew",
+    breaks="INTERRUPT-16 INTERRUPT-17 INTERRUPT-18",
+)(_begun_anew(lambda run: True))
+fault("run-without-an-input-begins-anew-at-its-checkpoint", breaks="INTERRUPT-18")(
+    _begun_anew(lambda run: "checkpoint" in run.kwargs)
+)
+fault("run-with-the-input-null-begins-anew", breaks="INTERRUPT-17")(
+    _begun_anew(lambda run: "input" in run.kwargs)
+)
+fault("streamed-run-without-an-input-ignores-its-checkpoint", breaks="INTERRUPT-18")(
+    ignoring(
+        "checkpoint",
+        "run_stream",
+        when=where(having("checkpoint"), lambda request: "input" not in request.members),
+    )
+)
+
+
+@fault("run-without-an-input-does-nothing", breaks="INTERRUPT-16 INTERRUPT-17 INTERRUPT-18")
+def run_without_an_input_does_nothing(broken: FaultyDeployment) -> None:
+    @broken.override(Executor.start)
+    def start(right: Any, thread: Thread, run: Run) -> Any:
+        begun = right(thread, run)
+        if run.kwargs.get("input") is not None or run.kwargs.get("command"):
+            return begun
+        ended = replace(begun.run, status="success", output=thread.values)
+        store = broken.store
+        kept = store.records.thread(thread.thread_id)
+        runs = tuple(ended if each.run_id == run.run_id else each for each in kept.runs)
+        store.records.keep(store.records.touched(replace(kept, runs=runs)))
+        return replace(begun, run=ended)
+
+
+@fault("run-goes-on-with-the-node-where-it-stopped", breaks="INTERRUPT-17")
+def run_goes_on_with_the_node_where_it_stopped(broken: FaultyDeployment) -> None:
+    """After `interrupt_after` the node that was executed is executed again."""
+
+    @broken.override(Executor.first_position)
+    def first_position(right: Any, graph: Any, base: Any, run: Run) -> Checkpoint:
+        found = right(graph, base, run)
+        thread = next(
+            each
+            for each in broken.store.records.threads_by_id.values()
+            if any(one.run_id == run.run_id for one in each.runs)
+        )
+        stopped = len(thread.runs) > 1 and thread.runs[-2].kwargs.get("interrupt_after")
+        goes_on = run.kwargs.get("input") is None and not run.kwargs.get("command")
+        if not stopped or thread.runs[-2].kwargs.get("interrupt_before") or not goes_on:
+            return found  # type: ignore[no-any-return]
+        tasks = with_task_ids(found.checkpoint_id, [Task("", stopped[0])])
+        return replace(found, tasks=tasks)  # type: ignore[no-any-return]
+
+
+def kept_for_later_runs(*names: str) -> Apply:
+    """Add what an earlier run of the thread was sent under these names to runs without them."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        kept: dict[str, dict[str, Any]] = {}
+
+        @broken.override(Runs.begin_run)
+        def begin_run(right: Any, thread_id: str, request: dict[str, Any]) -> Any:
+            known = kept.setdefault(thread_id, {})
+            known |= {name: request[name] for name in names if request.get(name)}
+            return right(thread_id, {**known, **request})
+
+    return apply
+
+
+fault("breakpoints-hold-for-later-runs", breaks="INTERRUPT-19")(
+    kept_for_later_runs("interrupt_before", "interrupt_after")
+)
+fault("breakpoint-before-a-node-holds-for-later-runs", breaks="INTERRUPT-19")(
+    kept_for_later_runs("interrupt_before")
+)
+fault("breakpoint-after-a-node-holds-for-later-runs", breaks="INTERRUPT-19")(
+    kept_for_later_runs("interrupt_after")
+)
+fault("checkpoint-counts-for-later-runs", breaks="RUN-18")(kept_for_later_runs("checkpoint"))

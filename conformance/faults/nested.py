@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from conformance.faults.kit.runs import BEGINNING, ignoring, of_graph, resuming, source_of, where
+from conformance.faults.kit.runs import (
+    BEGINNING,
+    ignoring,
+    of_graph,
+    resuming,
+    source_of,
+    streaming,
+    where,
+)
 from conformance.faults.kit.wire import change_answer, change_request, mapped
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Thread
@@ -159,3 +168,16 @@ fault("stream-always-tells-of-subgraphs", breaks=["NESTED-10"])(
         "run_stream", to=lambda body: {**body, "stream_subgraphs": True}, when=of_graph("nested")
     )
 )
+
+for mode in ("values", "updates"):
+    fault(f"{mode}-of-subgraphs-are-not-streamed", breaks=["NESTED-10"])(
+        streaming(
+            "run_stream",
+            to=partial(
+                lambda mode, events: [
+                    each for each in events if not each[1].startswith(f"{mode}|")
+                ],
+                mode,
+            ),
+        )
+    )

@@ -263,8 +263,10 @@ fault("after-seconds-is-halved", breaks=["RUN-CONTROL-15"])(
     )
 )
 
-fault("run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16"])(ignoring("checkpoint", *BEGINNING))
-fault("streamed-run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16"])(
+fault("run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16", "INTERRUPT-18"])(
+    ignoring("checkpoint", *BEGINNING)
+)
+fault("streamed-run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16", "INTERRUPT-18"])(
     ignoring("checkpoint", "run_stream")
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.runs import BEGINNING
+from conformance.faults.kit.runs import BEGINNING, taking_time
 from conformance.faults.kit.wire import change_shown, refusing, with_status, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.assistants import Assistants
@@ -112,7 +112,8 @@ fault(
     breaks=(
         "COPY-17 RUN-08 INTERRUPT-05 INTERRUPT-06 INTERRUPT-07 INTERRUPT-11 INTERRUPT-12 "
         "INTERRUPT-15 MULTITASK-03 MULTITASK-06 MULTITASK-07 NESTED-06 NESTED-09 "
-        "RUN-CONTROL-16 SEQ-10"
+        "RUN-CONTROL-16 SEQ-10 INTERRUPT-16 INTERRUPT-17 INTERRUPT-18 MULTITASK-10 MULTITASK-11 "
+        "RUN-15 RUN-16 RUN-17"
     ),
 )
 def run_starts_from_nothing(broken: FaultyDeployment) -> None:
@@ -142,18 +143,87 @@ def taking_input(change: Callable[[dict[str, Any]], Any]) -> Apply:
 
 fault(
     "run-drops-its-input",
-    breaks=["RUN-08", "NESTED-02", "RUN-CONTROL-16"],
+    breaks=["RUN-08", "NESTED-02", "RUN-CONTROL-16", "RUN-15", "RUN-16", "RUN-17"],
 )(taking_input(lambda _given: {}))
-fault("run-takes-its-input-for-an-answer", breaks=["RUN-08"])(
+fault("run-takes-its-input-for-an-answer", breaks=["RUN-08", "RUN-15", "RUN-16", "RUN-17"])(
     taking_input(
         lambda given: {"messages": [{**each, "type": "ai"} for each in given.get("messages", [])]}
     )
 )
 
 
+# A second run
+
+
+def taking_later_input(change: Callable[[Any, Any], Any], *ways: str) -> Apply:
+    """Replace the input of every run but a thread's first by `change(input, first input)`.
+
+    Runs of `slow` are left alone: what a check sees while they go on depends on timing.
+    """
+
+    def apply(broken: FaultyDeployment) -> None:
+        first: dict[str, Any] = {}
+
+        def with_input(request: WireRequest) -> bool:
+            return isinstance(request.members.get("input"), dict) and not taking_time(request)
+
+        @broken.wire.before(*(ways or BEGINNING), when=with_input)
+        def alter(request: WireRequest) -> None:
+            given = request.members["input"]
+            thread = broken.store.records.threads_by_id.get(request.thread_id)
+            if thread is not None and thread.runs:
+                changed = change(given, first.get(request.thread_id, {}))
+                request.body = {**request.members, "input": changed}
+            else:
+                first[request.thread_id] = given
+
+    return apply
+
+
+fault(
+    "input-of-every-run-but-the-first-is-lost",
+    breaks=(
+        "RUN-15 RUN-16 RUN-17 MULTITASK-10 MULTITASK-11 MULTITASK-03 MULTITASK-06 "
+        "MULTITASK-07 RUN-CONTROL-16"
+    ),
+)(taking_later_input(lambda _given, _first: {}))
+fault(
+    "input-of-a-second-waited-run-is-lost", breaks="RUN-15 MULTITASK-10 MULTITASK-11 RUN-CONTROL-16"
+)(taking_later_input(lambda _given, _first: {}, "run_wait"))
+fault(
+    "input-of-a-second-streamed-run-is-lost",
+    breaks="RUN-16 MULTITASK-10 MULTITASK-11 RUN-CONTROL-16",
+)(taking_later_input(lambda _given, _first: {}, "run_stream"))
+fault(
+    "second-background-run-takes-the-first-input",
+    breaks="RUN-17 MULTITASK-03 MULTITASK-06 MULTITASK-07 RUN-CONTROL-16",
+)(taking_later_input(lambda _given, first: first, "run_background"))
+
+
+@fault(
+    "second-run-begins-with-an-empty-state",
+    breaks=(
+        "RUN-15 RUN-16 RUN-17 MULTITASK-10 MULTITASK-11 MULTITASK-03 MULTITASK-06 "
+        "MULTITASK-07 RUN-CONTROL-16 SEQ-10"
+    ),
+)
+def second_run_begins_with_an_empty_state(broken: FaultyDeployment) -> None:
+    store = broken.store
+
+    @broken.override(Executor.start)
+    def start(right: Any, thread: Any, run: Any) -> Any:
+        again = thread.runs[0].run_id != run.run_id and run.kwargs.get("input") is not None
+        if not again:
+            return right(thread, run)
+        step = right(replace(thread, checkpoints=()), run)
+        begun = store.records.thread(thread.thread_id)
+        store.records.keep(replace(begun, checkpoints=(*thread.checkpoints, *begun.checkpoints)))
+        return step
+
+
 @fault(
     "thread-stays-busy-after-its-run",
-    breaks=["RUN-10", "STATUS-01", "STATUS-02", "STATUS-04", "STATUS-05"],
+    breaks=["RUN-10", "STATUS-01", "STATUS-02", "STATUS-04", "STATUS-05", "STATUS-09"],
 )
 def thread_stays_busy(broken: FaultyDeployment) -> None:
     broken.only_with = _RUNNING
@@ -164,7 +234,8 @@ def thread_stays_busy(broken: FaultyDeployment) -> None:
 
 
 @fault(
-    "thread-is-interrupted-after-its-run", breaks=["RUN-10", "STATUS-02", "STATUS-04", "STATUS-05"]
+    "thread-is-interrupted-after-its-run",
+    breaks=["RUN-10", "STATUS-02", "STATUS-04", "STATUS-05", "STATUS-09", "STATUS-12"],
 )
 def thread_is_interrupted(broken: FaultyDeployment) -> None:
     broken.only_with = _RUNNING

@@ -228,8 +228,9 @@ def unfinished_state_lags(broken: FaultyDeployment) -> None:
     breaks=(
         "RUN-08 STATE-UPDATE-03 STATE-UPDATE-06 STATE-UPDATE-15 CONCURRENT-08 INTERRUPT-12 "
         "STATE-UPDATE-20 "
-        "INTERRUPT-15 MULTITASK-06 "
-        "MULTITASK-07 RUN-CONTROL-16 SEQ-07 SEQ-10 SEQ-11"
+        "INTERRUPT-15 MULTITASK-06 MULTITASK-07 RUN-CONTROL-16 SEQ-07 SEQ-10 SEQ-11 "
+        "INTERRUPT-02 INTERRUPT-05 INTERRUPT-16 INTERRUPT-17 MULTITASK-11 RUN-15 RUN-16 "
+        "RUN-17"
     ),
 )
 def state_is_cached(broken: FaultyDeployment) -> None:

@@ -266,7 +266,7 @@ fault(
 
 @fault(
     "state-follows-the-longest-branch",
-    breaks="STATE-UPDATE-10 STATE-UPDATE-15 NESTED-02 RUN-CONTROL-16 SEQ-07 SEQ-10",
+    breaks=("STATE-UPDATE-10 STATE-UPDATE-15 NESTED-02 RUN-CONTROL-16 SEQ-07 SEQ-10 INTERRUPT-18"),
 )
 def state_follows_the_longest_branch(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state")

@@ -10,7 +10,10 @@ from conformance.faults.kit.runs import of_graph, resuming, run_id_in, runs_on, 
 from conformance.faults.kit.wire import change_answer
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Thread
+from conformance.model.records import Records
 from conformance.model.search import Query, Searches
+from conformance.model.states import States
+from conformance.model.threads import Threads
 from conformance.reference.wire import When, WireAnswer, WireRequest
 
 _Meant = Callable[[Thread], bool]
@@ -50,7 +53,7 @@ fault("thread-in-error-stays-in-error", breaks=["STATUS-05"])(
 )
 
 
-@fault("busy-thread-is-idle-once-its-run-was-looked-at", breaks=["STATUS-03"])
+@fault("busy-thread-is-idle-once-its-run-was-looked-at", breaks=["STATUS-03", "STATUS-08"])
 def busy_thread_is_idle(broken: FaultyDeployment) -> None:
     @broken.wire.after("run_get")
     def look(request: WireRequest, _answer: WireAnswer) -> None:
@@ -60,6 +63,147 @@ def busy_thread_is_idle(broken: FaultyDeployment) -> None:
                 thread = broken.store.records.thread(request.thread_id)
                 broken.store.records.keep(replace(thread, status="idle"))
 
+
+fault("thread-that-asks-again-is-idle", breaks="STATUS-01")(
+    _lagging(
+        "idle",
+        _asked,
+        lambda thread: any("resume" in (run.kwargs.get("command") or {}) for run in thread.runs),
+    )
+)
+fault("thread-that-failed-after-a-success-is-idle", breaks="STATUS-02")(
+    _lagging("idle", of_graph("failing"), lambda thread: len(thread.runs) > 1)
+)
+
+
+def _shown_as(status: str, meant: _Meant) -> Apply:
+    """Keep threads in a status for as long as `meant(thread)`."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override(Records.status_of)
+        def status_of(right: Any, thread: Thread) -> Any:
+            return status if meant(thread) else right(thread)
+
+    return apply
+
+
+def _under_way(thread: Thread) -> bool:
+    return any(run.active for run in thread.runs)
+
+
+def _has(thread: Thread, *statuses: str) -> bool:
+    return any(run.status in statuses for run in thread.runs)
+
+
+fault("thread-in-error-stays-so-while-a-run-is-under-way", breaks="STATUS-03")(
+    _shown_as("error", lambda thread: _under_way(thread) and _has(thread, "error"))
+)
+fault("waiting-thread-stays-so-while-a-run-is-under-way", breaks="STATUS-03")(
+    _shown_as("interrupted", lambda thread: _under_way(thread) and _has(thread, "interrupted"))
+)
+fault("thread-is-idle-once-one-of-its-runs-has-ended", breaks="STATUS-08")(
+    _shown_as("idle", lambda thread: _under_way(thread) and _has(thread, "success"))
+)
+fault("thread-stays-interrupted-after-another-run-was-interrupted", breaks="STATUS-09")(
+    _shown_as(
+        "interrupted",
+        lambda thread: (
+            len(thread.runs) > 1
+            and thread.runs[-1].multitask_strategy == "interrupt"
+            and not _under_way(thread)
+        ),
+    )
+)
+fault("thread-stays-busy-after-a-rollback", breaks="STATUS-09")(
+    _shown_as(
+        "busy",
+        lambda thread: (
+            any(run.multitask_strategy == "rollback" for run in thread.runs)
+            and not _under_way(thread)
+        ),
+    )
+)
+fault("thread-stays-busy-after-a-run-that-waited", breaks="STATUS-09")(
+    _shown_as(
+        "busy",
+        lambda thread: (
+            len(thread.runs) > 1
+            and thread.runs[-1].kwargs.get("input", {}) is not None
+            and thread.runs[-1].created_at < thread.runs[-2].updated_at
+            and thread.runs[-2].status == "success"
+            and not _under_way(thread)
+        ),
+    )
+)
+
+
+@fault("copy-of-a-busy-thread-is-busy", breaks="STATUS-10")
+def copy_of_a_busy_thread_is_busy(broken: FaultyDeployment) -> None:
+    @broken.override(Threads.copy)
+    def copy(right: Any, thread_id: str) -> Any:
+        made = right(thread_id)
+        if broken.store.records.thread(thread_id).status == "busy":
+            thread = broken.store.records.thread(made["thread_id"])
+            broken.store.records.keep(replace(thread, status="busy"))
+            made = {**made, "status": "busy"}
+        return made
+
+
+def _after_update(status: str, meant: Callable[[str, Thread], bool]) -> Apply:
+    """Leave threads in a status after a state update where `meant(status before, thread)`."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override(States.update_state)
+        def update_state(right: Any, thread_id: str, *given: Any, **named: Any) -> Any:
+            before = broken.store.records.thread(thread_id).status
+            answer = right(thread_id, *given, **named)
+            thread = broken.store.records.thread(thread_id)
+            if meant(before, thread):
+                broken.store.records.keep(replace(thread, status=status))
+            return answer
+
+    return apply
+
+
+def _finished(thread: Thread) -> bool:
+    return thread.latest is not None and not thread.latest.tasks
+
+
+fault("thread-is-busy-after-a-state-update", breaks="STATUS-11")(
+    _after_update("busy", lambda before, thread: before == "idle" and _finished(thread))
+)
+fault("thread-is-interrupted-after-a-state-update", breaks="STATUS-11")(
+    _after_update("interrupted", lambda before, thread: before == "idle" and _finished(thread))
+)
+fault("thread-that-an-update-answered-stays-interrupted", breaks="STATUS-12")(
+    _after_update(
+        "interrupted", lambda before, thread: before == "interrupted" and _finished(thread)
+    )
+)
+fault("thread-that-an-update-answered-is-busy", breaks="STATUS-12")(
+    _after_update("busy", lambda before, thread: before == "interrupted" and _finished(thread))
+)
+
+
+def _after_patch(becomes: dict[str, str]) -> Apply:
+    """Let an update of metadata turn one status into another one."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override(Threads.update)
+        def update(right: Any, thread_id: str, *given: Any, **named: Any) -> Any:
+            shown = right(thread_id, *given, **named)
+            thread = broken.store.records.thread(thread_id)
+            status = becomes.get(thread.status, thread.status)
+            broken.store.records.keep(replace(thread, status=status))
+            return shown
+
+    return apply
+
+
+fault("update-of-metadata-makes-a-waiting-thread-idle", breaks="STATUS-13")(
+    _after_patch({"interrupted": "idle"})
+)
+fault("update-of-metadata-makes-an-error-idle", breaks="STATUS-13")(_after_patch({"error": "idle"}))
 
 # Finding and counting
 

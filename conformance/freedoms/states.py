@@ -10,12 +10,13 @@ from typing import Any
 from conformance.faults.kit.wire import STATES, change_shown, without
 from conformance.freedoms.parts import JsonObject
 from conformance.freedoms.registry import freedom
-from conformance.model.entities import Thread
+from conformance.model.entities import Checkpoint, Run, Thread
 from conformance.model.errors import InvalidError, NotFoundError
-from conformance.model.graphs import INPUT
+from conformance.model.executor import Executor
+from conformance.model.graphs import INPUT, Graph
 from conformance.model.records import Records
 from conformance.model.states import States
-from conformance.model.supersteps import Stamp
+from conformance.model.supersteps import Stamp, with_task_ids
 from conformance.model.threads import Threads
 from conformance.model.views import Views, checkpoint_config
 from conformance.reference.altered import Altered
@@ -156,6 +157,40 @@ def forks_say_fork(altered: Altered) -> None:
         made: Thread = right(thread, base, updates)
         older = base is not None and base.checkpoint_id != thread.checkpoints[-1].checkpoint_id
         return _with_metadata(made, source="fork") if older else made
+
+
+@freedom(
+    "runs-from-a-checkpoint-begin-with-a-fork",
+    allowed_by="Linked page cloud/how-tos, Time travel: resuming makes a new fork in the history; "
+    "no source says whether it begins with a state of its own.",
+    profile="full",
+)
+def runs_from_a_checkpoint_begin_with_a_fork(altered: Altered) -> None:
+    @altered.override(Executor.first_position)
+    def first_position(right: Any, graph: Graph, base: Checkpoint | None, run: Run) -> Checkpoint:
+        found: Checkpoint = right(graph, base, run)
+        if base is None or run.base_id is None or found.checkpoint_id != base.checkpoint_id:
+            return found
+        if run.kwargs.get("command"):
+            return found
+        made = altered.store.records.stamp()
+        fresh = [
+            replace(task, done=False, result=None, error=None, interrupts=(), inner=())
+            for task in base.tasks
+        ]
+        return replace(
+            base,
+            checkpoint_id=made.checkpoint_id,
+            parent_id=base.checkpoint_id,
+            created_at=made.created_at,
+            tasks=with_task_ids(made.checkpoint_id, fresh),
+            metadata={
+                **base.metadata,
+                "run_id": run.run_id,
+                "source": "fork",
+                "step": base.step + 1,
+            },
+        )
 
 
 @freedom(

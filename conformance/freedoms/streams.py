@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from typing import Any
 
 from conformance.faults.kit.runs import Event, encode_events, events_in
 from conformance.freedoms.parts import STREAMS
 from conformance.freedoms.registry import freedom
+from conformance.model.entities import Task
+from conformance.model.streams import INTERRUPT, RunEvent, StreamEvents
+from conformance.model.views import interrupts_view
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.wire import WireAnswer, WireRequest
 
@@ -120,3 +124,18 @@ freedom(
     layer=1,
     allowed_by="No source says that an event about the stream has an id.",
 )(_written(lambda raw: re.sub(rb"id: \d+\r?\n(event: (metadata|end))", rb"\1", raw)))
+
+
+@freedom(
+    "interrupts-of-subgraphs-are-streamed-as-theirs",
+    allowed_by="Published is that stream_subgraphs streams the output of subgraphs; no source says "
+    "whether an interrupt is told once more under the subgraph.",
+    profile="full",
+)
+def interrupts_of_subgraphs_are_streamed_as_theirs(altered: Altered) -> None:
+    @altered.override(StreamEvents.inner_events)
+    def inner_events(right: Any, modes: tuple[str, ...], old: Task, task: Task) -> Any:
+        yield from right(modes, old, task)
+        if task.asks and task.inner and "updates" in modes:
+            asked = {INTERRUPT: interrupts_view(task.interrupts)}
+            yield RunEvent(f"updates|{task.namespace}", asked)

@@ -14,8 +14,8 @@ from conformance.checks.expect import (
     assert_untouched,
 )
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import Runs, message_contents
-from conformance.checks.views import State, Thread, id_of
+from conformance.checks.runs import WAYS, Runs, message_contents
+from conformance.checks.views import History, State, Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
 
 
@@ -27,9 +27,28 @@ def waiting(given: ThreadsApi, given_runs: Runs) -> Thread:
     return thread
 
 
+@pytest.fixture
+def asking_again(given: ThreadsApi, given_runs: Runs, waiting: Thread) -> Thread:
+    """Return a thread that was answered once, and asks again in a later run."""
+    given_runs.resume(waiting, "interrupter", "the first answer")
+    if (left := given.state(waiting).get("next")) != []:
+        raise Blocked(f"the thread that was answered goes on with {left}", by="INTERRUPT-06")
+    given_runs.run_to_end(waiting, "interrupter", "question again")
+    return waiting
+
+
 @requires("INTERRUPT-01")
 def test_a_thread_shows_its_interrupts(threads: ThreadsApi, waiting: Thread) -> None:
-    shown = _require_interrupts(threads, waiting)
+    _assert_thread_asks(threads, waiting)
+
+
+@requires("INTERRUPT-01")
+def test_a_thread_shows_its_second_interrupt(threads: ThreadsApi, asking_again: Thread) -> None:
+    _assert_thread_asks(threads, asking_again)
+
+
+def _assert_thread_asks(threads: ThreadsApi, thread: Thread) -> None:
+    shown = _require_interrupts(threads, thread)
     asked = [each for under in _interrupts_by_key(shown).values() for each in under]
     assert_that(
         bool(asked) and all("value" in each for each in asked), "interrupts with their value", shown
@@ -38,7 +57,15 @@ def test_a_thread_shows_its_interrupts(threads: ThreadsApi, waiting: Thread) -> 
 
 @requires("INTERRUPT-02")
 def test_a_task_shows_its_interrupts(threads: ThreadsApi, waiting: Thread) -> None:
-    state = threads.state(waiting)
+    _assert_task_asks(threads.state(waiting))
+
+
+@requires("INTERRUPT-02")
+def test_a_task_shows_its_second_interrupt(threads: ThreadsApi, asking_again: Thread) -> None:
+    _assert_task_asks(threads.state(asking_again))
+
+
+def _assert_task_asks(state: State) -> None:
     asking = [task for task in state.get("tasks") or [] if task.get("interrupts")]
     assert_that(len(asking) == 1, "one task that asked", state.get("tasks"))
     asked = _interrupts_in(state)
@@ -58,6 +85,17 @@ def test_a_state_shows_its_interrupts(threads: ThreadsApi, waiting: Thread) -> N
 def test_interrupts_are_told_by_task(
     given: ThreadsApi, threads: ThreadsApi, waiting: Thread
 ) -> None:
+    _assert_told_by_task(given, threads, waiting)
+
+
+@requires("INTERRUPT-04")
+def test_second_interrupts_are_told_by_task(
+    given: ThreadsApi, threads: ThreadsApi, asking_again: Thread
+) -> None:
+    _assert_told_by_task(given, threads, asking_again)
+
+
+def _assert_told_by_task(given: ThreadsApi, threads: ThreadsApi, waiting: Thread) -> None:
     by_task = {
         str(task.get("id")): _as_list(task["interrupts"])
         for task in given.state(waiting).get("tasks") or []
@@ -82,6 +120,14 @@ def test_the_answer_reaches_the_node(
 ) -> None:
     runs.resume(waiting, "interrupter", answer)
     _assert_answered(given.state(waiting), answer)
+
+
+@requires("INTERRUPT-05")
+def test_the_second_answer_reaches_the_node(
+    given: ThreadsApi, runs: Runs, asking_again: Thread
+) -> None:
+    runs.resume(asking_again, "interrupter", "another answer")
+    _assert_answered(given.state(asking_again), "another answer")
 
 
 @requires("INTERRUPT-15")
@@ -194,16 +240,112 @@ def test_a_run_can_stop_after_a_node(
     assert_that(len(message_contents(state)) > 1, "what the node said", message_contents(state))
 
 
+@requires("INTERRUPT-16")
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_goes_on_before_the_node(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, way: str
+) -> None:
+    thread, stopped, whole = _stopped(given, given_runs, "interrupt_before")
+    _run_by(way, given_runs, runs, thread, runs.without_input("slow"))
+    _assert_went_on(given.state(thread), stopped, whole)
+
+
+@requires("INTERRUPT-17")
+def test_a_run_goes_on_after_the_node(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
+    thread, stopped, whole = _stopped(given, given_runs, "interrupt_after")
+    # An input of null is published, and the JavaScript SDK sends it.
+    runs.run_by("wait", thread, runs.without_input("slow", input=None))
+    _assert_went_on(given.state(thread), stopped, whole)
+
+
+@requires("INTERRUPT-18")
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_goes_on_from_a_checkpoint(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, way: str
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, "slow", seconds=0)
+    history = given.history(thread)
+    second = _nodes_of(history)[1]
+    middle = next(state for state in history if second in (state.get("next") or []))
+    checkpoint = {"checkpoint_id": checkpoint_id_of(middle), "checkpoint_ns": ""}
+    _run_by(way, given_runs, runs, thread, runs.without_input("slow", checkpoint=checkpoint))
+    state = given.state(thread)
+    # The values are the same again, so that only a new state shows that there was a run.
+    made = checkpoint_id_of(state)
+    assert_that(made not in history.checkpoint_ids(), "a state that the run made", made)
+    whole = len(message_contents(history.states[0]))
+    _assert_went_on(state, message_contents(middle), whole)
+
+
+@requires("INTERRUPT-19")
+def test_breakpoints_hold_for_their_run_alone(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    thread, _, _ = _stopped(given, given_runs, "interrupt_before", "interrupt_after")
+    given_runs.run_by("wait", thread, given_runs.without_input("slow"))
+    before = given.state(thread)
+    if left := before.get("next"):
+        raise Blocked(f"the run that should go on leaves {left} next", by="INTERRUPT-16")
+    runs.run_to_end(thread, "slow", "again", seconds=0)
+    state = given.state(thread)
+    made = checkpoint_id_of(state)
+    assert_that(made != checkpoint_id_of(before), "a state that the later run made", made)
+    assert_that(not state.get("next"), "no node next", state.get("next"))
+
+
 def _slow_nodes(given: ThreadsApi, given_runs: Runs) -> list[str]:
     """Return the nodes of the slow graph, in the order in which they run."""
     thread = given.empty()
     given_runs.run_to_end(thread, "slow", seconds=0)
-    oldest_first = reversed(list(given.history(thread)))
-    nodes = [str(node) for state in oldest_first for node in state.get("next") or []]
+    return _nodes_of(given.history(thread))
+
+
+def _nodes_of(history: History) -> list[str]:
+    """Return the nodes that ran, in their order; `Blocked` if they are fewer than two."""
+    nodes = [str(node) for state in reversed(history.states) for node in state.get("next") or []]
     nodes = [node for node in nodes if node != "__start__"]
     if len(nodes) < 2:
         raise Blocked(f"the slow graph has fewer than two steps: {nodes}")
     return nodes
+
+
+def _stopped(given: ThreadsApi, given_runs: Runs, *options: str) -> tuple[Thread, list[Any], int]:
+    """Stop a run between the first two nodes of the slow graph, by `options`.
+
+    Return the thread, the contents of its messages then, and how many there are after a run that
+    is not stopped.
+    """
+    whole = given.empty()
+    given_runs.run_to_end(whole, "slow", seconds=0)
+    history = given.history(whole)
+    first, second, *_ = _nodes_of(history)
+    names = {"interrupt_before": [second], "interrupt_after": [first]}
+    stops: dict[str, Any] = {each: names[each] for each in options}
+    thread = given.empty()
+    given_runs.run_to_end(thread, "slow", seconds=0, **stops)
+    state = given.state(thread)
+    if state.get("next") != [second]:
+        by = "INTERRUPT-13" if "interrupt_before" in options else "INTERRUPT-14"
+        raise Blocked(f"the run with {' and '.join(options)} leaves {state.get('next')}", by=by)
+    return thread, message_contents(state), len(message_contents(history.states[0]))
+
+
+def _run_by(way: str, given_runs: Runs, runs: Runs, thread: Thread, body: dict[str, Any]) -> None:
+    # Whether a run in the background can be followed is judged by RUN-03.
+    (given_runs if way == "background" else runs).run_by(way, thread, body)
+
+
+def _assert_went_on(state: State, before: list[Any], whole: int) -> None:
+    """Assert that a state is that of a finished run that went on from the messages `before`.
+
+    What a node says twice need not be the same: a run that begins anew is told by the number.
+    """
+    if whole <= len(before):
+        raise Blocked("the nodes that are left say nothing")
+    said = message_contents(state)
+    assert_equal(said[: len(before)], before, "the messages that were there")
+    assert_that(len(said) == whole, f"{whole} messages, as of a run that is not stopped", said)
 
 
 def _run_to_stop(

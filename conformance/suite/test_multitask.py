@@ -1,11 +1,16 @@
 """A second run on a thread while another one is under way."""
 
+import pytest
+
 from conformance.checks.api import ThreadsApi
 from conformance.checks.expect import assert_equal, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import UNDER_WAY, Runs, message_contents
+from conformance.checks.runs import UNDER_WAY, Run, Runs, message_contents
 from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
+
+#: The ways of a second run that is answered at its end: MULTITASK-01 to -07 judge the other one.
+ANSWERED = pytest.mark.parametrize("way", ["wait", "stream"])
 
 
 @requires("MULTITASK-01")
@@ -100,3 +105,86 @@ def test_rollback_undoes_the_first_run(given: ThreadsApi, given_runs: Runs, runs
     assert_equal(said[: len(before) + 1], [*before, "second"], "the first messages")
     left = undone & set(given.history(thread).checkpoint_ids())
     assert_that(not left, "no state of the run that was rolled back", left)
+
+
+@requires("MULTITASK-08")
+@ANSWERED
+def test_reject_refuses_a_run_that_is_awaited(
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient, way: str
+) -> None:
+    thread = given.empty()
+    # The way must succeed first, so that the refusal is about the busy thread.
+    given_runs.run_by(way, thread, given_runs.body("agent"))
+    given_runs.start_long(thread)
+    start = client.run_wait if way == "wait" else client.run_stream
+    assert_refused(start(id_of(thread), given_runs.body("agent", multitask_strategy="reject")))
+
+
+@requires("MULTITASK-09")
+@ANSWERED
+def test_an_awaited_run_stops_the_first(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, way: str
+) -> None:
+    thread = given.empty()
+    first = given_runs.start_long(thread)
+    runs.run_by(way, thread, runs.body("agent", multitask_strategy="interrupt"))
+    status = runs.final_status(first)
+    assert_that(status not in (*UNDER_WAY, "success"), "the first run stopped", status)
+    statuses = given.context.eventually(
+        lambda: [
+            run.get("status")
+            for run in given_runs.list_runs(thread)
+            if run.get("run_id") != first.run_id
+        ],
+        lambda shown: not set(map(str, shown)) & set(UNDER_WAY),
+    )
+    assert_equal(statuses, ["success"], "the status of the second run")
+
+
+@requires("MULTITASK-10")
+@ANSWERED
+def test_an_awaited_run_waits_for_the_first(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, way: str
+) -> None:
+    thread = given.empty()
+    first = given_runs.start(thread, "slow", "first", seconds=1)
+    body = runs.body("slow", "second", seconds=0, multitask_strategy="enqueue")
+    runs.run_by(way, thread, body)
+    assert_equal(runs.final_status(first), "success", "the status of the first run")
+    said = message_contents(given.state(thread))
+    half = len(said) // 2
+    assert_equal([said[:1], said[half : half + 1]], [["first"], ["second"]], "where each began")
+
+
+@requires("MULTITASK-11")
+@ANSWERED
+def test_an_awaited_run_undoes_the_first(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, way: str
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, "slow", "before", seconds=0)
+    before = message_contents(given.state(thread))
+    given_runs.start_long(thread, "first")
+    body = runs.body("slow", "second", seconds=0, multitask_strategy="rollback")
+    runs.run_by(way, thread, body)
+    said = message_contents(given.state(thread))
+    assert_equal(said[: len(before) + 1], [*before, "second"], "the first messages")
+
+
+@requires("MULTITASK-12")
+@ANSWERED
+def test_an_awaited_run_is_accepted_by_default(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, client: ThreadsClient, way: str
+) -> None:
+    thread = given.empty()
+    first = given_runs.start(thread, "slow", seconds=1)
+    _require_under_way(given_runs, first)
+    start = client.run_wait if way == "wait" else client.run_stream
+    answer = start(id_of(thread), given_runs.body("agent"))
+    threads.ensure_success(answer, thread)
+    assert_that(answer.ok, "a run that is accepted", answer.status)
+
+
+def _require_under_way(given_runs: Runs, run: Run) -> None:
+    if (shown := given_runs.status(run)) not in UNDER_WAY:
+        raise Blocked(f"the first run, which takes a second, is {shown} already")

@@ -6,7 +6,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable import require_some
-from conformance.checks.events import OF_THE_STREAM, Event
+from conformance.checks.events import OF_THE_STREAM, Event, events_or_blocked
 from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,
@@ -126,6 +126,35 @@ def test_subgraphs_are_streamed_on_demand(given: ThreadsApi, given_runs: Runs, r
     # No source says how an event names its subgraph.
     more = len(within) > len(without)
     assert_that(more, f"more than the events {without}, which come without it", within)
+
+
+@requires("NESTED-10")
+def test_a_stream_of_updates_may_include_the_subgraph(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
+    names = []
+    for included in (False, True):
+        thread = given.empty()
+        given_runs.run_to_end(thread, "nested", "question")
+        # Once it is answered, the node of the subgraph has an output.
+        body = given_runs.without_input(
+            "nested",
+            command={"resume": "yes"},
+            stream_mode=["updates"],
+            stream_subgraphs=included,
+        )
+        answer = client.run_stream(id_of(thread), body)
+        (threads if included else given).ensure_success(answer, thread)
+        said = message_contents(given.state(thread))
+        if not said or "yes" not in str(said[-1]):
+            raise Blocked(f"the answer did not reach the subgraph: {said}", by="NESTED-06")
+        names.append(_graph_event_names(events_or_blocked(answer.text)))
+    without, within = names
+    assert_that(
+        len(within) > len(without),
+        f"more than the events {without}, which come without stream_subgraphs",
+        within,
+    )
 
 
 def _graph_event_names(events: list[Event]) -> list[str]:

@@ -18,36 +18,41 @@ from conformance.checks.expect import (
 from conformance.checks.lookalikes import assert_lookalikes_kept
 from conformance.checks.messages import messages_sent_in, type_and_content
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
-from conformance.checks.views import Thread, id_of, messages_of
+from conformance.checks.runs import Runs, message_contents
+from conformance.checks.views import Thread, id_of, known_checkpoint_id, messages_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.excerpt import excerpt
 
 #: Ways to run a graph on a thread to its end.
-Way = Callable[[ThreadsApi, Thread], None]
+Way = Callable[..., None]
 
 
-def wait(api: ThreadsApi, thread: Thread) -> None:
+def wait(api: ThreadsApi, thread: Thread, number: int = 1) -> None:
     """Run the graph, and wait for its end."""
-    api.run(thread)
+    api.run(thread, number)
 
 
-def stream(api: ThreadsApi, thread: Thread) -> None:
+def stream(api: ThreadsApi, thread: Thread, number: int = 1) -> None:
     """Run the graph by stream, and read the stream to its end."""
-    body = api.run_body(stream_mode=["values"])
+    body = api.run_body(number, stream_mode=["values"])
     answer = api.ensure_success(api.client.run_stream(id_of(thread), body), thread)
     if "event: error" in answer.text:
         raise PromiseBroken("a stream without an error", answer.text[-300:])
 
 
-def background(api: ThreadsApi, thread: Thread) -> None:
+def background(api: ThreadsApi, thread: Thread, number: int = 1) -> None:
     """Start a run in the background, and join it."""
     # The tag proves that the run is ours, so that its answers may be told.
-    body = api.run_body(metadata=api.client.tag)
+    body = api.run_body(number, metadata=api.client.tag)
     answer = api.ensure_success(api.client.run_background(id_of(thread), body), thread)
     run_id = answer.body.get("run_id") if isinstance(answer.body, dict) else None
     assert_that(isinstance(run_id, str), "a run with run_id", excerpt(answer.text, 200))
     api.ensure_success(api.client.run_join(id_of(thread), str(run_id)))
+
+
+#: The requirement that a run leaves states in the history, by the way in which it is made.
+_HISTORY_BY = {wait: "RUN-01", stream: "RUN-02", background: "RUN-03"}
 
 
 @pytest.mark.parametrize(
@@ -78,10 +83,7 @@ def test_it_copies_identically(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings, way: Way
 ) -> None:
     thread = given.empty()
-    try:
-        way(given, thread)
-    except PromiseBroken as broken:
-        raise Blocked.because(broken) from None
+    _run_or_block(way, given, thread, 1)
     source = given.history(thread)
     if not len(source):
         raise Blocked("the run left no state in the history")
@@ -100,6 +102,48 @@ def test_a_run_starts_from_the_state(given: ThreadsApi, graph: GraphSettings) ->
     require_some([before, sent], "neither the supersteps nor the input append anything")
     added = type_and_content(after[len(before) :])
     assert_equal(added[: len(sent)], sent, "the messages of the input")
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(wait, marks=requires("RUN-15")),
+        pytest.param(stream, marks=requires("RUN-16")),
+        pytest.param(background, marks=requires("RUN-17")),
+    ],
+)
+def test_two_runs_add_their_inputs(given: ThreadsApi, graph: GraphSettings, way: Way) -> None:
+    thread = given.empty()
+    first, second = (
+        messages_sent_in({"values": numbered(graph.run_input, number)}, graph) for number in (1, 2)
+    )
+    require_some([first, second], "the input appends nothing")
+    _run_or_block(way, given, thread, 1)
+    before = messages_of(given.state(thread), graph)
+    require_some([before], "the first run left no messages", _HISTORY_BY[way])
+    begun = type_and_content(before)
+    assert_equal(begun[: len(first)], first, "the messages of the first input")
+    _run_or_block(way, given, thread, 2)
+    after = messages_of(given.state(thread), graph)
+    assert_equal(after[: len(before)], before, "the messages after the first run")
+    added = type_and_content(after[len(before) :])
+    assert_equal(added[: len(second)], second, "the messages of the second input")
+
+
+@requires("RUN-18")
+def test_a_checkpoint_counts_for_its_run_alone(given: ThreadsApi, given_runs: Runs) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, "slow", "first", seconds=0)
+    checkpoint_id = known_checkpoint_id(given.state(thread))
+    require_some([checkpoint_id], "the state after a run names no checkpoint", "RUN-01")
+    checkpoint = {"checkpoint_id": checkpoint_id, "checkpoint_ns": ""}
+    given_runs.run_to_end(thread, "slow", "second", seconds=0, checkpoint=checkpoint)
+    before = message_contents(given.state(thread))
+    if "second" not in before:
+        raise Blocked("the run from a checkpoint did not add its input", by="RUN-CONTROL-16")
+    given_runs.run_to_end(thread, "slow", "third", seconds=0)
+    after = message_contents(given.state(thread))
+    assert_equal(after[: len(before) + 1], [*before, "third"], "the messages, oldest first")
 
 
 @requires("RUN-09")
@@ -181,6 +225,14 @@ def test_texts_that_look_like_escapes_are_kept(
 
     like = graph.run_input if isinstance(graph.run_input, dict) else {}
     assert_lookalikes_kept(given, threads, run, like)
+
+
+def _run_or_block(way: Way, given: ThreadsApi, thread: Thread, number: int) -> None:
+    """Run the graph; `Blocked` if the run breaks a promise, which is judged elsewhere."""
+    try:
+        way(given, thread, number)
+    except PromiseBroken as broken:
+        raise Blocked.because(broken) from None
 
 
 def _start(client: ThreadsClient, way: str, thread_id: str, body: dict[str, object]) -> Answer:

@@ -4,11 +4,12 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.context import CheckContext
-from conformance.checks.expect import assert_equal
+from conformance.checks.expect import assert_equal, assert_that
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import Runs
+from conformance.checks.runs import LONG_S, Runs
 from conformance.checks.views import Thread, id_of
 from conformance.contract.facts import THREAD_STATUSES
+from conformance.deployment.settings import numbered
 
 #: The requirement that a thread shows the status, by status.
 _SHOWN_BY = {
@@ -28,6 +29,19 @@ def test_a_thread_that_waits_is_interrupted(
     _assert_status(threads, thread, "interrupted", context)
 
 
+@requires("STATUS-01")
+def test_a_thread_that_waits_again_is_interrupted(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, "interrupter")
+    given_runs.resume(thread, "interrupter", "yes")
+    # Seen once in between, so that the status of the first question is not taken for the second.
+    _status(given, thread, "idle", context)
+    given_runs.run_to_end(thread, "interrupter")
+    _assert_status(threads, thread, "interrupted", context)
+
+
 @requires("STATUS-02")
 def test_a_thread_whose_run_failed_is_in_error(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
@@ -37,11 +51,36 @@ def test_a_thread_whose_run_failed_is_in_error(
     _assert_status(threads, thread, "error", context)
 
 
+@requires("STATUS-02")
+def test_a_thread_whose_later_run_failed_is_in_error(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, "agent")
+    given_runs.run_to_end(thread, "failing")
+    _assert_status(threads, thread, "error", context)
+
+
 @requires("STATUS-03")
 def test_a_thread_with_a_run_is_busy(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> None:
     thread = given.empty()
+    given_runs.start_long(thread)
+    _assert_status(threads, thread, "busy", context)
+
+
+@requires("STATUS-03")
+@pytest.mark.parametrize("graph", ["interrupter", "failing"])
+def test_a_thread_that_stood_still_is_busy_again(
+    given: ThreadsApi,
+    threads: ThreadsApi,
+    given_runs: Runs,
+    context: CheckContext,
+    graph: str,
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, graph)
     given_runs.start_long(thread)
     _assert_status(threads, thread, "busy", context)
 
@@ -64,6 +103,106 @@ def test_a_thread_in_error_recovers(
     given_runs.run_to_end(thread, "failing")
     given_runs.run_to_end(thread, "agent")
     _assert_status(threads, thread, "idle", context)
+
+
+@requires("STATUS-08")
+def test_a_thread_is_busy_until_its_last_run_has_ended(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
+) -> None:
+    thread = given.empty()
+    first = given_runs.start(thread, "slow", seconds=1)
+    second = given_runs.start(thread, "slow", seconds=LONG_S, multitask_strategy="enqueue")
+    given_runs.join(first)
+    within_s = context.settings.run_timeout_s
+    begun = context.eventually(
+        lambda: given_runs.status(second), lambda status: status != "pending", within_s
+    )
+    if begun != "running":
+        raise Blocked(f"the second run is {begun} where it should be under way")
+    _assert_status(threads, thread, "busy", context)
+
+
+@requires("STATUS-09")
+@pytest.mark.parametrize("strategy", ["enqueue", "interrupt", "rollback"])
+def test_a_thread_is_idle_once_all_runs_have_ended(
+    given: ThreadsApi,
+    threads: ThreadsApi,
+    given_runs: Runs,
+    context: CheckContext,
+    strategy: str,
+) -> None:
+    thread = given.empty()
+    waits = strategy == "enqueue"
+    first = given_runs.start(thread, "slow", seconds=1) if waits else given_runs.start_long(thread)
+    given_runs.join(given_runs.start(thread, "agent", multitask_strategy=strategy))
+    if waits:
+        given_runs.join(first)
+    _assert_status(threads, thread, "idle", context)
+
+
+@requires("STATUS-10")
+def test_a_copy_of_a_busy_thread_is_not_busy(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
+) -> None:
+    thread = given.empty()
+    given_runs.start_long(thread)
+    copy = given.copy(thread)
+    if running := given_runs.list_runs(copy):
+        raise Blocked(f"the copy has runs of its own: {len(running)}")
+    shown = context.eventually(
+        lambda: threads.get(copy).get("status"), lambda status: status != "busy"
+    )
+    assert_that(shown != "busy", "another status than busy, since no run is under way", shown)
+
+
+@requires("STATUS-11")
+def test_a_state_update_leaves_a_finished_thread_idle(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
+    thread = given.prepopulated()
+    if (before := given.get_settled(thread).get("status")) != "idle":
+        raise Blocked(f"the finished thread is {before} already", by="CREATE-09")
+    # The last update of the settings is one that leaves nothing to do.
+    given.update_state(thread, **numbered(context.graph().supersteps[-1]["updates"][-1], 2))
+    if left := given.state(thread).get("next"):
+        raise Blocked(f"after the update {left} is next")
+    _assert_status(threads, thread, "idle", context)
+
+
+@requires("STATUS-12")
+def test_a_thread_that_was_answered_by_an_update_does_not_wait(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, "interrupter")
+    asking = given.state(thread).get("next") or []
+    if len(asking) != 1 or _status(given, thread, "interrupted", context) != "interrupted":
+        raise Blocked("the thread does not wait as interrupted", by="STATUS-01")
+    answer = {"messages": [{"type": "ai", "content": "answered for the node"}]}
+    given.update_state(thread, values=answer, as_node=asking[0])
+    if left := given.state(thread).get("next"):
+        raise Blocked(f"after the update as {asking[0]} {left} is next")
+    _assert_status(threads, thread, "idle", context)
+
+
+@requires("STATUS-13")
+@pytest.mark.parametrize(
+    ("graph", "status"), [("interrupter", "interrupted"), ("failing", "error")]
+)
+def test_an_update_of_metadata_leaves_the_status(
+    given: ThreadsApi,
+    threads: ThreadsApi,
+    given_runs: Runs,
+    context: CheckContext,
+    graph: str,
+    status: str,
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, graph)
+    if (shown := _status(given, thread, status, context)) != status:
+        raise Blocked(f"the thread that should be {status} is {shown}", by=_SHOWN_BY[status])
+    given.update(thread, metadata={"colour": "red"})
+    assert_equal(threads.get(thread).get("status"), status, "status")
 
 
 @pytest.fixture
