@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -49,8 +50,12 @@ class Way:
 
 
 def _once(body: bytes) -> Receive:
+    unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
     async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
+        if not unread:  # the client stays connected
+            await asyncio.Event().wait()
+        return unread.pop()
 
     return receive
 
