@@ -127,7 +127,7 @@ def in_every_condition(
     made |= {f"midway {number}": each for number, each in enumerate(given.unfinished())}
     try:
         with_ttl = given.with_state(ttl={"ttl": 60}, metadata={"colour": "green"})
-        made["with ttl"] = given.get(with_ttl)
+        made["with ttl"] = {**given.get(with_ttl), "thread_id": id_of(with_ttl)}
     except Blocked as refused:
         context.note(f"judged without a ttl: {refused}")
     for status, graph in (("interrupted", "interrupter"), ("error", "failing")):

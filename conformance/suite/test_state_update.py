@@ -386,6 +386,7 @@ def test_an_update_without_values_adds_a_state(
 ) -> None:
     made = given.prepopulated()
     before = given.state(made)["values"]
+    require_some([before], "the state shows no values", "STATE-01")
     node = node_of_updates(graph)
     new = _new_states(given, made, lambda: threads.update_state(made, as_node=node, **values))
     assert_equal(len(new), 1, "the number of new states in the history")
