@@ -102,7 +102,7 @@ fault(
 )(finished_shows("interrupted"))
 fault(
     "state-says-what-is-next-at-the-end",
-    breaks="PREPOP-06 STATE-10 INTERRUPT-06 SEQ-07",
+    breaks="PREPOP-06 STATE-10 INTERRUPT-06 CANCEL-13 SEQ-07",
 )(
     change_shown(
         "state",
