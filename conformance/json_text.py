@@ -17,14 +17,20 @@ MOST_VALUES = 1_000_000
 #: check keeps some answers alive, each as text and as values.
 LARGEST_TEXT = 40 * 2**20
 
-#: Memory of the process, in bytes, beyond which it parses no more texts of many values.
-MOST_MEMORY = 480 * 2**20
+# Memory of the process, in bytes, beyond which it parses no more texts of many values.
+_most_memory = 480 * 2**20
 _MANY_VALUES = 100_000
 #: Size of an object with one member, in bytes, including its key.
 _OF_AN_OBJECT = 240
 
 _WITHIN_CHARACTERS = bytes(range(0x80, 0xC0))
 _BELOW_FOUR_BYTES = bytes(range(0xF0))
+
+
+def allow_memory(size: int) -> None:
+    """Let this process take `size` bytes: one that runs the checks many times needs more."""
+    global _most_memory
+    _most_memory = size
 
 
 def text_of(content: bytes) -> str:
@@ -61,7 +67,7 @@ def parse_json(text: str | bytes) -> Any:
         raise UndigestedJsonError(f"JSON of more than {MOST_VALUES} values or too large to parse")
     if values > _MANY_VALUES and not _has_room_for(openings * _OF_AN_OBJECT):
         raise UndigestedJsonError(
-            f"JSON of {values} values, beside others for which {MOST_MEMORY // 2**20} MiB are used"
+            f"JSON of {values} values, beside others for which {_most_memory // 2**20} MiB are used"
         )
     try:
         value = json.loads(text)
@@ -75,10 +81,10 @@ def parse_json(text: str | bytes) -> Any:
 def _has_room_for(size: int) -> bool:
     """Return whether this process may take `size` more bytes of memory."""
     process = psutil.Process()
-    if process.memory_info().rss + size <= MOST_MEMORY:
+    if process.memory_info().rss + size <= _most_memory:
         return True
     gc.collect()
-    return process.memory_info().rss + size <= MOST_MEMORY
+    return process.memory_info().rss + size <= _most_memory
 
 
 def _too_deep_error() -> UndigestedJsonError:

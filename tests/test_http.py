@@ -329,7 +329,7 @@ def test_what_would_fill_the_memory_beside_what_is_there_is_not_parsed(
 ) -> None:
     many = "[" + '{"a":1},' * 60_000 + "0]"
     assert len(parse_json(many)) == 60_001
-    monkeypatch.setattr(json_text, "MOST_MEMORY", 2**20)
+    monkeypatch.setattr(json_text, "_most_memory", 2**20)
     with pytest.raises(UndigestedJsonError, match="JSON of 120001 values, beside others"):
         parse_json(many)
     assert len(parse_json(many[: 1 + 8 * 40_000] + "0]")) == 40_001

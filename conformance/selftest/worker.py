@@ -22,6 +22,7 @@ from conformance.contract.verdicts import Verdict
 from conformance.deployment.connect import connect
 from conformance.deployment.settings import Settings
 from conformance.faults.registry import Fault, faulty_deployment
+from conformance.json_text import allow_memory
 from conformance.reference.altered import Altered
 from conformance.reference.tenants import KEY_HEADER
 from conformance.report.record import CheckResult
@@ -35,6 +36,8 @@ from conformance.selftest.processes import Results, Tasks, is_orphan
 
 TIMEOUT_S = 10.0
 RUN_TIMEOUT_S = 4.0
+#: What a process of a matrix may take, in bytes: hypothesis keeps some of each run.
+MEMORY = 4 * 2**30
 #: The speed of the store's clock, the length of a minute of a cron, and the wait for its run.
 SPEED = 4.0
 CRON_MINUTE_S = 0.1
@@ -172,6 +175,7 @@ def run_worker(
     With `requirements` only the checks of these are collected.
     An error is put among the results as a text.
     """
+    allow_memory(MEMORY)
     with TemporaryDirectory(prefix="threads-conformance-selftest-") as directory:
         # Nothing here outlives the process, so neither need its ledger.
         os.environ["XDG_STATE_HOME"] = directory
