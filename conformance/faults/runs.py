@@ -49,11 +49,11 @@ def forgetting(operation: str, after: str = "") -> Apply:
 fault(
     "waited-run-leaves-no-history",
     breaks=(
-        "RUN-01 INTERRUPT-01 INTERRUPT-02 INTERRUPT-05 INTERRUPT-07 "
-        "INTERRUPT-09 INTERRUPT-11 NESTED-01 NESTED-02 NESTED-03 NESTED-06 NESTED-09"
+        "RUN-01 INTERRUPT-01 INTERRUPT-02 INTERRUPT-05 INTERRUPT-07 INTERRUPT-09 "
+        "INTERRUPT-11 NESTED-01 NESTED-02 NESTED-03 NESTED-06 NESTED-09 CANCEL-16"
     ),
 )(forgetting("run_wait"))
-fault("streamed-run-leaves-no-history", breaks=["RUN-02"])(forgetting("run_stream"))
+fault("streamed-run-leaves-no-history", breaks="RUN-02 CANCEL-16")(forgetting("run_stream"))
 fault(
     "background-run-leaves-no-history",
     breaks=("RUN-03 CANCEL-01 MULTITASK-02 MULTITASK-03 MULTITASK-06 RUN-CONTROL-15"),
@@ -184,7 +184,7 @@ fault(
     "input-of-every-run-but-the-first-is-lost",
     breaks=(
         "RUN-15 RUN-16 RUN-17 MULTITASK-10 MULTITASK-11 MULTITASK-03 MULTITASK-06 "
-        "MULTITASK-07 RUN-CONTROL-16"
+        "MULTITASK-07 RUN-CONTROL-16 CANCEL-13"
     ),
 )(taking_later_input(lambda _given, _first: {}))
 fault(
@@ -196,7 +196,7 @@ fault(
 )(taking_later_input(lambda _given, _first: {}, "run_stream"))
 fault(
     "second-background-run-takes-the-first-input",
-    breaks="RUN-17 MULTITASK-03 MULTITASK-06 MULTITASK-07 RUN-CONTROL-16",
+    breaks="RUN-17 MULTITASK-03 MULTITASK-06 MULTITASK-07 RUN-CONTROL-16 CANCEL-13",
 )(taking_later_input(lambda _given, first: first, "run_background"))
 
 
@@ -223,7 +223,7 @@ def second_run_begins_with_an_empty_state(broken: FaultyDeployment) -> None:
 
 @fault(
     "thread-stays-busy-after-its-run",
-    breaks=["RUN-10", "STATUS-01", "STATUS-02", "STATUS-04", "STATUS-05", "STATUS-09"],
+    breaks="RUN-10 STATUS-01 STATUS-02 STATUS-04 STATUS-05 STATUS-09 CANCEL-12",
 )
 def thread_stays_busy(broken: FaultyDeployment) -> None:
     broken.only_with = _RUNNING
