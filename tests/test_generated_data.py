@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
+import conformance
 from conformance.checks.generators import kept
 from conformance.checks.generators.for_all import for_all
 from conformance.checks.outcomes import PromiseBroken
@@ -52,6 +53,21 @@ def test_other_circumstances_have_other_data(monkeypatch: pytest.MonkeyPatch) ->
     kept.keep([1], "name")
     monkeypatch.setattr(kept, "_circumstances", lambda: "another version of hypothesis")
     assert kept.recall("name") is None
+
+
+@pytest.mark.parametrize("folder", ["checks/generators", "suite", "contract"])
+def test_code_that_makes_the_data_is_a_circumstance(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / folder / "makes.py"
+    file.parent.mkdir(parents=True)
+    monkeypatch.setattr(conformance, "__file__", str(tmp_path / "__init__.py"))
+    digest = kept._circumstances.__wrapped__
+    file.write_text("LONGEST = 3")
+    before = digest()
+    assert digest() == before
+    file.write_text("LONGEST = 4")
+    assert digest() != before
 
 
 @pytest.mark.parametrize("damage", ["", "[", "{}x", '[{"$bytes": 1}]'])

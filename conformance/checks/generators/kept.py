@@ -1,8 +1,8 @@
 """Generated data that is kept for later runs, in memory and in the user's cache.
 
 Making it takes longer than sending it. What is kept is what would be made again: the name of the
-data is joined with everything else that it depends on, such as the seed, the schemas, the code of
-this package and the versions of hypothesis and schemathesis.
+data is joined with everything else that it depends on: the schemas, the code of checks and
+contract, and the versions of Python, hypothesis and schemathesis.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from conformance import checks
+import conformance
 from conformance.data import schemas_dir
 from conformance.user_dirs import cache_dir
 
 #: How many files are kept in the user's cache; the oldest go first.
 MOST_FILES = 400
 _BYTES = "$bytes"
+#: The folders of this package whose code decides what is generated.
+_MAKERS = ("checks", "suite", "contract")
 _in_memory: dict[str, list[Any]] = {}
 
 
@@ -76,8 +78,10 @@ def _key(name: tuple[object, ...]) -> str:
 def _circumstances() -> str:
     """Return a digest of all that generated data depends on, besides its name."""
     digest = hashlib.sha256()
-    own = Path(checks.__file__).parent
-    for file in sorted((*own.glob("*.py"), *own.glob("generators/*.py"), *schemas_dir().glob("*"))):
+    package = Path(conformance.__file__).parent
+    # Strategies, filters and their arguments stand in these; a stale value must not pass for one.
+    code = (file for name in _MAKERS for file in (package / name).rglob("*.py"))
+    for file in sorted((*code, *schemas_dir().glob("*"))):
         digest.update(file.read_bytes())
     for each in (*map(version, ("hypothesis", "schemathesis")), *map(str, sys.version_info[:2])):
         digest.update(each.encode())
