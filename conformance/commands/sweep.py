@@ -92,18 +92,20 @@ def sweep_command(
         raise click.UsageError(
             "--yes is for --lost only: leave it out, since a sweep without --lost never asks"
         )
+    redactor = Redactor(headers)
     try:
         with run_folder() as directory:
             settings = new_settings(url, directory, headers=headers, **options)
+            redactor = redactor_of(settings)
             identify_deployment(settings)
             if lost:
                 left = _sweep_lost(settings, older_than, yes=yes)
             else:
-                left = _sweep_all(settings, redactor_of(settings).url(url))
+                left = _sweep_all(settings, redactor.url(url))
     except SettingsError as unusable:
         raise click.UsageError(str(unusable)) from unusable
     except (UnreachableError, httpx.HTTPError) as unreachable:
-        said = Redactor(headers).text(str(unreachable))
+        said = redactor.text(str(unreachable))
         click.echo(f"Error: {said or type(unreachable).__name__}", err=True)
         sys.exit(_SOMETHING_LEFT)
     sys.exit(_SOMETHING_LEFT if left else 0)
