@@ -1,13 +1,15 @@
 """A second run on a thread while another one is under way."""
 
+from typing import Any
+
 import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.expect import assert_equal, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import UNDER_WAY, Run, Runs, message_contents
-from conformance.checks.views import id_of
-from conformance.deployment.client import ThreadsClient
+from conformance.checks.views import Thread, id_of
+from conformance.deployment.client import Answer, ThreadsClient
 
 #: The ways of a second run that is answered at its end: MULTITASK-01 to -07 judge the other one.
 ANSWERED = pytest.mark.parametrize("way", ["wait", "stream"])
@@ -116,8 +118,8 @@ def test_reject_refuses_a_run_that_is_awaited(
     # The way must succeed first, so that the refusal is about the busy thread.
     given_runs.run_by(way, thread, given_runs.body("agent"))
     given_runs.start_long(thread)
-    start = client.run_wait if way == "wait" else client.run_stream
-    assert_refused(start(id_of(thread), given_runs.body("agent", multitask_strategy="reject")))
+    body = given_runs.body("agent", multitask_strategy="reject")
+    assert_refused(_ask(client, way, thread, body))
 
 
 @requires("MULTITASK-09")
@@ -179,10 +181,11 @@ def test_an_awaited_run_is_accepted_by_default(
     thread = given.empty()
     first = given_runs.start(thread, "slow", seconds=1)
     _require_under_way(given_runs, first)
-    start = client.run_wait if way == "wait" else client.run_stream
-    answer = start(id_of(thread), given_runs.body("agent"))
-    threads.ensure_success(answer, thread)
-    assert_that(answer.ok, "a run that is accepted", answer.status)
+    threads.ensure_success(_ask(client, way, thread, given_runs.body("agent")), thread)
+
+
+def _ask(client: ThreadsClient, way: str, thread: Thread, body: dict[str, Any]) -> Answer:
+    return {"wait": client.run_wait, "stream": client.run_stream}[way](id_of(thread), body)
 
 
 def _require_under_way(given_runs: Runs, run: Run) -> None:

@@ -5,7 +5,7 @@ what there is, after it at the result of the step.
 """
 
 from collections.abc import Callable, Generator, Iterable
-from functools import cache, partial
+from functools import partial
 from typing import Any, TypeVar
 
 from conformance.checks.api import ThreadsApi
@@ -51,22 +51,22 @@ _AT_A_CHECKPOINT = frozenset({"values", "next", "tasks", "metadata", "created_at
 def test_threads_that_are_not_related_stay_as_they_are(
     given: ThreadsApi, context: CheckContext
 ) -> None:
-    settling = _Settling(context)
+    settled = _UntilSettled(context)
     on = "delete create prepopulate copy append append fork update run"
 
     def judge(sequence: SequenceState, step: Step) -> Judging:
-        return _judge_untouched(sequence, step, settling, related=False)
+        return _judge_untouched(sequence, step, settled, related=False)
 
     check_sequences(given, judge, on, beside="")
 
 
 @requires("SEQ-02")
 def test_copies_and_sources_stay_as_they_are(given: ThreadsApi, context: CheckContext) -> None:
-    settling = _Settling(context)
+    settled = _UntilSettled(context)
     on = "delete copy copy append append append fork update run"
 
     def judge(sequence: SequenceState, step: Step) -> Judging:
-        return _judge_untouched(sequence, step, settling, related=True)
+        return _judge_untouched(sequence, step, settled, related=True)
 
     check_sequences(given, judge, on, beside="")
 
@@ -273,7 +273,7 @@ def test_a_count_is_the_length_of_the_search(given: ThreadsApi, context: CheckCo
 
 @requires("SEQ-16")
 def test_pages_of_a_search_make_the_whole(given: ThreadsApi, context: CheckContext) -> None:
-    eventually = _EventuallySomething(context)
+    eventually = _UntilSettled(context)
 
     def judge(sequence: SequenceState, step: Step) -> Judging:
         yield
@@ -282,8 +282,8 @@ def test_pages_of_a_search_make_the_whole(given: ThreadsApi, context: CheckConte
             order = {"metadata": sequence.mark, "sort_by": "thread_id", "sort_order": direction}
             whole, paged = eventually(
                 partial(_whole_and_paged, given, order, step.limit),
-                shows=lambda seen: bool(seen[0]),
-                expected=lambda: bool(sequence.alive),
+                # Two empty answers agree, and prove nothing.
+                is_settled=lambda seen: bool(seen[0]) or not sequence.alive,
                 holds=lambda seen: seen[0] == seen[1],
             )
             assert_equal(paged, whole, f"the threads of all pages of {step.limit}")
@@ -296,32 +296,6 @@ def test_pages_of_a_search_make_the_whole(given: ThreadsApi, context: CheckConte
 
 def _any_satisfies(sequence: SequenceState, filters: dict[str, Any], context: CheckContext) -> bool:
     return any(_satisfies(sequence.api.get(each), filters, context) for each in sequence.alive)
-
-
-class _EventuallySomething:
-    """Waits until a search shows something, too: two empty answers agree, and prove nothing.
-
-    It does so until something was shown once, or was waited for in vain.
-    """
-
-    def __init__(self, context: CheckContext) -> None:
-        self._context = context
-        self._settled = False
-
-    def __call__(
-        self,
-        look: Callable[[], _T],
-        *,
-        shows: Callable[[_T], bool],
-        expected: Callable[[], bool],
-        holds: Callable[[_T], bool],
-    ) -> _T:
-        ask = cache(expected)
-        seen = self._context.eventually(
-            look, lambda seen: holds(seen) and (self._settled or shows(seen) or not ask())
-        )
-        self._settled = self._settled or shows(seen) or ask()
-        return seen
 
 
 def _whole_and_paged(
@@ -337,7 +311,7 @@ def _whole_and_paged(
 
 @requires("SEQ-17")
 def test_what_is_found_is_what_get_shows(given: ThreadsApi, context: CheckContext) -> None:
-    eventually = _EventuallySomething(context)
+    eventually = _UntilSettled(context)
 
     def judge(sequence: SequenceState, step: Step) -> Judging:
         yield
@@ -352,9 +326,8 @@ def test_what_is_found_is_what_get_shows(given: ThreadsApi, context: CheckContex
 
         pairs = eventually(
             look,
-            shows=lambda pairs: bool(pairs),
-            # Asked only where nothing is found: it takes a GET per thread.
-            expected=partial(_any_satisfies, sequence, filters, context),
+            # What must be found is asked only where nothing is: it takes a GET per thread.
+            is_settled=lambda pairs: bool(pairs) or not _any_satisfies(sequence, filters, context),
             holds=lambda pairs: all(same_thread(*each) for each in pairs),
         )
         require_some(pairs, "no thread is found")
@@ -398,34 +371,47 @@ def test_a_thread_anew_has_no_trace_of_the_old(given: ThreadsApi) -> None:
     check_sequences(given, judge, "renew")
 
 
-class _Settling:
-    """Waits until GET of a thread shows the values of its state: they may follow it a little later.
+class _UntilSettled:
+    """Waits until an answer holds and is settled: what it shows may lag behind what was done.
 
-    Once it waited in vain it does so no more: STATE-UPDATE-07 tells it.
+    Once it waited in vain for that, it waits only for answers that hold: other requirements tell
+    that nothing is found, or that values stay behind.
     """
 
     def __init__(self, context: CheckContext) -> None:
         self._context = context
         self._in_vain = False
 
-    def snapshot(self, sequence: SequenceState, thread: Thread) -> dict[str, Any]:
-        """Return a thread and its history, the values settled."""
-        seen = self._context.eventually(
-            partial(_snapshot, sequence, thread),
-            lambda seen: self._in_vain or _values_are_settled(seen),
-        )
-        self._in_vain = self._in_vain or not _values_are_settled(seen)
+    def __call__(
+        self,
+        look: Callable[[], _T],
+        is_settled: Callable[[_T], bool],
+        holds: Callable[[_T], bool] = lambda _: True,
+    ) -> _T:
+        """Return the last answer of `look`, which may be neither where time is up."""
+        settled = True
+
+        def is_accepted(seen: _T) -> bool:
+            nonlocal settled
+            if not holds(seen):
+                return False
+            settled = self._in_vain or is_settled(seen)
+            return settled
+
+        seen = self._context.eventually(look, is_accepted)
+        self._in_vain = self._in_vain or not settled
         return seen
 
 
 def _values_are_settled(seen: dict[str, Any]) -> bool:
+    """Return whether a thread shows the values of its newest state, where both show any."""
     shown = seen["thread"].get("values")
     newest = seen["history"][0].get("values") if seen["history"] else None
     return not shown or newest is None or same_json(shown, newest)
 
 
 def _judge_untouched(
-    sequence: SequenceState, step: Step, settling: _Settling, *, related: bool
+    sequence: SequenceState, step: Step, settled: _UntilSettled, *, related: bool
 ) -> Judging:
     """Judge that a step leaves other threads as they were before it."""
     acts = step.name not in ("create", "prepopulate")
@@ -437,7 +423,9 @@ def _judge_untouched(
         sequence.memory.pop(id_of(subject), None)
     for each in others:
         if id_of(each) not in sequence.memory:
-            sequence.memory[id_of(each)] = settling.snapshot(sequence, each)
+            sequence.memory[id_of(each)] = settled(
+                partial(_snapshot, sequence, each), _values_are_settled
+            )
     yield
     for each in others:
         what = f"the thread {id_of(each)}, another one, after the step {step.name}"

@@ -113,11 +113,7 @@ def test_a_thread_is_busy_until_its_last_run_has_ended(
     first = given_runs.start(thread, "slow", seconds=1)
     second = given_runs.start(thread, "slow", seconds=LONG_S, multitask_strategy="enqueue")
     given_runs.join(first)
-    within_s = context.settings.run_timeout_s
-    begun = context.eventually(
-        lambda: given_runs.status(second), lambda status: status != "pending", within_s
-    )
-    if begun != "running":
+    if (begun := given_runs.begun(second)) != "running":
         raise Blocked(f"the second run is {begun} where it should be under way")
     _assert_status(threads, thread, "busy", context)
 
