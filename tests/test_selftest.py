@@ -78,6 +78,13 @@ def crashing(broken: FaultyDeployment) -> None:
         raise ZeroDivisionError
 
 
+def crashing_by_its_condition(broken: FaultyDeployment) -> None:
+    def concerns(_request: WireRequest) -> bool:
+        raise ZeroDivisionError
+
+    broken.wire.before("copy", when=concerns)(lambda _: None)
+
+
 def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(broken: FaultyDeployment) -> None:
         broken.wire.before("copy", when=lambda _: False)(lambda _: None)
@@ -89,6 +96,7 @@ def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch,
         Fault("forgets", ("COPY-03",), copy_forgets),
         Fault("crashes", ("COPY-01",), crashing),
+        Fault("crashes by its condition", ("COPY-01",), crashing_by_its_condition),
         Fault("never", ("COPY-01",), never),
         Fault("harmless", ("COPY-01",), harmless),
     )
@@ -96,6 +104,8 @@ def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "COPY-03" in rows["forgets"].fell
     assert "COPY-04" in rows["forgets"].unnamed
     assert rows["crashes"].outcome is Outcome.CRASHED
+    assert rows["crashes by its condition"].outcome is Outcome.CRASHED
+    assert "ZeroDivisionError" in rows["crashes by its condition"].crashes[0]
     assert rows["never"].outcome is Outcome.NEVER_EXERCISED
     assert rows["never"].checks == 0
     assert rows["harmless"].outcome is Outcome.SURVIVED

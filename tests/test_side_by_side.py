@@ -45,6 +45,7 @@ def test_an_error_is_raised_and_ends_the_rest() -> None:
 
 
 def test_an_interruption_begins_no_further_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(threading.enumerate())
     seen: list[int] = []
     goes_on = threading.Event()
 
@@ -59,6 +60,8 @@ def test_an_interruption_begins_no_further_call(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(KeyboardInterrupt):
         for_each(call, range(100), 2)
     goes_on.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
     assert len(seen) <= 2
 
 
