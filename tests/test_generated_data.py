@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 import conformance
-from conformance.checks.generators import kept
+from conformance.checks.generators import data_cache
 from conformance.checks.generators.for_all import for_all
 from conformance.checks.outcomes import PromiseBroken
 from conformance.deployment.settings import Settings
@@ -19,40 +19,40 @@ MakeSettings = Callable[..., Settings]
 @pytest.fixture(autouse=True)
 def forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(kept, "_in_memory", {})
+    monkeypatch.setattr(data_cache, "_in_memory", {})
     return tmp_path / "threads-conformance" / "generated"
 
 
 def as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "_in_memory", {})
+    monkeypatch.setattr(data_cache, "_in_memory", {})
 
 
 VALUES = [{"a": [1, 1.0, None, True]}, b"\xff{", "\ud800", 2**60, {"deep": [{"b": b"x"}]}, -0.5]
 
 
 def test_what_is_kept_is_recalled(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert kept.recall("name", 1) is None
-    kept.keep(VALUES, "name", 1)
-    assert kept.recall("name", 1) == VALUES
+    assert data_cache.recall("name", 1) is None
+    data_cache.keep(VALUES, "name", 1)
+    assert data_cache.recall("name", 1) == VALUES
     as_in_a_new_process(monkeypatch)
-    recalled = kept.recall("name", 1)
+    recalled = data_cache.recall("name", 1)
     assert recalled == VALUES
     assert [type(each) for each in recalled[0]["a"]] == [int, float, type(None), bool]
-    assert kept.recall("name", 2) is None
+    assert data_cache.recall("name", 2) is None
 
 
 def test_a_copy_is_given() -> None:
-    kept.keep([{"a": []}], "name")
-    first = kept.recall("name")
+    data_cache.keep([{"a": []}], "name")
+    first = data_cache.recall("name")
     assert first is not None
     first[0]["a"].append(1)
-    assert kept.recall("name") == [{"a": []}]
+    assert data_cache.recall("name") == [{"a": []}]
 
 
 def test_other_circumstances_have_other_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept.keep([1], "name")
-    monkeypatch.setattr(kept, "_circumstances", lambda: "another version of hypothesis")
-    assert kept.recall("name") is None
+    data_cache.keep([1], "name")
+    monkeypatch.setattr(data_cache, "_circumstances", lambda: "another version of hypothesis")
+    assert data_cache.recall("name") is None
 
 
 @pytest.mark.parametrize("folder", ["checks/generators", "suite", "contract"])
@@ -62,7 +62,7 @@ def test_code_that_makes_the_data_is_a_circumstance(
     file = tmp_path / folder / "makes.py"
     file.parent.mkdir(parents=True)
     monkeypatch.setattr(conformance, "__file__", str(tmp_path / "__init__.py"))
-    digest = kept._circumstances.__wrapped__
+    digest = data_cache._circumstances.__wrapped__
     file.write_text("LONGEST = 3")
     before = digest()
     assert digest() == before
@@ -74,24 +74,24 @@ def test_code_that_makes_the_data_is_a_circumstance(
 def test_a_damaged_file_is_as_none(
     damage: str, forgotten: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept.keep([1], "name")
+    data_cache.keep([1], "name")
     (file,) = forgotten.glob("*.json")
     file.write_text(damage)
     as_in_a_new_process(monkeypatch)
-    assert kept.recall("name") is None
+    assert data_cache.recall("name") is None
 
 
 def test_what_is_no_json_is_not_kept(forgotten: Path) -> None:
     for value in (object(), {"$bytes": "a"}, {1: 2}):
-        kept.keep([value], "name")
-        assert kept.recall("name") is None
+        data_cache.keep([value], "name")
+        assert data_cache.recall("name") is None
     assert not forgotten.exists()
 
 
 def test_the_cache_does_not_grow_for_ever(forgotten: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "MOST_FILES", 3)
+    monkeypatch.setattr(data_cache, "MOST_FILES", 3)
     for number in range(6):
-        kept.keep([number], number)
+        data_cache.keep([number], number)
     assert len(list(forgotten.glob("*"))) == 3
 
 
@@ -100,8 +100,8 @@ def test_a_cache_that_cannot_be_written_changes_nothing(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    kept.keep([1], "name")
-    assert kept.recall("name") == [1]  # in this process
+    data_cache.keep([1], "name")
+    assert data_cache.recall("name") == [1]  # in this process
 
 
 def test_the_same_values_are_tried_without_being_made_again(settings_for: MakeSettings) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from threading import Barrier
 from typing import TypeVar
 
-from conformance.side_by_side import start, wait_for
+from conformance.parallel import start, wait_for
 
 _T = TypeVar("_T")
 

@@ -17,7 +17,7 @@ from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import Answer
 from conformance.deployment.guard import NotOursRefusal
 from conformance.deployment.network import CutError
-from conformance.side_by_side import start, wait_for
+from conformance.parallel import start, wait_for
 
 #: The ways to run a graph on a thread to its end.
 WAYS = ("wait", "stream", "background")

@@ -15,7 +15,7 @@ from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.ledger import LedgerState
 from conformance.deployment.ownership import RUN_TAG, GetAnswer, canonical, is_uuid
 from conformance.deployment.trouble import CREDENTIAL_STATUSES, GATEWAY_STATUSES
-from conformance.side_by_side import Pace, for_each
+from conformance.parallel import Pace, for_each
 
 _PAGE = 100
 #: Pages of a search that are read, at most, in case it never ends.

@@ -14,7 +14,7 @@ from typing import Any
 from schemathesis import GenerationMode
 
 from conformance.checks.generators.bodies import adapted_operation, is_portable
-from conformance.checks.generators.kept import keep, recall
+from conformance.checks.generators.data_cache import keep, recall
 from conformance.checks.lenient_reading import must_be_refused
 from conformance.contract.schemas import violations
 from conformance.deployment.guard import ID_MEMBERS

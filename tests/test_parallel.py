@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from conformance.side_by_side import Pace, for_each
+from conformance.parallel import Pace, for_each
 
 
 @pytest.mark.parametrize("number", [0, 1, 3, 50])
@@ -56,7 +56,7 @@ def test_an_interruption_begins_no_further_call(monkeypatch: pytest.MonkeyPatch)
     def interrupted(*_given: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("conformance.side_by_side.wait_for", interrupted)
+    monkeypatch.setattr("conformance.parallel.wait_for", interrupted)
     with pytest.raises(KeyboardInterrupt):
         for_each(call, range(100), 2)
     goes_on.set()
