@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.kit.runs import having
+from conformance.faults.kit.state import stored_thread
 from conformance.faults.kit.wire import without
 from conformance.faults.registry import FaultyDeployment, fault
 from conformance.model.entities import Thread
@@ -86,7 +87,7 @@ def creations_at_once_mix(broken: FaultyDeployment) -> None:
     async def create(request: WireRequest) -> None:
         thread_id = str(request.members.get("thread_id"))
         other = await crowd.other(thread_id, request)
-        thread = broken.store.records.threads_by_id.get(thread_id)
+        thread = stored_thread(broken, thread_id)
         if other and thread is not None:
             broken.store.records.keep(replace(thread, metadata=request.members["metadata"]))
 
@@ -126,7 +127,7 @@ def patches_lose_one_another(broken: FaultyDeployment) -> None:
         metadata = request.members["metadata"]
         if not isinstance(metadata, dict) or not any(name.startswith("key-") for name in metadata):
             return None
-        thread = broken.store.records.threads_by_id.get(request.thread_id)
+        thread = stored_thread(broken, request.thread_id)
         if not await crowd.other(request.thread_id, request) or thread is None:
             return None
         broken.store.records.keep(replace(thread, metadata={**thread.metadata, **metadata}))
@@ -185,7 +186,7 @@ def copy_is_as_long_as_its_source_was(broken: FaultyDeployment) -> None:
     @broken.wire.before("copy")
     async def read(request: WireRequest) -> None:
         # The length is read before the states; threads with runs are left alone.
-        source = broken.store.records.threads_by_id.get(request.thread_id)
+        source = stored_thread(broken, request.thread_id)
         if source is not None and not source.runs:
             lengths[request.thread_id] = len(source.checkpoints)
             await _let_others_in()
@@ -203,7 +204,7 @@ def copies_at_once_are_one_thread(broken: FaultyDeployment) -> None:
 
     @broken.wire.before("copy")
     async def copy(request: WireRequest) -> WireAnswer | None:
-        source = broken.store.records.threads_by_id.get(request.thread_id)
+        source = stored_thread(broken, request.thread_id)
         if source is None or len(source.checkpoints) < _LONG:
             return None
         if not await crowd.other(request.thread_id, request):
@@ -219,7 +220,7 @@ def copies_at_once_lose_their_oldest_state(broken: FaultyDeployment) -> None:
 
     @broken.wire.before("copy")
     async def copy(request: WireRequest) -> WireAnswer | None:
-        source = broken.store.records.threads_by_id.get(request.thread_id)
+        source = stored_thread(broken, request.thread_id)
         if source is None or len(source.checkpoints) < _LONG:
             return None
         if not await crowd.other(request.thread_id, request):
@@ -236,7 +237,7 @@ def copies_at_once_lose_their_oldest_state(broken: FaultyDeployment) -> None:
 def _deleting_in_parts(broken: FaultyDeployment, part: Callable[[Thread], Thread]) -> None:
     @broken.wire.before("delete")
     async def delete(request: WireRequest) -> None:
-        thread = broken.store.records.threads_by_id.get(request.thread_id)
+        thread = stored_thread(broken, request.thread_id)
         if thread is not None and len(thread.checkpoints) >= _LONG:
             broken.store.records.keep(part(thread))
             await _let_others_in()

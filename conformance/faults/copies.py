@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.state import stored_thread
 from conformance.faults.kit.wire import change_shown, copies_of, refusing
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.errors import ConflictError
@@ -347,6 +348,6 @@ def copy_of_a_thread_never_read(broken: FaultyDeployment) -> None:
 
     @broken.wire.before("state")
     def break_state(request: WireRequest) -> WireAnswer | None:
-        thread = broken.store.records.threads_by_id.get(request.thread_id)
+        thread = stored_thread(broken, request.thread_id)
         spoilt = request.thread_id in spoiled and thread is not None and not thread.checkpoints
         return json_answer(500, {"detail": "KeyError"}) if spoilt else None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.state import stored_thread
 from conformance.faults.kit.wire import change_request, mapped
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always, json_answer
@@ -137,7 +138,7 @@ def leaving_behind(
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)
         def leave(request: WireRequest, answer: WireAnswer) -> None:
-            thread = broken.store.records.threads_by_id.get(request.thread_id)
+            thread = stored_thread(broken, request.thread_id)
             if answer.status == 422 and thread is not None:
                 broken.store.records.keep(change(broken, thread))
 

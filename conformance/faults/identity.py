@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+from conformance.faults.kit.state import stored_thread
 from conformance.faults.kit.wire import prepopulates, refusing, with_status, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.threads import Threads
@@ -69,7 +70,7 @@ def on_existing(
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before("create", when=when)
         def act_first(request: WireRequest) -> None:
-            thread = broken.store.records.threads_by_id.get(request.members.get("thread_id", ""))
+            thread = stored_thread(broken, request.members.get("thread_id", ""))
             if thread is not None:
                 act(broken, thread, request.members)
 

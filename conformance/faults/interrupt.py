@@ -17,6 +17,7 @@ from conformance.faults.kit.runs import (
     source_of,
     where,
 )
+from conformance.faults.kit.state import stored_thread
 from conformance.faults.kit.wire import change_answer, change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Task, Thread
@@ -78,7 +79,7 @@ fault("state-shows-each-interrupt-twice", breaks=["INTERRUPT-03"])(
 
 def _resumed_before(broken: FaultyDeployment, thread_id: str) -> bool:
     """Return whether the thread asks, and was resumed before."""
-    thread = broken.store.records.threads_by_id.get(thread_id)
+    thread = stored_thread(broken, thread_id)
     asks = thread is not None and bool(broken.store.views.pending_interrupts(thread))
     return asks and any(
         "resume" in (run.kwargs.get("command") or {}) for run in runs_on(broken.store, thread_id)
@@ -114,7 +115,7 @@ def second_question_is_shown_as_the_first(broken: FaultyDeployment) -> None:
 
     @broken.wire.before(*BEGINNING, when=resuming)
     def note(request: WireRequest) -> None:
-        known = broken.store.records.threads_by_id.get(request.thread_id)
+        known = stored_thread(broken, request.thread_id)
         if known is not None:
             shown = broken.store.views.pending_interrupts(known)
             first.setdefault(request.thread_id, shown)
@@ -184,7 +185,7 @@ def answered_interrupt_stays(broken: FaultyDeployment) -> None:
 
     @broken.wire.before(*BEGINNING, when=where(resuming, of_graph("interrupter")))
     def note(request: WireRequest) -> None:
-        thread = broken.store.records.threads_by_id.get(request.thread_id)
+        thread = stored_thread(broken, request.thread_id)
         if thread is not None:
             stale[request.thread_id] = broken.store.views.pending_interrupts(thread)
 
@@ -213,7 +214,7 @@ fault("update-of-a-resuming-run-is-lost", breaks=["INTERRUPT-07"])(
 def resuming_run_loses_its_update(broken: FaultyDeployment) -> None:
     @broken.wire.after(*BEGINNING, when=where(resuming, lambda r: "update" in command_of(r)))
     def lose(request: WireRequest, _answer: WireAnswer) -> None:
-        thread = broken.store.records.threads_by_id.get(request.thread_id)
+        thread = stored_thread(broken, request.thread_id)
         latest = thread.latest if thread else None
         if thread is None or latest is None:
             return
@@ -263,11 +264,7 @@ fault("copy-asks-under-new-ids", breaks=["INTERRUPT-08", "INTERRUPT-10"])(
 def copy_of_an_interrupted_thread_is_idle(broken: FaultyDeployment) -> None:
     @broken.wire.after("copy")
     def idle(_request: WireRequest, answer: WireAnswer) -> None:
-        thread = (
-            broken.store.records.threads_by_id.get(answer.body.get("thread_id"))
-            if answer.ok
-            else None
-        )
+        thread = stored_thread(broken, answer.body.get("thread_id")) if answer.ok else None
         if thread is not None and broken.store.views.pending_interrupts(thread):
             broken.store.records.keep(replace(thread, status="idle"))
             answer.body = {**answer.body, "status": "idle"}
@@ -302,9 +299,7 @@ def answer_to_a_copy_is_given_to_both(broken: FaultyDeployment) -> None:
 def original_forgets_its_question(broken: FaultyDeployment) -> None:
     @broken.wire.after(*BEGINNING, when=where(resuming, of_graph("interrupter")))
     def forget(request: WireRequest, _answer: WireAnswer) -> None:
-        thread = broken.store.records.threads_by_id.get(
-            source_of(broken.store, request.thread_id) or ""
-        )
+        thread = stored_thread(broken, source_of(broken.store, request.thread_id) or "")
         latest = thread.latest if thread else None
         if thread is not None and latest is not None:
             asked = tuple(replace(task, interrupts=()) for task in latest.tasks)

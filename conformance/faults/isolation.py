@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.state import stored_thread
 from conformance.faults.kit.wire import without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.errors import NotFoundError
@@ -64,7 +65,7 @@ fault("history-follows-the-thread-of-before", breaks=["ISOLATE-04"])(
 def _of_another(broken: FaultyDeployment, config: Any) -> Any:
     """Return the checkpoint that a config names, on whatever thread."""
     config = config or {}
-    thread = broken.store.records.threads_by_id.get(config.get("thread_id") or "")
+    thread = stored_thread(broken, config.get("thread_id") or "")
     for each in thread.checkpoints if thread else ():
         if each.checkpoint_id == config.get("checkpoint_id"):
             return each

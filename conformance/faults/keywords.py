@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from conformance.faults.kit.state import stored_thread
 from conformance.faults.kit.wire import refusing, without
 from conformance.faults.registry import FaultyDeployment, fault
 from conformance.model.threads import Threads
@@ -59,9 +60,7 @@ def prune_skips_what_is_no_id(broken: FaultyDeployment) -> None:
 def refused_prune_touches_its_threads(broken: FaultyDeployment) -> None:
     @broken.wire.after("prune", when=_names_what_is_no_id)
     def touch(request: WireRequest, answer: WireAnswer) -> None:
-        for thread in [
-            broken.store.records.threads_by_id.get(str(e)) for e in request.members["thread_ids"]
-        ]:
+        for thread in [stored_thread(broken, str(e)) for e in request.members["thread_ids"]]:
             if answer.status == 422 and thread is not None:
                 broken.store.records.keep(replace(thread, updated_at=broken.store.records.now()))
 
@@ -85,7 +84,7 @@ def namespace_is_ignored(broken: FaultyDeployment) -> None:
 def refused_state_update_touches_its_thread(broken: FaultyDeployment) -> None:
     @broken.wire.after("update_state")
     def touch(request: WireRequest, answer: WireAnswer) -> None:
-        thread = broken.store.records.threads_by_id.get(request.thread_id)
+        thread = stored_thread(broken, request.thread_id)
         if answer.status == 422 and thread is not None:
             broken.store.records.keep(replace(thread, updated_at=broken.store.records.now()))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from conformance.faults.cancel import made_by
 from conformance.faults.kit.runs import BEGINNING, accepting, having, ignoring, runs_on, to_its_end
+from conformance.faults.kit.state import stored_thread
 from conformance.faults.kit.wire import change_answer, change_request
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Run, Thread
@@ -42,7 +43,7 @@ def rejection_stops_the_first_run(broken: FaultyDeployment) -> None:
 def enqueued_run_overtakes(broken: FaultyDeployment) -> None:
     @broken.wire.after("run_background", when=having("multitask_strategy", "enqueue"))
     def overtake(request: WireRequest, answer: WireAnswer) -> None:
-        thread = broken.store.records.threads_by_id.get(request.thread_id)
+        thread = stored_thread(broken, request.thread_id)
         if answer.ok and thread is not None and len(thread.runs) > 1:
             broken.store.records.keep(replace(thread, runs=(thread.runs[-1], *thread.runs[:-1])))
             to_its_end(broken.store, request.thread_id, answer.body["run_id"])

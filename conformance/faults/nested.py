@@ -15,6 +15,7 @@ from conformance.faults.kit.runs import (
     streaming,
     where,
 )
+from conformance.faults.kit.state import stored_thread
 from conformance.faults.kit.wire import change_answer, change_request, mapped
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Thread
@@ -41,7 +42,7 @@ _NESTED_ANSWER = where(resuming, of_graph("nested"))
 def interrupt_of_a_subgraph_stays_inside(broken: FaultyDeployment) -> None:
     @broken.wire.answers("get")
     def hide_interrupts(request: WireRequest, thread: Json) -> Json:
-        known = broken.store.records.threads_by_id.get(request.thread_id)
+        known = stored_thread(broken, request.thread_id)
         latest = known.latest if known else None
         nested = latest is not None and any(task.inner for task in latest.tasks)
         return {**thread, "interrupts": {}} if nested else thread

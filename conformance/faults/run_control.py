@@ -19,6 +19,7 @@ from conformance.faults.kit.runs import (
     to_its_end,
     where,
 )
+from conformance.faults.kit.state import stored_thread
 from conformance.faults.kit.wire import (
     change_answer,
     change_request,
@@ -248,7 +249,7 @@ fault("if-not-exists-is-ignored", breaks=["RUN-CONTROL-14"])(ignoring("if_not_ex
 def thread_made_by_a_run_forgets_it(broken: FaultyDeployment) -> None:
     @broken.wire.after(*BEGINNING, when=having("if_not_exists", "create"))
     def forget(request: WireRequest, _answer: WireAnswer) -> None:
-        thread = broken.store.records.threads_by_id.get(request.thread_id)
+        thread = stored_thread(broken, request.thread_id)
         if thread is not None:
             broken.store.records.keep(replace(thread, checkpoints=()))
 
@@ -276,7 +277,7 @@ def run_starts_before_its_checkpoint(broken: FaultyDeployment) -> None:
     @broken.wire.before(*BEGINNING, when=having("checkpoint"))
     def earlier(request: WireRequest) -> None:
         body = request.body
-        thread = broken.store.records.threads_by_id.get(request.thread_id)
+        thread = stored_thread(broken, request.thread_id)
         known = thread.checkpoints if thread else ()
         for checkpoint in known:
             named = body["checkpoint"].get("checkpoint_id")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.kit.runs import BEGINNING, taking_time
+from conformance.faults.kit.state import stored_thread
 from conformance.faults.kit.wire import change_shown, refusing, with_status, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.assistants import Assistants
@@ -170,7 +171,7 @@ def taking_later_input(change: Callable[[Any, Any], Any], *ways: str) -> Apply:
         @broken.wire.before(*(ways or BEGINNING), when=with_input)
         def alter(request: WireRequest) -> None:
             given = request.members["input"]
-            thread = broken.store.records.threads_by_id.get(request.thread_id)
+            thread = stored_thread(broken, request.thread_id)
             if thread is not None and thread.runs:
                 changed = change(given, first.get(request.thread_id, {}))
                 request.body = {**request.members, "input": changed}

@@ -14,6 +14,7 @@ from conformance.faults.kit.search import (
     matching,
     with_metadata,
 )
+from conformance.faults.kit.state import stored_thread
 from conformance.faults.kit.wire import change_request, each_shown, refusing, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.search import Query, Searches
@@ -268,7 +269,7 @@ def _whole(request: WireRequest) -> bool:
 @fault("search-shows-former-values", breaks=["SEARCH-08", "SELECT-02", "SEQ-17"])
 def shows_former_values(broken: FaultyDeployment) -> None:
     def former(_: WireRequest, thread: JsonObject) -> JsonObject:
-        known = broken.store.records.threads_by_id.get(thread.get("thread_id", ""))
+        known = stored_thread(broken, thread.get("thread_id", ""))
         if known is None or len(known.checkpoints) < 2 or "values" not in thread:
             return thread
         return {**thread, "values": known.checkpoints[-2].values}

@@ -7,6 +7,7 @@ from typing import Any
 
 from conformance.contract.schemas import violations
 from conformance.faults.kit.runs import accepting, having, ignoring, streaming
+from conformance.faults.kit.state import stored_thread
 from conformance.faults.kit.wire import change_answer, change_request
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, WireAnswer, WireRequest
@@ -57,7 +58,7 @@ def kept_thread_has_no_history(broken: FaultyDeployment) -> None:
 
     @broken.wire.after("run_join")
     def forget(request: WireRequest, _answer: WireAnswer) -> None:
-        thread = broken.store.records.threads_by_id.get(request.thread_id)
+        thread = stored_thread(broken, request.thread_id)
         if thread is not None and request.thread_id in kept:
             broken.store.records.keep(replace(thread, checkpoints=()))
 

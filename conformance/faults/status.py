@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.kit.runs import of_graph, resuming, run_id_in, runs_on, where
+from conformance.faults.kit.state import stored_thread
 from conformance.faults.kit.wire import change_answer
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Thread
@@ -25,7 +26,7 @@ def _lagging(status: str, when: When, meant: _Meant = lambda thread: True) -> Ap
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after("run_wait", when=when)
         def lag(request: WireRequest, answer: WireAnswer) -> None:
-            thread = broken.store.records.threads_by_id.get(request.thread_id)
+            thread = stored_thread(broken, request.thread_id)
             if answer.ok and thread is not None and meant(thread):
                 broken.store.records.keep(replace(thread, status=status))
 
@@ -273,7 +274,7 @@ def search_finds_resumed_as_interrupted(broken: FaultyDeployment) -> None:
 
     @broken.override(Searches.search)
     def search(right: Any, query: Query, **members: Any) -> Any:
-        stale = [broken.store.records.threads_by_id.get(each) for each in resumed]
+        stale = [stored_thread(broken, each) for each in resumed]
         late = [each for each in stale if each is not None and each.status == "idle"]
         for each in late:
             broken.store.records.keep(replace(each, status="interrupted"))
