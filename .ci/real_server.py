@@ -5,7 +5,8 @@
 
 Exit status: 0 as published (with --tell: or told), 1 a requirement has another verdict than
 published, 2 the server could not be installed, started or judged, or differs from the facts
-that are kept of it or from the reference in a way that is not listed.
+that are kept of it or from the reference in a way that is not listed, 3 with --delta: its
+OpenAPI document adds what no requirement cites or leaves out.
 """
 
 from __future__ import annotations
@@ -39,6 +40,11 @@ def main() -> int:
     options.add_argument("--report-dir", type=Path, default=ROOT / ".ci" / ".work" / "report")
     options.add_argument("--tell", action="store_true", help="tell other verdicts, and go on")
     options.add_argument("--facts", action="store_true", help="compare its OpenAPI document")
+    options.add_argument(
+        "--delta",
+        action="store_true",
+        help="end with 3 if its OpenAPI document adds what no requirement cites or leaves out",
+    )
     options.add_argument("--fidelity", action="store_true", help="compare with the reference")
     chosen = options.parse_args()
     report_dir = chosen.report_dir / chosen.server
@@ -51,6 +57,8 @@ def main() -> int:
             check(server.url, chosen.profile, chosen.visible_within, report_dir)
             if chosen.facts:
                 compare_facts(server)
+            if chosen.delta and not everything_covered(server.url):
+                return 3
             if chosen.fidelity:
                 compare_answers(server.url)
     except (click.ClickException, RuntimeError) as failed:
@@ -82,6 +90,11 @@ def compare_facts(server: Target) -> None:
     module = ["-m", "conformance.contract.published", f"{server.url}/openapi.json"]
     if _python(*module, "--version", str(server.version), "--diff"):
         raise RuntimeError("its OpenAPI document differs from fixtures/published")
+
+
+def everything_covered(url: str) -> bool:
+    """Tell what its OpenAPI document adds, and whether a requirement cites it or it is left out."""
+    return _python("-m", "conformance", "contract", "delta", f"{url}/openapi.json") == 0
 
 
 def compare_answers(url: str) -> None:

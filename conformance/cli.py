@@ -16,6 +16,7 @@ from conformance.deployment.settings import SettingsError, read_config
 _COMMANDS = {
     "bisect": "Find the version of a server at which a requirement changed.",
     "board": "Compare several deployments, requirement by requirement.",
+    "contract": "Tell what a newer release adds to the published contract.",
     "compare": "Tell what changed from one report to another.",
     "doctor": "Find out whether the [graph] settings fit a deployment.",
     "explain": "Explain a failure, with the requests to reproduce it.",

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from packaging.version import Version
 
 from conformance.deployment.interruption import signals_as_interrupt
 from conformance.deployment.launch.catalogue import find_launcher, load_launchers
-from conformance.deployment.launch.errors import LauncherError
+from conformance.deployment.launch.errors import LauncherError, NotStartedError
 from conformance.deployment.launch.launcher import Launcher
-from conformance.deployment.launch.start import launched
+from conformance.deployment.launch.start import Restart, launched
 from conformance.deployment.launch.versions import latest_version, parse_wanted
 from conformance.deployment.preflight import ServerInfo
-from conformance.reference.process import ReferenceProcess
+from conformance.deployment.restart import NotBackError
+from conformance.reference.process import ReferenceNotStartedError, ReferenceProcess
 
 #: Tells the user about a step that takes a while.
 Tell = Callable[[str], None]
@@ -27,13 +29,15 @@ Tell = Callable[[str], None]
 class Target:
     """A deployment's URL; `name` and `version` where a launcher knows them.
 
-    It is `disposable` where it was started for the run: nothing on it matters.
+    It is `disposable` where it was started for the run: nothing on it matters. Then `restart` ends
+    it and starts it again; it raises `NotBackError` if it does not come back.
     """
 
     url: str
     name: str | None = None
     version: str | None = None
     disposable: bool = False
+    restart: Restart | None = None
 
     def known_as(self, info: ServerInfo) -> ServerInfo:
         """Return what the deployment says of itself, corrected by what the launcher knows."""
@@ -44,11 +48,17 @@ class Target:
 
 @contextmanager
 def opened(
-    url: str | None, server: str | None, launcher_files: tuple[Path, ...], tell: Tell
+    url: str | None,
+    server: str | None,
+    launcher_files: tuple[Path, ...],
+    tell: Tell,
+    *,
+    restarts: bool = False,
 ) -> Iterator[Target]:
     """Open the deployment of these options for as long as the block lasts.
 
-    Without `url` and `server` (NAME==VERSION or NAME@latest) the reference is started.
+    Without `url` and `server` (NAME==VERSION or NAME@latest) the reference is started; with
+    `restarts` it keeps its threads in a file, so that it can be restarted.
     `LauncherError` for options that cannot be used, `NotStartedError` if the server fails.
     """
     if url and server:
@@ -64,8 +74,12 @@ def opened(
         ):
             yield running
     else:
-        with ReferenceProcess() as reference:
-            yield Target(reference.url, disposable=True)
+        with _reference(restarts=restarts) as reference:
+            yield Target(
+                reference.url,
+                disposable=True,
+                restart=_telling(reference.restart, ReferenceNotStartedError),
+            )
 
 
 def wanted_server(server: str, launcher_files: tuple[Path, ...]) -> tuple[Launcher, Version]:
@@ -84,4 +98,35 @@ def started(
 ) -> Iterator[Target]:
     """Start a server, and end it after the block; `data` is a folder for what it stores."""
     with launched(launcher, version, tell, data) as running:
-        yield Target(running.url, running.name, running.version, disposable=True)
+        yield Target(
+            running.url,
+            running.name,
+            running.version,
+            disposable=True,
+            restart=_telling(running.restart, NotStartedError),
+        )
+
+
+@contextmanager
+def _reference(*, restarts: bool) -> Iterator[ReferenceProcess]:
+    with ExitStack() as stack:
+        store = None
+        if restarts:
+            folder = stack.enter_context(TemporaryDirectory(prefix="threads-conformance-store-"))
+            store = Path(folder) / "store"
+        yield stack.enter_context(ReferenceProcess(store=store))
+
+
+def _telling(restart: Restart, failure: type[Exception]) -> Restart:
+    """Return the restart, with its failure told as that the deployment is not back."""
+
+    def tell(*, kill: bool) -> None:
+        try:
+            restart(kill=kill)
+        except failure as failed:
+            ended = "killed" if kill else "stopped"
+            raise NotBackError(
+                f"the deployment was {ended} and did not come back: {failed}"
+            ) from failed
+
+    return tell

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 
 import conformance
 from conformance.deployment.settings import Settings
+from conformance.garbage import collect_rarely
 from conformance.model.store import ThreadStore
 from conformance.reference.app import create_app
 from conformance.reference.process import ReferenceProcess
@@ -32,10 +33,35 @@ CHECKOUT = Path(conformance.__file__).parents[1]
 Reply = tuple[int, str, bytes]
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option by which slow tests are run."""
+    parser.addoption(
+        "--slow",
+        action="store_true",
+        help="Run the tests marked slow as well. Those of a file that is named are always run.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """What is started in the background ignores Ctrl-C, and its children as well: not here."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if config.args_source is config.ArgsSource.ARGS:
+        config.option.slow = True
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the slow tests unless they are asked for."""
+    if config.option.slow:
+        return
+    slow = [each for each in items if each.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [each for each in items if each not in set(slow)]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Collect garbage rarely: the tests run checks, which make many short-lived objects."""
+    session.config.add_cleanup(collect_rarely())
 
 
 @pytest.fixture(autouse=True)

@@ -105,6 +105,7 @@ def test_tenants_have_nothing_of_each_other() -> None:
         assert ours.post("/runs/crons/count", json={}).json() == 1
 
 
+@pytest.mark.slow
 def test_a_tenant_may_have_two_keys() -> None:
     options = ("--tenant", "a=one", "--tenant", "a=two", "--tenant", "b=three")
     with ServedProcess(*options) as process:
@@ -117,6 +118,7 @@ def test_a_tenant_may_have_two_keys() -> None:
     assert counts == [1, 1, 0]
 
 
+@pytest.mark.slow
 def test_served_with_a_key_alone() -> None:
     with ServedProcess("--api-key", "one") as process:
         with as_tenant(process.url, "one") as known:
@@ -160,6 +162,7 @@ def test_every_operation_is_tried(settings_for: MakeSettings) -> None:
     assert not {*tried} & {*OPEN_TO_ALL}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_the_reference_keeps_its_doors(workers: str, settings_for: MakeSettings) -> None:
     with with_tenants() as (url, stores):
@@ -175,6 +178,7 @@ def test_the_reference_keeps_its_doors(workers: str, settings_for: MakeSettings)
         assert [store.crons.count_crons({}) for store in stores.values()] == [0, 0]
 
 
+@pytest.mark.slow
 def test_without_the_options_they_are_not_run_and_the_options_are_named(
     reference: str, settings_for: MakeSettings
 ) -> None:
@@ -190,6 +194,7 @@ def test_without_the_options_they_are_not_run_and_the_options_are_named(
     assert any("--other-api-key" in each for each in reasons)
 
 
+@pytest.mark.slow
 def test_under_plain_pytest_they_are_skipped_unless_asked_for(
     reference: str, tmp_path: Path
 ) -> None:
@@ -210,6 +215,7 @@ def test_under_plain_pytest_they_are_skipped_unless_asked_for(
     assert "2 passed" in ended.stdout
 
 
+@pytest.mark.slow
 def test_a_deployment_without_doors_fails_only_where_something_is_let_in(
     reference: str, settings_for: MakeSettings
 ) -> None:
@@ -226,6 +232,7 @@ def test_a_deployment_without_doors_fails_only_where_something_is_let_in(
     assert report.cleanup.created == report.cleanup.removed
 
 
+@pytest.mark.slow
 def test_a_refused_credential_of_the_other_tenant_blocks(settings_for: MakeSettings) -> None:
     with with_tenants() as (url, _):
         others = {**DOORS, "other_headers": (("x-api-key", "nobodys"),)}
@@ -235,6 +242,7 @@ def test_a_refused_credential_of_the_other_tenant_blocks(settings_for: MakeSetti
     assert "credential is answered 401" in report.checks[0].reason
 
 
+@pytest.mark.slow
 def test_an_operation_that_is_not_offered_is_not_called_open(settings_for: MakeSettings) -> None:
     def no_crons(broken: FaultyDeployment) -> None:
         @broken.wire.before(when=lambda request: "crons" in request.path)
@@ -252,6 +260,7 @@ def test_an_operation_that_is_not_offered_is_not_called_open(settings_for: MakeS
 # ---- the kill matrix ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_faults_of_doors_are_tried_behind_doors_and_others_are_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -262,7 +271,7 @@ def test_faults_of_doors_are_tried_behind_doors_and_others_are_not(
     )
     monkeypatch.setattr(fault_matrix, "all_faults", lambda: known)
     results = Queue()
-    fault_matrix.work("documented", (HTTP,), (), Queue(*known, None), results)
+    fault_matrix.work("documented", (HTTP,), (), frozenset(), Queue(*known, None), results)
     rows = {row.fault: row for row in results.items}
     assert rows["count-needs-no-key"].outcome is Outcome.KILLED
     assert rows["anothers-thread-is-copied"].outcome is Outcome.KILLED
@@ -284,6 +293,7 @@ def echoing(broken: FaultyDeployment) -> None:
             answer.body = {**answer.body, "echo": f"you gave {key_of(request)}!"}
 
 
+@pytest.mark.slow
 def test_no_credential_comes_out(tmp_path: Path, settings_for: MakeSettings) -> None:
     with with_tenants(Fault("echoes", (), echoing)) as (url, _):
         ended = command(
@@ -353,6 +363,7 @@ def test_what_the_other_tenant_may_not_delete_is_left(settings_for: MakeSettings
         assert (cleanup.created, cleanup.removed) == (2, 1)
 
 
+@pytest.mark.slow
 def test_sweep_takes_the_credential_of_the_other_tenant(
     tmp_path: Path, settings_for: MakeSettings
 ) -> None:
@@ -368,6 +379,7 @@ def test_sweep_takes_the_credential_of_the_other_tenant(
 # ---- wrong usage --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "told"),
     [

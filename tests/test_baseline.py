@@ -325,6 +325,7 @@ def test_what_changed_is_added_and_the_old_entry_becomes_stale(tmp_path: Path) -
 # ---- the command --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -357,6 +358,7 @@ def test_wrong_usage_is_told_before_the_run(
     assert said in ended.output
 
 
+@pytest.mark.slow
 def test_a_baseline_from_its_start_to_its_end(tmp_path: Path) -> None:
     """Written for one broken server, held against it, against a worse one and a mended one."""
 

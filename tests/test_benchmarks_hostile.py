@@ -13,13 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.hostile.deployment import Deployment
 from benchmarks.hostile.lies import CLOCKS, LIES, rows
-from benchmarks.hostile.lying import Lying, LyingDeployment, Seen, served
-from benchmarks.hostile.matrix import TWELVE, Cell, Outcome
+from benchmarks.hostile.lies_matrix import Lying, LyingDeployment, Seen, served
 from benchmarks.hostile.network import MEANINGS, RATELESS, Counts, Mode, Proxy, Trouble
+from benchmarks.hostile.network_matrix import TWELVE, Cell, Outcome
 from benchmarks.hostile.others import Others
 from benchmarks.hostile.recording import Harm
+from benchmarks.hostile.restartable import Deployment
 from benchmarks.hostile.running import Result, all_of
 from benchmarks.hostile.truth import plant_strangers, standing
 from conformance.contract.catalogue import load_catalogue
@@ -94,6 +94,7 @@ INTERRUPTIONS = {Mode.OUTAGE, Mode.RESTART}
 PATIENT_S, IMPATIENT_S = 60.0, 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", SEEN, ids=str)
 def test_a_mode_does_what_it_says(mode: Mode) -> None:
     statuses, made = SEEN[mode]
@@ -123,6 +124,7 @@ def test_every_mode_is_described_and_tried() -> None:
     assert set(SEEN) | INTERRUPTIONS | set(RATELESS) == set(Mode)
 
 
+@pytest.mark.slow
 def test_in_an_outage_nobody_listens() -> None:
     async def scenario() -> tuple[list[int | str], int, Counts]:
         async with troubled(Mode.OUTAGE) as (proxy, url), httpx.AsyncClient() as http:
@@ -139,6 +141,7 @@ def test_in_an_outage_nobody_listens() -> None:
     assert (threads, counts.requests, counts.troubled) == (1, 2, 1)
 
 
+@pytest.mark.slow
 def test_one_outage_comes_in_a_run() -> None:
     async def scenario() -> tuple[list[int | str], Counts]:
         async with troubled(Mode.OUTAGE_ONCE) as (proxy, _), httpx.AsyncClient() as http:
@@ -155,6 +158,7 @@ def test_one_outage_comes_in_a_run() -> None:
     assert (counts.requests, counts.troubled) == (400, 1)
 
 
+@pytest.mark.slow
 def test_the_rate_is_that_of_the_requests_and_the_seed_decides() -> None:
     async def scenario(seed: int) -> list[int | str]:
         trouble = Trouble(Mode.TOO_MANY, 0.2, seed)
@@ -170,6 +174,7 @@ def test_the_rate_is_that_of_the_requests_and_the_seed_decides() -> None:
     assert 8 <= first.count(429) <= 35
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [Mode.KEY_EXPIRES, Mode.GATEWAY_STAYS, Mode.LOGIN_STAYS])
 def test_some_trouble_begins_once_and_stays(mode: Mode) -> None:
     async def scenario() -> tuple[list[int], int]:
@@ -184,6 +189,7 @@ def test_some_trouble_begins_once_and_stays(mode: Mode) -> None:
     assert (info == 200) is (mode is Mode.LOGIN_STAYS)
 
 
+@pytest.mark.slow
 def test_a_restart_loses_the_threads_and_keeps_the_url() -> None:
     async def scenario() -> tuple[int, int, int | str]:
         async with (
@@ -437,6 +443,7 @@ def test_a_lie_is_told_and_harms_nobody(lie: str, differs: dict[str, Any]) -> No
         assert seen == {**TRUTH, **differs}
 
 
+@pytest.mark.slow
 def test_the_clock_of_a_deployment_is_shifted_with_its_dates() -> None:
     async def scenario(lie: str) -> tuple[bool, bool]:
         async with lying(lie) as (_, http):

@@ -67,6 +67,7 @@ def bisect(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 NINE = tuple(f"1.{minor}" for minor in range(9))
 
 
+@pytest.mark.slow
 def test_a_change_is_found_by_launching(tmp_path: Path) -> None:
     write_launcher(tmp_path, known=(*NINE, "1.6rc1"), changed="1.6", broken=("1.4",))
     ended = bisect(tmp_path, "--good", "1.0", "--bad", "1.8")
@@ -87,12 +88,14 @@ def test_a_change_is_found_by_launching(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_what_lies_between_and_does_not_start_is_told(tmp_path: Path) -> None:
     write_launcher(tmp_path, known=NINE[:3], changed="1.2", broken=("1.1",))
     ended = bisect(tmp_path, "--good", "1.0", "--bad", "1.2")
     assert "1.1: could not be judged, so it may have changed there already" in ended.stdout
 
 
+@pytest.mark.slow
 def test_ends_that_do_not_differ(tmp_path: Path) -> None:
     write_launcher(tmp_path, known=NINE)
     ended = bisect(tmp_path, "--good", "1.0", "--bad", "1.8")
@@ -101,6 +104,7 @@ def test_ends_that_do_not_differ(tmp_path: Path) -> None:
     assert starts(tmp_path) == ["1.0", "1.8"]
 
 
+@pytest.mark.slow
 def test_an_end_that_does_not_start(tmp_path: Path) -> None:
     write_launcher(tmp_path, known=NINE, broken=("1.0",))
     ended = bisect(tmp_path, "--good", "1.0", "--bad", "1.8")
@@ -109,6 +113,7 @@ def test_an_end_that_does_not_start(tmp_path: Path) -> None:
     assert starts(tmp_path) == ["1.0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -20,6 +20,8 @@ from conformance.runner.session import run_suite
 from conformance.runner.settings import new_settings
 from tests.conftest import served
 
+pytestmark = pytest.mark.slow
+
 READS = (
     "get",
     "search",

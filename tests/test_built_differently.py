@@ -59,6 +59,7 @@ def verdicts(
 # Where no history can be made
 
 
+@pytest.mark.slow
 def test_what_needs_no_history_is_judged_where_none_can_be_made(settings_for: MakeSettings) -> None:
     wire = Wire()
 
@@ -79,6 +80,7 @@ def test_what_needs_no_history_is_judged_where_none_can_be_made(settings_for: Ma
     assert judged["STATE-01"] is judged["HISTORY-01"] is BLOCKED
 
 
+@pytest.mark.slow
 def test_states_are_judged_where_no_update_is_offered(settings_for: MakeSettings) -> None:
     wire = Wire()
 
@@ -93,6 +95,7 @@ def test_states_are_judged_where_no_update_is_offered(settings_for: MakeSettings
 # Answers that have fewer members than those of the reference
 
 
+@pytest.mark.slow
 def test_an_update_may_answer_nothing(settings_for: MakeSettings) -> None:
     wire = Wire()
     wire.answers("update_state")(lambda _request, _made: {})
@@ -106,6 +109,7 @@ def test_an_update_may_answer_nothing(settings_for: MakeSettings) -> None:
     }
 
 
+@pytest.mark.slow
 def test_states_need_not_name_their_checkpoint_at_the_top(settings_for: MakeSettings) -> None:
     wire = Wire()
 
@@ -118,6 +122,7 @@ def test_states_need_not_name_their_checkpoint_at_the_top(settings_for: MakeSett
     assert set(verdicts(settings_for, asked, wire=wire).values()) == {PASS}
 
 
+@pytest.mark.slow
 def test_what_compared_nothing_is_blocked(settings_for: MakeSettings) -> None:
     wire = Wire()
 
@@ -133,6 +138,7 @@ def test_what_compared_nothing_is_blocked(settings_for: MakeSettings) -> None:
 # What may come a little later, or from another clock
 
 
+@pytest.mark.slow
 def test_the_status_of_a_run_may_show_its_end_later(settings_for: MakeSettings) -> None:
     wire = Wire()
     looked: dict[str, int] = {}
@@ -162,6 +168,7 @@ class ClocksDiffer(Views):
         return {**shown, "created_at": moment.isoformat()}
 
 
+@pytest.mark.slow
 def test_clocks_of_one_deployment_may_differ_a_little(settings_for: MakeSettings) -> None:
     asked = "HISTORY-02 RUN-CONTROL-15"
     judged = verdicts(settings_for, asked, store=store_of(ClocksDiffer), wire=None)
@@ -185,12 +192,14 @@ class BeforeMeansAncestors(States):
         return ancestors[::-1]
 
 
+@pytest.mark.slow
 def test_before_may_mean_ancestors(settings_for: MakeSettings) -> None:
     asked = "HISTORY-10 HISTORY-FILTER-01 HISTORY-FILTER-04 SEQ-09 SEQ-04 STATE-UPDATE-14"
     judged = verdicts(settings_for, asked, store=store_of(BeforeMeansAncestors), wire=None)
     assert set(judged.values()) == {PASS}
 
 
+@pytest.mark.slow
 def test_a_thread_that_changes_need_not_be_copied(settings_for: MakeSettings) -> None:
     wire = Wire()
     busy: set[str] = set()
@@ -207,6 +216,7 @@ def test_a_thread_that_changes_need_not_be_copied(settings_for: MakeSettings) ->
     assert FAIL not in judged.values()
 
 
+@pytest.mark.slow
 def test_select_of_a_state_may_be_refused(settings_for: MakeSettings) -> None:
     wire = Wire()
 
@@ -220,6 +230,7 @@ def test_select_of_a_state_may_be_refused(settings_for: MakeSettings) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["left out", "one alone", "empty lists"])
 def test_interrupts_are_shown_in_several_ways(settings_for: MakeSettings, way: str) -> None:
     wire = Wire()

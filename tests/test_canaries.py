@@ -36,6 +36,8 @@ from tests.echoing import (
     with_user,
 )
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("--effort", "quick", "--visible-within", "0.05", "--report-dir", "out")
 #: Checks that pass whatever else an answer shows.
 PASSING = "test_the_id_is_a_uuid or test_a_copy_is_answered or test_identical_histories"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +82,31 @@ def test_ids_of_checks_are_the_same_in_every_run_of_a_process(
     of_all: Settings, checks_by_id: dict[str, tuple[str, ...]]
 ) -> None:
     assert collect_checks(of_all) == checks_by_id
+
+
+@pytest.mark.slow
+def test_ids_of_checks_are_the_same_in_every_process(tmp_path: Path) -> None:
+    """Workers of pytest-xdist hash texts differently: a set in a parameter has another order."""
+    program = (
+        "import json, sys\n"
+        "from conformance.runner.session import collect_checks\n"
+        "from conformance.runner.settings import new_settings\n"
+        "from pathlib import Path\n"
+        "settings = new_settings('http://127.0.0.1:1', Path(sys.argv[1]), profile='full')\n"
+        "print(json.dumps(sorted(collect_checks(settings))))\n"
+    )
+    collected = [
+        subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert len(json.loads(collected[0])) > 1000
+    assert collected[0] == collected[1]
 
 
 def test_the_index_names_only_requirements() -> None:

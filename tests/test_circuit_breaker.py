@@ -41,6 +41,7 @@ class Hanging:
         return as_json([]) if path.endswith(self.answered) else None
 
 
+@pytest.mark.slow
 def test_nothing_is_sent_once_a_deployment_has_stopped_answering(
     settings_for: MakeSettings,
 ) -> None:
@@ -58,6 +59,7 @@ def test_nothing_is_sent_once_a_deployment_has_stopped_answering(
         assert hanging.asked == asked
 
 
+@pytest.mark.slow
 def test_one_operation_that_hangs_does_not_end_a_run(settings_for: MakeSettings) -> None:
     hanging = Hanging("/info")
     many = 3 * UNANSWERED_IN_A_ROW
@@ -105,6 +107,7 @@ class Interrupted:
         return self.app(request)
 
 
+@pytest.mark.slow
 def test_an_outage_is_waited_out_once(settings_for: MakeSettings) -> None:
     way = Interrupted(lambda request: httpx.Response(200, json=[]))
     settings = settings_for("http://deployment.test", outage_within_s=5.0)
@@ -122,6 +125,7 @@ def test_an_outage_is_waited_out_once(settings_for: MakeSettings) -> None:
         assert way.down == sent
 
 
+@pytest.mark.slow
 def test_a_run_on_a_deployment_that_hangs_ends_and_says_so(settings_for: MakeSettings) -> None:
     asked = 0
 
@@ -151,6 +155,7 @@ def test_a_run_on_a_deployment_that_hangs_ends_and_says_so(settings_for: MakeSet
     assert asked < 40 + 8 * UNANSWERED_IN_A_ROW
 
 
+@pytest.mark.slow
 def test_a_restart_in_the_middle_of_a_run_is_no_verdict(settings_for: MakeSettings) -> None:
     """The deployment loses all that it held, and refuses a few connections, again and again."""
     asked = 0
@@ -231,6 +236,7 @@ def test_an_answer_between_troubles_begins_their_count_anew(settings_for: MakeSe
                 connection.client.count({})
 
 
+@pytest.mark.slow
 def test_a_run_in_which_the_key_expires_ends_and_says_so(settings_for: MakeSettings) -> None:
     asked = 0
 

@@ -66,6 +66,7 @@ def failed(report: Report) -> set[tuple[str, str]]:
 # On a deployment that keeps its promises
 
 
+@pytest.mark.slow
 def test_all_flows_by_all_clients_on_the_reference(tmp_path: Path) -> None:
     with served(new_store()) as url:
         ended = command(tmp_path, "run", "--url", url, *ALL, "-n", "2", "--disposable")
@@ -86,6 +87,7 @@ def test_all_flows_by_all_clients_on_the_reference(tmp_path: Path) -> None:
         assert agent in agents, agent
 
 
+@pytest.mark.slow
 def test_headers_graph_and_base_path_hold_for_every_client(tmp_path: Path) -> None:
     (tmp_path / "threads-conformance.toml").write_text(
         CONFIGURATION.replace('profile = "extended"', 'profile = "documented"')
@@ -122,6 +124,7 @@ class _Guarded:
         await self._app({**scope, "path": path, "raw_path": raw_path}, receive, send)
 
 
+@pytest.mark.slow
 def test_only_the_clients_asked_for_are_judged(tmp_path: Path, reference: str) -> None:
     ended = command(tmp_path, "run", "--url", reference, "--client", "curl", "--disposable")
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -161,6 +164,7 @@ class _TellsNodeSomethingElse:
         await self._app(scope, receive, changed)
 
 
+@pytest.mark.slow
 def test_a_deployment_that_answers_one_client_otherwise_is_noticed(
     settings_for: MakeSettings,
 ) -> None:
@@ -184,6 +188,7 @@ class _Inventive(Curl):
         return given[1:] if isinstance(given, list) else "The histories are alike."
 
 
+@pytest.mark.slow
 def test_a_client_that_returns_something_else_is_noticed(
     settings_for: MakeSettings, reference: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +207,7 @@ class _Meddler(Curl):
         return super().run(flow, program, {**names, "THREAD_ID": str(uuid.uuid4())})
 
 
+@pytest.mark.slow
 def test_a_client_cannot_touch_the_threads_of_others(
     settings_for: MakeSettings, reference: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +279,7 @@ def test_a_recipe_tells_copies_from_others(client: Client) -> None:
     assert said == ["The histories are the same.", "The histories are different."]
 
 
+@pytest.mark.slow
 def test_a_client_that_gives_up_says_why(kind: Callable[[float], Client]) -> None:
     client = kind(SHORT_S)
     with answering(lambda *_: None) as url:
@@ -281,6 +288,7 @@ def test_a_client_that_gives_up_says_why(kind: Callable[[float], Client]) -> Non
         client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", [PythonSdk, JsSdk], ids=["python-sdk", "js-sdk"])
 def test_an_sdk_that_is_refused_says_so(made: Callable[[float], Client]) -> None:
     client = made(PATIENT_S)
@@ -292,6 +300,7 @@ def test_an_sdk_that_is_refused_says_so(made: Callable[[float], Client]) -> None
     client.close()
 
 
+@pytest.mark.slow
 def test_node_is_started_again_and_ended() -> None:
     client = JsSdk(PATIENT_S)
     first = client._node.process
@@ -403,6 +412,7 @@ def test_a_cache_that_cannot_be_written_is_named(
         JsSdk(PATIENT_S)
 
 
+@pytest.mark.slow
 def test_what_is_not_installed_is_not_run_and_named(
     settings_for: MakeSettings,
     reference: str,

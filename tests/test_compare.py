@@ -437,6 +437,7 @@ def test_a_missing_report_is_refused(tmp_path: Path) -> None:
 # ---- with real runs -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_broken_promise_is_the_one_change_and_its_mending_too(tmp_path: Path) -> None:
     only = ("--requirement", "COPY-01", "--requirement", "COPY-03")
     fault = ("--fault", "copy-makes-the-oldest-state-anew")

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from conformance.cli import cli
 from conformance.commands.options import credentials, credentials_options
@@ -17,8 +17,6 @@ from conformance.deployment.credentials import parse_headers, parse_key
 from conformance.deployment.settings import SettingsError
 from conformance.runner.embedding import EmbeddedController, headers_of
 from tests.conftest import Reply, answering, as_json, command
-
-Typed = Callable[..., Result]
 
 
 @click.command()
@@ -159,6 +157,7 @@ PLANT = ("plant", "plant.json")
 VERIFY = ("verify", "plant.json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [("run",), PLANT, VERIFY, ("sweep",)], ids=lambda each: each[0])
 def test_every_command_takes_the_key_of_a_secret_file(
     name: tuple[str, ...], tmp_path: Path
@@ -175,6 +174,7 @@ def test_every_command_takes_the_key_of_a_secret_file(
     assert "swordfish" not in ended.stdout + ended.stderr
 
 
+@pytest.mark.slow
 def test_a_broken_header_of_the_environment_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("swordfish-1\n")
     with answering(lambda *_: as_json({}, 401)) as url:
@@ -208,6 +208,7 @@ def test_no_command_shows_what_is_secret_in_a_url(
     assert "fish" not in "".join((said, *capfd.readouterr()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -288,6 +288,41 @@ def test_an_answer_that_one_request_always_gets_is_its_answer(
     assert world.asked[f"GET /threads/{own}/state"] == 3
 
 
+@pytest.mark.parametrize("kind", ["expired", "login", "login page", "cut short"])
+def test_an_answer_that_comes_by_chance_must_come_oftener(
+    kind: str, settings_for: MakeSettings
+) -> None:
+    world = World()
+    with asking(world, settings_for) as connection:
+        own = created(connection.client)
+        world.trouble[("GET", own)] = [TROUBLES[kind]()]
+        assert connection.client.get(own).status == 200
+        # What gave way to another answer once may come several times in a row.
+        world.trouble[("GET", "/state")] = [TROUBLES[kind]() for _ in range(5)]
+        with connection.recorder.check("check"):
+            assert connection.client.state(own).body["thread_id"] == own
+            assert len(connection.recorder.troubles) == 5
+        assert world.asked[f"GET /threads/{own}/state"] == 6
+        world.trouble[("GET", "/history")] = [TROUBLES[kind]() for _ in range(50)]
+        with connection.recorder.check("check"):
+            connection.client.history(own)
+            assert connection.recorder.troubles == connection.recorder.doubts == []
+    assert world.asked[f"GET /threads/{own}/history"] == 9
+
+
+def test_nothing_declared_as_json_is_no_answer_to_what_reads(settings_for: MakeSettings) -> None:
+    world = World()
+    with asking(world, settings_for) as connection:
+        own = created(connection.client)
+        # Half of a count of one digit, with a length that fits.
+        world.trouble[("POST", "/search")] = [answered(200, "")]
+        assert connection.client.search({}).body
+        world.trouble[("DELETE", own)] = [answered(200, "")]
+        with connection.recorder.check("check"):
+            assert connection.client.delete(own).status == 200
+            assert connection.recorder.troubles == connection.recorder.doubts == []
+
+
 def test_what_cannot_be_asked_again_is_believed_with_a_doubt(settings_for: MakeSettings) -> None:
     world = World()
     with asking(world, settings_for) as connection:

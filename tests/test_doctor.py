@@ -335,6 +335,7 @@ def test_wrong_settings_are_status_2(url: str) -> None:
     assert "A [graph] table for 'ledger'" in result.output
 
 
+@pytest.mark.slow
 def test_a_deployment_that_cannot_be_reached_is_status_3() -> None:
     result = doctor("http://127.0.0.1:9")
     assert result.exit_code == 3
@@ -381,6 +382,7 @@ def test_a_deployment_that_names_other_peoples_threads_is_told(operation: str, s
     assert ("not proved to be ours" in result.output) is (status == 3)
 
 
+@pytest.mark.slow
 def test_a_run_warns_of_settings_that_do_not_fit(url: str, tmp_path: Path) -> None:
     (tmp_path / "threads-conformance.toml").write_text('[graph]\nid = "ledger"\n', "utf-8")
     ended = subprocess.run(

@@ -122,6 +122,7 @@ def breaks_at(third: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Checks, "attempt", broken)
 
 
+@pytest.mark.slow
 def test_a_run_in_which_pytest_breaks_tells_what_is_known(
     settings_for: MakeSettings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_run_in_which_pytest_breaks_tells_what_is_known(
     assert "INTERNALERROR" not in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_says_so_and_writes_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +159,7 @@ def test_the_command_says_so_and_writes_the_report(
     assert not (tmp_path / "out" / "defect.txt").exists()
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_for_a_defect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +178,7 @@ def test_a_report_that_cannot_be_written_for_a_defect(
     assert "RecursionError: [redacted] is too deep" in traceback
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_not_lost(settings_for: MakeSettings) -> None:
     with ReferenceProcess() as reference:
         settings = settings_for(reference.url, capabilities=SELECTED)
@@ -190,6 +194,7 @@ def test_a_worker_that_dies_is_not_lost(settings_for: MakeSettings) -> None:
     assert len(defect.value.report.checks) > 1
 
 
+@pytest.mark.slow
 def test_checks_that_cannot_be_loaded(settings_for: MakeSettings) -> None:
     with ReferenceProcess() as reference:
         settings = settings_for(reference.url)
@@ -201,6 +206,7 @@ def test_checks_that_cannot_be_loaded(settings_for: MakeSettings) -> None:
             )
 
 
+@pytest.mark.slow
 def test_what_cannot_be_told_of_a_check_is_its_own_error(
     settings_for: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +223,7 @@ def test_what_cannot_be_told_of_a_check_is_its_own_error(
     assert Verdict.PASS in reasons
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_changes_no_verdict(tmp_path: Path) -> None:
     with subprocess.Popen(
         arguments_of("run", "-k", "test_a_copy_is_answered", "--report-dir", str(tmp_path)),

@@ -48,12 +48,14 @@ def outcome_of(
     return outcome
 
 
+@pytest.mark.slow
 def test_two_references_answer_alike(reference: str, settings_for: MakeSettings) -> None:
     outcome = outcome_of((), settings_for, reference)
     assert outcome.unlisted == ()
     assert outcome.compared > NUMBER * 5
 
 
+@pytest.mark.slow
 def test_what_is_not_listed_is_told_in_its_shortest_form(
     reference: str, settings_for: MakeSettings
 ) -> None:
@@ -71,6 +73,7 @@ def test_what_is_not_listed_is_told_in_its_shortest_form(
     assert found.story.startswith("# 1. POST /threads answers 200\ncurl ")
 
 
+@pytest.mark.slow
 def test_what_is_listed_is_counted(reference: str, settings_for: MakeSettings) -> None:
     known = Listed(("count",), "$.body: expected *", requirement="COUNT-01")
     other = Listed(("get",), "$.body.status: *", freedom="none")
@@ -80,6 +83,7 @@ def test_what_is_listed_is_counted(reference: str, settings_for: MakeSettings) -
     assert outcome.stale == (other,)
 
 
+@pytest.mark.slow
 def test_a_pattern_covers_only_what_it_says(reference: str, settings_for: MakeSettings) -> None:
     other = Listed(("search",), "$.body: expected *", requirement="COUNT-01")
     outcome = outcome_of((CountsOneTooMany,), settings_for, reference, other)
@@ -87,11 +91,13 @@ def test_a_pattern_covers_only_what_it_says(reference: str, settings_for: MakeSe
     assert outcome.stale == (other,)
 
 
+@pytest.mark.slow
 def test_an_answer_of_5xx_is_a_difference(reference: str, settings_for: MakeSettings) -> None:
     outcome = outcome_of((DropsUpdates,), settings_for, reference)
     assert [each.lines for each in outcome.unlisted] == [("$.outcome: expected 'done', got '5xx'",)]
 
 
+@pytest.mark.slow
 def test_a_sequence_ends_where_the_threads_are_not_alike(
     reference: str, settings_for: MakeSettings
 ) -> None:
@@ -159,6 +165,7 @@ def test_an_entry_that_is_tied_to_nothing(entry: str, told: str, tmp_path: Path)
         read_differences(file)
 
 
+@pytest.mark.slow
 def test_the_command() -> None:
     for parts, status, told in (
         ((), 0, "0 unlisted differences"),
@@ -171,6 +178,7 @@ def test_the_command() -> None:
         assert "stale, never occurred: " in ended.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nowhere"])
 def test_a_server_that_is_not_there(url: str) -> None:
     ended = CliRunner().invoke(fidelity.main, ["--url", url])

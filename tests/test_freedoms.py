@@ -36,9 +36,9 @@ from conformance.reference.altered import Altered
 from conformance.reference.process import ReferenceNotStartedError
 from conformance.reference.wire import WireRequest
 from conformance.selftest import fault_report, freedom_matrix, freedom_report
+from conformance.selftest.freedom_pairs import choose_pairs
 from conformance.selftest.freedom_report import FreedomMatrix, as_line, as_markdown, as_summary
 from conformance.selftest.freedom_row import FreedomRow, Outcome, Red, Undecided
-from conformance.selftest.pairs import choose_pairs
 from tests.test_faults import lacking_parameters
 from tests.test_selftest import KILL, OF_COPIES, Queue, a_matrix
 
@@ -85,6 +85,7 @@ def search_goes_by_id(altered: Altered) -> None:
     )
 
 
+@pytest.mark.slow
 def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
     fell = ("COPY-*", "PREPOP-*", "RUN-*")
     other_graph = replace(GraphSettings(), id="no such graph")
@@ -98,7 +99,7 @@ def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
         "more + ordered",
         "more + forgets",
         "graphless",
-        "graphless-by-leave",
+        "graphless-as-declared",
         "bare",
         "more",
         known=[
@@ -111,7 +112,7 @@ def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
             Freedom("bare", NOTHING, show_bare_metadata),
             Freedom("graphless", NOTHING, show_more, settings={"graph": other_graph}),
             Freedom(
-                "graphless-by-leave",
+                "graphless-as-declared",
                 NOTHING,
                 show_more,
                 may_block=("*",),
@@ -138,7 +139,7 @@ def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
     # With other settings every check is made; what a freedom does not name may not be blocked.
     assert blocked.outcome is Outcome.BLOCKED
     assert blocked.checks > free.checks
-    assert "RUN-01" in {one for each in blocked.without_leave.values() for one in each.others}
+    assert "RUN-01" in {one for each in blocked.undeclared.values() for one in each.others}
     assert allowed.outcome is Outcome.FREE
     assert "RUN-01" in allowed.blocked
     # What a MAY says of states' metadata does not hold there, which makes nothing red.
@@ -179,6 +180,7 @@ def test_a_replaced_decision_is_asked_as_the_right_one_is(
     assert found == []
 
 
+@pytest.mark.slow
 def test_there_are_enough_freedoms_and_pairs() -> None:
     known = all_freedoms().values()
     assert len(known) >= 60
@@ -313,10 +315,10 @@ def test_only_what_stays_as_it_was_counts() -> None:
 
 
 def test_what_is_wrong_is_told() -> None:
-    assert as_line(FREE).endswith("(undecided by leave: GET-01)")
+    assert as_line(FREE).endswith("(undecided as declared: GET-01)")
     assert "fail GET-01  test_a.py::b: why" in as_line(FELL)
     summary = as_summary(a_freedom_matrix(FREE, FELL))
-    assert "1 freedoms alone" in summary
+    assert "1 freedom alone" in summary
     assert "1 turned checks red" in summary
     page = as_markdown(a_freedom_matrix(FREE, FELL))
     assert "| times-end-in-z | free | 0 | GET-01 | none | 003 prints Z" in page
@@ -349,6 +351,7 @@ def test_neither_matrix_loses_the_other(tmp_path: Path) -> None:
     assert page.count("# The freedom matrix") == page.count("# The kill matrix") == 1
 
 
+@pytest.mark.slow
 def test_the_command_tries_freedoms_and_pairs(own_state: Path, tmp_path: Path) -> None:
     arguments = ["selftest", "--freedoms", "--profile", "documented", "-n", "2", "--pairs", "1"]
     arguments += ["--report-dir", str(tmp_path)]
@@ -360,7 +363,7 @@ def test_the_command_tries_freedoms_and_pairs(own_state: Path, tmp_path: Path) -
         "cancellations-answer-202 + runs-are-not-located",
         "runs-are-not-located + cancellations-answer-202",
     )
-    assert "1 pairs of them" in ended.output
+    assert "1 pair of them" in ended.output
     # What is never exercised is no proof.
     assert ended.exit_code == 1
     assert (tmp_path / "selftest.json").is_file()
@@ -381,6 +384,7 @@ def test_wrong_usage(arguments: list[str], told: str) -> None:
     assert told in ended.output
 
 
+@pytest.mark.slow
 def test_freedoms_are_served() -> None:
     names = ("--freedom", "times-end-in-z", "--freedom", "metadata-gets-an-owner")
     with ServedProcess(*names) as server:
@@ -389,6 +393,7 @@ def test_freedoms_are_served() -> None:
     assert made["metadata"] == {"owner": "user-1"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "told"),
     [

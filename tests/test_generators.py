@@ -17,7 +17,11 @@ from hypothesis import strategies as st
 from conformance.checks.generators import hypothesis_setup
 from conformance.checks.generators.bodies import invalid_bodies, valid_bodies
 from conformance.checks.generators.for_all import for_all
-from conformance.checks.generators.keywords import broken_keywords, met_keywords, with_own_ids
+from conformance.checks.generators.schema_keywords import (
+    broken_keywords,
+    met_keywords,
+    with_own_ids,
+)
 from conformance.checks.lenient_reading import must_be_refused
 from conformance.contract.operations import load_operations
 from conformance.contract.schemas import load_schema, violations
@@ -69,6 +73,7 @@ print(OF_THE_USER in drawn)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "found"), [("ours", "False"), ("as it comes", "True")])
 def test_what_is_drawn_depends_on_nobodys_code(how: str, found: str, tmp_path: Path) -> None:
     (tmp_path / "of_the_user.py").write_text(DRAWING)
@@ -95,6 +100,7 @@ def test_a_hypothesis_of_other_parts_draws_all_the_same(
     assert drawn
 
 
+@pytest.mark.slow
 def test_every_keyword_of_a_schema_is_broken(settings_for: MakeSettings) -> None:
     found = broken_keywords(
         "search_threads", "thread_search", dict, settings_for("http://x", effort="standard")
@@ -169,6 +175,7 @@ def test_bodies_that_meet_every_keyword_fit(operation_id: str, settings_for: Mak
     assert [violations(BODIED[operation_id], each) for each in found] == [[]] * len(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation_id", BODIED)
 def test_no_undeclared_member_is_sent_by_accident(
     operation_id: str, settings_for: MakeSettings
@@ -279,6 +286,7 @@ def assert_fails(url: str, requirement: str, settings_for: MakeSettings) -> Chec
     return failed[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("requirement", "schema", "member"),
     [
@@ -325,6 +333,7 @@ def test_a_keyword_that_is_not_looked_at_is_noticed(
     assert all(each.startswith(f"/properties/{member}/") for each in check.failure.diff)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("requirement", "schema"),
     [
@@ -352,6 +361,7 @@ def test_what_is_refused_too_late_is_noticed(
         assert_fails(url, requirement, settings_for)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("requirement", "schema", "cannot"),
     [
@@ -400,6 +410,7 @@ def _without_status(query: Query) -> Query:
     return Query(query.ids, metadata, query.values) if "size" in metadata else query
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("requirement", "kind"),
     [
@@ -452,6 +463,7 @@ class AnswersStatesOfDeletedThreads(States):
         return self.views.state_view(thread, thread.checkpoints[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "parts", [(LosesUpdatesOnceCopied,), (KeepsDeletedThreads, AnswersStatesOfDeletedThreads)]
 )

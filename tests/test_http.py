@@ -489,6 +489,7 @@ def test_a_file_without_certificates(tmp_path: Path, settings_for: MakeSettings)
         http_transport(settings_for("https://127.0.0.1:1", ca_bundle=str(file)))
 
 
+@pytest.mark.slow
 def test_http_where_tls_is_spoken_to() -> None:
     with (
         talking(saying(response(b"plain"))) as at,

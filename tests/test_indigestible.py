@@ -108,6 +108,7 @@ def changing(change: Change | bytes) -> Callable[[ASGIApp], ASGIApp]:
     return around
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_every_check_ends_as_a_check(
     change: Change | bytes, settings_for: MakeSettings, capfd: pytest.CaptureFixture[str]

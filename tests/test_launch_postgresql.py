@@ -50,6 +50,7 @@ def assert_closed(url: str) -> None:
         socket.create_connection((parsed.host, parsed.port or 0))
 
 
+@pytest.mark.slow
 def test_a_cluster_is_there_for_a_block() -> None:
     before = set(psutil.Process().children(recursive=True))
     with postgresql(print) as url:
@@ -63,6 +64,7 @@ def test_a_cluster_is_there_for_a_block() -> None:
     assert not folder.parent.exists()
 
 
+@pytest.mark.slow
 def test_a_stranger_is_not_let_in() -> None:
     with postgresql(print) as url:
         wrong = str(httpx.URL(url).copy_with(password="wrong"))
@@ -70,6 +72,7 @@ def test_a_stranger_is_not_let_in() -> None:
             ask(wrong, "select 1")
 
 
+@pytest.mark.slow
 def test_what_it_keeps_is_found_again(data: Path) -> None:
     with postgresql(print, data) as url:
         ask(url, "create table kept as select 'yes' as really")
@@ -77,6 +80,7 @@ def test_what_it_keeps_is_found_again(data: Path) -> None:
         assert ask(url, "select really from kept") == "yes"
 
 
+@pytest.mark.slow
 def test_why_it_did_not_start_is_said(data: Path) -> None:
     with postgresql(print, data):
         pass
@@ -94,6 +98,7 @@ def test_a_folder_that_cannot_hold_a_cluster(data: Path) -> None:
         postgresql(print, data).__enter__()
 
 
+@pytest.mark.slow
 def test_a_server_learns_where_it_is(tmp_path: Path) -> None:
     words = ["{python}", "-P", "-c", "print('told', '{postgresql}'); {serve}"]
     words[-1] = words[-1].replace("{serve}", "import runpy, sys; runpy.run_path('start.py')")
@@ -105,6 +110,7 @@ def test_a_server_learns_where_it_is(tmp_path: Path) -> None:
         assert ask(told.removeprefix("told "), "select 1") == "1"
 
 
+@pytest.mark.slow
 def test_without_any_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_USUAL", ())
     monkeypatch.setattr(module, "_WHEEL", "no such wheel")

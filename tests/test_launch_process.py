@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -50,14 +51,20 @@ time.sleep(1000)
 """
 
 
-def family(folder: Path) -> ProcessTree:
-    (folder / "family.py").write_text(_FAMILY)
+def python(folder: Path, *arguments: str, **options: Any) -> ProcessTree:
+    """Python in that folder, whose output is in the file `out` there."""
     return ProcessTree(
-        [sys.executable, str(folder / "family.py")],
+        [sys.executable, *arguments],
         cwd=folder,
         env=environment_of(),
         output=folder / "out",
+        **options,
     )
+
+
+def family(folder: Path) -> ProcessTree:
+    (folder / "family.py").write_text(_FAMILY)
+    return python(folder, str(folder / "family.py"))
 
 
 def members(folder: Path) -> list[psutil.Process]:
@@ -101,6 +108,7 @@ def test_it_ends_where_its_holder_is_killed(number: signal.Signals, tmp_path: Pa
     assert_gone(started)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
 def test_the_command_ends_where_even_its_supervisor_is_killed(tmp_path: Path) -> None:
     (tmp_path / "family.py").write_text(_FAMILY)
@@ -124,18 +132,13 @@ def test_the_command_ends_where_even_its_supervisor_is_killed(tmp_path: Path) ->
     assert_gone(others)
 
 
+@pytest.mark.slow
 def test_a_command_that_asks_to_be_killed_is(tmp_path: Path) -> None:
     deaf = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
         "print('deaf', flush=True); time.sleep(1000)"
     )
-    tree = ProcessTree(
-        [sys.executable, "-c", deaf],
-        cwd=tmp_path,
-        env=environment_of(),
-        output=tmp_path / "out",
-        grace_s=0.1,
-    )
+    tree = python(tmp_path, "-c", deaf, grace_s=0.1)
     with tree:
         wait_for(lambda: "deaf" in tree.output_text())
         assert tree.status() is None
@@ -144,9 +147,7 @@ def test_a_command_that_asks_to_be_killed_is(tmp_path: Path) -> None:
 
 def test_how_a_command_ended_and_what_it_said_last(tmp_path: Path) -> None:
     script = "print('first'); print(); print('\\x1b[31mlast\\x1b[0m'); raise SystemExit(7)"
-    tree = ProcessTree(
-        [sys.executable, "-c", script], cwd=tmp_path, env=environment_of(), output=tmp_path / "out"
-    )
+    tree = python(tmp_path, "-c", script)
     with tree:
         assert tree.wait() == 7
         assert tree.last_lines(1) == "  last"
@@ -163,13 +164,51 @@ def test_a_program_that_is_not_there(tmp_path: Path) -> None:
 def test_what_is_to_go_goes_with_it(tmp_path: Path) -> None:
     place = tmp_path / "place"
     place.mkdir()
-    tree = ProcessTree(
-        [sys.executable, "-c", "import time; time.sleep(1000)"],
-        cwd=place,
-        env=environment_of(),
-        output=place / "out",
-        remove=[place],
-    )
+    tree = python(place, "-c", "import time; time.sleep(1000)", remove=[place])
     with tree:
         assert place.is_dir()
     assert not place.exists()
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_a_restart_ends_the_tree_and_keeps_what_is_to_go_in_the_end(
+    kill: bool, tmp_path: Path
+) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    script = (
+        "import os, pathlib, signal, time; "
+        "signal.signal(signal.SIGTERM, lambda *_: (print('stopped', flush=True), os._exit(0))); "
+        "print('begun', flush=True); time.sleep(1000)"
+    )
+    tree = python(place, "-c", script, remove=[place])
+    with tree:
+        wait_for(lambda: "begun" in tree.output_text())
+        assert tree._supervisor is not None
+        started = psutil.Process(tree._supervisor.pid).children(recursive=True)
+        (place / "kept").touch()
+        tree.restart(kill=kill)
+        assert_gone(started)
+        assert ("stopped" in tree.output_text()) is not kill
+        assert (place / "kept").exists()
+        wait_for(lambda: "begun" in tree.output_text()[tree.output_length :])
+        assert tree.status() is None
+    assert not place.exists()
+
+
+def test_a_command_that_has_ended_can_be_restarted(tmp_path: Path) -> None:
+    script = "import pathlib; pathlib.Path('been').open('a').write('.'); raise SystemExit(3)"
+    tree = python(tmp_path, "-c", script)
+    with tree:
+        assert tree.wait() == 3
+        tree.restart(kill=True)
+        assert tree.wait() == 3
+    assert (tmp_path / "been").read_text() == ".."
+
+
+def test_a_tree_that_was_ended_can_be_ended_again(tmp_path: Path) -> None:
+    with family(tmp_path) as tree:
+        started = members(tmp_path)
+        tree.stop()
+        assert_gone(started)
+        tree.stop()

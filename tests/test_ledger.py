@@ -135,6 +135,7 @@ def test_a_claim_is_exclusive_until_its_end(tmp_path: Path) -> None:
     assert _claimed_elsewhere(tmp_path) == "True"
 
 
+@pytest.mark.slow
 def test_a_worker_that_lives_on_keeps_the_run_alive(tmp_path: Path) -> None:
     with Ledger(tmp_path, "gw0", URL) as ledger:
         assert _claimed_elsewhere(tmp_path) == "True"  # it plans nothing

@@ -19,6 +19,8 @@ from conformance.runner.session import run_suite
 from conformance.runner.settings import new_settings
 from tests.conftest import served
 
+pytestmark = pytest.mark.slow
+
 MISSING = {"copy": ("COPY-01", 404), "history": ("HISTORY-01", 405)}
 
 

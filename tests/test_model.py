@@ -365,6 +365,7 @@ def test_prune(store: ThreadStore) -> None:
 # all operations
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=12))
 def test_a_refused_operation_changes_nothing_and_times_only_grow(

@@ -103,6 +103,19 @@ def test_a_question_is_answered_by_its_id(store: ThreadStore, graph: str) -> Non
     assert contents(store.threads.get(thread_id)["values"])[-1] == "You answered: yes"
 
 
+def test_several_questions_are_answered_one_by_one(store: ThreadStore) -> None:
+    thread_id = asked(store)
+    store.runs.run(thread_id, resume("interrupter", "first"))
+    twice = {"goto": [{"node": "ask", "input": HI}] * 2}
+    store.runs.run(thread_id, {"assistant_id": "interrupter", "command": twice})
+    one, other = (each["id"] for each in store.states.state(thread_id)["interrupts"])
+    run = store.runs.run(thread_id, resume("interrupter", {other: "other"}))
+    assert [each["id"] for each in run.output["__interrupt__"]] == [one]
+    assert store.runs.run(thread_id, resume("interrupter", {one: "one"})).status == "success"
+    said = contents(store.threads.get(thread_id)["values"])
+    assert said[-2:] == ["You answered: one", "You answered: other"]
+
+
 def test_an_object_that_names_no_question_is_an_answer_itself(store: ThreadStore) -> None:
     thread_id = asked(store)
     (interrupt,) = store.states.state(thread_id)["interrupts"]

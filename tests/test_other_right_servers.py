@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from starlette.types import ASGIApp
 
 from conformance.contract.operations import load_operations
@@ -18,12 +19,15 @@ from conformance.contract.schemas import load_schema, violations
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
+from conformance.faults.kit.runs import Event, encode_events, events_in
 from conformance.faults.kit.wire import without
 from conformance.freedoms.bodies import BODIES, declared_members
 from conformance.model.store import ThreadStore
 from conformance.reference.wire import Wire, WireAnswer, WireRequest, json_answer
 from conformance.runner.session import run_suite
 from tests.conftest import served
+
+pytestmark = pytest.mark.slow
 
 MakeSettings = Callable[..., Settings]
 
@@ -46,7 +50,7 @@ def judged(
     store = ThreadStore(clock=lambda: datetime.now(UTC), ids=uuid4)
     with served(store, around) as url:
         settings = settings_for(
-            url, profile="extended", disposable=True, repeat_failures=0, **options
+            url, **{"profile": "extended", **options}, disposable=True, repeat_failures=0
         )
         report = run_suite(settings, identify_deployment(settings))
     return {each.id: each.verdict for each in report.requirements}
@@ -162,3 +166,19 @@ def test_a_refusal_may_have_another_status_and_say_why_elsewhere(
     # That there is a detail is published; that operations are missing has no requirement here.
     assert those(verdicts, Verdict.FAIL, Verdict.ERROR) == {"ERROR-BODY-02"}
     assert verdicts["ERROR-BODY-01"] is Verdict.UNSUPPORTED
+
+
+def test_a_stream_may_tell_of_checkpoints_unasked(settings_for: MakeSettings) -> None:
+    def differently(wire: Wire) -> None:
+        @wire.after("run_stream", "run_join_stream")
+        def tell(_request: WireRequest, answer: WireAnswer) -> None:
+            told: list[Event] = []
+            for number, name, data in events_in(answer.raw):
+                if name.partition("|")[0] == "values":
+                    told.append((number, name.replace("values", "checkpoints"), {"step": 0}))
+                told.append((number, name, data))
+            answer.raw = encode_events(told)
+
+    requirements = ("STREAM-15", "STREAM-16")
+    verdicts = judged(differently, settings_for, profile="full", requirements=requirements)
+    assert those(verdicts, Verdict.PASS) == {*requirements}

@@ -91,6 +91,7 @@ def test_markup_of_a_server_is_not_obeyed() -> None:
     assert "[red]owned[/red] [link=http://owned]owned[/link]" in file.getvalue()
 
 
+@pytest.mark.slow
 def test_the_command_guards_its_streams(tmp_path: Path) -> None:
     ended = command(tmp_path, "run", "-k", "a\n::error::owned\n##[error]owned and")
     assert ended.returncode == 2

@@ -21,6 +21,8 @@ from conformance.model.store import ThreadStore
 from conformance.model.values import JsonObject
 from tests.conftest import served
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = Graph(
     graph_id="notebook",
     channels={"notes": Channel(default=[], reduce=add_messages)},
@@ -79,11 +81,11 @@ supersteps = [
 ]
 """
 #: What says something of messages alone.
-OF_MESSAGES = {"PREPOP-03", "PREPOP-12", "STATE-15"}
+OF_MESSAGES = {"PREPOP-03", "PREPOP-12", "STATE-15", "STATE-UPDATE-21"}
 
 
 #: Capabilities of which no check asks for anything of a graph.
-OF_NO_GRAPH = {"errors", "create", "count", "sort", "page", "ttl", "delete", "prune", "update"}
+OF_NO_GRAPH = {"errors", "create", "count", "sort", "page", "delete", "prune", "update"}
 OF_A_GRAPH = tuple(
     part
     for each in dict.fromkeys(each.capability for each in load_catalogue().in_profile("extended"))

@@ -65,6 +65,7 @@ def test_an_interruption_begins_no_further_call(monkeypatch: pytest.MonkeyPatch)
     assert len(seen) <= 2
 
 
+@pytest.mark.slow
 def test_a_pace_begins_with_one_and_grows_with_success() -> None:
     pace = Pace(3)
     allowed = []

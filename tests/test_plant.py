@@ -20,7 +20,7 @@ from jsonschema import Draft202012Validator
 from conformance.contract.schemas import format_checker
 from conformance.data import schemas_dir
 from conformance.deployment.guard import GuardRefusal, check_request
-from conformance.deployment.lost import PLANT_TAG
+from conformance.deployment.lost_threads import PLANT_TAG
 from conformance.deployment.ownership import Ownership
 from conformance.model.entities import Thread
 from conformance.model.errors import InvalidError, NotFoundError
@@ -68,6 +68,7 @@ def written(file: Path) -> dict[str, Any]:
 # ---- what is planted ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_plant_of_every_kind(tmp_path: Path) -> None:
     store = new_store()
     with served(store) as url:
@@ -100,6 +101,7 @@ def test_a_plant_of_every_kind(tmp_path: Path) -> None:
     assert forked[0]["parent_checkpoint_id"] == forked[1]["parent_checkpoint_id"]
 
 
+@pytest.mark.slow
 def test_no_run_and_no_sweep_touches_a_plant(own_state: Path) -> None:
     with served(new_store()) as url:
         typed("plant", "--url", url, "plant.json", "--states", STATES)
@@ -111,6 +113,7 @@ def test_no_run_and_no_sweep_touches_a_plant(own_state: Path) -> None:
     assert list(own_state.glob("*")) == []
 
 
+@pytest.mark.slow
 def test_a_history_of_several_pages_is_recorded_whole(tmp_path: Path) -> None:
     class ShortPages(States):
         def history(self, thread_id: str, *, limit: int = 10, **members: Any) -> list[Any]:
@@ -130,6 +133,7 @@ def test_a_history_of_several_pages_is_recorded_whole(tmp_path: Path) -> None:
 # ---- what cannot be planted ---------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_needs_a_graph_that_is_not_there_is_left_out(tmp_path: Path) -> None:
     graphs = {name: graph for name, graph in GRAPHS.items() if name == "agent"}
     store = store_of(graphs=graphs)
@@ -144,6 +148,7 @@ def test_what_needs_a_graph_that_is_not_there_is_left_out(tmp_path: Path) -> Non
     assert verified(plant.restarted(), plant.file)[0] == 0
 
 
+@pytest.mark.slow
 def test_graphs_of_other_names_are_named_in_the_configuration(tmp_path: Path) -> None:
     renamed = {"asks": "interrupter", "fails": "failing", "agent": "agent"}
     graphs = {name: replace(GRAPHS[old], graph_id=name) for name, old in renamed.items()}
@@ -162,6 +167,7 @@ class IgnoresSupersteps(Threads):
         return super().create(**{**members, "supersteps": ()})
 
 
+@pytest.mark.slow
 def test_without_supersteps_the_long_history_is_made_by_updates(tmp_path: Path) -> None:
     plant = planted(store_of(IgnoresSupersteps), tmp_path / "plant.json")
     left_out = written(plant.file)["left_out"]
@@ -188,6 +194,7 @@ class CannotCount(Searches):
         raise NotFoundError("Not Found")
 
 
+@pytest.mark.slow
 def test_an_operation_that_is_not_offered_is_told_and_no_loss(tmp_path: Path) -> None:
     store = store_of(CannotCount)
     with served(store) as url:
@@ -203,6 +210,7 @@ def test_an_operation_that_is_not_offered_is_told_and_no_loss(tmp_path: Path) ->
     assert {(each["operation"], each["kind"]) for each in found["findings"]} == {("count", "new")}
 
 
+@pytest.mark.slow
 def test_what_was_begun_for_a_kind_left_out_is_removed(tmp_path: Path) -> None:
     store = store_of(CannotFork)
     plant = planted(store, tmp_path / "plant.json")
@@ -220,6 +228,7 @@ class CannotKeepMetadata(Threads):
         return {}
 
 
+@pytest.mark.slow
 def test_a_copy_that_cannot_be_proved_is_left_out_and_not_touched(tmp_path: Path) -> None:
     store = store_of(CannotKeepMetadata)
     plant = planted(store, tmp_path / "plant.json")
@@ -245,6 +254,7 @@ class Restless(Threads):
         return {**super().get(thread_id, include), "updated_at": self.records.now()}
 
 
+@pytest.mark.slow
 def test_answers_that_never_settle_are_left_out(tmp_path: Path) -> None:
     file = tmp_path / "plant.json"
     store = store_of(Restless)
@@ -269,6 +279,7 @@ class FindsNothing(Searches):
         return []
 
 
+@pytest.mark.slow
 def test_a_search_that_does_not_find_the_plant_is_left_out(tmp_path: Path) -> None:
     file = tmp_path / "plant.json"
     store = store_of(FindsNothing)
@@ -294,6 +305,7 @@ class BreaksHalfway(States):
         return super().update_state(*given, **members)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_planting_removes_what_it_made(
     tmp_path: Path, own_state: Path, number: signal.Signals
@@ -320,6 +332,7 @@ def test_an_interrupted_planting_removes_what_it_made(
     assert list(own_state.glob("*")) == []
 
 
+@pytest.mark.slow
 def test_a_killed_planting_is_swept(tmp_path: Path) -> None:
     store = store_of(BreaksHalfway)
     breaking = store.states
@@ -354,6 +367,7 @@ def test_nothing_can_be_planted(tmp_path: Path, own_state: Path) -> None:
     assert list(own_state.glob("*")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [None, [], {}, "text", 3, [None], [{"values": 1}]])
 def test_a_server_that_answers_nonsense(tmp_path: Path, answer: Any) -> None:
     def reply(_method: str, path: str, _body: bytes) -> Reply:
@@ -378,6 +392,7 @@ def nobody() -> str:
         return f"http://127.0.0.1:{unused.getsockname()[1]}"
 
 
+@pytest.mark.slow
 def test_a_deployment_that_cannot_be_reached(tmp_path: Path) -> None:
     url = nobody()
     ended = typed("plant", "--url", url, "plant.json")
@@ -389,6 +404,7 @@ def test_a_deployment_that_cannot_be_reached(tmp_path: Path) -> None:
     assert f"cannot connect to {url}" in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_deployment_that_goes_away_while_it_is_verified(tmp_path: Path) -> None:
     plant = planted(new_store(), tmp_path / "plant.json")
     standing = plant.restarted()
@@ -460,6 +476,7 @@ def test_a_url_that_is_none(tmp_path: Path, url: str) -> None:
     assert typed("verify", "plant.json", "--url", url).exit_code == 2
 
 
+@pytest.mark.slow
 def test_a_search_whose_answer_is_damaged(tmp_path: Path) -> None:
     plant = planted(new_store(), tmp_path / "plant.json")
     data = written(plant.file)
@@ -470,6 +487,7 @@ def test_a_search_whose_answer_is_damaged(tmp_path: Path) -> None:
     assert "plant.json is damaged, $.answers[" in ended.stderr
 
 
+@pytest.mark.slow
 def test_an_answer_about_a_thread_that_is_not_in_the_plant(tmp_path: Path) -> None:
     plant = planted(new_store(), tmp_path / "plant.json")
     data = written(plant.file)
@@ -490,6 +508,7 @@ class Echoes(Views):
         return {**super().thread_view(thread), "config": {"key": "Bearer s3cret-key"}}
 
 
+@pytest.mark.slow
 def test_no_secret_is_in_the_file(tmp_path: Path) -> None:
     store = store_of(Echoes)
     file = tmp_path / "plant.json"
@@ -552,6 +571,7 @@ def test_a_visit_looks_at_its_threads(method: str, path: str) -> None:
     check_request(method, path, b"{}", Ownership(str(uuid4()), visits=[PLANTED]))
 
 
+@pytest.mark.slow
 def test_a_plant_is_read_as_it_was_written(tmp_path: Path) -> None:
     plant = planted(new_store(), tmp_path / "plant.json")
     assert read_plant(plant.file).to_json() == written(plant.file)

@@ -143,6 +143,7 @@ def broken_after_preflight(_method: str, path: str, _body: bytes) -> Reply | Non
     return None if path == "/info" else as_json([])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_every_way_to_end(workers: str, suite: Path, settings_for: MakeSettings) -> None:
     with answering(broken_after_preflight) as url:
@@ -251,6 +252,7 @@ def plain_pytest(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("workers", "keyword"),
     [
@@ -288,6 +290,7 @@ client = settings = context = given = threads
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["plugin", "conftest"])
 def test_the_checks_keep_their_fixtures(where: str, reference: str, tmp_path: Path) -> None:
     options: tuple[str, ...] = ()
@@ -309,6 +312,7 @@ def test_the_checks_keep_their_fixtures(where: str, reference: str, tmp_path: Pa
     assert " passed" in ended.stdout
 
 
+@pytest.mark.slow
 def test_plain_pytest_skips_what_only_a_disposable_deployment_is_asked(
     reference: str, tmp_path: Path
 ) -> None:
@@ -321,6 +325,7 @@ def test_plain_pytest_skips_what_only_a_disposable_deployment_is_asked(
     assert "say --disposable" in ended.stdout
 
 
+@pytest.mark.slow
 def test_plain_pytest_shows_the_promise_that_broke(tmp_path: Path) -> None:
     with answering(lambda *_: as_json({"detail": "no"}, 500)) as url:
         ended = plain_pytest(
@@ -333,6 +338,7 @@ def test_plain_pytest_shows_the_promise_that_broke(tmp_path: Path) -> None:
     assert "reproduce: curl" in ended.stdout
 
 
+@pytest.mark.slow
 def test_plain_pytest_names_the_client_that_is_not_installed(
     tmp_path: Path, reference: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,6 +354,7 @@ def test_plain_pytest_names_the_client_that_is_not_installed(
     assert " passed" not in ended.stdout
 
 
+@pytest.mark.slow
 def test_without_a_url_the_options_load_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "test_other.py").write_text(
         "import sys\n"

@@ -98,6 +98,7 @@ def echoing(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "reply",
     [
@@ -130,6 +131,7 @@ def test_a_server_of_something_else(
     assert f"is a prefix missing, as in {url}/api?" in message
 
 
+@pytest.mark.slow
 def test_a_wrong_prefix(reference: str, settings_for: MakeSettings) -> None:
     message = refusal(settings_for(f"{reference}/threads"))
     assert f"no LangGraph Server at {reference}/threads" in message
@@ -316,6 +318,7 @@ def test_a_small_server_is_known_by_what_it_says_of_a_thread_that_is_not_there(
         assert identify_deployment(settings_for(url)) == ServerInfo(None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["search", "thread", "info", "count", "history", "state"])
 @pytest.mark.parametrize("status", [None, 401, 403, 404, 500, 503])
 def test_one_broken_operation_hides_no_server(

@@ -11,7 +11,7 @@ import pytest
 
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.deployment.exchange import Exchange
-from conformance.deployment.private import PrivateRecorder, with_variables
+from conformance.deployment.private_record import PrivateRecorder, with_variables
 from conformance.deployment.redaction import Redactor
 from conformance.runner.judging import private_facts
 

@@ -30,6 +30,8 @@ from conformance.runner.session import collect_checks, run_suite
 from tests.conftest import answering, as_json, command, served, threads_of
 from tests.stores import store_of
 
+pytestmark = pytest.mark.slow
+
 MakeSettings = Callable[..., Settings]
 Asked = list[tuple[str, str]]
 

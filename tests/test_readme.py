@@ -67,7 +67,8 @@ def test_its_figures_are_those_of_the_data() -> None:
         f"{len(all_freedoms())} *freedoms*",
         f"judges {len(looking)} requirements",
     }
-    assert {each for each in figures if each not in README.replace("\n", " ")} == set()
+    missing = sorted(each for each in figures if each not in README.replace("\n", " "))
+    assert not missing, f"README.md must say: {'; '.join(missing)}"
 
 
 @pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])

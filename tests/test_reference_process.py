@@ -17,6 +17,7 @@ from conformance.reference.server import HOST, READY
 from tests.model_examples import new_store
 
 
+@pytest.mark.slow
 def test_it_ends_with_its_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # neither checkout nor configuration in the working folder
     (tmp_path / "conformance.py").write_text("raise SystemExit('the wrong one')")
@@ -26,6 +27,7 @@ def test_it_ends_with_its_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         httpx.get(f"{reference.url}/ok")
 
 
+@pytest.mark.slow
 def test_it_ends_when_its_parent_is_gone() -> None:
     script = (
         "import os\n"
@@ -42,6 +44,7 @@ def test_it_ends_when_its_parent_is_gone() -> None:
         pass  # it was gone already, or reset the connection on its way out
 
 
+@pytest.mark.slow
 def test_what_kept_it_from_starting_is_said() -> None:
     with (
         pytest.raises(ReferenceNotStartedError, match="no fault 'nonsense'"),

@@ -356,6 +356,7 @@ class TestWriteAll:
         packed.with_suffix("").write_text(report_json(newer), encoding="utf-8")
         assert load_report(packed.parent) == newer
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("content", "told"),
         [
@@ -400,6 +401,7 @@ class TestWriteAll:
             write_all(RICH, REQUIREMENTS, None, tmp_path / "taken")
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(HOSTILE)
 def test_whatever_a_server_says_the_files_stay_sound(

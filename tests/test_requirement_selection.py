@@ -49,6 +49,7 @@ def test_requirements_are_found_by_a_word() -> None:
     assert (unknown.exit_code, "unknown requirement nonesuch" in unknown.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_requirement_of_a_wider_profile_is_judged_where_it_is_named(tmp_path: Path) -> None:
     ended = command(tmp_path, "run", "--requirement", "SELECT-01,DELETE-01")
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -21,6 +21,8 @@ from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answe
 from conformance.runner.session import run_suite
 from tests.conftest import served
 
+pytestmark = pytest.mark.slow
+
 MakeSettings = Callable[..., Settings]
 Differ = Callable[[FaultyDeployment], None]
 
@@ -210,6 +212,21 @@ def test_what_needs_no_history_is_judged_without_one(settings_for: MakeSettings)
         assert verdicts(url, settings_for, missing) == {
             "COPY-01": Verdict.FAIL,
             **dict.fromkeys(missing.split()[1:], Verdict.BLOCKED),
+        }
+
+
+def applies_no_supersteps(deployment: FaultyDeployment) -> None:
+    """Supersteps are accepted and passed over, and a history is made by runs and updates."""
+    change_request("create", to=lambda body: without(body, "supersteps"))(deployment)
+
+
+def test_what_is_said_of_supersteps_is_not_judged_by_updates(settings_for: MakeSettings) -> None:
+    with deployed(applies_no_supersteps) as url:
+        asked = "PREPOP-02 PREPOP-29 STATE-UPDATE-21 STATE-UPDATE-22"
+        assert verdicts(url, settings_for, asked) == {
+            "PREPOP-02": Verdict.FAIL,
+            "PREPOP-29": Verdict.BLOCKED,
+            "STATE-UPDATE-21": Verdict.BLOCKED,
         }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
+from conformance.contract.catalogue import ACCESS_CAPABILITY, RESTART_CAPABILITY, load_catalogue
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import DEFAULT_SEED, Settings
@@ -24,6 +24,8 @@ from conformance.runner.session import collect_checks, run_suite
 from tests.conftest import answering, command, served
 from tests.stores import store_of
 
+pytestmark = pytest.mark.slow
+
 MakeSettings = Callable[..., Settings]
 FILES = {"report.json", "junit.xml", "report.md", "report.html", "exchanges.har"}
 ONE_CHECK = "test_copying_an_empty_thread_does_not_fail"
@@ -36,8 +38,12 @@ def assert_keeps_every_promise(report: Report) -> None:
         for each in report.requirements
         if each.level != "MAY"
         and each.verdict is not Verdict.PASS
-        # Of doors nothing is said without the options that say that there are some.
-        and not (each.capability == ACCESS_CAPABILITY and each.verdict is Verdict.NOT_RUN)
+        # Of doors nothing is said without the options that say that there are some, and of
+        # restarts nothing without leave to restart.
+        and not (
+            each.capability in (ACCESS_CAPABILITY, RESTART_CAPABILITY)
+            and each.verdict is Verdict.NOT_RUN
+        )
     }
     assert short == {}
     assert report.verdict is RunVerdict.CONFORMANT

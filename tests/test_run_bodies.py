@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from conformance.checks.generators.keywords import broken_keywords
 from conformance.checks.generators.run_bodies import (
     FOLLOWED,
     FOLLOWED_STATELESS,
@@ -16,6 +15,7 @@ from conformance.checks.generators.run_bodies import (
     OUT_OF_ENUM,
     WRONG_RUN_TYPES,
 )
+from conformance.checks.generators.schema_keywords import broken_keywords
 from conformance.checks.lenient_reading import must_be_refused
 from conformance.contract.published import load_published
 from conformance.contract.schemas import violations
@@ -94,6 +94,7 @@ class Counting(Runs):
         return super().begin_stateless_run(request)
 
 
+@pytest.mark.slow
 def test_runs_without_a_thread_are_sent_only_where_nothing_matters(
     settings_for: MakeSettings,
 ) -> None:
@@ -102,6 +103,7 @@ def test_runs_without_a_thread_are_sent_only_where_nothing_matters(
     assert verdicts == dict.fromkeys(requirements, (Verdict.NOT_RUN, 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("requirement", "member"),
     [
@@ -130,6 +132,7 @@ def test_a_member_that_is_not_looked_at_is_noticed(
     assert verdict is Verdict.FAIL
 
 
+@pytest.mark.slow
 def test_a_server_that_refuses_nothing_is_not_made_to_run_everything(
     settings_for: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

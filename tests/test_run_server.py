@@ -28,6 +28,8 @@ from tests.launching import (
     write_wheel,
 )
 
+pytestmark = pytest.mark.slow
+
 ONE = Version("1.0")
 
 

@@ -304,6 +304,7 @@ def test_the_line_of_the_terminal() -> None:
     assert comparison_line(TOLD).endswith("1 undeclared status, 1 undocumented member")
 
 
+@pytest.mark.slow
 def test_a_run_compares_the_reference_with_itself(tmp_path: Path) -> None:
     one = ("--profile", "extended", "--effort", "quick", "--capability", "state")
     ended = command(tmp_path, "run", *one, "--schema-url", "--report-dir", "here")
@@ -318,6 +319,7 @@ def test_a_run_compares_the_reference_with_itself(tmp_path: Path) -> None:
     assert "Nothing differs" in (tmp_path / "here" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_differences_change_no_verdict(tmp_path: Path, reference: str) -> None:
     tampered = copy.deepcopy(CONTRACT)
     responses = tampered["paths"]["/threads"]["post"]["responses"]
@@ -332,6 +334,7 @@ def test_differences_change_no_verdict(tmp_path: Path, reference: str) -> None:
     assert "declared `201, 4XX`, found `200`" in written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("schema_url", "status", "said"),
     [

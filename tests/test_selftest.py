@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +24,7 @@ from conformance.faults.registry import (
     all_faults,
     faulty_deployment,
 )
+from conformance.model.persistence import Persistence
 from conformance.model.threads import Threads
 from conformance.reference.app import create_app
 from conformance.reference.wire import WireRequest
@@ -57,19 +59,27 @@ OF_COPIES = tuple(
 
 
 def rows_of(
-    monkeypatch: pytest.MonkeyPatch, *faults: Fault, clients: tuple[str, ...] = (HTTP,)
+    monkeypatch: pytest.MonkeyPatch,
+    *faults: Fault,
+    clients: tuple[str, ...] = (HTTP,),
+    narrow: tuple[str, ...] = (),
 ) -> dict[str, Row]:
     known = {each.name: each for each in faults}
     monkeypatch.setattr(fault_matrix, "all_faults", lambda: known)
     results = Queue()
     requirements = OF_COPIES if clients == (HTTP,) else ()
-    fault_matrix.work("documented", clients, requirements, Queue(*known, None), results)
+    tasks = Queue(*known, None)
+    fault_matrix.work("documented", clients, requirements, frozenset(narrow), tasks, results)
     assert all(isinstance(each, Row) for each in results.items), results.items
     return {row.fault: row for row in results.items}
 
 
 def copy_forgets(broken: FaultyDeployment) -> None:
     broken.override(Threads.copied_checkpoints)(lambda right, source: right(source)[1:])
+
+
+def harmless(broken: FaultyDeployment) -> None:
+    broken.wire.answers("copy")(lambda _, body: body)
 
 
 def crashing(broken: FaultyDeployment) -> None:
@@ -85,12 +95,10 @@ def crashing_by_its_condition(broken: FaultyDeployment) -> None:
     broken.wire.before("copy", when=concerns)(lambda _: None)
 
 
+@pytest.mark.slow
 def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(broken: FaultyDeployment) -> None:
         broken.wire.before("copy", when=lambda _: False)(lambda _: None)
-
-    def harmless(broken: FaultyDeployment) -> None:
-        broken.wire.answers("copy")(lambda _, body: body)
 
     rows = rows_of(
         monkeypatch,
@@ -116,6 +124,80 @@ def test_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert again.outcome is Outcome.KILLED
 
 
+@pytest.mark.slow
+def test_a_narrow_fault_is_tried_by_the_checks_of_what_it_breaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    forgets = Fault("forgets", ("COPY-03",), copy_forgets)
+    unseen = Fault("harmless", ("COPY-03",), harmless)
+    rows = rows_of(monkeypatch, forgets, unseen, narrow=("forgets", "harmless"))
+    assert "COPY-03" in rows["forgets"].fell
+    assert rows["forgets"].checks < rows_of(monkeypatch, forgets)["forgets"].checks / 3
+    assert rows["harmless"].outcome is Outcome.SURVIVED
+
+
+def test_which_faults_are_narrow_is_decided_by_the_seed() -> None:
+    names = list(all_faults())
+    some = fault_matrix.choose_narrow(names, 25, seed=1)
+    assert 0.7 < len(some) / len(names) < 0.8
+    assert some == fault_matrix.choose_narrow(names, 25, seed=1)
+    assert some != fault_matrix.choose_narrow(names, 25, seed=2)
+    assert not fault_matrix.choose_narrow(names, 100, seed=1)
+    # What every answer of a run can break is not broken by the checks that name it alone.
+    every = {each for each in names if "ERROR-INTERNAL-01" in all_faults()[each].breaks}
+    assert every
+    assert not every & fault_matrix.choose_narrow(names, 0, seed=1)
+
+
+@pytest.mark.slow
+def test_a_matrix_with_narrow_faults_says_so_and_is_not_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["selftest", "-n", "1", "--fault", "get-of-a-malformed-id-is-200"]
+    arguments += ["--profile", "documented", "--all-checks", "0"]
+    ended = CliRunner().invoke(cli, arguments)
+    assert ended.exit_code == 0, ended.output
+    assert "1 tried only by the checks of what they break" in ended.output
+    assert not list(tmp_path.iterdir())
+    ended = CliRunner().invoke(cli, ["selftest", "--freedoms", "--all-checks", "0"])
+    assert ended.exit_code == 2
+    assert "--all-checks is about faults" in ended.output
+
+
+@pytest.mark.slow
+def test_restarts_try_only_the_faults_of_what_outlives_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @dataclass
+    class Once:
+        """A fault that is there only before the first restart, if there is one."""
+
+        restarted: bool = False
+
+        def apply(self, broken: FaultyDeployment) -> None:
+            @broken.override(Persistence.threads)
+            def threads(right: Any) -> Any:
+                self.restarted = True
+                return right()
+
+            broken.wire.answers("get")(lambda _, body: {**body, "metadata": {"not": "so"}})
+
+    of_get, of_restarts = Once(), Once()
+    known = {
+        "of get": Fault("of get", ("GET-01",), of_get.apply),
+        "of restarts": Fault("of restarts", ("DURABLE-02",), of_restarts.apply),
+    }
+    monkeypatch.setattr(fault_matrix, "all_faults", lambda: known)
+    results = Queue()
+    wanted = ("DURABLE-02", "DURABLE-01")
+    fault_matrix.work("full", (HTTP,), wanted, frozenset(), Queue(*known, None), results)
+    rows = {row.fault: row for row in results.items}
+    assert (rows["of get"].checks, of_get.restarted) == (0, False)
+    assert (rows["of restarts"].checks, of_restarts.restarted) == (2, True)
+
+
+@pytest.mark.slow
 def test_by_a_client_only_the_faults_of_clients_are_tried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -146,6 +228,7 @@ def test_without_any_client_their_faults_are_not_passed_over(
     assert "install curl and jq, or pip install" in ended.output
 
 
+@pytest.mark.slow
 def test_a_process_nobody_listens_to_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     gone = SimpleNamespace(is_alive=lambda: False)
     monkeypatch.setattr("multiprocessing.parent_process", lambda: gone)
@@ -215,6 +298,7 @@ def test_every_fault_names_requirements_that_there_are() -> None:
         assert len(set(each.breaks)) == len(each.breaks), each.name
 
 
+@pytest.mark.slow
 def test_every_fault_can_be_served() -> None:
     for each in all_faults().values():
         broken, _ = faulty_deployment(each)
@@ -257,14 +341,16 @@ def test_the_matrix_is_written(tmp_path: Path) -> None:
     assert "# The kill matrix" in (tmp_path / "new" / "selftest.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_command_tells_kill_from_miss(own_state: Path) -> None:
     arguments = ["selftest", "--profile", "documented", "-n", "2"]
     ended = CliRunner().invoke(cli, [*arguments, "--fault", "create-refuses-an-empty-body"])
     assert ended.exit_code == 0, ended.output
     assert "killed          create-refuses-an-empty-body" in ended.output
-    assert "1 faults" in ended.output
+    assert "1 fault in" in ended.output
 
 
+@pytest.mark.slow
 def test_one_requirement_is_tried_by_its_own_checks(
     own_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,8 @@ from conformance.runner.session import run_suite
 from conformance.runner.settings import new_settings
 from tests.conftest import served
 
+pytestmark = pytest.mark.slow
+
 TODAY = date(2026, 11, 28)
 CAPABILITIES = ("copy", "run", "state", "prune", "history")
 FIRST = "the machine is tired"

@@ -24,6 +24,8 @@ from conformance.runner.session import run_suite
 from tests.conftest import served
 from tests.stores import store_of
 
+pytestmark = pytest.mark.slow
+
 MakeSettings = Callable[..., Settings]
 _ALL = Query()
 

@@ -52,6 +52,7 @@ packages = ["{here}/fake_server-{version}-py3-none-any.whl"]
     return read_launcher(write_launcher(folder, known=("1.0", "2.0"), more=more))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("installer", ["with_uv", "without_uv"])
 def test_it_is_made_once(
     installer: str, launcher: Launcher, request: pytest.FixtureRequest
@@ -90,6 +91,7 @@ def test_two_at_once_make_one(with_uv: None, launcher: Launcher) -> None:
     assert len([each for each in told if each.startswith("installing")]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("installer", ["with_uv", "without_uv"])
 def test_a_failed_install_tells_the_installers_last_lines(
     installer: str, launcher: Launcher, request: pytest.FixtureRequest

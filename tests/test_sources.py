@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import re
-from typing import Any
-
 import pytest
 
+from conformance.contract import sources
 from conformance.contract.catalogue import load_catalogue
 from conformance.contract.documents import load_fixtures, load_index
 from conformance.contract.published import load_published
@@ -17,9 +14,7 @@ SOURCES = sorted(
     for requirement in load_catalogue().requirements.values()
     for source in requirement.sources
 )
-OPERATION = re.compile(r"(?P<methods>[A-Z]+(?: and [A-Z]+)*) (?P<path>/\S*?)(?:,|$| )")
-SCHEMA = re.compile(r"(?P<schema>[A-Z]\w+)(?P<members>(?:\.\w+)*)(?:, (?P<keyword>\w+))?$")
-#: Not kept as facts: the SDK by method only (tests/test_sdk_reference.py), pages by their name.
+#: Not kept as facts: the SDK by method only (tests/test_sdk_parameters.py), pages by their name.
 ELSEWHERE = ("SDK reference", "linked page")
 #: What the texts say before their first heading of a second level.
 INTRODUCTION = "intro"
@@ -69,10 +64,11 @@ def missing(source: str) -> list[str]:
         return []
     if kind.endswith(".txt"):
         return _missing_section(kind, rest)
-    if kind != "published OpenAPI":
+    cited = sources.citation(source)
+    if cited is None:
         return [kind]
-    pieces = [piece.removeprefix("the operations on ") for piece in rest.split("; ")]
-    return [gone for piece in pieces if not piece.startswith("SDK") for gone in _missing(piece)]
+    facts = load_published(cited.release)
+    return [gone for piece in cited.pieces for gone in sources.missing(facts, piece)]
 
 
 def _missing_section(file: str, place: str) -> list[str]:
@@ -94,63 +90,3 @@ def _missing_section(file: str, place: str) -> list[str]:
             for entry in documents[file][kind]
         )
     return [] if known else [section]
-
-
-def _missing(piece: str) -> list[str]:
-    published = load_published()
-    if operation := OPERATION.match(piece):
-        names = [f"{method} {operation['path']}" for method in operation["methods"].split(" and ")]
-        gone = [name for name in names if name not in published["operations"]]
-        gone = [name for name in gone if name not in published["other_operations"]]
-        return gone or _missing_detail(names, piece[operation.end() :].strip())
-    if schema := SCHEMA.match(piece):
-        return _missing_member(schema)
-    return [gone for part in piece.split(", ") if part != piece for gone in _missing(part)] or (
-        [piece] if ", " not in piece and not piece.startswith("/") else []
-    )
-
-
-def _missing_detail(names: list[str], detail: str) -> list[str]:
-    """Of an operation: a parameter, a header, a declared status, the tag that it is under."""
-    facts = [load_published()["operations"].get(name) for name in names]
-    if not detail or not all(facts):
-        return []
-    if detail.startswith("tag "):
-        return [] if all(detail[4:] in fact["tags"] for fact in facts if fact) else [detail]
-    if detail in ("declared statuses", "request body", "response", "ThreadState"):
-        return []
-    detail = re.sub(r"^(parameters?|header) |, default$", "", detail)
-    told = json.dumps([fact["parameters"] for fact in facts if fact])
-    return [name for name in re.split(r",? and ", detail) if f' {name}"' not in told]
-
-
-def _missing_member(named: re.Match[str]) -> list[str]:
-    schemas = load_published()["schemas"]
-    if named["schema"] not in schemas:
-        return [named["schema"]]
-    found = [schemas[named["schema"]]]
-    for member in named["members"].split(".")[1:]:
-        found = [
-            each["properties"][member]
-            for schema in found
-            for each in _alternatives(schema)
-            if member in each.get("properties", {})
-        ]
-        if not found:
-            return [f"{named['schema']}{named['members']}"]
-    keyword = named["keyword"]
-    if keyword and not any(keyword in each for one in found for each in _alternatives(one)):
-        return [keyword]
-    return []
-
-
-def _alternatives(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """The schema, and those that it refers to or is made of: of an object, or of a list's items."""
-    inner = [schema[name] for name in ("items", "additionalProperties") if name in schema]
-    inner += [each for name in ("anyOf", "allOf", "oneOf") for each in schema.get(name, ())]
-    if "$ref" in schema:
-        inner.append(load_published()["schemas"].get(schema["$ref"].rsplit("/", 1)[-1], {}))
-    return [
-        schema,
-        *(each for one in inner if isinstance(one, dict) for each in _alternatives(one)),
-    ]

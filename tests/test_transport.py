@@ -203,6 +203,7 @@ def test_a_refused_connection(settings_for: MakeSettings) -> None:
     assert exchange.error
 
 
+@pytest.mark.slow
 def test_a_server_that_says_nothing_is_not_waited_for_longer(settings_for: MakeSettings) -> None:
     with answering(lambda *_: None) as url:
         settings = settings_for(url, timeout_s=0.1, run_timeout_s=0.1)

@@ -10,13 +10,18 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conformance.contract.verdicts import RunVerdict, Stability, Verdict
+from conformance.deployment.created_by_check import CHECK_TAG
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
+from conformance.faults.kit.wire import refusing
 from conformance.faults.registry import all_faults, faulty_deployment
+from conformance.model.runs import Runs
 from conformance.reference.app import create_app, new_store
 from conformance.report.record import Report
 from conformance.runner.session import run_suite
 from tests.conftest import served
+
+pytestmark = pytest.mark.slow
 
 MakeSettings = Callable[..., Settings]
 FAULT = "copy-forgets-the-oldest-state"
@@ -214,6 +219,40 @@ def test_a_server_that_doubles_by_itself_is_found(settings_for: MakeSettings) ->
     failures = [each for each in report.checks if each.verdict is Verdict.FAIL]
     # What is the same each time is how the deployment is.
     assert [each.stability for each in failures] == [Stability.STABLE] * len(failures)
+    assert not [each for each in report.checks if each.verdict is Verdict.ERROR]
+
+
+def test_an_operation_that_is_always_forbidden_blocks_what_stands_on_it(
+    settings_for: MakeSettings,
+) -> None:
+    """As crons are on langgraph-api 0.7.13, by 403, to who has no licence; not a refused key."""
+    deployment, app = faulty_deployment(None)
+    refusing("cron_create", status=403)(deployment)
+    with served(deployment.store, lambda _: app) as url:
+        settings = settings_for(url, profile="full", requirements=("CRON-01", "CRON-04"))
+        report = run_suite(settings, identify_deployment(settings))
+    assert [each.verdict for each in report.requirements] == [Verdict.FAIL, Verdict.BLOCKED]
+
+
+def test_the_threads_of_stateless_runs_are_no_trouble(settings_for: MakeSettings) -> None:
+    """A thread has the metadata of its stateless run, and some are there longer than others."""
+    deployment, app = faulty_deployment(all_faults()["stateless-run-ignores-unknown-on-completion"])
+    attempts: dict[str, int] = {}
+
+    @deployment.override(Runs.begin_stateless_run)
+    def begin_stateless_run(right: Any, request: Any) -> Any:
+        tag = request["metadata"][CHECK_TAG]
+        attempts[tag] = attempts.get(tag, 0) + 1
+        # One thread in an attempt, two in the next.
+        kept = attempts[tag] <= 1 + list(attempts).index(tag) % 2
+        return right({**request, "on_completion": "keep" if kept else "delete"})
+
+    with served(deployment.store, lambda _: app) as url:
+        settings = settings_for(
+            url, profile="full", requirements=("ERROR-RANGE-10",), disposable=True
+        )
+        report = run_suite(settings, identify_deployment(settings))
+    assert [each.verdict for each in report.requirements] == [Verdict.FAIL]
     assert not [each for each in report.checks if each.verdict is Verdict.ERROR]
 
 

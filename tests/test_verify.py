@@ -39,6 +39,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
 # ---- nothing is lost ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_identical_after_nothing(plant: Planted) -> None:
     status, found = verified(plant.store, plant.file)
     assert (status, found["identical"], found["findings"]) == (0, True, [])
@@ -89,6 +90,7 @@ class ShowsMore(Views):
         return {**view, "created_at": moment, "owner": None}
 
 
+@pytest.mark.slow
 def test_new_members_and_other_notations_are_told_and_no_loss(plant: Planted) -> None:
     status, found = verified(plant.restarted(ShowsMore), plant.file)
     assert (status, found["identical"]) == (0, True)
@@ -265,6 +267,7 @@ class FindsLate(Searches):
         return super().matching(query) if self.asked > 3 else []
 
 
+@pytest.mark.slow
 def test_a_search_may_be_late(plant: Planted) -> None:
     with served(plant.restarted(FindsLate)) as url:
         ended = typed("verify", plant.file, "--url", url)
@@ -297,6 +300,7 @@ def test_a_plant_of_another_deployment(plant: Planted) -> None:
     assert "none of the threads is there: is this the deployment" in ended.output
 
 
+@pytest.mark.slow
 def test_a_thread_without_the_tag_is_not_looked_at_any_further(plant: Planted) -> None:
     store = plant.with_changed("empty", metadata={"of": "someone else"}, status="busy")
     status, found = verified(store, plant.file, "--sweep")
@@ -311,6 +315,7 @@ def test_a_thread_without_the_tag_is_not_looked_at_any_further(plant: Planted) -
 # ---- sweeping -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_sweep_removes_the_plant_and_nothing_else(plant: Planted, tmp_path: Path) -> None:
     store = plant.restarted()
     with served(store) as url:
@@ -324,6 +329,7 @@ def test_sweep_removes_the_plant_and_nothing_else(plant: Planted, tmp_path: Path
     assert ended.exit_code == 0, ended.output
 
 
+@pytest.mark.slow
 def test_after_a_sweep_all_is_gone(plant: Planted) -> None:
     store = plant.restarted()
     status, found = verified(store, plant.file, "--sweep")
@@ -339,6 +345,7 @@ class CannotDelete(Threads):
         raise NotFoundError("Not Found")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_swept_is_told(plant: Planted) -> None:
     status, found = verified(plant.restarted(CannotDelete), plant.file, "--sweep")
     assert status == 3

@@ -40,6 +40,7 @@ def run(unpacked: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProce
     )
 
 
+@pytest.mark.slow
 def test_the_wheel_carries_one_package_and_its_data(unpacked: Path) -> None:
     top = {path.name for path in unpacked.iterdir() if not path.name.endswith(".dist-info")}
     assert top == {"conformance"}
@@ -57,12 +58,14 @@ def test_the_wheel_carries_what_the_documents_clients_need(unpacked: Path) -> No
     assert {path.name for path in documented.glob("*.toml")} == {"flows.toml", "slips.toml"}
 
 
+@pytest.mark.slow
 def test_commands_work_outside_the_checkout(unpacked: Path, tmp_path: Path) -> None:
     shown = run(unpacked, tmp_path, "requirements", "COPY-03", "--format", "json")
     assert [each["id"] for each in json.loads(shown.stdout)] == ["COPY-03"]
     assert run(unpacked, tmp_path, "schemas", "check").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_run_works_outside_the_checkout(unpacked: Path, tmp_path: Path) -> None:
     ended = run(unpacked, tmp_path, "run", "--capability", "create", "--effort", "quick")
     assert ended.returncode == 0, ended.stdout + ended.stderr

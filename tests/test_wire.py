@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from conformance.deployment.reading import READER, Reader, at_once
+from conformance.parallel import start
 from conformance.reference.app import create_app
 from conformance.reference.wire import Wire, WireAnswer, WireRequest, json_answer
 from conformance.selftest.asgi import InProcess, InProcessTransport
@@ -98,6 +100,36 @@ def test_a_stream_passes_whole(wire: Wire, http: httpx.Client) -> None:
     told = http.post(f"/threads/{made['thread_id']}/runs/stream", json=body).text
     assert "event: metadata" in told
     assert "event: values" in told
+
+
+def test_the_stream_of_a_thread_passes_piece_by_piece(wire: Wire, http: httpx.Client) -> None:
+    pieces: list[bytes] = []
+
+    @wire.after("thread_stream")
+    def rename(_request: WireRequest, answer: WireAnswer) -> None:
+        pieces.append(answer.raw)
+        answer.raw = answer.raw.replace(b"event: metadata", b"event: run")
+
+    thread_id = http.post("/threads", json={}).json()["thread_id"]
+    reader = Reader(lambda body: b"run_done" in body)
+    extensions = {READER: reader}
+    reading = start(lambda: http.get(f"/threads/{thread_id}/stream", extensions=extensions))
+    while not reader.opened:
+        assert not reading.done()
+    body = {"assistant_id": "agent", "input": {"messages": []}}
+    http.post(f"/threads/{thread_id}/runs/wait", json=body)
+    told = reading.result(10).text
+    assert pieces[0] == b""
+    assert [each.count(b"event: ") for each in pieces[1:]] == [1] * (len(pieces) - 1)
+    assert (told.count("event: run"), told.count("event: metadata")) == (2, 0)
+
+
+def test_a_refused_stream_of_a_thread_passes_whole(wire: Wire, http: httpx.Client) -> None:
+    wire.after("thread_stream", status=404)(lambda _, answer: setattr(answer, "status", 410))
+    nobody = "/threads/00000000-0000-4000-8000-000000000000/stream"
+    refused = http.get(nobody, extensions={READER: Reader(at_once)})
+    assert refused.status_code == 410
+    assert refused.json()["detail"]
 
 
 def test_a_rule_that_waits_lets_others_in(wire: Wire, http: httpx.Client) -> None:

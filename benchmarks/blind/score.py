@@ -50,7 +50,7 @@ def outcome_of(row: Row) -> str:
 def work(tasks: Tasks, results: Results[Row]) -> None:
     """Try blind faults from the queue until None, in this process."""
     known = {name: Fault(name, (), each.apply) for name, each in all_blind_faults().items()}
-    fault_matrix.work(PROFILES[-1], (HTTP,), (), tasks, results, known)
+    fault_matrix.work(PROFILES[-1], (HTTP,), (), frozenset(), tasks, results, known)
 
 
 def scores(chosen: Sequence[BlindFault], workers: int) -> list[Score]:

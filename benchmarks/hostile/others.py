@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 
+from benchmarks.hostile.foreign_writes import OTHERS_HEADER
 from benchmarks.hostile.lies import CANARY, others_thread
 from benchmarks.hostile.recording import RecordingStore
-from benchmarks.hostile.watch import OTHERS_HEADER
 
 #: How old the threads are that were there before; the limits of 5 minutes among them.
 _AGES = (

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmarks.hostile.deployment import CHECKOUT, clean_environment
+from benchmarks.hostile.restartable import CHECKOUT, clean_environment
 
 #: A run that takes longer is interrupted, and killed if that does not help.
 _GRACE_S = 30.0

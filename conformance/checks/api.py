@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from conformance.checks.context import CheckContext
+from conformance.checks.messages import message_keys
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
 from conformance.checks.views import (
     History,
@@ -118,6 +119,17 @@ class ThreadsApi:
         self.context.note("state made by a run: the deployment applies no supersteps")
         return {**made, **self.get_settled(made)}
 
+    def with_other_values(self, **members: Any) -> Thread:
+        """Create and return a thread with values that no thread of `with_state` has.
+
+        Without messages it is an empty thread: items without ids would include the others'.
+        """
+        if not message_keys(self.context.graph()):
+            return self.empty(**members)
+        made = self.with_state(**members)
+        self.append(made, 5)
+        return made
+
     def fullest(self, **members: Any) -> Thread:
         """Create and return a thread with a state, or an empty one where no state can be made."""
         try:
@@ -213,9 +225,10 @@ class ThreadsApi:
             raise Blocked(f"the state of {id_of(thread)} shows no values")
         return state
 
-    def state_at(self, thread: Thread, checkpoint_id: str) -> State:
+    def state_at(self, thread: Thread, checkpoint_id: str, **params: Any) -> State:
         """Return the state of the thread at a checkpoint, read by GET."""
-        return self.object_of(self.client.state_at_checkpoint(id_of(thread), checkpoint_id), thread)
+        answer = self.client.state_at_checkpoint(id_of(thread), checkpoint_id, **params)
+        return self.object_of(answer, thread)
 
     def page(self, thread: Thread, **params: Any) -> list[State]:
         """Return one page of the history, read by GET."""

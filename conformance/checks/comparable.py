@@ -37,6 +37,17 @@ def lasting_members(states: Iterable[State]) -> list[dict[str, Any]]:
     ]
 
 
+def shown_by_both(one: State, other: State) -> tuple[State, State]:
+    """Return two states with the members that both show, and so their metadata."""
+    both = one.keys() & other.keys()
+    shown = [{name: state[name] for name in both} for state in (one, other)]
+    first, second = (each.get("metadata") for each in shown)
+    if isinstance(first, dict) and isinstance(second, dict):
+        for state, metadata in zip(shown, (first, second), strict=True):
+            state["metadata"] = {name: metadata[name] for name in first.keys() & second.keys()}
+    return shown[0], shown[1]
+
+
 def parent_ids(state: State) -> set[str]:
     """Return the parent checkpoint ids of a state: in `parent_checkpoint`, and at its top."""
     parent = state.get("parent_checkpoint")

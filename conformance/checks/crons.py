@@ -59,9 +59,13 @@ class Crons:
         """Return the cron as GET shows it."""
         return self._api.object_of(self._crons.get(cron["cron_id"]))
 
+    def search(self, **filters: Any) -> list[Cron]:
+        """Return the crons that a search finds."""
+        return self._api.list_of(self._crons.search(filters))
+
     def search_ids(self, **filters: Any) -> list[Any]:
         """Return the ids of the crons that a search finds."""
-        return [each.get("cron_id") for each in self._api.list_of(self._crons.search(filters))]
+        return [each.get("cron_id") for each in self.search(**filters)]
 
     def count(self, **filters: Any) -> Any:
         """Return the number that POST count answers."""

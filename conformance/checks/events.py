@@ -13,6 +13,9 @@ from conformance.json_text import parse_json
 #: Names of events that are about the stream, and not about the graph.
 OF_THE_STREAM = ("metadata", "heartbeat", "end", "error")
 
+#: The fields of an event that mean something.
+_FIELDS = {"event", "data", "id", "retry"}
+
 #: A stream of more lines is not parsed: that of a run has a few hundred.
 MOST_LINES = 100_000
 
@@ -56,14 +59,17 @@ def _parse_event(block: str) -> Event | None:
         if line and not line.startswith(":"):
             name, _, value = line.partition(":")
             fields.setdefault(name, []).append(value.removeprefix(" "))
-    # `retry` alone only says how long to wait before joining again: it is no event.
-    if not fields.keys() - {"retry", "id"}:
+    # A block without any field of an event is some other text, such as JSON.
+    if fields and not fields.keys() & _FIELDS:
+        raise PromiseBroken("every event with a name, in SSE format", excerpt(block, 300))
+    # By the HTML standard other fields mean nothing, and what has no data is no event: `retry`
+    # says how long to wait before joining again, and a name alone is passed over by every client.
+    if "data" not in fields:
         return None
-    unknown = fields.keys() - {"event", "data", "id", "retry"}
-    if unknown or not "".join(fields.get("event", [])):
+    if not "".join(fields.get("event", [])):
         raise PromiseBroken("every event with a name, in SSE format", excerpt(block, 300))
     try:
-        data = parse_json("\n".join(fields.get("data", [])))
+        data = parse_json("\n".join(fields["data"]))
     except ValueError:
         raise PromiseBroken("every event with JSON data", excerpt(block, 300)) from None
     return Event(fields["event"][-1], data, fields["id"][-1] if "id" in fields else None)

@@ -9,6 +9,7 @@ from conformance.checks.api import ThreadsApi
 from conformance.checks.valid_requests import tags
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.reading import Reader, at_once
 from conformance.deployment.settings import numbered
 
 Ask = Callable[[ThreadsClient], Answer]
@@ -50,6 +51,10 @@ def every_operation(given: ThreadsApi, targets: Targets) -> dict[str, Ask]:
         "run_get": lambda client: client.runs.get(thread_id, run_id),
         "run_join": lambda client: client.run_join(thread_id, run_id),
         "run_join_stream": lambda client: client.runs.join_stream(thread_id, run_id),
+        "thread_stream": lambda client: client.thread_stream(thread_id, Reader(at_once)),
+        "thread_events": lambda client: client.thread_events(
+            thread_id, Reader(at_once), {"channels": ["lifecycle"]}
+        ),
         "cron_search": lambda client: client.crons.search({"thread_id": thread_id}),
         "cron_count": lambda client: client.crons.count({"thread_id": thread_id}),
         "cron_get": lambda client: client.crons.get(cron_id),
@@ -65,6 +70,9 @@ def every_operation(given: ThreadsApi, targets: Targets) -> dict[str, Ask]:
         "run_background": lambda client: client.run_background(thread_id, run),
         "run_wait": lambda client: client.run_wait(thread_id, run),
         "run_stream": lambda client: client.run_stream(thread_id, run),
+        "thread_command": lambda client: client.thread_command(
+            thread_id, {"id": 1, "method": "run.start", "params": run}
+        ),
         "stateless_background": lambda client: client.runs.stateless("background", run),
         "stateless_wait": lambda client: client.runs.stateless("wait", run),
         "stateless_stream": lambda client: client.runs.stateless("stream", run),

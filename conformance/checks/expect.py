@@ -78,6 +78,14 @@ def assert_identical_history(copy: History, source: History) -> None:
         )
 
 
+def require_identical_history(copy: History, source: History) -> None:
+    """Block the check unless two histories are identical: COPY-03 judges that."""
+    try:
+        assert_identical_history(copy, source)
+    except PromiseBroken as broken:
+        raise Blocked(str(broken), by="COPY-03") from None
+
+
 def kept_metadata(thread: Thread, sent: dict[str, Any]) -> Any:
     """Return the members of a thread's metadata whose names were sent."""
     shown = thread.get("metadata")
@@ -136,24 +144,26 @@ def assert_untouched(
         raise PromiseBroken(f"{answer.operation} as before: {former.text}", _describe(answer))
 
 
-def assert_moves_updated_at(given: ThreadsApi, thread: Thread, act: Callable[[], object]) -> None:
+def assert_moves_updated_at(
+    given: ThreadsApi, thread: Thread, act: Callable[[], object], member: str = "updated_at"
+) -> None:
     """Assert that `updated_at` of a thread is later after `act`, which may be called repeatedly.
 
-    Timestamps may be in milliseconds: then a later `act` has a later one.
+    Timestamps may be in milliseconds: then a later `act` has a later one. `member` is the time.
     """
-    before = moment_or_blocked(given.get(thread).get("updated_at"), "updated_at")
+    before = moment_or_blocked(given.get(thread).get(member), member)
 
     def act_again() -> Any:
         act()
-        return given.get(thread).get("updated_at")
+        return given.get(thread).get(member)
 
     after = given.context.eventually(
-        act_again, lambda after: moment_or_blocked(after, "updated_at") > before
+        act_again, lambda after: moment_or_blocked(after, member) > before
     )
-    moved = moment_or_blocked(after, "updated_at") > before
+    moved = moment_or_blocked(after, member) > before
     if not moved and "." not in str(after):
-        raise Blocked("updated_at is told in whole seconds, which are longer than was waited")
-    assert_that(moved, f"updated_at after {before}", after)
+        raise Blocked(f"{member} is told in whole seconds, which are longer than was waited")
+    assert_that(moved, f"{member} after {before}", after)
 
 
 def assert_valid(schema: str, value: Any) -> None:

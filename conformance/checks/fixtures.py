@@ -13,18 +13,24 @@ from uuid import uuid4
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.claimed import own_document, require_claim
 from conformance.checks.client_flows import Flows
 from conformance.checks.context import CheckContext
 from conformance.checks.crons import Crons
-from conformance.checks.outcomes import NotRun
+from conformance.checks.outcomes import NotAskedFor, NotRun
+from conformance.checks.restarts import NOT_RESTARTED, Restart
 from conformance.checks.runs import Runs
+from conformance.checks.thread_commands import ThreadCommands
+from conformance.checks.thread_streams import ThreadStreams
 from conformance.checks.visits import Visits
 from conformance.clients.client import NotInstalledError
 from conformance.clients.opened import Clients
+from conformance.contract.catalogue import load_catalogue
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.connect import Connection
 from conformance.deployment.created_by_check import CHECK_TAG
 from conformance.deployment.preflight import graph_missing
+from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import GraphSettings, Settings
 
 #: A flow may send several requests: its time limit is so many times that of one.
@@ -34,13 +40,19 @@ _REQUESTS_PER_FLOW = 3
 class Bound:
     """The connection of this process, and what the checks share of it."""
 
-    def __init__(self, settings: Settings, connection: Connection) -> None:
+    def __init__(
+        self, settings: Settings, connection: Connection, restarter: Restarter | None = None
+    ) -> None:
         self.settings = settings
         self.connection = connection
+        #: Ends the deployment and starts it again; None where that was not asked for.
+        self.restarter = restarter
         #: The documents' clients, each started at its first use.
         self.clients = Clients(connection.client.forward, settings.timeout_s * _REQUESTS_PER_FLOW)
         #: Sends at most one request per worker and graph, and only if a check needs it.
         self.graph_missing = cache(lambda graph_id: graph_missing(connection.client, graph_id))
+        #: The deployment's own OpenAPI document, asked for once; None without one.
+        self.own_document = cache(lambda: own_document(connection.client))
 
     def close(self) -> None:
         """Close the clients that were started."""
@@ -60,6 +72,21 @@ def bound(pytestconfig: pytest.Config) -> Bound:
     if found is None:
         pytest.fail("no deployment is named: give --deployment-url URL", pytrace=False)
     return found
+
+
+@pytest.fixture(autouse=True)
+def claimed(request: pytest.FixtureRequest, bound: Bound) -> None:
+    """Leave a check of what only newer documents state to deployments that claim it."""
+    mark = request.node.get_closest_marker("requires")
+    catalogue = load_catalogue().requirements
+    newer = [catalogue[each] for each in mark.args if catalogue[each].since] if mark else []
+    if not newer:
+        return
+    document = bound.own_document()
+    # Not part of the story of this check.
+    bound.connection.recorder.forget()
+    for each in newer:
+        require_claim(document, each)
 
 
 @pytest.fixture
@@ -115,6 +142,30 @@ def given_runs(given: ThreadsApi) -> Iterator[Runs]:
 
 
 @pytest.fixture
+def streams(threads: ThreadsApi) -> ThreadStreams:
+    """Return the streams of threads that the check tests."""
+    return ThreadStreams(threads)
+
+
+@pytest.fixture
+def given_streams(given: ThreadsApi) -> ThreadStreams:
+    """Return the streams of threads that are prerequisites."""
+    return ThreadStreams(given)
+
+
+@pytest.fixture
+def commands(threads: ThreadsApi, given_runs: Runs) -> ThreadCommands:
+    """Return the commands of threads that the check tests."""
+    return ThreadCommands(threads, given_runs)
+
+
+@pytest.fixture
+def given_commands(given: ThreadsApi, given_runs: Runs) -> ThreadCommands:
+    """Return the commands of threads that are prerequisites."""
+    return ThreadCommands(given, given_runs)
+
+
+@pytest.fixture
 def crons(threads: ThreadsApi) -> Iterator[Crons]:
     """Yield the crons that the check tests; in the end, delete them."""
     with Crons(threads) as crons:
@@ -126,6 +177,15 @@ def given_crons(given: ThreadsApi) -> Iterator[Crons]:
     """Yield crons that are prerequisites; in the end, delete them."""
     with Crons(given) as crons:
         yield crons
+
+
+@pytest.fixture
+def restart(bound: Bound, given: ThreadsApi) -> Restart:
+    """Return the function that ends the deployment and starts it again; `NotRun` unless allowed."""
+    if bound.restarter is None:
+        raise NotAskedFor(NOT_RESTARTED)
+    bound.restarter.require_there()
+    return Restart(bound.restarter, bound.connection, given)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Texts that look like escapes or markup, and whether a deployment keeps them as they are.
+"""Texts that look like escapes, markup or paths, and whether a deployment keeps them as they are.
 
 Each is an ordinary text that every JSON reader keeps: none holds NUL or a lone surrogate.
 """
@@ -27,9 +27,12 @@ _ESCAPES = (
     '{"a": [null]}',
     "null",
 )
-_LONG = "x".join(["long"] * 2_000)
+#: Names of members that look like paths to a member `a` and further, or like an operator.
+NAMES_LIKE_PATHS = ("a.b", "a/b", "a[0]", "$a", "a b", ".a")
+#: A text of thousands of characters.
+LONG = "x".join(["long"] * 2_000)
 _BEYOND_ASCII = ("😀 👩‍👩‍👧", "e\u0301 n\u0303")
-_LOOKALIKES = (*_ESCAPES, _LONG, *_BEYOND_ASCII)
+_LOOKALIKES = (*_ESCAPES, LONG, *_BEYOND_ASCII)
 #: What tells whether the graph keeps a text at all.
 _PLAIN = ("plain text",)
 
@@ -39,7 +42,7 @@ Send = Callable[[ThreadsApi, dict[str, Any]], Any]
 
 def metadata_of_lookalikes(*, beyond_ascii: bool = True) -> dict[str, Any]:
     """Return two members of metadata, with texts that look like escapes as values and as keys."""
-    texts = [*_ESCAPES, _LONG, *(_BEYOND_ASCII if beyond_ascii else ())]
+    texts = [*_ESCAPES, LONG, *(_BEYOND_ASCII if beyond_ascii else ())]
     return {"texts": texts, "keys": dict.fromkeys(_ESCAPES, 1)}
 
 

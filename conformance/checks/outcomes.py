@@ -109,6 +109,9 @@ def requires(*requirements: str, offers: str = "") -> pytest.MarkDecorator:
     return pytest.mark.requires(*requirements, offers=offers)
 
 
+#: Marks a check that ends the deployment and starts it again; it is made after all others.
+restarts = pytest.mark.restarts
+
 #: Marks a check that only reads: it is made in a read-only run, and in no other.
 reads_only = pytest.mark.reads_only
 

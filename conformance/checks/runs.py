@@ -120,6 +120,22 @@ class Runs:
         self._started.append(run)
         return run
 
+    def enqueue(self, thread: Thread, graph: str, text: str = "go on", **members: Any) -> Run:
+        """Start a run in the background that begins once those before it have ended.
+
+        A deployment may have another default, by which a run on a busy thread is refused.
+        """
+        return self.start(thread, graph, text, multitask_strategy="enqueue", **members)
+
+    def enqueue_behind(
+        self, thread: Thread, graph: str, text: str = "go on", **members: Any
+    ) -> Run:
+        """Start a run behind the one under way, and return it; `Blocked` unless it waits."""
+        run = self.enqueue(thread, graph, text, **members)
+        if (status := self.status(run)) != "pending":
+            raise Blocked(f"a run behind another is {status}", by="MULTITASK-03")
+        return run
+
     def start_long(self, thread: Thread, text: str = "go on") -> Run:
         """Start a long run and return it once its first states are in the history.
 
@@ -176,6 +192,11 @@ class Runs:
         """Run a graph by stream, and return the events of the whole stream."""
         return events_or_blocked(self.stream(thread, graph, text, **members).text)
 
+    def events_of(self, thread: Thread, body: dict[str, Any]) -> list[Event]:
+        """Stream a run of that body, and return the events of the whole stream."""
+        answer = self._client.run_stream(id_of(thread), body)
+        return events_or_blocked(self._api.ensure_success(answer, thread).text)
+
     # Looking
 
     def get(self, run: Run) -> dict[str, Any]:
@@ -185,7 +206,14 @@ class Runs:
 
     def status(self, run: Run) -> Any:
         """Return the status of the run."""
-        return self.get(run).get("status")
+        status = self.get(run).get("status")
+        self._note_end(run, status)
+        return status
+
+    def _note_end(self, run: Run, status: Any) -> None:
+        """Forget a run that has ended: it need not be asked for at the end of the check."""
+        if status not in UNDER_WAY and run in self._started:
+            self._started.remove(run)
 
     def final_status(self, run: Run, within_s: float | None = None) -> Any:
         """Wait until the run is not under way, up to `within_s` seconds, and return its status."""
@@ -204,7 +232,9 @@ class Runs:
             answer = self._client.runs.get(run.thread_id, run.run_id)
             if answer.status in (404, 410):
                 return None
-            return self._api.object_of(answer, _thread(run)).get("status")
+            status = self._api.object_of(answer, _thread(run)).get("status")
+            self._note_end(run, status)
+            return status
 
         return self._context.eventually(
             look,

@@ -62,6 +62,19 @@ def checkpoint_id_of(state: State) -> str:
     return found
 
 
+def checkpoint_to_send(state: State) -> dict[str, Any]:
+    """Return the `checkpoint` of a state as a request may name it; `Blocked` if it shows no id."""
+    shown = state.get("checkpoint")
+    if not isinstance(shown, dict) or "checkpoint_id" not in shown:
+        raise Blocked("the states of the history do not show their checkpoint", by="STATE-04")
+    return without_nulls(shown)
+
+
+def without_nulls(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint without members that are null: they may be shown, but not be sent."""
+    return {name: value for name, value in checkpoint.items() if value is not None}
+
+
 def known_checkpoint_id(state: State) -> Any:
     """Return the checkpoint id of a state, at its top or in `checkpoint`; None without one."""
     checkpoint = state.get("checkpoint")

@@ -70,7 +70,7 @@ def load_flows() -> dict[str, dict[str, Flow]]:
     """Return every flow by its name, then by the client whose language it is written in."""
     return {
         name: {client: _flow(name, client, written) for client, written in by_client.items()}
-        for name, by_client in _table("flows.toml").items()
+        for name, by_client in _read_documented("flows.toml").items()
     }
 
 
@@ -79,7 +79,7 @@ def load_slips() -> tuple[Slip, ...]:
     """Return the errors in the documents' code."""
     return tuple(
         Slip(**{**each, "mends": tuple((old, new) for old, new in each["mends"])})
-        for each in _table("slips.toml")["slip"]
+        for each in _read_documented("slips.toml")["slip"]
     )
 
 
@@ -95,5 +95,5 @@ def _flow(name: str, client: str, written: dict[str, Any]) -> Flow:
     )
 
 
-def _table(file: str) -> dict[str, Any]:
+def _read_documented(file: str) -> dict[str, Any]:
     return read_toml(documented_dir() / file)

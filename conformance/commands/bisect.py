@@ -26,8 +26,8 @@ from conformance.deployment.launch.versions import (
     published_versions,
 )
 from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
-from conformance.deployment.working_folder import run_folder
 from conformance.runner.session import NothingSelectedError, run_suite
 from conformance.runner.settings import new_settings
 
@@ -65,8 +65,8 @@ def bisect_command(
 ) -> None:
     """Find the first version of a server at which a REQUIREMENT changed its verdict.
 
-    As few versions as needed are launched, the two ends among them, and only that
-    requirement is checked. A version that does not start is reported and skipped.
+    Launches the two ends and as few versions between them as needed, and checks only that
+    requirement. A version that does not start is reported and skipped.
 
     Exit status: 0 found, 2 wrong usage or both ends have the same verdict, 3 one of the
     ends could not be judged.

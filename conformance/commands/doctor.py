@@ -29,8 +29,8 @@ from conformance.deployment.connect import redactor_of
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.redaction import Redactor
+from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import GraphSettings, Settings, SettingsError
-from conformance.deployment.working_folder import run_folder
 from conformance.doctor.diagnosis import Diagnosis, diagnose
 from conformance.doctor.findings import Kind
 from conformance.doctor.output import diagnosis_text, warnings

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from conformance.commands.defects import suite_defect
+from conformance.commands.defect_handling import suite_defect
 from conformance.defects import format_traceback
 
 #: The usual exit statuses (128 + signal) after Ctrl-C, and after a closed output pipe.

@@ -19,8 +19,8 @@ from conformance.commands.options import (
     visible_within_option,
 )
 from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
-from conformance.deployment.working_folder import run_folder
 from conformance.plant.output import plant_text
 from conformance.plant.plant_file import PlantFileError
 from conformance.plant.planting import PlantingFailedError, plant_forest

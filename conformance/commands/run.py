@@ -17,7 +17,7 @@ from conformance.commands.access_options import (
     refuse_access_options,
 )
 from conformance.commands.comparison import compare_schemas
-from conformance.commands.defects import report_defects, suite_defect
+from conformance.commands.defect_handling import report_defects, suite_defect
 from conformance.commands.doctor import warn_about_graph
 from conformance.commands.options import (
     chosen_graphs,
@@ -33,6 +33,11 @@ from conformance.commands.options import (
 )
 from conformance.commands.read_only import check_read_only, read_only_options, with_threads_to_visit
 from conformance.commands.requirements import find_requirements
+from conformance.commands.restart_options import (
+    check_restart_options,
+    restart_options,
+    restarter_of,
+)
 from conformance.commands.run_baseline import RunBaseline, baseline_options
 from conformance.commands.target import launcher_option, open_target, server_option
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
@@ -42,8 +47,10 @@ from conformance.deployment.identify import identify_deployment
 from conformance.deployment.own_openapi import AUTO, read_own_openapi
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.redaction import Redactor
+from conformance.deployment.restart import Restarter
+from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import DEFAULT_SEED, Settings, SettingsError
-from conformance.deployment.working_folder import run_folder
+from conformance.excerpt import harmless
 from conformance.report.record import ReportError
 from conformance.report.run.terminal import TerminalView, uncaptured_console
 from conformance.report.run.write import write_all
@@ -160,6 +167,7 @@ def _workers_option(_context: click.Context, _option: click.Parameter, given: st
     help="Do not remove the threads of the run; `threads-conformance sweep` removes them later.",
 )
 @read_only_options
+@restart_options
 @timeout_option
 @run_timeout_option
 @outage_within_option
@@ -183,6 +191,7 @@ def run_command(
     report_dir: Path,
     schema_url: str | None,
     keep: bool,
+    restart_command: tuple[str, ...],
     baseline: Path | None,
     strict_baseline: bool,
     write_baseline: Path | None,
@@ -197,6 +206,7 @@ def run_command(
     2 wrong usage, 3 incomplete or not reachable, 4 a defect of this suite.
     """
     check_read_only(url, context.params)
+    check_restart_options(url, context.params)
     _check_keyword(keyword)
     _check_writable(report_dir)
     options["requirements"] = find_requirements(load_catalogue(), options["requirements"])
@@ -211,8 +221,13 @@ def run_command(
         view = TerminalView(stack.enter_context(uncaptured_console()))
         stack.enter_context(report_defects(report_dir, lambda text: redact(text)))
         defects: tuple[str, ...] = ()
+        restarter: Restarter | None = None
         try:
-            deployment = stack.enter_context(open_target(url, server, launcher_files))
+            # A command of the user's may stop or kill: they need not say which.
+            options["restart"] = options["restart"] or ("stop" if restart_command else "")
+            deployment = stack.enter_context(
+                open_target(url, server, launcher_files, restarts=bool(options["restart"]))
+            )
             # A deployment that was started for the run ends with it.
             options["disposable"] |= deployment.disposable
             options["launched"] = deployment.disposable
@@ -224,12 +239,21 @@ def run_command(
             )
             redact = redactor_of(settings).text
             check_access_options(settings)
+            restarter = restarter_of(settings, deployment, restart_command)
             info = deployment.known_as(identify_deployment(settings))
             warn_about_graph(settings)
             if settings.read_only:
                 settings = with_threads_to_visit(settings)
             published = read_own_openapi(settings, schema_url) if schema_url else None
-            report = run_suite(settings, info, view, workers=workers, keyword=keyword, keep=keep)
+            report = run_suite(
+                settings,
+                info,
+                view,
+                workers=workers,
+                keyword=keyword,
+                keep=keep,
+                restarter=restarter,
+            )
         except (SettingsError, NothingSelectedError) as unusable:
             raise click.UsageError(str(unusable)) from unusable
         except UnreachableError as unreachable:
@@ -257,7 +281,11 @@ def run_command(
             click.echo(comparison_line(comparison))
         if defects:
             raise suite_defect(defects, report_dir, redact)
-    sys.exit(baselining.finish(judgement, exit_status(report.verdict)))
+    status = exit_status(report.verdict)
+    if restarter and restarter.problem:
+        click.echo(f"Error: {harmless(redact(restarter.problem))}", err=True)
+        status = status or _INCOMPLETE
+    sys.exit(baselining.finish(judgement, status))
 
 
 def _interruption_message(url: str | None, read_only: bool) -> str:

@@ -17,11 +17,11 @@ from conformance.contract.catalogue import PROFILES, load_catalogue
 from conformance.deployment.settings import DEFAULT_SEED
 from conformance.freedoms.registry import Freedom
 from conformance.selftest import fault_report, freedom_report
-from conformance.selftest.fault_matrix import run_matrix
+from conformance.selftest.fault_matrix import choose_narrow, run_matrix
 from conformance.selftest.fault_row import Row
 from conformance.selftest.freedom_matrix import run_freedoms
+from conformance.selftest.freedom_pairs import PAIRS, choose_pairs
 from conformance.selftest.freedom_row import FreedomRow
-from conformance.selftest.pairs import PAIRS, choose_pairs
 from conformance.selftest.processes import SelftestError
 
 
@@ -62,7 +62,16 @@ class _NotJudged(click.ClickException):
     type=int,
     default=DEFAULT_SEED,
     show_default=True,
-    help="Seed for the choice of the pairs.",
+    help="Seed for the choice of the pairs, and of the faults that all checks try.",
+)
+@click.option(
+    "--all-checks",
+    type=click.IntRange(0, 100),
+    default=100,
+    show_default=True,
+    metavar="PERCENT",
+    help="Of how many faults all checks are tried, which takes most of the time; of the others "
+    "only those of the requirements that they break.",
 )
 @click.option(
     "-n",
@@ -91,6 +100,7 @@ def selftest_command(
     requirements: tuple[str, ...],
     pairs: int | None,
     seed: int,
+    all_checks: int,
     workers: int,
     profile: str,
     report_dir: Path | None,
@@ -107,6 +117,8 @@ def selftest_command(
         raise click.UsageError(
             "--fault excludes --freedom and --freedoms: give either faults or freedoms"
         )
+    if freedoms and all_checks < 100:
+        raise click.UsageError("--all-checks is about faults: every check tries each freedom")
     if not freedoms and pairs is not None:
         raise click.UsageError("--pairs are pairs of freedoms: give --freedoms as well")
     catalogue = load_catalogue()
@@ -115,7 +127,9 @@ def selftest_command(
         if freedoms:
             good = _try_freedoms(named, matching, judged, pairs, seed, workers, profile, report_dir)
         else:
-            good = _try_faults(faults, matching, judged, workers, profile, report_dir)
+            good = _try_faults(
+                faults, matching, judged, all_checks, seed, workers, profile, report_dir
+            )
     except SelftestError as broken:
         raise _NotJudged(str(broken)) from broken
     sys.exit(0 if good else 1)
@@ -125,6 +139,8 @@ def _try_faults(
     names: tuple[str, ...],
     matching: str,
     requirements: tuple[str, ...],
+    all_checks: int,
+    seed: int,
     workers: int,
     profile: str,
     report_dir: Path | None,
@@ -151,15 +167,17 @@ def _try_faults(
     def print_row(row: Row) -> None:
         click.echo(fault_report.as_line(row))
 
-    rows = run_matrix(chosen, min(workers, len(chosen)), print_row, profile, requirements)
+    narrow = choose_narrow(chosen, all_checks, seed)
+    rows = run_matrix(chosen, min(workers, len(chosen)), print_row, profile, requirements, narrow)
     matrix = fault_report.Matrix(
         rows=tuple(rows),
         partial=len(chosen) < len(faults) or bool(requirements) or profile != PROFILES[-1],
         profile=profile,
+        narrow=len(narrow),
         duration_s=round(time.perf_counter() - started, 1),
     )
     click.echo(fault_report.as_summary(matrix))
-    _write(partial(fault_report.write, matrix), report_dir, whole=not matrix.partial)
+    _write(partial(fault_report.write, matrix), report_dir, whole=not (matrix.partial or narrow))
     return matrix.sharp
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+from pathlib import Path
 from typing import TypeVar
 
 import click
@@ -12,6 +13,9 @@ from starlette.types import ASGIApp
 from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
 from conformance.faults.registry import Fault, FaultError, all_faults, faulty_deployment
 from conformance.freedoms.registry import Freedom, FreedomError, all_freedoms, free_deployment
+from conformance.reference.altered import Altered
+from conformance.reference.journal import JournalError
+from conformance.reference.kept import keep_deployment
 from conformance.reference.process import ReferenceProcess
 from conformance.reference.server import PortTakenError, serve
 
@@ -144,6 +148,13 @@ def _check_fault_is_visible(fault: Fault, tenants: dict[str, str]) -> None:
     callback=_tenants_option,
     help="A tenant and its key: each sees its own threads, runs and crons only. May be repeated.",
 )
+@click.option(
+    "--store",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep the threads in this file, so that they are there when it is served again. "
+    "[default: in memory]",
+)
 @click.option("--until-eof", is_flag=True, hidden=True)
 def serve_command(
     port: int,
@@ -151,26 +162,36 @@ def serve_command(
     freedoms: tuple[Freedom, ...],
     api_key: str | None,
     tenants: dict[str, str],
+    store: Path | None,
     until_eof: bool,
 ) -> None:
     """Serve the reference deployment, which keeps every promise, on this machine.
 
-    It offers the graph `agent`, holds its threads in memory, and prints its URL when
-    it is ready. Stop it with Ctrl-C.
+    It offers the graph `agent`, holds its threads in memory unless --store names a file, and
+    prints its URL when it is ready. Stop it with Ctrl-C.
     """
     tenants = _with_default_tenant(tenants, api_key)
     if fault and freedoms:
         raise click.UsageError("--fault and --freedom exclude each other: leave one out")
     if fault:
         _check_fault_is_visible(fault, tenants)
+    if store and tenants:
+        raise click.UsageError(
+            "--store keeps the threads of one deployment, and each tenant has its own: leave out "
+            "--store, or --tenant and --api-key"
+        )
     app: ASGIApp | None = None
+    altered: Altered | None = None
     if freedoms:
-        app = free_deployment(freedoms, tenants=tenants)[1]
-    elif fault or tenants:
-        app = faulty_deployment(fault, tenants=tenants)[1]
+        of_each, app = free_deployment(freedoms, tenants=tenants)
+        altered = of_each[0][0]
+    elif fault or tenants or store:
+        altered, app = faulty_deployment(fault, tenants=tenants)
     try:
+        if store and altered:
+            keep_deployment(altered, store)
         serve(port, until_eof=until_eof, app=app)
-    except PortTakenError as taken:
+    except (PortTakenError, JournalError) as taken:
         raise click.UsageError(str(taken)) from taken
     except KeyboardInterrupt:
         return
@@ -181,5 +202,6 @@ class ServedProcess(ReferenceProcess):
 
     program = f"from {__name__} import serve_command; serve_command()"
 
-    def __init__(self, *options: str) -> None:
-        super().__init__("--port", "0", "--until-eof", *options)
+    def arguments(self, port: str, store: Path | None) -> list[str]:
+        """Return the arguments of the command; port 0 takes a free one."""
+        return ["--port", port, "--until-eof", *(["--store", str(store)] if store else [])]

@@ -20,11 +20,11 @@ from conformance.deployment.cleanup_by_tenant import remove_as_each
 from conformance.deployment.connect import connect, redactor_of
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.ledger import LedgerState, claim, open_ledgers, remove_ledger
-from conformance.deployment.lost import LostThread, find_lost, remove_lost
+from conformance.deployment.lost_threads import LostThread, find_lost, remove_lost
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.redaction import Redactor
+from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import Settings, SettingsError
-from conformance.deployment.working_folder import run_folder
 from conformance.report.text import counted
 from conformance.runner.settings import SettingsOptions, new_settings
 
@@ -84,7 +84,7 @@ def sweep_command(
     What they left is known from their ledgers on this machine and from the tag that
     every thread of a run carries; each thread is removed only if a GET proves that it is
     the run's. A run that is still under way is left alone. What was made for another
-    tenant is removed by that tenant's credential.
+    tenant is removed with that tenant's credential.
 
     Exit status: 0 nothing is left, 2 wrong usage, 3 something could not be removed.
     """
@@ -144,7 +144,7 @@ def _sweep_all(settings: Settings, url: str) -> bool:
 
 
 def _print_removal(ledger: LedgerState, removal: Removal) -> None:
-    click.echo(f"run {ledger.run_id}: found {removal.created}, removed {removal.removed}")
+    click.echo(f"run {ledger.run_id}: created {removal.created}, removed {removal.removed}")
     for each in removal.left:
         click.echo(f"  left: {each.thread_id}: {each.reason}")
     for each in removal.possible:

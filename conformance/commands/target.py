@@ -37,11 +37,18 @@ class ServerNotStarted(click.ClickException):
 
 
 @contextmanager
-def open_target(url: str | None, server: str | None, files: tuple[Path, ...]) -> Iterator[Target]:
-    """Yield the deployment that the options name; what was started ends with the block."""
+def open_target(
+    url: str | None, server: str | None, files: tuple[Path, ...], *, restarts: bool = False
+) -> Iterator[Target]:
+    """Yield the deployment that the options name; what was started ends with the block.
+
+    `restarts`: the embedded reference is to keep its threads when it is restarted.
+    """
     with ExitStack() as stack:
         with _as_click_errors():
-            found = stack.enter_context(targets.opened(url, server, files, print_progress))
+            found = stack.enter_context(
+                targets.opened(url, server, files, print_progress, restarts=restarts)
+            )
         yield found
 
 

@@ -17,8 +17,8 @@ from conformance.commands.options import (
     visible_within_option,
 )
 from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
-from conformance.deployment.working_folder import run_folder
 from conformance.plant.output import verification_json, verification_text
 from conformance.plant.plant_file import PlantFileError, read_plant
 from conformance.plant.verifying import settings_for_plant, verify_plant
@@ -62,8 +62,8 @@ def verify_command(
 ) -> None:
     """Read the planted threads again, and report what is no longer identical.
 
-    Only reads, and only threads that PLANT.json names; with --sweep those of them that
-    carry the plant's tag are then removed.
+    Reads only the threads that PLANT.json names, and writes nothing; with --sweep, those
+    that carry the plant's tag are then removed.
 
     Exit status: 0 identical, 1 not identical, 2 wrong usage, 3 the deployment cannot be
     reached, or a thread could not be swept.

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from conformance.contract.claims import Claim
 from conformance.typed_data import DataError, check_keys, read_toml, typed
 
 LEVELS = ("MUST", "SHOULD", "MAY")
@@ -34,6 +35,8 @@ ALL_CLIENTS = (HTTP, *DOCUMENTED_CLIENTS)
 CLIENTS_CAPABILITY = "clients"
 #: Authentication and tenants: judged only if the user says that credentials are required.
 ACCESS_CAPABILITY = "access"
+#: What outlives a restart: judged only if the user says that the deployment may be restarted.
+RESTART_CAPABILITY = "durability"
 
 _DIRECTORY = Path(__file__).parent / "requirements"
 _ID = re.compile(r"^[A-Z]+(-[A-Z]+)?-\d{2}$")
@@ -49,6 +52,9 @@ class Requirement:
 
     `effort` is the lowest effort at which it is checked. Below that it is not selected, so
     that a check that takes minutes does not make a quicker run incomplete.
+
+    What only a document newer than the pinned one states has `since`, its release, and `claim`: it
+    is judged where the deployment's own OpenAPI document declares it, see `claims.Claim`.
     """
 
     id: str
@@ -61,6 +67,8 @@ class Requirement:
     rationale: str = ""
     disputed: str = ""
     effort: str = EFFORTS[0]
+    since: str = ""
+    claim: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,4 +159,11 @@ def _parse_requirement(entry: dict[str, Any], file: Path) -> Requirement:
         raise CatalogueError(f"{where}: the statement does not use the verb {made.level}")
     if not made.sources:
         raise CatalogueError(f"{where}: a requirement names its sources")
+    if bool(made.since) is not bool(made.claim):
+        raise CatalogueError(f"{where}: since and claim stand together")
+    if made.claim:
+        try:
+            Claim.parse(made.claim)
+        except ValueError as wrong:
+            raise CatalogueError(f"{where}: {wrong}") from wrong
     return made

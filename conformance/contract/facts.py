@@ -9,3 +9,5 @@ from __future__ import annotations
 THREAD_STATUSES = ("idle", "busy", "interrupted", "error")
 #: The largest `limit` of a search or of a history.
 LONGEST_PAGE = 1000
+#: The default `limit` of a list of runs.
+DEFAULT_LIST_OF_RUNS = 10

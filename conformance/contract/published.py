@@ -1,7 +1,7 @@
 """The facts of the published OpenAPI document that the contract is based on.
 
-The pinned facts are those of langgraph-api 0.16.7. To see what a newer server changed,
-or to pin another:
+The pinned facts are those of langgraph-api 0.16.7; of newer releases only additions are used. To
+see what a newer server changed, or to pin another:
 
     python -m conformance.contract.published http://127.0.0.1:2024/openapi.json \\
         --version 0.17.0 --diff
@@ -22,9 +22,11 @@ from deepdiff import DeepDiff
 from conformance.data import fixtures_dir
 
 PINNED_VERSION = "0.16.7"
+#: Releases of which only what they add is used, oldest first: see `Requirement.since`.
+NEWER_VERSIONS = ("0.17.0rc6", "0.18.0.dev12")
 SERVER = "langgraph-api"
 
-#: The operations on threads, on their runs and crons, and the stateless runs.
+#: The operations on threads, on their runs, streams and crons, and the stateless runs.
 OPERATIONS = (
     "POST /threads",
     "POST /threads/search",
@@ -60,11 +62,17 @@ OPERATIONS = (
     "GET /runs/crons/{cron_id}",
     "PATCH /runs/crons/{cron_id}",
     "DELETE /runs/crons/{cron_id}",
+    "GET /threads/{thread_id}/stream",
+    "POST /threads/{thread_id}/commands",
+    "POST /threads/{thread_id}/stream/events",
 )
+
+#: Schemas that only the description of an operation names, of what its stream holds.
+NAMED_IN_PROSE = ("ProtocolEvent",)
 
 _METHODS = ("get", "put", "post", "delete", "patch")
 _PROSE = ("title", "description", "summary", "example", "examples")
-_COMPONENT = "#/components/schemas/"
+COMPONENT = "#/components/schemas/"
 
 
 class PublishedError(Exception):
@@ -73,8 +81,17 @@ class PublishedError(Exception):
 
 @cache
 def load_published(version: str = PINNED_VERSION) -> dict[str, Any]:
-    """Load the facts of a version of langgraph-api from `fixtures/published`."""
-    facts: dict[str, Any] = json.loads(facts_file(version).read_text(encoding="utf-8"))
+    """Load the facts of a version of langgraph-api from `fixtures/published`.
+
+    Raise `PublishedError` if they are not kept there.
+    """
+    file = facts_file(version)
+    if not file.is_file():
+        raise PublishedError(
+            f"no facts of {SERVER} {version} in {file.parent.name}/: write them with "
+            f"`python -m conformance.contract.published OPENAPI --version {version} --write`"
+        )
+    facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return facts
 
 
@@ -173,7 +190,7 @@ def without_prose(schema: Any) -> Any:
 def _schemas(openapi: dict[str, Any], operations: dict[str, Any]) -> dict[str, Any]:
     """Return the component schemas that the operations use, directly or indirectly."""
     declared = openapi.get("components", {}).get("schemas", {})
-    wanted = references(operations)
+    wanted = references(operations) | {each for each in NAMED_IN_PROSE if each in declared}
     facts: dict[str, Any] = {}
     while wanted:
         name = wanted.pop()
@@ -190,7 +207,7 @@ def references(node: Any) -> set[str]:
     if not isinstance(node, dict):
         return set()
     own = node.get("$ref")
-    found = {own.removeprefix(_COMPONENT)} if isinstance(own, str) else set()
+    found = {own.removeprefix(COMPONENT)} if isinstance(own, str) else set()
     return found | {name for value in node.values() for name in references(value)}
 
 

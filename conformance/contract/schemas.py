@@ -84,6 +84,14 @@ def load_schema(name: str) -> dict[str, Any]:
     return schema
 
 
+def load_openapi() -> dict[str, Any]:
+    """Load `openapi.json`, the document of the Threads operations; a new object each time."""
+    document: dict[str, Any] = json.loads(
+        (schemas_dir() / "openapi.json").read_text(encoding="utf-8")
+    )
+    return document
+
+
 @cache
 def validator(name: str) -> Draft202012Validator:
     """Return the validator of a schema; it checks formats."""

@@ -1,4 +1,4 @@
-"""Waiting out outages for a time in total, and giving up a deployment that stays away or hangs."""
+"""Waiting during outages, up to a total time, and giving up a deployment that stays away."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import tenacity
 
 from conformance.deployment.trouble import Trouble
 
-#: Requests in a row without an answer after which GET /info checks whether it is still up.
+#: After so many requests in a row without an answer GET /info checks whether it is still up.
 UNANSWERED_IN_A_ROW = 3
-#: Timeouts of one operation in a row after which it counts as hanging and is not repeated.
+#: After so many timeouts in a row an operation counts as hanging, and is not repeated.
 HANGS_AFTER = 2
-#: Requests in a row that met nothing but trouble, such as an expired key, after which a request
-#: that was answered well before checks whether anything still is.
+#: After so many requests in a row in trouble, for example by an expired key, a request that
+#: succeeded before is repeated, to see whether it still succeeds.
 TROUBLED_IN_A_ROW = 4
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0
@@ -28,12 +28,13 @@ class GivenUpError(httpx.TransportError):
 
 
 class CircuitBreaker:
-    """Counts the requests in a row without an answer of use, and stops sending after too many.
+    """Counts failed requests in a row, waits, and in the end stops sending.
 
-    `is_there` sends a request that any server answers at once, `is_well` one that was
-    answered well before. Outages are waited out for `within_s` seconds in total; after that
-    nothing more is sent. Any answer, to any request, resets the count of those without one;
-    an answer of the deployment's own resets that of those in trouble.
+    There are two counts. Requests without an answer are counted until any request gets any
+    answer; then `is_there` sends one that any server answers at once. Requests in trouble are
+    counted until the deployment itself answers one; then `is_well` repeats one that
+    succeeded before. Outages are waited out for `within_s` seconds in total; after that
+    nothing more is sent.
     """
 
     def __init__(
@@ -91,9 +92,9 @@ class CircuitBreaker:
         self._in_trouble = 0
 
     def in_trouble(self, request: httpx.Request, trouble: Trouble) -> None:
-        """Count a request that met nothing but trouble; wait until it is over, or give up.
+        """Count a request that was in trouble to the end; wait until that is over, or give up.
 
-        Raises `GivenUpError` if what was answered well before is not, for too long.
+        Raises `GivenUpError` if a request that succeeded before does not succeed again in time.
         """
         with self._lock:
             self._in_trouble += 1

@@ -22,7 +22,7 @@ _PAGE = 100
 _MOST_PAGES = 1_000
 #: How many threads are removed at the same time: a round trip may take long.
 _AT_ONCE = 8
-#: After so many requests in a row without an answer of use no more are sent.
+#: After so many requests in a row without a useful answer no more are sent.
 _UNANSWERED_IN_A_ROW = 3
 #: Statuses of a gateway, or of a key that is not accepted any more: they say nothing of a thread.
 _OF_NO_USE = GATEWAY_STATUSES | CREDENTIAL_STATUSES | frozenset(range(300, 400))
@@ -90,7 +90,10 @@ def delete_thread(client: ThreadsClient, thread_id: str) -> str:
 
 
 def _try_to_delete(client: ThreadsClient, thread_id: str) -> tuple[str, tuple[int | None, ...]]:
-    """Return why the thread may still exist, and the statuses of DELETE and GET, None without."""
+    """Return why the thread may still exist, and the statuses of DELETE and GET.
+
+    A status is None where there was no answer. The reason is empty if the thread is gone.
+    """
     status: int | None = None
     try:
         status = client.delete(thread_id).status
@@ -126,18 +129,19 @@ class _Remover:
     existed: dict[str, str] = field(default_factory=dict)
     left: dict[str, Leftover] = field(default_factory=dict)
     possible: dict[str, Leftover] = field(default_factory=dict)
-    #: Whether the search for the run's tag is answered with use; if not, nothing may be.
+    #: Whether the search for the run's tag succeeded. Only then is a status such as 403 or 502
+    #: taken for an answer about a thread: else it may be that of a gateway, or of a refused key.
     search_is_answered: bool = True
     unanswered: int = 0
-    #: Deletions in a row without an answer of use, even if other requests are answered.
+    #: Deletions in a row without a useful answer, even if other requests are answered.
     undeleted: int = 0
     pace: Pace = field(default_factory=lambda: Pace(_AT_ONCE))
 
     def removal(self) -> Removal:
         """Remove everything and return the result."""
         self.existed |= {canonical(each): each for each in self.ledger.created}
-        # One that is answered also lets the delivery tell a key that expires under way from
-        # answers of the deployment's own, such as 403 for an id that does not exist.
+        # If the search succeeds, the delivery can repeat it later, to tell a key that has expired
+        # from a deployment that answers 403 itself, for an id that does not exist.
         self.search_is_answered = self._search(0) is not None
         # Crons first: they could create threads, or history, during the removal.
         self._for_each(self._unschedule, self.ledger.crons)
@@ -165,7 +169,7 @@ class _Remover:
         )
 
     def _for_each(self, remove: Callable[[str], object], ids: Iterable[str]) -> None:
-        """Remove several things at a time: as many as the answers of use allow."""
+        """Remove several things at a time, fewer while requests get no useful answer."""
 
         def when_allowed(own_id: str) -> None:
             with self.pace.turn():
@@ -255,8 +259,8 @@ class _Remover:
     def _search(self, standing: int) -> list[str] | None:
         """Return a page of ids that carry the run's tag; None if the search is not answered.
 
-        `standing` is the number of threads that are known to be left: the page must be
-        longer.
+        `standing` is the number of threads that are known to be left. The page is longer by
+        that, since the search finds those again.
         """
         tag = {RUN_TAG: self.client.tag[RUN_TAG]}
         body = {"metadata": tag, "limit": _PAGE + min(standing, 10 * _PAGE - _PAGE)}

@@ -16,6 +16,7 @@ import httpx
 
 from conformance.deployment.http import CUT
 from conformance.deployment.ownership import Ownership
+from conformance.deployment.reading import READER, Reader
 from conformance.deployment.transport import PRIVATE
 from conformance.deployment.trouble import EXPECTED_STATUSES
 from conformance.json_text import UndigestedJsonError, parse_json, text_of
@@ -111,10 +112,12 @@ class ThreadsClient:
         private: bool = False,
         timeout_s: float | None = None,
         cut: threading.Event | None = None,
+        reader: Reader | None = None,
     ) -> Answer:
         """Send one request. With `private` the answer may hold other people's threads.
 
-        Once `cut` is set, by another thread, the client disconnects: `CutError`.
+        When another thread sets `cut`, the client disconnects and `CutError` is raised. A `reader`
+        reads an answer that may not end: the text is what it has read when it leaves.
         """
         content = raw
         if body is not ABSENT:
@@ -128,7 +131,11 @@ class ThreadsClient:
             content=content,
             params=params,
             headers=sent,
-            extensions={**self._extensions(private), **({} if cut is None else {CUT: cut})},
+            extensions={
+                **self._extensions(private),
+                **({} if cut is None else {CUT: cut}),
+                **({} if reader is None else {READER: reader}),
+            },
             timeout=timeout_s if timeout_s is not None else httpx.USE_CLIENT_DEFAULT,
         )
         # JSON is UTF-8 (RFC 8259): a `charset` changes nothing.
@@ -186,10 +193,10 @@ class ThreadsClient:
         """GET /threads/{thread_id}/state."""
         return self.send("state", "GET", f"{_thread(thread_id)}/state", params=params or None)
 
-    def state_at_checkpoint(self, thread_id: str, checkpoint_id: str) -> Answer:
+    def state_at_checkpoint(self, thread_id: str, checkpoint_id: str, **params: Any) -> Answer:
         """GET /threads/{thread_id}/state/{checkpoint_id}."""
         path = f"{_thread(thread_id)}/state/{quote(checkpoint_id, safe='')}"
-        return self.send("state_at_checkpoint", "GET", path)
+        return self.send("state_at_checkpoint", "GET", path, params=params or None)
 
     def history(self, thread_id: str, **params: Any) -> Answer:
         """GET /threads/{thread_id}/history: one page."""
@@ -291,6 +298,52 @@ class ThreadsClient:
         return self.send(
             operation, "POST", path, body, raw=raw, timeout_s=self.run_timeout_s, cut=cut
         )
+
+    # The streams of a thread
+
+    def thread_stream(
+        self,
+        thread_id: str,
+        reader: Reader,
+        last_event_id: str | None = None,
+        *,
+        timeout_s: float | None = None,
+        **params: Any,
+    ) -> Answer:
+        """GET /threads/{thread_id}/stream, read by `reader`, since it does not end by itself."""
+        # Not compressed: what has come of a compressed body could not be read.
+        headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
+        if last_event_id is not None:
+            headers["Last-Event-ID"] = last_event_id
+        return self.send(
+            "thread_stream",
+            "GET",
+            f"{_thread(thread_id)}/stream",
+            params=params or None,
+            headers=headers,
+            timeout_s=timeout_s,
+            reader=reader,
+        )
+
+    def thread_events(
+        self, thread_id: str, reader: Reader, body: Any, *, timeout_s: float | None = None
+    ) -> Answer:
+        """POST /threads/{thread_id}/stream/events, read by `reader` as `thread_stream`."""
+        return self.send(
+            "thread_events",
+            "POST",
+            f"{_thread(thread_id)}/stream/events",
+            body,
+            headers={"Accept": "text/event-stream", "Accept-Encoding": "identity"},
+            timeout_s=timeout_s,
+            reader=reader,
+        )
+
+    def thread_command(
+        self, thread_id: str, body: Any = ABSENT, *, raw: bytes | None = None
+    ) -> Answer:
+        """POST /threads/{thread_id}/commands."""
+        return self.send("thread_command", "POST", f"{_thread(thread_id)}/commands", body, raw=raw)
 
     # Runs and crons beyond the documents
 

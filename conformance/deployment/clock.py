@@ -40,7 +40,7 @@ class ServerClock:
             return
         ahead = (date if date.tzinfo else date.replace(tzinfo=UTC)) - received_at
         with self._lock:
-            # Each is a lower bound, since the answer took some time to arrive.
+            # Each is a lower bound, since the answer took some time to arrive: the largest is best.
             self._by_date = ahead if self._by_date is None else max(ahead, self._by_date)
 
     def learn_from_creation(self, created_at: datetime, received_at: datetime) -> bool:

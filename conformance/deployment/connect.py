@@ -19,7 +19,7 @@ from conformance.deployment.decoding import ACCEPTED
 from conformance.deployment.http import HttpTransport
 from conformance.deployment.ledger import Ledger, LedgerState, ledgers_dir
 from conformance.deployment.ownership import Ownership
-from conformance.deployment.private import PrivateRecorder
+from conformance.deployment.private_record import PrivateRecorder
 from conformance.deployment.proxies import proxy_for
 from conformance.deployment.redaction import (
     Redactor,
@@ -40,12 +40,14 @@ class Connection:
     """A client and the recorder of everything that it sends.
 
     `client_with` returns a client that sends these headers instead of the user's, under the
-    same guard, ledger and record; it expects to be refused with 401 or 403.
+    same guard, ledger and record; it expects to be refused with 401 or 403. `reconnect` leaves the
+    connections of a deployment that has ended.
     """
 
     client: ThreadsClient
     recorder: Recorder
     client_with: Callable[[Headers], ThreadsClient]
+    reconnect: Callable[[], None]
 
 
 def redactor_of(settings: Settings) -> Redactor:
@@ -149,12 +151,13 @@ def connect(
             )
             return ThreadsClient(http, ownership, settings.run_timeout_s, expects=expects)
 
-        # User and password of the URL are credentials too: `headers` alone decide about those.
+        # Without user and password, which httpx would send: `headers` alone decide who asks.
         bare = url.copy_with(userinfo=b"")
         yield Connection(
             open_client(url, settings.headers),
             recorder,
             cache(lambda headers: open_client(bare, headers, REFUSALS)),
+            transport.reconnect,
         )
 
 

@@ -18,6 +18,8 @@ CHECK_TAG = "threads_conformance_check"
 
 _GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 _RUNS = frozenset({"run_background", "run_wait", "run_stream"})
+#: The methods of commands of a thread that create runs.
+_COMMANDS_FOR_RUNS = ("run.start", "input.respond")
 
 
 class Journal:
@@ -29,6 +31,8 @@ class Journal:
         self.made: dict[str, int] = {}
         #: Number of threads whose ids the deployment chose, including copies.
         self.others = 0
+        #: Number of stateless runs, each of which may have a thread with the run's metadata.
+        self.stateless = 0
         self.updates: Counter[str] = Counter()
         self.runs: Counter[str] = Counter()
         self.deleted: set[str] = set()
@@ -68,13 +72,19 @@ class Journal:
                 self.made[canonical(creation.own_id)] = len(steps) if isinstance(steps, list) else 0
         elif operation.name == "copy":
             self.others += 1
+        elif operation.scope is Scope.NEW_RUN:
+            self.stateless += len(creation.body) if isinstance(creation.body, list) else 1
         elif operation.name == "update_state":
             self.updates[thread_id] += 1
-        elif operation.name in _RUNS:
+        elif operation.name in _RUNS or _commands_a_run(operation, body):
             self.runs[thread_id] += 1
 
     def _exists(self, thread_id: str) -> bool:
         return thread_id in self.made and thread_id not in self.deleted
+
+
+def _commands_a_run(operation: Operation, body: dict[str, Any]) -> bool:
+    return operation.name == "thread_command" and body.get("method") in _COMMANDS_FOR_RUNS
 
 
 def _pruned_count(response: httpx.Response) -> int | None:

@@ -71,7 +71,7 @@ class CreationTracker:
         self._ownership = ownership
         self._read_thread = read_thread
         self._uses: dict[str, UseCount] = {}
-        #: The ids that answered creations without a tag and without an id of the run's.
+        #: Ids in the answers to creations that were sent without a tag and without an id.
         self._named_untagged: set[str] = set()
         self._lock = threading.Lock()
 
@@ -154,10 +154,10 @@ class CreationTracker:
     def _left_unfindable(
         self, creation: Creation, response: httpx.Response, named: str | None
     ) -> bool:
-        """Return whether a creation may have left a thread that nothing leads to.
+        """Return whether a creation may have left a thread that cannot be found again.
 
-        That is one without a tag of the run, whose answer is no refusal and names no id, or one
-        that another creation was answered with.
+        Neither the search for the run's tag nor the answer leads to it: the creation has no tag,
+        it was not refused, and the answer names no id, or one that an earlier answer named.
         """
         if self._is_tagged(creation.body) or response.is_client_error:
             return False

@@ -74,7 +74,7 @@ def _inflate(chunks: Iterable[bytes], name: str, cap: int) -> bytes:
     inflate = None
     for chunk in chunks:
         received += len(chunk)
-        # Empty gzip members produce no output, and must not come for ever either.
+        # What is received is limited too: empty gzip members could come without end.
         if received > cap:
             raise too_large_error(cap)
         data = chunk

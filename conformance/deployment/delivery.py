@@ -33,6 +33,9 @@ TRIES = 5
 TRIES_AT_FIRST_CONTACT = 3
 #: How often an answer that may come from a proxy must repeat to count as the deployment's.
 TRIES_OF_AN_ANSWER = 3
+#: The same where such an answer was seen to give way to another when the request was repeated: the
+#: network disturbs answers by chance then, and may do so several times in a row.
+TRIES_OF_AN_ANSWER_BY_CHANCE = 9
 #: How often a GET is tried to find out whether a request was executed.
 _LOOKS = 4
 _LONGEST_WAIT_S = 2.0
@@ -59,9 +62,9 @@ class Delivery:
 
     `backoff_s` is the approximate length of the first wait, in seconds. `on_trouble` is
     called with each trouble; `on_answers_accepted` with troubles that were the deployment's
-    own answers after all, and whether that is certain, which it is not after a single
-    request. With `first_contact` nothing was ever answered before, and any answer counts as
-    the deployment's.
+    own answers after all, and whether that is certain: only if the answer repeated. At
+    `first_contact` no earlier answer is known to compare with, so any answer counts as the
+    deployment's.
     """
 
     def __init__(
@@ -81,6 +84,8 @@ class Delivery:
         self._backoff_s = backoff_s
         self._first_contact = first_contact
         self._random = random.Random(0)
+        #: Whether an answer that may come from a proxy has given way to another.
+        self._by_chance = False
 
     def deliver(
         self, request: httpx.Request, operation: Operation | None, creation: Creation | None
@@ -109,6 +114,7 @@ class Delivery:
                 trouble is None or (self._first_contact and trouble.fate is Fate.ANSWERED)
             ):
                 self._breaker.answered(name)
+                self._by_chance |= any(each.fate is Fate.ANSWERED for each in seen)
                 return outcome
             assert trouble is not None
             seen.append(trouble)
@@ -121,9 +127,7 @@ class Delivery:
 
         trying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_AgainError),
-            stop=tenacity.stop_after_attempt(
-                TRIES_AT_FIRST_CONTACT if self._first_contact else TRIES
-            ),
+            stop=self._stops,
             wait=self._pause,
             retry_error_callback=self._give_up,
         )
@@ -135,6 +139,20 @@ class Delivery:
             raise
         self._breaker.answered_well()
         return response
+
+    @property
+    def _tries_of_an_answer(self) -> int:
+        return TRIES_OF_AN_ANSWER_BY_CHANCE if self._by_chance else TRIES_OF_AN_ANSWER
+
+    def _stops(self, state: tenacity.RetryCallState) -> bool:
+        """Return whether a request has been tried as often as it may be."""
+        if self._first_contact:
+            return state.attempt_number >= TRIES_AT_FIRST_CONTACT
+        error = state.outcome.exception() if state.outcome else None
+        is_answer = isinstance(error, _AgainError) and error.trouble.fate is Fate.ANSWERED
+        return state.attempt_number >= (
+            max(TRIES, self._tries_of_an_answer) if is_answer else TRIES
+        )
 
     def _judge(
         self,
@@ -154,12 +172,12 @@ class Delivery:
         safe = not hangs and self._may_be_sent_again(operation, creation, trouble)
         asked = sum(each.fate is Fate.ANSWERED for each in seen)
         if trouble.fate is Fate.ANSWERED and isinstance(outcome, httpx.Response):
-            if safe and asked < TRIES_OF_AN_ANSWER:
+            if safe and asked < self._tries_of_an_answer:
                 raise _AgainError(trouble, outcome)
             if self._probes.is_well(request):
                 # Other requests are answered as before, so this is the deployment's own answer.
                 answers = [each for each in seen if each.fate is Fate.ANSWERED]
-                self._on_answers_accepted(answers, asked >= TRIES_OF_AN_ANSWER)
+                self._on_answers_accepted(answers, asked >= self._tries_of_an_answer)
                 return outcome
             raise TroubleError(trouble)
         if safe:

@@ -31,7 +31,7 @@ _STARTS = "%\\&"
 _TWICE = re.compile("%(?:25)*(?=u[0-9a-fA-F]{4}|[0-9a-fA-F]{2})")
 
 _CONTROL = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-#: Nested encodings, of different kinds, that are decoded at most.
+#: How many levels of encodings within encodings are decoded, at most.
 _DEEPEST = 6
 
 

@@ -10,6 +10,9 @@ from conformance.excerpt import harmless
 
 #: Longest body, in characters, that a report quotes of one exchange.
 QUOTED_BODY = 4_000
+#: The answer of a server that has failed at a request. Other 5xx are a gateway's, or say that
+#: an operation is missing.
+INTERNAL_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,8 @@ class Exchange:
 
     `operation` is a name of `conformance.contract.operations`; `elapsed_ms` is in
     milliseconds; `started_at` is RFC 3339 in UTC. Without a response `status` is None and
-    `error` says why. Bodies are text; None means that there was none.
+    `error` says why. Bodies are text; None means that there was none. `after_restart`: the suite
+    restarted the deployment before it.
     """
 
     check: str
@@ -33,6 +37,7 @@ class Exchange:
     response_headers: tuple[tuple[str, str], ...] = ()
     response_body: str | None = None
     error: str | None = None
+    after_restart: bool = False
 
     def curl(self) -> str:
         """Return a shell command that sends the same request."""
@@ -59,6 +64,17 @@ class Exchange:
             "curl": self.curl(),
         }
 
+    @property
+    def is_server_error(self) -> bool:
+        """Whether it is answered by 500, and not by a page in HTML, which a proxy may have made."""
+        if self.status != INTERNAL_SERVER_ERROR:
+            return False
+        kinds = [value for name, value in self.response_headers if name.lower() == "content-type"]
+        begins = (self.response_body or "").lstrip()[:9].lower()
+        return "html" not in "".join(kinds).lower() and not begins.startswith(
+            ("<!doctype", "<html")
+        )
+
     def to_json(self) -> str:
         """Serialise as one line of the file in which a worker records its exchanges."""
         return json.dumps(asdict(self), ensure_ascii=True)
@@ -78,7 +94,7 @@ _SENT_BY_CURL_ITSELF = frozenset(
 
 
 def _shell_quote(text: str) -> str:
-    """Quote for a shell, always in single quotes, so that a variable can be set into it."""
+    """Quote for a shell, always in single quotes, so that a variable can be inserted later."""
     return "'" + text.replace("'", "'\"'\"'") + "'"
 
 

@@ -19,7 +19,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 ID_MEMBERS = frozenset({"thread_id", "thread_ids"})
 
 
-class GuardRefusal(Exception):  # noqa: N818 - a refusal is what it is
+class GuardRefusal(Exception):  # noqa: N818 - a decision, not an error
     """A request was not sent because it could have changed something that is not this run's."""
 
 
@@ -153,7 +153,7 @@ def _refuse_what_could_mean_all(
 def _can_be_proved(body: _Members, ownership: Ownership) -> bool:
     """Return whether the thread that a creation makes can be proved to be this run's.
 
-    A body whose metadata is not an object is to be refused, and creates no thread.
+    True also where the metadata is not an object: a server refuses that, and creates no thread.
     """
     if any(
         not isinstance(metadata, _Members) or (RUN_TAG, ownership.run_id) in metadata

@@ -12,6 +12,7 @@ import httpx
 from conformance.deployment.decoding import read_body, too_large_error
 from conformance.deployment.network import BoundedBackend, Limits, bounded
 from conformance.deployment.proxies import Proxy
+from conformance.deployment.reading import READER, Reader
 
 #: Key of `request.extensions` for a `threading.Event`: once it is set, by any thread, the
 #: client disconnects.
@@ -42,7 +43,8 @@ class HttpTransport(httpx.BaseTransport):
 
     The time limit of a request, `extensions["timeout"]["read"]` in seconds, is one deadline
     for all of it: name resolution, connection, request, headers, and the body to its last
-    byte. The body of the response is decoded, and has at most `max_body` bytes.
+    byte. The body of the response is decoded, and has at most `max_body` bytes. With a `Reader`
+    it is what has come by the deadline, or until the reader leaves.
     """
 
     def __init__(
@@ -78,7 +80,8 @@ class HttpTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Return the whole response; raise `httpx.TransportError` if it is missing or cut off."""
         timeouts = request.extensions.get("timeout") or {}
-        limits = Limits(timeouts.get("read"), request.extensions.get(CUT))
+        reader: Reader | None = request.extensions.get(READER)
+        limits = Limits(timeouts.get("read"), reader or request.extensions.get(CUT))
         assert isinstance(request.stream, httpx.SyncByteStream)
         sent = httpcore.Request(
             method=request.method,
@@ -94,7 +97,7 @@ class HttpTransport(httpx.BaseTransport):
         with bounded(limits), _translate_errors():
             answer = self._pool.handle_request(sent)
             try:
-                return self._read(answer)
+                return self._read(answer, reader)
             finally:
                 answer.close()
 
@@ -102,7 +105,7 @@ class HttpTransport(httpx.BaseTransport):
         """Close the connections."""
         self._pool.close()
 
-    def _read(self, answer: httpcore.Response) -> httpx.Response:
+    def _read(self, answer: httpcore.Response, reader: Reader | None) -> httpx.Response:
         if self._proxied and answer.status == _PROXY_WANTS_CREDENTIALS:
             raise httpx.ProxyError("407 Proxy Authentication Required")
         headers = httpx.Headers(answer.headers)
@@ -111,7 +114,10 @@ class HttpTransport(httpx.BaseTransport):
             raise too_large_error(self._max_body)
         assert isinstance(answer.stream, Iterable)
         encoding = headers.get("content-encoding", "")
-        body = read_body(answer.stream, encoding, self._max_body)
+        pieces = answer.stream
+        if reader is not None:
+            pieces = reader.read(answer.stream, headers.get("content-type", ""))
+        body = read_body(pieces, encoding, self._max_body)
         if encoding:
             # They describe the encoded body, not the decoded one.
             for name in ("content-encoding", "content-length"):

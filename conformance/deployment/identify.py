@@ -8,7 +8,7 @@ from conformance.deployment.settings import Settings
 
 
 def identify_deployment(settings: Settings) -> ServerInfo:
-    """Return name and version of the server; raise `UnreachableError` if it is no such server."""
+    """Return name and version of the server; raise `UnreachableError` if it has no Threads."""
     with connect(settings, "preflight", record=False, first_contact=True) as connection:
         redactor = connection.recorder.redactor
         return probe_server(

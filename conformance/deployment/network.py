@@ -80,7 +80,7 @@ class Limits:
         return min(left, _SLICE_S)
 
     def whole_wait(self, late: Exception) -> float | None:
-        """Return all the time that is left, None without a limit; raise `late` if there is none."""
+        """Return all the time that is left, None without a limit; raise `late` if it is over."""
         left = self.seconds_left()
         if left <= 0:
             raise late

@@ -21,7 +21,8 @@ from conformance.deployment.settings import Settings, SettingsError
 
 #: The value of `--schema-url` for the deployment's own document.
 AUTO = "auto"
-_OWN = "/openapi.json"
+#: Where a deployment publishes its own document.
+OWN_PATH = "/openapi.json"
 #: Longest document that is accepted, in characters.
 LARGEST = 16 * 1024 * 1024
 _INSTEAD = "name another document with --schema-url URL, or leave the option out"
@@ -39,7 +40,7 @@ def document_url(settings: Settings, schema_url: str) -> httpx.URL:
     """Return the URL of the document; raise `SettingsError` if `schema_url` is not a URL."""
     if schema_url == AUTO:
         base = settings.address
-        return base.copy_with(path=f"{base.path.rstrip('/')}{_OWN}")
+        return base.copy_with(path=f"{base.path.rstrip('/')}{OWN_PATH}")
     try:
         parsed = httpx.URL(schema_url.strip())
     except httpx.InvalidURL:

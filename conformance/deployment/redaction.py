@@ -33,7 +33,7 @@ _SHORTEST_REPLACED = 4
 _SHORTEST_PART = 8
 _CREDENTIAL = re.compile("key|token|secret|auth|pass|cookie|sess|sign|cred", re.IGNORECASE)
 _LONGEST_URL = 200
-#: How many texts of how many characters a redactor remembers.
+#: A redactor remembers at most so many texts, of at most so many characters each.
 _MOST_KNOWN = 1000
 _LONGEST_KNOWN = 200
 
@@ -164,9 +164,9 @@ def query_secrets(url: httpx.URL) -> tuple[str, ...]:
 def stream_redactor(
     headers: Iterable[tuple[str, str]] = (), secrets: Iterable[str] = ()
 ) -> Redactor:
-    """Return a redactor for the output of a command: of credentials, and of no short value.
+    """Return a redactor for the output of a command, which replaces long credentials alone.
 
-    Other headers may hold a word that our own output contains as well.
+    Other headers may hold a word that our own output contains as well, and so may short values.
     """
     credentials = [(name, value) for name, value in headers if _CREDENTIAL.search(name)]
     return Redactor(credentials, secrets, shortest=_SHORTEST_PART)

@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 DEFAULT_SEED = 20250512
 _URL_FORM = "write it like http://127.0.0.1:2024"
 CONFIG_FILE = "threads-conformance.toml"
-#: Settings of which any one means that the graph is not that of the documents.
+#: If any of these settings is given, the graph is not that of the documents.
 _DESCRIBES = frozenset({"run_input", "supersteps", "append", "appending"})
 #: Placeholder of a number in the graph's input and updates, so that texts differ.
 NUMBER = "{n}"
@@ -101,8 +101,9 @@ class Settings:
     `launched` ends with the run, together with all its data. Outages are waited out for
     `outage_within_s` in total; the waits between retries begin at `backoff_s`. With
     `read_only` nothing is written, and only the threads of `thread_ids`, which are other
-    people's, are read. `max_body_mib` is the cap of a response body; `ca_bundle` is a PEM
-    file of trusted certificates, and `insecure` trusts any.
+    people's, are read. `restart` is how checks may end the deployment before they start it again,
+    `stop` or `kill`; empty: not at all. `max_body_mib` is the cap of a response body; `ca_bundle`
+    is a PEM file of trusted certificates, and `insecure` trusts any.
     """
 
     url: str
@@ -132,6 +133,7 @@ class Settings:
     thread_ids: tuple[str, ...] = ()
     protected: bool = False
     other_headers: tuple[tuple[str, str], ...] = ()
+    restart: str = ""
     max_body_mib: int = 64
     ca_bundle: str | None = None
     insecure: bool = False
@@ -187,7 +189,7 @@ def documented_prepopulation() -> dict[str, Any]:
 
 def other_graphs(table: dict[str, Any]) -> OtherGraphs:
     """Read the `[graphs]` table; raise `SettingsError` for what cannot be used."""
-    return _table(table, OtherGraphs, "graphs")
+    return _typed_table(table, OtherGraphs, "graphs")
 
 
 def graph_settings(table: dict[str, Any]) -> GraphSettings:
@@ -195,14 +197,14 @@ def graph_settings(table: dict[str, Any]) -> GraphSettings:
     if _DESCRIBES & table.keys():
         # Not the documents' graph: the defaults that describe that one do not apply.
         table = {"channels": {}, "adding": (), "replacing": (), **table}
-    graph = _table(table, GraphSettings, "graph")
+    graph = _typed_table(table, GraphSettings, "graph")
     for superstep in graph.supersteps:
         if not isinstance(superstep.get("updates"), list):
             raise SettingsError("[graph] supersteps: each is a table with a list `updates`")
     return graph
 
 
-def _table(table: dict[str, Any], kind: type[_T], title: str) -> _T:
+def _typed_table(table: dict[str, Any], kind: type[_T], title: str) -> _T:
     try:
         check_keys(table, kind)
         return typed(table, kind)

@@ -14,7 +14,7 @@ from conformance.json_text import UndigestedJsonError, parse_json
 
 #: Operations that answer with a list of all matches.
 _LISTING = frozenset({"search", "cron_search", "run_list", "assistants_search"})
-#: Of lists whose hits are proved by GET alone: what a hit is.
+#: What a hit is, for lists whose hits count as ours only after a GET of each.
 _PROVED_BY_GET = {"run_list": "run", "cron_search": "cron"}
 _THREAD_ID = re.compile(rb'"thread_id"\s*:\s*("(?:[^"\\]|\\.)*")')
 

@@ -64,8 +64,9 @@ class Recorder:
     `troubles` is the network trouble during the check; `accepted` are answers that look like
     trouble and count as the deployment's own, and `doubts` those of them that may have come
     from a proxy all the same; `journal` holds what its requests created. `strangers` describes what
-    was seen of other people's, without content. Several threads of a check may add at once;
-    each exchange is one line of the file.
+    was seen of other people's, without content. `server_errors` are the exchanges that were
+    answered by 500, requests of the suite itself included. Several threads of a check may add at
+    once; each exchange is one line of the file.
     """
 
     def __init__(self, file: Path | None, redactor: Redactor) -> None:
@@ -74,18 +75,22 @@ class Recorder:
         self.accepted: list[Trouble] = []
         self.doubts: list[Trouble] = []
         self.strangers: list[str] = []
+        self.server_errors: list[Exchange] = []
         self.journal = Journal()
         self._lock = threading.Lock()
         self._file: IO[str] | None = file.open("a", encoding="utf-8") if file else None
         self._check = ""
         self._current: list[Exchange] = []
+        self._restarted = False
 
     @contextmanager
     def check(self, check_id: str) -> Iterator[list[Exchange]]:
         """Attribute what is recorded in the block to this check; yield its growing list."""
         self._check, self._current = check_id, []
         self.troubles, self.accepted, self.doubts, self.strangers = [], [], [], []
+        self.server_errors = []
         self.journal = Journal()
+        self._restarted = False
         try:
             yield self._current
         finally:
@@ -95,6 +100,11 @@ class Recorder:
         """Drop the exchanges of the current check so far; the file keeps them."""
         self._current.clear()
 
+    def note_restart(self) -> None:
+        """Note that the deployment is restarted, which explains what is not there any more."""
+        self.journal = Journal()
+        self._restarted = True
+
     def add(self, exchange: Exchange, *, of_check: bool = True) -> None:
         """Record one exchange, its texts already redacted.
 
@@ -102,8 +112,11 @@ class Recorder:
         """
         with self._lock:
             if of_check:
-                exchange = replace(exchange, check=self._check)
+                exchange = replace(exchange, check=self._check, after_restart=self._restarted)
+                self._restarted = False
                 self._current.append(exchange)
+            if exchange.is_server_error:
+                self.server_errors.append(exchange)
             if self._file:
                 self._file.write(exchange.to_json() + "\n")
                 self._file.flush()
@@ -206,6 +219,15 @@ class SuiteTransport(httpx.BaseTransport):
     def close(self) -> None:
         """Close the connections."""
         self._connections.transport.close()
+
+    def reconnect(self) -> None:
+        """Send on new connections from now on: the deployment was started anew."""
+        with self._lock:
+            used, self._connections = self._connections, _Connections(self._connect())
+            used.retired = True
+            idle = not used.under_way
+        if idle:
+            used.transport.close()
 
     def _path_of(self, request: httpx.Request) -> str:
         return request.url.raw_path.decode().partition("?")[0].removeprefix(self._base_path)
@@ -370,7 +392,7 @@ class SuiteTransport(httpx.BaseTransport):
     ) -> None:
         redactor = self._recorder.redactor
         of_check = not request.extensions.get(_OWN)
-        # Before the facts of this answer: only what earlier answers showed can be in the request.
+        # Before this answer is examined: a request can hold only what earlier answers showed.
         body = self._request_text(request.content, of_check) if request.content else None
         url = redactor.url(request.url)
         headers: tuple[tuple[str, str], ...] = ()

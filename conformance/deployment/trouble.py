@@ -13,6 +13,7 @@ from enum import Enum
 
 import httpx
 
+from conformance.contract.operations import BY_NAME
 from conformance.json_text import UndigestedJsonError, parse_json
 
 #: Statuses of a gateway, or of an overloaded server.
@@ -24,6 +25,7 @@ EXPECTED_STATUSES = "threads_conformance_expects"
 #: Longest wait that a `Retry-After` can demand, in seconds.
 LONGEST_RETRY_AFTER_S = 10.0
 
+_WITHOUT_BODY = (httpx.codes.NO_CONTENT, httpx.codes.RESET_CONTENT)
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
@@ -95,7 +97,7 @@ def trouble_of_answer(operation: str, response: httpx.Response) -> Trouble | Non
         return Trouble(operation, f"redirected by {status}", Fate.ANSWERED)
     if _is_html(response):
         return Trouble(operation, f"answered {status} with an HTML page", Fate.ANSWERED)
-    if _is_broken_json(response):
+    if _is_broken_json(response) or _lacks_its_json(operation, response):
         return Trouble(operation, f"answered {status} with JSON that is cut short", Fate.ANSWERED)
     return None
 
@@ -125,6 +127,22 @@ def _is_html(response: httpx.Response) -> bool:
         return True
     start = response.content[:64].lstrip().lower()
     return start.startswith((b"<!doctype html", b"<html"))
+
+
+def _lacks_its_json(operation: str, response: httpx.Response) -> bool:
+    """Return whether what reads is answered with nothing, though declared as JSON.
+
+    Half of a one-digit number is nothing. What writes may be answered so.
+    """
+    known = BY_NAME.get(operation)
+    return (
+        known is not None
+        and not known.writes
+        and response.is_success
+        and response.status_code not in _WITHOUT_BODY
+        and _kind(response) == "application/json"
+        and not response.content
+    )
 
 
 def _is_broken_json(response: httpx.Response) -> bool:

@@ -77,7 +77,16 @@ def open_to(*unknown: Unknown, operations: tuple[str, ...] = ()) -> Apply:
 
 
 fault("no-key-is-needed", breaks=["ACCESS-01"])(open_to(without_key))
-for _operation in ("count", "get", "run_list", "cron_search", "stateless_wait"):
+for _operation in (
+    "count",
+    "get",
+    "run_list",
+    "cron_search",
+    "stateless_wait",
+    "thread_stream",
+    "thread_events",
+    "thread_command",
+):
     fault(f"{_operation.replace('_', '-')}-needs-no-key", breaks=["ACCESS-01"])(
         open_to(without_key, operations=(_operation,))
     )

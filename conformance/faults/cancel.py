@@ -45,12 +45,25 @@ def made_by(run: Run, checkpoint: Checkpoint) -> bool:
     return checkpoint.metadata.get("run_id") == run.run_id
 
 
+def show_interrupted(broken: FaultyDeployment, thread_id: str, run_id: str) -> None:
+    """Show a run as interrupted that was executed to its end."""
+    thread = broken.store.records.thread(thread_id)
+    run = next(each for each in thread.runs if each.run_id == run_id)
+    shown = broken.store.runs.with_reason(thread, run, "superseded by a newer run")
+    runs = [replace(r, status="interrupted") if r.run_id == run_id else r for r in shown.runs]
+    broken.store.records.keep(replace(shown, runs=tuple(runs)))
+
+
+def _rolling_back(request: WireRequest) -> bool:
+    return request.query.get("action") == "rollback"
+
+
 # By interrupt
 
 
 @fault(
     "cancelled-run-goes-on-to-its-end",
-    breaks=["CANCEL-01", "CANCEL-02", "CANCEL-08", "CANCEL-10", "CANCEL-15"],
+    breaks="CANCEL-01 CANCEL-02 CANCEL-08 CANCEL-10 CANCEL-15 CANCEL-19",
 )
 def cancelled_run_goes_on(broken: FaultyDeployment) -> None:
     @broken.override(Runs.cancel_run)
@@ -71,6 +84,15 @@ def cancelled_run_takes_one_more_step(broken: FaultyDeployment) -> None:
         right(thread_id, run_id, action)
 
 
+@fault("cancelled-run-that-waits-begins-all-the-same", breaks=["CANCEL-01"])
+def cancelled_run_that_waits_begins(broken: FaultyDeployment) -> None:
+    @broken.wire.before("run_cancel", when=lambda request: not _rolling_back(request))
+    def forget(request: WireRequest) -> WireAnswer | None:
+        active = [run for run in runs_on(broken.store, request.thread_id) if run.active]
+        waits = run_id_in(request) in [run.run_id for run in active[1:]]
+        return json_answer(200, {}) if waits else None
+
+
 @fault("cancelled-run-shows-error", breaks=["CANCEL-02"])
 def cancelled_run_shows_error(broken: FaultyDeployment) -> None:
     each_shown(broken, "run_get")(
@@ -84,7 +106,7 @@ def _without_input(broken: FaultyDeployment, before: Thread, run: Run) -> Thread
     return replace(now, checkpoints=tuple(each for each in now.checkpoints if each is not first))
 
 
-fault("interrupted-run-loses-its-first-state", breaks=["CANCEL-03", "CANCEL-11"])(
+fault("interrupted-run-loses-its-first-state", breaks=["CANCEL-03", "CANCEL-11", "CANCEL-18"])(
     cancelling("interrupt", _without_input)
 )
 
@@ -95,8 +117,21 @@ def _without_states(broken: FaultyDeployment, before: Thread, run: Run) -> Threa
     return replace(now, checkpoints=left)
 
 
-fault("interrupted-run-loses-its-states", breaks=["CANCEL-01", "CANCEL-03", "CANCEL-11"])(
-    cancelling("interrupt", _without_states)
+fault(
+    "interrupted-run-loses-its-states", breaks=["CANCEL-01", "CANCEL-03", "CANCEL-11", "CANCEL-18"]
+)(cancelling("interrupt", _without_states))
+
+
+def _with_empty_states(broken: FaultyDeployment, before: Thread, run: Run) -> Thread:
+    """Empty the states of a run but the newest of the thread."""
+    now = broken.store.records.thread(before.thread_id)
+    older, newest = now.checkpoints[:-1], now.checkpoints[-1:]
+    emptied = [replace(each, values={}) if made_by(run, each) else each for each in older]
+    return replace(now, checkpoints=(*emptied, *newest))
+
+
+fault("states-of-an-interrupted-run-are-emptied", breaks=["CANCEL-03", "CANCEL-11", "CANCEL-18"])(
+    cancelling("interrupt", _with_empty_states)
 )
 
 # By rollback
@@ -107,7 +142,7 @@ def _kept_as_interrupted(broken: FaultyDeployment, before: Thread, run: Run) -> 
     return replace(now, runs=(*now.runs, replace(run, status="interrupted")))
 
 
-fault("run-rolled-back-is-still-there", breaks=["CANCEL-04"])(
+fault("run-rolled-back-is-still-there", breaks=["CANCEL-04", "CANCEL-17"])(
     cancelling("rollback", _kept_as_interrupted)
 )
 
@@ -116,9 +151,7 @@ fault("run-rolled-back-is-still-there", breaks=["CANCEL-04"])(
 def run_rolled_back_is_still_listed(broken: FaultyDeployment) -> None:
     gone: dict[str, list[Json]] = {}
 
-    @broken.wire.before(
-        "run_cancel", when=lambda request: request.query.get("action") == "rollback"
-    )
+    @broken.wire.before("run_cancel", when=_rolling_back)
     def note(request: WireRequest) -> None:
         run = found_run(broken.store, run_id_in(request))
         if run is not None and run[0] == request.thread_id:
@@ -141,10 +174,10 @@ def _with_one_state_less(broken: FaultyDeployment, before: Thread, run: Run) -> 
     return replace(now, checkpoints=now.checkpoints[:-1])
 
 
-fault("rollback-keeps-one-checkpoint", breaks=["CANCEL-05"])(
+fault("rollback-keeps-one-checkpoint", breaks=["CANCEL-05", "CANCEL-17"])(
     cancelling("rollback", _with_first_state)
 )
-fault("rollback-takes-one-checkpoint-too-many", breaks=["CANCEL-05", "CANCEL-14"])(
+fault("rollback-takes-one-checkpoint-too-many", breaks=["CANCEL-05", "CANCEL-14", "CANCEL-17"])(
     cancelling("rollback", _with_one_state_less)
 )
 
@@ -195,9 +228,37 @@ def _with_ids(change: Callable[[FaultyDeployment, str, list[str]], list[str]]) -
     return apply
 
 
-fault("only-the-first-of-the-runs-is-cancelled", breaks=["CANCEL-08"])(
+fault("only-the-first-of-the-runs-is-cancelled", breaks=["CANCEL-08", "CANCEL-17"])(
     _with_ids(lambda _broken, _thread_id, ids: ids[:1])
 )
+
+
+@fault("run-that-waits-is-cancelled-with-others-and-begins", breaks=["CANCEL-08"])
+def run_that_waits_begins(broken: FaultyDeployment) -> None:
+    waiting: dict[str, list[str]] = {}
+
+    @broken.wire.before("runs_cancel", when=lambda request: not _rolling_back(request))
+    def note(request: WireRequest) -> None:
+        thread_id = str(request.members.get("thread_id"))
+        active = [run.run_id for run in runs_on(broken.store, thread_id) if run.active]
+        waiting[thread_id] = [each for each in active[1:] if each in _ids_in(request)]
+
+    @broken.wire.after("runs_cancel", when=lambda request: not _rolling_back(request))
+    def begin(request: WireRequest, answer: WireAnswer) -> None:
+        thread_id = str(request.members.get("thread_id"))
+        for run_id in waiting.pop(thread_id, []) if answer.ok else []:
+            thread = broken.store.records.thread(thread_id)
+            runs = [replace(r, status="pending") if r.run_id == run_id else r for r in thread.runs]
+            broken.store.records.keep(replace(thread, runs=tuple(runs)))
+            to_its_end(broken.store, thread_id, run_id)
+            show_interrupted(broken, thread_id, run_id)
+
+
+def _ids_in(request: WireRequest) -> list[Any]:
+    ids = request.members.get("run_ids")
+    return ids if isinstance(ids, list) else []
+
+
 fault("every-run-of-the-thread-is-cancelled", breaks=["CANCEL-09"])(
     _with_ids(lambda broken, thread_id, _: [run.run_id for run in runs_on(broken.store, thread_id)])
 )
@@ -233,11 +294,20 @@ fault("cancelling-with-action-alone-is-refused", breaks=["CANCEL-10"])(
 )
 
 
-@fault("cancelling-without-action-is-a-rollback", breaks=["CANCEL-11"])
-def cancelling_without_action_is_a_rollback(broken: FaultyDeployment) -> None:
-    @broken.wire.before("run_cancel", when=_left_out("action"))
-    def roll_back(request: WireRequest) -> None:
-        request.query["action"] = "rollback"
+def _with_action(operation: str, action: str, when: When) -> Apply:
+    """Cancel by another action than the one asked for."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.wire.before(operation, when=when)
+        def act(request: WireRequest) -> None:
+            request.query["action"] = action
+
+    return apply
+
+
+fault("cancelling-without-action-is-a-rollback", breaks=["CANCEL-11"])(
+    _with_action("run_cancel", "rollback", when=_left_out("action"))
+)
 
 
 @fault("cancelling-without-action-deletes-the-run", breaks=["CANCEL-11"])
@@ -270,6 +340,19 @@ fault("thread-is-busy-after-its-run-was-rolled-back", breaks=["CANCEL-12"])(
 fault("thread-is-busy-after-its-waiting-run-was-cancelled", breaks=["CANCEL-12"])(
     cancelling("interrupt", _busy(lambda run: not run.started))
 )
+
+
+@fault("thread-is-busy-after-several-runs-were-cancelled-at-once", breaks="CANCEL-12")
+def busy_after_several(broken: FaultyDeployment) -> None:
+    @broken.override(Runs.cancel_runs)
+    def cancel_runs(
+        right: Any, thread_id: str | None = None, run_ids: Any = (), **named: Any
+    ) -> Any:
+        ended = right(thread_id, run_ids, **named)
+        for one in {*ended} if len(run_ids) > 1 else ():
+            thread = broken.store.records.thread(one)
+            broken.store.records.keep(replace(thread, status="busy"))
+        return ended
 
 
 @fault("thread-is-busy-after-its-ended-run-was-cancelled", breaks=["CANCEL-12"])
@@ -338,6 +421,63 @@ fault("cancelling-a-run-cancels-those-behind-it", breaks=["CANCEL-14"])(
 )
 fault("cancelling-a-waiting-run-stops-the-one-under-way", breaks=["CANCEL-14"])(
     _together(lambda other: other.started)
+)
+
+
+# By POST /runs/cancel
+
+fault("runs-cancelled-together-are-not-rolled-back", breaks=["CANCEL-17"])(
+    _with_action("runs_cancel", "interrupt", when=_rolling_back)
+)
+fault("runs-cancelled-together-are-rolled-back-by-default", breaks=["CANCEL-18"])(
+    _with_action("runs_cancel", "rollback", when=_left_out("action"))
+)
+
+
+@fault("only-the-first-of-the-runs-is-rolled-back", breaks=["CANCEL-17"])
+def only_the_first_is_rolled_back(broken: FaultyDeployment) -> None:
+    @broken.wire.before("runs_cancel", when=_rolling_back)
+    def interrupt_others(request: WireRequest) -> None:
+        ids = request.members.get("run_ids")
+        for run in runs_on(broken.store, request.members.get("thread_id", "")):
+            if isinstance(ids, list) and run.active and run.run_id in ids[1:]:
+                broken.store.runs.cancel_run(request.members["thread_id"], run.run_id)
+
+
+@fault("runs-rolled-back-together-leave-their-checkpoints", breaks=["CANCEL-17"])
+def runs_rolled_back_together_leave_their_checkpoints(broken: FaultyDeployment) -> None:
+    @broken.override(Runs.cancel_runs)
+    def cancel_runs(right: Any, thread_id: Any = None, run_ids: Any = (), **named: Any) -> Any:
+        rolls = named.get("action") == "rollback" and thread_id is not None
+        before = broken.store.records.thread(thread_id) if rolls else None
+        ended = right(thread_id, run_ids, **named)
+        if before is not None:
+            now = broken.store.records.thread(before.thread_id)
+            broken.store.records.keep(replace(now, checkpoints=before.checkpoints))
+        return ended
+
+
+# By their status
+
+
+def _by_status(asked: str, instead: str) -> Apply:
+    """Cancel runs by another status than the one asked for."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.wire.before("runs_cancel", when=having("status", asked))
+        def act(request: WireRequest) -> None:
+            request.body = {"status": instead}
+
+    return apply
+
+
+fault("cancelling-pending-runs-cancels-all", breaks=["CANCEL-19"])(_by_status("pending", "all"))
+fault("cancelling-running-runs-cancels-all", breaks=["CANCEL-19"])(_by_status("running", "all"))
+fault("cancelling-pending-runs-cancels-running-ones", breaks=["CANCEL-19"])(
+    _by_status("pending", "running")
+)
+fault("cancelling-by-status-does-nothing", breaks=["CANCEL-19"])(
+    answering("runs_cancel", None, status=204, when=having("status"))
 )
 
 

@@ -60,7 +60,7 @@ fault(
     "state-at-a-checkpoint-is-that-of-the-thread",
     breaks=(
         "CHECKPOINT-02 CHECKPOINT-03 CHECKPOINT-04 CHECKPOINT-05 CHECKPOINT-06 CHECKPOINT-07 "
-        "CHECKPOINT-08 CHECKPOINT-POST-01 SEQ-08"
+        "CHECKPOINT-08 CHECKPOINT-POST-01 SEQ-08 CHECKPOINT-13"
     ),
 )(_newest_in(GET, lambda state, newest: newest))
 
@@ -72,7 +72,7 @@ def _newest_member(member: str) -> Apply:
 for _member, _requirements in (
     ("values", ["CHECKPOINT-02", "CHECKPOINT-POST-01", "SEQ-08"]),
     ("next", ["CHECKPOINT-03", "CHECKPOINT-POST-01", "SEQ-08"]),
-    ("tasks", ["CHECKPOINT-04", "CHECKPOINT-POST-01", "SEQ-08"]),
+    ("tasks", ["CHECKPOINT-04", "CHECKPOINT-13", "CHECKPOINT-POST-01", "SEQ-08"]),
     ("created_at", ["CHECKPOINT-06", "CHECKPOINT-POST-01", "SEQ-08"]),
     ("parent_checkpoint", ["CHECKPOINT-07", "CHECKPOINT-POST-01"]),
     ("checkpoint_id", ["CHECKPOINT-08"]),
@@ -198,9 +198,9 @@ def _member_is(member: str, value: Any) -> Apply:
 
 
 for _member, _value, *_also in (
-    ("values", {}, "NESTED-04"),
-    ("next", ["x"], "NESTED-04"),
-    ("tasks", ["x"]),
+    ("values", {}, "NESTED-04", "NESTED-15"),
+    ("next", ["x"], "NESTED-04", "NESTED-15"),
+    ("tasks", ["x"], "CHECKPOINT-POST-04"),
     ("metadata", {}),
     ("created_at", "2020-01-01T00:00:00+00:00"),
     ("parent_checkpoint", None),
@@ -211,7 +211,7 @@ for _member, _value, *_also in (
     )(_member_is(_member, _value))
 fault(
     "post-state-at-a-checkpoint-is-that-of-the-thread",
-    breaks=["CHECKPOINT-POST-01", "CHECKPOINT-POST-03", "NESTED-04"],
+    breaks=("CHECKPOINT-POST-01 CHECKPOINT-POST-03 NESTED-04 CHECKPOINT-POST-04 NESTED-15"),
 )(_newest_in(POST, lambda state, newest: newest))
 fault("post-state-at-a-checkpoint-names-the-newest", breaks=["CHECKPOINT-POST-03"])(
     _newest_in(POST, lambda state, newest: {**state, "checkpoint": newest["checkpoint"]})
@@ -225,7 +225,7 @@ fault(
 )(with_status(200, POST, instead_of=404))
 
 
-@fault("former-branch-shows-the-values-of-the-fork", breaks=["STATE-UPDATE-11"])
+@fault("former-branch-shows-the-values-of-the-fork", breaks="STATE-UPDATE-11 CONDITION-05")
 def former_branch_shows_the_fork(broken: FaultyDeployment) -> None:
     @broken.wire.answers(GET)
     def change_state(request: WireRequest, state: Json) -> Json:

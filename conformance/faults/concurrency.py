@@ -37,16 +37,18 @@ class Crowd:
 
         The first of the two waits for the second, and goes on last.
         """
-        if topic in self._waiting:
-            first, second = self._waiting.pop(topic)
-            second.set_result(request)
-            return first
-        second = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.pop(topic, None)
+        # Whoever gives up cancels the future a turn of the loop before it leaves.
+        if waiting and not waiting[1].done():
+            waiting[1].set_result(request)
+            return waiting[0]
+        second: asyncio.Future[WireRequest] = asyncio.get_running_loop().create_future()
         self._waiting[topic] = request, second
         try:
             return await asyncio.wait_for(second, _PATIENCE_S)
         except TimeoutError:
-            self._waiting.pop(topic, None)
+            if self._waiting.get(topic) == (request, second):
+                del self._waiting[topic]
             return None
 
 
@@ -61,7 +63,7 @@ def _numbered(request: WireRequest) -> bool:
     return isinstance(metadata, dict) and "number" in metadata
 
 
-def _of_number(request: WireRequest, again: bool) -> bool:
+def _numbered_creation(request: WireRequest, again: bool) -> bool:
     return _numbered(request) and ("if_exists" in request.members) == again
 
 
@@ -72,7 +74,7 @@ def _of_number(request: WireRequest, again: bool) -> bool:
 def creations_at_once_all_succeed(broken: FaultyDeployment) -> None:
     crowd = Crowd()
 
-    @broken.wire.before("create", when=lambda request: _of_number(request, again=False))
+    @broken.wire.before("create", when=lambda request: _numbered_creation(request, again=False))
     async def create(request: WireRequest) -> None:
         thread_id = str(request.members.get("thread_id"))
         if await crowd.other(thread_id, request):
@@ -83,7 +85,7 @@ def creations_at_once_all_succeed(broken: FaultyDeployment) -> None:
 def creations_at_once_mix(broken: FaultyDeployment) -> None:
     crowd = Crowd()
 
-    @broken.wire.before("create", when=lambda request: _of_number(request, again=False))
+    @broken.wire.before("create", when=lambda request: _numbered_creation(request, again=False))
     async def create(request: WireRequest) -> None:
         thread_id = str(request.members.get("thread_id"))
         other = await crowd.other(thread_id, request)
@@ -96,7 +98,7 @@ def creations_at_once_mix(broken: FaultyDeployment) -> None:
 def creations_at_once_answer_their_own(broken: FaultyDeployment) -> None:
     crowd = Crowd()
 
-    @broken.wire.before("create", when=lambda request: _of_number(request, again=True))
+    @broken.wire.before("create", when=lambda request: _numbered_creation(request, again=True))
     async def create(request: WireRequest) -> WireAnswer | None:
         thread_id = str(request.members.get("thread_id"))
         if not await crowd.other(thread_id, request):
@@ -109,7 +111,7 @@ def creations_at_once_answer_their_own(broken: FaultyDeployment) -> None:
 def creations_at_once_are_refused(broken: FaultyDeployment) -> None:
     crowd = Crowd()
 
-    @broken.wire.before("create", when=lambda request: _of_number(request, again=True))
+    @broken.wire.before("create", when=lambda request: _numbered_creation(request, again=True))
     async def create(request: WireRequest) -> None:
         if await crowd.other(str(request.members.get("thread_id")), request):
             request.body = without(request.body, "if_exists")
@@ -229,6 +231,42 @@ def copies_at_once_lose_their_oldest_state(broken: FaultyDeployment) -> None:
         thread = broken.store.records.thread(copied["thread_id"])
         broken.store.records.keep(replace(thread, checkpoints=thread.checkpoints[1:]))
         return json_answer(200, copied)
+
+
+# State updates of one thread
+
+
+def _of_newest(request: WireRequest) -> bool:
+    return not request.members.get("checkpoint")
+
+
+@fault("state-updates-at-once-hang-on-one-state", breaks=["LINEAR-02", "STATE-UPDATE-23"])
+def state_updates_at_once_hang_on_one(broken: FaultyDeployment) -> None:
+    crowd = Crowd()
+
+    @broken.wire.before("update_state", when=_of_newest)
+    async def update(request: WireRequest) -> None:
+        thread = stored_thread(broken, request.thread_id)
+        newest = thread.latest if thread else None
+        if newest and await crowd.other(request.thread_id, request):
+            named = {"checkpoint_id": newest.checkpoint_id}
+            request.body = {**request.members, "checkpoint": named}
+
+
+@fault("state-updates-at-once-are-answered-as-one", breaks=["LINEAR-02", "STATE-UPDATE-23"])
+def state_updates_at_once_are_one(broken: FaultyDeployment) -> None:
+    crowd = Crowd()
+
+    @broken.wire.before("update_state", when=_of_newest)
+    async def update(request: WireRequest) -> WireAnswer | None:
+        thread = stored_thread(broken, request.thread_id)
+        if thread is None or not thread.checkpoints:
+            return None
+        other = await crowd.other(request.thread_id, request)
+        if other is None or request.raw < other.raw:
+            return None
+        state = broken.store.states.state(request.thread_id)
+        return json_answer(200, {"checkpoint": state["checkpoint"]})
 
 
 # Deleting

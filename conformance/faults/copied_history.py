@@ -49,7 +49,8 @@ fault(
     "copy-forgets-the-oldest-state",
     breaks=(
         "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-13 COPY-14 COPY-19 COPY-20 RUN-04 "
-        "RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 INTERRUPT-08 "
+        "RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 "
+        "COPY-29 INTERRUPT-08 "
         "NESTED-07 SEQ-03 SEQ-06"
     ),
 )(copying(lambda states: states[1:]))
@@ -60,7 +61,7 @@ fault(
     breaks=(
         "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-08 COPY-09 COPY-11 COPY-13 COPY-14 "
         "COPY-19 COPY-20 PREPOP-18 RUN-04 RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-06 "
-        "INTERRUPT-08 INTERRUPT-10 INTERRUPT-11 NESTED-07 NESTED-08 NESTED-09 SEQ-03"
+        "COPY-29 INTERRUPT-08 INTERRUPT-10 INTERRUPT-11 NESTED-07 NESTED-08 NESTED-09 SEQ-03"
     ),
 )
 def copy_forgets_the_newest_state(broken: FaultyDeployment) -> None:
@@ -77,14 +78,15 @@ fault(
 fault("copy-keeps-the-newest-hundred-states", breaks=["COPY-07"])(
     copying(lambda states: states[-100:])
 )
-fault("copy-keeps-what-runs-made-if-any", breaks=["COPY-05", "COPY-13"])(
+fault("copy-keeps-what-runs-made-if-any", breaks="COPY-05 COPY-13 CONDITION-08")(
     copying(lambda states: [each for each in states if "run_id" in each.metadata] or states)
 )
 fault(
     "copy-forgets-the-loop-of-runs",
     breaks=(
-        "COPY-04 COPY-05 COPY-13 COPY-19 RUN-04 RUN-05 RUN-06 CONCURRENT-05 INTERRUPT-08 "
-        "INTERRUPT-10 INTERRUPT-11 NESTED-07 NESTED-08 NESTED-09"
+        "COPY-04 COPY-05 COPY-13 COPY-19 RUN-04 RUN-05 RUN-06 CONCURRENT-05 COPY-29 "
+        "INTERRUPT-08 INTERRUPT-10 INTERRUPT-11 NESTED-07 NESTED-08 NESTED-09 "
+        "CONDITION-08"
     ),
 )(copying(lambda states: [each for each in states if each.metadata["source"] != "loop"]))
 fault("copy-forgets-other-branches", breaks=["STATE-UPDATE-14"])(
@@ -100,8 +102,8 @@ fault(
     "copy-turns-the-oldest-two-states",
     breaks=(
         "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-14 COPY-19 RUN-04 RUN-05 RUN-06 "
-        "STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 INTERRUPT-08 INTERRUPT-10 "
-        "INTERRUPT-11 NESTED-07 NESTED-08 NESTED-09"
+        "STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 COPY-29 INTERRUPT-08 "
+        "INTERRUPT-10 INTERRUPT-11 NESTED-07 NESTED-08 NESTED-09"
     ),
 )(copying(lambda states: [*states[1::-1], *states[2:]]))
 fault(
@@ -109,7 +111,7 @@ fault(
     breaks=(
         "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-09 COPY-13 COPY-14 COPY-19 COPY-20 "
         "RUN-04 RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 "
-        "INTERRUPT-08 NESTED-07 NESTED-08 SEQ-03"
+        "COPY-29 INTERRUPT-08 NESTED-07 NESTED-08 SEQ-03"
     ),
 )(each_state(lambda each: replace(each, created_at=f"{each.created_at[:23]}000+00:00")))
 
@@ -118,7 +120,7 @@ fault(
     "copy-makes-the-oldest-state-anew",
     breaks=(
         "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-14 COPY-19 COPY-20 RUN-04 RUN-05 RUN-06 "
-        "STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 INTERRUPT-08 NESTED-07 "
+        "STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 COPY-29 INTERRUPT-08 NESTED-07 "
         "SEQ-03"
     ),
 )
@@ -137,7 +139,7 @@ fault(
     breaks=(
         "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-11 COPY-13 COPY-14 COPY-19 COPY-20 "
         "RUN-04 RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 "
-        "INTERRUPT-08 INTERRUPT-09 INTERRUPT-10 INTERRUPT-11 NESTED-07 NESTED-08 NESTED-09 "
+        "COPY-29 INTERRUPT-08 INTERRUPT-09 INTERRUPT-10 INTERRUPT-11 NESTED-07 NESTED-08 NESTED-09 "
         "SEQ-03"
     ),
 )(each_state(lambda each: replace(each, tasks=())))
@@ -146,7 +148,7 @@ fault(
     breaks=(
         "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-09 COPY-13 COPY-14 COPY-19 COPY-20 "
         "RUN-04 RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 "
-        "INTERRUPT-08 NESTED-07 NESTED-08 SEQ-03"
+        "COPY-29 INTERRUPT-08 NESTED-07 NESTED-08 SEQ-03"
     ),
 )(each_state(lambda each: replace(each, parent_id=None)))
 fault(
@@ -164,7 +166,7 @@ fault(
     breaks=(
         "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-08 COPY-09 COPY-13 COPY-14 COPY-19 "
         "COPY-20 PREPOP-18 RUN-04 RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 "
-        "CONCURRENT-06 INTERRUPT-08 NESTED-07 NESTED-08 SEQ-03"
+        "CONCURRENT-06 COPY-29 INTERRUPT-08 NESTED-07 NESTED-08 SEQ-03"
     ),
 )(each_state(lambda each: replace(each, values={"messages": []})))
 # A copy of a copy has the same steps as the copy.
@@ -172,7 +174,8 @@ fault(
     "copy-counts-steps-anew",
     breaks=(
         "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-09 COPY-14 COPY-19 COPY-20 RUN-04 "
-        "RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 INTERRUPT-08 "
+        "RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 "
+        "COPY-29 INTERRUPT-08 "
         "NESTED-07 NESTED-08 SEQ-03"
     ),
 )(
@@ -189,7 +192,8 @@ fault(
     "copy-adds-a-state-of-its-own",
     breaks=(
         "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-09 COPY-13 COPY-14 COPY-19 RUN-04 "
-        "RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 INTERRUPT-08 "
+        "RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 "
+        "COPY-29 INTERRUPT-08 "
         "NESTED-07 NESTED-08 SEQ-03"
     ),
 )
@@ -212,7 +216,7 @@ def copy_adds_a_state(broken: FaultyDeployment) -> None:
     breaks=(
         "COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-08 COPY-09 COPY-13 COPY-14 COPY-19 "
         "COPY-20 PREPOP-18 RUN-04 RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 "
-        "CONCURRENT-05 CONCURRENT-06 INTERRUPT-08 NESTED-07 NESTED-08 SEQ-03"
+        "CONCURRENT-05 CONCURRENT-06 COPY-29 INTERRUPT-08 NESTED-07 NESTED-08 SEQ-03"
     ),
 )
 def copy_gives_messages_new_ids(broken: FaultyDeployment) -> None:
@@ -247,4 +251,10 @@ def _within_two_bytes(values: Any) -> Any:
 
 fault("copy-replaces-characters-beyond-two-bytes", breaks=["COPY-03"])(
     each_state(lambda state: replace(state, values=_within_two_bytes(state.values)))
+)
+
+fault("copy-forgets-why-a-task-failed", breaks="COPY-29 CONDITION-08")(
+    each_state(
+        lambda state: replace(state, tasks=tuple(replace(task, error=None) for task in state.tasks))
+    )
 )

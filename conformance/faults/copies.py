@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.state import stored_thread
+from conformance.faults.kit.state import nested, stored_thread
 from conformance.faults.kit.wire import change_shown, copies_of, refusing
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.errors import ConflictError
 from conformance.model.records import Records
 from conformance.model.search import Searches
+from conformance.model.states import States
 from conformance.model.threads import Threads
 from conformance.model.views import Views
-from conformance.reference.wire import WireAnswer, WireRequest, json_answer
+from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
 
 # The answer
 
@@ -22,7 +23,7 @@ fault("copy-is-not-offered", breaks=["COPY-01"])(refusing("copy", status=405))
 fault(
     "copy-answers-an-error-with-200",
     breaks=(
-        "COPY-01 COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-12 COPY-14 COPY-19 PREPOP-18 "
+        "COPY-01 COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-12 COPY-14 COPY-19 COPY-29 PREPOP-18 "
         "RUN-04 RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 "
         "INTERRUPT-08 NESTED-07"
     ),
@@ -35,8 +36,8 @@ fault("copy-answers-only-an-id", breaks=["COPY-24"])(
 @fault(
     "copy-answers-its-source",
     breaks=(
-        "COPY-02 COPY-14 COPY-15 COPY-16 COPY-18 COPY-19 UPDATE-12 CONCURRENT-06 INTERRUPT-12 "
-        "NESTED-09"
+        "COPY-02 COPY-14 COPY-15 COPY-16 COPY-18 COPY-19 UPDATE-12 CONCURRENT-06 "
+        "INTERRUPT-12 NESTED-09 CONDITION-15 PRUNE-25"
     ),
 )
 def copy_answers_its_source(broken: FaultyDeployment) -> None:
@@ -88,12 +89,12 @@ def with_copy(change: Callable[[FaultyDeployment, Any], Any]) -> Apply:
     return apply
 
 
-fault("copy-is-always-idle", breaks=["COPY-11", "INTERRUPT-09"])(
+fault("copy-is-always-idle", breaks="COPY-11 INTERRUPT-09 CONDITION-10")(
     with_copy(lambda _, thread: replace(thread, status="idle"))
 )
 
 
-@fault("get-shows-no-values-of-a-copy", breaks=["COPY-08", "SEQ-12"])
+@fault("get-shows-no-values-of-a-copy", breaks="COPY-08 SEQ-12 CONDITION-03")
 def get_shows_no_values_of_a_copy(broken: FaultyDeployment) -> None:
     copies = copies_of(broken)
 
@@ -102,7 +103,7 @@ def get_shows_no_values_of_a_copy(broken: FaultyDeployment) -> None:
         return {**thread, "values": {}} if request.thread_id in copies else thread
 
 
-@fault("copies-are-not-found", breaks=["COPY-22"])
+@fault("copies-are-not-found", breaks="COPY-22 CONDITION-06")
 def copies_are_not_found(broken: FaultyDeployment) -> None:
     copies = copies_of(broken)
 
@@ -114,7 +115,7 @@ def copies_are_not_found(broken: FaultyDeployment) -> None:
 # Copies of copies, and several copies
 
 
-@fault("copy-of-a-copy-is-empty", breaks=["COPY-13", "SEQ-03"])
+@fault("copy-of-a-copy-is-empty", breaks=["COPY-13", "COPY-20", "SEQ-03"])
 def copy_of_a_copy_is_empty(broken: FaultyDeployment) -> None:
     copies = copies_of(broken)
 
@@ -194,12 +195,13 @@ def sharing(*, to_copy: bool, from_write: int) -> Apply:
 
 
 fault(
-    "states-of-a-copy-show-on-its-source", breaks=["COPY-15", "INTERRUPT-12", "NESTED-09", "SEQ-02"]
+    "states-of-a-copy-show-on-its-source",
+    breaks="COPY-15 INTERRUPT-12 NESTED-09 SEQ-02 CONDITION-15",
 )(sharing(to_copy=False, from_write=1))
 fault("fourth-state-of-a-copy-shows-on-its-source", breaks=["COPY-15", "SEQ-02"])(
     sharing(to_copy=False, from_write=4)
 )
-fault("states-of-a-source-show-on-its-copy", breaks=["COPY-16", "COPY-19", "SEQ-02"])(
+fault("states-of-a-source-show-on-its-copy", breaks="COPY-16 COPY-19 SEQ-02 CONDITION-15")(
     sharing(to_copy=True, from_write=1)
 )
 fault("fourth-state-of-a-source-shows-on-its-copy", breaks=["COPY-16"])(
@@ -224,7 +226,9 @@ def deleting_reaches(*, the_copy: bool) -> Apply:
     return apply
 
 
-fault("deleting-a-source-empties-its-copies", breaks=["COPY-18"])(deleting_reaches(the_copy=True))
+fault("deleting-a-source-empties-its-copies", breaks="COPY-18 PRUNE-25")(
+    deleting_reaches(the_copy=True)
+)
 fault("deleting-a-copy-empties-its-source", breaks=["COPY-18"])(deleting_reaches(the_copy=False))
 
 # Runs on copies
@@ -273,7 +277,7 @@ def state_of_a_copy_of_an_empty_thread_is_500(broken: FaultyDeployment) -> None:
         return json_answer(500, {"detail": "no checkpoint"}) if lost else None
 
 
-@fault("run-copy-of-an-empty-thread-shows-no-values", breaks=["COPY-25"])
+@fault("run-copy-of-an-empty-thread-shows-no-values", breaks=["CONDITION-17", "COPY-25"])
 def run_copy_of_an_empty_thread_shows_no_values(broken: FaultyDeployment) -> None:
     concerns = of_run_copies_of_empty(broken)
 
@@ -351,3 +355,38 @@ def copy_of_a_thread_never_read(broken: FaultyDeployment) -> None:
         thread = stored_thread(broken, request.thread_id)
         spoilt = request.thread_id in spoiled and thread is not None and not thread.checkpoints
         return json_answer(500, {"detail": "KeyError"}) if spoilt else None
+
+
+@fault("copy-of-a-copy-names-its-source-in-its-states", breaks=["COPY-20"])
+def copy_of_a_copy_names_its_source(broken: FaultyDeployment) -> None:
+    sources = copies_of(broken)
+
+    @broken.wire.answers("state_at_checkpoint")
+    def name_the_source(request: WireRequest, state: Json) -> Json:
+        source = sources.get(request.thread_id)
+        return nested(state, "checkpoint", thread_id=source) if source in sources else state
+
+
+@fault("fork-in-a-copy-goes-to-its-source", breaks="STATE-UPDATE-08 CONDITION-09 SEQ-02")
+def fork_in_a_copy_goes_to_its_source(broken: FaultyDeployment) -> None:
+    sources = copies_of(broken)
+
+    @broken.override(States.update_state)
+    def update_state(right: Any, thread_id: str, *given: Any, **named: Any) -> Any:
+        at = (named.get("checkpoint") or {}).get("checkpoint_id")
+        return right(sources.get(thread_id, thread_id) if at else thread_id, *given, **named)
+
+
+@fault("pages-of-a-copy-go-on-in-its-source", breaks=["HISTORY-FILTER-04"])
+def pages_of_a_copy_go_on_in_its_source(broken: FaultyDeployment) -> None:
+    # As if a checkpoint were found by its id alone: the newest thread that has it is taken.
+    sources = copies_of(broken)
+
+    @broken.wire.answers("history", when=lambda request: "before" in request.query)
+    def go_on_elsewhere(request: WireRequest, page: Json) -> Json:
+        source = stored_thread(broken, sources.get(request.thread_id, ""))
+        own = stored_thread(broken, request.thread_id)
+        if source is None or own is None or len(source.checkpoints) <= len(own.checkpoints):
+            return page
+        limit = int(request.query.get("limit", "10"))
+        return broken.store.states.history(source.thread_id, limit=limit)

@@ -10,8 +10,11 @@ from conformance.faults.kit.search import (
     disturbed_by,
     empty_is_missing,
     filtered_metadata,
+    naming,
     with_metadata,
+    without_filter_by_metadata,
 )
+from conformance.faults.kit.wire import change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.search import Query, Searches
 
@@ -30,15 +33,16 @@ def _counting(change: Callable[[Any, Query], Any]) -> Apply:
 fault(
     "count-is-one-too-many",
     breaks=(
-        "COUNT-01 COUNT-02 COUNT-03 COUNT-04 COUNT-05 COUNT-06 COUNT-07 COUNT-08 COUNT-09 "
-        "SEQ-15 STATUS-07"
+        "COUNT-01 COUNT-02 COUNT-03 COUNT-04 COUNT-05 COUNT-06 COUNT-07 COUNT-08 "
+        "COUNT-09 SEQ-15 STATUS-07 COUNT-10 EXCLUDE-04"
     ),
 )(_counting(lambda right, query: right(query) + 1))
 
 fault(
     "count-is-an-object",
     breaks=(
-        "COUNT-01 COUNT-02 COUNT-03 COUNT-04 COUNT-05 COUNT-06 COUNT-07 COUNT-08 COUNT-09 STATUS-07"
+        "COUNT-01 COUNT-02 COUNT-03 COUNT-04 COUNT-05 COUNT-06 COUNT-07 COUNT-08 "
+        "COUNT-09 STATUS-07 COUNT-10 EXCLUDE-04"
     ),
 )(_counting(lambda right, query: {"count": right(query)}))
 
@@ -48,7 +52,7 @@ fault("count-ends-at-a-page", breaks=["COUNT-06"])(
 
 fault(
     "count-ignores-metadata",
-    breaks=["COUNT-01", "COUNT-04", "COUNT-05", "COUNT-07", "SEQ-15", "COUNT-09"],
+    breaks=["COUNT-01", "COUNT-04", "COUNT-05", "COUNT-07", "SEQ-15", "COUNT-09", "COUNT-10"],
 )(_counting(lambda right, query: right(with_metadata(query, {}))))
 
 fault("count-ignores-metadata-that-is-no-text", breaks=["COUNT-01", "COUNT-07"])(
@@ -66,18 +70,20 @@ fault("count-ignores-metadata-that-is-no-text", breaks=["COUNT-01", "COUNT-07"])
     )
 )
 
-fault("count-ignores-status", breaks=["COUNT-02", "COUNT-04", "COUNT-07", "SEQ-15", "STATUS-07"])(
-    _counting(lambda right, query: right(replace(query, status=None)))
-)
+fault(
+    "count-ignores-status",
+    breaks=["COUNT-02", "COUNT-04", "COUNT-07", "SEQ-15", "STATUS-07", "COUNT-10"],
+)(_counting(lambda right, query: right(replace(query, status=None))))
 
-fault("count-ignores-values", breaks=["COUNT-03", "COUNT-04", "COUNT-08", "COUNT-09"])(
+fault("count-ignores-values", breaks=["COUNT-03", "COUNT-04", "COUNT-08", "COUNT-09", "COUNT-10"])(
     _counting(lambda right, query: right(replace(query, values=None)))
 )
 
 
-fault("count-without-a-match-is-404", breaks=["COUNT-02", "COUNT-04", "COUNT-05", "COUNT-07"])(
-    empty_is_missing("count", 0)
-)
+fault(
+    "count-without-a-match-is-404",
+    breaks=["COUNT-02", "COUNT-04", "COUNT-05", "COUNT-07", "COUNT-10"],
+)(empty_is_missing("count", 0))
 
 
 @fault("count-by-metadata-is-never-counted-anew", breaks=["COUNT-01"])
@@ -116,5 +122,41 @@ def counts_threads_without_values(broken: FaultyDeployment) -> None:
             if query.values
             else 0
         )
+
+    _counting(count)(broken)
+
+
+# By values beside other filters
+
+fault("count-by-values-forgets-the-metadata", breaks=["COUNT-04", "COUNT-10"])(
+    change_request("count", to=without_filter_by_metadata, when=naming("values"))
+)
+fault("count-by-status-forgets-the-values", breaks=["COUNT-04", "COUNT-10"])(
+    change_request("count", to=lambda body: without(body, "values"), when=naming("status"))
+)
+
+
+# By whole names and whole texts
+
+
+def _without_dots(query: Query) -> Query:
+    names = filtered_metadata(query)
+    return with_metadata(query, {name.split(".")[0]: each for name, each in names.items()})
+
+
+fault("count-cuts-names-at-a-dot", breaks=["COUNT-01"])(
+    _counting(lambda right, query: right(_without_dots(query)))
+)
+
+
+@fault("count-does-not-look-at-long-texts", breaks=["COUNT-01"])
+def does_not_look_at_long_texts(broken: FaultyDeployment) -> None:
+    def count(right: Any, query: Query) -> Any:
+        short = {
+            name: each
+            for name, each in filtered_metadata(query).items()
+            if not (isinstance(each, str) and len(each) > 1000)
+        }
+        return right(with_metadata(query, short))
 
     _counting(count)(broken)

@@ -146,7 +146,7 @@ def first_get_says_busy(broken: FaultyDeployment) -> None:
 
 @fault(
     "get-shows-the-time-of-asking-as-updated-at",
-    breaks=("CREATE-11 SEARCH-08 SELECT-02 CONCURRENT-07 SEQ-01 SEQ-02 SEQ-12 SEQ-17"),
+    breaks=("CREATE-11 SEARCH-08 SELECT-02 CONCURRENT-07 SEQ-01 SEQ-02 SEQ-12 SEQ-17 CONDITION-13"),
 )
 def get_shows_the_time_of_asking(broken: FaultyDeployment) -> None:
     each_shown(broken, "get")(
@@ -160,7 +160,10 @@ fault(
 )(change_shown("get", to=lambda thread: {**thread, "created_at": f"{thread['created_at'][:19]}Z"}))
 
 
-@fault("search-by-metadata-hides-threads-with-tags-alone", breaks=["CREATE-12"])
+@fault(
+    "search-by-metadata-hides-threads-with-tags-alone",
+    breaks="CREATE-12 EXCLUDE-01 EXCLUDE-02 EXCLUDE-03",
+)
 def search_hides_threads_with_tags_alone(broken: FaultyDeployment) -> None:
     @broken.override(Searches.matches)
     def matches(right: Any, thread: Any, query: Any) -> Any:

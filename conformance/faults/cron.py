@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from conformance.faults.kit.runs import accepting, having, ignoring
-from conformance.faults.kit.wire import change_answer, change_request, without
+from conformance.faults.kit.wire import change_answer, change_request, with_status, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.crons import Crons
+from conformance.model.entities import Cron
+from conformance.model.schedule import parse_schedule
 from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
@@ -29,16 +32,16 @@ fault("schedule-is-shown-without-its-weekday", breaks=["CRON-01"])(
 
 _BY_THREAD = having("thread_id")
 
-fault("search-for-crons-ignores-the-thread", breaks=["CRON-02"])(
+fault("search-for-crons-ignores-the-thread", breaks=["CRON-02", "CRON-12"])(
     ignoring("thread_id", "cron_search", when=_BY_THREAD)
 )
 fault("search-for-crons-finds-only-the-newest", breaks=["CRON-02"])(
     change_answer("cron_search", to=lambda _, crons: crons[:1])
 )
-fault("count-of-crons-ignores-the-thread", breaks=["CRON-03"])(
+fault("count-of-crons-ignores-the-thread", breaks=["CRON-03", "CRON-13"])(
     ignoring("thread_id", "cron_count", when=_BY_THREAD)
 )
-fault("count-of-crons-is-at-most-one", breaks=["CRON-03"])(
+fault("count-of-crons-is-at-most-one", breaks=["CRON-03", "CRON-13"])(
     change_answer("cron_count", to=lambda _, number: min(number, 1))
 )
 
@@ -128,6 +131,13 @@ def cron_on_an_unknown_thread(broken: FaultyDeployment) -> None:
         )
 
 
+fault("unknown-cron-is-422", breaks=["CRON-19"])(with_status(422, "cron_get", instead_of=404))
+fault("updating-an-unknown-cron-is-422", breaks=["CRON-19"])(
+    with_status(422, "cron_update", instead_of=404)
+)
+fault("deleting-an-unknown-cron-is-204", breaks=["CRON-19"])(accepting("cron_delete", None, 204))
+
+
 # Times of runs
 
 
@@ -144,8 +154,8 @@ def _due(shift: timedelta) -> Apply:
     )
 
 
-fault("cron-is-due-an-hour-late", breaks=["CRON-09"])(_due(timedelta(hours=1)))
-fault("cron-is-due-a-minute-early", breaks=["CRON-09"])(_due(timedelta(minutes=-1)))
+fault("cron-is-due-an-hour-late", breaks=["CRON-09", "CRON-15"])(_due(timedelta(hours=1)))
+fault("cron-is-due-a-minute-early", breaks=["CRON-09", "CRON-15"])(_due(timedelta(minutes=-1)))
 
 
 @fault("cron-never-runs", breaks=["CRON-10"])
@@ -179,3 +189,123 @@ def crons_outlive_their_thread(broken: FaultyDeployment) -> None:
         right(thread_id)
         for cron in kept:
             broken.store.records.keep_cron(cron)
+
+
+# Filters that apply together
+
+
+fault("search-for-crons-of-a-thread-ignores-enabled", breaks=["CRON-12"])(
+    change_request("cron_search", to=lambda body: without(body, "enabled"), when=_BY_THREAD)
+)
+fault("search-for-crons-of-a-thread-ignores-their-assistant", breaks=["CRON-12"])(
+    change_request("cron_search", to=lambda body: without(body, "assistant_id"), when=_BY_THREAD)
+)
+
+
+def _by_one_pair(*operations: str) -> Apply:
+    """Compare only the first pair of the metadata."""
+    return change_request(
+        *operations,
+        to=lambda body: {**body, "metadata": dict([*body["metadata"].items()][:1])},
+        when=having("metadata"),
+    )
+
+
+fault("search-for-crons-compares-one-pair-of-metadata", breaks=["CRON-12"])(
+    _by_one_pair("cron_search")
+)
+fault("count-of-crons-compares-one-pair-of-metadata", breaks=["CRON-13"])(
+    _by_one_pair("cron_count")
+)
+fault("count-of-crons-of-a-thread-ignores-their-assistant", breaks=["CRON-13"])(
+    change_request("cron_count", to=lambda body: without(body, "assistant_id"), when=_BY_THREAD)
+)
+
+# What an update leaves, and what it changes
+
+
+def _updating(change: Callable[[Cron, Cron, Json], Cron]) -> Apply:
+    """Keep `change(before, after, changes)` as the cron after an update."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override(Crons.update_cron)
+        def update_cron(right: Any, cron_id: str, changes: Json) -> Json:
+            before = broken.store.records.cron(cron_id)
+            shown = right(cron_id, changes)
+            after = broken.store.records.cron(shown["cron_id"])
+            kept = broken.store.records.keep_cron(change(before, after, changes))
+            return broken.store.views.cron_view(kept)
+
+    return apply
+
+
+fault("metadata-of-a-cron-cannot-be-changed", breaks=["CRON-14"])(_forgetting("metadata"))
+fault("metadata-of-a-cron-is-replaced-by-an-update", breaks=["CRON-14"])(
+    _updating(
+        lambda _, after, changes: (
+            replace(after, metadata=changes["metadata"]) if "metadata" in changes else after
+        )
+    )
+)
+
+
+@fault("time-zones-of-crons-are-taken-with-the-wrong-sign", breaks=["CRON-15"])
+def wrong_sign(broken: FaultyDeployment) -> None:
+    @broken.override(Crons.scheduled)
+    def scheduled(right: Any, cron: Cron, moment: datetime) -> Cron:
+        mirrored = "Etc/GMT+9" if cron.timezone == "Asia/Tokyo" else cron.timezone
+        made: Cron = right(replace(cron, timezone=mirrored), moment)
+        return replace(made, timezone=cron.timezone)
+
+
+fault("updated-cron-is-due-as-before", breaks=["CRON-16"])(
+    _updating(
+        lambda before, after, _: (
+            replace(after, due=before.due or after.due) if after.enabled else after
+        )
+    )
+)
+fault("cron-that-is-enabled-again-waits-for-ever", breaks=["CRON-16"])(
+    _updating(lambda before, after, _: replace(after, due=after.due if before.enabled else None))
+)
+
+
+@fault("update-of-a-cron-forgets-its-time-zone", breaks=["CRON-16"])
+def forgets_its_time_zone(broken: FaultyDeployment) -> None:
+    @broken.override(Crons.update_cron)
+    def update_cron(right: Any, cron_id: str, changes: Json) -> Json:
+        return right(cron_id, {"timezone": None, **changes})
+
+
+fault("update-of-a-cron-forgets-its-end", breaks=["CRON-17"])(
+    change_request("cron_update", to=lambda body: {"end_time": None, **body})
+)
+fault("end-of-a-cron-cannot-be-changed", breaks=["CRON-17"])(
+    change_request("cron_update", to=lambda body: without(body, "end_time"))
+)
+fault("end-of-a-cron-is-not-cleared", breaks=["CRON-17"])(
+    change_request(
+        "cron_update",
+        to=lambda body: without(body, "end_time"),
+        when=lambda request: request.members.get("end_time", "") is None,
+    )
+)
+
+
+@fault("cron-that-was-created-paused-runs", breaks=["CRON-18"])
+def created_paused_runs(broken: FaultyDeployment) -> None:
+    @broken.override(Crons.create_cron)
+    def create_cron(right: Any, request: Any, thread_id: str | None = None) -> Json:
+        made = right({**request, "enabled": True}, thread_id)
+        cron = broken.store.records.cron(made["cron_id"])
+        kept = broken.store.records.keep_cron(replace(cron, enabled=request.get("enabled", True)))
+        return broken.store.views.cron_view(kept)
+
+
+fault("cron-that-was-paused-by-an-update-runs", breaks=["CRON-18"])(
+    _updating(
+        lambda _before, after, _: replace(
+            after, due=parse_schedule(after.schedule, after.timezone).after(datetime.now(UTC))
+        )
+    )
+)

@@ -122,9 +122,10 @@ def _still_there(*operations: str) -> Apply:
     return _once_deleted(then)
 
 
-fault("deleted-thread-is-still-shown", breaks=["DELETE-02", "CONCURRENT-07", "SEQ-18"])(
-    _still_there("get")
-)
+fault(
+    "deleted-thread-is-still-shown",
+    breaks=["DELETE-02", "CONCURRENT-07", "SEQ-18"],
+)(_still_there("get"))
 fault("deleted-thread-has-a-state", breaks=["DELETE-03", "CONCURRENT-07", "SEQ-18"])(
     _still_there("state")
 )
@@ -240,7 +241,7 @@ fault("run-revives-a-deleted-thread", breaks=["DELETE-10"])(_revived(Runs.begin_
 fault("state-update-revives-a-deleted-thread", breaks=["DELETE-15"])(_revived(States.update_state))
 
 
-@fault("deleted-thread-has-its-runs", breaks=["DELETE-16"])
+@fault("deleted-thread-has-its-runs", breaks=["DELETE-16", "RUN-CONTROL-24"])
 @_once_deleted
 def deleted_thread_has_its_runs(broken: FaultyDeployment, gone: Gone) -> None:
     @broken.wire.after("run_get")

@@ -219,7 +219,7 @@ fault("search-refuses-sort-by-state-updated-at", breaks=["SORT-04"])(
 
 @fault(
     "search-for-threads-in-error-is-an-error",
-    breaks=["SEARCH-01", "SEARCH-06", "ERROR-ANY-05", "STATUS-06"],
+    breaks=["SEARCH-01", "SEARCH-06", "ERROR-ANY-05", "STATUS-06", "FILTER-09"],
 )
 def threads_in_error_is_an_error(broken: FaultyDeployment) -> None:
     broken.wire.answers("search", when=lambda request: request.members.get("status") == "error")(

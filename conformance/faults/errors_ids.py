@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.faults.errors_form import answering
+from conformance.faults.kit.state import stored_thread
 from conformance.faults.registry import FaultyDeployment, fault
 from conformance.model.states import States
 from conformance.model.threads import Threads
@@ -23,7 +24,7 @@ def copy_makes_an_empty_one(broken: FaultyDeployment) -> None:
 def state_update_makes_the_thread(broken: FaultyDeployment) -> None:
     @broken.override(States.update_state)
     def update_state(right: Any, thread_id: str, *values: Any, **named: Any) -> Any:
-        if len(thread_id) == 36 and thread_id not in broken.store.records.threads_by_id:
+        if len(thread_id) == 36 and stored_thread(broken, thread_id) is None:
             broken.store.threads.create(thread_id=thread_id, metadata={"graph_id": "agent"})
         return right(thread_id, *values, **named)
 

@@ -79,6 +79,21 @@ fault("state-update-ends-at-nul", breaks=["ERROR-ODD-04"])(
     _texts("update_state", _has(_NUL), lambda text: text.split("\0")[0])
 )
 
+fault("run-drops-a-surrogate-of-its-input", breaks=["ERROR-ODD-05"])(
+    _texts("run_wait", _has(_SURROGATE), lambda text: text.replace("\ud800", ""))
+)
+
+
+@fault("run-with-nul-in-its-input-is-marked-as-failed", breaks=["ERROR-ODD-05"])
+def run_with_nul_is_marked(broken: FaultyDeployment) -> None:
+    @broken.wire.after("run_wait", when=_has(_NUL))
+    def mark(request: WireRequest, answer: WireAnswer) -> None:
+        thread = stored_thread(broken, request.thread_id)
+        if answer.ok and thread is not None:
+            runs = tuple(replace(run, status="error") for run in thread.runs)
+            broken.store.records.keep(replace(thread, runs=runs))
+
+
 # Large bodies
 
 _CUT = 65_535

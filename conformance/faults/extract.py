@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.wire import change_request, each_shown
+from conformance.faults.kit.wire import change_request, each_shown, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.extract import value_at_path
+from conformance.model.search import Searches
 from conformance.model.values import JsonObject
 from conformance.reference.wire import When, WireAnswer, WireRequest, json_answer
 
@@ -95,4 +98,78 @@ fault("extract-leaves-out-foreign-paths", breaks=["EXTRACT-05"])(
         },
         _few,
     )
+)
+
+
+# Aliases, threads, and indexes beyond a list
+
+fault("extract-cuts-aliases-at-64-characters", breaks=["EXTRACT-01"])(
+    _asking(lambda paths: {alias[:64]: path for alias, path in paths.items()}, _few)
+)
+fault("extract-puts-aliases-in-lower-case", breaks=["EXTRACT-01"])(
+    _asking(lambda paths: {alias.lower(): path for alias, path in paths.items()}, _few)
+)
+
+
+@fault("extract-gives-all-threads-the-values-of-the-first", breaks=["EXTRACT-01"])
+def all_threads_the_values_of_the_first(broken: FaultyDeployment) -> None:
+    @broken.wire.answers("search", when=_extracting)
+    def repeat(_request: WireRequest, found: Any) -> Any:
+        return [{**each, "extracted": found[0].get("extracted")} for each in found]
+
+
+_INDEXED = re.compile(r"(?P<of>.*)\[(?P<index>-?\d+)\]$")
+
+
+def _beyond(nearest: Callable[[int, int], int | None]) -> Apply:
+    """Take the element `nearest(index, length)` of a list for an index beyond it, if not None."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override(Searches.selected)
+        def selected(right: Any, view: JsonObject, select: Any, extract: Any) -> Any:
+            paths = {alias: within(view, path) for alias, path in (extract or {}).items()}
+            return right(view, select, paths or extract)
+
+        def within(view: JsonObject, path: str) -> str:
+            indexed = _INDEXED.match(path)
+            items = value_at_path(view, indexed["of"]) if indexed else None
+            if indexed is None or not isinstance(items, list) or not items:
+                return path
+            instead = nearest(int(indexed["index"]), len(items))
+            return path if instead is None else f"{indexed['of']}[{instead}]"
+
+    return apply
+
+
+fault("extract-takes-the-last-for-an-index-beyond-the-end", breaks=["EXTRACT-03"])(
+    _beyond(lambda index, length: -1 if index >= length else None)
+)
+fault("extract-counts-round-a-list", breaks=["EXTRACT-03"])(
+    _beyond(lambda index, length: None if -length <= index < length else index % length)
+)
+
+
+# Beside select
+
+
+def _selecting(request: WireRequest) -> bool:
+    return _few(request) and "select" in request.members
+
+
+fault("extract-is-left-out-of-what-is-selected", breaks=["EXTRACT-07"])(
+    change_request("search", to=lambda body: without(body, "extract"), when=_selecting)
+)
+
+
+@fault("extract-sees-only-what-is-selected", breaks=["EXTRACT-07"])
+def sees_only_what_is_selected(broken: FaultyDeployment) -> None:
+    @broken.override(Searches.selected)
+    def selected(right: Any, view: JsonObject, select: Any, extract: Any) -> Any:
+        if select is None:
+            return right(view, select, extract)
+        return right({name: view[name] for name in select}, select, extract)
+
+
+fault("select-is-ignored-beside-extract", breaks=["SELECT-01"])(
+    change_request("search", to=lambda body: without(body, "select"), when=_selecting)
 )

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.search import disturbed_by, filtered_metadata, matching, with_metadata
+from conformance.faults.kit.search import (
+    disturbed_by,
+    filtered_metadata,
+    matching,
+    naming,
+    with_metadata,
+    without_filter_by_metadata,
+)
 from conformance.faults.kit.wire import change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.search import Query, Searches
@@ -36,9 +43,10 @@ def _by_ids(change: Callable[[FaultyDeployment, Any, Query], Any]) -> Apply:
     return apply
 
 
-fault("search-ignores-ids", breaks="FILTER-01 FILTER-02 FILTER-04 FILTER-05 FILTER-07 SEQ-14")(
-    change_request("search", to=lambda body: without(body, "ids"), when=_has_ids)
-)
+fault(
+    "search-ignores-ids",
+    breaks="FILTER-01 FILTER-02 FILTER-04 FILTER-05 FILTER-07 SEQ-14 FILTER-09",
+)(change_request("search", to=lambda body: without(body, "ids"), when=_has_ids))
 
 fault("search-looks-at-the-first-id-only", breaks=["FILTER-01", "FILTER-02", "FILTER-07"])(
     change_request("search", to=lambda body: {**body, "ids": body["ids"][:1]}, when=_has_ids)
@@ -53,7 +61,7 @@ def by_an_unknown_id_is_404(broken: FaultyDeployment) -> None:
         return None if known else json_answer(404, {"detail": "one of ids is unknown"})
 
 
-fault("search-by-ids-ignores-metadata", breaks=["FILTER-04", "FILTER-07", "SEQ-14"])(
+fault("search-by-ids-ignores-metadata", breaks=["FILTER-04", "FILTER-07", "SEQ-14", "FILTER-09"])(
     _by_ids(lambda _, right, query: right(with_metadata(query, {})))
 )
 
@@ -65,13 +73,15 @@ def ids_after_the_limit(broken: FaultyDeployment) -> None:
         page = list(right(replace(query, ids=None), **options))
         if query.ids is None or options.get("select") is not None:
             return page
-        return [each for each in page if each["thread_id"] in query.ids]
+        ids = {one.lower() for one in query.ids}
+        return [each for each in page if each["thread_id"] in ids]
 
 
 # By values
 
 fault(
-    "search-ignores-values", breaks=["FILTER-03", "FILTER-06", "COUNT-08", "COUNT-09", "FILTER-08"]
+    "search-ignores-values",
+    breaks=["FILTER-03", "FILTER-06", "COUNT-08", "COUNT-09", "FILTER-08", "COUNT-10", "FILTER-09"],
 )(matching(lambda right, thread, query: right(thread, replace(query, values=None))))
 
 
@@ -89,7 +99,7 @@ def _by_values(same: Callable[[Any, Any], bool]) -> Apply:
 
 fault(
     "search-compares-only-keys-of-values",
-    breaks=["FILTER-03", "FILTER-06", "COUNT-09", "FILTER-08"],
+    breaks=["FILTER-03", "FILTER-06", "COUNT-09", "FILTER-08", "COUNT-10", "FILTER-09"],
 )(_by_values(lambda _there, _wanted: True))
 
 
@@ -108,4 +118,17 @@ fault("filters-by-metadata-hide-threads-with-a-ttl", breaks=["FILTER-08", "COUNT
             and not (filtered_metadata(query) and thread.ttl and thread.checkpoints)
         )
     )
+)
+
+
+# By values beside other filters
+
+fault("search-by-ids-forgets-the-values", breaks=["FILTER-09"])(
+    _by_ids(lambda _, right, query: right(replace(query, values=None)))
+)
+fault("search-by-values-forgets-the-metadata", breaks=["FILTER-09"])(
+    change_request("search", to=without_filter_by_metadata, when=naming("values"))
+)
+fault("search-by-values-forgets-the-status", breaks=["FILTER-09"])(
+    change_request("search", to=lambda body: without(body, "status"), when=naming("values"))
 )

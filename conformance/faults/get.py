@@ -40,7 +40,7 @@ fault("get-of-an-unknown-thread-is-400", breaks=["DELETE-02", "GET-02"])(
 )
 fault(
     "get-of-an-unknown-thread-is-200-with-an-error",
-    breaks=["GET-02", "DELETE-02", "CONCURRENT-07", "SEQ-18", "STATELESS-02"],
+    breaks=["GET-02", "DELETE-02", "CONCURRENT-07", "SEQ-18", "STATELESS-02", "STATELESS-08"],
 )(with_status(200, "get", instead_of=404))
 
 
@@ -74,5 +74,8 @@ fault(
 )(change_shown("get", to=lambda thread: {**thread, "thread_id": _neighbour(thread["thread_id"])}))
 fault(
     "get-always-says-idle",
-    breaks=["GET-04", "INTERRUPT-09", "STATUS-01", "STATUS-02", "STATUS-03", "STATUS-08"],
+    breaks=(
+        "GET-04 INTERRUPT-09 STATUS-01 STATUS-02 STATUS-03 STATUS-08 STATUS-15 "
+        "CONDITION-03 CONDITION-06"
+    ),
 )(change_shown("get", to=lambda thread: {**thread, "status": "idle"}))

@@ -59,8 +59,9 @@ def long_history_forgets_the_oldest(broken: FaultyDeployment) -> None:
 @fault(
     "history-shows-the-newest-values-everywhere",
     breaks=(
-        "CHECKPOINT-02 COPY-17 PREPOP-10 PREPOP-17 RUN-09 STATE-UPDATE-04 STATE-UPDATE-11 "
-        "CONCURRENT-04 CONCURRENT-05 SEQ-04 SEQ-08 SEQ-10"
+        "CHECKPOINT-02 COPY-17 PREPOP-10 PREPOP-17 RUN-09 STATE-UPDATE-04 "
+        "STATE-UPDATE-11 CONCURRENT-04 CONCURRENT-05 SEQ-04 SEQ-08 SEQ-10 NESTED-15 "
+        "HISTORY-SELECT-01 HISTORY-SELECT-02 HISTORY-SELECT-03"
     ),
 )
 def newest_values_everywhere(broken: FaultyDeployment) -> None:
@@ -72,7 +73,7 @@ def newest_values_everywhere(broken: FaultyDeployment) -> None:
 
 fault(
     "oldest-state-of-a-history-without-next",
-    breaks=["HISTORY-01"],
+    breaks="HISTORY-01 HISTORY-SELECT-01 HISTORY-SELECT-02",
 )(
     change_shown(
         *HISTORIES,
@@ -81,7 +82,7 @@ fault(
 )
 fault(
     "history-shows-times-without-offset",
-    breaks=["CHECKPOINT-06", "HISTORY-01", "STATE-10", "SEQ-07", "SEQ-08"],
+    breaks=("CHECKPOINT-06 HISTORY-01 STATE-10 SEQ-07 SEQ-08 HISTORY-SELECT-01 HISTORY-SELECT-02"),
 )(
     change_shown(
         *HISTORIES,
@@ -108,7 +109,10 @@ fault(
 )(change_shown(*HISTORIES, to=_dangling))
 
 
-@fault("steps-of-runs-start-anew", breaks=["HISTORY-09", "HISTORY-FILTER-02", "SEQ-07"])
+@fault(
+    "steps-of-runs-start-anew",
+    breaks="HISTORY-09 HISTORY-FILTER-02 SEQ-07 CONDITION-04 CONDITION-05",
+)
 def steps_of_runs_start_anew(broken: FaultyDeployment) -> None:
     change_shown(
         *GET,

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.contract.facts import LONGEST_PAGE
-from conformance.faults.kit.state import Page, before_of, limit_of, page_becomes
-from conformance.faults.kit.wire import HISTORIES, refusing
+from conformance.faults.kit.state import Page, before_of, limit_of, page_becomes, stored_thread
+from conformance.faults.kit.wire import HISTORIES, change_request, refusing, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.reference.wire import Json, When, WireRequest
+from conformance.reference.wire import Json, When, WireAnswer, WireRequest
 
 GET, POST = ("history",), ("post_history",)
 
@@ -50,9 +50,10 @@ def _limit_becomes(
 
 # limit
 
-fault("history-by-get-limit-is-one-more", breaks=["HISTORY-11", "SEQ-09"])(
-    _limit_becomes(lambda limit: limit + 1, GET)
-)
+fault(
+    "history-by-get-limit-is-one-more",
+    breaks="HISTORY-11 SEQ-09 HISTORY-SELECT-01 HISTORY-SELECT-03",
+)(_limit_becomes(lambda limit: limit + 1, GET))
 fault("history-by-post-limit-is-one-more", breaks=["HISTORY-11"])(
     _limit_becomes(lambda limit: limit + 1, POST)
 )
@@ -120,7 +121,7 @@ fault("before-is-ignored-by-post", breaks=["HISTORY-FILTER-01", "HISTORY-FILTER-
 
 @fault(
     "before-the-oldest-starts-anew",
-    breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04"],
+    breaks=["HISTORY-10", "HISTORY-FILTER-01", "HISTORY-FILTER-04", "HISTORY-FILTER-06"],
 )
 def before_the_oldest_starts_anew(broken: FaultyDeployment) -> None:
     @broken.wire.answers(*HISTORIES, when=_continues)
@@ -137,7 +138,10 @@ def _filtered_by(matches: Callable[[Any, Any, Any], bool]) -> Apply:
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers(*POST, when=_filters)
         def filter_states(request: WireRequest, _page: Page) -> Json:
-            whole = broken.store.states.history(request.thread_id, limit=LONGEST_PAGE)
+            before = request.members.get("before")
+            whole = broken.store.states.history(
+                request.thread_id, limit=LONGEST_PAGE, before=before
+            )
             wanted = request.members.get("metadata")
             found = [
                 each for each in whole if matches(broken.store.states.state_matches, each, wanted)
@@ -174,6 +178,71 @@ fault("history-refuses-metadata-that-no-state-shows", breaks=["HISTORY-13"])(
 def limited_before_filtered(broken: FaultyDeployment) -> None:
     @broken.wire.answers(*POST, when=_filters)
     def filter_first_states(request: WireRequest, _page: Page) -> Json:
-        first = broken.store.states.history(request.thread_id, limit=limit_of(request) or 1)
+        first = broken.store.states.history(
+            request.thread_id,
+            limit=limit_of(request) or 1,
+            before=request.members.get("before"),
+        )
         wanted = request.members.get("metadata") or {}
         return [state for state in first if broken.store.states.state_matches(state, wanted)]
+
+
+fault("metadata-zero-is-no-filter-of-a-history", breaks=["HISTORY-FILTER-02"])(
+    _filtered_by(
+        lambda right, state, wanted: right(
+            state, {n: v for n, v in wanted.items() if v is True or v != 0}
+        )
+    )
+)
+
+
+# before, together with something else
+
+
+def _of_whole_checkpoint(request: WireRequest) -> bool:
+    before = request.members.get("before")
+    return isinstance(before, dict) and "thread_id" in before
+
+
+def _continues_filtered(request: WireRequest) -> bool:
+    return before_of(request) is not None and _filters(request)
+
+
+fault("before-with-its-thread-is-ignored", breaks=["HISTORY-FILTER-01"])(
+    _before_is_ignored(POST, _of_whole_checkpoint)
+)
+fault("before-wins-over-metadata", breaks=["HISTORY-FILTER-06"])(
+    change_request(*POST, to=lambda body: without(body, "metadata"), when=_continues_filtered)
+)
+fault("metadata-wins-over-before", breaks=["HISTORY-FILTER-06"])(
+    _before_is_ignored(POST, _continues_filtered)
+)
+
+
+def _unknown_before(change: Callable[[FaultyDeployment, WireRequest], Any], *of: str) -> Apply:
+    """Answer a request before an unknown checkpoint of a known thread by what `change` makes."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.wire.after(*of, when=lambda request: before_of(request) is not None)
+        def answer_otherwise(request: WireRequest, answer: WireAnswer) -> None:
+            thread = stored_thread(broken, request.thread_id)
+            known = [each.checkpoint_id for each in thread.checkpoints] if thread else None
+            if known and before_of(request) not in known:
+                answer.status, answer.body = change(broken, request)
+
+    return apply
+
+
+def _oldest_first(broken: FaultyDeployment, request: WireRequest) -> tuple[int, Json]:
+    return 200, broken.store.states.history(request.thread_id, limit=LONGEST_PAGE)[::-1]
+
+
+fault("history-by-get-crashes-before-no-checkpoint", breaks=["HISTORY-14"])(
+    _unknown_before(lambda *_: (500, {"detail": "no checkpoint"}), *GET)
+)
+fault("history-by-get-before-no-checkpoint-is-oldest-first", breaks=["HISTORY-14"])(
+    _unknown_before(_oldest_first, *GET)
+)
+fault("history-by-post-crashes-before-no-checkpoint", breaks=["HISTORY-FILTER-07"])(
+    _unknown_before(lambda *_: (500, {"detail": "no checkpoint"}), *POST)
+)

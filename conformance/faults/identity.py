@@ -28,10 +28,6 @@ def _does_nothing(request: WireRequest) -> bool:
     return request.members.get("if_exists") == "do_nothing"
 
 
-def _raises(request: WireRequest) -> bool:
-    return _named(request) and not _does_nothing(request)
-
-
 @fault("given-id-that-is-not-random-is-ignored", breaks=["IDENTITY-01"])
 def given_id_that_is_not_random_is_ignored(broken: FaultyDeployment) -> None:
     @broken.wire.before("create", when=lambda request: _version(request) not in ("", "4"))
@@ -49,7 +45,8 @@ fault("second-creation-answers-the-conflict-with-200", breaks=["IDENTITY-02", "C
 
 
 @fault(
-    "second-creation-replaces-the-thread", breaks=["IDENTITY-02", "IDENTITY-03", "CONCURRENT-01"]
+    "second-creation-replaces-the-thread",
+    breaks=["IDENTITY-02", "IDENTITY-03", "CONCURRENT-01", "IDENTITY-11"],
 )
 def second_creation_replaces(broken: FaultyDeployment) -> None:
     @broken.override(Threads.already_there)
@@ -92,7 +89,7 @@ def _apply_to_empty(broken: FaultyDeployment, thread: Any, body: dict[str, Any])
         _apply_supersteps(broken, thread, body)
 
 
-@fault("conflict-moves-updated-at", breaks=["IDENTITY-03"])
+@fault("conflict-moves-updated-at", breaks=["IDENTITY-03", "IDENTITY-11"])
 def conflict_moves_updated_at(broken: FaultyDeployment) -> None:
     @broken.wire.after("create", status=409)
     def touch(request: WireRequest, _answer: WireAnswer) -> None:
@@ -121,7 +118,7 @@ def do_nothing_answers_another_id(broken: FaultyDeployment) -> None:
 def do_nothing_refuses_a_free_id(broken: FaultyDeployment) -> None:
     @broken.wire.before("create", when=_does_nothing)
     def refuse(request: WireRequest) -> WireAnswer | None:
-        free = request.members.get("thread_id") not in broken.store.records.threads_by_id
+        free = stored_thread(broken, request.members.get("thread_id", "")) is None
         return json_answer(404, {"detail": "no such thread"}) if free else None
 
 
@@ -132,3 +129,24 @@ def do_nothing_makes_none(broken: FaultyDeployment) -> None:
         made = answer.body
         if answer.ok and made["metadata"] == request.members.get("metadata"):
             broken.store.threads.delete(made["thread_id"])
+
+
+def _set_ttl(broken: FaultyDeployment, thread: Any, body: dict[str, Any]) -> None:
+    records = broken.store.records
+    ttl = broken.store.threads.ttl_from(body.get("ttl"), records.moment())
+    records.keep(replace(thread, ttl=ttl))
+
+
+fault("do-nothing-sets-the-ttl", breaks=["IDENTITY-08"])(
+    on_existing(_set_ttl, lambda each: _does_nothing(each) and "ttl" in each.members)
+)
+
+
+def _set_another_ttl(broken: FaultyDeployment, thread: Any, body: dict[str, Any]) -> None:
+    if thread.ttl is not None:
+        _set_ttl(broken, thread, body)
+
+
+fault("do-nothing-begins-the-ttl-anew", breaks=["IDENTITY-08"])(
+    on_existing(_set_another_ttl, lambda each: _does_nothing(each) and "ttl" in each.members)
+)

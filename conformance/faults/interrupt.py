@@ -44,10 +44,14 @@ def _interrupts(change: Callable[[Json], Json]) -> Apply:
 
 
 fault(
-    "interrupts-of-threads-are-never-shown", breaks=["INTERRUPT-01", "INTERRUPT-04", "NESTED-01"]
+    "interrupts-of-threads-are-never-shown",
+    breaks="INTERRUPT-01 INTERRUPT-04 NESTED-01 CONDITION-02 CONDITION-03",
 )(_interrupts(lambda _: {}))
 
-fault("interrupts-of-threads-have-no-value", breaks=["INTERRUPT-01", "INTERRUPT-04"])(
+fault(
+    "interrupts-of-threads-have-no-value",
+    breaks="INTERRUPT-01 INTERRUPT-04 CONDITION-02 CONDITION-03",
+)(
     _interrupts(
         lambda shown: {
             task: [without(each, "value") for each in asked] for task, asked in shown.items()
@@ -58,7 +62,7 @@ fault("interrupts-of-threads-have-no-value", breaks=["INTERRUPT-01", "INTERRUPT-
 
 fault(
     "task-that-asked-shows-nothing",
-    breaks=["INTERRUPT-02", "INTERRUPT-03", "NESTED-01"],
+    breaks="INTERRUPT-02 INTERRUPT-03 NESTED-01 CONDITION-02 CONDITION-04",
 )(
     change_answer(
         "state",
@@ -70,7 +74,7 @@ fault(
 )
 
 
-fault("state-shows-each-interrupt-twice", breaks=["INTERRUPT-03"])(
+fault("state-shows-each-interrupt-twice", breaks="INTERRUPT-03 CONDITION-04")(
     change_answer("state", to=lambda _, state: {**state, "interrupts": state["interrupts"] * 2})
 )
 
@@ -121,7 +125,7 @@ def second_question_is_shown_as_the_first(broken: FaultyDeployment) -> None:
             first.setdefault(request.thread_id, shown)
 
 
-@fault("second-answer-is-the-first", breaks="INTERRUPT-05")
+@fault("second-answer-is-the-first", breaks="INTERRUPT-05 INTERRUPT-28 INTERRUPT-29")
 def second_answer_is_the_first(broken: FaultyDeployment) -> None:
     @broken.override(Executor.answer_of)
     def answer_of(right: Any, run: Run, here: Checkpoint) -> Answer | None:
@@ -140,14 +144,21 @@ def second_answer_is_the_first(broken: FaultyDeployment) -> None:
 
 
 def _with_command(change: Callable[[dict[str, Any]], dict[str, Any]], *also: Any) -> Apply:
+    return _changing_command(change, where(resuming, *also))
+
+
+def _changing_command(
+    change: Callable[[dict[str, Any]], dict[str, Any]], when: Callable[[WireRequest], bool]
+) -> Apply:
     return change_request(
-        *BEGINNING,
-        to=lambda body: {**body, "command": change(body["command"])},
-        when=where(resuming, *also),
+        *BEGINNING, to=lambda body: {**body, "command": change(body["command"])}, when=when
     )
 
 
-fault("answer-that-is-an-object-arrives-as-its-keys", breaks=["INTERRUPT-05", "INTERRUPT-15"])(
+fault(
+    "answer-that-is-an-object-arrives-as-its-keys",
+    breaks=("INTERRUPT-05 INTERRUPT-15 INTERRUPT-27 INTERRUPT-28 INTERRUPT-29 NESTED-11"),
+)(
     _with_command(
         lambda command: {**command, "resume": list(command["resume"])},
         lambda request: isinstance(command_of(request)["resume"], dict),
@@ -163,7 +174,9 @@ fault("answer-arrives-in-capitals", breaks=["INTERRUPT-05", "INTERRUPT-11", "INT
 )
 
 
-@fault("answer-by-id-arrives-with-the-id", breaks=["INTERRUPT-15"])
+@fault(
+    "answer-by-id-arrives-with-the-id", breaks="INTERRUPT-15 INTERRUPT-28 INTERRUPT-29 NESTED-11"
+)
 def answer_by_id_arrives_whole(broken: FaultyDeployment) -> None:
     @broken.override(Executor.answer_of)
     def answer_of(_right: Any, run: Run, _here: Checkpoint) -> Answer | None:
@@ -171,7 +184,10 @@ def answer_by_id_arrives_whole(broken: FaultyDeployment) -> None:
         return None if resume is None else Answer(resume)
 
 
-@fault("answer-by-id-reaches-nobody", breaks=["INTERRUPT-15"])
+@fault(
+    "answer-by-id-reaches-nobody",
+    breaks="INTERRUPT-15 INTERRUPT-28 INTERRUPT-29 NESTED-11 THREAD-STREAM-28",
+)
 def answer_by_id_reaches_nobody(broken: FaultyDeployment) -> None:
     @broken.override(Executor.answer_of)
     def answer_of(right: Any, run: Run, here: Checkpoint) -> Answer | None:
@@ -194,7 +210,7 @@ def answered_interrupt_stays(broken: FaultyDeployment) -> None:
         return {**thread, "interrupts": stale.get(request.thread_id, thread["interrupts"])}
 
 
-@fault("answered-node-is-still-next", breaks=["INTERRUPT-06"])
+@fault("answered-node-is-still-next", breaks=["INTERRUPT-06", "THREAD-STREAM-28"])
 def answered_node_is_still_next(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state")
     def show_answered_node(request: WireRequest, state: Json) -> Json:
@@ -207,6 +223,18 @@ fault("update-of-a-resuming-run-is-lost", breaks=["INTERRUPT-07"])(
         lambda command: without(command, "update"),
         lambda request: "update" in command_of(request),
     )
+)
+
+
+def _updates_and_goes_on(request: WireRequest) -> bool:
+    return {"update", "goto"} <= {*command_of(request)}
+
+
+fault("goto-beside-an-update-is-lost", breaks=["INTERRUPT-30"])(
+    _changing_command(lambda command: without(command, "goto"), _updates_and_goes_on)
+)
+fault("update-beside-a-goto-is-lost", breaks=["INTERRUPT-30"])(
+    _changing_command(lambda command: without(command, "update"), _updates_and_goes_on)
 )
 
 
@@ -243,11 +271,11 @@ def _copying(change: Callable[[Task], Task], when: Callable[[Task], bool]) -> Ap
     return apply
 
 
-fault("copy-forgets-what-was-asked", breaks=["INTERRUPT-08", "INTERRUPT-10"])(
+fault("copy-forgets-what-was-asked", breaks="INTERRUPT-08 INTERRUPT-10")(
     _copying(lambda task: replace(task, interrupts=()), lambda task: task.asks and not task.inner)
 )
 
-fault("copy-asks-under-new-ids", breaks=["INTERRUPT-08", "INTERRUPT-10"])(
+fault("copy-asks-under-new-ids", breaks="INTERRUPT-08 INTERRUPT-10")(
     _copying(
         lambda task: replace(
             task,
@@ -270,7 +298,7 @@ def copy_of_an_interrupted_thread_is_idle(broken: FaultyDeployment) -> None:
             answer.body = {**answer.body, "status": "idle"}
 
 
-@fault("copy-shows-no-interrupts-of-its-own", breaks=["INTERRUPT-10"])
+@fault("copy-shows-no-interrupts-of-its-own", breaks="INTERRUPT-10 CONDITION-03 CONDITION-15")
 def copy_shows_no_interrupts(broken: FaultyDeployment) -> None:
     @broken.wire.answers("get")
     def hide_interrupts(request: WireRequest, thread: Json) -> Json:
@@ -318,11 +346,11 @@ def copy_cannot_be_resumed(broken: FaultyDeployment) -> None:
 
 # Before and after nodes
 
-fault("interrupt-before-is-ignored", breaks=["INTERRUPT-13"])(
+fault("interrupt-before-is-ignored", breaks="INTERRUPT-13 INTERRUPT-20 INTERRUPT-21")(
     ignoring("interrupt_before", *BEGINNING)
 )
 
-fault("interrupt-before-stops-after-the-node", breaks=["INTERRUPT-13"])(
+fault("interrupt-before-stops-after-the-node", breaks="INTERRUPT-13 INTERRUPT-20 INTERRUPT-21")(
     change_request(
         *BEGINNING,
         to=lambda body: {
@@ -333,11 +361,14 @@ fault("interrupt-before-stops-after-the-node", breaks=["INTERRUPT-13"])(
     )
 )
 
-fault("interrupt-after-is-ignored", breaks=["INTERRUPT-14"])(
+fault("interrupt-after-is-ignored", breaks="INTERRUPT-14 INTERRUPT-20 INTERRUPT-21 INTERRUPT-22")(
     ignoring("interrupt_after", *BEGINNING)
 )
 
-fault("interrupt-after-stops-before-the-node", breaks=["INTERRUPT-14"])(
+fault(
+    "interrupt-after-stops-before-the-node",
+    breaks="INTERRUPT-14 INTERRUPT-20 INTERRUPT-21 INTERRUPT-22",
+)(
     change_request(
         *BEGINNING,
         to=lambda body: {
@@ -372,7 +403,7 @@ fault(
 fault("run-without-an-input-begins-anew-at-its-checkpoint", breaks="INTERRUPT-18")(
     _begun_anew(lambda run: "checkpoint" in run.kwargs)
 )
-fault("run-with-the-input-null-begins-anew", breaks="INTERRUPT-17")(
+fault("run-with-the-input-null-begins-anew", breaks="INTERRUPT-17 INTERRUPT-18")(
     _begun_anew(lambda run: "input" in run.kwargs)
 )
 fault("streamed-run-without-an-input-ignores-its-checkpoint", breaks="INTERRUPT-18")(

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.runs import found_run, run_id_in
 from conformance.faults.kit.state import stored_thread
 from conformance.faults.kit.wire import without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.entities import Run
 from conformance.model.errors import NotFoundError
 from conformance.model.records import Records
 from conformance.model.states import States
@@ -139,7 +141,9 @@ def _touched(broken: FaultyDeployment, thread: Any) -> Any:
 
 fault(
     "runs-move-updated-at-of-every-thread",
-    breaks="COPY-15 COPY-16 ISOLATE-02 ISOLATE-06 INTERRUPT-12 NESTED-09 SEQ-01 SEQ-02",
+    breaks=(
+        "COPY-15 COPY-16 ISOLATE-02 ISOLATE-06 INTERRUPT-12 NESTED-09 SEQ-01 SEQ-02 CONDITION-15"
+    ),
 )(reaching("run_wait", _touched))
 fault("copying-moves-updated-at-of-every-thread", breaks=["ISOLATE-06", "SEQ-02", "SEQ-12"])(
     reaching("copy", _touched)
@@ -161,3 +165,29 @@ def deleting_empties_its_neighbour(broken: FaultyDeployment) -> None:
         place = ids.index(thread_id) if thread_id in ids else 0
         for neighbour in ids[:place][-1:]:
             store.records.keep(replace(store.records.threads_by_id[neighbour], checkpoints=()))
+
+
+# Runs
+
+
+def looking_up_anywhere(*operations: str, runs: Callable[[Run], bool] = lambda _run: True) -> Apply:
+    """Look a run of those up by its id alone, whatever thread the path names."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.wire.before(*operations)
+        def find(request: WireRequest) -> None:
+            found = found_run(broken.store, run_id_in(request))
+            if found and runs(found[1]) and stored_thread(broken, request.thread_id):
+                request.path = request.path.replace(request.thread_id, found[0])
+
+    return apply
+
+
+fault("run-is-joined-under-any-thread", breaks=["ISOLATE-07"])(looking_up_anywhere("run_join"))
+fault("run-under-way-is-joined-under-any-thread", breaks=["ISOLATE-07"])(
+    looking_up_anywhere("run_join", runs=lambda run: run.active)
+)
+fault("stream-of-a-run-is-joined-under-any-thread", breaks=["ISOLATE-07"])(
+    looking_up_anywhere("run_join_stream")
+)
+fault("run-is-deleted-under-any-thread", breaks=["ISOLATE-08"])(looking_up_anywhere("run_delete"))

@@ -6,8 +6,15 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.wire import altered_by, change_request, mapped, refusing
-from conformance.faults.registry import Apply, fault
+from conformance.faults.kit.wire import (
+    altered_by,
+    change_request,
+    change_shown,
+    mapped,
+    refusing,
+)
+from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.threads import Threads
 from conformance.reference.wire import WireRequest
 
 
@@ -93,4 +100,49 @@ fault("metadata-beyond-64-bits-crashes", breaks=["CREATE-17"])(
 )
 fault("more-than-ten-metadata-members-are-refused", breaks=["CREATE-19"])(
     refusing("create", lambda request: len(_names(request)) > 10)
+)
+
+
+# Names that look like paths
+
+fault("creation-puts-underscores-for-dots-in-names", breaks=["CREATE-22", "CREATE-19"])(
+    keeping(lambda metadata: {name.replace(".", "_"): each for name, each in metadata.items()})
+)
+fault("creation-refuses-names-that-begin-with-a-dollar", breaks=["CREATE-22", "CREATE-19"])(
+    refusing("create", lambda request: any(name[:1] == "$" for name in _names(request)))
+)
+
+
+# Large integers, once they are kept
+
+
+def _rounded(metadata: Any) -> Any:
+    """Return metadata in which integers went through double precision, but for huge ones."""
+    return mapped(
+        metadata,
+        lambda leaf: int(float(leaf)) if type(leaf) is int and abs(leaf) < 2**64 else leaf,
+    )
+
+
+@fault("copies-hold-integers-in-double-precision", breaks=["CREATE-21"])
+def copies_hold_integers_in_double_precision(broken: FaultyDeployment) -> None:
+    @broken.override(Threads.copied_metadata)
+    def copied_metadata(right: Any, source: Any) -> Any:
+        return _rounded(right(source))
+
+
+@fault("updates-merge-integers-in-double-precision", breaks=["CREATE-21"])
+def updates_merge_integers_in_double_precision(broken: FaultyDeployment) -> None:
+    @broken.override(Threads.merged)
+    def merged(right: Any, metadata: Any, new: Any) -> Any:
+        return right(_rounded(metadata), new)
+
+
+fault("searches-show-integers-in-double-precision", breaks=["CREATE-21"])(
+    change_shown(
+        "search",
+        to=lambda thread: (
+            {**thread, "metadata": _rounded(thread["metadata"])} if "metadata" in thread else thread
+        ),
+    )
 )

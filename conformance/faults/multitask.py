@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.cancel import made_by
-from conformance.faults.kit.runs import BEGINNING, accepting, having, ignoring, runs_on, to_its_end
+from conformance.faults.cancel import made_by, show_interrupted
+from conformance.faults.kit.runs import (
+    BEGINNING,
+    accepting,
+    encode_events,
+    events_in,
+    found_run,
+    having,
+    ignoring,
+    runs_on,
+    to_its_end,
+)
 from conformance.faults.kit.state import stored_thread
 from conformance.faults.kit.wire import change_answer, change_request
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Run, Thread
+from conformance.model.executor import Executor
 from conformance.model.runs import Runs
-from conformance.reference.wire import WireAnswer, WireRequest, json_answer
+from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
 
 _REJECTING = having("multitask_strategy", "reject")
 
 # Reject
 
-fault("reject-enqueues", breaks=["MULTITASK-01", "MULTITASK-08"])(
+fault("reject-enqueues", breaks=["MULTITASK-01", "MULTITASK-08", "MULTITASK-13"])(
     ignoring("multitask_strategy", *BEGINNING, when=_REJECTING)
 )
 
-fault("rejection-is-answered-as-a-success", breaks=["MULTITASK-01"])(
+fault("rejection-is-answered-as-a-success", breaks=["MULTITASK-01", "MULTITASK-13"])(
     accepting("run_background", {}, when=_REJECTING)
 )
 
@@ -47,6 +59,28 @@ def enqueued_run_overtakes(broken: FaultyDeployment) -> None:
         if answer.ok and thread is not None and len(thread.runs) > 1:
             broken.store.records.keep(replace(thread, runs=(thread.runs[-1], *thread.runs[:-1])))
             to_its_end(broken.store, request.thread_id, answer.body["run_id"])
+
+
+@fault("of-the-runs-that-wait-the-newest-begins-first", breaks=["MULTITASK-03"])
+def newest_begins_first(broken: FaultyDeployment) -> None:
+    @broken.override(Executor.next_run)
+    def next_run(right: Any, thread_id: str) -> Run | None:
+        first: Run | None = right(thread_id)
+        waiting = [run for run in runs_on(broken.store, thread_id) if run.active]
+        return waiting[-1] if first is not None and not first.started else first
+
+
+@fault("of-the-runs-that-wait-the-last-is-put-in-front", breaks=["MULTITASK-03"])
+def last_is_put_in_front(broken: FaultyDeployment) -> None:
+    @broken.override(Runs.begin_run)
+    def begin_run(right: Any, thread_id: str, request: dict[str, Any]) -> Run:
+        begun: Run = right(thread_id, request)
+        thread = broken.store.records.thread(thread_id)
+        ahead = [run for run in thread.runs if not (run.status == "pending" and run.active)]
+        waiting = [run for run in thread.runs if run not in ahead and run != begun]
+        if ahead and waiting and "metadata" in request:
+            broken.store.records.keep(replace(thread, runs=(*ahead, begun, *waiting)))
+        return begun
 
 
 def _rejecting_by_default(operation: str) -> Apply:
@@ -84,7 +118,19 @@ def interrupt_lets_the_first_run_end(broken: FaultyDeployment) -> None:
             to_its_end(broken.store, request.thread_id, run.run_id)
 
 
-@fault("interrupt-stops-the-second-run-as-well", breaks=["MULTITASK-05", "STATUS-09"])
+@fault("interrupted-run-goes-on-under-cover", breaks=["MULTITASK-05", "MULTITASK-09"])
+def interrupted_run_goes_on_under_cover(broken: FaultyDeployment) -> None:
+    @broken.wire.before(*BEGINNING, when=having("multitask_strategy", "interrupt"))
+    def go_on(request: WireRequest) -> None:
+        for run in runs_on(broken.store, request.thread_id):
+            if run.active and run.started:
+                to_its_end(broken.store, request.thread_id, run.run_id)
+                show_interrupted(broken, request.thread_id, run.run_id)
+
+
+@fault(
+    "interrupt-stops-the-second-run-as-well", breaks=["MULTITASK-05", "STATUS-09", "MULTITASK-14"]
+)
 def interrupt_stops_the_second_run_as_well(broken: FaultyDeployment) -> None:
     @broken.wire.after("run_background", when=having("multitask_strategy", "interrupt"))
     def stop(request: WireRequest, answer: WireAnswer) -> None:
@@ -131,6 +177,36 @@ def rollback_by_a_run_keeps_one_checkpoint(broken: FaultyDeployment) -> None:
                 broken.store.records.keep(replace(thread, runs=runs))
 
 
+@fault("run-that-another-rolled-back-is-kept", breaks=["MULTITASK-07"])
+def run_rolled_back_is_kept(broken: FaultyDeployment) -> None:
+    @broken.override(Runs.begin_run)
+    def begin_run(right: Any, thread_id: str, request: dict[str, Any]) -> Run:
+        undone = [run for run in runs_on(broken.store, thread_id) if run.active]
+        begun: Run = right(thread_id, request)
+        if undone and request.get("multitask_strategy") == "rollback":
+            thread = broken.store.records.thread(thread_id)
+            kept = [replace(run, status="interrupted") for run in undone]
+            runs = (*thread.runs[:-1], *kept, thread.runs[-1])
+            broken.store.records.keep(replace(thread, runs=runs))
+        return begun
+
+
+@fault("run-that-another-rolled-back-is-still-listed", breaks=["MULTITASK-07"])
+def run_rolled_back_is_still_listed(broken: FaultyDeployment) -> None:
+    gone: dict[str, list[Json]] = {}
+
+    @broken.wire.before(*BEGINNING, when=having("multitask_strategy", "rollback"))
+    def note(request: WireRequest) -> None:
+        for run in runs_on(broken.store, request.thread_id):
+            if run.active:
+                view = broken.store.runs.get_run(request.thread_id, run.run_id)
+                gone.setdefault(request.thread_id, []).append({**view, "status": "interrupted"})
+
+    @broken.wire.answers("run_list")
+    def listed(request: WireRequest, runs: Json) -> Json:
+        return [*runs, *gone.get(request.thread_id, [])]
+
+
 # Runs that are waited for or streamed
 
 fault("strategy-has-no-effect-on-a-waited-run", breaks="MULTITASK-08 MULTITASK-09 MULTITASK-11")(
@@ -158,3 +234,66 @@ def waited_run_overtakes(broken: FaultyDeployment) -> None:
 
 fault("streamed-run-rejects-by-default", breaks="MULTITASK-12")(_rejecting_by_default("run_stream"))
 fault("waited-run-rejects-by-default", breaks="MULTITASK-12")(_rejecting_by_default("run_wait"))
+
+
+def _answering_the_run_before(operation: str, to: Callable[[Run, WireAnswer], None]) -> Apply:
+    """Answer a run that was enqueued behind another by `to(the run before, answer)`."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        before: dict[int, str] = {}
+
+        @broken.wire.before(operation)
+        def look(request: WireRequest) -> None:
+            active = [run for run in runs_on(broken.store, request.thread_id) if run.active]
+            strategy = request.members.get("multitask_strategy", "enqueue")
+            if active and strategy == "enqueue":
+                before[id(request)] = active[-1].run_id
+
+        @broken.wire.after(operation)
+        def answer_before(request: WireRequest, answer: WireAnswer) -> None:
+            found = found_run(broken.store, before.pop(id(request), ""))
+            if answer.ok and found is not None:
+                to(found[1], answer)
+
+    return apply
+
+
+def _with_its_output(run: Run, answer: WireAnswer) -> None:
+    answer.body = run.output
+
+
+def _with_its_values(run: Run, answer: WireAnswer) -> None:
+    answer.raw = encode_events(
+        [
+            (number, name, run.output if name == "values" else data)
+            for number, name, data in events_in(answer.raw)
+        ]
+    )
+
+
+fault("enqueued-run-is-answered-with-the-output-of-the-run-before", breaks="MULTITASK-15")(
+    _answering_the_run_before("run_wait", _with_its_output)
+)
+fault("enqueued-run-streams-the-values-of-the-run-before", breaks="MULTITASK-15")(
+    _answering_the_run_before("run_stream", _with_its_values)
+)
+
+# Runs that wait to begin
+
+
+def _enqueuing(strategy: str) -> Apply:
+    """Enqueue runs with that strategy where only runs that have not begun are in the way."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.wire.before(*BEGINNING, when=having("multitask_strategy", strategy))
+        def enqueue(request: WireRequest) -> None:
+            active = [run for run in runs_on(broken.store, request.thread_id) if run.active]
+            if active and not any(run.started for run in active):
+                request.body = {**request.members, "multitask_strategy": "enqueue"}
+
+    return apply
+
+
+fault("reject-sees-runs-under-way-only", breaks="MULTITASK-13")(_enqueuing("reject"))
+fault("interrupt-waits-for-a-delayed-run", breaks="MULTITASK-14")(_enqueuing("interrupt"))
+fault("rollback-waits-for-a-delayed-run", breaks="MULTITASK-14")(_enqueuing("rollback"))

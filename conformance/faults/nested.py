@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,10 +17,12 @@ from conformance.faults.kit.runs import (
     where,
 )
 from conformance.faults.kit.state import stored_thread
-from conformance.faults.kit.wire import change_answer, change_request, mapped
+from conformance.faults.kit.wire import change_answer, change_request, mapped, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.model.entities import Thread
-from conformance.model.steps import Steps
+from conformance.model.entities import Checkpoint, Run, Thread
+from conformance.model.executor import Executor
+from conformance.model.records import Records
+from conformance.model.steps import Answer, Steps
 from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
@@ -38,7 +41,7 @@ _NESTED_ANSWER = where(resuming, of_graph("nested"))
 # States
 
 
-@fault("interrupt-of-a-subgraph-stays-inside", breaks=["NESTED-01"])
+@fault("interrupt-of-a-subgraph-stays-inside", breaks="NESTED-01 CONDITION-02 CONDITION-03")
 def interrupt_of_a_subgraph_stays_inside(broken: FaultyDeployment) -> None:
     @broken.wire.answers("get")
     def hide_interrupts(request: WireRequest, thread: Json) -> Json:
@@ -80,7 +83,7 @@ fault("included-subgraph-is-at-its-start", breaks=["NESTED-02", "NESTED-04", "NE
 )
 
 
-@fault("subgraphs-are-always-included", breaks=["NESTED-03"])
+@fault("subgraphs-are-always-included", breaks="NESTED-03 CONDITION-04")
 def subgraphs_are_always_included(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state")
     def include(request: WireRequest, state: Json) -> Json:
@@ -89,7 +92,7 @@ def subgraphs_are_always_included(broken: FaultyDeployment) -> None:
         return {**state, "tasks": [{**one, **other} for one, other in tasks]}
 
 
-@fault("state-at-a-subgraph-is-that-of-the-graph", breaks=["NESTED-04"])
+@fault("state-at-a-subgraph-is-that-of-the-graph", breaks="NESTED-04 NESTED-15")
 def state_at_a_subgraph_is_that_of_the_graph(broken: FaultyDeployment) -> None:
     @broken.wire.before("post_state_at_checkpoint", when=_named_subgraph)
     def outer(request: WireRequest) -> None:
@@ -105,10 +108,111 @@ fault("history-of-a-subgraph-is-oldest-first", breaks=["NESTED-05"])(
 )
 
 
+def _in_history(change: Callable[[dict[str, Any]], str]) -> Apply:
+    """Change the namespace of the parents in the history of a subgraph."""
+
+    def changed(state: Any) -> Any:
+        parent = state.get("parent_checkpoint")
+        if not parent:
+            return state
+        return {**state, "parent_checkpoint": {**parent, "checkpoint_ns": change(parent)}}
+
+    return change_answer(
+        "post_history", to=lambda _, page: [changed(each) for each in page], when=_named_subgraph
+    )
+
+
+fault("parents-of-a-subgraph-are-in-the-graph-around-it", breaks=["NESTED-14"])(
+    _in_history(lambda _: "")
+)
+fault("parents-of-a-subgraph-are-in-one-of-the-same-node", breaks=["NESTED-14"])(
+    _in_history(lambda parent: parent["checkpoint_ns"][:-8] + "00000000")
+)
+
+
+def _finished(change: Callable[[tuple[Checkpoint, ...]], tuple[Checkpoint, ...]]) -> Apply:
+    """Change the history of a subgraph that has finished."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override(Records.level)
+        def level(right: Any, thread: Thread, namespace: str) -> Thread:
+            found: Thread = right(thread, namespace)
+            latest = found.checkpoints[-1] if namespace and found.checkpoints else None
+            if latest is None or latest.tasks:
+                return found
+            return replace(found, checkpoints=change(found.checkpoints))
+
+    return apply
+
+
+fault("finished-subgraph-has-its-last-state-alone", breaks=["NESTED-13"])(
+    _finished(lambda states: states[-1:])
+)
+fault("finished-subgraph-is-shown-as-it-waited", breaks=["NESTED-13"])(
+    _finished(lambda states: states[:-1])
+)
+fault("finished-subgraph-has-no-history", breaks=["NESTED-13"])(_finished(lambda _: ()))
+
+
+@fault("older-states-of-a-subgraph-are-its-newest", breaks=["NESTED-15"])
+def older_states_of_a_subgraph_are_its_newest(broken: FaultyDeployment) -> None:
+    @broken.wire.before("post_state_at_checkpoint", when=_named_subgraph)
+    def forget(request: WireRequest) -> None:
+        checkpoint = without(request.members["checkpoint"], "checkpoint_id")
+        request.body = {**request.members, "checkpoint": checkpoint}
+
+
+@fault("older-states-of-a-subgraph-are-unknown", breaks=["NESTED-15"])
+def older_states_of_a_subgraph_are_unknown(broken: FaultyDeployment) -> None:
+    def older(request: WireRequest) -> bool:
+        return _named_subgraph(request) and "checkpoint_id" in request.members["checkpoint"]
+
+    @broken.wire.before("post_state_at_checkpoint", when=older)
+    def refuse(_request: WireRequest) -> WireAnswer:
+        return WireAnswer(404, b'{"detail": "no such checkpoint"}')
+
+
+# At a checkpoint
+
+
+fault("subgraphs-are-not-included-at-a-checkpoint", breaks=["CHECKPOINT-13"])(
+    change_answer("state_at_checkpoint", to=lambda _, state: _bare(state), when=_including)
+)
+fault("subgraphs-are-not-included-in-what-is-posted-for", breaks=["CHECKPOINT-POST-04"])(
+    change_answer("post_state_at_checkpoint", to=lambda _, state: _bare(state))
+)
+
+
+def _bare(state: Any) -> Any:
+    """Return a state whose tasks do not include the states of their subgraphs."""
+    return {**state, "tasks": [without(task, "state") for task in state["tasks"]]}
+
+
+@fault("subgraph-at-a-checkpoint-is-at-its-start", breaks=["CHECKPOINT-13", "CHECKPOINT-POST-04"])
+def subgraph_at_a_checkpoint_is_at_its_start(broken: FaultyDeployment) -> None:
+    @broken.wire.answers("state_at_checkpoint", "post_state_at_checkpoint")
+    def show_start(_request: WireRequest, state: Json) -> Json:
+        start = {"next": ["__start__"], "values": {"messages": []}}
+        tasks = [
+            {**task, "state": {**task["state"], **start}} if task.get("state") else task
+            for task in state["tasks"]
+        ]
+        return {**state, "tasks": tasks}
+
+
+@fault("state-shows-the-question-of-its-subgraph-twice", breaks="INTERRUPT-03 CONDITION-04")
+def state_shows_the_question_twice(broken: FaultyDeployment) -> None:
+    @broken.wire.answers("state")
+    def show_twice(_request: WireRequest, state: Json) -> Json:
+        inside = [task for task in state["tasks"] if task.get("checkpoint") or task.get("state")]
+        more = [each for task in inside for each in task["interrupts"]]
+        return {**state, "interrupts": [*state["interrupts"], *more]}
+
+
 # Resuming and copying
 
 
-@fault("answer-does-not-reach-the-subgraph", breaks=["NESTED-06", "NESTED-09"])
+@fault("answer-does-not-reach-the-subgraph", breaks="NESTED-06 NESTED-09 NESTED-11 NESTED-12")
 def answer_does_not_reach_the_subgraph(broken: FaultyDeployment) -> None:
     @broken.override(Steps.performed_inside)
     def performed_inside(
@@ -117,7 +221,45 @@ def answer_does_not_reach_the_subgraph(broken: FaultyDeployment) -> None:
         return right(graph, here, task, given, None, metadata)
 
 
-fault("answer-reaches-the-subgraph-in-capitals", breaks=["NESTED-06", "NESTED-09"])(
+def _answer_by_id_inside(change: Callable[[Answer], Answer | None]) -> Apply:
+    """Change an answer by id where a subgraph asks."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override(Executor.answer_of)
+        def answer_of(right: Any, run: Run, here: Checkpoint) -> Answer | None:
+            answer: Answer | None = right(run, here)
+            inside = any(task.inner for task in here.tasks)
+            by_id = answer is not None and answer.by_interrupt is not None
+            return change(answer) if answer is not None and by_id and inside else answer
+
+    return apply
+
+
+fault("answer-by-id-does-not-reach-the-subgraph", breaks=["NESTED-11"])(
+    _answer_by_id_inside(lambda _: None)
+)
+fault("answer-by-id-reaches-the-subgraph-with-the-id", breaks=["NESTED-11"])(
+    _answer_by_id_inside(lambda answer: Answer(answer.by_interrupt))
+)
+
+
+@fault("subgraph-asks-again-at-the-newest-checkpoint", breaks=["NESTED-12"])
+def subgraph_asks_again_at_the_newest_checkpoint(broken: FaultyDeployment) -> None:
+    @broken.override(Executor.first_position)
+    def first_position(right: Any, graph: Any, base: Any, run: Run) -> Any:
+        found = right(graph, base, run)
+        if "checkpoint" not in run.kwargs or not run.kwargs.get("command"):
+            return found
+        tasks = tuple(replace(task, interrupts=(), inner=()) for task in found.tasks)
+        return replace(found, tasks=tasks)
+
+    @broken.override(Executor.answer_of)
+    def answer_of(right: Any, run: Run, here: Checkpoint) -> Any:
+        named = "checkpoint" in run.kwargs
+        return None if named and not any(task.inner for task in here.tasks) else right(run, here)
+
+
+fault("answer-reaches-the-subgraph-in-capitals", breaks="NESTED-06 NESTED-09 NESTED-11 NESTED-12")(
     change_request(
         *BEGINNING,
         to=lambda body: {
@@ -129,7 +271,7 @@ fault("answer-reaches-the-subgraph-in-capitals", breaks=["NESTED-06", "NESTED-09
 )
 
 
-@fault("copy-leaves-the-subgraph-behind", breaks=["NESTED-07", "NESTED-08", "NESTED-09"])
+@fault("copy-leaves-the-subgraph-behind", breaks="NESTED-07 NESTED-08 NESTED-09 CONDITION-08")
 def copy_leaves_the_subgraph_behind(broken: FaultyDeployment) -> None:
     @broken.override(Threads.copied_checkpoints)
     def copied_checkpoints(right: Any, source: Thread) -> Any:

@@ -12,6 +12,7 @@ from conformance.faults.kit.wire import (
     prepopulates,
     prepopulates_anew,
     refusing,
+    without,
 )
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import WireAnswer, WireRequest, always
@@ -95,7 +96,7 @@ def _known_only(step: dict[str, Any]) -> bool:
 
 
 def _without_values(step: dict[str, Any]) -> dict[str, Any]:
-    return {"updates": [{**each, "values": {}} for each in step["updates"]]}
+    return {"updates": [{**without(each, "command"), "values": {}} for each in step["updates"]]}
 
 
 def _names_unknown_node(request: WireRequest) -> bool:
@@ -162,7 +163,7 @@ fault("refused-prepopulation-leaves-what-came-before", breaks=["PREPOP-16"])(lea
 fault("prepopulation-takes-a-hundred-supersteps", breaks=["PREPOP-09"])(
     supersteps(lambda steps: steps[:100])
 )
-fault("long-prepopulation-adds-a-closing-state", breaks=["PREPOP-09", "PREPOP-11"])(
+fault("long-prepopulation-adds-a-closing-state", breaks=["PREPOP-09", "PREPOP-11", "PREPOP-27"])(
     supersteps(lambda steps: [*steps, *map(_without_values, steps[-1:] * (len(steps) > 3))])
 )
 fault("prepopulation-loses-the-eleventh-values", breaks=["PREPOP-10"])(
@@ -183,7 +184,7 @@ fault("prepopulated-states-have-the-final-values", breaks=["PREPOP-10"])(
 # Updates without values, and with a list of them
 
 
-def _updates_sent(request: WireRequest) -> list[dict[str, Any]]:
+def updates_sent(request: WireRequest) -> list[dict[str, Any]]:
     """Return the updates of a create request whose supersteps are well-formed."""
     steps = request.members.get("supersteps")
     if not isinstance(steps, list):
@@ -192,11 +193,11 @@ def _updates_sent(request: WireRequest) -> list[dict[str, Any]]:
 
 
 def _has_list(request: WireRequest) -> bool:
-    return any(isinstance(update.get("values"), list) for update in _updates_sent(request))
+    return any(isinstance(update.get("values"), list) for update in updates_sent(request))
 
 
 def _lacks_values(request: WireRequest) -> bool:
-    return any(not update.keys() & {"values", "command"} for update in _updates_sent(request))
+    return any(not update.keys() & {"values", "command"} for update in updates_sent(request))
 
 
 fault("superstep-with-a-list-of-values-is-refused", breaks=["PREPOP-24"])(

@@ -102,7 +102,7 @@ fault(
 )(finished_shows("interrupted"))
 fault(
     "state-says-what-is-next-at-the-end",
-    breaks="PREPOP-06 STATE-10 INTERRUPT-06 CANCEL-13 SEQ-07",
+    breaks="PREPOP-06 STATE-10 INTERRUPT-06 CANCEL-13 SEQ-07 THREAD-STREAM-28",
 )(
     change_shown(
         "state",
@@ -170,6 +170,7 @@ fault(
         "SEQ-10",
         "STATE-UPDATE-19",
         "STATE-UPDATE-20",
+        "STATE-UPDATE-21",
     ],
 )
 def update_puts_its_message_first(broken: FaultyDeployment) -> None:

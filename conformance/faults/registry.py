@@ -19,7 +19,8 @@ from conformance.contract.catalogue import load_catalogue
 from conformance.model.store import ThreadStore
 from conformance.reference.altered import Altered
 from conformance.reference.altered import Apply as Apply
-from conformance.reference.app import create_app, new_store
+from conformance.reference.app import new_store
+from conformance.reference.restarting import RestartableApp
 from conformance.reference.tenants import for_tenants
 
 #: Modules of this package without faults.
@@ -92,10 +93,11 @@ def faulty_deployment(
     if chosen is not None:
         chosen.apply(broken)
 
-    def served(store: ThreadStore) -> ASGIApp:
-        return create_app(store, speed=speed, cron_minute_s=cron_minute_s)
+    def served(store: ThreadStore) -> RestartableApp:
+        return RestartableApp(store, speed=speed, cron_minute_s=cron_minute_s)
 
-    broken.wire.app = (
-        for_tenants(tenants, lambda name: served(stores[name])) if tenants else served(broken.store)
-    )
+    if tenants:
+        broken.wire.app = for_tenants(tenants, lambda name: served(stores[name]))
+    else:
+        broken.wire.app = broken.process = served(broken.store)
     return broken, broken.wire

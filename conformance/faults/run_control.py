@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -28,8 +29,10 @@ from conformance.faults.kit.wire import (
     without,
 )
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.entities import Run
 from conformance.model.runs import Runs
-from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always
+from conformance.model.threads import Threads
+from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always, json_answer
 
 # Getting and listing runs
 
@@ -175,7 +178,17 @@ def slow_run_is_joined_too_early(broken: FaultyDeployment) -> None:
         return WireAnswer(200, b"null") if slow else None
 
 
-fault("join-answers-a-wrapped-output", breaks=["RUN-CONTROL-10"])(
+@fault("run-that-waits-is-joined-too-early", breaks=["RUN-CONTROL-09"])
+def run_that_waits_is_joined_too_early(broken: FaultyDeployment) -> None:
+    @broken.wire.before("run_join")
+    def hurry(request: WireRequest) -> WireAnswer | None:
+        there = found_run(broken.store, run_id_in(request))
+        active = [run for run in runs_on(broken.store, request.thread_id) if run.active]
+        behind = there is not None and there[1] in active[1:]
+        return WireAnswer(200, b"null") if behind else None
+
+
+fault("join-answers-a-wrapped-output", breaks=["INTERRUPT-24", "RUN-CONTROL-10", "RUN-CONTROL-23"])(
     change_answer("run_join", to=lambda _, output: {"values": output})
 )
 
@@ -272,7 +285,7 @@ fault("streamed-run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16", "INTERRUP
 )
 
 
-@fault("run-starts-before-its-checkpoint", breaks=["RUN-CONTROL-16"])
+@fault("run-starts-before-its-checkpoint", breaks="RUN-CONTROL-16 NESTED-12")
 def run_starts_before_its_checkpoint(broken: FaultyDeployment) -> None:
     @broken.wire.before(*BEGINNING, when=having("checkpoint"))
     def earlier(request: WireRequest) -> None:
@@ -298,3 +311,82 @@ fault("failing-run-answers-its-values", breaks=["RUN-CONTROL-17"])(
 fault("failing-run-answers-null", breaks=["RUN-CONTROL-17"])(
     change_answer("run_wait", to=lambda _request, _output: None, when=of_graph("failing"))
 )
+
+
+# Joining what failed
+
+
+def _joined_failure(to: Callable[[FaultyDeployment, str], Json], late: bool) -> Apply:
+    """Answer the join of a run that failed, once it has ended or at any time, by `to`."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        ended: set[int] = set()
+
+        @broken.wire.before("run_join")
+        def look(request: WireRequest) -> None:
+            found = found_run(broken.store, run_id_in(request))
+            if found is not None and not found[1].active:
+                ended.add(id(request))
+
+        @broken.wire.answers("run_join")
+        def answer(request: WireRequest, body: Json) -> Json:
+            concerned = not late or id(request) in ended
+            ended.discard(id(request))
+            failed = isinstance(body, dict) and "__error__" in body
+            return to(broken, request.thread_id) if failed and concerned else body
+
+    return apply
+
+
+def _values(broken: FaultyDeployment, thread_id: str) -> Json:
+    return broken.store.records.thread(thread_id).values
+
+
+fault("joining-a-failing-run-answers-null", breaks=["RUN-CONTROL-23"])(
+    _joined_failure(lambda _broken, _thread_id: None, late=False)
+)
+fault("joining-a-failed-run-answers-the-values", breaks=["RUN-CONTROL-23"])(
+    _joined_failure(_values, late=True)
+)
+
+# Deleting threads that are not at rest
+
+
+fault("deleting-a-thread-with-a-run-under-way-is-500", breaks="DELETE-19")(
+    lambda broken: _failing_to_delete(broken, lambda run: run.started and run.active)
+)
+
+
+def _failing_to_delete(broken: FaultyDeployment, hinders: Callable[[Run], bool]) -> None:
+    @broken.wire.before("delete")
+    def fail(request: WireRequest) -> WireAnswer | None:
+        hindered = any(map(hinders, runs_on(broken.store, request.thread_id)))
+        return json_answer(500, {"detail": "the thread has runs"}) if hindered else None
+
+
+@fault("run-under-way-brings-its-deleted-thread-back", breaks="DELETE-19")
+def run_under_way_brings_its_deleted_thread_back(broken: FaultyDeployment) -> None:
+    @broken.override(Threads.delete)
+    def delete(right: Any, thread_id: str) -> None:
+        thread = broken.store.records.thread(thread_id)
+        under_way = [run for run in thread.runs if run.started and run.active]
+        right(thread_id)
+        if under_way:
+            ended = replace(under_way[0], status="success")
+            broken.store.records.keep(replace(thread, runs=(ended,), status="idle"))
+
+
+@fault("runs-of-a-thread-deleted-meanwhile-are-shown", breaks=["RUN-CONTROL-24"])
+def runs_of_a_thread_deleted_meanwhile_are_shown(broken: FaultyDeployment) -> None:
+    left: dict[str, Json] = {}
+
+    @broken.wire.before("delete")
+    def note(request: WireRequest) -> None:
+        for run in runs_on(broken.store, request.thread_id):
+            if run.active:
+                left[run.run_id] = broken.store.runs.get_run(request.thread_id, run.run_id)
+
+    @broken.wire.after("run_get", status=404)
+    def show(request: WireRequest, answer: WireAnswer) -> None:
+        if found := left.get(run_id_in(request)):
+            answer.status, answer.body = 200, found

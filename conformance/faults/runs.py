@@ -51,7 +51,8 @@ fault(
     "waited-run-leaves-no-history",
     breaks=(
         "RUN-01 INTERRUPT-01 INTERRUPT-02 INTERRUPT-05 INTERRUPT-07 INTERRUPT-09 "
-        "INTERRUPT-11 NESTED-01 NESTED-02 NESTED-03 NESTED-06 NESTED-09 CANCEL-16"
+        "INTERRUPT-11 NESTED-01 NESTED-02 NESTED-03 NESTED-06 NESTED-09 CANCEL-16 "
+        "STATE-19"
     ),
 )(forgetting("run_wait"))
 fault("streamed-run-leaves-no-history", breaks="RUN-02 CANCEL-16")(forgetting("run_stream"))
@@ -68,7 +69,7 @@ fault("background-runs-are-not-offered", breaks=["RUN-03"])(refusing("run_backgr
 
 @fault(
     "waited-run-answers-an-error-with-200",
-    breaks=["COPY-17", "PREPOP-17", "RUN-01", "RUN-11", "RUN-CONTROL-14"],
+    breaks="COPY-17 PREPOP-17 RUN-01 RUN-11 RUN-CONTROL-14 INTERRUPT-23 MULTITASK-15",
 )
 def waited_run_answers_an_error(broken: FaultyDeployment) -> None:
     @broken.wire.answers("run_wait")
@@ -113,8 +114,8 @@ fault(
     breaks=(
         "COPY-17 RUN-08 INTERRUPT-05 INTERRUPT-06 INTERRUPT-07 INTERRUPT-11 INTERRUPT-12 "
         "INTERRUPT-15 MULTITASK-03 MULTITASK-06 MULTITASK-07 NESTED-06 NESTED-09 "
-        "RUN-CONTROL-16 SEQ-10 INTERRUPT-16 INTERRUPT-17 INTERRUPT-18 MULTITASK-10 MULTITASK-11 "
-        "RUN-15 RUN-16 RUN-17"
+        "RUN-CONTROL-16 SEQ-10 INTERRUPT-16 INTERRUPT-17 INTERRUPT-18 MULTITASK-10 "
+        "MULTITASK-11 RUN-15 RUN-16 RUN-17 INTERRUPT-27 NESTED-11 NESTED-12 THREAD-STREAM-28"
     ),
 )
 def run_starts_from_nothing(broken: FaultyDeployment) -> None:
@@ -224,7 +225,10 @@ def second_run_begins_with_an_empty_state(broken: FaultyDeployment) -> None:
 
 @fault(
     "thread-stays-busy-after-its-run",
-    breaks="RUN-10 STATUS-01 STATUS-02 STATUS-04 STATUS-05 STATUS-09 CANCEL-12",
+    breaks=(
+        "RUN-10 STATUS-01 STATUS-02 STATUS-04 STATUS-05 STATUS-09 STATUS-15 CANCEL-12 "
+        "STATE-UPDATE-04"
+    ),
 )
 def thread_stays_busy(broken: FaultyDeployment) -> None:
     broken.only_with = _RUNNING
@@ -252,7 +256,7 @@ fault("waited-run-answers-without-its-last-message", breaks=["RUN-11"])(
         "run_wait", to=lambda output: {**output, "messages": output.get("messages", [])[:-1]}
     )
 )
-fault("waited-run-answers-nothing", breaks=["RUN-11", "RUN-CONTROL-17"])(
+fault("waited-run-answers-nothing", breaks="RUN-11 RUN-CONTROL-17 INTERRUPT-23 MULTITASK-15")(
     change_shown("run_wait", to=lambda _output: {})
 )
 

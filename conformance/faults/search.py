@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.kit.search import (
+    by_dots,
     comparing,
     empty_is_missing,
     filtered_metadata,
@@ -25,7 +26,7 @@ from conformance.reference.wire import Json, WireRequest
 
 fault(
     "search-ignores-status-beside-metadata",
-    breaks="SEARCH-01 SEARCH-06 SEARCH-10 FILTER-07 SEQ-14 SEQ-15 STATUS-06",
+    breaks="SEARCH-01 SEARCH-06 SEARCH-10 FILTER-07 SEQ-14 SEQ-15 STATUS-06 FILTER-09",
 )(
     change_request(
         "search",
@@ -51,7 +52,7 @@ fault(
 
 @fault(
     "search-takes-either-status-or-metadata",
-    breaks=["SEARCH-06", "FILTER-07", "COUNT-07", "SEQ-14"],
+    breaks=["SEARCH-06", "FILTER-07", "COUNT-07", "SEQ-14", "FILTER-09"],
 )
 def either_status_or_metadata(broken: FaultyDeployment) -> None:
     def matches(right: Any, thread: Any, query: Query) -> bool:
@@ -180,7 +181,10 @@ def _remembering(forgets_new: bool) -> Apply:
 fault("search-finds-by-former-metadata-too", breaks=["SEARCH-09"])(_remembering(False))
 
 
-@fault("search-answers-equal-requests-from-a-cache", breaks=["SEARCH-09", "SEARCH-10", "STATUS-06"])
+@fault(
+    "search-answers-equal-requests-from-a-cache",
+    breaks="SEARCH-09 SEARCH-10 STATUS-06 CONDITION-07 PRUNE-20",
+)
 def equal_requests_from_a_cache(broken: FaultyDeployment) -> None:
     answered: dict[bytes, Json] = {}
 
@@ -199,7 +203,7 @@ fault(
     "search-without-a-match-is-404",
     breaks=(
         "SEARCH-01 SEARCH-05 SEARCH-06 SEARCH-09 SEARCH-10 SEARCH-14 ERROR-ANY-05 FILTER-02 "
-        "FILTER-06 FILTER-07 PAGE-03"
+        "FILTER-06 FILTER-07 PAGE-03 FILTER-09"
     ),
 )(empty_is_missing("search", []))
 
@@ -208,7 +212,7 @@ fault(
     "search-without-a-match-answers-null",
     breaks=(
         "SEARCH-01 SEARCH-05 SEARCH-06 SEARCH-09 SEARCH-10 SEARCH-14 ERROR-ODD-03 "
-        "ERROR-BIG-03 ERROR-ANY-05 FILTER-02 FILTER-05 FILTER-06 FILTER-07 PAGE-03"
+        "ERROR-BIG-03 ERROR-ANY-05 FILTER-02 FILTER-05 FILTER-06 FILTER-07 PAGE-03 FILTER-09"
     ),
 )
 def without_a_match_null(broken: FaultyDeployment) -> None:
@@ -296,8 +300,37 @@ def shows_no_status(broken: FaultyDeployment) -> None:
     each_shown(broken, "search", when=_whole)(lambda _, thread: without(thread, "status"))
 
 
-@fault("search-by-ids-ignores-the-status", breaks=["FILTER-07", "SEQ-14"])
+@fault("search-by-ids-ignores-the-status", breaks=["FILTER-07", "SEQ-14", "FILTER-09"])
 def search_by_ids_ignores_the_status(broken: FaultyDeployment) -> None:
     @broken.override(Searches.search)
     def search(right: Any, query: Query, **members: Any) -> Any:
         return right(replace(query, status=None) if query.ids else query, **members)
+
+
+# By metadata: whole names and whole texts
+
+
+fault("search-reads-dots-in-names-as-paths", breaks=["SEARCH-14"])(
+    matching(
+        lambda right, thread, query: right(
+            thread, with_metadata(query, by_dots(filtered_metadata(query)))
+        )
+    )
+)
+
+
+@fault("search-finds-a-name-by-its-path-too", breaks=["SEARCH-14"])
+def finds_a_name_by_its_path_too(broken: FaultyDeployment) -> None:
+    def matches(right: Any, thread: Any, query: Query) -> bool:
+        by_path = with_metadata(query, by_dots(filtered_metadata(query)))
+        return bool(right(thread, query) or right(thread, by_path))
+
+    matching(matches)(broken)
+
+
+fault("search-compares-the-first-thousand-characters", breaks=["SEARCH-14"])(
+    comparing(
+        lambda there, wanted: isinstance(there, str) and there[:1000] == wanted[:1000],
+        lambda wanted: isinstance(wanted, str) and len(wanted) > 1000,
+    )
+)

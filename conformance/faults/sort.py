@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.faults.kit.wire import change_request
+from conformance.faults.kit.wire import change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.search import Query, Searches
 from conformance.model.values import JsonObject
+from conformance.reference.wire import WireRequest
 
 
 def _taking(member: str, other: str) -> Apply:
@@ -63,10 +64,30 @@ def more_than_four_by_age(broken: FaultyDeployment) -> None:
         return right(threads, sort_by if len(threads) < 5 else "created_at", sort_order)
 
 
-@fault("sort-comes-after-the-limit", breaks=["PAGE-01", "SORT-06", "SEQ-16"])
+@fault("sort-comes-after-the-limit", breaks="PAGE-01 SORT-06 SEQ-16 EXCLUDE-06")
 def after_the_limit(broken: FaultyDeployment) -> None:
     @broken.override(Searches.search)
     def search(right: Any, query: Query, **options: Any) -> list[JsonObject]:
         page = list(right(query, **{**options, "sort_by": "created_at", "sort_order": "desc"}))
         by, falling = options.get("sort_by", "created_at"), options.get("sort_order") != "asc"
         return sorted(page, key=lambda each: str(each.get(by)), reverse=falling)
+
+
+def _without_a_member(request: WireRequest) -> bool:
+    body = request.members
+    return "sort_by" not in body and body.get("sort_order") in _TURNED
+
+
+fault("order-alone-is-ignored", breaks=["SORT-07"])(
+    change_request("search", to=lambda body: without(body, "sort_order"), when=_without_a_member)
+)
+
+
+@fault("order-alone-turns-the-first-two-round", breaks=["SORT-07"])
+def order_alone_turns_the_first_two_round(broken: FaultyDeployment) -> None:
+    @broken.wire.answers("search", when=_without_a_member)
+    def turn(request: WireRequest, found: Any) -> Any:
+        if request.members["sort_order"] != "asc":
+            return found
+        newest_first = found[::-1]
+        return [*newest_first[:2][::-1], *newest_first[2:]]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.kit.state import malformed, nested, refusal_becomes, stored_thread
-from conformance.faults.kit.wire import change_shown, with_status, without
+from conformance.faults.kit.wire import STATES, change_shown, with_status, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Thread
 from conformance.model.views import Views
@@ -59,7 +59,10 @@ fault("unfinished-state-shows-no-values", breaks=["STATE-01"])(
 )
 fault(
     "unfinished-state-shows-the-oldest-values",
-    breaks=["STATE-01", "STATE-10", "INTERRUPT-13", "INTERRUPT-14", "RUN-CONTROL-16"],
+    breaks=(
+        "STATE-01 STATE-10 INTERRUPT-13 INTERRUPT-14 RUN-CONTROL-16 CONDITION-04 "
+        "CHECKPOINT-13 CHECKPOINT-POST-04 INTERRUPT-20 PREPOP-27"
+    ),
 )(
     _of_thread(
         lambda thread, state: (
@@ -67,12 +70,14 @@ fault(
         )
     )
 )
-fault("messages-of-an-unfinished-state-without-type", breaks=["STATE-01", "STATE-10", "STATE-15"])(
-    _unfinished(_messages(lambda message: without(message, "type")))
-)
-fault("messages-of-an-unfinished-state-without-id", breaks=["STATE-10", "STATE-15"])(
-    _unfinished(_messages(lambda message: without(message, "id")))
-)
+fault(
+    "messages-of-an-unfinished-state-without-type",
+    breaks=("STATE-01 STATE-10 STATE-15 CONDITION-01 CONDITION-04 PREPOP-27"),
+)(_unfinished(_messages(lambda message: without(message, "type"))))
+fault(
+    "messages-of-an-unfinished-state-without-id",
+    breaks="STATE-10 STATE-15 CONDITION-01 CONDITION-04",
+)(_unfinished(_messages(lambda message: without(message, "id"))))
 
 # next and tasks
 
@@ -91,22 +96,16 @@ fault(
 )(_state(lambda state: {**state, "next": state.get("next") or None}))
 fault(
     "next-is-a-text",
-    breaks=["STATE-02", "STATE-10", "INTERRUPT-02", "INTERRUPT-13", "INTERRUPT-14"],
+    breaks=(
+        "STATE-02 STATE-10 INTERRUPT-02 INTERRUPT-13 INTERRUPT-14 INTERRUPT-20 "
+        "INTERRUPT-21 CONDITION-04"
+    ),
 )(_unfinished(lambda state: {**state, "next": state["next"][0]}))
 fault(
     "state-shows-no-tasks",
-    breaks=(
-        [
-            "STATE-03",
-            "INTERRUPT-02",
-            "INTERRUPT-03",
-            "NESTED-01",
-            "NESTED-02",
-            "NESTED-03",
-        ]
-    ),
+    breaks=("STATE-03 INTERRUPT-02 INTERRUPT-03 NESTED-01 NESTED-02 NESTED-03 CONDITION-02"),
 )(_state(lambda state: without(state, "tasks")))
-fault("tasks-without-name", breaks=["STATE-03", "STATE-10", "INTERRUPT-02"])(
+fault("tasks-without-name", breaks="STATE-03 STATE-10 INTERRUPT-02 CONDITION-04")(
     _state(
         lambda state: {
             **state,
@@ -172,7 +171,7 @@ def select_of_one_value_gives_all(broken: FaultyDeployment) -> None:
     @broken.wire.before("state", when=_selects)
     def select_all_values(request: WireRequest) -> None:
         if request.query["select"].startswith("values."):
-            request.query = {**request.query, "select": "metadata"}
+            request.query = {**request.query, "select": "values"}
 
 
 # created_at and metadata
@@ -192,12 +191,12 @@ fault(
     "state-tells-no-source",
     breaks=["PREPOP-07", "STATE-09", "STATE-UPDATE-05", "SEQ-07"],
 )(_state(lambda state: {**state, "metadata": without(state["metadata"], "source")}))
-fault("source-of-a-run-is-run", breaks=["STATE-16", "SEQ-07"])(
+fault("source-of-a-run-is-run", breaks="STATE-16 SEQ-07 CONDITION-04 CONDITION-05")(
     change_shown(
         "history",
         to=lambda state: (
             nested(state, "metadata", source="run")
-            if state["metadata"].get("source") == "loop"
+            if (state.get("metadata") or {}).get("source") == "loop"
             else state
         ),
     )
@@ -209,8 +208,9 @@ fault("source-of-a-run-is-run", breaks=["STATE-16", "SEQ-07"])(
 @fault(
     "unfinished-state-is-the-one-before",
     breaks=(
-        "STATE-01 STATE-10 STATE-UPDATE-06 INTERRUPT-02 INTERRUPT-13 "
-        "INTERRUPT-14 NESTED-01 NESTED-02 RUN-CONTROL-16"
+        "STATE-01 STATE-10 STATE-19 STATE-UPDATE-06 PREPOP-27 INTERRUPT-02 "
+        "INTERRUPT-13 INTERRUPT-14 INTERRUPT-20 INTERRUPT-21 NESTED-01 NESTED-02 "
+        "RUN-CONTROL-16 CONDITION-01 CONDITION-02 CONDITION-04"
     ),
 )
 def unfinished_state_lags(broken: FaultyDeployment) -> None:
@@ -226,11 +226,11 @@ def unfinished_state_lags(broken: FaultyDeployment) -> None:
 @fault(
     "state-is-shown-as-first-asked-for",
     breaks=(
-        "RUN-08 STATE-UPDATE-03 STATE-UPDATE-06 STATE-UPDATE-15 CONCURRENT-08 INTERRUPT-12 "
-        "STATE-UPDATE-20 "
-        "INTERRUPT-15 MULTITASK-06 MULTITASK-07 RUN-CONTROL-16 SEQ-07 SEQ-10 SEQ-11 "
-        "INTERRUPT-02 INTERRUPT-05 INTERRUPT-16 INTERRUPT-17 MULTITASK-11 RUN-15 RUN-16 "
-        "RUN-17"
+        "RUN-08 STATE-UPDATE-03 STATE-UPDATE-06 STATE-UPDATE-15 CONCURRENT-08 "
+        "INTERRUPT-12 STATE-UPDATE-20 INTERRUPT-15 MULTITASK-06 MULTITASK-07 "
+        "RUN-CONTROL-16 SEQ-07 SEQ-10 SEQ-11 INTERRUPT-02 INTERRUPT-05 INTERRUPT-16 "
+        "INTERRUPT-17 MULTITASK-11 RUN-15 RUN-16 RUN-17 INTERRUPT-27 NESTED-11 "
+        "NESTED-12 CONDITION-01 THREAD-STREAM-28"
     ),
 )
 def state_is_cached(broken: FaultyDeployment) -> None:
@@ -266,4 +266,20 @@ fault("state-of-a-malformed-id-is-500", breaks=["STATE-12"])(
 )
 fault("state-of-a-malformed-id-is-200-with-its-error", breaks=["STATE-12"])(
     with_status(200, "state", instead_of=422, when=malformed)
+)
+
+
+# Errors of tasks
+
+
+def _without_errors(state: dict[str, Any]) -> Json:
+    tasks = state.get("tasks")
+    return {**state, "tasks": [without(task, "error") for task in tasks]} if tasks else state
+
+
+fault("history-by-post-shows-no-errors-of-tasks", breaks=["STATE-18"])(
+    change_shown("post_history", to=_without_errors)
+)
+fault("states-show-no-errors-of-tasks", breaks=["STATE-19"])(
+    change_shown(*STATES, to=_without_errors)
 )

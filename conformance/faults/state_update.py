@@ -14,7 +14,14 @@ from conformance.faults.kit.state import (
     stored_thread,
     with_latest,
 )
-from conformance.faults.kit.wire import HISTORIES, change_request, change_shown, refusing
+from conformance.faults.kit.wire import (
+    HISTORIES,
+    change_request,
+    change_shown,
+    copies_of,
+    refusing,
+    without,
+)
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Thread
 from conformance.model.states import States
@@ -95,12 +102,13 @@ def answers_the_parent(broken: FaultyDeployment) -> None:
 fault(
     "values-of-a-state-update-are-lost",
     breaks=(
-        "PREPOP-22 ERROR-ODD-04 ERROR-BIG-04 STATE-UPDATE-03 STATE-UPDATE-09 CONCURRENT-08 SEQ-10"
+        "PREPOP-22 ERROR-ODD-04 ERROR-BIG-04 STATE-UPDATE-03 STATE-UPDATE-09 STATE-UPDATE-21 "
+        "CONCURRENT-08 SEQ-10"
     ),
 )(_request_becomes(lambda body: {**body, "values": {}}, _has_values))
 fault(
     "values-of-a-state-update-are-taken-twice",
-    breaks=["PREPOP-22", "STATE-UPDATE-03", "STATE-UPDATE-09", "CONCURRENT-08", "SEQ-10"],
+    breaks=("PREPOP-22 STATE-UPDATE-03 STATE-UPDATE-09 STATE-UPDATE-21 CONCURRENT-08 SEQ-10"),
 )(_request_becomes(lambda body: {**body, "values": [body.get("values")] * 2}, _has_values))
 
 
@@ -127,7 +135,11 @@ fault(
     )
 )
 fault(
-    "second-state-update-is-lost", breaks=["STATE-UPDATE-06", "CONCURRENT-08", "SEQ-05", "SEQ-10"]
+    "second-state-update-is-lost",
+    breaks=(
+        "STATE-UPDATE-06 STATE-UPDATE-21 STATE-UPDATE-23 CONCURRENT-08 CONDITION-09 CONDITION-11 "
+        "SEQ-05 SEQ-10 STATE-UPDATE-04"
+    ),
 )(
     afterwards(
         lambda before, now: (
@@ -266,7 +278,10 @@ fault(
 
 @fault(
     "state-follows-the-longest-branch",
-    breaks=("STATE-UPDATE-10 STATE-UPDATE-15 NESTED-02 RUN-CONTROL-16 SEQ-07 SEQ-10 INTERRUPT-18"),
+    breaks=(
+        "STATE-UPDATE-10 STATE-UPDATE-15 NESTED-02 RUN-CONTROL-16 SEQ-07 SEQ-10 "
+        "INTERRUPT-18 CONDITION-04"
+    ),
 )
 def state_follows_the_longest_branch(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state")
@@ -279,7 +294,7 @@ def state_follows_the_longest_branch(broken: FaultyDeployment) -> None:
         )
 
 
-@fault("fork-is-not-in-the-history", breaks=["STATE-UPDATE-08", "SEQ-05", "SEQ-07"])
+@fault("fork-is-not-in-the-history", breaks="STATE-UPDATE-08 SEQ-05 SEQ-07 CONDITION-04")
 def fork_is_not_in_the_history(broken: FaultyDeployment) -> None:
     forks: set[str] = set()
 
@@ -291,10 +306,15 @@ def fork_is_not_in_the_history(broken: FaultyDeployment) -> None:
 
     @broken.wire.answers(*HISTORIES)
     def hide(_request: WireRequest, page: Json) -> Json:
-        return [state for state in page if state["checkpoint"].get("checkpoint_id") not in forks]
+        # A page with `select` need not show the checkpoints.
+        named = [(state, state.get("checkpoint") or {}) for state in page]
+        return [state for state, named_by in named if named_by.get("checkpoint_id") not in forks]
 
 
-@fault("update-at-a-checkpoint-makes-no-state", breaks=["STATE-UPDATE-08", "SEQ-05", "SEQ-10"])
+@fault(
+    "update-at-a-checkpoint-makes-no-state",
+    breaks="STATE-UPDATE-08 SEQ-05 SEQ-10 CONDITION-11 CONDITION-12",
+)
 def update_at_a_checkpoint_makes_no_state(broken: FaultyDeployment) -> None:
     afterwards(lambda before, now: before, UPDATE, _forks)(broken)
 
@@ -398,4 +418,47 @@ fault("state-update-takes-the-last-of-a-list", breaks=["STATE-UPDATE-20"])(
 )
 fault("state-update-with-a-list-of-values-does-nothing", breaks=["STATE-UPDATE-20"])(
     change_request(UPDATE, to=lambda body: {**body, "values": []}, when=_has_list)
+)
+
+
+# Updates after something else than supersteps
+
+
+fault("state-update-after-a-run-hangs-on-the-first-state", breaks=["STATE-UPDATE-04"])(
+    afterwards(
+        lambda before, now: (
+            with_latest(now, parent_id=now.checkpoints[0].checkpoint_id) if now.runs else now
+        ),
+        UPDATE,
+        _continues,
+    )
+)
+
+
+@fault("state-update-of-a-copy-has-no-parent", breaks="STATE-UPDATE-04 CONDITION-09")
+def update_of_a_copy_has_no_parent(broken: FaultyDeployment) -> None:
+    sources = copies_of(broken)
+    afterwards(
+        lambda before, now: with_latest(now, parent_id=None),
+        UPDATE,
+        lambda request: request.thread_id in sources,
+    )(broken)
+
+
+fault("fork-has-what-is-next-in-the-newest-state", breaks=["STATE-UPDATE-06"])(
+    afterwards(
+        lambda before, now: with_latest(now, tasks=before.latest.tasks if before.latest else ()),
+        UPDATE,
+        lambda request: _forks(request) and not _unknown(request),
+    )
+)
+
+
+def _named_with_its_thread(request: WireRequest) -> bool:
+    checkpoint = request.members.get("checkpoint")
+    return isinstance(checkpoint, dict) and checkpoint.get("thread_id") == request.thread_id
+
+
+fault("fork-at-a-whole-checkpoint-is-of-the-newest-state", breaks="STATE-UPDATE-08 ERROR-ANY-08")(
+    change_request(UPDATE, to=lambda body: without(body, "checkpoint"), when=_named_with_its_thread)
 )

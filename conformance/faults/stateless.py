@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from conformance.faults.kit.runs import accepting, having, ignoring, streaming
 from conformance.faults.kit.state import stored_thread
 from conformance.faults.kit.wire import change_answer, change_request
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.executor import Executor
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 _WAYS = ("stateless_wait", "stateless_stream", "stateless_background")
@@ -63,6 +65,37 @@ def kept_thread_has_no_history(broken: FaultyDeployment) -> None:
             broken.store.records.keep(replace(thread, checkpoints=()))
 
 
+# Runs that fail
+
+
+def _failing(request: WireRequest) -> bool:
+    return request.members.get("assistant_id") == "failing"
+
+
+fault("stateless-wait-leaves-the-thread-of-a-failure", breaks=["STATELESS-08"])(
+    change_request(
+        "stateless_wait", to=lambda body: {"on_completion": "keep", **body}, when=_failing
+    )
+)
+
+
+@fault("failure-leaves-a-stateless-thread-behind", breaks=["STATELESS-08"])
+def failure_leaves_a_thread(broken: FaultyDeployment) -> None:
+    @broken.override(Executor.keep_after_run)
+    def keep_after_run(right: Any, thread: Any) -> None:
+        failed = any(run.status == "error" for run in thread.runs)
+        right(replace(thread, temporary=thread.temporary and not failed))
+
+
+fault("on-completion-keep-is-ignored-where-the-run-fails", breaks=["STATELESS-09"])(
+    ignoring(
+        "on_completion",
+        *_WAYS,
+        when=lambda request: having("on_completion", "keep")(request) and _failing(request),
+    )
+)
+
+
 @fault("stateless-runs-remember-each-other", breaks=["STATELESS-04"])
 def stateless_runs_remember_each_other(broken: FaultyDeployment) -> None:
     said: list[Json] = []
@@ -107,6 +140,38 @@ def batch_begins_only_its_first_run(broken: FaultyDeployment) -> None:
 
 fault("batch-answers-one-run-for-all", breaks=["STATELESS-06"])(
     change_answer("stateless_batch", to=lambda _, runs: runs[:1] * len(runs))
+)
+
+
+def _members_of_batches(change: Callable[[list[Json]], list[Json]], member: str) -> Apply:
+    """Replace what the bodies of a batch hold under this member by `change(of all bodies)`."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.wire.before("stateless_batch")
+        def replace_members(request: WireRequest) -> None:
+            bodies = request.body
+            if isinstance(bodies, list) and all(
+                _is_right(each) and member in each for each in bodies
+            ):
+                changed = change([each[member] for each in bodies])
+                request.body = [
+                    {**each, member: value} for each, value in zip(bodies, changed, strict=True)
+                ]
+
+    return apply
+
+
+fault("batch-gives-every-run-the-first-metadata", breaks=["STATELESS-10"])(
+    _members_of_batches(lambda given: given[:1] * len(given), "metadata")
+)
+fault("batch-gives-two-runs-one-metadata", breaks=["STATELESS-10"])(
+    _members_of_batches(lambda given: [*given[:-1], *given[:1]], "metadata")
+)
+fault("batch-runs-the-last-input-each-time", breaks=["STATELESS-11"])(
+    _members_of_batches(lambda given: given[-1:] * len(given), "input")
+)
+fault("batch-shifts-its-inputs-by-one", breaks=["STATELESS-11"])(
+    _members_of_batches(lambda given: [*given[1:], *given[:1]], "input")
 )
 
 

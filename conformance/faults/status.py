@@ -12,6 +12,7 @@ from conformance.faults.kit.wire import change_answer
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Thread
 from conformance.model.records import Records
+from conformance.model.runs import Runs
 from conformance.model.search import Query, Searches
 from conformance.model.states import States
 from conformance.model.threads import Threads
@@ -138,6 +139,41 @@ fault("thread-stays-busy-after-a-run-that-waited", breaks="STATUS-09")(
 )
 
 
+def _asks_inside(thread: Thread) -> bool:
+    tasks = thread.latest.tasks if thread.latest else ()
+    return any(task.inner and task.asks for task in tasks) and not _under_way(thread)
+
+
+fault("thread-whose-subgraph-asks-is-busy", breaks="STATUS-01")(_shown_as("busy", _asks_inside))
+
+
+@fault("thread-stays-busy-after-its-run-was-deleted", breaks="STATUS-14")
+def stays_busy_after_a_deletion(broken: FaultyDeployment) -> None:
+    @broken.override(Runs.delete_run)
+    def delete_run(right: Any, thread_id: str, run_id: str) -> None:
+        waiting = broken.store.runs.run_of(thread_id, run_id).status == "pending"
+        right(thread_id, run_id)
+        thread = broken.store.records.thread(thread_id)
+        if waiting:
+            broken.store.records.keep(replace(thread, status="busy"))
+
+
+def _stopped_by(option: str) -> _Meant:
+    return lambda thread: (
+        bool(thread.runs)
+        and thread.runs[-1].status == "interrupted"
+        and bool(thread.runs[-1].kwargs.get(option))
+    )
+
+
+fault("thread-stopped-before-a-node-is-idle", breaks="STATUS-15")(
+    _shown_as("idle", _stopped_by("interrupt_before"))
+)
+fault("thread-stopped-after-a-node-is-busy", breaks="STATUS-15")(
+    _shown_as("busy", _stopped_by("interrupt_after"))
+)
+
+
 @fault("copy-of-a-busy-thread-is-busy", breaks="STATUS-10")
 def copy_of_a_busy_thread_is_busy(broken: FaultyDeployment) -> None:
     @broken.override(Threads.copy)
@@ -251,10 +287,10 @@ for asked, statuses in (
     ("error", ("interrupted", "error")),
     ("idle", ("idle", "busy")),
 ):
-    fault(f"search-for-{asked}-mixes-statuses", breaks=["STATUS-06"])(
+    fault(f"search-for-{asked}-mixes-statuses", breaks=["STATUS-06", "CONDITION-06"])(
         _finding_instead(asked, *statuses)
     )
-    fault(f"count-of-{asked}-mixes-statuses", breaks=["STATUS-07"])(
+    fault(f"count-of-{asked}-mixes-statuses", breaks=["STATUS-07", "CONDITION-07"])(
         _counting_instead(asked, *statuses)
     )
 
@@ -263,7 +299,9 @@ fault("count-by-status-counts-one-too-many", breaks=["COUNT-02", "COUNT-07", "ST
 )
 
 
-@fault("search-finds-a-resumed-thread-as-interrupted", breaks=["STATUS-06"])
+@fault(
+    "search-finds-a-resumed-thread-as-interrupted", breaks=["CONDITION-17", "PRUNE-26", "STATUS-06"]
+)
 def search_finds_resumed_as_interrupted(broken: FaultyDeployment) -> None:
     resumed: set[str] = set()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import takewhile
+from typing import Any
 
 from conformance.faults.kit.runs import (
     Event,
@@ -15,9 +17,11 @@ from conformance.faults.kit.runs import (
     streaming,
     where,
 )
-from conformance.faults.kit.wire import change_request
+from conformance.faults.kit.wire import change_request, mapped, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.model.streams import INTERRUPT, modes_of
+from conformance.model.entities import Checkpoint, Run, Task, Thread
+from conformance.model.steps import Step
+from conformance.model.streams import INTERRUPT, RunEvent, StreamEvents, modes_of
 from conformance.reference.wire import When, WireAnswer, WireRequest
 
 
@@ -87,6 +91,13 @@ fault("values-are-one-step-behind", breaks=["STREAM-03"])(
 )
 
 
+def _in_the_basic_plane(value: Any) -> Any:
+    """Return a text up to its first character beyond U+FFFF; any other value as it is."""
+    if not isinstance(value, str):
+        return value
+    return "".join(takewhile(lambda character: ord(character) <= 0xFFFF, value))
+
+
 def _of_the_last_message(events: list[Event]) -> list[Event]:
     def cut(event: Event) -> Event:
         number, name, data = event
@@ -96,15 +107,27 @@ def _of_the_last_message(events: list[Event]) -> list[Event]:
     return [cut(event) for event in events]
 
 
-fault("values-hold-only-what-is-new", breaks=["STREAM-03"])(
+fault("values-hold-only-what-is-new", breaks="STREAM-03 MULTITASK-15")(
     streaming("run_stream", to=_of_the_last_message, when=_mode("values"))
 )
 
-fault("two-modes-leave-out-the-last-values", breaks=["STREAM-03"])(
+fault(
+    "two-modes-leave-out-the-last-values",
+    breaks="STREAM-03 THREAD-STREAM-03 THREAD-STREAM-10 THREAD-STREAM-13",
+)(
     streaming(
         "run_stream",
         to=lambda events: _without(events, *_named(events, "values")[1:][-1:]),
         when=_mode("values", "updates"),
+    )
+)
+
+fault("streams-end-texts-at-a-character-of-two-units", breaks=["STREAM-03"])(
+    streaming(
+        "run_stream",
+        to=lambda events: [
+            (number, name, mapped(data, _in_the_basic_plane)) for number, name, data in events
+        ],
     )
 )
 
@@ -121,6 +144,14 @@ fault("stream-of-values-has-updates-too", breaks=["STREAM-05"])(
         "run_stream",
         to=lambda body: {**body, "stream_mode": ["values", "updates"]},
         when=having("stream_mode", "values"),
+    )
+)
+
+fault("resumable-stream-has-checkpoints-too", breaks=["STREAM-05"])(
+    change_request(
+        "run_stream",
+        to=lambda body: {**body, "stream_mode": [*body["stream_mode"], "checkpoints"]},
+        when=where(having("stream_resumable", True), _mode("updates")),
     )
 )
 
@@ -148,7 +179,7 @@ fault("updates-are-streamed-backwards", breaks=["STREAM-06"])(
     )
 )
 
-fault("only-the-first-mode-is-streamed", breaks=["STREAM-07"])(
+fault("only-the-first-mode-is-streamed", breaks=["STREAM-07", "STREAM-18"])(
     change_request(
         "run_stream",
         to=lambda body: {**body, "stream_mode": body["stream_mode"][:1]},
@@ -195,6 +226,51 @@ fault("failure-is-streamed-without-a-reason", breaks=["STREAM-09"])(
         when=of_graph("failing"),
     )
 )
+
+fault("failure-is-streamed-only-beside-values", breaks=["STREAM-09"])(
+    streaming(
+        "run_stream",
+        to=lambda events: _without(events, *_named(events, "error")),
+        when=lambda request: "values" not in str(request.members.get("stream_mode", "values")),
+    )
+)
+
+
+def _without_interrupts(events: list[Event]) -> list[Event]:
+    return [event for event in events if event[1] != "updates" or INTERRUPT not in event[2]]
+
+
+fault("interrupts-are-told-in-one-mode-of-several", breaks="STREAM-18 THREAD-STREAM-13")(
+    streaming("run_stream", to=_without_interrupts, when=_mode("values", "updates"))
+)
+fault("updates-tell-of-no-interrupts-of-subgraphs", breaks=["STREAM-19"])(
+    streaming("run_stream", to=_without_interrupts, when=of_graph("nested"))
+)
+
+
+@fault("messages-begin-with-those-of-the-thread", breaks=["STREAM-21"])
+def messages_begin_with_those_of_the_thread(broken: FaultyDeployment) -> None:
+    @broken.override(StreamEvents.start_events)
+    def start_events(right: Any, thread: Thread, run: Run, at: Checkpoint) -> Any:
+        events = right(thread, run, at)
+        if "messages-tuple" not in modes_of(run.kwargs.get("stream_mode")):
+            return events
+        earlier = [RunEvent("messages", [each, {}]) for each in at.values.get("messages", [])]
+        return (*events, *earlier)
+
+
+@fault("last-message-of-the-thread-is-streamed-again", breaks=["STREAM-21"])
+def last_message_is_streamed_again(broken: FaultyDeployment) -> None:
+    @broken.override(StreamEvents.task_events)
+    def task_events(
+        right: Any, run: Run, step: Step, task: Task, modes: tuple[str, ...]
+    ) -> Iterator[RunEvent]:
+        known = step.stood_on.values.get("messages", [])
+        said = [each for each in known if each["type"] == "ai"]
+        if task.done and said and "messages-tuple" in modes:
+            yield RunEvent("messages", [said[-1], {"langgraph_node": task.name}])
+        yield from right(run, step, task, modes)
+
 
 # Joining streams
 
@@ -247,7 +323,7 @@ fault("stream-from-minus-one-is-empty", breaks=["STREAM-11"])(
     )
 )
 
-fault("stream-is-resumed-with-the-event-itself", breaks=["STREAM-12", "STREAM-13"])(
+fault("stream-is-resumed-with-the-event-itself", breaks=["STREAM-12", "STREAM-13", "STREAM-16"])(
     lambda broken: _moved(broken, -1)
 )
 fault("stream-is-resumed-one-event-too-late", breaks=["STREAM-12", "STREAM-13"])(
@@ -298,7 +374,7 @@ def resumed_stream_has_one_mode(broken: FaultyDeployment) -> None:
             answer.raw = encode_events(_without(events, *_named(events, "updates")))
 
 
-@fault("stream-is-repeated-after-its-last-event", breaks=["STREAM-13"])
+@fault("stream-is-repeated-after-its-last-event", breaks=["STREAM-13", "STREAM-16"])
 def stream_is_repeated_after_its_last_event(broken: FaultyDeployment) -> None:
     last: dict[str, str] = {}
 
@@ -311,3 +387,84 @@ def stream_is_repeated_after_its_last_event(broken: FaultyDeployment) -> None:
     def begin_again(request: WireRequest) -> None:
         if _last_event(request) == last.get(request.thread_id):
             request.headers = [each for each in request.headers if each[0] != b"last-event-id"]
+
+
+# Joining in one mode
+
+
+def _in_one_mode(request: WireRequest) -> bool:
+    return "stream_mode" in request.query
+
+
+@fault("joined-stream-is-in-all-modes-of-the-run", breaks=["STREAM-15"])
+def joined_in_all_modes(broken: FaultyDeployment) -> None:
+    @broken.wire.before("run_join_stream", when=_in_one_mode)
+    def forget(request: WireRequest) -> None:
+        request.query = without(request.query, "stream_mode")
+
+
+fault("joined-stream-in-one-mode-is-of-the-graph-alone", breaks=["STREAM-15"])(
+    streaming(
+        "run_join_stream",
+        to=lambda events: [event for event in events if "|" not in event[1]],
+        when=_in_one_mode,
+    )
+)
+fault("joined-stream-in-one-mode-names-no-subgraphs", breaks=["STREAM-15"])(
+    streaming(
+        "run_join_stream",
+        to=lambda events: [(number, name.partition("|")[0], data) for number, name, data in events],
+        when=_in_one_mode,
+    )
+)
+fault("joined-stream-in-one-mode-counts-its-own-events", breaks=["STREAM-16"])(
+    streaming(
+        "run_join_stream",
+        to=lambda events: [
+            (str(number), name, data) for number, (_, name, data) in enumerate(events)
+        ],
+        when=_in_one_mode,
+    )
+)
+
+
+@fault("resumed-stream-in-one-mode-begins-anew", breaks=["STREAM-16"])
+def begins_anew(broken: FaultyDeployment) -> None:
+    @broken.wire.before("run_join_stream", when=_in_one_mode)
+    def forget(request: WireRequest) -> None:
+        request.headers = [each for each in request.headers if each[0] != b"last-event-id"]
+
+
+# Joining from the beginning
+
+
+def _begun_twice(events: list[Event]) -> list[Event]:
+    return [*events[:1], *events] if _named(events, "metadata") == [0] else events
+
+
+fault("stream-that-is-read-again-begins-twice", breaks=["STREAM-17"])(
+    streaming("run_join_stream", to=_begun_twice, when=lambda request: _last_event(request) == "-1")
+)
+fault("joined-stream-has-its-run-at-both-ends", breaks=["STREAM-17"])(
+    streaming(
+        "run_join_stream",
+        to=lambda events: [*events, *(("99", *each[1:]) for each in events[:1])],
+        when=lambda request: _last_event(request) == "",
+    )
+)
+
+
+def _failure_becomes(change: Callable[[Event], list[Event]]) -> Apply:
+    """Replace the error event of a joined stream."""
+    return streaming(
+        "run_join_stream",
+        to=lambda events: [
+            new for each in events for new in (change(each) if each[1] == "error" else [each])
+        ],
+    )
+
+
+fault("failure-is-not-kept-with-the-stream", breaks=["STREAM-20"])(_failure_becomes(lambda _: []))
+fault("failure-that-is-read-again-has-no-reason", breaks=["STREAM-20"])(
+    _failure_becomes(lambda event: [(event[0], event[1], {})])
+)

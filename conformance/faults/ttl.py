@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from conformance.contract.schemas import violations
 from conformance.faults.kit.search import naming
-from conformance.faults.kit.wire import change_request, refusing, without
+from conformance.faults.kit.wire import (
+    altered_by,
+    change_request,
+    prepopulates,
+    refusing,
+    without,
+)
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.entities import Ttl
 from conformance.model.threads import Threads
-from conformance.model.values import JsonObject
-from conformance.reference.wire import Json, WireRequest
+from conformance.model.values import JsonObject, timestamp
+from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 _STRATEGIES = ("delete", "keep_latest")
 
@@ -65,7 +74,7 @@ def shown_unasked(broken: FaultyDeployment) -> None:
         return right(thread_id, ("ttl",))
 
 
-@fault("ttl-is-not-set-by-update", breaks=["TTL-04"])
+@fault("ttl-is-not-set-by-update", breaks=["TTL-04", "TTL-10"])
 def not_set_by_update(broken: FaultyDeployment) -> None:
     @broken.override(Threads.update)
     def update(right: Any, thread_id: str, metadata: Any = None, ttl: Any = None) -> Any:
@@ -107,3 +116,108 @@ def update_forgets_the_ttl(broken: FaultyDeployment) -> None:
         if ttl is None:
             broken.store.records.keep(replace(broken.store.records.thread(thread_id), ttl=None))
         return answer
+
+
+# Amounts
+
+
+def _minutes_kept(change: Callable[[float], float], operation: str) -> Apply:
+    """Keep `change(minutes)` where a request of this operation sets a ttl."""
+
+    def changed(body: JsonObject) -> JsonObject:
+        ttl = body.get("ttl")
+        if not isinstance(ttl, dict) or type(ttl.get("ttl")) not in (int, float):
+            return body
+        return {**body, "ttl": {**ttl, "ttl": change(ttl["ttl"])}}
+
+    return change_request(operation, to=changed, when=altered_by(changed))
+
+
+fault("creation-rounds-a-ttl-up", breaks=["TTL-08"])(_minutes_kept(math.ceil, "create"))
+fault("second-ttl-loses-its-fraction", breaks=["TTL-08"])(_minutes_kept(int, "update"))
+fault("creation-with-half-a-minute-of-ttl-is-refused", breaks=["TTL-08"])(
+    refusing(
+        "create",
+        lambda request: isinstance((request.members.get("ttl") or {}).get("ttl"), float),
+    )
+)
+
+
+@fault("ttl-of-many-years-ends-before-it-begins", breaks=["TTL-09"])
+def ends_before_it_begins(broken: FaultyDeployment) -> None:
+    @broken.override(Threads.ttl_from)
+    def ttl_from(right: Any, ttl: Any, moment: datetime) -> Any:
+        made = right(ttl, moment)
+        if made is None or made.minutes * 60 < 2**31:
+            return made
+        # The seconds wrap round, and count backwards.
+        return replace(made, expires_at=timestamp(moment - timedelta(minutes=made.minutes)))
+
+
+fault("ttl-of-many-years-is-500", breaks=["TTL-09"])(
+    refusing(
+        "create",
+        lambda request: _setting(request) and request.members["ttl"]["ttl"] * 60 >= 2**31,
+        status=500,
+    )
+)
+
+
+# Set again, or alone, or beside supersteps
+
+
+def _set_again(change: Callable[[Ttl, Ttl], Ttl]) -> Apply:
+    """Keep `change(before, after)` as the ttl of a thread that had one and was given another."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override(Threads.update)
+        def update(right: Any, thread_id: str, metadata: Any = None, ttl: Any = None) -> Any:
+            before = broken.store.records.thread(thread_id).ttl
+            answer = right(thread_id, metadata, ttl)
+            thread = broken.store.records.thread(thread_id)
+            if ttl is not None and before is not None and thread.ttl is not None:
+                broken.store.records.keep(replace(thread, ttl=change(before, thread.ttl)))
+            return answer
+
+    return apply
+
+
+fault("second-ttl-is-ignored", breaks=["TTL-08", "TTL-10"])(_set_again(lambda before, _: before))
+fault("second-ttl-keeps-the-strategy", breaks=["TTL-10"])(
+    _set_again(lambda before, after: replace(after, strategy=before.strategy))
+)
+fault("second-ttl-keeps-the-end-of-the-first", breaks=["TTL-10"])(
+    _set_again(lambda before, after: replace(after, expires_at=before.expires_at))
+)
+fault("second-ttl-only-prolongs", breaks=["TTL-10"])(
+    _set_again(lambda *both: max(both, key=lambda ttl: ttl.minutes))
+)
+
+
+@fault("ttl-alone-empties-the-metadata", breaks=["TTL-11"])
+def alone_empties_the_metadata(broken: FaultyDeployment) -> None:
+    @broken.wire.after("update", when=_is_a_ttl_alone, status=200)
+    def empty(request: WireRequest, _answer: WireAnswer) -> None:
+        thread = broken.store.records.thread(request.thread_id)
+        broken.store.records.keep(replace(thread, metadata={}))
+
+
+@fault("ttl-alone-empties-the-history", breaks=["TTL-11"])
+def alone_empties_the_history(broken: FaultyDeployment) -> None:
+    @broken.wire.after("update", when=_is_a_ttl_alone, status=200)
+    def empty(request: WireRequest, _answer: WireAnswer) -> None:
+        thread = broken.store.records.thread(request.thread_id)
+        broken.store.records.keep(replace(thread, checkpoints=()))
+
+
+def _creates_with_ttl(request: WireRequest) -> bool:
+    """Return whether a valid creation has a ttl."""
+    return _setting(request) and not violations("thread_create", request.members)
+
+
+fault("prepopulation-forgets-the-ttl", breaks=["TTL-12"])(
+    change_request("create", to=lambda body: without(body, "ttl"), when=prepopulates)
+)
+fault("ttl-forgets-the-supersteps", breaks=["TTL-12"])(
+    change_request("create", to=lambda body: without(body, "supersteps"), when=_creates_with_ttl)
+)

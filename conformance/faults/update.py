@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.search import by_dots
 from conformance.faults.kit.state import afterwards, begin_with, stored_thread, with_latest
 from conformance.faults.kit.wire import change_shown, mapped, refusing, with_status
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.threads import Threads
+from conformance.model.values import JsonObject
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 UPDATE = "update"
@@ -109,12 +111,12 @@ fault("update-makes-numbers-of-booleans", breaks=["UPDATE-03", "UPDATE-10"])(
 )
 fault(
     "update-replaces-all-metadata",
-    breaks=["LINK-01", "UPDATE-04", "UPDATE-11", "CONCURRENT-03", "SEQ-13"],
+    breaks=["LINK-01", "UPDATE-04", "UPDATE-11", "CONCURRENT-03", "SEQ-13", "TTL-11", "UPDATE-09"],
 )(_merges(lambda old, new: new))
 fault("update-drops-nulls-that-were-there", breaks=["UPDATE-04"])(
     _merges(lambda old, new: {**_without_nulls(old), **new})
 )
-fault("empty-update-clears-the-metadata", breaks=["UPDATE-11"])(
+fault("empty-update-clears-the-metadata", breaks=["UPDATE-11", "TTL-11"])(
     _merges(lambda old, new: {**old, **new} if new else {})
 )
 fault("update-without-metadata-is-refused", breaks=["UPDATE-11"])(
@@ -217,6 +219,36 @@ def minimal_update_is_not_applied(broken: FaultyDeployment) -> None:
     @broken.wire.before(UPDATE, when=_minimal)
     def empty_body(request: WireRequest) -> None:
         request.body = {}
+
+
+@fault("minimal-update-forgets-what-it-does-not-name", breaks=["UPDATE-09"])
+def minimal_update_forgets(broken: FaultyDeployment) -> None:
+    @broken.wire.after(UPDATE, when=_minimal)
+    def forget(request: WireRequest, answer: WireAnswer) -> None:
+        thread = stored_thread(broken, request.thread_id)
+        if answer.ok and thread is not None:
+            metadata = request.members.get("metadata") or {}
+            broken.store.records.keep(replace(thread, metadata=metadata))
+
+
+# Names that look like paths
+
+
+def _merging(change: Callable[[JsonObject], JsonObject]) -> Apply:
+    """Merge `change(metadata)` of an update."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override(Threads.merged)
+        def merged(right: Any, metadata: JsonObject, new: JsonObject) -> Any:
+            return right(metadata, change(new))
+
+    return apply
+
+
+fault("update-reads-dots-in-names-as-paths", breaks=["UPDATE-16"])(_merging(by_dots))
+fault("update-drops-names-that-begin-with-a-dollar", breaks=["UPDATE-16"])(
+    _merging(lambda new: {name: value for name, value in new.items() if name[:1] != "$"})
+)
 
 
 # Copies

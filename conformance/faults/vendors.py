@@ -16,9 +16,7 @@ def _asks_for_more_than_a_hundred(request: WireRequest) -> bool:
     return isinstance(limit, int) and limit > 100
 
 
-fault("supersteps-are-ignored", breaks=["PREPOP-02", "ERROR-ANY-01"])(
-    ignoring("supersteps", "create")
-)
+fault("supersteps-are-ignored", breaks="PREPOP-02 ERROR-ANY-01")(ignoring("supersteps", "create"))
 fault("search-refuses-a-limit-above-a-hundred", breaks=["ERROR-ANY-05", "FILTER-07"])(
     refusing("search", _asks_for_more_than_a_hundred)
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.contract.schemas import load_schema
+from conformance.contract.schemas import load_openapi, load_schema
 from conformance.freedoms.parts import together
 from conformance.freedoms.registry import freedom
 from conformance.reference.altered import Altered, Apply
@@ -55,8 +55,33 @@ def declared_members(schema: dict[str, Any]) -> set[str]:
     return found
 
 
+def _as_pinned(altered: Altered) -> None:
+    """Publish the pinned document, without what newer releases add."""
+    altered.wire.answers("openapi")(lambda _request, _document: load_openapi())
+
+
+def _unpublished(altered: Altered) -> None:
+    @altered.wire.before("openapi")
+    def refuse(_request: WireRequest) -> WireAnswer:
+        return json_answer(404, {"detail": "Not Found"})
+
+
+#: The requirements that are judged only where the deployment claims what they judge.
+CLAIMED = "EXCLUDE-* HISTORY-SELECT-* CANCEL-REASON-*"
+
 freedom(
     "undeclared-members-are-refused",
     allowed_by="No source says that a member which the published schemas do not declare is "
     "ignored rather than refused.",
-)(together(*map(_undeclared, BODIES)))
+    may_block=CLAIMED,
+    choice="openapi.json",
+)(together(*map(_undeclared, BODIES), _as_pinned))
+
+freedom(
+    "no-openapi-document-is-published",
+    allowed_by="The documents show no such request, and no source says that a deployment must "
+    "answer it; what is left undecided is what only newer documents state.",
+    may_block=CLAIMED,
+    choice="openapi.json",
+    profile="extended",
+)(_unpublished)

@@ -14,7 +14,7 @@ from conformance.model.records import Records
 from conformance.model.threads import Threads
 from conformance.model.values import JsonObject, timestamp
 from conformance.reference.altered import Altered, Apply
-from conformance.reference.wire import WireAnswer, WireRequest
+from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
 
 @freedom(
@@ -22,7 +22,8 @@ from conformance.reference.wire import WireAnswer, WireRequest
     allowed_by="The documents never send a thread_id; that it is kept is published, and is "
     "judged in IDENTITY alone.",
     # Requirements about one id in several create requests.
-    may_block="CONCURRENT-01 CONCURRENT-02 DELETE-07 ERROR-SAFE-07 PREPOP-16 SEQ-19",
+    may_block="CONCURRENT-01 CONCURRENT-02 DELETE-07 DELETE-17 DELETE-18 ERROR-SAFE-07 LINEAR-01 "
+    "PREPOP-16 SEQ-19",
     breaks="IDENTITY-*",
 )
 def server_chooses_thread_ids(altered: Altered) -> None:
@@ -157,3 +158,19 @@ def copies_keep_the_times_of_their_source(altered: Altered) -> None:
         made = store.records.thread(right(thread_id)["thread_id"])
         times = {name: getattr(source, name) for name in ("created_at", "updated_at")}
         return store.views.thread_view(store.records.keep(replace(made, **times)))
+
+
+@freedom(
+    "ttls-of-many-years-are-refused",
+    allowed_by="Published is a number of minutes; no source says how large it may be.",
+    profile="extended",
+)
+def ttls_of_many_years_are_refused(altered: Altered) -> None:
+    def far(request: WireRequest) -> bool:
+        ttl = request.members.get("ttl")
+        minutes = ttl.get("ttl") if isinstance(ttl, dict) else None
+        return isinstance(minutes, int | float) and minutes > 60 * 24 * 366 * 60
+
+    @altered.wire.before("create", "update", when=far)
+    def refuse(_request: WireRequest) -> WireAnswer:
+        return json_answer(422, {"detail": "a ttl may be sixty years at most"})

@@ -12,6 +12,7 @@ from conformance.model.entities import Thread
 from conformance.model.history import same_json
 from conformance.model.records import Records
 from conformance.model.search import Query, Searches
+from conformance.model.threads import Threads
 from conformance.model.views import Views
 from conformance.reference.altered import Altered, Apply
 
@@ -50,6 +51,15 @@ class _Past:
             else:
                 then[thread_id] = thread
         return then
+
+    def is_older(self, one: Thread, other: Thread) -> bool:
+        """Return whether one version of a thread was kept before another."""
+        for _, _, known in reversed(self._known):
+            if known is one:
+                return False
+            if known is other:
+                return True
+        return False
 
     def matching(self, right: Any, query: Query) -> Any:
         """Return the threads that matched then."""
@@ -120,13 +130,18 @@ def equals_stand_in_another_order(altered: Altered) -> None:
 def objects_are_found_by_equality(altered: Altered) -> None:
     @altered.override(Searches.matches)
     def matches(_right: Any, thread: Thread, query: Query) -> bool:
-        return (query.status is None or thread.status == query.status) and all(
-            name in there and same_json(there[name], value)
-            for there, wanted in (
-                (thread.metadata, query.metadata),
-                (thread.values, query.values),
+        return (
+            (query.status is None or thread.status == query.status)
+            and all(
+                name in there and same_json(there[name], value)
+                for there, wanted in (
+                    (thread.metadata, query.metadata),
+                    (thread.values, query.values),
+                )
+                for name, value in (wanted or {}).items()
             )
-            for name, value in (wanted or {}).items()
+            # Of exclude_metadata it is published that a part is enough.
+            and not (query.exclude_metadata and altered.store.searches.excluded(thread, query))
         )
 
 
@@ -137,10 +152,51 @@ def objects_are_found_by_equality(altered: Altered) -> None:
 )
 def values_that_get_shows_lag(altered: Altered) -> None:
     past = _Past(altered)
+    shown: dict[str, Thread] = {}
 
     @altered.override(Views.thread_view)
     def thread_view(right: Any, thread: Thread) -> Any:
-        view = right(thread)
         then = past.threads().get(thread.thread_id)
-        # A thread that was just created shows its initial values.
-        return view if then is None or not then.checkpoints else {**view, "values": then.values}
+        # A thread that was just created shows its initial values, and never older ones again.
+        if then is None or not then.checkpoints:
+            then = thread
+        last = shown.get(thread.thread_id, then)
+        if past.is_older(then, last):
+            then = last
+        shown[thread.thread_id] = then
+        return {**right(thread), "values": right(then)["values"]}
+
+
+@freedom(
+    "interrupts-that-get-shows-lag",
+    allowed_by="No output of the documents shows the interrupts of a thread, and no source says "
+    "how soon after its run GET shows them: like its values, within the declared deadline.",
+)
+def interrupts_that_get_shows_lag(altered: Altered) -> None:
+    past = _Past(altered)
+
+    @altered.override(Views.thread_view)
+    def thread_view(right: Any, thread: Thread) -> Any:
+        then = past.threads().get(thread.thread_id)
+        shown = altered.store.views.pending_interrupts(then) if then is not None else {}
+        return {**right(thread), "interrupts": shown}
+
+
+@freedom(
+    "copies-get-their-status-a-moment-later",
+    allowed_by="Only the history of a copy is promised; no source says at which moment its status "
+    "follows from it.",
+)
+def copies_get_their_status_later(altered: Altered) -> None:
+    copied: dict[str, float] = {}
+
+    @altered.override(Threads.copy)
+    def copy(right: Any, thread_id: str) -> Any:
+        made = right(thread_id)
+        copied[made["thread_id"]] = time.monotonic()
+        return {**made, "status": "idle"}
+
+    @altered.override(Views.thread_view)
+    def thread_view(right: Any, thread: Thread) -> Any:
+        fresh = time.monotonic() - copied.get(thread.thread_id, 0.0) < _LAG_S
+        return {**right(thread), "status": "idle"} if fresh else right(thread)

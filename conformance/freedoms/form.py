@@ -153,7 +153,7 @@ freedom(
     "runs-are-not-located",
     allowed_by="The published responses declare no headers; the SDK takes a run without "
     "Content-Location.",
-    may_block="STATELESS-02",
+    may_block="STATELESS-02 STATELESS-08",
 )(_with_header(lambda headers: [each for each in headers if each[0] != b"content-location"]))
 
 
@@ -245,3 +245,19 @@ freedom(
     "states-of-unknown-threads-answer-422",
     allowed_by=f"{_ANY_4XX} For states, histories and copies 422 is, and 404 is not.",
 )(_status(404, 422, *STATES, "copy", "update_state", malformed=False))
+
+
+freedom(
+    "content-types-of-streams-name-a-charset",
+    layer=2,
+    allowed_by="RFC 9110: a media type may have parameters, and its case means nothing.",
+)(
+    _with_header(
+        lambda headers: [
+            (name, b"Text/Event-Stream; Charset=UTF-8")
+            if name == b"content-type" and value.startswith(b"text/event-stream")
+            else (name, value)
+            for name, value in headers
+        ]
+    )
+)

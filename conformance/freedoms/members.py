@@ -106,7 +106,7 @@ freedom(
 freedom(
     "threads-have-no-interrupts",
     allowed_by="No output of the documents shows them; the published Thread does not require them.",
-    may_block="INTERRUPT-01 INTERRUPT-04 INTERRUPT-10 NESTED-01",
+    may_block="INTERRUPT-01 INTERRUPT-04 INTERRUPT-10 NESTED-01 CONDITION-02",
     choice="interrupts of a thread",
 )(change_shown("create", "get", "update", "copy", to=lambda each: without(each, "interrupts")))
 
@@ -133,7 +133,7 @@ freedom(
     "threads-show-values-at-their-creation-alone",
     allowed_by="004 prints no values in its outputs of get and search; the published Thread does "
     "not require them.",
-    may_block="COPY-08 PREPOP-21 SEQ-11 STATE-UPDATE-07 STATE-UPDATE-15",
+    may_block="COPY-08 PREPOP-21 SEQ-11 STATE-UPDATE-07 STATE-UPDATE-15 CONDITION-01",
 )(change_shown("get", "update", "copy", to=lambda each: without(each, "values")))
 
 freedom(
@@ -163,7 +163,7 @@ freedom(
 freedom(
     "threads-have-no-state-updated-at",
     allowed_by="No output of the documents shows it; the published Thread does not require it.",
-    may_block="SORT-04 UPDATE-06",
+    may_block="SORT-04 UPDATE-06 CONDITION-12",
 )(
     change_shown(
         "create",
@@ -208,13 +208,13 @@ freedom(
     allowed_by="The published Interrupt requires its value alone; the linked pages print "
     "resumable, ns and when.",
     choice="form of an interrupt",
-    may_block="INTERRUPT-15",
+    may_block="INTERRUPT-15 NESTED-11 THREAD-STREAM-28 THREAD-STREAM-29",
 )(everywhere(_old_interrupt))
 freedom(
     "interrupts-have-no-id",
     allowed_by="The published Interrupt requires its value alone, and its id may be null.",
     choice="form of an interrupt",
-    may_block="INTERRUPT-15",
+    may_block="INTERRUPT-15 NESTED-11 THREAD-STREAM-28 THREAD-STREAM-29",
 )(everywhere(lambda each: {**each, "id": None} if _is_interrupt(each) else each))
 freedom(
     "interrupts-have-a-schema",
@@ -232,3 +232,19 @@ def threads_show_tasks_that_ask_nothing(altered: Altered) -> None:
     def pending(right: Any, thread: Thread) -> JsonObject:
         tasks = thread.latest.tasks if thread.latest else ()
         return {**{task.task_id: [] for task in tasks}, **right(thread)}
+
+
+freedom(
+    "interrupts-of-states-say-less-than-those-of-tasks",
+    allowed_by="The published Interrupt requires its value alone, and no source says that the "
+    "interrupts of a state say as much as those of its tasks.",
+    choice="form of an interrupt",
+)(
+    change_shown(
+        *STATES,
+        to=lambda state: {
+            **state,
+            "interrupts": [{"value": each["value"]} for each in state.get("interrupts") or []],
+        },
+    )
+)

@@ -20,7 +20,11 @@ from conformance.reference.wire import (
 THREADS = ("create", "get", "update", "copy", "search")
 RUNS = ("run_background", "run_get", "run_list", "stateless_background", "stateless_batch")
 CRONS = ("cron_create", "cron_get", "cron_search", "cron_update")
-STREAMS = ("run_stream", "run_join_stream", "stateless_stream")
+RUN_STREAMS = ("run_stream", "run_join_stream", "stateless_stream")
+#: With those that do not end, of which a rule gets each event alone.
+STREAMS = (*RUN_STREAMS, "thread_stream")
+#: The stream whose data are events of the protocol, around what other streams have as data.
+PROTOCOL = "thread_events"
 #: Operations that answer with the output of a run.
 OUTPUTS = ("run_wait", "run_join", "stateless_wait")
 #: Members whose content is application data.
@@ -50,15 +54,25 @@ def streamed(change: Callable[[str, Json], Json], *operations: str) -> Apply:
     """Replace the data of each event of a stream by `change(name, data)`."""
 
     def apply(altered: Altered) -> None:
-        @altered.wire.after(*(operations or STREAMS))
-        def stream(_request: WireRequest, answer: WireAnswer) -> None:
-            if answer.ok:
+        @altered.wire.after(*(operations or (*STREAMS, PROTOCOL)))
+        def stream(request: WireRequest, answer: WireAnswer) -> None:
+            if answer.ok and answer.raw:
+                inner = request.operation == PROTOCOL
                 events = events_in(answer.raw)
                 answer.raw = encode_events(
-                    [(each, name, change(name, data)) for each, name, data in events]
+                    [
+                        (each, name, _within(change, name, data) if inner else change(name, data))
+                        for each, name, data in events
+                    ]
                 )
 
     return apply
+
+
+def _within(change: Callable[[str, Json], Json], name: str, event: Json) -> Json:
+    """Change the data of an event of the protocol."""
+    params = event["params"]
+    return {**event, "params": {**params, "data": change(name, params["data"])}}
 
 
 def together(*applied: Apply) -> Apply:
@@ -100,7 +114,7 @@ def everywhere(
         def change_all(request: WireRequest, answer: WireAnswer) -> None:
             if not is_success(answer.status) or not answer.raw:
                 return
-            if request.operation in STREAMS:
+            if request.operation in (*STREAMS, PROTOCOL):
                 events = events_in(answer.raw)
                 answer.raw = encode_events(
                     [

@@ -18,7 +18,8 @@ from starlette.types import ASGIApp
 
 from conformance.contract.catalogue import PROFILES, load_catalogue
 from conformance.reference.altered import Altered, Apply
-from conformance.reference.app import create_app, new_store
+from conformance.reference.app import new_store
+from conformance.reference.restarting import RestartableApp
 from conformance.reference.tenants import for_tenants
 
 _MODULES = "conformance.freedoms"
@@ -147,10 +148,11 @@ def free_deployment(
 
     def served(_tenant: str) -> ASGIApp:
         store = new_store(speed)
-        app: ASGIApp = create_app(store, speed=speed, cron_minute_s=cron_minute_s)
+        process = RestartableApp(store, speed=speed, cron_minute_s=cron_minute_s)
+        app: ASGIApp = process
         inner_first = sorted(zip(chosen, altered, strict=True), key=lambda each: each[0].layer)
         for each, made in inner_first:
-            one = Altered(store=store)
+            one = Altered(store=store, process=process)
             each.apply(one)
             one.wire.app = app
             app = one.wire

@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
-from conformance.faults.kit.runs import run_id_in
+from conformance.faults.kit.runs import BEGINNING, having, run_id_in, runs_on
 from conformance.faults.kit.wire import change_shown
 from conformance.freedoms.parts import RUNS
 from conformance.freedoms.registry import freedom
@@ -19,10 +20,12 @@ from conformance.model.runs import Runs
 from conformance.model.search import Searches
 from conformance.model.views import Views
 from conformance.reference.altered import Altered, Apply
-from conformance.reference.wire import WireAnswer, WireRequest
+from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
 #: How long, in seconds, a run or its thread is shown as under way after the end.
 _SETTLING_S = 0.3
+#: How long each step takes at least, in seconds, while other runs wait behind its run.
+_SIGN_S = 1.0
 
 freedom(
     "runs-show-nothing-of-what-they-were-asked",
@@ -98,6 +101,19 @@ def threads_of_pending_runs_are_idle(altered: Altered) -> None:
         return altered.store.records.status_of(replace(thread, runs=ended))
 
     _with_status(altered, status)
+
+
+@freedom(
+    "busy-threads-are-not-deleted",
+    allowed_by="No source says whether a thread can be deleted while one of its runs is under way.",
+    may_block="RUN-CONTROL-24",
+    profile="full",
+)
+def busy_threads_are_not_deleted(altered: Altered) -> None:
+    @altered.wire.before("delete")
+    def refuse(request: WireRequest) -> WireAnswer | None:
+        busy = any(run.active for run in runs_on(altered.store, request.thread_id))
+        return json_answer(409, {"detail": "the thread is busy"}) if busy else None
 
 
 def _with_status(altered: Altered, status: Callable[[Thread], str]) -> None:
@@ -205,6 +221,7 @@ freedom(
 @freedom(
     "runs-are-listed-oldest-first",
     allowed_by="No source says in which order runs are listed.",
+    choice="order of runs",
 )
 def runs_are_listed_oldest_first(altered: Altered) -> None:
     @altered.override(Runs.list_runs)
@@ -233,3 +250,44 @@ def threads_are_busy_a_moment_longer(altered: Altered) -> None:
         return thread.status if settled else "busy"
 
     _with_status(altered, status)
+
+
+@freedom(
+    "runs-are-listed-by-their-last-sign-of-life",
+    allowed_by="No source says in which order runs are listed, nor that it stays while they are "
+    "under way.",
+    choice="order of runs",
+    profile="full",
+)
+def runs_are_listed_by_their_last_sign(altered: Altered) -> None:
+    signs = count()
+
+    @altered.override(Executor.seconds_before)
+    def seconds_before(right: Any, thread_id: str) -> float:
+        active = [run for run in runs_on(altered.store, thread_id) if run.active]
+        return max(float(right(thread_id)), _SIGN_S if len(active) > 1 else 0.0)
+
+    @altered.override(Runs.list_runs)
+    def list_runs(
+        right: Any, thread_id: str, *, limit: int = 10, offset: int = 0, **named: Any
+    ) -> Any:
+        found = right(thread_id, limit=1000, offset=0, **named)
+        under_way = [run for run in found if run["status"] in ("pending", "running")]
+        first = next(signs) % max(len(under_way), 1)
+        listed = [*under_way[first:], *under_way[:first]]
+        listed += [run for run in found if run not in under_way]
+        return listed[offset : offset + limit]
+
+
+@freedom(
+    "reject-looks-at-runs-under-way-alone",
+    allowed_by="The SDK says that new tasks are rejected when the thread is busy, and that it is "
+    "busy while a task is being processed.",
+    profile="full",
+)
+def reject_looks_at_runs_under_way_alone(altered: Altered) -> None:
+    @altered.wire.before(*BEGINNING, when=having("multitask_strategy", "reject"))
+    def accept(request: WireRequest) -> None:
+        active = [run for run in runs_on(altered.store, request.thread_id) if run.active]
+        if active and not any(run.started for run in active):
+            request.body = {**request.members, "multitask_strategy": "enqueue"}

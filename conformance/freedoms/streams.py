@@ -7,8 +7,15 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.runs import Event, encode_events, events_in
-from conformance.freedoms.parts import STREAMS
+from conformance.faults.kit.runs import (
+    Event,
+    encode_events,
+    events_in,
+    found_run,
+    run_id_in,
+    streaming,
+)
+from conformance.freedoms.parts import RUN_STREAMS, STREAMS
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Task
 from conformance.model.streams import INTERRUPT, RunEvent, StreamEvents
@@ -16,6 +23,8 @@ from conformance.model.views import interrupts_view
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.wire import WireAnswer, WireRequest
 
+#: Names of events that are about the stream.
+_OF_THE_STREAM = ("metadata", "error")
 _FORM = "The HTML standard on server-sent events, which text/event-stream names."
 
 
@@ -23,7 +32,7 @@ def _written(write: Callable[[bytes], bytes]) -> Apply:
     def apply(altered: Altered) -> None:
         @altered.wire.after(*STREAMS)
         def rewrite(_request: WireRequest, answer: WireAnswer) -> None:
-            if answer.ok:
+            if answer.ok and answer.raw:
                 answer.raw = write(answer.raw)
 
     return apply
@@ -55,6 +64,12 @@ freedom(
     allowed_by=f"{_FORM} Lines end with CRLF, LF or CR.",
 )(_written(lambda raw: raw.replace(b"\n", b"\r\n")))
 freedom(
+    "lines-of-streams-end-with-cr",
+    choice="form of streams",
+    layer=1,
+    allowed_by=f"{_FORM} Lines end with CRLF, LF or CR.",
+)(_written(lambda raw: raw.replace(b"\n", b"\r")))
+freedom(
     "data-of-events-stands-on-several-lines",
     choice="form of streams",
     layer=1,
@@ -67,17 +82,68 @@ freedom(
     allowed_by=f"{_FORM} A space after the colon may be there.",
 )(_written(lambda raw: raw.replace(b"\nevent: ", b"\nevent:").replace(b"\ndata: ", b"\ndata:")))
 freedom(
+    "streams-have-fields-and-blocks-that-mean-nothing",
+    choice="form of streams",
+    layer=1,
+    allowed_by=f"{_FORM} Fields of other names are ignored, and what has no data is no event.",
+)(_written(lambda raw: b"event: ping\n\n" + raw.replace(b"\nevent: ", b"\nx-trace: 7f\nevent: ")))
+freedom(
     "events-have-no-ids",
     choice="form of streams",
     layer=1,
     allowed_by="No source says that an event has an id, but of a stream that is resumable.",
-    may_block="STREAM-12 STREAM-13 STREAM-14",
+    may_block="STREAM-12 STREAM-13 STREAM-14 STREAM-16 THREAD-STREAM-11 THREAD-STREAM-12",
 )(_written(lambda raw: b"\n".join(e for e in raw.split(b"\n") if not e.startswith(b"id:"))))
+freedom(
+    "streams-joined-in-one-mode-have-its-events-alone",
+    allowed_by="No source says of which mode the events about a stream are.",
+    profile="full",
+)(
+    streaming(
+        "run_join_stream",
+        to=lambda events: [each for each in events if each[1] not in _OF_THE_STREAM],
+        when=lambda request: "stream_mode" in request.query,
+    )
+)
+freedom(
+    "streams-of-updates-tell-of-no-interrupts",
+    allowed_by="The SDK describes updates as the outputs of nodes; no source says that an "
+    "interrupt is among them.",
+    may_block="STREAM-18 STREAM-19",
+    profile="full",
+)(_told(lambda events: [e for e in events if e[1] != "updates" or INTERRUPT not in e[2]]))
+freedom(
+    "streams-have-no-messages",
+    allowed_by="Stream modes messages are of models; no source says which events a graph without "
+    "a model gives.",
+    may_block="STREAM-21",
+    profile="full",
+)(_told(lambda events: [each for each in events if each[1] != "messages"]))
+
+
+@freedom(
+    "streams-that-have-ended-are-joined-in-vain",
+    allowed_by="The SDK says that output before the call is not received; published is that -1 "
+    "streams all events.",
+    profile="full",
+)
+def streams_that_have_ended_are_joined_in_vain(altered: Altered) -> None:
+    def from_now_on(request: WireRequest) -> bool:
+        return b"last-event-id" not in dict(request.headers)
+
+    @altered.wire.before("run_join_stream", when=from_now_on)
+    def nothing_is_left(request: WireRequest) -> WireAnswer | None:
+        found = found_run(altered.store, run_id_in(request))
+        if found is None or found[1].active:
+            return None
+        return WireAnswer(200, b"", [(b"content-type", b"text/event-stream")])
+
+
 freedom(
     "streams-end-with-an-end-event",
     allowed_by="The linked pages print an event end; no source says what events there are beside "
     "those of the modes asked for.",
-)(_told(lambda events: [*events, (str(len(events)), "end", None)]))
+)(streaming(*RUN_STREAMS, to=lambda events: [*events, (str(len(events)), "end", None)]))
 
 
 @freedom(
@@ -91,7 +157,7 @@ def streams_have_events_of_the_servers_own(altered: Altered) -> None:
 
     @altered.wire.after(*STREAMS, when=from_its_begin)
     def tell_more(_request: WireRequest, answer: WireAnswer) -> None:
-        if answer.ok:
+        if answer.ok and answer.raw:
             first, _, rest = answer.raw.partition(b"\n\n")
             answer.raw = b"\n\n".join([first, b'event: x-progress\ndata: {"done": 0.5}', rest])
 
@@ -108,7 +174,7 @@ def ids_of_events_are_no_numbers(altered: Altered) -> None:
         if answer.ok:
             answer.raw = re.sub(rb"(?m)^id: (\d+)", rb"id: 1764000000000-\1/x", answer.raw)
 
-    @altered.wire.before("run_join_stream")
+    @altered.wire.before("run_join_stream", "thread_stream")
     def number(request: WireRequest) -> None:
         request.headers = [
             (name, value.removeprefix(b"1764000000000-").removesuffix(b"/x"))

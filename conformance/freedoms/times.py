@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from conformance.faults.kit.wire import change_shown
-from conformance.freedoms.parts import is_moment, times_as
+from conformance.faults.kit.wire import STATES, change_shown
+from conformance.freedoms.parts import CRONS, is_moment, times_as
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread
 from conformance.model.history import same_json
 from conformance.model.records import Records
 from conformance.model.runs import Runs
+from conformance.model.schedule import parse_schedule
 from conformance.model.threads import Threads
 from conformance.reference.altered import Altered
 
@@ -50,6 +51,8 @@ freedom(
     "times-in-whole-seconds",
     allowed_by="Published is date-time, RFC 3339, where the fraction of a second is optional.",
     choice=_FORM,
+    # Threads that were made in one second cannot be told apart by their times.
+    may_block="SORT-07",
 )(times_as(_seconds))
 freedom(
     "times-in-nanoseconds",
@@ -68,10 +71,30 @@ freedom(
     choice=_FORM,
 )(change_shown("create", "copy", "update", "run_background", to=_changed))
 
+
+def _shown_all_the_same(cron: dict[str, Any]) -> dict[str, Any]:
+    if cron.get("enabled") is not False:
+        return cron
+    due = parse_schedule(cron["schedule"], cron["timezone"]).after(datetime.now(UTC))
+    return {**cron, "next_run_date": due and due.isoformat()}
+
+
+freedom(
+    "crons-that-are-not-enabled-show-when-they-would-run",
+    allowed_by="The published next_run_date may be null; no source says what a cron shows there "
+    "that is not enabled.",
+    profile="full",
+)(change_shown(*CRONS, to=_shown_all_the_same))
+
 _MOVES = "Published are updated_at and state_updated_at; no source says which of them what changes."
 
 
-@freedom("only-updates-of-a-thread-move-updated-at", allowed_by=_MOVES, breaks="STATE-UPDATE-17")
+@freedom(
+    "only-updates-of-a-thread-move-updated-at",
+    allowed_by=_MOVES,
+    breaks="STATE-UPDATE-17",
+    may_block="CONDITION-11",
+)
 def only_updates_of_a_thread_move_updated_at(altered: Altered) -> None:
     @altered.override(Records.touched)
     def touched(right: Any, thread: Thread, **named: Any) -> Thread:
@@ -99,3 +122,20 @@ def everything_moves_updated_at(altered: Altered) -> None:
         now = store.records.now()
         store.records.keep(replace(thread, updated_at=now, state_updated_at=now))
         return begun
+
+
+freedom(
+    "states-are-dated-in-whole-seconds",
+    allowed_by="Published is the created_at of a ThreadState as a string of no format; 003 prints "
+    "the same members in different forms.",
+    choice=_FORM,
+)(
+    change_shown(
+        *STATES,
+        to=lambda state: (
+            {**state, "created_at": _seconds(state["created_at"])}
+            if "created_at" in state
+            else state
+        ),
+    )
+)

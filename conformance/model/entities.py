@@ -87,7 +87,8 @@ class Ttl:
 class Run:
     """One run of a graph on a thread. `output` is the values at its end.
 
-    `undo` is the checkpoint that it started from, as it was then.
+    `undo` is the checkpoint that it started from, as it was then; `cancel_reason` says why it was
+    cancelled, if it was.
     """
 
     run_id: str
@@ -104,6 +105,7 @@ class Run:
     undo: Checkpoint | None = None
     started: bool = False
     output: Any = None
+    cancel_reason: str | None = None
 
     @property
     def active(self) -> bool:

@@ -10,10 +10,14 @@ def contains(whole: Any, part: Any) -> bool:
 
     Types are distinguished: true is not 1, though 1 equals 1.0.
     """
+    # Loops, which a search over many threads feels: generators take twice the time.
     if isinstance(part, dict):
-        return isinstance(whole, dict) and all(
-            key in whole and contains(whole[key], value) for key, value in part.items()
-        )
+        if not isinstance(whole, dict):
+            return False
+        for key, value in part.items():
+            if key not in whole or not contains(whole[key], value):
+                return False
+        return True
     if isinstance(part, list):
         return isinstance(whole, list) and all(
             any(contains(item, wanted) for item in whole) for wanted in part

@@ -62,6 +62,7 @@ class Runs:
         if strategy in ("interrupt", "rollback"):
             for run in active:
                 thread = self._ended(thread, run, strategy)
+                thread = self.with_reason(thread, run, "superseded by a newer run")
         names = {"graph_id": graph.graph_id, "assistant_id": graph.assistant_id}
         now = self.records.now()
         run = Run(
@@ -142,7 +143,8 @@ class Runs:
         run = self.run_of(thread_id, run_id)
         if not run.active:
             raise NotFoundError(f"run {run.run_id} has ended already ({run.status})")
-        self.executor.keep_after_run(self._ended(self.records.thread(thread_id), run, action))
+        thread = self._ended(self.records.thread(thread_id), run, action)
+        self.executor.keep_after_run(self.with_reason(thread, run, "cancelled on request"))
 
     def delete_run(self, thread_id: str, run_id: str) -> None:
         """Delete a run; one that is active is ended first. Its checkpoints stay."""
@@ -183,6 +185,14 @@ class Runs:
             if own in self.records.threads_by_id:  # a temporary thread is deleted with its last run
                 self.cancel_run(own, run_id, action)
         return [own for own, _ in found]
+
+    def with_reason(self, thread: Thread, run: Run, reason: str) -> Thread:
+        """Return the thread with the reason shown by a run that was cancelled, if it still is."""
+        runs = tuple(
+            replace(known, cancel_reason=reason) if known.run_id == run.run_id else known
+            for known in thread.runs
+        )
+        return replace(thread, runs=runs)
 
     def _ended(self, thread: Thread, run: Run, action: str) -> Thread:
         if action == "rollback":

@@ -18,12 +18,16 @@ DEFAULT_SORT = "created_at"
 
 @dataclass(frozen=True)
 class Query:
-    """A filter for threads: every member that is given must match."""
+    """A filter for threads: every member that is given must match.
+
+    A thread whose metadata contains one of `exclude_metadata` does not match.
+    """
 
     ids: Sequence[str] | None = None
     metadata: JsonObject | None = None
     values: JsonObject | None = None
     status: str | None = None
+    exclude_metadata: Sequence[JsonObject] | None = None
 
 
 class Searches:
@@ -75,9 +79,14 @@ class Searches:
         """Return whether a thread has the status, metadata and values that `query` asks for."""
         return (
             (query.status is None or thread.status == query.status)
-            and contains(thread.metadata, query.metadata or {})
-            and contains(thread.values, query.values or {})
+            and (not query.metadata or contains(thread.metadata, query.metadata))
+            and (not query.values or contains(thread.values, query.values))
+            and not (query.exclude_metadata and self.excluded(thread, query))
         )
+
+    def excluded(self, thread: Thread, query: Query) -> bool:
+        """Return whether the metadata of a thread contains one of `exclude_metadata`."""
+        return any(contains(thread.metadata, each) for each in query.exclude_metadata or ())
 
     def ordered_threads(
         self, threads: Sequence[Thread], sort_by: str, sort_order: str

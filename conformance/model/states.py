@@ -110,6 +110,11 @@ class States:
         """Return whether a state passes the history's metadata filter."""
         return contains(state["metadata"], metadata)
 
+    def refuse_beside_a_run(self, thread: Thread) -> None:
+        """Raise ConflictError for an update of a thread on which a run is under way or waits."""
+        if self.records.status_of(thread) == "busy":
+            raise ConflictError(f"thread {thread.thread_id} is busy; wait for its run to end")
+
     def update_state(
         self,
         thread_id: str,
@@ -124,8 +129,7 @@ class States:
         """
         thread = self.records.thread(thread_id)
         base = self.records.named_checkpoint(thread, checkpoint) or self.current(thread)
-        if self.records.status_of(thread) == "busy":
-            raise ConflictError(f"thread {thread.thread_id} is busy; wait for its run to end")
+        self.refuse_beside_a_run(thread)
         node = as_node if as_node is not None else self.default_node(base)
         update = {"values": deep_copy(values), "as_node": node}
         thread = self.records.keep(self.with_superstep(thread, base, [update]))

@@ -65,7 +65,10 @@ class Steps:
     ) -> Step:
         """Execute one superstep from `here`; interrupted tasks resume with `answer`."""
         tasks = list(here.tasks)
+        waits = any(task.asks for task in here.tasks)
         for position, task in enumerate(here.tasks):
+            if waits and task.done:
+                continue  # an earlier run of this superstep has answered it
             try:
                 given = answer.to(task) if answer else None
                 tasks[position] = self.performed(graph, here, task, given, metadata)

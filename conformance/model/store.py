@@ -14,12 +14,15 @@ from conformance.model.assistants import Assistants
 from conformance.model.crons import Crons
 from conformance.model.executor import Executor
 from conformance.model.graphs import GRAPHS, Graph
+from conformance.model.persistence import Persistence
 from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.search import Searches
 from conformance.model.states import States
 from conformance.model.steps import Steps
 from conformance.model.streams import StreamEvents
+from conformance.model.thread_protocol import ThreadProtocol
+from conformance.model.thread_streams import ThreadStreams
 from conformance.model.threads import Threads
 from conformance.model.values import Clock, Ids
 from conformance.model.views import Views
@@ -56,4 +59,7 @@ class ThreadStore:
             records, self.assistants, self.steps, self.events
         )
         self.runs: Runs = chosen(Runs)(records, self.assistants, self.executor, self.views)
+        self.thread_streams: ThreadStreams = chosen(ThreadStreams)(records)
+        self.thread_protocol: ThreadProtocol = chosen(ThreadProtocol)(records, self.runs)
         self.crons: Crons = chosen(Crons)(records, self.assistants, self.runs, self.views)
+        self.persistence: Persistence = chosen(Persistence)(records)

@@ -95,6 +95,7 @@ class Views:
             "metadata": run.metadata,
             "kwargs": run.kwargs,
             "multitask_strategy": run.multitask_strategy,
+            "cancel_reason": run.cancel_reason,
         }
 
     def cron_view(self, cron: Cron) -> JsonObject:

@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.contract.facts import LONGEST_PAGE, THREAD_STATUSES
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.lost import PLANT_TAG
+from conformance.deployment.lost_threads import PLANT_TAG
 from conformance.deployment.ownership import canonical
 from conformance.deployment.redaction import Redactor
 from conformance.plant.scenarios import KIND, Tree, carries_tag

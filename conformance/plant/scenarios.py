@@ -13,7 +13,7 @@ from conformance.checks.runs import Runs
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.guard import NotOursRefusal
-from conformance.deployment.lost import PLANT_TAG
+from conformance.deployment.lost_threads import PLANT_TAG
 from conformance.deployment.preflight import graph_missing
 from conformance.deployment.settings import Settings, numbered
 

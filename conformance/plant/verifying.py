@@ -13,7 +13,7 @@ from conformance.deployment.connect import Connection, connect, redactor_of
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.ownership import GetAnswer, canonical
 from conformance.deployment.preflight import ServerInfo, UnreachableError
-from conformance.deployment.repro import reproduction
+from conformance.deployment.reproduction import reproduction
 from conformance.deployment.settings import Settings
 from conformance.plant.comparing import Difference, Kind, compare_answers, without_threads
 from conformance.plant.plant_file import Plant

@@ -12,6 +12,7 @@ from typing import Any
 
 from conformance.model.store import ThreadStore
 from conformance.reference.app import new_store
+from conformance.reference.restarting import RestartableApp
 from conformance.reference.wire import Wire
 
 Apply = Callable[["Altered"], None]
@@ -29,6 +30,8 @@ class Altered:
     replaced: set[Callable[..., Any]] = field(default_factory=set)
     #: Nothing differs before the first request of one of these operations; empty: from the start.
     only_with: frozenset[str] = frozenset()
+    #: The application over the store, without the HTTP layer; None with access control.
+    process: RestartableApp | None = None
     #: The number of calls of overridden methods.
     decided: int = 0
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from conformance.model.errors import ModelError
 from conformance.model.store import ThreadStore
@@ -17,6 +18,8 @@ from conformance.reference.runs import run_routes
 from conformance.reference.stateless import stateless_routes
 from conformance.reference.states import state_routes
 from conformance.reference.system import system_routes
+from conformance.reference.thread_protocol import thread_protocol_routes
+from conformance.reference.thread_streams import thread_stream_routes
 from conformance.reference.threads import thread_routes
 
 
@@ -30,23 +33,31 @@ def new_store(speed: float = 1.0) -> ThreadStore:
 
 
 def create_app(
-    store: ThreadStore | None = None, *, speed: float = 1.0, cron_minute_s: float = 60.0
-) -> Starlette:
+    store: ThreadStore | None = None,
+    *,
+    speed: float = 1.0,
+    cron_minute_s: float = 60.0,
+    goes_on: bool = False,
+) -> ASGIApp:
     """Return an application that serves `store`, an empty one by default.
 
     Steps of runs last seconds of the store's clock, see `speed` of `new_store`; only
-    `cron_minute_s` is in real time, the seconds that a minute of a cron's schedule lasts.
+    `cron_minute_s` is in real time, the seconds that a minute of a cron's schedule lasts. With
+    `goes_on` it takes up the runs and crons of a store that another application served before.
     """
     store = store if store is not None else new_store(speed)
     driver = RunDriver(store, speed)
+    crons = CronDriver(store, driver, cron_minute_s)
     app = Starlette(
         routes=[
             *thread_routes(store, driver),
-            *state_routes(store),
+            *state_routes(store, driver),
             # Before the runs, since `crons` is not a run id.
-            *cron_routes(store, CronDriver(store, driver, cron_minute_s)),
+            *cron_routes(store, crons),
             *run_routes(store, driver),
             *stateless_routes(store, driver),
+            *thread_stream_routes(store, driver),
+            *thread_protocol_routes(store, driver),
             *system_routes(store),
         ],
         exception_handlers={
@@ -56,4 +67,23 @@ def create_app(
         },
     )
     app.router.redirect_slashes = False
-    return app
+    return _TakingUp(app, store, driver, crons) if goes_on else app
+
+
+class _TakingUp:
+    """An application that takes up runs and crons at its first request: then its loop runs."""
+
+    def __init__(
+        self, app: ASGIApp, store: ThreadStore, runs: RunDriver, crons: CronDriver
+    ) -> None:
+        self._app, self._store, self._runs, self._crons = app, store, runs, crons
+        self._begun = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._begun:
+            self._begun = True
+            for thread_id in self._store.persistence.under_way():
+                self._runs.take_up(thread_id)
+            for cron_id in list(self._store.records.crons_by_id):
+                self._crons.follow(cron_id)
+        await self._app(scope, receive, send)

@@ -94,6 +94,14 @@ def query_choice(request: Request, name: str, choices: tuple[str, ...]) -> str |
     return text
 
 
+def query_choices(request: Request, name: str, choices: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of `choices` that the query has, once or several times; else InvalidError."""
+    given = request.query_params.getlist(name)
+    if any(each not in choices for each in given):
+        raise InvalidError(f"each {name} must be one of {', '.join(choices)}")
+    return tuple(given)
+
+
 def query_flag(request: Request, name: str) -> bool:
     """Return a boolean of the query, `true` or `false`, by default false; else InvalidError."""
     return query_choice(request, name, ("true", "false")) == "true"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from conformance.model.entities import Run
 from conformance.model.errors import NotFoundError
 from conformance.model.store import ThreadStore
 from conformance.model.streams import RunEvent
 
+_T = TypeVar("_T")
 _LONGEST_DELAY_S = 1e9
 
 
@@ -40,6 +42,8 @@ class RunDriver:
         self._speed = speed
         self._streams: dict[str, _Stream] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
+        #: What wakes those who read the stream of a thread, by its id.
+        self._news: dict[str, asyncio.Event] = {}
 
     def start(self, thread_id: str, run: Run) -> None:
         """Execute a run that was created, in the background, until it ends."""
@@ -47,6 +51,12 @@ class RunDriver:
         self.settle(thread_id)
         if thread_id not in self._workers:
             self._workers[thread_id] = asyncio.create_task(self._work(thread_id))
+
+    def take_up(self, thread_id: str) -> None:
+        """Execute the runs of a thread that were under way when the process before ended."""
+        for run in self._store.records.thread(thread_id).runs:
+            if run.active:
+                self.start(thread_id, run)
 
     async def _work(self, thread_id: str) -> None:
         try:
@@ -60,6 +70,8 @@ class RunDriver:
                     stream = self._streams[step.run.run_id]
                     stream.run = step.run
                     stream.events += step.events
+                    self._store.thread_streams.tell_run(thread_id, step.run, step.events)
+                    self._store.thread_protocol.tell_run(thread_id, step.run, step.events)
                 self.settle(thread_id)
                 await asyncio.sleep(0)  # serve requests between the steps
         finally:
@@ -84,13 +96,43 @@ class RunDriver:
         """Wake all who wait for a run of this thread, and end the streams of ended runs."""
         for run_id, stream in list(self._streams.items()):
             if stream.thread_id == thread_id:
+                had_ended = stream.ended
                 try:
                     stream.run = self._store.runs.run_of(thread_id, run_id)
                     stream.ended = not stream.run.active
                 except NotFoundError:
                     stream.ended = True
                     del self._streams[run_id]
+                if stream.ended and not had_ended:
+                    self._store.thread_streams.tell_end(thread_id, stream.run)
+                    self._store.thread_protocol.tell_end(thread_id, stream.run)
                 stream.wake()
+        if thread_id not in self._store.records.threads_by_id:
+            self._store.thread_streams.forget(thread_id)
+            self._store.thread_protocol.forget(thread_id)
+        self.wake(thread_id)
+
+    def wake(self, thread_id: str) -> None:
+        """Wake those who read the stream of this thread."""
+        if news := self._news.pop(thread_id, None):
+            news.set()
+
+    async def thread_events(
+        self, thread_id: str, position: int, after: Callable[[int], Iterable[_T | None]]
+    ) -> AsyncIterator[_T]:
+        """Yield what `after(position)` yields, and what is added to it, but for what is None.
+
+        It ends with the thread. `position` is the number of events before the first.
+        """
+        while True:
+            news = self._news.setdefault(thread_id, asyncio.Event())
+            for event in list(after(position)):
+                position += 1
+                if event is not None:
+                    yield event
+            if not self._store.thread_streams.stays_open(thread_id):
+                return
+            await news.wait()
 
     async def ended(self, thread_id: str, run: Run) -> Run:
         """Wait for the end of a run; NotFoundError if it is deleted before."""

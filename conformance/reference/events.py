@@ -1,15 +1,19 @@
-"""Streams of runs as server-sent events."""
+"""Streams of runs and of threads as server-sent events."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.types import Message
 
+from conformance.model.store import ThreadStore
 from conformance.model.streams import is_in_modes
+from conformance.model.thread_protocol import ProtocolEvent
+from conformance.model.thread_streams import ThreadEvent
+from conformance.model.values import JsonObject
 from conformance.reference.answers import encode
 from conformance.reference.driver import RunDriver
 
@@ -51,6 +55,38 @@ def event_stream(
         ping=_PING_S,
         client_close_handler_callable=left,
     )
+
+
+def thread_event_stream(
+    store: ThreadStore, driver: RunDriver, thread_id: str, position: int, modes: tuple[str, ...]
+) -> EventSourceResponse:
+    """Return a response with the events of a thread after its first `position`, in `modes`."""
+
+    def after(position: int) -> Iterable[ThreadEvent | None]:
+        return store.thread_streams.from_position(thread_id, position, modes)
+
+    async def events() -> AsyncIterator[ServerSentEvent]:
+        async for each in driver.thread_events(thread_id, position, after):
+            data = encode(each.data)
+            yield ServerSentEvent(data, event=each.event, id=each.event_id, sep=_LINE_END)
+
+    return EventSourceResponse(events(), sep=_LINE_END, ping=_PING_S)
+
+
+def protocol_event_stream(
+    store: ThreadStore, driver: RunDriver, thread_id: str, position: int, asked: JsonObject
+) -> EventSourceResponse:
+    """Return a response with the protocol events that `asked` asks for after `position`."""
+
+    def after(position: int) -> Iterable[ProtocolEvent | None]:
+        return store.thread_protocol.from_position(thread_id, position, asked)
+
+    async def events() -> AsyncIterator[ServerSentEvent]:
+        async for each in driver.thread_events(thread_id, position, after):
+            data = encode(store.thread_protocol.view(each))
+            yield ServerSentEvent(data, event=each.method, id=str(each.seq), sep=_LINE_END)
+
+    return EventSourceResponse(events(), sep=_LINE_END, ping=_PING_S)
 
 
 def last_event(request: Request) -> int:

@@ -25,24 +25,48 @@ class ReferenceNotStartedError(Exception):
 class ReferenceProcess:
     """A context manager that starts the reference on a free loopback port, `url`, and ends it.
 
-    `program` is Python code, run with `options` as arguments; it must end at the end of stdin.
+    `program` is Python code, run with `options` after its `arguments`; it must end at the end of
+    stdin.
+    With `store`, a file, the reference keeps its threads there, so that `restart` loses none.
     """
 
     # Not `-m`, so that neither the working directory nor a configuration file in it counts.
-    program: ClassVar[str] = "from conformance.reference.server import serve; serve(until_eof=True)"
+    program: ClassVar[str] = (
+        "import sys; from conformance.reference.kept import serve_child; serve_child(*sys.argv[1:])"
+    )
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, store: Path | None = None) -> None:
         self._options = options
+        self._store = store
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
 
     def __enter__(self) -> ReferenceProcess:
+        self._start("0")
+        return self
+
+    def restart(self, *, kill: bool) -> None:
+        """Stop or kill the process, and start another one on its port and its store.
+
+        `ReferenceNotStartedError` if that does not start.
+        """
+        assert self._process is not None
+        if kill:
+            self._process.kill()
+        self._stop()
+        self._start(self.url.rpartition(":")[2])
+
+    def arguments(self, port: str, store: Path | None) -> list[str]:
+        """Return the arguments of the program; port 0 takes a free one."""
+        return [port, *([str(store)] if store else [])]
+
+    def _start(self, port: str) -> None:
         root = str(Path(conformance.__file__).resolve().parent.parent)
         inherited = os.environ.get("PYTHONPATH")
         paths = [root, inherited] if inherited else [root]
         command = [sys.executable, "-P", "-c", self.program]
         self._process = subprocess.Popen(
-            [*command, *self._options],
+            [*command, *self.arguments(port, self._store), *self._options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -56,7 +80,6 @@ class ReferenceProcess:
             said = self._stop()
             raise ReferenceNotStartedError(f"the reference did not start: {line}{said}".strip())
         self.url = line.removeprefix(READY).strip()
-        return self
 
     def __exit__(
         self,

@@ -10,14 +10,16 @@ from starlette.routing import Route
 
 from conformance.model.errors import InvalidError
 from conformance.model.store import ThreadStore
-from conformance.model.values import JsonObject
+from conformance.model.values import JsonObject, canonical_id
 from conformance.reference.answers import answer
 from conformance.reference.bodies import query_flag, query_integer, read_body
+from conformance.reference.driver import RunDriver
+from conformance.reference.newer import newer_member
 
 _GET_LIMIT, _POST_LIMIT = 10, 1
 
 
-def state_routes(store: ThreadStore) -> list[Route]:
+def state_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
     """Return the routes under `/threads/{thread_id}` for checkpoints."""
 
     async def state(request: Request) -> Response:
@@ -48,6 +50,9 @@ def state_routes(store: ThreadStore) -> list[Route]:
             as_node=body.get("as_node"),
             checkpoint=checkpoint_of(body),
         )
+        thread_id = canonical_id(request.path_params["thread_id"], "the thread id in the path")
+        store.thread_streams.tell_state(thread_id)
+        driver.wake(thread_id)
         return answer(updated)
 
     async def history(request: Request) -> Response:
@@ -57,7 +62,9 @@ def state_routes(store: ThreadStore) -> list[Route]:
             limit=query_integer(request, "limit", _GET_LIMIT),
             before=None if before is None else {"checkpoint_id": before},
         )
-        return answer(found)
+        query = {"select": request.query_params.getlist("select")}
+        select = newer_member(query, "ThreadStateSearch", "select")
+        return answer([selected_state(each, select) for each in found])
 
     async def history_search(request: Request) -> Response:
         body = await read_body(request, "history_search")
@@ -68,7 +75,8 @@ def state_routes(store: ThreadStore) -> list[Route]:
             metadata=body.get("metadata"),
             checkpoint=body.get("checkpoint"),
         )
-        return answer(found)
+        select = newer_member(body, "ThreadStateSearch", "select")
+        return answer([selected_state(each, select or ()) for each in found])
 
     return [
         Route("/threads/{thread_id}/state", state, methods=["GET"]),

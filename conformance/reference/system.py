@@ -7,12 +7,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from conformance import __version__
+from conformance.contract.schemas import load_openapi
 from conformance.data import schemas_dir
 from conformance.model.errors import InvalidError, NotFoundError
 from conformance.model.filters import contains
 from conformance.model.store import ThreadStore
 from conformance.reference.answers import answer
 from conformance.reference.bodies import parse_json
+from conformance.reference.newer import with_newer_members
 
 #: The server name in `/info`.
 NAME = "threads-conformance-reference"
@@ -31,10 +33,9 @@ def system_routes(store: ThreadStore) -> list[Route]:
         return answer({**described, "flags": flags, "metadata": metadata})
 
     async def openapi(_request: Request) -> Response:
-        document = schemas_dir() / "openapi.json"
-        if not document.is_file():
+        if not (schemas_dir() / "openapi.json").is_file():
             raise NotFoundError("openapi.json has not been derived yet: `schemas derive`")
-        return Response(document.read_bytes(), media_type="application/json")
+        return answer(with_newer_members(load_openapi()))
 
     async def search(request: Request) -> Response:
         body = parse_json(await request.body())

@@ -14,6 +14,7 @@ from conformance.model.values import JsonObject, canonical_id
 from conformance.reference.answers import answer, no_content
 from conformance.reference.bodies import read_body
 from conformance.reference.driver import RunDriver
+from conformance.reference.newer import newer_member
 
 
 def thread_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
@@ -88,4 +89,15 @@ def _only(body: JsonObject, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _query(body: JsonObject) -> Query:
-    return Query(body.get("ids"), body.get("metadata"), body.get("values"), body.get("status"))
+    excluded = newer_member(body, "ThreadSearchRequest", "exclude_metadata")
+    return Query(
+        body.get("ids"),
+        body.get("metadata"),
+        body.get("values"),
+        body.get("status"),
+        exclude_metadata=excluded
+        if isinstance(excluded, list)
+        else [excluded]
+        if excluded
+        else None,
+    )

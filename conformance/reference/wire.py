@@ -21,6 +21,10 @@ from conformance.reference.states import selected_state
 
 Json = Any
 
+#: Operations whose streams do not end by themselves: a rule gets each piece of them alone, an
+#: event with its encoding, after an answer with the headers and an empty body.
+ENDLESS = frozenset({"thread_stream", "thread_events"})
+
 
 class _WithBody:
     """A message with a body, a request or an answer."""
@@ -200,11 +204,10 @@ class Wire:
             await self._untouched(scope, receive, send)
             return
         request = await _read(scope, receive)
-        answer = await self._answer(request, scope, receive)
-        headers = [(name, value) for name, value in answer.headers if name != b"content-length"]
-        headers.append((b"content-length", str(len(answer.raw)).encode()))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.raw})
+        if request.operation in ENDLESS:
+            await self._stream(request, scope, receive, send)
+        else:
+            await _send_whole(await self._answer(request, scope, receive), send)
 
     async def _untouched(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self.app is not None
@@ -237,6 +240,47 @@ class Wire:
                 self.acted += 1
                 await _done(rule.act(request, answer))
 
+    async def _stream(self, request: WireRequest, scope: Scope, outer: Receive, send: Send) -> None:
+        """Pass an event stream on, piece by piece, and any other answer as a whole."""
+        assert self.app is not None
+        head: WireAnswer | None = None
+        begun, whole = False, b""
+
+        async def pass_on(message: Message) -> None:
+            nonlocal head, begun, whole
+            if message["type"] == "http.response.start":
+                head = WireAnswer(message["status"], b"", list(message["headers"]))
+                if begun := _is_stream(head):
+                    await self._apply(after, request, head)
+                    start = {"status": head.status, "headers": head.headers}
+                    await send({"type": "http.response.start", **start})
+                return
+            assert head is not None
+            more, body = message.get("more_body", False), message.get("body", b"")
+            if not begun:
+                whole += body
+                return
+            piece = WireAnswer(head.status, body, head.headers)
+            if body:
+                await self._apply(after, request, piece)
+            await send({"type": "http.response.body", "body": piece.raw, "more_body": more})
+
+        try:
+            after = [rule for rule in self.rules_after if rule.concerns(request)]
+            after.sort(key=lambda rule: rule.writes)
+            answer = await self._own_answer(request)
+            if answer is None:
+                await self.app(*self._inner(request, scope, outer), pass_on)
+                if head is None or begun:
+                    return
+                answer = WireAnswer(head.status, whole, head.headers)
+            await self._apply(after, request, answer)
+        except Exception as crash:
+            self.crashes.append(crash)
+            answer = json_answer(500, {"detail": "the fault itself broke"})
+        if not begun:
+            await _send_whole(answer, send)
+
     async def _own_answer(self, request: WireRequest) -> WireAnswer | None:
         for rule in self.rules_before:
             if rule.concerns(request):
@@ -251,6 +295,22 @@ class Wire:
     ) -> WireAnswer:
         assert self.app is not None
         sent: list[Message] = []
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        try:
+            await self.app(*self._inner(request, scope, outer, whole=whole), send)
+        except Exception as crash:
+            self.crashes.append(crash)
+        start = next(each for each in sent if each["type"] == "http.response.start")
+        raw = b"".join(each.get("body", b"") for each in sent)
+        return WireAnswer(start["status"], raw, list(start["headers"]))
+
+    def _inner(
+        self, request: WireRequest, scope: Scope, outer: Receive, *, whole: bool = False
+    ) -> tuple[Scope, Receive]:
+        """Return the request as the inner application gets it."""
         inner = {
             **scope,
             "method": request.method,
@@ -265,16 +325,18 @@ class Wire:
             # All that is left to come is that the client disconnects.
             return unread.pop() if unread else await outer()
 
-        async def send(message: Message) -> None:
-            sent.append(message)
+        return inner, receive
 
-        try:
-            await self.app(inner, receive, send)
-        except Exception as crash:
-            self.crashes.append(crash)
-        start = next(each for each in sent if each["type"] == "http.response.start")
-        raw = b"".join(each.get("body", b"") for each in sent)
-        return WireAnswer(start["status"], raw, list(start["headers"]))
+
+async def _send_whole(answer: WireAnswer, send: Send) -> None:
+    headers = [(name, value) for name, value in answer.headers if name != b"content-length"]
+    headers.append((b"content-length", str(len(answer.raw)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.raw})
+
+
+def _is_stream(answer: WireAnswer) -> bool:
+    return dict(answer.headers).get(b"content-type", b"").startswith(b"text/event-stream")
 
 
 def _without_select(request: WireRequest) -> bytes:

@@ -13,15 +13,19 @@ from conformance.deployment.ledger import ledgers_dir, read_ledger, remove_ledge
 from conformance.deployment.settings import Settings
 from conformance.excerpt import excerpt
 from conformance.report.record import Cleanup, LeftThreads
+from conformance.runner.server_errors import CLEAN_UP, ServerError, server_error
 
 #: Time limit of an answer in the clean-up of a run that was interrupted, in seconds.
 HURRIED_TIMEOUT_S = 3.0
 
 
-def clean_up(settings: Settings, *, hurried: bool = False) -> Cleanup:
+def clean_up(
+    settings: Settings, *, hurried: bool = False, noted: list[ServerError] | None = None
+) -> Cleanup:
     """Remove what the run created; keep its ledger while anything is left, or may be.
 
     `hurried` shortens the time limits, since the user has interrupted the run and waits.
+    What is answered by 500 is added to `noted`.
     """
     if hurried:
         settings = dataclasses.replace(
@@ -36,6 +40,8 @@ def clean_up(settings: Settings, *, hurried: bool = False) -> Cleanup:
         removal = remove_as_each(connection, settings, ledger)
         if removal.is_whole:
             remove_ledger(directory)
+        if noted is not None:
+            noted += [server_error(CLEAN_UP, each) for each in connection.recorder.server_errors]
         return Cleanup(
             created=removal.created,
             removed=removal.removed,
@@ -46,7 +52,10 @@ def clean_up(settings: Settings, *, hurried: bool = False) -> Cleanup:
 
 
 def account_of_kept(settings: Settings) -> Cleanup:
-    """Return the account of a run that keeps its threads: ids of its own, and a count of others."""
+    """Return the account of a run that keeps its threads.
+
+    It lists the ids that the run drew, and counts those that answers named.
+    """
     ledger = read_ledger(ledgers_dir() / settings.run_id)
     named = LeftThreads(len(ledger.named), "an answer named it, as a copy, say; kept")
     return Cleanup(

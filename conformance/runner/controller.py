@@ -8,21 +8,34 @@ from typing import Any
 import pytest
 
 from conformance.defects import Defects
+from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import Settings
 from conformance.report.record import CheckResult
 from conformance.runner.names import CARRIED
-from conformance.runner.transfer import result_in
+from conformance.runner.server_errors import ServerError
+from conformance.runner.transfer import result_in, server_errors_in
 from conformance.runner.view import View
 
 
 class Controller:
     """The pytest plugin of the process that the user started: it collects results."""
 
-    def __init__(self, settings: Settings, started: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        started: Callable[[int], None] | None = None,
+        restarter: Restarter | None = None,
+    ) -> None:
         self.settings = settings
+        #: Restarts the deployment, for checks that run in this process.
+        self.restarter = restarter
         self.results: list[CheckResult] = []
+        #: What was answered by 500 in checks that passed all the same.
+        self.server_errors: list[ServerError] = []
         #: Requirements by check id, of all checks that were selected.
         self.planned: dict[str, tuple[str, ...]] = {}
+        #: Whether checks were selected that restart the deployment, and may.
+        self.restarting = False
         self.interrupted = False
         self.defects = Defects()
         self.view: View | None = None
@@ -35,8 +48,8 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        """Report the number of checks that a worker collected."""
-        self._report_count(len(ids))
+        """Report the number of checks: of this run, not only those that a worker collected."""
+        self._report_count(len(self.planned) or len(ids))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Report the number of checks that this process collected."""
@@ -48,7 +61,8 @@ class Controller:
             self._started = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take the result from the report."""
+        """Take the result, and what was answered by 500, from the report."""
+        self.server_errors += server_errors_in(report)
         if result := result_in(report):
             self.results.append(result)
             if self.view:

@@ -6,9 +6,12 @@ WORKER = "threads-conformance"
 CONTROLLER = "threads-conformance-controller"
 #: Key of a check's result in a report, and of the settings in a worker's input.
 CARRIED = "threads_conformance"
+#: Key, in a report, of the answers by 500 that the check itself did not judge.
+SERVER_ERRORS = "threads_conformance_server_errors"
 #: The marks of checks, in the form of pytest's option `markers`.
 MARKERS = (
     "requires(*ids, offers): the requirements that a check decides",
     "client(name): the documented client that a check is made with",
     "reads_only: made in a read-only run, and in no other",
+    "restarts: ends the deployment and starts it again, after all other checks",
 )

@@ -35,6 +35,11 @@ def reads_only(item: pytest.Item) -> bool:
     return item.get_closest_marker("reads_only") is not None
 
 
+def restarts(item: pytest.Item) -> bool:
+    """Return whether a check ends the deployment and starts it again."""
+    return item.get_closest_marker("restarts") is not None
+
+
 def selected_requirements(settings: Settings, catalogue: Catalogue) -> frozenset[str]:
     """Return the ids that a run judges, by its profile, effort, clients and selection.
 

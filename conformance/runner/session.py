@@ -19,9 +19,11 @@ from conformance.deployment.connect import redactor_of
 from conformance.deployment.interruption import signals_as_interrupt
 from conformance.deployment.ledger import claim, ledgers_dir
 from conformance.deployment.preflight import ServerInfo
+from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import Settings
 from conformance.report.record import Cleanup, Deployment, Report, RunInfo
 from conformance.report.score import requirement_results, run_verdict, totals
+from conformance.runner import server_errors
 from conformance.runner.cleanup import account_of_kept, clean_up
 from conformance.runner.controller import Controller
 from conformance.runner.pytest_process import collect, own_pytest, pytest_arguments, run_pytest
@@ -49,10 +51,12 @@ def run_suite(
     keyword: str = "",
     keep: bool = False,
     pytest_args: Iterable[str] = (),
+    restarter: Restarter | None = None,
 ) -> Report:
     """Check one deployment and return the report. With `keep` its threads are not removed.
 
-    `workers` is the value of pytest-xdist's `-n`, `keyword` that of pytest's `-k`. Raises
+    `workers` is the value of pytest-xdist's `-n`, `keyword` that of pytest's `-k`. `restarter`
+    restarts the deployment, if the settings allow that. Raises
     `NothingSelectedError`, or `SuiteDefectError`, with a report of what is known, if the
     suite itself broke.
     """
@@ -83,7 +87,7 @@ def run_suite(
         read_only=settings.read_only,
     )
     controller = Controller(
-        settings, (lambda total: view.start(deployment, run, total)) if view else None
+        settings, (lambda total: view.start(deployment, run, total)) if view else None, restarter
     )
     controller.view = view
     arguments = [*pytest_arguments(keyword), *pytest_args]
@@ -99,6 +103,10 @@ def run_suite(
                 controller.defects = planning.defects
                 if controller.planned and not controller.interrupted:
                     run_pytest([*arguments, "-n", workers], controller)
+                if planning.restarting and not controller.interrupted:
+                    # A restart would disturb every other check.
+                    run_pytest([*arguments, "-m", "restarts"], controller)
+                    controller.planned = planning.planned
         defects = controller.defects
         with defects.watched():
             if view:
@@ -108,7 +116,10 @@ def run_suite(
         if not settings.read_only:
             with defects.watched():
                 cleanup = account_of_kept(settings)
-                cleanup = cleanup if keep else clean_up(settings, hurried=controller.interrupted)
+                if not keep:
+                    cleanup = clean_up(
+                        settings, hurried=controller.interrupted, noted=controller.server_errors
+                    )
     if not (controller.planned or controller.interrupted or defects.found):
         raise NothingSelectedError(
             "no check matches these options; widen -k, --requirement, --capability, --profile "
@@ -127,7 +138,12 @@ def run_suite(
             else selected_requirements(settings, catalogue)
         )
     ]
-    checks = tuple(sorted(controller.results, key=lambda each: each.id))
+    answers = (
+        server_errors.judged(controller.server_errors, controller.results, catalogue)
+        if any(each.id == server_errors.INTERNAL_ERROR for each in judged)
+        else ()
+    )
+    checks = tuple(sorted((*controller.results, *answers), key=lambda each: each.id))
     results = requirement_results(checks, judged, checks_of)
     exchanges = list(timings(settings))
     given_up = any(each.given_up for each in checks)

@@ -12,8 +12,9 @@ from conformance.deployment.settings import GraphSettings, OtherGraphs, Settings
 
 
 class SettingsOptions(TypedDict, total=False):
-    """The settings that can be chosen, but for the headers: `Settings` without what names the run.
+    """The settings that a user can choose, except the headers.
 
+    These are those of `Settings` without what identifies the run: URL, id, start and folder.
     The commands that run checks take their options by these names.
     """
 
@@ -39,6 +40,7 @@ class SettingsOptions(TypedDict, total=False):
     thread_ids: tuple[str, ...]
     protected: bool
     other_headers: tuple[tuple[str, str], ...]
+    restart: str
     max_body_mib: int
     ca_bundle: str | None
     insecure: bool

@@ -1,4 +1,4 @@
-"""Transfer of results from a worker to the controller.
+"""Transfer of results, and of what was answered by 500, from a worker to the controller.
 
 They travel as text in `user_properties`, the only part of a test's report that pytest-xdist
 transfers for plugins.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 
 import pytest
 
 from conformance.report.record import CheckResult
-from conformance.runner.names import CARRIED
+from conformance.runner.names import CARRIED, SERVER_ERRORS
+from conformance.runner.server_errors import ServerError
 from conformance.typed_data import typed
 
 
@@ -28,3 +30,20 @@ def result_in(report: pytest.TestReport) -> CheckResult | None:
         if name == CARRIED:
             return typed(json.loads(str(value)), CheckResult)
     return None
+
+
+def attach_server_errors(errors: Sequence[ServerError], report: pytest.TestReport) -> None:
+    """Put what a check that passed saw answered by 500 into its report."""
+    if errors:
+        listed = json.dumps([dataclasses.asdict(each) for each in errors])
+        report.user_properties.append((SERVER_ERRORS, listed))
+
+
+def server_errors_in(report: pytest.TestReport) -> tuple[ServerError, ...]:
+    """Return what `attach_server_errors` has put into a report."""
+    return tuple(
+        typed(each, ServerError)
+        for name, value in report.user_properties
+        if name == SERVER_ERRORS
+        for each in json.loads(str(value))
+    )

@@ -23,14 +23,15 @@ from conformance.checks.outcomes import NotAskedFor
 from conformance.contract.catalogue import PROFILES, CatalogueError, load_catalogue
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import Stability, Verdict, worst
-from conformance.deployment.audit import traces_of_trouble
 from conformance.deployment.circuit_breaker import GivenUpError
 from conformance.deployment.connect import Connection, connect
 from conformance.deployment.exchange import Exchange
 from conformance.deployment.guard import DisposableOnlyRefusal
 from conformance.deployment.interruption import install_handlers
 from conformance.deployment.settings import Settings
+from conformance.deployment.trouble_traces import traces_of_trouble
 from conformance.excerpt import harmless
+from conformance.garbage import collect_rarely
 from conformance.releasing import release_frames
 from conformance.report.record import CheckResult
 from conformance.runner.controller import Controller
@@ -42,13 +43,15 @@ from conformance.runner.selection import (
     client_of,
     reads_only,
     requirements_of,
+    restarts,
     selected_requirements,
 )
-from conformance.runner.transfer import attach
+from conformance.runner.server_errors import INTERNAL_ERROR, ServerError, passed_over
+from conformance.runner.transfer import attach, attach_server_errors
 
 #: How often a check is made, at most, during network trouble.
 TRIES_IN_TROUBLE = 6
-#: Attempts with traces of trouble after which these traces are compared with each other.
+#: After so many attempts with traces of trouble the traces are compared with each other.
 TRIES_IN_DOUBT = 4
 
 _RESULT = pytest.StashKey[CheckResult]()
@@ -68,13 +71,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if not runs_checks:
         return
     if hasattr(config, "workerinput"):
-        # The process that the user started installs its own; workers receive the signal too.
+        # Workers receive the signals too; the process that the user started has handlers already.
         install_handlers()
     stack = ExitStack()
     connection = stack.enter_context(connect(settings, _worker_name()))
     config.add_cleanup(stack.close)
     config.pluginmanager.register(Checks(settings, connection))
-    config.stash[BOUND] = bound = Bound(settings, connection)
+    controller = config.pluginmanager.get_plugin(CONTROLLER)
+    restarter = controller.restarter if isinstance(controller, Controller) else None
+    config.stash[BOUND] = bound = Bound(settings, connection, restarter)
     config.add_cleanup(bound.close)
 
 
@@ -95,6 +100,8 @@ class Checks:
 
     def __init__(self, settings: Settings, connection: Connection) -> None:
         self._catalogue = load_catalogue()
+        #: What was answered by 500 in the last attempt, if the check passed all the same.
+        self.server_errors: tuple[ServerError, ...] = ()
         self.connect(settings, connection)
 
     def connect(self, settings: Settings, connection: Connection) -> None:
@@ -120,13 +127,20 @@ class Checks:
             and client_of(item) in self._settings.clients
             and reads_only(item) is self._settings.read_only
         ]
+        if self._settings.restart and hasattr(config, "workerinput"):
+            # They are made in the process that owns the deployment, once the workers have ended.
+            kept = [item for item in kept if not restarts(item)]
         dropped = [item for item in checks if item not in set(kept)]
         if dropped:
             config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if item not in set(dropped)]
+        if self._settings.restart:
+            items.sort(key=restarts)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Tell the controller, if it is in this process, which checks will run."""
+        if not session.config.pluginmanager.hasplugin("terminal"):  # a process of our own
+            session.config.add_cleanup(collect_rarely())
         controller = session.config.pluginmanager.get_plugin(CONTROLLER)
         if controller is not None:
             controller.planned = {
@@ -134,6 +148,9 @@ class Checks:
                 for item in session.items
                 if item.get_closest_marker("requires")
             }
+            controller.restarting = bool(self._settings.restart) and any(
+                map(restarts, session.items)
+            )
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(
@@ -150,20 +167,39 @@ class Checks:
             for _ in range(self._settings.repeat_failures):
                 again = self._attempt_through_trouble(item, nextitem)[1].verdict
                 if accepted and again is not Verdict.FAIL:
-                    # By chance an answer from the way came often enough to pass for the
-                    # deployment's.
+                    # The failure may rest on a proxy's answer, which by chance came often enough
+                    # to be accepted as the deployment's.
                     reports, result = self._error_for_trouble(reports, result, accepted)
                     break
                 # An error in a repetition says nothing about the failure.
                 if again not in (Verdict.FAIL, Verdict.ERROR):
                     result = dataclasses.replace(result, stability=Stability.FLAKY)
                     break
+        if result.verdict is Verdict.PASS:
+            attach_server_errors(self._recurring(item, nextitem), reports[-1])
         result = dataclasses.replace(result, duration_s=round(time.perf_counter() - started, 4))
         attach(result, reports[-1])
         for report in reports:
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
+
+    def _recurring(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> tuple[ServerError, ...]:
+        """Return what was answered by 500 in the last attempt, and whether that recurs.
+
+        The check, which has passed, is repeated if there is any.
+        """
+        found = self.server_errors
+        recurring = {each.operation for each in found}
+        for _ in range(self._settings.repeat_failures if found else 0):
+            self._attempt_through_trouble(item, nextitem)
+            again = self._connection.recorder.server_errors
+            recurring &= {each.operation for each in again}
+        return tuple(
+            dataclasses.replace(each, recurs=each.operation in recurring) for each in found
+        )
 
     def _attempt_through_trouble(
         self, item: pytest.Item, nextitem: pytest.Item | None
@@ -186,16 +222,18 @@ class Checks:
                 if any(each.hangs for each in recorder.troubles):
                     break
                 continue
+            found = self._traces()
             blocked += result.verdict is Verdict.BLOCKED
             if result.verdict is Verdict.BLOCKED and recorder.accepted and blocked < TRIES_IN_DOUBT:
-                # A failure is repeated in any case; this is not, and may be bad luck as well.
+                # A proxy's answer may have blocked it. Failures are repeated later in any case.
+                seen += found
+                traces.append(found)
                 continue
-            found = self._traces()
             if not found:
                 return reports, result
             seen += found
             traces.append(found)
-            if len(traces) == TRIES_IN_DOUBT:
+            if len(traces) >= TRIES_IN_DOUBT:
                 if len(set(traces)) == 1:
                     # The same each time, so it is the deployment's own behaviour.
                     return reports, result
@@ -242,7 +280,11 @@ class Checks:
             item.stash[_EXCHANGES] = exchanges
             item.stash[_LOOKS] = evidence.begin()
             reports = runtestprotocol(item, nextitem=nextitem, log=False)
-        return reports, item.stash[_RESULT]
+        result = item.stash[_RESULT]
+        wanted = INTERNAL_ERROR in self._wanted and not self._settings.read_only
+        recorder = self._connection.recorder
+        self.server_errors = passed_over(result, recorder, exchanges) if wanted else ()
+        return reports, result
 
     def _judged_requirements(self, item: pytest.Item) -> tuple[str, ...]:
         return tuple(each for each in requirements_of(item) if each in self._wanted)

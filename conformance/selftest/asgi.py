@@ -13,6 +13,10 @@ from starlette.types import ASGIApp, Message
 
 from conformance.deployment.http import CUT
 from conformance.deployment.network import CutError, Limits
+from conformance.deployment.reading import READER, Reader
+
+#: Seconds between two looks whether a client that reads a stream leaves it.
+_SLICE_S = 0.002
 
 
 class InProcess:
@@ -52,9 +56,12 @@ class InProcess:
     def send(self, request: httpx.Request) -> httpx.Response:
         """Return the whole answer to one request; errors are those of a real server.
 
-        `httpx.ReadTimeout` once the time is over, `CutError` once the client disconnects.
+        `httpx.ReadTimeout` once the time is over, `CutError` once the client disconnects. A
+        `Reader` gets the body while it comes, and its answer is what has come when it leaves.
         """
         timeout = request.extensions.get("timeout", {}).get("read")
+        if READER in request.extensions:
+            return self._read(request, request.extensions[READER], timeout)
         limits = Limits(timeout, request.extensions.get(CUT))
         left = asyncio.Event()
         serving = asyncio.run_coroutine_threadsafe(self._serve(request, left), self._loop)
@@ -72,7 +79,27 @@ class InProcess:
             serving.cancel()
             raise late from None
 
-    async def _serve(self, request: httpx.Request, left: asyncio.Event) -> httpx.Response:
+    def _read(
+        self, request: httpx.Request, reader: Reader, timeout: float | None
+    ) -> httpx.Response:
+        limits = Limits(timeout, reader)
+        left = asyncio.Event()
+        serving = asyncio.run_coroutine_threadsafe(self._serve(request, left, reader), self._loop)
+        late = httpx.ReadTimeout("no answer in time", request=request)
+        try:
+            while True:
+                with contextlib.suppress(concurrent.futures.TimeoutError):
+                    return serving.result(min(limits.wait(late), _SLICE_S))
+        except (CutError, httpx.ReadTimeout):
+            reader.late = not reader.is_set()
+            self._loop.call_soon_threadsafe(left.set)
+            if not reader.opened:
+                raise
+            return serving.result()
+
+    async def _serve(
+        self, request: httpx.Request, left: asyncio.Event, reader: Reader | None = None
+    ) -> httpx.Response:
         assert self.app is not None
         sent: list[Message] = []
         unread: list[Message] = [
@@ -87,6 +114,10 @@ class InProcess:
 
         async def send(message: Message) -> None:
             sent.append(message)
+            if reader is not None and message["type"] == "http.response.start":
+                reader.open(httpx.Headers(message["headers"]).get("content-type", ""))
+            elif reader is not None:
+                reader.add(message.get("body", b""))
 
         raw_path, _, query = request.url.raw_path.partition(b"?")
         scope = {

@@ -6,6 +6,7 @@ and then takes faults from a queue until it is empty.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -21,12 +22,14 @@ from conformance.contract.catalogue import (
     CLIENTS_CAPABILITY,
     HTTP,
     PROFILES,
+    RESTART_CAPABILITY,
     load_catalogue,
 )
 from conformance.contract.verdicts import Verdict
 from conformance.faults.registry import Fault, all_faults, faulty_deployment
 from conformance.reference.altered import Altered
-from conformance.runner.selection import client_of
+from conformance.runner.selection import client_of, requirements_of, restarts
+from conformance.runner.server_errors import INTERNAL_ERROR, judged
 from conformance.selftest.fault_row import Row
 from conformance.selftest.processes import Results, SelftestError, Tasks, in_processes
 from conformance.selftest.worker import (
@@ -50,29 +53,54 @@ def run_matrix(
     on_row: Callable[[Row], None],
     profile: str = PROFILES[-1],
     requirements: tuple[str, ...] = (),
+    narrow: frozenset[str] = frozenset(),
 ) -> list[Row]:
-    """Return a row for each fault, in their order; call `on_row` as each is finished."""
+    """Return a row for each fault, in their order; call `on_row` as each is finished.
+
+    Those of `narrow` are tried only against the checks of the requirements that they break.
+    """
     clients = _clients_for(all_faults()[name] for name in faults)
     return in_processes(
-        work, (profile, clients, requirements), faults, workers, lambda row: row.fault, on_row
+        work, (profile, clients, requirements, narrow), faults, workers, _fault_of, on_row
     )
 
 
-def _concerns_clients(fault: Fault) -> bool:
-    """Return whether a fault breaks requirements of the documents' clients: they judge it then."""
-    requirements = load_catalogue().requirements
-    return any(requirements[each].capability == CLIENTS_CAPABILITY for each in fault.breaks)
+def choose_narrow(faults: Iterable[str], percent: int, seed: int) -> frozenset[str]:
+    """Return all faults but `percent` of 100, chosen by the seed: those not tried by all checks.
+
+    Faults that break what every answer of a run can break are tried by all checks.
+    """
+    known = all_faults()
+    chosen = random.Random(seed)
+    return frozenset(
+        each
+        for each in faults
+        # Drawn for each, so that a new fault does not change the choice of those before it.
+        if chosen.random() * 100 >= percent and not _concerns_every_answer(known[each])
+    )
 
 
-def _concerns_access(fault: Fault) -> bool:
-    """Return whether a fault breaks access control; it is tried only where there is some."""
+def _concerns_every_answer(fault: Fault) -> bool:
+    return INTERNAL_ERROR in fault.breaks
+
+
+def _fault_of(row: Row) -> str:
+    return row.fault
+
+
+def _concerns(fault: Fault, capability: str) -> bool:
+    """Return whether a fault breaks requirements of that capability.
+
+    Only such faults are tried by the documents' clients, with access control, or by restarts: under
+    any other fault a deployment is as wrong after a restart as before it.
+    """
     requirements = load_catalogue().requirements
-    return any(requirements[each].capability == ACCESS_CAPABILITY for each in fault.breaks)
+    return any(requirements[each].capability == capability for each in fault.breaks)
 
 
 def _clients_for(faults: Iterable[Fault]) -> tuple[str, ...]:
     """Return the clients of the checks: HTTP, and one of the documents' clients where needed."""
-    if not any(map(_concerns_clients, faults)):
+    if not any(_concerns(each, CLIENTS_CAPABILITY) for each in faults):
         return (HTTP,)
     for name in CLIENTS_TRIED:
         with suppress(NotInstalledError):
@@ -88,6 +116,7 @@ def work(
     profile: str,
     clients: tuple[str, ...],
     requirements: tuple[str, ...],
+    narrow: frozenset[str],
     tasks: Tasks,
     results: Results[Row],
     known: Mapping[str, Fault] | None = None,
@@ -98,7 +127,14 @@ def work(
     """
     known = all_faults() if known is None else known
     run_worker(
-        partial(_FaultWorker, tasks=tasks, results=results, only=requirements, known=known),
+        partial(
+            _FaultWorker,
+            tasks=tasks,
+            results=results,
+            only=requirements,
+            narrow=narrow,
+            known=known,
+        ),
         results,
         profile=profile,
         clients=clients,
@@ -111,10 +147,15 @@ class _FaultWorker(Worker):
     """Makes the rows of faults, which name the requirements of `only` if there are any."""
 
     def __init__(
-        self, *given: Any, only: tuple[str, ...], known: Mapping[str, Fault], **named: Any
+        self,
+        *given: Any,
+        only: tuple[str, ...],
+        narrow: frozenset[str],
+        known: Mapping[str, Fault],
+        **named: Any,
     ) -> None:
         super().__init__(*given, **named)
-        self.only, self.known = only, known
+        self.only, self.narrow, self.known = only, narrow, known
 
     def alterations(self) -> Iterable[Altered]:
         return (faulty_deployment(each)[0] for each in self.known.values())
@@ -128,18 +169,24 @@ class _FaultWorker(Worker):
 
     def _row(self, chosen: Fault, items: Sequence[pytest.Item], learnt: Learnt) -> Row:
         started = time.perf_counter()
-        with_tenants = _concerns_access(chosen)
+        with_tenants = _concerns(chosen, ACCESS_CAPABILITY)
         broken, self.host.app = deployment(chosen, with_tenants=with_tenants)
+        self.process = broken.process
+        restarting = _concerns(chosen, RESTART_CAPABILITY)
         # Requirements of clients count only in runs by a client: those of faults that break them.
-        asked_by = self.settings.clients if _concerns_clients(chosen) else (HTTP,)
+        asked_by = self.settings.clients if _concerns(chosen, CLIENTS_CAPABILITY) else (HTTP,)
         concerned = [
             each
             for each in items
             if needs_tenants(each) is with_tenants
             and client_of(each) in asked_by
+            and (restarting or not restarts(each))
+            and (chosen.name not in self.narrow or set(requirements_of(each)) & set(chosen.breaks))
             and learnt.touched[each].affected_by(broken)
         ]
+        self.server_errors.clear()
         results = [self.result(item) for item in concerned]
+        results += judged(self.server_errors, results, load_catalogue())
         self.host.abandon()
 
         def requirements_with(verdict: Verdict) -> tuple[str, ...]:

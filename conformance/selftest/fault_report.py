@@ -9,18 +9,23 @@ from functools import cached_property
 from pathlib import Path
 
 from conformance.contract.catalogue import ALL_CLIENTS, COUNTED_LEVELS, Requirement, load_catalogue
+from conformance.report.text import counted
 from conformance.selftest.fault_row import Outcome, Row
 from conformance.selftest.written import KILL_HEADING, write_kill_matrix
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """The rows of the faults. `partial`: only some faults were tried."""
+    """The rows of the faults. `partial`: only some faults were tried.
+
+    `narrow` is the number of those tried only by the checks of the requirements that they break.
+    """
 
     rows: tuple[Row, ...]
     partial: bool
     profile: str
     duration_s: float
+    narrow: int = 0
 
     @cached_property
     def killers(self) -> dict[str, list[str]]:
@@ -68,9 +73,11 @@ def as_line(row: Row) -> str:
 
 def as_summary(matrix: Matrix) -> str:
     """Return the totals of the matrix as text."""
-    counted = Counter(row.outcome for row in matrix.rows)
-    lines = ["", f"{len(matrix.rows)} faults in {matrix.duration_s} s"]
-    lines += [f"  {counted[outcome]:4} {outcome}" for outcome in Outcome if counted[outcome]]
+    outcomes = Counter(row.outcome for row in matrix.rows)
+    lines = ["", f"{counted(len(matrix.rows), 'fault')} in {matrix.duration_s} s"]
+    lines += [f"  {outcomes[outcome]:4} {outcome}" for outcome in Outcome if outcomes[outcome]]
+    if matrix.narrow:
+        lines.append(f"  {matrix.narrow:4} tried only by the checks of what they break")
     if not matrix.partial:
         lines += [_proved(matrix, level) for level in COUNTED_LEVELS]
     return "\n".join(lines)
@@ -89,6 +96,7 @@ def write(matrix: Matrix, directory: Path) -> None:
         "catalogue_digest": load_catalogue().digest,
         "profile": matrix.profile,
         "duration_s": matrix.duration_s,
+        "narrow": matrix.narrow,
         "outcomes": {
             outcome.name.lower(): sum(row.outcome is outcome for row in matrix.rows)
             for outcome in Outcome
@@ -109,7 +117,7 @@ def _as_json(row: Row) -> dict[str, object]:
 def as_markdown(matrix: Matrix) -> str:
     """Return the matrix as Markdown: the totals, then requirements and faults."""
     lines = [KILL_HEADING, "", "Every fault of the reference deployment, tried against"]
-    lines += [f"all checks of the profile `{matrix.profile}`.", "", "```"]
+    lines += [f"{_tried_by(matrix)} of the profile `{matrix.profile}`.", "", "```"]
     lines += [as_summary(matrix).strip(), "```", "", "## Faults by requirement", ""]
     lines += ["| requirement | level | faults that it notices |", "|---|---|---|"]
     for requirement in matrix.judged:
@@ -123,6 +131,10 @@ def as_markdown(matrix: Matrix) -> str:
         for row in matrix.rows
     ]
     return "\n".join([*lines, ""])
+
+
+def _tried_by(matrix: Matrix) -> str:
+    return "the checks of what it breaks, and some against all," if matrix.narrow else "all checks"
 
 
 def _listed(names: Iterable[str]) -> str:

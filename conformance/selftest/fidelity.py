@@ -25,7 +25,7 @@ from conformance.deployment.connect import Connection, connect
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.redaction import Redactor
-from conformance.deployment.repro import story
+from conformance.deployment.reproduction import story
 from conformance.deployment.settings import DEFAULT_SEED, GraphSettings, Settings, SettingsError
 from conformance.model.history import differences
 from conformance.reference.process import ReferenceProcess

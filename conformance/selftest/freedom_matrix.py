@@ -91,6 +91,7 @@ class _FreedomWorker(Worker):
                 cron_minute_s=CRON_MINUTE_S,
                 tenants=TENANTS if with_tenants else None,
             )
+            self.process = None if with_tenants else of_each[0][0].process
             for item in (each for each in concerned if needs_tenants(each) is with_tenants):
                 results.append((item, self.result(item)))
             self.host.abandon()
@@ -158,17 +159,17 @@ def _undecided(
     for item, result in results:
         if result.verdict in (Verdict.PASS, *_RED, learnt.verdicts[item]):
             continue
-        leave = tuple(
+        declared = tuple(
             each
             for each in result.requirements
             if any(one.may_leave_undecided(each) for one in chosen)
         )
         others = tuple(
-            each for each in result.requirements if each not in leave and _is_bound(each, chosen)
+            each for each in result.requirements if each not in declared and _is_bound(each, chosen)
         )
-        if leave or others:
+        if declared or others:
             found[result.id] = Undecided(
-                result.verdict.value, result.reason, result.blocked_by, leave, others
+                result.verdict.value, result.reason, result.blocked_by, declared, others
             )
     return found
 

@@ -12,6 +12,7 @@ from typing import Any
 from conformance.contract.catalogue import load_catalogue
 from conformance.excerpt import excerpt
 from conformance.freedoms.registry import Freedom, all_freedoms
+from conformance.report.text import counted
 from conformance.selftest.freedom_row import FreedomRow, Outcome
 from conformance.selftest.written import FREEDOM_HEADING, write_freedom_matrix
 
@@ -48,14 +49,14 @@ def as_line(row: FreedomRow) -> str:
     """Return one row as a line, followed by a line for each check with a wrong outcome."""
     lines = [f"{row.outcome.name.lower().replace('_', ' '):15} {row.name}"]
     if row.outcome is Outcome.FREE and row.blocked:
-        lines[0] += f"  (undecided by leave: {', '.join(row.blocked)})"
+        lines[0] += f"  (undecided as declared: {', '.join(row.blocked)})"
     if row.unexercised:
         lines[0] += f"  never exercised: {', '.join(row.unexercised)}"
     lines += [f"    crash: {each}" for each in row.crashes]
     for check, red in row.red.items():
         lines.append(_check_line(red.verdict, red.requirements, check, red.reason))
-    for check, each in row.without_leave.items():
-        lines.append(_check_line(each.verdict, each.others or each.leave, check, each.reason))
+    for check, each in row.undeclared.items():
+        lines.append(_check_line(each.verdict, each.others or each.declared, check, each.reason))
     return "\n".join(lines)
 
 
@@ -66,11 +67,15 @@ def _check_line(verdict: str, requirements: tuple[str, ...], check: str, reason:
 
 def as_summary(matrix: FreedomMatrix) -> str:
     """Return the totals of the matrix as text."""
-    lines = ["", f"{len(matrix.rows)} rows in {matrix.duration_s} s, seed {matrix.seed}"]
-    for what, rows in (("freedoms alone", matrix.alone), ("pairs of them", matrix.pairs)):
-        counted = Counter(row.outcome for row in rows)
-        lines.append(f"{len(rows)} {what}")
-        lines += [f"  {counted[outcome]:4} {outcome}" for outcome in Outcome if counted[outcome]]
+    rows_in_all = counted(len(matrix.rows), "row")
+    lines = ["", f"{rows_in_all} in {matrix.duration_s} s, seed {matrix.seed}"]
+    for noun, rest, rows in (
+        ("freedom", "alone", matrix.alone),
+        ("pair", "of them", matrix.pairs),
+    ):
+        outcomes = Counter(row.outcome for row in rows)
+        lines.append(f"{counted(len(rows), noun)} {rest}")
+        lines += [f"  {outcomes[outcome]:4} {outcome}" for outcome in Outcome if outcomes[outcome]]
     return "\n".join(lines)
 
 
@@ -117,7 +122,7 @@ def as_markdown(matrix: FreedomMatrix) -> str:
     ]
     lines += [f"and in pairs, which the seed {matrix.seed} has chosen so that each is in several."]
     lines += ["", "```", as_summary(matrix).strip(), "```", "", "## Freedoms", ""]
-    lines += ["| freedom | outcome | checks | undecided by leave | breaks beside | allowed by |"]
+    lines += ["| freedom | outcome | checks | undecided as declared | breaks beside | allowed by |"]
     lines += ["|---|---|---|---|---|---|"]
     for row in matrix.alone:
         one = known[row.freedoms[0]]
@@ -130,7 +135,7 @@ def as_markdown(matrix: FreedomMatrix) -> str:
             one.allowed_by.replace("|", "\\|"),
         )
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "## Pairs", "", "| freedoms | outcome | checks | undecided by leave |"]
+    lines += ["", "## Pairs", "", "| freedoms | outcome | checks | undecided as declared |"]
     lines += ["|---|---|---|---|"]
     lines += [
         f"| {row.name} | {row.outcome.name.lower()} | {row.checks} | {len(row.blocked)} |"

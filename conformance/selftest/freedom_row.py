@@ -22,14 +22,14 @@ class Outcome(StrEnum):
 class Undecided:
     """A check that is undecided under the freedoms.
 
-    `causes` are the typed causes. `leave` are those of its requirements that the freedoms may leave
-    undecided, `others` are the rest.
+    `causes` are the typed causes. `declared` are those of its requirements that the freedoms may
+    leave undecided, `others` are the rest.
     """
 
     verdict: str
     reason: str
     causes: tuple[Cause, ...]
-    leave: tuple[str, ...]
+    declared: tuple[str, ...]
     others: tuple[str, ...]
 
 
@@ -66,7 +66,7 @@ class FreedomRow:
         return name_of(self.freedoms)
 
     @property
-    def without_leave(self) -> dict[str, Undecided]:
+    def undeclared(self) -> dict[str, Undecided]:
         """The checks that are undecided though no freedom declares it, or without a cause."""
         return {
             check: each for check, each in self.undecided.items() if each.others or not each.causes
@@ -75,7 +75,7 @@ class FreedomRow:
     @property
     def blocked(self) -> tuple[str, ...]:
         """The requirements that are undecided as a freedom declares."""
-        return tuple(sorted({one for each in self.undecided.values() for one in each.leave}))
+        return tuple(sorted({one for each in self.undecided.values() for one in each.declared}))
 
     @property
     def outcome(self) -> Outcome:
@@ -84,7 +84,7 @@ class FreedomRow:
             return Outcome.CRASHED
         if self.red:
             return Outcome.RED
-        if self.without_leave:
+        if self.undeclared:
             return Outcome.BLOCKED
         return Outcome.NEVER_EXERCISED if self.unexercised else Outcome.FREE
 

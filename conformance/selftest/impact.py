@@ -63,7 +63,9 @@ class Watcher:
 
         @deployment.wire.after()
         def note_status(request: WireRequest, answer: WireAnswer) -> None:
-            unanswered.pop(id(request)).status = answer.status
+            # A stream that does not end is answered piece by piece: the first tells the status.
+            if id(request) in unanswered:
+                unanswered.pop(id(request)).status = answer.status
 
     def _watch(self, deployment: Altered, decision: Callable[..., Any]) -> None:
         @deployment.override(decision)

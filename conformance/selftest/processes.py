@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Sequence
-from multiprocessing.queues import SimpleQueue
+from multiprocessing.queues import Queue, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
 from conformance.waiting import wait_until
@@ -47,7 +47,8 @@ def in_processes(
     Each process calls `work(*arguments, tasks, results)`. SelftestError if a process breaks.
     """
     context = multiprocessing.get_context("spawn")
-    tasks: SimpleQueue[str | None] = context.SimpleQueue()
+    # Has no limit of what can be put before anything is taken, unlike a SimpleQueue.
+    tasks: Queue[str | None] = context.Queue()
     results: SimpleQueue[_Row | str] = context.SimpleQueue()
     for name in names:
         tasks.put(name)
@@ -68,6 +69,7 @@ def in_processes(
             rows[name_of(result)] = result
             on_row(result)
     finally:
+        tasks.cancel_join_thread()
         for process in processes:
             if len(rows) < len(names):
                 process.terminate()

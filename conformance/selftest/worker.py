@@ -20,14 +20,18 @@ from conformance.checks.fixtures import BOUND, Bound
 from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.connect import connect
+from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import Settings
 from conformance.faults.registry import Fault, faulty_deployment
+from conformance.garbage import collect_rarely
 from conformance.json_text import allow_memory
 from conformance.reference.altered import Altered
+from conformance.reference.restarting import RestartableApp
 from conformance.reference.tenants import KEY_HEADER
 from conformance.report.record import CheckResult
 from conformance.runner.pytest_process import own_pytest, pytest_arguments
 from conformance.runner.selection import requirements_of
+from conformance.runner.server_errors import ServerError
 from conformance.runner.settings import new_settings
 from conformance.runner.worker import Checks
 from conformance.selftest.asgi import InProcess, InProcessTransport
@@ -68,6 +72,10 @@ class Worker:
     ) -> None:
         self.settings, self.host = settings, host
         self.problem = ""
+        #: The application of the current deployment; None with access control.
+        self.process: RestartableApp | None = None
+        #: What was answered by 500 in checks that passed, until it is forgotten.
+        self.server_errors: list[ServerError] = []
         self._tasks, self._results = tasks, results
         self._config: pytest.Config | None = None
         self._checks: Checks | None = None
@@ -109,8 +117,14 @@ class Worker:
         else:
             # Not another plug-in: pytest keeps each that was ever registered.
             self._checks.connect(settings, connection)
-        self._config.stash[BOUND] = bound = Bound(settings, connection)
+        self._config.stash[BOUND] = bound = Bound(settings, connection, Restarter(self._restart))
         self._connections.callback(bound.close)
+
+    def _restart(self) -> None:
+        """Do what a deployment does that was killed and started again: its tasks are gone."""
+        assert self.process is not None
+        self.host.abandon()
+        self.process.restart()
 
     def pytest_internalerror(self, excrepr: object) -> None:
         """Keep the error for the message of the process."""
@@ -119,6 +133,7 @@ class Worker:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Learn what the checks touch, then execute the tasks."""
+        session.config.add_cleanup(collect_rarely())
         learnt = self._learn(session.items)
         for name in iter(self._tasks.get, None):
             if is_orphan():
@@ -133,6 +148,7 @@ class Worker:
         learnt = Learnt()
         for with_tenants in (False, True):
             right, self.host.app = deployment(None, with_tenants=with_tenants)
+            self.process = right.process
             watcher = Watcher(right, decisions)
             for item in (each for each in items if needs_tenants(each) is with_tenants):
                 watcher.current = learnt.touched[item] = Impact()
@@ -146,7 +162,9 @@ class Worker:
     def result(self, item: pytest.Item) -> CheckResult:
         """Return the result of a check against the current deployment."""
         assert self._checks is not None
-        return self._checks.attempt(item, None)[1]
+        result = self._checks.attempt(item, None)[1]
+        self.server_errors += self._checks.server_errors
+        return result
 
 
 class Learnt:
@@ -203,6 +221,7 @@ def run_worker(
             outage_within_s=0.0,
             backoff_s=0.0,
             protected=True,
+            restart="kill",
             headers=((KEY_HEADER, user),),
             other_headers=((KEY_HEADER, another),),
         )

@@ -1,11 +1,14 @@
 """Cancelling runs."""
 
+import os
+
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable import lasting_members, require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal, assert_refused, assert_that
-from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.outcomes import Blocked, NotRun, requires
 from conformance.checks.runs import LONG_S, UNDER_WAY, Run, Runs, message_contents
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import ThreadsClient
@@ -36,6 +39,19 @@ def test_a_cancelled_run_ends(given: ThreadsApi, given_runs: Runs, runs: Runs) -
     )
 
 
+@requires("CANCEL-01")
+def test_a_cancelled_run_does_not_begin(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
+    thread = given.empty()
+    first = given_runs.start(thread, "slow", "first", seconds=1)
+    second = given_runs.enqueue_behind(thread, "slow", "second", seconds=0)
+    runs.cancel(second, "interrupt", wait=False)
+    given_runs.join(first)
+    status = runs.status_at_the_end(second)
+    assert_that(status not in (*UNDER_WAY, "success"), "a run that was stopped", status)
+    said = message_contents(given.state(thread))
+    assert_that("second" not in said and "first" in said, "the first run's messages alone", said)
+
+
 @requires("CANCEL-02")
 def test_a_cancelled_run_is_interrupted(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     run = given_runs.start_long(given.empty())
@@ -50,10 +66,10 @@ def test_an_interrupted_run_leaves_what_it_did(
 ) -> None:
     thread = given.empty()
     run = given_runs.start_long(thread, "keep this")
-    done = given.history(thread).checkpoint_ids()
+    done = lasting_members(given.history(thread))
     given_runs.cancel(run, "interrupt")
-    left = threads.history(thread).checkpoint_ids()
-    assert_equal(left[-len(done) :], done, "the checkpoints that the run had made")
+    left = lasting_members(threads.history(thread))
+    assert_equal(left[-len(done) :], done, "the states that the run had made")
 
 
 @requires("CANCEL-04")
@@ -115,7 +131,7 @@ def test_runs_are_cancelled_by_their_ids(
 ) -> None:
     thread = given.empty()
     under_way = given_runs.start_long(thread)
-    queued = given_runs.start(thread, "agent")
+    queued = given_runs.enqueue_behind(thread, "agent")
     ids = [under_way.run_id, queued.run_id]
     threads.ensure_success(
         client.runs.cancel_many({"thread_id": id_of(thread), "run_ids": ids}), thread
@@ -126,13 +142,31 @@ def test_runs_are_cancelled_by_their_ids(
         assert_that(status not in (*UNDER_WAY, "success"), "a run that was stopped", status)
 
 
+@requires("CANCEL-08")
+def test_a_run_cancelled_with_others_does_not_begin(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
+    thread = given.empty()
+    under_way = given_runs.start_long(thread, "under way")
+    queued = given_runs.enqueue_behind(thread, "slow", "queued", seconds=0)
+    ids = [under_way.run_id, queued.run_id]
+    threads.ensure_success(
+        client.runs.cancel_many({"thread_id": id_of(thread), "run_ids": ids}), thread
+    )
+    for run in (under_way, queued):
+        _require_end(given_runs, run)
+    said = message_contents(given.state(thread))
+    require_some(said, "the run under way left no messages", "CANCEL-18")
+    assert_that("queued" not in said, "nothing of the run that waited", said)
+
+
 @requires("CANCEL-09")
 def test_only_the_runs_named_are_cancelled(
     given: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
     under_way = given_runs.start_long(thread)
-    queued = given_runs.start(thread, "agent")
+    queued = given_runs.enqueue(thread, "agent")
     body = {"thread_id": id_of(thread), "run_ids": [under_way.run_id]}
     given.ensure_success(client.runs.cancel_many(body), thread)
     given_runs.join(queued)
@@ -166,13 +200,13 @@ def test_a_run_is_cancelled_by_interrupt_by_default(
 ) -> None:
     thread = given.empty()
     run = given_runs.start_long(thread)
-    done = given.history(thread).checkpoint_ids()
+    done = lasting_members(given.history(thread))
     given.ensure_success(client.runs.cancel(run.thread_id, run.run_id), thread)
     if (status := given_runs.status_at_the_end(run)) in (*UNDER_WAY, "success"):
         raise Blocked(f"the run is not stopped, but {status}", by="CANCEL-10")
-    left = threads.history(thread).checkpoint_ids()
+    left = lasting_members(threads.history(thread))
     assert_that(status is not None, "a run that is still there", "none under its id")
-    assert_equal(left[-len(done) :], done, "the checkpoints that the run had made")
+    assert_equal(left[-len(done) :], done, "the states that the run had made")
 
 
 @requires("CANCEL-12")
@@ -206,6 +240,19 @@ def test_a_thread_is_not_busy_after_the_last_of_its_runs(
     first, second = _one_behind_another(given_runs, thread, seconds=LONG_S)
     for run in (second, first):
         given_runs.cancel(run, action, wait=False)
+        _require_end(given_runs, run)
+    _assert_not_busy(threads, thread)
+
+
+@requires("CANCEL-12")
+def test_a_thread_is_not_busy_after_its_runs_were_cancelled_together(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
+    thread = given.empty()
+    runs = _one_behind_another(given_runs, thread, seconds=LONG_S)
+    body = {"thread_id": id_of(thread), "run_ids": [run.run_id for run in runs]}
+    given.ensure_success(client.runs.cancel_many(body), thread)
+    for run in runs:
         _require_end(given_runs, run)
     _assert_not_busy(threads, thread)
 
@@ -264,6 +311,77 @@ def test_a_run_goes_on_when_its_client_leaves(
     assert_equal(runs.status_at_the_end(run), "success", "the status of the run")
 
 
+@requires("CANCEL-17")
+def test_runs_cancelled_together_are_rolled_back(
+    given: ThreadsApi,
+    threads: ThreadsApi,
+    given_runs: Runs,
+    runs: Runs,
+    client: ThreadsClient,
+    context: CheckContext,
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, "slow", seconds=0)
+    kept = [run.get("run_id") for run in given_runs.list_runs(thread)]
+    before = list(given.history(thread))
+    cancelled = [given_runs.start_long(thread), given_runs.enqueue_behind(thread, "agent")]
+    body = {"thread_id": id_of(thread), "run_ids": [run.run_id for run in cancelled]}
+    threads.ensure_success(client.runs.cancel_many(body, action="rollback"), thread)
+    listed = context.eventually(
+        lambda: [each.get("run_id") for each in runs.list_runs(thread)], lambda ids: ids == kept
+    )
+    assert_equal(listed, kept, "the runs that are left")
+    for run in cancelled:
+        assert_refused(client.runs.get(run.thread_id, run.run_id))
+    after = context.eventually(
+        lambda: list(threads.history(thread)), lambda states: len(states) <= len(before)
+    )
+    assert_equal(after, before, "the history")
+
+
+@requires("CANCEL-18")
+def test_runs_cancelled_together_are_interrupted_by_default(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
+    thread = given.empty()
+    run = given_runs.start_long(thread)
+    done = lasting_members(given.history(thread))
+    body = {"thread_id": id_of(thread), "run_ids": [run.run_id]}
+    given.ensure_success(client.runs.cancel_many(body), thread)
+    if (status := given_runs.status_at_the_end(run)) in (*UNDER_WAY, "success"):
+        raise Blocked(f"the run is not stopped, but {status}", by="CANCEL-08")
+    left = lasting_members(threads.history(thread))
+    assert_that(status is not None, "a run that is still there", "none under its id")
+    assert_equal(left[-len(done) :], done, "the states that the run had made")
+
+
+@requires("CANCEL-19")
+def test_runs_are_cancelled_by_status(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient
+) -> None:
+    _require_no_check_beside()
+    thread, other = given.empty(), given.empty()
+    under_way = given_runs.start_long(thread)
+    queued = given_runs.enqueue_behind(thread, "agent")
+    threads.ensure_success(client.runs.cancel_many({"status": "pending"}))
+    status = runs.status_at_the_end(queued)
+    assert_that(status not in (*UNDER_WAY, "success"), "the pending run stopped", status)
+    assert_equal(runs.status(under_way), "running", "the status of the run under way")
+    delayed = given_runs.start(other, "agent", after_seconds=_FAR_S)
+    if (shown := given_runs.status(delayed)) != "pending":
+        raise Blocked(f"a run with after_seconds is {shown}", by="RUN-CONTROL-15")
+    threads.ensure_success(client.runs.cancel_many({"status": "running"}))
+    status = runs.status_at_the_end(under_way)
+    assert_that(status not in (*UNDER_WAY, "success"), "the run under way stopped", status)
+    assert_equal(runs.status(delayed), "pending", "the status of the run that waits")
+
+
+def _require_no_check_beside() -> None:
+    """Raise `NotRun` where other processes run checks on the deployment at the same time."""
+    if os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1") != "1":
+        raise NotRun("it would stop the runs of the checks beside: sent by a single process only")
+
+
 def _cancelled(given: ThreadsApi, runs: Runs, thread: Thread, when: str, action: str) -> None:
     """Cancel a run of the thread, under way or waiting to begin, and wait for its end."""
     if when == "under way":
@@ -279,7 +397,7 @@ def _cancelled(given: ThreadsApi, runs: Runs, thread: Thread, when: str, action:
 def _one_behind_another(runs: Runs, thread: Thread, seconds: float) -> tuple[Run, Run]:
     """Start two runs, and return them once the first is under way; the second waits for it."""
     first = runs.start(thread, "slow", seconds=seconds)
-    second = runs.start(thread, "agent", multitask_strategy="enqueue")
+    second = runs.enqueue(thread, "agent")
     shown = runs.begun(first), runs.status(second)
     if shown != ("running", "pending"):
         raise Blocked(f"two runs of one thread are {shown}", by="MULTITASK-03")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -113,6 +114,75 @@ def test_what_is_counted_satisfies_every_filter(
         if not (body.keys() & _OF_PAGES or ids):
             assert_counted_exactly((body, metadata))
     for_all(st.tuples(shapes, _metadata()), assert_counted_exactly, settings)
+
+
+@dataclass(frozen=True)
+class _WithValues:
+    """Values, the one thread that has them, and filters with the threads of it that satisfy them.
+
+    Each filter is to be combined with the values.
+    """
+
+    values: dict[str, Any]
+    cases: list[tuple[_Filters, list[str]]]
+
+
+@pytest.fixture
+def with_values(given: ThreadsApi) -> _WithValues:
+    """Create a red thread with values, and a red and a green one with others.
+
+    All have values where that is possible: that one without disturbs a filter by values is
+    COUNT-08 and FILTER-03.
+    """
+    wanted = given.with_state(metadata={"colour": "red"})
+    red, green = (given.with_other_values(metadata={"colour": each}) for each in _COLOURS)
+    values = given.state(wanted)["values"]
+    require_some([values], "the state has no values", "STATE-01")
+    # As a search shows it: that GET shows the same is SEARCH-08.
+    found = given.context.eventually(
+        lambda: {id_of(each): each.get("status") for each in given.search()},
+        lambda shown: len(shown) == 3,
+    )
+    if len(found) != 3:
+        raise Blocked(f"search shows {len(found)} of the 3 threads made", by="CREATE-12")
+    status = found[id_of(wanted)]
+    if status not in ("idle", "interrupted"):
+        raise Blocked(f"a search shows a thread on which nothing runs as {status}", by="SEARCH-13")
+    own, with_own = [id_of(wanted)], [id_of(wanted), id_of(red)]
+    right: _Filters = {"ids": with_own, "status": status, "metadata": {"colour": "red"}}
+    wrong: _Filters = {
+        "ids": [id_of(red), id_of(green)],
+        "status": "error",
+        "metadata": {"colour": "green"},
+    }
+    cases = [({name: each}, own) for name, each in right.items()]
+    cases += [({name: each}, []) for name, each in wrong.items()]
+    cases += [(right, own), *(({**right, name: each}, []) for name, each in wrong.items())]
+    cases += [({"status": status, "metadata": right["metadata"]}, own)]
+    return _WithValues(values, cases)
+
+
+@requires("FILTER-09")
+def test_values_are_searched_for_beside_every_other_filter(
+    with_values: _WithValues, threads: ThreadsApi, context: CheckContext
+) -> None:
+    for filters, wanted in with_values.cases:
+        sent = {"values": with_values.values, **filters}
+        found = context.eventually(partial(_sorted_ids, threads, sent), partial(same_json, wanted))
+        assert_equal(found, wanted, f"the threads found by {sent}")
+
+
+@requires("COUNT-10")
+def test_values_are_counted_beside_every_other_filter(
+    with_values: _WithValues, threads: ThreadsApi, context: CheckContext
+) -> None:
+    for filters, wanted in with_values.cases:
+        if "ids" in filters:
+            continue  # a count has no ids
+        sent = {"values": with_values.values, **filters}
+        number = len(wanted)
+        count = context.eventually(partial(threads.count, **sent), partial(same_json, number))
+        assert_equal(count, number, f"the count by {sent}")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import channels_before_and_after, thread_with_channels
+from conformance.checks.comparable import require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
@@ -20,6 +21,7 @@ from conformance.checks.expect import (
 )
 from conformance.checks.messages import values_with_text
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.runs import Runs
 from conformance.checks.views import Thread, has_data, id_of, mask_copied, messages_of
 from conformance.deployment.settings import GraphSettings
 from conformance.model.history import mask_thread_id, same_json
@@ -296,8 +298,13 @@ def test_a_copy_holds_its_moment(given: ThreadsApi, threads: ThreadsApi) -> None
 
 
 @requires("COPY-20")
-def test_copied_checkpoints_are_readable(given: ThreadsApi, threads: ThreadsApi) -> None:
+@pytest.mark.parametrize("of_a_copy", [False, True], ids=["copy", "copy-of-a-copy"])
+def test_copied_checkpoints_are_readable(
+    given: ThreadsApi, threads: ThreadsApi, of_a_copy: bool
+) -> None:
     source = given.prepopulated()
+    if of_a_copy:
+        source = given.copy(source)
     copy = given.copy(source)
     for checkpoint_id in given.history(source).checkpoint_ids():
         expected = mask_thread_id(given.state_at(source, checkpoint_id), id_of(source))
@@ -446,3 +453,15 @@ def test_a_run_on_a_copy_starts_from_every_channel(
         {key: had[key] for key in kept},
         "what was in the channels that a run leaves",
     )
+
+
+@requires("COPY-29")
+def test_a_thread_whose_run_failed_is_copied_identically(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs
+) -> None:
+    source = given.empty()
+    given_runs.run_to_end(source, "failing")
+    given.get_settled(source)
+    history = given.history(source)
+    require_some(history, "the history holds no state after a run that failed")
+    assert_identical_history(threads.history(threads.copy(source)), history)

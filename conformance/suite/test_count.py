@@ -8,9 +8,8 @@ from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable import require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal
-from conformance.checks.messages import message_keys
+from conformance.checks.lookalikes import LONG
 from conformance.checks.outcomes import Blocked, requires
-from conformance.deployment.settings import GraphSettings
 
 #: One more than the default page of search.
 MORE_THAN_A_PAGE = 11
@@ -38,6 +37,24 @@ def test_count_follows_what_is_made(
         _assert_agrees(given, threads, context, number, metadata={"colour": "red"})
 
 
+@requires("COUNT-01")
+@pytest.mark.parametrize(
+    ("wanted", "other"),
+    [({"a.b": "red"}, {"a": {"b": "red"}}), ({"text": f"{LONG}a"}, {"text": f"{LONG}b"})],
+    ids=["dot", "long"],
+)
+def test_names_and_texts_are_compared_whole(
+    given: ThreadsApi,
+    threads: ThreadsApi,
+    context: CheckContext,
+    wanted: dict[str, Any],
+    other: dict[str, Any],
+) -> None:
+    for each in (wanted, other):
+        given.empty(metadata=each)
+    _assert_agrees(given, threads, context, 1, metadata=wanted)
+
+
 @requires("COUNT-02")
 @pytest.mark.parametrize("status", ["idle", "busy", "interrupted", "error"])
 def test_count_by_status(
@@ -50,11 +67,9 @@ def test_count_by_status(
 
 
 @requires("COUNT-03")
-def test_count_by_values(
-    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, graph: GraphSettings
-) -> None:
+def test_count_by_values(given: ThreadsApi, threads: ThreadsApi, context: CheckContext) -> None:
     values = given.state(given.with_state())["values"]
-    _create_another(given, graph)
+    given.with_other_values()
     _assert_agrees(given, threads, context, 1, values=values)
 
 
@@ -72,10 +87,10 @@ def test_count_by_values_beside_a_thread_without_values(
 
 @requires("COUNT-04")
 def test_count_by_all_together(
-    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, graph: GraphSettings
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
 ) -> None:
     values = given.state(given.with_state(metadata={"colour": "red"}))["values"]
-    _create_another(given, graph, metadata={"colour": "red"})
+    given.with_other_values(metadata={"colour": "red"})
     filters = {"values": values, "status": "idle"}
     _assert_agrees(given, threads, context, 1, metadata={"colour": "red"}, **filters)
     _assert_agrees(given, threads, context, 0, metadata={"colour": "blue"}, **filters)
@@ -97,15 +112,6 @@ def test_count_is_not_bounded_by_a_page(
     for _ in range(MORE_THAN_A_PAGE):
         given.empty()
     _assert_agrees(given, threads, context, MORE_THAN_A_PAGE)
-
-
-def _create_another(given: ThreadsApi, graph: GraphSettings, **members: Any) -> None:
-    """Create another thread, with values that a prepopulated one does not have."""
-    if message_keys(graph):
-        given.append(given.with_state(**members), 5)
-    else:
-        # Items without ids would include those of the other thread.
-        given.empty(**members)
 
 
 def _require_count(given: ThreadsApi) -> None:

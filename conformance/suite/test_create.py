@@ -18,8 +18,8 @@ from conformance.checks.expect import (
     moment_or_blocked,
     parse_moment,
 )
-from conformance.checks.lookalikes import metadata_of_lookalikes
-from conformance.checks.outcomes import requires
+from conformance.checks.lookalikes import NAMES_LIKE_PATHS, metadata_of_lookalikes
+from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
 
@@ -151,6 +151,29 @@ def test_large_integers_are_echoed_or_refused(
         assert_equal(kept_metadata(made, {"number": 0}), {"number": number}, "the metadata sent")
 
 
+@requires("CREATE-21")
+@pytest.mark.parametrize("by", ["get", "search", "copy", "update"])
+def test_large_integers_stay_what_they_are(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext, by: str
+) -> None:
+    sent = {"number": 2**53 + 1, "list": [-(2**63) + 1]}
+    made = given.empty(metadata=sent)  # must answer them as sent: CREATE-17
+    if by == "search":
+        found = context.eventually(threads.search, bool)
+        shown = found[0] if found else {}
+    elif by == "copy":
+        shown = given.copy(made)
+    else:
+        if by == "update":
+            given.update(made, metadata={"colour": "red"})
+        shown = threads.get(made)
+    kept = kept_metadata(shown, sent)
+    if not kept:
+        known = {"search": "CREATE-12", "copy": "COPY-10", "update": "UPDATE-04"}
+        raise Blocked(f"the metadata of the creation is not there: {by}", by=known.get(by, ()))
+    assert_equal(kept, sent, "the metadata sent")
+
+
 @requires("CREATE-18")
 @pytest.mark.parametrize("then", ["nothing", "run"])
 def test_creation_is_not_after_the_update(given: ThreadsApi, then: str) -> None:
@@ -169,6 +192,11 @@ def test_creation_is_not_after_the_update(given: ThreadsApi, then: str) -> None:
 @requires("CREATE-20")
 def test_texts_that_look_like_escapes_are_echoed(threads: ThreadsApi) -> None:
     _assert_echoed(threads, metadata_of_lookalikes(beyond_ascii=False))
+
+
+@requires("CREATE-22")
+def test_names_like_paths_are_echoed(threads: ThreadsApi) -> None:
+    _assert_echoed(threads, {**dict.fromkeys(NAMES_LIKE_PATHS, 1), "a": {"b": 2}})
 
 
 def _assert_echoed(threads: ThreadsApi, metadata: dict[str, object]) -> None:

@@ -1,12 +1,13 @@
 """Crons: runs on a schedule. Every cron is on a thread of the check, and deleted in the end."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.context import CheckContext
-from conformance.checks.crons import EVERY_MINUTE, Crons
+from conformance.checks.crons import EVERY_MINUTE, RARELY, Crons
 from conformance.checks.expect import (
     assert_equal,
     assert_is,
@@ -16,9 +17,15 @@ from conformance.checks.expect import (
     moment_or_blocked,
 )
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.runs import Runs
 from conformance.checks.views import id_of
 from conformance.contract.schemas import load_schema
 from conformance.deployment.client import ThreadsClient
+
+#: A time zone that is never in step with UTC, and has no summer time.
+_ZONE, _OFFSET = "Asia/Tokyo", timezone(timedelta(hours=9))
+_END, _LATER_END = "2100-01-01T00:00:00Z", "2101-01-01T00:00:00Z"
+_FEBRUARY = "15 3 2 2 *"
 
 
 @requires("CRON-01")
@@ -143,3 +150,199 @@ def test_the_crons_of_a_deleted_thread_are_gone(
     )
     assert_is(found, [], "the crons found by the thread")
     assert_is(number, 0, "the number of crons")
+
+
+@requires("CRON-12")
+@pytest.mark.parametrize("filtered", ["metadata", "assistant_id", "enabled"])
+def test_the_filters_of_a_search_apply_together(
+    given: ThreadsApi, given_crons: Crons, crons: Crons, filtered: str
+) -> None:
+    filters, made = _told_apart(given, given_crons, filtered)
+    assert_equal(crons.search_ids(**filters), made[:1], "the crons found")
+
+
+@requires("CRON-13")
+@pytest.mark.parametrize("filtered", ["metadata", "assistant_id"])
+def test_the_filters_of_a_count_apply_together(
+    given: ThreadsApi, given_crons: Crons, crons: Crons, filtered: str
+) -> None:
+    filters, _ = _told_apart(given, given_crons, filtered)
+    assert_equal(crons.count(**filters), 1, "the number of crons")
+
+
+@requires("CRON-13")
+def test_crons_are_counted_by_their_metadata_alone(
+    given: ThreadsApi, given_crons: Crons, crons: Crons
+) -> None:
+    filters, _ = _told_apart(given, given_crons, "metadata")
+    assert_equal(crons.count(metadata=filters["metadata"]), 2, "the number of crons")
+
+
+def _told_apart(given: ThreadsApi, crons: Crons, by: str) -> tuple[dict[str, Any], list[str]]:
+    """Create crons of which only the first matches its thread and what it has under `by`.
+
+    Return these two filters, and the ids of the crons: the others match one of them only.
+    """
+    thread, other = given.empty(), given.empty()
+    differing: dict[str, Any] = {}
+    mark: Any = False
+    if by == "metadata":
+        own = {"check": str(given.context.tag)}
+        mark, differing = {**own, "colour": "red"}, {"metadata": {**own, "colour": "blue"}}
+    elif by == "assistant_id":
+        mark = given.context.other_graph("slow")
+    made = [
+        crons.create(thread, **{by: mark}),
+        crons.create(thread, **differing),
+        crons.create(other, **{by: mark}),
+    ]
+    # The assistant of a graph has an id of its own.
+    value = made[0].get(by) if by == "assistant_id" else mark
+    if by != "metadata" and (made[0].get(by) != value or made[1].get(by) == value):
+        raise Blocked(f"crons created with and without {by} {mark!r} do not differ in it")
+    return {"thread_id": id_of(thread), by: value}, [each["cron_id"] for each in made]
+
+
+@requires("CRON-14")
+def test_the_metadata_of_a_cron_is_merged(
+    given: ThreadsApi, given_crons: Crons, crons: Crons
+) -> None:
+    made = given_crons.create(given.empty(), metadata={"kept": "as it was", "changed": "before"})
+    if made.get("metadata") is None:
+        raise Blocked("a cron shows no metadata")
+    crons.update(made, metadata={"changed": "after", "added": "too"})
+    shown = given_crons.get(made).get("metadata") or {}
+    expected = {"kept": "as it was", "changed": "after", "added": "too"}
+    assert_equal({name: shown.get(name) for name in expected}, expected, "the metadata")
+
+
+@requires("CRON-15")
+def test_a_schedule_is_read_in_its_time_zone(given: ThreadsApi, crons: Crons) -> None:
+    cron = crons.create(given.empty(), RARELY, timezone=_ZONE)
+    made_at = moment_or_blocked(cron.get("created_at"), "created_at")
+    next_run = moment_or_blocked(cron.get("next_run_date"), "next_run_date").astimezone(_OFFSET)
+    new_year = datetime(made_at.astimezone(_OFFSET).year + 1, 1, 1, tzinfo=_OFFSET)
+    assert_equal(next_run.isoformat(), new_year.isoformat(), "next_run_date")
+
+
+@requires("CRON-16")
+@pytest.mark.parametrize(
+    ("created", "change", "alike"),
+    [
+        ({"schedule": RARELY}, {"schedule": _FEBRUARY}, {"schedule": _FEBRUARY}),
+        ({}, {"timezone": _ZONE}, {"timezone": _ZONE}),
+        (
+            {"timezone": _ZONE},
+            {"schedule": _FEBRUARY},
+            {"timezone": _ZONE, "schedule": _FEBRUARY},
+        ),
+        ({"enabled": False}, {"enabled": True}, {}),
+    ],
+    ids=["schedule", "timezone", "schedule in its timezone", "enabled again"],
+)
+def test_an_update_changes_when_a_cron_runs_next(
+    given: ThreadsApi,
+    given_crons: Crons,
+    crons: Crons,
+    created: dict[str, Any],
+    change: dict[str, Any],
+    alike: dict[str, Any],
+) -> None:
+    thread = given.empty()
+    made = given_crons.create(thread, **created)
+    expected = _next_run(given_crons.create(thread, **alike))
+    if expected is None:
+        raise Blocked("a cron does not show when it runs next", by="CRON-09")
+    if "enabled" not in change and _next_run(made) == expected:
+        raise Blocked(f"a cron is due at the same time with {alike} and {created}", by="CRON-15")
+    crons.update(made, **change)
+    assert_equal(_next_run(_get_changed(given_crons, made, change)), expected, "next_run_date")
+
+
+def _get_changed(crons: Crons, made: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """Return the cron as GET shows it; `Blocked` unless its schedule and enabled are changed."""
+    shown = crons.get(made)
+    for name in change.keys() & {"schedule", "enabled"}:
+        if shown.get(name) != change[name]:
+            raise Blocked(f"an updated cron shows {name} {shown.get(name)!r}", by="CRON-05")
+    return shown
+
+
+def _next_run(cron: dict[str, Any]) -> str | None:
+    """Return when a cron runs next, in one notation; None if it shows no time."""
+    if (shown := cron.get("next_run_date")) is None:
+        return None
+    return moment_or_blocked(shown, "next_run_date").astimezone(UTC).isoformat()
+
+
+@requires("CRON-17")
+@pytest.mark.parametrize(
+    ("change", "end"),
+    [({"end_time": _LATER_END}, _LATER_END), ({"schedule": _FEBRUARY}, _END)],
+    ids=["another end_time", "no end_time"],
+)
+def test_a_cron_keeps_its_end_until_it_is_changed(
+    given: ThreadsApi, given_crons: Crons, crons: Crons, change: dict[str, Any], end: str
+) -> None:
+    made = _with_end(given, given_crons)
+    crons.update(made, **change)
+    assert_equal(_end_of(given_crons.get(made)), end, "end_time")
+
+
+@requires("CRON-17")
+def test_the_end_of_a_cron_can_be_cleared(
+    given: ThreadsApi, given_crons: Crons, crons: Crons
+) -> None:
+    made = _with_end(given, given_crons)
+    endless = given_crons.get(given_crons.create(given.empty()))
+    crons.update(made, end_time=None)
+    assert_is(_end_of(given_crons.get(made)), _end_of(endless), "end_time of a cron without an end")
+
+
+def _with_end(given: ThreadsApi, crons: Crons) -> dict[str, Any]:
+    cron = crons.create(given.empty(), end_time=_END)
+    if (shown := _end_of(crons.get(cron))) != _END:
+        raise Blocked(f"a cron created with the end_time {_END} shows {shown}")
+    return cron
+
+
+def _end_of(cron: dict[str, Any]) -> str | None:
+    """Return the end_time of a cron in one notation, or None."""
+    if (shown := cron.get("end_time")) is None:
+        return None
+    return f"{moment_or_blocked(shown, 'end_time').astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+@requires("CRON-18")
+def test_a_cron_that_is_not_enabled_does_not_run(
+    given: ThreadsApi, given_crons: Crons, crons: Crons, given_runs: Runs, runs: Runs
+) -> None:
+    never_enabled, disabled, running = given.empty(), given.empty(), given.empty()
+    crons.create(never_enabled, EVERY_MINUTE, enabled=False)
+    # Disabled before it is due at all, and only then due every minute.
+    cron = given_crons.create(disabled, RARELY)
+    crons.update(cron, enabled=False)
+    crons.update(cron, schedule=EVERY_MINUTE)
+    _get_changed(given_crons, cron, {"enabled": False, "schedule": EVERY_MINUTE})
+    given_crons.create(running, EVERY_MINUTE)
+    started = given.context.eventually(
+        lambda: given_runs.list_runs(running), bool, given.context.settings.cron_within_s
+    )
+    if not started:
+        raise Blocked("a cron that is enabled starts no run", by="CRON-10")
+    shown = [len(runs.list_runs(thread)) for thread in (never_enabled, disabled)]
+    assert_is(shown, [0, 0], "the number of runs of crons that are not enabled")
+
+
+@requires("CRON-19")
+@pytest.mark.parametrize("operation", ["get", "update", "delete"])
+def test_an_unknown_cron_is_404(
+    given: ThreadsApi, given_crons: Crons, client: ThreadsClient, operation: str
+) -> None:
+    send = {
+        "get": client.crons.get,
+        "update": lambda cron_id: client.crons.update(cron_id, {"enabled": False}),
+        "delete": client.crons.delete,
+    }[operation]
+    given.ensure_success(send(given_crons.create(given.empty())["cron_id"]))
+    assert_equal(send(client.ownership.absent_id()).status, 404, "status")

@@ -10,6 +10,7 @@ from conformance.checks.comparable import require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
+    assert_is,
     assert_no_thread,
     assert_refused,
     assert_that,
@@ -200,6 +201,57 @@ def test_the_runs_of_a_deleted_thread_are_gone(
     assert_refused(client.runs.get(run.thread_id, run.run_id))
     listed = client.runs.list(run.thread_id)
     assert_that(not listed.ok or listed.body == [], "no runs, or a refusal", listed.text)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param("delete", marks=requires("DELETE-17")),
+        pytest.param("prune", marks=requires("DELETE-18")),
+    ],
+)
+def test_a_thread_anew_has_no_run(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient, way: str
+) -> None:
+    gone = given.empty()
+    run = given_runs.start(gone, "agent")
+    given_runs.join(run)
+    if run.run_id not in [each.get("run_id") for each in given_runs.list_runs(gone)]:
+        raise Blocked("the run is not listed while its thread is there", by="RUN-CONTROL-02")
+    given_runs.get(run)
+    if way == "delete":
+        given.delete(gone)
+    else:
+        given.prune(gone, strategy="delete")
+    if client.get(id_of(gone)).ok:
+        raise Blocked("the thread is still there", by={"delete": "DELETE-02"}.get(way, "PRUNE-01"))
+    if client.runs.get(run.thread_id, run.run_id).ok:
+        raise Blocked("the run is shown while there is no thread", by="DELETE-16")
+    anew = _create_again(given, gone)
+    left = [each.get("run_id") for each in runs.list_runs(anew)]
+    assert_is(left, [], "the runs of a thread that was never run")
+    assert_refused(client.runs.get(id_of(anew), run.run_id))
+
+
+@requires("DELETE-19")
+def test_a_busy_thread_is_deleted_for_good_or_not_at_all(
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
+    busy, idle, other = given.empty(), given.empty(), given.empty()
+    given.delete(idle)
+    if client.get(id_of(idle)).ok:
+        raise Blocked("a deleted thread is still shown", by="DELETE-02")
+    run = given_runs.start(busy, "slow", seconds=1)
+    if (shown := given_runs.begun(run)) != "running":
+        raise Blocked(f"a slow run is {shown}, and not seen under way")
+    answer = client.delete(id_of(busy))
+    if not answer.ok:
+        assert_refused(answer)
+        assert_that(client.get(id_of(busy)).ok, "the thread, which was not deleted", "no thread")
+        return
+    # Another run that takes as long ends after the one on the deleted thread would have.
+    given_runs.join(given_runs.start(other, "slow", seconds=1))
+    assert_no_thread(given, id_of(busy))
 
 
 def _create_deleted(given: ThreadsApi) -> Thread:

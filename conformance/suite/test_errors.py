@@ -29,6 +29,7 @@ from conformance.checks.generators.wrong_bodies import (
 from conformance.checks.messages import texts_in, values_with_text
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.refused_creations import RefusedCreations
+from conformance.checks.runs import Runs
 from conformance.checks.valid_requests import REQUESTS, thread_offering, thread_with_state
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
@@ -36,6 +37,8 @@ from conformance.excerpt import excerpt
 
 DEPTH = 5_000
 LARGE = 2_000_000
+#: Texts that JSON can write, and not every store can keep.
+ODD_TEXTS = {"nul": "a\u0000b", "surrogate": "a\ud800b"}
 
 
 BODIED = tuple(REQUESTS)
@@ -95,16 +98,45 @@ def test_a_malformed_id_is_refused(
 
 
 @_by_operation("ODD", ("create", "update", "search", "update_state"))
-@pytest.mark.parametrize("odd", ["nul", "surrogate"])
+@pytest.mark.parametrize("odd", ODD_TEXTS)
 def test_odd_texts_are_refused_or_kept(
     given: ThreadsApi, client: ThreadsClient, operation: str, odd: str
 ) -> None:
-    text = {"nul": "a\u0000b", "surrogate": "a\ud800b"}[odd]
+    text = ODD_TEXTS[odd]
     thread = thread_offering(given, operation)
     answer = _send_text(given, client, thread, operation, text)
     assert_no_server_error(answer)
     if answer.ok:
         _assert_kept(given, thread, operation, answer, text)
+
+
+@requires("ERROR-ODD-05")
+@pytest.mark.parametrize("odd", ODD_TEXTS)
+def test_odd_texts_in_an_input_are_refused_or_kept(
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient, odd: str
+) -> None:
+    text = ODD_TEXTS[odd]
+    graph = given.context.graph()
+    like = graph.run_input if isinstance(graph.run_input, dict) else {}
+    values = values_with_text(text, graph, like)
+    if not values:
+        raise Blocked("run_input of the [graph] settings has no place for a text")
+    thread = given.empty()
+    raw = json.dumps(given.run_body(input=values)).encode()
+    answer = client.run_wait(id_of(thread), raw=raw)
+    assert_no_server_error(answer)
+    if not answer.ok:
+        return
+    run = given_runs.only_run(thread)
+    assert_equal(given_runs.final_status(run), "success", "status of the run")
+    kept = list(texts_in(given.state(thread)["values"]))
+    if text not in kept:
+        # A graph need not keep what it is told.
+        plain = given.empty()
+        given.run(plain, input=values_with_text("plain", graph, like))
+        if "plain" not in texts_in(given.state(plain)["values"]):
+            raise Blocked("the graph does not keep a text of its input")
+    assert_that(text in kept, "the text in the values, as sent", ascii(kept))
 
 
 @_by_operation("BIG", ("create", "update", "search", "update_state"))

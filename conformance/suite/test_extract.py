@@ -6,12 +6,26 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.context import CheckContext
-from conformance.checks.expect import assert_equal, assert_refused, assert_that
+from conformance.checks.expect import assert_equal, assert_is, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings
+from conformance.model.history import same_json
 
 MOST_PATHS = 10
+#: Aliases of letters, digits and underscores, which all servers accept, and the members that they
+#: name. Two are longer than names of columns and differ at the end, two differ in case.
+_ALIASES = {
+    f"{'a' * 70}1": "colour",
+    f"{'a' * 70}2": "size",
+    "aliasOfMine": "colour",
+    "aliasofmine": "size",
+    "select": "colour",
+    "_": "size",
+}
+#: The metadata of two threads.
+_TWO = ({"colour": "red", "size": 1}, {"colour": "blue", "size": 2})
 
 
 @requires("EXTRACT-01")
@@ -38,6 +52,53 @@ def test_ten_paths_are_answered(
     given.empty(metadata={"colour": "red"})
     given.search()
     _require_extract(threads, client, context)
+
+
+@requires("EXTRACT-01")
+def test_each_thread_has_its_values_under_any_alias(
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, context: CheckContext
+) -> None:
+    made = {id_of(given.empty(metadata=each)): each for each in _TWO}
+    shown = context.eventually(given.search_ids, lambda found: len(found) == len(made))
+    if len(shown) != len(made):
+        raise Blocked("search does not show the threads that were made", by="CREATE-12")
+    _require_extract(given, client, context)
+    paths = {alias: f"metadata.{name}" for alias, name in _ALIASES.items()}
+    found = threads.list_of(client.search({"metadata": context.tag, "extract": paths}))
+    assert_equal(
+        {id_of(each): each.get("extracted") for each in found},
+        {
+            thread: {alias: kept[name] for alias, name in _ALIASES.items()}
+            for thread, kept in made.items()
+        },
+        "what is extracted",
+    )
+
+
+@requires("EXTRACT-07")
+@pytest.mark.parametrize("selected", [["thread_id"], ["metadata", "status"]], ids="+".join)
+def test_select_leaves_what_is_extracted(
+    given: ThreadsApi,
+    threads: ThreadsApi,
+    client: ThreadsClient,
+    context: CheckContext,
+    selected: list[str],
+) -> None:
+    made = given.fullest(metadata={"colour": "red"})
+    values = made.get("values")
+    paths = {"colour": "metadata.colour"}
+    if isinstance(values, dict) and values:
+        paths["value"] = f"values.{next(iter(values))}"
+
+    def look() -> tuple[dict[str, Any], dict[str, Any]]:
+        # Values may be a little out of date: what is compared was asked for one after the other.
+        whole = _extract_all(given, given, client, context, paths)
+        return whole, _extract_all(given, threads, client, context, paths, select=selected)
+
+    whole, beside = context.eventually(look, lambda both: same_json(*both))
+    if whole.get("colour") != "red":
+        raise Blocked("nothing is extracted from a path to something", by="EXTRACT-01")
+    assert_equal(beside, whole, "extracted")
 
 
 @requires("EXTRACT-06")
@@ -79,6 +140,33 @@ def test_a_path_to_nothing_is_no_error(
         raise Blocked("nothing is extracted from a path to something", by="EXTRACT-01")
     extracted = _extract(given, threads, client, context, path)
     assert_that(extracted is None, "null or no member", repr(extracted))
+
+
+@requires("EXTRACT-03")
+@pytest.mark.parametrize("of", ["metadata", "values"])
+def test_an_index_beyond_a_list_is_no_error(
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, context: CheckContext, of: str
+) -> None:
+    if of == "metadata":
+        given.empty(metadata={"list": ["first", "second"]})
+        lists = {"metadata.list": 2}
+    else:
+        values = given.state(given.with_state())["values"]
+        named = values.items() if isinstance(values, dict) else ()
+        lists = {f"values.{key}": len(v) for key, v in named if isinstance(v, list) and v}
+        if not lists:
+            raise Blocked("the state of the graph holds no list")
+    path, length = next(iter(lists.items()))
+    within = {"within": f"{path}[0]"}
+    seen = context.eventually(
+        lambda: _extract_all(given, given, client, context, within).get("within"), bool
+    )
+    if seen is None:
+        raise Blocked("the first element of a list is not extracted", by="EXTRACT-02")
+    beyond = {f"p{n}": f"{path}[{index}]" for n, index in enumerate((length, -length - 1, 99, -99))}
+    extracted = _extract_all(given, threads, client, context, beyond)
+    given_back = [beyond[alias] for alias, value in extracted.items() if value is not None]
+    assert_is(given_back, [], f"the paths beyond a list of {length} that have a value")
 
 
 @requires("EXTRACT-04")
@@ -127,9 +215,21 @@ def _extract(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, context: CheckContext, path: str
 ) -> Any:
     """Return what a search extracts at a path from the only thread of the check."""
+    return _extract_all(given, threads, client, context, {"alias": path}).get("alias")
+
+
+def _extract_all(
+    given: ThreadsApi,
+    threads: ThreadsApi,
+    client: ThreadsClient,
+    context: CheckContext,
+    paths: dict[str, str],
+    **more: Any,
+) -> dict[str, Any]:
+    """Return what a search extracts at these paths from the only thread of the check."""
     if not context.eventually(given.search, bool):
         raise Blocked("search does not show the thread made", by="CREATE-12")
-    body = {"metadata": context.tag, "extract": {"alias": path}}
+    body = {"metadata": context.tag, "extract": paths, **more}
     found = threads.ensure_success(client.search(body)).body
     extracted = found[0].get("extracted") if isinstance(found, list) and found else None
-    return extracted.get("alias") if isinstance(extracted, dict) else None
+    return extracted if isinstance(extracted, dict) else {}

@@ -3,7 +3,6 @@
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.availability import require_operation, try_with_history
 from conformance.checks.channels import thread_with_channels
 from conformance.checks.comparable import parent_ids, require_some
 from conformance.checks.expect import (
@@ -16,7 +15,16 @@ from conformance.checks.expect import (
     moment_or_blocked,
 )
 from conformance.checks.outcomes import Blocked, Unsupported, requires
-from conformance.checks.views import Thread, checkpoint_id_of, is_integer, messages_of, parent_id_of
+from conformance.checks.pages import UNKNOWN_CHECKPOINTS, assert_refused_or_some_states
+from conformance.checks.simplest_thread import require_operation, try_with_history
+from conformance.checks.views import (
+    Thread,
+    checkpoint_id_of,
+    id_of,
+    is_integer,
+    messages_of,
+    parent_id_of,
+)
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings
 
@@ -179,6 +187,18 @@ def test_the_default_page_holds_ten(given: ThreadsApi, threads: ThreadsApi, stat
 def test_get_and_post_agree_in_every_channel(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = thread_with_channels(given)
     assert_equal(threads.post_page(made, limit=5), threads.page(made, limit=5), "POST history")
+
+
+@requires("HISTORY-14")
+@pytest.mark.parametrize("before", UNKNOWN_CHECKPOINTS)
+def test_before_an_unknown_checkpoint_is_no_server_error(
+    given: ThreadsApi, client: ThreadsClient, before: str
+) -> None:
+    made = given.prepopulated()
+    ids = given.history(made).checkpoint_ids()
+    require_some(given.page(made, limit=100, before=ids[0]), "an empty page", "HISTORY-10")
+    answer = client.history(id_of(made), limit=100, before=before)
+    assert_refused_or_some_states(given, answer, ids)
 
 
 def _add_state(given: ThreadsApi, thread: Thread) -> None:

@@ -5,8 +5,15 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.expect import assert_equal, assert_that, assert_untouched, kept_metadata
+from conformance.checks.expect import (
+    assert_equal,
+    assert_is,
+    assert_that,
+    assert_untouched,
+    kept_metadata,
+)
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.time_to_live import MINUTES, require_ttl, shown_ttl
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import numbered
@@ -85,6 +92,19 @@ def test_do_nothing_applies_no_supersteps(
     )
 
 
+@requires("IDENTITY-08")
+@pytest.mark.parametrize("existing", [{}, {"ttl": {"ttl": MINUTES}}], ids=["without", "with-ttl"])
+def test_do_nothing_leaves_the_time_to_live(
+    given: ThreadsApi, client: ThreadsClient, existing: dict[str, Any]
+) -> None:
+    require_ttl(given, given.empty(ttl={"ttl": MINUTES}))
+    made = given.empty(thread_id=given.draw_id(), **existing)
+    before = shown_ttl(given, made)
+    other = {"ttl": 2 * MINUTES, "strategy": "keep_latest"}
+    given.ensure_success(_create_again(given, client, made, "do_nothing", ttl=other))
+    assert_is(shown_ttl(given, made), before, "the ttl")
+
+
 @requires("IDENTITY-07")
 def test_do_nothing_creates_what_is_not_there(given: ThreadsApi, threads: ThreadsApi) -> None:
     # A creation must succeed first, so that a 404 means something.
@@ -101,12 +121,14 @@ def _create_again(
     made: Thread,
     if_exists: str | None,
     supersteps: bool = False,
+    **more: Any,
 ) -> Answer:
     """Create a thread once more under the id of `made`, with other metadata."""
     graph = given.context.settings.graph
     body: dict[str, Any] = {
         "thread_id": id_of(made),
         "metadata": {**client.tag, **given.context.tag, "second": True},
+        **more,
     }
     if if_exists:
         body["if_exists"] = if_exists

@@ -6,6 +6,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable import require_some
+from conformance.checks.concurrency import repeat_together, run_together
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
@@ -13,10 +14,20 @@ from conformance.checks.expect import (
     assert_that,
     assert_untouched,
 )
+from conformance.checks.interrupts import (
+    as_list,
+    interrupts_by_key,
+    interrupts_in,
+    members_of_both,
+    nodes_of,
+    run_by_way,
+    slow_nodes,
+)
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import WAYS, Runs, message_contents
-from conformance.checks.views import History, State, Thread, checkpoint_id_of, id_of
+from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
+from conformance.model.history import same_json
 
 
 @pytest.fixture
@@ -48,8 +59,11 @@ def test_a_thread_shows_its_second_interrupt(threads: ThreadsApi, asking_again: 
 
 
 def _assert_thread_asks(threads: ThreadsApi, thread: Thread) -> None:
-    shown = _require_interrupts(threads, thread)
-    asked = [each for under in _interrupts_by_key(shown).values() for each in under]
+    # They may follow the run a little later, as its values do.
+    shown = threads.context.eventually(
+        lambda: _require_interrupts(threads, thread), lambda shown: any(shown.values())
+    )
+    asked = [each for under in interrupts_by_key(shown).values() for each in under]
     assert_that(
         bool(asked) and all("value" in each for each in asked), "interrupts with their value", shown
     )
@@ -68,17 +82,24 @@ def test_a_task_shows_its_second_interrupt(threads: ThreadsApi, asking_again: Th
 def _assert_task_asks(state: State) -> None:
     asking = [task for task in state.get("tasks") or [] if task.get("interrupts")]
     assert_that(len(asking) == 1, "one task that asked", state.get("tasks"))
-    asked = _interrupts_in(state)
+    asked = interrupts_in(state)
     assert_that(bool(asked) and "value" in asked[0], "the value asked", asking[0])
     assert_equal(state.get("next"), [asking[0].get("name")], "next")
 
 
 @requires("INTERRUPT-03")
-def test_a_state_shows_its_interrupts(threads: ThreadsApi, waiting: Thread) -> None:
-    state = threads.state(waiting)
+@pytest.mark.parametrize("graph_name", ["interrupter", "nested"])
+def test_a_state_shows_its_interrupts(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, graph_name: str
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, graph_name, "question")
+    state = threads.state(thread)
     if state.get("interrupts") is None:
         raise Blocked("the state shows no interrupts beside those of its tasks")
-    assert_equal(state["interrupts"], _interrupts_in(state), "the interrupts of the state")
+    # Published of an interrupt is its value; of others those are compared that both show.
+    shown, asked = members_of_both(as_list(state["interrupts"]), interrupts_in(state))
+    assert_equal(shown, asked, "the interrupts of the state")
 
 
 @requires("INTERRUPT-04")
@@ -97,20 +118,23 @@ def test_second_interrupts_are_told_by_task(
 
 def _assert_told_by_task(given: ThreadsApi, threads: ThreadsApi, waiting: Thread) -> None:
     by_task = {
-        str(task.get("id")): _as_list(task["interrupts"])
+        str(task.get("id")): as_list(task["interrupts"])
         for task in given.state(waiting).get("tasks") or []
         if task.get("interrupts")
     }
     require_some([by_task], "no task of the state shows an interrupt")
-    shown = _interrupts_by_key(_require_interrupts(threads, waiting))
-    asked = {name: under for name, under in shown.items() if under}
-    # Published of an interrupt is its value; of others those are compared that both show.
-    both = {name: _members_of_both(asked.get(name, []), under) for name, under in by_task.items()}
-    assert_equal(
-        {name: both[name][0] if name in both else under for name, under in asked.items()},
-        {name: under for name, (_, under) in both.items()},
-        "the interrupts",
-    )
+
+    def look() -> tuple[dict[str, Any], dict[str, Any]]:
+        shown = interrupts_by_key(_require_interrupts(threads, waiting))
+        asked = {name: under for name, under in shown.items() if under}
+        # Published of an interrupt is its value; of others those are compared that both show.
+        both = {name: members_of_both(asked.get(name, []), each) for name, each in by_task.items()}
+        return (
+            {name: both[name][0] if name in both else under for name, under in asked.items()},
+            {name: under for name, (_, under) in both.items()},
+        )
+
+    assert_equal(*given.context.eventually(look, lambda both: same_json(*both)), "the interrupts")
 
 
 @requires("INTERRUPT-05")
@@ -123,6 +147,39 @@ def test_the_answer_reaches_the_node(
 
 
 @requires("INTERRUPT-05")
+def test_the_answer_reaches_the_node_by_any_way(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    def answered(way: str) -> State:
+        thread = given.empty()
+        given_runs.run_to_end(thread, "interrupter", "question")
+        body = runs.without_input("interrupter", command={"resume": "by all means"})
+        run_by_way(way, given_runs, runs, thread, body)
+        return given.state(thread)
+
+    for state in run_together(lambda: answered("stream"), lambda: answered("background")):
+        _assert_answered(state, "by all means")
+
+
+@requires("INTERRUPT-05")
+def test_answers_that_say_little_reach_the_node(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    # Each is of a published type, and a condition takes it for none.
+    answers: list[object] = [False, 0, ""]
+
+    def answered(answer: object) -> State:
+        thread = given.empty()
+        given_runs.run_to_end(thread, "interrupter", "question")
+        runs.resume(thread, "interrupter", answer)
+        return given.state(thread)
+
+    states = repeat_together(len(answers), lambda number: answered(answers[number]))
+    for state, answer in zip(states, answers, strict=True):
+        _assert_answered(state, answer)
+
+
+@requires("INTERRUPT-05")
 def test_the_second_answer_reaches_the_node(
     given: ThreadsApi, runs: Runs, asking_again: Thread
 ) -> None:
@@ -132,7 +189,7 @@ def test_the_second_answer_reaches_the_node(
 
 @requires("INTERRUPT-15")
 def test_an_interrupt_is_answered_by_its_id(given: ThreadsApi, runs: Runs, waiting: Thread) -> None:
-    asked = [each.get("id") for each in _interrupts_in(given.state(waiting))]
+    asked = [each.get("id") for each in interrupts_in(given.state(waiting))]
     if len(asked) != 1 or not isinstance(asked[0], str):
         raise Blocked(f"the tasks of the state show no one interrupt with an id: {asked}")
     runs.resume(waiting, "interrupter", {asked[0]: "by its id"})
@@ -148,12 +205,12 @@ def test_an_answered_interrupt_is_gone(
 ) -> None:
     given_runs.resume(waiting, "interrupter", "yes")
     shown = context.eventually(
-        lambda: _interrupts_by_key(threads.get(waiting).get("interrupts")),
+        lambda: interrupts_by_key(threads.get(waiting).get("interrupts")),
         lambda interrupts: not any(interrupts.values()),
     )
     assert_that(not any(shown.values()), "no interrupts on the thread", shown)
     state = threads.state(waiting)
-    assert_equal(_interrupts_in(state), [], "the interrupts of the tasks")
+    assert_equal(interrupts_in(state), [], "the interrupts of the tasks")
     assert_equal(state.get("next"), [], "next")
 
 
@@ -176,17 +233,25 @@ def test_a_copy_has_the_identical_history(
 @requires("INTERRUPT-09")
 def test_a_copy_is_interrupted(given: ThreadsApi, threads: ThreadsApi, waiting: Thread) -> None:
     copy = given.copy(waiting)
-    assert_equal(threads.get(copy).get("status"), "interrupted", "status")
+    shown = given.context.eventually(
+        lambda: threads.get(copy).get("status"), lambda status: status == "interrupted"
+    )
+    assert_equal(shown, "interrupted", "status")
 
 
 @requires("INTERRUPT-10")
 def test_a_copy_shows_the_interrupts(
     given: ThreadsApi, threads: ThreadsApi, waiting: Thread
 ) -> None:
-    expected = given.get(waiting).get("interrupts")
+    expected = given.context.eventually(
+        lambda: given.get(waiting).get("interrupts"), lambda shown: shown is None or bool(shown)
+    )
     require_some([expected], "the source shows no interrupts")
     copy = given.copy(waiting)
-    assert_equal(threads.get(copy).get("interrupts"), expected, "the interrupts of the copy")
+    shown = given.context.eventually(
+        lambda: threads.get(copy).get("interrupts"), lambda shown: same_json(shown, expected)
+    )
+    assert_equal(shown, expected, "the interrupts of the copy")
 
 
 @requires("INTERRUPT-11")
@@ -214,7 +279,7 @@ def test_resuming_a_copy_leaves_the_original(
 def test_a_run_can_stop_before_a_node(
     given: ThreadsApi, given_runs: Runs, client: ThreadsClient
 ) -> None:
-    nodes = _slow_nodes(given, given_runs)
+    nodes = slow_nodes(given, given_runs)
     thread = given.empty()
     _run_to_stop(
         given, client, thread, given_runs.body("slow", seconds=0, interrupt_before=[nodes[1]])
@@ -230,7 +295,7 @@ def test_a_run_can_stop_before_a_node(
 def test_a_run_can_stop_after_a_node(
     given: ThreadsApi, given_runs: Runs, client: ThreadsClient
 ) -> None:
-    nodes = _slow_nodes(given, given_runs)
+    nodes = slow_nodes(given, given_runs)
     thread = given.empty()
     _run_to_stop(
         given, client, thread, given_runs.body("slow", seconds=0, interrupt_after=[nodes[0]])
@@ -246,7 +311,7 @@ def test_a_run_goes_on_before_the_node(
     given: ThreadsApi, given_runs: Runs, runs: Runs, way: str
 ) -> None:
     thread, stopped, whole = _stopped(given, given_runs, "interrupt_before")
-    _run_by(way, given_runs, runs, thread, runs.without_input("slow"))
+    run_by_way(way, given_runs, runs, thread, runs.without_input("slow"))
     _assert_went_on(given.state(thread), stopped, whole)
 
 
@@ -266,10 +331,13 @@ def test_a_run_goes_on_from_a_checkpoint(
     thread = given.empty()
     given_runs.run_to_end(thread, "slow", seconds=0)
     history = given.history(thread)
-    second = _nodes_of(history)[1]
+    second = nodes_of(history)[1]
     middle = next(state for state in history if second in (state.get("next") or []))
     checkpoint = {"checkpoint_id": checkpoint_id_of(middle), "checkpoint_ns": ""}
-    _run_by(way, given_runs, runs, thread, runs.without_input("slow", checkpoint=checkpoint))
+    # An input of null is none as well.
+    none: dict[str, Any] = {"input": None} if way == "background" else {}
+    body = runs.without_input("slow", checkpoint=checkpoint, **none)
+    run_by_way(way, given_runs, runs, thread, body)
     state = given.state(thread)
     # The values are the same again, so that only a new state shows that there was a run.
     made = checkpoint_id_of(state)
@@ -294,22 +362,6 @@ def test_breakpoints_hold_for_their_run_alone(
     assert_that(not state.get("next"), "no node next", state.get("next"))
 
 
-def _slow_nodes(given: ThreadsApi, given_runs: Runs) -> list[str]:
-    """Return the nodes of the slow graph, in the order in which they run."""
-    thread = given.empty()
-    given_runs.run_to_end(thread, "slow", seconds=0)
-    return _nodes_of(given.history(thread))
-
-
-def _nodes_of(history: History) -> list[str]:
-    """Return the nodes that ran, in their order; `Blocked` if they are fewer than two."""
-    nodes = [str(node) for state in reversed(history.states) for node in state.get("next") or []]
-    nodes = [node for node in nodes if node != "__start__"]
-    if len(nodes) < 2:
-        raise Blocked(f"the slow graph has fewer than two steps: {nodes}")
-    return nodes
-
-
 def _stopped(given: ThreadsApi, given_runs: Runs, *options: str) -> tuple[Thread, list[Any], int]:
     """Stop a run between the first two nodes of the slow graph, by `options`.
 
@@ -319,7 +371,7 @@ def _stopped(given: ThreadsApi, given_runs: Runs, *options: str) -> tuple[Thread
     whole = given.empty()
     given_runs.run_to_end(whole, "slow", seconds=0)
     history = given.history(whole)
-    first, second, *_ = _nodes_of(history)
+    first, second, *_ = nodes_of(history)
     names = {"interrupt_before": [second], "interrupt_after": [first]}
     stops: dict[str, Any] = {each: names[each] for each in options}
     thread = given.empty()
@@ -329,11 +381,6 @@ def _stopped(given: ThreadsApi, given_runs: Runs, *options: str) -> tuple[Thread
         by = "INTERRUPT-13" if "interrupt_before" in options else "INTERRUPT-14"
         raise Blocked(f"the run with {' and '.join(options)} leaves {state.get('next')}", by=by)
     return thread, message_contents(state), len(message_contents(history.states[0]))
-
-
-def _run_by(way: str, given_runs: Runs, runs: Runs, thread: Thread, body: dict[str, Any]) -> None:
-    # Whether a run in the background can be followed is judged by RUN-03.
-    (given_runs if way == "background" else runs).run_by(way, thread, body)
 
 
 def _assert_went_on(state: State, before: list[Any], whole: int) -> None:
@@ -364,44 +411,12 @@ def _require_interrupts(threads: ThreadsApi, thread: Thread) -> Any:
     return shown
 
 
-def _interrupts_in(state: State) -> list[Any]:
-    tasks = state.get("tasks") or []
-    return [each for task in tasks for each in _as_list(task.get("interrupts"))]
-
-
-def _interrupts_by_key(shown: Any) -> dict[str, list[Any]]:
-    """Return the interrupts by key: published as an object, whose form is free."""
-    members = shown.items() if isinstance(shown, dict) else ()
-    return {name: _as_list(under) for name, under in members}
-
-
-def _as_list(shown: Any) -> list[Any]:
-    """Return interrupts as a list, whether shown in a list or alone."""
-    return (
-        [each for each in shown if isinstance(each, dict)]
-        if isinstance(shown, list)
-        else ([shown] if isinstance(shown, dict) else [])
-    )
-
-
-def _members_of_both(some: list[Any], others: list[Any]) -> tuple[list[Any], list[Any]]:
-    """Return two lists of as many interrupts, with their values and the members of both."""
-    if len(some) != len(others):
-        return some, others
-    shared = [
-        ["value", *sorted(one.keys() & other.keys() - {"value"})]
-        for one, other in zip(some, others, strict=True)
-    ]
-    pairs = [
-        ({name: one.get(name) for name in names}, {name: other.get(name) for name in names})
-        for one, other, names in zip(some, others, shared, strict=True)
-    ]
-    return [one for one, _ in pairs], [other for _, other in pairs]
-
-
 def _assert_answered(state: State, answer: object) -> None:
     """Assert that the graph went on, and that its last message holds the answer."""
     said = message_contents(state)
-    parts = [answer] if isinstance(answer, str) else ["sure", "as"]
-    holds = bool(said) and all(str(part) in str(said[-1]) for part in parts)
+    last = str(said[-1]) if said and said[-1] != "question" else None
+    if isinstance(answer, bool):  # False in Python, false in JavaScript
+        answer, last = str(answer).lower(), last and last.lower()
+    parts = ["sure", "as"] if isinstance(answer, dict) else [str(answer)]
+    holds = last is not None and all(part in last for part in parts)
     assert_that(holds, f"a last message that holds the answer {answer!r}", said)

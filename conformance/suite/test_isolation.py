@@ -6,9 +6,15 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.expect import assert_no_server_error, assert_that, assert_untouched
+from conformance.checks.expect import (
+    assert_equal,
+    assert_no_server_error,
+    assert_that,
+    assert_untouched,
+)
 from conformance.checks.messages import values_with_text
 from conformance.checks.outcomes import Blocked, Unsupported, requires
+from conformance.checks.runs import Runs
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.contract.facts import LONGEST_PAGE
 from conformance.deployment.client import ThreadsClient
@@ -111,6 +117,39 @@ def test_working_on_one_thread_leaves_the_others(given: ThreadsApi, other: Threa
                 beyond()
 
     assert_untouched(given, other, work)
+
+
+@requires("ISOLATE-07")
+@pytest.mark.parametrize("way", ["join once it ended", "join under way", "stream"])
+def test_anothers_run_is_not_joined(
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient, way: str
+) -> None:
+    thread, theirs = given.empty(), given.empty()
+    ended = way == "join once it ended"
+    # Some streams show nothing once their run has ended.
+    run = given_runs.start(theirs, "slow", SECRET, seconds=0 if ended else 1)
+    look = client.runs.join_stream if way == "stream" else client.run_join
+    if ended:
+        given_runs.join(run)
+    answer = look(id_of(thread), run.run_id)
+    own = given.ensure_success(look(run.thread_id, run.run_id), theirs)
+    assert_that(SECRET not in answer.text, "nothing of the other thread", excerpt(answer.text, 300))
+    if SECRET not in own.text:
+        raise Blocked("the run's own thread is not answered what the run was told either")
+
+
+@requires("ISOLATE-08")
+def test_anothers_run_is_not_deleted(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient
+) -> None:
+    thread, theirs = given.empty(), given.empty()
+    kept, deleted = (given_runs.enqueue(theirs, "agent") for _ in range(2))
+    for run in (kept, deleted):
+        given_runs.join(run)
+    client.runs.delete(id_of(thread), kept.run_id)
+    assert_equal(runs.get(kept).get("run_id"), kept.run_id, "the run")
+    # What is not offered deletes nothing.
+    given_runs.delete(deleted)
 
 
 def _checkpoint_of_other(given: ThreadsApi, other: Thread, with_checkpoint: bool) -> dict[str, Any]:

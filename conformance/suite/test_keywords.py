@@ -14,7 +14,7 @@ from conformance.checks.expect import (
     assert_untouched,
     require_refused,
 )
-from conformance.checks.generators.keywords import BrokenKeyword, broken_keywords
+from conformance.checks.generators.schema_keywords import BrokenKeyword, broken_keywords
 from conformance.checks.generators.wrong_bodies import sendable_body
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported, requires
 from conformance.checks.refused_creations import RefusedCreations

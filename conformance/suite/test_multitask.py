@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.events import data_of
 from conformance.checks.expect import assert_equal, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import UNDER_WAY, Run, Runs, message_contents
@@ -13,6 +14,8 @@ from conformance.deployment.client import Answer, ThreadsClient
 
 #: The ways of a second run that is answered at its end: MULTITASK-01 to -07 judge the other one.
 ANSWERED = pytest.mark.parametrize("way", ["wait", "stream"])
+#: Seconds after which a run begins that is only to wait.
+_FAR_S = 600.0
 
 
 @requires("MULTITASK-01")
@@ -48,15 +51,20 @@ def test_reject_leaves_the_first_run_alone(
 @requires("MULTITASK-03")
 def test_enqueue_runs_one_after_the_other(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
-    first = given_runs.start(thread, "slow", "first", seconds=1)
-    second = runs.start(thread, "slow", "second", seconds=0, multitask_strategy="enqueue")
-    given_runs.join(second)
+    texts = ["first", "second", "third"]
+    started = [given_runs.start(thread, "slow", "first", seconds=1)]
+    # Of one run that waits it is not seen whether the next to begin is the oldest or the newest.
+    for text in texts[1:]:
+        started.append(runs.enqueue(thread, "slow", text, seconds=0))
+    for run in started[1:]:
+        given_runs.join(run)
     said = message_contents(given.state(thread))
-    statuses = [runs.final_status(run) for run in (first, second)]
-    assert_equal(statuses, ["success", "success"], "the statuses of both runs")
-    half = len(said) // 2
-    assert_equal([said[:1], said[half : half + 1]], [["first"], ["second"]], "where each began")
-    assert_equal(said[1:half], said[half + 1 :], "what each then added")
+    statuses = [runs.final_status(run) for run in started]
+    assert_equal(statuses, ["success"] * len(texts), "the statuses of the runs")
+    share = len(said) // len(texts)
+    parts = [said[number * share : (number + 1) * share] for number in range(len(texts))]
+    assert_equal([part[:1] for part in parts], [[text] for text in texts], "where each began")
+    assert_equal([part[1:] for part in parts], [parts[0][1:]] * len(texts), "what each then added")
 
 
 @requires("MULTITASK-04")
@@ -79,6 +87,15 @@ def test_interrupt_stops_the_first_run(given: ThreadsApi, given_runs: Runs, runs
     assert_that(status not in (*UNDER_WAY, "success"), "the first run stopped", status)
 
 
+@requires("MULTITASK-05")
+def test_the_first_run_does_nothing_more(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
+    thread = given.empty()
+    given_runs.start_long(thread, "first")
+    second = runs.start(thread, "slow", "second", seconds=0, multitask_strategy="interrupt")
+    given_runs.join(second)
+    _assert_stopped_midway(given, given_runs, thread)
+
+
 @requires("MULTITASK-06")
 def test_interrupt_keeps_what_the_first_run_did(
     given: ThreadsApi, given_runs: Runs, runs: Runs
@@ -94,12 +111,14 @@ def test_interrupt_keeps_what_the_first_run_did(
 
 
 @requires("MULTITASK-07")
-def test_rollback_undoes_the_first_run(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
+def test_rollback_undoes_the_first_run(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient
+) -> None:
     thread = given.empty()
     given_runs.run_to_end(thread, "slow", "before", seconds=0)
     before = message_contents(given.state(thread))
     kept = set(given.history(thread).checkpoint_ids())
-    given_runs.start_long(thread, "first")
+    first = given_runs.start_long(thread, "first")
     undone = set(given.history(thread).checkpoint_ids()) - kept
     second = given_runs.start(thread, "slow", "second", seconds=0, multitask_strategy="rollback")
     given_runs.join(second)
@@ -107,6 +126,12 @@ def test_rollback_undoes_the_first_run(given: ThreadsApi, given_runs: Runs, runs
     assert_equal(said[: len(before) + 1], [*before, "second"], "the first messages")
     left = undone & set(given.history(thread).checkpoint_ids())
     assert_that(not left, "no state of the run that was rolled back", left)
+    listed = given.context.eventually(
+        lambda: [run.get("run_id") for run in runs.list_runs(thread)],
+        lambda ids: first.run_id not in ids,
+    )
+    assert_that(first.run_id not in listed, "no run that was rolled back in the list", listed)
+    assert_refused(client.runs.get(first.thread_id, first.run_id))
 
 
 @requires("MULTITASK-08")
@@ -141,6 +166,17 @@ def test_an_awaited_run_stops_the_first(
         lambda shown: not set(map(str, shown)) & set(UNDER_WAY),
     )
     assert_equal(statuses, ["success"], "the status of the second run")
+
+
+@requires("MULTITASK-09")
+@ANSWERED
+def test_the_first_run_does_nothing_more_before_an_awaited_run(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, way: str
+) -> None:
+    thread = given.empty()
+    given_runs.start_long(thread, "first")
+    runs.run_by(way, thread, runs.body("slow", "second", seconds=0, multitask_strategy="interrupt"))
+    _assert_stopped_midway(given, given_runs, thread)
 
 
 @requires("MULTITASK-10")
@@ -184,6 +220,68 @@ def test_an_awaited_run_is_accepted_by_default(
     threads.ensure_success(_ask(client, way, thread, given_runs.body("agent")), thread)
 
 
+@requires("MULTITASK-13")
+def test_reject_refuses_a_run_while_another_waits(
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
+    body = given_runs.body("agent", multitask_strategy="reject")
+    # It must be accepted where no run waits, so that the refusal is about the one that does.
+    given_runs.run_by("background", given.empty(), body)
+    thread = given.empty()
+    waiting = _start_delayed(given_runs, thread)
+    answer = client.run_background(id_of(thread), body)
+    if (shown := given_runs.status(waiting)) != "pending":
+        raise Blocked(f"the run with after_seconds is {shown} meanwhile")
+    assert_refused(answer)
+
+
+@requires("MULTITASK-14")
+@pytest.mark.parametrize("strategy", ["interrupt", "rollback"])
+def test_a_run_does_not_wait_for_one_that_is_delayed(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, strategy: str
+) -> None:
+    thread = given.empty()
+    _start_delayed(given_runs, thread)
+    second = runs.start(thread, "agent", multitask_strategy=strategy)
+    assert_equal(runs.status_at_the_end(second), "success", "the status of the second run")
+
+
+@requires("MULTITASK-15")
+@ANSWERED
+def test_an_enqueued_run_is_answered_with_its_own_output(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, way: str
+) -> None:
+    thread = given.empty()
+    first = given_runs.start(thread, "slow", "first", seconds=1)
+    _require_under_way(given_runs, first)
+    members = {"seconds": 0, "multitask_strategy": "enqueue"}
+    if way == "wait":
+        output = runs.run_to_end(thread, "slow", "second", **members)
+    else:
+        events = runs.events(thread, "slow", "second", stream_mode="values", **members)
+        output = (data_of(events, "values") or [None])[-1]
+    answered = message_contents({"values": output})
+    if (shown := given_runs.final_status(first)) in UNDER_WAY:
+        raise Blocked(f"the first run is {shown} after the second", by="MULTITASK-10")
+    if "second" not in (said := message_contents(given.state(thread))):
+        raise Blocked(f"the second run left nothing in the state: {said}", by="MULTITASK-10")
+    # Whether it is all that the state holds is judged by RUN-11 and STREAM-03.
+    assert_that("second" in answered, "the message of the second run in the answer", answered)
+
+
+def _assert_stopped_midway(given: ThreadsApi, given_runs: Runs, thread: Thread) -> None:
+    """Assert that a slow run wrote less than a whole one before the run that says second.
+
+    Its status alone may say that it was stopped, while it goes on.
+    """
+    plain = given.empty()
+    given_runs.run_to_end(plain, "slow", seconds=0)
+    whole = len(message_contents(given.state(plain)))
+    said = message_contents(given.state(thread))
+    before = said.index("second") if "second" in said else len(said)
+    assert_that(before < whole, f"fewer than the {whole} messages of a whole run before it", said)
+
+
 def _ask(client: ThreadsClient, way: str, thread: Thread, body: dict[str, Any]) -> Answer:
     return {"wait": client.run_wait, "stream": client.run_stream}[way](id_of(thread), body)
 
@@ -191,3 +289,11 @@ def _ask(client: ThreadsClient, way: str, thread: Thread, body: dict[str, Any]) 
 def _require_under_way(given_runs: Runs, run: Run) -> None:
     if (shown := given_runs.status(run)) not in UNDER_WAY:
         raise Blocked(f"the first run, which takes a second, is {shown} already")
+
+
+def _start_delayed(given_runs: Runs, thread: Thread) -> Run:
+    """Start a run that does not begin while the check lasts; `Blocked` if it is not pending."""
+    run = given_runs.start(thread, "agent", after_seconds=_FAR_S)
+    if (shown := given_runs.status(run)) != "pending":
+        raise Blocked(f"a run with after_seconds is {shown}", by="RUN-CONTROL-15")
+    return run

@@ -13,9 +13,17 @@ from conformance.checks.expect import (
     assert_that,
     assert_untouched,
 )
+from conformance.checks.interrupts import interrupts_in
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Runs, message_contents
-from conformance.checks.views import State, Thread, checkpoint_id_of, id_of, mask_copied
+from conformance.checks.views import (
+    State,
+    Thread,
+    checkpoint_id_of,
+    id_of,
+    mask_copied,
+    without_nulls,
+)
 from conformance.deployment.client import ThreadsClient
 from conformance.model.history import mask_thread_id
 
@@ -30,8 +38,10 @@ def waiting(given: ThreadsApi, given_runs: Runs) -> Thread:
 
 @requires("NESTED-01")
 def test_the_interrupt_reaches_the_thread(threads: ThreadsApi, waiting: Thread) -> None:
-    shown = threads.get(waiting).get("interrupts")
-    # An optional member, as published.
+    # An optional member, as published, which may follow the run a little later.
+    shown = threads.context.eventually(
+        lambda: threads.get(waiting).get("interrupts"), lambda shown: shown is None or bool(shown)
+    )
     assert_that(shown is None or bool(shown), "interrupts on the thread", shown)
     asking = [task for task in _tasks(threads.state(waiting)) if task.get("interrupts")]
     assert_equal(len(asking), 1, "the number of tasks that asked")
@@ -39,11 +49,53 @@ def test_the_interrupt_reaches_the_thread(threads: ThreadsApi, waiting: Thread) 
 
 @requires("NESTED-02")
 def test_the_state_may_include_the_subgraph(threads: ThreadsApi, waiting: Thread) -> None:
-    inner = _subgraph_state(threads.state(waiting, subgraphs="true"))
+    state = threads.state(waiting, subgraphs="true")
+    _assert_includes_the_subgraph(state, ["question"])
+
+
+def _assert_includes_the_subgraph(state: State, said: list[Any]) -> None:
+    """Assert that a state includes that of the subgraph, which waits with these messages."""
+    inner = _subgraph_state(state)
     assert_that(isinstance(inner, dict), "the state of the subgraph in its task", inner)
-    assert_equal(message_contents(inner), ["question"], "the messages in the subgraph")
+    assert_equal(message_contents(inner), said, "the messages in the subgraph")
     asking = [task for task in _tasks(inner) if task.get("interrupts")]
     assert_equal(inner.get("next"), [task.get("name") for task in asking], "next in the subgraph")
+
+
+@requires("CHECKPOINT-13")
+def test_the_state_at_a_checkpoint_may_include_the_subgraph(
+    given: ThreadsApi, threads: ThreadsApi, waiting: Thread
+) -> None:
+    newest = _newest_state(given, waiting)
+    state = threads.state_at(waiting, checkpoint_id_of(newest), subgraphs="true")
+    _require_tasks(state)
+    _assert_includes_the_subgraph(state, message_contents(newest))
+
+
+@requires("CHECKPOINT-POST-04")
+def test_the_state_posted_for_may_include_the_subgraph(
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, waiting: Thread
+) -> None:
+    newest = _newest_state(given, waiting)
+    checkpoint = {"checkpoint_id": checkpoint_id_of(newest), "checkpoint_ns": ""}
+    body = {"checkpoint": checkpoint, "subgraphs": True}
+    answer = client.post_state_at_checkpoint(id_of(waiting), body)
+    state = threads.object_of(answer, waiting)
+    _require_tasks(state)
+    _assert_includes_the_subgraph(state, message_contents(newest))
+
+
+def _require_tasks(state: State) -> None:
+    if "tasks" not in state:
+        raise Blocked("the state at a checkpoint shows no tasks, which are no required member")
+
+
+def _newest_state(given: ThreadsApi, thread: Thread) -> State:
+    """Return the newest state of a thread that waits; `Blocked` if it does not."""
+    state = given.state(thread)
+    if not any(task.get("interrupts") for task in _tasks(state)):
+        raise Blocked("no task of the thread's state shows an interrupt", by="NESTED-01")
+    return state
 
 
 @requires("NESTED-03")
@@ -116,6 +168,84 @@ def test_a_copy_resumes_its_own_subgraph(
     _assert_answered(given.state(copy), "the copy's own")
 
 
+@requires("NESTED-11")
+def test_an_interrupt_is_answered_by_its_id(given: ThreadsApi, runs: Runs, waiting: Thread) -> None:
+    asked = [each.get("id") for each in interrupts_in(given.state(waiting))]
+    if len(asked) != 1 or not isinstance(asked[0], str):
+        raise Blocked(f"the tasks of the state show no one interrupt with an id: {asked}")
+    runs.resume(waiting, "nested", {asked[0]: "by its id"})
+    state = given.state(waiting)
+    _assert_answered(state, "by its id")
+    told = str(message_contents(state)[-1])
+    assert_that(asked[0] not in told, "the answer without the id of the interrupt", told)
+
+
+@requires("NESTED-12")
+def test_a_subgraph_is_resumed_at_the_newest_checkpoint(
+    given: ThreadsApi, runs: Runs, waiting: Thread
+) -> None:
+    newest_id = checkpoint_id_of(_newest_state(given, waiting))
+    newest = {"checkpoint_id": newest_id, "checkpoint_ns": ""}
+    body = runs.without_input("nested", command={"resume": "by all means"}, checkpoint=newest)
+    runs.run_by("wait", waiting, body)
+    _assert_answered(given.state(waiting), "by all means")
+
+
+@requires("NESTED-13")
+def test_a_finished_subgraph_keeps_its_history(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, waiting: Thread
+) -> None:
+    checkpoint = _subgraph_checkpoint(given, waiting)
+    before = _subgraph_ids(given, waiting, checkpoint)
+    given_runs.resume(waiting, "nested", "by all means")
+    end = given.state(waiting)
+    last = message_contents(end)[-1:]
+    if end.get("next") != [] or len(message_contents(end)) < 2:
+        raise Blocked("the thread does not go on to its end", by="NESTED-06")
+    page = threads.post_page(waiting, checkpoint=checkpoint, limit=1000)
+    ids = [checkpoint_id_of(state) for state in page]
+    assert_that(before <= set(ids), f"the states {sorted(before)}, which were there before", ids)
+    said = [message_contents(state)[-1:] for state in page]
+    assert_that(last in said, f"a state with {last} last, as in that of the thread", said)
+
+
+@requires("NESTED-14")
+def test_parents_are_in_the_subgraph(
+    given: ThreadsApi, threads: ThreadsApi, waiting: Thread
+) -> None:
+    checkpoint = _subgraph_checkpoint(given, waiting)
+    _subgraph_ids(given, waiting, checkpoint)
+    page = threads.post_page(waiting, checkpoint=checkpoint, limit=1000)
+    parents = [state.get("parent_checkpoint") for state in page]
+    shown = [
+        parent["checkpoint_ns"]
+        for parent in parents
+        if isinstance(parent, dict) and isinstance(parent.get("checkpoint_ns"), str)
+    ]
+    require_some([shown], "no state of the subgraph names the namespace of its parent")
+    expected = [checkpoint.get("checkpoint_ns")] * len(shown)
+    assert_equal(shown, expected, "checkpoint_ns of the parents")
+
+
+@requires("NESTED-15")
+def test_each_state_of_a_subgraph_can_be_read(
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, waiting: Thread
+) -> None:
+    checkpoint = _subgraph_checkpoint(given, waiting)
+    page = given.post_page(waiting, checkpoint=checkpoint, limit=1000)
+    if len(page) < 2:
+        raise Blocked("the history of the subgraph holds fewer than two states", by="NESTED-05")
+    newest = client.post_state_at_checkpoint(id_of(waiting), {"checkpoint": checkpoint})
+    given.ensure_success(newest, waiting)
+    for entry in page:
+        body = {"checkpoint": {**checkpoint, "checkpoint_id": checkpoint_id_of(entry)}}
+        answer = client.post_state_at_checkpoint(id_of(waiting), body)
+        state = threads.object_of(answer, waiting)
+        for name in ("values", "next"):
+            if name in entry:
+                assert_equal(state.get(name), entry[name], name)
+
+
 @requires("NESTED-10")
 def test_subgraphs_are_streamed_on_demand(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     without = _graph_event_names(runs.events(given.empty(), "nested", stream_mode=["values"]))
@@ -185,7 +315,14 @@ def _subgraph_checkpoint(given: ThreadsApi, thread: Thread) -> dict[str, Any]:
     checkpoint = tasks[0].get("checkpoint") if tasks else None
     if not isinstance(checkpoint, dict):
         raise Blocked(f"the task of the subgraph names no checkpoint: {tasks}")
-    return checkpoint
+    return without_nulls(checkpoint)
+
+
+def _subgraph_ids(given: ThreadsApi, thread: Thread, checkpoint: dict[str, Any]) -> set[str]:
+    """Return the checkpoint ids in the history of a subgraph; `Blocked` if there are none."""
+    page = given.post_page(thread, checkpoint=checkpoint, limit=1000)
+    require_some(page, "the history of the subgraph holds no state", "NESTED-05")
+    return {checkpoint_id_of(state) for state in page}
 
 
 def _assert_answered(state: State, answer: str) -> None:

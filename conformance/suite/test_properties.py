@@ -20,8 +20,8 @@ from conformance.checks.expect import (
 )
 from conformance.checks.generators.bodies import invalid_bodies, valid_bodies, without_thread_ids
 from conformance.checks.generators.for_all import for_all
-from conformance.checks.generators.keywords import met_keywords
 from conformance.checks.generators.metadata import metadata
+from conformance.checks.generators.schema_keywords import met_keywords
 from conformance.checks.generators.wrong_bodies import (
     MALFORMED_JSON,
     bad_bodies,

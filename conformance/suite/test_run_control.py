@@ -18,16 +18,17 @@ from conformance.checks.expect import (
     moment_or_blocked,
 )
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
-from conformance.checks.runs import LONG_S, UNDER_WAY, Runs, message_contents
+from conformance.checks.runs import LONG_S, UNDER_WAY, Runs, message_contents, run_of
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
+from conformance.contract.facts import DEFAULT_LIST_OF_RUNS
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.excerpt import excerpt
 
 #: Seconds that a run is told to wait before it begins.
 DELAY_S = 2.0
-#: The published default of the limit of a list of runs.
-DEFAULT_LIST = 10
+#: Seconds of a run that is deleted with its thread before it has ended.
+_SHORT_S = 1.5
 
 
 @requires("RUN-CONTROL-01")
@@ -42,7 +43,7 @@ def test_a_run_is_shown(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None
 @requires("RUN-CONTROL-02")
 def test_the_runs_of_a_thread_are_listed(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread, other = given.empty(), given.empty()
-    made = {given_runs.start(thread, "agent").run_id for _ in range(2)}
+    made = {given_runs.enqueue(thread, "agent").run_id for _ in range(2)}
     given_runs.start(other, "agent")
     listed = runs.list_runs(thread)
     assert_equal(sorted(str(each.get("run_id")) for each in listed), sorted(made), "the runs")
@@ -75,7 +76,11 @@ def test_runs_are_listed_by_status(
 @requires("RUN-CONTROL-04")
 def test_runs_are_listed_in_pages(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
-    made = {given_runs.start(thread, "agent").run_id for _ in range(3)}
+    started = [given_runs.enqueue(thread, "agent") for _ in range(3)]
+    # The order is free, and may change as long as one of them is under way.
+    for run in started:
+        given_runs.status_at_the_end(run)
+    made = {run.run_id for run in started}
     pages = [runs.list_runs(thread, limit=2, offset=offset) for offset in (0, 2)]
     listed = sorted(str(run.get("run_id")) for page in pages for run in page)
     assert_equal(listed, sorted(made), "the runs of both pages")
@@ -123,9 +128,14 @@ def test_a_background_run_does_not_wait(given: ThreadsApi, given_runs: Runs, run
 
 
 @requires("RUN-CONTROL-09")
-def test_joining_waits_for_the_end(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
+@pytest.mark.parametrize("when", ["under way", "waiting"])
+def test_joining_waits_for_the_end(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, when: str
+) -> None:
     thread = given.empty()
     run = given_runs.start(thread, "slow", seconds=1)
+    if when == "waiting":
+        run = given_runs.enqueue(thread, "slow", seconds=0)
     runs.join(run)
     # Judged by its effect, since the status may be shown a little after the end.
     said = message_contents(given.state(thread))
@@ -159,7 +169,7 @@ def test_a_deleted_run_is_gone(
     given: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
-    kept, deleted = (given_runs.start(thread, "agent") for _ in range(2))
+    kept, deleted = (given_runs.enqueue(thread, "agent") for _ in range(2))
     given_runs.join(kept)
     given_runs.join(deleted)
     runs.delete(deleted)
@@ -195,7 +205,10 @@ def test_a_run_may_begin_later(given: ThreadsApi, given_runs: Runs) -> None:
     given_runs.join(run)
     oldest = list(given.history(thread))[-1:]
     assert_that(len(oldest) == 1, "a history, once the run has ended", "no state")
-    begun_at = moment_or_blocked(oldest[0].get("created_at"), "created_at of the first state")
+    told = oldest[0].get("created_at")
+    begun_at = moment_or_blocked(told, "created_at of the first state")
+    if "." not in str(told):
+        begun_at += timedelta(seconds=1)  # at the latest: it is told in whole seconds
     # The clocks of a deployment may differ a little. The run was requested after its thread was
     # created.
     delay = timedelta(seconds=0.75 * DELAY_S)
@@ -227,10 +240,7 @@ def test_a_run_may_start_from_a_checkpoint(
 
 @requires("RUN-CONTROL-17")
 def test_a_failing_run_says_so(given: ThreadsApi, given_runs: Runs, client: ThreadsClient) -> None:
-    answer = client.run_wait(id_of(given.empty()), given_runs.body("failing"))
-    told = answer.body.get("__error__") if isinstance(answer.body, dict) else None
-    if answer.ok and not told:
-        raise PromiseBroken("an __error__ that says why, or a refusal", excerpt(answer.text, 300))
+    _assert_tells_error(client.run_wait(id_of(given.empty()), given_runs.body("failing")))
 
 
 @requires("RUN-CONTROL-18")
@@ -286,13 +296,44 @@ def test_the_stream_of_an_unknown_run_is_404(
 @requires("RUN-CONTROL-22")
 def test_ten_runs_are_listed_by_default(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
-    for _ in range(DEFAULT_LIST + 1):
-        given_runs.start(thread, "agent")
-    there = len(given_runs.list_runs(thread, limit=2 * DEFAULT_LIST))
-    if there <= DEFAULT_LIST:
-        raise Blocked(f"of {DEFAULT_LIST + 1} runs {there} are listed", by="RUN-CONTROL-02")
+    for _ in range(DEFAULT_LIST_OF_RUNS + 1):
+        given_runs.enqueue(thread, "agent")
+    there = len(given_runs.list_runs(thread, limit=2 * DEFAULT_LIST_OF_RUNS))
+    if there <= DEFAULT_LIST_OF_RUNS:
+        raise Blocked(f"of {DEFAULT_LIST_OF_RUNS + 1} runs {there} are listed", by="RUN-CONTROL-02")
     listed = len(runs.list_runs(thread))
-    assert_that(0 < listed <= DEFAULT_LIST, f"1 to {DEFAULT_LIST} runs", f"{listed} runs")
+    assert_that(
+        0 < listed <= DEFAULT_LIST_OF_RUNS, f"1 to {DEFAULT_LIST_OF_RUNS} runs", f"{listed} runs"
+    )
+
+
+@requires("RUN-CONTROL-23")
+@pytest.mark.parametrize("when", ["under way", "ended"])
+def test_joining_a_failing_run_says_so(given: ThreadsApi, given_runs: Runs, when: str) -> None:
+    run = given_runs.start(given.empty(), "failing")
+    if when == "ended" and given_runs.status_at_the_end(run) != "error":
+        raise Blocked("a run whose graph raises does not end as an error", by="RUN-CONTROL-07")
+    _assert_tells_error(given.client.run_join(run.thread_id, run.run_id))
+
+
+@requires("RUN-CONTROL-24")
+def test_runs_that_had_not_ended_are_deleted_with_their_thread(
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
+    thread, other = given.empty(), given.empty()
+    under_way = given_runs.start(thread, "slow", seconds=_SHORT_S)
+    waiting = given_runs.enqueue(thread, "agent")
+    shown = given_runs.begun(under_way), given_runs.status(waiting)
+    if shown != ("running", "pending"):
+        raise Blocked(f"two runs of one thread are {shown}", by="MULTITASK-03")
+    deleted = client.delete(id_of(thread))
+    if not deleted.ok or client.get(id_of(thread)).ok:
+        raise Blocked("a thread on which a run is under way is not deleted", by="DELETE-19")
+    # What the run would write comes later: by then one that was begun after it has ended, too.
+    given_runs.run_to_end(other, "slow", seconds=_SHORT_S)
+    for run in (under_way, waiting):
+        answer = client.runs.get(run.thread_id, run.run_id)
+        assert_that(not answer.ok or run_of(answer.body) is None, "no run", answer.text)
 
 
 def _statuses(runs: Runs, thread: Thread, context: CheckContext) -> list[Any]:
@@ -308,3 +349,9 @@ def _assert_404(answer: Answer, refused: str = "") -> None:
     if answer.ok and refused:
         raise Blocked(f"it is answered with {answer.status}", by=refused)
     assert_equal(answer.status, 404, "status")
+
+
+def _assert_tells_error(answer: Answer) -> None:
+    told = answer.body.get("__error__") if isinstance(answer.body, dict) else None
+    if answer.ok and not told:
+        raise PromiseBroken("an __error__ that says why, or a refusal", excerpt(answer.text, 300))

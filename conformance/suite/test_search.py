@@ -16,6 +16,7 @@ from conformance.checks.expect import (
     kept_metadata,
     same_thread,
 )
+from conformance.checks.lookalikes import LONG, NAMES_LIKE_PATHS
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import Thread, id_of
 from conformance.contract.facts import THREAD_STATUSES
@@ -84,6 +85,26 @@ def test_true_is_not_one(
         raise Blocked(f"no thread is found by {value!r}", by="SEARCH-02")
     mistaken = [each for each in found if type(each) is not type(value)]
     assert_that(not mistaken, f"a search for {value!r} not to find {other!r}", mistaken)
+
+
+@requires("SEARCH-14")
+def test_a_name_like_a_path_is_a_name(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
+    named = given.empty(metadata=dict.fromkeys(NAMES_LIKE_PATHS, "red"))
+    by_path = given.empty(metadata={"a": {"b": "red"}})
+    given.empty(metadata={"a": ["red"], "b": "red"})
+    for name in NAMES_LIKE_PATHS:
+        _assert_found(threads, context, [id_of(named)], metadata={name: "red"})
+    _assert_found(threads, context, [id_of(by_path)], metadata={"a": {"b": "red"}})
+
+
+@requires("SEARCH-14")
+def test_a_long_text_is_compared_whole(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
+    wanted, *_ = [given.empty(metadata={"text": f"{LONG}{end}"}) for end in ("a", "b", "")]
+    _assert_found(threads, context, [id_of(wanted)], metadata={"text": f"{LONG}a"})
 
 
 @requires("SEARCH-03")

@@ -1,5 +1,7 @@
 """Selecting the members of threads in a search."""
 
+from typing import Any
+
 import pytest
 
 from conformance.checks.api import ThreadsApi
@@ -47,6 +49,20 @@ def test_only_what_is_selected(
     # The members that every published thread requires may be there as well.
     others = set(OPTIONAL_OF_A_THREAD) - set(selected)
     unasked = sorted(each for each in others if found.get(each) is not None)
+    assert_is(unasked, [], "the members that were not selected")
+
+
+@requires("SELECT-01")
+def test_only_what_is_selected_beside_what_is_extracted(
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, context: CheckContext
+) -> None:
+    given.fullest()
+    if not context.eventually(given.search, bool):
+        raise Blocked("search does not show the thread made", by="CREATE-12")
+    extract = {"marked": "metadata.threads_conformance"}
+    given.ensure_success(client.search({"metadata": context.tag, "extract": extract}))
+    found = _search_selected(threads, client, context, ["thread_id"], extract=extract)
+    unasked = sorted(each for each in OPTIONAL_OF_A_THREAD if found.get(each) is not None)
     assert_is(unasked, [], "the members that were not selected")
 
 
@@ -103,9 +119,13 @@ def _create_and_select(
 
 
 def _search_selected(
-    threads: ThreadsApi, client: ThreadsClient, context: CheckContext, selected: list[str]
+    threads: ThreadsApi,
+    client: ThreadsClient,
+    context: CheckContext,
+    selected: list[str],
+    **more: Any,
 ) -> Thread:
-    answer = client.search({"metadata": context.tag, "select": selected})
+    answer = client.search({"metadata": context.tag, "select": selected, **more})
     if 400 <= answer.status < 500:
         raise Blocked(f"select with {', '.join(selected)} is refused", by="ERROR-ANY-05")
     threads.ensure_success(answer)

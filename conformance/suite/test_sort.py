@@ -74,6 +74,22 @@ def test_sorting_comes_before_the_limit(
     assert_equal(first, sorted(every, reverse=order == "desc")[:2], "the first two threads")
 
 
+@requires("SORT-07")
+def test_the_order_alone_turns_the_threads_round(
+    given: ThreadsApi, threads: ThreadsApi, context: CheckContext
+) -> None:
+    made = [given.empty() for _ in range(3)]
+    shown = context.eventually(given.search, lambda found: len(found) == len(made))
+    if len(shown) != len(made):
+        raise Blocked(f"search shows {len(shown)} of the {len(made)} threads made", by="CREATE-12")
+    for member in ("created_at", "updated_at"):
+        moments = {moment_or_blocked(each.get(member), member) for each in shown}
+        if len(moments) < len(made):
+            raise Blocked(f"nothing tells the threads apart: they have the same {member}")
+    rising, falling = (threads.search_ids(sort_order=order) for order in ("asc", "desc"))
+    assert_equal(rising, falling[::-1], "the threads with asc, and those with desc backwards")
+
+
 def _statuses(found: list[Thread]) -> list[Any]:
     return [each.get("status") for each in found]
 

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.availability import require_operation, try_with_history
 from conformance.checks.channels import (
     expected_values,
     keys_as_predicted,
     shown_values,
+    thread_with_channels,
     thread_with_channels_by_supersteps,
     values_of,
 )
-from conformance.checks.comparable import holds_no_data, require_some
+from conformance.checks.comparable import holds_no_data, require_some, shown_by_both
 from conformance.checks.expect import (
     assert_equal,
     assert_is,
@@ -24,6 +24,8 @@ from conformance.checks.expect import (
 )
 from conformance.checks.messages import messages_sent, type_and_content
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.runs import Runs
+from conformance.checks.simplest_thread import require_operation, try_with_history
 from conformance.checks.views import State, Thread, id_of, is_integer, messages_of, real_messages_of
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import ThreadsClient
@@ -118,18 +120,44 @@ def test_metadata_tells_source_step_and_parents(
 def test_the_state_is_the_newest_of_the_history(given: ThreadsApi, threads: ThreadsApi) -> None:
     for made in _threads_with_states(given):
         state, newest = threads.state(made), given.history(made).states[0]
-        assert_equal(*_shown_by_both(state, newest), "the state of the thread")
+        assert_equal(*shown_by_both(state, newest), "the state of the thread")
 
 
-def _shown_by_both(one: State, other: State) -> tuple[State, State]:
-    """Return two states with the members that both show, and so their metadata."""
-    both = one.keys() & other.keys()
-    shown = [{name: state[name] for name in both} for state in (one, other)]
-    first, second = (each.get("metadata") for each in shown)
-    if isinstance(first, dict) and isinstance(second, dict):
-        for state, metadata in zip(shown, (first, second), strict=True):
-            state["metadata"] = {name: metadata[name] for name in first.keys() & second.keys()}
-    return shown[0], shown[1]
+@requires("STATE-18")
+@pytest.mark.parametrize("stopped", ["failing", "interrupter"])
+def test_the_history_shows_why_a_run_stopped(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, stopped: str
+) -> None:
+    made = given.empty()
+    given_runs.run_to_end(made, stopped)
+    given.get_settled(made)
+    state = given.state(made)
+    require_some(_stops(state), "the state shows neither errors nor interrupts of tasks")
+    for page in (threads.page(made, limit=1), threads.post_page(made, limit=1)):
+        require_some(page, "an empty page")
+        if not isinstance(page[0].get("tasks"), list):
+            raise Blocked("the history shows no tasks")
+        assert_equal(_stops(page[0]), _stops(state), "the errors and interrupts of tasks")
+
+
+def _stops(state: State) -> list[dict[str, Any]]:
+    """Return the error and the interrupts of each task of a state that shows any of them."""
+    tasks = [task for task in state.get("tasks") or [] if isinstance(task, dict)]
+    shown = [{name: task.get(name) for name in ("error", "interrupts")} for task in tasks]
+    return [each for each in shown if any(each.values())]
+
+
+@requires("STATE-19")
+def test_a_task_that_failed_shows_its_error(given: ThreadsApi, given_runs: Runs) -> None:
+    made = given.empty()
+    given_runs.run_to_end(made, "failing")
+    given.get_settled(made)
+    tasks = given.state(made).get("tasks")
+    if not isinstance(tasks, list):
+        raise Blocked("the state shows no list of tasks", by="STATE-03")
+    errors = [task.get("error") for task in tasks if isinstance(task, dict)]
+    told = any(isinstance(error, str) and error for error in errors)
+    assert_that(told, "a task with an error: a text", tasks)
 
 
 @requires("STATE-11")
@@ -197,7 +225,7 @@ def test_only_selected_members_are_shown(given: ThreadsApi, threads: ThreadsApi)
 
 @requires("STATE-17")
 def test_one_value_is_selected(given: ThreadsApi, threads: ThreadsApi) -> None:
-    made = given.prepopulated()
+    made = thread_with_channels(given)
     values = given.state(made)["values"]
     require_some([values], "the state has no values", "STATE-01")
     for name, value in values.items():

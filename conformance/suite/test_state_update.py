@@ -1,6 +1,7 @@
 """Updating the state of a thread, and forking it."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -37,6 +38,7 @@ from conformance.checks.views import (
     State,
     Thread,
     checkpoint_id_of,
+    checkpoint_to_send,
     id_of,
     messages_of,
     parent_id_of,
@@ -95,8 +97,14 @@ def test_the_values_are_in_the_state(
 
 
 @requires("STATE-UPDATE-04")
-def test_an_update_adds_one_checkpoint(given: ThreadsApi, threads: ThreadsApi) -> None:
+@pytest.mark.parametrize("of", ["supersteps", "run", "copy"])
+def test_an_update_adds_one_checkpoint(given: ThreadsApi, threads: ThreadsApi, of: str) -> None:
     made = given.prepopulated()
+    if of == "run":
+        given.run(made)
+    elif of == "copy":
+        made = given.copy(made)
+        given.append(made, 1)
     before = given.history(made)
     threads.append(made, 2)
     after = threads.history(made)
@@ -120,10 +128,33 @@ def test_the_state_tells_of_an_update(given: ThreadsApi) -> None:
 
 
 @requires("STATE-UPDATE-06")
-def test_as_node_decides_what_is_next(
-    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
-) -> None:
-    steps = [numbered(each, 2) for each in graph.supersteps]
+def test_as_node_decides_what_is_next(given: ThreadsApi, threads: ThreadsApi) -> None:
+    follows = _nodes_and_what_follows(given)
+    made = given.prepopulated()
+    for update, names in follows:
+        threads.update_state(made, **update)
+        assert_equal(given.state(made).get("next"), names, f"next after {update['as_node']}")
+
+
+@requires("STATE-UPDATE-06")
+def test_as_node_decides_what_is_next_in_a_fork(given: ThreadsApi, threads: ThreadsApi) -> None:
+    follows = _nodes_and_what_follows(given)
+    made = given.long(5)
+    at = {"checkpoint_id": given.history(made).checkpoint_ids()[2]}
+    for update, names in follows:
+        act = partial(threads.update_state, made, **update, checkpoint=at)
+        fork, state = _only_new_state(given, made, act), given.state(made)
+        if checkpoint_id_of(state) != fork:
+            raise Blocked("the state of the thread is not that of the fork", by="STATE-UPDATE-10")
+        assert_equal(state.get("next"), names, f"next after {update['as_node']} in a fork")
+
+
+def _nodes_and_what_follows(given: ThreadsApi) -> list[tuple[dict[str, Any], Any]]:
+    """Return the updates of the supersteps, each with the nodes that are next after it.
+
+    `Blocked` unless two differ in what follows them.
+    """
+    steps = [numbered(each, 2) for each in given.context.graph().supersteps]
     # A thread prepopulated as far as a node shows which nodes follow it.
     follows: list[tuple[dict[str, Any], Any]] = []
     for number, step in enumerate(steps, 1):
@@ -133,10 +164,7 @@ def test_as_node_decides_what_is_next(
             follows.append((update, given.state(so_far).get("next")))
     if len({str(names) for _, names in follows}) < 2:
         raise Blocked("no two nodes of the supersteps differ in what follows them")
-    made = given.prepopulated()
-    for update, names in follows:
-        threads.update_state(made, **update)
-        assert_equal(given.state(made).get("next"), names, f"next after {update['as_node']}")
+    return follows
 
 
 @requires("STATE-UPDATE-07")
@@ -158,6 +186,27 @@ def test_an_older_checkpoint_forks(given: ThreadsApi, threads: ThreadsApi, posit
     # The state at a checkpoint need not show its parent, while the documented state does.
     parent = parent_id_of(given.state_at(made, new[0])) or parent_id_of(given.state(made))
     assert_equal(parent, older, "the parent of the fork")
+
+
+@requires("STATE-UPDATE-08")
+def test_the_checkpoint_of_a_state_forks_as_it_is(given: ThreadsApi, threads: ThreadsApi) -> None:
+    made = given.long(5)
+    older = given.history(made).states[2]
+    named = checkpoint_to_send(older)
+    new = _new_states(given, made, lambda: threads.append(made, 7, checkpoint=named))
+    assert_that(bool(new), "a new state in the history", "no new state")
+    parent = parent_id_of(given.state_at(made, new[0])) or parent_id_of(given.state(made))
+    assert_equal(parent, checkpoint_id_of(older), "the parent of the fork")
+
+
+@requires("STATE-UPDATE-08")
+def test_a_copied_checkpoint_forks_the_copy(given: ThreadsApi, threads: ThreadsApi) -> None:
+    copy = given.copy(given.long(5))
+    given.append(copy, 6)
+    # A copy may have the checkpoint ids of its source.
+    older = given.history(copy).checkpoint_ids()[2]
+    new = _new_states(given, copy, lambda: _update_at(threads, copy, older))
+    assert_that(bool(new), "a new state in the history of the copy", "no new state")
 
 
 @requires("STATE-UPDATE-09")
@@ -279,7 +328,12 @@ def _values_by_get(
 
 def _fork(given: ThreadsApi, api: ThreadsApi, thread: Thread, checkpoint_id: str) -> str:
     """Fork at a checkpoint; return the new checkpoint id of the history, whatever is answered."""
-    new = _new_states(given, thread, lambda: _update_at(api, thread, checkpoint_id))
+    return _only_new_state(given, thread, lambda: _update_at(api, thread, checkpoint_id))
+
+
+def _only_new_state(given: ThreadsApi, thread: Thread, act: Callable[[], object]) -> str:
+    """Return the checkpoint id that is new in the history after `act`, which forks."""
+    new = _new_states(given, thread, act)
     if not new:
         raise Blocked("a fork made no state", by="STATE-UPDATE-08")
     if len(new) > 1:

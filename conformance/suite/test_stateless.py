@@ -9,19 +9,24 @@ from conformance.checks.context import CheckContext
 from conformance.checks.events import data_of, parse_events
 from conformance.checks.expect import assert_equal, assert_is, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import Runs, message_contents, run_in, run_of
-from conformance.checks.views import Thread
+from conformance.checks.runs import Run, Runs, message_contents, run_in, run_of
+from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.reading import is_event_stream
 from conformance.excerpt import excerpt
 
 
 def start_stateless(api: ThreadsApi, way: str, body: Any) -> Answer:
     """Start a stateless run, or a batch of them, with the tags of the check."""
+    return api.ensure_success(api.client.runs.stateless(way, _tagged(api, body)))
+
+
+def _tagged(api: ThreadsApi, body: Any) -> Any:
+    """Return the body of a stateless run, or of a batch, with the tags of the check."""
+    if isinstance(body, list):
+        return [_tagged(api, each) for each in body]
     tags = {**api.client.tag, **api.context.tag}
-    tagged = [{**each, "metadata": tags} for each in body] if way == "batch" else body
-    if way != "batch":
-        tagged = {**body, "metadata": tags}
-    return api.ensure_success(api.client.runs.stateless(way, tagged))
+    return {**body, "metadata": {**body.get("metadata", {}), **tags}}
 
 
 @requires("STATELESS-01")
@@ -43,14 +48,35 @@ def test_a_stateless_run_leaves_no_thread(
     run = run_in(answer) or run_of(first)
     if run and way in ("background", "batch"):
         client.run_join(run.thread_id, run.run_id)
+    _assert_no_thread_left(given, run)
+
+
+@requires("STATELESS-08")
+@pytest.mark.parametrize("way", ["wait", "background"])
+def test_a_stateless_run_that_fails_leaves_no_thread(
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient, way: str
+) -> None:
+    body = given_runs.body("failing")
+    answer = client.runs.stateless(way, _tagged(given, body))
+    if way == "background" or answer.status in (404, 405, 501):
+        # How the failure of a run that is waited for is answered is free.
+        given.ensure_success(answer)
+    run = run_in(answer)
+    if run and way == "background":
+        client.run_join(run.thread_id, run.run_id)
+    _assert_no_thread_left(given, run)
+
+
+def _assert_no_thread_left(given: ThreadsApi, run: Run | None) -> None:
+    """Assert that neither the thread of a run nor another thread of the check is there, at last."""
 
     def remaining_threads() -> list[str]:
         found = given.search_ids()
-        stands = [run.thread_id] if run and client.get(run.thread_id).ok else []
+        stands = [run.thread_id] if run and given.client.get(run.thread_id).ok else []
         return found + stands
 
-    left_behind = context.eventually(
-        remaining_threads, lambda threads: not threads, context.settings.run_timeout_s
+    left_behind = given.context.eventually(
+        remaining_threads, lambda threads: not threads, given.context.settings.run_timeout_s
     )
     assert_is(left_behind, [], "the threads that are left")
     if run is None:
@@ -72,6 +98,20 @@ def test_the_thread_may_be_kept(
     assert_that(len(threads.history(thread)) > 0, "a history", "no state")
 
 
+@requires("STATELESS-09")
+def test_the_thread_of_a_run_that_fails_may_be_kept(
+    given: ThreadsApi, given_runs: Runs, context: CheckContext, client: ThreadsClient
+) -> None:
+    body = given_runs.body("failing", on_completion="keep")
+    thread = _thread_of(given, start_stateless(given, "background", body), context, client)
+    answer = client.get(id_of(thread))
+    if not answer.ok:
+        # Where the thread of no run is kept, STATELESS-03 says so.
+        well = given_runs.body("slow", seconds=0, on_completion="keep")
+        given.get(_thread_of(given, start_stateless(given, "background", well), context, client))
+    assert_that(answer.ok, "the thread", f"{answer.status} {answer.text}")
+
+
 def _thread_of(
     given: ThreadsApi, answer: Answer, context: CheckContext, client: ThreadsClient
 ) -> Thread:
@@ -83,7 +123,7 @@ def _thread_of(
         client.run_join(run.thread_id, run.run_id)
         return {"thread_id": run.thread_id}
     found = context.eventually(
-        lambda: [each for each in given.search() if each.get("status") == "idle"],
+        lambda: [each for each in given.search() if each.get("status") in ("idle", "error")],
         bool,
         context.settings.run_timeout_s,
     )
@@ -108,7 +148,7 @@ def test_stateless_runs_know_nothing_of_each_other(threads: ThreadsApi, given_ru
 def test_a_stateless_run_can_be_streamed(threads: ThreadsApi, given_runs: Runs) -> None:
     answer = start_stateless(threads, "stream", given_runs.body("agent"))
     kind = answer.headers.get("content-type", "")
-    assert_that(kind.startswith("text/event-stream"), "text/event-stream", kind)
+    assert_that(is_event_stream(kind), "text/event-stream", kind)
     values = data_of(parse_events(answer.text), "values")
     assert_that(bool(values), "values events", excerpt(answer.text, 300))
 
@@ -124,6 +164,63 @@ def test_a_batch_begins_every_run(threads: ThreadsApi, given_runs: Runs) -> None
         # No member of the answer is published.
         raise Blocked(f"the answer names no run: {excerpt(answer.text, 300)}")
     assert_equal(len(set(ids)), 2, "the number of different runs")
+
+
+@requires("STATELESS-10")
+def test_each_run_of_a_batch_has_its_metadata(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    shown = [_member_of(runs, each) for each in _batch(given, given_runs)]
+    assert_equal(sorted(shown), sorted(_MEMBERS), "metadata.member of the runs")
+
+
+@requires("STATELESS-11")
+def test_each_run_of_a_batch_has_its_input(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs
+) -> None:
+    said = {}
+    batch = _batch(given, given_runs)
+    for run in batch:
+        given_runs.join(run)
+        said[run] = message_contents(threads.state({"thread_id": run.thread_id}))[:1]
+    told = {run: _member_of(given_runs, run) for run in batch}
+    # Where the metadata does not tell which run is which, the texts alone are compared.
+    telling = sorted(told.values()) == sorted(_MEMBERS)
+    shown = sorted([told[run] if telling else "", *said[run]] for run in batch)
+    expected = sorted([each if telling else "", each] for each in _MEMBERS)
+    assert_equal(shown, expected, "metadata.member and first message of the runs")
+
+
+def _member_of(runs: Runs, run: Run) -> str:
+    """Return what the metadata of a run says of its member of the batch."""
+    metadata = runs.get(run).get("metadata")
+    return str(metadata.get("member")) if isinstance(metadata, dict) else ""
+
+
+#: What the members of a batch say, and their metadata.
+_MEMBERS = ("one", "two", "three")
+
+
+def _batch(given: ThreadsApi, given_runs: Runs) -> list[Run]:
+    """Start a batch of different runs that keep their threads, and return the runs."""
+    bodies = [
+        given_runs.body("slow", each, seconds=0, on_completion="keep", metadata={"member": each})
+        for each in _MEMBERS
+    ]
+    answer = start_stateless(given, "batch", bodies)
+    named = answer.body if isinstance(answer.body, list) else []
+    found = [run for run in map(run_of, named) if run]
+    if not found:
+        # No member of the answer is published: then the threads are found by the run's tags.
+        made = given.context.eventually(
+            given.search,
+            lambda made: len(made) == len(_MEMBERS),
+            given.context.settings.run_timeout_s,
+        )
+        found = [given_runs.only_run(each) for each in made]
+    if len(set(found)) != len(_MEMBERS):
+        raise Blocked(f"of {len(_MEMBERS)} runs {len(set(found))} are found", by="STATELESS-06")
+    return found
 
 
 @requires("STATELESS-07")

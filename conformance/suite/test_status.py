@@ -3,6 +3,7 @@
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.conditions import FAR_S, SHOWN_BY, make
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal, assert_that
 from conformance.checks.outcomes import Blocked, requires
@@ -10,14 +11,6 @@ from conformance.checks.runs import LONG_S, Runs
 from conformance.checks.views import Thread, id_of
 from conformance.contract.facts import THREAD_STATUSES
 from conformance.deployment.settings import numbered
-
-#: The requirement that a thread shows the status, by status.
-_SHOWN_BY = {
-    "idle": "CREATE-09",
-    "interrupted": "STATUS-01",
-    "error": "STATUS-02",
-    "busy": "STATUS-03",
-}
 
 
 @requires("STATUS-01")
@@ -39,6 +32,14 @@ def test_a_thread_that_waits_again_is_interrupted(
     # Seen once in between, so that the status of the first question is not taken for the second.
     _status(given, thread, "idle", context)
     given_runs.run_to_end(thread, "interrupter")
+    _assert_status(threads, thread, "interrupted", context)
+
+
+@requires("STATUS-01")
+def test_a_thread_whose_subgraph_waits_is_interrupted(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
+) -> None:
+    thread = make("asking in a subgraph", given, given_runs).thread
     _assert_status(threads, thread, "interrupted", context)
 
 
@@ -111,7 +112,7 @@ def test_a_thread_is_busy_until_its_last_run_has_ended(
 ) -> None:
     thread = given.empty()
     first = given_runs.start(thread, "slow", seconds=1)
-    second = given_runs.start(thread, "slow", seconds=LONG_S, multitask_strategy="enqueue")
+    second = given_runs.enqueue(thread, "slow", seconds=LONG_S)
     given_runs.join(first)
     if (begun := given_runs.begun(second)) != "running":
         raise Blocked(f"the second run is {begun} where it should be under way")
@@ -196,9 +197,45 @@ def test_an_update_of_metadata_leaves_the_status(
     thread = given.empty()
     given_runs.run_to_end(thread, graph)
     if (shown := _status(given, thread, status, context)) != status:
-        raise Blocked(f"the thread that should be {status} is {shown}", by=_SHOWN_BY[status])
+        raise Blocked(f"the thread that should be {status} is {shown}", by=SHOWN_BY[status])
     given.update(thread, metadata={"colour": "red"})
     assert_equal(threads.get(thread).get("status"), status, "status")
+
+
+@requires("STATUS-14")
+def test_a_thread_is_not_busy_after_its_run_was_deleted(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
+) -> None:
+    under_way, to_come = given.empty(), given.empty()
+    # Some deployments execute it further: it is to be short.
+    running = given_runs.start(under_way, "slow", seconds=2)
+    waiting = given_runs.start(to_come, "agent", after_seconds=FAR_S)
+    shown = given_runs.begun(running), given_runs.status(waiting)
+    if shown != ("running", "pending"):
+        raise Blocked(f"the runs to be deleted are {shown}")
+    for thread, run in ((under_way, running), (to_come, waiting)):
+        given_runs.delete(run)
+        if any(each.get("run_id") == run.run_id for each in given_runs.list_runs(thread)):
+            raise Blocked("a run that was deleted is still listed", by="RUN-CONTROL-12")
+    # Both at once, so that they are waited for together.
+    statuses = context.eventually(
+        lambda: [threads.get(each).get("status") for each in (under_way, to_come)],
+        lambda statuses: "busy" not in statuses,
+    )
+    assert_that("busy" not in statuses, "threads that are not busy", statuses)
+
+
+@requires("STATUS-15")
+@pytest.mark.parametrize("condition", ["stopped before a node", "stopped after a node"])
+def test_a_thread_that_a_breakpoint_stopped_is_interrupted(
+    given: ThreadsApi,
+    threads: ThreadsApi,
+    given_runs: Runs,
+    context: CheckContext,
+    condition: str,
+) -> None:
+    thread = make(condition, given, given_runs).thread
+    _assert_status(threads, thread, "interrupted", context)
 
 
 @pytest.fixture
@@ -211,7 +248,7 @@ def by_status(given: ThreadsApi, given_runs: Runs, context: CheckContext) -> dic
     for status, thread in made.items():
         shown = _status(given, thread, status, context)
         if shown != status:
-            raise Blocked(f"the thread that should be {status} is {shown}", by=_SHOWN_BY[status])
+            raise Blocked(f"the thread that should be {status} is {shown}", by=SHOWN_BY[status])
     return made
 
 
@@ -238,7 +275,7 @@ def test_a_search_by_status_follows_a_thread(
     thread = given.empty()
     given_runs.run_to_end(thread, "interrupter" if was == "interrupted" else "failing")
     if (shown := _status(given, thread, was, context)) != was:
-        raise Blocked(f"the thread that should be {was} is {shown}", by=_SHOWN_BY[was])
+        raise Blocked(f"the thread that should be {was} is {shown}", by=SHOWN_BY[was])
     context.eventually(lambda: given.search_ids(status=was), bool)
     if was == "interrupted":
         given_runs.resume(thread, "interrupter", "go on")

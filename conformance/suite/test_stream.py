@@ -10,10 +10,12 @@ from conformance.checks.comparable import require_some
 from conformance.checks.events import OF_THE_STREAM, Event, data_of, events_or_blocked, parse_events
 from conformance.checks.expect import assert_equal, assert_is, assert_that
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import UNDER_WAY, Runs, message_contents
-from conformance.checks.views import Thread, id_of
+from conformance.checks.runs import UNDER_WAY, Run, Runs, message_contents
+from conformance.checks.views import Thread, id_of, real_messages_of
 from conformance.deployment.client import Answer
+from conformance.deployment.reading import is_event_stream
 from conformance.excerpt import excerpt
+from conformance.model.history import same_json
 
 #: Names of the events of the published modes; a server may send others.
 _MODES = frozenset(
@@ -31,6 +33,9 @@ _MODES = frozenset(
 
 #: Modes in which each step of a graph has events; the two first are judged by STREAM-07.
 _SEVERAL_MODES = ("values", "updates", "checkpoints", "tasks")
+_TWO_MODES = _SEVERAL_MODES[:2]
+#: Characters of every length in UTF-8, of which the last two need two units in UTF-16.
+_TEXT = "go on \u00e9 \u2026 \U0001d11e \U0001f600"
 #: The number of streams of which the one with ids that are shared is judged.
 _STREAMS = 4
 
@@ -39,7 +44,7 @@ _STREAMS = 4
 def test_a_stream_is_made_of_events(given: ThreadsApi, runs: Runs) -> None:
     answer = runs.stream(given.empty(), "agent")
     kind = answer.headers.get("content-type", "")
-    assert_that(kind.startswith("text/event-stream"), "text/event-stream", kind)
+    assert_that(is_event_stream(kind), "text/event-stream", kind)
     assert_that(bool(parse_events(answer.text)), "at least one event", excerpt(answer.text, 300))
 
 
@@ -60,7 +65,7 @@ def test_the_last_values_are_the_state(
     given: ThreadsApi, runs: Runs, graph: str, modes: list[str]
 ) -> None:
     thread = given.empty()
-    values = data_of(runs.events(thread, graph, stream_mode=modes), "values")
+    values = data_of(runs.events(thread, graph, _TEXT, stream_mode=modes), "values")
     if len(modes) > 1 and not values:
         raise Blocked("a stream of several modes has no values", by="STREAM-07")
     expected = given.state(thread)["values"]
@@ -78,9 +83,19 @@ def test_values_are_streamed_by_default(given: ThreadsApi, runs: Runs) -> None:
 
 
 @requires("STREAM-05")
-@pytest.mark.parametrize("mode", ["values", "updates"])
-def test_only_what_was_asked_for_is_streamed(given: ThreadsApi, runs: Runs, mode: str) -> None:
-    events = runs.events(given.empty(), "agent", stream_mode=mode)
+@pytest.mark.parametrize(
+    ("mode", "more"),
+    [
+        ("values", {"stream_mode": "values"}),
+        ("updates", {"stream_mode": "updates"}),
+        ("updates", {"stream_mode": ["updates"], "stream_resumable": True}),
+    ],
+    ids=["values", "updates", "updates of a resumable stream"],
+)
+def test_only_what_was_asked_for_is_streamed(
+    given: ThreadsApi, runs: Runs, mode: str, more: dict[str, Any]
+) -> None:
+    events = runs.events(given.empty(), "agent", **more)
     modes = _modes_of(events)
     if mode not in modes:
         raise Blocked(f"a stream of {mode} without an event of it: {sorted(modes)}")
@@ -122,8 +137,11 @@ def test_checkpoints_are_streamed(given: ThreadsApi, runs: Runs) -> None:
 
 
 @requires("STREAM-09")
-def test_a_failure_is_streamed(given: ThreadsApi, runs: Runs) -> None:
-    errors = data_of(runs.events(given.empty(), "failing"), "error")
+@pytest.mark.parametrize(
+    "more", [{}, {"stream_mode": ["updates"]}], ids=["values by default", "updates"]
+)
+def test_a_failure_is_streamed(given: ThreadsApi, runs: Runs, more: dict[str, Any]) -> None:
+    errors = data_of(runs.events(given.empty(), "failing", **more), "error")
     assert_that(bool(errors) and bool(errors[-1]), "an error event that says why", errors)
 
 
@@ -189,6 +207,151 @@ def test_events_have_ids_of_their_own(given: ThreadsApi, given_runs: Runs) -> No
     assert_equal(ids, list(dict.fromkeys(ids)), "the ids of the events, each once")
 
 
+@requires("STREAM-15")
+def test_a_stream_is_joined_in_one_of_its_modes(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    run = _with_subgraph(given, given_runs)
+    # Compared with the stream joined in all its modes, which STREAM-11 compares with the first.
+    expected = _of_mode(given_runs.join_stream(run, "-1"), "values")
+    require_some(expected, "a stream that is read again without values", "STREAM-11")
+    names = {event.name for event in expected}
+    require_some(names - {"values"}, "a stream without values of a subgraph")
+    joined = runs.join_stream(run, "-1", stream_mode="values")
+    told = _of_several_modes(joined, _TWO_MODES)
+    assert_equal(_named_data(told), _named_data(expected), "the events of values")
+
+
+@requires("STREAM-16")
+def test_a_stream_in_one_of_its_modes_is_resumed_after_each_event(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    thread, answer = _streamed(given, given_runs, _TWO_MODES)
+    given.ensure_success(answer, thread)
+    run = given_runs.only_run(thread)
+    joined = given_runs.join_stream(run, "-1", stream_mode="values")
+    joined = _of_several_modes(joined, _TWO_MODES)
+    require_some(joined, "a stream joined in one of its modes has no events", "STREAM-15")
+    ids = _ids_of(joined)
+    require_some(ids, "the events of the stream have no ids")
+    if len(set(ids)) < len(ids):
+        raise Blocked(f"two events share an id: {ids}", by="STREAM-14")
+    for position, event in enumerate(joined, start=1):
+        if event.id is not None:
+            rest = runs.join_stream(run, event.id, stream_mode="values")
+            # Nothing may follow the last event.
+            what = f"the events of values after event {position}"
+            expected = _named_data(joined[position:])
+            assert_is(_named_data(_of_several_modes(rest, _TWO_MODES)), expected, what)
+
+
+@requires("STREAM-17")
+def test_a_joined_stream_begins_once(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
+    run = given_runs.start(given.empty(), "slow", seconds=0, stream_resumable=True)
+    under_way = runs.join_stream(run)
+    again = runs.join_stream(run, "-1")
+    require_some([*under_way, *again], "a joined stream without events")
+    for joined in (under_way, again):
+        told = [
+            [each.id, each.name, each.data]
+            for each in joined
+            if each.id is not None or each.name == "metadata"
+        ]
+        begun = [data for _, name, data in told if name == "metadata"]
+        twice = [each for each in told if told.count(each) > 1]
+        twice += [data for data in begun if begun.count(data) > 1]
+        assert_that(not twice, "each event once", twice)
+
+
+@requires("STREAM-18")
+def test_updates_beside_values_tell_of_an_interrupt(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    _require_told_in_updates(given, given_runs)
+    thread = given.empty()
+    events = runs.events(thread, "interrupter", stream_mode=["values", "updates"])
+    _assert_told_in_updates(given, thread, events)
+
+
+@requires("STREAM-19")
+def test_updates_tell_of_the_interrupt_of_a_subgraph(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    _require_told_in_updates(given, given_runs)
+    thread = given.empty()
+    events = runs.events(thread, "nested", stream_mode=["updates"], stream_subgraphs=True)
+    _assert_told_in_updates(given, thread, events)
+
+
+def _require_told_in_updates(given: ThreadsApi, runs: Runs) -> None:
+    """Block the check unless a stream of updates alone tells of the interrupt of a graph."""
+    thread = given.empty()
+    events = runs.events(thread, "interrupter", stream_mode=["updates"])
+    asked = _asked(given, thread)
+    if not _holds(data_of(events, "updates"), asked):
+        raise Blocked("a stream of updates does not tell of an interrupt")
+
+
+def _assert_told_in_updates(given: ThreadsApi, thread: Thread, events: list[Event]) -> None:
+    updates = [event.data for event in _of_mode(events, "updates")]
+    asked = _asked(given, thread)
+    assert_that(_holds(updates, asked), f"updates that tell of the interrupt {asked}", updates)
+
+
+def _asked(given: ThreadsApi, thread: Thread) -> Any:
+    """Return the value of the interrupt that the thread waits at."""
+    tasks = given.state(thread).get("tasks") or []
+    values = [each.get("value") for task in tasks for each in task.get("interrupts") or []]
+    require_some(values, "the state shows no interrupt with a value", "INTERRUPT-02")
+    return values[0]
+
+
+def _holds(value: Any, wanted: Any) -> bool:
+    """Return whether a JSON value is the wanted one, or holds it anywhere."""
+    if same_json(value, wanted):
+        return True
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(_holds(each, wanted) for each in inner)
+
+
+@requires("STREAM-20")
+def test_the_stream_of_a_failed_run_is_read_again(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    thread = given.empty()
+    told = data_of(given_runs.events(thread, "failing", stream_resumable=True), "error")
+    require_some(told, "the stream of the run holds no error", "STREAM-09")
+    again = runs.join_stream(given_runs.only_run(thread), "-1")
+    require_some(_graph_events(again), "a stream that is read again is empty", "STREAM-11")
+    assert_equal(data_of(again, "error"), told, "the error events")
+
+
+@requires("STREAM-21")
+def test_earlier_messages_are_not_streamed_again(given: ThreadsApi, runs: Runs) -> None:
+    thread = given.with_state()
+    earlier = {each["id"] for each in _messages_in(given, thread) if each.get("id")}
+    require_some(earlier, "no message of the thread has an id")
+    events = runs.events(thread, "agent", stream_mode=["messages-tuple"])
+    sent = [data[0] for data in data_of(events, "messages") if isinstance(data, list) and data]
+    ids = [each.get("id") for each in sent if isinstance(each, dict)]
+    require_some(ids, "the stream sends no message with an id")
+    again = sorted(earlier.intersection(filter(None, ids)))
+    assert_is(again, [], "the ids of earlier messages in the stream")
+
+
+def _messages_in(given: ThreadsApi, thread: Thread) -> list[dict[str, Any]]:
+    found = real_messages_of(given.state(thread), given.context.graph())
+    return [each for each in found if isinstance(each, dict)]
+
+
+def _with_subgraph(given: ThreadsApi, runs: Runs) -> Run:
+    """Stream a graph with its subgraph in two modes, and return its run."""
+    thread = given.empty()
+    modes = [*_TWO_MODES]
+    runs.stream(thread, "nested", stream_mode=modes, stream_subgraphs=True, stream_resumable=True)
+    return runs.only_run(thread)
+
+
 def _resumable_in_several_modes(given: ThreadsApi, runs: Runs) -> tuple[Thread, list[Event]]:
     """Run a graph by a resumable stream of several modes, and return its thread and the events.
 
@@ -199,13 +362,13 @@ def _resumable_in_several_modes(given: ThreadsApi, runs: Runs) -> tuple[Thread, 
     for _ in range(_STREAMS):
         thread, answer = _streamed(given, runs, modes)
         if not answer.ok and modes == _SEVERAL_MODES:
-            modes = _SEVERAL_MODES[:2]
+            modes = _TWO_MODES
             thread, answer = _streamed(given, runs, modes)
         events = events_or_blocked(given.ensure_success(answer, thread).text)
         ids = _ids_of(events)
         if len(set(ids)) < len(ids):
             break
-    if missing := set(_SEVERAL_MODES[:2]) - _modes_of(events):
+    if missing := {*_TWO_MODES} - _modes_of(events):
         raise Blocked(f"a stream of several modes has no {sorted(missing)}", by="STREAM-07")
     if not ids:
         raise Blocked("the events of the stream have no ids")
@@ -223,9 +386,14 @@ def _ids_of(events: list[Event]) -> list[str]:
     return [event.id for event in _of_several_modes(events) if event.id is not None]
 
 
-def _of_several_modes(events: list[Event]) -> list[Event]:
+def _of_several_modes(events: list[Event], modes: Sequence[str] = _SEVERAL_MODES) -> list[Event]:
     """Return the events of the modes that were asked for; others, of the server's own, are free."""
-    return [event for event in events if _modes_of([event]) & {*_SEVERAL_MODES}]
+    return [event for event in events if _modes_of([event]) & {*modes}]
+
+
+def _of_mode(events: list[Event], mode: str) -> list[Event]:
+    """Return the events of a mode, those of subgraphs included."""
+    return [event for event in events if _modes_of([event]) == {mode}]
 
 
 def _last_content(values: list[Any]) -> list[Any]:

@@ -6,24 +6,33 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.expect import assert_equal, assert_that, moment_or_blocked, parse_moment
-from conformance.checks.outcomes import Blocked, PromiseBroken, requires
-from conformance.checks.views import Thread, id_of
+from conformance.checks.comparable import require_some
+from conformance.checks.expect import (
+    assert_equal,
+    assert_no_server_error,
+    assert_that,
+    assert_untouched,
+    moment_or_blocked,
+    parse_moment,
+)
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.time_to_live import MINUTES, read_ttl, require_ttl, shown_ttl
+from conformance.checks.views import Thread, id_of, known_checkpoint_id
 from conformance.deployment.client import ThreadsClient
 
-#: A ttl so long that no thread expires during a run.
-MINUTES = 600
 #: How far expires_at may be from the ttl after the creation.
 TOLERANCE = timedelta(minutes=2)
+#: More minutes than a signed integer of 32 bits counts as seconds.
+_BEYOND_32_BITS = 40_000_000
 
 
 @requires("TTL-01")
 @pytest.mark.parametrize("strategy", ["delete", "keep_latest"])
 def test_a_time_to_live_is_shown_on_request(
-    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, strategy: str
+    given: ThreadsApi, threads: ThreadsApi, strategy: str
 ) -> None:
     made = given.empty(ttl={"ttl": MINUTES, "strategy": strategy})
-    shown = _read_ttl(threads, client, made)
+    shown = read_ttl(threads, made)
     assert_equal(
         {name: shown.get(name) for name in ("strategy", "ttl_minutes")},
         {"strategy": strategy, "ttl_minutes": MINUTES},
@@ -38,22 +47,18 @@ def test_a_time_to_live_is_not_shown_unasked(given: ThreadsApi) -> None:
 
 
 @requires("TTL-03")
-def test_a_time_to_live_has_an_end(given: ThreadsApi, client: ThreadsClient) -> None:
+def test_a_time_to_live_has_an_end(given: ThreadsApi) -> None:
     made = given.empty(ttl={"ttl": MINUTES})
-    expires = parse_moment(_require_ttl(given, client, made).get("expires_at"), "expires_at")
-    expected = moment_or_blocked(made.get("created_at"), "created_at") + timedelta(minutes=MINUTES)
-    assert_that(abs(expires - expected) < TOLERANCE, f"expires_at about {expected}", expires)
+    _assert_ends_after(MINUTES, require_ttl(given, made), made)
 
 
 @requires("TTL-04")
-def test_a_time_to_live_can_be_set_later(
-    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
-) -> None:
+def test_a_time_to_live_can_be_set_later(given: ThreadsApi, threads: ThreadsApi) -> None:
     # Whether a ttl is shown, and in which unit, is judged by TTL-01.
-    expected = _require_ttl(given, client, given.empty(ttl={"ttl": MINUTES})).get("ttl_minutes")
+    expected = require_ttl(given, given.empty(ttl={"ttl": MINUTES})).get("ttl_minutes")
     made = given.empty()
     given.update(made, ttl={"ttl": MINUTES})
-    assert_equal(_read_ttl(threads, client, made).get("ttl_minutes"), expected, "ttl_minutes")
+    assert_equal(read_ttl(threads, made).get("ttl_minutes"), expected, "ttl_minutes")
 
 
 @requires("TTL-06")
@@ -66,13 +71,11 @@ def test_an_update_with_a_time_to_live_alone_is_accepted(
 
 
 @requires("TTL-07")
-def test_an_update_without_a_time_to_live_keeps_it(
-    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
-) -> None:
+def test_an_update_without_a_time_to_live_keeps_it(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.empty(ttl={"ttl": MINUTES})
-    expected = _require_ttl(given, client, made).get("ttl_minutes")
+    expected = require_ttl(given, made).get("ttl_minutes")
     given.update(made, metadata={"colour": "red"})
-    assert_equal(_read_ttl(threads, client, made).get("ttl_minutes"), expected, "ttl_minutes")
+    assert_equal(read_ttl(threads, made).get("ttl_minutes"), expected, "ttl_minutes")
 
 
 @requires("TTL-05")
@@ -80,16 +83,101 @@ def test_a_creation_with_a_time_to_live_is_accepted(given: ThreadsApi, threads: 
     threads.get(threads.empty(ttl={"ttl": MINUTES, "strategy": "delete"}))
 
 
-def _read_ttl(threads: ThreadsApi, client: ThreadsClient, thread: Thread) -> dict[str, Any]:
-    shown = threads.ensure_success(client.get(id_of(thread), include="ttl"), thread).body
-    ttl = shown.get("ttl") if isinstance(shown, dict) else None
-    assert_that(isinstance(ttl, dict), "a member ttl", shown)
-    return ttl if isinstance(ttl, dict) else {}
+@requires("TTL-08")
+@pytest.mark.parametrize("how", ["creation", "update"])
+def test_a_fraction_of_a_minute_is_kept(given: ThreadsApi, threads: ThreadsApi, how: str) -> None:
+    whole = require_ttl(given, given.empty(ttl={"ttl": MINUTES})).get("ttl_minutes")
+    if whole != MINUTES:
+        raise Blocked(f"a ttl of {MINUTES} minutes is shown as {whole}", by="TTL-01")
+    minutes = MINUTES + 0.5
+    if how == "creation":
+        made = threads.empty(ttl={"ttl": minutes})
+    else:
+        made = given.empty()
+        given.update(made, ttl={"ttl": MINUTES})
+        if not shown_ttl(given, made):
+            raise Blocked("GET shows no ttl that PATCH set", by="TTL-04")
+        threads.update(made, ttl={"ttl": minutes})
+    assert_equal(read_ttl(threads, made).get("ttl_minutes"), minutes, "ttl_minutes")
 
 
-def _require_ttl(given: ThreadsApi, client: ThreadsClient, thread: Thread) -> dict[str, Any]:
-    """Return the ttl of a thread that was created with one; `Blocked` if none is shown."""
-    try:
-        return _read_ttl(given, client, thread)
-    except PromiseBroken as unseen:
-        raise Blocked("GET shows no ttl of a thread created with one", by="TTL-01") from unseen
+@requires("TTL-09")
+def test_a_time_to_live_of_many_years(
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
+) -> None:
+    shown = require_ttl(given, given.empty(ttl={"ttl": MINUTES}))
+    moment_or_blocked(shown.get("expires_at"), "expires_at")
+    answer = client.create(
+        {
+            "thread_id": client.ownership.new_id(),
+            "metadata": {**client.tag, **given.context.tag},
+            "ttl": {"ttl": _BEYOND_32_BITS},
+        }
+    )
+    assert_no_server_error(answer)
+    if answer.ok and isinstance(answer.body, dict):
+        _assert_ends_after(_BEYOND_32_BITS, read_ttl(threads, answer.body), answer.body)
+
+
+@requires("TTL-10")
+def test_a_time_to_live_can_be_set_again(given: ThreadsApi, threads: ThreadsApi) -> None:
+    made = given.empty(ttl={"ttl": MINUTES, "strategy": "delete"})
+    require_ttl(given, made)
+    # Once longer and once shorter than before; as a thread shows it that had it from the start.
+    for ttl in (
+        {"ttl": 2 * MINUTES, "strategy": "keep_latest"},
+        {"ttl": MINUTES // 2, "strategy": "delete"},
+    ):
+        expected = require_ttl(given, given.empty(ttl=ttl))
+        end = moment_or_blocked(expected.get("expires_at"), "expires_at")
+        given.update(made, ttl=ttl)
+        shown = read_ttl(threads, made)
+        for member in ("strategy", "ttl_minutes"):
+            assert_equal(shown.get(member), expected.get(member), member)
+        expires = parse_moment(shown.get("expires_at"), "expires_at")
+        assert_that(abs(expires - end) < TOLERANCE, f"expires_at about {end}", expires)
+
+
+@requires("TTL-11")
+def test_a_time_to_live_alone_leaves_the_rest(given: ThreadsApi, threads: ThreadsApi) -> None:
+    made = given.fullest(metadata={"colour": "red"})
+    before = given.get_settled(made)
+    # The values are those of the state: GET may show them a little later.
+    assert_untouched(given, made, lambda: given.update(made, ttl={"ttl": MINUTES}), ("state",))
+    after = threads.get(made)
+    for member in ("metadata", "status"):
+        assert_equal(after.get(member), before.get(member), member)
+
+
+@requires("TTL-12")
+def test_a_time_to_live_beside_supersteps(given: ThreadsApi, threads: ThreadsApi) -> None:
+    expected = require_ttl(given, given.empty(ttl={"ttl": MINUTES})).get("ttl_minutes")
+    made = threads.prepopulated(ttl={"ttl": MINUTES})
+    assert_equal(read_ttl(threads, made).get("ttl_minutes"), expected, "ttl_minutes")
+
+
+@requires("TTL-12")
+def test_supersteps_beside_a_time_to_live(given: ThreadsApi, threads: ThreadsApi) -> None:
+    given.insists_on_supersteps = True
+    plain = given.prepopulated()
+    require_some([given.state(plain).get("values")], "the state shows no values", "STATE-01")
+    expected = _lengths(given, plain)
+    given.get(given.empty(ttl={"ttl": MINUTES}))
+    made = threads.prepopulated(ttl={"ttl": MINUTES})
+    assert_equal(_lengths(threads, made), expected, "the numbers of states and of items")
+
+
+def _lengths(api: ThreadsApi, thread: Thread) -> dict[str, int]:
+    """Return the number of states of a thread, and how many items each list of its values has."""
+    values = api.state(thread).get("values")
+    named = values.items() if isinstance(values, dict) else ()
+    lists = {name: len(value) for name, value in named if isinstance(value, list)}
+    states = [each for each in api.page(thread, limit=100) if known_checkpoint_id(each)]
+    return {**lists, "(states)": len(states)}
+
+
+def _assert_ends_after(minutes: int, ttl: dict[str, Any], made: Thread) -> None:
+    """Assert that a ttl expires so many minutes after the creation of its thread."""
+    expires = parse_moment(ttl.get("expires_at"), "expires_at")
+    expected = moment_or_blocked(made.get("created_at"), "created_at") + timedelta(minutes=minutes)
+    assert_that(abs(expires - expected) < TOLERANCE, f"expires_at about {expected}", expires)

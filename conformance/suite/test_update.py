@@ -13,7 +13,7 @@ from conformance.checks.expect import (
     assert_untouched,
     kept_metadata,
 )
-from conformance.checks.lookalikes import metadata_of_lookalikes
+from conformance.checks.lookalikes import NAMES_LIKE_PATHS, metadata_of_lookalikes
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
@@ -121,13 +121,12 @@ def test_an_unknown_thread_is_404(given: ThreadsApi, client: ThreadsClient) -> N
 def test_a_minimal_answer_on_request(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
 ) -> None:
-    made = given.empty()
+    made = given.empty(metadata={"size": 1})
     body = {"metadata": {"colour": "red"}}
     headers = {"Prefer": "return=minimal"}
     answer = threads.ensure_success(client.update(id_of(made), body, headers=headers), made)
-    assert_equal(
-        kept_metadata(given.get(made), {"colour": ""}), {"colour": "red"}, "the metadata sent"
-    )
+    expected = {**given.client.tag, **given.context.tag, "size": 1, "colour": "red"}
+    assert_equal(kept_metadata(given.get(made), expected), expected, "the metadata afterwards")
     assert_equal(answer.text, "", "the body of the answer")
 
 
@@ -159,3 +158,15 @@ def test_texts_that_look_like_escapes_are_kept(given: ThreadsApi, threads: Threa
     sent = metadata_of_lookalikes()
     threads.update(made, metadata=sent)
     assert_equal(kept_metadata(given.get(made), sent), sent, "the metadata sent")
+
+
+@requires("UPDATE-16")
+def test_names_like_paths_are_names(given: ThreadsApi, threads: ThreadsApi) -> None:
+    made = given.empty(metadata={"a": {"b": 2}, "b": 3})
+    sent = {**dict.fromkeys(NAMES_LIKE_PATHS, 1), "plain": 1}
+    threads.update(made, metadata=sent)
+    expected = {**sent, "a": {"b": 2}, "b": 3}
+    kept = kept_metadata(given.get(made), expected)
+    if not isinstance(kept, dict) or not {"plain", "b"} <= kept.keys():
+        raise Blocked("an update of a plain name is not merged", by="UPDATE-04")
+    assert_equal(kept, expected, "the metadata")

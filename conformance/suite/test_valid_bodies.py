@@ -13,7 +13,7 @@ from conformance.checks.expect import (
 )
 from conformance.checks.generators.bodies import valid_bodies
 from conformance.checks.generators.for_all import for_all
-from conformance.checks.generators.keywords import met_keywords, with_own_ids
+from conformance.checks.generators.schema_keywords import met_keywords, with_own_ids
 from conformance.checks.outcomes import requires
 from conformance.checks.valid_requests import tags, thread_offering
 from conformance.checks.views import id_of

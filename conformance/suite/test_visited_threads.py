@@ -102,14 +102,14 @@ def test_the_default_limit_is_ten(visits: Visits) -> None:
 def test_the_documented_search_by_status(visits: Visits) -> None:
     found = visits.must.search(status="idle", limit=1)
     expect(len(found) <= 1, f"a search for one thread gives {len(found)}")
-    expect(_all_have(found, {"status": "idle"}), "a thread is found that is not idle")
+    expect(_all_match(found, {"status": "idle"}), "a thread is found that is not idle")
 
 
 @requires("SEARCH-12")
 def test_the_documented_search_by_metadata(visits: Visits) -> None:
     found = visits.must.search(metadata={"graph_id": "agent"}, limit=1)
     expect(len(found) <= 1, f"a search for one thread gives {len(found)}")
-    holds = _all_have(found, {"metadata": {"graph_id": "agent"}})
+    holds = _all_match(found, {"metadata": {"graph_id": "agent"}})
     expect(holds, "a thread is found that has another graph_id, or none")
 
 
@@ -157,7 +157,7 @@ def test_a_filter_holds_for_each_hit(visits: Visits, by: str) -> None:
 
     def judge(shown: Thread, found: list[Thread]) -> None:
         expect(bool(found), f"a search by {by} of the thread finds nothing")
-        others = sum(not _all_have([each], filters_of(shown)) for each in found)
+        others = sum(not _all_match([each], filters_of(shown)) for each in found)
         expect(not others, f"{others} of {len(found)} threads found by {by} do not have it")
 
     visits.judge_each(
@@ -233,7 +233,7 @@ def test_search_by_ids_and_metadata(visits: Visits) -> None:
     def judge(shown: Thread, found: list[Thread]) -> None:
         filters = _by_one_text(shown)
         expect(bool(found), "a search by ids and metadata of the thread finds nothing")
-        both = _all_have(found, filters) and all(each.get("thread_id") in ids for each in found)
+        both = _all_match(found, filters) and all(each.get("thread_id") in ids for each in found)
         expect(both, "a thread is found that does not satisfy ids and metadata")
 
     visits.judge_each(
@@ -422,7 +422,7 @@ def _require_some(found: list[Thread]) -> list[Thread]:
     return found
 
 
-def _all_have(found: list[Thread], filters: dict[str, Any]) -> bool:
+def _all_match(found: list[Thread], filters: dict[str, Any]) -> bool:
     """Return whether all threads show what the filters ask for."""
     for each in found:
         if "status" in filters and each.get("status") != filters["status"]:

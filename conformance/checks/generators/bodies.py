@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from conformance.checks.lenient_reading import must_be_refused
-from conformance.contract.schemas import load_schema, violations
-from conformance.data import schemas_dir
+from conformance.contract.schemas import load_openapi, load_schema, violations
 from conformance.deployment.guard import ID_MEMBERS
 
 _COMPONENTS = "#/components/schemas/"
@@ -145,7 +144,7 @@ def adapted_operation(
     nothing is generated only to be dropped. In a `closed` document, objects whose schemas name
     members have no others.
     """
-    document = json.loads((schemas_dir() / "openapi.json").read_text(encoding="utf-8"))
+    document = load_openapi()
     if schema not in document["components"]["schemas"]:
         _add_operation(document, operation_id, schema)
     if closed:

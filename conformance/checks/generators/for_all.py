@@ -9,7 +9,7 @@ from typing import Any
 import hypothesis
 from hypothesis import strategies as st
 
-from conformance.checks.generators.data_cache import keep, recall
+from conformance.checks.generators.generated_cache import keep, recall
 from conformance.checks.generators.hypothesis_setup import BrokenPromises, hypothesis_settings
 from conformance.checks.outcomes import PromiseBroken
 from conformance.deployment.settings import Settings

@@ -5,7 +5,6 @@ schemathesis generates the stories; our own client sends their requests.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,7 +14,7 @@ import hypothesis
 import schemathesis
 
 from conformance.checks.generators.hypothesis_setup import BrokenPromises, hypothesis_settings
-from conformance.data import schemas_dir
+from conformance.contract.schemas import load_openapi
 from conformance.deployment.client import Answer
 from conformance.deployment.settings import Settings
 
@@ -68,9 +67,7 @@ def for_all_stories(
 
 def _document(without: dict[str, tuple[str, ...]]) -> dict[str, Any]:
     """Return our document with the operations that links join, and with path parameters only."""
-    document: dict[str, Any] = json.loads(
-        (schemas_dir() / "openapi.json").read_text(encoding="utf-8")
-    )
+    document = load_openapi()
     for name, members in without.items():
         for each in members:
             del document["components"]["schemas"][name]["properties"][each]

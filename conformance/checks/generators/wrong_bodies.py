@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.generators.keywords import with_own_ids
+from conformance.checks.generators.schema_keywords import with_own_ids
 from conformance.checks.valid_requests import tags
 
 MALFORMED_JSON = (b"{", b'{"metadata": }', b"not json", b"\xff\xfe")

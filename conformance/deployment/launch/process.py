@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -58,8 +59,10 @@ class ProcessTree:
             "remove": list(map(str, remove)),
         }
         self._supervisor: subprocess.Popen[bytes] | None = None
+        self._ended = False
 
     def __enter__(self) -> ProcessTree:
+        self._ended = False
         self._supervisor = subprocess.Popen(
             [sys.executable, "-P", supervisor.__file__],
             stdin=subprocess.PIPE,
@@ -89,12 +92,32 @@ class ProcessTree:
         assert self._supervisor is not None
         return self._supervisor.wait()
 
+    @property
+    def was_ended(self) -> bool:
+        """Whether the command was stopped or killed here, and not started again since."""
+        return self._ended
+
     def stop(self) -> None:
         """Terminate the command and all its descendants."""
+        self._end("")
+
+    def restart(self, *, kill: bool) -> None:
+        """Stop or kill the command and all its descendants, keep its folders, and start it anew."""
+        self._end(supervisor.KILL if kill else supervisor.KEEP)
+        self.output_length = len(self.output_text())
+        self.__enter__()
+
+    def _end(self, last_word: str) -> None:
         if self._supervisor is None:
             return
-        assert self._supervisor.stdin is not None
-        self._supervisor.stdin.close()
+        self._ended = True
+        words = self._supervisor.stdin
+        assert words is not None
+        # The supervisor is gone already where the command has ended by itself.
+        with contextlib.suppress(BrokenPipeError):
+            if not words.closed:
+                words.write(last_word.encode())
+            words.close()
         try:
             self._supervisor.wait(self._grace_s + _SUPERVISOR_S)
         except subprocess.TimeoutExpired:

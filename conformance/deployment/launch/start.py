@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 from filelock import FileLock, Timeout
@@ -29,14 +30,26 @@ _POLL_S = 0.1
 _ANSWER_S = 5.0
 
 
+class Restart(Protocol):
+    """A function that ends a server, by a clean stop or by SIGKILL, and starts it again."""
+
+    def __call__(self, *, kill: bool) -> None:
+        """Return once the server is ready again."""
+
+
 @dataclass(frozen=True)
 class Running:
-    """A server that is ready; `output` is its log file."""
+    """A server that is ready; `output` is its log file.
+
+    `restart` stops it, or kills it, starts it again on its port with what it has stored, and
+    returns when it is ready; `NotStartedError` if it does not come back.
+    """
 
     url: str
     name: str
     version: str
     output: Path
+    restart: Restart
 
 
 @contextmanager
@@ -78,8 +91,18 @@ def launched(
         )
         stack.enter_context(server)
         url = _wait_until_ready(launcher, version, server, port)
-        yield Running(url, launcher.name, str(version), server.output)
-        if (status := server.status()) is not None:
+
+        def restart(*, kill: bool) -> None:
+            server.restart(kill=kill)
+            again = _wait_until_ready(launcher, version, server, port)
+            if again != url:
+                raise NotStartedError(
+                    f"{launcher.name} {version} came back as {again}, no longer as {url}"
+                )
+
+        yield Running(url, launcher.name, str(version), server.output, restart)
+        status = server.status()
+        if status is not None and not server.was_ended:
             tell(
                 f"{launcher.name} {version} stopped unexpectedly, with status {status}; "
                 f"its last lines:\n{server.last_lines()}"

@@ -3,8 +3,9 @@
 It reads one line of JSON from its standard input: {"command", "cwd", "env", "output",
 "user", "stop_signal", "grace_s", "remove"}. When its input ends, which also happens when
 the process that started it is killed, it terminates the command with every descendant, and
-removes the folders of `remove`. It exits with the status of the command, also if that ended
-by itself.
+removes the folders of `remove`. A last word before the end of the input, `keep` or `kill`, leaves
+the folders for another start; at `kill` the command gets SIGKILL at once. It exits with the
+status of the command, also if that ended by itself.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _SIGNAL_WAIT_S = 2.0
 #: Status of a command that could not be started, as in a shell.
 NOT_FOUND = 127
+#: The last words of the input: the folders are left, and the command is killed at once.
+KEEP, KILL = "keep", "kill"
+_STOP, _ENDED = "stop", "ended"
 
 
 def main() -> int:
@@ -38,7 +42,7 @@ def main() -> int:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     events: queue.SimpleQueue[str] = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: events.put("stop"))
+        signal.signal(number, lambda *_: events.put(_STOP))
     with Path(spec["output"]).open("ab") as output:
         try:
             command = _start(spec, output)
@@ -47,14 +51,14 @@ def main() -> int:
             return NOT_FOUND
     threading.Thread(target=_wait_for_eof, args=(events,), daemon=True).start()
     threading.Thread(target=_wait_for_command, args=(command, events), daemon=True).start()
-    stopped = events.get() == "stop"
-    if command.poll() is None:
+    why = events.get()
+    if command.poll() is None and why != KILL:
         command.send_signal(spec["stop_signal"])
         with contextlib.suppress(subprocess.TimeoutExpired):
             command.wait(spec["grace_s"])
-    _terminate_tree(command)
+    _terminate_tree(command, ("kill",) * 3 if why == KILL else ("terminate", *("kill",) * 3))
     status = command.wait()
-    if stopped:
+    if why == _STOP:
         # If the command ended by itself, its last lines are still needed.
         for folder in spec["remove"]:
             shutil.rmtree(folder, ignore_errors=True)
@@ -85,19 +89,18 @@ def _group_of(user: str) -> int:
 
 
 def _wait_for_eof(events: queue.SimpleQueue[str]) -> None:
-    sys.stdin.buffer.read()
-    events.put("stop")
+    events.put(sys.stdin.buffer.read().decode() or _STOP)
 
 
 def _wait_for_command(command: subprocess.Popen[bytes], events: queue.SimpleQueue[str]) -> None:
     command.wait()
-    events.put("ended")
+    events.put(_ENDED)
 
 
-def _terminate_tree(command: subprocess.Popen[bytes]) -> None:
-    """Terminate the command and all its descendants, then kill those that remain."""
+def _terminate_tree(command: subprocess.Popen[bytes], ways: tuple[str, ...]) -> None:
+    """End the command and all its descendants, in each of these ways those that remain."""
     myself = psutil.Process()
-    for stop_signal in ("terminate", "kill", "kill", "kill"):
+    for stop_signal in ways:
         # The command is reaped by its Popen: psutil would take its status away.
         left = [each for each in myself.children(recursive=True) if each.pid != command.pid]
         for process in (command, *left):

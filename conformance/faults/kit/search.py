@@ -65,6 +65,24 @@ def naming(member: str) -> When:
     return lambda request: member in request.members
 
 
+def without_filter_by_metadata(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of a search or count with the metadata that mark a run's threads alone."""
+    metadata = body.get("metadata")
+    if not isinstance(metadata, dict):
+        return body
+    tags = {name: value for name, value in metadata.items() if name.startswith(_TAG)}
+    return {**body, "metadata": tags}
+
+
+def by_dots(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return metadata with each name that holds a dot read as a path of two names."""
+    found: dict[str, Any] = {}
+    for name, value in metadata.items():
+        head, dot, rest = name.partition(".")
+        found |= {head: {rest: value}} if dot and head and rest else {name: value}
+    return found
+
+
 def limited(change: Callable[[int], int], when: Callable[[int], bool]) -> Apply:
     """Search with `change(limit)` where the request has a limit that satisfies `when`."""
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from conformance.faults.kit.wire import HISTORIES
 from conformance.faults.registry import Apply, FaultyDeployment
 from conformance.model.entities import Checkpoint, Thread
+from conformance.model.threads import Threads
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always
 
 Page = list[Any]
@@ -82,8 +83,21 @@ def begin_with(operation: str, then: Callable[[], None]) -> Apply:
 
 
 def stored_thread(broken: FaultyDeployment, thread_id: str) -> Thread | None:
-    """Return the thread of that id, or None."""
-    return broken.store.records.threads_by_id.get(thread_id)
+    """Return the thread of that id in upper or lower case, or None."""
+    return broken.store.records.threads_by_id.get(thread_id.lower())
+
+
+def pruned_threads(broken: FaultyDeployment) -> dict[str, Thread]:
+    """Return what is left of each thread pruned with keep_latest, by id; it grows with them."""
+    pruned: dict[str, Thread] = {}
+
+    @broken.override(Threads.pruned)
+    def note(right: Any, thread: Thread) -> Thread:
+        kept: Thread = right(thread)
+        pruned[thread.thread_id] = kept
+        return kept
+
+    return pruned
 
 
 def with_latest(thread: Thread, **members: Any) -> Thread:

@@ -44,8 +44,8 @@ def comparison_markdown(comparison: ReportComparison) -> str:
         compared_line(comparison),
     ]
     foot = [
-        *_only_section("new", comparison.only_new),
-        *_only_section("old", comparison.only_old),
+        *_only_in_section("new", comparison.only_new),
+        *_only_in_section("old", comparison.only_old),
         *_speed_section(comparison),
     ]
     tables = []
@@ -111,7 +111,7 @@ def _detail(change: RequirementChange) -> str:
     return _collapsed(f"{change.level} {change.id}: {change.title}", "\n\n".join(parts))
 
 
-def _only_section(side: str, only: tuple[OnlyIn, ...]) -> list[str]:
+def _only_in_section(side: str, only: tuple[OnlyIn, ...]) -> list[str]:
     if not only:
         return []
     lines = [f"- {code(each)}" for each in only_lines(only)[-_ONLY_LIMIT:]]

@@ -19,7 +19,7 @@ def symptom_fingerprint(check: CheckResult) -> str:
         return check.failure.fingerprint
     if check.blocked_by:
         return fingerprint(str(check.verdict), *(each.fingerprint for each in check.blocked_by))
-    # Of errors and checks that did not run the reason is used: this groups the display only.
+    # Errors and checks that did not run have no cause as data: the reason only groups the display.
     return fingerprint(str(check.verdict), masked(one_line(check.reason)))
 
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
+from conformance.contract.catalogue import load_catalogue
+from conformance.contract.claims import Claim
 from conformance.contract.described import Description, Member
 from conformance.deployment.exchange import Exchange
 from conformance.excerpt import excerpt
@@ -116,6 +119,8 @@ def _request_differences(key: str, theirs: Description, ours: Description) -> It
             "request_member_not_declared", key, name, "nothing", _as_text(wanted[name].schema)
         )
     for name in declared.keys() - wanted.keys():
+        if (key, name.rpartition(" ")[2]) in _published_later():
+            continue  # judged by requirements of its own
         yield Difference(
             "request_member_beyond",
             key,
@@ -125,6 +130,14 @@ def _request_differences(key: str, theirs: Description, ours: Description) -> It
         )
     for name in declared.keys() & wanted.keys():
         yield from _member_differences(key, name, declared[name], wanted[name], theirs, ours)
+
+
+@cache
+def _published_later() -> frozenset[tuple[str, str]]:
+    """Return operation and name of each member that a requirement of a newer document claims."""
+    requirements = load_catalogue().requirements.values()
+    claims = [Claim.parse(each.claim) for each in requirements if each.claim]
+    return frozenset((each.key, each.name) for each in claims)
 
 
 def _member_differences(

@@ -1,0 +1,230 @@
+"""Count which operations the checks call on a thread in each condition.
+
+    python -m benchmarks.operations_by_condition [--markdown]
+
+The checks of the profile `full` that name a condition are made on the reference, in process. A
+pair of condition and operation is *asked* if a check asks the operation of the thread once it is
+made, *accepted* if such a request was answered by a success, and *at once* if no accepted write
+came between. What makes the thread counts for none. Pairs that need not be accepted, and why, stand
+in `LEFT_OUT` of `conformance/checks/acts.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pytest
+
+from conformance.checks import conditions
+from conformance.checks.acts import LEFT_OUT, SUBJECT
+from conformance.contract.catalogue import HTTP, PROFILES, load_catalogue
+from conformance.contract.operations import BY_NAME
+from conformance.deployment.settings import Settings
+from conformance.reference.altered import Altered
+from conformance.selftest.asgi import InProcess
+from conformance.selftest.impact import Impact, SentRequest, Watcher
+from conformance.selftest.processes import Results, Tasks
+from conformance.selftest.worker import Learnt, Worker, deployment, run_worker
+
+#: Writes after which a thread is in the condition still.
+_LEAVING = ("create", "copy")
+
+Pair = tuple[str, str]
+
+
+@dataclass
+class Reached:
+    """The number of checks by pair of condition and operation, and the pairs in three senses."""
+
+    checks: dict[Pair, int] = field(default_factory=dict)
+    accepted: set[Pair] = field(default_factory=set)
+    at_once: set[Pair] = field(default_factory=set)
+
+    def add(self, condition: str, sent: Iterable[SentRequest]) -> None:
+        """Add what one check sent about its thread, in order."""
+        asked: set[Pair] = set()
+        changed = False
+        for each in sent:
+            pair = condition, str(each.request.operation)
+            asked.add(pair)
+            # Of a stream that was left, nobody knows the status: it was joined.
+            if each.status is not None and not 200 <= each.status < 300:
+                continue
+            self.accepted.add(pair)
+            if not changed:
+                self.at_once.add(pair)
+            changed |= BY_NAME[pair[1]].writes and pair[1] not in _LEAVING
+        for pair in asked:
+            self.checks[pair] = self.checks.get(pair, 0) + 1
+
+
+class _Counting(Worker):
+    """Makes the checks of conditions once, and counts what each asks."""
+
+    def alterations(self) -> Iterable[Altered]:
+        """Yield none: only requests are watched."""
+        return ()
+
+    def _learn(self, items: Sequence[pytest.Item]) -> Learnt:
+        return Learnt()
+
+    def row(self, name: str, items: Sequence[pytest.Item], learnt: Learnt) -> Reached:
+        """Return how many checks call each operation in each condition."""
+        reached = Reached()
+        right, self.host.app = deployment(None, with_tenants=False)
+        watcher = Watcher(right, ())
+        made: list[tuple[str, int]] = []
+        making: list[range] = []
+
+        def watched(right_make: conditions.Make, maker: conditions.Maker) -> conditions.Made:
+            begun = len(watcher.current.requests)
+            thread = right_make(maker)
+            ended = len(watcher.current.requests)
+            making.append(range(begun, ended))
+            made.append((str(thread.thread["thread_id"]), ended))
+            return thread
+
+        for each, right_make in conditions.MAKERS.items():
+            conditions.MAKERS[each] = partial(watched, right_make)
+        for item in items:
+            condition = _condition_of(item)
+            if condition is None:
+                continue
+            watcher.current = Impact()
+            made.clear()
+            making.clear()
+            self.result(item)
+            sent = [
+                (number, each)
+                for number, each in enumerate(watcher.current.requests)
+                if each.request.operation in SUBJECT and not any(number in one for one in making)
+            ]
+            for thread_id, since in made:
+                reached.add(
+                    condition,
+                    [each for number, each in sent if number >= since and _is_of(each, thread_id)],
+                )
+        self.host.abandon()
+        return reached
+
+
+def _is_of(sent: SentRequest, thread_id: str) -> bool:
+    """Return whether a request is about that thread, or counts or finds threads."""
+    request = sent.request
+    named = request.members.get("thread_ids") or [request.members.get("thread_id")]
+    return (
+        request.thread_id == thread_id
+        or thread_id in named
+        or request.operation in ("search", "count")
+    )
+
+
+def _condition_of(item: pytest.Item) -> str | None:
+    callspec: Any = getattr(item, "callspec", None)
+    named = callspec.params.get("condition") if callspec else None
+    return named if named in conditions.MAKERS else None
+
+
+def count() -> Reached:
+    """Return how many checks call each operation in each condition."""
+    tasks, rows = _Once(), _Rows()
+
+    def make(settings: Settings, host: InProcess) -> Worker:
+        return _Counting(settings, host, tasks, rows)
+
+    wanted = tuple(each.id for each in load_catalogue().in_profile(PROFILES[-1], (HTTP,)))
+    run_worker(
+        make,
+        rows,
+        profile=PROFILES[-1],
+        clients=(HTTP,),
+        requirements=wanted,
+        visible_within_s=1.0,
+    )
+    return rows.reached
+
+
+class _Once(Tasks):
+    """One task."""
+
+    def __init__(self) -> None:
+        self._left: list[str | None] = ["count", None]
+
+    def get(self) -> str | None:
+        """Return the task, and then None."""
+        return self._left.pop(0)
+
+
+class _Rows(Results[Any]):
+    """Keeps the only row; an error text ends the program."""
+
+    reached: Reached
+
+    def put(self, result: Any) -> None:
+        """Keep the row."""
+        if isinstance(result, str):
+            raise SystemExit(result)
+        self.reached = result
+
+
+def left_out() -> Mapping[Pair, str]:
+    """Return why each pair need not be accepted, by pair."""
+    return {pair: each.reason for each in LEFT_OUT for pair in each.pairs()}
+
+
+def as_text(reached: Reached, *, markdown: bool) -> str:
+    """Return a line for each condition, the totals, and what is left out with the reasons."""
+    reasons = left_out()
+    lines = ["| condition | checks by operation | not accepted |", "|---|---|---|"]
+    lines = lines if markdown else []
+    for name in conditions.names():
+        shown = ", ".join(
+            f"{each} {reached.checks[name, each]}"
+            for each in SUBJECT
+            if (name, each) in reached.checks
+        )
+        missing = [
+            each
+            for each in SUBJECT
+            if (name, each) not in reached.accepted and (name, each) not in reasons
+        ]
+        left = ", ".join(missing) or "-"
+        lines.append(
+            f"| {name} | {shown} | {left} |" if markdown else f"{name}: {shown}; not: {left}"
+        )
+    pairs = len(conditions.names()) * len(SUBJECT)
+    allowed = pairs - len(reasons)
+    accepted, at_once = (len(each - reasons.keys()) for each in (reached.accepted, reached.at_once))
+    lines += [
+        "",
+        f"{len(reached.checks)} of {pairs} pairs of condition and operation asked",
+        f"{accepted} of {allowed} accepted ({accepted / allowed:.1%}), {at_once} of them at once",
+        "",
+        f"{len(reasons)} pairs are left out:",
+        *(
+            f"- {', '.join(each.operations)} in {_shown(each.conditions)}: {each.reason}"
+            for each in LEFT_OUT
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _shown(names: Sequence[str]) -> str:
+    if set(names) == set(conditions.settled()):
+        return "each condition without a run under way"
+    return ", ".join(names)
+
+
+def main() -> None:
+    """Print the coverage."""
+    options = argparse.ArgumentParser(description="Operations reached in each condition.")
+    options.add_argument("--markdown", action="store_true")
+    print(as_text(count(), markdown=options.parse_args().markdown))
+
+
+if __name__ == "__main__":
+    main()

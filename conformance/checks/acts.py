@@ -1,0 +1,323 @@
+"""Every operation as an act on a thread, for checks of what holds in whatever condition it is.
+
+Acts are told apart by what the sources say of them. `LEAVING` only look, or make another thread.
+`REFUSED` are to be refused. `CHANGING` are accepted unless a run is under way. `BUSY` are made
+while one is; where the sources leave open whether they are accepted, either is right. What is
+asked of no thread in some conditions stands in `LEFT_OUT`, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.checks.api import ThreadsApi
+from conformance.checks.conditions import UNSETTLED, Made, settled
+from conformance.checks.outcomes import Blocked
+from conformance.checks.runs import UNDER_WAY, Run, Runs, run_of
+from conformance.checks.thread_commands import ThreadCommands
+from conformance.checks.views import id_of, known_checkpoint_id
+from conformance.contract.operations import OPERATIONS
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.reading import Reader, at_once
+from conformance.deployment.settings import numbered
+
+#: Operations whose subject is a thread with a history: crons and stateless runs are beside it.
+SUBJECT = tuple(
+    each.name
+    for each in OPERATIONS
+    if each.path.startswith(("/threads", "/runs/cancel")) and "cron" not in each.name
+)
+
+#: The name of the act after which a thread is gone.
+DELETION = "delete"
+
+_NO_NODE = "a node that no graph has"
+_NO_RUN = "no run can be stopped: asked with an id that no run has, which is refused"
+_WAITS = "it is answered only once the run has ended: asked of a run that is not there, or refused"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Operations that no check asks with success in these conditions, and why."""
+
+    operations: tuple[str, ...]
+    conditions: tuple[str, ...]
+    reason: str
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield the pairs of condition and operation."""
+        yield from ((each, one) for each in self.conditions for one in self.operations)
+
+
+#: Pairs of condition and operation that need not be reached by a request that is accepted.
+LEFT_OUT = (
+    LeftOut(("run_cancel", "runs_cancel"), settled(), _NO_RUN),
+    LeftOut(("run_join", "run_join_stream", "run_wait", "run_stream"), UNSETTLED, _WAITS),
+    LeftOut(
+        ("state_at_checkpoint", "post_state_at_checkpoint"),
+        ("empty", "with metadata", "a copy (empty)", "a copy of a copy (empty)"),
+        "the thread has no checkpoint: asked with an id that none has, which is refused",
+    ),
+    LeftOut(
+        ("update_state",),
+        UNSETTLED,
+        "no source says whether it is accepted beside a run: asked, and refused by some",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A thread in a condition, with ids of its own where it has them.
+
+    `checkpoint_id` is that of its newest state, `run_id` that of its newest run; of a thread
+    without any they are ids that nothing has. `joins` says whether joining that run is answered
+    at once.
+    """
+
+    api: ThreadsApi
+    made: Made
+    checkpoint_id: str
+    run_id: str
+    joins: bool
+
+    @property
+    def thread_id(self) -> str:
+        """The id of the thread."""
+        return id_of(self.made.thread)
+
+    @property
+    def ended_run_id(self) -> str:
+        """The id of a run that can be joined at once, be it one that does not exist."""
+        return self.run_id if self.joins else self.api.client.ownership.absent_id()
+
+
+def subject_of(api: ThreadsApi, made: Made, shown: Mapping[str, Any]) -> Subject:
+    """Return a thread in a condition as the subject of acts, by what `shown_of` shows of it."""
+    absent = api.client.ownership.absent_id
+    states, listed = (shown[each][1] for each in ("history", "run_list"))
+    newest = known_checkpoint_id(states[0]) if isinstance(states, list) and states else None
+    listed = listed if isinstance(listed, list) else []
+    return Subject(
+        api,
+        made,
+        checkpoint_id=str(newest or absent()),
+        run_id=str(listed[0][0]) if listed else absent(),
+        joins=not any(status in UNDER_WAY for _, status in listed),
+    )
+
+
+Ask = Callable[[Subject], Answer]
+
+
+def _create(if_exists: str) -> Ask:
+    return lambda on: on.api.client.create(
+        {
+            "thread_id": on.thread_id,
+            "metadata": {**on.api.client.tag, **on.api.context.tag, "colour": "of another"},
+            "if_exists": if_exists,
+        }
+    )
+
+
+#: What leaves the thread as it is, beside the looks themselves (`ways.shown_of`): it only looks,
+#: or makes another thread.
+LEAVING: dict[str, Ask] = {
+    "search": lambda on: on.api.client.search(
+        {"ids": [on.thread_id], "metadata": on.api.context.tag}
+    ),
+    "count": lambda on: on.api.client.count({"metadata": on.api.context.tag}),
+    "state_at_checkpoint": lambda on: on.api.client.state_at_checkpoint(
+        on.thread_id, on.checkpoint_id
+    ),
+    "post_state_at_checkpoint": lambda on: on.api.client.post_state_at_checkpoint(
+        on.thread_id, {"checkpoint": {"checkpoint_id": on.checkpoint_id, "checkpoint_ns": ""}}
+    ),
+    "post_history": lambda on: on.api.client.post_history(on.thread_id, {"limit": 2}),
+    "run_get": lambda on: on.api.client.runs.get(on.thread_id, on.run_id),
+    "run_join": lambda on: on.api.client.run_join(on.thread_id, on.ended_run_id),
+    "run_join_stream": lambda on: on.api.client.runs.join_stream(on.thread_id, on.ended_run_id),
+    "thread_stream": lambda on: on.api.client.thread_stream(on.thread_id, Reader(at_once)),
+    "thread_events": lambda on: on.api.client.thread_events(
+        on.thread_id, Reader(at_once), {"channels": ["lifecycle"]}
+    ),
+    "create": _create("do_nothing"),
+    "copy": lambda on: on.api.client.copy(on.thread_id),
+}
+
+#: What is to be refused, by the types that are published or since a run or a node is not there.
+REFUSED: dict[str, Ask] = {
+    "create": _create("raise"),
+    "update_state": lambda on: on.api.client.update_state(
+        on.thread_id, {**numbered(on.api.context.graph().append, 8), "as_node": _NO_NODE}
+    ),
+    "prune": lambda on: on.api.client.prune(
+        {"thread_ids": [on.thread_id], "strategy": "a strategy that is not published"}
+    ),
+    "run_wait": lambda on: on.api.client.run_wait(on.thread_id, {"assistant_id": 5, "input": {}}),
+    "run_cancel": lambda on: on.api.client.runs.cancel(
+        on.thread_id, on.api.client.ownership.absent_id()
+    ),
+    "runs_cancel": lambda on: on.api.client.runs.cancel_many(
+        {"thread_id": on.thread_id, "run_ids": [on.api.client.ownership.absent_id()]}
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Acting:
+    """What acts are made with, and on what; a refusal ends the check as `api` has it."""
+
+    api: ThreadsApi
+    runs: Runs
+    made: Made
+
+
+Act = Callable[[Acting], object]
+
+
+def _update(on: Acting) -> object:
+    return on.api.update(on.made.thread, metadata={"acted": "on"})
+
+
+def _prune(on: Acting) -> object:
+    return on.api.prune(on.made.thread, strategy="keep_latest")
+
+
+def _update_state(on: Acting) -> object:
+    """Update the state as the node that is next, else as the settings say.
+
+    A thread without a graph, or on which another graph was run that has no such node, is told
+    the graph of the settings where that is refused.
+    """
+    append = numbered(on.api.context.graph().append, 8)
+    left = on.api.state(on.made.thread).get("next") or []
+    body = {**append, "as_node": left[0]} if left else append
+    answer = on.api.client.update_state(id_of(on.made.thread), body)
+    if answer.ok:
+        return on.api.object_of(answer, on.made.thread)
+    # With the tag, by which the thread is found: whether an update merges, others judge.
+    metadata = {**on.api.context.tag, "graph_id": on.api.context.graph().id}
+    on.api.update(on.made.thread, metadata=metadata)
+    return on.api.update_state(on.made.thread, **append)
+
+
+def _update_state_beside_a_run(on: Acting) -> object:
+    append = numbered(on.api.context.graph().append, 8)
+    left = on.api.state(on.made.thread).get("next") or []
+    body = {**append, "as_node": left[0]} if left else append
+    return on.api.client.update_state(id_of(on.made.thread), body)
+
+
+def _delete(on: Acting) -> None:
+    on.api.delete(on.made.thread)
+
+
+def _wait(on: Acting) -> object:
+    return on.api.run(on.made.thread, 8)
+
+
+def _stream(on: Acting) -> object:
+    answer = on.api.client.run_stream(id_of(on.made.thread), on.api.run_body(9))
+    return on.api.ensure_success(answer, on.made.thread)
+
+
+def _background(on: Acting) -> None:
+    """Start a run, join it and its stream, look at it, which joining does, and delete it."""
+    run = on.runs.start(on.made.thread, "agent")
+    on.runs.join(run)
+    on.runs.join_stream(run)
+    on.runs.delete(run)
+
+
+def _command(on: Acting) -> None:
+    """Start a run by a command, and join it unless it has ended."""
+    ThreadCommands(on.api, on.runs).start(on.made.thread, "agent")
+    for each in _under_way(on):
+        on.runs.join(each)
+
+
+#: What changes a thread, in the order in which one thread undergoes it. The first of each list is
+#: made on a thread in the condition itself, those after it on what those before it have left.
+CHANGING: dict[str, dict[str, Act]] = {
+    "an update, pruning and deletion": {"update": _update, "prune": _prune, DELETION: _delete},
+    "a state update": {"update_state": _update_state},
+    "runs": {
+        "run_wait": _wait,
+        "run_stream": _stream,
+        "run_background": _background,
+        "thread_command": _command,
+    },
+}
+
+
+#: Acts after which nothing is asked, which keeps the requests few: what they leave is judged after
+#: the act that follows.
+JUDGED_LATER = ("update", "run_stream", "run_background")
+
+
+def _at_once(on: Acting, way: str) -> object:
+    """Ask for a run that is to be refused where another is under way.
+
+    Where the other only waits, it may be accepted and wait as well: then for one of a wrong type.
+    """
+    reject = on.api.run_body(9, multitask_strategy="reject")
+    body = reject if on.made.status == "busy" else {"assistant_id": 5, "input": {}}
+    client = on.api.client
+    send = {"run_wait": client.run_wait, "run_stream": client.run_stream}[way]
+    return send(id_of(on.made.thread), body)
+
+
+#: What is asked of a thread on which a run is under way or waits: accepted or refused.
+BUSY: dict[str, Act] = {
+    "update": lambda on: on.api.client.update(id_of(on.made.thread), {"metadata": {"acted": "on"}}),
+    "update_state": _update_state_beside_a_run,
+    "run_wait": lambda on: _at_once(on, "run_wait"),
+    "run_stream": lambda on: _at_once(on, "run_stream"),
+    "run_background": lambda on: on.runs.enqueue(on.made.thread, "agent"),
+    "thread_command": lambda on: on.api.client.thread_command(
+        id_of(on.made.thread),
+        {
+            "id": 1,
+            "method": "run.start",
+            "params": on.api.run_body(9, metadata=on.api.client.tag),
+        },
+    ),
+    "prune": lambda on: on.api.client.prune(
+        {"thread_ids": [id_of(on.made.thread)], "strategy": "keep_latest"}
+    ),
+}
+
+
+#: The ways to stop runs of a thread. A run may have ended by itself meanwhile, and is refused then.
+STOPPING: dict[str, Callable[[ThreadsClient, list[Run]], object]] = {
+    "run_cancel": lambda client, runs: [
+        client.runs.cancel(each.thread_id, each.run_id) for each in runs
+    ],
+    "runs_cancel": lambda client, runs: client.runs.cancel_many(
+        {"thread_id": runs[0].thread_id, "run_ids": [each.run_id for each in runs]}
+    ),
+    "run_delete": lambda client, runs: [
+        client.runs.delete(each.thread_id, each.run_id) for each in runs
+    ],
+}
+
+
+def stop(way: str, on: Acting) -> None:
+    """Stop all runs of a thread in one way, and wait for their end."""
+    runs = _under_way(on)
+    if not runs:
+        raise Blocked("no run is listed as under way", by="RUN-CONTROL-02")
+    STOPPING[way](on.api.client, runs)
+    for each in runs:
+        if (status := on.runs.status_at_the_end(each)) in UNDER_WAY:
+            raise Blocked(f"a run that was stopped is {status}", by="CANCEL-01")
+
+
+def _under_way(on: Acting) -> list[Run]:
+    """Return the runs that have not ended, those first that wait: else they would begin."""
+    listed = on.runs.list_runs(on.made.thread)
+    runs = [run_of(each) for status in UNDER_WAY for each in listed if each.get("status") == status]
+    return [each for each in runs if each is not None]

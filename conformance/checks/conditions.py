@@ -1,0 +1,474 @@
+"""The conditions in which a thread can be, each made by its name.
+
+An operation that works on a fresh thread may fail on one that was forked, asks, failed or was
+copied. A rule is judged in conditions by their names here, so that a failure names one. A
+condition that a deployment cannot make blocks the check: `given` and `given_runs` make it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from conformance.checks.api import ThreadsApi
+from conformance.checks.outcomes import Blocked
+from conformance.checks.runs import UNDER_WAY, Run, Runs
+from conformance.checks.views import State, Thread, checkpoint_id_of
+from conformance.deployment.settings import numbered
+
+#: A ttl, in minutes, so long that no thread expires during a run.
+_TTL_MINUTES = 600
+#: Seconds after which a run begins that is to wait until then.
+FAR_S = 600.0
+#: The requirement that a thread shows its status, by status.
+SHOWN_BY = {
+    "idle": "CREATE-09",
+    "interrupted": "STATUS-01",
+    "error": "STATUS-02",
+    "busy": "STATUS-03",
+}
+#: The conditions in which a run is under way or waits to begin.
+UNSETTLED = ("running", "running with a run waiting", "with a run to come")
+#: The conditions of a thread that was pruned, which not every deployment can.
+PRUNED = ("forked and pruned", "pruned", "asking and pruned")
+_KEEP_LATEST = {"strategy": "keep_latest"}
+_ANSWER = {"messages": [{"type": "ai", "content": "answered for the node"}]}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A thread in a condition, and what is known of it.
+
+    `status` is what the sources say that it shows once it has settled, None where they leave it
+    open. `settles` says whether it is not busy once its runs have ended. `source` is the thread
+    that it was copied from, `run` its last run that was started in the background.
+    """
+
+    thread: Thread
+    status: str | None = "idle"
+    source: Thread | None = None
+    run: Run | None = None
+    settles: bool = True
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What conditions are made with: prerequisites, so that a refusal blocks the check."""
+
+    given: ThreadsApi
+    runs: Runs
+
+
+Make = Callable[[Maker], Made]
+#: The function of each condition by its name.
+MAKERS: dict[str, Make] = {}
+
+
+def condition(name: str) -> Callable[[Make], Make]:
+    """Register a function that makes a thread in the condition of that name."""
+
+    def register(make: Make) -> Make:
+        assert name not in MAKERS
+        MAKERS[name] = make
+        return make
+
+    return register
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all conditions."""
+    return tuple(MAKERS)
+
+
+def settled() -> tuple[str, ...]:
+    """Return the names of the conditions in which no run is under way or waits to begin."""
+    return tuple(each for each in MAKERS if each not in UNSETTLED)
+
+
+def in_conditions(*wanted: str) -> pytest.MarkDecorator:
+    """Parametrize a check by conditions: it is made once for each name, as `condition`.
+
+    KeyError for a name that is none, while the checks are collected.
+    """
+    return pytest.mark.parametrize("condition", [pytest.param(_known(each)) for each in wanted])
+
+
+def make(name: str, given: ThreadsApi, runs: Runs) -> Made:
+    """Make a thread in that condition, settled unless a run is under way on it."""
+    made = MAKERS[name](Maker(given, runs))
+    if made.settles:
+        given.get_settled(made.thread)
+    return made
+
+
+def make_shown(name: str, given: ThreadsApi, runs: Runs) -> Made:
+    """Make a thread in that condition; `Blocked` unless it shows the status that it should have."""
+    made = make(name, given, runs)
+    if made.status is not None:
+        shown = given.context.eventually(
+            lambda: given.get(made.thread).get("status"), lambda status: status == made.status
+        )
+        if shown != made.status:
+            raise Blocked(f"{name}: {made.status} is shown as {shown}", by=SHOWN_BY[made.status])
+    return made
+
+
+def _known(name: str) -> str:
+    if name not in MAKERS:
+        raise KeyError(f"there is no condition {name!r}, only {', '.join(MAKERS)}")
+    return name
+
+
+# Without a run
+
+
+@condition("empty")
+def empty(maker: Maker) -> Made:
+    """Create a thread and nothing more."""
+    return Made(maker.given.empty())
+
+
+@condition("with metadata")
+def with_metadata(maker: Maker) -> Made:
+    """Create an empty thread with metadata of several types."""
+    return Made(maker.given.empty(metadata={"colour": "red", "size": 3, "deep": {"er": [1]}}))
+
+
+@condition("with a ttl")
+def with_a_ttl(maker: Maker) -> Made:
+    """Create a thread with a state and a time to live."""
+    return Made(maker.given.with_state(ttl={"ttl": _TTL_MINUTES}))
+
+
+@condition("prepopulated")
+def prepopulated(maker: Maker) -> Made:
+    """Create a thread by supersteps up to the end of its graph."""
+    return Made(maker.given.prepopulated())
+
+
+@condition("stopped midway")
+def stopped_midway(maker: Maker) -> Made:
+    """Create a thread by supersteps that leave a node next; no source says its status."""
+    steps = [numbered(each, 1) for each in maker.given.context.graph().supersteps]
+    return Made(maker.given.prepopulated(steps[:-1]), status=None)
+
+
+@condition("updated")
+def updated(maker: Maker) -> Made:
+    """Update the state of a prepopulated thread."""
+    thread = maker.given.prepopulated()
+    maker.given.append(thread, 2)
+    return Made(thread)
+
+
+@condition("updated with null")
+def updated_with_null(maker: Maker) -> Made:
+    """Write null to the keys of the state that an update replaces."""
+    given = maker.given
+    graph = given.context.graph()
+    thread = given.prepopulated()
+    update = numbered(graph.append, 2)
+    if not graph.replacing or not isinstance(update.get("values"), dict):
+        raise Blocked("the [graph] settings name no key that is replaced")
+    values = {**update["values"], **dict.fromkeys(graph.replacing)}
+    given.update_state(thread, **{**update, "values": values})
+    if not any(value is None for value in _object(given.state(thread).get("values")).values()):
+        raise Blocked("the graph keeps no null in its state")
+    return Made(thread)
+
+
+@condition("forked")
+def forked(maker: Maker) -> Made:
+    """Update the state of a prepopulated thread at its oldest checkpoint."""
+    thread = maker.given.prepopulated()
+    maker.given.append(thread, 2)
+    _fork(maker, thread, states_of(maker.given, thread)[-1])
+    return Made(thread, status=None)
+
+
+@condition("forked and pruned")
+def forked_and_pruned(maker: Maker) -> Made:
+    """Prune a forked thread to its newest state, which is not that of the highest step."""
+    thread = forked(maker).thread
+    maker.given.prune(thread, **_KEEP_LATEST)
+    return Made(thread, status=None)
+
+
+@condition("pruned")
+def pruned(maker: Maker) -> Made:
+    """Prune a thread of several states to its newest state."""
+    thread = maker.given.prepopulated()
+    maker.given.prune(thread, **_KEEP_LATEST)
+    return Made(thread)
+
+
+@condition("deleted and made again")
+def deleted_and_made_again(maker: Maker) -> Made:
+    """Create a thread under the id of a deleted one that had a state and other metadata."""
+    given = maker.given
+    thread_id = given.draw_id()
+    given.delete(given.with_state(thread_id=thread_id, metadata={"colour": "old"}))
+    return Made(given.prepopulated(thread_id=thread_id, metadata={"colour": "new"}))
+
+
+# Runs to the end
+
+
+@condition("run once")
+def run_once(maker: Maker) -> Made:
+    """Run the graph on an empty thread."""
+    thread = maker.given.empty()
+    maker.given.run(thread)
+    return Made(thread)
+
+
+@condition("run twice")
+def run_twice(maker: Maker) -> Made:
+    """Run the graph twice, one run after the other."""
+    thread = run_once(maker).thread
+    maker.given.run(thread, 2)
+    return Made(thread)
+
+
+@condition("run and updated")
+def run_and_updated(maker: Maker) -> Made:
+    """Update the state of a thread that was run."""
+    thread = run_once(maker).thread
+    maker.given.append(thread, 2)
+    return Made(thread)
+
+
+@condition("run and forked")
+def run_and_forked(maker: Maker) -> Made:
+    """Update the state of a thread that was run at its oldest checkpoint."""
+    thread = run_once(maker).thread
+    _fork(maker, thread, states_of(maker.given, thread)[-1])
+    return Made(thread, status=None)
+
+
+@condition("failed")
+def failed(maker: Maker) -> Made:
+    """Run a graph that raises on a thread that has a state."""
+    thread = maker.given.prepopulated()
+    maker.runs.run_to_end(thread, "failing")
+    return Made(thread, status="error")
+
+
+@condition("failed and recovered")
+def failed_and_recovered(maker: Maker) -> Made:
+    """Run a graph to its end on a thread whose run failed."""
+    thread = failed(maker).thread
+    maker.given.run(thread)
+    return Made(thread)
+
+
+# Threads that stand still
+
+
+@condition("asking")
+def asking(maker: Maker) -> Made:
+    """Run a graph that calls interrupt()."""
+    return _asked(maker, maker.given.empty(), "interrupter")
+
+
+@condition("asking again")
+def asking_again(maker: Maker) -> Made:
+    """Answer the first question, and ask again in a later run."""
+    thread = asking(maker).thread
+    maker.runs.resume(thread, "interrupter", "the first answer")
+    return _asked(maker, thread, "interrupter")
+
+
+@condition("asking in a subgraph")
+def asking_in_a_subgraph(maker: Maker) -> Made:
+    """Run a graph whose subgraph calls interrupt()."""
+    return _asked(maker, maker.given.empty(), "nested")
+
+
+@condition("asking and pruned")
+def asking_and_pruned(maker: Maker) -> Made:
+    """Prune a thread that asks to its newest state."""
+    made = asking_again(maker)
+    maker.given.prune(made.thread, **_KEEP_LATEST)
+    return made
+
+
+@condition("answered")
+def answered(maker: Maker) -> Made:
+    """Answer the question by a run."""
+    thread = asking(maker).thread
+    maker.runs.resume(thread, "interrupter", "yes")
+    return Made(thread)
+
+
+@condition("answered by an update")
+def answered_by_an_update(maker: Maker) -> Made:
+    """Update the state as the node that asked, which leaves no node next."""
+    made = asking(maker)
+    (asked,) = _next(maker.given.state(made.thread))
+    maker.given.update_state(made.thread, values=_ANSWER, as_node=asked)
+    if left := maker.given.state(made.thread).get("next"):
+        raise Blocked(f"after the update as {asked} {left} is next")
+    return Made(made.thread)
+
+
+@condition("stopped before a node")
+def stopped_before_a_node(maker: Maker) -> Made:
+    """Run a graph up to a breakpoint before its second node."""
+    return _stopped(maker, "interrupt_before", second=True)
+
+
+@condition("stopped after a node")
+def stopped_after_a_node(maker: Maker) -> Made:
+    """Run a graph up to a breakpoint after its first node."""
+    return _stopped(maker, "interrupt_after", second=False)
+
+
+# Runs that were ended
+
+
+@condition("cancelled")
+def cancelled(maker: Maker) -> Made:
+    """Cancel a run under way on a thread that has a state, by interrupt."""
+    return _ended(maker, "interrupt")
+
+
+@condition("rolled back")
+def rolled_back(maker: Maker) -> Made:
+    """Cancel a run under way on a thread that has a state, by rollback."""
+    return _ended(maker, "rollback")
+
+
+@condition("with a run deleted")
+def with_a_run_deleted(maker: Maker) -> Made:
+    """Run the graph twice, and delete the later run; no source says what then becomes of it."""
+    thread = run_once(maker).thread
+    run = maker.runs.start(thread, "agent")
+    maker.runs.join(run)
+    maker.runs.delete(run)
+    return Made(thread, status=None)
+
+
+# Runs under way
+
+
+@condition("running")
+def running(maker: Maker) -> Made:
+    """Start a run that goes on for as long as a check looks."""
+    thread = maker.given.empty()
+    return Made(thread, status="busy", run=maker.runs.start_long(thread), settles=False)
+
+
+@condition("running with a run waiting")
+def running_with_a_run_waiting(maker: Maker) -> Made:
+    """Start a run behind one that is under way."""
+    made = running(maker)
+    waiting = maker.runs.start(made.thread, "agent", multitask_strategy="enqueue")
+    return Made(made.thread, status="busy", run=waiting, settles=False)
+
+
+@condition("with a run to come")
+def with_a_run_to_come(maker: Maker) -> Made:
+    """Start a run that begins later; whether the thread is busy until then, no source says."""
+    thread = maker.given.prepopulated()
+    run = maker.runs.start(thread, "agent", after_seconds=FAR_S)
+    if (status := maker.runs.status(run)) != "pending":
+        raise Blocked(f"a run with after_seconds is {status}", by="RUN-CONTROL-15")
+    return Made(thread, status=None, run=run, settles=False)
+
+
+# Copies
+
+
+def _copied(name: str, times: int = 1) -> Make:
+    def copy(maker: Maker) -> Made:
+        source = MAKERS[name](maker)
+        thread = source.thread
+        for _ in range(times):
+            thread = maker.given.copy(thread)
+        # Whether a copy is in error or interrupted as its source is, no document says.
+        status = "idle" if source.status == "idle" else None
+        return Made(thread, status, source.thread)
+
+    return copy
+
+
+for _name in ("empty", "prepopulated", "forked", "failed", "asking", "running"):
+    condition(f"a copy ({_name})")(_copied(_name))
+for _name in ("empty", "forked", "asking"):
+    condition(f"a copy of a copy ({_name})")(_copied(_name, times=2))
+
+
+# Parts of conditions
+
+
+def _asked(maker: Maker, thread: Thread, graph: str) -> Made:
+    maker.runs.run_to_end(thread, graph)
+    if len(_next(maker.given.state(thread))) != 1:
+        raise Blocked(f"the graph {graph} leaves no one node next", by="INTERRUPT-02")
+    return Made(thread, status="interrupted")
+
+
+def _stopped(maker: Maker, option: str, *, second: bool) -> Made:
+    nodes = slow_nodes(maker)
+    thread = maker.given.empty()
+    stop: dict[str, Any] = {option: [nodes[1 if second else 0]]}
+    maker.runs.run_to_end(thread, "slow", seconds=0, **stop)
+    if (left := _next(maker.given.state(thread))) != [nodes[1]]:
+        by = "INTERRUPT-13" if second else "INTERRUPT-14"
+        raise Blocked(f"the run with {option} leaves {left} next", by=by)
+    return Made(thread, status="interrupted")
+
+
+def slow_nodes(maker: Maker) -> list[str]:
+    """Return the nodes of the slow graph in the order in which they run; `Blocked` if too few."""
+    thread = maker.given.empty()
+    maker.runs.run_to_end(thread, "slow", seconds=0)
+    nodes = [
+        node for state in reversed(maker.given.page(thread, limit=20)) for node in _next(state)
+    ]
+    nodes = [node for node in nodes if node != "__start__"]
+    if len(nodes) < 2:
+        raise Blocked(f"the slow graph has fewer than two steps: {nodes}")
+    return nodes
+
+
+def _ended(maker: Maker, action: str) -> Made:
+    thread = maker.given.prepopulated()
+    before = len(maker.given.page(thread, limit=20))
+    run = maker.runs.start_long(thread)
+    maker.runs.cancel(run, action, wait=False)
+    if (status := maker.runs.status_at_the_end(run)) in UNDER_WAY:
+        raise Blocked(f"a run that was cancelled is {status}", by="CANCEL-01")
+    if action == "rollback":
+        left = maker.given.context.eventually(
+            lambda: len(maker.given.page(thread, limit=20)), lambda left: left <= before
+        )
+        if left > before:
+            raise Blocked("a run that was rolled back leaves states", by="CANCEL-05")
+    # That such a thread is not busy is CANCEL-12, and not waited for here.
+    return Made(thread, status=None, run=run, settles=False)
+
+
+def _fork(maker: Maker, thread: Thread, at: State) -> None:
+    checkpoint = {"checkpoint_id": checkpoint_id_of(at), "checkpoint_ns": ""}
+    maker.given.append(thread, 7, checkpoint=checkpoint)
+
+
+def _next(state: State) -> list[str]:
+    return [str(each) for each in state.get("next") or []]
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def states_of(given: ThreadsApi, thread: Thread) -> list[State]:
+    """Return the states of a history, the newest first; `Blocked` if it shows none."""
+    states = given.history(thread).states
+    if not states:
+        raise Blocked("the history shows no state")
+    return states

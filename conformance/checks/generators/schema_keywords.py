@@ -1,0 +1,150 @@
+"""Requests that meet or break each keyword of a request schema.
+
+The coverage phase of schemathesis goes through a schema keyword by keyword; random bodies reach the
+rare ones by luck only.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from schemathesis import GenerationMode
+
+from conformance.checks.generators.bodies import adapted_operation, is_portable
+from conformance.checks.generators.generated_cache import keep, recall
+from conformance.checks.lenient_reading import must_be_refused
+from conformance.contract.schemas import violations
+from conformance.deployment.guard import ID_MEMBERS
+from conformance.deployment.ownership import Ownership, is_uuid
+from conformance.deployment.settings import Settings
+
+#: By effort: the share of the keywords that is broken, the number of values for each, and the
+#: share of the bodies that meet keywords.
+_BROKEN = {"quick": 0.25, "standard": 1.0, "thorough": 1.0}
+_VALUES = {"quick": 1, "standard": 1, "thorough": 1000}
+_MET = {"quick": 0.1, "standard": 0.3, "thorough": 1.0}
+
+
+@dataclass(frozen=True)
+class BrokenKeyword:
+    """A body that breaks one keyword; `keyword` is its JSON pointer in the schema."""
+
+    keyword: str
+    body: Any
+
+
+def broken_keywords(
+    operation_id: str, schema: str, right: Callable[[], dict[str, Any]], run: Settings
+) -> list[BrokenKeyword]:
+    """Return valid bodies with one thing wrong in each, for as many keywords as the effort asks.
+
+    `right` returns a valid body. All else in a body is valid, so that nothing else can be the
+    reason of a refusal; of a list only the last item is wrong.
+    """
+    by_keyword: dict[str, list[BrokenKeyword]] = {}
+    for keyword, wrong in _coverage_cases(operation_id, schema, (), GenerationMode.NEGATIVE):
+        # Wrong methods, wrong media types and missing bodies break no keyword of the schema.
+        if not keyword or keyword == "/":
+            continue
+        body = _one_thing_wrong(keyword.strip("/").split("/"), wrong, right())
+        if is_portable(body) and must_be_refused(schema, body):
+            by_keyword.setdefault(keyword, []).append(BrokenKeyword(keyword, body))
+    chosen = random.Random(run.seed)
+    keywords = sorted(by_keyword)
+    chosen.shuffle(keywords)
+    some = keywords[: max(1, round(_BROKEN[run.effort] * len(keywords)))]
+    return [
+        each
+        for keyword in sorted(some)
+        for each in chosen.sample(
+            by_keyword[keyword], min(len(by_keyword[keyword]), _VALUES[run.effort])
+        )
+    ]
+
+
+def met_keywords(
+    operation_id: str, schema: str, without: tuple[str, ...], run: Settings
+) -> list[dict[str, Any]]:
+    """Return valid bodies that meet the keywords at their bounds, as many as the effort asks."""
+    bodies = [
+        body
+        for _, body in _coverage_cases(operation_id, schema, without, GenerationMode.POSITIVE)
+        if isinstance(body, dict) and is_portable(body) and not violations(schema, body)
+    ]
+    chosen = random.Random(run.seed)
+    return chosen.sample(bodies, max(1, round(_MET[run.effort] * len(bodies))))
+
+
+def with_own_ids(value: Any, ownership: Ownership) -> Any:
+    """Return a copy in which every thread id is one of this run.
+
+    A UUID is replaced by a new one, any other text by a malformed id that begins like it: a thread
+    of someone else's may have a short text as its id.
+    """
+    if isinstance(value, list):
+        return [with_own_ids(each, ownership) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _own_id(member, ownership) if name in ID_MEMBERS else with_own_ids(member, ownership)
+        for name, member in value.items()
+    }
+
+
+def _own_id(value: Any, ownership: Ownership) -> Any:
+    if isinstance(value, list):
+        return [_own_id(each, ownership) for each in value]
+    if not isinstance(value, str) or not value.strip() or ownership.is_ours(value):
+        return value
+    return ownership.new_id() if is_uuid(value) else ownership.malformed_id(value)
+
+
+def _coverage_cases(
+    operation_id: str, schema: str, without: tuple[str, ...], mode: GenerationMode
+) -> list[Any]:
+    """Return pairs of a keyword's JSON pointer in the schema, if any, and a body."""
+    name = ("keywords", operation_id, schema, without, mode.value)
+    if (kept := recall(*name)) is not None:
+        return kept
+    listed = adapted_operation(
+        operation_id, schema, without, closed=mode is GenerationMode.POSITIVE
+    )
+    generation = listed.schema.config.generation_for(operation=listed, phase="coverage")
+    made = [
+        [case.meta.phase.data.location, case.body if _is_json(case.body) else None]
+        for case in listed.schema.iter_coverage_cases(
+            listed, generation_modes=[mode], generation_config=generation
+        )
+    ]
+    keep(made, *name)
+    return made
+
+
+def _is_json(value: Any) -> bool:
+    """Return whether a case has a body: schemathesis has a mark of its own for none."""
+    return value is None or isinstance(value, dict | list | str | int | float)
+
+
+def _one_thing_wrong(steps: list[str], wrong: Any, right: Any) -> Any:
+    """Return the right value with one place, to which the steps lead, taken from the wrong one."""
+    match steps:
+        case ["anyOf" | "allOf", _, *rest]:
+            return _one_thing_wrong(rest, wrong, right)
+        case ["properties", name, *rest] if isinstance(wrong, dict) and isinstance(right, dict):
+            kept = {key: member for key, member in right.items() if key != name}
+            if name not in wrong:
+                return kept
+            member = wrong[name]
+            return {
+                **kept,
+                name: _one_thing_wrong(rest, member, right[name]) if name in right else member,
+            }
+        case ["items", *rest] if isinstance(wrong, list) and isinstance(right, list):
+            if wrong and right:
+                return [*right, _one_thing_wrong(rest, wrong[-1], right[-1])]
+        case ["required"] if isinstance(wrong, dict) and isinstance(right, dict):
+            return {key: member for key, member in right.items() if key in wrong}
+    return wrong

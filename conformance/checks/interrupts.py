@@ -1,0 +1,80 @@
+"""What a graph that stops and waits shows: its interrupts, and the nodes between which it stops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conformance.checks.api import ThreadsApi
+from conformance.checks.outcomes import Blocked
+from conformance.checks.runs import Runs
+from conformance.checks.views import History, State, Thread
+
+#: The member of what wait and join answer that holds the interrupts of a run.
+INTERRUPT = "__interrupt__"
+
+
+def interrupts_in(state: State) -> list[Any]:
+    """Return the interrupts of the tasks of a state."""
+    tasks = state.get("tasks") or []
+    return [each for task in tasks for each in as_list(task.get("interrupts"))]
+
+
+def interrupts_by_key(shown: Any) -> dict[str, list[Any]]:
+    """Return the interrupts by key: published as an object, whose form is free."""
+    members = shown.items() if isinstance(shown, dict) else ()
+    return {name: as_list(under) for name, under in members}
+
+
+def as_list(shown: Any) -> list[Any]:
+    """Return interrupts as a list, whether shown in a list or alone."""
+    return (
+        [each for each in shown if isinstance(each, dict)]
+        if isinstance(shown, list)
+        else ([shown] if isinstance(shown, dict) else [])
+    )
+
+
+def members_of_both(some: list[Any], others: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Return two lists of as many interrupts, with their values and the members of both."""
+    if len(some) != len(others):
+        return some, others
+    shared = [
+        ["value", *sorted(one.keys() & other.keys() - {"value"})]
+        for one, other in zip(some, others, strict=True)
+    ]
+    pairs = [
+        ({name: one.get(name) for name in names}, {name: other.get(name) for name in names})
+        for one, other, names in zip(some, others, shared, strict=True)
+    ]
+    return [one for one, _ in pairs], [other for _, other in pairs]
+
+
+def interrupts_answered(answer: Any) -> list[Any]:
+    """Return the interrupts in the body that wait or join answers."""
+    return as_list(answer.get(INTERRUPT)) if isinstance(answer, dict) else []
+
+
+def slow_nodes(given: ThreadsApi, given_runs: Runs) -> list[str]:
+    """Return the nodes of the slow graph, in the order in which they run."""
+    thread = given.empty()
+    given_runs.run_to_end(thread, "slow", seconds=0)
+    return nodes_of(given.history(thread))
+
+
+def nodes_of(history: History) -> list[str]:
+    """Return the nodes that ran, in their order; `Blocked` if they are fewer than two."""
+    nodes = [str(node) for state in reversed(history.states) for node in state.get("next") or []]
+    nodes = [node for node in nodes if node != "__start__"]
+    if len(nodes) < 2:
+        raise Blocked(f"the slow graph has fewer than two steps: {nodes}")
+    return nodes
+
+
+def run_by_way(
+    way: str, given_runs: Runs, runs: Runs, thread: Thread, body: dict[str, Any]
+) -> None:
+    """Run to the end by that way; a refusal breaks the promise of `runs`.
+
+    Whether a run in the background can be followed is judged by RUN-03.
+    """
+    (given_runs if way == "background" else runs).run_by(way, thread, body)

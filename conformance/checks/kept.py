@@ -1,0 +1,96 @@
+"""What a thread shows before a restart of the deployment, compared with what it shows after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from conformance.checks import conditions
+from conformance.checks.api import ThreadsApi
+from conformance.checks.conditions import Made
+from conformance.checks.evidence import count_comparison
+from conformance.checks.expect import published_members
+from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported, difference_kinds
+from conformance.checks.runs import Runs
+from conformance.checks.views import History, State, Thread, has_data
+from conformance.deployment.guard import NotOursRefusal
+from conformance.model.history import differences, differences_by_place, differing_items, same_json
+
+_T = TypeVar("_T")
+
+
+def stable(api: ThreadsApi, look: Callable[[], _T]) -> _T:
+    """Return what is seen twice in a row, once all is settled; `Blocked` if it never is."""
+    seen = [look()]
+
+    def look_again() -> bool:
+        seen.append(look())
+        return same_json(seen[-1], seen[-2])
+
+    if not api.context.eventually(look_again, bool):
+        raise Blocked("two answers to the same question differ, though nothing was done")
+    return seen[-1]
+
+
+def published_history(api: ThreadsApi, thread: Thread) -> list[State]:
+    """Return the whole history, each state with its published members; newest first."""
+    history: History = api.history(thread)
+    states: list[State] = published_members("thread_state", history.states)
+    return states
+
+
+def assert_same_states(after: list[State], before: list[State]) -> None:
+    """Assert that a history is as it was, state by state; `Blocked` if no state has values."""
+    count_comparison([state.get("values") for state in before])
+    if not any(has_data(state.get("values")) for state in before):
+        raise Blocked("no state of the history shows values")
+    if len(after) != len(before):
+        raise PromiseBroken(
+            f"a history of {len(before)} states, as before the restart",
+            f"{len(after)} states",
+            differences(_ids(before), _ids(after)),
+            kinds=("length",),
+        )
+    if found := differences_by_place(before, after):
+        raise PromiseBroken(
+            "every state as before the restart",
+            f"{len(before)} states, which differ",
+            found,
+            kinds=difference_kinds(*differing_items(before, after)),
+        )
+
+
+def assert_same_threads(after: dict[str, Any], before: dict[str, Any]) -> None:
+    """Assert that what threads show, by the names of their conditions, is as it was."""
+    count_comparison(before)
+    changed = [name for name, shown in before.items() if not same_json(shown, after[name])]
+    if changed:
+        before, after = ({name: each[name] for name in changed} for each in (before, after))
+        raise PromiseBroken(
+            "every thread as before the restart",
+            f"another one in the condition {', '.join(changed)}",
+            differences(before, after),
+            kinds=difference_kinds(before, after),
+        )
+
+
+def made_in(names: Iterable[str], given: ThreadsApi, runs: Runs) -> dict[str, Made]:
+    """Make a thread in each condition that the deployment can make; a note names the others.
+
+    If it can make none, that ends the check as the last of them would.
+    """
+    made: dict[str, Made] = {}
+    refused: Exception | None = None
+    for name in names:
+        try:
+            made[name] = conditions.make(name, given, runs)
+        except (Blocked, Unsupported, PromiseBroken, NotOursRefusal) as refusal:
+            refused = refusal
+            given.context.note(f"left out: {name}")
+    if not made and refused is not None:
+        raise Blocked.because(refused) if isinstance(refused, PromiseBroken) else refused
+    return made
+
+
+def _ids(states: list[State]) -> list[Any]:
+    return [state.get("checkpoint_id") for state in states]

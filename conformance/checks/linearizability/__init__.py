@@ -1,0 +1,1 @@
+"""Random concurrent programs, and whether one order of their requests explains all answers."""

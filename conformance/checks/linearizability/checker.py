@@ -1,0 +1,60 @@
+"""Decides whether a history is linearizable: whether one order of its operations explains it.
+
+The search is that of Wing and Gong ("Testing and verifying concurrent objects", 1993), with the
+memory of Lowe ("Testing for linearizability", 2017): what follows depends only on which operations
+were taken and on the state that they left, so that no such pair is tried twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import TypeVar
+
+from conformance.checks.linearizability.history import History, Operation, Outcome, Request
+
+State = TypeVar("State", bound=Hashable)
+#: The sequential specification: the state after an operation, or None where its outcome is wrong.
+Step = Callable[[State, Operation[Request, Outcome]], State | None]
+
+
+def linearize(
+    history: History[Request, Outcome], initial: State, step: Step[State, Request, Outcome]
+) -> History[Request, Outcome] | None:
+    """Return an order of the operations that explains their outcomes, or None.
+
+    In it each operation takes effect at one moment between its call and its return. An operation
+    that did not return may be left out.
+    """
+    operations = sorted(history, key=lambda each: each.called)
+    returned = sum(1 << at for at, each in enumerate(operations) if each.returned is not None)
+    tried = {(0, initial)}
+    # Each entry is a way that is being tried: what it has taken, and what could be taken next.
+    way = [(0, initial, _candidates(operations, 0))]
+    order: list[Operation[Request, Outcome]] = []
+    while way:
+        taken, state, candidates = way[-1]
+        if taken & returned == returned:
+            return tuple(order)
+        for at in candidates:
+            following = step(state, operations[at])
+            reached = (taken | 1 << at, following)
+            if following is not None and reached not in tried:
+                tried.add((taken | 1 << at, following))
+                order.append(operations[at])
+                way.append((taken | 1 << at, following, _candidates(operations, taken | 1 << at)))
+                break
+        else:
+            way.pop()
+            if order:
+                order.pop()
+    return None
+
+
+def _candidates(operations: Sequence[Operation[Request, Outcome]], taken: int) -> Iterator[int]:
+    """Yield the places of the operations that may come next: nothing that is left ended before."""
+    left = [at for at in range(len(operations)) if not taken >> at & 1]
+    ends = [end for at in left if (end := operations[at].returned) is not None]
+    until = min(ends, default=None)
+    for at in left:
+        if until is None or operations[at].called < until:
+            yield at

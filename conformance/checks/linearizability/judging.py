@@ -1,0 +1,76 @@
+"""Judges the histories of programs, and tells the smallest bad one as a timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conformance.checks.api import ThreadsApi
+from conformance.checks.evidence import count_judgement
+from conformance.checks.linearizability.asking import Session
+from conformance.checks.linearizability.checker import linearize
+from conformance.checks.linearizability.programs import Step
+from conformance.checks.linearizability.smallest import smallest_bad
+from conformance.checks.linearizability.threads import (
+    Request,
+    ThreadOperation,
+    ThreadState,
+    describe,
+    describe_state,
+    has_no_effect,
+    step,
+)
+from conformance.checks.linearizability.timeline import timeline
+from conformance.checks.outcomes import Blocked, SequenceBroken
+from conformance.contract.causes import Cause
+
+
+def require_served_one_by_one(
+    given: ThreadsApi,
+    session: Session,
+    initial: ThreadState,
+    script: Sequence[tuple[Request, bool]],
+) -> None:
+    """Block the check unless requests of its kinds are served rightly one after another.
+
+    Other requirements judge that. The script tells of each request whether it is to be served;
+    where an operation is missing, the check is unsupported.
+    """
+    state = initial
+    for request, served in script:
+        operation, answer = session.ask(1, Step(0, request))
+        if served:
+            given.ensure_success(answer)
+        following = step(state, operation)
+        if following is None or (answer.ok and not served):
+            raise Blocked(
+                "one request after another is not served as expected already: "
+                f"{describe(operation)}, where there is {describe_state(state)}"
+            )
+        state = following
+
+
+def assert_linearizable(
+    history: Sequence[ThreadOperation], initial: ThreadState, requirement: str
+) -> None:
+    """Assert that one order of the operations on a thread explains all their answers.
+
+    The failure has the timeline of a small part of them that no order explains.
+    """
+    count_judgement()
+
+    def is_bad(part: tuple[ThreadOperation, ...]) -> bool:
+        return linearize(part, initial, step) is None
+
+    whole = tuple(history)
+    if not is_bad(whole):
+        return
+    found = smallest_bad(whole, is_bad, has_no_effect)
+    ended = [each for each in found if each.returned is not None]
+    last = max(ended, key=lambda each: each.returned or 0)
+    raise SequenceBroken(
+        "answers that one order of the requests explains, in which each takes effect at one "
+        "moment between its call and its answer",
+        f"no such order of {len(found)} requests, the last of them: {describe(last)}",
+        (f"at first: {describe_state(initial)}", *timeline(found, describe)),
+        cause=Cause.at(requirement),
+    )

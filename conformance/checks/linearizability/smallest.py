@@ -1,0 +1,45 @@
+"""Finds a small part of a history that no order explains, and that is still all true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from conformance.checks.linearizability.history import History, Operation, Outcome, Request
+
+#: Whether no order explains a history.
+IsBad = Callable[[History[Request, Outcome]], bool]
+
+
+def smallest_bad(
+    history: History[Request, Outcome],
+    is_bad: IsBad[Request, Outcome],
+    has_no_effect: Callable[[Operation[Request, Outcome]], bool],
+) -> History[Request, Outcome]:
+    """Return a small bad part of a bad history.
+
+    First all is left out that was called after the history went bad. Then operations without
+    effect are left out, reads and refusals, one by one while the rest stays bad. A write is never
+    left out: the rest could be bad for the lack of it alone.
+    """
+    kept = _shortest_bad_prefix(history, is_bad)
+    for each in sorted(kept, key=lambda one: one.called):
+        if each.returned is not None and has_no_effect(each):
+            rest = tuple(one for one in kept if one is not each)
+            kept = rest if is_bad(rest) else kept
+    return kept
+
+
+def _shortest_bad_prefix(
+    history: History[Request, Outcome], is_bad: IsBad[Request, Outcome]
+) -> History[Request, Outcome]:
+    """Return what had happened when the history went bad; what was under way has no outcome."""
+    ends = sorted(each.returned for each in history if each.returned is not None)
+    for end in ends:
+        prefix = tuple(
+            each if each.returned is not None and each.returned <= end else each.without_outcome()
+            for each in history
+            if each.called < end
+        )
+        if is_bad(prefix):
+            return prefix
+    return history

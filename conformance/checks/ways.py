@@ -1,0 +1,142 @@
+"""Different ways to ask of one thread: whether they agree, and whether a thread is as before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable import shown_by_both
+from conformance.checks.evidence import count_judgement
+from conformance.checks.expect import (
+    assert_equal,
+    assert_is,
+    assert_refused,
+    assert_same_thread,
+    assert_that,
+    published_part,
+)
+from conformance.checks.outcomes import Blocked, PromiseBroken, difference_kinds
+from conformance.checks.views import State, Thread, has_data, id_of
+from conformance.contract.facts import LONGEST_PAGE
+from conformance.model.history import differences, same_json
+
+#: What a thread shows, by operation.
+Shown = dict[str, Any]
+
+_TIMES = ("updated_at", "state_updated_at")
+
+
+@dataclass(frozen=True)
+class Ways:
+    """What different ways to ask show of one thread; `found` is None if a search misses it."""
+
+    shown: Thread
+    state: State
+    newest: Sequence[State]
+    found: Thread | None
+
+
+def ask_all(api: ThreadsApi, thread: Thread) -> Ways:
+    """Ask for the thread by GET, its state, its history by POST and a search by its status."""
+    shown = api.get(thread)
+    state = api.state(thread)
+    newest = api.post_page(thread, limit=5)
+    body = {"ids": [id_of(thread)], "status": shown.get("status"), "metadata": api.context.tag}
+    found = [
+        each
+        for each in api.list_of(api.client.search(body))
+        if each.get("thread_id") == id_of(thread)
+    ]
+    return Ways(shown, state, newest, found[0] if found else None)
+
+
+def assert_ways_agree(api: ThreadsApi, thread: Thread) -> None:
+    """Assert that all ways to ask of a thread agree within the declared deadline.
+
+    It is not busy any more, unless that itself lasts. Values are compared where GET and the state
+    show some, and the newest of the history where there is one.
+    """
+
+    def agrees(ways: Ways) -> bool:
+        try:
+            _assert_agree(ways)
+        except PromiseBroken:
+            return False
+        return ways.shown.get("status") != "busy"
+
+    _assert_agree(api.context.eventually(lambda: ask_all(api, thread), agrees))
+
+
+def _assert_agree(ways: Ways) -> None:
+    values = ways.state.get("values")
+    if ways.shown.get("values") is not None and has_data(values):
+        assert_equal(ways.shown["values"], values, "the values of the thread")
+    if ways.newest:
+        assert_equal(*shown_by_both(ways.state, ways.newest[0]), "the state of the thread")
+    status = ways.shown.get("status")
+    assert_that(ways.found is not None, f"found by its status {status}", "not found")
+    if ways.found is not None:
+        assert_same_thread(ways.found, ways.shown, "the thread found")
+
+
+def assert_gone(api: ThreadsApi, thread: Thread) -> None:
+    """Assert that all ways to ask agree that there is no such thread."""
+    client, thread_id = api.client, id_of(thread)
+    answer = client.get(thread_id)
+    assert_that(answer.status == 404, "404 of GET", f"{answer.status} {answer.text}")
+    assert_refused(client.state(thread_id))
+    assert_refused(client.post_history(thread_id, {"limit": 5}))
+    listed = client.runs.list(thread_id)
+    assert_that(not (listed.ok and listed.body), "no runs of it", listed.text)
+    body = {"ids": [thread_id], "metadata": api.context.tag}
+    found = api.context.eventually(
+        lambda: api.list_of(client.search(body)), lambda found: not found
+    )
+    assert_is([id_of(each) for each in found], [], "the threads found")
+
+
+def shown_of(api: ThreadsApi, thread: Thread, *, times: bool = True) -> Shown:
+    """Return what a thread, its state, its history and its runs show, by operation.
+
+    Only published members count, and of a run its id and status. Without `times` those of the
+    thread are left out that a run under way may move.
+    """
+    client, thread_id = api.client, id_of(thread)
+    answers = (
+        client.get(thread_id),
+        client.state(thread_id),
+        client.history(thread_id, limit=LONGEST_PAGE),
+        client.runs.list(thread_id),
+    )
+    shown: Shown = {each.operation: [each.status, published_part(each)] for each in answers}
+    status, view = shown["get"]
+    if not times and isinstance(view, dict):
+        shown["get"] = [status, {name: view[name] for name in view if name not in _TIMES}]
+    status, runs = shown["run_list"]
+    if isinstance(runs, list):
+        known = [each for each in runs if isinstance(each, dict)]
+        shown["run_list"] = [status, [[each.get("run_id"), each.get("status")] for each in known]]
+    return shown
+
+
+def assert_as_before(
+    before: dict[str, Any], look: Callable[[], dict[str, Any]], after: str
+) -> None:
+    """Assert that a thread shows what it showed; `after` says in words what was done.
+
+    `Blocked` if two looks differ though nothing was done between them.
+    """
+    seen = look()
+    count_judgement()
+    if same_json(before, seen):
+        return
+    if not same_json(seen, look()):
+        raise Blocked("two answers to the same question differ, though nothing was done")
+    raise PromiseBroken(
+        f"the thread as it was, after {after}",
+        "another one",
+        differences(before, seen),
+        kinds=difference_kinds(before, seen),
+    )

@@ -1,0 +1,109 @@
+"""The part of a requirement's `sources` that cites a published OpenAPI document.
+
+A source is `published OpenAPI: PIECE; PIECE` for the pinned document, or
+`published OpenAPI RELEASE: PIECE` for a newer one. A piece is `METHOD /path, detail` or
+`Schema.member, keyword`; see CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.contract.published import COMPONENT, PINNED_VERSION
+
+PUBLISHED = "published OpenAPI"
+_SOURCE = re.compile(rf"{PUBLISHED}(?: (?P<release>\d\S*))?(?:: (?P<pieces>.*))?$")
+_OPERATION = re.compile(r"(?P<methods>[A-Z]+(?: and [A-Z]+)*) (?P<path>/\S*?)(?:,|$| )")
+_SCHEMA = re.compile(r"(?P<schema>[A-Z]\w+)(?P<members>(?:\.\w+)*)(?:, (?P<keyword>\w+))?$")
+#: Details of an operation that every published operation has.
+_ALWAYS_THERE = ("declared statuses", "request body", "response", "ThreadState")
+
+
+@dataclass(frozen=True)
+class Citation:
+    """What a source cites of a published document: the release, and pieces of it."""
+
+    release: str
+    pieces: tuple[str, ...]
+
+
+def citation(source: str) -> Citation | None:
+    """Return what a source cites of a published OpenAPI document; None for another source."""
+    found = _SOURCE.match(source)
+    if found is None:
+        return None
+    pieces = (found["pieces"] or "").split("; ")
+    # A source may name a method of the SDK after the pieces of the document.
+    pieces = [each.removeprefix("the operations on ") for each in pieces if each]
+    kept = tuple(each for each in pieces if not each.startswith("SDK"))
+    return Citation(found["release"] or PINNED_VERSION, kept)
+
+
+def missing(facts: dict[str, Any], piece: str) -> list[str]:
+    """Return what a piece of a source names that the facts of a document do not hold.
+
+    `facts` are as `published.extract` makes them.
+    """
+    if operation := _OPERATION.match(piece):
+        names = [f"{method} {operation['path']}" for method in operation["methods"].split(" and ")]
+        gone = [
+            name
+            for name in names
+            if name not in facts["operations"] and name not in facts["other_operations"]
+        ]
+        return gone or _missing_detail(facts, names, piece[operation.end() :].strip())
+    if schema := _SCHEMA.match(piece):
+        return _missing_member(facts, schema)
+    parts = [part for part in piece.split(", ") if part != piece]
+    return [gone for part in parts for gone in missing(facts, part)] or (
+        [piece] if ", " not in piece and not piece.startswith("/") else []
+    )
+
+
+def _missing_detail(facts: dict[str, Any], names: list[str], detail: str) -> list[str]:
+    """Return what is missing of an operation: a parameter, a header, a status, its tag."""
+    operations = [facts["operations"].get(name) for name in names]
+    if not detail or not all(operations):
+        return []
+    if detail.startswith("tag "):
+        return [] if all(detail[4:] in each["tags"] for each in operations if each) else [detail]
+    if detail in _ALWAYS_THERE:
+        return []
+    detail = re.sub(r"^(parameters?|header) |, default$", "", detail)
+    told = json.dumps([each["parameters"] for each in operations if each])
+    return [name for name in re.split(r",? and ", detail) if f' {name}"' not in told]
+
+
+def _missing_member(facts: dict[str, Any], named: re.Match[str]) -> list[str]:
+    if named["schema"] not in facts["schemas"]:
+        return [named["schema"]]
+    found = [facts["schemas"][named["schema"]]]
+    for member in named["members"].split(".")[1:]:
+        found = [
+            each["properties"][member]
+            for schema in found
+            for each in alternatives(facts, schema)
+            if member in each.get("properties", {})
+        ]
+        if not found:
+            return [f"{named['schema']}{named['members']}"]
+    keyword = named["keyword"]
+    if keyword and not any(keyword in each for one in found for each in alternatives(facts, one)):
+        return [keyword]
+    return []
+
+
+def alternatives(facts: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a schema and those that it refers to or is made of, also as items of a list."""
+    yield schema
+    inner = [schema[name] for name in ("items", "additionalProperties") if name in schema]
+    inner += [each for name in ("anyOf", "allOf", "oneOf") for each in schema.get(name, ())]
+    if "$ref" in schema:
+        inner.append(facts["schemas"].get(schema["$ref"].removeprefix(COMPONENT), {}))
+    for one in inner:
+        if isinstance(one, dict):
+            yield from alternatives(facts, one)

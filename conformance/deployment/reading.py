@@ -1,0 +1,99 @@
+"""Reading of a stream that does not end by itself: what has come so far, and when to leave it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+
+import httpx
+
+from conformance.deployment.network import CutError
+
+#: Key of `request.extensions` for the `Reader` of an answer.
+READER = "threads_conformance_reader"
+
+
+def until_left(_body: bytes) -> bool:
+    """Read until another thread leaves the stream."""
+    return False
+
+
+def at_once(_body: bytes) -> bool:
+    """Leave a stream as soon as its headers have come."""
+    return True
+
+
+def is_event_stream(content_type: str) -> bool:
+    """Return whether a content type is that of server-sent events."""
+    return content_type.strip().lower().startswith("text/event-stream")
+
+
+class Reader:
+    """Takes the body of one answer piece by piece; the client leaves once `enough` of it has come.
+
+    Other threads may look at what has come, and may leave. What has come by then, or by the time
+    limit of the request, is the body of the answer; before its headers there is none. An answer
+    that is no event stream, such as a refusal, is never enough before its end.
+    """
+
+    def __init__(self, enough: Callable[[bytes], bool] = until_left) -> None:
+        self._enough = enough
+        self._body = bytearray()
+        self._lock = threading.Lock()
+        self._left = threading.Event()
+        #: Whether the headers have come.
+        self.opened = False
+        #: Whether the time limit of the request was over before the body had ended.
+        self.late = False
+        self._streams = False
+
+    def open(self, content_type: str) -> None:
+        """Begin with a body of that type: its headers have come.
+
+        What an earlier try has read is dropped.
+        """
+        with self._lock:
+            self._body.clear()
+        self._streams = is_event_stream(content_type)
+        self.opened = True
+        self._look()
+
+    def add(self, piece: bytes) -> None:
+        """Take the next piece of the body."""
+        with self._lock:
+            self._body += piece
+        self._look()
+
+    def _look(self) -> None:
+        if self._streams and self._enough(self.body):
+            self.leave()
+
+    @property
+    def body(self) -> bytes:
+        """What has come so far."""
+        with self._lock:
+            return bytes(self._body)
+
+    def leave(self) -> None:
+        """Leave the stream: the client disconnects."""
+        self._left.set()
+
+    def is_set(self) -> bool:
+        """Return whether the client is to disconnect; this makes it the switch of a request."""
+        return self._left.is_set()
+
+    def read(self, pieces: Iterable[bytes], content_type: str) -> Iterator[bytes]:
+        """Yield the pieces of a body until it ends, is left, or the time is over."""
+        self.open(content_type)
+        if self.is_set():
+            return
+        try:
+            for piece in pieces:
+                self.add(piece)
+                yield piece
+                if self.is_set():
+                    return
+        except CutError:
+            return
+        except httpx.ReadTimeout:
+            self.late = True

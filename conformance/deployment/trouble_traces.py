@@ -1,0 +1,89 @@
+"""Evidence, after a failed check, that one of its requests was lost or delivered twice.
+
+A proxy that delivers a request twice, or a deployment that restarts in between, leaves
+traces: more states, runs or threads than were asked for, or a thread that disappeared
+though nobody deleted it. A check that leaves such a trace is made again. Only if the trace
+appears each time, so that the deployment itself causes it, does the verdict count.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+
+from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.created_by_check import CHECK_TAG, Journal
+
+#: Threads of one check that are examined, at most.
+_MOST_THREADS = 20
+_PAGE = 1000
+_GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
+
+
+def traces_of_trouble(client: ThreadsClient, journal: Journal) -> tuple[str, ...]:
+    """Return the traces that only a network fault or a restart explains; sorted, without ids.
+
+    A request that gets no answer counts as no trace.
+    """
+    found: Counter[str] = Counter()
+    if journal.deleted_in_vain:
+        found["a deletion came in twice"] = journal.deleted_in_vain
+    if journal.pruned_in_vain:
+        found["a pruning came in twice"] = journal.pruned_in_vain
+    standing = [each for each in journal.made if each not in journal.deleted][:_MOST_THREADS]
+    for thread_id in standing:
+        found.update(_traces_of_thread(client, journal, thread_id))
+    if (extra := _extra_threads(client, journal)) > 0:
+        found["a creation or copy came in twice"] = extra
+    return tuple(f"{what} ({number} times)" for what, number in sorted(found.items()))
+
+
+def _traces_of_thread(client: ThreadsClient, journal: Journal, thread_id: str) -> Iterator[str]:
+    shown = _answer_or_none(lambda: client.get(thread_id))
+    if shown is not None and shown.status in _GONE:
+        yield "a thread is gone that nobody deleted"
+        return
+    if journal.runs[thread_id]:
+        listed = _list_in(_answer_or_none(lambda: client.runs.list(thread_id, limit=100)))
+        for _ in range(len(listed) - journal.runs[thread_id]):
+            yield "a run came in twice"
+    if journal.updates[thread_id]:
+        states = _list_in(_answer_or_none(lambda: client.history(thread_id, limit=_PAGE)))
+        # Besides updates, supersteps and the inputs of runs leave such states.
+        written = [each for each in states if _source_of(each) in ("input", "update", "fork")]
+        asked_for = journal.updates[thread_id] + journal.made[thread_id] + journal.runs[thread_id]
+        for _ in range(len(written) - asked_for):
+            yield "an update came in twice"
+
+
+def _extra_threads(client: ThreadsClient, journal: Journal) -> int:
+    """Return how many more threads than were asked for carry the tag of the check.
+
+    The thread of a stateless run may have the run's metadata, and with it the tag, for as long as
+    it is there: no source says that it has not.
+    """
+    if len(journal.tags) != 1:
+        return 0
+    body = {"metadata": {CHECK_TAG: next(iter(journal.tags))}, "limit": 100}
+    hits = _list_in(_answer_or_none(lambda: client.search(body)))
+    return len(hits) - len(journal.made) - journal.others - journal.stateless
+
+
+def _answer_or_none(ask: Callable[[], Answer]) -> Answer | None:
+    try:
+        return ask()
+    except httpx.HTTPError:
+        return None
+
+
+def _list_in(answer: Answer | None) -> list[Any]:
+    body = answer.digested if answer is not None and answer.ok else None
+    return body if isinstance(body, list) else []
+
+
+def _source_of(state: Any) -> Any:
+    metadata = state.get("metadata") if isinstance(state, dict) else None
+    return metadata.get("source") if isinstance(metadata, dict) else None

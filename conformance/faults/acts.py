@@ -1,0 +1,134 @@
+"""Faults that show only when a certain operation meets a thread in a certain condition."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from conformance.faults.kit.state import afterwards, pruned_threads, stored_thread
+from conformance.faults.kit.wire import copies_of
+from conformance.faults.registry import FaultyDeployment, fault
+from conformance.model.entities import Thread
+from conformance.model.search import Query, Searches
+from conformance.model.threads import Threads
+from conformance.model.views import Views
+from conformance.reference.wire import Json, WireAnswer, WireRequest
+
+# What leaves a thread
+
+
+@fault("a-cancellation-that-is-refused-ends-an-error", breaks="CONDITION-16")
+def refused_cancellation_ends_an_error(broken: FaultyDeployment) -> None:
+    @broken.wire.after("run_cancel", status=404)
+    def settle(request: WireRequest, _answer: WireAnswer) -> None:
+        thread = stored_thread(broken, request.thread_id)
+        if thread is not None and thread.status == "error":
+            broken.store.records.keep(replace(thread, status="idle"))
+
+
+@fault("a-creation-that-does-nothing-withdraws-questions", breaks="CONDITION-16 PRUNE-27")
+def doing_nothing_withdraws_questions(broken: FaultyDeployment) -> None:
+    @broken.override(Threads.already_there)
+    def already_there(right: Any, thread: Thread, if_exists: str) -> Thread:
+        found: Thread = right(thread, if_exists)
+        if found.status != "interrupted":
+            return found
+        return broken.store.records.keep(replace(found, status="idle"))
+
+
+@fault("a-copy-takes-the-question-of-a-pruned-thread", breaks="PRUNE-27")
+def takes_the_question(broken: FaultyDeployment) -> None:
+    pruned = pruned_threads(broken)
+
+    @broken.wire.after("copy")
+    def settle(request: WireRequest, answer: WireAnswer) -> None:
+        thread = stored_thread(broken, request.thread_id)
+        if answer.ok and thread is not None and thread.thread_id in pruned:
+            broken.store.records.keep(replace(thread, status="idle"))
+
+
+# Ways to ask
+
+
+@fault("search-keeps-the-error-past-a-state-update", breaks="CONDITION-17")
+def keeps_the_error(broken: FaultyDeployment) -> None:
+    stale: set[str] = set()
+
+    @broken.wire.before("update_state")
+    def note(request: WireRequest) -> None:
+        thread = stored_thread(broken, request.thread_id)
+        if thread is not None and thread.status == "error":
+            stale.add(thread.thread_id)
+
+    @broken.override(Searches.matches)
+    def matches(right: Any, thread: Thread, query: Query) -> Any:
+        known = replace(thread, status="error") if thread.thread_id in stale else thread
+        return right(known, query)
+
+
+@fault("values-of-a-pruned-thread-stand-still", breaks="PRUNE-26")
+def stand_still(broken: FaultyDeployment) -> None:
+    pruned = pruned_threads(broken)
+
+    @broken.override(Views.thread_view)
+    def thread_view(right: Any, thread: Thread) -> Any:
+        kept = pruned.get(thread.thread_id, thread)
+        return {**right(thread), "values": right(kept)["values"]}
+
+
+@fault("threads-deleted-while-they-ask-are-still-found", breaks="CONDITION-17 PRUNE-26")
+def are_still_found(broken: FaultyDeployment) -> None:
+    deleted: dict[str, Json] = {}
+
+    @broken.wire.before("delete")
+    def note(request: WireRequest) -> None:
+        thread = stored_thread(broken, request.thread_id)
+        if thread is not None and thread.status == "interrupted":
+            deleted[thread.thread_id] = broken.store.views.thread_view(thread)
+
+    @broken.wire.answers("search", when=lambda request: "ids" in request.members)
+    def show(request: WireRequest, found: Json) -> Json:
+        return [*found, *(deleted[each] for each in request.members["ids"] if each in deleted)]
+
+
+# Copies
+
+
+@fault("pruning-a-thread-in-error-prunes-its-copies", breaks="CONDITION-15")
+def prunes_its_copies(broken: FaultyDeployment) -> None:
+    sources = copies_of(broken)
+
+    @broken.override(Threads.pruned)
+    def pruned(right: Any, thread: Thread) -> Thread:
+        copies = [each for each, of in sources.items() if of == thread.thread_id]
+        for each in copies if thread.status == "error" else ():
+            copy = stored_thread(broken, each)
+            if copy is not None:
+                broken.store.records.keep(right(copy))
+        kept: Thread = right(thread)
+        return kept
+
+
+@fault("updates-of-a-copy-reach-a-source-in-error", breaks="CONDITION-15")
+def reach_a_source_in_error(broken: FaultyDeployment) -> None:
+    sources = copies_of(broken)
+
+    @broken.override(Threads.update)
+    def update(right: Any, thread_id: str, metadata: Any = None, ttl: Any = None) -> Any:
+        source = stored_thread(broken, sources.get(thread_id, ""))
+        if source is not None and source.status == "error":
+            right(source.thread_id, metadata, ttl)
+        return right(thread_id, metadata, ttl)
+
+
+# Times
+
+
+fault("an-update-of-a-thread-in-error-leaves-updated-at", breaks="CONDITION-11")(
+    afterwards(
+        lambda before, now: (
+            replace(now, updated_at=before.updated_at) if before.status == "error" else now
+        ),
+        "update",
+    )
+)

@@ -1,0 +1,70 @@
+"""Faults of supersteps: commands in them, a ttl beside them, the results that they leave."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from conformance.faults.kit.wire import (
+    refusing,
+    without,
+)
+from conformance.faults.prepopulate import change_states, updates, updates_sent
+from conformance.faults.registry import fault
+from conformance.model.entities import Checkpoint
+from conformance.reference.wire import WireRequest
+
+Update = dict[str, Any]
+
+
+def _command(update: Update) -> Update:
+    command = update.get("command")
+    return command if isinstance(command, dict) else {}
+
+
+def _lacks_goto(request: WireRequest) -> bool:
+    commands = map(_command, updates_sent(request))
+    return any("update" in command and "goto" not in command for command in commands)
+
+
+def _without_update(update: Update) -> Update:
+    command = _command(update)
+    return {**update, "command": without(command, "update")} if "update" in command else update
+
+
+def _without_update_beside_goto(update: Update) -> Update:
+    return _without_update(update) if "goto" in _command(update) else update
+
+
+def _without_listed_goto(update: Update) -> Update:
+    command = _command(update)
+    listed = isinstance(command.get("goto"), list)
+    return {**update, "command": without(command, "goto")} if listed else update
+
+
+# Commands
+
+fault("superstep-with-an-update-and-no-goto-is-500", breaks=["PREPOP-26"])(
+    refusing("create", _lacks_goto, status=500)
+)
+fault("superstep-loses-the-update-of-its-command", breaks=["PREPOP-26", "PREPOP-27"])(
+    updates(lambda given: [*map(_without_update, given)])
+)
+fault("superstep-goes-somewhere-and-writes-nothing", breaks=["PREPOP-27"])(
+    updates(lambda given: [*map(_without_update_beside_goto, given)])
+)
+fault("superstep-goes-nowhere-by-a-list", breaks=["PREPOP-27"])(
+    updates(lambda given: [*map(_without_listed_goto, given)])
+)
+
+
+# Results
+
+
+def _without_results(state: Checkpoint) -> Checkpoint:
+    return replace(state, tasks=tuple(replace(task, result=None) for task in state.tasks))
+
+
+fault("tasks-of-supersteps-are-done-without-results", breaks=["PREPOP-28"])(
+    change_states(lambda states: map(_without_results, states))
+)

@@ -1,0 +1,83 @@
+"""Freedoms of what becomes of a run that was under way when a deployment was stopped or killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.freedoms.registry import freedom
+from conformance.model.entities import Run, Thread
+from conformance.model.persistence import Persistence
+from conformance.reference.altered import Altered, Apply
+
+_NO_SOURCE = "No source says what becomes of a run that was under way at a restart."
+
+
+def _run_under_way(change: Callable[[Run, str], Run]) -> Apply:
+    """Return a freedom that changes runs under way; `change` also gets the time."""
+
+    def apply(altered: Altered) -> None:
+        records = altered.store.records
+
+        @altered.override(Persistence.thread)
+        def thread(right: Any, kept: Thread) -> Thread:
+            found: Thread = right(kept)
+            if not any(each.active for each in found.runs):
+                return found
+            now = records.now()
+            runs = tuple(change(each, now) if each.active else each for each in found.runs)
+            return records.touched(replace(found, runs=runs))
+
+    return apply
+
+
+freedom(
+    "runs-under-way-fail-at-a-restart",
+    allowed_by=_NO_SOURCE,
+    choice="runs at a restart",
+    profile="full",
+)(
+    _run_under_way(
+        lambda run, now: replace(
+            run,
+            status="error",
+            output={"__error__": {"error": "Restarted", "message": "the deployment was restarted"}},
+            updated_at=now,
+        )
+    )
+)
+freedom(
+    "runs-under-way-are-interrupted-by-a-restart",
+    allowed_by=_NO_SOURCE,
+    choice="runs at a restart",
+    profile="full",
+)(_run_under_way(lambda run, now: replace(run, status="interrupted", updated_at=now)))
+freedom(
+    "runs-under-way-begin-again-after-a-restart",
+    allowed_by=_NO_SOURCE,
+    choice="runs at a restart",
+    profile="full",
+)(
+    _run_under_way(
+        lambda run, now: replace(
+            run, status="pending", started=False, position=None, updated_at=now
+        )
+    )
+)
+
+
+@freedom(
+    "runs-under-way-are-deleted-by-a-restart",
+    allowed_by=_NO_SOURCE,
+    choice="runs at a restart",
+    profile="full",
+)
+def deleted_by_a_restart(altered: Altered) -> None:
+    records = altered.store.records
+
+    @altered.override(Persistence.thread)
+    def thread(right: Any, kept: Thread) -> Thread:
+        found: Thread = right(kept)
+        runs = tuple(each for each in found.runs if not each.active)
+        return found if runs == found.runs else records.touched(replace(found, runs=runs))

@@ -1,0 +1,26 @@
+"""The reference with a store that outlives its process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from conformance.reference.altered import Altered
+from conformance.reference.app import new_store
+from conformance.reference.journal import keep_in
+from conformance.reference.restarting import RestartableApp
+from conformance.reference.server import serve
+
+
+def serve_child(port: str = "0", file: str | None = None) -> None:
+    """Serve the reference until the end of stdin, with its threads in `file` if one is given."""
+    store = new_store()
+    app = RestartableApp(store)
+    if file and keep_in(store, Path(file)):
+        app.restart()
+    serve(int(port), app=app, until_eof=True)
+
+
+def keep_deployment(altered: Altered, file: Path) -> None:
+    """Go on with the threads in the file, if it holds any, and keep them there from now on."""
+    if keep_in(altered.store, file) and altered.process is not None:
+        altered.process.restart()

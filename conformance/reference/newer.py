@@ -1,0 +1,57 @@
+"""What the reference offers beyond the pinned document: members that newer releases publish."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from conformance.contract.published import NEWER_VERSIONS, load_published
+from conformance.model.errors import InvalidError
+from conformance.model.values import JsonObject
+
+#: The release whose members are offered.
+RELEASE = NEWER_VERSIONS[-1]
+#: The schema of each request in `schemas/openapi.json`, and the published one with the new member.
+_MEMBERS = (
+    ("thread_search", "ThreadSearchRequest", "exclude_metadata"),
+    ("thread_count", "ThreadCountRequest", "exclude_metadata"),
+    ("history_search", "ThreadStateSearch", "select"),
+)
+#: The operation that shows the new member of a run; the document has no other operation on runs.
+_RUN = ("/threads/{thread_id}/runs/{run_id}", "get", "Run", "cancel_reason")
+_PARAMETERS = (
+    ("GET /threads/{thread_id}/history", "query select"),
+    ("GET /threads/{thread_id}/stream", "query stream_mode"),
+)
+
+
+def newer_member(body: JsonObject, schema: str, member: str) -> Any:
+    """Return a member of a body, validated by the newer published schema; None without it."""
+    value = body.get(member)
+    if value is not None:
+        declared = load_published(RELEASE)["schemas"][schema]["properties"][member]
+        for wrong in Draft202012Validator(declared).iter_errors(value):
+            raise InvalidError(f"{member}: {wrong.message}")
+    return value
+
+
+def with_newer_members(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the OpenAPI document with the newer parameters and members declared."""
+    facts = load_published(RELEASE)
+    declared = copy.deepcopy(document)
+    for own, published, member in _MEMBERS:
+        properties = declared["components"]["schemas"][own]["properties"]
+        properties[member] = facts["schemas"][published]["properties"][member]
+    for operation, key in _PARAMETERS:
+        method, path = operation.split(" ")
+        place, name = key.split(" ")
+        fact = facts["operations"][operation]["parameters"][key]
+        shown = declared["paths"].setdefault(path, {}).setdefault(method.lower(), {"responses": {}})
+        shown.setdefault("parameters", []).append({"name": name, "in": place, **fact})
+    path, method, published, member = _RUN
+    schema = {"properties": {member: facts["schemas"][published]["properties"][member]}}
+    content = {"application/json": {"schema": schema}}
+    declared["paths"][path] = {method: {"responses": {"2XX": {"content": content}}}}
+    return declared

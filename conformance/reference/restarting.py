@@ -1,0 +1,36 @@
+"""A reference that can be started anew on the store of the process before it."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from conformance.model.store import ThreadStore
+from conformance.reference.app import create_app
+
+
+class RestartableApp:
+    """An ASGI application over a store: `restart` does in a process what a new process does.
+
+    What is not in the store, such as the streams of runs, is lost. `speed` and `cron_minute_s` are
+    as for `create_app`.
+    """
+
+    def __init__(
+        self, store: ThreadStore, *, speed: float = 1.0, cron_minute_s: float = 60.0
+    ) -> None:
+        self._store, self._speed, self._cron_minute_s = store, speed, cron_minute_s
+        self._app = self._create(goes_on=False)
+
+    def restart(self) -> None:
+        """Go on with what the store has kept; the tasks of the application so far must be ended."""
+        self._store.persistence.restart()
+        self._app = self._create(goes_on=True)
+
+    def _create(self, *, goes_on: bool) -> ASGIApp:
+        return create_app(
+            self._store, speed=self._speed, cron_minute_s=self._cron_minute_s, goes_on=goes_on
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self._app(scope, receive, send)

@@ -1,0 +1,126 @@
+"""What is answered by 500 in the traffic of a run, where no check has judged it.
+
+Most checks judge one answer, and pass over those to the requests around it: to clean-up, say. All
+of them are judged here, as one requirement, with one result for each operation. What made a check
+fail, or blocked it, is told there already, and not again. Under a user's own pytest there is no
+report in which they could be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.contract.catalogue import Catalogue
+from conformance.contract.causes import fingerprint
+from conformance.contract.operations import BY_NAME
+from conformance.contract.verdicts import Stability, Verdict
+from conformance.deployment.exchange import INTERNAL_SERVER_ERROR, Exchange
+from conformance.deployment.reproduction import reproduction
+from conformance.deployment.transport import Recorder
+from conformance.report.record import CheckResult, Failure
+
+#: The requirement that such answers break.
+INTERNAL_ERROR = "ERROR-INTERNAL-01"
+#: What the removal of a run's threads is called where a check is named.
+CLEAN_UP = "clean-up"
+#: Exchanges quoted for one operation.
+_QUOTED = 5
+
+
+@dataclass(frozen=True)
+class ServerError:
+    """One exchange that was answered by 500: in which check, and how to send it again.
+
+    `recurs` is set where each repetition of the check had such an answer of the operation.
+    """
+
+    check: str
+    operation: str
+    summary: dict[str, Any]
+    curl: str
+    recurs: bool = False
+
+
+def server_error(check: str, exchange: Exchange, before: Sequence[Exchange] = ()) -> ServerError:
+    """Make a `ServerError`; `before` are the exchanges of the check, in their order."""
+    place = next((n for n, each in enumerate(before, 1) if each is exchange), 0)
+    curl = reproduction(before[:place]) if place else exchange.curl()
+    return ServerError(check, exchange.operation, exchange.summary(), curl)
+
+
+def passed_over(
+    result: CheckResult, recorder: Recorder, exchanges: Sequence[Exchange]
+) -> tuple[ServerError, ...]:
+    """Return what was answered by 500 in a check that passed; nothing where the way had trouble.
+
+    `recorder` is as the check has left it, `exchanges` are those of the check.
+    """
+    if result.verdict is not Verdict.PASS or recorder.troubles or recorder.doubts:
+        return ()
+    return tuple(server_error(result.id, each, exchanges) for each in recorder.server_errors)
+
+
+def judged(
+    errors: Iterable[ServerError], results: Sequence[CheckResult], catalogue: Catalogue
+) -> tuple[CheckResult, ...]:
+    """Return a failure of the requirement for each operation that was answered by 500.
+
+    Operations whose 500 is why one of `results` did not pass are left out.
+    """
+    told = _told(results)
+    by_operation: dict[str, list[ServerError]] = {}
+    for each in errors:
+        if each.operation not in told:
+            by_operation.setdefault(each.operation, []).append(each)
+    return tuple(
+        _result(operation, found, catalogue) for operation, found in sorted(by_operation.items())
+    )
+
+
+def _told(results: Iterable[CheckResult]) -> set[str]:
+    """Return the operations whose answers by 500 are among the reasons of these results."""
+    told = set()
+    for result in results:
+        for cause in result.blocked_by:
+            if cause.status == INTERNAL_SERVER_ERROR:
+                told.add(cause.operation)
+        for exchange in result.failure.exchanges if result.failure else ():
+            if exchange.get("status") == INTERNAL_SERVER_ERROR:
+                told.add(str(exchange.get("operation")))
+    return told
+
+
+def _result(operation: str, found: Sequence[ServerError], catalogue: Catalogue) -> CheckResult:
+    requirement = catalogue.requirements[INTERNAL_ERROR]
+    known = BY_NAME.get(operation)
+    request = f"{known.method} {known.path}" if known else operation
+    checks = sorted({each.check for each in found})
+    expected = "no request of the run answered by 500"
+    where = ", ".join(checks[:3]) + (f" and {len(checks) - 3} more" if len(checks) > 3 else "")
+    actual = f"{request} answered by 500 {len(found)} times: in {where}"
+    message = [
+        f"{requirement.id}: {requirement.statement}",
+        f"expected: {expected}",
+        f"got: {actual}",
+        f"reproduce: {found[0].curl}",
+        *(f"source: {each}" for each in requirement.sources),
+    ]
+    return CheckResult(
+        id=f"answers::{operation}",
+        requirements=(requirement.id,),
+        verdict=Verdict.FAIL,
+        capability=requirement.capability,
+        stability=Stability.STABLE if any(each.recurs for each in found) else Stability.FLAKY,
+        reason=f"expected {expected}; got {actual}",
+        failure=Failure(
+            message="\n".join(message),
+            expected=expected,
+            actual=actual,
+            diff=(),
+            fingerprint=fingerprint("answered", operation, INTERNAL_SERVER_ERROR),
+            curl=found[0].curl.strip(),
+            exchanges=tuple(each.summary for each in found[:_QUOTED]),
+        ),
+    )

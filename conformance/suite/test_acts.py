@@ -1,0 +1,291 @@
+"""Every operation on a thread in every condition.
+
+The acts are those of `conformance/checks/acts.py`, the conditions those of
+`conformance/checks/conditions.py`. What also breaks on the simplest thread, or in the condition
+without the act, is another requirement's: that is tried only once a rule is found broken, since it
+holds nearly always.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+
+import pytest
+
+from conformance.checks.acts import (
+    BUSY,
+    CHANGING,
+    DELETION,
+    JUDGED_LATER,
+    LEAVING,
+    REFUSED,
+    STOPPING,
+    Acting,
+    Ask,
+    stop,
+    subject_of,
+)
+from conformance.checks.api import ThreadsApi
+from conformance.checks.channels import thread_with_channels
+from conformance.checks.conditions import (
+    PRUNED,
+    UNSETTLED,
+    Made,
+    in_conditions,
+    make,
+    names,
+    settled,
+)
+from conformance.checks.evidence import count_judgement
+from conformance.checks.expect import assert_untouched
+from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported, requires
+from conformance.checks.runs import Runs
+from conformance.checks.views import id_of
+from conformance.checks.ways import (
+    Shown,
+    ask_all,
+    assert_as_before,
+    assert_gone,
+    assert_ways_agree,
+    shown_of,
+)
+from conformance.deployment.client import Answer
+from conformance.model.history import same_json
+
+Asks = tuple[tuple[str, Ask], ...]
+
+_ALL: Asks = (*LEAVING.items(), *REFUSED.items())
+_REMOVAL = next(name for name, acts in CHANGING.items() if DELETION in acts)
+
+
+@requires("CONDITION-16")
+@in_conditions(*(each for each in names() if each not in PRUNED))
+def test_what_looks_or_is_refused_leaves_a_thread(
+    given: ThreadsApi, given_runs: Runs, condition: str
+) -> None:
+    _judge_looks(given, given_runs, condition)
+
+
+@requires("PRUNE-27")
+@in_conditions(*PRUNED)
+def test_what_looks_or_is_refused_leaves_a_pruned_thread(
+    given: ThreadsApi, given_runs: Runs, condition: str
+) -> None:
+    _judge_looks(given, given_runs, condition)
+
+
+@requires("CONDITION-17")
+@in_conditions(*(each for each in settled() if each not in PRUNED))
+@pytest.mark.parametrize("acts", [pytest.param(each) for each in CHANGING])
+def test_the_ways_to_ask_agree_after_each_operation(
+    given: ThreadsApi, given_runs: Runs, condition: str, acts: str
+) -> None:
+    _judge_acts(given, given_runs, condition, acts)
+
+
+@requires("PRUNE-26")
+@in_conditions(*PRUNED)
+@pytest.mark.parametrize("acts", [pytest.param(each) for each in CHANGING])
+def test_the_ways_to_ask_agree_after_each_operation_on_a_pruned_thread(
+    given: ThreadsApi, given_runs: Runs, condition: str, acts: str
+) -> None:
+    _judge_acts(given, given_runs, condition, acts)
+
+
+@requires("CONDITION-17")
+@in_conditions(*UNSETTLED)
+@pytest.mark.parametrize("way", [pytest.param(each) for each in STOPPING])
+def test_the_ways_to_ask_agree_once_runs_are_stopped(
+    given: ThreadsApi, given_runs: Runs, condition: str, way: str
+) -> None:
+    def stop_them(*, busy: bool) -> None:
+        on = Acting(given, given_runs, make(condition, given, given_runs))
+        for act in BUSY.values() if busy else ():
+            with suppress(Unsupported, Blocked):
+                act(on)
+        stop(way, on)
+        assert_ways_agree(given, on.made.thread)
+
+    try:
+        stop_them(busy=True)
+    except PromiseBroken as broken:
+        _block_if_broken(lambda: stop_them(busy=False))
+        for acts in CHANGING:
+            on = Acting(given, given_runs, _plain(given))
+            _block_if_broken(partial(_undergo, on, acts))
+        raise broken
+
+
+@requires("CONDITION-17")
+@in_conditions(*UNSETTLED)
+def test_a_thread_deleted_beside_a_run_is_gone(
+    given: ThreadsApi, given_runs: Runs, condition: str
+) -> None:
+    thread = make(condition, given, given_runs).thread
+    answer = given.client.delete(id_of(thread))
+    if 400 <= answer.status < 500:
+        # That may be beside a run: that the thread stays then is DELETE-19, and no other promise.
+        count_judgement()
+        return
+    given.ensure_success(answer, thread)
+    try:
+        assert_gone(given, thread)
+    except PromiseBroken as broken:
+        if given.client.get(id_of(thread)).ok:
+            raise Blocked("a thread deleted beside a run is there", by="DELETE-19") from None
+        on = Acting(given, given_runs, _plain(given))
+        _block_if_broken(lambda: _undergo(on, _REMOVAL))
+        raise broken
+
+
+# What copies have in common is theirs alone
+
+
+@requires("CONDITION-15")
+@in_conditions("a copy (forked)", "a copy (failed)", "a copy (asking)", "a copy of a copy (asking)")
+def test_what_a_copy_undergoes_leaves_its_source(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, condition: str
+) -> None:
+    def undergo(copy: Made) -> None:
+        assert copy.source is not None
+        assert_untouched(threads, copy.source, lambda: _undergo_all(given, given_runs, copy))
+
+    def of_a_plain_thread() -> None:
+        source = _plain(given).thread
+        undergo(Made(given.copy(source), source=source))
+
+    try:
+        undergo(make(condition, given, given_runs))
+    except PromiseBroken as broken:
+        _block_if_broken(of_a_plain_thread)
+        raise broken
+
+
+@requires("CONDITION-15")
+@in_conditions("run and forked", "failed", "asking again", "stopped before a node", "cancelled")
+def test_what_a_thread_undergoes_leaves_its_copy(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, condition: str
+) -> None:
+    def undergo(made: Made) -> None:
+        copy = given.copy(made.thread)
+        assert_untouched(threads, copy, lambda: _undergo_all(given, given_runs, made))
+
+    try:
+        undergo(make(condition, given, given_runs))
+    except PromiseBroken as broken:
+        _block_if_broken(lambda: undergo(_plain(given)))
+        raise broken
+
+
+# The rules
+
+
+def _plain(given: ThreadsApi) -> Made:
+    """Make a plain thread that was looked at, as what is judged was."""
+    thread = thread_with_channels(given)
+    ask_all(given, thread)
+    return Made(thread)
+
+
+def _simpler(given: ThreadsApi, condition: str) -> Iterator[Made]:
+    """Make the threads on which what is judged in a condition must hold as well, one by one."""
+    yield _plain(given)
+    if condition.startswith("a copy"):
+        source = _plain(given).thread
+        yield Made(given.copy(source), source=source)
+
+
+def _block_if_broken(story: Callable[[], None]) -> None:
+    """Tell a story that must hold on its own; `Blocked` if it does not, as others judge."""
+    try:
+        story()
+    except PromiseBroken as simple:
+        raise Blocked.because(simple) from None
+
+
+def _judge_looks(given: ThreadsApi, runs: Runs, condition: str) -> None:
+    def leave(made: Made, asks: Asks) -> None:
+        _assert_left(given, made, asks, settles=condition not in UNSETTLED)
+
+    try:
+        leave(make(condition, given, runs), _ALL)
+    except PromiseBroken as broken:
+        for simpler in _simpler(given, condition):
+            _block_if_broken(partial(leave, simpler, _ALL))
+        # Which of them it is, so that the failure names one.
+        for each in _ALL:
+            leave(make(condition, given, runs), (each,))
+        raise broken
+
+
+def _judge_acts(given: ThreadsApi, runs: Runs, condition: str, acts: str) -> None:
+    def undergo(made: Made) -> None:
+        _undergo(Acting(given, runs, made), acts)
+
+    try:
+        undergo(make(condition, given, runs))
+    except PromiseBroken as broken:
+        for simpler in _simpler(given, condition):
+            _block_if_broken(partial(undergo, simpler))
+        made = make(condition, given, runs)
+        _block_if_broken(lambda: assert_ways_agree(given, made.thread))
+        raise broken
+
+
+def _assert_left(api: ThreadsApi, made: Made, asks: Asks, *, settles: bool) -> None:
+    def look() -> Shown:
+        return shown_of(api, made.thread, times=settles)
+
+    before = look()
+    subject = subject_of(api, made, before)
+    for name, ask in asks:
+        if not _is_refused(ask(subject)) and REFUSED.get(name) is ask:
+            # It may change the thread then; that it is to be refused, others judge.
+            api.context.note(f"not refused: {name}")
+            before = look()
+    try:
+        assert_as_before(before, look, ", ".join(name for name, _ in asks))
+    except PromiseBroken:
+        if not settles and not same_json(before["run_list"], look()["run_list"]):
+            raise Blocked("a run has begun or ended meanwhile") from None
+        raise
+
+
+def _is_refused(answer: Answer) -> bool:
+    """Return whether an answer refuses; a command may be refused by a 200 that says error."""
+    body = answer.body
+    return not answer.ok or (isinstance(body, dict) and body.get("type") == "error")
+
+
+def _undergo_all(given: ThreadsApi, runs: Runs, made: Made) -> None:
+    """Let a thread undergo every kind of change, its deletion at last, as far as it is granted."""
+    changes = {name: act for acts in CHANGING.values() for name, act in acts.items()}
+    for name in ("update", "prune", "update_state", "run_wait", DELETION):
+        with suppress(Unsupported, Blocked):
+            changes[name](Acting(given, runs, made))
+
+
+def _undergo(on: Acting, acts: str) -> None:
+    """Let a thread undergo these acts; after them, the ways to ask of it agree.
+
+    What the deployment refuses or does not offer is left out, unless that is all of them.
+    """
+    refused: Blocked | Unsupported | None = None
+    accepted, to_be_judged = False, False
+    for name, act in CHANGING[acts].items():
+        try:
+            act(on)
+        except (Blocked, Unsupported) as outcome:
+            refused = outcome
+            on.api.context.note(f"left out: {name}")
+        else:
+            accepted = True
+            if name == DELETION:
+                assert_gone(on.api, on.made.thread)
+                return
+            to_be_judged = True
+        if to_be_judged and name not in JUDGED_LATER:
+            assert_ways_agree(on.api, on.made.thread)
+            to_be_judged = False
+    if not accepted and refused is not None:
+        raise refused

@@ -1,0 +1,208 @@
+"""A thread that has had other runs: what they leave for the next, and their list."""
+
+from typing import Any
+
+from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable import require_some
+from conformance.checks.context import CheckContext
+from conformance.checks.expect import assert_equal, assert_is, assert_that
+from conformance.checks.messages import items_in
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.runs import UNDER_WAY, Runs, message_contents
+from conformance.checks.views import Thread, id_of, member_of
+from conformance.contract.schemas import schema_members
+from conformance.deployment.client import ThreadsClient
+from conformance.model.history import same_json
+
+#: How a run asks for the thread to be created where there is none.
+CREATING = {"if_not_exists": "create"}
+MESSAGE_ID = "the-only-message-with-this-id"
+
+
+@requires("RUN-21")
+def test_create_runs_on_the_thread_that_exists(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    thread = _created_by_a_run(given, given_runs)
+    before = message_contents(given.state(thread))
+    require_some([before], "the run that creates the thread leaves no messages", "RUN-CONTROL-14")
+    runs.run_to_end(thread, "slow", "second", seconds=0, **CREATING)
+    after = message_contents(given.state(thread))[: len(before) + 1]
+    if after != [*before, "second"]:
+        _require_that_runs_go_on(given, given_runs, thread)
+    assert_equal(after, [*before, "second"], "the messages, oldest first")
+
+
+@requires("RUN-22")
+def test_create_is_accepted_while_the_creating_run_is_under_way(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
+    thread = {"thread_id": client.ownership.new_id()}
+    first = given_runs.start(thread, "slow", seconds=2, metadata=given.context.tag, **CREATING)
+    shown = given_runs.status(first)
+    if shown not in UNDER_WAY:
+        raise Blocked(f"a slow run is {shown} right after its creation", by="RUN-CONTROL-08")
+    body = given_runs.body("slow", "second", seconds=0, metadata=client.tag)
+    second = client.run_background(id_of(thread), {**body, **CREATING})
+    if not second.ok:
+        # Any run may be refused on a busy thread, which is MULTITASK-04: then this is undecided.
+        given_runs.start(thread, "slow", seconds=0)
+    threads.ensure_success(second, thread)
+    assert_that(second.ok, "success", second.text)
+
+
+@requires("RUN-23")
+def test_a_run_shows_no_metadata_of_another(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient
+) -> None:
+    thread = given.empty()
+    first = given_runs.start(thread, "agent", metadata={"first": "one"})
+    given_runs.join(first)
+    # Without any metadata, be it the tag.
+    given_runs.run_by("wait", thread, given.run_body())
+    third = given_runs.start(thread, "agent", metadata={"third": "three"})
+    given_runs.join(third)
+    named = {first.run_id: "the first", third.run_id: "the third"}
+    shown = {
+        named.get(str(run.get("run_id")), "the second"): _own(run.get("metadata"))
+        for run in runs.list_runs(thread)
+    }
+    if len(shown) != 3:
+        raise Blocked(f"of three runs {len(shown)} are listed", by="RUN-CONTROL-02")
+    if "first" not in shown["the first"] or "third" not in shown["the third"]:
+        raise Blocked("a run does not show its own metadata", by="RUN-CONTROL-13")
+    expected = {"the first": {"first": "one"}, "the second": {}, "the third": {"third": "three"}}
+    assert_equal(shown, expected, "the metadata of the runs")
+
+
+def _own(metadata: Any) -> dict[str, Any]:
+    """Return the members that the check has sent; others, such as a server's, are free."""
+    known = metadata if isinstance(metadata, dict) else {}
+    return {name: known[name] for name in ("first", "third") if name in known}
+
+
+@requires("RUN-24")
+def test_pages_are_of_the_runs_with_the_status(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, context: CheckContext
+) -> None:
+    thread = given.empty()
+    # In either order of the list, one status has runs of the other before its own: an offset
+    # that is applied to all runs leaves out another run, or none.
+    made = {given_runs.enqueue(thread, "agent").run_id for _ in range(2)}
+    given_runs.run_to_end(
+        thread, "failing", metadata=given.client.tag, multitask_strategy="enqueue"
+    )
+    _await_statuses(given_runs, thread, context, ["error", "success", "success"])
+    if len({each for offset in range(3) for each in _ids(given_runs, thread, offset)}) != 3:
+        raise Blocked("pages of one run do not show three runs", by="RUN-CONTROL-04")
+    firsts = {each: _ids(given_runs, thread, status=each) for each in ("success", "error")}
+    if len(made.intersection(firsts["success"])) != 1 or len(firsts["error"]) != 1:
+        raise Blocked("runs are not listed by status", by="RUN-CONTROL-03")
+    paged = [*firsts["success"], *_ids(runs, thread, 1, status="success")]
+    assert_equal(sorted(paged), sorted(made), "the runs of both pages")
+    rest = _ids(runs, thread, 1, status="error")
+    assert_is(rest, [], "the runs with status error but the first")
+
+
+@requires("RUN-25")
+def test_selected_members_are_listed_by_status(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, context: CheckContext
+) -> None:
+    thread = given.empty()
+    run = given_runs.start(thread, "agent")
+    _await_statuses(given_runs, thread, context, ["success"])
+    expected = [{"run_id": run.run_id}]
+    if not same_json(_selected(given_runs, thread), expected):
+        raise Blocked("select alone does not show the selected members", by="RUN-CONTROL-05")
+    for page in ({}, {"limit": 1, "offset": 0}):
+        shown = _selected(runs, thread, status="success", **page)
+        assert_is(shown, expected, "the runs")
+
+
+def _selected(runs: Runs, thread: Thread, **params: Any) -> list[dict[str, Any]]:
+    """Return the published members of the runs of a list with select."""
+    selectable = schema_members("run")
+    listed = runs.list_runs(thread, select=["run_id"], **params)
+    return [{name: each[name] for name in each if name in selectable} for each in listed]
+
+
+@requires("RUN-26")
+def test_a_thread_is_run_again_after_a_failure(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, "failing", "first")
+    runs.run_to_end(thread, "slow", "second", seconds=0)
+    said = message_contents(given.state(thread))
+    if "second" not in said:
+        _require_that_runs_go_on(given, given_runs, thread)
+    assert_that("second" in said, "the input of the run after the one that failed", said)
+
+
+@requires("RUN-27")
+def test_a_message_of_a_known_id_keeps_the_id(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    thread = given.empty()
+    given_runs.run_by("wait", thread, _with_id(given_runs, "former"))
+    if _under_the_id(given, thread)[-1:] != ["former"]:
+        raise Blocked("the graph does not keep the id of a message of its input")
+    runs.run_by("wait", thread, _with_id(given_runs, "latter"))
+    # Whether the former message is still there is up to the graph.
+    shown = _under_the_id(given, thread)
+    if shown[-1:] != ["latter"]:
+        _require_that_runs_go_on(given, given_runs, thread)
+    assert_equal(shown[-1:], ["latter"], "the content of the message sent last under its id")
+
+
+def _with_id(runs: Runs, text: str) -> dict[str, Any]:
+    """Return the body of a run whose message has always the same id."""
+    body = runs.body("slow", text, seconds=0)
+    messages = [{**each, "id": MESSAGE_ID} for each in body["input"]["messages"]]
+    return {**body, "input": {**body["input"], "messages": messages}}
+
+
+def _under_the_id(given: ThreadsApi, thread: Thread) -> list[Any]:
+    """Return the contents of the messages of a thread that have that id, oldest first."""
+    values = given.state(thread)["values"]
+    found = [each for each in items_in(values, "messages") if member_of(each, "id") == MESSAGE_ID]
+    return [each.get("content") for each in found]
+
+
+def _require_that_runs_go_on(given: ThreadsApi, given_runs: Runs, thread: Thread) -> None:
+    """Raise `Blocked` if an ordinary run of the thread does not add its input to what is there.
+
+    Asked only where a run has not done so: then the fault is none of what the check is about.
+    """
+    before = message_contents(given.state(thread))
+    given_runs.run_to_end(thread, "slow", "ordinary", seconds=0)
+    after = message_contents(given.state(thread))
+    if after[: len(before) + 1] != [*before, "ordinary"]:
+        raise Blocked("a second run does not add its input to the messages", by="RUN-15")
+
+
+def _created_by_a_run(given: ThreadsApi, given_runs: Runs) -> Thread:
+    """Return a thread that a run has created, once that run has ended."""
+    thread = {"thread_id": given.client.ownership.new_id()}
+    tags = {**given.client.tag, **given.context.tag}
+    given_runs.run_to_end(thread, "slow", "first", seconds=0, metadata=tags, **CREATING)
+    return thread
+
+
+def _await_statuses(
+    given_runs: Runs, thread: Thread, context: CheckContext, expected: list[str]
+) -> None:
+    """Wait until the runs of a thread have these statuses, sorted; `Blocked` if they do not."""
+    shown = context.eventually(
+        lambda: sorted(str(run.get("status")) for run in given_runs.list_runs(thread)),
+        lambda shown: not set(shown) & set(UNDER_WAY),
+        context.settings.run_timeout_s,
+    )
+    if shown != expected:
+        raise Blocked(f"the runs are {shown}, not {expected}", by="RUN-CONTROL-07")
+
+
+def _ids(runs: Runs, thread: Thread, offset: int = 0, **params: Any) -> list[str]:
+    """Return the ids on a page of one run."""
+    page = runs.list_runs(thread, limit=1, offset=offset, **params)
+    return [str(run.get("run_id")) for run in page]

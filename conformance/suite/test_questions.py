@@ -1,0 +1,224 @@
+"""What a run that asks is answered with, and how odd answers and more questions are told apart."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable import require_some
+from conformance.checks.concurrency import run_together
+from conformance.checks.expect import assert_equal, assert_that
+from conformance.checks.interrupts import INTERRUPT, interrupts_answered, interrupts_in
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.runs import Runs, message_contents
+from conformance.checks.views import State, Thread, id_of
+from conformance.deployment.client import ThreadsClient
+
+#: Has the form of the ids of interrupts, which are hashes of 128 bits, and is none of them.
+_LIKE_AN_ID = "0123456789abcdef0123456789abcdef"
+#: A text in which a search for the member finds it.
+_NAMING = f'only a text: {{"{INTERRUPT}": []}}'
+#: Ways to be answered with the output of a run, and which requirement says that one is.
+_OUTPUT_IS = {"wait": "RUN-11", "join": "RUN-CONTROL-10", "stateless": "STATELESS-01"}
+
+
+@pytest.fixture
+def waiting(given: ThreadsApi, given_runs: Runs) -> Thread:
+    """Create a thread whose graph was interrupted and waits for an answer."""
+    return _waiting(given, given_runs)
+
+
+def _waiting(given: ThreadsApi, given_runs: Runs) -> Thread:
+    thread = given.empty()
+    given_runs.run_to_end(thread, "interrupter", "question")
+    if not given.state(thread).get("next"):
+        raise Blocked("the thread does not wait for an answer", by="INTERRUPT-02")
+    return thread
+
+
+@requires("INTERRUPT-23")
+def test_waiting_shows_the_question(given: ThreadsApi, runs: Runs) -> None:
+    thread = given.empty()
+    answer = runs.run_to_end(thread, "interrupter", "question")
+    _assert_asks(answer, given.state(thread))
+
+
+@requires("INTERRUPT-24")
+def test_joining_shows_the_question(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
+    thread = given.empty()
+    run = given_runs.start(thread, "interrupter", "question")
+    at_once = runs.join(run)
+    if given_runs.final_status(run) in ("pending", "running"):
+        raise Blocked("join answers while the run is under way", by="RUN-CONTROL-09")
+    state = given.state(thread)
+    _assert_asks(at_once, state)
+    _assert_asks(runs.join(run), state)
+
+
+@requires("INTERRUPT-25")
+def test_a_text_is_no_question(given: ThreadsApi, given_runs: Runs, client: ThreadsClient) -> None:
+    outputs = run_together(
+        *[partial(_output, given, given_runs, client, way, _NAMING) for way in _OUTPUT_IS]
+    )
+    for (answer, said), (way, by) in zip(outputs, _OUTPUT_IS.items(), strict=True):
+        require_some(said, "the run leaves no messages", "RUN-08")
+        members = answer if isinstance(answer, dict) else {}
+        if INTERRUPT not in members and message_contents({"values": members}) == said:
+            assert_that(True, "the messages, and no interrupt", answer)
+            continue
+        plain, said_then = _output(given, given_runs, client, way, "a plain text")
+        if message_contents({"values": plain}) != said_then:
+            raise Blocked("a run is not answered with the values after it", by=by)
+        assert_that(False, f"the messages {said}, as after another text, and no interrupt", answer)
+
+
+@requires("INTERRUPT-26")
+def test_a_run_without_an_answer_answers_nothing(
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient, waiting: Thread
+) -> None:
+    _answered_once(given, given_runs, waiting)
+    given_runs.run_to_end(waiting, "interrupter", "question again")
+    before = given.state(waiting)
+    if not before.get("next"):
+        raise Blocked("the thread does not ask again", by="INTERRUPT-02")
+    answer = client.run_wait(id_of(waiting), given_runs.without_input("interrupter"))
+    if answer.status >= 500:
+        given.ensure_success(answer, waiting)
+    after = given.state(waiting)
+    said = {"next": after.get("next"), "messages": message_contents(after)}
+    assert_equal(
+        said,
+        {"next": before.get("next"), "messages": message_contents(before)},
+        "what the thread waits for, and says",
+    )
+
+
+@requires("INTERRUPT-27")
+def test_an_object_of_hexadecimal_keys_arrives_whole(
+    given: ThreadsApi, runs: Runs, waiting: Thread
+) -> None:
+    runs.resume(waiting, "interrupter", {_LIKE_AN_ID: "under a hash"})
+    said = message_contents(given.state(waiting))
+    last = str(said[-1]) if said else ""
+    holds = _LIKE_AN_ID in last and "under a hash" in last
+    assert_that(holds, f"a last message with {_LIKE_AN_ID!r} and its value", said)
+
+
+@requires("INTERRUPT-28")
+def test_each_of_several_questions_is_answered(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, waiting: Thread
+) -> None:
+    ids = _asked_twice(given, given_runs, waiting)
+    assert_that(len(set(ids)) == len(ids), "ids that differ", ids)
+    runs.resume(waiting, "interrupter", {ids[0]: "answer one", ids[1]: "answer two"})
+    _assert_both_answered(given.state(waiting), ids)
+
+
+@requires("INTERRUPT-29")
+def test_several_questions_are_answered_one_by_one(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, waiting: Thread
+) -> None:
+    ids = _asked_twice(given, given_runs, waiting)
+    if len(set(ids)) < len(ids):
+        raise Blocked("both questions have the same id", by="INTERRUPT-28")
+    # The later one first: the order in which they were asked is not that of the answers.
+    left = interrupts_answered(runs.resume(waiting, "interrupter", {ids[1]: "answer one"}))
+    assert_equal([each.get("id") for each in left], [ids[0]], "the interrupts that are left")
+    runs.resume(waiting, "interrupter", {ids[0]: "answer two"})
+    _assert_both_answered(given.state(waiting), ids)
+
+
+def _assert_asks(answer: Any, state: State) -> None:
+    asked = [each.get("value") for each in interrupts_in(state)]
+    if not asked:
+        raise Blocked("no task of the state shows an interrupt", by="INTERRUPT-02")
+    shown = [each.get("value") for each in interrupts_answered(answer)]
+    assert_equal(shown, asked, f"the values under {INTERRUPT}")
+
+
+@requires("INTERRUPT-30")
+@pytest.mark.parametrize("way", ["wait", "stream", "background"])
+def test_a_command_updates_and_goes_on(
+    given: ThreadsApi, runs: Runs, given_runs: Runs, way: str
+) -> None:
+    alone, beside = _waiting(given, given_runs), _waiting(given, given_runs)
+    node = _answered_once(given, given_runs, alone)
+    given_runs.run_by(way, alone, given_runs.without_input("interrupter", command={"goto": node}))
+    if not _answers_again(given, given_runs, alone):
+        raise Blocked("goto alone does not lead to the node that asks")
+    _answered_once(given, given_runs, beside)
+    update = {"messages": [{"type": "human", "content": "note this before"}]}
+    command = {"goto": node, "update": update}
+    runs.run_by(way, beside, runs.without_input("interrupter", command=command))
+    asked = _answers_again(given, given_runs, beside)
+    said = message_contents(given.state(beside))
+    assert_that(asked, "the node of goto to ask", said)
+    assert_that("note this before" in said, "the message of the update", said)
+
+
+def _answers_again(given: ThreadsApi, given_runs: Runs, thread: Thread) -> bool:
+    """Answer once more, and return whether a node wrote the answer: whether it had asked.
+
+    No source says whether the node of a goto is next in the state while it asks.
+    """
+    given_runs.resume(thread, "interrupter", "the second answer")
+    return any("the second answer" in str(each) for each in message_contents(given.state(thread)))
+
+
+def _output(
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient, way: str, text: str
+) -> tuple[Any, list[Any]]:
+    """Run the slow graph with that text; return what is answered, and the messages after it.
+
+    Of a stateless run no more is known than that its first message is the text.
+    """
+    if way == "stateless":
+        body = given_runs.body("slow", text, seconds=0, metadata=client.tag)
+        output = given.ensure_success(client.runs.stateless("wait", body)).body
+        return output, [text, *message_contents({"values": output})[1:]]
+    thread = given.empty()
+    if way == "wait":
+        output = given_runs.run_to_end(thread, "slow", text, seconds=0)
+    else:
+        output = given_runs.join(given_runs.start(thread, "slow", text, seconds=0))
+    return output, message_contents(given.state(thread))
+
+
+def _answered_once(given: ThreadsApi, given_runs: Runs, waiting: Thread) -> str:
+    """Answer the interrupt of a thread, and return the node that had asked."""
+    asking = given.state(waiting).get("next") or []
+    given_runs.resume(waiting, "interrupter", "the first answer")
+    if (left := given.state(waiting).get("next")) != []:
+        raise Blocked(f"the thread that was answered goes on with {left}", by="INTERRUPT-06")
+    if len(asking) != 1:
+        raise Blocked(f"the thread that asks has the nodes {asking} next", by="INTERRUPT-02")
+    return str(asking[0])
+
+
+def _asked_twice(given: ThreadsApi, given_runs: Runs, waiting: Thread) -> list[str]:
+    """Let two tasks of the asking node ask at the same time, and return the ids of both.
+
+    No source says whether tasks that a command sends are shown in the state before they end; so
+    the ids are those that wait answers.
+    """
+    node = _answered_once(given, given_runs, waiting)
+    sent = [
+        {"node": node, "input": {"messages": [{"type": "human", "content": text}]}}
+        for text in ("question one", "question two")
+    ]
+    body = given_runs.without_input("interrupter", command={"goto": sent})
+    answer = given.ensure_success(given.client.run_wait(id_of(waiting), body), waiting).body
+    asked = [each.get("id") for each in interrupts_answered(answer)]
+    if len(asked) != 2 or not all(isinstance(each, str) for each in asked):
+        raise Blocked(f"wait answers no two interrupts with ids, but {asked}")
+    return [str(each) for each in asked]
+
+
+def _assert_both_answered(state: State, ids: list[str]) -> None:
+    said = [str(each) for each in message_contents(state)]
+    for answer in ("answer one", "answer two"):
+        holding = [each for each in said if answer in each]
+        assert_that(len(holding) == 1, f"one message with {answer!r}", said)
+        clean = not any(each in holding[0] for each in ids)
+        assert_that(clean, "the answer without the id of the interrupt", holding)

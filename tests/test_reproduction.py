@@ -1,0 +1,207 @@
+"""The commands of a failure really do the same again, pasted into a shell."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conformance.deployment.client import ThreadsClient
+from conformance.deployment.connect import connect
+from conformance.deployment.exchange import Exchange
+from conformance.deployment.reproduction import LONGEST_COMMAND, MOST_COMMANDS, reproduction, story
+from conformance.deployment.settings import Settings, documented_supersteps
+from tests.conftest import threads_of
+
+MakeSettings = Callable[..., Settings]
+Story = Callable[[ThreadsClient], Any]
+
+
+def run(commands: str) -> list[str]:
+    """What each of the commands prints: one answer a line."""
+    for tool in ("bash", "curl", "jq"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"the commands need {tool}, which is not on PATH")
+    separated = commands.replace("\n", "\necho\n")
+    ended = subprocess.run(["bash", "-euc", separated], capture_output=True, text=True, check=True)
+    return ended.stdout.splitlines()
+
+
+def commands_of(story: Story, settings: Settings) -> str:
+    with connect(settings) as connection, connection.recorder.check("check") as exchanges:
+        story(connection.client)
+        return reproduction(exchanges)
+
+
+ODD = "it's \"quoted\" $HOME `date` \\n ünï \n line\tand 'more'"
+
+
+def test_odd_characters_arrive_as_they_were(reference: str, settings_for: MakeSettings) -> None:
+    commands = commands_of(
+        lambda client: client.create({"metadata": {"odd": ODD, "'": [ODD]}}),
+        settings_for(reference, disposable=True),
+    )
+    before = threads_of(reference)
+    run(commands)
+    (made,) = (each for key, each in threads_of(reference).items() if key not in before)
+    assert made["metadata"] == {"odd": ODD, "'": [ODD]}
+
+
+def test_ids_that_the_deployment_chose_are_taken_from_its_answers(
+    reference: str, settings_for: MakeSettings
+) -> None:
+    made: list[str] = []
+
+    def story(client: ThreadsClient) -> None:
+        source = client.create({"metadata": {"a": 1}}).body["thread_id"]
+        copy = client.copy(source).body["thread_id"]
+        client.update(source, {"metadata": {"copied_to": copy}})
+        client.get(source)
+        client.get(copy)
+        made.extend((source, copy))
+
+    commands = commands_of(story, settings_for(reference, disposable=True))
+    assert not any(each in commands for each in made)
+    *_, source, copy = (json.loads(line) for line in run(commands) if line)
+    assert source["metadata"] == {"a": 1, "copied_to": copy["thread_id"]}
+    assert copy["metadata"] == {"a": 1}
+    assert not {source["thread_id"], copy["thread_id"]} & set(made)
+
+
+def prepopulated(client: ThreadsClient) -> str:
+    supersteps = documented_supersteps()
+    body = {"metadata": {"graph_id": "agent"}, "supersteps": supersteps}
+    return str(client.create(body).body["thread_id"])
+
+
+def test_checkpoints_are_taken_from_the_answers(reference: str, settings_for: MakeSettings) -> None:
+    def forked(client: ThreadsClient) -> None:
+        thread = prepopulated(client)
+        states = client.history(thread).body
+        for state in states[:2]:
+            client.state_at_checkpoint(thread, state["checkpoint_id"])
+
+    *_, newest, before = (
+        json.loads(line)
+        for line in run(commands_of(forked, settings_for(reference, disposable=True)))
+        if line
+    )
+    assert newest["parent_checkpoint_id"] == before["checkpoint_id"]
+    assert newest["next"] == []
+
+
+def test_a_story_numbers_every_request(reference: str, settings_for: MakeSettings) -> None:
+    def told(client: ThreadsClient) -> None:
+        thread = prepopulated(client)
+        for _ in range(MOST_COMMANDS):
+            client.state(thread)
+        client.get(str(client.ownership.absent_id()))
+
+    with (
+        connect(settings_for(reference, disposable=True)) as connection,
+        connection.recorder.check("check") as exchanges,
+    ):
+        prepopulated(connection.client)
+        connection.recorder.forget()
+        told(connection.client)
+        lines = story(exchanges).splitlines()
+    assert lines[0] == "# 1. POST /threads answers 200"
+    assert lines[1].startswith("THREAD_1=$(curl ")
+    assert re.fullmatch(r"# 2\. GET /threads/[0-9a-f-]{36}/state answers 200", lines[2])
+    assert lines[3].startswith("curl ")
+    assert re.fullmatch(rf"# {MOST_COMMANDS + 2}\. GET /threads/[0-9a-f-]+ answers 404", lines[-2])
+    assert len(lines) == 2 * (MOST_COMMANDS + 2)
+
+
+def test_ids_that_the_check_chose_stay(reference: str, settings_for: MakeSettings) -> None:
+    chosen: list[str] = []
+
+    def story(client: ThreadsClient) -> None:
+        chosen.append(client.ownership.new_id())
+        client.create({"thread_id": chosen[0]})
+        client.get(chosen[0])
+        client.delete(chosen[0])
+
+    commands = commands_of(story, settings_for(reference, disposable=True))
+    assert commands.count(chosen[0]) == 3
+    assert json.loads(run(commands)[1])["thread_id"] == chosen[0]
+
+
+def test_a_query_and_a_path_are_sent_as_they_were(
+    reference: str, settings_for: MakeSettings
+) -> None:
+    def story(client: ThreadsClient) -> None:
+        client.get(client.ownership.malformed_id("no uuid & more/of 'it'"))
+        own = client.ownership.new_id()
+        client.create({"thread_id": own})
+        client.history(own, limit=1, before="a b&c")
+
+    settings = settings_for(reference, disposable=True)
+    with connect(settings) as connection, connection.recorder.check("check") as exchanges:
+        story(connection.client)
+        commands = reproduction(exchanges)
+    answers = [line for line in run(commands) if line]
+    assert answers[0] == exchanges[0].response_body
+    assert answers[2] == exchanges[2].response_body
+
+
+def test_secrets_are_not_in_the_commands(reference: str, settings_for: MakeSettings) -> None:
+    settings = settings_for(reference, headers=(("x-api-key", "swordfish"),))
+    commands = commands_of(lambda client: client.info(), settings)
+    assert "swordfish" not in commands
+    assert "x-api-key: [redacted]" in commands
+
+
+def exchange(number: int, **changes: Any) -> Exchange:
+    members = {"request_body": None, "request_headers": (), **changes}
+    return Exchange(
+        check="",
+        operation="get",
+        method="GET",
+        url=f"http://127.0.0.1:1/threads/{number}",
+        started_at="",
+        elapsed_ms=1.0,
+        **members,
+    )
+
+
+def test_only_the_last_of_many_commands_are_shown() -> None:
+    lines = reproduction([exchange(number) for number in range(MOST_COMMANDS + 3)]).splitlines()
+    assert lines[0] == "# 3 earlier requests: see exchanges.har"
+    assert lines[1] == "curl -sS -X GET 'http://127.0.0.1:1/threads/3'"
+    assert len(lines) == MOST_COMMANDS + 1
+
+
+def test_a_restart_stands_where_it_was(reference: str, settings_for: MakeSettings) -> None:
+    with connect(settings_for(reference)) as connection, connection.recorder.check("c") as seen:
+        for _ in range(2):
+            connection.client.get(connection.client.ownership.absent_id())
+        connection.recorder.note_restart()
+        for _ in range(MOST_COMMANDS - 1):
+            connection.client.get(connection.client.ownership.absent_id())
+        lines = reproduction(seen).splitlines()
+        assert lines[0] == "# 1 earlier requests: see exchanges.har"
+        assert lines[2] == "# here the deployment was restarted"
+        assert len(lines) == MOST_COMMANDS + 2
+        connection.client.get(connection.client.ownership.absent_id())
+        connection.client.get(connection.client.ownership.absent_id())
+        assert reproduction(seen).startswith("# 3 earlier requests, and a restart: see")
+        assert story(seen).count("# here the deployment was restarted") == 1
+    with connection.recorder.check("another") as seen:
+        assert reproduction(seen) == ""
+
+
+def test_a_command_too_long_to_paste_is_left_out() -> None:
+    long = exchange(1, request_body="x" * LONGEST_COMMAND)
+    assert reproduction([long]) == (
+        "# GET http://127.0.0.1:1/threads/1: too long to show, see exchanges.har"
+    )
+
+
+def test_without_requests_there_is_nothing_to_reproduce() -> None:
+    assert reproduction([]) == ""
