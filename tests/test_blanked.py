@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from conformance.checks import evidence
+from conformance.checks import comparison_count
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.identify import identify_deployment
 from conformance.reference.app import new_store
@@ -86,7 +86,7 @@ def looked_at(
 
     def noted(self: worker.Checks, item: pytest.Item, nextitem: pytest.Item | None) -> Any:
         reports, result = attempt(self, item, nextitem)
-        members[result.id] = set(evidence.current().members)
+        members[result.id] = set(comparison_count.current().members)
         return reports, result
 
     monkeypatch.setattr(worker.Checks, "attempt", noted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from conformance.checks.evidence import count_judgement
+from conformance.checks.comparison_count import count_judgement
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.views import State, checkpoint_id_of, parent_id_of
 from conformance.deployment.client import Answer

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.evidence import count_comparison, count_judgement
+from conformance.checks.comparison_count import count_comparison, count_judgement
 from conformance.checks.outcomes import Blocked, PromiseBroken, difference_kinds
 from conformance.checks.views import History, State, Thread, has_data, id_of
 from conformance.contract.causes import place

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from conformance.checks import conditions
 from conformance.checks.api import ThreadsApi
+from conformance.checks.comparison_count import count_comparison
 from conformance.checks.conditions import Made
-from conformance.checks.evidence import count_comparison
 from conformance.checks.expect import published_members
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported, difference_kinds
 from conformance.checks.runs import Runs

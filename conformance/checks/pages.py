@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.evidence import count_judgement
+from conformance.checks.comparison_count import count_judgement
 from conformance.checks.expect import assert_refused, assert_that
 from conformance.checks.views import checkpoint_id_of
 from conformance.deployment.client import Answer

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.evidence import count_judgement
+from conformance.checks.comparison_count import count_judgement
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.views import Thread, id_of
 from conformance.contract.causes import Cause

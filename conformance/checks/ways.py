@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable import shown_by_both
-from conformance.checks.evidence import count_judgement
+from conformance.checks.comparison_count import count_judgement
 from conformance.checks.expect import (
     assert_equal,
     assert_is,

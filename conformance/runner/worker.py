@@ -16,7 +16,7 @@ from contextlib import ExitStack
 import pytest
 from _pytest.runner import runtestprotocol
 
-from conformance.checks import evidence
+from conformance.checks import comparison_count
 from conformance.checks.fixtures import BOUND, CONTEXT, Bound
 from conformance.checks.generators.hypothesis_setup import set_up_hypothesis
 from conformance.checks.outcomes import NotAskedFor
@@ -56,7 +56,7 @@ TRIES_IN_DOUBT = 4
 
 _RESULT = pytest.StashKey[CheckResult]()
 _EXCHANGES = pytest.StashKey[list[Exchange]]()
-_LOOKS = pytest.StashKey[evidence.Evidence]()
+_LOOKS = pytest.StashKey[comparison_count.ComparisonCount]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -278,7 +278,7 @@ class Checks:
             self._connection.recorder.check(check_id(item)) as exchanges,
         ):
             item.stash[_EXCHANGES] = exchanges
-            item.stash[_LOOKS] = evidence.begin()
+            item.stash[_LOOKS] = comparison_count.begin()
             reports = runtestprotocol(item, nextitem=nextitem, log=False)
         result = item.stash[_RESULT]
         wanted = INTERNAL_ERROR in self._wanted and not self._settings.read_only

@@ -27,6 +27,7 @@ from conformance.checks.acts import (
 )
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import thread_with_channels
+from conformance.checks.comparison_count import count_judgement
 from conformance.checks.conditions import (
     PRUNED,
     UNSETTLED,
@@ -36,7 +37,6 @@ from conformance.checks.conditions import (
     names,
     settled,
 )
-from conformance.checks.evidence import count_judgement
 from conformance.checks.expect import assert_untouched
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported, requires
 from conformance.checks.runs import Runs

@@ -6,7 +6,7 @@ No answer is judged here: those of all checks are judged together, see `runner/s
 from functools import partial
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.evidence import count_judgement
+from conformance.checks.comparison_count import count_judgement
 from conformance.checks.outcomes import requires
 from conformance.checks.runs import Runs
 from conformance.checks.views import id_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.evidence import count_judgement
+from conformance.checks.comparison_count import count_judgement
 from conformance.checks.linearizability.asking import Session
 from conformance.checks.linearizability.checker import linearize
 from conformance.checks.linearizability.programs import Step

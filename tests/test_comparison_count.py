@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conformance.checks import evidence
+from conformance.checks import comparison_count
 from conformance.checks.outcomes import Blocked
 
 CHECKPOINT = {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "c"}
@@ -25,21 +25,21 @@ CHECKPOINT = {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "c"}
     ids=["object", "list", "state", "text", "checkpoint"],
 )
 def test_what_holds_something_is_counted(value: Any, values: int, members: set[str]) -> None:
-    counted = evidence.begin()
-    evidence.count_comparison(value)
+    counted = comparison_count.begin()
+    comparison_count.count_comparison(value)
     assert (counted.comparisons, counted.values, counted.members) == (1, values, members)
     assert not counted.saw_nothing
 
 
 @pytest.mark.parametrize("value", [None, "", [], {}, {"a": None}, dict.fromkeys(CHECKPOINT)])
 def test_nothing_is_no_evidence(value: Any) -> None:
-    counted = evidence.begin()
-    evidence.count_comparison(value, value)
+    counted = comparison_count.begin()
+    comparison_count.count_comparison(value, value)
     assert counted.saw_nothing
 
 
 @pytest.mark.parametrize("value", [{**CHECKPOINT, "values": {}}, [{**CHECKPOINT, "next": []}]])
 def test_a_state_that_shows_ids_alone_blocks(value: Any) -> None:
-    evidence.begin()
+    comparison_count.begin()
     with pytest.raises(Blocked, match="nothing but ids"):
-        evidence.count_comparison(value)
+        comparison_count.count_comparison(value)

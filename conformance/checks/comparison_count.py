@@ -19,7 +19,7 @@ _IDS = frozenset(
 
 
 @dataclass
-class Evidence:
+class ComparisonCount:
     """What the running check compared: how often, how many values, and members of which names."""
 
     comparisons: int = 0
@@ -32,14 +32,14 @@ class Evidence:
         return bool(self.comparisons) and not self.values
 
 
-_evidence = Evidence()
+_count = ComparisonCount()
 
 
-def begin() -> Evidence:
+def begin() -> ComparisonCount:
     """Start to count for a check and return the counter; the checks of a process run one by one."""
-    global _evidence
-    _evidence = Evidence()
-    return _evidence
+    global _count
+    _count = ComparisonCount()
+    return _count
 
 
 def count_comparison(*values: Any) -> None:
@@ -48,19 +48,19 @@ def count_comparison(*values: Any) -> None:
     `Blocked` if they are threads or states that show nothing but ids: their being equal is no
     evidence.
     """
-    _evidence.comparisons += 1
+    _count.comparisons += 1
     members: set[str] = set()
     found = sum(_survey(value, members) or _is_checkpoint(value) for value in values)
     if not found and any(map(_has_ids, values)):
         raise Blocked("what was to be compared shows nothing but ids")
-    _evidence.values += found
-    _evidence.members |= members
+    _count.values += found
+    _count.members |= members
 
 
 def count_judgement() -> None:
     """Count a judgement that is evidence by itself, whatever the value."""
-    _evidence.comparisons += 1
-    _evidence.values += 1
+    _count.comparisons += 1
+    _count.values += 1
 
 
 def _is_checkpoint(value: Any) -> bool:
@@ -93,6 +93,6 @@ def _survey(value: Any, members: set[str]) -> int:
     return int(value is not None and value != "")
 
 
-def current() -> Evidence:
+def current() -> ComparisonCount:
     """Return what the running check, or the last one, compared so far."""
-    return _evidence
+    return _count
