@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from itertools import count
 
 from conformance.model.graphs import GRAPHS, Graph
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.store import ThreadStore
-from conformance.model.values import JsonObject
 
 NOON = datetime(2025, 5, 12, 12, tzinfo=UTC)
 

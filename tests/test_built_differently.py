@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp
 
-from conformance.checks.comparable import holds_no_data, lasting_members, require_some
+from conformance.checks.comparable_members import holds_no_data, lasting_members, require_some
 from conformance.checks.expect import assert_page
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.model.entities import Checkpoint, Thread
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.states import States
 from conformance.model.store import ThreadStore
-from conformance.model.values import JsonObject
 from conformance.model.views import Views
 from conformance.reference.app import new_store
 from conformance.reference.wire import Json, Wire, WireAnswer, WireRequest, json_answer

@@ -213,7 +213,7 @@ def test_what_cannot_be_told_of_a_check_is_its_own_error(
     def broken(*_: Any) -> str:
         raise RecursionError
 
-    monkeypatch.setattr("conformance.runner.failures.reproduction", broken)
+    monkeypatch.setattr("conformance.runner.failure_writer.reproduction", broken)
     with ServedProcess("--fault", "get-leaves-out-updated-at") as reference:
         settings = settings_for(reference.url, capabilities=SELECTED)
         report = run_suite(settings, identify_deployment(settings))

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import strategies as st
 
 from conformance.checks.generators import hypothesis_setup
-from conformance.checks.generators.bodies import invalid_bodies, valid_bodies
 from conformance.checks.generators.for_all import for_all
+from conformance.checks.generators.schema_bodies import invalid_bodies, valid_bodies
 from conformance.checks.generators.schema_keywords import (
     broken_keywords,
     met_keywords,
     with_own_ids,
 )
-from conformance.checks.lenient_reading import must_be_refused
+from conformance.checks.must_be_refused import must_be_refused
 from conformance.contract.operations import load_operations
 from conformance.contract.schemas import load_schema, violations
 from conformance.contract.verdicts import Verdict

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from conformance.checks.linearizability.appended import Appended
 from conformance.checks.linearizability.checker import linearize
 from conformance.checks.linearizability.history import Operation
+from conformance.checks.linearizability.numbered_messages import Appended
 from conformance.checks.linearizability.programs import (
     Program,
     copy_program,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from conformance.model.errors import InvalidError
 from conformance.model.filters import contains
+from conformance.model.ids_and_times import deep_copy, time_ordered_id
 from conformance.model.messages import add_messages, normalise
-from conformance.model.values import deep_copy, time_ordered_id
 from tests.model_examples import NOON, message
 
 JSON = st.recursive(

@@ -19,8 +19,8 @@ from conformance.contract.schemas import load_schema, violations
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
+from conformance.faults.kit.http_changes import without
 from conformance.faults.kit.runs import Event, encode_events, events_in
-from conformance.faults.kit.wire import without
 from conformance.freedoms.bodies import BODIES, declared_members
 from conformance.model.store import ThreadStore
 from conformance.reference.wire import Wire, WireAnswer, WireRequest, json_answer

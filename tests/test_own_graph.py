@@ -16,9 +16,9 @@ import pytest
 from conformance.contract.catalogue import load_catalogue
 from conformance.model.errors import InvalidError
 from conformance.model.graphs import AGENT, MESSAGES, START, Channel, Graph, Node, keep_last
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.messages import add_messages
 from conformance.model.store import ThreadStore
-from conformance.model.values import JsonObject
 from tests.conftest import served
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ import pytest
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
-from conformance.faults.kit.wire import change_request, refusing, without
+from conformance.faults.kit.http_changes import change_request, refusing, without
 from conformance.faults.registry import FaultyDeployment, faulty_deployment
 from conformance.model.search import Searches
 from conformance.model.threads import Threads

@@ -15,10 +15,10 @@ from conformance.contract.verdicts import Verdict
 from conformance.deployment.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.model.entities import Checkpoint, Thread
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.search import Query, Searches
 from conformance.model.states import States
 from conformance.model.threads import Threads
-from conformance.model.values import JsonObject
 from conformance.report.record import Report
 from conformance.runner.session import run_suite
 from tests.conftest import served

@@ -13,7 +13,7 @@ from conformance.contract.verdicts import RunVerdict, Stability, Verdict
 from conformance.deployment.created_by_check import CHECK_TAG
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
-from conformance.faults.kit.wire import refusing
+from conformance.faults.kit.http_changes import refusing
 from conformance.faults.registry import all_faults, faulty_deployment
 from conformance.model.runs import Runs
 from conformance.reference.app import create_app, new_store

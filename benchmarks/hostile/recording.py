@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from conformance.model.entities import Cron, Thread
+from conformance.model.ids_and_times import Clock, Ids
 from conformance.model.records import Records
 from conformance.model.store import ThreadStore
-from conformance.model.values import Clock, Ids
 
 #: Whoever asks: the suite, unless it is said that it is somebody else.
 _BY_OTHERS: ContextVar[bool] = ContextVar("by_others", default=False)

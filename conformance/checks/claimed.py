@@ -7,7 +7,7 @@ from typing import Any
 from conformance.checks.outcomes import Blocked, Unsupported
 from conformance.contract.catalogue import Requirement
 from conformance.contract.causes import Cause
-from conformance.contract.claims import Claim, declares
+from conformance.contract.openapi_claims import Claim, declares
 from conformance.deployment.client import ThreadsClient, UndigestedAnswerError
 from conformance.deployment.own_openapi import OWN_PATH
 

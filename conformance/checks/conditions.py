@@ -413,7 +413,7 @@ def _asked(maker: Maker, thread: Thread, graph: str) -> Made:
 
 
 def _stopped(maker: Maker, option: str, *, second: bool) -> Made:
-    nodes = slow_nodes(maker)
+    nodes = _nodes_of_slow(maker)
     thread = maker.given.empty()
     stop: dict[str, Any] = {option: [nodes[1 if second else 0]]}
     maker.runs.run_to_end(thread, "slow", seconds=0, **stop)
@@ -423,7 +423,7 @@ def _stopped(maker: Maker, option: str, *, second: bool) -> Made:
     return Made(thread, status="interrupted")
 
 
-def slow_nodes(maker: Maker) -> list[str]:
+def _nodes_of_slow(maker: Maker) -> list[str]:
     """Return the nodes of the slow graph in the order in which they run; `Blocked` if too few."""
     thread = maker.given.empty()
     maker.runs.run_to_end(thread, "slow", seconds=0)

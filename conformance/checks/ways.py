@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import shown_by_both
+from conformance.checks.comparable_members import shown_by_both
 from conformance.checks.comparison_count import count_judgement
 from conformance.checks.expect import (
     assert_equal,

@@ -11,9 +11,9 @@ from conformance.contract.catalogue import load_catalogue
 from conformance.report.board.html import board_html
 from conformance.report.board.markdown import EVIDENCE, board_markdown, evidence_markdown
 from conformance.report.board.model import Board, make_board
+from conformance.report.plain_text import counted
 from conformance.report.record import ReportError
 from conformance.report.run.write import write_text
-from conformance.report.text import counted
 
 
 @click.command("board")

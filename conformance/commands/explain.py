@@ -14,6 +14,7 @@ import click
 from conformance.contract.catalogue import load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.json_text import parse_json
+from conformance.report.plain_text import counted, listed, printable
 from conformance.report.record import CheckResult, Report, ReportError, load_report
 from conformance.report.run.text import (
     WORDS,
@@ -22,7 +23,6 @@ from conformance.report.run.text import (
     promises,
     stability_note,
 )
-from conformance.report.text import counted, listed, printable
 
 
 class ExplainError(click.ClickException):

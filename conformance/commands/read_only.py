@@ -12,7 +12,7 @@ import click
 from conformance.contract.catalogue import HTTP
 from conformance.deployment.settings import Settings
 from conformance.deployment.threads_to_visit import threads_to_visit
-from conformance.report.text import counted
+from conformance.report.plain_text import counted
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

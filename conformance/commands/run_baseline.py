@@ -22,9 +22,9 @@ from conformance.report.baseline.file import (
     read_baseline,
 )
 from conformance.report.baseline.model import Entry, Judgement, judge, new_entries
+from conformance.report.plain_text import counted, cut, listed, one_line, printable
 from conformance.report.record import Report
 from conformance.report.run.text import WORDS
-from conformance.report.text import counted, cut, listed, one_line, printable
 from conformance.runner.session import collect_checks
 from conformance.runner.settings import new_settings
 

@@ -25,7 +25,7 @@ from conformance.deployment.preflight import UnreachableError
 from conformance.deployment.redaction import Redactor
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import Settings, SettingsError
-from conformance.report.text import counted
+from conformance.report.plain_text import counted
 from conformance.runner.settings import SettingsOptions, new_settings
 
 _SOMETHING_LEFT = 3

@@ -16,7 +16,7 @@ import httpx
 
 from conformance.deployment.http import CUT
 from conformance.deployment.ownership import Ownership
-from conformance.deployment.reading import READER, Reader
+from conformance.deployment.stream_reading import READER, Reader
 from conformance.deployment.transport import PRIVATE
 from conformance.deployment.trouble import EXPECTED_STATUSES
 from conformance.json_text import UndigestedJsonError, parse_json, text_of

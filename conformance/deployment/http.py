@@ -12,7 +12,7 @@ import httpx
 from conformance.deployment.decoding import read_body, too_large_error
 from conformance.deployment.network import BoundedBackend, Limits, bounded
 from conformance.deployment.proxies import Proxy
-from conformance.deployment.reading import READER, Reader
+from conformance.deployment.stream_reading import READER, Reader
 
 #: Key of `request.extensions` for a `threading.Event`: once it is set, by any thread, the
 #: client disconnects.

@@ -10,13 +10,13 @@ import httpx
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.decoding import BrokenEncodingError, EncodingRefusedError
+from conformance.deployment.is_threads_server import Recognition
 from conformance.deployment.network import (
     NameNotFoundError,
     NoTlsError,
     UntrustedCertificateError,
     speaks_tls,
 )
-from conformance.deployment.recognition import Recognition
 from conformance.deployment.redaction import Redactor
 from conformance.excerpt import excerpt, safe_name
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import copies_of
 from conformance.faults.kit.state import afterwards, pruned_threads, stored_thread
-from conformance.faults.kit.wire import copies_of
 from conformance.faults.registry import FaultyDeployment, fault
 from conformance.model.entities import Thread
 from conformance.model.search import Query, Searches

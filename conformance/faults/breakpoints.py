@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_request, without
 from conformance.faults.kit.runs import BEGINNING, runs_on, where
-from conformance.faults.kit.wire import change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import WireRequest
 

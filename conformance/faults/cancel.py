@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_request, each_shown
 from conformance.faults.kit.runs import (
     accepting,
     answering,
@@ -17,7 +18,6 @@ from conformance.faults.kit.runs import (
     to_its_end,
     where,
 )
-from conformance.faults.kit.wire import change_request, each_shown
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Thread
 from conformance.model.executor import Executor

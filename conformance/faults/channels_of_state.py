@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.copied_history import copying, each_state
-from conformance.faults.kit.state import afterwards, with_latest
-from conformance.faults.kit.wire import (
+from conformance.faults.kit.http_changes import (
     HISTORIES,
     altered_by,
     change_request,
@@ -18,6 +17,7 @@ from conformance.faults.kit.wire import (
     prepopulates,
     without,
 )
+from conformance.faults.kit.state import afterwards, with_latest
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Thread
 from conformance.model.graphs import OTHER_CHANNELS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_shown, refusing, with_status, without
 from conformance.faults.kit.state import (
     is_uuid,
     last_part,
@@ -13,7 +14,6 @@ from conformance.faults.kit.state import (
     refusal_becomes,
     stored_thread,
 )
-from conformance.faults.kit.wire import change_shown, refusing, with_status, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always, json_answer
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.runs import having, where
-from conformance.faults.kit.wire import (
+from conformance.faults.kit.http_changes import (
     change_answer,
     change_shown,
     copies_of,
@@ -14,6 +13,7 @@ from conformance.faults.kit.wire import (
     refusing,
     without,
 )
+from conformance.faults.kit.runs import having, where
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, When, WireRequest, always
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import without
 from conformance.faults.kit.runs import having
 from conformance.faults.kit.state import stored_thread
-from conformance.faults.kit.wire import without
 from conformance.faults.registry import FaultyDeployment, fault
 from conformance.model.entities import Thread
 from conformance.model.threads import Threads

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import copies_of
 from conformance.faults.kit.runs import resuming
 from conformance.faults.kit.state import afterwards, stored_thread
-from conformance.faults.kit.wire import copies_of
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Task, Thread
 from conformance.model.errors import NotFoundError

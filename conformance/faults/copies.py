@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_shown, copies_of, refusing
 from conformance.faults.kit.state import nested, stored_thread
-from conformance.faults.kit.wire import change_shown, copies_of, refusing
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.errors import ConflictError
 from conformance.model.records import Records

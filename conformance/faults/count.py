@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_request, without
 from conformance.faults.kit.search import (
     disturbed_by,
     empty_is_missing,
@@ -14,7 +15,6 @@ from conformance.faults.kit.search import (
     with_metadata,
     without_filter_by_metadata,
 )
-from conformance.faults.kit.wire import change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.search import Query, Searches
 

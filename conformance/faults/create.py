@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from conformance.faults.kit.wire import (
+from conformance.faults.kit.http_changes import (
     change_shown,
     each_shown,
     prepopulates,

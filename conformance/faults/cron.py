@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_answer, change_request, with_status, without
 from conformance.faults.kit.runs import accepting, having, ignoring
-from conformance.faults.kit.wire import change_answer, change_request, with_status, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.crons import Crons
 from conformance.model.entities import Cron

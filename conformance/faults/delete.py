@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import with_status
 from conformance.faults.kit.state import begin_with, stored_thread
-from conformance.faults.kit.wire import with_status
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Thread
 from conformance.model.runs import Runs

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.wire import change_request, refusing, without
+from conformance.faults.kit.http_changes import change_request, refusing, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, json_answer
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.wire import change_request, without
+from conformance.faults.kit.http_changes import change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Thread
 from conformance.model.filters import contains
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.search import Query, Searches
-from conformance.model.values import JsonObject
 from conformance.reference.wire import WireRequest
 
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.wire import change_request, each_shown, without
+from conformance.faults.kit.http_changes import change_request, each_shown, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.extract import value_at_path
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.search import Searches
-from conformance.model.values import JsonObject
 from conformance.reference.wire import When, WireAnswer, WireRequest, json_answer
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_request, without
 from conformance.faults.kit.search import (
     disturbed_by,
     filtered_metadata,
@@ -15,10 +16,9 @@ from conformance.faults.kit.search import (
     with_metadata,
     without_filter_by_metadata,
 )
-from conformance.faults.kit.wire import change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.search import Query, Searches
-from conformance.model.values import JsonObject
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
 # By ids

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from conformance.faults.kit.http_changes import (
+    change_shown,
+    finished_shows,
+    refusing,
+    with_status,
+    without,
+)
 from conformance.faults.kit.state import malformed
-from conformance.faults.kit.wire import change_shown, finished_shows, refusing, with_status, without
 from conformance.faults.registry import FaultyDeployment, fault
 from conformance.model.threads import Threads
 

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from conformance.faults.kit.http_changes import (
+    HISTORIES,
+    asks_for_few,
+    change_shown,
+    with_status,
+    without,
+)
 from conformance.faults.kit.state import (
     Page,
     before_of,
@@ -13,7 +20,6 @@ from conformance.faults.kit.state import (
     refusal_becomes,
     stored_thread,
 )
-from conformance.faults.kit.wire import HISTORIES, asks_for_few, change_shown, with_status, without
 from conformance.faults.registry import FaultyDeployment, fault
 from conformance.reference.wire import Json, WireRequest
 

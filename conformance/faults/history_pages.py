@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.contract.facts import LONGEST_PAGE
+from conformance.faults.kit.http_changes import HISTORIES, change_request, refusing, without
 from conformance.faults.kit.state import Page, before_of, limit_of, page_becomes, stored_thread
-from conformance.faults.kit.wire import HISTORIES, change_request, refusing, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.faults.kit.wire import change_answer, change_request, without
+from conformance.faults.kit.http_changes import change_answer, change_request, without
 from conformance.faults.registry import FaultyDeployment, fault
 from conformance.reference.wire import WireRequest
 

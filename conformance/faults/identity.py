@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+from conformance.faults.kit.http_changes import prepopulates, refusing, with_status, without
 from conformance.faults.kit.state import stored_thread
-from conformance.faults.kit.wire import prepopulates, refusing, with_status, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_answer, change_request, without
 from conformance.faults.kit.runs import (
     BEGINNING,
     command_of,
@@ -18,7 +19,6 @@ from conformance.faults.kit.runs import (
     where,
 )
 from conformance.faults.kit.state import stored_thread
-from conformance.faults.kit.wire import change_answer, change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Task, Thread
 from conformance.model.executor import Executor

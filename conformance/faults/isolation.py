@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import without
 from conformance.faults.kit.runs import found_run, run_id_in
 from conformance.faults.kit.state import stored_thread
-from conformance.faults.kit.wire import without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Run
 from conformance.model.errors import NotFoundError

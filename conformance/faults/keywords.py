@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from conformance.faults.kit.http_changes import refusing, without
 from conformance.faults.kit.state import stored_thread
-from conformance.faults.kit.wire import refusing, without
 from conformance.faults.registry import FaultyDeployment, fault
 from conformance.model.threads import Threads
 from conformance.reference.wire import WireAnswer, WireRequest

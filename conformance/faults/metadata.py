@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-from conformance.faults.kit.wire import (
+from conformance.faults.kit.http_changes import (
     altered_by,
     change_request,
     change_shown,

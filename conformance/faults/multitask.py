@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.cancel import made_by, show_interrupted
+from conformance.faults.kit.http_changes import change_answer, change_request
 from conformance.faults.kit.runs import (
     BEGINNING,
     accepting,
@@ -19,7 +20,6 @@ from conformance.faults.kit.runs import (
     to_its_end,
 )
 from conformance.faults.kit.state import stored_thread
-from conformance.faults.kit.wire import change_answer, change_request
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Run, Thread
 from conformance.model.executor import Executor

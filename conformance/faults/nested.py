@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_answer, change_request, mapped, without
 from conformance.faults.kit.runs import (
     BEGINNING,
     ignoring,
@@ -17,7 +18,6 @@ from conformance.faults.kit.runs import (
     where,
 )
 from conformance.faults.kit.state import stored_thread
-from conformance.faults.kit.wire import change_answer, change_request, mapped, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Thread
 from conformance.model.executor import Executor

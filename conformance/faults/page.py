@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from conformance.faults.kit.http_changes import change_request
 from conformance.faults.kit.search import empty_is_missing
-from conformance.faults.kit.wire import change_request
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.model.values import JsonObject
+from conformance.model.ids_and_times import JsonObject
 from conformance.reference.wire import Json, WireRequest
 
 

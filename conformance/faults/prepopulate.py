@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.wire import (
+from conformance.faults.kit.http_changes import (
     altered_by,
     change_request,
     prepopulates,

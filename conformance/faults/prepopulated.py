@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.wire import (
+from conformance.faults.kit.http_changes import (
     STATES,
     asks_for_few,
     change_shown,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import copies_of
 from conformance.faults.kit.state import pruned_threads
-from conformance.faults.kit.wire import copies_of
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Task, Thread
 from conformance.model.search import Searches

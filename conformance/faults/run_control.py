@@ -6,6 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import (
+    change_answer,
+    change_request,
+    each_shown,
+    with_status,
+    without,
+)
 from conformance.faults.kit.runs import (
     BEGINNING,
     accepting,
@@ -21,13 +28,6 @@ from conformance.faults.kit.runs import (
     where,
 )
 from conformance.faults.kit.state import stored_thread
-from conformance.faults.kit.wire import (
-    change_answer,
-    change_request,
-    each_shown,
-    with_status,
-    without,
-)
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Run
 from conformance.model.runs import Runs

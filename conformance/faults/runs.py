@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_shown, refusing, with_status, without
 from conformance.faults.kit.runs import BEGINNING, taking_time
 from conformance.faults.kit.state import stored_thread
-from conformance.faults.kit.wire import change_shown, refusing, with_status, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.assistants import Assistants
 from conformance.model.errors import InvalidError

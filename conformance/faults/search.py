@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_request, each_shown, refusing, without
 from conformance.faults.kit.search import (
     by_dots,
     comparing,
@@ -16,10 +17,9 @@ from conformance.faults.kit.search import (
     with_metadata,
 )
 from conformance.faults.kit.state import stored_thread
-from conformance.faults.kit.wire import change_request, each_shown, refusing, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.search import Query, Searches
-from conformance.model.values import JsonObject
 from conformance.reference.wire import Json, WireRequest
 
 # By status

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.faults.kit.wire import change_request, without
+from conformance.faults.kit.http_changes import change_request, without
 from conformance.faults.registry import fault
 from conformance.reference.wire import WireRequest
 

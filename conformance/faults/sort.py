@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.faults.kit.wire import change_request, without
+from conformance.faults.kit.http_changes import change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.search import Query, Searches
-from conformance.model.values import JsonObject
 from conformance.reference.wire import WireRequest
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import STATES, change_shown, with_status, without
 from conformance.faults.kit.state import malformed, nested, refusal_becomes, stored_thread
-from conformance.faults.kit.wire import STATES, change_shown, with_status, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Thread
 from conformance.model.views import Views

@@ -6,6 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import (
+    HISTORIES,
+    change_request,
+    change_shown,
+    copies_of,
+    refusing,
+    without,
+)
 from conformance.faults.kit.state import (
     afterwards,
     messages,
@@ -13,14 +21,6 @@ from conformance.faults.kit.state import (
     refusal_becomes,
     stored_thread,
     with_latest,
-)
-from conformance.faults.kit.wire import (
-    HISTORIES,
-    change_request,
-    change_shown,
-    copies_of,
-    refusing,
-    without,
 )
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Thread

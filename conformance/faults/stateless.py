@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.contract.schemas import violations
+from conformance.faults.kit.http_changes import change_answer, change_request
 from conformance.faults.kit.runs import accepting, having, ignoring, streaming
 from conformance.faults.kit.state import stored_thread
-from conformance.faults.kit.wire import change_answer, change_request
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.executor import Executor
 from conformance.reference.wire import Json, WireAnswer, WireRequest

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_answer
 from conformance.faults.kit.runs import of_graph, resuming, run_id_in, runs_on, where
 from conformance.faults.kit.state import stored_thread
-from conformance.faults.kit.wire import change_answer
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Thread
 from conformance.model.records import Records

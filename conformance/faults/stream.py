@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import takewhile
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_request, mapped, without
 from conformance.faults.kit.runs import (
     Event,
     encode_events,
@@ -17,7 +18,6 @@ from conformance.faults.kit.runs import (
     streaming,
     where,
 )
-from conformance.faults.kit.wire import change_request, mapped, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Task, Thread
 from conformance.model.steps import Step

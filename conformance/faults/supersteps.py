@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.wire import (
+from conformance.faults.kit.http_changes import (
     refusing,
     without,
 )

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_answer, change_request, with_status, without
 from conformance.faults.kit.runs import encode_events, events_in
-from conformance.faults.kit.wire import change_answer, change_request, with_status, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Run
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.streams import RunEvent
 from conformance.model.thread_protocol import ProtocolEvent, ThreadProtocol
-from conformance.model.values import JsonObject
 from conformance.reference.wire import When, WireAnswer, WireRequest, always, json_answer
 
 

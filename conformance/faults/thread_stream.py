@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import with_status, without
 from conformance.faults.kit.runs import encode_events, events_in
-from conformance.faults.kit.wire import with_status, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Run
 from conformance.model.streams import INTERRUPT, RunEvent

@@ -9,18 +9,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from conformance.contract.schemas import violations
-from conformance.faults.kit.search import naming
-from conformance.faults.kit.wire import (
+from conformance.faults.kit.http_changes import (
     altered_by,
     change_request,
     prepopulates,
     refusing,
     without,
 )
+from conformance.faults.kit.search import naming
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Ttl
+from conformance.model.ids_and_times import JsonObject, timestamp
 from conformance.model.threads import Threads
-from conformance.model.values import JsonObject, timestamp
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 _STRATEGIES = ("delete", "keep_latest")

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_shown, mapped, refusing, with_status
 from conformance.faults.kit.search import by_dots
 from conformance.faults.kit.state import afterwards, begin_with, stored_thread, with_latest
-from conformance.faults.kit.wire import change_shown, mapped, refusing, with_status
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.threads import Threads
-from conformance.model.values import JsonObject
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 UPDATE = "update"

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+from conformance.faults.kit.http_changes import HISTORIES, change_answer, change_request, refusing
 from conformance.faults.kit.state import stored_thread
-from conformance.faults.kit.wire import HISTORIES, change_answer, change_request, refusing
 from conformance.faults.registry import FaultyDeployment, fault
 from conformance.model.search import Query, Searches
 from conformance.model.threads import Threads

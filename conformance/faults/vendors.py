@@ -5,8 +5,8 @@ They are faults so that checks of other requirements never fail on them again.
 
 from __future__ import annotations
 
+from conformance.faults.kit.http_changes import STATES, change_shown, refusing, without
 from conformance.faults.kit.runs import ignoring
-from conformance.faults.kit.wire import STATES, change_shown, refusing, without
 from conformance.faults.registry import fault
 from conformance.reference.wire import WireRequest
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from conformance.faults.kit.http_changes import altered_by, change_request, without
 from conformance.faults.kit.state import messages, stored_thread
-from conformance.faults.kit.wire import altered_by, change_request, without
 from conformance.faults.prepopulate import updates
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import Json, WireRequest

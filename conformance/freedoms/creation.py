@@ -10,9 +10,9 @@ from typing import Any
 from conformance.freedoms.parts import with_success_status
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread
+from conformance.model.ids_and_times import JsonObject, timestamp
 from conformance.model.records import Records
 from conformance.model.threads import Threads
-from conformance.model.values import JsonObject, timestamp
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 

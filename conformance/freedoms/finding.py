@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from conformance.faults.kit.wire import change_request
+from conformance.faults.kit.http_changes import change_request
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread
 from conformance.model.history import same_json

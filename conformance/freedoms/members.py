@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-from conformance.faults.kit.wire import STATES, change_shown, without
+from conformance.faults.kit.http_changes import STATES, change_shown, without
 from conformance.freedoms.parts import THREADS, JsonObject, everywhere, holds_values, streamed
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.freedoms.registry import freedom
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.threads import Threads
-from conformance.model.values import JsonObject
 from conformance.reference.altered import Altered
 
 _MERGE = (

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from conformance.faults.kit.http_changes import with_status
 from conformance.faults.kit.runs import encode_events, events_in
-from conformance.faults.kit.wire import with_status
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.wire import (
     Json,

@@ -9,8 +9,8 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_shown
 from conformance.faults.kit.runs import BEGINNING, having, run_id_in, runs_on
-from conformance.faults.kit.wire import change_shown
 from conformance.freedoms.parts import RUNS
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread

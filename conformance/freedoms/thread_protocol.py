@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_answer, without
 from conformance.faults.kit.runs import encode_events, events_in
-from conformance.faults.kit.wire import change_answer, without
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Run
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.thread_protocol import ProtocolEvent, ThreadProtocol
-from conformance.model.values import JsonObject
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.wire import WireAnswer, WireRequest
 

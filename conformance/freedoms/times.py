@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from conformance.faults.kit.wire import STATES, change_shown
+from conformance.faults.kit.http_changes import STATES, change_shown
 from conformance.freedoms.parts import CRONS, is_moment, times_as
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from conformance.model.errors import InvalidError
 from conformance.model.graphs import Graph
-from conformance.model.values import JsonObject
+from conformance.model.ids_and_times import JsonObject
 
 
 class Assistants:

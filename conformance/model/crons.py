@@ -14,10 +14,10 @@ from conformance.model.assistants import Assistants
 from conformance.model.entities import Cron, Run
 from conformance.model.errors import InvalidError, ModelError
 from conformance.model.filters import contains
+from conformance.model.ids_and_times import JsonObject, canonical_id, deep_copy, timestamp
 from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.schedule import parse_schedule
-from conformance.model.values import JsonObject, canonical_id, deep_copy, timestamp
 from conformance.model.views import Views
 
 #: Members of a cron's request that belong to the cron and are not passed to its runs.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from conformance.model.values import JsonObject, timestamp
+from conformance.model.ids_and_times import JsonObject, timestamp
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from conformance.model.assistants import Assistants
 from conformance.model.entities import Checkpoint, Run, Thread
 from conformance.model.errors import InvalidError, ModelError, NotFoundError
 from conformance.model.graphs import INPUT, START, Graph
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.records import Records
 from conformance.model.steps import Answer, Steps, seconds_of
 from conformance.model.streams import INTERRUPT, RunEvent, StreamEvents
 from conformance.model.supersteps import Update, apply_command, superstep
-from conformance.model.values import JsonObject
 from conformance.model.views import interrupts_view
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.model.errors import InvalidError
+from conformance.model.ids_and_times import JsonObject, deep_copy
 from conformance.model.messages import add_messages, normalise_all, text_of
-from conformance.model.values import JsonObject, deep_copy
 
 #: Node names in the documents' supersteps: the input itself, and the entry node.
 INPUT = "__input__"

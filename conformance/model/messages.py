@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.model.errors import InvalidError
-from conformance.model.values import JsonObject, deep_copy
+from conformance.model.ids_and_times import JsonObject, deep_copy
 
 _TYPE_OF_ROLE = {
     "human": "human",

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from conformance.model.entities import Checkpoint, Cron, Thread
 from conformance.model.errors import InvalidError, NotFoundError
-from conformance.model.supersteps import Stamp
-from conformance.model.values import (
+from conformance.model.ids_and_times import (
     Clock,
     Ids,
     JsonObject,
@@ -17,6 +16,7 @@ from conformance.model.values import (
     time_ordered_id,
     timestamp,
 )
+from conformance.model.supersteps import Stamp
 
 _MICROSECOND = timedelta(microseconds=1)
 

@@ -11,9 +11,9 @@ from conformance.model.entities import Checkpoint, Run, Thread
 from conformance.model.errors import ConflictError, InvalidError, NotFoundError
 from conformance.model.executor import Executor
 from conformance.model.graphs import Graph
+from conformance.model.ids_and_times import JsonObject, canonical_id, deep_copy
 from conformance.model.records import Records
 from conformance.model.supersteps import apply_command, goto_tasks
-from conformance.model.values import JsonObject, canonical_id, deep_copy
 from conformance.model.views import Views
 
 #: Members of a request that are members of the run itself and not among its kwargs.

@@ -9,8 +9,8 @@ from conformance.model import extract as paths
 from conformance.model.entities import Thread
 from conformance.model.errors import InvalidError
 from conformance.model.filters import contains
+from conformance.model.ids_and_times import JsonObject, canonical_id
 from conformance.model.records import Records
-from conformance.model.values import JsonObject, canonical_id
 from conformance.model.views import Views
 
 DEFAULT_SORT = "created_at"

@@ -9,9 +9,9 @@ from conformance.model.entities import Checkpoint, Thread
 from conformance.model.errors import ConflictError, InvalidError
 from conformance.model.filters import contains
 from conformance.model.graphs import INPUT, START
+from conformance.model.ids_and_times import JsonObject, deep_copy
 from conformance.model.records import Records
 from conformance.model.supersteps import parse_update, superstep, with_results
-from conformance.model.values import JsonObject, deep_copy
 from conformance.model.views import Views, checkpoint_config
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from conformance.model.entities import Checkpoint, Interrupt, Task
 from conformance.model.errors import ModelError
 from conformance.model.graphs import INPUT, START, Graph
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.records import Records
 from conformance.model.supersteps import Update, superstep
-from conformance.model.values import JsonObject
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from conformance.model.assistants import Assistants
 from conformance.model.crons import Crons
 from conformance.model.executor import Executor
 from conformance.model.graphs import GRAPHS, Graph
+from conformance.model.ids_and_times import Clock, Ids
 from conformance.model.persistence import Persistence
 from conformance.model.records import Records
 from conformance.model.runs import Runs
@@ -24,7 +25,6 @@ from conformance.model.streams import StreamEvents
 from conformance.model.thread_protocol import ThreadProtocol
 from conformance.model.thread_streams import ThreadStreams
 from conformance.model.threads import Threads
-from conformance.model.values import Clock, Ids
 from conformance.model.views import Views
 
 _Part = TypeVar("_Part")

@@ -10,7 +10,7 @@ from typing import Any
 from conformance.model.entities import Checkpoint, Task
 from conformance.model.errors import InvalidError
 from conformance.model.graphs import COPY, END, INPUT, START, Graph
-from conformance.model.values import JsonObject
+from conformance.model.ids_and_times import JsonObject
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any
 
 from conformance.model.entities import Run
 from conformance.model.errors import ConflictError, ModelError
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.streams import RunEvent
-from conformance.model.values import JsonObject
 
 #: The published channels; there are also `custom:…` of the application.
 CHANNELS = ("values", "updates", "messages", "tools", "lifecycle", "input", "tasks", "custom")

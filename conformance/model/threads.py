@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from conformance.model.entities import Checkpoint, Thread, Ttl
 from conformance.model.errors import ConflictError
+from conformance.model.ids_and_times import JsonObject, canonical_id, deep_copy, timestamp
 from conformance.model.records import Records
 from conformance.model.states import States
-from conformance.model.values import JsonObject, canonical_id, deep_copy, timestamp
 from conformance.model.views import Views
 
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from conformance.model.entities import Checkpoint, Cron, Interrupt, Run, Task, Thread
-from conformance.model.values import JsonObject
+from conformance.model.ids_and_times import JsonObject
 
 
 class Views:

@@ -16,7 +16,7 @@ from conformance.plant.comparing import Kind
 from conformance.plant.plant_file import Plant
 from conformance.plant.promises import generalized, load_promises
 from conformance.plant.verifying import Finding, Verification
-from conformance.report.text import counted, cut, listed, one_line, printable
+from conformance.report.plain_text import counted, cut, listed, one_line, printable
 
 FORMAT = "threads-conformance-verification/1"
 

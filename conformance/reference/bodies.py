@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from conformance.contract.schemas import violations
 from conformance.model.errors import InvalidError
-from conformance.model.values import JsonObject
+from conformance.model.ids_and_times import JsonObject
 
 #: The maximum nesting of objects and arrays, far below Python's recursion limit.
 DEEPEST = 200

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from conformance.model.errors import InvalidError, NotFoundError
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.store import ThreadStore
-from conformance.model.values import JsonObject
 from conformance.reference.answers import answer
 from conformance.reference.bodies import parse_json
 from conformance.reference.driver import RunDriver

@@ -9,11 +9,11 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.types import Message
 
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.store import ThreadStore
 from conformance.model.streams import is_in_modes
 from conformance.model.thread_protocol import ProtocolEvent
 from conformance.model.thread_streams import ThreadEvent
-from conformance.model.values import JsonObject
 from conformance.reference.answers import encode
 from conformance.reference.driver import RunDriver
 

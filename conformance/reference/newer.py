@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from conformance.contract.published import NEWER_VERSIONS, load_published
 from conformance.model.errors import InvalidError
-from conformance.model.values import JsonObject
+from conformance.model.ids_and_times import JsonObject
 
 #: The release whose members are offered.
 RELEASE = NEWER_VERSIONS[-1]

@@ -11,8 +11,8 @@ from starlette.routing import Route
 
 from conformance.model.entities import Run
 from conformance.model.errors import ModelError
+from conformance.model.ids_and_times import JsonObject, canonical_id
 from conformance.model.store import ThreadStore
-from conformance.model.values import JsonObject, canonical_id
 from conformance.reference.answers import answer, no_content
 from conformance.reference.bodies import query_choice, query_flag, query_integer, read_body
 from conformance.reference.driver import RunDriver

@@ -11,8 +11,8 @@ from starlette.routing import Route
 from conformance.contract.schemas import violations
 from conformance.model.entities import Run
 from conformance.model.errors import InvalidError
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.store import ThreadStore
-from conformance.model.values import JsonObject
 from conformance.reference.answers import answer, no_content
 from conformance.reference.bodies import parse_json, read_body
 from conformance.reference.driver import RunDriver

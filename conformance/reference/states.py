@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from conformance.model.errors import InvalidError
+from conformance.model.ids_and_times import JsonObject, canonical_id
 from conformance.model.store import ThreadStore
-from conformance.model.values import JsonObject, canonical_id
 from conformance.reference.answers import answer
 from conformance.reference.bodies import query_flag, query_integer, read_body
 from conformance.reference.driver import RunDriver

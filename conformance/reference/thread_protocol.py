@@ -10,9 +10,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from conformance.model.errors import InvalidError
+from conformance.model.ids_and_times import JsonObject, canonical_id
 from conformance.model.store import ThreadStore
 from conformance.model.thread_protocol import CHANNELS, CommandError
-from conformance.model.values import JsonObject, canonical_id
 from conformance.reference.answers import answer
 from conformance.reference.bodies import parse_json
 from conformance.reference.driver import RunDriver

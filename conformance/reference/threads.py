@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from conformance.model.ids_and_times import JsonObject, canonical_id
 from conformance.model.search import DEFAULT_SORT, Query
 from conformance.model.store import ThreadStore
-from conformance.model.values import JsonObject, canonical_id
 from conformance.reference.answers import answer, no_content
 from conformance.reference.bodies import read_body
 from conformance.reference.driver import RunDriver

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from conformance.report.markdown_text import fenced
+from conformance.report.plain_text import cut
 from conformance.report.record import Failure
-from conformance.report.text import cut
 
 VALUE_LIMIT = 1_500
 _LINE_LIMIT = 300

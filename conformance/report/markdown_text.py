@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from conformance.report.text import cut, one_line, printable
+from conformance.report.plain_text import cut, one_line, printable
 
 _VALUE_LIMIT = 1_500
 

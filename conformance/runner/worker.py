@@ -35,7 +35,7 @@ from conformance.garbage import collect_rarely
 from conformance.releasing import release_frames
 from conformance.report.record import CheckResult
 from conformance.runner.controller import Controller
-from conformance.runner.failures import FailureWriter, summary_of
+from conformance.runner.failure_writer import FailureWriter, summary_of
 from conformance.runner.judging import causes_of, private_facts, verdict_of, worst_failure
 from conformance.runner.names import CARRIED, CONTROLLER
 from conformance.runner.selection import (

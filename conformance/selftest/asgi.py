@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message
 
 from conformance.deployment.http import CUT
 from conformance.deployment.network import CutError, Limits
-from conformance.deployment.reading import READER, Reader
+from conformance.deployment.stream_reading import READER, Reader
 
 #: Seconds between two looks whether a client that reads a stream leaves it.
 _SLICE_S = 0.002

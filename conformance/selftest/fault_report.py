@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from conformance.contract.catalogue import ALL_CLIENTS, COUNTED_LEVELS, Requirement, load_catalogue
-from conformance.report.text import counted
+from conformance.report.plain_text import counted
 from conformance.selftest.fault_row import Outcome, Row
 from conformance.selftest.written import KILL_HEADING, write_kill_matrix
 

@@ -12,7 +12,7 @@ from typing import Any
 from conformance.contract.catalogue import load_catalogue
 from conformance.excerpt import excerpt
 from conformance.freedoms.registry import Freedom, all_freedoms
-from conformance.report.text import counted
+from conformance.report.plain_text import counted
 from conformance.selftest.freedom_row import FreedomRow, Outcome
 from conformance.selftest.written import FREEDOM_HEADING, write_freedom_matrix
 

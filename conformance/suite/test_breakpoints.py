@@ -3,10 +3,10 @@
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import require_some
+from conformance.checks.breakpoints import run_by_way, slow_nodes
+from conformance.checks.comparable_members import require_some
 from conformance.checks.concurrency import run_together
 from conformance.checks.expect import assert_equal, assert_that
-from conformance.checks.interrupts import run_by_way, slow_nodes
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Runs, message_contents
 from conformance.checks.views import State, Thread

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import lasting_members, require_some
+from conformance.checks.comparable_members import lasting_members, require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, NotRun, requires

@@ -7,7 +7,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import thread_with_channels
-from conformance.checks.comparable import assert_refused_or_empty, parent_ids, require_some
+from conformance.checks.comparable_members import assert_refused_or_empty, parent_ids, require_some
 from conformance.checks.expect import assert_equal, assert_refused
 from conformance.checks.outcomes import Unsupported, requires
 from conformance.checks.views import Thread, checkpoint_id_of, id_of

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import assert_refused_or_empty, require_some
+from conformance.checks.comparable_members import assert_refused_or_empty, require_some
 from conformance.checks.expect import assert_equal, assert_is
 from conformance.checks.outcomes import requires
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of

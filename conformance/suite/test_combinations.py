@@ -11,14 +11,14 @@ import pytest
 from hypothesis import strategies as st
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import require_some
+from conformance.checks.comparable_members import require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal, assert_that
-from conformance.checks.generators.bodies import valid_bodies
 from conformance.checks.generators.for_all import for_all
+from conformance.checks.generators.schema_bodies import valid_bodies
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Runs
-from conformance.checks.sort_orders import refused_orders
+from conformance.checks.sort_members import refused_orders
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.settings import Settings
 from conformance.model.history import same_json

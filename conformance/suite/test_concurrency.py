@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import require_some
+from conformance.checks.comparable_members import require_some
 from conformance.checks.concurrency import poll_while, repeat_together, run_together
 from conformance.checks.expect import (
     assert_copies_of_moments,

@@ -11,7 +11,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import thread_with_channels
-from conformance.checks.comparable import shown_by_both
+from conformance.checks.comparable_members import shown_by_both
 from conformance.checks.conditions import Maker, in_conditions, make, make_shown, states_of
 from conformance.checks.expect import (
     assert_equal,
@@ -26,9 +26,9 @@ from conformance.checks.expect import (
     require_identical_history,
     same_thread,
 )
-from conformance.checks.interrupts import interrupts_by_key, interrupts_in
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.runs import UNDER_WAY, Runs
+from conformance.checks.shown_interrupts import interrupts_by_key, interrupts_in
 from conformance.checks.views import Thread, checkpoint_id_of, has_data, id_of, parent_id_of
 from conformance.contract.facts import THREAD_STATUSES
 from conformance.deployment.client import ThreadsClient

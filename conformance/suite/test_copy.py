@@ -7,7 +7,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import channels_before_and_after, thread_with_channels
-from conformance.checks.comparable import require_some
+from conformance.checks.comparable_members import require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,

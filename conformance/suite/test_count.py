@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import require_some
+from conformance.checks.comparable_members import require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal
-from conformance.checks.lookalikes import LONG
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.texts_like_escapes import LONG
 
 #: One more than the default page of search.
 MORE_THAN_A_PAGE = 11

@@ -18,8 +18,8 @@ from conformance.checks.expect import (
     moment_or_blocked,
     parse_moment,
 )
-from conformance.checks.lookalikes import NAMES_LIKE_PATHS, metadata_of_lookalikes
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.texts_like_escapes import NAMES_LIKE_PATHS, metadata_of_lookalikes
 from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
 

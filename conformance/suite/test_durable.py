@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import lasting_members, require_some
+from conformance.checks.comparable_members import lasting_members, require_some
 from conformance.checks.crons import Crons
 from conformance.checks.expect import (
     assert_equal,
@@ -19,7 +19,7 @@ from conformance.checks.expect import (
     moment_or_blocked,
     published_members,
 )
-from conformance.checks.kept import (
+from conformance.checks.kept_over_restart import (
     assert_same_states,
     assert_same_threads,
     made_in,

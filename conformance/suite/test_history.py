@@ -4,7 +4,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import thread_with_channels
-from conformance.checks.comparable import parent_ids, require_some
+from conformance.checks.comparable_members import parent_ids, require_some
 from conformance.checks.expect import (
     assert_equal,
     assert_is,
@@ -14,9 +14,12 @@ from conformance.checks.expect import (
     assert_valid,
     moment_or_blocked,
 )
+from conformance.checks.offered_operations import require_operation, try_with_history
 from conformance.checks.outcomes import Blocked, Unsupported, requires
-from conformance.checks.pages import UNKNOWN_CHECKPOINTS, assert_refused_or_some_states
-from conformance.checks.simplest_thread import require_operation, try_with_history
+from conformance.checks.unknown_checkpoints import (
+    UNKNOWN_CHECKPOINTS,
+    assert_refused_or_some_states,
+)
 from conformance.checks.views import (
     Thread,
     checkpoint_id_of,

@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import require_some
+from conformance.checks.comparable_members import require_some
 from conformance.checks.expect import assert_equal, assert_page
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.pages import UNKNOWN_CHECKPOINTS, assert_refused_or_some_states
+from conformance.checks.unknown_checkpoints import (
+    UNKNOWN_CHECKPOINTS,
+    assert_refused_or_some_states,
+)
 from conformance.checks.views import (
     State,
     Thread,

@@ -7,7 +7,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import thread_with_channels
-from conformance.checks.comparable import require_some
+from conformance.checks.comparable_members import require_some
 from conformance.checks.expect import assert_equal, assert_refused, assert_that
 from conformance.checks.outcomes import requires
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of

@@ -13,7 +13,7 @@ from conformance.checks.expect import (
     kept_metadata,
 )
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.time_to_live import MINUTES, require_ttl, shown_ttl
+from conformance.checks.shown_ttl import MINUTES, require_ttl, shown_ttl
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import numbered

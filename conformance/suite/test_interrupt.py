@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import require_some
+from conformance.checks.breakpoints import nodes_of, run_by_way, slow_nodes
+from conformance.checks.comparable_members import require_some
 from conformance.checks.concurrency import repeat_together, run_together
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
@@ -14,17 +15,14 @@ from conformance.checks.expect import (
     assert_that,
     assert_untouched,
 )
-from conformance.checks.interrupts import (
+from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.runs import WAYS, Runs, message_contents
+from conformance.checks.shown_interrupts import (
     as_list,
     interrupts_by_key,
     interrupts_in,
     members_of_both,
-    nodes_of,
-    run_by_way,
-    slow_nodes,
 )
-from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import WAYS, Runs, message_contents
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
 from conformance.model.history import same_json

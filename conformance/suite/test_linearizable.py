@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.linearizability.appended import Appended
 from conformance.checks.linearizability.asking import Session
 from conformance.checks.linearizability.judging import (
     assert_linearizable,
     require_served_one_by_one,
 )
+from conformance.checks.linearizability.numbered_messages import Appended
 from conformance.checks.linearizability.programs import (
     CLIENTS,
     LENGTH,

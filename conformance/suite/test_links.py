@@ -7,9 +7,9 @@ from typing import Any
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.expect import assert_equal, assert_refused, kept_metadata
-from conformance.checks.generators.bodies import is_portable
 from conformance.checks.generators.links import for_all_stories
-from conformance.checks.lenient_reading import without_nulls
+from conformance.checks.generators.schema_bodies import is_portable
+from conformance.checks.must_be_refused import without_nulls
 from conformance.checks.outcomes import requires
 from conformance.checks.valid_requests import require_offered, tags
 from conformance.checks.views import checkpoint_id_of, id_of

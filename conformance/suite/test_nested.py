@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import require_some
+from conformance.checks.comparable_members import require_some
 from conformance.checks.events import OF_THE_STREAM, Event, events_or_blocked
 from conformance.checks.expect import (
     assert_equal,
@@ -13,9 +13,9 @@ from conformance.checks.expect import (
     assert_that,
     assert_untouched,
 )
-from conformance.checks.interrupts import interrupts_in
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Runs, message_contents
+from conformance.checks.shown_interrupts import interrupts_in
 from conformance.checks.views import (
     State,
     Thread,

@@ -14,7 +14,7 @@ from conformance.checks.channels import (
     thread_with_channels,
     thread_with_channels_by_supersteps,
 )
-from conformance.checks.comparable import require_some
+from conformance.checks.comparable_members import require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
@@ -25,7 +25,6 @@ from conformance.checks.expect import (
     kept_metadata,
     parse_moment,
 )
-from conformance.checks.lookalikes import assert_lookalikes_kept
 from conformance.checks.messages import (
     messages_sent,
     messages_sent_in,
@@ -33,6 +32,7 @@ from conformance.checks.messages import (
     type_and_content,
 )
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.texts_like_escapes import assert_lookalikes_kept
 from conformance.checks.views import Thread, id_of, member_of, messages_of, real_messages_of
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import (

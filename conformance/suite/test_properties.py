@@ -18,9 +18,13 @@ from conformance.checks.expect import (
     kept_metadata,
     published_members,
 )
-from conformance.checks.generators.bodies import invalid_bodies, valid_bodies, without_thread_ids
 from conformance.checks.generators.for_all import for_all
 from conformance.checks.generators.metadata import metadata
+from conformance.checks.generators.schema_bodies import (
+    invalid_bodies,
+    valid_bodies,
+    without_thread_ids,
+)
 from conformance.checks.generators.schema_keywords import met_keywords
 from conformance.checks.generators.wrong_bodies import (
     MALFORMED_JSON,
@@ -28,9 +32,9 @@ from conformance.checks.generators.wrong_bodies import (
     bodies_to_refuse,
     sendable_body,
 )
-from conformance.checks.lenient_reading import without_nulls
+from conformance.checks.must_be_refused import without_nulls
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.sort_orders import SORTED_BY, refused_orders
+from conformance.checks.sort_members import SORTED_BY, refused_orders
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings

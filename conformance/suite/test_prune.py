@@ -3,7 +3,7 @@
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import require_some
+from conformance.checks.comparable_members import require_some
 from conformance.checks.conditions import in_conditions, make
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
@@ -14,9 +14,9 @@ from conformance.checks.expect import (
     assert_untouched,
     require_identical_history,
 )
-from conformance.checks.interrupts import interrupts_in
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Runs
+from conformance.checks.shown_interrupts import interrupts_in
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
 

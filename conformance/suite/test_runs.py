@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import lasting_members, require_some
+from conformance.checks.comparable_members import lasting_members, require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
@@ -15,10 +15,10 @@ from conformance.checks.expect import (
     assert_refused,
     assert_that,
 )
-from conformance.checks.lookalikes import assert_lookalikes_kept
 from conformance.checks.messages import messages_sent_in, type_and_content
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.runs import Runs, message_contents
+from conformance.checks.texts_like_escapes import assert_lookalikes_kept
 from conformance.checks.views import Thread, id_of, known_checkpoint_id, messages_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered

@@ -16,8 +16,8 @@ from conformance.checks.expect import (
     kept_metadata,
     same_thread,
 )
-from conformance.checks.lookalikes import LONG, NAMES_LIKE_PATHS
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.texts_like_escapes import LONG, NAMES_LIKE_PATHS
 from conformance.checks.views import Thread, id_of
 from conformance.contract.facts import THREAD_STATUSES
 from conformance.deployment.client import ThreadsClient

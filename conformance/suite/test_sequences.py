@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import lasting_members, require_some
+from conformance.checks.comparable_members import lasting_members, require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
@@ -24,7 +24,7 @@ from conformance.checks.expect import (
 from conformance.checks.messages import type_and_content
 from conformance.checks.outcomes import requires
 from conformance.checks.sequences.machine import METADATA_KEYS, check_sequences
-from conformance.checks.sequences.steps import SequenceState, Step, StepResult
+from conformance.checks.sequences.sequence_state import SequenceState, Step, StepResult
 from conformance.checks.views import (
     State,
     Thread,

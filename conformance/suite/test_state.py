@@ -14,7 +14,7 @@ from conformance.checks.channels import (
     thread_with_channels_by_supersteps,
     values_of,
 )
-from conformance.checks.comparable import holds_no_data, require_some, shown_by_both
+from conformance.checks.comparable_members import holds_no_data, require_some, shown_by_both
 from conformance.checks.expect import (
     assert_equal,
     assert_is,
@@ -23,9 +23,9 @@ from conformance.checks.expect import (
     parse_moment,
 )
 from conformance.checks.messages import messages_sent, type_and_content
+from conformance.checks.offered_operations import require_operation, try_with_history
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Runs
-from conformance.checks.simplest_thread import require_operation, try_with_history
 from conformance.checks.views import State, Thread, id_of, is_integer, messages_of, real_messages_of
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import ThreadsClient

@@ -17,7 +17,7 @@ from conformance.checks.channels import (
     thread_with_channels,
     values_of,
 )
-from conformance.checks.comparable import lasting_members, require_some
+from conformance.checks.comparable_members import lasting_members, require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
@@ -26,7 +26,6 @@ from conformance.checks.expect import (
     assert_refused,
     assert_that,
 )
-from conformance.checks.lookalikes import assert_lookalikes_kept
 from conformance.checks.messages import (
     followed_key,
     messages_sent_in,
@@ -34,6 +33,7 @@ from conformance.checks.messages import (
     type_and_content,
 )
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.texts_like_escapes import assert_lookalikes_kept
 from conformance.checks.views import (
     State,
     Thread,

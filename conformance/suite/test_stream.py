@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import require_some
+from conformance.checks.comparable_members import require_some
 from conformance.checks.events import OF_THE_STREAM, Event, data_of, events_or_blocked, parse_events
 from conformance.checks.expect import assert_equal, assert_is, assert_that
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import UNDER_WAY, Run, Runs, message_contents
 from conformance.checks.views import Thread, id_of, real_messages_of
 from conformance.deployment.client import Answer
-from conformance.deployment.reading import is_event_stream
+from conformance.deployment.stream_reading import is_event_stream
 from conformance.excerpt import excerpt
 from conformance.model.history import same_json
 

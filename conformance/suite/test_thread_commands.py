@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import require_some
+from conformance.checks.comparable_members import require_some
 from conformance.checks.events import Event, parse_events
 from conformance.checks.expect import assert_equal, assert_is, assert_that
 from conformance.checks.outcomes import Blocked, requires
@@ -20,7 +20,7 @@ from conformance.checks.thread_streams import Joined, ThreadStreams
 from conformance.checks.views import Thread, id_of
 from conformance.contract.published import load_published
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.reading import Reader, at_once, is_event_stream
+from conformance.deployment.stream_reading import Reader, at_once, is_event_stream
 from conformance.excerpt import excerpt
 
 #: The graph of the runs: its state has messages, whatever that of the settings has.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import require_some
+from conformance.checks.comparable_members import require_some
 from conformance.checks.events import Event, data_of, parse_events
 from conformance.checks.expect import assert_equal, assert_is, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, requires
@@ -25,7 +25,7 @@ from conformance.checks.thread_streams import (
 )
 from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
-from conformance.deployment.reading import Reader, at_once, is_event_stream
+from conformance.deployment.stream_reading import Reader, at_once, is_event_stream
 from conformance.excerpt import excerpt
 from conformance.model.history import same_json
 

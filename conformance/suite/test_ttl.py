@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import require_some
+from conformance.checks.comparable_members import require_some
 from conformance.checks.expect import (
     assert_equal,
     assert_no_server_error,
@@ -16,7 +16,7 @@ from conformance.checks.expect import (
     parse_moment,
 )
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.time_to_live import MINUTES, read_ttl, require_ttl, shown_ttl
+from conformance.checks.shown_ttl import MINUTES, read_ttl, require_ttl, shown_ttl
 from conformance.checks.views import Thread, id_of, known_checkpoint_id
 from conformance.deployment.client import ThreadsClient
 

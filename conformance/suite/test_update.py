@@ -13,8 +13,8 @@ from conformance.checks.expect import (
     assert_untouched,
     kept_metadata,
 )
-from conformance.checks.lookalikes import NAMES_LIKE_PATHS, metadata_of_lookalikes
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.texts_like_escapes import NAMES_LIKE_PATHS, metadata_of_lookalikes
 from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
 

@@ -11,8 +11,8 @@ from conformance.checks.expect import (
     assert_no_thread,
     assert_untouched,
 )
-from conformance.checks.generators.bodies import valid_bodies
 from conformance.checks.generators.for_all import for_all
+from conformance.checks.generators.schema_bodies import valid_bodies
 from conformance.checks.generators.schema_keywords import met_keywords, with_own_ids
 from conformance.checks.outcomes import requires
 from conformance.checks.valid_requests import tags, thread_offering

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conformance.checks.comparable import is_empty_state
+from conformance.checks.comparable_members import is_empty_state
 from conformance.checks.expect import assert_says_why
 from conformance.checks.generators.wrong_bodies import MALFORMED_JSON, OUT_OF_RANGE, WRONG_TYPES
 from conformance.checks.outcomes import PromiseBroken, reads_only, requires

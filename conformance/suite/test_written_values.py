@@ -8,7 +8,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import values_of
-from conformance.checks.comparable import require_some
+from conformance.checks.comparable_members import require_some
 from conformance.checks.concurrency import repeat_together
 from conformance.checks.expect import assert_equal, assert_is, assert_refused
 from conformance.checks.messages import (

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.blind.registry import blind
+from conformance.faults.kit.http_changes import HISTORIES, STATES, copies_of, each_shown, without
 from conformance.faults.kit.runs import (
     BEGINNING,
     command_of,
@@ -24,11 +25,11 @@ from conformance.faults.kit.runs import (
 )
 from conformance.faults.kit.search import comparing, empty_is_missing, filtered_metadata
 from conformance.faults.kit.state import stored_thread
-from conformance.faults.kit.wire import HISTORIES, STATES, copies_of, each_shown, without
 from conformance.model.crons import Crons
 from conformance.model.entities import Checkpoint, Cron, Run, Task, Thread, Ttl
 from conformance.model.errors import ModelError, NotFoundError
 from conformance.model.executor import Advance, Executor
+from conformance.model.ids_and_times import JsonObject, canonical_id
 from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.search import DEFAULT_SORT, Query, Searches
@@ -36,7 +37,6 @@ from conformance.model.states import States
 from conformance.model.steps import Answer, Step, Steps
 from conformance.model.streams import INTERRUPT, RunEvent, StreamEvents
 from conformance.model.threads import Threads
-from conformance.model.values import JsonObject, canonical_id
 from conformance.model.views import Views, checkpoint_config
 from conformance.reference.altered import Altered
 from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.blind.registry import blind
+from conformance.faults.kit.http_changes import copies_of, mapped, without
 from conformance.faults.kit.runs import encode_events, events_in, found_run, runs_on
 from conformance.faults.kit.search import filtered_metadata, with_metadata
-from conformance.faults.kit.wire import copies_of, mapped, without
 from conformance.model.crons import Crons
 from conformance.model.entities import Checkpoint, Run, Thread
 from conformance.model.errors import NotFoundError

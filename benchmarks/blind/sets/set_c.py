@@ -19,12 +19,12 @@ from conformance.model.crons import Crons
 from conformance.model.entities import Checkpoint, Cron, Run, Thread, Ttl
 from conformance.model.errors import ModelError
 from conformance.model.executor import Executor
+from conformance.model.ids_and_times import canonical_id, timestamp
 from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.search import Query, Searches
 from conformance.model.states import States
 from conformance.model.threads import Threads
-from conformance.model.values import canonical_id, timestamp
 from conformance.model.views import Views
 from conformance.reference.altered import Altered
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer

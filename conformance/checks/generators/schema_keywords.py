@@ -13,9 +13,9 @@ from typing import Any
 
 from schemathesis import GenerationMode
 
-from conformance.checks.generators.bodies import adapted_operation, is_portable
 from conformance.checks.generators.generated_cache import keep, recall
-from conformance.checks.lenient_reading import must_be_refused
+from conformance.checks.generators.schema_bodies import adapted_operation, is_portable
+from conformance.checks.must_be_refused import must_be_refused
 from conformance.contract.schemas import violations
 from conformance.deployment.guard import ID_MEMBERS
 from conformance.deployment.ownership import Ownership, is_uuid

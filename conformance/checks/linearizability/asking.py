@@ -9,8 +9,8 @@ from typing import Any
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.concurrency import run_together
-from conformance.checks.linearizability.appended import Appended
 from conformance.checks.linearizability.history import Operation
+from conformance.checks.linearizability.numbered_messages import Appended
 from conformance.checks.linearizability.programs import KEYS, Program, Step
 from conformance.checks.linearizability.threads import (
     Outcome,

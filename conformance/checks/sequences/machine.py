@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 from conformance.checks.api import ThreadsApi
 from conformance.checks.generators.hypothesis_setup import hypothesis_settings
 from conformance.checks.outcomes import Blocked, PromiseBroken, SequenceBroken, Unsupported
-from conformance.checks.sequences.steps import SequenceState, Step, StepResult
+from conformance.checks.sequences.sequence_state import SequenceState, Step, StepResult
 
 #: A generator that looks before a step and, resumed with its result, judges it.
 Judge = Callable[[SequenceState, Step], Generator[None, StepResult, None]]

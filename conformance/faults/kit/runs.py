@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.contract.schemas import violations
-from conformance.faults.kit.wire import change_request, without
+from conformance.faults.kit.http_changes import change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment
 from conformance.model.entities import Run
 from conformance.model.store import ThreadStore

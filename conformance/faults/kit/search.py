@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.wire import change_request
+from conformance.faults.kit.http_changes import change_request
 from conformance.faults.registry import Apply, FaultyDeployment
 from conformance.model.entities import Thread
 from conformance.model.filters import contains

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from conformance.faults.kit.wire import HISTORIES
+from conformance.faults.kit.http_changes import HISTORIES
 from conformance.faults.registry import Apply, FaultyDeployment
 from conformance.model.entities import Checkpoint, Thread
 from conformance.model.threads import Threads

@@ -16,8 +16,8 @@ from jsonschema.exceptions import ValidationError, best_match
 from conformance.data import schemas_dir
 from conformance.excerpt import masked
 from conformance.report.baseline.model import Entry, Judgement
+from conformance.report.plain_text import cut, listed, one_line
 from conformance.report.run.text import server_name
-from conformance.report.text import cut, listed, one_line
 from conformance.typed_data import DataError, UnreadableError, read_toml, typed
 
 FORMAT = "threads-conformance-baseline/1"

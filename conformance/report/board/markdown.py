@@ -18,10 +18,10 @@ from conformance.report.board.text import (
 from conformance.report.compare.model import RequirementChange
 from conformance.report.failure_markdown import VALUE_LIMIT, failure_paragraphs
 from conformance.report.markdown_text import code, fenced, table
+from conformance.report.plain_text import counted, cut, one_line
 from conformance.report.record import CheckResult
 from conformance.report.run.grouping import symptom_fingerprint
 from conformance.report.run.text import Promise, Requirements, promises, stability_note
-from conformance.report.text import counted, cut, one_line
 
 EVIDENCE = "evidence"
 _CURL_LIMIT = 8_000

@@ -23,7 +23,7 @@ from conformance.report.compare.text import (
     verdict_rows,
 )
 from conformance.report.markdown_text import code, fenced, table
-from conformance.report.text import counted, cut, listed, one_line
+from conformance.report.plain_text import counted, cut, listed, one_line
 
 #: GitHub refuses a comment of more than 65,536 characters.
 _COMMENT_LIMIT = 60_000

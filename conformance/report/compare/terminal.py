@@ -28,8 +28,8 @@ from conformance.report.compare.text import (
     verdict_change,
     verdict_rows,
 )
+from conformance.report.plain_text import cut, listed, one_line, printable
 from conformance.report.record import CheckResult, Report
-from conformance.report.text import cut, listed, one_line, printable
 
 FORMAT = "threads-conformance-comparison/1"
 _VALUE_LIMIT = 400

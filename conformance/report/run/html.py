@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from conformance.contract.catalogue import LEVELS
 from conformance.contract.verdicts import Verdict
+from conformance.report.plain_text import counted, cut, printable
 from conformance.report.record import Report
 from conformance.report.run.grouping import failure_groups, undecided_groups, unmet_optional_groups
 from conformance.report.run.text import (
@@ -23,7 +24,6 @@ from conformance.report.run.text import (
     verdict_words,
 )
 from conformance.report.schema.model import KINDS, Comparison
-from conformance.report.text import counted, cut, printable
 
 _VALUE_LIMIT = 8_000
 #: Signs of verdicts, so that colour is never the only difference.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from conformance.contract.catalogue import LEVELS
 from conformance.report.failure_markdown import VALUE_LIMIT, failure_paragraphs
 from conformance.report.markdown_text import code, fenced, table
+from conformance.report.plain_text import counted, cut, listed
 from conformance.report.record import Report
 from conformance.report.run.grouping import FailureGroup, failure_groups, undecided_groups
 from conformance.report.run.text import (
@@ -23,7 +24,6 @@ from conformance.report.run.text import (
 )
 from conformance.report.schema.markdown import comparison_section
 from conformance.report.schema.model import Comparison
-from conformance.report.text import counted, cut, listed
 
 #: GitHub refuses a comment of more than 65,536 characters.
 _COMMENT_LIMIT = 60_000

@@ -20,6 +20,7 @@ from rich.text import Text
 from conformance.contract.catalogue import LEVELS
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.output import SafeStream
+from conformance.report.plain_text import counted, cut, listed, one_line, printable
 from conformance.report.record import CheckResult, Deployment, Report, RunInfo
 from conformance.report.run.grouping import FailureGroup, failure_groups, undecided_groups
 from conformance.report.run.text import (
@@ -39,7 +40,6 @@ from conformance.report.run.text import (
     verdict_meaning,
     verdict_words,
 )
-from conformance.report.text import counted, cut, listed, one_line, printable
 
 _SHOWN_IN_FULL = 10
 _VALUE_LIMIT = 600

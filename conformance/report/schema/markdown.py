@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from conformance.report.markdown_text import code, fenced, table
+from conformance.report.plain_text import counted, cut
 from conformance.report.schema.model import KINDS, Comparison, Difference
-from conformance.report.text import counted, cut
 
 #: Rows of the section in report.md; schema-comparison.md has all.
 _ROWS = 40

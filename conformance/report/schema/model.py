@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any
 
 from conformance.contract.catalogue import load_catalogue
-from conformance.contract.claims import Claim
-from conformance.contract.described import Description, Member
+from conformance.contract.openapi_claims import Claim
+from conformance.contract.openapi_queries import Description, Member
 from conformance.deployment.exchange import Exchange
 from conformance.excerpt import excerpt
 from conformance.report.schema.observed import Observed, observe

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from conformance.contract.described import Description, operation_key
+from conformance.contract.openapi_queries import Description, operation_key
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.exchange import Exchange
 from conformance.excerpt import excerpt

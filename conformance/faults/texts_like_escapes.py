@@ -7,7 +7,7 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-from conformance.faults.kit.wire import altered_by, change_request, mapped
+from conformance.faults.kit.http_changes import altered_by, change_request, mapped
 from conformance.faults.registry import Apply, fault
 
 _LONGEST = 4_096

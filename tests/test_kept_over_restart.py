@@ -13,7 +13,12 @@ from conformance.checks import conditions
 from conformance.checks.api import ThreadsApi
 from conformance.checks.conditions import Made
 from conformance.checks.context import CheckContext
-from conformance.checks.kept import assert_same_states, assert_same_threads, made_in, stable
+from conformance.checks.kept_over_restart import (
+    assert_same_states,
+    assert_same_threads,
+    made_in,
+    stable,
+)
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.runs import Runs
 from conformance.deployment.connect import connect

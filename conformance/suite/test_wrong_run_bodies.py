@@ -10,7 +10,9 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.expect import assert_refused, assert_untouched, require_refused
-from conformance.checks.generators.run_bodies import (
+from conformance.checks.generators.schema_keywords import broken_keywords, with_own_ids
+from conformance.checks.generators.wrong_bodies import MALFORMED_JSON
+from conformance.checks.generators.wrong_run_bodies import (
     BATCH,
     FOLLOWED,
     FOLLOWED_STATELESS,
@@ -23,8 +25,6 @@ from conformance.checks.generators.run_bodies import (
     thread_offering_runs,
     valid_run,
 )
-from conformance.checks.generators.schema_keywords import broken_keywords, with_own_ids
-from conformance.checks.generators.wrong_bodies import MALFORMED_JSON
 from conformance.checks.outcomes import PromiseBroken, requires
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import Settings

@@ -1,13 +1,10 @@
-"""What a graph that stops and waits shows: its interrupts, and the nodes between which it stops."""
+"""The interrupts that states and answers show, in whichever of the published forms."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from conformance.checks.api import ThreadsApi
-from conformance.checks.outcomes import Blocked
-from conformance.checks.runs import Runs
-from conformance.checks.views import History, State, Thread
+from conformance.checks.views import State
 
 #: The member of what wait and join answer that holds the interrupts of a run.
 INTERRUPT = "__interrupt__"
@@ -52,29 +49,3 @@ def members_of_both(some: list[Any], others: list[Any]) -> tuple[list[Any], list
 def interrupts_answered(answer: Any) -> list[Any]:
     """Return the interrupts in the body that wait or join answers."""
     return as_list(answer.get(INTERRUPT)) if isinstance(answer, dict) else []
-
-
-def slow_nodes(given: ThreadsApi, given_runs: Runs) -> list[str]:
-    """Return the nodes of the slow graph, in the order in which they run."""
-    thread = given.empty()
-    given_runs.run_to_end(thread, "slow", seconds=0)
-    return nodes_of(given.history(thread))
-
-
-def nodes_of(history: History) -> list[str]:
-    """Return the nodes that ran, in their order; `Blocked` if they are fewer than two."""
-    nodes = [str(node) for state in reversed(history.states) for node in state.get("next") or []]
-    nodes = [node for node in nodes if node != "__start__"]
-    if len(nodes) < 2:
-        raise Blocked(f"the slow graph has fewer than two steps: {nodes}")
-    return nodes
-
-
-def run_by_way(
-    way: str, given_runs: Runs, runs: Runs, thread: Thread, body: dict[str, Any]
-) -> None:
-    """Run to the end by that way; a refusal breaks the promise of `runs`.
-
-    Whether a run in the background can be followed is judged by RUN-03.
-    """
-    (given_runs if way == "background" else runs).run_by(way, thread, body)

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.contract.described import Description, operation_key
+from conformance.contract.openapi_queries import Description, operation_key
 
 _CLAIM = re.compile(r"(?P<method>[A-Z]+) (?P<path>/\S*): (?P<name>\w+)$")
 

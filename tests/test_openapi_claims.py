@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conformance.contract.catalogue import load_catalogue
-from conformance.contract.claims import Claim, declares
+from conformance.contract.openapi_claims import Claim, declares
 from conformance.contract.published import NEWER_VERSIONS
 from conformance.contract.sources import citation
 from conformance.contract.verdicts import RunVerdict, Verdict

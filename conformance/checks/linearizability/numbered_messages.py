@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from conformance.checks.comparable import require_some
+from conformance.checks.comparable_members import require_some
 from conformance.checks.linearizability.threads import Shown
 from conformance.checks.messages import Message, messages_sent_in, type_and_content
 from conformance.checks.outcomes import Blocked

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from conformance.checks.generators.run_bodies import (
+from conformance.checks.generators.schema_keywords import broken_keywords
+from conformance.checks.generators.wrong_run_bodies import (
     FOLLOWED,
     FOLLOWED_STATELESS,
     ON_A_THREAD,
@@ -15,8 +16,7 @@ from conformance.checks.generators.run_bodies import (
     OUT_OF_ENUM,
     WRONG_RUN_TYPES,
 )
-from conformance.checks.generators.schema_keywords import broken_keywords
-from conformance.checks.lenient_reading import must_be_refused
+from conformance.checks.must_be_refused import must_be_refused
 from conformance.contract.published import load_published
 from conformance.contract.schemas import violations
 from conformance.contract.verdicts import Verdict

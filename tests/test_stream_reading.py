@@ -11,7 +11,7 @@ import pytest
 
 from conformance.deployment.http import HttpTransport
 from conformance.deployment.network import CutError
-from conformance.deployment.reading import READER, Reader, at_once
+from conformance.deployment.stream_reading import READER, Reader, at_once
 from conformance.parallel import start
 from tests.sockets import Talk, head_of, saying, talking
 

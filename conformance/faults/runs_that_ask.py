@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from conformance.faults.kit.http_changes import change_answer, without
 from conformance.faults.kit.runs import found_run, runs_on
-from conformance.faults.kit.wire import change_answer, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Task
 from conformance.model.executor import Executor

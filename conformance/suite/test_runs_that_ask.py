@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable import require_some
+from conformance.checks.comparable_members import require_some
 from conformance.checks.concurrency import run_together
 from conformance.checks.expect import assert_equal, assert_that
-from conformance.checks.interrupts import INTERRUPT, interrupts_answered, interrupts_in
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Runs, message_contents
+from conformance.checks.shown_interrupts import INTERRUPT, interrupts_answered, interrupts_in
 from conformance.checks.views import State, Thread, id_of
 from conformance.deployment.client import ThreadsClient
 
