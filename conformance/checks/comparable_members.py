@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from conformance.checks.comparison_count import count_judgement
 from conformance.checks.outcomes import Blocked, PromiseBroken
-from conformance.checks.views import State, checkpoint_id_of, parent_id_of
+from conformance.checks.views import History, State, Thread, checkpoint_id_of, parent_id_of
+from conformance.contract.schemas import schema_members
 from conformance.deployment.client import Answer
 from conformance.excerpt import excerpt
+from conformance.model.history import mask_thread_id, same_json
 
 #: Members that stay the same when a state is added after this one; `tasks` get their results
 #: then, and `next` changes with them.
 _LASTING = ("values", "metadata", "created_at")
+#: What the contract holds of a state's metadata.
+_METADATA = frozenset({"source", "step", "parents"})
 
 
 def require_some(shown: Iterable[object], what: str, by: str = "") -> None:
@@ -37,15 +42,133 @@ def lasting_members(states: Iterable[State]) -> list[dict[str, Any]]:
     ]
 
 
+def published_state(state: State) -> State:
+    """Return the published members of a state, and of the states in its tasks.
+
+    Others are free, and need not be the same twice. `created_at` is told in UTC, since the
+    documents show moments in two notations.
+    """
+    known = schema_members("thread_state")
+    shown = {name: value for name, value in state.items() if name in known}
+    if isinstance(shown.get("created_at"), str):
+        shown["created_at"] = _in_utc(shown["created_at"])
+    return _with_states_of_tasks(shown, published_state)
+
+
+def masked_states(history: History, copied_from: str | None = None) -> list[State]:
+    """Return the states of a history in the form in which copy and source are compared.
+
+    `copied_from` is the id of the source of a copy: see `masked_state`.
+    """
+    return [masked_state(each, history.thread_id, copied_from) for each in history]
+
+
+def masked_state(state: State, thread_id: str, copied_from: str | None = None) -> State:
+    """Return a state in the form in which those of a copy and of its source are compared.
+
+    Masked is the thread's own id wherever it stands. In the checkpoints of a copy so is the id of
+    its source, `copied_from`: the documents' own comparison holds only where they go on to name
+    the source. It leaves `metadata.thread_id` out, and so does this. Whether a checkpoint names
+    the copy is COPY-20.
+    """
+    return _masked(mask_thread_id(published_state(state), thread_id), copied_from)
+
+
+def _masked(state: State, copied_from: str | None) -> State:
+    if isinstance(state.get("metadata"), dict):
+        state["metadata"] = {
+            name: value for name, value in state["metadata"].items() if name != "thread_id"
+        }
+    if copied_from is not None:
+        for holder in (state, *_tasks_of(state)):
+            for name in ("checkpoint", "parent_checkpoint"):
+                checkpoint = holder.get(name)
+                if isinstance(checkpoint, dict) and "thread_id" in checkpoint:
+                    named = mask_thread_id(checkpoint["thread_id"], copied_from)
+                    holder[name] = {**checkpoint, "thread_id": named}
+    return _with_states_of_tasks(state, lambda inner: _masked(inner, copied_from))
+
+
 def shown_by_both(one: State, other: State) -> tuple[State, State]:
-    """Return two states with the members that both show, and so their metadata."""
-    both = one.keys() & other.keys()
-    shown = [{name: state[name] for name in both} for state in (one, other)]
-    first, second = (each.get("metadata") for each in shown)
-    if isinstance(first, dict) and isinstance(second, dict):
-        for state, metadata in zip(shown, (first, second), strict=True):
-            state["metadata"] = {name: metadata[name] for name in first.keys() & second.keys()}
-    return shown[0], shown[1]
+    """Return two views of one state with the published members that both show.
+
+    Of their metadata, `source`, `step` and `parents` are the contract: what else only one of them
+    shows is left out. Of their tasks, members are left out that are empty where the other shows
+    none.
+    """
+    first, second = published_state(one), published_state(other)
+    both = first.keys() & second.keys()
+    pairs = {name: _in_one_form(name, first[name], second[name]) for name in both}
+    return (
+        {name: pair[0] for name, pair in pairs.items()},
+        {name: pair[1] for name, pair in pairs.items()},
+    )
+
+
+def _in_one_form(name: str, one: Any, other: Any) -> tuple[Any, Any]:
+    """Return two values of a member of one state without what only one of the views may show."""
+    if name == "metadata" and isinstance(one, dict) and isinstance(other, dict):
+        names = (one.keys() & other.keys()) | _METADATA
+        return (
+            {each: one[each] for each in names & one.keys()},
+            {each: other[each] for each in names & other.keys()},
+        )
+    if name == "tasks" and isinstance(one, list) and isinstance(other, list):
+        if len(one) != len(other):
+            return one, other
+        pairs = [_tasks_in_one_form(*pair) for pair in zip(one, other, strict=True)]
+        return [each for each, _ in pairs], [each for _, each in pairs]
+    return one, other
+
+
+def _tasks_in_one_form(one: Any, other: Any) -> tuple[Any, Any]:
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return one, other
+    return (
+        {name: value for name, value in one.items() if value or name in other},
+        {name: value for name, value in other.items() if value or name in one},
+    )
+
+
+def _in_utc(moment: str) -> str:
+    """Return an RFC 3339 time in UTC; other texts as they are."""
+    try:
+        parsed = datetime.fromisoformat(moment.upper())
+    except ValueError:
+        return moment
+    return parsed.astimezone(UTC).isoformat() if parsed.tzinfo else moment
+
+
+def _tasks_of(state: State) -> list[dict[str, Any]]:
+    tasks = state.get("tasks")
+    return [each for each in tasks if isinstance(each, dict)] if isinstance(tasks, list) else []
+
+
+def _with_states_of_tasks(state: State, form: Callable[[State], State]) -> State:
+    """Return a state whose tasks hold the states of their subgraphs in another form."""
+    if not any(isinstance(each.get("state"), dict) for each in _tasks_of(state)):
+        return state
+    tasks = [
+        {**each, "state": form(each["state"])}
+        if isinstance(each, dict) and isinstance(each.get("state"), dict)
+        else each
+        for each in state["tasks"]
+    ]
+    return {**state, "tasks": tasks}
+
+
+def shows_its_state(thread: Thread, state: State) -> bool:
+    """Return whether GET shows a thread at rest, with the values and interrupts of its state.
+
+    Where one of them shows none, there is nothing to agree.
+    """
+    values, interrupts = thread.get("values"), thread.get("interrupts")
+    asking = any(each.get("interrupts") for each in _tasks_of(state))
+    return (
+        thread.get("status") != "busy"
+        and (values is None or "values" not in state or same_json(values, state["values"]))
+        and (interrupts is None or not state or bool(interrupts) == asking)
+    )
 
 
 def parent_ids(state: State) -> set[str]:

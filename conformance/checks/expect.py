@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable_members import masked_states, published_state, shows_its_state
 from conformance.checks.comparison_count import count_comparison, count_judgement
 from conformance.checks.outcomes import Blocked, PromiseBroken, difference_kinds
 from conformance.checks.views import History, State, Thread, has_data, id_of
@@ -28,6 +29,11 @@ REQUIRED_OF_A_THREAD = ("thread_id", "created_at", "updated_at", "metadata", "st
 OPTIONAL_OF_A_THREAD = ("values", "config", "state_updated_at", "interrupts")
 #: The schemas of what reads of a thread show.
 _PUBLISHED = {"get": "thread", "state": "thread_state", "history": "thread_state"}
+#: What says of a member of a thread that there is nothing, beside an empty object.
+_NOTHING: dict[str, tuple[Any, ...]] = {
+    "values": (None,),
+    "config": (None, {"configurable": {}}),
+}
 _MOMENTS = frozenset({"created_at", "updated_at", "state_updated_at"})
 
 
@@ -67,7 +73,7 @@ def assert_identical_history(copy: History, source: History) -> None:
             differences(source.checkpoint_ids(), copy.checkpoint_ids()),
             kinds=("length",),
         )
-    wanted, shown = source.masked(), copy.masked(source.thread_id)
+    wanted, shown = masked_states(source), masked_states(copy, source.thread_id)
     found = differences_by_place(wanted, shown)
     if found:
         raise PromiseBroken(
@@ -100,9 +106,9 @@ def assert_copies_of_moments(source: History, copies: list[History], least: int)
     That is the source's oldest states without a gap, at least `least` and no fewer than the copy
     before has. The tasks of a copy's newest state may lack results that came later.
     """
-    final = source.masked()
+    final = masked_states(source)
     for copy in copies:
-        copied = copy.masked(source.thread_id)
+        copied = masked_states(copy, source.thread_id)
         wanted = f"{least} to {len(final)} states"
         assert_that(least <= len(copied) <= len(final), wanted, f"{len(copied)} states")
         newest, *older = final[len(final) - len(copied) :]
@@ -124,11 +130,12 @@ def assert_untouched(
     """Assert that a thread, its state and its history, or some of these, are the same after `act`.
 
     All published members count. What the deployment does not offer, such as a history, is left
-    out.
+    out. What is shown of a run that has just ended may follow within the declared deadline: before
+    `act`, it is waited for.
     """
+    looks = api.context.eventually(lambda: _snapshot(api, thread, operations), _is_settled)
     before = [
-        each if api.lacks(each, thread) else api.ensure_success(each, thread)
-        for each in _snapshot(api, thread, operations)
+        each if api.lacks(each, thread) else api.ensure_success(each, thread) for each in looks
     ]
     if not all(map(_tell_the_same, before, _snapshot(api, thread, operations))):
         raise Blocked("two answers to the same question differ, though nothing was done")
@@ -261,7 +268,11 @@ def assert_page(page: Sequence[Any], expected: Sequence[Any], what: str, limit: 
     """Assert that a page begins as `expected`; it may hold fewer items than its limit, but some."""
     assert_that(len(page) <= limit, f"{what}: at most {limit}", f"{len(page)} states")
     assert_that(bool(page) or not expected, f"{what}: {len(expected)} states", "an empty page")
-    assert_equal(page, expected[: max(len(page), 1)], what)
+    shown, wanted = (
+        [published_state(each) if isinstance(each, dict) else each for each in states]
+        for states in (page, expected[: max(len(page), 1)])
+    )
+    assert_equal(shown, wanted, what)
 
 
 def _tell_the_same(one: Answer, other: Answer) -> bool:
@@ -303,8 +314,9 @@ def _shared_members(actual: Thread, expected: Thread) -> tuple[Thread, Thread]:
 def _comparable(name: str, value: Any) -> Any:
     if name in _MOMENTS and isinstance(value, str):
         return moment_or_blocked(value, name).astimezone(UTC).isoformat()
-    # The SDK's type of a thread's values allows null: a thread without a state has none.
-    return {} if name == "values" and value is None else value
+    # The SDK's type of a thread's values allows null: a thread without a state has none. Of a
+    # thread without a configuration 003 prints both.
+    return {} if value in _NOTHING.get(name, ()) else value
 
 
 def _snapshot(api: ThreadsApi, thread: Thread, operations: Sequence[str]) -> list[Answer]:
@@ -317,11 +329,17 @@ def _snapshot(api: ThreadsApi, thread: Thread, operations: Sequence[str]) -> lis
     return [looks[each]() for each in operations]
 
 
+def _is_settled(looks: Sequence[Answer]) -> bool:
+    """Return whether GET shows what the state shows, where both were asked for."""
+    shown = {each.operation: each.body for each in looks if each.ok and isinstance(each.body, dict)}
+    return shows_its_state(shown.get("get", {}), shown.get("state", {}))
+
+
 def _without_task_results(state: State) -> State:
-    """Return the state without the results of its tasks."""
+    """Return the state without the results of its tasks, and without what they change."""
     tasks = state.get("tasks") or []
     named = [{"id": each.get("id"), "name": each.get("name")} for each in tasks]
-    return {**state, "tasks": named, "interrupts": None}
+    return {**state, "tasks": named, "next": None, "interrupts": None}
 
 
 def _has_text(value: Any) -> bool:

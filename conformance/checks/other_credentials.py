@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 
 from conformance.checks.api import ENOUGH_THREADS, ThreadsApi
+from conformance.checks.comparable_members import shows_its_state
 from conformance.checks.context import CheckContext
 from conformance.checks.crons import Crons
 from conformance.checks.every_operation import Ask, Targets, every_operation
@@ -80,7 +81,9 @@ class Intruder:
             self._given.search_ids, lambda ids: own in ids
         ):
             raise Blocked("search does not show the thread that was made", by="CREATE-12")
-        before = self._snapshot()
+        before = self._given.context.eventually(
+            self._snapshot, lambda seen: shows_its_state(seen["the thread"], seen["its state"])
+        )
         if not same_json(self._snapshot(), before):
             raise Blocked("two answers to the same question differ, though nothing was done")
         let_in, made = [], []

@@ -12,7 +12,6 @@ from conformance.checks.messages import Message, followed_key, items_in, message
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.deployment.settings import GraphSettings
 from conformance.excerpt import excerpt
-from conformance.model.history import mask_thread_id
 
 Thread = dict[str, Any]
 State = dict[str, Any]
@@ -24,16 +23,6 @@ class History:
 
     thread_id: str
     states: list[State]
-
-    def masked(self, copied_from: str | None = None) -> list[State]:
-        """Return the states with the thread's own id masked wherever it stands.
-
-        `copied_from` is the id of the source of a copy: see `mask_copied`.
-        """
-        if copied_from is not None:
-            return [mask_copied(each, self.thread_id, copied_from) for each in self.states]
-        masked: list[State] = mask_thread_id(self.states, self.thread_id)
-        return masked
 
     def checkpoint_ids(self) -> list[str]:
         """Return the checkpoint ids, newest first; `PromiseBroken` if one is missing."""
@@ -88,26 +77,6 @@ def parent_id_of(state: State) -> str | None:
     inner = parent.get("checkpoint_id") if isinstance(parent, dict) else None
     found: str | None = state.get("parent_checkpoint_id") or inner
     return found
-
-
-def mask_copied(state: State, thread_id: str, source_id: str) -> State:
-    """Return a state of a copy with the ids masked by which it may differ from its source's.
-
-    These are the copy's own id wherever it stands, and the source's id in its checkpoints: the
-    documents' own comparison holds only where a checkpoint goes on to name the source. Whether it
-    names the copy is COPY-20.
-    """
-    masked: State = mask_thread_id(state, thread_id)
-    for name in ("checkpoint", "parent_checkpoint"):
-        checkpoint = masked.get(name)
-        if isinstance(checkpoint, dict) and "thread_id" in checkpoint:
-            named = mask_thread_id(checkpoint["thread_id"], source_id)
-            masked[name] = {**checkpoint, "thread_id": named}
-    # A task may hold the state of a subgraph.
-    for task in masked.get("tasks") or []:
-        if isinstance(task, dict) and isinstance(task.get("state"), dict):
-            task["state"] = mask_copied(task["state"], thread_id, source_id)
-    return masked
 
 
 def is_integer(value: Any) -> TypeGuard[float]:

@@ -21,8 +21,9 @@ from conformance.selftest.fault_matrix import choose_narrow, run_matrix
 from conformance.selftest.fault_row import Row
 from conformance.selftest.freedom_matrix import run_freedoms
 from conformance.selftest.freedom_pairs import PAIRS, choose_pairs
-from conformance.selftest.freedom_row import FreedomRow
+from conformance.selftest.freedom_row import FreedomRow, name_of
 from conformance.selftest.processes import SelftestError
+from conformance.selftest.second_try import with_second_try
 
 
 class _NotJudged(click.ClickException):
@@ -74,6 +75,12 @@ class _NotJudged(click.ClickException):
     "only those of the requirements that they break.",
 )
 @click.option(
+    "--second-try",
+    is_flag=True,
+    help="Try what is not as it should be once more at the end, alone: a busy machine may have "
+    "been the cause. The result says what was tried twice.",
+)
+@click.option(
     "-n",
     "workers",
     type=click.IntRange(1, 64),
@@ -101,6 +108,7 @@ def selftest_command(
     pairs: int | None,
     seed: int,
     all_checks: int,
+    second_try: bool,
     workers: int,
     profile: str,
     report_dir: Path | None,
@@ -125,10 +133,20 @@ def selftest_command(
     judged = find_requirements(catalogue, requirements)
     try:
         if freedoms:
-            good = _try_freedoms(named, matching, judged, pairs, seed, workers, profile, report_dir)
+            good = _try_freedoms(
+                named, matching, judged, pairs, seed, second_try, workers, profile, report_dir
+            )
         else:
             good = _try_faults(
-                faults, matching, judged, all_checks, seed, workers, profile, report_dir
+                faults,
+                matching,
+                judged,
+                all_checks,
+                seed,
+                second_try,
+                workers,
+                profile,
+                report_dir,
             )
     except SelftestError as broken:
         raise _NotJudged(str(broken)) from broken
@@ -141,6 +159,7 @@ def _try_faults(
     requirements: tuple[str, ...],
     all_checks: int,
     seed: int,
+    second_try: bool,
     workers: int,
     profile: str,
     report_dir: Path | None,
@@ -168,9 +187,19 @@ def _try_faults(
         click.echo(fault_report.as_line(row))
 
     narrow = choose_narrow(chosen, all_checks, seed)
-    rows = run_matrix(chosen, min(workers, len(chosen)), print_row, profile, requirements, narrow)
+
+    def run(names: list[str], processes: int) -> list[Row]:
+        return run_matrix(names, processes, print_row, profile, requirements, narrow)
+
+    rows = run(chosen, min(workers, len(chosen)))
+    again: tuple[str, ...] = ()
+    if second_try:
+        rows, again = with_second_try(
+            rows, fault_report.is_killed, lambda row: row.fault, lambda names: run(names, 1)
+        )
     matrix = fault_report.Matrix(
         rows=tuple(rows),
+        again=again,
         partial=len(chosen) < len(faults) or bool(requirements) or profile != PROFILES[-1],
         profile=profile,
         narrow=len(narrow),
@@ -187,6 +216,7 @@ def _try_freedoms(
     requirements: tuple[str, ...],
     pairs: int | None,
     seed: int,
+    second_try: bool,
     workers: int,
     profile: str,
     report_dir: Path | None,
@@ -210,9 +240,21 @@ def _try_freedoms(
     def print_row(row: FreedomRow) -> None:
         click.echo(freedom_report.as_line(row))
 
-    rows = run_freedoms(together, min(workers, len(together)), print_row, profile, requirements)
+    by_name = {name_of(tuple(each.name for each in some)): some for some in together}
+
+    def run(names: list[str], processes: int) -> list[FreedomRow]:
+        some = [by_name[name] for name in names]
+        return run_freedoms(some, processes, print_row, profile, requirements)
+
+    rows = run(list(by_name), min(workers, len(by_name)))
+    again: tuple[str, ...] = ()
+    if second_try:
+        rows, again = with_second_try(
+            rows, freedom_report.is_free, lambda row: row.name, lambda names: run(names, 1)
+        )
     matrix = freedom_report.FreedomMatrix(
         rows=tuple(rows),
+        again=again,
         partial=not whole or number < PAIRS or profile != PROFILES[-1],
         profile=profile,
         seed=seed,

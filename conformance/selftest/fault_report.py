@@ -18,7 +18,8 @@ from conformance.selftest.written import KILL_HEADING, write_kill_matrix
 class Matrix:
     """The rows of the faults. `partial`: only some faults were tried.
 
-    `narrow` is the number of those tried only by the checks of the requirements that they break.
+    `narrow` is the number of those tried only by the checks of the requirements that they break,
+    `again` are the names of those tried a second time.
     """
 
     rows: tuple[Row, ...]
@@ -26,6 +27,7 @@ class Matrix:
     profile: str
     duration_s: float
     narrow: int = 0
+    again: tuple[str, ...] = ()
 
     @cached_property
     def killers(self) -> dict[str, list[str]]:
@@ -53,8 +55,13 @@ class Matrix:
     @property
     def sharp(self) -> bool:
         """Whether every fault was killed, and every MUST and SHOULD has a fault."""
-        killed = all(row.outcome is Outcome.KILLED for row in self.rows)
+        killed = all(map(is_killed, self.rows))
         return killed and (self.partial or not any(self.unproved.values()))
+
+
+def is_killed(row: Row) -> bool:
+    """Return whether a fault was noticed by exactly what it breaks."""
+    return row.outcome is Outcome.KILLED
 
 
 def as_line(row: Row) -> str:
@@ -78,6 +85,8 @@ def as_summary(matrix: Matrix) -> str:
     lines += [f"  {outcomes[outcome]:4} {outcome}" for outcome in Outcome if outcomes[outcome]]
     if matrix.narrow:
         lines.append(f"  {matrix.narrow:4} tried only by the checks of what they break")
+    if matrix.again:
+        lines.append(f"  {len(matrix.again):4} tried twice: {', '.join(matrix.again)}")
     if not matrix.partial:
         lines += [_proved(matrix, level) for level in COUNTED_LEVELS]
     return "\n".join(lines)
@@ -97,6 +106,7 @@ def write(matrix: Matrix, directory: Path) -> None:
         "profile": matrix.profile,
         "duration_s": matrix.duration_s,
         "narrow": matrix.narrow,
+        "again": matrix.again,
         "outcomes": {
             outcome.name.lower(): sum(row.outcome is outcome for row in matrix.rows)
             for outcome in Outcome

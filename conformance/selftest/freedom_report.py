@@ -21,13 +21,17 @@ _REASON_WIDTH = 300
 
 @dataclass(frozen=True)
 class FreedomMatrix:
-    """The rows of single freedoms and of pairs. `partial`: only some were tried."""
+    """The rows of single freedoms and of pairs. `partial`: only some were tried.
+
+    `again` are the names of the rows that were tried a second time.
+    """
 
     rows: tuple[FreedomRow, ...]
     partial: bool
     profile: str
     seed: int
     duration_s: float
+    again: tuple[str, ...] = ()
 
     @cached_property
     def alone(self) -> tuple[FreedomRow, ...]:
@@ -42,7 +46,12 @@ class FreedomMatrix:
     @property
     def fair(self) -> bool:
         """Whether all rows are as they should be."""
-        return all(row.outcome is Outcome.FREE for row in self.rows)
+        return all(map(is_free, self.rows))
+
+
+def is_free(row: FreedomRow) -> bool:
+    """Return whether everything stayed as it was."""
+    return row.outcome is Outcome.FREE
 
 
 def as_line(row: FreedomRow) -> str:
@@ -76,6 +85,8 @@ def as_summary(matrix: FreedomMatrix) -> str:
         outcomes = Counter(row.outcome for row in rows)
         lines.append(f"{counted(len(rows), noun)} {rest}")
         lines += [f"  {outcomes[outcome]:4} {outcome}" for outcome in Outcome if outcomes[outcome]]
+    if matrix.again:
+        lines.append(f"{counted(len(matrix.again), 'row')} tried twice: {', '.join(matrix.again)}")
     return "\n".join(lines)
 
 
@@ -88,6 +99,7 @@ def write(matrix: FreedomMatrix, directory: Path) -> None:
         "seed": matrix.seed,
         "partial": matrix.partial,
         "duration_s": matrix.duration_s,
+        "again": matrix.again,
         "outcomes": {
             outcome.name.lower(): sum(row.outcome is outcome for row in matrix.rows)
             for outcome in Outcome

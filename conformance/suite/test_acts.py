@@ -27,6 +27,7 @@ from conformance.checks.acts import (
 )
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import thread_with_channels
+from conformance.checks.comparable_members import shows_its_state
 from conformance.checks.comparison_count import count_judgement
 from conformance.checks.conditions import (
     PRUNED,
@@ -236,7 +237,7 @@ def _assert_left(api: ThreadsApi, made: Made, asks: Asks, *, settles: bool) -> N
     def look() -> Shown:
         return shown_of(api, made.thread, times=settles)
 
-    before = look()
+    before = api.context.eventually(look, _is_settled) if settles else look()
     subject = subject_of(api, made, before)
     for name, ask in asks:
         if not _is_refused(ask(subject)) and REFUSED.get(name) is ask:
@@ -249,6 +250,14 @@ def _assert_left(api: ThreadsApi, made: Made, asks: Asks, *, settles: bool) -> N
         if not settles and not same_json(before["run_list"], look()["run_list"]):
             raise Blocked("a run has begun or ended meanwhile") from None
         raise
+
+
+def _is_settled(seen: Shown) -> bool:
+    """Return whether GET shows what the state shows, as it does some time after a run."""
+    thread, state = (seen[each][1] for each in ("get", "state"))
+    return not (isinstance(thread, dict) and isinstance(state, dict)) or shows_its_state(
+        thread, state
+    )
 
 
 def _is_refused(answer: Answer) -> bool:

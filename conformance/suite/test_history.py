@@ -4,7 +4,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import thread_with_channels
-from conformance.checks.comparable_members import parent_ids, require_some
+from conformance.checks.comparable_members import parent_ids, require_some, shown_by_both
 from conformance.checks.expect import (
     assert_equal,
     assert_is,
@@ -91,13 +91,7 @@ def test_every_parent_is_in_the_history(given: ThreadsApi, threads: ThreadsApi) 
 @requires("HISTORY-04")
 @pytest.mark.parametrize("limit", [1, 3, 1000])
 def test_get_and_post_agree(given: ThreadsApi, threads: ThreadsApi, limit: int) -> None:
-    made = given.long(12)
-    by_get, by_post = threads.page(made, limit=limit), threads.post_page(made, limit=limit)
-    # Either page may hold fewer states than its limit.
-    both = min(len(by_get), len(by_post))
-    assert_equal(bool(by_post), bool(by_get), "whether POST history gives any state")
-    require_some([both], "neither gives a state")
-    assert_equal(by_post[:both], by_get[:both], "POST history")
+    _assert_get_and_post_agree(threads, given.long(12), limit)
 
 
 @requires("HISTORY-05")
@@ -188,8 +182,7 @@ def test_the_default_page_holds_ten(given: ThreadsApi, threads: ThreadsApi, stat
 
 @requires("HISTORY-04")
 def test_get_and_post_agree_in_every_channel(given: ThreadsApi, threads: ThreadsApi) -> None:
-    made = thread_with_channels(given)
-    assert_equal(threads.post_page(made, limit=5), threads.page(made, limit=5), "POST history")
+    _assert_get_and_post_agree(threads, thread_with_channels(given), 5)
 
 
 @requires("HISTORY-14")
@@ -202,6 +195,15 @@ def test_before_an_unknown_checkpoint_is_no_server_error(
     require_some(given.page(made, limit=100, before=ids[0]), "an empty page", "HISTORY-10")
     answer = client.history(id_of(made), limit=100, before=before)
     assert_refused_or_some_states(given, answer, ids)
+
+
+def _assert_get_and_post_agree(threads: ThreadsApi, thread: Thread, limit: int) -> None:
+    by_get, by_post = threads.page(thread, limit=limit), threads.post_page(thread, limit=limit)
+    assert_equal(bool(by_post), bool(by_get), "whether POST history gives any state")
+    require_some(by_get, "neither gives a state")
+    # Either page may hold fewer states than its limit.
+    for one, other in zip(by_post, by_get, strict=False):
+        assert_equal(*shown_by_both(one, other), "the state by POST history")
 
 
 def _add_state(given: ThreadsApi, thread: Thread) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable_members import masked_state
 from conformance.checks.expect import assert_equal, assert_refused, kept_metadata
 from conformance.checks.generators.links import for_all_stories
 from conformance.checks.generators.schema_bodies import is_portable
@@ -15,7 +16,6 @@ from conformance.checks.valid_requests import require_offered, tags
 from conformance.checks.views import checkpoint_id_of, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
-from conformance.model.history import mask_thread_id
 
 _WITHOUT = {
     "thread_create": ("thread_id", "if_exists", "ttl", "supersteps"),
@@ -38,6 +38,7 @@ class Known:
     """What is known of a thread that exists: its metadata, and what was answered about it."""
 
     metadata: dict[str, Any]
+    copied_from: str | None = None
     seen: dict[str, Any] = field(default_factory=dict)
     checkpoints: set[str] = field(default_factory=set)
 
@@ -129,7 +130,7 @@ class Story:
                 )
             case "copy_thread":
                 seen = {name: known.seen[name] for name in known.seen if name in _OF_A_COPY}
-                self._known[id_of(shown)] = Known(shown.get("metadata") or {}, seen)
+                self._known[id_of(shown)] = Known(shown.get("metadata") or {}, thread_id, seen)
             case "get_state":
                 known.checkpoints.add(checkpoint_id_of(shown))
                 self._assert_as_before(operation_id, thread_id, known, shown)
@@ -143,7 +144,8 @@ class Story:
         self, operation_id: str, thread_id: str, known: Known, shown: Any
     ) -> None:
         """Assert that a state is what it was before: no request of a story changes one."""
-        masked = mask_thread_id(shown, thread_id)
+        states = shown if isinstance(shown, list) else [shown]
+        masked = [masked_state(each, thread_id, known.copied_from) for each in states]
         assert_equal(masked, known.seen.setdefault(operation_id, masked), operation_id)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable_members import require_some
+from conformance.checks.comparable_members import masked_state, require_some
 from conformance.checks.events import OF_THE_STREAM, Event, events_or_blocked
 from conformance.checks.expect import (
     assert_equal,
@@ -21,11 +21,9 @@ from conformance.checks.views import (
     Thread,
     checkpoint_id_of,
     id_of,
-    mask_copied,
     without_nulls,
 )
 from conformance.deployment.client import ThreadsClient
-from conformance.model.history import mask_thread_id
 
 
 @pytest.fixture
@@ -155,8 +153,8 @@ def test_a_copy_has_the_state_of_the_subgraph(
     source = given.state(waiting, subgraphs="true")
     _require_subgraph_state(given, waiting)
     copy = given.copy(waiting)
-    shown = mask_copied(threads.state(copy, subgraphs="true"), id_of(copy), id_of(waiting))
-    assert_equal(shown, mask_thread_id(source, id_of(waiting)), "the state of the copy")
+    shown = masked_state(threads.state(copy, subgraphs="true"), id_of(copy), id_of(waiting))
+    assert_equal(shown, masked_state(source, id_of(waiting)), "the state of the copy")
 
 
 @requires("NESTED-09")

@@ -4,12 +4,12 @@ All checks drive the same machine, each with a judge of one promise: before the 
 what there is, after it at the result of the step.
 """
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, TypeVar
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable_members import lasting_members, require_some
+from conformance.checks.comparable_members import lasting_members, require_some, shown_by_both
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
@@ -30,6 +30,7 @@ from conformance.checks.views import (
     Thread,
     checkpoint_id_of,
     id_of,
+    known_checkpoint_id,
     messages_of,
     parent_id_of,
 )
@@ -132,7 +133,7 @@ def test_the_state_is_the_newest_of_the_history(given: ThreadsApi) -> None:
         states = given.page(done.thread, limit=LONGEST_PAGE)
         require_some(states, "the thread has no state", "HISTORY-01")
         state = given.state(done.thread)
-        _assert_same_members(state, states[0], state.keys() & states[0].keys())
+        _assert_same_members(state, states[0])
 
     check_sequences(given, judge, "copy append fork run")
 
@@ -145,7 +146,9 @@ def test_a_state_is_as_the_history_shows_it(given: ThreadsApi) -> None:
         require_some(states, "the thread has no state", "HISTORY-01")
         wanted = states[step.at % len(states)]
         shown = given.state_at(done.thread, checkpoint_id_of(wanted))
-        _assert_same_members(shown, wanted, wanted.keys() & _AT_A_CHECKPOINT)
+        missing = dict.fromkeys(_AT_A_CHECKPOINT)
+        at_the_checkpoint = {name: wanted[name] for name in _AT_A_CHECKPOINT & wanted.keys()}
+        _assert_same_members({**missing, **shown}, at_the_checkpoint)
 
     check_sequences(given, judge, "look")
 
@@ -453,12 +456,8 @@ def _answered_checkpoint_id(answer: Any) -> Any:
     return checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None
 
 
-def _assert_same_members(shown: State, wanted: State, names: Iterable[str]) -> None:
-    assert_equal(
-        {name: shown.get(name) for name in names},
-        {name: wanted.get(name) for name in names},
-        f"the state at {checkpoint_id_of(wanted)}",
-    )
+def _assert_same_members(shown: State, wanted: State) -> None:
+    assert_equal(*shown_by_both(shown, wanted), f"the state at {known_checkpoint_id(shown)}")
 
 
 def _satisfies(view: Thread, filters: dict[str, Any], context: CheckContext) -> bool:

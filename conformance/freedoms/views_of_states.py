@@ -1,0 +1,138 @@
+"""Freedoms of how operations, and looks one after another, show one state or thread."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+from conformance.faults.kit.http_changes import HISTORIES, STATES, change_shown, without
+from conformance.freedoms.parts import JsonObject
+from conformance.freedoms.registry import freedom
+from conformance.model.threads import Threads
+from conformance.reference.altered import Altered
+from conformance.reference.wire import Json, WireRequest
+
+_NO_HISTORY = "No output of a history is printed; "
+#: How many looks GET needs until it shows what a run has left.
+_LOOKS = 2
+
+
+@freedom("states-tell-when-they-were-shown", allowed_by="Unknown members never fail.")
+def states_tell_when_they_were_shown(altered: Altered) -> None:
+    """Add members to states that differ each time, and that name the thread within a text."""
+    times = count(1)
+
+    def tell(request: WireRequest, body: Json) -> Json:
+        url = f"/threads/{request.thread_id}/state"
+        if isinstance(body, list):
+            return [{**each, "served": next(times), "url": url} for each in body]
+        return {**body, "served": next(times), "url": url}
+
+    altered.wire.answers(*STATES)(tell)
+
+
+freedom(
+    "metadata-of-histories-is-lean",
+    allowed_by=f"{_NO_HISTORY}of a state's metadata source, step and parents are the contract.",
+)(
+    change_shown(
+        *HISTORIES,
+        to=lambda state: {
+            **state,
+            "metadata": {
+                name: value
+                for name, value in state["metadata"].items()
+                if name in ("source", "step", "parents")
+            },
+        },
+    )
+)
+freedom(
+    "tasks-of-histories-are-lean",
+    allowed_by=f"{_NO_HISTORY}the published task requires id and name.",
+    choice="members of tasks",
+)(
+    change_shown(
+        *HISTORIES,
+        to=lambda state: {
+            **state,
+            "tasks": [
+                {name: value for name, value in task.items() if value} for task in state["tasks"]
+            ],
+        },
+    )
+)
+freedom(
+    "states-by-post-name-their-parent-once",
+    allowed_by="The published ThreadState has no parent_checkpoint_id; 004 prints it of GET state.",
+)(change_shown("post_state_at_checkpoint", to=lambda state: without(state, "parent_checkpoint_id")))
+
+
+@freedom(
+    "pages-by-get-and-by-post-differ-in-length",
+    allowed_by="Published with 0.17: a page can hold fewer states than its limit.",
+)
+def pages_differ_in_length(altered: Altered) -> None:
+    def at_most(number: int) -> Any:
+        return lambda _request, body: body[:number]
+
+    altered.wire.answers("history")(at_most(5))
+    altered.wire.answers("post_history")(at_most(3))
+
+
+@freedom(
+    "states-of-copies-name-the-source-in-metadata",
+    allowed_by="001 deletes metadata.thread_id on both sides before it compares.",
+)
+def states_of_copies_name_their_source(altered: Altered) -> None:
+    sources: dict[str, str] = {}
+
+    @altered.override(Threads.copy)
+    def copy(right: Any, thread_id: str) -> Any:
+        made = right(thread_id)
+        sources[made["thread_id"]] = sources.get(thread_id, thread_id)
+        return made
+
+    @altered.wire.answers(*STATES)
+    def name_the_source(request: WireRequest, body: Json) -> Json:
+        def named(state: JsonObject) -> JsonObject:
+            metadata = {**state["metadata"], "thread_id": sources[request.thread_id]}
+            return {**state, "metadata": metadata}
+
+        if request.thread_id not in sources:
+            return body
+        return [named(each) for each in body] if isinstance(body, list) else named(body)
+
+
+freedom(
+    "threads-by-get-have-an-empty-configurable",
+    allowed_by="004 prints config as {} and as {'configurable': {}}.",
+)(
+    change_shown(
+        "get",
+        to=lambda thread: (
+            {**thread, "config": {"configurable": {}}} if thread.get("config") == {} else thread
+        ),
+    )
+)
+
+
+@freedom(
+    "get-shows-a-run-at-the-third-look",
+    allowed_by="004 prints no values in its output of get; that they follow the state within the "
+    "declared deadline is all that is asked of them.",
+)
+def get_shows_a_run_at_the_third_look(altered: Altered) -> None:
+    settled: dict[str, tuple[int, JsonObject]] = {}
+    looks: dict[tuple[str, int], int] = {}
+
+    @altered.wire.answers("get")
+    def show(request: WireRequest, view: Json) -> Json:
+        thread = altered.store.records.thread(request.thread_id)
+        ended = sum(run.status != "pending" and run.status != "running" for run in thread.runs)
+        known, values = settled.get(thread.thread_id, (0, {}))
+        look = looks[thread.thread_id, ended] = looks.get((thread.thread_id, ended), 0) + 1
+        if ended > known and look <= _LOOKS:
+            return {**view, "values": values}
+        settled[thread.thread_id] = (ended, view["values"])
+        return view
