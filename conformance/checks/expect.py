@@ -315,7 +315,7 @@ def _comparable(name: str, value: Any) -> Any:
     if name in _MOMENTS and isinstance(value, str):
         return moment_or_blocked(value, name).astimezone(UTC).isoformat()
     # The SDK's type of a thread's values allows null: a thread without a state has none. Of a
-    # thread without a configuration 003 prints both.
+    # thread without a configuration 004 prints both.
     return {} if value in _NOTHING.get(name, ()) else value
 
 

@@ -103,9 +103,20 @@ fault(
         },
     )
 )
-fault("writes-at-a-checkpoint-are-lost", breaks=["CHECKPOINT-05", "CHECKPOINT-POST-01", "SEQ-08"])(
+fault("parents-at-a-checkpoint-are-lost", breaks=["CHECKPOINT-05", "CHECKPOINT-POST-01", "SEQ-08"])(
     change_shown(
-        GET, to=lambda state: {**state, "metadata": without(state.get("metadata") or {}, "writes")}
+        GET, to=lambda state: {**state, "metadata": without(state.get("metadata") or {}, "parents")}
+    )
+)
+fault(
+    "writes-at-a-checkpoint-are-anothers", breaks=["CHECKPOINT-05", "CHECKPOINT-POST-01", "SEQ-08"]
+)(
+    change_shown(
+        GET,
+        to=lambda state: {
+            **state,
+            "metadata": {**(state.get("metadata") or {}), "writes": {"another": "node"}},
+        },
     )
 )
 fault(
