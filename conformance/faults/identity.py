@@ -46,7 +46,7 @@ fault("second-creation-answers-the-conflict-with-200", breaks=["IDENTITY-02", "C
 
 @fault(
     "second-creation-replaces-the-thread",
-    breaks=["IDENTITY-02", "IDENTITY-03", "CONCURRENT-01", "IDENTITY-11"],
+    breaks=["IDENTITY-02", "CONCURRENT-01", "IDENTITY-11"],
 )
 def second_creation_replaces(broken: FaultyDeployment) -> None:
     @broken.override(Threads.already_there)
