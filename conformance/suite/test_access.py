@@ -19,6 +19,7 @@ from conformance.checks.expect import (
 )
 from conformance.checks.other_credentials import CREDENTIALS, Intruder, Pair, intruder, tenants
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.runs import LONG_S
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.contract.facts import LONGEST_PAGE
 from conformance.deployment.client import Answer, ThreadsClient
@@ -248,17 +249,24 @@ def test_anothers_runs_are_not_stopped(pair: Pair, operation: str) -> None:
             run = runs.start(thread, "slow", seconds=1)
         # Once GET shows it to its owner, it is proved to be this run's.
         runs.get(run)
-        by_ids = {"thread_id": id_of(thread), "run_ids": [run.run_id]}
-        ways: dict[str, Callable[[ThreadsClient], Answer]] = {
-            "cancel": lambda client: client.runs.cancel(id_of(thread), run.run_id),
-            "cancel-many": lambda client: client.runs.cancel_many(by_ids),
-            "delete": lambda client: client.runs.delete(id_of(thread), run.run_id),
+        ways: dict[str, Callable[[ThreadsClient, str], Answer]] = {
+            "cancel": lambda client, run_id: client.runs.cancel(id_of(thread), run_id),
+            "cancel-many": lambda client, run_id: client.runs.cancel_many(
+                {"thread_id": id_of(thread), "run_ids": [run_id]}
+            ),
+            "delete": lambda client, run_id: client.runs.delete(id_of(thread), run_id),
         }
-        ways[operation](pair.stranger.client)
+        act = ways[operation]
+        act(pair.stranger.client, run.run_id)
         shown = pair.owner.client.runs.get(id_of(thread), run.run_id)
         assert_that(shown.ok, "the run as it was", f"{shown.status} {shown.text[:300]}")
         runs.join(run)
         assert_equal(runs.status(run), "success", "the status of the run")
+        # Proves something only if the owner can do it.
+        if operation != "delete":
+            run = runs.start(thread, "slow", seconds=LONG_S)
+            runs.get(run)
+        pair.owner.ensure_success(act(pair.owner.client, run.run_id), thread)
 
 
 @requires("ACCESS-16")
@@ -302,10 +310,14 @@ def test_anothers_crons_are_not_changed(pair: Pair, operation: str) -> None:
             "delete": lambda client: client.crons.delete(cron_id),
             "create": lambda client: client.crons.create(id_of(thread), another),
         }
+        act = ways[operation]
         before = _crons_of(pair.owner, id_of(thread))
-        ways[operation](pair.stranger.client)
+        act(pair.stranger.client)
         after = _crons_of(pair.owner, id_of(thread))
         assert_equal(after, before, "the crons of the thread")
+        if operation != "create":
+            # Proves something only if the owner can do it; the cron was created by the owner.
+            pair.owner.ensure_success(act(pair.owner.client), thread)
 
 
 @requires("ACCESS-18")
