@@ -170,14 +170,21 @@ def test_what_is_found_is_what_get_shows(
     # Not by `given`, which requires all metadata to be kept: null is judged by CREATE-15.
     made = [given.fullest(), threads.empty(metadata=metadata)]
     shown = {id_of(each): given.get(each) for each in made}
+
+    def look() -> dict[str, Thread]:
+        return {id_of(each): each for each in threads.search() if id_of(each) in shown}
+
     found = context.eventually(
-        threads.search,
+        look,
         lambda found: (
-            len(found) == len(made) and all(same_thread(each, shown[id_of(each)]) for each in found)
+            len(found) == len(made) and all(same_thread(found[each], shown[each]) for each in found)
         ),
     )
-    for each in found:
-        assert_same_thread(each, shown[id_of(each)], f"the thread {id_of(each)} as found")
+    if len(found) < len(made):
+        told = f"search shows {len(found)} of the {len(made)} threads made"
+        raise Blocked(told, by="CREATE-12")
+    for thread_id, thread in found.items():
+        assert_same_thread(thread, shown[thread_id], f"the thread {thread_id} as found")
 
 
 @requires("SEARCH-09")
