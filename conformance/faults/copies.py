@@ -367,6 +367,15 @@ def copy_of_a_copy_names_its_source(broken: FaultyDeployment) -> None:
         return nested(state, "checkpoint", thread_id=source) if source in sources else state
 
 
+@fault("checkpoints-of-a-copy-show-no-tasks", breaks=["COPY-20"])
+def checkpoints_of_a_copy_show_no_tasks(broken: FaultyDeployment) -> None:
+    copies = copies_of(broken)
+
+    @broken.wire.answers("state_at_checkpoint")
+    def hide(request: WireRequest, state: Json) -> Json:
+        return {**state, "tasks": []} if request.thread_id in copies else state
+
+
 @fault("fork-in-a-copy-goes-to-its-source", breaks="STATE-UPDATE-08 CONDITION-09 SEQ-02")
 def fork_in_a_copy_goes_to_its_source(broken: FaultyDeployment) -> None:
     sources = copies_of(broken)

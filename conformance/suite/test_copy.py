@@ -18,13 +18,15 @@ from conformance.checks.expect import (
     assert_untouched,
     kept_metadata,
     moment_or_blocked,
+    require_identical_history,
 )
 from conformance.checks.messages import values_with_text
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.required_states import require_states
 from conformance.checks.runs import Runs
-from conformance.checks.views import Thread, has_data, id_of, messages_of
+from conformance.checks.views import State, Thread, has_data, id_of, messages_of
 from conformance.deployment.settings import GraphSettings
-from conformance.model.history import mask_thread_id, same_json
+from conformance.model.history import same_json
 
 #: One more than the default page of the history.
 MORE_THAN_A_PAGE = 11
@@ -307,10 +309,12 @@ def test_copied_checkpoints_are_readable(
     if of_a_copy:
         source = given.copy(source)
     copy = given.copy(source)
-    for checkpoint_id in given.history(source).checkpoint_ids():
-        expected = mask_thread_id(given.state_at(source, checkpoint_id), id_of(source))
-        shown = mask_thread_id(threads.state_at(copy, checkpoint_id), id_of(copy))
-        assert_equal(shown, expected, "the state at the copied checkpoint")
+    for checkpoint_id in require_states(given.history(source)).checkpoint_ids():
+        named = _named_by(given.state_at(source, checkpoint_id))
+        if named != [checkpoint_id, id_of(source)]:
+            raise Blocked("a state does not name its checkpoint and thread", by="CHECKPOINT-08")
+        shown = _named_by(threads.state_at(copy, checkpoint_id))
+        assert_equal(shown, [checkpoint_id, id_of(copy)], "the checkpoint and thread it names")
 
 
 @requires("COPY-21")
@@ -336,6 +340,13 @@ def test_a_copy_is_found(given: ThreadsApi, threads: ThreadsApi, context: CheckC
         given.update(copy, metadata=context.tag)
     found = context.eventually(threads.search_ids, lambda found: id_of(copy) in found)
     assert_that(id_of(copy) in found, f"the copy {id_of(copy)} among the threads found", found)
+
+
+def _named_by(state: State) -> list[Any]:
+    """Return the ids of the checkpoint and of the thread that a state names."""
+    checkpoint = state.get("checkpoint")
+    named = checkpoint if isinstance(checkpoint, dict) else {}
+    return [named.get("checkpoint_id"), named.get("thread_id")]
 
 
 def _simplest_pair(given: ThreadsApi, **members: Any) -> tuple[Thread, Thread]:
@@ -430,7 +441,8 @@ def test_a_copy_has_every_channel_in_its_state(given: ThreadsApi, threads: Threa
 def test_copied_checkpoints_show_every_channel(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = thread_with_channels(given)
     copy = given.copy(source)
-    for checkpoint_id in given.history(source).checkpoint_ids():
+    require_identical_history(given.history(copy), given.history(source))
+    for checkpoint_id in require_states(given.history(source)).checkpoint_ids():
         expected = given.state_at(source, checkpoint_id).get("values")
         shown = threads.state_at(copy, checkpoint_id).get("values")
         assert_equal(shown, expected, "the values at the copied checkpoint")
