@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.faults.kit.http_changes import change_request, without
+from conformance.faults.kit.http_changes import change_answer, change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.ids_and_times import JsonObject
 from conformance.model.search import Query, Searches
@@ -29,6 +29,13 @@ fault("sort-by-state-is-by-any-change", breaks=["SORT-04"])(
     _taking("state_updated_at", "updated_at")
 )
 fault("sort-by-status-is-by-age", breaks=["SORT-05"])(_taking("status", "created_at"))
+fault("sort-by-status-gives-one-thread", breaks=["SORT-05"])(
+    change_answer(
+        "search",
+        to=lambda _, found: found[:1],
+        when=lambda request: request.members.get("sort_by") == "status",
+    )
+)
 
 
 def _one_way(member: str, order: str) -> Apply:

@@ -58,7 +58,11 @@ def test_sort_by_status(
     )
     if len(shown) != 4 or len(set(shown)) == 1:
         raise Blocked(f"no threads of two statuses could be made with the graph {graph.id}")
-    statuses = _statuses(threads.search(sort_by="status", sort_order=order))
+    statuses = context.eventually(
+        lambda: _statuses(threads.search(sort_by="status", sort_order=order)),
+        lambda found: len(found) == len(shown),
+    )
+    assert_equal(len(statuses), len(shown), "the number of threads found")
     changes = sum(one != other for one, other in pairwise(statuses))
     assert_that(changes == len(set(statuses)) - 1, "threads of one status together", statuses)
 
