@@ -147,6 +147,14 @@ fault("stream-of-values-has-updates-too", breaks=["STREAM-05"])(
     )
 )
 
+fault("stream-of-values-has-chain-events-too", breaks=["STREAM-05"])(
+    change_request(
+        "run_stream",
+        to=lambda body: {**body, "stream_mode": ["values", "events"]},
+        when=having("stream_mode", "values"),
+    )
+)
+
 fault("resumable-stream-has-checkpoints-too", breaks=["STREAM-05"])(
     change_request(
         "run_stream",

@@ -26,6 +26,7 @@ _MODES = frozenset(
         "messages-tuple",
         "tasks",
         "checkpoints",
+        "events",
         "debug",
         "custom",
     }
