@@ -15,6 +15,7 @@ from conformance.checks.comparable_members import (
 )
 from conformance.checks.expect import assert_equal, assert_refused
 from conformance.checks.outcomes import Unsupported, requires
+from conformance.checks.required_states import require_states
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
 
@@ -35,8 +36,9 @@ def thread(given: ThreadsApi) -> Thread:
 def test_the_state_at_a_checkpoint_can_be_read(
     given: ThreadsApi, threads: ThreadsApi, thread: Thread
 ) -> None:
+    ids = require_states(given.history(thread)).checkpoint_ids()
     # Twice: a state that was answered once may not be answered again.
-    for checkpoint_id in given.history(thread).checkpoint_ids() * 2:
+    for checkpoint_id in ids * 2:
         threads.state_at(thread, checkpoint_id)
 
 
@@ -120,7 +122,7 @@ def test_a_malformed_checkpoint_id_is_refused(
 
 def _readable_checkpoint_id(given: ThreadsApi, thread: Thread) -> str:
     """Return the id of a checkpoint that can be read."""
-    checkpoint_id = given.history(thread).checkpoint_ids()[0]
+    checkpoint_id = require_states(given.history(thread)).checkpoint_ids()[0]
     given.state_at(thread, checkpoint_id)
     return checkpoint_id
 
@@ -128,6 +130,8 @@ def _readable_checkpoint_id(given: ThreadsApi, thread: Thread) -> str:
 @requires("CHECKPOINT-02")
 def test_it_has_every_channel_of_the_history(given: ThreadsApi) -> None:
     made = thread_with_channels(given)
-    for entry in given.history(made):
+    history = given.history(made)
+    require_some((each.get("values") for each in history), "no state of the history has values")
+    for entry in history:
         state = given.state_at(made, checkpoint_id_of(entry))
         assert_equal(state.get("values"), entry.get("values"), "values")

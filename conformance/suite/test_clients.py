@@ -24,6 +24,7 @@ from conformance.checks.expect import (
     assert_that,
 )
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.required_states import require_states
 from conformance.checks.views import id_of
 from conformance.model.history import mask_thread_id, same_json
 
@@ -128,7 +129,7 @@ def test_getting_the_state(given: ThreadsApi, flows: Flows) -> None:
 def test_getting_the_state_at_a_checkpoint(given: ThreadsApi, flows: Flows) -> None:
     thread = given.prepopulated()
     # Not the newest: its state is also what GET state shows without a checkpoint id.
-    checkpoint_id = given.history(thread).checkpoint_ids()[-1]
+    checkpoint_id = require_states(given.history(thread)).checkpoint_ids()[-1]
     by_http = given.state_at(thread, checkpoint_id)
     returned = flows.run_for_object(
         "state_at_checkpoint", THREAD_ID=id_of(thread), CHECKPOINT_ID=checkpoint_id

@@ -16,6 +16,7 @@ from conformance.checks.expect import (
 )
 from conformance.checks.offered_operations import require_operation, try_with_history
 from conformance.checks.outcomes import Blocked, Unsupported, requires
+from conformance.checks.required_states import require_states
 from conformance.checks.unknown_checkpoints import (
     UNKNOWN_CHECKPOINTS,
     assert_refused_or_some_states,
@@ -191,7 +192,7 @@ def test_before_an_unknown_checkpoint_is_no_server_error(
     given: ThreadsApi, client: ThreadsClient, before: str
 ) -> None:
     made = given.prepopulated()
-    ids = given.history(made).checkpoint_ids()
+    ids = require_states(given.history(made)).checkpoint_ids()
     require_some(given.page(made, limit=100, before=ids[0]), "an empty page", "HISTORY-10")
     answer = client.history(id_of(made), limit=100, before=before)
     assert_refused_or_some_states(given, answer, ids)

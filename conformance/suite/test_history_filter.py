@@ -8,6 +8,7 @@ from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable_members import require_some
 from conformance.checks.expect import assert_equal, assert_page
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.required_states import require_states
 from conformance.checks.unknown_checkpoints import (
     UNKNOWN_CHECKPOINTS,
     assert_refused_or_some_states,
@@ -43,7 +44,7 @@ def test_before_takes_the_checkpoint_of_a_state_as_it_is(
     given: ThreadsApi, threads: ThreadsApi
 ) -> None:
     made = given.long(STATES)
-    states = given.history(made, STATES).states
+    states = require_states(given.history(made, STATES), STATES).states
     before = checkpoint_to_send(states[5])
     older = _checkpoint_ids(threads.post_page(made, limit=100, before=before))
     expected = _all_checkpoint_ids(given, made)[6:]
@@ -56,7 +57,7 @@ def test_before_by_post_continues_a_page_of_a_forked_history(
     given: ThreadsApi, threads: ThreadsApi, position: int
 ) -> None:
     made = _forked(given)
-    states = given.history(made, FORKED).states
+    states = require_states(given.history(made, FORKED), FORKED).states
     ids = _checkpoint_ids(states)
     before = {"checkpoint_id": ids[position], "checkpoint_ns": ""}
     older = _checkpoint_ids(threads.post_page(made, limit=100, before=before))
@@ -96,7 +97,7 @@ def test_metadata_chooses_states(
 @requires("HISTORY-FILTER-02")
 def test_metadata_chooses_before_the_limit(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.long(5)
-    oldest = given.history(made, 5).states[-1]
+    oldest = require_states(given.history(made, 5)).states[-1]
     wanted = {"step": (oldest.get("metadata") or {}).get("step")}
     found = threads.post_page(made, limit=1, metadata=wanted)
     assert_equal(
@@ -170,7 +171,7 @@ def test_before_an_unknown_checkpoint_is_no_server_error(
     given: ThreadsApi, client: ThreadsClient, unknown: str
 ) -> None:
     made = given.prepopulated()
-    ids = given.history(made).checkpoint_ids()
+    ids = require_states(given.history(made)).checkpoint_ids()
     older = given.post_page(made, limit=100, before={"checkpoint_id": ids[0]})
     require_some(older, "an empty page", "HISTORY-FILTER-01")
     body = {"limit": 100, "before": {"checkpoint_id": unknown}}
@@ -204,7 +205,7 @@ def _read_in_pages(threads: ThreadsApi, thread: Thread, size: int) -> list[str]:
 def _forked(given: ThreadsApi) -> Thread:
     """Return a thread of `FORKED` states with a fork that is newer than states of later steps."""
     made = given.long(FORKED - 1)
-    older = given.history(made, FORKED - 1).checkpoint_ids()[2]
+    older = require_states(given.history(made, FORKED - 1), 3).checkpoint_ids()[2]
     given.append(made, 7, checkpoint={"checkpoint_id": older})
     if len(given.history(made, FORKED)) < FORKED:
         raise Blocked("a fork made no state", by="STATE-UPDATE-08")

@@ -32,6 +32,7 @@ from conformance.checks.messages import (
     type_and_content,
 )
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.required_states import require_states
 from conformance.checks.texts_like_escapes import assert_lookalikes_kept
 from conformance.checks.views import Thread, id_of, member_of, messages_of, real_messages_of
 from conformance.deployment.client import ThreadsClient
@@ -158,7 +159,7 @@ def test_message_ids_are_stable(
     made = given.prepopulated()
     holders = {
         "state": threads.state(made),
-        "history": given.history(made).states[0],
+        "history": require_states(given.history(made)).states[0],
     }
     thread = threads.get(made)
     if thread.get("values") is not None:
@@ -381,7 +382,8 @@ def test_a_superstep_without_values_makes_a_state(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings, values: dict[str, Any]
 ) -> None:
     steps = len(graph.supersteps) + 1
-    with_values = given.history(given.prepopulated(more=[numbered(graph.append, 2)]), steps)
+    like = given.prepopulated(more=[numbered(graph.append, 2)])
+    with_values = require_states(given.history(like, steps), 2)
     made = threads.prepopulated(more=[{**values, "as_node": node_of_updates(graph)}])
     states = given.history(made, steps).states
     require_some([state.get("values") for state in with_values], "no state shows values")

@@ -15,6 +15,7 @@ from conformance.checks.expect import (
     require_identical_history,
 )
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.required_states import require_states
 from conformance.checks.runs import Runs
 from conformance.checks.shown_interrupts import interrupts_in
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
@@ -75,7 +76,7 @@ def test_keep_latest_keeps_a_thread_without_a_state(given: ThreadsApi, threads: 
 def _assert_keeps_the_newest_state(given: ThreadsApi, threads: ThreadsApi, made: Thread) -> None:
     before = given.state(made)
     require_some([before["values"]], "the values of the state")
-    if checkpoint_id_of(before) != given.history(made).checkpoint_ids()[0]:
+    if checkpoint_id_of(before) != require_states(given.history(made)).checkpoint_ids()[0]:
         raise Blocked("the state is not the newest of the history", by="STATE-10")
     threads.prune(made, **LATEST)
     after = threads.state(made)
@@ -86,7 +87,7 @@ def _assert_keeps_the_newest_state(given: ThreadsApi, threads: ThreadsApi, made:
 @requires("PRUNE-04")
 def test_keep_latest_removes_the_old_states(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.long(5)
-    newest = given.history(made).checkpoint_ids()[0]
+    newest = require_states(given.history(made)).checkpoint_ids()[0]
     threads.prune(made, **LATEST)
     left = [checkpoint_id_of(state) for state in threads.page(made, limit=100)]
     assert_equal(left, [newest], "the checkpoints in the history")

@@ -25,6 +25,7 @@ from conformance.checks.expect import (
 from conformance.checks.messages import messages_sent, type_and_content
 from conformance.checks.offered_operations import require_operation, try_with_history
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.required_states import require_states
 from conformance.checks.runs import Runs
 from conformance.checks.views import State, Thread, id_of, is_integer, messages_of, real_messages_of
 from conformance.contract.schemas import schema_members
@@ -85,7 +86,7 @@ def test_parent_checkpoint_names_the_one_before(
     made = given.long(2)
     _assert_names(threads, made, "parent_checkpoint", member)
     if member == "checkpoint_id":
-        before = given.history(made).checkpoint_ids()[1]
+        before = require_states(given.history(made), 2).checkpoint_ids()[1]
         shown = threads.state(made)["parent_checkpoint"]["checkpoint_id"]
         assert_equal(shown, before, "parent_checkpoint.checkpoint_id")
 
@@ -119,7 +120,7 @@ def test_metadata_tells_source_step_and_parents(
 @requires("STATE-10")
 def test_the_state_is_the_newest_of_the_history(given: ThreadsApi, threads: ThreadsApi) -> None:
     for made in _threads_with_states(given):
-        state, newest = threads.state(made), given.history(made).states[0]
+        state, newest = threads.state(made), require_states(given.history(made)).states[0]
         assert_equal(*shown_by_both(state, newest), "the state of the thread")
 
 
@@ -199,6 +200,8 @@ def test_messages_have_type_content_and_id(
     assert_that(bool(messages), "messages in the values", "none")
     for message in messages + real_messages_of(threads.state(_unfinished_thread(given)), graph):
         has = isinstance(message, dict) and member in message
+        if has and member == "id":
+            has = isinstance(message["id"], str)
         assert_that(has, f"a message with {member}", repr(message))
 
 

@@ -33,6 +33,7 @@ from conformance.checks.messages import (
     type_and_content,
 )
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.required_states import require_states
 from conformance.checks.texts_like_escapes import assert_lookalikes_kept
 from conformance.checks.views import (
     State,
@@ -140,7 +141,7 @@ def test_as_node_decides_what_is_next(given: ThreadsApi, threads: ThreadsApi) ->
 def test_as_node_decides_what_is_next_in_a_fork(given: ThreadsApi, threads: ThreadsApi) -> None:
     follows = _nodes_and_what_follows(given)
     made = given.long(5)
-    at = {"checkpoint_id": given.history(made).checkpoint_ids()[2]}
+    at = {"checkpoint_id": require_states(given.history(made), 3).checkpoint_ids()[2]}
     for update, names in follows:
         act = partial(threads.update_state, made, **update, checkpoint=at)
         fork, state = _only_new_state(given, made, act), given.state(made)
@@ -180,7 +181,7 @@ def test_the_thread_shows_the_new_values(
 @pytest.mark.parametrize("position", [1, 3])
 def test_an_older_checkpoint_forks(given: ThreadsApi, threads: ThreadsApi, position: int) -> None:
     made = given.long(5)
-    older = given.history(made).checkpoint_ids()[position]
+    older = require_states(given.history(made), position + 1).checkpoint_ids()[position]
     new = _new_states(given, made, lambda: _update_at(threads, made, older))
     assert_that(bool(new), "a new state in the history", "no new state")
     # The state at a checkpoint need not show its parent, while the documented state does.
@@ -191,7 +192,7 @@ def test_an_older_checkpoint_forks(given: ThreadsApi, threads: ThreadsApi, posit
 @requires("STATE-UPDATE-08")
 def test_the_checkpoint_of_a_state_forks_as_it_is(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.long(5)
-    older = given.history(made).states[2]
+    older = require_states(given.history(made), 3).states[2]
     named = checkpoint_to_send(older)
     new = _new_states(given, made, lambda: threads.append(made, 7, checkpoint=named))
     assert_that(bool(new), "a new state in the history", "no new state")
@@ -204,7 +205,7 @@ def test_a_copied_checkpoint_forks_the_copy(given: ThreadsApi, threads: ThreadsA
     copy = given.copy(given.long(5))
     given.append(copy, 6)
     # A copy may have the checkpoint ids of its source.
-    older = given.history(copy).checkpoint_ids()[2]
+    older = require_states(given.history(copy), 3).checkpoint_ids()[2]
     new = _new_states(given, copy, lambda: _update_at(threads, copy, older))
     assert_that(bool(new), "a new state in the history of the copy", "no new state")
 
@@ -215,7 +216,7 @@ def test_a_fork_starts_from_its_checkpoint(
 ) -> None:
     require_some(_messages_of_update(graph, 7), "append of the settings appends nothing")
     made = given.long(5)
-    entry = given.history(made).states[2]
+    entry = require_states(given.history(made), 3).states[2]
     older, kept = checkpoint_id_of(entry), messages_of(entry, graph)
     if messages_of(given.state_at(made, older), graph) != kept:
         raise Blocked("the state at the checkpoint is not that of the history")
@@ -231,14 +232,15 @@ def test_a_fork_starts_from_its_checkpoint(
 @requires("STATE-UPDATE-10")
 def test_a_fork_is_the_state_of_the_thread(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.long(5)
-    fork = _fork(given, threads, made, given.history(made).checkpoint_ids()[2])
+    older = require_states(given.history(made), 3).checkpoint_ids()[2]
+    fork = _fork(given, threads, made, older)
     assert_equal(checkpoint_id_of(threads.state(made)), fork, "the checkpoint of the state")
 
 
 @requires("STATE-UPDATE-11")
 def test_a_fork_keeps_the_former_branch(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.long(5)
-    before = given.history(made)
+    before = require_states(given.history(made), 3)
     _fork(given, threads, made, before.checkpoint_ids()[2])
     after = {checkpoint_id_of(state): state for state in threads.history(made)}
     there = [after[each] for each in before.checkpoint_ids() if each in after]
@@ -250,7 +252,7 @@ def test_a_fork_keeps_each_state_of_the_former_branch(
     given: ThreadsApi, threads: ThreadsApi
 ) -> None:
     made = given.long(5)
-    history = given.history(made)
+    history = require_states(given.history(made), 3)
     ids = history.checkpoint_ids()
     before = [given.state_at(made, each).get("values") for each in ids]
     if not same_json(before, [state.get("values") for state in history]):
@@ -292,7 +294,7 @@ def test_at_an_unknown_checkpoint_no_other_is_updated(
 @requires("STATE-UPDATE-14")
 def test_a_forked_history_copies_identically(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.long(5)
-    _fork(given, given, made, given.history(made).checkpoint_ids()[2])
+    _fork(given, given, made, require_states(given.history(made), 3).checkpoint_ids()[2])
     given.append(made, 8)
     copy = threads.copy(made)
     assert_identical_history(threads.history(copy, 7), given.history(made, 7))
@@ -303,7 +305,7 @@ def test_the_thread_shows_the_values_of_a_fork(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext
 ) -> None:
     made = given.long(5)
-    older = given.history(made).checkpoint_ids()[2]
+    older = require_states(given.history(made), 3).checkpoint_ids()[2]
     given.append(made, 6)
     shown, expected = _values_by_get(given, threads, context, made)
     if not same_json(shown, expected):
@@ -391,7 +393,7 @@ def test_a_fork_has_every_channel_of_its_checkpoint(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     made = thread_with_channels(given)
-    entry = given.history(made).states[1]
+    entry = require_states(given.history(made), 2).states[1]
     older, before = checkpoint_id_of(entry), values_of(entry)
     if values_of(given.state_at(made, older)) != before:
         raise Blocked("the state at the checkpoint is not that of the history", by="CHECKPOINT-02")
