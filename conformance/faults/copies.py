@@ -367,7 +367,7 @@ def copy_of_a_copy_names_its_source(broken: FaultyDeployment) -> None:
         return nested(state, "checkpoint", thread_id=source) if source in sources else state
 
 
-@fault("checkpoints-of-a-copy-show-no-tasks", breaks=["COPY-20"])
+@fault("checkpoints-of-a-copy-show-no-tasks", breaks=["CONDITION-05"])
 def checkpoints_of_a_copy_show_no_tasks(broken: FaultyDeployment) -> None:
     copies = copies_of(broken)
 
