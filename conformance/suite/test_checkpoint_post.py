@@ -16,6 +16,7 @@ from conformance.checks.outcomes import requires
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
 
+_PARENTS = {"parent_checkpoint", "parent_checkpoint_id"}
 _UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
 
 
@@ -33,6 +34,8 @@ def test_post_agrees_with_get(
             # It may be named in `parent_checkpoint`, at the top, or in both.
             shown, wanted = (sorted(parent_ids(each)) for each in (by_post, by_get))
             assert_equal(shown, wanted, "the parent's checkpoint id")
+            for name in _PARENTS & by_post.keys() & by_get.keys():
+                assert_equal(by_post[name], by_get[name], name)
         else:
             # Whether one of them has the member at all counts as well.
             views = shown_by_both({member: None, **by_post}, {member: None, **by_get})
