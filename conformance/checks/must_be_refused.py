@@ -50,6 +50,17 @@ def without_nulls(value: Any) -> Any:
     return value
 
 
+def without_any_null(value: Any) -> Any:
+    """Return a copy without the members and the items of lists that are null, at any depth."""
+    if isinstance(value, list):
+        return [without_any_null(each) for each in value if each is not None]
+    if isinstance(value, dict):
+        return {
+            name: without_any_null(member) for name, member in value.items() if member is not None
+        }
+    return value
+
+
 def _lenient_value(error: ValidationError) -> Any:
     """Return the value as a lenient server might read it; None if there is no other reading."""
     value: Any = error.instance

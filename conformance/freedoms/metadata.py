@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.freedoms.registry import freedom
+from conformance.model.entities import Thread
 from conformance.model.ids_and_times import JsonObject
 from conformance.model.threads import Threads
 from conformance.reference.altered import Altered
@@ -53,3 +54,28 @@ def metadata_is_merged_in_depth(altered: Altered) -> None:
     @altered.override(Threads.merged)
     def merged(_right: Any, metadata: JsonObject, new: JsonObject) -> Any:
         return _deep(metadata, new)
+
+
+def _without_null_items(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_null_items(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without_null_items(each) for each in value if each is not None]
+    return value
+
+
+@freedom(
+    "null-items-of-metadata-are-dropped",
+    allowed_by="No source says what null means in metadata; CREATE-15 is about null members alone, "
+    "and says that no MUST depends on a null.",
+    choice="merge of metadata",
+)
+def null_items_of_metadata_are_dropped(altered: Altered) -> None:
+    @altered.override(Threads.blank)
+    def blank(right: Any, thread_id: str, metadata: JsonObject, ttl: Any = None) -> Thread:
+        made: Thread = right(thread_id, _without_null_items(metadata), ttl)
+        return made
+
+    @altered.override(Threads.merged)
+    def merged(right: Any, metadata: JsonObject, new: JsonObject) -> Any:
+        return right(metadata, _without_null_items(new))
