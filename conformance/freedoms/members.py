@@ -137,6 +137,13 @@ freedom(
 )(change_shown("get", "update", "copy", to=lambda each: without(each, "values")))
 
 freedom(
+    "threads-show-null-values-after-their-creation",
+    allowed_by="004 prints no values in its outputs of get and search; the SDK's type of a "
+    "thread's values allows null.",
+    may_block="COPY-08 PREPOP-21 SEQ-11 STATE-UPDATE-07 STATE-UPDATE-15 CONDITION-01",
+)(change_shown("get", "update", "copy", to=lambda each: {**each, "values": None}))
+
+freedom(
     "searches-show-no-values",
     allowed_by="004 prints threads without values as what a search finds; the published Thread "
     "does not require them.",
