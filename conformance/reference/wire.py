@@ -66,6 +66,12 @@ class WireRequest(_WithBody):
         given = [v for name, v in parse_qsl(self._query_string.decode()) if name == "select"]
         return given if given[-1:] == [self.query["select"]] else [self.query["select"]]
 
+    @select.setter
+    def select(self, names: Sequence[str]) -> None:
+        pairs = [pair for pair in parse_qsl(self._query_string.decode()) if pair[0] != "select"]
+        self._query_string = urlencode([*pairs, *(("select", each) for each in names)]).encode()
+        self.query = _query(self._query_string)
+
     @property
     def query_string(self) -> bytes:
         """The query that is passed on: as received, unless a rule changed `query`."""

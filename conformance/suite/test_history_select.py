@@ -1,20 +1,25 @@
 """Members of states that a history shows."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.channels import thread_with_channels
+from conformance.checks.channels import thread_with_channels, values_of
+from conformance.checks.claimed import own_document
 from conformance.checks.comparable_members import require_some
-from conformance.checks.expect import assert_equal, assert_refused, assert_that
-from conformance.checks.outcomes import requires
+from conformance.checks.expect import assert_equal, assert_is, assert_refused, assert_that
+from conformance.checks.outcomes import Blocked, Unsupported, requires
+from conformance.checks.selectable_keys import selectable
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
-from conformance.contract.schemas import schema_members
+from conformance.contract.causes import Cause
+from conformance.contract.openapi_claims import Claim, declares
 from conformance.deployment.client import ThreadsClient
 
 _ABSENT = object()
+#: The published members of a state that it need not have, and so has not where others are selected.
+_OPTIONAL = ("tasks", "parent_checkpoint", "interrupts")
+_BY_GET = Claim.parse("GET /threads/{thread_id}/history: select")
 #: A page of a history with `select`, by GET or by POST.
 Page = Callable[..., list[State]]
 #: Combinations of members; `checkpoint` tells which state it is.
@@ -40,18 +45,25 @@ def test_post_shows_the_selected_members(
 @requires("HISTORY-SELECT-03")
 @pytest.mark.parametrize("method", ["page", "post_page"])
 def test_one_key_of_the_values_is_shown(
-    given: ThreadsApi, threads: ThreadsApi, method: str
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, method: str
 ) -> None:
+    if method == "page" and not declares(own_document(client), _BY_GET):
+        raise Unsupported(
+            f"the deployment's OpenAPI document does not declare {_BY_GET}",
+            by=Cause.at(f"claim: {_BY_GET}"),
+        )
     made = thread_with_channels(given)
     states = given.history(made).states
-    keys = sorted({key for each in states for key in each["values"]})
-    require_some(keys, "no state has values", "HISTORY-01")
+    keys = selectable({key for each in states for key in values_of(each)})
+    require_some(keys, "no state has values under a key that can be selected", "HISTORY-01")
+    if not any(len(values_of(each)) > 1 for each in states):
+        raise Blocked("no state has values under two keys, of which one could be selected")
     for key in keys:
         shown = getattr(threads, method)(made, limit=100, select=["checkpoint", f"values.{key}"])
         expected = {
             checkpoint_id_of(state): {key: value}
             for state in states
-            if (value := state["values"].get(key, _ABSENT)) is not _ABSENT
+            if (value := values_of(state).get(key, _ABSENT)) is not _ABSENT
         }
         found = {checkpoint_id_of(each): each.get("values") or {} for each in shown}
         wanted = {checkpoint_id: expected.get(checkpoint_id, {}) for checkpoint_id in found}
@@ -70,16 +82,17 @@ def test_a_select_of_nothing_published_is_refused(
 
 
 def _assert_selected(given: ThreadsApi, page: Page, select: list[str]) -> None:
-    """Require that each state of a page shows these members, and no other published one."""
+    """Require that each state of a page shows these members, and no other optional one."""
     made: Thread = given.prepopulated()
     states = {checkpoint_id_of(each): each for each in given.history(made).states}
     shown = page(made, limit=100, select=select)
     require_some(states, "the history holds no state", "HISTORY-01")
     assert_that(bool(shown), "at least one state, as there are without select", shown)
-    published = schema_members("thread_state")
-    found = [{name: each[name] for name in each if name in published} for each in shown]
-    expected: list[dict[str, Any]] = [
-        {name: states.get(checkpoint_id_of(each), {}).get(name) for name in select}
-        for each in shown
-    ]
+    whole = [states.get(checkpoint_id_of(each), {}) for each in shown]
+    found, expected = (
+        [{name: each[name] for name in select if name in each} for each in holders]
+        for holders in (shown, whole)
+    )
     assert_equal(found, expected, f"the states with {', '.join(select)}")
+    beside = sorted({name for each in shown for name in _OPTIONAL if name in each})
+    assert_is(beside, [], "the optional members that are shown and were not selected")
