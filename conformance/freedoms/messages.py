@@ -6,6 +6,7 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
+from conformance.deployment.settings import GraphSettings
 from conformance.freedoms.parts import JsonObject, everywhere
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Task
@@ -69,6 +70,32 @@ def messages_have_other_extras(altered: Altered) -> None:
     def take_back(request: WireRequest) -> None:
         # A filter may contain a message as it was shown.
         request.body = _without_riches(request.body)
+
+
+def _without_null_members(value: Json) -> Json:
+    if isinstance(value, list):
+        return [_without_null_members(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {n: _without_null_members(each) for n, each in value.items() if each is not None}
+
+
+freedom(
+    "messages-have-no-null-members",
+    allowed_by=_DATA,
+    may_block="STATE-UPDATE-22 PREPOP-29",
+    choice=("extras of messages", "filters by objects", "graph of the deployment"),
+    settings={
+        "graph": GraphSettings(
+            channels={"turns": 2, "plan": ["step {n}", "then the end"]}, replacing=("plan",)
+        )
+    },
+)(
+    everywhere(
+        lambda each: _without_null_members(each) if _is_message(each) else each,
+        application_data=True,
+    )
+)
 
 
 def _message_id() -> str:

@@ -19,7 +19,7 @@ from conformance.checks.messages import (
     type_and_content,
 )
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.views import State, id_of, member_of, messages_of
+from conformance.checks.views import State, id_of, messages_of
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.model.history import same_json
@@ -143,12 +143,13 @@ def _assert_nulls_kept(
 
 
 def _places(graph: GraphSettings) -> Iterator[tuple[Put, Read]]:
-    """Yield where a state may keep an object: in a replaced channel, or in a message."""
+    """Yield where a state keeps an object as it is: in a channel that is replaced.
+
+    Not in a message, whose further members are the application's.
+    """
     for key in graph.replacing:
         if isinstance(graph.channels.get(key), dict):
             yield partial(_in_channel, key), partial(_of_channel, key)
-    for key in message_keys(graph):
-        yield partial(_in_message, key), partial(_of_message, key)
 
 
 def _in_channel(key: str, value: Any) -> dict[str, Any]:
@@ -157,12 +158,3 @@ def _in_channel(key: str, value: Any) -> dict[str, Any]:
 
 def _of_channel(key: str, state: State) -> Any:
     return values_of(state).get(key)
-
-
-def _in_message(key: str, value: Any) -> dict[str, Any]:
-    return {key: [{"type": "ai", "content": "said", "additional_kwargs": value}]}
-
-
-def _of_message(key: str, state: State) -> Any:
-    messages = items_in(state.get("values"), key)
-    return member_of(messages[-1], "additional_kwargs") if messages else None
