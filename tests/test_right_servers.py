@@ -13,7 +13,12 @@ import pytest
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.identify import identify_deployment
 from conformance.deployment.settings import Settings
-from conformance.faults.kit.http_changes import change_request, refusing, without
+from conformance.faults.kit.http_changes import (
+    change_request,
+    change_shown,
+    refusing,
+    without,
+)
 from conformance.faults.registry import FaultyDeployment, faulty_deployment
 from conformance.model.search import Searches
 from conformance.model.threads import Threads
@@ -228,6 +233,17 @@ def test_what_is_said_of_supersteps_is_not_judged_by_updates(settings_for: MakeS
             "PREPOP-29": Verdict.BLOCKED,
             "STATE-UPDATE-21": Verdict.BLOCKED,
         }
+
+
+def shows_the_values_of_states_as_a_list(deployment: FaultyDeployment) -> None:
+    """By its published type, the values of a state are an object or a list of objects."""
+    change_shown("state", to=lambda state: {**state, "values": [state["values"]]})(deployment)
+
+
+def test_values_that_are_a_list_cannot_be_searched_for(settings_for: MakeSettings) -> None:
+    asked = "COUNT-03 COUNT-04 COUNT-08 EXTRACT-06 FILTER-03"
+    with deployed(shows_the_values_of_states_as_a_list) as url:
+        assert verdicts(url, settings_for, asked) == dict.fromkeys(asked.split(), Verdict.BLOCKED)
 
 
 # ---- one fact, one id ---------------------------------------------------------------

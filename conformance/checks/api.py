@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from conformance.checks.context import CheckContext
-from conformance.checks.messages import message_keys
+from conformance.checks.messages import draws_message_ids
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
 from conformance.checks.views import (
     History,
@@ -122,9 +122,9 @@ class ThreadsApi:
     def with_other_values(self, **members: Any) -> Thread:
         """Create and return a thread with values that no thread of `with_state` has.
 
-        Without messages it is an empty thread: items without ids would include the others'.
+        Without messages that get an id it is an empty thread: its items would include the others'.
         """
-        if not message_keys(self.context.graph()):
+        if not draws_message_ids(self.context.graph()):
             return self.empty(**members)
         made = self.with_state(**members)
         self.append(made, 5)

@@ -72,6 +72,21 @@ def message_keys(graph: GraphSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
+def draws_message_ids(graph: GraphSettings) -> bool:
+    """Return whether the supersteps of the settings send a message without an id.
+
+    It gets another id in each thread, so that no two threads of them have the same values.
+    """
+    updates = [update for superstep in graph.supersteps for update in superstep["updates"]]
+    sent = [
+        item
+        for update in updates
+        for key in message_keys(graph)
+        for item in items_in(update.get("values"), key)
+    ]
+    return any(item.get("id") is None for item in sent)
+
+
 def values_with_text(
     text: str, graph: GraphSettings, like: dict[str, Any] | None = None
 ) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from conformance.deployment.settings import GraphSettings
@@ -123,3 +124,28 @@ def empty_channels_are_not_shown(altered: Altered) -> None:
 
 def _written_channels(values: dict[str, Any]) -> dict[str, Any]:
     return {name: each for name, each in values.items() if each != []}
+
+
+def _with_ids(supersteps: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    """Return the supersteps with an id in each message."""
+    numbers = count(1)
+
+    def update(given: dict[str, Any]) -> dict[str, Any]:
+        values = given.get("values") or {}
+        if not values.get("messages"):
+            return given
+        named = [{**each, "id": f"message-{next(numbers)}"} for each in values["messages"]]
+        return {**given, "values": {**values, "messages": named}}
+
+    return tuple({"updates": [update(each) for each in step["updates"]]} for step in supersteps)
+
+
+@freedom(
+    "settings-name-the-ids-of-messages",
+    allowed_by="A message may be sent with an id, and then keeps it: two threads of the same "
+    "supersteps have the same values.",
+    choice="graph of the deployment",
+    settings={"graph": GraphSettings(supersteps=_with_ids(_DOCUMENTED.supersteps))},
+)
+def settings_name_the_ids_of_messages(altered: Altered) -> None:
+    _offers(altered, altered.store.assistants.graphs["agent"])

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import strategies as st
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable_members import require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal, assert_that
 from conformance.checks.generators.for_all import for_all
@@ -19,6 +18,7 @@ from conformance.checks.generators.schema_bodies import valid_bodies
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Runs
 from conformance.checks.sort_members import refused_orders
+from conformance.checks.values_to_find import values_to_find
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.settings import Settings
 from conformance.model.history import same_json
@@ -136,8 +136,7 @@ def with_values(given: ThreadsApi) -> _WithValues:
     """
     wanted = given.with_state(metadata={"colour": "red"})
     red, green = (given.with_other_values(metadata={"colour": each}) for each in _COLOURS)
-    values = given.state(wanted)["values"]
-    require_some([values], "the state has no values", "STATE-01")
+    values = values_to_find(given, wanted)
     # As a search shows it: that GET shows the same is SEARCH-08.
     found = given.context.eventually(
         lambda: {id_of(each): each.get("status") for each in given.search()},
@@ -189,7 +188,7 @@ def test_values_are_counted_beside_every_other_filter(
 def in_every_condition(
     given: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> dict[str, Thread]:
-    """Create a thread in each condition; return them, with the values of the finished one.
+    """Create a thread in each condition; return them, with the values of those that have finished.
 
     All have values: that one without disturbs a filter by values is COUNT-08 and FILTER-03.
     """
@@ -197,15 +196,18 @@ def in_every_condition(
     made |= {f"midway {number}": each for number, each in enumerate(given.unfinished())}
     try:
         with_ttl = given.with_state(ttl={"ttl": 60}, metadata={"colour": "green"})
-        made["with ttl"] = {**given.get(with_ttl), "thread_id": id_of(with_ttl)}
+        made["with ttl"] = {
+            **given.get(with_ttl),
+            "thread_id": id_of(with_ttl),
+            "values": given.state(with_ttl)["values"],
+        }
     except Blocked as refused:
         context.note(f"judged without a ttl: {refused}")
     for status, graph in (("interrupted", "interrupter"), ("error", "failing")):
         thread = given.empty(metadata={"colour": "red"})
         given_runs.run_to_end(thread, graph)
         made[status] = thread
-    values = given.state(made["finished"])["values"]
-    require_some([values], "the state has no values", "STATE-01")
+    values = values_to_find(given, made["finished"])
     return {**made, "finished": {**made["finished"], "values": values}}
 
 
@@ -240,7 +242,10 @@ def _filters_and_matches(made: dict[str, Thread]) -> Iterator[tuple[_Filters, li
         ]
         if matching:
             yield {"metadata": metadata}, sorted(matching)
-    yield {"values": made["finished"]["values"]}, [id_of(made["finished"])]
+    values = made["finished"]["values"]
+    # Where all values come from the settings, that with a ttl has the same.
+    alike = [each for each in made.values() if same_json(each.get("values"), values)]
+    yield {"values": values}, sorted(map(id_of, alike))
 
 
 def _sorted_ids(threads: ThreadsApi, filters: _Filters) -> list[str]:

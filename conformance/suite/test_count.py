@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable_members import require_some
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.texts_like_escapes import LONG
+from conformance.checks.values_to_find import values_to_find
 
 #: One more than the default page of search.
 MORE_THAN_A_PAGE = 11
@@ -68,7 +68,7 @@ def test_count_by_status(
 
 @requires("COUNT-03")
 def test_count_by_values(given: ThreadsApi, threads: ThreadsApi, context: CheckContext) -> None:
-    values = given.state(given.with_state())["values"]
+    values = values_to_find(given, given.with_state())
     given.with_other_values()
     _assert_agrees(given, threads, context, 1, values=values)
 
@@ -77,8 +77,7 @@ def test_count_by_values(given: ThreadsApi, threads: ThreadsApi, context: CheckC
 def test_count_by_values_beside_a_thread_without_values(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext
 ) -> None:
-    values = given.state(given.with_state())["values"]
-    require_some([values], "the state has no values", "STATE-01")
+    values = values_to_find(given, given.with_state())
     given.empty()
     # Not compared with a search, which may be disturbed in the same way: that is FILTER-03.
     count = context.eventually(lambda: threads.count(values=values), lambda count: count == 1)
@@ -89,7 +88,7 @@ def test_count_by_values_beside_a_thread_without_values(
 def test_count_by_all_together(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext
 ) -> None:
-    values = given.state(given.with_state(metadata={"colour": "red"}))["values"]
+    values = values_to_find(given, given.with_state(metadata={"colour": "red"}))
     given.with_other_values(metadata={"colour": "red"})
     filters = {"values": values, "status": "idle"}
     _assert_agrees(given, threads, context, 1, metadata={"colour": "red"}, **filters)
