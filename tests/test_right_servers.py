@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
@@ -20,8 +21,10 @@ from conformance.faults.kit.http_changes import (
     without,
 )
 from conformance.faults.registry import FaultyDeployment, faulty_deployment
+from conformance.model.entities import Thread
 from conformance.model.search import Searches
 from conformance.model.threads import Threads
+from conformance.model.views import Views
 from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
 from conformance.runner.session import run_suite
 from tests.conftest import served
@@ -244,6 +247,22 @@ def test_values_that_are_a_list_cannot_be_searched_for(settings_for: MakeSetting
     asked = "COUNT-03 COUNT-04 COUNT-08 EXTRACT-06 FILTER-03"
     with deployed(shows_the_values_of_states_as_a_list) as url:
         assert verdicts(url, settings_for, asked) == dict.fromkeys(asked.split(), Verdict.BLOCKED)
+
+
+def adds_to_states_what_differs_each_time(deployment: FaultyDeployment) -> None:
+    """States have an unpublished member, and the metadata of their thread as it is now."""
+    looks = count(1)
+
+    @deployment.override(Views.state_view)
+    def state_view(right: Any, thread: Thread, *given: Any, **named: Any) -> Any:
+        state = right(thread, *given, **named)
+        metadata = {**thread.metadata, **state["metadata"]}
+        return {**state, "served": next(looks), "metadata": metadata}
+
+
+def test_what_is_added_to_states_is_not_judged(settings_for: MakeSettings) -> None:
+    with deployed(adds_to_states_what_differs_each_time) as url:
+        assert verdicts(url, settings_for, "PREPOP-17 UPDATE-13 UPDATE-14") == {}
 
 
 # ---- one fact, one id ---------------------------------------------------------------

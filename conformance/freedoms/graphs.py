@@ -8,7 +8,9 @@ from typing import Any
 from conformance.deployment.settings import GraphSettings
 from conformance.freedoms.registry import freedom
 from conformance.model.assistants import Assistants
+from conformance.model.errors import InvalidError
 from conformance.model.graphs import MESSAGES, Channel, Graph, Node, call_model, chain, keep_last
+from conformance.model.states import States
 from conformance.model.views import Views
 from conformance.reference.altered import Altered
 
@@ -149,3 +151,40 @@ def _with_ids(supersteps: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], .
 )
 def settings_name_the_ids_of_messages(altered: Altered) -> None:
     _offers(altered, altered.store.assistants.graphs["agent"])
+
+
+@freedom(
+    "last-values-are-written-once-in-a-superstep",
+    allowed_by="LangGraph refuses two values of one step for a channel that keeps the last: "
+    "INVALID_CONCURRENT_GRAPH_UPDATE. No source says that a superstep may write it twice.",
+    choice="graph of the deployment",
+    settings={
+        "graph": GraphSettings(
+            append={
+                "values": {
+                    "messages": [{"type": "ai", "content": "answer {n}"}],
+                    "plan": ["step {n}"],
+                },
+                "as_node": "call_model",
+            }
+        )
+    },
+)
+def last_values_are_written_once_in_a_superstep(altered: Altered) -> None:
+    @altered.override(States.with_superstep)
+    def with_superstep(right: Any, thread: Any, base: Any, updates: Any) -> Any:
+        written = [key for each in updates for key in _written(each.get("values"))]
+        twice = {key for key in written if written.count(key) > 1} - _COMBINED
+        if twice:
+            raise InvalidError(f"{', '.join(sorted(twice))}: one value per step")
+        return right(thread, base, updates)
+
+
+#: Channels of the graph `agent` that combine several values of one step.
+_COMBINED = {"messages", "turns"}
+
+
+def _written(values: Any) -> set[str]:
+    """Return the keys that the values of an update write, alone or in a list."""
+    several = values if isinstance(values, list) else [values]
+    return {key for each in several if isinstance(each, dict) for key in each}

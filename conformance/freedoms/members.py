@@ -46,26 +46,17 @@ def threads_tell_when_they_were_shown(altered: Altered) -> None:
         )(altered)
 
 
-@freedom("states-tell-when-they-were-shown", allowed_by=_OPEN)
-def states_tell_when_they_were_shown(altered: Altered) -> None:
-    times = count(1)
-    change_shown(
-        *STATES,
-        to=lambda state: {**state, "served": next(times)},
-        when=lambda request: "select" not in request.members and "select" not in request.query,
-    )(altered)
-
-
 @freedom(
     "states-show-the-metadata-of-their-thread",
     allowed_by="Rules of fairness: of a state's metadata source, step and parents are the "
-    "contract; the rest may be that of the thread, as it is when the state is shown.",
+    "contract; the rest may be what users wrote in that of the thread, as it is now.",
 )
 def states_show_the_metadata_of_their_thread(altered: Altered) -> None:
     @altered.override(Views.state_view)
     def state_view(right: Any, thread: Thread, *given: Any, **named: Any) -> JsonObject:
         state: JsonObject = right(thread, *given, **named)
-        return {**state, "metadata": {**thread.metadata, **state["metadata"]}}
+        written = without(thread.metadata, "assistant_id", "graph_id")
+        return {**state, "metadata": {**written, **state["metadata"]}}
 
 
 def _more_in_event(data: Json) -> Json:

@@ -145,7 +145,8 @@ def test_several_updates_make_one_superstep(
     without = given.history(given.prepopulated(steps), len(steps))
     # As the last node: where another node follows, a graph may take only one update per step.
     last = steps[-1]["updates"][-1].get("as_node", graph.append.get("as_node"))
-    several = [{**numbered(graph.append, number), "as_node": last} for number in (2, 3, 4)]
+    update = _of_combined_keys(graph)
+    several = [{**numbered(update, number), "as_node": last} for number in (2, 3, 4)]
     steps.append({"updates": several})
     made = threads.prepopulated(steps)
     shown = type_and_content(messages_of(given.state(made), graph))
@@ -302,6 +303,21 @@ def _with_unknown_node(graph: GraphSettings, position: str) -> list[dict[str, An
     unknown = {"updates": [right, wrong] if position == "beside" else [wrong]}
     steps = [numbered(each, 1) for each in graph.supersteps]
     return [unknown, *steps] if position == "first" else [*steps, unknown]
+
+
+def _of_combined_keys(graph: GraphSettings) -> dict[str, Any]:
+    """Return `append` with the keys alone that several updates of one superstep may write.
+
+    A channel that keeps its last value may refuse a second one in the same step.
+    """
+    values = graph.append.get("values")
+    written = values if isinstance(values, dict) else {}
+    combined = {
+        key: value for key, value in written.items() if key in (*graph.appending, *graph.adding)
+    }
+    if not combined:
+        raise Blocked("append of the settings writes no key of appending or adding")
+    return {**graph.append, "values": combined}
 
 
 def _messages_sent(graph: GraphSettings) -> list[dict[str, Any]]:
