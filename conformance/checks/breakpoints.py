@@ -18,7 +18,13 @@ def slow_nodes(given: ThreadsApi, given_runs: Runs) -> list[str]:
 
 
 def nodes_of(history: History) -> list[str]:
-    """Return the nodes that ran, in their order; `Blocked` if they are fewer than two."""
+    """Return the nodes that ran, one after another; `Blocked` if fewer than two, or side by side.
+
+    What is next beside a node at which a run stops, no source says.
+    """
+    for state in history:
+        if len(state.get("next") or []) > 1:
+            raise Blocked(f"nodes of the slow graph run side by side: {state['next']}")
     nodes = [str(node) for state in reversed(history.states) for node in state.get("next") or []]
     nodes = [node for node in nodes if node != "__start__"]
     if len(nodes) < 2:

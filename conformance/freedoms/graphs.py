@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -9,7 +10,17 @@ from conformance.deployment.settings import GraphSettings
 from conformance.freedoms.registry import freedom
 from conformance.model.assistants import Assistants
 from conformance.model.errors import InvalidError
-from conformance.model.graphs import MESSAGES, Channel, Graph, Node, call_model, chain, keep_last
+from conformance.model.graphs import (
+    MESSAGES,
+    SLOW,
+    START,
+    Channel,
+    Graph,
+    Node,
+    call_model,
+    chain,
+    keep_last,
+)
 from conformance.model.states import States
 from conformance.model.views import Views
 from conformance.reference.altered import Altered
@@ -39,8 +50,8 @@ def graph_goes_on_after_the_node_of_append(altered: Altered) -> None:
     )
 
 
-def _offers(altered: Altered, agent: Graph) -> None:
-    altered.store.assistants.graphs["agent"] = agent
+def _offers(altered: Altered, offered: Graph) -> None:
+    altered.store.assistants.graphs[offered.graph_id] = offered
 
     @altered.override(Assistants.graph)
     def graph(right: Any, graph_id: Any) -> Any:
@@ -188,3 +199,16 @@ def _written(values: Any) -> set[str]:
     """Return the keys that the values of an update write, alone or in a list."""
     several = values if isinstance(values, list) else [values]
     return {key for each in several if isinstance(each, dict) for key in each}
+
+
+@freedom(
+    "slow-graph-begins-with-two-nodes-at-once",
+    allowed_by="The settings want of the slow graph at least two steps, each with a message; "
+    "how many nodes a step has is the application's.",
+    may_block="INTERRUPT-13 INTERRUPT-14 INTERRUPT-16 INTERRUPT-20 INTERRUPT-21 INTERRUPT-22",
+    profile="full",
+)
+def slow_graph_begins_with_two_nodes_at_once(altered: Altered) -> None:
+    beside = Node(run=lambda _: {})
+    nodes = {**SLOW.nodes, START: Node(then=("first_half", "beside")), "beside": beside}
+    _offers(altered, replace(SLOW, nodes=nodes))

@@ -17,6 +17,7 @@ _LEFT_BY = {"wait": "RUN-01", "stream": "RUN-02", "background": "RUN-03"}
 
 @requires("INTERRUPT-20")
 def test_every_node_can_be_a_breakpoint(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
+    slow_nodes(given, given_runs)
     before, after = run_together(
         lambda: _stopped("stream", given, given_runs, runs, interrupt_before="*")[1],
         lambda: _stopped("wait", given, given_runs, runs, interrupt_after="*")[1],
