@@ -91,6 +91,16 @@ def test_names_in_a_path_do_not_matter() -> None:
     assert declares(declared, Claim("GET", "/threads/{thread_id}/history", "select"))
 
 
+@pytest.mark.parametrize("by", ["enum", "items"])
+def test_a_value_is_declared(by: str) -> None:
+    values = {"enum": ["status", "cancel_reason"]}
+    schema = values if by == "enum" else {"type": "array", "items": values}
+    declared = document({"properties": {"select": schema}})
+    assert declares(declared, Claim.parse("POST /threads/search: select=cancel_reason"))
+    assert not declares(declared, Claim.parse("POST /threads/search: select=values"))
+    assert declares(declared, Claim.parse("POST /threads/search: select"))
+
+
 def test_a_claim_in_another_form_is_refused() -> None:
     assert Claim.parse("POST /threads/search: exclude_metadata") == SEARCH
     with pytest.raises(ValueError, match="write it like"):

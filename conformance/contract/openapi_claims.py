@@ -2,7 +2,8 @@
 
 A requirement that only a newer published document states has a `claim`, such as
 `POST /threads/search: exclude_metadata`. A deployment claims it if its own OpenAPI document
-declares that parameter, or that member of the request's or the answer's body.
+declares that parameter, or that member of the request's or the answer's body. With a value, such as
+`GET /threads/{thread_id}/runs: select=cancel_reason`, the enumeration there must also name that.
 """
 
 from __future__ import annotations
@@ -13,27 +14,32 @@ from typing import Any
 
 from conformance.contract.openapi_queries import Description, operation_key
 
-_CLAIM = re.compile(r"(?P<method>[A-Z]+) (?P<path>/\S*): (?P<name>\w+)$")
+_CLAIM = re.compile(r"(?P<method>[A-Z]+) (?P<path>/\S*): (?P<name>\w+)(?:=(?P<value>\w+))?$")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A query parameter, or a member of a body, of an operation such as `POST /threads/search`."""
+    """A query parameter, or a member of a body, of an operation such as `POST /threads/search`.
+
+    `value` is one that it takes, or one of its items; empty if any.
+    """
 
     method: str
     path: str
     name: str
+    value: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Claim:
-        """Read `METHOD /path: name`; raise `ValueError` for another form."""
+        """Read `METHOD /path: name`, with `=value` or without; raise `ValueError` for other forms."""
         found = _CLAIM.match(text)
         if found is None:
             raise ValueError(f"{text!r} is no claim: write it like 'POST /threads/search: select'")
-        return cls(found["method"], found["path"], found["name"])
+        return cls(found["method"], found["path"], found["name"], found["value"] or "")
 
     def __str__(self) -> str:
-        return f"{self.name} of {self.method} {self.path}"
+        value = f"={self.value}" if self.value else ""
+        return f"{self.name}{value} of {self.method} {self.path}"
 
     @property
     def key(self) -> str:
@@ -48,6 +54,19 @@ def declares(document: Any, claim: Claim) -> bool:
     described = Description(document)
     if claim.key not in described.operations:
         return False
-    requested = {name.removeprefix("query ") for name in described.request_members(claim.key)}
-    answered = described.members(described.response_schema(claim.key))
-    return claim.name in requested or claim.name in answered
+    requested = {
+        name.removeprefix("query "): each
+        for name, each in described.request_members(claim.key).items()
+    }
+    declared = {**described.members(described.response_schema(claim.key)), **requested}
+    if claim.name not in declared:
+        return False
+    return not claim.value or claim.value in _values(described, declared[claim.name].schema)
+
+
+def _values(described: Description, schema: Any) -> list[Any]:
+    """Return the values that a schema, or that of its items, enumerates."""
+    whole = described.alternatives(schema)
+    items = [each for one in whole for each in described.alternatives(one.get("items"))]
+    enumerated = [each.get("enum") for each in (*whole, *items)]
+    return [value for each in enumerated if isinstance(each, list) for value in each]

@@ -291,3 +291,21 @@ def reject_looks_at_runs_under_way_alone(altered: Altered) -> None:
         active = [run for run in runs_on(altered.store, request.thread_id) if run.active]
         if active and not any(run.started for run in active):
             request.body = {**request.members, "multitask_strategy": "enqueue"}
+
+
+@freedom(
+    "lists-of-runs-cannot-select-the-cancel-reason",
+    allowed_by="Only newer documents state it, and of the list beside the run itself.",
+    may_block="CANCEL-REASON-03",
+    choice="openapi.json",
+    profile="full",
+)
+def lists_of_runs_cannot_select_the_cancel_reason(altered: Altered) -> None:
+    @altered.wire.before("run_list", when=lambda request: "cancel_reason" in request.select)
+    def refuse(_request: WireRequest) -> WireAnswer:
+        return json_answer(422, {"detail": "select: cancel_reason is no member of a run"})
+
+    @altered.wire.answers("openapi")
+    def leave_out(_request: WireRequest, document: Any) -> Any:
+        del document["paths"]["/threads/{thread_id}/runs"]
+        return document

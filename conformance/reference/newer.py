@@ -24,6 +24,7 @@ _RUN = ("/threads/{thread_id}/runs/{run_id}", "get", "Run", "cancel_reason")
 _PARAMETERS = (
     ("GET /threads/{thread_id}/history", "query select"),
     ("GET /threads/{thread_id}/stream", "query stream_mode"),
+    ("GET /threads/{thread_id}/runs", "query select"),
 )
 
 
