@@ -31,7 +31,7 @@ class Claim:
 
     @classmethod
     def parse(cls, text: str) -> Claim:
-        """Read `METHOD /path: name`, with `=value` or without; raise `ValueError` for other forms."""
+        """Read `METHOD /path: name`, perhaps with `=value`; raise `ValueError` for other forms."""
         found = _CLAIM.match(text)
         if found is None:
             raise ValueError(f"{text!r} is no claim: write it like 'POST /threads/search: select'")

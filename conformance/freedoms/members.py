@@ -154,7 +154,15 @@ freedom(
     allowed_by="004 prints no values in its outputs of get and search; the SDK's type of a "
     "thread's values allows null.",
     may_block="COPY-08 PREPOP-21 SEQ-11 STATE-UPDATE-07 STATE-UPDATE-15 CONDITION-01",
-)(change_shown("get", "update", "copy", to=lambda each: {**each, "values": None}))
+)(
+    change_shown(
+        "get",
+        "update",
+        "copy",
+        "search",
+        to=lambda each: {**each, "values": None} if "values" in each else each,
+    )
+)
 
 freedom(
     "searches-show-no-values",
