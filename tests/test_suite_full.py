@@ -14,7 +14,7 @@ from conformance.checks.api import ThreadsApi
 from conformance.checks.concurrency import poll_while, repeat_together, run_together
 from conformance.checks.context import CheckContext
 from conformance.checks.crons import Crons
-from conformance.checks.events import Event, data_of, parse_events
+from conformance.checks.events import Event, data_of, names_of_events, parse_events
 from conformance.checks.expect import assert_copies_of_moments
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.runs import Run, Runs, message_contents, run_in
@@ -58,6 +58,7 @@ def test_events_are_read() -> None:
         'event: metadata\r\ndata: {"run_id": "a"}\r\nid: 7-0\r\n\r\n'
         "event: values\ndata: [1,\ndata: 2]\n\n\n"
         "event: ping\n\n"
+        "event: heartbeat\ndata:\n\n"
         "event:end\ndata:null\nx-trace: 1\n\n"
     )
     expected = [
@@ -68,6 +69,9 @@ def test_events_are_read() -> None:
     assert parse_events(text) == expected
     assert data_of(expected, "values") == [[1, 2]]
     assert parse_events("") == []
+    assert names_of_events(text) == ["metadata", "values", "end"]
+    assert names_of_events("data: {\n\nevent: values\ndata: {\n\n") == ["", "values"]
+    assert names_of_events('{"detail": "an error in place of a stream"}') == []
 
 
 @pytest.mark.parametrize(

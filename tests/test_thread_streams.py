@@ -55,7 +55,7 @@ def test_events_that_are_malformed_block(body: bytes) -> None:
     joined, _ = reading(body)
     with pytest.raises(Blocked) as blocked:
         _ = joined.events
-    assert blocked.value.by[0].requirement == "THREAD-STREAM-01"
+    assert blocked.value.by[0].requirement == "THREAD-STREAM-31"
 
 
 def test_what_ends_and_is_no_stream_blocks() -> None:

@@ -71,7 +71,7 @@ class Joined:
         """The events that have come.
 
         Once it is refused, the outcome of the refusal ends the check. `Blocked` if it is malformed
-        or no stream of events, which THREAD-STREAM-01 judges.
+        or no stream of events, which THREAD-STREAM-31 and THREAD-STREAM-01 judge.
         """
         if self.has_ended and not is_event_stream(
             kind := self.answer().headers.get("content-type", "")
@@ -80,7 +80,7 @@ class Joined:
         try:
             return parse_events(self.text)
         except PromiseBroken as malformed:
-            raise Blocked(str(malformed), by="THREAD-STREAM-01") from None
+            raise Blocked(str(malformed), by="THREAD-STREAM-31") from None
 
     def answer(self) -> Answer:
         """Return the answer of a stream that has ended or was left, whatever its content type.

@@ -120,6 +120,14 @@ def stateless_stream_is_plain_text(broken: FaultyDeployment) -> None:
             answer.headers = [*kept, (b"content-type", b"text/plain; charset=utf-8")]
 
 
+@fault("events-of-a-stateless-run-are-not-json", breaks=["STATELESS-12"])
+def events_of_a_stateless_run_are_not_json(broken: FaultyDeployment) -> None:
+    @broken.wire.after("stateless_stream")
+    def quoted(_request: WireRequest, answer: WireAnswer) -> None:
+        if answer.ok:
+            answer.raw = answer.raw.replace(b'data: {"', b"data: {'")
+
+
 fault("stateless-stream-has-no-values", breaks=["STATELESS-05"])(
     streaming("stateless_stream", to=lambda events: [e for e in events if e[1] != "values"])
 )

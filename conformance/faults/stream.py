@@ -55,7 +55,7 @@ def stream_is_json(broken: FaultyDeployment) -> None:
             answer.headers = [*kept, (b"content-type", b"application/json")]
 
 
-@fault("last-event-has-no-name", breaks=["STREAM-01"])
+@fault("last-event-has-no-name", breaks=["STREAM-22"])
 def last_event_has_no_name(broken: FaultyDeployment) -> None:
     @broken.wire.after("run_stream", when=_mode())
     def unnamed(_request: WireRequest, answer: WireAnswer) -> None:

@@ -60,7 +60,7 @@ def stream_of_a_thread_is_json(broken: FaultyDeployment) -> None:
             answer.headers = [*kept, (b"content-type", b"application/json")]
 
 
-@fault("events-of-a-thread-are-not-json", breaks=["THREAD-STREAM-01"])
+@fault("events-of-a-thread-are-not-json", breaks=["THREAD-STREAM-31"])
 def events_of_a_thread_are_not_json(broken: FaultyDeployment) -> None:
     @broken.wire.after("thread_stream")
     def quoted(_request: WireRequest, answer: WireAnswer) -> None:
@@ -68,7 +68,7 @@ def events_of_a_thread_are_not_json(broken: FaultyDeployment) -> None:
             answer.raw = answer.raw.replace(b'data: {"', b"data: {'")
 
 
-@fault("end-of-a-run-is-told-without-a-name", breaks=["THREAD-STREAM-01"])
+@fault("end-of-a-run-is-told-without-a-name", breaks=["THREAD-STREAM-31"])
 def end_is_told_without_a_name(broken: FaultyDeployment) -> None:
     @broken.wire.after("thread_stream")
     def unnamed(_request: WireRequest, answer: WireAnswer) -> None:

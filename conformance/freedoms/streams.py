@@ -85,8 +85,19 @@ freedom(
     "streams-have-fields-and-blocks-that-mean-nothing",
     choice="form of streams",
     layer=1,
-    allowed_by=f"{_FORM} Fields of other names are ignored, and what has no data is no event.",
-)(_written(lambda raw: b"event: ping\n\n" + raw.replace(b"\nevent: ", b"\nx-trace: 7f\nevent: ")))
+    allowed_by=f"{_FORM} Fields of other names are ignored, and what has no data is no event. No "
+    "source says that each event has data: one with empty data is read as null by the SDKs.",
+)(
+    _written(
+        lambda raw: b"".join(
+            (
+                b"event: ping\n\nevent: heartbeat\ndata:\n\n",
+                raw.replace(b"\nevent: ", b"\nx-trace: 7f\nevent: "),
+                b"event: end\ndata:\n\n",
+            )
+        )
+    )
+)
 freedom(
     "events-have-no-ids",
     choice="form of streams",

@@ -6,7 +6,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.context import CheckContext
-from conformance.checks.events import data_of, parse_events
+from conformance.checks.events import assert_names_and_json_data, names_of_events
 from conformance.checks.expect import assert_equal, assert_is, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Run, Runs, message_contents, run_in, run_of
@@ -149,8 +149,16 @@ def test_a_stateless_run_can_be_streamed(threads: ThreadsApi, given_runs: Runs) 
     answer = start_stateless(threads, "stream", given_runs.body("agent"))
     kind = answer.headers.get("content-type", "")
     assert_that(is_event_stream(kind), "text/event-stream", kind)
-    values = data_of(parse_events(answer.text), "values")
-    assert_that(bool(values), "values events", excerpt(answer.text, 300))
+    names = names_of_events(answer.text)
+    assert_that("values" in names, "values events", excerpt(answer.text, 300))
+
+
+@requires("STATELESS-12")
+def test_the_events_of_a_stateless_run_have_names_and_json_data(
+    threads: ThreadsApi, given_runs: Runs
+) -> None:
+    answer = start_stateless(threads, "stream", given_runs.body("agent"))
+    assert_names_and_json_data(answer.text, by="STATELESS-05")
 
 
 @requires("STATELESS-06")

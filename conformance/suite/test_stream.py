@@ -7,7 +7,14 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable_members import require_some
-from conformance.checks.events import OF_THE_STREAM, Event, data_of, events_or_blocked, parse_events
+from conformance.checks.events import (
+    OF_THE_STREAM,
+    Event,
+    assert_names_and_json_data,
+    data_of,
+    events_or_blocked,
+    names_of_events,
+)
 from conformance.checks.expect import assert_equal, assert_is, assert_that
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import UNDER_WAY, Run, Runs, message_contents
@@ -46,7 +53,12 @@ def test_a_stream_is_made_of_events(given: ThreadsApi, runs: Runs) -> None:
     answer = runs.stream(given.empty(), "agent")
     kind = answer.headers.get("content-type", "")
     assert_that(is_event_stream(kind), "text/event-stream", kind)
-    assert_that(bool(parse_events(answer.text)), "at least one event", excerpt(answer.text, 300))
+    assert_that(bool(names_of_events(answer.text)), "at least one event", excerpt(answer.text, 300))
+
+
+@requires("STREAM-22")
+def test_its_events_have_names_and_json_data(given: ThreadsApi, runs: Runs) -> None:
+    assert_names_and_json_data(runs.stream(given.empty(), "agent").text, by="STREAM-01")
 
 
 @requires("STREAM-02")

@@ -11,13 +11,19 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable_members import require_some
-from conformance.checks.events import Event, data_of, parse_events
+from conformance.checks.events import (
+    Event,
+    assert_names_and_json_data,
+    data_of,
+    names_of_events,
+)
 from conformance.checks.expect import assert_equal, assert_is, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import LONG_S, UNDER_WAY, Runs
 from conformance.checks.thread_streams import (
     FROM_THE_BEGINNING,
     MODES,
+    Joined,
     OwnStreams,
     ThreadStreams,
     named_data,
@@ -41,15 +47,30 @@ _ALONE = {"lifecycle": "THREAD-STREAM-06", "state_update": "THREAD-STREAM-07"}
 
 @requires("THREAD-STREAM-01")
 def test_it_is_made_of_events(given: ThreadsApi, given_runs: Runs, streams: ThreadStreams) -> None:
+    joined = _joined_during_a_run(given, given_runs, streams)
+    kind = joined.answer().headers.get("content-type", "")
+    assert_that(is_event_stream(kind), "text/event-stream", kind)
+    assert_that(bool(names_of_events(joined.text)), "at least one event", excerpt(joined.text, 300))
+
+
+@requires("THREAD-STREAM-31")
+def test_its_events_have_names_and_json_data(
+    given: ThreadsApi, given_runs: Runs, streams: ThreadStreams
+) -> None:
+    joined = _joined_during_a_run(given, given_runs, streams)
+    joined.answer()
+    assert_names_and_json_data(joined.text, by="THREAD-STREAM-01")
+
+
+def _joined_during_a_run(given: ThreadsApi, given_runs: Runs, streams: ThreadStreams) -> Joined:
+    """Join the stream of a thread, run a graph on it, leave the stream, and return it."""
     thread = given.empty()
     with streams.joined(thread) as joined:
         for _ in range(2):
             given_runs.run_to_end(thread, "agent")
             if given.context.eventually(lambda: joined.text or joined.has_ended, bool):
                 break
-    kind = joined.answer().headers.get("content-type", "")
-    assert_that(is_event_stream(kind), "text/event-stream", kind)
-    assert_that(bool(parse_events(joined.text)), "at least one event", excerpt(joined.text, 300))
+    return joined
 
 
 @requires("THREAD-STREAM-02")
