@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from conformance.faults.kit.http_changes import change_request
+from conformance.faults.kit.http_changes import change_request, without
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread
 from conformance.model.history import same_json
@@ -15,6 +15,7 @@ from conformance.model.search import Query, Searches
 from conformance.model.threads import Threads
 from conformance.model.views import Views
 from conformance.reference.altered import Altered, Apply
+from conformance.reference.wire import Json, WireRequest
 
 #: The delay in seconds until search and count show a change, below the declared deadline.
 _LAG_S = 0.5
@@ -200,3 +201,58 @@ def copies_get_their_status_later(altered: Altered) -> None:
     def thread_view(right: Any, thread: Thread) -> Any:
         fresh = time.monotonic() - copied.get(thread.thread_id, 0.0) < _LAG_S
         return {**right(thread), "status": "idle"} if fresh else right(thread)
+
+
+class _New:
+    """The threads whose first state was kept a moment ago."""
+
+    def __init__(self, altered: Altered) -> None:
+        self._since: dict[str, float] = {}
+
+        @altered.override(Records.keep)
+        def keep(right: Any, thread: Thread) -> Any:
+            if thread.checkpoints:
+                self._since.setdefault(thread.thread_id, time.monotonic())
+            return right(thread)
+
+    def __contains__(self, thread_id: object) -> bool:
+        return time.monotonic() - self._since.get(str(thread_id), 0.0) < _LAG_S
+
+
+@freedom(
+    "values-of-new-threads-that-get-shows-lag",
+    allowed_by="004 prints no values in its output of get; that they follow the state within the "
+    "declared deadline is all that is asked of them, also where a creation answers them at once.",
+)
+def values_of_new_threads_that_get_shows_lag(altered: Altered) -> None:
+    new = _New(altered)
+
+    @altered.wire.answers("get")
+    def show(request: WireRequest, thread: Json) -> Json:
+        lags = "values" in thread and request.thread_id in new
+        return {**thread, "values": {}} if lags else thread
+
+
+@freedom(
+    "values-that-searches-show-lag-and-are-left-out-until-then",
+    allowed_by=f"{_AWAITED} The published Thread does not require values.",
+)
+def values_that_searches_show_lag(altered: Altered) -> None:
+    new = _New(altered)
+
+    @altered.wire.answers("search")
+    def show(_request: WireRequest, found: Json) -> Json:
+        return [without(each, "values") if each.get("thread_id") in new else each for each in found]
+
+
+@freedom(
+    "creations-answer-idle-before-the-status-follows",
+    allowed_by="003 prints the status of a thread prepopulated to its end alone; no source says at "
+    "which moment that of another follows from its state.",
+)
+def creations_answer_idle(altered: Altered) -> None:
+    @altered.override(Threads.create)
+    def create(right: Any, *, thread_id: str | None = None, **members: Any) -> Any:
+        known = thread_id in altered.store.records.threads_by_id
+        made = right(thread_id=thread_id, **members)
+        return made if known else {**made, "status": "idle"}

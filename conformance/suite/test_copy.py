@@ -114,10 +114,10 @@ def test_a_copy_of_more_than_a_hundred_states_is_whole(
 def test_a_copy_shows_the_values_of_its_source(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = given.with_state()
     copy = given.copy(source)
-    expected = given.get(source).get("values")
+    shown, expected = _values_by_get(given, threads, copy, source)
     if not expected:
         raise Blocked("GET shows no values of a thread that has a state")
-    assert_equal(threads.get(copy).get("values"), expected, "values")
+    assert_equal(shown, expected, "values")
 
 
 @requires("COPY-09")
@@ -424,10 +424,20 @@ def test_a_copy_keeps_every_character(
 def test_a_copy_shows_every_channel(given: ThreadsApi, threads: ThreadsApi) -> None:
     source = thread_with_channels(given)
     copy = given.copy(source)
-    expected = given.get(source).get("values")
+    shown, expected = _values_by_get(given, threads, copy, source)
     if expected is None:
         raise Blocked("GET shows no values, as in the documented output")
-    assert_equal(threads.get(copy).get("values"), expected, "values")
+    assert_equal(shown, expected, "values")
+
+
+def _values_by_get(
+    given: ThreadsApi, threads: ThreadsApi, copy: Thread, source: Thread
+) -> tuple[Any, Any]:
+    """Return the values that GET shows of a copy and of its source, once both follow the state."""
+    return given.context.eventually(
+        lambda: (threads.get(copy).get("values"), given.get(source).get("values")),
+        lambda seen: seen[1] is None or (bool(seen[1]) and same_json(*seen)),
+    )
 
 
 @requires("COPY-09")

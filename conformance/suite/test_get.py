@@ -58,4 +58,11 @@ def test_get_answers_the_thread_asked_for(given: ThreadsApi, threads: ThreadsApi
         for member in ("thread_id", "metadata", "status"):
             assert_equal(shown.get(member), each.get(member), f"{member} of {id_of(each)}")
     for each in given.unfinished():
-        assert_equal(threads.get(each).get("status"), each.get("status"), "status")
+        answered = each.get("status")
+        # No source says at which moment the status of a thread with a next node follows.
+        expected = {answered, "interrupted"} if answered == "idle" else {answered}
+        shown = given.context.eventually(
+            lambda each=each: threads.get(each).get("status"),
+            lambda shown, expected=expected: shown in expected,
+        )
+        assert_that(shown in expected, f"status {answered}", shown)

@@ -75,15 +75,25 @@ def test_all_that_is_selected(
     context: CheckContext,
     selected: list[str],
 ) -> None:
-    found = _create_and_select(given, threads, client, context, selected)
-    shown = given.get(given.search()[0])
-    expected = {each for each in selected if shown.get(each) is not None}
-    missing = sorted(expected - found.keys())
-    assert_is(missing, [], "the members selected that GET shows, and the search does not")
-    found = context.eventually(
-        lambda: _search_selected(threads, client, context, selected),
-        lambda found: same_thread(_select_members(found, selected), shown),
+    _create_and_select(given, threads, client, context, selected)
+    made = given.search()[0]
+
+    def look() -> tuple[Thread, Thread]:
+        return _search_selected(threads, client, context, selected), given.get(made)
+
+    def missing(found: Thread, shown: Thread) -> list[str]:
+        return sorted(
+            each for each in selected if each not in found and shown.get(each) is not None
+        )
+
+    found, shown = context.eventually(
+        look,
+        lambda seen: (
+            not missing(*seen) and same_thread(_select_members(seen[0], selected), seen[1])
+        ),
     )
+    what = "the members selected that GET shows, and the search does not"
+    assert_is(missing(found, shown), [], what)
     require_some((shown.get(each) for each in selected), f"GET shows nothing of {selected}")
     assert_same_thread(_select_members(found, selected), shown, "the selected members")
 

@@ -215,10 +215,14 @@ def test_the_thread_shows_the_values_of_its_state(given: ThreadsApi, context: Ch
 
 
 @requires("SEQ-12")
-def test_get_shows_what_was_answered(given: ThreadsApi) -> None:
+def test_get_shows_what_was_answered(given: ThreadsApi, context: CheckContext) -> None:
     def judge(sequence: SequenceState, step: Step) -> Judging:
         done = yield
-        shown, answered = _without_nulls(given.get(done.thread)), _without_nulls(done.answer)
+        answered = _without_nulls(done.answer)
+        shown = context.eventually(
+            lambda: _without_nulls(given.get(done.thread)),
+            lambda shown: same_thread(shown, answered),
+        )
         assert_same_thread(shown, answered, "the thread by GET")
 
     check_sequences(given, judge, "create prepopulate copy update")
