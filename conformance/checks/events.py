@@ -11,8 +11,19 @@ from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.excerpt import excerpt
 from conformance.json_text import parse_json
 
-#: Names of events that are about the stream, and not about the graph.
-OF_THE_STREAM = ("metadata", "heartbeat", "end", "error")
+#: Names of the events of the published modes; a server may send others.
+MODES = frozenset(
+    {
+        "values",
+        "updates",
+        "messages",
+        "messages-tuple",
+        "tasks",
+        "checkpoints",
+        "debug",
+        "custom",
+    }
+)
 
 #: The fields of an event that mean something.
 _FIELDS = {"event", "data", "id", "retry"}
@@ -60,6 +71,17 @@ def assert_names_and_json_data(text: str, by: str) -> None:
     if not names_of_events(text):
         raise Blocked("the stream has no event", by=by)
     assert_that(bool(parse_events(text)), "events with names and JSON data", excerpt(text, 300))
+
+
+def modes_of(events: Iterable[Event]) -> set[str]:
+    """Return the modes of the events: `values`, or `values|…` for a subgraph."""
+    names = {event.name.partition("|")[0].partition("/")[0] for event in events}
+    return names & MODES
+
+
+def events_of_the_graph(events: Iterable[Event]) -> list[Event]:
+    """Return the events of published modes; others are about the stream, or of the server's own."""
+    return [event for event in events if modes_of([event])]
 
 
 def data_of(events: Iterable[Event], name: str) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from conformance.faults.kit.runs import (
@@ -162,15 +163,15 @@ freedom(
     allowed_by="No source lists all events that a stream may hold.",
 )
 def streams_have_events_of_the_servers_own(altered: Altered) -> None:
-    def from_its_begin(request: WireRequest) -> bool:
-        joins = request.operation == "run_join_stream"
-        return not joins or dict(request.headers).get(b"last-event-id") == b"-1"
+    times = count(1)
 
-    @altered.wire.after(*STREAMS, when=from_its_begin)
+    @altered.wire.after(*STREAMS)
     def tell_more(_request: WireRequest, answer: WireAnswer) -> None:
+        """Add an event that is never the same again, and is not kept with the others."""
         if answer.ok and answer.raw:
             first, _, rest = answer.raw.partition(b"\n\n")
-            answer.raw = b"\n\n".join([first, b'event: x-progress\ndata: {"done": 0.5}', rest])
+            told = b'event: ping\ndata: {"t": %d}' % next(times)
+            answer.raw = b"\n\n".join([first, told, rest])
 
 
 @freedom(

@@ -6,7 +6,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable_members import masked_state, require_some
-from conformance.checks.events import OF_THE_STREAM, Event, events_or_blocked
+from conformance.checks.events import Event, events_of_the_graph, events_or_blocked
 from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,
@@ -287,7 +287,7 @@ def test_a_stream_of_updates_may_include_the_subgraph(
 
 def _graph_event_names(events: list[Event]) -> list[str]:
     """Return the names of the events that are about the graph."""
-    return [event.name for event in events if event.name not in OF_THE_STREAM]
+    return [event.name for event in events_of_the_graph(events)]
 
 
 def _tasks(state: State | None) -> list[Any]:

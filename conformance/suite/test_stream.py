@@ -8,11 +8,12 @@ import pytest
 from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable_members import require_some
 from conformance.checks.events import (
-    OF_THE_STREAM,
     Event,
     assert_names_and_json_data,
     data_of,
+    events_of_the_graph,
     events_or_blocked,
+    modes_of,
     names_of_events,
 )
 from conformance.checks.expect import assert_equal, assert_is, assert_that
@@ -23,21 +24,6 @@ from conformance.deployment.client import Answer
 from conformance.deployment.stream_reading import is_event_stream
 from conformance.excerpt import excerpt
 from conformance.model.history import same_json
-
-#: Names of the events of the published modes; a server may send others.
-_MODES = frozenset(
-    {
-        "values",
-        "updates",
-        "messages",
-        "messages-tuple",
-        "tasks",
-        "checkpoints",
-        "events",
-        "debug",
-        "custom",
-    }
-)
 
 #: Modes in which each step of a graph has events; the two first are judged by STREAM-07.
 _SEVERAL_MODES = ("values", "updates", "checkpoints", "tasks")
@@ -109,7 +95,7 @@ def test_only_what_was_asked_for_is_streamed(
     given: ThreadsApi, runs: Runs, mode: str, more: dict[str, Any]
 ) -> None:
     events = runs.events(given.empty(), "agent", **more)
-    modes = _modes_of(events)
+    modes = modes_of(events)
     if mode not in modes:
         raise Blocked(f"a stream of {mode} without an event of it: {sorted(modes)}")
     assert_equal(sorted(modes), [mode], "the modes of the events")
@@ -132,7 +118,7 @@ def test_every_step_is_streamed_as_an_update(given: ThreadsApi, runs: Runs) -> N
 @requires("STREAM-07")
 def test_several_modes_are_streamed_together(given: ThreadsApi, runs: Runs) -> None:
     events = runs.events(given.empty(), "agent", stream_mode=["values", "updates"])
-    missing = {"values", "updates"} - _modes_of(events)
+    missing = {"values", "updates"} - modes_of(events)
     assert_that(not missing, "events of values and of updates", f"none of {sorted(missing)}")
 
 
@@ -189,10 +175,10 @@ def test_a_stream_is_resumed_after_an_event(
 ) -> None:
     thread = given.empty()
     first = given_runs.events(thread, "slow", seconds=0, stream_resumable=True)
-    position = len(first) // 2
+    with_ids = [place for place, event in enumerate(first) if event.id is not None]
+    require_some([with_ids], f"the events of the stream have no ids: {first[:1]}")
+    position = with_ids[len(with_ids) // 2]
     last_seen = first[position].id
-    if last_seen is None:
-        raise Blocked(f"the events of the stream have no ids: {first[position]}")
     require_some(_graph_events(first[position + 1 :]), "no event of the graph comes later")
     rest = runs.join_stream(given_runs.only_run(thread), last_event_id=last_seen)
     assert_equal(_graph_events(rest), _graph_events(first[position + 1 :]), "the events after it")
@@ -381,7 +367,7 @@ def _resumable_in_several_modes(given: ThreadsApi, runs: Runs) -> tuple[Thread, 
         ids = _ids_of(events)
         if len(set(ids)) < len(ids):
             break
-    if missing := {*_TWO_MODES} - _modes_of(events):
+    if missing := {*_TWO_MODES} - modes_of(events):
         raise Blocked(f"a stream of several modes has no {sorted(missing)}", by="STREAM-07")
     if not ids:
         raise Blocked("the events of the stream have no ids")
@@ -401,12 +387,12 @@ def _ids_of(events: list[Event]) -> list[str]:
 
 def _of_several_modes(events: list[Event], modes: Sequence[str] = _SEVERAL_MODES) -> list[Event]:
     """Return the events of the modes that were asked for; others, of the server's own, are free."""
-    return [event for event in events if _modes_of([event]) & {*modes}]
+    return [event for event in events if modes_of([event]) & {*modes}]
 
 
 def _of_mode(events: list[Event], mode: str) -> list[Event]:
     """Return the events of a mode, those of subgraphs included."""
-    return [event for event in events if _modes_of([event]) == {mode}]
+    return [event for event in events if modes_of([event]) == {mode}]
 
 
 def _last_content(values: list[Any]) -> list[Any]:
@@ -414,20 +400,14 @@ def _last_content(values: list[Any]) -> list[Any]:
     return message_contents({"values": values[-1]})[-1:] if values else []
 
 
-def _modes_of(events: list[Event]) -> set[str]:
-    """Return the modes of the events: `values`, or `values|…` for a subgraph."""
-    names = {event.name.partition("|")[0].partition("/")[0] for event in events}
-    return names & _MODES
-
-
 def _without_parents(checkpoint: Any) -> Any:
     members = checkpoint.items() if isinstance(checkpoint, dict) else ()
     return {name: value for name, value in members if not name.startswith("parent")}
 
 
-def _graph_events(events: Any) -> list[Any]:
+def _graph_events(events: list[Event]) -> list[Any]:
     """Return name and data of the events that are about the graph."""
-    return _named_data([each for each in events if each.name not in OF_THE_STREAM])
+    return _named_data(events_of_the_graph(events))
 
 
 def _named_data(events: list[Event]) -> list[Any]:
