@@ -139,6 +139,12 @@ class ThreadsApi:
             # A thread may exist by now under the id that was passed.
             return self.empty(**{**members, "thread_id": self.client.ownership.new_id()})
 
+    def initial_values(self) -> Any:
+        """Return the values in the state of a new thread of the graph of the settings, or None."""
+        made = self.empty(metadata={"graph_id": self.context.settings.graph.id})
+        answer = self.client.state(id_of(made))
+        return answer.body.get("values") if answer.ok and isinstance(answer.body, dict) else None
+
     def unfinished(self) -> list[Thread]:
         """Create a thread whose graph has a next node; return it in a list, empty if that fails."""
         try:

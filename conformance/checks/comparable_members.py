@@ -191,9 +191,17 @@ def is_empty_state(answer: Answer) -> bool:
     return isinstance(state, dict) and "values" in state and holds_no_data(state["values"])
 
 
-def assert_refused_or_empty(answer: Answer) -> None:
-    """Assert that an answer is a 4xx, or a state whose values hold no data."""
+def assert_refused_or_empty(answer: Answer, initial_values: Callable[[], Any]) -> None:
+    """Assert that an answer is a 4xx, or a state whose values hold no data but defaults.
+
+    `initial_values` returns those of a new thread, and is called only if there is data: a channel
+    of a graph may have a default.
+    """
     count_judgement()
-    if not (is_empty_state(answer) or 400 <= answer.status < 500):
+    if is_empty_state(answer) or 400 <= answer.status < 500:
+        return
+    state = answer.body if answer.ok else None
+    values = state.get("values") if isinstance(state, dict) else None
+    if not (isinstance(values, dict) and same_json(values, initial_values())):
         told = f"{answer.status} {excerpt(answer.text)}"
-        raise PromiseBroken("a refusal by 4xx, or a state without values", told)
+        raise PromiseBroken("a refusal by 4xx, or a state without values but defaults", told)

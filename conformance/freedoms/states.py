@@ -371,3 +371,23 @@ def pruned_states_keep_their_parent(altered: Altered) -> None:
     @altered.override(Threads.pruned)
     def pruned(_right: Any, thread: Thread) -> Thread:
         return replace(thread, checkpoints=thread.checkpoints[-1:])
+
+
+@freedom(
+    "fresh-states-hold-defaults-of-their-graph",
+    allowed_by="No output of the state of an empty thread is printed; a channel of a graph may "
+    "have a default. " + _SILENT,
+)
+def fresh_states_hold_defaults(altered: Altered) -> None:
+    @altered.override(States.empty_state)
+    def empty_state(right: Any, thread: Thread) -> JsonObject:
+        return {**right(thread), "values": {"messages": [], "language": "en"}}
+
+    @altered.override(States.state)
+    def state(right: Any, thread_id: str, checkpoint: Any = None, **named: Any) -> JsonObject:
+        thread = altered.store.records.thread(thread_id)
+        try:
+            shown: JsonObject = right(thread_id, checkpoint, **named)
+        except NotFoundError:
+            return altered.store.states.empty_state(thread)
+        return shown

@@ -50,7 +50,9 @@ def test_an_unknown_checkpoint_is_no_other(given: ThreadsApi, client: ThreadsCli
     made = given.prepopulated()
     _post(given, client, made, checkpoint_id_of(given.state(made)))
     body = {"checkpoint": {"checkpoint_id": _UNKNOWN_CHECKPOINT, "checkpoint_ns": ""}}
-    assert_refused_or_empty(client.post_state_at_checkpoint(id_of(made), body))
+    assert_refused_or_empty(
+        client.post_state_at_checkpoint(id_of(made), body), given.initial_values
+    )
 
 
 @requires("CHECKPOINT-POST-03")

@@ -250,13 +250,16 @@ def test_a_search_finds_what_satisfies_it(given: ThreadsApi, context: CheckConte
     def judge(sequence: SequenceState, step: Step) -> Judging:
         yield
         filters = sequence.filters(step)
-        expected = sorted(
-            name for name, view in sequence.views().items() if _satisfies(view, filters, context)
-        )
-        found = context.eventually(
-            lambda: sorted(set(given.search_ids(**filters)) - sequence.unresolved),
-            lambda found: found == expected,
-        )
+
+        def look() -> tuple[list[str], list[str]]:
+            # A thread may become idle between two looks.
+            views = sequence.views()
+            expected = sorted(
+                name for name, view in views.items() if _satisfies(view, filters, context)
+            )
+            return sorted(set(given.search_ids(**filters)) - sequence.unresolved), expected
+
+        found, expected = context.eventually(look, lambda seen: seen[0] == seen[1])
         assert_equal(found, expected, f"the threads found by {filters}")
 
     check_sequences(given, judge, "look")
