@@ -20,6 +20,7 @@ MODES = frozenset(
         "messages-tuple",
         "tasks",
         "checkpoints",
+        "events",
         "debug",
         "custom",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from conformance.faults.kit.http_changes import (
@@ -21,9 +22,13 @@ from conformance.faults.kit.state import (
     stored_thread,
 )
 from conformance.faults.registry import FaultyDeployment, fault
+from conformance.model.entities import Checkpoint, Thread
+from conformance.model.records import Records
 from conformance.reference.wire import Json, WireRequest
 
 GET, POST = ("history",), ("post_history",)
+#: The number of steps, of which the first is -1, after which those of a wrong server begin anew.
+_STEPS = 3
 NO_CHECKPOINT = "1ef00000-0000-6000-8000-00000000dead"
 
 # The order
@@ -113,6 +118,16 @@ fault(
     "parents-in-a-history-are-not-there",
     breaks=["CHECKPOINT-07", "HISTORY-03", "STATE-10", "SEQ-07"],
 )(change_shown(*HISTORIES, to=_dangling))
+
+
+@fault("steps-begin-anew-after-the-third", breaks=["HISTORY-09"])
+def steps_begin_anew(broken: FaultyDeployment) -> None:
+    def counted_anew(made: Checkpoint) -> Checkpoint:
+        return replace(made, metadata={**made.metadata, "step": (made.step + 1) % _STEPS - 1})
+
+    @broken.override(Records.keep)
+    def keep(right: Any, thread: Thread) -> Any:
+        return right(replace(thread, checkpoints=tuple(map(counted_anew, thread.checkpoints))))
 
 
 @fault(

@@ -223,6 +223,8 @@ class _New:
     "values-of-new-threads-that-get-shows-lag",
     allowed_by="004 prints no values in its output of get; that they follow the state within the "
     "declared deadline is all that is asked of them, also where a creation answers them at once.",
+    # A thread that is not yet settled before a restart cannot be compared after it.
+    may_block="DURABLE-15",
 )
 def values_of_new_threads_that_get_shows_lag(altered: Altered) -> None:
     new = _New(altered)

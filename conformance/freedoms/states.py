@@ -391,3 +391,21 @@ def fresh_states_hold_defaults(altered: Altered) -> None:
         except NotFoundError:
             return altered.store.states.empty_state(thread)
         return shown
+
+
+def _with_lean_subgraphs(state: JsonObject) -> JsonObject:
+    tasks = [
+        {**task, "state": {name: task["state"][name] for name in _REQUIRED}}
+        if isinstance(task.get("state"), dict)
+        else task
+        for task in state.get("tasks") or []
+    ]
+    return {**state, "tasks": tasks} if tasks else state
+
+
+freedom(
+    "states-of-subgraphs-are-lean",
+    allowed_by="The published ThreadState, which the state of a task is, requires values, next, "
+    "checkpoint, metadata and created_at.",
+    profile="full",
+)(change_shown(*STATES, to=_with_lean_subgraphs))

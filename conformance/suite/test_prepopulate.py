@@ -165,9 +165,9 @@ def test_message_ids_are_stable(
         "state": threads.state(made),
         "history": require_states(given.history(made)).states[0],
     }
-    thread = threads.get(made)
-    if thread.get("values") is not None:
-        holders["get"] = thread
+    values = _values_by_get(threads, made)
+    if values is not None:
+        holders["get"] = {"values": values}
     sent = type_and_content(messages_of(made, graph))
     for name, holder in holders.items():
         if type_and_content(messages_of(holder, graph)) != sent:

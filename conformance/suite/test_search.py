@@ -169,15 +169,16 @@ def test_what_is_found_is_what_get_shows(
     metadata = {"colour": "ünï", "nothing": None, "deep": {"er": [1, None]}}
     # Not by `given`, which requires all metadata to be kept: null is judged by CREATE-15.
     made = [given.fullest(), threads.empty(metadata=metadata)]
-    shown = {id_of(each): given.get(each) for each in made}
 
-    def look() -> dict[str, Thread]:
-        return {id_of(each): each for each in threads.search() if id_of(each) in shown}
+    def look() -> tuple[dict[str, Thread], dict[str, Thread]]:
+        shown = {id_of(each): given.get(each) for each in made}
+        return {id_of(each): each for each in threads.search() if id_of(each) in shown}, shown
 
-    found = context.eventually(
+    found, shown = context.eventually(
         look,
-        lambda found: (
-            len(found) == len(made) and all(same_thread(found[each], shown[each]) for each in found)
+        lambda seen: (
+            len(seen[0]) == len(made)
+            and all(same_thread(each, seen[1][name]) for name, each in seen[0].items())
         ),
     )
     if len(found) < len(made):
