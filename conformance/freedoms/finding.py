@@ -8,7 +8,8 @@ from typing import Any
 
 from conformance.faults.kit.http_changes import change_request, without
 from conformance.freedoms.registry import freedom
-from conformance.model.entities import Thread
+from conformance.model.crons import Crons
+from conformance.model.entities import Cron, Thread
 from conformance.model.history import same_json
 from conformance.model.records import Records
 from conformance.model.search import Query, Searches
@@ -91,6 +92,38 @@ def _lagging(operation: Callable[..., Any]) -> Apply:
 
 freedom("search-lags", allowed_by=_AWAITED)(_lagging(Searches.search))
 freedom("count-lags", allowed_by=_AWAITED)(_lagging(Searches.count))
+
+
+@freedom("crons-are-found-later", allowed_by=_AWAITED, profile="full")
+def crons_are_found_later(altered: Altered) -> None:
+    records = altered.store.records
+    #: The crons by id since each change of them.
+    known: list[tuple[float, dict[str, Cron]]] = [(time.monotonic(), {})]
+
+    def note() -> None:
+        known.append((time.monotonic(), dict(records.crons_by_id)))
+
+    @altered.override(Records.keep_cron)
+    def keep_cron(right: Any, cron: Cron) -> Cron:
+        kept: Cron = right(cron)
+        note()
+        return kept
+
+    @altered.override(Records.forget_cron)
+    def forget_cron(right: Any, cron_id: str) -> None:
+        right(cron_id)
+        note()
+
+    @altered.override(Crons.matching_crons)
+    def matching_crons(right: Any, filters: dict[str, Any]) -> Any:
+        until = time.monotonic() - _LAG_S
+        then = [crons for moment, crons in known if moment <= until]
+        now, records.crons_by_id = records.crons_by_id, then[-1] if then else {}
+        try:
+            return right(filters)
+        finally:
+            records.crons_by_id = now
+
 
 freedom("searches-that-name-no-order-go-by-id", allowed_by=_ORDER, choice="default order")(
     change_request(

@@ -40,10 +40,11 @@ def test_a_cron_is_created(given: ThreadsApi, crons: Crons) -> None:
 @requires("CRON-02")
 def test_a_cron_is_found_by_its_thread(given: ThreadsApi, given_crons: Crons, crons: Crons) -> None:
     thread, other = given.empty(), given.empty()
-    made = {given_crons.create(thread)["cron_id"] for _ in range(2)}
+    # The one that must not be found comes first: it is visible when the others are.
     given_crons.create(other)
-    found = crons.search_ids(thread_id=id_of(thread))
-    assert_equal(sorted(map(str, found)), sorted(made), "the crons found by the thread")
+    made = sorted(given_crons.create(thread)["cron_id"] for _ in range(2))
+    found = _search_once(given, crons, made, thread_id=id_of(thread))
+    assert_equal(found, made, "the crons found by the thread")
 
 
 @requires("CRON-03")
@@ -51,9 +52,22 @@ def test_crons_are_counted_by_their_thread(
     given: ThreadsApi, given_crons: Crons, crons: Crons
 ) -> None:
     thread, other = given.empty(), given.empty()
-    for each in (thread, thread, other):
+    for each in (other, thread, thread):
         given_crons.create(each)
-    assert_equal(crons.count(thread_id=id_of(thread)), 2, "the number of crons")
+    assert_equal(_count_once(given, crons, 2, thread_id=id_of(thread)), 2, "the number of crons")
+
+
+def _count_once(given: ThreadsApi, crons: Crons, number: int, **filters: Any) -> Any:
+    """Return what a count of crons answers once it is `number`, or at the deadline."""
+    return given.context.eventually(lambda: crons.count(**filters), lambda seen: seen == number)
+
+
+def _search_once(given: ThreadsApi, crons: Crons, ids: list[str], **filters: Any) -> list[str]:
+    """Return the ids that a search for crons finds once they are `ids`, or at the deadline."""
+    wanted = sorted(ids)
+    return given.context.eventually(
+        lambda: sorted(map(str, crons.search_ids(**filters))), lambda found: found == wanted
+    )
 
 
 @requires("CRON-04")
@@ -87,11 +101,13 @@ def test_a_deleted_cron_is_gone(
 ) -> None:
     thread = given.empty()
     deleted, kept = given_crons.create(thread), given_crons.create(thread)
+    ids, left = [deleted["cron_id"], kept["cron_id"]], [kept["cron_id"]]
+    if _search_once(given, given_crons, ids, thread_id=id_of(thread)) != sorted(ids):
+        raise Blocked("the crons are not found before one is deleted", by="CRON-02")
     crons.delete(deleted)
     assert_refused(client.crons.get(deleted["cron_id"]))
-    assert_equal(
-        given_crons.search_ids(thread_id=id_of(thread)), [kept["cron_id"]], "the crons left"
-    )
+    found = _search_once(given, given_crons, left, thread_id=id_of(thread))
+    assert_equal(found, left, "the crons left")
 
 
 @requires("CRON-07")
@@ -102,7 +118,14 @@ def test_a_schedule_that_is_none_is_refused(
     thread = given.empty()
     given_crons.create(thread)
     assert_refused(client.crons.create(id_of(thread), given_crons.body(schedule)))
-    assert_equal(given_crons.count(thread_id=id_of(thread)), 1, "the number of crons")
+    # What was made after it shows that a cron of the refused request would be counted by now.
+    given_crons.create(thread)
+    number = given.context.eventually(
+        lambda: given_crons.count(thread_id=id_of(thread)), lambda number: number not in (0, 1)
+    )
+    if number in (0, 1):
+        raise Blocked(f"{number} crons are counted where two were created", by="CRON-03")
+    assert_equal(number, 2, "the number of crons")
 
 
 @requires("CRON-08")
@@ -141,7 +164,7 @@ def test_the_crons_of_a_deleted_thread_are_gone(
 ) -> None:
     thread = given.empty()
     made = given_crons.create(thread)["cron_id"]
-    if given_crons.search_ids(thread_id=id_of(thread)) != [made]:
+    if _search_once(given, given_crons, [made], thread_id=id_of(thread)) != [made]:
         raise Blocked("the cron is not found while its thread is there", by="CRON-02")
     given.delete(thread)
     found, number = given.context.eventually(
@@ -157,8 +180,8 @@ def test_the_crons_of_a_deleted_thread_are_gone(
 def test_the_filters_of_a_search_apply_together(
     given: ThreadsApi, given_crons: Crons, crons: Crons, filtered: str
 ) -> None:
-    filters, made = _told_apart(given, given_crons, filtered)
-    assert_equal(crons.search_ids(**filters), made[:1], "the crons found")
+    filters, matching = _told_apart(given, given_crons, filtered)
+    assert_equal(_search_once(given, crons, [matching], **filters), [matching], "the crons found")
 
 
 @requires("CRON-13")
@@ -167,7 +190,7 @@ def test_the_filters_of_a_count_apply_together(
     given: ThreadsApi, given_crons: Crons, crons: Crons, filtered: str
 ) -> None:
     filters, _ = _told_apart(given, given_crons, filtered)
-    assert_equal(crons.count(**filters), 1, "the number of crons")
+    assert_equal(_count_once(given, crons, 1, **filters), 1, "the number of crons")
 
 
 @requires("CRON-13")
@@ -175,13 +198,15 @@ def test_crons_are_counted_by_their_metadata_alone(
     given: ThreadsApi, given_crons: Crons, crons: Crons
 ) -> None:
     filters, _ = _told_apart(given, given_crons, "metadata")
-    assert_equal(crons.count(metadata=filters["metadata"]), 2, "the number of crons")
+    number = _count_once(given, crons, 2, metadata=filters["metadata"])
+    assert_equal(number, 2, "the number of crons")
 
 
-def _told_apart(given: ThreadsApi, crons: Crons, by: str) -> tuple[dict[str, Any], list[str]]:
-    """Create crons of which only the first matches its thread and what it has under `by`.
+def _told_apart(given: ThreadsApi, crons: Crons, by: str) -> tuple[dict[str, Any], str]:
+    """Create crons of which only the last matches its thread and what it has under `by`.
 
-    Return these two filters, and the ids of the crons: the others match one of them only.
+    Return these two filters, and the id of that cron: the others match one of them only, and
+    are visible when it is.
     """
     thread, other = given.empty(), given.empty()
     differing: dict[str, Any] = {}
@@ -191,16 +216,14 @@ def _told_apart(given: ThreadsApi, crons: Crons, by: str) -> tuple[dict[str, Any
         mark, differing = {**own, "colour": "red"}, {"metadata": {**own, "colour": "blue"}}
     elif by == "assistant_id":
         mark = given.context.other_graph("slow")
-    made = [
-        crons.create(thread, **{by: mark}),
-        crons.create(thread, **differing),
-        crons.create(other, **{by: mark}),
-    ]
+    unlike = crons.create(thread, **differing)
+    crons.create(other, **{by: mark})
+    matching = crons.create(thread, **{by: mark})
     # The assistant of a graph has an id of its own.
-    value = made[0].get(by) if by == "assistant_id" else mark
-    if by != "metadata" and (made[0].get(by) != value or made[1].get(by) == value):
+    value = matching.get(by) if by == "assistant_id" else mark
+    if by != "metadata" and (matching.get(by) != value or unlike.get(by) == value):
         raise Blocked(f"crons created with and without {by} {mark!r} do not differ in it")
-    return {"thread_id": id_of(thread), by: value}, [each["cron_id"] for each in made]
+    return {"thread_id": id_of(thread), by: value}, matching["cron_id"]
 
 
 @requires("CRON-14")

@@ -360,11 +360,13 @@ def test_crons_are_kept(
         found = crons.search(thread_id=id_of(thread))
         return [[each.get(name) for name in ("cron_id", "thread_id", "schedule")] for each in found]
 
+    given.context.eventually(lambda: shown(given_crons), bool)
     before = stable(given, lambda: shown(given_crons))
     if [each[0] for each in before] != [made["cron_id"]]:
         raise Blocked("a search does not find the cron before the restart", by="CRON-02")
     restart(thread)
-    assert_equal(shown(crons), before, "the crons of the thread")
+    after = given.context.eventually(lambda: shown(crons), lambda seen: seen == before)
+    assert_equal(after, before, "the crons of the thread")
 
 
 @requires("DURABLE-14")
