@@ -6,7 +6,14 @@ from itertools import count
 from typing import Any
 
 from conformance.faults.kit.http_changes import STATES, change_shown, without
-from conformance.freedoms.parts import THREADS, JsonObject, everywhere, holds_values, streamed
+from conformance.freedoms.parts import (
+    CRONS,
+    THREADS,
+    JsonObject,
+    everywhere,
+    holds_values,
+    streamed,
+)
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread
 from conformance.model.search import Searches
@@ -57,6 +64,12 @@ def states_show_the_metadata_of_their_thread(altered: Altered) -> None:
         state: JsonObject = right(thread, *given, **named)
         written = without(thread.metadata, "assistant_id", "graph_id")
         return {**state, "metadata": {**written, **state["metadata"]}}
+
+
+@freedom("crons-tell-when-they-were-shown", allowed_by=_OPEN, profile="full")
+def crons_tell_when_they_were_shown(altered: Altered) -> None:
+    times = count(1)
+    change_shown(*CRONS, to=lambda cron: {**cron, "served": next(times)})(altered)
 
 
 def _more_in_event(data: Json) -> Json:

@@ -69,7 +69,7 @@ freedom(
     "times-change-form-between-operations",
     allowed_by="003 prints the same members with Z and with +00:00.",
     choice=_FORM,
-)(change_shown("create", "copy", "update", "run_background", to=_changed))
+)(change_shown("create", "copy", "update", "run_background", "cron_create", to=_changed))
 
 
 def _shown_all_the_same(cron: dict[str, Any]) -> dict[str, Any]:
