@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.contract.schemas import load_openapi, load_schema
+from conformance.faults.kit.state import is_uuid
 from conformance.freedoms.parts import together
 from conformance.freedoms.registry import freedom
 from conformance.reference.altered import Altered, Apply
@@ -66,6 +67,20 @@ def _unpublished(altered: Altered) -> None:
         return json_answer(404, {"detail": "Not Found"})
 
 
+def _prunes_only_what_is_there(altered: Altered) -> None:
+    @altered.wire.before("prune")
+    def refuse(request: WireRequest) -> WireAnswer | None:
+        named = request.members.get("thread_ids")
+        if not isinstance(named, list) or not all(is_uuid(str(each)) for each in named):
+            return None
+        ids = [str(each).lower() for each in named]
+        if not set(ids) <= altered.store.records.threads_by_id.keys():
+            return json_answer(404, {"detail": "a thread was not found"})
+        if len(set(ids)) < len(ids):
+            return json_answer(422, {"detail": "a thread is named twice"})
+        return None
+
+
 #: The requirements that are judged only where the deployment claims what they judge.
 CLAIMED = "EXCLUDE-* HISTORY-SELECT-* CANCEL-REASON-*"
 
@@ -85,3 +100,10 @@ freedom(
     choice="openapi.json",
     profile="extended",
 )(_unpublished)
+
+freedom(
+    "prunes-of-threads-that-are-not-there-are-refused",
+    allowed_by="Published is the number of the threads pruned, and 422; no source says that an id "
+    "without a thread, or one that is named twice, is accepted.",
+    profile="extended",
+)(_prunes_only_what_is_there)

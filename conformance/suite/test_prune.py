@@ -9,7 +9,9 @@ from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,
+    assert_is,
     assert_no_thread,
+    assert_refused,
     assert_that,
     assert_untouched,
     require_identical_history,
@@ -40,17 +42,28 @@ def test_the_threads_pruned_are_counted(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
 ) -> None:
     given.prune(given.empty())
-    made = [given.empty(), given.empty()]
-    absent = {"thread_id": client.ownership.absent_id()}
-    assert_equal(threads.prune(*made, absent).get("pruned_count"), 2, "pruned_count")
-    assert_equal(threads.prune(absent).get("pruned_count"), 0, "pruned_count")
+    counted = threads.prune(given.empty(), given.empty()).get("pruned_count")
+    assert_equal(counted, 2, "pruned_count")
+    absent = client.ownership.absent_id()
+    made = [id_of(given.empty()), id_of(given.empty())]
+    _assert_counts_if_accepted(threads, [*made, absent], 2)
+    _assert_counts_if_accepted(threads, [absent], 0)
 
 
 @requires("PRUNE-02")
 def test_a_thread_named_twice_counts_once(given: ThreadsApi, threads: ThreadsApi) -> None:
-    made, other = given.empty(), given.empty()
+    made, other = id_of(given.empty()), given.empty()
     given.prune(other)
-    assert_equal(threads.prune(made, made).get("pruned_count"), 1, "pruned_count")
+    _assert_counts_if_accepted(threads, [made, made], 1)
+
+
+def _assert_counts_if_accepted(threads: ThreadsApi, ids: list[str], number: int) -> None:
+    """Assert that a prune of these ids is refused, or answers the number of the threads pruned."""
+    answer = threads.client.prune({"thread_ids": ids})
+    if not answer.ok:
+        assert_refused(answer)
+        return
+    assert_is(threads.object_of(answer).get("pruned_count"), number, "pruned_count")
 
 
 @requires("PRUNE-03")
