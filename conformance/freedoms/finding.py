@@ -202,6 +202,32 @@ def values_that_get_shows_lag(altered: Altered) -> None:
 
 
 @freedom(
+    "get-shows-a-change-at-the-third-look",
+    allowed_by="004 prints no values in its output of get; that they follow the state within the "
+    "declared deadline is all that is asked of them.",
+)
+def get_shows_a_change_at_the_third_look(altered: Altered) -> None:
+    """Answer the first two GETs after a change by what was known before, for half a second."""
+    known: dict[str, dict[str, Any]] = {}
+    changed: dict[str, tuple[float, int, dict[str, Any]]] = {}
+    lagging = ("values", "interrupts", "state_updated_at")
+
+    @altered.wire.answers("create", "get")
+    def answer(request: WireRequest, shown: Any) -> Any:
+        now, thread_id = time.monotonic(), shown["thread_id"]
+        fresh = {name: shown[name] for name in lagging if name in shown}
+        if request.operation == "create" or thread_id not in known:
+            known[thread_id] = fresh
+            return shown
+        if not same_json(known[thread_id], fresh):
+            changed[thread_id] = (now, 2, known[thread_id])
+            known[thread_id] = fresh
+        since, looks, before = changed.get(thread_id, (now, 0, fresh))
+        changed[thread_id] = (since, looks - 1, before)
+        return {**shown, **before} if looks > 0 and now - since < _LAG_S else shown
+
+
+@freedom(
     "interrupts-that-get-shows-lag",
     allowed_by="No output of the documents shows the interrupts of a thread, and no source says "
     "how soon after its run GET shows them: like its values, within the declared deadline.",

@@ -21,6 +21,7 @@ from conformance.checks.required_states import require_states
 from conformance.checks.runs import Runs
 from conformance.checks.shown_interrupts import interrupts_in
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
+from conformance.checks.ways import get_caught_up
 from conformance.deployment.client import ThreadsClient
 
 LATEST = {"strategy": "keep_latest"}
@@ -187,7 +188,7 @@ def test_keep_latest_leaves_what_the_thread_shows(
 ) -> None:
     _require_keep_latest(given)
     made = make(condition, given, given_runs).thread
-    before = given.get(made)
+    before = get_caught_up(given, made)
     given.prune(made, **LATEST)
     shown = threads.get(made)
     for name in ("status", "metadata", "values", "interrupts"):

@@ -17,6 +17,7 @@ from conformance.checks.expect import (
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.texts_like_escapes import NAMES_LIKE_PATHS, metadata_of_lookalikes
 from conformance.checks.views import id_of
+from conformance.checks.ways import get_caught_up
 from conformance.deployment.client import ThreadsClient
 
 
@@ -74,7 +75,7 @@ def test_an_update_moves_updated_at(given: ThreadsApi, threads: ThreadsApi) -> N
 def test_an_update_leaves_what_is_not_metadata(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.fullest()
     members = ("thread_id", "created_at", "status", "values", "state_updated_at")
-    before = given.get(made)
+    before = get_caught_up(given, made)
     threads.update(made, metadata={"colour": "red"})
     after = given.get(made)
     assert_equal(
