@@ -70,6 +70,30 @@ def graph_has_a_node_before_its_model(altered: Altered) -> None:
     )
 
 
+class _LookingAtItsState(Graph):
+    """A graph that prepares from its second message on: the edge from its entry looks at both."""
+
+    def applied(self, values: dict[str, Any], update: Any, new_id: Any) -> dict[str, Any]:
+        made = super().applied(values, update, new_id)
+        object.__setattr__(self, "said", len(made.get("messages") or ()))
+        return made
+
+    def after(self, name: str) -> tuple[str, ...]:
+        first = getattr(self, "said", 0) < 2
+        return ("call_model",) if name == START and first else super().after(name)
+
+
+@freedom(
+    "edges-look-at-the-whole-state",
+    allowed_by=f"{_ANY_GRAPH} An edge may be conditional on anything in the state.",
+    choice="graph of the deployment",
+)
+def edges_look_at_the_whole_state(altered: Altered) -> None:
+    nodes = {"prepare": Node(run=lambda _: {}), "call_model": Node(run=call_model)}
+    made = chain("agent", MESSAGES, **nodes)
+    _offers(altered, _LookingAtItsState(made.graph_id, made.channels, made.nodes))
+
+
 @freedom(
     "graph-has-more-channels",
     allowed_by="Values are application data; the published type is object.",

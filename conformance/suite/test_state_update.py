@@ -130,42 +130,67 @@ def test_the_state_tells_of_an_update(given: ThreadsApi) -> None:
 
 @requires("STATE-UPDATE-06")
 def test_as_node_decides_what_is_next(given: ThreadsApi, threads: ThreadsApi) -> None:
-    follows = _nodes_and_what_follows(given)
+    base, predicted = _supersteps(given, 1), []
+    for step in _of_one_node(given):
+        base.append(step)
+        predicted.append((step["updates"][0], _next_after(given, base)))
+    _require_differences(predicted)
     made = given.prepopulated()
-    for update, names in follows:
+    for update, names in predicted:
         threads.update_state(made, **update)
-        assert_equal(given.state(made).get("next"), names, f"next after {update['as_node']}")
+        _assert_next(given.state(made), names, f"next after {update['as_node']}")
 
 
 @requires("STATE-UPDATE-06")
 def test_as_node_decides_what_is_next_in_a_fork(given: ThreadsApi, threads: ThreadsApi) -> None:
-    follows = _nodes_and_what_follows(given)
     made = given.long(5)
     at = {"checkpoint_id": require_states(given.history(made), 3).checkpoint_ids()[2]}
-    for update, names in follows:
+    steps, append = _supersteps(given, 1), given.context.graph().append
+    appended = [{"updates": [numbered(append, number)]} for number in range(2, 7 - len(steps))]
+    base = [*steps, *appended][:-2]
+    predicted = [
+        (step["updates"][0], _next_after(given, [*base, step])) for step in _of_one_node(given)
+    ]
+    _require_differences(predicted)
+    for update, names in predicted:
         act = partial(threads.update_state, made, **update, checkpoint=at)
         fork, state = _only_new_state(given, made, act), given.state(made)
         if checkpoint_id_of(state) != fork:
             raise Blocked("the state of the thread is not that of the fork", by="STATE-UPDATE-10")
-        assert_equal(state.get("next"), names, f"next after {update['as_node']} in a fork")
+        _assert_next(state, names, f"next after {update['as_node']} in a fork")
 
 
-def _nodes_and_what_follows(given: ThreadsApi) -> list[tuple[dict[str, Any], Any]]:
-    """Return the updates of the supersteps, each with the nodes that are next after it.
+def _supersteps(given: ThreadsApi, number: int) -> list[dict[str, Any]]:
+    return [numbered(each, number) for each in given.context.graph().supersteps]
 
-    `Blocked` unless two differ in what follows them.
-    """
-    steps = [numbered(each, 2) for each in given.context.graph().supersteps]
-    # A thread prepopulated as far as a node shows which nodes follow it.
-    follows: list[tuple[dict[str, Any], Any]] = []
-    for number, step in enumerate(steps, 1):
-        update, *others = step["updates"]
-        if not others and update.get("as_node") not in (None, "__input__"):
-            so_far = given.prepopulated(steps[:number])
-            follows.append((update, given.state(so_far).get("next")))
-    if len({str(names) for _, names in follows}) < 2:
+
+def _of_one_node(given: ThreadsApi) -> list[dict[str, Any]]:
+    """Return the supersteps of one update as a node, which can be sent as a state update."""
+    return [
+        step
+        for step in _supersteps(given, 2)
+        if len(step["updates"]) == 1
+        and step["updates"][0].get("as_node") not in (None, "__input__")
+    ]
+
+
+def _next_after(given: ThreadsApi, supersteps: list[dict[str, Any]]) -> Any:
+    """Return what is next in a thread prepopulated with these: an edge may look at all of it."""
+    return given.state(given.prepopulated(supersteps)).get("next")
+
+
+def _require_differences(predicted: list[tuple[dict[str, Any], Any]]) -> None:
+    """Block the check unless two updates differ in what follows them."""
+    if len({str(names) for _, names in predicted}) < 2:
         raise Blocked("no two nodes of the supersteps differ in what follows them")
-    return follows
+
+
+def _assert_next(state: State, names: Any, what: str) -> None:
+    """Assert that these nodes are next, in whichever order."""
+    shown = state.get("next")
+    if isinstance(shown, list) and isinstance(names, list):
+        shown, names = sorted(map(str, shown)), sorted(map(str, names))
+    assert_equal(shown, names, what)
 
 
 @requires("STATE-UPDATE-07")
