@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -300,6 +301,23 @@ def created_paused_runs(broken: FaultyDeployment) -> None:
         cron = broken.store.records.cron(made["cron_id"])
         kept = broken.store.records.keep_cron(replace(cron, enabled=request.get("enabled", True)))
         return broken.store.views.cron_view(kept)
+
+
+@fault("paused-crons-run-a-second-after-the-others", breaks=["CRON-18"])
+def paused_crons_run_later(broken: FaultyDeployment) -> None:
+    #: A second of the clock of a matrix, and a little more.
+    late_s = 0.3
+    crons, runs = broken.store.records.crons_by_id, broken.store.runs
+
+    def run_paused() -> None:
+        for cron in crons.values():
+            if not cron.enabled and cron.thread_id and cron.schedule == "* * * * *":
+                runs.begin_run(cron.thread_id, {"assistant_id": cron.assistant_id, "input": {}})
+
+    @broken.override(Crons.fire_cron)
+    def fire_cron(right: Any, cron_id: str) -> Any:
+        asyncio.get_running_loop().call_later(late_s, run_paused)
+        return right(cron_id)
 
 
 fault("cron-that-was-paused-by-an-update-runs", breaks=["CRON-18"])(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.http_changes import with_status
+from conformance.faults.kit.http_changes import with_status, without
 from conformance.faults.kit.state import begin_with, stored_thread
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Thread
@@ -156,16 +156,35 @@ def _found(by: Callable[[Query], Any]) -> Apply:
             found = right(query, **options)
             if not gone or not by(query) or options.get("select") or options.get("extract"):
                 return found
-            stale = [
-                broken.store.views.thread_view(thread)
-                for thread_id, thread in gone.items()
-                if stored_thread(broken, thread_id) is None
-                and broken.store.searches.matches(thread, query)
-                and (query.ids is None or thread_id in query.ids)
-            ]
-            return [*stale, *found][: options.get("limit", 10)]
+            return [*_stale(broken, gone, query), *found][: options.get("limit", 10)]
 
     return _once_deleted(then)
+
+
+def _stale(broken: FaultyDeployment, gone: Gone, query: Query) -> list[Json]:
+    """Return the deleted threads that match a query, as they were."""
+    return [
+        broken.store.views.thread_view(thread)
+        for thread_id, thread in gone.items()
+        if stored_thread(broken, thread_id) is None
+        and broken.store.searches.matches(thread, query)
+        and (query.ids is None or thread_id in query.ids)
+    ]
+
+
+@fault("deleted-threads-that-were-once-found-stay-found", breaks=["DELETE-05"])
+def once_found_stay_found(broken: FaultyDeployment) -> None:
+    gone = _remembered(broken)
+    indexed: set[str] = set()
+
+    @broken.override(Searches.search)
+    def search(right: Any, query: Query = EVERY, **options: Any) -> Any:
+        found = right(query, **options)
+        if options.get("select") or options.get("extract"):
+            return found
+        indexed.update(each["thread_id"] for each in found)
+        known = {thread_id: gone[thread_id] for thread_id in gone.keys() & indexed}
+        return [*_stale(broken, known, query), *found][: options.get("limit", 10)]
 
 
 fault("deleted-threads-are-found", breaks=["DELETE-05", "SEQ-18"])(_found(lambda query: True))
@@ -207,6 +226,18 @@ fault("thread-anew-has-the-old-history", breaks=["DELETE-07", "SEQ-19"])(
 fault("thread-anew-has-the-old-metadata", breaks=["DELETE-07", "SEQ-19"])(
     _anew(lambda former, now: replace(now, metadata={**former.metadata, **now.metadata}))
 )
+
+
+@fault("empty-history-of-a-thread-anew-lists-the-old-states", breaks=["DELETE-07"])
+@_once_deleted
+def old_states_are_listed(broken: FaultyDeployment, gone: Gone) -> None:
+    @broken.wire.answers("history")
+    def list_old(request: WireRequest, page: Json) -> Json:
+        former = gone.get(request.thread_id)
+        if page or former is None:
+            return page
+        old = [broken.store.views.state_view(former, each) for each in former.checkpoints[::-1]]
+        return [without(state, "checkpoint_id") for state in old]
 
 
 @fault("first-run-of-a-thread-anew-brings-the-old-states-back", breaks=["DELETE-07"])

@@ -249,16 +249,20 @@ def state_is_cached(broken: FaultyDeployment) -> None:
 # Empty and unknown threads
 
 
-@fault("state-of-an-empty-thread-is-404", breaks=["STATE-14"])
-def empty_thread_has_no_state(broken: FaultyDeployment) -> None:
-    @broken.wire.before("state")
-    def answer_404(request: WireRequest) -> WireAnswer | None:
-        thread = stored_thread(broken, request.thread_id)
-        if thread is None or thread.checkpoints:
-            return None
-        return json_answer(404, {"detail": "the thread has no state"})
+def _no_state_without_checkpoint(status: int) -> Apply:
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.wire.before("state")
+        def refuse(request: WireRequest) -> WireAnswer | None:
+            thread = stored_thread(broken, request.thread_id)
+            if thread is None or thread.checkpoints:
+                return None
+            return json_answer(status, {"detail": "the thread has no state"})
+
+    return apply
 
 
+fault("state-of-an-empty-thread-is-404", breaks=["STATE-14"])(_no_state_without_checkpoint(404))
+fault("state-of-an-empty-thread-is-409", breaks=["STATE-14"])(_no_state_without_checkpoint(409))
 fault("state-of-an-empty-thread-has-null-values", breaks=["STATE-14"])(
     change_shown("state", to=lambda state: {**state, "values": state.get("values") or None})
 )

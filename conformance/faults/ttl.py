@@ -118,6 +118,26 @@ def update_forgets_the_ttl(broken: FaultyDeployment) -> None:
         return answer
 
 
+@fault("update-of-metadata-resets-the-strategy-of-the-ttl", breaks=["TTL-07"])
+def update_resets_the_strategy(broken: FaultyDeployment) -> None:
+    @broken.override(Threads.update)
+    def update(right: Any, thread_id: str, metadata: Any = None, ttl: Any = None) -> Any:
+        answer = right(thread_id, metadata, ttl)
+        thread = broken.store.records.thread(thread_id)
+        if ttl is None and thread.ttl is not None:
+            broken.store.records.keep(replace(thread, ttl=replace(thread.ttl, strategy="delete")))
+        return answer
+
+
+@fault("first-ttl-by-update-ignores-its-strategy", breaks=["TTL-04"])
+def first_by_update_ignores_its_strategy(broken: FaultyDeployment) -> None:
+    @broken.override(Threads.update)
+    def update(right: Any, thread_id: str, metadata: Any = None, ttl: Any = None) -> Any:
+        first = broken.store.records.thread(thread_id).ttl is None
+        plain = {**ttl, "strategy": "delete"} if first and isinstance(ttl, dict) else ttl
+        return right(thread_id, metadata, plain)
+
+
 # Amounts
 
 
@@ -220,4 +240,11 @@ fault("prepopulation-forgets-the-ttl", breaks=["TTL-12"])(
 )
 fault("ttl-forgets-the-supersteps", breaks=["TTL-12"])(
     change_request("create", to=lambda body: without(body, "supersteps"), when=_creates_with_ttl)
+)
+fault("prepopulation-ignores-the-strategy-of-its-ttl", breaks=["TTL-12"])(
+    change_request(
+        "create",
+        to=lambda body: {**body, "ttl": {**body["ttl"], "strategy": "delete"}},
+        when=lambda request: prepopulates(request) and _creates_with_ttl(request),
+    )
 )
