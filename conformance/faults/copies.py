@@ -24,7 +24,7 @@ fault(
     "copy-answers-an-error-with-200",
     breaks=(
         "COPY-01 COPY-03 COPY-04 COPY-05 COPY-06 COPY-07 COPY-12 COPY-14 COPY-19 COPY-29 PREPOP-18 "
-        "RUN-04 RUN-05 RUN-06 STATE-UPDATE-14 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 "
+        "RUN-04 RUN-05 RUN-06 CONCURRENT-04 CONCURRENT-05 CONCURRENT-06 "
         "INTERRUPT-08 NESTED-07"
     ),
 )(change_shown("copy", to=lambda _thread: {"detail": "no"}))

@@ -180,7 +180,8 @@ def once_found_stay_found(broken: FaultyDeployment) -> None:
     @broken.override(Searches.search)
     def search(right: Any, query: Query = EVERY, **options: Any) -> Any:
         found = right(query, **options)
-        if options.get("select") or options.get("extract"):
+        # Of what was selected nothing is known but the members that were asked for.
+        if not all("thread_id" in each for each in found):
             return found
         indexed.update(each["thread_id"] for each in found)
         known = {thread_id: gone[thread_id] for thread_id in gone.keys() & indexed}
@@ -228,7 +229,7 @@ fault("thread-anew-has-the-old-metadata", breaks=["DELETE-07", "SEQ-19"])(
 )
 
 
-@fault("empty-history-of-a-thread-anew-lists-the-old-states", breaks=["DELETE-07"])
+@fault("empty-history-of-a-thread-anew-lists-the-old-states", breaks=["DELETE-07", "SEQ-19"])
 @_once_deleted
 def old_states_are_listed(broken: FaultyDeployment, gone: Gone) -> None:
     @broken.wire.answers("history")

@@ -134,6 +134,15 @@ fault("parent-of-the-state-names-another-thread", breaks=["STATE-05", "STATE-10"
 fault("state-has-no-parent", breaks=["STATE-05", "STATE-07", "STATE-10", "SEQ-07"])(
     _state(lambda state: {**state, "parent_checkpoint": None})
 )
+fault("no-state-names-its-parent", breaks=["STATE-05", "STATE-07", "SEQ-05"])(
+    change_shown(
+        *STATES,
+        to=lambda state: {
+            name: None if name in ("parent_checkpoint", "parent_checkpoint_id") else value
+            for name, value in state.items()
+        },
+    )
+)
 fault("state-shows-no-checkpoint-id", breaks=["STATE-06"])(
     _state(lambda state: without(state, "checkpoint_id"))
 )
