@@ -160,6 +160,7 @@ WHOLE = history(state(4), state(3), state(2, tasks=[{"id": "t", "name": "n", "re
         [WHOLE],
         [history(state(2, tasks=[{"id": "t", "name": "n", "result": None}])), WHOLE],
         [history(*WHOLE.states[1:]), history(*WHOLE.states[1:])],
+        [history(state(3, next=["n"]), *WHOLE.states[2:])],
     ],
 )
 def test_a_moment_of_the_source(copies: list[History]) -> None:
@@ -173,7 +174,7 @@ def test_a_moment_of_the_source(copies: list[History]) -> None:
         pytest.param([WHOLE, history(*WHOLE.states[1:])], id="back-in-time"),
         pytest.param([history(state(4), *WHOLE.states[2:])], id="a-hole"),
         pytest.param([history(state(5), *WHOLE.states)], id="more"),
-        pytest.param([history(state(3, next=["n"]), *WHOLE.states[2:])], id="newest-differs"),
+        pytest.param([history(state(3, values={"n": 0}), *WHOLE.states[2:])], id="newest-differs"),
         pytest.param([history(*WHOLE.states[:2], state(2))], id="a-task-is-lost"),
     ],
 )
