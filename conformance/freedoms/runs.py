@@ -20,7 +20,7 @@ from conformance.model.runs import Runs
 from conformance.model.search import Searches
 from conformance.model.views import Views
 from conformance.reference.altered import Altered, Apply
-from conformance.reference.wire import WireAnswer, WireRequest, json_answer
+from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
 
 #: How long, in seconds, a run or its thread is shown as under way after the end.
 _SETTLING_S = 0.3
@@ -309,3 +309,25 @@ def lists_of_runs_cannot_select_the_cancel_reason(altered: Altered) -> None:
     def leave_out(_request: WireRequest, document: Any) -> Any:
         del document["paths"]["/threads/{thread_id}/runs"]
         return document
+
+
+@freedom(
+    "state-updates-keep-a-thread-busy-for-a-moment",
+    allowed_by="The SDK says that a busy thread is one on which a task is being processed; no "
+    "source says that an update of its state is none, nor that GET and a search show its end at "
+    "once.",
+    choice="status while a run is under way",
+    profile="extended",
+)
+def state_updates_keep_a_thread_busy(altered: Altered) -> None:
+    updated: dict[str, float] = {}
+
+    @altered.wire.after("update_state")
+    def note(request: WireRequest, answer: WireAnswer) -> None:
+        if answer.ok:
+            updated[request.thread_id] = time.monotonic()
+
+    @altered.wire.answers("get")
+    def show(request: WireRequest, thread: Json) -> Json:
+        settled = time.monotonic() - updated.get(request.thread_id, 0.0) > _SETTLING_S
+        return thread if settled else {**thread, "status": "busy"}
