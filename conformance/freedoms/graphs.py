@@ -229,7 +229,9 @@ def _written(values: Any) -> set[str]:
     "slow-graph-begins-with-two-nodes-at-once",
     allowed_by="The settings want of the slow graph at least two steps, each with a message; "
     "how many nodes a step has is the application's.",
-    may_block="INTERRUPT-13 INTERRUPT-14 INTERRUPT-16 INTERRUPT-20 INTERRUPT-21 INTERRUPT-22",
+    may_block="CONDITION-06 CONDITION-15 CONDITION-16 CONDITION-17 INTERRUPT-13 INTERRUPT-14 "
+    "INTERRUPT-16 INTERRUPT-17 INTERRUPT-18 INTERRUPT-19 INTERRUPT-20 INTERRUPT-21 INTERRUPT-22 "
+    "STATUS-15",
     profile="full",
 )
 def slow_graph_begins_with_two_nodes_at_once(altered: Altered) -> None:

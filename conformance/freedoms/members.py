@@ -166,7 +166,7 @@ freedom(
     "threads-show-null-values-after-their-creation",
     allowed_by="004 prints no values in its outputs of get and search; the SDK's type of a "
     "thread's values allows null.",
-    may_block="COPY-08 PREPOP-21 SEQ-11 STATE-UPDATE-07 STATE-UPDATE-15 CONDITION-01",
+    may_block="COPY-08 PREPOP-21 SEQ-11 STATE-UPDATE-07 STATE-UPDATE-15 CONDITION-01 SELECT-02",
 )(
     change_shown(
         "get",
