@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from conformance.faults.kit.http_changes import change_request, without
@@ -41,9 +41,9 @@ class _Past:
             self._known.append((time.monotonic(), thread_id, None))
             right(thread_id)
 
-    def threads(self) -> dict[str, Thread]:
-        """Return the threads by id as they were then."""
-        until = time.monotonic() - _LAG_S
+    def threads(self, at_least: float = 0.0) -> dict[str, Thread]:
+        """Return the threads by id as they were then, or at the later moment `at_least`."""
+        until = max(time.monotonic() - _LAG_S, at_least)
         then: dict[str, Thread] = {}
         for moment, thread_id, thread in self._known:
             if moment > until:
@@ -179,20 +179,23 @@ def objects_are_found_by_equality(altered: Altered) -> None:
         )
 
 
-@freedom(
-    "values-that-get-shows-lag",
-    allowed_by="004 prints no values in its output of get; that they follow the state within the "
-    "declared deadline is all that is asked of them.",
+_VALUES_FOLLOW = (
+    "004 prints no values in its output of get; that they follow the state within the "
+    "declared deadline is all that is asked of them."
 )
-def values_that_get_shows_lag(altered: Altered) -> None:
+
+
+def _lagging_values(altered: Altered, flushed: Mapping[str, float]) -> None:
+    """Let GET show the values of a while ago, or those at the moment of `flushed`, by thread id."""
     past = _Past(altered)
     shown: dict[str, Thread] = {}
 
     @altered.override(Views.thread_view)
     def thread_view(right: Any, thread: Thread) -> Any:
-        then = past.threads().get(thread.thread_id)
+        since = flushed.get(thread.thread_id)
+        then = past.threads(since or 0.0).get(thread.thread_id)
         # A thread that was just created shows its initial values, and never older ones again.
-        if then is None or not then.checkpoints:
+        if then is None or (since is None and not then.checkpoints):
             then = thread
         last = shown.get(thread.thread_id, then)
         if past.is_older(then, last):
@@ -201,30 +204,27 @@ def values_that_get_shows_lag(altered: Altered) -> None:
         return {**right(thread), "values": right(then)["values"]}
 
 
-@freedom(
-    "get-shows-a-change-at-the-third-look",
-    allowed_by="004 prints no values in its output of get; that they follow the state within the "
-    "declared deadline is all that is asked of them.",
+freedom("values-that-get-shows-lag", allowed_by=_VALUES_FOLLOW)(
+    lambda altered: _lagging_values(altered, {})
 )
-def get_shows_a_change_at_the_third_look(altered: Altered) -> None:
-    """Answer the first two GETs after a change by what was known before, for half a second."""
-    known: dict[str, dict[str, Any]] = {}
-    changed: dict[str, tuple[float, int, dict[str, Any]]] = {}
-    lagging = ("values", "interrupts", "state_updated_at")
 
-    @altered.wire.answers("create", "get")
-    def answer(request: WireRequest, shown: Any) -> Any:
-        now, thread_id = time.monotonic(), shown["thread_id"]
-        fresh = {name: shown[name] for name in lagging if name in shown}
-        if request.operation == "create" or thread_id not in known:
-            known[thread_id] = fresh
-            return shown
-        if not same_json(known[thread_id], fresh):
-            changed[thread_id] = (now, 2, known[thread_id])
-            known[thread_id] = fresh
-        since, looks, before = changed.get(thread_id, (now, 0, fresh))
-        changed[thread_id] = (since, looks - 1, before)
-        return {**shown, **before} if looks > 0 and now - since < _LAG_S else shown
+
+@freedom("values-that-get-shows-lag-until-the-thread-is-pruned", allowed_by=_VALUES_FOLLOW)
+def values_lag_until_the_thread_is_pruned(altered: Altered) -> None:
+    flushed: dict[str, float] = {}
+    _lagging_values(altered, flushed)
+
+    @altered.override(Threads.create)
+    def create(right: Any, *given: Any, **named: Any) -> Any:
+        made = right(*given, **named)
+        flushed[made["thread_id"]] = time.monotonic()
+        return made
+
+    @altered.override(Threads.pruned)
+    def pruned(right: Any, thread: Thread) -> Thread:
+        flushed[thread.thread_id] = time.monotonic()
+        kept: Thread = right(thread)
+        return kept
 
 
 @freedom(

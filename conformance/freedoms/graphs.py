@@ -90,7 +90,8 @@ class _LookingAtItsState(Graph):
 )
 def edges_look_at_the_whole_state(altered: Altered) -> None:
     nodes = {"prepare": Node(run=lambda _: {}), "call_model": Node(run=call_model)}
-    made = chain("agent", MESSAGES, **nodes)
+    channels = altered.store.assistants.graphs["agent"].channels
+    made = chain("agent", channels, **nodes)
     _offers(altered, _LookingAtItsState(made.graph_id, made.channels, made.nodes))
 
 
