@@ -15,7 +15,7 @@ from conformance.checks.comparable_members import shows_its_state
 from conformance.checks.context import CheckContext
 from conformance.checks.crons import Crons
 from conformance.checks.every_operation import Ask, Targets, every_operation
-from conformance.checks.expect import assert_that, published_part
+from conformance.checks.expect import assert_that, published_members, published_part
 from conformance.checks.messages import values_with_text
 from conformance.checks.outcomes import Blocked, NotAskedFor, PromiseBroken, Unsupported
 from conformance.checks.runs import Runs
@@ -116,6 +116,8 @@ class Intruder:
             "its crons": client.crons.search({"thread_id": thread_id}),
         }
         seen = {name: published_part(answer) for name, answer in answers.items() if answer.ok}
+        if "its crons" in seen:
+            seen["its crons"] = published_members("cron", seen["its crons"])
         return {**seen, "the threads of the check": sorted(self._given.search_ids())}
 
 
@@ -134,6 +136,7 @@ def intruder(
         try:
             # Once GET shows it, the cron is proved to be this run's.
             cron_id = str(crons.get(crons.create(thread))["cron_id"])
+            given.context.eventually(lambda: crons.search_ids(thread_id=id_of(thread)), bool)
         except (Blocked, Unsupported):  # without crons, the other operations are still tried
             cron_id = given.client.ownership.absent_id()
         state = given.state(thread)

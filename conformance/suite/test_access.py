@@ -15,6 +15,7 @@ from conformance.checks.expect import (
     assert_equal,
     assert_that,
     assert_untouched,
+    published_members,
     require_refused,
 )
 from conformance.checks.other_credentials import CREDENTIALS, Intruder, Pair, intruder, tenants
@@ -348,7 +349,8 @@ def test_anothers_ids_answer_as_unknown_ones(pair: Pair, operation: str) -> None
 
 
 def _crons_of(api: ThreadsApi, thread_id: str) -> list[Any]:
-    return api.list_of(api.client.crons.search({"thread_id": thread_id}))
+    found = api.list_of(api.client.crons.search({"thread_id": thread_id}))
+    return [published_members("cron", each) for each in found]
 
 
 def _absent_id(client: ThreadsClient) -> str:
