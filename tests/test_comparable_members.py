@@ -79,7 +79,7 @@ def test_a_copy_may_name_itself_or_its_source(named: str | None) -> None:
     def of(thread_id: str, in_checkpoints: str, in_metadata: str | None) -> dict[str, Any]:
         checkpoint = {"checkpoint_id": "1", "thread_id": in_checkpoints}
         inner = state(checkpoint=checkpoint, metadata={"thread_id": in_metadata})
-        task = {"id": "1", "name": "work", "checkpoint": checkpoint, "state": inner}
+        task = {"id": "1", "name": "work", "checkpoint": {"thread_id": thread_id}, "state": inner}
         metadata = {"source": "loop", "step": 1, "parents": {}}
         if in_metadata is not None:
             metadata["thread_id"] = in_metadata

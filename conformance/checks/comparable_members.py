@@ -66,10 +66,10 @@ def masked_states(history: History, copied_from: str | None = None) -> list[Stat
 def masked_state(state: State, thread_id: str, copied_from: str | None = None) -> State:
     """Return a state in the form in which those of a copy and of its source are compared.
 
-    Masked is the thread's own id wherever it stands. In the checkpoints of a copy so is the id of
-    its source, `copied_from`: the documents' own comparison holds only where they go on to name
-    the source. It leaves `metadata.thread_id` out, and so does this. Whether a checkpoint names
-    the copy is COPY-20.
+    Masked is the thread's own id wherever it stands. In the checkpoints of a copy's states so is
+    the id of its source, `copied_from`: the documents' own comparison holds only where they go on
+    to name the source. It leaves `metadata.thread_id` out, and so does this. Whether a checkpoint
+    names the copy is COPY-20. Checkpoints of tasks, of which no document speaks, name the copy.
     """
     return _masked(mask_thread_id(published_state(state), thread_id), copied_from)
 
@@ -80,12 +80,11 @@ def _masked(state: State, copied_from: str | None) -> State:
             name: value for name, value in state["metadata"].items() if name != "thread_id"
         }
     if copied_from is not None:
-        for holder in (state, *_tasks_of(state)):
-            for name in ("checkpoint", "parent_checkpoint"):
-                checkpoint = holder.get(name)
-                if isinstance(checkpoint, dict) and "thread_id" in checkpoint:
-                    named = mask_thread_id(checkpoint["thread_id"], copied_from)
-                    holder[name] = {**checkpoint, "thread_id": named}
+        for name in ("checkpoint", "parent_checkpoint"):
+            checkpoint = state.get(name)
+            if isinstance(checkpoint, dict) and "thread_id" in checkpoint:
+                named = mask_thread_id(checkpoint["thread_id"], copied_from)
+                state[name] = {**checkpoint, "thread_id": named}
     return _with_states_of_tasks(state, lambda inner: _masked(inner, copied_from))
 
 

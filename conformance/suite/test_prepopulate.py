@@ -72,7 +72,7 @@ def test_the_values_are_what_was_sent(threads: ThreadsApi, graph: GraphSettings)
 @requires("PREPOP-03")
 def test_messages_get_ids(given: ThreadsApi, graph: GraphSettings) -> None:
     ids = _ids(given.prepopulated(), graph)
-    require_some(ids, "the creation shows no messages", "PREPOP-02")
+    require_some([ids], "the creation shows no messages", "PREPOP-02")
     assert_that(all(isinstance(each, str) and each for each in ids), "an id per message", ids)
     assert_equal(len(set(ids)), len(ids), "the number of different message ids")
 
