@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from conformance.faults.kit.http_changes import change_answer, change_request, mapped, without
 from conformance.faults.kit.runs import (
@@ -281,13 +282,14 @@ def copy_leaves_the_subgraph_behind(broken: FaultyDeployment) -> None:
         )
 
 
-@fault("subgraph-of-a-copy-names-the-source", breaks=["NESTED-08"])
-def subgraph_of_a_copy_names_the_source(broken: FaultyDeployment) -> None:
+@fault("subgraph-of-a-copy-names-another-thread", breaks=["NESTED-08"])
+def subgraph_of_a_copy_names_another_thread(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state", when=_including)
-    def name_the_source(request: WireRequest, state: Json) -> Json:
+    def name_another(request: WireRequest, state: Json) -> Json:
         own = request.thread_id
-        source = source_of(broken.store, own)
-        inner = mapped(state["tasks"], lambda leaf: source if source and leaf == own else leaf)
+        if source_of(broken.store, own) is None:
+            return state
+        inner = mapped(state["tasks"], lambda leaf: str(UUID(int=1)) if leaf == own else leaf)
         return {**state, "tasks": inner}
 
 
