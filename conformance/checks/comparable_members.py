@@ -38,7 +38,7 @@ def lasting_members(states: Iterable[State]) -> list[dict[str, Any]]:
             "parent_checkpoint_id": parent_id_of(state),
             **{name: state.get(name) for name in _LASTING},
         }
-        for state in states
+        for state in contract_of_each(states)
     ]
 
 
@@ -53,6 +53,25 @@ def published_state(state: State) -> State:
     if isinstance(shown.get("created_at"), str):
         shown["created_at"] = _in_utc(shown["created_at"])
     return _with_states_of_tasks(shown, published_state)
+
+
+def contract_of(state: State) -> State:
+    """Return what of a state must be the same at every look.
+
+    That are its published members, and of its metadata `source`, `step` and `parents`: the rest
+    is the application's, such as the metadata of the thread, which may change.
+    """
+    shown = published_state(state)
+    if isinstance(shown.get("metadata"), dict):
+        shown["metadata"] = {
+            name: value for name, value in shown["metadata"].items() if name in _METADATA
+        }
+    return shown
+
+
+def contract_of_each(states: Iterable[State]) -> list[State]:
+    """Return what of each state must be the same at every look."""
+    return [contract_of(each) for each in states]
 
 
 def masked_states(history: History, copied_from: str | None = None) -> list[State]:

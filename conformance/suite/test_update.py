@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.contract_of_states import contract_of, contract_of_each
+from conformance.checks.comparable_members import contract_of, contract_of_each
 from conformance.checks.expect import (
     assert_equal,
     assert_moves_updated_at,
