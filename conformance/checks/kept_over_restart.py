@@ -13,6 +13,7 @@ from conformance.checks.expect import published_members
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported, difference_kinds
 from conformance.checks.runs import Runs
 from conformance.checks.views import History, State, Thread, has_data
+from conformance.checks.ways import get_caught_up
 from conformance.deployment.guard import NotOursRefusal
 from conformance.model.history import differences, differences_by_place, differing_items, same_json
 
@@ -83,7 +84,10 @@ def made_in(names: Iterable[str], given: ThreadsApi, runs: Runs) -> dict[str, Ma
     refused: Exception | None = None
     for name in names:
         try:
-            made[name] = conditions.make(name, given, runs)
+            one = conditions.make(name, given, runs)
+            if one.settles:
+                get_caught_up(given, one.thread)
+            made[name] = one
         except (Blocked, Unsupported, PromiseBroken, NotOursRefusal) as refusal:
             refused = refusal
             given.context.note(f"left out: {name}")

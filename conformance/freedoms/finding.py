@@ -212,8 +212,6 @@ freedom("values-that-get-shows-lag", allowed_by=_VALUES_FOLLOW)(
 @freedom(
     "values-that-get-shows-lag-until-the-thread-is-pruned",
     allowed_by=_VALUES_FOLLOW,
-    # What a thread shows changes while it is restarted, though nothing is lost.
-    may_block="DURABLE-15",
 )
 def values_lag_until_the_thread_is_pruned(altered: Altered) -> None:
     flushed: dict[str, float] = {}
