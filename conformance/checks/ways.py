@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable_members import shown_by_both
+from conformance.checks.comparable_members import shown_by_both, shows_its_state
 from conformance.checks.comparison_count import count_judgement
 from conformance.checks.expect import (
     assert_equal,
@@ -18,7 +18,6 @@ from conformance.checks.expect import (
     published_part,
 )
 from conformance.checks.outcomes import Blocked, PromiseBroken, difference_kinds
-from conformance.checks.shown_interrupts import interrupts_in
 from conformance.checks.views import State, Thread, has_data, id_of
 from conformance.contract.facts import LONGEST_PAGE
 from conformance.model.history import differences, same_json
@@ -40,24 +39,12 @@ class Ways:
 
 
 def get_caught_up(api: ThreadsApi, thread: Thread) -> Thread:
-    """Return the thread once GET agrees with the state, or as it is at the deadline.
-
-    It is not busy, and has the values and interrupts of the state where both show some.
-    """
+    """Return the thread once GET shows what its state shows, or as it is at the deadline."""
     answer = api.client.state(id_of(thread))
     state: State = answer.body if answer.ok and isinstance(answer.body, dict) else {}
-    values, asks = state.get("values"), bool(interrupts_in(state))
-
-    def agrees(shown: Thread) -> bool:
-        return (
-            shown.get("status") != "busy"
-            and not (
-                "values" in shown and has_data(values) and not same_json(shown["values"], values)
-            )
-            and not ("interrupts" in shown and asks and not shown["interrupts"])
-        )
-
-    return api.context.eventually(lambda: api.get(thread), agrees)
+    return api.context.eventually(
+        lambda: api.get(thread), lambda shown: shows_its_state(shown, state)
+    )
 
 
 def ask_all(api: ThreadsApi, thread: Thread) -> Ways:

@@ -3,12 +3,13 @@
 Each check makes its threads, looks at them, restarts the deployment and looks again.
 """
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable_members import lasting_members, require_some, shows_its_state
+from conformance.checks.comparable_members import lasting_members, require_some
 from conformance.checks.crons import Crons
 from conformance.checks.expect import (
     assert_equal,
@@ -267,7 +268,10 @@ def test_a_thread_in_any_condition_is_kept(
 ) -> None:
     plain = made_in(_PLAIN, given, given_runs)
     made = made_in(conditions, given, given_runs)
-    before = {name: _settled(given, each.thread) for name, each in {**plain, **made}.items()}
+    before = {
+        name: stable(given, partial(_shown_of, given, each.thread))
+        for name, each in {**plain, **made}.items()
+    }
     restart(*(each.thread for each in plain.values()))
     for name, each in plain.items():
         if not same_json(_shown_of(given, each.thread), before[name]):
@@ -277,16 +281,6 @@ def test_a_thread_in_any_condition_is_kept(
         for name, each in made.items()
     }
     assert_same_threads(after, {name: before[name] for name in made})
-
-
-def _settled(given: ThreadsApi, thread: Thread) -> dict[str, Any]:
-    """Return what a thread shows once GET shows what its state does, as it does after a run."""
-
-    def look() -> dict[str, Any]:
-        return _shown_of(given, thread)
-
-    given.context.eventually(look, lambda shown: shows_its_state(shown, shown["state"]))
-    return stable(given, look)
 
 
 def _shown_of(api: ThreadsApi, thread: Thread) -> dict[str, Any]:
