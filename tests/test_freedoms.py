@@ -355,13 +355,13 @@ def test_neither_matrix_loses_the_other(tmp_path: Path) -> None:
 def test_the_command_tries_freedoms_and_pairs(own_state: Path, tmp_path: Path) -> None:
     arguments = ["selftest", "--freedoms", "--profile", "documented", "-n", "2", "--pairs", "1"]
     arguments += ["--report-dir", str(tmp_path)]
-    names = ["--freedom", "runs-are-not-located", "--freedom", "cancellations-answer-202"]
+    names = ["--freedom", "runs-are-not-located", "--freedom", "runs-under-way-fail-at-a-restart"]
     ended = CliRunner().invoke(cli, [*arguments, *names])
     assert "free            runs-are-not-located" in ended.output
-    assert "never exercised cancellations-answer-202" in ended.output
-    assert "runs-are-not-located + cancellations-answer-202" in ended.output.replace(
-        "cancellations-answer-202 + runs-are-not-located",
-        "runs-are-not-located + cancellations-answer-202",
+    assert "never exercised runs-under-way-fail-at-a-restart" in ended.output
+    assert "runs-are-not-located + runs-under-way-fail-at-a-restart" in ended.output.replace(
+        "runs-under-way-fail-at-a-restart + runs-are-not-located",
+        "runs-are-not-located + runs-under-way-fail-at-a-restart",
     )
     assert "1 pair of them" in ended.output
     # What is never exercised is no proof.
