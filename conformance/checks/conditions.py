@@ -166,17 +166,19 @@ def updated(maker: Maker) -> Made:
 
 @condition("updated with null")
 def updated_with_null(maker: Maker) -> Made:
-    """Write null to the keys of the state that an update replaces."""
+    """Write null to the keys of the state that an update replaces, if the graph has any."""
     given = maker.given
     graph = given.context.graph()
     thread = given.prepopulated()
     update = numbered(graph.append, 2)
-    if not graph.replacing or not isinstance(update.get("values"), dict):
-        raise Blocked("the [graph] settings name no key that is replaced")
-    values = {**update["values"], **dict.fromkeys(graph.replacing)}
-    given.update_state(thread, **{**update, "values": values})
-    if not any(value is None for value in _object(given.state(thread).get("values")).values()):
-        raise Blocked("the graph keeps no null in its state")
+    values = update.get("values")
+    nulls = {**values, **dict.fromkeys(graph.replacing)} if isinstance(values, dict) else values
+    try:
+        given.update_state(thread, **{**update, "values": nulls})
+    except Blocked:  # a graph without these keys
+        given.update_state(thread, **update)
+    if None not in _object(given.state(thread).get("values")).values():
+        given.context.note("the graph keeps no null in its state: updated without")
     return Made(thread)
 
 
