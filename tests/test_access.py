@@ -257,6 +257,23 @@ def test_an_operation_that_is_not_offered_is_not_called_open(settings_for: MakeS
     assert "not offered: cron_create" in check.reason
 
 
+@pytest.mark.slow
+def test_a_state_that_is_refused_later_breaks_no_check(settings_for: MakeSettings) -> None:
+    def refuses_later(broken: FaultyDeployment) -> None:
+        shown: set[str] = set()
+
+        @broken.wire.after("state")
+        def refuse(request: WireRequest, answer: WireAnswer) -> None:
+            if request.thread_id in shown and answer.ok:
+                answer.status, answer.body = 404, {"detail": "Not Found"}
+            shown.add(request.thread_id)
+
+    with with_tenants(Fault("refuses-later", (), refuses_later)) as (url, _):
+        settings = settings_for(url, requirements=("ACCESS-04",), **DOORS)
+        report = run_suite(settings, identify_deployment(settings))
+    assert Verdict.ERROR not in {each.verdict for each in report.checks}
+
+
 # ---- the kill matrix ----------------------------------------------------------------
 
 

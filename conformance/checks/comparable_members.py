@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.checks.comparison_count import count_judgement
 from conformance.checks.outcomes import Blocked, PromiseBroken
-from conformance.checks.views import History, State, Thread, checkpoint_id_of, parent_id_of
+from conformance.checks.views import History, State, checkpoint_id_of, parent_id_of
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import Answer
 from conformance.excerpt import excerpt
@@ -42,14 +42,23 @@ def lasting_members(states: Iterable[State]) -> list[dict[str, Any]]:
     ]
 
 
+def published_members(schema: str, value: Any) -> Any:
+    """Return an object, or each of a list, with the members that a schema publishes alone."""
+    if isinstance(value, list):
+        return [published_members(schema, each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    known = schema_members(schema)
+    return {name: each for name, each in value.items() if name in known}
+
+
 def published_state(state: State) -> State:
     """Return the published members of a state, and of the states in its tasks.
 
     Others are free, and need not be the same twice. `created_at` is told in UTC, since the
     documents show moments in two notations.
     """
-    known = schema_members("thread_state")
-    shown = {name: value for name, value in state.items() if name in known}
+    shown: State = published_members("thread_state", state)
     if isinstance(shown.get("created_at"), str):
         shown["created_at"] = _in_utc(shown["created_at"])
     return _with_states_of_tasks(shown, published_state)
@@ -58,7 +67,7 @@ def published_state(state: State) -> State:
 def contract_of(state: State) -> State:
     """Return what of a state must be the same at every look.
 
-    That are its published members, and of its metadata `source`, `step` and `parents`: the rest
+    These are its published members, and of its metadata `source`, `step` and `parents`: the rest
     is the application's, such as the metadata of the thread, which may change.
     """
     shown = published_state(state)
@@ -175,11 +184,13 @@ def _with_states_of_tasks(state: State, form: Callable[[State], State]) -> State
     return {**state, "tasks": tasks}
 
 
-def shows_its_state(thread: Thread, state: State) -> bool:
+def shows_its_state(thread: Any, state: Any) -> bool:
     """Return whether GET shows a thread at rest, with the values and interrupts of its state.
 
-    Where one of them shows none, there is nothing to agree.
+    Where one of them shows none, or is no object, there is nothing to agree.
     """
+    if not (isinstance(thread, dict) and isinstance(state, dict)):
+        return True
     values, interrupts = thread.get("values"), thread.get("interrupts")
     asking = any(each.get("interrupts") for each in _tasks_of(state))
     return (

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.breakpoints import nodes_of
 from conformance.checks.outcomes import Blocked
 from conformance.checks.runs import UNDER_WAY, Run, Runs
-from conformance.checks.views import State, Thread, checkpoint_id_of
+from conformance.checks.views import History, State, Thread, checkpoint_id_of, id_of
 from conformance.deployment.settings import numbered
 
 #: A ttl, in minutes, so long that no thread expires during a run.
@@ -429,13 +430,7 @@ def _nodes_of_slow(maker: Maker) -> list[str]:
     """Return the nodes of the slow graph in the order in which they run; `Blocked` if too few."""
     thread = maker.given.empty()
     maker.runs.run_to_end(thread, "slow", seconds=0)
-    nodes = [
-        node for state in reversed(maker.given.page(thread, limit=20)) for node in _next(state)
-    ]
-    nodes = [node for node in nodes if node != "__start__"]
-    if len(nodes) < 2:
-        raise Blocked(f"the slow graph has fewer than two steps: {nodes}")
-    return nodes
+    return nodes_of(History(id_of(thread), maker.given.page(thread, limit=20)))
 
 
 def _ended(maker: Maker, action: str) -> Made:

@@ -7,13 +7,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable_members import masked_states, published_state, shows_its_state
+from conformance.checks.comparable_members import (
+    masked_states,
+    published_members,
+    published_state,
+    shows_its_state,
+)
 from conformance.checks.comparison_count import count_comparison, count_judgement
 from conformance.checks.outcomes import Blocked, PromiseBroken, difference_kinds
 from conformance.checks.views import History, State, Thread, has_data, id_of
 from conformance.contract.causes import place
 from conformance.contract.facts import LONGEST_PAGE
-from conformance.contract.schemas import schema_members, violations
+from conformance.contract.schemas import violations
 from conformance.deployment.client import Answer
 from conformance.excerpt import excerpt
 from conformance.model.history import (
@@ -242,6 +247,11 @@ def moment_or_blocked(value: Any, what: str) -> datetime:
         raise Blocked.because(unreadable) from None
 
 
+def in_utc(value: Any, what: str) -> str:
+    """Return an RFC 3339 timestamp in UTC; `Blocked` if it is malformed."""
+    return moment_or_blocked(value, what).astimezone(UTC).isoformat()
+
+
 def assert_same_thread(actual: Thread, expected: Thread, what: str) -> None:
     """Assert that two views of a thread agree in every member that both show.
 
@@ -292,16 +302,6 @@ def published_part(answer: Answer) -> Any:
     return answer.body if known is None else published_members(known, answer.body)
 
 
-def published_members(schema: str, value: Any) -> Any:
-    """Return an object, or each of a list, with the members that a schema publishes alone."""
-    if isinstance(value, list):
-        return [published_members(schema, each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    known = schema_members(schema)
-    return {name: each for name, each in value.items() if name in known}
-
-
 def _shared_members(actual: Thread, expected: Thread) -> tuple[Thread, Thread]:
     # Others than the published ones are free, and need not be the same twice.
     names = actual.keys() & expected.keys() & {*REQUIRED_OF_A_THREAD, *OPTIONAL_OF_A_THREAD}
@@ -313,7 +313,7 @@ def _shared_members(actual: Thread, expected: Thread) -> tuple[Thread, Thread]:
 
 def _comparable(name: str, value: Any) -> Any:
     if name in _MOMENTS and isinstance(value, str):
-        return moment_or_blocked(value, name).astimezone(UTC).isoformat()
+        return in_utc(value, name)
     # The SDK's type of a thread's values allows null: a thread without a state has none. Of a
     # thread without a configuration 004 prints both.
     return {} if value in _NOTHING.get(name, ()) else value
@@ -331,8 +331,8 @@ def _snapshot(api: ThreadsApi, thread: Thread, operations: Sequence[str]) -> lis
 
 def _is_settled(looks: Sequence[Answer]) -> bool:
     """Return whether GET shows what the state shows, where both were asked for."""
-    shown = {each.operation: each.body for each in looks if each.ok and isinstance(each.body, dict)}
-    return shows_its_state(shown.get("get", {}), shown.get("state", {}))
+    shown = {each.operation: each.body for each in looks if each.ok}
+    return shows_its_state(shown.get("get"), shown.get("state"))
 
 
 def _without_task_results(state: State) -> State:

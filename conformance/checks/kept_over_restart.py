@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from conformance.checks import conditions
 from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable_members import published_members
 from conformance.checks.comparison_count import count_comparison
 from conformance.checks.conditions import Made
-from conformance.checks.expect import published_members
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported, difference_kinds
 from conformance.checks.runs import Runs
 from conformance.checks.views import History, State, Thread, has_data

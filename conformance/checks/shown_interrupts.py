@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from conformance.checks.outcomes import Blocked
 from conformance.checks.views import State
 
 #: The member of what wait and join answer that holds the interrupts of a run.
@@ -14,6 +15,14 @@ def interrupts_in(state: State) -> list[Any]:
     """Return the interrupts of the tasks of a state."""
     tasks = state.get("tasks") or []
     return [each for task in tasks for each in as_list(task.get("interrupts"))]
+
+
+def id_of_the_interrupt(state: State) -> str:
+    """Return the id of the one interrupt of a state; `Blocked` if there are others, or no id."""
+    found = [each.get("id") for each in interrupts_in(state)]
+    if len(found) != 1 or not isinstance(found[0], str):
+        raise Blocked(f"the tasks of the state show no one interrupt with an id: {found}")
+    return found[0]
 
 
 def interrupts_by_key(shown: Any) -> dict[str, list[Any]]:

@@ -10,9 +10,11 @@ from conformance.checks.expect import assert_refused, assert_that
 from conformance.checks.views import checkpoint_id_of
 from conformance.deployment.client import Answer
 
+#: Looks like the checkpoint ids of langgraph, a UUID whose version is 6, and is older than any.
+UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
 #: Ids of no checkpoint: older and newer than any other, without a time, and no UUID.
 UNKNOWN_CHECKPOINTS = (
-    "1ef00000-0000-6000-8000-000000000000",
+    UNKNOWN_CHECKPOINT,
     "1fffffff-ffff-6fff-bfff-ffffffffffff",
     "7d9c8f0a-3b5e-4c1d-9e2f-6a7b8c9d0e1f",
     "no-such-checkpoint",

@@ -385,14 +385,7 @@ def fresh_states_hold_defaults(altered: Altered) -> None:
     def empty_state(right: Any, thread: Thread) -> JsonObject:
         return {**right(thread), "values": {"messages": [], "language": "en"}}
 
-    @altered.override(States.state)
-    def state(right: Any, thread_id: str, checkpoint: Any = None, **named: Any) -> JsonObject:
-        thread = altered.store.records.thread(thread_id)
-        try:
-            shown: JsonObject = right(thread_id, checkpoint, **named)
-        except NotFoundError:
-            return altered.store.states.empty_state(thread)
-        return shown
+    unknown_checkpoints_have_an_empty_state(altered)
 
 
 def _with_lean_subgraphs(state: JsonObject) -> JsonObject:

@@ -254,10 +254,7 @@ def _assert_left(api: ThreadsApi, made: Made, asks: Asks, *, settles: bool) -> N
 
 def _is_settled(seen: Shown) -> bool:
     """Return whether GET shows what the state shows, as it does some time after a run."""
-    thread, state = (seen[each][1] for each in ("get", "state"))
-    return not (isinstance(thread, dict) and isinstance(state, dict)) or shows_its_state(
-        thread, state
-    )
+    return shows_its_state(seen["get"][1], seen["state"][1])
 
 
 def _is_refused(answer: Answer) -> bool:

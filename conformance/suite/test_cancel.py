@@ -1,6 +1,7 @@
 """Cancelling runs."""
 
 import os
+from typing import Any
 
 import pytest
 
@@ -202,9 +203,19 @@ def test_a_run_is_cancelled_by_interrupt_by_default(
     run = given_runs.start_long(thread)
     done = lasting_members(given.history(thread))
     given.ensure_success(client.runs.cancel(run.thread_id, run.run_id), thread)
+    _assert_interrupted(threads, given_runs, run, done, by="CANCEL-10")
+
+
+def _assert_interrupted(
+    threads: ThreadsApi, given_runs: Runs, run: Run, done: list[dict[str, Any]], by: str
+) -> None:
+    """Assert that a cancelled run is still there, with the states that it had made: `done`.
+
+    `Blocked` by the requirement `by` if it is not stopped.
+    """
     if (status := given_runs.status_at_the_end(run)) in (*UNDER_WAY, "success"):
-        raise Blocked(f"the run is not stopped, but {status}", by="CANCEL-10")
-    left = lasting_members(threads.history(thread))
+        raise Blocked(f"the run is not stopped, but {status}", by=by)
+    left = lasting_members(threads.history({"thread_id": run.thread_id}))
     assert_that(status is not None, "a run that is still there", "none under its id")
     assert_equal(left[-len(done) :], done, "the states that the run had made")
 
@@ -348,11 +359,7 @@ def test_runs_cancelled_together_are_interrupted_by_default(
     done = lasting_members(given.history(thread))
     body = {"thread_id": id_of(thread), "run_ids": [run.run_id]}
     given.ensure_success(client.runs.cancel_many(body), thread)
-    if (status := given_runs.status_at_the_end(run)) in (*UNDER_WAY, "success"):
-        raise Blocked(f"the run is not stopped, but {status}", by="CANCEL-08")
-    left = lasting_members(threads.history(thread))
-    assert_that(status is not None, "a run that is still there", "none under its id")
-    assert_equal(left[-len(done) :], done, "the states that the run had made")
+    _assert_interrupted(threads, given_runs, run, done, by="CANCEL-08")
 
 
 @requires("CANCEL-19")

@@ -16,11 +16,9 @@ from conformance.checks.comparable_members import (
 from conformance.checks.expect import assert_equal, assert_refused
 from conformance.checks.outcomes import Unsupported, requires
 from conformance.checks.required_states import require_states
+from conformance.checks.unknown_checkpoints import UNKNOWN_CHECKPOINT
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
-
-#: Looks like the checkpoint ids of langgraph: a UUID whose version is 6.
-_UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
 
 
 @pytest.fixture
@@ -92,7 +90,7 @@ def test_an_unknown_checkpoint_is_no_other(
     given: ThreadsApi, client: ThreadsClient, thread: Thread
 ) -> None:
     _readable_checkpoint_id(given, thread)
-    answer = client.state_at_checkpoint(id_of(thread), _UNKNOWN_CHECKPOINT)
+    answer = client.state_at_checkpoint(id_of(thread), UNKNOWN_CHECKPOINT)
     assert_refused_or_empty(answer, given.initial_values)
 
 

@@ -13,11 +13,11 @@ from conformance.checks.comparable_members import (
 )
 from conformance.checks.expect import assert_equal, assert_is
 from conformance.checks.outcomes import requires
+from conformance.checks.unknown_checkpoints import UNKNOWN_CHECKPOINT
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
 
 _PARENTS = {"parent_checkpoint", "parent_checkpoint_id"}
-_UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
 
 
 @requires("CHECKPOINT-POST-01")
@@ -49,7 +49,7 @@ def test_post_agrees_with_get(
 def test_an_unknown_checkpoint_is_no_other(given: ThreadsApi, client: ThreadsClient) -> None:
     made = given.prepopulated()
     _post(given, client, made, checkpoint_id_of(given.state(made)))
-    body = {"checkpoint": {"checkpoint_id": _UNKNOWN_CHECKPOINT, "checkpoint_ns": ""}}
+    body = {"checkpoint": {"checkpoint_id": UNKNOWN_CHECKPOINT, "checkpoint_ns": ""}}
     assert_refused_or_empty(
         client.post_state_at_checkpoint(id_of(made), body), given.initial_values
     )

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable_members import published_members
 from conformance.checks.context import CheckContext
 from conformance.checks.crons import EVERY_MINUTE, RARELY, Cron, Crons
 from conformance.checks.expect import (
@@ -14,8 +15,8 @@ from conformance.checks.expect import (
     assert_refused,
     assert_that,
     assert_valid,
+    in_utc,
     moment_or_blocked,
-    published_members,
 )
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Run, Runs
@@ -87,13 +88,9 @@ def _comparable(cron: Cron) -> Cron:
     """Return the published members of a cron, its moments in one notation."""
     known: Cron = published_members("cron", cron)
     return {
-        name: _in_utc(value, name) if name in _MOMENTS and value is not None else value
+        name: in_utc(value, name) if name in _MOMENTS and value is not None else value
         for name, value in known.items()
     }
-
-
-def _in_utc(value: Any, name: str) -> str:
-    return moment_or_blocked(value, name).astimezone(UTC).isoformat()
 
 
 @requires("CRON-05")
@@ -310,7 +307,7 @@ def _next_run(cron: dict[str, Any]) -> str | None:
     """Return when a cron runs next, in one notation; None if it shows no time."""
     if (shown := cron.get("next_run_date")) is None:
         return None
-    return _in_utc(shown, "next_run_date")
+    return in_utc(shown, "next_run_date")
 
 
 @requires("CRON-17")

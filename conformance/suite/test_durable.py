@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable_members import lasting_members, require_some
+from conformance.checks.comparable_members import lasting_members, published_members, require_some
 from conformance.checks.crons import Crons
 from conformance.checks.expect import (
     assert_equal,
@@ -18,7 +18,6 @@ from conformance.checks.expect import (
     assert_that,
     kept_metadata,
     moment_or_blocked,
-    published_members,
 )
 from conformance.checks.kept_over_restart import (
     assert_same_states,

@@ -113,10 +113,12 @@ class Story:
         answer: Answer,
         metadata: dict[str, Any],
     ) -> None:
-        shown = self._threads.ensure_success(answer).body
+        self._threads.ensure_success(answer)
         if operation_id == "delete_thread":
             del self._known[thread_id]
             return
+        is_list = operation_id == "get_history"
+        shown: Any = self._given.list_of(answer) if is_list else self._given.object_of(answer)
         # Whether the answer has the right shape is judged by the checks of its operation.
         match operation_id:
             case "update_thread":

@@ -10,14 +10,9 @@ import pytest
 from hypothesis import strategies as st
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable_members import published_members
 from conformance.checks.context import CheckContext
-from conformance.checks.expect import (
-    assert_equal,
-    assert_refused,
-    assert_that,
-    kept_metadata,
-    published_members,
-)
+from conformance.checks.expect import assert_equal, assert_refused, assert_that, kept_metadata
 from conformance.checks.generators.for_all import for_all
 from conformance.checks.generators.metadata import metadata
 from conformance.checks.generators.schema_bodies import (

@@ -9,7 +9,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable_members import lasting_members, require_some, shown_by_both
+from conformance.checks.comparable_members import (
+    lasting_members,
+    published_members,
+    require_some,
+    shown_by_both,
+)
 from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
@@ -18,7 +23,6 @@ from conformance.checks.expect import (
     assert_page,
     assert_same_thread,
     assert_that,
-    published_members,
     same_thread,
 )
 from conformance.checks.messages import type_and_content

@@ -36,6 +36,7 @@ from conformance.checks.messages import (
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.required_states import require_states
 from conformance.checks.texts_like_escapes import assert_lookalikes_kept
+from conformance.checks.unknown_checkpoints import UNKNOWN_CHECKPOINT
 from conformance.checks.views import (
     State,
     Thread,
@@ -49,8 +50,6 @@ from conformance.contract.facts import LONGEST_PAGE
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.model.history import same_json
-
-_UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
 
 
 @requires("STATE-UPDATE-01")
@@ -317,7 +316,7 @@ def test_at_an_unknown_checkpoint_no_other_is_updated(
     given.append(made, 2)
     there = messages_of(given.state(made), graph)
     require_some(there, "the state holds nothing that was appended")
-    body = {**numbered(graph.append, 3), "checkpoint": {"checkpoint_id": _UNKNOWN_CHECKPOINT}}
+    body = {**numbered(graph.append, 3), "checkpoint": {"checkpoint_id": UNKNOWN_CHECKPOINT}}
     answer = client.update_state(id_of(made), body)
     if not answer.ok:
         assert_refused(answer)
