@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from conformance.deployment.ledger import ledgers_dir
+from conformance.deployment.ownership.ledger import ledgers_dir
 from conformance.report.record import Report
 
 #: Exit status for a defect of this suite.

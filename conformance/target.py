@@ -11,13 +11,13 @@ from tempfile import TemporaryDirectory
 
 from packaging.version import Version
 
-from conformance.deployment.interruption import signals_as_interrupt
+from conformance.deployment.delivery.interruption import signals_as_interrupt
 from conformance.deployment.launch.catalogue import find_launcher, load_launchers
 from conformance.deployment.launch.errors import LauncherError, NotStartedError
 from conformance.deployment.launch.launcher import Launcher
 from conformance.deployment.launch.start import Restart, launched
 from conformance.deployment.launch.versions import latest_version, parse_wanted
-from conformance.deployment.preflight import ServerInfo
+from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.restart import NotBackError
 from conformance.reference.process import ReferenceNotStartedError, ReferenceProcess
 

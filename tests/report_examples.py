@@ -9,7 +9,7 @@ from typing import TypedDict, Unpack
 from conformance.contract.catalogue import Requirement
 from conformance.contract.causes import Cause, fingerprint
 from conformance.contract.verdicts import Stability, Verdict
-from conformance.deployment.exchange import Exchange
+from conformance.deployment.record.exchange import Exchange
 from conformance.excerpt import masked
 from conformance.report.baseline.acceptance import Accepts, with_accepted
 from conformance.report.record import (

@@ -27,8 +27,8 @@ from conformance.deployment.credential_variants import (
     other_credentials,
     wrong_credentials,
 )
-from conformance.deployment.identify import identify_deployment
-from conformance.deployment.preflight import ServerInfo
+from conformance.deployment.probe.identify import identify_deployment
+from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.faults.access import key_of
 from conformance.faults.registry import Fault, FaultyDeployment, all_faults, faulty_deployment

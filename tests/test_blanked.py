@@ -11,7 +11,7 @@ import pytest
 
 from conformance.checks import comparison_count
 from conformance.contract.verdicts import Verdict
-from conformance.deployment.identify import identify_deployment
+from conformance.deployment.probe.identify import identify_deployment
 from conformance.reference.app import new_store
 from conformance.reference.wire import Wire, WireRequest
 from conformance.report.record import CheckResult

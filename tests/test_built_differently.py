@@ -14,7 +14,7 @@ from conformance.checks.comparable_members import holds_no_data, lasting_members
 from conformance.checks.expect import assert_page
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.contract.verdicts import Verdict
-from conformance.deployment.preflight import ServerInfo
+from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.model.entities import Checkpoint, Thread
 from conformance.model.ids_and_times import JsonObject

@@ -11,16 +11,16 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.deployment.circuit_breaker import (
+from conformance.deployment.connect import connect
+from conformance.deployment.delivery.circuit_breaker import (
     HANGS_AFTER,
     TROUBLED_IN_A_ROW,
     UNANSWERED_IN_A_ROW,
     GivenUpError,
 )
-from conformance.deployment.connect import connect
-from conformance.deployment.identify import identify_deployment
+from conformance.deployment.delivery.trouble import TroubleError
+from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.settings import Settings
-from conformance.deployment.trouble import TroubleError
 from conformance.reference.app import create_app, new_store
 from conformance.report.run.text import verdict_meaning, verdict_words
 from conformance.runner.session import run_suite

@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from conformance.clients.gateway import Gateway
-from conformance.deployment.circuit_breaker import GivenUpError
 from conformance.deployment.connect import Connection, connect, exchanges_file
-from conformance.deployment.guard import NotOursRefusal
-from conformance.deployment.ledger import open_ledgers, read_ledger
+from conformance.deployment.delivery.circuit_breaker import GivenUpError
+from conformance.deployment.ownership.guard import NotOursRefusal
+from conformance.deployment.ownership.ledger import open_ledgers, read_ledger
 from conformance.deployment.settings import Settings
 from tests.conftest import Reply, answering, as_json
 

@@ -27,7 +27,7 @@ from conformance.clients.js_sdk import JsSdk
 from conformance.clients.python_sdk import PythonSdk
 from conformance.contract.catalogue import DOCUMENTED_CLIENTS, load_catalogue
 from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.deployment.preflight import ServerInfo
+from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.model.store import ThreadStore
 from conformance.report.record import Report, load_report

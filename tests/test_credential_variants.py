@@ -20,9 +20,9 @@ from conformance.deployment.credential_variants import (
     without_credentials,
     wrong_credentials,
 )
-from conformance.deployment.guard import GuardRefusal
+from conformance.deployment.delivery.trouble import EXPECTED_STATUSES
+from conformance.deployment.ownership.guard import GuardRefusal
 from conformance.deployment.settings import Settings
-from conformance.deployment.trouble import EXPECTED_STATUSES
 
 MakeSettings = Callable[..., Settings]
 URL = "http://127.0.0.1:1"

@@ -11,17 +11,17 @@ from typing import Any
 import httpx
 import pytest
 
-from conformance.deployment.circuit_breaker import GivenUpError
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.connect import Connection, connect
-from conformance.deployment.settings import Settings
-from conformance.deployment.trouble import (
+from conformance.deployment.delivery.circuit_breaker import GivenUpError
+from conformance.deployment.delivery.trouble import (
     EXPECTED_STATUSES,
     LONGEST_RETRY_AFTER_S,
     TroubleError,
     retry_after,
     trouble_of_answer,
 )
+from conformance.deployment.settings import Settings
 
 MakeSettings = Callable[..., Settings]
 #: What comes instead of an answer: raised, or given as it is.

@@ -16,7 +16,7 @@ from conformance.commands.exit_handling import INTERRUPTED, NO_READER, EndingGro
 from conformance.commands.serve import ServedProcess
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.defects import SuiteDefectError
-from conformance.deployment.identify import identify_deployment
+from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.settings import Settings
 from conformance.reference.process import ReferenceProcess
 from conformance.report.record import load_report

@@ -13,11 +13,11 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from conformance.deployment.cleanup import remove_all
+from conformance.deployment.cleanup.removal import remove_all
 from conformance.deployment.connect import connect, exchanges_file
-from conformance.deployment.exchange import Exchange
-from conformance.deployment.guard import NotOursRefusal
-from conformance.deployment.ledger import Ledger, read_ledger
+from conformance.deployment.ownership.guard import NotOursRefusal
+from conformance.deployment.ownership.ledger import Ledger, read_ledger
+from conformance.deployment.record.exchange import Exchange
 from conformance.deployment.settings import Settings
 from conformance.reference.app import new_store
 from conformance.reference.wire import Wire, WireRequest

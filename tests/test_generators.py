@@ -26,8 +26,8 @@ from conformance.checks.must_be_refused import must_be_refused
 from conformance.contract.operations import load_operations
 from conformance.contract.schemas import load_schema, violations
 from conformance.contract.verdicts import Verdict
-from conformance.deployment.identify import identify_deployment
-from conformance.deployment.ownership import Ownership
+from conformance.deployment.ownership.proof import Ownership
+from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.settings import Settings
 from conformance.model.entities import Thread
 from conformance.model.records import Records

@@ -8,13 +8,13 @@ from uuid import uuid4
 
 import pytest
 
-from conformance.deployment.guard import (
+from conformance.deployment.ownership.guard import (
     DisposableOnlyRefusal,
     GuardRefusal,
     NotOursRefusal,
     check_request,
 )
-from conformance.deployment.ownership import RUN_TAG, GetAnswer, Ownership, canonical
+from conformance.deployment.ownership.proof import RUN_TAG, GetAnswer, Ownership, canonical
 
 STRANGER = "11111111-2222-4333-8444-555555555555"
 LATER = "2999-01-01T00:00:00+00:00"

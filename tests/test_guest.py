@@ -20,8 +20,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.deployment.identify import identify_deployment
-from conformance.deployment.ledger import Ledger, open_ledgers
+from conformance.deployment.ownership.ledger import Ledger, open_ledgers
+from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.settings import Settings
 from conformance.reference.app import new_store
 from conformance.reference.process import ReferenceProcess

@@ -18,21 +18,21 @@ import pytest
 from conformance import json_text
 from conformance.deployment.client import UndigestedAnswerError
 from conformance.deployment.connect import connect, exchanges_file, http_transport
-from conformance.deployment.decoding import (
+from conformance.deployment.settings import Settings, SettingsError
+from conformance.deployment.wire.decoding import (
     AnswerTooLargeError,
     BrokenEncodingError,
     EncodingRefusedError,
     read_body,
 )
-from conformance.deployment.http import CUT, HttpTransport
-from conformance.deployment.network import (
+from conformance.deployment.wire.http import CUT, HttpTransport
+from conformance.deployment.wire.network import (
     CutError,
     DeadlineError,
     NameNotFoundError,
     NoTlsError,
     UntrustedCertificateError,
 )
-from conformance.deployment.settings import Settings, SettingsError
 from conformance.json_text import LARGEST_TEXT, UndigestedJsonError, parse_json
 from tests.conftest import answering, as_json
 from tests.sockets import certificate, dripping, head_of, response, saying, talking

@@ -16,7 +16,7 @@ from conformance.checks.concurrency import poll_while, run_together
 from conformance.checks.events import MOST_LINES, parse_events
 from conformance.checks.outcomes import PromiseBroken
 from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.deployment.preflight import ServerInfo
+from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.reference.app import new_store
 from conformance.releasing import release_frames

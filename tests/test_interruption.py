@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from conformance.deployment import interruption
-from conformance.deployment.interruption import WRITES, signals_as_interrupt
+from conformance.deployment.delivery import interruption
+from conformance.deployment.delivery.interruption import WRITES, signals_as_interrupt
 
 #: Longer than any of this takes.
 DEADLINE_S = 30.0

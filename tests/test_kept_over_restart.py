@@ -22,7 +22,7 @@ from conformance.checks.kept_over_restart import (
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.runs import Runs
 from conformance.deployment.connect import connect
-from conformance.deployment.guard import NotOursRefusal
+from conformance.deployment.ownership.guard import NotOursRefusal
 from conformance.deployment.settings import Settings
 
 MakeSettings = Callable[..., Settings]

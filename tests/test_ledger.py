@@ -16,8 +16,8 @@ from click.testing import CliRunner
 
 from conformance.cli import cli
 from conformance.deployment.connect import connect
-from conformance.deployment.guard import NotOursRefusal
-from conformance.deployment.ledger import (
+from conformance.deployment.ownership.guard import NotOursRefusal
+from conformance.deployment.ownership.ledger import (
     Ledger,
     LedgerState,
     claim,
@@ -146,7 +146,8 @@ def test_a_worker_that_lives_on_keeps_the_run_alive(tmp_path: Path) -> None:
 
 def _claimed_elsewhere(directory: Path) -> str:
     script = (
-        "import sys; from pathlib import Path; from conformance.deployment.ledger import claim\n"
+        "import sys; from pathlib import Path\n"
+        "from conformance.deployment.ownership.ledger import claim\n"
         "with claim(Path(sys.argv[1])) as ours: print(ours)"
     )
     ended = subprocess.run(

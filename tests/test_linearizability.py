@@ -32,7 +32,7 @@ from conformance.checks.linearizability.threads import (
 from conformance.checks.linearizability.timeline import timeline
 from conformance.checks.outcomes import Blocked
 from conformance.contract.verdicts import Verdict
-from conformance.deployment.preflight import ServerInfo
+from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import GraphSettings, Settings
 from conformance.faults.registry import all_faults, faulty_deployment
 from conformance.model.threads import Threads

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.deployment.identify import identify_deployment
+from conformance.deployment.probe.identify import identify_deployment
 from conformance.reference.app import new_store
 from conformance.reference.wire import Wire, WireAnswer, WireRequest, json_answer
 from conformance.report.record import Report

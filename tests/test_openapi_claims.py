@@ -14,7 +14,7 @@ from conformance.contract.published import NEWER_VERSIONS
 from conformance.contract.sources import citation
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.data import schemas_dir
-from conformance.deployment.identify import identify_deployment
+from conformance.deployment.probe.identify import identify_deployment
 from conformance.reference.app import new_store
 from conformance.reference.newer import with_newer_members
 from conformance.reference.wire import Wire, WireAnswer, WireRequest, json_answer

@@ -17,7 +17,7 @@ from conformance.contract.operations import load_operations
 from conformance.contract.published import load_published
 from conformance.contract.schemas import load_schema, violations
 from conformance.contract.verdicts import Verdict
-from conformance.deployment.identify import identify_deployment
+from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.settings import Settings
 from conformance.faults.kit.http_changes import without
 from conformance.faults.kit.runs import Event, encode_events, events_in

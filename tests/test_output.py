@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from conformance.deployment.redaction import Redactor
+from conformance.deployment.record.redaction import Redactor
 from conformance.excerpt import harmless, without_commands
 from conformance.output import SafeStream, redact_output
 from conformance.report.run.terminal import TerminalView

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from conformance.deployment import own_openapi
-from conformance.deployment.own_openapi import AUTO, document_url, read_own_openapi
-from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.probe import own_openapi
+from conformance.deployment.probe.own_openapi import AUTO, document_url, read_own_openapi
+from conformance.deployment.probe.preflight import UnreachableError
 from conformance.deployment.settings import Settings, SettingsError
 from conformance.reference.server import HOST
 from tests.conftest import Reply, answering, as_json

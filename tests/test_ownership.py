@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 
 from conformance.contract.operations import BY_NAME
-from conformance.deployment.clock import ServerClock
-from conformance.deployment.ownership import RUN_TAG, SUITE_TAG, GetAnswer, Ownership, is_uuid
-from conformance.deployment.strangers import facts_of_strangers
+from conformance.deployment.ownership.clock import ServerClock
+from conformance.deployment.ownership.proof import RUN_TAG, SUITE_TAG, GetAnswer, Ownership, is_uuid
+from conformance.deployment.ownership.strangers import facts_of_strangers
 
 BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NAMED = "11111111-2222-4333-8444-555555555555"

@@ -19,9 +19,9 @@ from jsonschema import Draft202012Validator
 
 from conformance.contract.schemas import format_checker
 from conformance.data import schemas_dir
-from conformance.deployment.guard import GuardRefusal, check_request
-from conformance.deployment.lost_threads import PLANT_TAG
-from conformance.deployment.ownership import Ownership
+from conformance.deployment.cleanup.lost_threads import PLANT_TAG
+from conformance.deployment.ownership.guard import GuardRefusal, check_request
+from conformance.deployment.ownership.proof import Ownership
 from conformance.model.entities import Thread
 from conformance.model.errors import InvalidError, NotFoundError
 from conformance.model.graphs import GRAPHS

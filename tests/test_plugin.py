@@ -19,7 +19,7 @@ from conformance.checks.outcomes import Blocked, NotRun, PromiseBroken, Unsuppor
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import Stability, Verdict
 from conformance.defects import SuiteDefectError
-from conformance.deployment.preflight import ServerInfo
+from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.report.record import CheckResult, Report
 from conformance.runner import pytest_process

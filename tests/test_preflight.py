@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from conformance.deployment.connect import connect
-from conformance.deployment.identify import identify_deployment
-from conformance.deployment.preflight import ServerInfo, UnreachableError, graph_missing
+from conformance.deployment.probe.identify import identify_deployment
+from conformance.deployment.probe.preflight import ServerInfo, UnreachableError, graph_missing
 from conformance.deployment.settings import Settings
 from conformance.reference.server import HOST
 from tests.conftest import Reply, answering, as_json

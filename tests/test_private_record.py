@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from conformance.checks.outcomes import Blocked, PromiseBroken
-from conformance.deployment.exchange import Exchange
 from conformance.deployment.private_record import PrivateRecorder, with_variables
-from conformance.deployment.redaction import Redactor
+from conformance.deployment.record.exchange import Exchange
+from conformance.deployment.record.redaction import Redactor
 from conformance.runner.judging import private_facts
 
 THEIRS, OTHER, CHECKPOINT, DRAWN = (

@@ -17,9 +17,9 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.deployment.identify import identify_deployment
+from conformance.deployment.probe.identify import identify_deployment
+from conformance.deployment.probe.threads_to_visit import MOST_VISITED, threads_to_visit
 from conformance.deployment.settings import Settings
-from conformance.deployment.threads_to_visit import MOST_VISITED, threads_to_visit
 from conformance.faults.registry import all_faults, faulty_deployment
 from conformance.model.entities import Thread
 from conformance.model.search import Query, Searches

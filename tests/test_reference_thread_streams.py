@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from conformance.deployment.stream_reading import READER, Reader
+from conformance.deployment.wire.stream_reading import READER, Reader
 from conformance.parallel import start
 from conformance.reference.app import create_app
 from conformance.selftest.asgi import InProcess, InProcessTransport

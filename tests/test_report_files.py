@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.data import schemas_dir
-from conformance.deployment.exchange import Exchange
+from conformance.deployment.record.exchange import Exchange
 from conformance.report.record import LARGEST_REPORT, Cleanup, Report, ReportError, load_report
 from conformance.report.run.har import BODY_LIMIT
 from conformance.report.run.html import html_report

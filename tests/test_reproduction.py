@@ -13,8 +13,13 @@ import pytest
 
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.connect import connect
-from conformance.deployment.exchange import Exchange
-from conformance.deployment.reproduction import LONGEST_COMMAND, MOST_COMMANDS, reproduction, story
+from conformance.deployment.record.exchange import Exchange
+from conformance.deployment.record.reproduction import (
+    LONGEST_COMMAND,
+    MOST_COMMANDS,
+    reproduction,
+    story,
+)
 from conformance.deployment.settings import Settings, documented_supersteps
 from tests.conftest import threads_of
 

@@ -17,7 +17,7 @@ import pytest
 from conformance.contract.catalogue import RESTART_CAPABILITY, load_catalogue
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.deployment.connect import connect
-from conformance.deployment.identify import identify_deployment
+from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.restart import NotBackError, Restarter, restart_by_command
 from conformance.deployment.settings import Settings
 from conformance.reference.process import ReferenceProcess

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from conformance.contract.verdicts import Verdict
-from conformance.deployment.identify import identify_deployment
+from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.settings import Settings
 from conformance.faults.kit.http_changes import (
     change_request,

@@ -12,7 +12,7 @@ import pytest
 
 from conformance.contract.catalogue import ACCESS_CAPABILITY, RESTART_CAPABILITY, load_catalogue
 from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.deployment.identify import identify_deployment
+from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.settings import DEFAULT_SEED, Settings
 from conformance.model.entities import Checkpoint, Thread
 from conformance.model.errors import NotFoundError

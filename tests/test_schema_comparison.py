@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conformance.data import schemas_dir
-from conformance.deployment.exchange import Exchange
+from conformance.deployment.record.exchange import Exchange
 from conformance.report.run.html import html_report
 from conformance.report.run.markdown import markdown_report
 from conformance.report.schema.markdown import comparison_line, comparison_report

@@ -13,7 +13,7 @@ import pytest
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.deployment.identify import identify_deployment
+from conformance.deployment.probe.identify import identify_deployment
 from conformance.model.store import ThreadStore
 from conformance.reference.app import new_store
 from conformance.reference.wire import Wire, WireAnswer, WireRequest

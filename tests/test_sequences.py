@@ -12,7 +12,7 @@ import pytest
 
 from conformance.checks.sequences.machine import EFFORTS
 from conformance.contract.verdicts import Verdict
-from conformance.deployment.preflight import ServerInfo
+from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.model.entities import Checkpoint, Thread
 from conformance.model.ids_and_times import JsonObject

@@ -10,12 +10,12 @@ import pytest
 from conformance.contract.catalogue import load_catalogue
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import Stability, Verdict
-from conformance.deployment.exchange import Exchange
-from conformance.deployment.identify import identify_deployment
-from conformance.deployment.redaction import Redactor
+from conformance.deployment.delivery.trouble import Fate, Trouble
+from conformance.deployment.probe.identify import identify_deployment
+from conformance.deployment.record.exchange import Exchange
+from conformance.deployment.record.redaction import Redactor
 from conformance.deployment.settings import Settings
 from conformance.deployment.transport import Recorder
-from conformance.deployment.trouble import Fate, Trouble
 from conformance.faults.registry import faulty_deployment
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 from conformance.report.record import CheckResult, Report

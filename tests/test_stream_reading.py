@@ -9,9 +9,9 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from conformance.deployment.http import HttpTransport
-from conformance.deployment.network import CutError
-from conformance.deployment.stream_reading import READER, Reader, at_once
+from conformance.deployment.wire.http import HttpTransport
+from conformance.deployment.wire.network import CutError
+from conformance.deployment.wire.stream_reading import READER, Reader, at_once
 from conformance.parallel import start
 from tests.sockets import Talk, head_of, saying, talking
 

@@ -11,7 +11,7 @@ import pytest
 from conformance.checks.outcomes import Blocked
 from conformance.checks.thread_streams import Joined, mode_of, named_data, of_modes
 from conformance.deployment.client import Answer
-from conformance.deployment.stream_reading import Reader
+from conformance.deployment.wire.stream_reading import Reader
 
 STREAM = "text/event-stream"
 

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from conformance.deployment.connect import connect, exchanges_file, redactor_of
-from conformance.deployment.exchange import Exchange
-from conformance.deployment.guard import GuardRefusal
-from conformance.deployment.redaction import REDACTED, Redactor
+from conformance.deployment.ownership.guard import GuardRefusal
+from conformance.deployment.record.exchange import Exchange
+from conformance.deployment.record.redaction import REDACTED, Redactor
 from conformance.deployment.settings import Settings
 from conformance.deployment.transport import RECORDED_BODY
 from conformance.reference.server import HOST

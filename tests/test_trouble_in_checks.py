@@ -10,8 +10,8 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conformance.contract.verdicts import RunVerdict, Stability, Verdict
-from conformance.deployment.created_by_check import CHECK_TAG
-from conformance.deployment.identify import identify_deployment
+from conformance.deployment.ownership.created_by_check import CHECK_TAG
+from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.settings import Settings
 from conformance.faults.kit.http_changes import refusing
 from conformance.faults.registry import all_faults, faulty_deployment

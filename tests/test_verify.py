@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from conformance.contract.catalogue import load_catalogue
 from conformance.contract.schemas import format_checker
 from conformance.data import schemas_dir
-from conformance.deployment.guard import GuardRefusal
+from conformance.deployment.ownership.guard import GuardRefusal
 from conformance.model.entities import Thread
 from conformance.model.errors import NotFoundError
 from conformance.model.search import Query, Searches

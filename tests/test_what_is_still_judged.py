@@ -8,7 +8,7 @@ import pytest
 
 from conformance.commands.serve import ServedProcess
 from conformance.contract.verdicts import Verdict
-from conformance.deployment.identify import identify_deployment
+from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.settings import Settings
 from conformance.runner.session import run_suite
 

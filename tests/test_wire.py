@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from conformance.deployment.stream_reading import READER, Reader, at_once
+from conformance.deployment.wire.stream_reading import READER, Reader, at_once
 from conformance.parallel import start
 from conformance.reference.app import create_app
 from conformance.reference.wire import Wire, WireAnswer, WireRequest, json_answer

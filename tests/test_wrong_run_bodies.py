@@ -20,7 +20,7 @@ from conformance.checks.must_be_refused import must_be_refused
 from conformance.contract.published import load_published
 from conformance.contract.schemas import violations
 from conformance.contract.verdicts import Verdict
-from conformance.deployment.identify import identify_deployment
+from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.settings import Settings
 from conformance.model.runs import Runs
 from conformance.reference import bodies

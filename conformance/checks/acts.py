@@ -21,7 +21,7 @@ from conformance.checks.views import id_of, known_checkpoint_id
 from conformance.contract.operations import OPERATIONS
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import numbered
-from conformance.deployment.stream_reading import Reader, at_once
+from conformance.deployment.wire.stream_reading import Reader, at_once
 
 #: Operations whose subject is a thread with a history: crons and stateless runs are beside it.
 SUBJECT = tuple(

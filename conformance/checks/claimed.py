@@ -9,7 +9,7 @@ from conformance.contract.catalogue import Requirement
 from conformance.contract.causes import Cause
 from conformance.contract.openapi_claims import Claim, declares
 from conformance.deployment.client import ThreadsClient, UndigestedAnswerError
-from conformance.deployment.own_openapi import OWN_PATH
+from conformance.deployment.probe.own_openapi import OWN_PATH
 
 
 def own_document(client: ThreadsClient) -> Any:

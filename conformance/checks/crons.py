@@ -9,7 +9,7 @@ import httpx
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.views import Thread, id_of
-from conformance.deployment.guard import NotOursRefusal
+from conformance.deployment.ownership.guard import NotOursRefusal
 
 Cron = dict[str, Any]
 

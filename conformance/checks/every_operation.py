@@ -10,7 +10,7 @@ from conformance.checks.valid_requests import tags
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import numbered
-from conformance.deployment.stream_reading import Reader, at_once
+from conformance.deployment.wire.stream_reading import Reader, at_once
 
 Ask = Callable[[ThreadsClient], Answer]
 

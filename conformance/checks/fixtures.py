@@ -28,8 +28,8 @@ from conformance.clients.opened import Clients
 from conformance.contract.catalogue import load_catalogue
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.connect import Connection
-from conformance.deployment.created_by_check import CHECK_TAG
-from conformance.deployment.preflight import graph_missing
+from conformance.deployment.ownership.created_by_check import CHECK_TAG
+from conformance.deployment.probe.preflight import graph_missing
 from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import GraphSettings, Settings
 

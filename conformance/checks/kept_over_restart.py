@@ -14,7 +14,7 @@ from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported, dif
 from conformance.checks.runs import Runs
 from conformance.checks.views import History, State, Thread, has_data
 from conformance.checks.ways import get_caught_up
-from conformance.deployment.guard import NotOursRefusal
+from conformance.deployment.ownership.guard import NotOursRefusal
 from conformance.model.history import differences, differences_by_place, differing_items, same_json
 
 _T = TypeVar("_T")

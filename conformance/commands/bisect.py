@@ -12,8 +12,7 @@ from conformance.commands.requirements import find_requirement
 from conformance.commands.target import launcher_option, print_progress
 from conformance.contract.catalogue import Requirement, load_catalogue
 from conformance.contract.verdicts import Verdict
-from conformance.deployment.identify import identify_deployment
-from conformance.deployment.interruption import signals_as_interrupt
+from conformance.deployment.delivery.interruption import signals_as_interrupt
 from conformance.deployment.launch.bisection import Change, NoChangeError, find_change
 from conformance.deployment.launch.catalogue import find_launcher, load_launchers
 from conformance.deployment.launch.errors import LauncherError, NotStartedError
@@ -25,7 +24,8 @@ from conformance.deployment.launch.versions import (
     parse_wanted,
     published_versions,
 )
-from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.probe.identify import identify_deployment
+from conformance.deployment.probe.preflight import UnreachableError
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
 from conformance.runner.session import NothingSelectedError, run_suite

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from conformance.data import schemas_dir
-from conformance.deployment.own_openapi import Published
+from conformance.deployment.probe.own_openapi import Published
 from conformance.report.run.write import read_exchanges
 from conformance.report.schema.model import Comparison, compare
 

@@ -26,9 +26,9 @@ from conformance.commands.options import (
 from conformance.commands.target import launcher_option, open_target, server_option
 from conformance.contract.catalogue import PROFILES
 from conformance.deployment.connect import redactor_of
-from conformance.deployment.identify import identify_deployment
-from conformance.deployment.preflight import UnreachableError
-from conformance.deployment.redaction import Redactor
+from conformance.deployment.probe.identify import identify_deployment
+from conformance.deployment.probe.preflight import UnreachableError
+from conformance.deployment.record.redaction import Redactor
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import GraphSettings, Settings, SettingsError
 from conformance.doctor.diagnosis import Diagnosis, diagnose

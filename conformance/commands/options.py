@@ -18,7 +18,6 @@ from conformance.deployment.credentials import (
     read_secret,
     with_key,
 )
-from conformance.deployment.http import MAX_BODY_MIB
 from conformance.deployment.settings import (
     GraphSettings,
     OtherGraphs,
@@ -26,6 +25,7 @@ from conformance.deployment.settings import (
     graph_settings,
     other_graphs,
 )
+from conformance.deployment.wire.http import MAX_BODY_MIB
 
 _CLOSEST_FIRST = (
     ParameterSource.COMMANDLINE,

@@ -18,7 +18,7 @@ from conformance.commands.options import (
     trust_options,
     visible_within_option,
 )
-from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.probe.preflight import UnreachableError
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
 from conformance.plant.output import plant_text

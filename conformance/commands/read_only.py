@@ -10,8 +10,8 @@ from uuid import UUID
 import click
 
 from conformance.contract.catalogue import HTTP
+from conformance.deployment.probe.threads_to_visit import threads_to_visit
 from conformance.deployment.settings import Settings
-from conformance.deployment.threads_to_visit import threads_to_visit
 from conformance.report.plain_text import counted
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

@@ -43,10 +43,10 @@ from conformance.commands.target import launcher_option, open_target, server_opt
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
 from conformance.defects import DEFECT_FILE, SuiteDefectError
 from conformance.deployment.connect import redactor_of
-from conformance.deployment.identify import identify_deployment
-from conformance.deployment.own_openapi import AUTO, read_own_openapi
-from conformance.deployment.preflight import UnreachableError
-from conformance.deployment.redaction import Redactor
+from conformance.deployment.probe.identify import identify_deployment
+from conformance.deployment.probe.own_openapi import AUTO, read_own_openapi
+from conformance.deployment.probe.preflight import UnreachableError
+from conformance.deployment.record.redaction import Redactor
 from conformance.deployment.restart import Restarter
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import DEFAULT_SEED, Settings, SettingsError

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from conformance.commands.target import find_server, launcher_option, start_server
-from conformance.deployment.interruption import signals_as_interrupt
+from conformance.deployment.delivery.interruption import signals_as_interrupt
 from conformance.deployment.launch.catalogue import load_launchers, user_launchers_dir
 from conformance.deployment.launch.errors import LauncherError
 from conformance.deployment.launch.launcher import Launcher

@@ -15,14 +15,14 @@ import httpx
 
 from conformance.commands.access_options import other_tenant_options
 from conformance.commands.options import credentials_options, timeout_option, trust_options
-from conformance.deployment.cleanup import Removal
-from conformance.deployment.cleanup_by_tenant import remove_as_each
+from conformance.deployment.cleanup.by_tenant import remove_as_each
+from conformance.deployment.cleanup.lost_threads import LostThread, find_lost, remove_lost
+from conformance.deployment.cleanup.removal import Removal
 from conformance.deployment.connect import connect, redactor_of
-from conformance.deployment.identify import identify_deployment
-from conformance.deployment.ledger import LedgerState, claim, open_ledgers, remove_ledger
-from conformance.deployment.lost_threads import LostThread, find_lost, remove_lost
-from conformance.deployment.preflight import UnreachableError
-from conformance.deployment.redaction import Redactor
+from conformance.deployment.ownership.ledger import LedgerState, claim, open_ledgers, remove_ledger
+from conformance.deployment.probe.identify import identify_deployment
+from conformance.deployment.probe.preflight import UnreachableError
+from conformance.deployment.record.redaction import Redactor
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import Settings, SettingsError
 from conformance.report.plain_text import counted

@@ -14,11 +14,11 @@ from urllib.parse import quote
 
 import httpx
 
-from conformance.deployment.http import CUT
-from conformance.deployment.ownership import Ownership
-from conformance.deployment.stream_reading import READER, Reader
+from conformance.deployment.delivery.trouble import EXPECTED_STATUSES
+from conformance.deployment.ownership.proof import Ownership
 from conformance.deployment.transport import PRIVATE
-from conformance.deployment.trouble import EXPECTED_STATUSES
+from conformance.deployment.wire.http import CUT
+from conformance.deployment.wire.stream_reading import READER, Reader
 from conformance.json_text import UndigestedJsonError, parse_json, text_of
 
 #: The default of a body: send none. None cannot be the default, since it is sent as `null`.

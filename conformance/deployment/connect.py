@@ -13,22 +13,22 @@ from pathlib import Path
 import httpx
 
 from conformance.deployment.client import ThreadsClient
-from conformance.deployment.clock import ServerClock
 from conformance.deployment.credential_variants import REFUSALS, Headers, secret_headers
-from conformance.deployment.decoding import ACCEPTED
-from conformance.deployment.http import HttpTransport
-from conformance.deployment.ledger import Ledger, LedgerState, ledgers_dir
-from conformance.deployment.ownership import Ownership
+from conformance.deployment.ownership.clock import ServerClock
+from conformance.deployment.ownership.ledger import Ledger, LedgerState, ledgers_dir
+from conformance.deployment.ownership.proof import Ownership
 from conformance.deployment.private_record import PrivateRecorder
-from conformance.deployment.proxies import proxy_for
-from conformance.deployment.redaction import (
+from conformance.deployment.record.redaction import (
     Redactor,
     stream_redactor,
     user_info_secrets,
 )
 from conformance.deployment.settings import Settings
-from conformance.deployment.tls import tls_context
 from conformance.deployment.transport import Recorder, SuiteTransport
+from conformance.deployment.wire.decoding import ACCEPTED
+from conformance.deployment.wire.http import HttpTransport
+from conformance.deployment.wire.proxies import proxy_for
+from conformance.deployment.wire.tls import tls_context
 from conformance.excerpt import redacting
 from conformance.output import redact_output
 

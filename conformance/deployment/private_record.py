@@ -17,9 +17,9 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from conformance.contract.operations import BY_NAME
-from conformance.deployment.exchange import Exchange
-from conformance.deployment.ownership import canonical
-from conformance.deployment.redaction import Redactor
+from conformance.deployment.ownership.proof import canonical
+from conformance.deployment.record.exchange import Exchange
+from conformance.deployment.record.redaction import Redactor
 from conformance.deployment.transport import Recorder
 
 #: Response headers that reveal nothing about a thread.

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from conformance.deployment.identify import identify_deployment
-from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.probe.identify import identify_deployment
+from conformance.deployment.probe.preflight import UnreachableError
 from conformance.deployment.settings import Settings
 from conformance.excerpt import excerpt, harmless
 from conformance.waiting import wait_until

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from conformance.deployment.ledger import make_ledger, remove_settled_ledgers
+from conformance.deployment.ownership.ledger import make_ledger, remove_settled_ledgers
 from conformance.user_dirs import state_dir
 
 _LOCK = ".alive"

@@ -144,7 +144,7 @@ class Settings:
         # Imported here: commands that ask no server read settings as well, and start fast.
         import httpx
 
-        from conformance.deployment.redaction import bare_url
+        from conformance.deployment.record.redaction import bare_url
 
         shown = bare_url(self.url)
         try:

@@ -15,23 +15,23 @@ from urllib.parse import quote
 import httpx
 
 from conformance.contract.operations import BY_NAME, Operation, identify
-from conformance.deployment.circuit_breaker import CircuitBreaker
-from conformance.deployment.created_by_check import Journal
-from conformance.deployment.creations import Creation, CreationTracker
-from conformance.deployment.delivery import Delivery, Probes
-from conformance.deployment.exchange import Exchange
-from conformance.deployment.guard import UnprovedId, check_request, unproved_ids
-from conformance.deployment.interruption import WRITES
-from conformance.deployment.ledger import Ledger
-from conformance.deployment.ownership import GetAnswer, Ownership
-from conformance.deployment.redaction import Redactor
-from conformance.deployment.strangers import facts_of_strangers, unproved_in_list
-from conformance.deployment.trouble import (
+from conformance.deployment.delivery.circuit_breaker import CircuitBreaker
+from conformance.deployment.delivery.delivery import Delivery, Probes
+from conformance.deployment.delivery.interruption import WRITES
+from conformance.deployment.delivery.trouble import (
     EXPECTED_STATUSES,
     GATEWAY_STATUSES,
     Trouble,
     trouble_of_answer,
 )
+from conformance.deployment.ownership.created_by_check import Journal
+from conformance.deployment.ownership.creations import Creation, CreationTracker
+from conformance.deployment.ownership.guard import UnprovedId, check_request, unproved_ids
+from conformance.deployment.ownership.ledger import Ledger
+from conformance.deployment.ownership.proof import GetAnswer, Ownership
+from conformance.deployment.ownership.strangers import facts_of_strangers, unproved_in_list
+from conformance.deployment.record.exchange import Exchange
+from conformance.deployment.record.redaction import Redactor
 from conformance.json_text import parse_json
 
 #: Key of `request.extensions`, set where the answer may hold other people's threads.

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.created_by_check import CHECK_TAG, Journal
+from conformance.deployment.ownership.created_by_check import CHECK_TAG, Journal
 
 #: Threads of one check that are examined, at most.
 _MOST_THREADS = 20

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.connect import connect
-from conformance.deployment.ledger import claim, ledgers_dir
+from conformance.deployment.ownership.ledger import claim, ledgers_dir
 from conformance.deployment.settings import GraphSettings, OtherGraphs, Settings, graph_settings
 from conformance.doctor.findings import Finding, Kind
 from conformance.doctor.graph_description import Described, describe_graph

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.guard import NotOursRefusal
+from conformance.deployment.ownership.guard import NotOursRefusal
 from conformance.excerpt import excerpt
 
 _WIDTH = 200

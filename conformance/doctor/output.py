@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.deployment.preflight import ServerInfo
+from conformance.deployment.probe.preflight import ServerInfo
 from conformance.doctor.diagnosis import Diagnosis, Proposal
 from conformance.doctor.findings import Finding, Kind
 

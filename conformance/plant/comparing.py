@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from conformance.contract.schemas import violations
-from conformance.deployment.redaction import REDACTED
+from conformance.deployment.record.redaction import REDACTED
 from conformance.model.history import ABSENT, Change, changes, json_path, same_json
 from conformance.plant.probes import Recorded, checkpoint_id_in
 

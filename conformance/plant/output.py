@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from conformance import __version__
-from conformance.deployment.preflight import ServerInfo
+from conformance.deployment.probe.preflight import ServerInfo
 from conformance.model.history import ABSENT
 from conformance.plant.comparing import Kind
 from conformance.plant.plant_file import Plant

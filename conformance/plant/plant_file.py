@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from conformance import __version__
 from conformance.contract.schemas import format_checker
 from conformance.data import schemas_dir
-from conformance.deployment.preflight import ServerInfo
+from conformance.deployment.probe.preflight import ServerInfo
 from conformance.excerpt import excerpt
 from conformance.plant.probes import Question, Recorded
 from conformance.plant.scenarios import LeftOut, Tree

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import httpx
 
-from conformance.deployment.cleanup import remove_all
+from conformance.deployment.cleanup.removal import remove_all
 from conformance.deployment.connect import Connection, connect, redactor_of
-from conformance.deployment.identify import identify_deployment
-from conformance.deployment.interruption import signals_as_interrupt
-from conformance.deployment.ledger import claim, ledgers_dir, read_ledger, remove_ledger
-from conformance.deployment.ownership import canonical
-from conformance.deployment.preflight import ServerInfo
+from conformance.deployment.delivery.interruption import signals_as_interrupt
+from conformance.deployment.ownership.ledger import claim, ledgers_dir, read_ledger, remove_ledger
+from conformance.deployment.ownership.proof import canonical
+from conformance.deployment.probe.identify import identify_deployment
+from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.plant.plant_file import Plant, check_free, write_plant
 from conformance.plant.probes import Interviewer, Question, Recorded

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.contract.facts import LONGEST_PAGE, THREAD_STATUSES
+from conformance.deployment.cleanup.lost_threads import PLANT_TAG
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.lost_threads import PLANT_TAG
-from conformance.deployment.ownership import canonical
-from conformance.deployment.redaction import Redactor
+from conformance.deployment.ownership.proof import canonical
+from conformance.deployment.record.redaction import Redactor
 from conformance.plant.scenarios import KIND, Tree, carries_tag
 
 #: A history of more pages is not read to its end.

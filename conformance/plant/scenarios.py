@@ -11,10 +11,10 @@ from conformance.checks.context import CheckContext
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
 from conformance.checks.runs import Runs
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
+from conformance.deployment.cleanup.lost_threads import PLANT_TAG
 from conformance.deployment.client import ThreadsClient
-from conformance.deployment.guard import NotOursRefusal
-from conformance.deployment.lost_threads import PLANT_TAG
-from conformance.deployment.preflight import graph_missing
+from conformance.deployment.ownership.guard import NotOursRefusal
+from conformance.deployment.probe.preflight import graph_missing
 from conformance.deployment.settings import Settings, numbered
 
 #: The metadata member that names the kind of a planted thread; a copy keeps its source's.

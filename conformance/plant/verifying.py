@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import httpx
 
-from conformance.deployment.cleanup import delete_thread
+from conformance.deployment.cleanup.removal import delete_thread
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.connect import Connection, connect, redactor_of
-from conformance.deployment.identify import identify_deployment
-from conformance.deployment.ownership import GetAnswer, canonical
-from conformance.deployment.preflight import ServerInfo, UnreachableError
-from conformance.deployment.reproduction import reproduction
+from conformance.deployment.ownership.proof import GetAnswer, canonical
+from conformance.deployment.probe.identify import identify_deployment
+from conformance.deployment.probe.preflight import ServerInfo, UnreachableError
+from conformance.deployment.record.reproduction import reproduction
 from conformance.deployment.settings import Settings
 from conformance.plant.comparing import Difference, Kind, compare_answers, without_threads
 from conformance.plant.plant_file import Plant

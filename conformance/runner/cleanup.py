@@ -6,10 +6,10 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable
 
-from conformance.deployment.cleanup import Leftover
-from conformance.deployment.cleanup_by_tenant import remove_as_each
+from conformance.deployment.cleanup.by_tenant import remove_as_each
+from conformance.deployment.cleanup.removal import Leftover
 from conformance.deployment.connect import connect
-from conformance.deployment.ledger import ledgers_dir, read_ledger, remove_ledger
+from conformance.deployment.ownership.ledger import ledgers_dir, read_ledger, remove_ledger
 from conformance.deployment.settings import Settings
 from conformance.excerpt import excerpt
 from conformance.report.record import Cleanup, LeftThreads

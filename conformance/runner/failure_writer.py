@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from conformance.checks.outcomes import PromiseBroken, SequenceBroken
 from conformance.contract.catalogue import Catalogue
-from conformance.deployment.exchange import Exchange
 from conformance.deployment.private_record import with_variables
-from conformance.deployment.reproduction import reproduction, story
+from conformance.deployment.record.exchange import Exchange
+from conformance.deployment.record.reproduction import reproduction, story
 from conformance.report.record import Failure
 from conformance.runner.judging import fingerprint_of, first_line
 

@@ -15,8 +15,8 @@ from conformance.checks.outcomes import (
 )
 from conformance.contract.causes import Cause, fingerprint
 from conformance.contract.verdicts import Verdict, worst
-from conformance.deployment.exchange import Exchange
-from conformance.deployment.guard import DisposableOnlyRefusal, NotOursRefusal
+from conformance.deployment.ownership.guard import DisposableOnlyRefusal, NotOursRefusal
+from conformance.deployment.record.exchange import Exchange
 
 #: Modules whose functions judge, and those among them that only help others to judge.
 _JUDGING = ("conformance.suite.", "conformance.checks.", "conformance.clients.")

@@ -16,8 +16,8 @@ from conformance.contract.catalogue import Catalogue
 from conformance.contract.causes import fingerprint
 from conformance.contract.operations import BY_NAME
 from conformance.contract.verdicts import Stability, Verdict
-from conformance.deployment.exchange import INTERNAL_SERVER_ERROR, Exchange
-from conformance.deployment.reproduction import reproduction
+from conformance.deployment.record.exchange import INTERNAL_SERVER_ERROR, Exchange
+from conformance.deployment.record.reproduction import reproduction
 from conformance.deployment.transport import Recorder
 from conformance.report.record import CheckResult, Failure
 

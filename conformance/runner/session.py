@@ -16,9 +16,9 @@ from conformance import __version__
 from conformance.contract.catalogue import HTTP, load_catalogue
 from conformance.defects import SuiteDefectError
 from conformance.deployment.connect import redactor_of
-from conformance.deployment.interruption import signals_as_interrupt
-from conformance.deployment.ledger import claim, ledgers_dir
-from conformance.deployment.preflight import ServerInfo
+from conformance.deployment.delivery.interruption import signals_as_interrupt
+from conformance.deployment.ownership.ledger import claim, ledgers_dir
+from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import Settings
 from conformance.report.record import Cleanup, Deployment, Report, RunInfo

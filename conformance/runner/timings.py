@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from conformance.deployment.exchange import Exchange
+from conformance.deployment.record.exchange import Exchange
 from conformance.deployment.settings import Settings
 from conformance.report.record import OperationTiming
 

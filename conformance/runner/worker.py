@@ -23,11 +23,11 @@ from conformance.checks.outcomes import NotAskedFor
 from conformance.contract.catalogue import PROFILES, CatalogueError, load_catalogue
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import Stability, Verdict, worst
-from conformance.deployment.circuit_breaker import GivenUpError
 from conformance.deployment.connect import Connection, connect
-from conformance.deployment.exchange import Exchange
-from conformance.deployment.guard import DisposableOnlyRefusal
-from conformance.deployment.interruption import install_handlers
+from conformance.deployment.delivery.circuit_breaker import GivenUpError
+from conformance.deployment.delivery.interruption import install_handlers
+from conformance.deployment.ownership.guard import DisposableOnlyRefusal
+from conformance.deployment.record.exchange import Exchange
 from conformance.deployment.settings import Settings
 from conformance.deployment.trouble_traces import traces_of_trouble
 from conformance.excerpt import harmless

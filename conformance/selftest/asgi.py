@@ -11,9 +11,9 @@ from types import TracebackType
 import httpx
 from starlette.types import ASGIApp, Message
 
-from conformance.deployment.http import CUT
-from conformance.deployment.network import CutError, Limits
-from conformance.deployment.stream_reading import READER, Reader
+from conformance.deployment.wire.http import CUT
+from conformance.deployment.wire.network import CutError, Limits
+from conformance.deployment.wire.stream_reading import READER, Reader
 
 #: Seconds between two looks whether a client that reads a stream leaves it.
 _SLICE_S = 0.002

@@ -22,10 +22,10 @@ import httpx
 
 from conformance.contract.catalogue import load_catalogue
 from conformance.deployment.connect import Connection, connect
-from conformance.deployment.identify import identify_deployment
-from conformance.deployment.preflight import UnreachableError
-from conformance.deployment.redaction import Redactor
-from conformance.deployment.reproduction import story
+from conformance.deployment.probe.identify import identify_deployment
+from conformance.deployment.probe.preflight import UnreachableError
+from conformance.deployment.record.redaction import Redactor
+from conformance.deployment.record.reproduction import story
 from conformance.deployment.settings import DEFAULT_SEED, GraphSettings, Settings, SettingsError
 from conformance.model.history import differences
 from conformance.reference.process import ReferenceProcess

@@ -12,7 +12,7 @@ from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Run, Runs, message_contents, run_in, run_of
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.stream_reading import is_event_stream
+from conformance.deployment.wire.stream_reading import is_event_stream
 from conformance.excerpt import excerpt
 
 

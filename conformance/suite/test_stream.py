@@ -21,7 +21,7 @@ from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import UNDER_WAY, Run, Runs, message_contents
 from conformance.checks.views import Thread, id_of, real_messages_of
 from conformance.deployment.client import Answer
-from conformance.deployment.stream_reading import is_event_stream
+from conformance.deployment.wire.stream_reading import is_event_stream
 from conformance.excerpt import excerpt
 from conformance.model.history import same_json
 

@@ -23,7 +23,7 @@ from conformance.checks.visits import (
 )
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import ThreadsClient
-from conformance.deployment.ownership import canonical
+from conformance.deployment.ownership.proof import canonical
 
 pytestmark = reads_only
 

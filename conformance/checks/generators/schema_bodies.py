@@ -16,7 +16,7 @@ from schemathesis import GenerationMode
 
 from conformance.checks.must_be_refused import must_be_refused
 from conformance.contract.schemas import load_openapi, load_schema, violations
-from conformance.deployment.guard import ID_MEMBERS
+from conformance.deployment.ownership.guard import ID_MEMBERS
 
 _COMPONENTS = "#/components/schemas/"
 #: Keywords whose value is data, not a schema.

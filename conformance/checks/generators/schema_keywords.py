@@ -17,8 +17,8 @@ from conformance.checks.generators.generated_cache import keep, recall
 from conformance.checks.generators.schema_bodies import adapted_operation, is_portable
 from conformance.checks.must_be_refused import must_be_refused
 from conformance.contract.schemas import violations
-from conformance.deployment.guard import ID_MEMBERS
-from conformance.deployment.ownership import Ownership, is_uuid
+from conformance.deployment.ownership.guard import ID_MEMBERS
+from conformance.deployment.ownership.proof import Ownership, is_uuid
 from conformance.deployment.settings import Settings
 
 #: By effort: the share of the keywords that is broken, the number of values for each, and the

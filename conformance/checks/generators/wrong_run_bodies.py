@@ -12,7 +12,7 @@ from conformance.checks.valid_requests import tags
 from conformance.checks.views import Thread, id_of
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.client import ABSENT, Answer, ThreadsClient
-from conformance.deployment.guard import DisposableOnlyRefusal
+from conformance.deployment.ownership.guard import DisposableOnlyRefusal
 
 #: Operations that run on a thread, and those that start one run without a thread.
 ON_A_THREAD = ("run_background", "run_wait", "run_stream")

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urldefrag, urlsplit
 
 import harfile
 
-from conformance.deployment.exchange import Exchange
+from conformance.deployment.record.exchange import Exchange
 
 #: Longer bodies are truncated to this many bytes.
 BODY_LIMIT = 64 * 1024

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from conformance.deployment.exchange import Exchange
+from conformance.deployment.record.exchange import Exchange
 from conformance.excerpt import without_commands
 from conformance.report.record import Report, ReportError
 from conformance.report.run.har import write_har

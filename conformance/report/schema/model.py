@@ -14,7 +14,7 @@ from typing import Any
 from conformance.contract.catalogue import load_catalogue
 from conformance.contract.openapi_claims import Claim
 from conformance.contract.openapi_queries import Description, Member
-from conformance.deployment.exchange import Exchange
+from conformance.deployment.record.exchange import Exchange
 from conformance.excerpt import excerpt
 from conformance.report.schema.observed import Observed, observe
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from conformance.contract.openapi_queries import Description, operation_key
 from conformance.contract.operations import BY_NAME
-from conformance.deployment.exchange import Exchange
+from conformance.deployment.record.exchange import Exchange
 from conformance.excerpt import excerpt
 from conformance.json_text import parse_json
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 import httpx
 
-from conformance.deployment.cleanup import delete_thread
+from conformance.deployment.cleanup.removal import delete_thread
 from conformance.deployment.client import ThreadsClient
-from conformance.deployment.ownership import (
+from conformance.deployment.ownership.proof import (
     RUN_TAG,
     SUITE_TAG,
     GetAnswer,

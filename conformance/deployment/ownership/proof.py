@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from conformance.deployment.clock import ServerClock
+from conformance.deployment.ownership.clock import ServerClock
 
 #: Key of the metadata of every thread of a run; its value is the run's id.
 RUN_TAG = "threads_conformance_run"

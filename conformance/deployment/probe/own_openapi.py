@@ -10,8 +10,8 @@ import httpx
 
 from conformance.deployment.client import UndigestedAnswerError
 from conformance.deployment.connect import connect, redactor_of
-from conformance.deployment.preflight import UnreachableError
-from conformance.deployment.redaction import (
+from conformance.deployment.probe.preflight import UnreachableError
+from conformance.deployment.record.redaction import (
     Redactor,
     bare_url,
     query_secrets,

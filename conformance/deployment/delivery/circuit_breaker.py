@@ -10,7 +10,7 @@ from collections.abc import Callable
 import httpx
 import tenacity
 
-from conformance.deployment.trouble import Trouble
+from conformance.deployment.delivery.trouble import Trouble
 
 #: After so many requests in a row without an answer GET /info checks whether it is still up.
 UNANSWERED_IN_A_ROW = 3

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import httpcore
 import httpx
 
-from conformance.deployment.decoding import read_body, too_large_error
-from conformance.deployment.network import BoundedBackend, Limits, bounded
-from conformance.deployment.proxies import Proxy
-from conformance.deployment.stream_reading import READER, Reader
+from conformance.deployment.wire.decoding import read_body, too_large_error
+from conformance.deployment.wire.network import BoundedBackend, Limits, bounded
+from conformance.deployment.wire.proxies import Proxy
+from conformance.deployment.wire.stream_reading import READER, Reader
 
 #: Key of `request.extensions` for a `threading.Event`: once it is set, by any thread, the
 #: client disconnects.

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 
 from conformance.contract.operations import Operation, Scope
-from conformance.deployment.creations import Creation
-from conformance.deployment.ownership import canonical
+from conformance.deployment.ownership.creations import Creation
+from conformance.deployment.ownership.proof import canonical
 from conformance.json_text import parse_json
 
 #: Key of the metadata that marks the threads of one check.

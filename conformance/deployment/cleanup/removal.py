@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import httpx
 
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.ledger import LedgerState
-from conformance.deployment.ownership import RUN_TAG, GetAnswer, canonical, is_uuid
-from conformance.deployment.trouble import CREDENTIAL_STATUSES, GATEWAY_STATUSES
+from conformance.deployment.delivery.trouble import CREDENTIAL_STATUSES, GATEWAY_STATUSES
+from conformance.deployment.ownership.ledger import LedgerState
+from conformance.deployment.ownership.proof import RUN_TAG, GetAnswer, canonical, is_uuid
 from conformance.parallel import Pace, for_each
 
 _PAGE = 100

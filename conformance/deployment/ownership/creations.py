@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 
 from conformance.contract.operations import Operation, Scope
-from conformance.deployment.ledger import Ledger
-from conformance.deployment.ownership import (
+from conformance.deployment.ownership.ledger import Ledger
+from conformance.deployment.ownership.proof import (
     GetAnswer,
     Ownership,
     canonical,

@@ -9,15 +9,15 @@ from typing import Any
 import httpx
 
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.decoding import BrokenEncodingError, EncodingRefusedError
-from conformance.deployment.is_threads_server import Recognition
-from conformance.deployment.network import (
+from conformance.deployment.probe.is_threads_server import Recognition
+from conformance.deployment.record.redaction import Redactor
+from conformance.deployment.wire.decoding import BrokenEncodingError, EncodingRefusedError
+from conformance.deployment.wire.network import (
     NameNotFoundError,
     NoTlsError,
     UntrustedCertificateError,
     speaks_tls,
 )
-from conformance.deployment.redaction import Redactor
 from conformance.excerpt import excerpt, safe_name
 
 #: The project with the graphs that the checks use.

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import httpx
 
-from conformance.deployment.encodings import decoded, layers
+from conformance.deployment.record.encodings import decoded, layers
 from conformance.excerpt import printable
 
 REDACTED = "[redacted]"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.contract.operations import Operation, Scope, identify
-from conformance.deployment.ownership import RUN_TAG, Ownership, canonical
+from conformance.deployment.ownership.proof import RUN_TAG, Ownership, canonical
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 ID_MEMBERS = frozenset({"thread_id", "thread_ids"})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from conformance.deployment.cleanup import Leftover, Removal, remove_all
+from conformance.deployment.cleanup.removal import Leftover, Removal, remove_all
 from conformance.deployment.connect import Connection
 from conformance.deployment.credential_variants import other_credentials
-from conformance.deployment.ledger import LedgerState
-from conformance.deployment.ownership import canonical
+from conformance.deployment.ownership.ledger import LedgerState
+from conformance.deployment.ownership.proof import canonical
 from conformance.deployment.settings import Settings
 
 

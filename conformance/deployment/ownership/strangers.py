@@ -8,8 +8,8 @@ from typing import Any
 
 from conformance.contract.operations import Operation
 from conformance.contract.schemas import member_names
-from conformance.deployment.guard import UnprovedId
-from conformance.deployment.ownership import Ownership
+from conformance.deployment.ownership.guard import UnprovedId
+from conformance.deployment.ownership.proof import Ownership
 from conformance.json_text import UndigestedJsonError, parse_json
 
 #: Operations that answer with a list of all matches.

@@ -16,16 +16,16 @@ import httpx
 import tenacity
 
 from conformance.contract.operations import Operation, Scope
-from conformance.deployment.circuit_breaker import CircuitBreaker
-from conformance.deployment.creations import Creation
-from conformance.deployment.network import CutError
-from conformance.deployment.trouble import (
+from conformance.deployment.delivery.circuit_breaker import CircuitBreaker
+from conformance.deployment.delivery.trouble import (
     Fate,
     Trouble,
     TroubleError,
     trouble_of_answer,
     trouble_of_error,
 )
+from conformance.deployment.ownership.creations import Creation
+from conformance.deployment.wire.network import CutError
 
 #: How often one request is sent, at most.
 TRIES = 5

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from conformance.deployment.exchange import Exchange
+from conformance.deployment.record.exchange import Exchange
 from conformance.json_text import parse_json
 
 #: Requests in a reproduction that can be pasted; of more only the last ones are shown.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.connect import connect
-from conformance.deployment.ownership import canonical, is_uuid
-from conformance.deployment.preflight import UnreachableError
+from conformance.deployment.ownership.proof import canonical, is_uuid
+from conformance.deployment.probe.preflight import UnreachableError
 from conformance.deployment.settings import Settings
 
 #: Number of threads that are taken from a search, at most.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conformance.deployment.connect import connect, has_key
-from conformance.deployment.preflight import ServerInfo, probe_server
+from conformance.deployment.probe.preflight import ServerInfo, probe_server
 from conformance.deployment.settings import Settings
 
 

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
-from conformance.deployment.ownership import canonical, moment_of
+from conformance.deployment.ownership.proof import canonical, moment_of
 from conformance.deployment.settings import SettingsError
 from conformance.user_dirs import state_dir
 

@@ -1,0 +1,1 @@
+"""Removal of what runs created, and of nothing else."""

@@ -1,0 +1,1 @@
+"""Requests that find out, beside the checks, what stands at a URL."""

@@ -1,0 +1,1 @@
+"""The record of exchanges: without secrets, and as commands that repeat them."""

@@ -1,0 +1,1 @@
+"""The wire: connections on which a whole answer has one time limit and a largest size."""
