@@ -18,7 +18,7 @@ from pathlib import Path
 
 import click
 
-from conformance.commands.target import find_server, open_target
+from conformance.commands.server_options import find_server, open_target
 from conformance.report.record import load_report
 from conformance.target import Target
 

@@ -12,7 +12,7 @@ import re
 import sys
 from typing import TextIO
 
-from conformance.excerpt import Redaction, without_commands
+from conformance.safe_text import Redaction, without_commands
 
 # CSI is the only control sequence that we write, for colours and for progress.
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u2028\u2029]|\x1b(?!\\[)")

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 
 import conformance
 from conformance.deployment.settings import Settings
-from conformance.garbage import collect_rarely
+from conformance.garbage_collection import collect_rarely
 from conformance.model.store import ThreadStore
 from conformance.reference.app import create_app
 from conformance.reference.process import ReferenceProcess

@@ -15,7 +15,7 @@ from conformance.model.entities import Thread
 from conformance.model.search import Query
 from conformance.model.store import ThreadStore
 from tests.conftest import served
-from tests.stores import store_of
+from tests.store_variants import store_of
 
 STATES = 12
 

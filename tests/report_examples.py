@@ -10,7 +10,6 @@ from conformance.contract.catalogue import Requirement
 from conformance.contract.causes import Cause, fingerprint
 from conformance.contract.verdicts import Stability, Verdict
 from conformance.deployment.record.exchange import Exchange
-from conformance.excerpt import masked
 from conformance.report.baseline.acceptance import Accepts, with_accepted
 from conformance.report.record import (
     CheckResult,
@@ -23,6 +22,7 @@ from conformance.report.record import (
     RunInfo,
 )
 from conformance.report.score import requirement_results, run_verdict, totals
+from conformance.safe_text import masked
 
 URL = "http://127.0.0.1:2024"
 THREAD = "3f0c5f6e-8a54-4a52-9a35-0d7a3f1c2b11"

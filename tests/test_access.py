@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.context import CheckContext
+from conformance.checks.check_context import CheckContext
 from conformance.checks.every_operation import OPEN_TO_ALL, Targets, every_operation
 from conformance.cli import cli
 from conformance.commands.serve import ServedProcess

@@ -13,8 +13,8 @@ from benchmarks.operations_by_condition import Reached, as_text
 from conformance.checks import acts, conditions
 from conformance.checks.acts import Acting
 from conformance.checks.api import ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.conditions import Made
-from conformance.checks.context import CheckContext
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.runs import Runs
 from conformance.checks.ways import assert_as_before, assert_gone, assert_ways_agree, shown_of

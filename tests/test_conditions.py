@@ -8,7 +8,7 @@ import pytest
 
 from conformance.checks import conditions
 from conformance.checks.api import ThreadsApi
-from conformance.checks.context import CheckContext
+from conformance.checks.check_context import CheckContext
 from conformance.checks.outcomes import Blocked
 from conformance.checks.runs import Runs
 from conformance.deployment.connect import connect

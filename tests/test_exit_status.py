@@ -187,7 +187,7 @@ def test_a_worker_that_dies_is_not_lost(settings_for: MakeSettings) -> None:
                 settings,
                 identify_deployment(settings),
                 workers="1",
-                pytest_args=["-p", "tests.dying"],
+                pytest_args=["-p", "tests.plugin_dying_worker"],
             )
         assert threads_of(reference.url) == {}
     assert defect.value.report.verdict is RunVerdict.INCOMPLETE
@@ -202,7 +202,7 @@ def test_checks_that_cannot_be_loaded(settings_for: MakeSettings) -> None:
             run_suite(
                 settings,
                 identify_deployment(settings),
-                pytest_args=["-p", "tests.unloadable"],
+                pytest_args=["-p", "tests.plugin_uncollectable"],
             )
 
 
@@ -213,7 +213,7 @@ def test_what_cannot_be_told_of_a_check_is_its_own_error(
     def broken(*_: Any) -> str:
         raise RecursionError
 
-    monkeypatch.setattr("conformance.runner.failure_writer.reproduction", broken)
+    monkeypatch.setattr("conformance.runner.failure_builder.reproduction", broken)
     with ServedProcess("--fault", "get-leaves-out-updated-at") as reference:
         settings = settings_for(reference.url, capabilities=SELECTED)
         report = run_suite(settings, identify_deployment(settings))

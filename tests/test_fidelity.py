@@ -17,7 +17,7 @@ from conformance.selftest import fidelity
 from conformance.selftest.fidelity import Listed, ListError, Outcome, compare, read_differences
 from conformance.selftest.fidelity_steps import sequences, shorter
 from tests.conftest import served, threads_of
-from tests.stores import store_of
+from tests.store_variants import store_of
 
 MakeSettings = Callable[..., Settings]
 NUMBER = 12

@@ -22,7 +22,7 @@ from conformance.checks.generators.schema_keywords import (
     met_keywords,
     with_own_ids,
 )
-from conformance.checks.must_be_refused import must_be_refused
+from conformance.checks.lenient_validation import must_be_refused
 from conformance.contract.operations import load_operations
 from conformance.contract.schemas import load_schema, violations
 from conformance.contract.verdicts import Verdict
@@ -38,7 +38,7 @@ from conformance.reference import bodies
 from conformance.report.record import CheckResult
 from conformance.runner.session import run_suite
 from tests.conftest import environment_of, served
-from tests.stores import store_of
+from tests.store_variants import store_of
 
 MakeSettings = Callable[..., Settings]
 ANYTHING = Query()

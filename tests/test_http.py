@@ -19,20 +19,20 @@ from conformance import json_text
 from conformance.deployment.client import UndigestedAnswerError
 from conformance.deployment.connect import connect, exchanges_file, http_transport
 from conformance.deployment.settings import Settings, SettingsError
-from conformance.deployment.wire.decoding import (
+from conformance.deployment.wire.content_decoding import (
     AnswerTooLargeError,
     BrokenEncodingError,
     EncodingRefusedError,
     read_body,
 )
-from conformance.deployment.wire.http import CUT, HttpTransport
-from conformance.deployment.wire.network import (
+from conformance.deployment.wire.deadline_connections import (
     CutError,
     DeadlineError,
     NameNotFoundError,
     NoTlsError,
     UntrustedCertificateError,
 )
+from conformance.deployment.wire.http import CUT, HttpTransport
 from conformance.json_text import LARGEST_TEXT, UndigestedJsonError, parse_json
 from tests.conftest import answering, as_json
 from tests.sockets import certificate, dripping, head_of, response, saying, talking

@@ -18,8 +18,8 @@ from conformance.checks.outcomes import PromiseBroken
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import Settings
+from conformance.exception_frames import release_frames
 from conformance.reference.app import new_store
-from conformance.releasing import release_frames
 from conformance.runner.session import run_suite
 from tests.conftest import served
 

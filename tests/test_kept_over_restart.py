@@ -11,8 +11,8 @@ import pytest
 
 from conformance.checks import conditions
 from conformance.checks.api import ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.conditions import Made
-from conformance.checks.context import CheckContext
 from conformance.checks.kept_over_restart import (
     assert_same_states,
     assert_same_threads,

@@ -41,7 +41,7 @@ from conformance.report.record import Report
 from conformance.runner.session import run_suite
 from tests.conftest import served
 from tests.snapshot import assert_snapshot
-from tests.stores import store_of
+from tests.store_variants import store_of
 
 MakeSettings = Callable[..., Settings]
 

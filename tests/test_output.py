@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 
 from conformance.deployment.record.redaction import Redactor
-from conformance.excerpt import harmless, without_commands
 from conformance.output import SafeStream, redact_output
 from conformance.report.run.terminal import TerminalView
+from conformance.safe_text import harmless, without_commands
 from tests.conftest import CHECKOUT, command
 from tests.echoing import ORDERS
 

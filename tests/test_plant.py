@@ -42,7 +42,7 @@ from tests.conftest import (
     threads_of,
 )
 from tests.plants import STATES, Planted, planted, typed, verified
-from tests.stores import store_of
+from tests.store_variants import store_of
 
 KINDS = [
     "empty", "prepopulated", "unfinished", "run", "forked", "long", "interrupted", "nested",

@@ -28,7 +28,7 @@ from conformance.reference.app import new_store
 from conformance.report.record import Report, load_report
 from conformance.runner.session import collect_checks, run_suite
 from tests.conftest import answering, as_json, command, served, threads_of
-from tests.stores import store_of
+from tests.store_variants import store_of
 
 pytestmark = pytest.mark.slow
 

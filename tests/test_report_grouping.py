@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from conformance.contract.causes import Cause, fingerprint, kinds_of_changes
 from conformance.contract.verdicts import Verdict
-from conformance.excerpt import masked
 from conformance.report.run.grouping import failure_groups, undecided_groups, unmet_optional_groups
+from conformance.safe_text import masked
 from tests.report_examples import CHECKS, RICH, THREAD, check, exchange, failure, report_of
 
 

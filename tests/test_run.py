@@ -22,7 +22,7 @@ from conformance.reference.server import HOST
 from conformance.report.record import CheckResult, Report, load_report
 from conformance.runner.session import collect_checks, run_suite
 from tests.conftest import answering, command, served
-from tests.stores import store_of
+from tests.store_variants import store_of
 
 pytestmark = pytest.mark.slow
 

@@ -22,7 +22,7 @@ from conformance.model.threads import Threads
 from conformance.report.record import Report
 from conformance.runner.session import run_suite
 from tests.conftest import served
-from tests.stores import store_of
+from tests.store_variants import store_of
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from conformance.deployment.wire.deadline_connections import CutError
 from conformance.deployment.wire.http import HttpTransport
-from conformance.deployment.wire.network import CutError
 from conformance.deployment.wire.stream_reading import READER, Reader, at_once
 from conformance.parallel import start
 from tests.sockets import Talk, head_of, saying, talking

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.concurrency import poll_while, repeat_together, run_together
-from conformance.checks.context import CheckContext
 from conformance.checks.crons import Crons
 from conformance.checks.events import Event, data_of, names_of_events, parse_events
 from conformance.checks.expect import assert_copies_of_moments

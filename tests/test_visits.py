@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from conformance.checks.context import CheckContext
+from conformance.checks.check_context import CheckContext
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.visits import Visited, Visits, expect, promise_broken, undecided
 from conformance.deployment.connect import connect

@@ -16,7 +16,7 @@ from conformance.checks.generators.wrong_run_bodies import (
     OUT_OF_ENUM,
     WRONG_RUN_TYPES,
 )
-from conformance.checks.must_be_refused import must_be_refused
+from conformance.checks.lenient_validation import must_be_refused
 from conformance.contract.published import load_published
 from conformance.contract.schemas import violations
 from conformance.contract.verdicts import Verdict
@@ -26,7 +26,7 @@ from conformance.model.runs import Runs
 from conformance.reference import bodies
 from conformance.runner.session import run_suite
 from tests.conftest import served
-from tests.stores import store_of
+from tests.store_variants import store_of
 
 MakeSettings = Callable[..., Settings]
 RIGHT = {"assistant_id": "agent", "input": {}, "metadata": {}}

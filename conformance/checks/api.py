@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from conformance.checks.context import CheckContext
+from conformance.checks.check_context import CheckContext
 from conformance.checks.messages import draws_message_ids
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
 from conformance.checks.views import (
@@ -24,13 +24,13 @@ from conformance.checks.views import (
     known_checkpoint_id,
     parent_id_of,
 )
+from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.contract.causes import MISSING, NOT_GRANTED, Cause
-from conformance.contract.facts import LONGEST_PAGE
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.client import ABSENT, Answer, ThreadsClient
 from conformance.deployment.settings import numbered
-from conformance.excerpt import excerpt
 from conformance.model.history import same_json
+from conformance.safe_text import excerpt
 
 #: A history of more pages, or with more characters in all, is not read to its end.
 MOST_PAGES, MOST_CHARACTERS = 1000, 64 * 2**20

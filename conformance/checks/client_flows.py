@@ -15,8 +15,8 @@ from conformance.clients.flows import load_flows
 from conformance.clients.gateway import FlowTraffic, Gateway
 from conformance.contract.catalogue import DOCUMENTED_CLIENTS
 from conformance.deployment.settings import documented_supersteps, numbered
-from conformance.excerpt import excerpt
 from conformance.model.history import mask_thread_id, same_json
+from conformance.safe_text import excerpt
 
 #: A check made with each of the documents' clients.
 by_each_client = pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.views import History, State, checkpoint_id_of, parent_id_of
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import Answer
-from conformance.excerpt import excerpt
 from conformance.model.history import mask_thread_id, same_json
+from conformance.safe_text import excerpt
 
 #: Members that stay the same when a state is added after this one; `tasks` get their results
 #: then, and `next` changes with them.

@@ -8,8 +8,8 @@ from typing import Any
 
 from conformance.checks.expect import assert_that
 from conformance.checks.outcomes import Blocked, PromiseBroken
-from conformance.excerpt import excerpt
 from conformance.json_text import parse_json
+from conformance.safe_text import excerpt
 
 #: Names of the events of the published modes; a server may send others.
 MODES = frozenset(

@@ -16,17 +16,17 @@ from conformance.checks.comparable_members import (
 from conformance.checks.comparison_count import count_comparison, count_judgement
 from conformance.checks.outcomes import Blocked, PromiseBroken, difference_kinds
 from conformance.checks.views import History, State, Thread, has_data, id_of
+from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.contract.causes import place
-from conformance.contract.facts import LONGEST_PAGE
 from conformance.contract.schemas import violations
 from conformance.deployment.client import Answer
-from conformance.excerpt import excerpt
 from conformance.model.history import (
     differences,
     differences_by_place,
     differing_items,
     same_json,
 )
+from conformance.safe_text import excerpt
 
 #: The members that every documented thread has, and that the published schema requires.
 REQUIRED_OF_A_THREAD = ("thread_id", "created_at", "updated_at", "metadata", "status")

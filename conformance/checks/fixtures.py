@@ -13,11 +13,11 @@ from uuid import uuid4
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.claimed import own_document, require_claim
+from conformance.checks.check_context import CheckContext
 from conformance.checks.client_flows import Flows
-from conformance.checks.context import CheckContext
 from conformance.checks.crons import Crons
 from conformance.checks.outcomes import NotAskedFor, NotRun
+from conformance.checks.require_declared import own_document, require_claim
 from conformance.checks.restarts import NOT_RESTARTED, Restart
 from conformance.checks.runs import Runs
 from conformance.checks.thread_commands import ThreadCommands

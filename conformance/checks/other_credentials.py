@@ -11,8 +11,8 @@ from uuid import uuid4
 import httpx
 
 from conformance.checks.api import ENOUGH_THREADS, ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import published_members, shows_its_state
-from conformance.checks.context import CheckContext
 from conformance.checks.crons import Crons
 from conformance.checks.every_operation import Ask, Targets, every_operation
 from conformance.checks.expect import assert_that, published_part
@@ -20,7 +20,7 @@ from conformance.checks.messages import values_with_text
 from conformance.checks.outcomes import Blocked, NotAskedFor, PromiseBroken, Unsupported
 from conformance.checks.runs import Runs
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
-from conformance.contract.facts import LONGEST_PAGE
+from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.connect import Connection
@@ -33,8 +33,8 @@ from conformance.deployment.credential_variants import (
     wrong_credentials,
 )
 from conformance.deployment.settings import Settings
-from conformance.excerpt import excerpt
 from conformance.model.history import same_json
+from conformance.safe_text import excerpt
 
 NOT_PROTECTED = "give --protected, if nothing is to be answered here without a credential"
 NO_OTHER_TENANT = (

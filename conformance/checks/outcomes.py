@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from conformance.contract.causes import Cause, kinds_of_changes
-from conformance.excerpt import excerpt
 from conformance.model.history import changes, differences, json_path
+from conformance.safe_text import excerpt
 
 
 class PromiseBroken(AssertionError):  # noqa: N818 - what happened, not an error of ours

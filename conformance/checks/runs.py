@@ -16,7 +16,7 @@ from conformance.checks.outcomes import Blocked
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import Answer
 from conformance.deployment.ownership.guard import NotOursRefusal
-from conformance.deployment.wire.network import CutError
+from conformance.deployment.wire.deadline_connections import CutError
 from conformance.parallel import start, wait_for
 
 #: The ways to run a graph on a thread to its end.

@@ -1,6 +1,6 @@
 """The members that a search can sort by, and which of them a deployment refuses."""
 
-from conformance.checks.context import CheckContext
+from conformance.checks.check_context import CheckContext
 from conformance.deployment.client import ThreadsClient
 
 #: The published values of `sort_by`.

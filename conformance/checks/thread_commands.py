@@ -10,7 +10,7 @@ from conformance.checks.api import ThreadsApi
 from conformance.checks.outcomes import Blocked
 from conformance.checks.runs import Run, Runs, run_of
 from conformance.checks.views import Thread, id_of
-from conformance.contract.facts import DEFAULT_LIST_OF_RUNS
+from conformance.contract.api_constants import DEFAULT_LIST_OF_RUNS
 
 
 class ThreadCommands:

@@ -18,7 +18,7 @@ from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.runs import Runs
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer
-from conformance.deployment.wire.network import CutError
+from conformance.deployment.wire.deadline_connections import CutError
 from conformance.deployment.wire.stream_reading import Reader, is_event_stream
 from conformance.model.history import same_json
 from conformance.parallel import start, wait_for

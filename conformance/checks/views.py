@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 from conformance.checks.messages import Message, followed_key, items_in, message_keys
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.deployment.settings import GraphSettings
-from conformance.excerpt import excerpt
+from conformance.safe_text import excerpt
 
 Thread = dict[str, Any]
 State = dict[str, Any]

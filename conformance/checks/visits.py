@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from conformance.checks.context import CheckContext
+from conformance.checks.check_context import CheckContext
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
 from conformance.checks.views import State, Thread, is_integer
 from conformance.contract.causes import MISSING, NOT_GRANTED, Cause

@@ -19,7 +19,7 @@ from conformance.checks.expect import (
 )
 from conformance.checks.outcomes import Blocked, PromiseBroken, difference_kinds
 from conformance.checks.views import State, Thread, has_data, id_of
-from conformance.contract.facts import LONGEST_PAGE
+from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.model.history import differences, same_json
 
 #: What a thread shows, by operation.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from conformance.clients.flows import Flow
-from conformance.excerpt import excerpt
+from conformance.safe_text import excerpt
 
 
 class NotInstalledError(Exception):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from conformance.commands.reading import UnusableError, read_report
+from conformance.commands.report_reading import UnusableError, read_report
 from conformance.contract.catalogue import load_catalogue
 from conformance.report.board.html import board_html
 from conformance.report.board.markdown import EVIDENCE, board_markdown, evidence_markdown

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from conformance.commands.reading import UnusableError, read_report
+from conformance.commands.report_reading import UnusableError, read_report
 from conformance.contract.catalogue import load_catalogue
 from conformance.report.compare.html import comparison_html
 from conformance.report.compare.markdown import comparison_markdown

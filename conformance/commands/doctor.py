@@ -23,7 +23,7 @@ from conformance.commands.options import (
     timeout_option,
     trust_options,
 )
-from conformance.commands.target import launcher_option, open_target, server_option
+from conformance.commands.server_options import launcher_option, open_target, server_option
 from conformance.contract.catalogue import PROFILES
 from conformance.deployment.connect import redactor_of
 from conformance.deployment.probe.identify import identify_deployment

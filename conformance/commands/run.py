@@ -16,7 +16,6 @@ from conformance.commands.access_options import (
     check_access_options,
     refuse_access_options,
 )
-from conformance.commands.comparison import compare_schemas
 from conformance.commands.defect_handling import report_defects, suite_defect
 from conformance.commands.doctor import warn_about_graph
 from conformance.commands.options import (
@@ -39,7 +38,8 @@ from conformance.commands.restart_options import (
     restarter_of,
 )
 from conformance.commands.run_baseline import RunBaseline, baseline_options
-from conformance.commands.target import launcher_option, open_target, server_option
+from conformance.commands.run_schema_comparison import compare_schemas
+from conformance.commands.server_options import launcher_option, open_target, server_option
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
 from conformance.defects import DEFECT_FILE, SuiteDefectError
 from conformance.deployment.connect import redactor_of
@@ -50,7 +50,6 @@ from conformance.deployment.record.redaction import Redactor
 from conformance.deployment.restart import Restarter
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import DEFAULT_SEED, Settings, SettingsError
-from conformance.excerpt import harmless
 from conformance.report.record import ReportError
 from conformance.report.run.terminal import TerminalView, uncaptured_console
 from conformance.report.run.write import write_all
@@ -59,6 +58,7 @@ from conformance.report.score import exit_status
 from conformance.runner.session import NothingSelectedError, run_suite
 from conformance.runner.settings import SettingsOptions, client_names, new_settings
 from conformance.runner.timings import all_exchanges
+from conformance.safe_text import harmless
 
 #: Exit status where the deployment was not judged.
 _INCOMPLETE = 3

@@ -15,8 +15,8 @@ from conformance.faults.registry import Fault, FaultError, all_faults, faulty_de
 from conformance.freedoms.registry import Freedom, FreedomError, all_freedoms, free_deployment
 from conformance.reference.altered import Altered
 from conformance.reference.journal import JournalError
-from conformance.reference.kept import keep_deployment
 from conformance.reference.process import ReferenceProcess
+from conformance.reference.serve_persistent import keep_deployment
 from conformance.reference.server import PortTakenError, serve
 
 DEFAULT_PORT = 8123

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from conformance.contract.openapi_claims import Claim
+from conformance.contract.declared_additions import Claim
 from conformance.typed_data import DataError, check_keys, read_toml, typed
 
 LEVELS = ("MUST", "SHOULD", "MAY")

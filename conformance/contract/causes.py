@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.excerpt import masked
+from conformance.safe_text import masked
 
 #: In what way an operation was refused; part of the fingerprint of a refusal.
 MISSING = "missing"

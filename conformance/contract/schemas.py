@@ -13,7 +13,7 @@ from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 
 from conformance.data import schemas_dir
-from conformance.excerpt import excerpt
+from conformance.safe_text import excerpt
 
 #: The formats that the schemas use. A missing library is an error, not a silent pass.
 FORMATS = ("date-time", "uuid", "uri-reference")

@@ -25,12 +25,12 @@ from conformance.deployment.record.redaction import (
 )
 from conformance.deployment.settings import Settings
 from conformance.deployment.transport import Recorder, SuiteTransport
-from conformance.deployment.wire.decoding import ACCEPTED
+from conformance.deployment.wire.content_decoding import ACCEPTED
 from conformance.deployment.wire.http import HttpTransport
 from conformance.deployment.wire.proxies import proxy_for
 from conformance.deployment.wire.tls import tls_context
-from conformance.excerpt import redacting
 from conformance.output import redact_output
+from conformance.safe_text import redacting
 
 _CREDENTIAL = re.compile(r"key|token|auth|cookie|secret|session|pass", re.IGNORECASE)
 

@@ -14,7 +14,7 @@ import httpx
 from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.probe.preflight import UnreachableError
 from conformance.deployment.settings import Settings
-from conformance.excerpt import excerpt, harmless
+from conformance.safe_text import excerpt, harmless
 from conformance.waiting import wait_until
 
 #: How a deployment is ended: by a clean stop, or by SIGKILL.

@@ -10,7 +10,7 @@ import httpx
 
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.ownership.guard import NotOursRefusal
-from conformance.excerpt import excerpt
+from conformance.safe_text import excerpt
 
 _WIDTH = 200
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from conformance.contract.facts import LONGEST_PAGE
+from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.faults.kit.http_changes import HISTORIES, change_request, refusing, without
 from conformance.faults.kit.state import Page, before_of, limit_of, page_becomes, stored_thread
 from conformance.faults.registry import Apply, FaultyDeployment, fault

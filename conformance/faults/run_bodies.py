@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.errors_form import answering, leaving_out
-from conformance.faults.errors_kept import leaving_behind
 from conformance.faults.kit.http_changes import change_request, without
+from conformance.faults.kit.state import leaving_behind
 from conformance.faults.registry import fault
 from conformance.reference.wire import WireRequest
 

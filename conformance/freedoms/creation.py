@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from conformance.freedoms.parts import with_success_status
+from conformance.freedoms.kit import with_success_status
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread
 from conformance.model.ids_and_times import JsonObject, timestamp

@@ -10,7 +10,7 @@ from typing import Any
 
 from conformance.faults.kit.http_changes import STATES, change_answer, change_shown
 from conformance.faults.kit.state import is_uuid
-from conformance.freedoms.parts import OUTPUTS
+from conformance.freedoms.kit import OUTPUTS
 from conformance.freedoms.registry import freedom
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.wire import Json, WireAnswer, WireRequest

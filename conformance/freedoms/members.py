@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from conformance.faults.kit.http_changes import STATES, change_shown, without
-from conformance.freedoms.parts import (
+from conformance.freedoms.kit import (
     CRONS,
     THREADS,
     JsonObject,

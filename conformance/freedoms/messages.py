@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.deployment.settings import GraphSettings
-from conformance.freedoms.parts import JsonObject, everywhere
+from conformance.freedoms.kit import JsonObject, everywhere
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Task
 from conformance.model.records import Records

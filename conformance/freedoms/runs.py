@@ -11,7 +11,7 @@ from typing import Any
 
 from conformance.faults.kit.http_changes import change_shown
 from conformance.faults.kit.runs import BEGINNING, having, run_id_in, runs_on
-from conformance.freedoms.parts import RUNS
+from conformance.freedoms.kit import RUNS
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread
 from conformance.model.executor import Executor

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.kit.http_changes import STATES, change_shown, without
-from conformance.freedoms.parts import JsonObject
+from conformance.freedoms.kit import JsonObject
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Checkpoint, Run, Thread
 from conformance.model.errors import InvalidError, NotFoundError

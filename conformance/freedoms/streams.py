@@ -16,7 +16,7 @@ from conformance.faults.kit.runs import (
     run_id_in,
     streaming,
 )
-from conformance.freedoms.parts import RUN_STREAMS, STREAMS
+from conformance.freedoms.kit import RUN_STREAMS, STREAMS
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Task
 from conformance.model.streams import INTERRUPT, RunEvent, StreamEvents

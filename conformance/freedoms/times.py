@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from conformance.faults.kit.http_changes import STATES, change_shown
-from conformance.freedoms.parts import CRONS, is_moment, times_as
+from conformance.freedoms.kit import CRONS, is_moment, times_as
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread
 from conformance.model.history import same_json

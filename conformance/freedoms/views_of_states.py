@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from conformance.faults.kit.http_changes import HISTORIES, STATES, change_shown, without
-from conformance.freedoms.parts import JsonObject
+from conformance.freedoms.kit import JsonObject
 from conformance.freedoms.registry import freedom
 from conformance.model.threads import Threads
 from conformance.reference.altered import Altered

@@ -13,7 +13,7 @@ from typing import Any
 from deepdiff import DeepDiff
 from deepdiff.helper import notpresent
 
-from conformance.excerpt import excerpt
+from conformance.safe_text import excerpt
 
 OWN_THREAD = "<this thread>"
 #: Stands for the missing value where only one side of a comparison has one.

@@ -16,9 +16,9 @@ from conformance import __version__
 from conformance.contract.schemas import format_checker
 from conformance.data import schemas_dir
 from conformance.deployment.probe.preflight import ServerInfo
-from conformance.excerpt import excerpt
 from conformance.plant.probes import Question, Recorded
 from conformance.plant.scenarios import LeftOut, Tree
+from conformance.safe_text import excerpt
 from conformance.typed_data import typed
 
 FORMAT = "threads-conformance-plant/1"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from conformance.contract.facts import LONGEST_PAGE, THREAD_STATUSES
+from conformance.contract.api_constants import LONGEST_PAGE, THREAD_STATUSES
 from conformance.deployment.cleanup.lost_threads import PLANT_TAG
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.ownership.proof import canonical

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.context import CheckContext
+from conformance.checks.check_context import CheckContext
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
 from conformance.checks.runs import Runs
 from conformance.checks.views import Thread, checkpoint_id_of, id_of

@@ -32,7 +32,8 @@ class ReferenceProcess:
 
     # Not `-m`, so that neither the working directory nor a configuration file in it counts.
     program: ClassVar[str] = (
-        "import sys; from conformance.reference.kept import serve_child; serve_child(*sys.argv[1:])"
+        "import sys; from conformance.reference.serve_persistent import serve_child; "
+        "serve_child(*sys.argv[1:])"
     )
 
     def __init__(self, *options: str, store: Path | None = None) -> None:

@@ -14,7 +14,7 @@ from conformance.model.store import ThreadStore
 from conformance.reference.answers import answer
 from conformance.reference.bodies import query_flag, query_integer, read_body
 from conformance.reference.driver import RunDriver
-from conformance.reference.newer import newer_member
+from conformance.reference.newer_members import newer_member
 
 _GET_LIMIT, _POST_LIMIT = 10, 1
 

@@ -14,7 +14,7 @@ from conformance.model.filters import contains
 from conformance.model.store import ThreadStore
 from conformance.reference.answers import answer
 from conformance.reference.bodies import parse_json
-from conformance.reference.newer import with_newer_members
+from conformance.reference.newer_members import with_newer_members
 
 #: The server name in `/info`.
 NAME = "threads-conformance-reference"

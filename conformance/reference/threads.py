@@ -14,7 +14,7 @@ from conformance.model.store import ThreadStore
 from conformance.reference.answers import answer, no_content
 from conformance.reference.bodies import read_body
 from conformance.reference.driver import RunDriver
-from conformance.reference.newer import newer_member
+from conformance.reference.newer_members import newer_member
 
 
 def thread_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.excerpt import printable
+from conformance.safe_text import printable
 
 __all__ = ["counted", "cut", "listed", "one_line", "printable"]
 

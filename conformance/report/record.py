@@ -17,7 +17,7 @@ from typing import Any
 
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import RunVerdict, Stability, Verdict
-from conformance.excerpt import safe_name
+from conformance.safe_text import safe_name
 from conformance.typed_data import DataError, typed
 
 FORMAT = "threads-conformance-report/1"

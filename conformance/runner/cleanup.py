@@ -11,9 +11,9 @@ from conformance.deployment.cleanup.removal import Leftover
 from conformance.deployment.connect import connect
 from conformance.deployment.ownership.ledger import ledgers_dir, read_ledger, remove_ledger
 from conformance.deployment.settings import Settings
-from conformance.excerpt import excerpt
 from conformance.report.record import Cleanup, LeftThreads
 from conformance.runner.server_errors import CLEAN_UP, ServerError, server_error
+from conformance.safe_text import excerpt
 
 #: Time limit of an answer in the clean-up of a run that was interrupted, in seconds.
 HURRIED_TIMEOUT_S = 3.0

@@ -11,8 +11,8 @@ from conformance.defects import Defects
 from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import Settings
 from conformance.report.record import CheckResult
-from conformance.runner.names import CARRIED
 from conformance.runner.progress_view import View
+from conformance.runner.pytest_names import CARRIED
 from conformance.runner.server_errors import ServerError
 from conformance.runner.transfer import result_in, server_errors_in
 

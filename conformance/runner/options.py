@@ -7,7 +7,7 @@ It imports nothing of the suite until a URL is given.
 
 import pytest
 
-from conformance.runner.names import CARRIED, CONTROLLER, MARKERS, WORKER
+from conformance.runner.pytest_names import CARRIED, CONTROLLER, MARKERS, WORKER
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -12,7 +12,7 @@ import pytest
 import conformance
 from conformance.deployment.settings import Settings
 from conformance.runner.controller import Controller
-from conformance.runner.names import CONTROLLER
+from conformance.runner.pytest_names import CONTROLLER
 
 _SUITE = Path(conformance.__file__).parent / "suite"
 _PLUGINS = ("no:terminal", "no:cacheprovider", "no:junitxml", "xdist.plugin")

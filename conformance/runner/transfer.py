@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import pytest
 
 from conformance.report.record import CheckResult
-from conformance.runner.names import CARRIED, SERVER_ERRORS
+from conformance.runner.pytest_names import CARRIED, SERVER_ERRORS
 from conformance.runner.server_errors import ServerError
 from conformance.typed_data import typed
 

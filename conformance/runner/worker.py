@@ -30,14 +30,13 @@ from conformance.deployment.ownership.guard import DisposableOnlyRefusal
 from conformance.deployment.record.exchange import Exchange
 from conformance.deployment.settings import Settings
 from conformance.deployment.trouble_traces import traces_of_trouble
-from conformance.excerpt import harmless
-from conformance.garbage import collect_rarely
-from conformance.releasing import release_frames
+from conformance.exception_frames import release_frames
+from conformance.garbage_collection import collect_rarely
 from conformance.report.record import CheckResult
 from conformance.runner.controller import Controller
-from conformance.runner.failure_writer import FailureWriter, summary_of
+from conformance.runner.failure_builder import FailureWriter, summary_of
 from conformance.runner.judging import causes_of, private_facts, verdict_of, worst_failure
-from conformance.runner.names import CARRIED, CONTROLLER
+from conformance.runner.pytest_names import CARRIED, CONTROLLER
 from conformance.runner.selection import (
     check_id,
     client_of,
@@ -48,6 +47,7 @@ from conformance.runner.selection import (
 )
 from conformance.runner.server_errors import INTERNAL_ERROR, ServerError, passed_over
 from conformance.runner.transfer import attach, attach_server_errors
+from conformance.safe_text import harmless
 
 #: How often a check is made, at most, during network trouble.
 TRIES_IN_TROUBLE = 6

@@ -11,8 +11,8 @@ from types import TracebackType
 import httpx
 from starlette.types import ASGIApp, Message
 
+from conformance.deployment.wire.deadline_connections import CutError, Limits
 from conformance.deployment.wire.http import CUT
-from conformance.deployment.wire.network import CutError, Limits
 from conformance.deployment.wire.stream_reading import READER, Reader
 
 #: Seconds between two looks whether a client that reads a stream leaves it.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from conformance.contract.facts import THREAD_STATUSES
+from conformance.contract.api_constants import THREAD_STATUSES
 
 #: The number of steps of a sequence.
 LENGTH = 20

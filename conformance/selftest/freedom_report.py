@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from conformance.contract.catalogue import load_catalogue
-from conformance.excerpt import excerpt
 from conformance.freedoms.registry import Freedom, all_freedoms
 from conformance.report.plain_text import counted
+from conformance.safe_text import excerpt
 from conformance.selftest.freedom_row import FreedomRow, Outcome
 from conformance.selftest.written import FREEDOM_HEADING, write_freedom_matrix
 

@@ -23,7 +23,7 @@ from conformance.deployment.connect import connect
 from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import Settings
 from conformance.faults.registry import Fault, faulty_deployment
-from conformance.garbage import collect_rarely
+from conformance.garbage_collection import collect_rarely
 from conformance.json_text import allow_memory
 from conformance.reference.altered import Altered
 from conformance.reference.restarting import RestartableApp

@@ -10,14 +10,14 @@ from uuid import uuid4
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import published_members
-from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal, assert_that, assert_untouched, require_refused
 from conformance.checks.other_credentials import CREDENTIALS, Intruder, Pair, intruder, tenants
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import LONG_S
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
-from conformance.contract.facts import LONGEST_PAGE
+from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.connect import Connection
 from conformance.deployment.settings import Settings, numbered

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import lasting_members, require_some
-from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, NotRun, requires
 from conformance.checks.runs import LONG_S, UNDER_WAY, Run, Runs, message_contents

@@ -10,13 +10,13 @@ with one made by HTTP.
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.client_flows import (
     Flows,
     assert_same_outcome,
     assert_same_steps,
     by_each_client,
 )
-from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import strategies as st
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.context import CheckContext
+from conformance.checks.check_context import CheckContext
 from conformance.checks.expect import assert_equal, assert_that
+from conformance.checks.filterable_values import values_to_find
 from conformance.checks.generators.for_all import for_all
 from conformance.checks.generators.schema_bodies import valid_bodies
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Runs
 from conformance.checks.sort_members import refused_orders
-from conformance.checks.values_to_find import values_to_find
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.settings import Settings
 from conformance.model.history import same_json

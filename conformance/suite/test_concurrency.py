@@ -19,7 +19,7 @@ from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.required_states import require_states
 from conformance.checks.runs import Runs
 from conformance.checks.views import Thread, id_of, messages_of
-from conformance.contract.facts import LONGEST_PAGE
+from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 

@@ -30,7 +30,7 @@ from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.runs import UNDER_WAY, Runs
 from conformance.checks.shown_interrupts import interrupts_by_key, interrupts_in
 from conformance.checks.views import Thread, checkpoint_id_of, has_data, id_of, parent_id_of
-from conformance.contract.facts import THREAD_STATUSES
+from conformance.contract.api_constants import THREAD_STATUSES
 from conformance.deployment.client import ThreadsClient
 from conformance.model.history import same_json
 

@@ -7,8 +7,8 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import channels_before_and_after, thread_with_channels
+from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import lasting_members, masked_state, require_some
-from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.context import CheckContext
+from conformance.checks.check_context import CheckContext
 from conformance.checks.expect import assert_equal
+from conformance.checks.filterable_values import values_to_find
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.texts_like_escapes import LONG
-from conformance.checks.values_to_find import values_to_find
 
 #: One more than the default page of search.
 MORE_THAN_A_PAGE = 11

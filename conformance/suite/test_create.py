@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.context import CheckContext
+from conformance.checks.check_context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
     assert_no_server_error,

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import published_members
-from conformance.checks.context import CheckContext
 from conformance.checks.crons import EVERY_MINUTE, RARELY, Cron, Crons
 from conformance.checks.expect import (
     assert_equal,

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import require_some
-from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
     assert_is,
@@ -20,7 +20,7 @@ from conformance.checks.messages import Message, messages_sent_in, type_and_cont
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Runs
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of, messages_of
-from conformance.contract.facts import LONGEST_PAGE
+from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 

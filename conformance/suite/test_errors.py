@@ -33,7 +33,7 @@ from conformance.checks.runs import Runs
 from conformance.checks.valid_requests import REQUESTS, thread_offering, thread_with_state
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.excerpt import excerpt
+from conformance.safe_text import excerpt
 
 DEPTH = 5_000
 LARGE = 2_000_000

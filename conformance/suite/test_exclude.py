@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.context import CheckContext
+from conformance.checks.check_context import CheckContext
 from conformance.checks.expect import assert_equal, assert_refused, assert_that
 from conformance.checks.outcomes import requires
 from conformance.checks.views import id_of

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.context import CheckContext
+from conformance.checks.check_context import CheckContext
 from conformance.checks.expect import assert_equal, assert_is, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.selectable_keys import selectable

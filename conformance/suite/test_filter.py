@@ -4,11 +4,11 @@ from functools import partial
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.context import CheckContext
+from conformance.checks.check_context import CheckContext
 from conformance.checks.expect import assert_equal, assert_that
+from conformance.checks.filterable_values import values_to_find
 from conformance.checks.messages import draws_message_ids
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.values_to_find import values_to_find
 from conformance.checks.views import State, checkpoint_id_of, id_of, messages_of
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings

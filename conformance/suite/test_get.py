@@ -14,7 +14,7 @@ from conformance.checks.expect import (
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import ThreadsClient
-from conformance.excerpt import excerpt
+from conformance.safe_text import excerpt
 
 
 @requires("GET-01", offers="get")

@@ -6,14 +6,14 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import thread_with_channels, values_of
-from conformance.checks.claimed import own_document
 from conformance.checks.comparable_members import require_some
 from conformance.checks.expect import assert_equal, assert_is, assert_refused, assert_that
 from conformance.checks.outcomes import Unsupported, requires
+from conformance.checks.require_declared import own_document
 from conformance.checks.selectable_keys import selectable
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
 from conformance.contract.causes import Cause
-from conformance.contract.openapi_claims import Claim, declares
+from conformance.contract.declared_additions import Claim, declares
 from conformance.deployment.client import ThreadsClient
 
 _ABSENT = object()

@@ -17,7 +17,7 @@ from conformance.checks.shown_ttl import MINUTES, require_ttl, shown_ttl
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import numbered
-from conformance.excerpt import excerpt
+from conformance.safe_text import excerpt
 
 _WITH_SUPERSTEPS = pytest.mark.parametrize("supersteps", [False, True], ids=["plain", "supersteps"])
 

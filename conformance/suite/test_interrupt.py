@@ -6,9 +6,9 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.breakpoints import nodes_of, run_by_way, slow_nodes
+from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import require_some
 from conformance.checks.concurrency import repeat_together, run_together
-from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,

@@ -16,10 +16,10 @@ from conformance.checks.messages import values_with_text
 from conformance.checks.outcomes import Blocked, Unsupported, requires
 from conformance.checks.runs import Runs
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
-from conformance.contract.facts import LONGEST_PAGE
+from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.excerpt import excerpt
+from conformance.safe_text import excerpt
 
 #: A text in the messages of the other thread and nowhere else.
 SECRET = "only the other thread says this"

@@ -28,7 +28,7 @@ from conformance.checks.valid_requests import (
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
-from conformance.excerpt import excerpt
+from conformance.safe_text import excerpt
 
 
 @dataclass(frozen=True)

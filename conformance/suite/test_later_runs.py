@@ -3,8 +3,8 @@
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import require_some
-from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal, assert_is, assert_that
 from conformance.checks.messages import items_in
 from conformance.checks.outcomes import Blocked, requires

@@ -10,7 +10,7 @@ from conformance.checks.comparable_members import masked_state
 from conformance.checks.expect import assert_equal, assert_refused, kept_metadata
 from conformance.checks.generators.links import for_all_stories
 from conformance.checks.generators.schema_bodies import is_portable
-from conformance.checks.must_be_refused import without_nulls
+from conformance.checks.lenient_validation import without_nulls
 from conformance.checks.outcomes import requires
 from conformance.checks.valid_requests import require_offered, tags
 from conformance.checks.views import checkpoint_id_of, id_of

@@ -3,7 +3,7 @@
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.context import CheckContext
+from conformance.checks.check_context import CheckContext
 from conformance.checks.expect import assert_equal, assert_is
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import id_of

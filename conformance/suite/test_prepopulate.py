@@ -14,8 +14,8 @@ from conformance.checks.channels import (
     thread_with_channels,
     thread_with_channels_by_supersteps,
 )
+from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import contract_of_each, require_some
-from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
     assert_is,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import strategies as st
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import published_members
-from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal, assert_refused, assert_that, kept_metadata
 from conformance.checks.generators.for_all import for_all
 from conformance.checks.generators.metadata import metadata
@@ -27,7 +27,7 @@ from conformance.checks.generators.wrong_bodies import (
     bodies_to_refuse,
     sendable_body,
 )
-from conformance.checks.must_be_refused import without_any_null
+from conformance.checks.lenient_validation import without_any_null
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.sort_members import SORTED_BY, refused_orders
 from conformance.checks.views import Thread, checkpoint_id_of, id_of

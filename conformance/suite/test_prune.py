@@ -3,9 +3,9 @@
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import require_some
 from conformance.checks.conditions import in_conditions, make
-from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,

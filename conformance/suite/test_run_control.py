@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import require_some
-from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
     assert_is,
@@ -20,10 +20,10 @@ from conformance.checks.expect import (
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.runs import LONG_S, UNDER_WAY, Runs, message_contents, run_of
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
-from conformance.contract.facts import DEFAULT_LIST_OF_RUNS
+from conformance.contract.api_constants import DEFAULT_LIST_OF_RUNS
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.excerpt import excerpt
+from conformance.safe_text import excerpt
 
 #: Seconds that a run is told to wait before it begins.
 DELAY_S = 2.0

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import lasting_members, require_some
-from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,
@@ -22,7 +22,7 @@ from conformance.checks.texts_like_escapes import assert_lookalikes_kept
 from conformance.checks.views import Thread, id_of, known_checkpoint_id, messages_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.excerpt import excerpt
+from conformance.safe_text import excerpt
 
 #: Ways to run a graph on a thread to its end.
 Way = Callable[..., None]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.context import CheckContext
+from conformance.checks.check_context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
     assert_is,
@@ -19,7 +19,7 @@ from conformance.checks.expect import (
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.texts_like_escapes import LONG, NAMES_LIKE_PATHS
 from conformance.checks.views import Thread, id_of
-from conformance.contract.facts import THREAD_STATUSES
+from conformance.contract.api_constants import THREAD_STATUSES
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings
 

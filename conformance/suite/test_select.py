@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import require_some
-from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     OPTIONAL_OF_A_THREAD,
     REQUIRED_OF_A_THREAD,

@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import (
     lasting_members,
     published_members,
     require_some,
     shown_by_both,
 )
-from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,
@@ -38,11 +38,11 @@ from conformance.checks.views import (
     messages_of,
     parent_id_of,
 )
-from conformance.contract.facts import LONGEST_PAGE
+from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.deployment.settings import GraphSettings
-from conformance.excerpt import excerpt
 from conformance.model.filters import contains
 from conformance.model.history import same_json
+from conformance.safe_text import excerpt
 
 _T = TypeVar("_T")
 Judging = Generator[None, StepResult, None]

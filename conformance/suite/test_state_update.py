@@ -17,8 +17,8 @@ from conformance.checks.channels import (
     thread_with_channels,
     values_of,
 )
+from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import lasting_members, require_some
-from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,
@@ -46,7 +46,7 @@ from conformance.checks.views import (
     messages_of,
     parent_id_of,
 )
-from conformance.contract.facts import LONGEST_PAGE
+from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.model.history import same_json

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.context import CheckContext
+from conformance.checks.check_context import CheckContext
 from conformance.checks.events import assert_names_and_json_data, names_of_events
 from conformance.checks.expect import assert_equal, assert_is, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, requires
@@ -13,7 +13,7 @@ from conformance.checks.runs import Run, Runs, message_contents, run_in, run_of
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.wire.stream_reading import is_event_stream
-from conformance.excerpt import excerpt
+from conformance.safe_text import excerpt
 
 
 def start_stateless(api: ThreadsApi, way: str, body: Any) -> Answer:

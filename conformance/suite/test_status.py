@@ -3,13 +3,13 @@
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.conditions import FAR_S, SHOWN_BY, make
-from conformance.checks.context import CheckContext
 from conformance.checks.expect import assert_equal, assert_that
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import LONG_S, Runs
 from conformance.checks.views import Thread, id_of
-from conformance.contract.facts import THREAD_STATUSES
+from conformance.contract.api_constants import THREAD_STATUSES
 from conformance.deployment.settings import numbered
 
 

@@ -22,8 +22,8 @@ from conformance.checks.runs import UNDER_WAY, Run, Runs, message_contents
 from conformance.checks.views import Thread, id_of, real_messages_of
 from conformance.deployment.client import Answer
 from conformance.deployment.wire.stream_reading import is_event_stream
-from conformance.excerpt import excerpt
 from conformance.model.history import same_json
+from conformance.safe_text import excerpt
 
 #: Modes in which each step of a graph has events; the two first are judged by STREAM-07.
 _SEVERAL_MODES = ("values", "updates", "checkpoints", "tasks")

@@ -21,7 +21,7 @@ from conformance.checks.views import Thread, id_of
 from conformance.contract.published import load_published
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.wire.stream_reading import Reader, at_once, is_event_stream
-from conformance.excerpt import excerpt
+from conformance.safe_text import excerpt
 
 #: The graph of the runs: its state has messages, whatever that of the settings has.
 _GRAPH = "slow"

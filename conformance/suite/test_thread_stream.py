@@ -32,8 +32,8 @@ from conformance.checks.thread_streams import (
 from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.wire.stream_reading import Reader, at_once, is_event_stream
-from conformance.excerpt import excerpt
 from conformance.model.history import same_json
+from conformance.safe_text import excerpt
 
 #: The number of runs whose starts and ends are counted.
 _SOME_RUNS = 3

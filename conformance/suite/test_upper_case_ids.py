@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import require_some
-from conformance.checks.context import CheckContext
 from conformance.checks.expect import (
     assert_equal,
     assert_no_thread,

@@ -12,7 +12,7 @@ from conformance.checks.comparable_members import is_empty_state
 from conformance.checks.expect import assert_says_why
 from conformance.checks.generators.wrong_bodies import MALFORMED_JSON, OUT_OF_RANGE, WRONG_TYPES
 from conformance.checks.outcomes import PromiseBroken, reads_only, requires
-from conformance.checks.private_facts import expect_refused
+from conformance.checks.visit_assertions import expect_refused
 from conformance.checks.visits import (
     Visited,
     Visits,

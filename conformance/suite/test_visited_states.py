@@ -10,8 +10,8 @@ import pytest
 
 from conformance.checks.expect import parse_moment
 from conformance.checks.outcomes import PromiseBroken, reads_only, requires
-from conformance.checks.private_facts import expect_fits, expect_same
 from conformance.checks.views import State, is_integer, is_newest_first, parent_id_of
+from conformance.checks.visit_assertions import expect_fits, expect_same
 from conformance.checks.visits import (
     STATES,
     Visited,

@@ -11,12 +11,12 @@ from conformance.checks.expect import (
     same_thread,
 )
 from conformance.checks.outcomes import Blocked, reads_only, requires
-from conformance.checks.private_facts import (
+from conformance.checks.views import Thread, is_newest_first
+from conformance.checks.visit_assertions import (
     expect_fits,
     expect_same,
     texts_in_metadata,
 )
-from conformance.checks.views import Thread, is_newest_first
 from conformance.checks.visits import PAGE, Visited, Visits, expect, promise_broken, undecided
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import ThreadsClient

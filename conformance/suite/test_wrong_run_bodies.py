@@ -28,7 +28,7 @@ from conformance.checks.generators.wrong_run_bodies import (
 from conformance.checks.outcomes import PromiseBroken, requires
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import Settings
-from conformance.excerpt import excerpt
+from conformance.safe_text import excerpt
 
 #: A run that should have been refused may take long: after so many, the check ends.
 _ENOUGH = 3

@@ -14,7 +14,7 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from conformance.checks.must_be_refused import must_be_refused
+from conformance.checks.lenient_validation import must_be_refused
 from conformance.contract.schemas import load_openapi, load_schema, violations
 from conformance.deployment.ownership.guard import ID_MEMBERS
 

@@ -15,7 +15,7 @@ from schemathesis import GenerationMode
 
 from conformance.checks.generators.generated_cache import keep, recall
 from conformance.checks.generators.schema_bodies import adapted_operation, is_portable
-from conformance.checks.must_be_refused import must_be_refused
+from conformance.checks.lenient_validation import must_be_refused
 from conformance.contract.schemas import violations
 from conformance.deployment.ownership.guard import ID_MEMBERS
 from conformance.deployment.ownership.proof import Ownership, is_uuid

@@ -11,7 +11,7 @@ from conformance.checks.messages import Message, messages_sent_in, type_and_cont
 from conformance.checks.outcomes import Blocked
 from conformance.checks.views import messages_of
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.excerpt import excerpt
+from conformance.safe_text import excerpt
 
 #: Added to the numbers of a program, so that its messages are none of those before it.
 _BEYOND = 100

@@ -21,7 +21,7 @@ from conformance.checks.views import (
     id_of,
     parent_id_of,
 )
-from conformance.contract.facts import LONGEST_PAGE
+from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.deployment.settings import GraphSettings, numbered
 
 #: The most threads that exist at once in a sequence.

@@ -25,7 +25,7 @@ from conformance.deployment.delivery.trouble import (
     trouble_of_error,
 )
 from conformance.deployment.ownership.creations import Creation
-from conformance.deployment.wire.network import CutError
+from conformance.deployment.wire.deadline_connections import CutError
 
 #: How often one request is sent, at most.
 TRIES = 5

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from conformance.deployment.launch.errors import NotStartedError
 from conformance.deployment.launch.installers import Recipe, interpreter
-from conformance.deployment.launch.network import HOST, free_port
+from conformance.deployment.launch.ports import HOST, free_port
 from conformance.deployment.launch.process import ProcessTree
 from conformance.deployment.launch.server_cache import Tell, clean_environment, environment_of
 from conformance.waiting import wait_until

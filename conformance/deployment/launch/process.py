@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from conformance.deployment.launch import supervisor
-from conformance.excerpt import harmless
+from conformance.safe_text import harmless
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 #: URLs of package indexes often contain user and password.

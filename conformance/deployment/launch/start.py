@@ -20,7 +20,7 @@ from packaging.version import Version
 from conformance.deployment.launch.errors import LauncherError, NotStartedError
 from conformance.deployment.launch.installers import bin_of
 from conformance.deployment.launch.launcher import Launcher
-from conformance.deployment.launch.network import HOST, free_port
+from conformance.deployment.launch.ports import HOST, free_port
 from conformance.deployment.launch.postgresql import postgresql
 from conformance.deployment.launch.process import ProcessTree
 from conformance.deployment.launch.server_cache import Tell, clean_environment, environment

@@ -11,14 +11,14 @@ import httpx
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.probe.is_threads_server import Recognition
 from conformance.deployment.record.redaction import Redactor
-from conformance.deployment.wire.decoding import BrokenEncodingError, EncodingRefusedError
-from conformance.deployment.wire.network import (
+from conformance.deployment.wire.content_decoding import BrokenEncodingError, EncodingRefusedError
+from conformance.deployment.wire.deadline_connections import (
     NameNotFoundError,
     NoTlsError,
     UntrustedCertificateError,
     speaks_tls,
 )
-from conformance.excerpt import excerpt, safe_name
+from conformance.safe_text import excerpt, safe_name
 
 #: The project with the graphs that the checks use.
 GRAPH_PROJECT = "fixtures/deployments/langgraph-python"

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from conformance.excerpt import harmless
+from conformance.safe_text import harmless
 
 #: Longest body, in characters, that a report quotes of one exchange.
 QUOTED_BODY = 4_000

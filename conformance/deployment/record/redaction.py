@@ -11,8 +11,8 @@ from urllib.parse import unquote
 
 import httpx
 
-from conformance.deployment.record.encodings import decoded, layers
-from conformance.excerpt import printable
+from conformance.deployment.record.escape_decoding import decoded, layers
+from conformance.safe_text import printable
 
 REDACTED = "[redacted]"
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import httpcore
 import httpx
 
-from conformance.deployment.wire.decoding import read_body, too_large_error
-from conformance.deployment.wire.network import BoundedBackend, Limits, bounded
+from conformance.deployment.wire.content_decoding import read_body, too_large_error
+from conformance.deployment.wire.deadline_connections import BoundedBackend, Limits, bounded
 from conformance.deployment.wire.proxies import Proxy
 from conformance.deployment.wire.stream_reading import READER, Reader
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import httpx
 
-from conformance.deployment.wire.network import CutError
+from conformance.deployment.wire.deadline_connections import CutError
 
 #: Key of `request.extensions` for the `Reader` of an answer.
 READER = "threads_conformance_reader"

@@ -43,6 +43,21 @@ def refusal_becomes(body: Json, *operations: str, status: int = 404, when: When 
     return apply
 
 
+def leaving_behind(
+    operation: str, when: When, change: Callable[[FaultyDeployment, Any], Any]
+) -> Apply:
+    """Store `change(broken, thread)` as the thread of a refused request."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.wire.after(operation, when=when)
+        def leave(request: WireRequest, answer: WireAnswer) -> None:
+            thread = stored_thread(broken, request.thread_id)
+            if answer.status == 422 and thread is not None:
+                broken.store.records.keep(change(broken, thread))
+
+    return apply
+
+
 def afterwards(change: ChangeThread, operation: str, when: When = always) -> Apply:
     """Keep `change(before, after)` as the thread once such a request has succeeded.
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from conformance.contract.catalogue import LEVELS
 from conformance.contract.causes import fingerprint
 from conformance.contract.verdicts import Verdict
-from conformance.excerpt import masked
 from conformance.report.plain_text import one_line
 from conformance.report.record import CheckResult, Report
+from conformance.safe_text import masked
 
 
 def symptom_fingerprint(check: CheckResult) -> str:

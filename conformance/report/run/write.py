@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TextIO
 
 from conformance.deployment.record.exchange import Exchange
-from conformance.excerpt import without_commands
 from conformance.report.record import Report, ReportError
 from conformance.report.run.har import write_har
 from conformance.report.run.html import html_report
@@ -18,6 +17,7 @@ from conformance.report.run.markdown import markdown_report
 from conformance.report.run.text import Requirements
 from conformance.report.schema.markdown import comparison_report
 from conformance.report.schema.model import Comparison
+from conformance.safe_text import without_commands
 
 
 def write_all(

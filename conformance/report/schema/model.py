@@ -12,11 +12,11 @@ from functools import cache
 from typing import Any
 
 from conformance.contract.catalogue import load_catalogue
-from conformance.contract.openapi_claims import Claim
+from conformance.contract.declared_additions import Claim
 from conformance.contract.openapi_queries import Description, Member
 from conformance.deployment.record.exchange import Exchange
-from conformance.excerpt import excerpt
 from conformance.report.schema.observed import Observed, observe
+from conformance.safe_text import excerpt
 
 FORMAT = "threads-conformance-schema-comparison/1"
 

@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 from conformance.contract.openapi_queries import Description, operation_key
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.record.exchange import Exchange
-from conformance.excerpt import excerpt
 from conformance.json_text import parse_json
+from conformance.safe_text import excerpt
 
 _MISSING = (404, 405, 501)
 #: At most so many different findings of one kind at one place are listed.

@@ -25,7 +25,7 @@ from conformance.reference.app import new_store
 from conformance.reference.wire import Json, Wire, WireAnswer, WireRequest, json_answer
 from conformance.runner.session import run_suite
 from tests.conftest import served
-from tests.stores import store_of
+from tests.store_variants import store_of
 
 MakeSettings = Callable[..., Settings]
 

@@ -10,8 +10,8 @@ import click
 from jsonschema import Draft202012Validator
 
 from conformance.data import schemas_dir
-from conformance.excerpt import excerpt
 from conformance.report.record import Report, ReportError, load_report, report_file
+from conformance.safe_text import excerpt
 
 
 class UnusableError(click.ClickException):

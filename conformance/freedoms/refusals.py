@@ -6,7 +6,7 @@ from typing import Any
 
 from conformance.contract.schemas import load_openapi, load_schema
 from conformance.faults.kit.state import is_uuid
-from conformance.freedoms.parts import together
+from conformance.freedoms.kit import together
 from conformance.freedoms.registry import freedom
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer

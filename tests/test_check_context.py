@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from conformance.checks.context import CheckContext
+from conformance.checks.check_context import CheckContext
 from conformance.deployment.settings import Settings
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from conformance.garbage import collect_rarely
+from conformance.garbage_collection import collect_rarely
 
 
 @pytest.fixture

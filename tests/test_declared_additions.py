@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from conformance.contract.catalogue import load_catalogue
-from conformance.contract.openapi_claims import Claim, declares
+from conformance.contract.declared_additions import Claim, declares
 from conformance.contract.published import NEWER_VERSIONS
 from conformance.contract.sources import citation
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.data import schemas_dir
 from conformance.deployment.probe.identify import identify_deployment
 from conformance.reference.app import new_store
-from conformance.reference.newer import with_newer_members
+from conformance.reference.newer_members import with_newer_members
 from conformance.reference.wire import Wire, WireAnswer, WireRequest, json_answer
 from conformance.report.record import Report
 from conformance.runner.session import run_suite

@@ -1,4 +1,4 @@
-"""Faults of unusual texts and large bodies, and of the answers and side effects of refusals."""
+"""Faults of unusual texts (NUL, lone surrogates) and of large bodies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from conformance.faults.kit.http_changes import change_request, mapped
 from conformance.faults.kit.state import stored_thread
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.reference.wire import Json, When, WireAnswer, WireRequest, always, json_answer
+from conformance.reference.wire import Json, When, WireAnswer, WireRequest, json_answer
 
 # Unusual texts
 
@@ -127,82 +127,4 @@ fault("state-update-with-a-deep-body-is-500", breaks=["ERROR-BIG-04"])(
 )
 fault("state-update-cuts-a-large-text", breaks=["ERROR-BIG-04"])(
     _texts("update_state", _large, lambda text: text[:_CUT])
-)
-
-# Side effects of refusals
-
-
-@fault("refused-creation-is-made", breaks=["ERROR-SAFE-01", "ERROR-SAFE-07"])
-def refused_creation_is_made(broken: FaultyDeployment) -> None:
-    @broken.wire.after("create", when=lambda request: "if_exists" in request.members)
-    def make(request: WireRequest, answer: WireAnswer) -> None:
-        own = request.members.get("thread_id")
-        if (
-            answer.status == 422
-            and isinstance(own, str)
-            and own not in broken.store.records.threads_by_id
-        ):
-            broken.store.threads.create(thread_id=own)
-
-
-def leaving_behind(
-    operation: str, when: When, change: Callable[[FaultyDeployment, Any], Any]
-) -> Apply:
-    """Store `change(broken, thread)` as the thread of a refused request."""
-
-    def apply(broken: FaultyDeployment) -> None:
-        @broken.wire.after(operation, when=when)
-        def leave(request: WireRequest, answer: WireAnswer) -> None:
-            thread = stored_thread(broken, request.thread_id)
-            if answer.status == 422 and thread is not None:
-                broken.store.records.keep(change(broken, thread))
-
-    return apply
-
-
-fault("refused-update-moves-updated-at", breaks=["ERROR-SAFE-02", "ERROR-SAFE-05"])(
-    leaving_behind(
-        "update",
-        lambda _: True,
-        lambda broken, thread: replace(thread, updated_at=broken.store.records.now()),
-    )
-)
-fault("refused-state-update-loses-the-newest-state", breaks=["ERROR-SAFE-03"])(
-    leaving_behind(
-        "update_state",
-        lambda request: not isinstance(request.members.get("as_node", ""), str),
-        lambda _, thread: replace(thread, checkpoints=thread.checkpoints[:-1]),
-    )
-)
-fault("refused-run-leaves-the-thread-busy", breaks=["ERROR-SAFE-04"])(
-    leaving_behind(
-        "run_wait",
-        lambda request: "assistant_id" not in request.members,
-        lambda _, thread: replace(thread, status="busy"),
-    )
-)
-
-# Bodies of refusals
-
-
-def _saying(body: bytes, operation: str, when: When = always) -> Apply:
-    """Replace the body of refusals."""
-
-    def apply(broken: FaultyDeployment) -> None:
-        @broken.wire.after(operation, when=when)
-        def change_refusal(_request: WireRequest, answer: WireAnswer) -> None:
-            if 400 <= answer.status < 500:
-                answer.raw = body
-
-    return apply
-
-
-fault("refused-search-says-nothing", breaks=["ERROR-BODY-01", "ERROR-BODY-02"])(
-    _saying(b"", "search")
-)
-fault("refused-copy-says-why-in-plain-text", breaks=["ERROR-BODY-01", "ERROR-BODY-02"])(
-    _saying(b"Not Found", "copy")
-)
-fault("refused-history-says-error-for-detail", breaks=["ERROR-BODY-02"])(
-    _saying(b'{"error": "wrong"}', "post_history")
 )

@@ -21,7 +21,7 @@ from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.settings import Settings
 from conformance.faults.kit.http_changes import without
 from conformance.faults.kit.runs import Event, encode_events, events_in
-from conformance.freedoms.bodies import BODIES, declared_members
+from conformance.freedoms.refusals import BODIES, declared_members
 from conformance.model.store import ThreadStore
 from conformance.reference.wire import Wire, WireAnswer, WireRequest, json_answer
 from conformance.runner.session import run_suite
