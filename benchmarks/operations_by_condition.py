@@ -26,7 +26,7 @@ from conformance.contract.operations import BY_NAME
 from conformance.deployment.settings import Settings
 from conformance.reference.altered import Altered
 from conformance.selftest.asgi import InProcess
-from conformance.selftest.impact import Impact, SentRequest, Watcher
+from conformance.selftest.impact import Impact, ImpactRecorder, SentRequest
 from conformance.selftest.processes import Results, Tasks
 from conformance.selftest.worker import Learnt, Worker, deployment, run_worker
 
@@ -76,7 +76,7 @@ class _Counting(Worker):
         """Return how many checks call each operation in each condition."""
         reached = Reached()
         right, self.host.app = deployment(None, with_tenants=False)
-        watcher = Watcher(right, ())
+        watcher = ImpactRecorder(right, ())
         made: list[tuple[str, int]] = []
         making: list[range] = []
 

@@ -48,14 +48,14 @@ class Planted:
         return store
 
 
-def typed(*arguments: object) -> Result:
+def run_cli(*arguments: object) -> Result:
     """What `threads-conformance` says and how it ends."""
     return CliRunner().invoke(cli, list(map(str, arguments)), catch_exceptions=False)
 
 
 def planted(store: ThreadStore, file: Path) -> Planted:
     with served(store) as url:
-        ended = typed("plant", "--url", url, file, "--states", STATES)
+        ended = run_cli("plant", "--url", url, file, "--states", STATES)
     assert ended.exit_code == 0, ended.output
     return Planted(store, file)
 
@@ -63,7 +63,7 @@ def planted(store: ThreadStore, file: Path) -> Planted:
 def verified(store: ThreadStore, file: Path, *options: str) -> tuple[int, dict[str, Any]]:
     """The exit status, and what `verify --format json` prints."""
     with served(store) as url:
-        ended = typed(
+        ended = run_cli(
             "verify", file, "--url", url, "--format", "json", "--visible-within", 0, *options
         )
     return ended.exit_code, json.loads(ended.stdout)

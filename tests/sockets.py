@@ -18,7 +18,7 @@ Talk = Callable[[socket.socket, threading.Event], None]
 
 
 @contextmanager
-def talking(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+def raw_server(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """The host and port of a server that says to each connection what it is told."""
     over = threading.Event()
     listener = socket.create_server((HOST, 0))
@@ -59,7 +59,7 @@ def head_of(connection: socket.socket) -> bytes:
     return head
 
 
-def saying(*parts: bytes) -> Talk:
+def reply_with(*parts: bytes) -> Talk:
     """Answer every request of a connection with these bytes."""
 
     def talk(connection: socket.socket, _over: threading.Event) -> None:
@@ -71,7 +71,7 @@ def saying(*parts: bytes) -> Talk:
     return talk
 
 
-def dripping(head: bytes, drop: bytes, pause_s: float = 0.01) -> Talk:
+def reply_slowly(head: bytes, drop: bytes, pause_s: float = 0.01) -> Talk:
     """Answer with `head`, and then again and again with `drop`, for ever."""
 
     def talk(connection: socket.socket, over: threading.Event) -> None:

@@ -31,28 +31,28 @@ VALUES = [{"a": [1, 1.0, None, True]}, b"\xff{", "\ud800", 2**60, {"deep": [{"b"
 
 
 def test_what_is_kept_is_recalled(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert generated_cache.recall("name", 1) is None
-    generated_cache.keep(VALUES, "name", 1)
-    assert generated_cache.recall("name", 1) == VALUES
+    assert generated_cache.load_cached("name", 1) is None
+    generated_cache.store_cached(VALUES, "name", 1)
+    assert generated_cache.load_cached("name", 1) == VALUES
     as_in_a_new_process(monkeypatch)
-    recalled = generated_cache.recall("name", 1)
+    recalled = generated_cache.load_cached("name", 1)
     assert recalled == VALUES
     assert [type(each) for each in recalled[0]["a"]] == [int, float, type(None), bool]
-    assert generated_cache.recall("name", 2) is None
+    assert generated_cache.load_cached("name", 2) is None
 
 
 def test_a_copy_is_given() -> None:
-    generated_cache.keep([{"a": []}], "name")
-    first = generated_cache.recall("name")
+    generated_cache.store_cached([{"a": []}], "name")
+    first = generated_cache.load_cached("name")
     assert first is not None
     first[0]["a"].append(1)
-    assert generated_cache.recall("name") == [{"a": []}]
+    assert generated_cache.load_cached("name") == [{"a": []}]
 
 
 def test_other_circumstances_have_other_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    generated_cache.keep([1], "name")
+    generated_cache.store_cached([1], "name")
     monkeypatch.setattr(generated_cache, "_circumstances", lambda: "another version of hypothesis")
-    assert generated_cache.recall("name") is None
+    assert generated_cache.load_cached("name") is None
 
 
 @pytest.mark.parametrize("folder", ["checks/generators", "suite", "contract"])
@@ -74,24 +74,24 @@ def test_code_that_makes_the_data_is_a_circumstance(
 def test_a_damaged_file_is_as_none(
     damage: str, forgotten: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    generated_cache.keep([1], "name")
+    generated_cache.store_cached([1], "name")
     (file,) = forgotten.glob("*.json")
     file.write_text(damage)
     as_in_a_new_process(monkeypatch)
-    assert generated_cache.recall("name") is None
+    assert generated_cache.load_cached("name") is None
 
 
 def test_what_is_no_json_is_not_kept(forgotten: Path) -> None:
     for value in (object(), {"$bytes": "a"}, {1: 2}):
-        generated_cache.keep([value], "name")
-        assert generated_cache.recall("name") is None
+        generated_cache.store_cached([value], "name")
+        assert generated_cache.load_cached("name") is None
     assert not forgotten.exists()
 
 
 def test_the_cache_does_not_grow_for_ever(forgotten: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generated_cache, "MOST_FILES", 3)
     for number in range(6):
-        generated_cache.keep([number], number)
+        generated_cache.store_cached([number], number)
     assert len(list(forgotten.glob("*"))) == 3
 
 
@@ -100,8 +100,8 @@ def test_a_cache_that_cannot_be_written_changes_nothing(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    generated_cache.keep([1], "name")
-    assert generated_cache.recall("name") == [1]  # in this process
+    generated_cache.store_cached([1], "name")
+    assert generated_cache.load_cached("name") == [1]  # in this process
 
 
 def test_the_same_values_are_tried_without_being_made_again(settings_for: MakeSettings) -> None:

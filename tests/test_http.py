@@ -35,7 +35,7 @@ from conformance.deployment.wire.deadline_connections import (
 from conformance.deployment.wire.http import CUT, HttpTransport
 from conformance.json_text import LARGEST_TEXT, UndigestedJsonError, parse_json
 from tests.conftest import answering, as_json
-from tests.sockets import certificate, dripping, head_of, response, saying, talking
+from tests.sockets import certificate, head_of, raw_server, reply_slowly, reply_with, response
 
 MakeSettings = Callable[..., Settings]
 MIB = 2**20
@@ -70,7 +70,7 @@ def asked(
 )
 def test_what_never_ends_is_given_up_at_the_deadline(head: bytes, drop: bytes) -> None:
     with (
-        talking(dripping(head, drop)) as at,
+        raw_server(reply_slowly(head, drop)) as at,
         pytest.raises(DeadlineError, match=r"no whole answer within 0\.3 s"),
     ):
         asked(at, timeout=0.3)
@@ -85,7 +85,7 @@ def test_a_request_that_is_not_read_is_given_up_too() -> None:
         over.wait()
 
     with (
-        talking(deaf) as at,
+        raw_server(deaf) as at,
         httpx.Client(transport=HttpTransport(), timeout=0.3) as http,
         pytest.raises(httpx.WriteTimeout),
     ):
@@ -102,9 +102,9 @@ def test_a_connection_on_which_an_answer_was_given_up_is_not_used_again() -> Non
             head_of(connection)
             connection.sendall(CHUNKED)
             over.wait()
-        saying(response(b"fresh"))(connection, over)
+        reply_with(response(b"fresh"))(connection, over)
 
-    with talking(talk) as at, httpx.Client(transport=HttpTransport()) as http:
+    with raw_server(talk) as at, httpx.Client(transport=HttpTransport()) as http:
         with pytest.raises(DeadlineError):
             http.get(f"http://{at}/", timeout=0.2)
         assert [http.get(f"http://{at}/").text for _ in range(3)] == ["fresh"] * 3
@@ -119,7 +119,7 @@ def test_a_request_can_be_cut_from_another_thread() -> None:
         cut.set()
         over.wait()
 
-    with talking(talk) as at, pytest.raises(CutError):
+    with raw_server(talk) as at, pytest.raises(CutError):
         asked(at, timeout=None, cut=cut)
 
 
@@ -160,7 +160,7 @@ def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_body_of_the_largest_size_is_read_and_one_of_a_byte_more_is_not() -> None:
-    with talking(saying(response(b"x" * MIB))) as at:
+    with raw_server(reply_with(response(b"x" * MIB))) as at:
         assert len(asked(at).content) == MIB
         with pytest.raises(AnswerTooLargeError, match="--max-body"):
             asked(at, max_body=MIB - 1)
@@ -177,7 +177,7 @@ def test_an_endless_body_is_cut_off(head: bytes) -> None:
         # Nothing but a header and empty blocks, for ever: it makes no byte.
         head += packer.compress(b"") + packer.flush(zlib.Z_FULL_FLUSH)
         drop = packer.flush(zlib.Z_FULL_FLUSH) or b"\0\0\0\xff\xff" * 10_000
-    with talking(dripping(head, drop, 0.0)) as at, pytest.raises(AnswerTooLargeError):
+    with raw_server(reply_slowly(head, drop, 0.0)) as at, pytest.raises(AnswerTooLargeError):
         asked(at)
 
 
@@ -225,7 +225,7 @@ def test_bodies_are_decoded(encoding: str, sent: bytes, size: int) -> None:
 
 def test_what_is_handed_on_has_no_encoding() -> None:
     packed = gzip.compress(TEXT, mtime=0)
-    with talking(saying(response(packed, "Content-Encoding: gzip", "X-Kept: yes"))) as at:
+    with raw_server(reply_with(response(packed, "Content-Encoding: gzip", "X-Kept: yes"))) as at:
         answer = asked(at)
     assert (answer.content, answer.headers["x-kept"]) == (TEXT, "yes")
     assert not {"content-encoding", "content-length"} & set(answer.headers)
@@ -234,7 +234,7 @@ def test_what_is_handed_on_has_no_encoding() -> None:
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "gzip, br", "rot13"])
 def test_other_encodings_are_refused(encoding: str) -> None:
     with (
-        talking(saying(response(b"x", f"Content-Encoding: {encoding}"))) as at,
+        raw_server(reply_with(response(b"x", f"Content-Encoding: {encoding}"))) as at,
         pytest.raises(EncodingRefusedError, match="gzip, deflate was asked for"),
     ):
         asked(at)
@@ -245,7 +245,7 @@ def test_other_encodings_are_refused(encoding: str) -> None:
 )
 def test_a_broken_encoding_is_no_answer(sent: bytes) -> None:
     with (
-        talking(saying(response(sent, "Content-Encoding: gzip"))) as at,
+        raw_server(reply_with(response(sent, "Content-Encoding: gzip"))) as at,
         pytest.raises(BrokenEncodingError),
     ):
         asked(at)
@@ -258,7 +258,7 @@ def test_only_what_can_be_decoded_is_asked_for(settings_for: MakeSettings) -> No
         heads.append(head_of(connection))
         connection.sendall(response(b"{}"))
 
-    with talking(talk) as at, connect(settings_for(f"http://{at}")) as connection:
+    with raw_server(talk) as at, connect(settings_for(f"http://{at}")) as connection:
         connection.client.info()
     assert b"accept-encoding: gzip, deflate\r\n" in heads[0].lower()
 
@@ -269,12 +269,15 @@ def test_json_is_utf_8_whatever_the_charset_says(charset: str, settings_for: Mak
         json.dumps({"ü": 1}, ensure_ascii=False).encode(),
         f"Content-Type: application/json; charset={charset}",
     )
-    with talking(saying(sent)) as at, connect(settings_for(f"http://{at}")) as connection:
+    with raw_server(reply_with(sent)) as at, connect(settings_for(f"http://{at}")) as connection:
         assert connection.client.info().body == {"ü": 1}
 
 
 def test_bytes_that_are_no_text_are_replaced(settings_for: MakeSettings) -> None:
-    with talking(saying(response(b'"\xff"'))) as at, connect(settings_for(f"http://{at}")) as made:
+    with (
+        raw_server(reply_with(response(b'"\xff"'))) as at,
+        connect(settings_for(f"http://{at}")) as made,
+    ):
         assert made.client.info().body == "\ufffd"
 
 
@@ -287,8 +290,8 @@ def test_bytes_that_are_no_text_are_replaced(settings_for: MakeSettings) -> None
     ids=["brackets", "lists", "objects", "values"],
 )
 def test_json_that_nests_too_deep_or_holds_too_much(text: str, settings_for: MakeSettings) -> None:
-    at_once = saying(response(text.encode()))
-    with talking(at_once) as at, connect(settings_for(f"http://{at}")) as connection:
+    at_once = reply_with(response(text.encode()))
+    with raw_server(at_once) as at, connect(settings_for(f"http://{at}")) as connection:
         answer = connection.client.info()
         for look in (lambda: answer.body, lambda: answer.is_json):
             with pytest.raises(UndigestedAnswerError, match="info answers 200 with JSON"):
@@ -307,7 +310,7 @@ def test_json_that_nests_too_deep_or_holds_too_much(text: str, settings_for: Mak
     ids=["no-text", "bmp", "wide", "ascii", "within-characters"],
 )
 def test_a_body_too_large_as_text_is_not_digested(body: bytes, settings_for: MakeSettings) -> None:
-    with talking(saying(response(body))) as at:
+    with raw_server(reply_with(response(body))) as at:
         settings = settings_for(f"http://{at}", max_body_mib=128)
         with connect(settings) as made, pytest.raises(UndigestedAnswerError, match="too large"):
             made.client.info()
@@ -315,7 +318,7 @@ def test_a_body_too_large_as_text_is_not_digested(body: bytes, settings_for: Mak
 
 def test_a_long_body_is_redacted_before_it_is_cut(settings_for: MakeSettings) -> None:
     secret = "swordfish-" * 100
-    with talking(saying(response(b'"' + secret.encode() * 3000 + b'"'))) as at:
+    with raw_server(reply_with(response(b'"' + secret.encode() * 3000 + b'"'))) as at:
         settings = settings_for(f"http://{at}", headers=(("x-api-key", secret),))
         with connect(settings) as made:
             made.client.info()
@@ -337,7 +340,10 @@ def test_what_would_fill_the_memory_beside_what_is_there_is_not_parsed(
 
 def test_json_within_the_limits_is_digested(settings_for: MakeSettings) -> None:
     text = "[" * 500 + "]" * 500
-    with talking(saying(response(text.encode()))) as at, connect(settings_for(f"http://{at}")) as c:
+    with (
+        raw_server(reply_with(response(text.encode()))) as at,
+        connect(settings_for(f"http://{at}")) as c,
+    ):
         assert json.dumps(c.client.info().body) == text
 
 
@@ -391,7 +397,7 @@ def test_a_proxy_of_the_environment_is_used(
         heads.append(head_of(connection))
         connection.sendall(response(b"by proxy"))
 
-    with talking(talk) as at:
+    with raw_server(talk) as at:
         environment(HTTP_PROXY=f"http://me:swordfish@{at}")
         assert through(settings_for("http://deployment.test")).text == "by proxy"
     assert heads[0].startswith(b"GET http://deployment.test/info HTTP/1.1\r\n")
@@ -403,7 +409,7 @@ def test_nothing_on_this_machine_is_asked_through_a_proxy(
     host: str, settings_for: MakeSettings, environment: Callable[..., None]
 ) -> None:
     environment(HTTP_PROXY="http://127.0.0.1:9", ALL_PROXY="http://127.0.0.1:9")
-    with talking(saying(response(b"direct"))) as at:
+    with raw_server(reply_with(response(b"direct"))) as at:
         url = f"http://{at}".replace("127.0.0.1", host)
         assert through(settings_for(url)).text == "direct"
 
@@ -420,7 +426,7 @@ def test_no_proxy_excludes_a_host(
             "127.0.0.1" if host == "deployment.test" else host, *rest, **more
         ),
     )
-    with talking(saying(response(b"direct"))) as at:
+    with raw_server(reply_with(response(b"direct"))) as at:
         assert through(settings_for(f"http://deployment.test:{at.split(':')[1]}")).text == "direct"
 
 
@@ -438,7 +444,7 @@ def test_a_proxy_that_wants_credentials_or_is_not_there(
     settings_for: MakeSettings, environment: Callable[..., None]
 ) -> None:
     refused = response(b"<html>", status="407 Proxy Authentication Required")
-    with talking(saying(refused)) as at:
+    with raw_server(reply_with(refused)) as at:
         environment(HTTP_PROXY=f"http://{at}", HTTPS_PROXY=f"http://{at}")
         for url in ("http://deployment.test", "https://deployment.test"):
             with pytest.raises(httpx.ProxyError, match="407"):
@@ -452,7 +458,7 @@ def test_certificates(tmp_path: Path, settings_for: MakeSettings) -> None:
     if made is None:
         pytest.skip("openssl is not installed")
     context, pem = made
-    with talking(saying(response(b"secured")), context) as at:
+    with raw_server(reply_with(response(b"secured")), context) as at:
         ask = partial(settings_for, f"https://{at}")
         with pytest.raises(UntrustedCertificateError, match="self-signed"):
             through(ask())
@@ -474,9 +480,9 @@ def test_a_tunnel_through_a_proxy(
         assert head_of(connection).startswith(b"CONNECT deployment.test:443 ")
         connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
         with context.wrap_socket(connection, server_side=True) as secured:
-            saying(response(b"through"))(secured, over)
+            reply_with(response(b"through"))(secured, over)
 
-    with talking(talk) as at:
+    with raw_server(talk) as at:
         environment(HTTPS_PROXY=f"http://{at}")
         settings = settings_for("https://deployment.test", ca_bundle=str(pem))
         assert through(settings).text == "through"
@@ -492,7 +498,7 @@ def test_a_file_without_certificates(tmp_path: Path, settings_for: MakeSettings)
 @pytest.mark.slow
 def test_http_where_tls_is_spoken_to() -> None:
     with (
-        talking(saying(response(b"plain"))) as at,
+        raw_server(reply_with(response(b"plain"))) as at,
         httpx.Client(transport=HttpTransport(tls=None)) as http,
         pytest.raises((NoTlsError, httpx.ConnectTimeout)),
     ):

@@ -16,8 +16,8 @@ from conformance.checks.conditions import Made
 from conformance.checks.kept_over_restart import (
     assert_same_states,
     assert_same_threads,
-    made_in,
-    stable,
+    make_in_conditions,
+    settled_answer,
 )
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.runs import Runs
@@ -82,12 +82,12 @@ def test_what_changes_by_itself_cannot_be_compared(
     monkeypatch.setattr(given.context, "settings", settings)
     looks = iter(range(10**6))
     with pytest.raises(Blocked, match="nothing was done"):
-        stable(given, lambda: next(looks))
+        settled_answer(given, lambda: next(looks))
 
 
 def test_what_settles_can_be_compared(given: ThreadsApi) -> None:
     settling = iter([1, 2, 3, 3, 4])
-    assert stable(given, lambda: next(settling)) == 3
+    assert settled_answer(given, lambda: next(settling)) == 3
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_a_condition_that_cannot_be_made_is_left_out_and_named(
 
     monkeypatch.setitem(conditions.MAKERS, "pruned", refused)
     with Runs(given) as runs:
-        made = made_in(("empty", "pruned"), given, runs)
+        made = make_in_conditions(("empty", "pruned"), given, runs)
         assert list(made) == ["empty"]
         assert "left out: pruned" in given.context.notes
         with pytest.raises((Blocked, NotOursRefusal)):
-            made_in(("pruned",), given, runs)
+            make_in_conditions(("pruned",), given, runs)

@@ -41,7 +41,7 @@ from tests.conftest import (
     served,
     threads_of,
 )
-from tests.plants import STATES, Planted, planted, typed, verified
+from tests.plants import STATES, Planted, planted, run_cli, verified
 from tests.store_variants import store_of
 
 KINDS = [
@@ -72,7 +72,7 @@ def written(file: Path) -> dict[str, Any]:
 def test_a_plant_of_every_kind(tmp_path: Path) -> None:
     store = new_store()
     with served(store) as url:
-        ended = typed("plant", "--url", url, "plant.json", "--states", STATES)
+        ended = run_cli("plant", "--url", url, "plant.json", "--states", STATES)
         standing = threads_of(url)
         assert ended.exit_code == 0, ended.output
         assert f"verify plant.json --url {url}" in ended.stdout
@@ -104,9 +104,9 @@ def test_a_plant_of_every_kind(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_no_run_and_no_sweep_touches_a_plant(own_state: Path) -> None:
     with served(new_store()) as url:
-        typed("plant", "--url", url, "plant.json", "--states", STATES)
+        run_cli("plant", "--url", url, "plant.json", "--states", STATES)
         before = threads_of(url)
-        ended = typed("sweep", "--url", url)
+        ended = run_cli("sweep", "--url", url)
         assert ended.exit_code == 0
         assert "nothing to sweep" in ended.stdout
         assert threads_of(url) == before
@@ -198,7 +198,7 @@ class CannotCount(Searches):
 def test_an_operation_that_is_not_offered_is_told_and_no_loss(tmp_path: Path) -> None:
     store = store_of(CannotCount)
     with served(store) as url:
-        ended = typed("plant", "--url", url, "plant.json", "--states", STATES)
+        ended = run_cli("plant", "--url", url, "plant.json", "--states", STATES)
     plant = Planted(store, tmp_path / "plant.json")
     counts = [each for each in written(plant.file)["answers"] if each["operation"] == "count"]
     assert {each["status"] for each in counts} == {404}
@@ -259,7 +259,7 @@ def test_answers_that_never_settle_are_left_out(tmp_path: Path) -> None:
     file = tmp_path / "plant.json"
     store = store_of(Restless)
     with served(store) as url:
-        ended = typed("plant", "--url", url, file, "--states", STATES, "--visible-within", "0.1")
+        ended = run_cli("plant", "--url", url, file, "--states", STATES, "--visible-within", "0.1")
     assert ended.exit_code == 0, ended.output
     data = written(file)
     assert {each["what"] for each in data["left_out"]} == {f"get of {kind}" for kind in KINDS}
@@ -284,7 +284,7 @@ def test_a_search_that_does_not_find_the_plant_is_left_out(tmp_path: Path) -> No
     file = tmp_path / "plant.json"
     store = store_of(FindsNothing)
     with served(store) as url:
-        typed("plant", "--url", url, file, "--states", STATES, "--visible-within", "0.1")
+        run_cli("plant", "--url", url, file, "--states", STATES, "--visible-within", "0.1")
     data = written(file)
     assert [each["what"] for each in data["left_out"]] == ["search and count"]
     assert f"lacks {len(KINDS)} threads" in data["left_out"][0]["reason"]
@@ -347,7 +347,7 @@ def test_a_killed_planting_is_swept(tmp_path: Path) -> None:
         breaking.halfway = process.kill
         process.wait()
         assert threads_of(url)
-        assert typed("sweep", "--url", url).exit_code == 0
+        assert run_cli("sweep", "--url", url).exit_code == 0
         assert threads_of(url) == {}
 
 
@@ -360,7 +360,7 @@ class LetsNothingBePlanted(Threads):
 
 def test_nothing_can_be_planted(tmp_path: Path, own_state: Path) -> None:
     with served(store_of(LetsNothingBePlanted)) as url:
-        ended = typed("plant", "--url", url, "plant.json")
+        ended = run_cli("plant", "--url", url, "plant.json")
     assert ended.exit_code == 3
     assert "no thread can be planted: " in ended.stderr
     assert not (tmp_path / "plant.json").exists()
@@ -375,10 +375,10 @@ def test_a_server_that_answers_nonsense(tmp_path: Path, answer: Any) -> None:
 
     plant = planted(new_store(), tmp_path / "plant.json")
     with answering(reply) as url:
-        ended = typed("plant", "--url", url, "another.json", "--visible-within", 0)
+        ended = run_cli("plant", "--url", url, "another.json", "--visible-within", 0)
         assert ended.exit_code == 3
         assert "no thread can be planted: " in ended.stderr
-        ended = typed("verify", plant.file, "--url", url, "--visible-within", 0)
+        ended = run_cli("verify", plant.file, "--url", url, "--visible-within", 0)
     assert ended.exit_code == 1
     assert "NOT IDENTICAL" in ended.stdout
 
@@ -395,11 +395,11 @@ def nobody() -> str:
 @pytest.mark.slow
 def test_a_deployment_that_cannot_be_reached(tmp_path: Path) -> None:
     url = nobody()
-    ended = typed("plant", "--url", url, "plant.json")
+    ended = run_cli("plant", "--url", url, "plant.json")
     assert ended.exit_code == 3
     assert f"cannot connect to {url}" in ended.stderr
     planted(new_store(), tmp_path / "plant.json")
-    ended = typed("verify", "plant.json", "--url", url)
+    ended = run_cli("verify", "plant.json", "--url", url)
     assert ended.exit_code == 3
     assert f"cannot connect to {url}" in ended.stderr
 
@@ -425,7 +425,7 @@ def test_a_deployment_that_goes_away_while_it_is_verified(tmp_path: Path) -> Non
             return as_json({"detail": str(absent)}, 404)
 
     with answering(reply) as url:
-        ended = typed("verify", plant.file, "--url", url, "--timeout", "0.1")
+        ended = run_cli("verify", plant.file, "--url", url, "--timeout", "0.1")
     assert ended.exit_code == 3
     assert "the deployment answers no more (no whole answer within 0.1 s)" in ended.stderr
     assert ended.stdout == ""
@@ -434,7 +434,7 @@ def test_a_deployment_that_goes_away_while_it_is_verified(tmp_path: Path) -> Non
 def test_a_plant_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "plant.json").write_text("all that tells of threads that stand")
     with served(new_store()) as url:
-        ended = typed("plant", "--url", url, "plant.json")
+        ended = run_cli("plant", "--url", url, "plant.json")
         assert threads_of(url) == {}
     assert ended.exit_code == 2
     assert "plant.json exists" in ended.stderr
@@ -443,7 +443,7 @@ def test_a_plant_is_never_overwritten(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written() -> None:
     with served(new_store()) as url:
-        ended = typed("plant", "--url", url, "no/such/folder/plant.json")
+        ended = run_cli("plant", "--url", url, "no/such/folder/plant.json")
         assert threads_of(url) == {}
     assert ended.exit_code == 2
     assert "cannot write no/such/folder/plant.json (No such file or directory)" in ended.stderr
@@ -464,7 +464,7 @@ def test_a_file_that_cannot_be_written() -> None:
 def test_files_that_are_no_plant(tmp_path: Path, content: str | None, said: str) -> None:
     if content is not None:
         (tmp_path / "plant.json").write_text(content)
-    ended = typed("verify", "plant.json", "--url", nobody())
+    ended = run_cli("verify", "plant.json", "--url", nobody())
     assert ended.exit_code == 2
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -472,8 +472,8 @@ def test_files_that_are_no_plant(tmp_path: Path, content: str | None, said: str)
 
 @pytest.mark.parametrize("url", ["", "nonsense", "ftp://host", "http://host/?a=b"])
 def test_a_url_that_is_none(tmp_path: Path, url: str) -> None:
-    assert typed("plant", "--url", url, "plant.json").exit_code == 2
-    assert typed("verify", "plant.json", "--url", url).exit_code == 2
+    assert run_cli("plant", "--url", url, "plant.json").exit_code == 2
+    assert run_cli("verify", "plant.json", "--url", url).exit_code == 2
 
 
 @pytest.mark.slow
@@ -482,7 +482,7 @@ def test_a_search_whose_answer_is_damaged(tmp_path: Path) -> None:
     data = written(plant.file)
     next(each for each in data["answers"] if each["operation"] == "search")["answer"] = []
     plant.file.write_text(json.dumps(data))
-    ended = typed("verify", "plant.json", "--url", nobody())
+    ended = run_cli("verify", "plant.json", "--url", nobody())
     assert ended.exit_code == 2
     assert "plant.json is damaged, $.answers[" in ended.stderr
 
@@ -493,7 +493,7 @@ def test_an_answer_about_a_thread_that_is_not_in_the_plant(tmp_path: Path) -> No
     data = written(plant.file)
     data["answers"][0]["kind"] = "another"
     plant.file.write_text(json.dumps(data))
-    ended = typed("verify", "plant.json", "--url", nobody())
+    ended = run_cli("verify", "plant.json", "--url", nobody())
     assert ended.exit_code == 2
     assert "no thread of the kind another" in ended.stderr
 
@@ -515,7 +515,7 @@ def test_no_secret_is_in_the_file(tmp_path: Path) -> None:
     with served(store) as url:
         with_user = url.replace("http://", "http://someone:pa55word@")
         header = ("-H", "Authorization: Bearer s3cret-key", "--api-key", "k3y-k3y")
-        ended = typed("plant", "--url", with_user, file, *header, "--states", STATES)
+        ended = run_cli("plant", "--url", with_user, file, *header, "--states", STATES)
         assert ended.exit_code == 0, ended.output
         text = file.read_text() + ended.output
         for secret in ("s3cret-key", "pa55word", "someone", "k3y-k3y"):
@@ -523,7 +523,7 @@ def test_no_secret_is_in_the_file(tmp_path: Path) -> None:
         assert "[redacted]" in text
         # Verified with the same key, with another, and with none.
         for key in (header, ("-H", "Authorization: Bearer an0ther-key"), ()):
-            ended = typed("verify", file, "--url", url, *key)
+            ended = run_cli("verify", file, "--url", url, *key)
             assert ended.exit_code == 0, ended.output
 
 

@@ -8,13 +8,13 @@ import pytest
 
 from conformance.plant.comparing import Difference, Kind, compare_answers
 from conformance.plant.losses import promise_of
-from conformance.plant.probes import Question, Recorded
+from conformance.plant.probes import Question, RecordedAnswer
 
 NOW = "2026-11-21T17:00:00.123000+00:00"
 
 
-def recorded(operation: str, answer: Any, status: int = 200) -> Recorded:
-    return Recorded(Question(operation, "run"), status, answer)
+def recorded(operation: str, answer: Any, status: int = 200) -> RecordedAnswer:
+    return RecordedAnswer(Question(operation, "run"), status, answer)
 
 
 def found(before: Any, now: Any, operation: str = "get") -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from conformance.deployment.probe.preflight import ServerInfo, UnreachableError,
 from conformance.deployment.settings import Settings
 from conformance.reference.server import HOST
 from tests.conftest import Reply, answering, as_json
-from tests.sockets import Talk, certificate, response, saying, talking
+from tests.sockets import Talk, certificate, raw_server, reply_with, response
 
 MakeSettings = Callable[..., Settings]
 HTML: Reply = (200, "text/html", b"<html>hello</html>")
@@ -173,7 +173,7 @@ def test_a_redirect_elsewhere(settings_for: MakeSettings) -> None:
 
 def redirecting(location: str) -> AbstractContextManager[str]:
     moved = response(b"", f"Location: {location}", status="307 Temporary Redirect")
-    return within_http(talking(saying(moved)))
+    return within_http(raw_server(reply_with(moved)))
 
 
 @contextmanager
@@ -199,7 +199,7 @@ def test_a_server_that_does_not_answer(settings_for: MakeSettings) -> None:
 
 
 def test_https_where_http_is_spoken(settings_for: MakeSettings) -> None:
-    with talking(saying_at_once(response(b"", status="400 Bad Request"))) as at:
+    with raw_server(saying_at_once(response(b"", status="400 Bad Request"))) as at:
         message = refusal(settings_for(f"https://{at}"))
     assert f"the server at {at} does not speak TLS" in message
     assert f"write http://{at} if it serves plain HTTP" in message
@@ -227,11 +227,11 @@ def test_http_where_https_is_spoken(
     def talk(connection: socket.socket, over: threading.Event) -> None:
         is_tls = connection.recv(1, socket.MSG_PEEK) == b"\x16"
         if polite and not is_tls:
-            saying(response(b"<html>", status="400 Bad Request"))(connection, over)
+            reply_with(response(b"<html>", status="400 Bad Request"))(connection, over)
         with context.wrap_socket(connection, server_side=True) as secured:
-            saying(response(b"[]"))(secured, over)
+            reply_with(response(b"[]"))(secured, over)
 
-    with talking(talk) as at:
+    with raw_server(talk) as at:
         message = refusal(settings_for(f"http://{at}"))
     assert message == f"http://{at} speaks https, not http: write https://{at}"
 
@@ -240,7 +240,7 @@ def test_a_certificate_that_is_not_trusted(settings_for: MakeSettings, tmp_path:
     made = certificate(tmp_path)
     if made is None:
         pytest.skip("openssl is not installed")
-    with talking(saying(response(b"[]")), made[0]) as at:
+    with raw_server(reply_with(response(b"[]")), made[0]) as at:
         message = refusal(settings_for(f"https://{at}"))
     assert f"the certificate of https://{at} is not trusted (self-signed certificate)" in message
     assert "--ca-bundle FILE" in message
@@ -249,7 +249,7 @@ def test_a_certificate_that_is_not_trusted(settings_for: MakeSettings, tmp_path:
 
 def test_proxies_in_the_way(settings_for: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = response(b"<html>", status="407 Proxy Authentication Required")
-    with talking(saying(refused)) as at:
+    with raw_server(reply_with(refused)) as at:
         monkeypatch.setenv("http_proxy", f"http://me:swordfish@{at}")
         message = refusal(settings_for("http://deployment.test"))
         assert (
@@ -269,12 +269,12 @@ def test_a_server_that_breaks_every_connection(settings_for: MakeSettings) -> No
     def hang_up(connection: socket.socket, _: threading.Event) -> None:
         connection.recv(1)
 
-    with talking(hang_up) as at:
+    with raw_server(hang_up) as at:
         assert f"http://{at} breaks the connection" in refusal(settings_for(f"http://{at}"))
 
 
 def test_an_answer_that_cannot_be_read(settings_for: MakeSettings) -> None:
-    with talking(saying(response(b"x", "Content-Encoding: br"))) as at:
+    with raw_server(reply_with(response(b"x", "Content-Encoding: br"))) as at:
         message = refusal(settings_for(f"http://{at}"))
     assert "gzip, deflate was asked for" in message
 

@@ -17,8 +17,8 @@ from conformance.deployment.record.exchange import Exchange
 from conformance.deployment.record.reproduction import (
     LONGEST_COMMAND,
     MOST_COMMANDS,
+    numbered_commands,
     reproduction,
-    story,
 )
 from conformance.deployment.settings import Settings, documented_supersteps
 from tests.conftest import threads_of
@@ -37,9 +37,9 @@ def run(commands: str) -> list[str]:
     return ended.stdout.splitlines()
 
 
-def commands_of(story: Story, settings: Settings) -> str:
+def commands_of(numbered_commands: Story, settings: Settings) -> str:
     with connect(settings) as connection, connection.recorder.check("check") as exchanges:
-        story(connection.client)
+        numbered_commands(connection.client)
         return reproduction(exchanges)
 
 
@@ -62,7 +62,7 @@ def test_ids_that_the_deployment_chose_are_taken_from_its_answers(
 ) -> None:
     made: list[str] = []
 
-    def story(client: ThreadsClient) -> None:
+    def numbered_commands(client: ThreadsClient) -> None:
         source = client.create({"metadata": {"a": 1}}).body["thread_id"]
         copy = client.copy(source).body["thread_id"]
         client.update(source, {"metadata": {"copied_to": copy}})
@@ -70,7 +70,7 @@ def test_ids_that_the_deployment_chose_are_taken_from_its_answers(
         client.get(copy)
         made.extend((source, copy))
 
-    commands = commands_of(story, settings_for(reference, disposable=True))
+    commands = commands_of(numbered_commands, settings_for(reference, disposable=True))
     assert not any(each in commands for each in made)
     *_, source, copy = (json.loads(line) for line in run(commands) if line)
     assert source["metadata"] == {"a": 1, "copied_to": copy["thread_id"]}
@@ -114,7 +114,7 @@ def test_a_story_numbers_every_request(reference: str, settings_for: MakeSetting
         prepopulated(connection.client)
         connection.recorder.forget()
         told(connection.client)
-        lines = story(exchanges).splitlines()
+        lines = numbered_commands(exchanges).splitlines()
     assert lines[0] == "# 1. POST /threads answers 200"
     assert lines[1].startswith("THREAD_1=$(curl ")
     assert re.fullmatch(r"# 2\. GET /threads/[0-9a-f-]{36}/state answers 200", lines[2])
@@ -126,13 +126,13 @@ def test_a_story_numbers_every_request(reference: str, settings_for: MakeSetting
 def test_ids_that_the_check_chose_stay(reference: str, settings_for: MakeSettings) -> None:
     chosen: list[str] = []
 
-    def story(client: ThreadsClient) -> None:
+    def numbered_commands(client: ThreadsClient) -> None:
         chosen.append(client.ownership.new_id())
         client.create({"thread_id": chosen[0]})
         client.get(chosen[0])
         client.delete(chosen[0])
 
-    commands = commands_of(story, settings_for(reference, disposable=True))
+    commands = commands_of(numbered_commands, settings_for(reference, disposable=True))
     assert commands.count(chosen[0]) == 3
     assert json.loads(run(commands)[1])["thread_id"] == chosen[0]
 
@@ -140,7 +140,7 @@ def test_ids_that_the_check_chose_stay(reference: str, settings_for: MakeSetting
 def test_a_query_and_a_path_are_sent_as_they_were(
     reference: str, settings_for: MakeSettings
 ) -> None:
-    def story(client: ThreadsClient) -> None:
+    def numbered_commands(client: ThreadsClient) -> None:
         client.get(client.ownership.malformed_id("no uuid & more/of 'it'"))
         own = client.ownership.new_id()
         client.create({"thread_id": own})
@@ -148,7 +148,7 @@ def test_a_query_and_a_path_are_sent_as_they_were(
 
     settings = settings_for(reference, disposable=True)
     with connect(settings) as connection, connection.recorder.check("check") as exchanges:
-        story(connection.client)
+        numbered_commands(connection.client)
         commands = reproduction(exchanges)
     answers = [line for line in run(commands) if line]
     assert answers[0] == exchanges[0].response_body
@@ -196,7 +196,7 @@ def test_a_restart_stands_where_it_was(reference: str, settings_for: MakeSetting
         connection.client.get(connection.client.ownership.absent_id())
         connection.client.get(connection.client.ownership.absent_id())
         assert reproduction(seen).startswith("# 3 earlier requests, and a restart: see")
-        assert story(seen).count("# here the deployment was restarted") == 1
+        assert numbered_commands(seen).count("# here the deployment was restarted") == 1
     with connection.recorder.check("another") as seen:
         assert reproduction(seen) == ""
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from conformance.faults import concurrency
-from conformance.faults.concurrency import Crowd
+from conformance.faults.concurrency import RequestPairs
 from conformance.reference.wire import WireRequest
 
 
@@ -15,9 +15,9 @@ def _pair() -> tuple[WireRequest | None, ...]:
     """Have two requests meet; return what each was given: "/first", "/second" or None."""
 
     async def meet() -> list[WireRequest | None]:
-        crowd = Crowd()
+        pairs = RequestPairs()
         requests = [WireRequest("GET", path, b"", b"", []) for path in ("/first", "/second")]
-        return await asyncio.gather(*(crowd.other("all", each) for each in requests))
+        return await asyncio.gather(*(pairs.partner_of("all", each) for each in requests))
 
     return tuple(asyncio.run(meet()))
 

@@ -32,7 +32,7 @@ from conformance.selftest import fault_matrix
 from conformance.selftest.asgi import InProcess, InProcessTransport
 from conformance.selftest.fault_report import Matrix, as_line, as_markdown, as_summary, write
 from conformance.selftest.fault_row import Outcome, Row
-from conformance.selftest.impact import Impact, SentRequest, Watcher
+from conformance.selftest.impact import Impact, ImpactRecorder, SentRequest
 
 GET_BY_CLIENTS = "clients-get-a-thread-without-values"
 
@@ -275,7 +275,7 @@ def test_a_fault_that_begins_with_an_operation_concerns_only_who_asks_for_it() -
 
 def test_a_watcher_sees_decisions_and_requests_and_changes_nothing() -> None:
     deployment = FaultyDeployment()
-    watcher = Watcher(deployment, [Threads.copied_checkpoints, Threads.merged])
+    watcher = ImpactRecorder(deployment, [Threads.copied_checkpoints, Threads.merged])
     deployment.wire.app = create_app(deployment.store)
     with InProcess() as host:
         host.app = deployment.wire

@@ -10,7 +10,7 @@ import pytest
 from conformance.contract.catalogue import load_catalogue
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import Stability, Verdict
-from conformance.deployment.delivery.trouble import Fate, Trouble
+from conformance.deployment.delivery.trouble import Execution, Trouble
 from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.record.exchange import Exchange
 from conformance.deployment.record.redaction import Redactor
@@ -86,7 +86,7 @@ def test_what_decided_a_check_is_not_told_again() -> None:
 
 def test_a_check_tells_it_unless_it_did_not_pass_or_the_way_had_trouble() -> None:
     recorder = Recorder(None, Redactor())
-    trouble = Trouble("get", "answered 503", Fate.UNKNOWN)
+    trouble = Trouble("get", "answered 503", Execution.UNKNOWN)
     with recorder.check("a") as exchanges:
         for each in (READ, DELETED):
             recorder.add(each)

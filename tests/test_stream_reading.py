@@ -13,7 +13,7 @@ from conformance.deployment.wire.deadline_connections import CutError
 from conformance.deployment.wire.http import HttpTransport
 from conformance.deployment.wire.stream_reading import READER, Reader, at_once
 from conformance.parallel import start
-from tests.sockets import Talk, head_of, saying, talking
+from tests.sockets import Talk, head_of, raw_server, reply_with
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: "
 STREAM = HEAD + b"text/event-stream; charset=utf-8\r\n\r\n"
@@ -50,7 +50,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 def test_what_has_come_is_seen_and_is_the_answer_once_it_is_left() -> None:
     reader = Reader()
-    with talking(staying_open(STREAM + CHUNK)) as at:
+    with raw_server(staying_open(STREAM + CHUNK)) as at:
         reading = start(lambda: read(at, reader))
         until(lambda: reader.body == EVENT)
         assert reader.opened
@@ -62,34 +62,34 @@ def test_what_has_come_is_seen_and_is_the_answer_once_it_is_left() -> None:
 
 
 def test_it_is_left_when_enough_has_come() -> None:
-    with talking(staying_open(STREAM + CHUNK + CHUNK)) as at:
+    with raw_server(staying_open(STREAM + CHUNK + CHUNK)) as at:
         assert read(at, Reader(lambda body: EVENT in body)).content.startswith(EVENT)
 
 
 def test_a_stream_that_ends_is_read_to_its_end() -> None:
     reader = Reader()
-    with talking(saying(STREAM + CHUNK + b"0\r\n\r\n")) as at:
+    with raw_server(reply_with(STREAM + CHUNK + b"0\r\n\r\n")) as at:
         assert read(at, reader).content == EVENT
     assert not reader.is_set()
 
 
 def test_at_once_a_stream_is_left_and_a_refusal_is_not() -> None:
-    with talking(staying_open(STREAM)) as at:
+    with raw_server(staying_open(STREAM)) as at:
         assert read(at, Reader(at_once)).content == b""
-    with talking(saying(HEAD + b"application/json\r\n\r\n2\r\n{}\r\n0\r\n\r\n")) as at:
+    with raw_server(reply_with(HEAD + b"application/json\r\n\r\n2\r\n{}\r\n0\r\n\r\n")) as at:
         assert read(at, Reader(at_once)).json() == {}
 
 
 def test_what_has_come_by_the_deadline_is_the_answer() -> None:
     reader = Reader()
-    with talking(staying_open(STREAM + CHUNK)) as at:
+    with raw_server(staying_open(STREAM + CHUNK)) as at:
         assert read(at, reader, timeout=0.3).content == EVENT
     assert reader.late
 
 
 def test_before_its_headers_there_is_nothing_to_leave_with() -> None:
     reader = Reader()
-    with talking(staying_open(b"")) as at:
+    with raw_server(staying_open(b"")) as at:
         reading = start(lambda: read(at, reader))
         reader.leave()
         with pytest.raises(CutError):
@@ -99,7 +99,7 @@ def test_before_its_headers_there_is_nothing_to_leave_with() -> None:
 
 def test_another_try_begins_anew() -> None:
     reader = Reader()
-    with talking(saying(STREAM + CHUNK + b"0\r\n\r\n")) as at:
+    with raw_server(reply_with(STREAM + CHUNK + b"0\r\n\r\n")) as at:
         for _ in range(2):
             assert read(at, reader).content == EVENT
     assert reader.body == EVENT

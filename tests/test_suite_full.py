@@ -230,7 +230,7 @@ def test_contents_of_values_that_are_none() -> None:
 
 def test_a_graph_that_is_not_there_blocks(settings_for: MakeSettings) -> None:
     settings = settings_for("http://x", graphs=OtherGraphs(slow="snail"))
-    case = CheckContext(settings, {}, missing=lambda graph_id: f"no graph {graph_id}")
+    case = CheckContext(settings, {}, why_graph_missing=lambda graph_id: f"no graph {graph_id}")
     with pytest.raises(
         Blocked, match=r"no graph snail, or name a graph .* as slow in the \[graphs"
     ):

@@ -21,10 +21,10 @@ from conformance.model.search import Query, Searches
 from conformance.model.threads import Threads
 from conformance.model.views import Views
 from conformance.plant.losses import load_promises
-from conformance.plant.probes import Interviewer, Question
+from conformance.plant.probes import Prober, Question
 from conformance.reference.app import new_store
 from tests.conftest import served, threads_of
-from tests.plants import STATES, Planted, losses, planted, typed, verified
+from tests.plants import STATES, Planted, losses, planted, run_cli, verified
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_identical_after_nothing(plant: Planted) -> None:
 
 def test_identical_after_a_restart(plant: Planted) -> None:
     with served(plant.restarted()) as url:
-        ended = typed("verify", plant.file, "--url", url)
+        ended = run_cli("verify", plant.file, "--url", url)
     assert ended.exit_code == 0, ended.output
     assert "IDENTICAL: " in ended.output
     assert "NOT" not in ended.output
@@ -60,7 +60,7 @@ def test_looking_changes_nothing(plant: Planted) -> None:
     store = plant.restarted()
     with served(store) as url:
         before = threads_of(url)
-        typed("verify", plant.file, "--url", url)
+        run_cli("verify", plant.file, "--url", url)
         assert threads_of(url) == before
     assert store.searches.matching(Query()) == plant.store.searches.matching(Query())
 
@@ -69,14 +69,14 @@ def test_looking_changes_nothing(plant: Planted) -> None:
 def test_nothing_that_verify_sends_could_change_anything(
     plant: Planted, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    def changes(interviewer: Interviewer, _question: Question) -> None:
+    def changes(interviewer: Prober, _question: Question) -> None:
         arguments = [] if operation == "create" else [plant.id_of("run")]
         getattr(interviewer._client, operation)(*arguments)
 
-    monkeypatch.setattr(Interviewer, "ask", changes)
+    monkeypatch.setattr(Prober, "ask", changes)
     store = plant.restarted()
     with served(store) as url, pytest.raises(GuardRefusal, match="only to look at threads"):
-        typed("verify", plant.file, "--url", url)
+        run_cli("verify", plant.file, "--url", url)
     assert store.searches.matching(Query()) == plant.store.searches.matching(Query())
 
 
@@ -99,7 +99,7 @@ def test_new_members_and_other_notations_are_told_and_no_loss(plant: Planted) ->
     }
     assert told == {("$.owner", "new"), ("$.created_at", "form")}
     with served(plant.restarted(ShowsMore)) as url:
-        ended = typed("verify", plant.file, "--url", url)
+        ended = run_cli("verify", plant.file, "--url", url)
     assert "told, and no loss" in ended.output
     assert "new: get of empty, prepopulated, unfinished, run" in ended.output
 
@@ -270,7 +270,7 @@ class FindsLate(Searches):
 @pytest.mark.slow
 def test_a_search_may_be_late(plant: Planted) -> None:
     with served(plant.restarted(FindsLate)) as url:
-        ended = typed("verify", plant.file, "--url", url)
+        ended = run_cli("verify", plant.file, "--url", url)
         assert ended.exit_code == 0, ended.output
     assert verified(plant.restarted(FindsLate), plant.file)[0] == 1  # within no time
 
@@ -295,7 +295,7 @@ def test_a_plant_of_another_deployment(plant: Planted) -> None:
     assert {each[0] for each in losses(found)} == {"get"}
     assert len(found["gone"]) == len(json.loads(plant.file.read_text())["threads"])
     with served(new_store()) as url:
-        ended = typed("verify", plant.file, "--url", url)
+        ended = run_cli("verify", plant.file, "--url", url)
     assert ended.exit_code == 1
     assert "none of the threads is there: is this the deployment" in ended.output
 
@@ -322,7 +322,7 @@ def test_sweep_removes_the_plant_and_nothing_else(plant: Planted, tmp_path: Path
         stranger = store.threads.create(metadata={"of": "someone else"})["thread_id"]
         # It carries the tag, since copying copies metadata; the plant does not name it.
         copy = store.threads.copy(plant.id_of("interrupted"))["thread_id"]
-        ended = typed("verify", plant.file, "--url", url, "--sweep", "--visible-within", 0)
+        ended = run_cli("verify", plant.file, "--url", url, "--sweep", "--visible-within", 0)
         assert set(threads_of(url)) == {stranger, copy}
     threads = len(json.loads(plant.file.read_text())["threads"])
     assert f"removed {threads} threads of the plant" in ended.output

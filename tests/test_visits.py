@@ -10,7 +10,7 @@ import pytest
 
 from conformance.checks.check_context import CheckContext
 from conformance.checks.outcomes import Blocked, PromiseBroken
-from conformance.checks.visits import Visited, Visits, expect, promise_broken, undecided
+from conformance.checks.visits import Visited, Visits, expect_fact, promise_broken, undecided
 from conformance.deployment.connect import connect
 from conformance.deployment.settings import Settings
 
@@ -36,7 +36,7 @@ def made(settings_for: MakeSettings) -> Iterator[Callable[..., Visits]]:
 
 
 def judged(_before: Any, seen: bool) -> None:
-    expect(seen, "it does not hold")
+    expect_fact(seen, "it does not hold")
 
 
 def test_what_holds_is_looked_at_once(made: Callable[..., Visits]) -> None:

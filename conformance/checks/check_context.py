@@ -29,7 +29,7 @@ class CheckContext:
     settings: Settings
     tag: dict[str, str]
     offers: str = ""
-    missing: Callable[[str], str | None] = lambda graph_id: None
+    why_graph_missing: Callable[[str], str | None] = lambda graph_id: None
     notes: list[str] = field(default_factory=list)
     granted: set[str] = field(default_factory=set)
     forget: Callable[[], None] = lambda: None
@@ -45,12 +45,12 @@ class CheckContext:
 
     def graph_missing(self) -> str | None:
         """Return a sentence if the deployment lacks the graph of the settings, else None."""
-        return self.missing(self.settings.graph.id)
+        return self.why_graph_missing(self.settings.graph.id)
 
     def other_graph(self, name: str) -> str:
         """Return the id of `interrupter`, `failing`, `slow` or `nested`; `Blocked` without it."""
         graph_id: str = getattr(self.settings.graphs, name)
-        if sentence := self.missing(graph_id):
+        if sentence := self.why_graph_missing(graph_id):
             raise Blocked(
                 f"{sentence}, or name a graph that does the same as {name} in the [graphs] "
                 "table of threads-conformance.toml"

@@ -37,7 +37,7 @@ from conformance.deployment.settings import GraphSettings, Settings
 _REQUESTS_PER_FLOW = 3
 
 
-class Bound:
+class WorkerResources:
     """The connection of this process, and what the checks share of it."""
 
     def __init__(
@@ -60,22 +60,22 @@ class Bound:
 
 
 #: The key of what the checks of a pytest process share, in the config's stash.
-BOUND = pytest.StashKey[Bound]()
+RESOURCES = pytest.StashKey[WorkerResources]()
 #: The key of the context of a check, in its item's stash, where the worker finds it.
 CONTEXT = pytest.StashKey[CheckContext]()
 
 
 @pytest.fixture
-def bound(pytestconfig: pytest.Config) -> Bound:
+def bound(pytestconfig: pytest.Config) -> WorkerResources:
     """Return what the checks of this process share; fail if no deployment is named."""
-    found = pytestconfig.stash.get(BOUND, None)
+    found = pytestconfig.stash.get(RESOURCES, None)
     if found is None:
         pytest.fail("no deployment is named: give --deployment-url URL", pytrace=False)
     return found
 
 
 @pytest.fixture(autouse=True)
-def claimed(request: pytest.FixtureRequest, bound: Bound) -> None:
+def claimed(request: pytest.FixtureRequest, bound: WorkerResources) -> None:
     """Leave a check of what only newer documents state to deployments that claim it."""
     mark = request.node.get_closest_marker("requires")
     catalogue = load_catalogue().requirements
@@ -90,14 +90,14 @@ def claimed(request: pytest.FixtureRequest, bound: Bound) -> None:
 
 
 @pytest.fixture
-def context(request: pytest.FixtureRequest, bound: Bound) -> CheckContext:
+def context(request: pytest.FixtureRequest, bound: WorkerResources) -> CheckContext:
     """Return the context of the running check."""
     mark = request.node.get_closest_marker("requires")
     context = CheckContext(
         settings=bound.settings,
         tag={CHECK_TAG: uuid4().hex[:16]},
         offers=mark.kwargs.get("offers", "") if mark else "",
-        missing=bound.graph_missing,
+        why_graph_missing=bound.graph_missing,
         forget=bound.connection.recorder.forget,
     )
     request.node.stash[CONTEXT] = context
@@ -105,7 +105,7 @@ def context(request: pytest.FixtureRequest, bound: Bound) -> CheckContext:
 
 
 @pytest.fixture
-def flows(request: pytest.FixtureRequest, bound: Bound, given: ThreadsApi) -> Flows:
+def flows(request: pytest.FixtureRequest, bound: WorkerResources, given: ThreadsApi) -> Flows:
     """Return the documents' flows by the client of the check; `NotRun` without that client."""
     try:
         client = bound.clients.open(request.param)
@@ -180,7 +180,7 @@ def given_crons(given: ThreadsApi) -> Iterator[Crons]:
 
 
 @pytest.fixture
-def restart(bound: Bound, given: ThreadsApi) -> Restart:
+def restart(bound: WorkerResources, given: ThreadsApi) -> Restart:
     """Return the function that ends the deployment and starts it again; `NotRun` unless allowed."""
     if bound.restarter is None:
         raise NotAskedFor(NOT_RESTARTED)
@@ -189,7 +189,7 @@ def restart(bound: Bound, given: ThreadsApi) -> Restart:
 
 
 @pytest.fixture
-def client(bound: Bound) -> ThreadsClient:
+def client(bound: WorkerResources) -> ThreadsClient:
     """Return the plain client, which judges nothing."""
     return bound.connection.client
 
@@ -201,13 +201,13 @@ def visits(client: ThreadsClient, context: CheckContext) -> Visits:
 
 
 @pytest.fixture
-def connection(bound: Bound) -> Connection:
+def connection(bound: WorkerResources) -> Connection:
     """Return the connection of the process, which can also use other credentials."""
     return bound.connection
 
 
 @pytest.fixture
-def settings(bound: Bound) -> Settings:
+def settings(bound: WorkerResources) -> Settings:
     """Return the settings of the run."""
     return bound.settings
 

@@ -20,7 +20,7 @@ from conformance.model.history import differences, differences_by_place, differi
 _T = TypeVar("_T")
 
 
-def stable(api: ThreadsApi, look: Callable[[], _T]) -> _T:
+def settled_answer(api: ThreadsApi, look: Callable[[], _T]) -> _T:
     """Return what is seen twice in a row, once all is settled; `Blocked` if it never is."""
     seen = [look()]
 
@@ -75,7 +75,7 @@ def assert_same_threads(after: dict[str, Any], before: dict[str, Any]) -> None:
         )
 
 
-def made_in(names: Iterable[str], given: ThreadsApi, runs: Runs) -> dict[str, Made]:
+def make_in_conditions(names: Iterable[str], given: ThreadsApi, runs: Runs) -> dict[str, Made]:
     """Make a thread in each condition that the deployment can make; a note names the others.
 
     If it can make none, that ends the check as the last of them would.

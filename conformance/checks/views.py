@@ -56,10 +56,10 @@ def checkpoint_to_send(state: State) -> dict[str, Any]:
     shown = state.get("checkpoint")
     if not isinstance(shown, dict) or "checkpoint_id" not in shown:
         raise Blocked("the states of the history do not show their checkpoint", by="STATE-04")
-    return without_nulls(shown)
+    return without_null_members(shown)
 
 
-def without_nulls(checkpoint: dict[str, Any]) -> dict[str, Any]:
+def without_null_members(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """Return a checkpoint without members that are null: they may be shown, but not be sent."""
     return {name: value for name, value in checkpoint.items() if value is not None}
 

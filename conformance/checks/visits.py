@@ -49,13 +49,13 @@ def promise_broken(facts: str, *, cause: Cause | None = None) -> PromiseBroken:
     return PromiseBroken("the promise to hold", facts, facts=facts, cause=cause)
 
 
-def expect(holds: bool, facts: str) -> None:
+def expect_fact(holds: bool, facts: str) -> None:
     """Assert that a condition holds; `facts` says what was seen instead."""
     if not holds:
         raise promise_broken(facts)
 
 
-class Reader:
+class VisitReader:
     """Reads threads and states; a refusal blocks the check, or breaks its promise."""
 
     def __init__(self, client: ThreadsClient, *, blocks: bool) -> None:
@@ -130,7 +130,7 @@ class Reader:
         return undecided(facts, by=cause) if self._blocks else promise_broken(facts, cause=cause)
 
 
-class Visits(Reader):
+class Visits(VisitReader):
     """The threads that a read-only run looks at, and how a check reads them.
 
     Its own methods read the prerequisites; those of `must` read what the check tests.
@@ -138,7 +138,7 @@ class Visits(Reader):
 
     def __init__(self, client: ThreadsClient, context: CheckContext) -> None:
         super().__init__(client, blocks=True)
-        self.must = Reader(client, blocks=False)
+        self.must = VisitReader(client, blocks=False)
         self._context = context
         ids = context.settings.thread_ids
         self.threads = tuple(

@@ -16,7 +16,7 @@ from conformance.freedoms.registry import Freedom, FreedomError, all_freedoms, f
 from conformance.reference.altered import Altered
 from conformance.reference.journal import JournalError
 from conformance.reference.process import ReferenceProcess
-from conformance.reference.serve_persistent import keep_deployment
+from conformance.reference.serve_persistent import persist_in
 from conformance.reference.server import PortTakenError, serve
 
 DEFAULT_PORT = 8123
@@ -189,7 +189,7 @@ def serve_command(
         altered, app = faulty_deployment(fault, tenants=tenants)
     try:
         if store and altered:
-            keep_deployment(altered, store)
+            persist_in(altered, store)
         serve(port, until_eof=until_eof, app=app)
     except (PortTakenError, JournalError) as taken:
         raise click.UsageError(str(taken)) from taken

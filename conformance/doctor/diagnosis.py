@@ -11,7 +11,7 @@ from conformance.deployment.ownership.ledger import claim, ledgers_dir
 from conformance.deployment.settings import GraphSettings, OtherGraphs, Settings, graph_settings
 from conformance.doctor.findings import Finding, Kind
 from conformance.doctor.graph_description import Described, describe_graph
-from conformance.doctor.inquiry import Exchange, Inquiry
+from conformance.doctor.inquiry import Inquiry, QuestionAndAnswer
 from conformance.doctor.proposal import propose_table
 from conformance.doctor.table import as_toml
 from conformance.doctor.trial import try_settings
@@ -32,7 +32,7 @@ class Proposal:
 class Diagnosis:
     """What was requested and found, a table to paste if one could be made, and the clean-up."""
 
-    exchanges: tuple[Exchange, ...]
+    exchanges: tuple[QuestionAndAnswer, ...]
     findings: tuple[Finding, ...]
     proposal: Proposal | None
     cleanup: Cleanup
@@ -60,7 +60,7 @@ def diagnose(settings: Settings, *, propose: bool = True) -> Diagnosis:
 
 def _examine(
     client: ThreadsClient, settings: Settings, *, propose: bool
-) -> tuple[tuple[Exchange, ...], tuple[Finding, ...], Proposal | None]:
+) -> tuple[tuple[QuestionAndAnswer, ...], tuple[Finding, ...], Proposal | None]:
     inquiry = Inquiry(client, settings.graph.id)
     known = describe_graph(inquiry)
     findings = try_settings(inquiry, settings.graph, known)

@@ -16,7 +16,7 @@ _WIDTH = 200
 
 
 @dataclass(frozen=True)
-class Exchange:
+class QuestionAndAnswer:
     """One request in words, and the status of its answer with the relevant part of the body."""
 
     asked: str
@@ -29,7 +29,7 @@ class Inquiry:
 
     client: ThreadsClient
     graph_id: str
-    exchanges: list[Exchange] = field(default_factory=list)
+    exchanges: list[QuestionAndAnswer] = field(default_factory=list)
 
     def ask(
         self,
@@ -44,14 +44,16 @@ class Inquiry:
         try:
             answer = request()
         except httpx.HTTPError as broken:
-            self.exchanges.append(Exchange(what, f"no answer ({type(broken).__name__})"))
+            self.exchanges.append(QuestionAndAnswer(what, f"no answer ({type(broken).__name__})"))
             return None
         except NotOursRefusal:
             # A deployment may answer a creation with an id that is somebody else's.
-            self.exchanges.append(Exchange(what, "not sent: the thread is not proved to be ours"))
+            self.exchanges.append(
+                QuestionAndAnswer(what, "not sent: the thread is not proved to be ours")
+            )
             return None
         text = render(answer.body) if answer.ok else excerpt(answer.text, _WIDTH)
-        self.exchanges.append(Exchange(what, f"{answer.status} {text}".strip()))
+        self.exchanges.append(QuestionAndAnswer(what, f"{answer.status} {text}".strip()))
         return answer
 
     def create(self, what: str, **members: Any) -> Answer | None:

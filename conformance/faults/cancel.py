@@ -9,7 +9,7 @@ from typing import Any
 from conformance.faults.kit.http_changes import change_request, each_shown
 from conformance.faults.kit.runs import (
     accepting,
-    answering,
+    answering_without_effect,
     found_run,
     having,
     ignoring,
@@ -281,10 +281,12 @@ def cancelling_without_parameters_is_500(broken: FaultyDeployment) -> None:
 
 
 fault("cancelling-with-wait-alone-does-nothing", breaks=["CANCEL-10"])(
-    answering("run_cancel", {}, when=where(_left_out("action"), lambda r: "wait" in r.query))
+    answering_without_effect(
+        "run_cancel", {}, when=where(_left_out("action"), lambda r: "wait" in r.query)
+    )
 )
 fault("cancelling-with-action-alone-is-refused", breaks=["CANCEL-10"])(
-    answering(
+    answering_without_effect(
         "run_cancel",
         {"detail": "wait is missing"},
         status=422,
@@ -477,7 +479,7 @@ fault("cancelling-pending-runs-cancels-running-ones", breaks=["CANCEL-19"])(
     _by_status("pending", "running")
 )
 fault("cancelling-by-status-does-nothing", breaks=["CANCEL-19"])(
-    answering("runs_cancel", None, status=204, when=having("status"))
+    answering_without_effect("runs_cancel", None, status=204, when=having("status"))
 )
 
 

@@ -26,13 +26,13 @@ _TURNS = 50
 _LONG = 40
 
 
-class Crowd:
+class RequestPairs:
     """Pairs of concurrent requests."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, tuple[WireRequest, asyncio.Future[WireRequest]]] = {}
 
-    async def other(self, topic: str, request: WireRequest) -> WireRequest | None:
+    async def partner_of(self, topic: str, request: WireRequest) -> WireRequest | None:
         """Return the concurrent request on the same topic, or None.
 
         The first of the two waits for the second, and goes on last.
@@ -72,23 +72,23 @@ def _numbered_creation(request: WireRequest, again: bool) -> bool:
 
 @fault("creations-at-once-all-succeed", breaks=["CONCURRENT-01"])
 def creations_at_once_all_succeed(broken: FaultyDeployment) -> None:
-    crowd = Crowd()
+    pairs = RequestPairs()
 
     @broken.wire.before("create", when=lambda request: _numbered_creation(request, again=False))
     async def create(request: WireRequest) -> None:
         thread_id = str(request.members.get("thread_id"))
-        if await crowd.other(thread_id, request):
+        if await pairs.partner_of(thread_id, request):
             broken.store.records.threads_by_id.pop(thread_id, None)
 
 
 @fault("creations-at-once-mix-their-metadata", breaks=["CONCURRENT-01"])
 def creations_at_once_mix(broken: FaultyDeployment) -> None:
-    crowd = Crowd()
+    pairs = RequestPairs()
 
     @broken.wire.before("create", when=lambda request: _numbered_creation(request, again=False))
     async def create(request: WireRequest) -> None:
         thread_id = str(request.members.get("thread_id"))
-        other = await crowd.other(thread_id, request)
+        other = await pairs.partner_of(thread_id, request)
         thread = stored_thread(broken, thread_id)
         if other and thread is not None:
             broken.store.records.keep(replace(thread, metadata=request.members["metadata"]))
@@ -96,12 +96,12 @@ def creations_at_once_mix(broken: FaultyDeployment) -> None:
 
 @fault("creations-at-once-answer-what-each-asked-for", breaks=["CONCURRENT-02"])
 def creations_at_once_answer_their_own(broken: FaultyDeployment) -> None:
-    crowd = Crowd()
+    pairs = RequestPairs()
 
     @broken.wire.before("create", when=lambda request: _numbered_creation(request, again=True))
     async def create(request: WireRequest) -> WireAnswer | None:
         thread_id = str(request.members.get("thread_id"))
-        if not await crowd.other(thread_id, request):
+        if not await pairs.partner_of(thread_id, request):
             return None
         shown = broken.store.threads.create(**request.members)
         return json_answer(200, {**shown, "metadata": request.members["metadata"]})
@@ -109,11 +109,11 @@ def creations_at_once_answer_their_own(broken: FaultyDeployment) -> None:
 
 @fault("creations-at-once-are-refused-for-all-that-exists", breaks=["CONCURRENT-02"])
 def creations_at_once_are_refused(broken: FaultyDeployment) -> None:
-    crowd = Crowd()
+    pairs = RequestPairs()
 
     @broken.wire.before("create", when=lambda request: _numbered_creation(request, again=True))
     async def create(request: WireRequest) -> None:
-        if await crowd.other(str(request.members.get("thread_id")), request):
+        if await pairs.partner_of(str(request.members.get("thread_id")), request):
             request.body = without(request.body, "if_exists")
 
 
@@ -122,7 +122,7 @@ def creations_at_once_are_refused(broken: FaultyDeployment) -> None:
 
 @fault("patches-at-once-lose-one-another", breaks=["CONCURRENT-03"])
 def patches_lose_one_another(broken: FaultyDeployment) -> None:
-    crowd = Crowd()
+    pairs = RequestPairs()
 
     @broken.wire.before("update", when=having("metadata"))
     async def update(request: WireRequest) -> WireAnswer | None:
@@ -130,7 +130,7 @@ def patches_lose_one_another(broken: FaultyDeployment) -> None:
         if not isinstance(metadata, dict) or not any(name.startswith("key-") for name in metadata):
             return None
         thread = stored_thread(broken, request.thread_id)
-        if not await crowd.other(request.thread_id, request) or thread is None:
+        if not await pairs.partner_of(request.thread_id, request) or thread is None:
             return None
         broken.store.records.keep(replace(thread, metadata={**thread.metadata, **metadata}))
         return json_answer(200, broken.store.threads.get(thread.thread_id))
@@ -138,7 +138,7 @@ def patches_lose_one_another(broken: FaultyDeployment) -> None:
 
 @fault("updates-at-once-reach-the-other-thread", breaks=["CONCURRENT-08"])
 def updates_reach_the_other_thread(broken: FaultyDeployment) -> None:
-    crowd = Crowd()
+    pairs = RequestPairs()
     last = [""]
 
     @broken.wire.before("update_state")
@@ -147,7 +147,7 @@ def updates_reach_the_other_thread(broken: FaultyDeployment) -> None:
         earlier, last[0] = last[0], request.thread_id
         if earlier in ("", request.thread_id):
             return
-        if other := await crowd.other("updates", request):
+        if other := await pairs.partner_of("updates", request):
             request.path = request.path.replace(request.thread_id, other.thread_id)
 
 
@@ -201,7 +201,7 @@ def copy_is_as_long_as_its_source_was(broken: FaultyDeployment) -> None:
 
 @fault("copies-at-once-are-one-thread", breaks=["CONCURRENT-06"])
 def copies_at_once_are_one_thread(broken: FaultyDeployment) -> None:
-    crowd = Crowd()
+    pairs = RequestPairs()
     made: dict[str, Any] = {}
 
     @broken.wire.before("copy")
@@ -209,7 +209,7 @@ def copies_at_once_are_one_thread(broken: FaultyDeployment) -> None:
         source = stored_thread(broken, request.thread_id)
         if source is None or len(source.checkpoints) < _LONG:
             return None
-        if not await crowd.other(request.thread_id, request):
+        if not await pairs.partner_of(request.thread_id, request):
             return None
         if request.thread_id not in made:
             made[request.thread_id] = broken.store.threads.copy(request.thread_id)
@@ -218,14 +218,14 @@ def copies_at_once_are_one_thread(broken: FaultyDeployment) -> None:
 
 @fault("copies-at-once-lose-their-oldest-state", breaks=["CONCURRENT-06"])
 def copies_at_once_lose_their_oldest_state(broken: FaultyDeployment) -> None:
-    crowd = Crowd()
+    pairs = RequestPairs()
 
     @broken.wire.before("copy")
     async def copy(request: WireRequest) -> WireAnswer | None:
         source = stored_thread(broken, request.thread_id)
         if source is None or len(source.checkpoints) < _LONG:
             return None
-        if not await crowd.other(request.thread_id, request):
+        if not await pairs.partner_of(request.thread_id, request):
             return None
         copied = broken.store.threads.copy(request.thread_id)
         thread = broken.store.records.thread(copied["thread_id"])
@@ -242,27 +242,27 @@ def _of_newest(request: WireRequest) -> bool:
 
 @fault("state-updates-at-once-hang-on-one-state", breaks=["LINEAR-02", "STATE-UPDATE-23"])
 def state_updates_at_once_hang_on_one(broken: FaultyDeployment) -> None:
-    crowd = Crowd()
+    pairs = RequestPairs()
 
     @broken.wire.before("update_state", when=_of_newest)
     async def update(request: WireRequest) -> None:
         thread = stored_thread(broken, request.thread_id)
         newest = thread.latest if thread else None
-        if newest and await crowd.other(request.thread_id, request):
+        if newest and await pairs.partner_of(request.thread_id, request):
             named = {"checkpoint_id": newest.checkpoint_id}
             request.body = {**request.members, "checkpoint": named}
 
 
 @fault("state-updates-at-once-are-answered-as-one", breaks=["LINEAR-02", "STATE-UPDATE-23"])
 def state_updates_at_once_are_one(broken: FaultyDeployment) -> None:
-    crowd = Crowd()
+    pairs = RequestPairs()
 
     @broken.wire.before("update_state", when=_of_newest)
     async def update(request: WireRequest) -> WireAnswer | None:
         thread = stored_thread(broken, request.thread_id)
         if thread is None or not thread.checkpoints:
             return None
-        other = await crowd.other(request.thread_id, request)
+        other = await pairs.partner_of(request.thread_id, request)
         if other is None or request.raw < other.raw:
             return None
         state = broken.store.states.state(request.thread_id)

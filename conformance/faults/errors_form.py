@@ -26,7 +26,7 @@ BODIED = (
 _NOTHING: dict[str, Json] = {"search": [], "count": 0, "post_history": [], "history": []}
 
 
-def answering(operation: str, when: When, status: int) -> Apply:
+def accepting_bad(operation: str, when: When, status: int) -> Apply:
     """Answer what should be refused with this status, 200 or 500."""
 
     def apply(broken: FaultyDeployment) -> None:
@@ -62,26 +62,26 @@ def _no_utf_8(request: WireRequest) -> bool:
 
 
 fault("create-without-json-is-500", breaks=["ERROR-JSON-01", "ERROR-ANY-01"])(
-    answering("create", _no_json, 500)
+    accepting_bad("create", _no_json, 500)
 )
 fault("search-without-json-finds-nothing", breaks=["ERROR-JSON-02", "ERROR-ANY-02"])(
-    answering("search", _no_json, 200)
+    accepting_bad("search", _no_json, 200)
 )
-fault("count-without-json-is-zero", breaks=["ERROR-JSON-03"])(answering("count", _no_json, 200))
-fault("prune-without-json-is-500", breaks=["ERROR-JSON-04"])(answering("prune", _no_json, 500))
+fault("count-without-json-is-zero", breaks=["ERROR-JSON-03"])(accepting_bad("count", _no_json, 200))
+fault("prune-without-json-is-500", breaks=["ERROR-JSON-04"])(accepting_bad("prune", _no_json, 500))
 fault("update-without-json-changes-nothing", breaks=["ERROR-JSON-05", "ERROR-ANY-04"])(
-    answering("update", _no_json, 200)
+    accepting_bad("update", _no_json, 200)
 )
 fault("state-update-without-json-is-500", breaks=["ERROR-JSON-06"])(
-    answering("update_state", _no_json, 500)
+    accepting_bad("update_state", _no_json, 500)
 )
 fault("post-state-without-json-is-empty", breaks=["ERROR-JSON-07"])(
-    answering("post_state_at_checkpoint", _no_json, 200)
+    accepting_bad("post_state_at_checkpoint", _no_json, 200)
 )
 fault("post-history-without-json-is-empty", breaks=["ERROR-JSON-08", "ERROR-ANY-03"])(
-    answering("post_history", _no_json, 200)
+    accepting_bad("post_history", _no_json, 200)
 )
-fault("run-without-json-is-500", breaks=["ERROR-JSON-09"])(answering("run_wait", _no_json, 500))
+fault("run-without-json-is-500", breaks=["ERROR-JSON-09"])(accepting_bad("run_wait", _no_json, 500))
 
 
 @fault(
@@ -93,7 +93,7 @@ fault("run-without-json-is-500", breaks=["ERROR-JSON-09"])(answering("run_wait",
 )
 def no_utf_8_is_500(broken: FaultyDeployment) -> None:
     for operation in BODIED:
-        answering(operation, _no_utf_8, 500)(broken)
+        accepting_bad(operation, _no_utf_8, 500)(broken)
 
 
 # Wrong types
@@ -116,7 +116,7 @@ fault("create-ignores-metadata-in-a-list", breaks=["ERROR-TYPE-01", "ERROR-ANY-0
     leaving_out("create", "metadata", _is(list))
 )
 fault("create-with-a-number-for-metadata-is-500", breaks=["ERROR-TYPE-01", "ERROR-ANY-01"])(
-    answering("create", lambda request: isinstance(request.members.get("metadata"), int), 500)
+    accepting_bad("create", lambda request: isinstance(request.members.get("metadata"), int), 500)
 )
 fault("search-ignores-a-limit-in-words", breaks=["ERROR-TYPE-02", "ERROR-ANY-02"])(
     leaving_out("search", "limit", _is(str))
@@ -142,7 +142,9 @@ fault("update-ignores-a-number-for-ttl", breaks=["ERROR-TYPE-05", "ERROR-ANY-04"
     leaving_out("update", "ttl", _is(int, float))
 )
 fault("state-update-as-a-number-is-500", breaks=["ERROR-TYPE-06"])(
-    answering("update_state", lambda request: isinstance(request.members.get("as_node"), int), 500)
+    accepting_bad(
+        "update_state", lambda request: isinstance(request.members.get("as_node"), int), 500
+    )
 )
 
 
@@ -164,7 +166,7 @@ fault("post-history-ignores-a-number-for-metadata", breaks=["ERROR-TYPE-08", "ER
     leaving_out("post_history", "metadata", _is(int))
 )
 fault("run-with-a-list-for-a-body-is-500", breaks=["ERROR-TYPE-09"])(
-    answering("run_wait", lambda request: isinstance(request.body, list), 500)
+    accepting_bad("run_wait", lambda request: isinstance(request.body, list), 500)
 )
 
 
@@ -201,7 +203,7 @@ fault("search-caps-a-limit-beyond-the-largest", breaks=["ERROR-RANGE-02", "ERROR
     )
 )
 fault("count-by-an-unknown-status-is-zero", breaks=["ERROR-RANGE-03", "ERROR-ANY-06"])(
-    answering("count", lambda request: isinstance(request.members.get("status"), str), 200)
+    accepting_bad("count", lambda request: isinstance(request.members.get("status"), str), 200)
 )
 fault("prune-by-an-unknown-strategy-deletes", breaks=["ERROR-RANGE-04"])(
     leaving_out("prune", "strategy", lambda value: value not in ("delete", "keep_latest"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.faults.errors_form import answering
+from conformance.faults.errors_form import accepting_bad
 from conformance.faults.kit.state import stored_thread
 from conformance.faults.registry import FaultyDeployment, fault
 from conformance.model.states import States
@@ -56,4 +56,4 @@ for _number, (_operation, _status) in enumerate(
     fault(
         f"{_operation.replace('_', '-')}-of-a-malformed-id-is-{_status}",
         breaks=[f"ERROR-ID-{_number:02}"],
-    )(answering(_operation, _malformed, _status))
+    )(accepting_bad(_operation, _malformed, _status))

@@ -7,7 +7,7 @@ from typing import Any
 
 from conformance.faults.kit.http_changes import (
     change_shown,
-    finished_shows,
+    get_shows_status_of_finished,
     refusing,
     with_status,
     without,
@@ -40,7 +40,7 @@ fault("threads-show-interrupts-as-a-list", breaks=["GET-05"])(
 fault(
     "finished-thread-is-done",
     breaks=["GET-01", "PREPOP-05", "SEARCH-08", "SELECT-02", "SEQ-12", "SEQ-17"],
-)(finished_shows("done"))
+)(get_shows_status_of_finished("done"))
 fault("get-of-an-unknown-thread-is-400", breaks=["DELETE-02", "GET-02"])(
     with_status(400, "get", instead_of=404)
 )

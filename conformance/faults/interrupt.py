@@ -23,7 +23,7 @@ from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Task, Thread
 from conformance.model.executor import Executor
 from conformance.model.runs import Runs
-from conformance.model.steps import Answer
+from conformance.model.steps import ResumeValue
 from conformance.model.supersteps import with_task_ids
 from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireAnswer, WireRequest
@@ -128,7 +128,7 @@ def second_question_is_shown_as_the_first(broken: FaultyDeployment) -> None:
 @fault("second-answer-is-the-first", breaks="INTERRUPT-05 INTERRUPT-28 INTERRUPT-29")
 def second_answer_is_the_first(broken: FaultyDeployment) -> None:
     @broken.override(Executor.answer_of)
-    def answer_of(right: Any, run: Run, here: Checkpoint) -> Answer | None:
+    def answer_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
         found = right(run, here)
         thread = next(
             (each for each in broken.store.records.threads_by_id.values() if run in each.runs), None
@@ -136,7 +136,7 @@ def second_answer_is_the_first(broken: FaultyDeployment) -> None:
         for earlier in thread.runs if thread is not None and found is not None else ():
             again = earlier.run_id != run.run_id
             if again and "resume" in (earlier.kwargs.get("command") or {}):
-                return Answer(earlier.kwargs["command"]["resume"])
+                return ResumeValue(earlier.kwargs["command"]["resume"])
         return found  # type: ignore[no-any-return]
 
 
@@ -179,9 +179,9 @@ fault("answer-arrives-in-capitals", breaks=["INTERRUPT-05", "INTERRUPT-11", "INT
 )
 def answer_by_id_arrives_whole(broken: FaultyDeployment) -> None:
     @broken.override(Executor.answer_of)
-    def answer_of(_right: Any, run: Run, _here: Checkpoint) -> Answer | None:
+    def answer_of(_right: Any, run: Run, _here: Checkpoint) -> ResumeValue | None:
         resume = (run.kwargs.get("command") or {}).get("resume")
-        return None if resume is None else Answer(resume)
+        return None if resume is None else ResumeValue(resume)
 
 
 @fault(
@@ -190,8 +190,8 @@ def answer_by_id_arrives_whole(broken: FaultyDeployment) -> None:
 )
 def answer_by_id_reaches_nobody(broken: FaultyDeployment) -> None:
     @broken.override(Executor.answer_of)
-    def answer_of(right: Any, run: Run, here: Checkpoint) -> Answer | None:
-        answer: Answer | None = right(run, here)
+    def answer_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
+        answer: ResumeValue | None = right(run, here)
         return None if answer and answer.by_interrupt is not None else answer
 
 

@@ -23,7 +23,7 @@ from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Thread
 from conformance.model.executor import Executor
 from conformance.model.records import Records
-from conformance.model.steps import Answer, Steps
+from conformance.model.steps import ResumeValue, Steps
 from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
@@ -215,20 +215,20 @@ def state_shows_the_question_twice(broken: FaultyDeployment) -> None:
 
 @fault("answer-does-not-reach-the-subgraph", breaks="NESTED-06 NESTED-09 NESTED-11 NESTED-12")
 def answer_does_not_reach_the_subgraph(broken: FaultyDeployment) -> None:
-    @broken.override(Steps.performed_inside)
+    @broken.override(Steps.run_subgraph)
     def performed_inside(
         right: Any, graph: Any, here: Any, task: Any, given: Any, answer: Any, metadata: Any
     ) -> Any:
         return right(graph, here, task, given, None, metadata)
 
 
-def _answer_by_id_inside(change: Callable[[Answer], Answer | None]) -> Apply:
+def _answer_by_id_inside(change: Callable[[ResumeValue], ResumeValue | None]) -> Apply:
     """Change an answer by id where a subgraph asks."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(Executor.answer_of)
-        def answer_of(right: Any, run: Run, here: Checkpoint) -> Answer | None:
-            answer: Answer | None = right(run, here)
+        def answer_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
+            answer: ResumeValue | None = right(run, here)
             inside = any(task.inner for task in here.tasks)
             by_id = answer is not None and answer.by_interrupt is not None
             return change(answer) if answer is not None and by_id and inside else answer
@@ -240,7 +240,7 @@ fault("answer-by-id-does-not-reach-the-subgraph", breaks=["NESTED-11"])(
     _answer_by_id_inside(lambda _: None)
 )
 fault("answer-by-id-reaches-the-subgraph-with-the-id", breaks=["NESTED-11"])(
-    _answer_by_id_inside(lambda answer: Answer(answer.by_interrupt))
+    _answer_by_id_inside(lambda answer: ResumeValue(answer.by_interrupt))
 )
 
 

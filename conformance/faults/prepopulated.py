@@ -8,9 +8,9 @@ from typing import Any
 
 from conformance.faults.kit.http_changes import (
     STATES,
-    asks_for_few,
+    asks_for_ten_or_fewer,
     change_shown,
-    finished_shows,
+    get_shows_status_of_finished,
     prepopulates,
     without,
 )
@@ -21,7 +21,7 @@ from conformance.reference.wire import When, WireRequest, always
 Messages = list[dict[str, Any]]
 
 
-def messages(
+def change_messages(
     change: Callable[[Messages], Messages], *operations: str, when: When = always
 ) -> Apply:
     """Change the messages in the values of each thread or state shown."""
@@ -35,9 +35,9 @@ def messages(
     return change_shown(*operations, to=changed, when=when)
 
 
-def ids(prefix: str, *operations: str, when: When = always) -> Apply:
+def change_message_ids(prefix: str, *operations: str, when: When = always) -> Apply:
     """Show each message under another id, always the same one."""
-    return messages(
+    return change_messages(
         lambda all_: [{**each, "id": f"{prefix}-{each['id']}"} for each in all_],
         *operations,
         when=when,
@@ -64,18 +64,22 @@ def _filters_by_graph(request: WireRequest) -> bool:
 fault(
     "create-answers-without-the-last-message",
     breaks=["PREPOP-02", "PREPOP-21", "SEQ-12"],
-)(messages(lambda all_: all_[:-1], "create", when=prepopulates))
+)(change_messages(lambda all_: all_[:-1], "create", when=prepopulates))
 fault("create-answers-messages-reversed", breaks=["PREPOP-02", "PREPOP-21", "SEQ-12"])(
-    messages(lambda all_: all_[::-1], "create", when=prepopulates)
+    change_messages(lambda all_: all_[::-1], "create", when=prepopulates)
 )
 fault(
     "create-answers-message-ids-as-null", breaks=["PREPOP-03", "PREPOP-12", "PREPOP-21", "SEQ-12"]
-)(messages(lambda all_: [{**each, "id": None} for each in all_], "create", when=prepopulates))
+)(
+    change_messages(
+        lambda all_: [{**each, "id": None} for each in all_], "create", when=prepopulates
+    )
+)
 fault(
     "create-answers-one-id-for-all-messages",
     breaks=["PREPOP-03", "PREPOP-12", "PREPOP-21", "SEQ-12"],
 )(
-    messages(
+    change_messages(
         lambda all_: [{**each, "id": all_[0]["id"]} for each in all_], "create", when=prepopulates
     )
 )
@@ -99,7 +103,7 @@ fault("create-answers-another-graph-id", breaks=["PREPOP-04", "SEQ-12"])(
 fault(
     "prepopulated-thread-is-interrupted",
     breaks=["PREPOP-05", "SEARCH-08", "SELECT-02", "SEQ-12", "SEQ-17"],
-)(finished_shows("interrupted"))
+)(get_shows_status_of_finished("interrupted"))
 fault(
     "state-says-what-is-next-at-the-end",
     breaks="PREPOP-06 STATE-10 INTERRUPT-06 CANCEL-13 SEQ-07 THREAD-STREAM-28",
@@ -134,9 +138,9 @@ fault(
     breaks=(
         "PREPOP-12 PREPOP-21 SEARCH-08 FILTER-06 SELECT-02 STATE-UPDATE-07 SEQ-11 SEQ-12 SEQ-17"
     ),
-)(ids("get", "get"))
+)(change_message_ids("get", "get"))
 fault("short-history-gives-messages-other-ids", breaks=["HISTORY-04", "SEQ-09"])(
-    ids("history", "history", when=asks_for_few)
+    change_message_ids("history", "history", when=asks_for_ten_or_fewer)
 )
 fault("search-finds-nothing-by-graph", breaks=["PREPOP-19"])(
     lambda broken: broken.wire.answers("search", when=_filters_by_graph)(lambda _request, _: [])
@@ -157,7 +161,7 @@ fault(
 fault(
     "get-shows-values-without-the-last-message",
     breaks="PREPOP-21 SEARCH-08 SELECT-02 STATE-UPDATE-07 SEQ-11 SEQ-12 SEQ-17",
-)(messages(lambda all_: all_[:-1], "get"))
+)(change_messages(lambda all_: all_[:-1], "get"))
 
 
 @fault(

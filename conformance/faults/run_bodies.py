@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.errors_form import answering, leaving_out
+from conformance.faults.errors_form import accepting_bad, leaving_out
 from conformance.faults.kit.http_changes import change_request, without
 from conformance.faults.kit.state import leaving_behind
 from conformance.faults.registry import fault
@@ -23,19 +23,19 @@ def _no_json(request: WireRequest) -> bool:
 
 
 fault("background-run-without-json-is-500", breaks=["ERROR-JSON-10"])(
-    answering("run_background", _no_json, 500)
+    accepting_bad("run_background", _no_json, 500)
 )
 fault("streamed-run-without-json-is-accepted", breaks=["ERROR-JSON-11"])(
-    answering("run_stream", _no_json, 200)
+    accepting_bad("run_stream", _no_json, 200)
 )
 fault("batch-without-json-begins-nothing", breaks=["ERROR-JSON-12"])(
-    answering("stateless_batch", _no_json, 200)
+    accepting_bad("stateless_batch", _no_json, 200)
 )
 
 # Wrong types
 
 fault("background-run-with-a-list-for-a-body-is-500", breaks=["ERROR-TYPE-11"])(
-    answering("run_background", lambda request: isinstance(request.body, list), 500)
+    accepting_bad("run_background", lambda request: isinstance(request.body, list), 500)
 )
 fault("streamed-run-begins-soon", breaks=["ERROR-TYPE-12"])(
     leaving_out("run_stream", "after_seconds", lambda value: value == "soon")
@@ -47,7 +47,7 @@ fault("stateless-run-ignores-a-number-for-command", breaks=["ERROR-TYPE-13"])(
     leaving_out("stateless_stream", "command", lambda value: isinstance(value, int))
 )
 fault("batch-of-no-runs-is-accepted", breaks=["ERROR-TYPE-14"])(
-    answering("stateless_batch", lambda request: request.body == [], 200)
+    accepting_bad("stateless_batch", lambda request: request.body == [], 200)
 )
 
 # Values outside an enumeration
@@ -67,7 +67,7 @@ fault("streamed-run-skips-an-unknown-mode", breaks=["ERROR-RANGE-08"])(
     leaving_out("run_stream", "stream_mode", _is(["values", "colour"]))
 )
 fault("streamed-run-with-unknown-durability-is-500", breaks=["ERROR-RANGE-08"])(
-    answering("run_stream", lambda request: request.members.get("durability") == "never", 500)
+    accepting_bad("run_stream", lambda request: request.members.get("durability") == "never", 500)
 )
 fault("streamed-run-ignores-unknown-on-disconnect", breaks=["ERROR-RANGE-09"])(
     leaving_out("run_stream", "on_disconnect", _is("pause"))

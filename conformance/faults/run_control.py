@@ -16,7 +16,7 @@ from conformance.faults.kit.http_changes import (
 from conformance.faults.kit.runs import (
     BEGINNING,
     accepting,
-    answering,
+    answering_without_effect,
     found_run,
     having,
     ignoring,
@@ -226,7 +226,7 @@ def list_of_runs_holds_twenty(broken: FaultyDeployment) -> None:
 # Deleting runs
 
 fault("deleted-run-stays", breaks=["RUN-CONTROL-12", "RUN-CONTROL-20"])(
-    answering("run_delete", None, 204)
+    answering_without_effect("run_delete", None, 204)
 )
 
 

@@ -13,7 +13,7 @@ from conformance.faults.kit.runs import found_run, runs_on
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Task
 from conformance.model.executor import Executor
-from conformance.model.steps import Answer, Steps
+from conformance.model.steps import ResumeValue, Steps
 from conformance.model.streams import INTERRUPT
 from conformance.reference.wire import Json, WireRequest
 
@@ -85,19 +85,19 @@ fault("text-in-a-stateless-run-is-taken-for-a-question", breaks="INTERRUPT-25")(
 # Odd answers
 
 
-def _answering(change: Callable[[Answer, Checkpoint], Answer | None]) -> Apply:
+def _answering(change: Callable[[ResumeValue, Checkpoint], ResumeValue | None]) -> Apply:
     """Change the answer that a run gives at a checkpoint, where it gives one."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(Executor.answer_of)
-        def answer_of(right: Any, run: Run, here: Checkpoint) -> Answer | None:
-            answer: Answer | None = right(run, here)
+        def answer_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
+            answer: ResumeValue | None = right(run, here)
             return answer if answer is None else change(answer, here)
 
     return apply
 
 
-def _is_scalar(answer: Answer, *values: object) -> bool:
+def _is_scalar(answer: ResumeValue, *values: object) -> bool:
     return answer.by_interrupt is None and any(
         type(answer.value) is type(each) and answer.value == each for each in values
     )
@@ -110,11 +110,11 @@ fault("answer-that-is-an-empty-text-is-none", breaks="INTERRUPT-05")(
     _answering(lambda answer, _: None if _is_scalar(answer, "") else answer)
 )
 fault("answer-that-is-false-arrives-as-true", breaks="INTERRUPT-05")(
-    _answering(lambda answer, _: Answer(True) if _is_scalar(answer, False) else answer)
+    _answering(lambda answer, _: ResumeValue(True) if _is_scalar(answer, False) else answer)
 )
 
 
-def _looks_like_ids(answer: Answer) -> bool:
+def _looks_like_ids(answer: ResumeValue) -> bool:
     keys = list(answer.value) if isinstance(answer.value, dict) else []
     return bool(keys) and all(
         len(key) == 32 and set(key) <= set("0123456789abcdef") for key in keys
@@ -127,7 +127,7 @@ fault("object-whose-keys-look-like-ids-reaches-nobody", breaks="INTERRUPT-27")(
 fault("object-whose-keys-look-like-ids-arrives-as-its-first-value", breaks="INTERRUPT-27")(
     _answering(
         lambda answer, _: (
-            Answer(next(iter(answer.value.values()))) if _looks_like_ids(answer) else answer
+            ResumeValue(next(iter(answer.value.values()))) if _looks_like_ids(answer) else answer
         )
     )
 )
@@ -138,8 +138,8 @@ def _answering_unasked(value: Callable[[list[Any]], Any]) -> Apply:
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(Executor.answer_of)
-        def answer_of(right: Any, run: Run, here: Checkpoint) -> Answer | None:
-            answer: Answer | None = right(run, here)
+        def answer_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
+            answer: ResumeValue | None = right(run, here)
             found = found_run(broken.store, run.run_id)
             if answer is not None or found is None or not any(task.asks for task in here.tasks):
                 return answer
@@ -147,7 +147,7 @@ def _answering_unasked(value: Callable[[list[Any]], Any]) -> Apply:
                 each.kwargs.get("command") or {} for each in runs_on(broken.store, found[0])
             ]
             earlier = [each["resume"] for each in commands if "resume" in each]
-            return Answer(value(earlier)) if earlier else None
+            return ResumeValue(value(earlier)) if earlier else None
 
     return apply
 
@@ -172,21 +172,23 @@ def questions_of_one_node_have_its_id(broken: FaultyDeployment) -> None:
         return replace(asked, interrupt_id=uuid.uuid5(uuid.NAMESPACE_OID, task.name).hex)
 
 
-def _answers(answer: Answer) -> dict[str, Any]:
+def _answers(answer: ResumeValue) -> dict[str, Any]:
     return answer.by_interrupt or {}
 
 
 fault("answers-by-several-ids-are-the-first-of-them", breaks="INTERRUPT-28")(
     _answering(
         lambda answer, _: (
-            Answer(next(iter(_answers(answer).values()))) if len(_answers(answer)) > 1 else answer
+            ResumeValue(next(iter(_answers(answer).values())))
+            if len(_answers(answer)) > 1
+            else answer
         )
     )
 )
 fault("answers-by-several-ids-reach-the-first-question", breaks="INTERRUPT-28")(
     _answering(
         lambda answer, _: (
-            Answer(None, dict([next(iter(_answers(answer).items()))]))
+            ResumeValue(None, dict([next(iter(_answers(answer).items()))]))
             if len(_answers(answer)) > 1
             else answer
         )
@@ -201,7 +203,7 @@ def _asking(here: Checkpoint) -> int:
 fault("answer-to-one-question-answers-all", breaks="INTERRUPT-29")(
     _answering(
         lambda answer, here: (
-            Answer(next(iter(_answers(answer).values())))
+            ResumeValue(next(iter(_answers(answer).values())))
             if len(_answers(answer)) == 1 and _asking(here) > 1
             else answer
         )
@@ -211,7 +213,7 @@ fault("answer-to-one-question-answers-all", breaks="INTERRUPT-29")(
 
 @fault("answer-to-one-of-several-questions-is-forgotten", breaks="INTERRUPT-29")
 def answer_to_one_of_several_is_forgotten(broken: FaultyDeployment) -> None:
-    @broken.override(Steps.taken)
+    @broken.override(Steps.execute_superstep)
     def taken(right: Any, graph: Any, here: Checkpoint, answer: Any, metadata: Any) -> Any:
         waits = any(task.asks for task in here.tasks)
         tasks = tuple(

@@ -50,7 +50,7 @@ def holds_values(event: str) -> bool:
     return event.split("|")[0] in ("values", "updates")
 
 
-def streamed(change: Callable[[str, Json], Json], *operations: str) -> Apply:
+def change_events(change: Callable[[str, Json], Json], *operations: str) -> Apply:
     """Replace the data of each event of a stream by `change(name, data)`."""
 
     def apply(altered: Altered) -> None:
@@ -75,7 +75,7 @@ def _within(change: Callable[[str, Json], Json], name: str, event: Json) -> Json
     return {**event, "params": {**params, "data": change(name, params["data"])}}
 
 
-def together(*applied: Apply) -> Apply:
+def combine(*applied: Apply) -> Apply:
     """Combine alterations, applied in this order."""
 
     def apply(altered: Altered) -> None:
@@ -87,10 +87,10 @@ def together(*applied: Apply) -> Apply:
 
 def with_success_status(status: int, *operations: str) -> Apply:
     """Answer successes, 200 and 204, with another status."""
-    return together(*(with_status(status, *operations, instead_of=right) for right in (200, 204)))
+    return combine(*(with_status(status, *operations, instead_of=right) for right in (200, 204)))
 
 
-def everywhere(
+def change_every_object(
     change: Callable[[JsonObject], JsonObject], *, application_data: bool = False
 ) -> Apply:
     """Replace every object in every successful answer and event by `change(object)`.
@@ -143,7 +143,7 @@ def is_moment(name: str, value: Json) -> bool:
 
 def times_as(write: Callable[[str], str]) -> Apply:
     """Replace every point in time by `write(text)`."""
-    return everywhere(
+    return change_every_object(
         lambda each: {
             name: write(value) if is_moment(name, value) else value for name, value in each.items()
         }

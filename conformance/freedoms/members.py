@@ -10,9 +10,9 @@ from conformance.freedoms.kit import (
     CRONS,
     THREADS,
     JsonObject,
-    everywhere,
+    change_events,
+    change_every_object,
     holds_values,
-    streamed,
 )
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread
@@ -34,12 +34,12 @@ def _with_map(value: JsonObject) -> JsonObject:
 
 
 freedom("answers-have-more-members", allowed_by=_OPEN)(
-    everywhere(lambda each: each if _is_checkpoint(each) else {**each, **_EXTRA})
+    change_every_object(lambda each: each if _is_checkpoint(each) else {**each, **_EXTRA})
 )
 freedom(
     "checkpoints-have-more-members",
     allowed_by=f"{_OPEN} The published CheckpointConfig has a checkpoint_map.",
-)(everywhere(_with_map))
+)(change_every_object(_with_map))
 
 
 @freedom("threads-tell-when-they-were-shown", allowed_by=_OPEN)
@@ -77,7 +77,7 @@ def _more_in_event(data: Json) -> Json:
 
 
 freedom("events-of-streams-have-more-members", allowed_by=_OPEN)(
-    streamed(lambda name, data: data if holds_values(name) else _more_in_event(data))
+    change_events(lambda name, data: data if holds_values(name) else _more_in_event(data))
 )
 
 
@@ -250,17 +250,21 @@ freedom(
     "resumable, ns and when.",
     choice="form of an interrupt",
     may_block="INTERRUPT-15 NESTED-11 THREAD-STREAM-28 THREAD-STREAM-29",
-)(everywhere(_old_interrupt))
+)(change_every_object(_old_interrupt))
 freedom(
     "interrupts-have-no-id",
     allowed_by="The published Interrupt requires its value alone, and its id may be null.",
     choice="form of an interrupt",
     may_block="INTERRUPT-15 NESTED-11 THREAD-STREAM-28 THREAD-STREAM-29",
-)(everywhere(lambda each: {**each, "id": None} if _is_interrupt(each) else each))
+)(change_every_object(lambda each: {**each, "id": None} if _is_interrupt(each) else each))
 freedom(
     "interrupts-have-a-schema",
     allowed_by="The published Interrupt has a response_schema.",
-)(everywhere(lambda each: {**each, "response_schema": {}} if _is_interrupt(each) else each))
+)(
+    change_every_object(
+        lambda each: {**each, "response_schema": {}} if _is_interrupt(each) else each
+    )
+)
 
 
 @freedom(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.deployment.settings import GraphSettings
-from conformance.freedoms.kit import JsonObject, everywhere
+from conformance.freedoms.kit import JsonObject, change_every_object
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Task
 from conformance.model.records import Records
@@ -50,7 +50,7 @@ freedom(
     "messages-are-bare",
     allowed_by=_DATA,
     choice=("extras of messages", "filters by objects"),
-)(everywhere(_bare, application_data=True))
+)(change_every_object(_bare, application_data=True))
 
 
 def _without_riches(value: Json) -> Json:
@@ -64,7 +64,7 @@ def _without_riches(value: Json) -> Json:
 
 @freedom("messages-have-other-extras", allowed_by=_DATA, choice="extras of messages")
 def messages_have_other_extras(altered: Altered) -> None:
-    everywhere(_rich, application_data=True)(altered)
+    change_every_object(_rich, application_data=True)(altered)
 
     @altered.wire.before(when=lambda request: b"tool_call_chunks" in request.raw)
     def take_back(request: WireRequest) -> None:
@@ -91,7 +91,7 @@ freedom(
         )
     },
 )(
-    everywhere(
+    change_every_object(
         lambda each: _without_null_members(each) if _is_message(each) else each,
         application_data=True,
     )
@@ -112,7 +112,7 @@ def message_ids_are_no_uuids(altered: Altered) -> None:
         made: Stamp = right()
         return replace(made, new_id=_message_id)
 
-    @altered.override(Steps.finished)
+    @altered.override(Steps.with_result)
     def finished(right: Any, task: Task, result: Any) -> Any:
         if isinstance(result, dict) and isinstance(result.get("messages"), list):
             messages = [

@@ -6,7 +6,7 @@ from typing import Any
 
 from conformance.contract.schemas import load_openapi, load_schema
 from conformance.faults.kit.state import is_uuid
-from conformance.freedoms.kit import together
+from conformance.freedoms.kit import combine
 from conformance.freedoms.registry import freedom
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
@@ -90,7 +90,7 @@ freedom(
     "ignored rather than refused.",
     may_block=CLAIMED,
     choice="openapi.json",
-)(together(*map(_undeclared, BODIES), _as_pinned))
+)(combine(*map(_undeclared, BODIES), _as_pinned))
 
 freedom(
     "no-openapi-document-is-published",

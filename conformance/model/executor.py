@@ -16,7 +16,7 @@ from conformance.model.errors import InvalidError, ModelError, NotFoundError
 from conformance.model.graphs import INPUT, START, Graph
 from conformance.model.ids_and_times import JsonObject
 from conformance.model.records import Records
-from conformance.model.steps import Answer, Steps, seconds_of
+from conformance.model.steps import ResumeValue, Steps, seconds_of
 from conformance.model.streams import INTERRUPT, RunEvent, StreamEvents
 from conformance.model.supersteps import Update, apply_command, superstep
 from conformance.model.views import interrupts_view
@@ -120,7 +120,7 @@ class Executor:
             return self._finished(thread, run, "interrupted", here.values)
         graph = self.assistants.graphs[run.graph_id]
         answer = self.answer_of(run, here) if continued else None
-        step = self.steps.taken(graph, here, answer, _of_run(run))
+        step = self.steps.execute_superstep(graph, here, answer, _of_run(run))
         thread = self.records.with_replaced(thread, step.here)
         events = self.events.step_events(thread, run, step)
         if step.problem is not None:
@@ -137,14 +137,14 @@ class Executor:
             return self._finished(thread, run, "success", made.values, events)
         return Advance(self._keep_run(thread, run), events)
 
-    def answer_of(self, run: Run, here: Checkpoint) -> Answer | None:
+    def answer_of(self, run: Run, here: Checkpoint) -> ResumeValue | None:
         """Return the run's resume value, for all interrupts at `here` or by their ids; or None."""
         resume = (run.kwargs.get("command") or {}).get("resume")
         if resume is None:
             return None
         asked = {each.interrupt_id for task in here.tasks for each in task.interrupts}
         by_id = isinstance(resume, dict) and bool(resume) and resume.keys() <= asked
-        return Answer(None, dict(resume)) if by_id else Answer(resume)
+        return ResumeValue(None, dict(resume)) if by_id else ResumeValue(resume)
 
     def _finished(
         self,

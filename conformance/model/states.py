@@ -29,13 +29,17 @@ class States:
         With `checkpoint_ns` it is a state of that subgraph; with `subgraphs` the tasks include the
         states of their subgraphs.
         """
-        thread, checkpoint, namespace = self.leveled(self.records.thread(thread_id), checkpoint)
+        thread, checkpoint, namespace = self.resolve_namespace(
+            self.records.thread(thread_id), checkpoint
+        )
         found = self.records.named_checkpoint(thread, checkpoint) or self.current(thread)
         if found is None:
             return self.empty_state(thread)
         return self.views.state_view(thread, found, namespace, subgraphs=subgraphs)
 
-    def leveled(self, thread: Thread, config: JsonObject | None) -> tuple[Thread, JsonObject, str]:
+    def resolve_namespace(
+        self, thread: Thread, config: JsonObject | None
+    ) -> tuple[Thread, JsonObject, str]:
         """Return the thread with the history of the (sub)graph that `config` names.
 
         Return also the rest of the config, and the namespace of the subgraph, `""` for the graph.
@@ -77,7 +81,9 @@ class States:
         `before` names a checkpoint: only states made before it. `metadata` must be contained in a
         state's metadata. `checkpoint` names the (sub)graph.
         """
-        thread, checkpoint, namespace = self.leveled(self.records.thread(thread_id), checkpoint)
+        thread, checkpoint, namespace = self.resolve_namespace(
+            self.records.thread(thread_id), checkpoint
+        )
         self.records.named_checkpoint(thread, checkpoint)
         if namespace and (before or {}).get("checkpoint_ns") == namespace:
             before = {**(before or {}), "checkpoint_ns": ""}

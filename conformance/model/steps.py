@@ -15,18 +15,18 @@ from conformance.model.supersteps import Update, superstep
 
 
 @dataclass(frozen=True)
-class Answer:
+class ResumeValue:
     """The resume value of a run: one value for all interrupts, or values by interrupt id."""
 
     value: Any
     by_interrupt: JsonObject | None = None
 
-    def to(self, task: Task) -> Answer | None:
+    def to(self, task: Task) -> ResumeValue | None:
         """Return the part for a task, its subgraph included; None if there is none."""
         if self.by_interrupt is None:
             return self
         named = [self.by_interrupt[each] for each in _ids(task) if each in self.by_interrupt]
-        return Answer(named[0]) if named else None
+        return ResumeValue(named[0]) if named else None
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Steps:
     def __init__(self, records: Records) -> None:
         self.records = records
 
-    def taken(
-        self, graph: Graph, here: Checkpoint, answer: Answer | None, metadata: JsonObject
+    def execute_superstep(
+        self, graph: Graph, here: Checkpoint, answer: ResumeValue | None, metadata: JsonObject
     ) -> Step:
         """Execute one superstep from `here`; interrupted tasks resume with `answer`."""
         tasks = list(here.tasks)
@@ -71,7 +71,7 @@ class Steps:
                 continue  # an earlier run of this superstep has answered it
             try:
                 given = answer.to(task) if answer else None
-                tasks[position] = self.performed(graph, here, task, given, metadata)
+                tasks[position] = self.run_task(graph, here, task, given, metadata)
             except Exception as problem:  # any exception of a node ends its run
                 tasks[position] = replace(task, error=repr(problem))
                 return Step(here, tuple(tasks), problem=problem)
@@ -84,12 +84,12 @@ class Steps:
             return Step(here, here.tasks, problem=problem)
         return Step(here, tuple(tasks), made)
 
-    def performed(
+    def run_task(
         self,
         graph: Graph,
         here: Checkpoint,
         task: Task,
-        answer: Answer | None,
+        answer: ResumeValue | None,
         metadata: JsonObject,
     ) -> Task:
         """Return the task after its node has run, or has interrupted."""
@@ -98,18 +98,18 @@ class Steps:
         # This is a run from an older checkpoint: earlier results do not count.
         task = replace(task, done=False, result=None, error=None)
         if node.subgraph is not None:
-            return self.performed_inside(node.subgraph, here, task, given, answer, metadata)
+            return self.run_subgraph(node.subgraph, here, task, given, answer, metadata)
         if task.name == START:
-            return self.finished(task, node.run(given))  # the input is shown as it was sent
+            return self.with_result(task, node.run(given))  # the input is shown as it was sent
         if node.asks is None:
-            return self.finished(task, graph.prepared(node.run(given), self.records.new_id))
+            return self.with_result(task, graph.prepared(node.run(given), self.records.new_id))
         if answer is None:
             return replace(task, interrupts=(self.interrupt(task, node.asks),))
-        return self.finished(
+        return self.with_result(
             task, graph.prepared(node.run(given, answer.value), self.records.new_id)
         )
 
-    def finished(self, task: Task, result: Any) -> Task:
+    def with_result(self, task: Task, result: Any) -> Task:
         """Return the task with the update of its node."""
         return replace(task, done=True, result=result)
 
@@ -117,13 +117,13 @@ class Steps:
         """Return an interrupt of that task; its id is the same each time."""
         return Interrupt(uuid.uuid5(uuid.UUID(task.task_id), "interrupt").hex, value)
 
-    def performed_inside(
+    def run_subgraph(
         self,
         graph: Graph,
         here: Checkpoint,
         task: Task,
         given: Any,
-        answer: Answer | None,
+        answer: ResumeValue | None,
         metadata: JsonObject,
     ) -> Task:
         """Return the task after its subgraph has run to its end, or to an interrupt.
@@ -136,14 +136,14 @@ class Steps:
             begun = superstep(graph, None, [Update(INPUT, given)], metadata, self.records.stamp())
             inner = [_inside(begun, here)]
         while inner[-1].tasks:
-            step = self.taken(graph, inner[-1], answer, metadata)
+            step = self.execute_superstep(graph, inner[-1], answer, metadata)
             if step.problem is not None:
                 raise step.problem
             inner[-1] = step.here
             if step.made is None:
                 return replace(task, inner=tuple(inner), interrupts=step.interrupts)
             inner.append(_inside(step.made, here))
-        return self.finished(replace(task, inner=tuple(inner)), inner[-1].values)
+        return self.with_result(replace(task, inner=tuple(inner)), inner[-1].values)
 
 
 def _ids(task: Task) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 from conformance.contract.schemas import violations
 from conformance.deployment.record.redaction import REDACTED
 from conformance.model.history import ABSENT, Change, changes, json_path, same_json
-from conformance.plant.probes import Recorded, checkpoint_id_in
+from conformance.plant.probes import RecordedAnswer, checkpoint_id_in
 
 #: The schemas by which an answer must show its required members.
 _SCHEMAS = {
@@ -66,7 +66,7 @@ class Difference:
     actual: Any
 
 
-def compare_answers(before: Recorded, now: Recorded) -> tuple[Difference, ...]:
+def compare_answers(before: RecordedAnswer, now: RecordedAnswer) -> tuple[Difference, ...]:
     """Return the differences between two answers to one question.
 
     A refusal at planting says nothing: a success in its place is new, and no loss.
@@ -206,8 +206,8 @@ def _by_checkpoint(states: Any) -> Mapping[str, Any] | None:
 
 
 def without_threads(
-    recorded: Recorded, gone: Iterable[str], searches: Sequence[Recorded]
-) -> Recorded:
+    recorded: RecordedAnswer, gone: Iterable[str], searches: Sequence[RecordedAnswer]
+) -> RecordedAnswer:
     """Return a search or count as it would be without threads already reported as lost.
 
     `gone` are the ids of these threads; `searches` are the recorded searches, one of which has the
@@ -220,10 +220,10 @@ def without_threads(
     if question.operation == "search":
         threads = recorded.answer["threads"]
         kept = {each: thread for each, thread in threads.items() if each not in lost}
-        return Recorded(question, recorded.status, {**recorded.answer, "threads": kept})
+        return RecordedAnswer(question, recorded.status, {**recorded.answer, "threads": kept})
     if question.operation == "count" and isinstance(recorded.answer, int):
         for each in searches:
             if each.question.filters == question.filters and each.ok:
                 fewer = len(lost & each.answer["threads"].keys())
-                return Recorded(question, recorded.status, recorded.answer - fewer)
+                return RecordedAnswer(question, recorded.status, recorded.answer - fewer)
     return recorded

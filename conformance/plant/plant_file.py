@@ -16,7 +16,7 @@ from conformance import __version__
 from conformance.contract.schemas import format_checker
 from conformance.data import schemas_dir
 from conformance.deployment.probe.preflight import ServerInfo
-from conformance.plant.probes import Question, Recorded
+from conformance.plant.probes import Question, RecordedAnswer
 from conformance.plant.scenarios import LeftOut, Tree
 from conformance.safe_text import excerpt
 from conformance.typed_data import typed
@@ -42,7 +42,7 @@ class Plant:
     graph_id: str
     trees: tuple[Tree, ...]
     left_out: tuple[LeftOut, ...]
-    answers: tuple[Recorded, ...]
+    answers: tuple[RecordedAnswer, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of the file."""
@@ -144,7 +144,7 @@ def _parse_plant(data: Mapping[str, Any]) -> Plant:
         trees=typed(data["threads"], tuple[Tree, ...]),
         left_out=typed(data["left_out"], tuple[LeftOut, ...]),
         answers=tuple(
-            Recorded(typed(each, Question), each["status"], each["answer"])
+            RecordedAnswer(typed(each, Question), each["status"], each["answer"])
             for each in data["answers"]
         ),
     )

@@ -17,7 +17,7 @@ from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.plant.plant_file import Plant, check_free, write_plant
-from conformance.plant.probes import Interviewer, Question, Recorded
+from conformance.plant.probes import Prober, Question, RecordedAnswer
 from conformance.plant.scenarios import LONG_STATES, Forest, LeftOut
 from conformance.runner.cleanup import clean_up
 from conformance.waiting import wait_until
@@ -77,7 +77,7 @@ def _make_plant(
     if not forest.trees:
         raise PlantingFailedError(f"no thread can be planted: {forest.left_out[0].reason}")
     on_kind("answers")
-    interviewer = Interviewer(connection.client, redactor, settings.run_id, forest.trees)
+    interviewer = Prober(connection.client, redactor, settings.run_id, forest.trees)
     answers, unsettled = _settled_answers(
         interviewer, settings, [each.kind for each in forest.trees]
     )
@@ -97,8 +97,8 @@ def _make_plant(
 
 
 def _settled_answers(
-    interviewer: Interviewer, settings: Settings, kinds: Sequence[str]
-) -> tuple[tuple[Recorded, ...], list[LeftOut]]:
+    interviewer: Prober, settings: Settings, kinds: Sequence[str]
+) -> tuple[tuple[RecordedAnswer, ...], list[LeftOut]]:
     """Ask all questions until no answer changes; return the answers, and what never settled.
 
     A search may show a thread late, and a status may follow the end of a run.
@@ -136,7 +136,7 @@ def _settled_answers(
     return tuple(each for each in answers if each.question not in unsettled), left_out
 
 
-def _found_threads(answers: Sequence[Recorded]) -> float:
+def _found_threads(answers: Sequence[RecordedAnswer]) -> float:
     """Return how many threads the search for the plant's tag shows; infinity if it fails."""
     for each in answers:
         if each.question.operation == "search" and not each.question.filters and each.ok:

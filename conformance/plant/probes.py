@@ -52,7 +52,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedAnswer:
     """A question with its answer.
 
     `answer` is the body with secrets replaced, or None if it was no success; of a history it is all
@@ -71,7 +71,7 @@ class Recorded:
         return 200 <= self.status < 300
 
 
-class Interviewer:
+class Prober:
     """Asks the questions about the threads of one plant."""
 
     def __init__(
@@ -85,7 +85,7 @@ class Interviewer:
         #: Copies that the last search with these filters found.
         self._copies: dict[str, int] = {}
 
-    def ask(self, question: Question) -> Recorded:
+    def ask(self, question: Question) -> RecordedAnswer:
         """Send the question and return its answer; `httpx.HTTPError` if there is none."""
         match question.operation:
             case "search":
@@ -176,9 +176,9 @@ class Interviewer:
             known.update(_checkpoint_ids(page))
         return answer.status, states
 
-    def _record(self, question: Question, status: int, answer: Any) -> Recorded:
+    def _record(self, question: Question, status: int, answer: Any) -> RecordedAnswer:
         ok = 200 <= status < 300
-        return Recorded(question, status, self._redactor.json(answer) if ok else None)
+        return RecordedAnswer(question, status, self._redactor.json(answer) if ok else None)
 
 
 def checkpoint_id_in(state: Any) -> str | None:

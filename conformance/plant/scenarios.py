@@ -55,7 +55,7 @@ class Forest:
         self.context = CheckContext(
             settings=settings,
             tag={PLANT_TAG: settings.run_id},
-            missing=lambda graph_id: graph_missing(client, graph_id),
+            why_graph_missing=lambda graph_id: graph_missing(client, graph_id),
         )
         self.trees: list[Tree] = []
         self.left_out: list[LeftOut] = []

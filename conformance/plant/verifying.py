@@ -18,7 +18,7 @@ from conformance.deployment.settings import Settings
 from conformance.plant.comparing import Difference, Kind, compare_answers, without_threads
 from conformance.plant.losses import promise_of
 from conformance.plant.plant_file import Plant
-from conformance.plant.probes import Interviewer, Question, Recorded
+from conformance.plant.probes import Prober, Question, RecordedAnswer
 from conformance.plant.scenarios import carries_tag
 from conformance.waiting import wait_until
 
@@ -102,7 +102,7 @@ class _Verifier:
         self._plant = plant
         self._recorder = connection.recorder
         self._ids = {each.kind: each.thread_id for each in plant.trees}
-        self._interviewer = Interviewer(
+        self._interviewer = Prober(
             connection.client, connection.recorder.redactor, plant.id, plant.trees
         )
         self._searches = [each for each in plant.answers if each.question.operation == "search"]
@@ -135,12 +135,12 @@ class _Verifier:
         gone = Difference(Kind.MISSING, "$", "a thread with the plant's tag", seen)
         return [Finding(question, self._ids[kind], gone, promise_of(question, gone), commands)]
 
-    def _verify_answer(self, before: Recorded) -> list[Finding]:
+    def _verify_answer(self, before: RecordedAnswer) -> list[Finding]:
         question = before.question
         with self._recorder.check(str(question)) as exchanges:
             expected = without_threads(before, self._gone_ids(), self._searches)
 
-            def look() -> tuple[Recorded | str, tuple[Difference, ...]]:
+            def look() -> tuple[RecordedAnswer | str, tuple[Difference, ...]]:
                 self._recorder.forget()
                 now = self._ask(question)
                 return now, self._differences(expected, now)
@@ -161,7 +161,7 @@ class _Verifier:
             for each in differences
         ]
 
-    def _ask(self, question: Question) -> Recorded | str:
+    def _ask(self, question: Question) -> RecordedAnswer | str:
         """Return the answer, or a sentence on why there is none."""
         try:
             answer = self._interviewer.ask(question)
@@ -177,12 +177,14 @@ class _Verifier:
         self._unanswered = 0
         return answer
 
-    def _differences(self, before: Recorded, now: Recorded | str) -> tuple[Difference, ...]:
+    def _differences(
+        self, before: RecordedAnswer, now: RecordedAnswer | str
+    ) -> tuple[Difference, ...]:
         if isinstance(now, str):
             return (Difference(Kind.MISSING, "$", before.status, now),)
         return compare_answers(before, now)
 
-    def _is_ours(self, now: Recorded | str) -> bool:
+    def _is_ours(self, now: RecordedAnswer | str) -> bool:
         """Return whether more may be asked about a thread: it is not gone, nor someone else's."""
         if isinstance(now, str) or not now.ok:
             return not isinstance(now, str) and now.status not in _GONE

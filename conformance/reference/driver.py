@@ -134,7 +134,7 @@ class RunDriver:
                 return
             await news.wait()
 
-    async def ended(self, thread_id: str, run: Run) -> Run:
+    async def wait_for_end(self, thread_id: str, run: Run) -> Run:
         """Wait for the end of a run; NotFoundError if it is deleted before."""
         stream = self._streams.get(run.run_id)
         async for _ in self.events(run.run_id):

@@ -78,7 +78,7 @@ def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
 
     async def join(request: Request) -> Response:
         thread_id, run_id = run_in_path(request)
-        ended = await driver.ended(thread_id, store.runs.run_of(thread_id, run_id))
+        ended = await driver.wait_for_end(thread_id, store.runs.run_of(thread_id, run_id))
         return answer(ended.output)
 
     async def join_stream(request: Request) -> Response:
@@ -119,7 +119,7 @@ async def waited_for(
     request: Request, store: ThreadStore, driver: RunDriver, thread_id: str, run: Run
 ) -> Response:
     """Return the output of a run at its end; a client that disconnects before may cancel it."""
-    ending = asyncio.ensure_future(driver.ended(thread_id, run))
+    ending = asyncio.ensure_future(driver.wait_for_end(thread_id, run))
     leaving = asyncio.ensure_future(_disconnected(request))
     await asyncio.wait((ending, leaving), return_when=asyncio.FIRST_COMPLETED)
     leaving.cancel()

@@ -20,7 +20,7 @@ def serve_child(port: str = "0", file: str | None = None) -> None:
     serve(int(port), app=app, until_eof=True)
 
 
-def keep_deployment(altered: Altered, file: Path) -> None:
+def persist_in(altered: Altered, file: Path) -> None:
     """Go on with the threads in the file, if it holds any, and keep them there from now on."""
     if keep_in(altered.store, file) and altered.process is not None:
         altered.process.restart()

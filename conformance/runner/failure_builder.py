@@ -9,7 +9,7 @@ from conformance.checks.outcomes import PromiseBroken, SequenceBroken
 from conformance.contract.catalogue import Catalogue
 from conformance.deployment.private_record import with_variables
 from conformance.deployment.record.exchange import Exchange
-from conformance.deployment.record.reproduction import reproduction, story
+from conformance.deployment.record.reproduction import numbered_commands, reproduction
 from conformance.report.record import Failure
 from conformance.runner.judging import fingerprint_of, first_line
 
@@ -18,7 +18,7 @@ QUOTED_EXCHANGES = 20
 
 
 @dataclass(frozen=True)
-class FailureWriter:
+class FailureBuilder:
     """Makes failures of the exceptions that ended checks.
 
     `redact` removes from a text what must not be reported. `strangers` describes what the
@@ -30,7 +30,7 @@ class FailureWriter:
     redact: Callable[[str], str]
     strangers: Callable[[], str]
 
-    def failure(
+    def build(
         self, requirements: Sequence[str], ended: BaseException, exchanges: list[Exchange]
     ) -> Failure:
         """Make a failure of these requirements, with expected and actual values."""
@@ -44,7 +44,7 @@ class FailureWriter:
             expected, diff = "what the promise says", ()
             actual = redact(broken.facts if broken and broken.facts else strangers)
         whole = isinstance(ended, SequenceBroken)
-        curl = f"\n{story(exchanges)}" if whole else reproduction(exchanges)
+        curl = f"\n{numbered_commands(exchanges)}" if whole else reproduction(exchanges)
         message = "\n".join(
             [
                 *self._statements(requirements),

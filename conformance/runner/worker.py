@@ -17,7 +17,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from conformance.checks import comparison_count
-from conformance.checks.fixtures import BOUND, CONTEXT, Bound
+from conformance.checks.fixtures import CONTEXT, RESOURCES, WorkerResources
 from conformance.checks.generators.hypothesis_setup import set_up_hypothesis
 from conformance.checks.outcomes import NotAskedFor
 from conformance.contract.catalogue import PROFILES, CatalogueError, load_catalogue
@@ -34,9 +34,9 @@ from conformance.exception_frames import release_frames
 from conformance.garbage_collection import collect_rarely
 from conformance.report.record import CheckResult
 from conformance.runner.controller import Controller
-from conformance.runner.failure_builder import FailureWriter, summary_of
+from conformance.runner.failure_builder import FailureBuilder, summary_of
 from conformance.runner.judging import causes_of, private_facts, verdict_of, worst_failure
-from conformance.runner.pytest_names import CARRIED, CONTROLLER
+from conformance.runner.pytest_names import CONTROLLER, RESULT_KEY
 from conformance.runner.selection import (
     check_id,
     client_of,
@@ -79,13 +79,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Checks(settings, connection))
     controller = config.pluginmanager.get_plugin(CONTROLLER)
     restarter = controller.restarter if isinstance(controller, Controller) else None
-    config.stash[BOUND] = bound = Bound(settings, connection, restarter)
+    config.stash[RESOURCES] = bound = WorkerResources(settings, connection, restarter)
     config.add_cleanup(bound.close)
 
 
 def _settings_of(config: pytest.Config) -> Settings | None:
     """Return the run's settings: from a worker's input, or the controller in this process."""
-    if handed := getattr(config, "workerinput", {}).get(CARRIED):
+    if handed := getattr(config, "workerinput", {}).get(RESULT_KEY):
         return Settings.from_json(handed)
     controller = config.pluginmanager.get_plugin(CONTROLLER)
     return controller.settings if isinstance(controller, Controller) else None
@@ -109,7 +109,7 @@ class Checks:
         self._settings = settings
         self._connection = connection
         self._wanted = selected_requirements(settings, self._catalogue)
-        self._failures = FailureWriter(self._catalogue, self._redact, self._strangers)
+        self._failures = FailureBuilder(self._catalogue, self._redact, self._strangers)
 
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
@@ -349,7 +349,7 @@ class Checks:
             # A documented requirement is never unsupported, whatever it depends on.
             verdict = Verdict.BLOCKED
         if verdict is Verdict.FAIL:
-            failure = self._failures.failure(result.requirements, ended, exchanges)
+            failure = self._failures.build(result.requirements, ended, exchanges)
             return dataclasses.replace(
                 result, verdict=verdict, reason=summary_of(failure), failure=failure
             )

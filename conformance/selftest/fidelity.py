@@ -25,7 +25,7 @@ from conformance.deployment.connect import Connection, connect
 from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.probe.preflight import UnreachableError
 from conformance.deployment.record.redaction import Redactor
-from conformance.deployment.record.reproduction import story
+from conformance.deployment.record.reproduction import numbered_commands
 from conformance.deployment.settings import DEFAULT_SEED, GraphSettings, Settings, SettingsError
 from conformance.model.history import differences
 from conformance.reference.process import ReferenceProcess
@@ -141,7 +141,7 @@ class Comparison:
                 lines = differences(*masks.masked(step, expected, actual))
                 explained = [self._explained(step, line) for line in lines]
                 if None in explained:
-                    text = story(exchanges)
+                    text = numbered_commands(exchanges)
                     new = [line for line, known in zip(lines, explained, strict=True) if not known]
                     return Unlisted(sequence[: position + 1], step, tuple(new), text)
                 if any(each and each.ends for each in explained):

@@ -45,7 +45,7 @@ class Impact:
         return any(sent.matched_by(rule) for sent in self.requests for rule in rules)
 
 
-class Watcher:
+class ImpactRecorder:
     """Records what the checks touch on an unaltered deployment, into `current`."""
 
     def __init__(self, deployment: Altered, decisions: Iterable[Callable[..., Any]]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp
 
-from conformance.checks.fixtures import BOUND, Bound
+from conformance.checks.fixtures import RESOURCES, WorkerResources
 from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.connect import connect
@@ -35,7 +35,7 @@ from conformance.runner.server_errors import ServerError
 from conformance.runner.settings import new_settings
 from conformance.runner.worker import Checks
 from conformance.selftest.asgi import InProcess, InProcessTransport
-from conformance.selftest.impact import Impact, Watcher
+from conformance.selftest.impact import Impact, ImpactRecorder
 from conformance.selftest.processes import Results, Tasks, is_orphan
 
 TIMEOUT_S = 10.0
@@ -117,7 +117,9 @@ class Worker:
         else:
             # Not another plug-in: pytest keeps each that was ever registered.
             self._checks.connect(settings, connection)
-        self._config.stash[BOUND] = bound = Bound(settings, connection, Restarter(self._restart))
+        self._config.stash[RESOURCES] = bound = WorkerResources(
+            settings, connection, Restarter(self._restart)
+        )
         self._connections.callback(bound.close)
 
     def _restart(self) -> None:
@@ -149,7 +151,7 @@ class Worker:
         for with_tenants in (False, True):
             right, self.host.app = deployment(None, with_tenants=with_tenants)
             self.process = right.process
-            watcher = Watcher(right, decisions)
+            watcher = ImpactRecorder(right, decisions)
             for item in (each for each in items if needs_tenants(each) is with_tenants):
                 watcher.current = learnt.touched[item] = Impact()
                 result = self.result(item)

@@ -22,9 +22,9 @@ from conformance.checks.expect import (
 from conformance.checks.kept_over_restart import (
     assert_same_states,
     assert_same_threads,
-    made_in,
+    make_in_conditions,
     published_history,
-    stable,
+    settled_answer,
 )
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires, restarts
 from conformance.checks.restarts import STILL_THERE, Restart
@@ -75,7 +75,7 @@ def test_metadata_is_kept(given: ThreadsApi, threads: ThreadsApi, restart: Resta
 def test_the_status_is_kept(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, restart: Restart
 ) -> None:
-    made = made_in(("prepopulated", "asking", "failed"), given, given_runs)
+    made = make_in_conditions(("prepopulated", "asking", "failed"), given, given_runs)
     before = {name: given.get_settled(each.thread).get("status") for name, each in made.items()}
     restart(*(each.thread for each in made.values()))
     after = {name: threads.get_settled(each.thread).get("status") for name, each in made.items()}
@@ -92,7 +92,7 @@ def test_times_are_kept(given: ThreadsApi, threads: ThreadsApi, restart: Restart
         shown = api.get(thread)
         return {each: moment_or_blocked(shown.get(each), each).isoformat() for each in times}
 
-    before = stable(given, lambda: moments(given))
+    before = settled_answer(given, lambda: moments(given))
     restart(thread)
     assert_equal(moments(threads), before, "times of the thread")
 
@@ -157,7 +157,7 @@ def test_the_state_is_kept(given: ThreadsApi, threads: ThreadsApi, restart: Rest
         states = map(api.state, made)
         return [{name: state.get(name) for name in ("values", "next")} for state in states]
 
-    before = stable(given, lambda: shown(given))
+    before = settled_answer(given, lambda: shown(given))
     restart(*made)
     assert_equal(shown(threads), before, "the states")
 
@@ -166,7 +166,7 @@ def test_the_state_is_kept(given: ThreadsApi, threads: ThreadsApi, restart: Rest
 @restarts
 def test_the_history_is_kept(given: ThreadsApi, threads: ThreadsApi, restart: Restart) -> None:
     thread = given.long(6)
-    before = stable(given, lambda: published_history(given, thread))
+    before = settled_answer(given, lambda: published_history(given, thread))
     restart(thread)
     assert_same_states(published_history(threads, thread), before)
 
@@ -176,7 +176,9 @@ def test_the_history_is_kept(given: ThreadsApi, threads: ThreadsApi, restart: Re
 def test_a_copy_keeps_its_history(given: ThreadsApi, threads: ThreadsApi, restart: Restart) -> None:
     source = given.prepopulated()
     copy = given.copy(source)
-    before = stable(given, lambda: [published_history(given, each) for each in (source, copy)])
+    before = settled_answer(
+        given, lambda: [published_history(given, each) for each in (source, copy)]
+    )
     restart(source, copy)
     try:
         assert_same_states(published_history(given, source), before[0])
@@ -191,7 +193,7 @@ def test_a_thread_goes_on(
     given: ThreadsApi, threads: ThreadsApi, restart: Restart, graph: GraphSettings
 ) -> None:
     thread = given.prepopulated()
-    before = stable(given, lambda: published_history(given, thread))
+    before = settled_answer(given, lambda: published_history(given, thread))
     require_some(before, "the history shows no state")
     restart(thread)
     state = given.state(thread)
@@ -265,10 +267,10 @@ def test_a_thread_in_any_condition_is_kept(
     restart: Restart,
     conditions: tuple[str, ...],
 ) -> None:
-    plain = made_in(_PLAIN, given, given_runs)
-    made = made_in(conditions, given, given_runs)
+    plain = make_in_conditions(_PLAIN, given, given_runs)
+    made = make_in_conditions(conditions, given, given_runs)
     before = {
-        name: stable(given, partial(_shown_of, given, each.thread))
+        name: settled_answer(given, partial(_shown_of, given, each.thread))
         for name, each in {**plain, **made}.items()
     }
     restart(*(each.thread for each in plain.values()))
@@ -302,7 +304,7 @@ def test_ended_runs_are_kept(
     thread = given.empty()
     for graph in ("agent", "interrupter"):
         given_runs.join(given_runs.start(thread, graph))
-    before = stable(given, lambda: _runs_of(given_runs, thread))
+    before = settled_answer(given, lambda: _runs_of(given_runs, thread))
     restart(thread)
     assert_equal(_runs_of(runs, thread), before, "status by the id of the run")
 
@@ -321,7 +323,7 @@ def test_a_thread_that_asks_can_be_resumed(
         given_runs.run_to_end(each, "interrupter", "question")
     if not given.state(answered).get("next") or _goes_on(given_runs, given, answered):
         raise Blocked("a thread cannot be resumed before the restart either", by="INTERRUPT-06")
-    asks = stable(given, lambda: given.state(thread).get("next"))
+    asks = settled_answer(given, lambda: given.state(thread).get("next"))
     if not asks:
         raise Blocked("the thread does not ask before the restart", by="INTERRUPT-02")
     restart(thread)
@@ -354,7 +356,7 @@ def test_crons_are_kept(
         return [[each.get(name) for name in ("cron_id", "thread_id", "schedule")] for each in found]
 
     given.context.eventually(lambda: shown(given_crons), bool)
-    before = stable(given, lambda: shown(given_crons))
+    before = settled_answer(given, lambda: shown(given_crons))
     if [each[0] for each in before] != [made["cron_id"]]:
         raise Blocked("a search does not find the cron before the restart", by="CRON-02")
     restart(thread)

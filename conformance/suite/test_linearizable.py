@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.linearizability.asking import Session
+from conformance.checks.linearizability.asking import ProgramRunner
 from conformance.checks.linearizability.judging import (
     assert_linearizable,
     require_served_one_by_one,
@@ -48,14 +48,14 @@ def test_creations_updates_reads_and_deletions_have_one_order(given: ThreadsApi)
         (Request("create", three, if_exists="do_nothing"), True),
         (Request("get"), True),
     ]
-    session = Session(given, [_id_of_a_deleted_thread(given)])
+    session = ProgramRunner(given, [_id_of_a_deleted_thread(given)])
     require_served_one_by_one(given, session, ABSENT, script)
     for program in _programs(given, metadata_program):
         ids = [_id_of_a_deleted_thread(given) for _ in range(program.threads)]
         if program.exists:
             for each in ids:
                 given.empty(thread_id=each)
-        session = Session(given, ids)
+        session = ProgramRunner(given, ids)
         session.run(program, reading="get")
         for history in session.histories:
             assert_linearizable(history, _EXISTS if program.exists else ABSENT, "LINEAR-01")
@@ -127,8 +127,8 @@ def _id_of_a_deleted_thread(given: ThreadsApi) -> str:
     return thread_id
 
 
-def _session_with_state(given: ThreadsApi, graph: GraphSettings) -> Session:
+def _session_with_state(given: ThreadsApi, graph: GraphSettings) -> ProgramRunner:
     """Return a session about a new thread with a state."""
     thread = given.with_state()
     first = type_and_content(messages_of(given.state(thread), graph))
-    return Session(given, [id_of(thread)], Appended(graph, _MOST_MESSAGES, first))
+    return ProgramRunner(given, [id_of(thread)], Appended(graph, _MOST_MESSAGES, first))

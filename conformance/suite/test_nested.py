@@ -21,7 +21,7 @@ from conformance.checks.views import (
     Thread,
     checkpoint_id_of,
     id_of,
-    without_nulls,
+    without_null_members,
 )
 from conformance.deployment.client import ThreadsClient
 
@@ -315,7 +315,7 @@ def _subgraph_checkpoint(given: ThreadsApi, thread: Thread) -> dict[str, Any]:
     checkpoint = tasks[0].get("checkpoint") if tasks else None
     if not isinstance(checkpoint, dict):
         raise Blocked(f"the task of the subgraph names no checkpoint: {tasks}")
-    return without_nulls(checkpoint)
+    return without_null_members(checkpoint)
 
 
 def _subgraph_ids(given: ThreadsApi, thread: Thread, checkpoint: dict[str, Any]) -> set[str]:

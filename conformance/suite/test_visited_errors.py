@@ -16,7 +16,7 @@ from conformance.checks.visit_assertions import expect_refused
 from conformance.checks.visits import (
     Visited,
     Visits,
-    expect,
+    expect_fact,
     promise_broken,
     require_checkpoint_id,
     undecided,
@@ -63,7 +63,7 @@ def _thread_offering(visits: Visits, operation: str) -> Visited:
 def test_an_unknown_thread_is_404(visits: Visits, client: ThreadsClient) -> None:
     _thread_offering(visits, "get")
     status = client.get(client.ownership.absent_id()).status
-    expect(status == 404, f"GET of an unknown thread is answered with {status}, not 404")
+    expect_fact(status == 404, f"GET of an unknown thread is answered with {status}, not 404")
 
 
 _OF_A_THREAD: dict[str, Callable[[ThreadsClient, str, str], Answer]] = {
@@ -274,4 +274,4 @@ def test_a_refusal_has_detail(visits: Visits, client: ThreadsClient, refusal: st
     answer = _require_refusal(visits, client, refusal)
     detail = answer.body.get("detail") if isinstance(answer.body, dict) else None
     told = isinstance(detail, str) and bool(detail)
-    expect(told, f"the refusal with {answer.status} has no text in detail")
+    expect_fact(told, f"the refusal with {answer.status} has no text in detail")

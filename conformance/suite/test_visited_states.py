@@ -16,7 +16,7 @@ from conformance.checks.visits import (
     STATES,
     Visited,
     Visits,
-    expect,
+    expect_fact,
     promise_broken,
     require_checkpoint_id,
     undecided,
@@ -75,7 +75,7 @@ def test_next_is_a_list_of_names(visits: Visits) -> None:
     def judge(_: Visited, state: State) -> None:
         shown = state.get("next")
         names = isinstance(shown, list) and all(isinstance(each, str) for each in shown)
-        expect(names, "next is no list of texts")
+        expect_fact(names, "next is no list of texts")
 
     _each_state(visits, judge)
 
@@ -89,7 +89,7 @@ def test_tasks_are_a_list(visits: Visits) -> None:
             and all(isinstance(each.get(member), str) for member in ("id", "name"))
             for each in tasks
         )
-        expect(named, "tasks are no list in which every task has an id and a name")
+        expect_fact(named, "tasks are no list in which every task has an id and a name")
 
     _each_state(visits, judge)
 
@@ -139,7 +139,7 @@ def test_metadata_tells_source_step_and_parents(visits: Visits, member: str, kin
     def judge(_: Visited, state: State) -> None:
         shown = _metadata(state).get(member)
         right = isinstance(shown, kind) and not isinstance(shown, bool)
-        expect(right, f"metadata.{member} is not of type {kind.__name__}")
+        expect_fact(right, f"metadata.{member} is not of type {kind.__name__}")
 
     _each_state(visits, judge)
 
@@ -149,7 +149,7 @@ def test_source_is_a_known_one(visits: Visits) -> None:
     def judge(thread: Visited) -> None:
         for state in visits.states(thread):
             known = _metadata(state).get("source") in ("input", "loop", "update", "fork")
-            expect(known, "metadata.source is not input, loop, update or fork")
+            expect_fact(known, "metadata.source is not input, loop, update or fork")
 
     visits.judge_each(judge)
 
@@ -176,7 +176,7 @@ def test_newest_first(visits: Visits) -> None:
         named = [(own, parent) for own, parent in parents if parent in ids]
         # Clocks of a deployment may differ: timestamps decide only where no parents are shown.
         after = all(ids.index(own) < ids.index(str(parent)) for own, parent in named)
-        expect(
+        expect_fact(
             after if named else is_newest_first(states), "the states are not ordered newest first"
         )
 
@@ -195,7 +195,7 @@ def test_every_parent_is_in_the_history(visits: Visits) -> None:
             raise undecided("no parent is among the newest states: name another by --thread ID")
         # The parent of the oldest state may have been pruned, which is right.
         for parent in map(parent_id_of, states[:-1]):
-            expect(parent is None or parent in ids, "a parent is not in the history")
+            expect_fact(parent is None or parent in ids, "a parent is not in the history")
 
     visits.judge_each(judge)
 
@@ -205,7 +205,7 @@ def test_every_parent_is_in_the_history(visits: Visits) -> None:
 def test_get_and_post_agree(visits: Visits, limit: int) -> None:
     def judge(by_get: list[State], by_post: list[State]) -> None:
         # Either page may hold fewer states than its limit.
-        expect(bool(by_post), f"GET gives {len(by_get)} states, POST none")
+        expect_fact(bool(by_post), f"GET gives {len(by_get)} states, POST none")
         for one, other in zip(by_get, by_post, strict=False):
             members = (one.keys() | other.keys()) & _STATE
             expect_same(other, one, members, "a state by POST and by GET")
@@ -226,7 +226,7 @@ def test_checkpoint_ids_are_unique(visits: Visits) -> None:
     def judge(thread: Visited) -> None:
         ids = [require_checkpoint_id(each) for each in visits.states(thread, least=2)]
         again = len(ids) - len(set(ids))
-        expect(not again, f"{again} of {len(ids)} states have the checkpoint_id of another")
+        expect_fact(not again, f"{again} of {len(ids)} states have the checkpoint_id of another")
 
     visits.judge_each(judge)
 
@@ -242,7 +242,7 @@ def test_steps_count_up(visits: Visits) -> None:
             if is_integer(before):
                 compared += 1
                 counts = _metadata(state).get("step") == before + 1
-                expect(counts, "metadata.step is not one more than that of the parent")
+                expect_fact(counts, "metadata.step is not one more than that of the parent")
         if not compared:
             raise undecided("no parent with a step is among the newest states")
 
@@ -256,11 +256,13 @@ def _expect_pages_before(visits: Visits, read: Callable[[Visited, str], list[Sta
         older, oldest = pages
         known = {require_checkpoint_id(each) for each in states}
         again = sum(require_checkpoint_id(each) in known for each in oldest)
-        expect(not again, f"before the oldest of {len(states)} states gives {again} of them again")
+        expect_fact(
+            not again, f"before the oldest of {len(states)} states gives {again} of them again"
+        )
         shown = [require_checkpoint_id(each) for each in older]
         wanted = [require_checkpoint_id(each) for each in states[1:]]
         some = shown[: len(wanted)] == wanted[: len(shown)]
-        expect(bool(shown) and some, "before gives other states than those older than it")
+        expect_fact(bool(shown) and some, "before gives other states than those older than it")
 
     visits.judge_each(
         lambda thread: visits.judge_stable(
@@ -302,7 +304,7 @@ def test_limit_bounds_a_page(visits: Visits, limit: int, method: str) -> None:
         number = len(client(thread, limit=limit))
         if not number:
             raise undecided(f"{method} with the limit {limit} gives no state")
-        expect(number <= limit, f"{method} with the limit {limit} gives {number} states")
+        expect_fact(number <= limit, f"{method} with the limit {limit} gives {number} states")
 
     visits.judge_each(judge)
 
@@ -311,7 +313,7 @@ def test_limit_bounds_a_page(visits: Visits, limit: int, method: str) -> None:
 def test_the_default_limit_is_ten(visits: Visits) -> None:
     def judge(ten: list[str], given: list[str]) -> None:
         told = f"a page without a limit holds {len(given)}, and one with the limit ten {len(ten)}"
-        expect(given == ten, told)
+        expect_fact(given == ten, told)
 
     def page_ids(thread: Visited, **limit: int) -> list[str]:
         return [require_checkpoint_id(each) for each in visits.must.page(thread, **limit)]
@@ -330,7 +332,7 @@ def test_the_default_page_of_post_holds_one(visits: Visits) -> None:
     def judge(thread: Visited) -> None:
         visits.states(thread, least=2)
         given = len(visits.must.post_page(thread))
-        expect(given == 1, f"a page without a limit holds {given} and not 1")
+        expect_fact(given == 1, f"a page without a limit holds {given} and not 1")
 
     visits.judge_each(judge)
 
@@ -343,7 +345,7 @@ def test_metadata_chooses_states(visits: Visits, client: ThreadsClient) -> None:
             raise undecided("the newest state shows no metadata.source")
         none = {"threads_conformance": client.ownership.absent_id()}
         found = visits.must.post_page(thread, limit=STATES, metadata=none)
-        expect(not found, f"{len(found)} states are given by metadata that none has")
+        expect_fact(not found, f"{len(found)} states are given by metadata that none has")
 
         def judge(states: list[State], found: list[State]) -> None:
             wanted = [
@@ -353,9 +355,9 @@ def test_metadata_chooses_states(visits: Visits, client: ThreadsClient) -> None:
             ]
             shown = [require_checkpoint_id(each) for each in found]
             others = sum(_metadata(each).get("source") != source for each in found)
-            expect(not others, f"{others} of {len(found)} states do not have the metadata")
+            expect_fact(not others, f"{others} of {len(found)} states do not have the metadata")
             first = shown[: len(wanted)] == wanted[: len(shown)]
-            expect(bool(shown) and first, "the newest states with the metadata are not given")
+            expect_fact(bool(shown) and first, "the newest states with the metadata are not given")
 
         visits.judge_stable(
             lambda: visits.states(thread),
@@ -379,7 +381,7 @@ def test_pages_are_complete(visits: Visits) -> None:
 
     def judge(states: list[State], ids: list[str]) -> None:
         wanted = [require_checkpoint_id(each) for each in states[:_DEFAULT_PAGE]]
-        expect(ids == wanted, f"the pages of {len(wanted)} states hold {len(ids)}, or others")
+        expect_fact(ids == wanted, f"the pages of {len(wanted)} states hold {len(ids)}, or others")
 
     visits.judge_each(
         lambda thread: visits.judge_stable(
@@ -441,7 +443,7 @@ def test_it_equals_the_entry_of_the_history(visits: Visits, member: str) -> None
 def test_its_parent_is_that_of_the_history(visits: Visits) -> None:
     def judge(_: Visited, entry: State, state: State) -> None:
         same = parent_id_of(state) == parent_id_of(entry)
-        expect(same, "the parent of a state is not that of its entry in the history")
+        expect_fact(same, "the parent of a state is not that of its entry in the history")
 
     _at_each_checkpoint(visits, visits.state_at, judge)
 
@@ -451,7 +453,7 @@ def test_it_is_the_checkpoint_asked_for(visits: Visits) -> None:
     def judge(thread: Visited, entry: State, state: State) -> None:
         asked_for = require_checkpoint_id(entry)
         named = (state.get("checkpoint_id") or asked_for) == asked_for
-        expect(named, "checkpoint_id is not that of the checkpoint asked for")
+        expect_fact(named, "checkpoint_id is not that of the checkpoint asked for")
         _expect_checkpoint(thread, entry, state)
 
     _at_each_checkpoint(visits, visits.state_at, judge)
@@ -490,7 +492,7 @@ def _expect_checkpoint(thread: Visited, entry: State, state: State) -> None:
         shown.get("checkpoint_id") == require_checkpoint_id(entry)
         and canonical(str(shown.get("thread_id"))) == thread.id
     )
-    expect(asked_for, "checkpoint does not name the checkpoint and the thread asked for")
+    expect_fact(asked_for, "checkpoint does not name the checkpoint and the thread asked for")
 
 
 def _expect_named(thread: Visited, state: State, where: str) -> None:
@@ -505,14 +507,14 @@ def _expect_named(thread: Visited, state: State, where: str) -> None:
         )
         if not right
     ]
-    expect(not wrong, f"{where} is wrong in {', '.join(wrong)}")
+    expect_fact(not wrong, f"{where} is wrong in {', '.join(wrong)}")
 
 
 def _expect_agrees(state: State, where: str) -> None:
     nested = state.get(where)
     inner = nested.get("checkpoint_id") if isinstance(nested, dict) else None
     agrees = isinstance(inner, str) and state.get(f"{where}_id") == inner
-    expect(agrees, f"{where}_id is not that of {where}")
+    expect_fact(agrees, f"{where}_id is not that of {where}")
 
 
 def _metadata(state: State) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from conformance.checks.visit_assertions import (
     expect_same,
     texts_in_metadata,
 )
-from conformance.checks.visits import PAGE, Visited, Visits, expect, promise_broken, undecided
+from conformance.checks.visits import PAGE, Visited, Visits, expect_fact, promise_broken, undecided
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import ThreadsClient
 
@@ -54,7 +54,7 @@ def test_get_answers_the_thread_asked_for(visits: Visits) -> None:
     def judge(thread: Visited) -> None:
         shown = visits.get(thread).get("thread_id")
         same = isinstance(shown, str) and shown.lower() == thread.id
-        expect(same, "GET shows another thread_id than the one asked for")
+        expect_fact(same, "GET shows another thread_id than the one asked for")
 
     visits.judge_each(judge)
 
@@ -101,23 +101,23 @@ def test_the_default_limit_is_ten(visits: Visits) -> None:
 @requires("SEARCH-11")
 def test_the_documented_search_by_status(visits: Visits) -> None:
     found = visits.must.search(status="idle", limit=1)
-    expect(len(found) <= 1, f"a search for one thread gives {len(found)}")
-    expect(_all_match(found, {"status": "idle"}), "a thread is found that is not idle")
+    expect_fact(len(found) <= 1, f"a search for one thread gives {len(found)}")
+    expect_fact(_all_match(found, {"status": "idle"}), "a thread is found that is not idle")
 
 
 @requires("SEARCH-12")
 def test_the_documented_search_by_metadata(visits: Visits) -> None:
     found = visits.must.search(metadata={"graph_id": "agent"}, limit=1)
-    expect(len(found) <= 1, f"a search for one thread gives {len(found)}")
+    expect_fact(len(found) <= 1, f"a search for one thread gives {len(found)}")
     holds = _all_match(found, {"metadata": {"graph_id": "agent"}})
-    expect(holds, "a thread is found that has another graph_id, or none")
+    expect_fact(holds, "a thread is found that has another graph_id, or none")
 
 
 @requires("SEARCH-05")
 def test_no_match_gives_an_empty_list(visits: Visits, client: ThreadsClient) -> None:
     visits.search(limit=1)
     found = visits.must.search(metadata={"threads_conformance": client.ownership.absent_id()})
-    expect(not found, f"{len(found)} threads are found by metadata that none has")
+    expect_fact(not found, f"{len(found)} threads are found by metadata that none has")
 
 
 # ---- whether filters hold -----------------------------------------------------------
@@ -156,9 +156,9 @@ def test_a_filter_holds_for_each_hit(visits: Visits, by: str) -> None:
     filters_of = _FILTERS[by]
 
     def judge(shown: Thread, found: list[Thread]) -> None:
-        expect(bool(found), f"a search by {by} of the thread finds nothing")
+        expect_fact(bool(found), f"a search by {by} of the thread finds nothing")
         others = sum(not _all_match([each], filters_of(shown)) for each in found)
-        expect(not others, f"{others} of {len(found)} threads found by {by} do not have it")
+        expect_fact(not others, f"{others} of {len(found)} threads found by {by} do not have it")
 
     visits.judge_each(
         lambda thread: visits.judge_stable(
@@ -180,7 +180,7 @@ def test_count_agrees_with_search(visits: Visits, by: str) -> None:
     def judge(count: int, found: list[Thread]) -> None:
         agrees = count == len(found) if len(found) < PAGE else count >= PAGE
         seen = f"{len(found)}" if len(found) < PAGE else f"at least {PAGE}"
-        expect(agrees, f"a count by {by} gives {count}, and a search {seen}")
+        expect_fact(agrees, f"a count by {by} gives {count}, and a search {seen}")
 
     def judge_thread(thread: Visited) -> None:
         filters = _FILTERS[by](visits.get(thread))
@@ -197,7 +197,7 @@ def test_count_agrees_with_search(visits: Visits, by: str) -> None:
 def test_no_match_counts_zero(visits: Visits, client: ThreadsClient) -> None:
     visits.ensure_success(client.count({}))
     count = visits.must.count(metadata={"threads_conformance": client.ownership.absent_id()})
-    expect(count == 0, f"metadata that no thread has is counted {count} times")
+    expect_fact(count == 0, f"metadata that no thread has is counted {count} times")
 
 
 @requires("FILTER-01")
@@ -208,7 +208,7 @@ def test_search_by_ids(visits: Visits) -> None:
         visits.judge_stable(
             lambda: bool(visits.get(thread)),
             lambda _: visits.must.search(ids=[thread.id]),
-            lambda _, found: expect(
+            lambda _, found: expect_fact(
                 [str(each.get("thread_id")).lower() for each in found] == [thread.id],
                 f"a search by the id of one thread finds {len(found)}, or another",
             ),
@@ -222,7 +222,7 @@ def test_unknown_ids_find_nothing(visits: Visits, client: ThreadsClient) -> None
     absent = [client.ownership.absent_id() for _ in range(2)]
     visits.search(limit=1)
     found = visits.must.search(ids=absent)
-    expect(not found, f"{len(found)} threads are found by ids under which none stands")
+    expect_fact(not found, f"{len(found)} threads are found by ids under which none stands")
     _expect_found_by_ids(visits, absent)
 
 
@@ -232,9 +232,9 @@ def test_search_by_ids_and_metadata(visits: Visits) -> None:
 
     def judge(shown: Thread, found: list[Thread]) -> None:
         filters = _by_one_text(shown)
-        expect(bool(found), "a search by ids and metadata of the thread finds nothing")
+        expect_fact(bool(found), "a search by ids and metadata of the thread finds nothing")
         both = _all_match(found, filters) and all(each.get("thread_id") in ids for each in found)
-        expect(both, "a thread is found that does not satisfy ids and metadata")
+        expect_fact(both, "a thread is found that does not satisfy ids and metadata")
 
     visits.judge_each(
         lambda thread: visits.judge_stable(
@@ -256,15 +256,15 @@ def test_only_what_is_selected(visits: Visits) -> None:
         unasked = sorted(
             {name for name in optional for each in found if each.get(name) is not None}
         )
-        expect(not unasked, f"members that were not selected are shown: {', '.join(unasked)}")
+        expect_fact(not unasked, f"members that were not selected are shown: {', '.join(unasked)}")
 
 
 @requires("SELECT-02")
 def test_all_that_is_selected(visits: Visits) -> None:
     def judge(shown: Thread, found: Thread) -> None:
         missing = [each for each in _REQUIRED if each not in found]
-        expect(not missing, f"members that were selected are missing: {', '.join(missing)}")
-        expect(same_thread(found, shown), "a selected member is not as GET shows it")
+        expect_fact(not missing, f"members that were selected are missing: {', '.join(missing)}")
+        expect_fact(same_thread(found, shown), "a selected member is not as GET shows it")
 
     visits.judge_each(
         lambda thread: visits.judge_stable(
@@ -279,7 +279,7 @@ def test_all_that_is_selected(visits: Visits) -> None:
 def test_without_select_all_members(visits: Visits) -> None:
     for each in _require_some(visits.must.search(limit=PAGE)):
         missing = [name for name in _REQUIRED if name not in each]
-        expect(not missing, f"missing without select: {', '.join(missing)}")
+        expect_fact(not missing, f"missing without select: {', '.join(missing)}")
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
@@ -303,7 +303,7 @@ def test_sort_by(visits: Visits, member: str, order: str) -> None:
             ordered = [str(key) for key in falling] == sorted(texts, reverse=True)
         else:
             ordered = is_newest_first([{"created_at": key} for key in falling])
-        expect(ordered, f"the threads are not in the order of {member}, {order}")
+        expect_fact(ordered, f"the threads are not in the order of {member}, {order}")
 
     visits.judge_eventually(
         lambda: visits.must.search(sort_by=member, sort_order=order, limit=PAGE), judge
@@ -323,7 +323,7 @@ def test_a_path_gives_its_value(visits: Visits) -> None:
             extracted, metadata = each.get("extracted"), each.get("metadata")
             got = extracted.get("alias") if isinstance(extracted, dict) else None
             has = metadata.get(name) if isinstance(metadata, dict) else None
-            expect(got == has, "extracted is not what stands at the path in the same hit")
+            expect_fact(got == has, "extracted is not what stands at the path in the same hit")
 
     visits.judge_each(judge)
 
@@ -338,7 +338,7 @@ def test_pages_are_complete(visits: Visits) -> None:
 
     def judge(there: list[str], found: list[Any]) -> None:
         same = sorted(str(each).lower() for each in found) == there
-        expect(same, f"the pages of {len(there)} threads hold {len(found)}, or others")
+        expect_fact(same, f"the pages of {len(there)} threads hold {len(found)}, or others")
 
     visits.judge_stable(
         lambda: _existing_ids(visits),
@@ -356,7 +356,7 @@ def test_beyond_the_end_is_nothing(visits: Visits) -> None:
     def judge(thread: Visited) -> None:
         _find(visits, thread)
         found = visits.must.search(ids=[thread.id], offset=1)
-        expect(not found, f"{len(found)} threads are found beyond the end")
+        expect_fact(not found, f"{len(found)} threads are found beyond the end")
 
     visits.judge_each(judge)
 
@@ -371,7 +371,7 @@ def _expect_as_many(visits: Visits, most: int, **body: Any) -> None:
     def judge(there: int, found: int) -> None:
         if not there:
             raise undecided("no search shows a thread: run this where there are some")
-        expect(found == min(most, there), f"{found} threads are found, where {most} may be")
+        expect_fact(found == min(most, there), f"{found} threads are found, where {most} may be")
 
     visits.judge_stable(
         lambda: len(visits.search(limit=most + 1)),
@@ -387,7 +387,9 @@ def _expect_found_by_ids(visits: Visits, absent: list[str]) -> None:
     def judge(there: list[str], found: list[Thread]) -> None:
         shown = sorted(str(each.get("thread_id")).lower() for each in found)
         same = shown == there
-        expect(same, f"a search by the ids of {len(there)} threads finds {len(shown)}, or others")
+        expect_fact(
+            same, f"a search by the ids of {len(there)} threads finds {len(shown)}, or others"
+        )
 
     visits.require_threads()
     visits.judge_stable(

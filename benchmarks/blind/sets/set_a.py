@@ -34,7 +34,7 @@ from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.search import DEFAULT_SORT, Query, Searches
 from conformance.model.states import States
-from conformance.model.steps import Answer, Step, Steps
+from conformance.model.steps import ResumeValue, Step, Steps
 from conformance.model.streams import INTERRUPT, RunEvent, StreamEvents
 from conformance.model.threads import Threads
 from conformance.model.views import Views, checkpoint_config
@@ -1102,7 +1102,7 @@ def resume_by_id_in_subgraph_passes_map(deployment: Altered) -> None:
         answer = right(run, here)
         inside = any(task.inner for task in here.tasks)
         if answer is not None and answer.by_interrupt and inside:
-            return Answer(answer.by_interrupt)
+            return ResumeValue(answer.by_interrupt)
         return answer
 
 
@@ -1151,7 +1151,7 @@ def second_interrupt_gets_first_answer(deployment: Altered) -> None:
         for earlier in runs_on(deployment.store, found[0]):
             value = (earlier.kwargs.get("command") or {}).get("resume")
             if value is not None:
-                answer = Answer(value)
+                answer = ResumeValue(value)
         return answer
 
 
@@ -1162,7 +1162,7 @@ def second_interrupt_gets_first_answer(deployment: Altered) -> None:
 def interrupts_at_once_share_an_id(deployment: Altered) -> None:
     """Interrupts of the same node in one superstep have the same id."""
 
-    @deployment.override(Steps.performed)
+    @deployment.override(Steps.run_task)
     def performed(right: Any, graph: Any, here: Checkpoint, task: Task, *rest: Any) -> Any:
         made = right(graph, here, task, *rest)
         if not made.asks or made.inner:

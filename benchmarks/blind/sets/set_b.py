@@ -21,7 +21,7 @@ from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.search import Query, Searches
 from conformance.model.states import States
-from conformance.model.steps import Answer
+from conformance.model.steps import ResumeValue
 from conformance.model.threads import Threads
 from conformance.model.views import Views
 from conformance.reference.altered import Altered
@@ -1003,7 +1003,7 @@ def falsy_resume(deployment: Altered) -> None:
 )
 def remembered_resume(deployment: Altered) -> None:
     """Answer every later interrupt of a thread with the value of its first resume."""
-    first: dict[str, Answer] = {}
+    first: dict[str, ResumeValue] = {}
 
     @deployment.override(Executor.answer_of)
     def answer_of(right: Any, run: Run, here: Checkpoint) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import hypothesis
 from hypothesis import strategies as st
 
-from conformance.checks.generators.generated_cache import keep, recall
+from conformance.checks.generators.generated_cache import load_cached, store_cached
 from conformance.checks.generators.hypothesis_setup import BrokenPromises, hypothesis_settings
 from conformance.checks.outcomes import PromiseBroken
 from conformance.deployment.settings import Settings
@@ -21,7 +21,7 @@ EXAMPLES = {"quick": 5, "standard": 20, "thorough": 200}
 def for_all(
     strategy: st.SearchStrategy[Any],
     holds: Callable[[Any], None],
-    run: Settings,
+    settings: Settings,
     name: str = "",
 ) -> None:
     """Check a property with as many generated values as the effort asks for.
@@ -29,14 +29,14 @@ def for_all(
     A failure is shrunk; the last requests of the check are those of the smallest failure. Values of
     a strategy with a `name`, which must say all that it is made of, are kept for later runs.
     """
-    kept = (name, run.seed, EXAMPLES[run.effort])
-    values = recall(*kept) if name else None
-    if values is not None and _all_hold(values, holds, run):
+    kept = (name, settings.seed, EXAMPLES[settings.effort])
+    values = load_cached(*kept) if name else None
+    if values is not None and _all_hold(values, holds, settings):
         return
     made: list[Any] = []
 
-    @hypothesis.seed(run.seed)
-    @hypothesis_settings(run, EXAMPLES[run.effort])
+    @hypothesis.seed(settings.seed)
+    @hypothesis_settings(settings, EXAMPLES[settings.effort])
     @hypothesis.given(strategy)
     def holds_always(value: Any) -> None:
         made.append(deepcopy(value))
@@ -47,16 +47,16 @@ def for_all(
     with broken.replace_flaky():
         holds_always()
     if name:
-        keep(made, *kept)
+        store_cached(made, *kept)
 
 
-def _all_hold(values: Iterable[Any], holds: Callable[[Any], None], run: Settings) -> bool:
+def _all_hold(values: Iterable[Any], holds: Callable[[Any], None], settings: Settings) -> bool:
     """Return whether the property holds for all; without shrinking a failure is raised at once."""
     try:
         for value in values:
             holds(value)
     except PromiseBroken:
-        if not run.shrink:
+        if not settings.shrink:
             raise
         return False
     return True

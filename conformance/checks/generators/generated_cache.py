@@ -32,7 +32,7 @@ _MAKERS = ("checks", "suite", "contract")
 _in_memory: dict[str, list[Any]] = {}
 
 
-def recall(*name: object) -> list[Any] | None:
+def load_cached(*name: object) -> list[Any] | None:
     """Return a copy of the data kept under a name; None if there is none that can be read."""
     key = _key(name)
     if key not in _in_memory:
@@ -43,7 +43,7 @@ def recall(*name: object) -> list[Any] | None:
     return deepcopy(_in_memory[key])
 
 
-def keep(values: Iterable[Any], *name: object) -> None:
+def store_cached(values: Iterable[Any], *name: object) -> None:
     """Keep data, JSON values or bytes, under a name; nothing happens where it cannot be written."""
     key, made = _key(name), list(values)
     try:

@@ -19,7 +19,9 @@ from conformance.deployment.settings import Settings
 from conformance.user_dirs import cache_dir
 
 
-def hypothesis_settings(run: Settings, max_examples: int, **others: Any) -> hypothesis.settings:
+def hypothesis_settings(
+    settings: Settings, max_examples: int, **others: Any
+) -> hypothesis.settings:
     """Return hypothesis settings for a deployment: no deadline, no database, one failure shown."""
     return hypothesis.settings(
         max_examples=max_examples,
@@ -28,7 +30,7 @@ def hypothesis_settings(run: Settings, max_examples: int, **others: Any) -> hypo
         print_blob=False,
         report_multiple_bugs=False,
         verbosity=Verbosity.quiet,
-        phases=(Phase.generate, Phase.shrink) if run.shrink else (Phase.generate,),
+        phases=(Phase.generate, Phase.shrink) if settings.shrink else (Phase.generate,),
         suppress_health_check=list(HealthCheck),
         **others,
     )

@@ -29,7 +29,7 @@ _NOWHERE = "http://deployment.invalid"
 
 
 def for_all_stories(
-    begin: Callable[[], Ask], without: dict[str, tuple[str, ...]], run: Settings
+    begin: Callable[[], Ask], without: dict[str, tuple[str, ...]], settings: Settings
 ) -> None:
     """Run generated stories, each of which begins with `create_thread`.
 
@@ -58,9 +58,9 @@ def for_all_stories(
             """Do nothing: the function that sent the request has judged its answer."""
 
     with broken.replace_flaky():
-        hypothesis.seed(run.seed)(Story).run(
+        hypothesis.seed(settings.seed)(Story).run(
             settings=hypothesis_settings(
-                run, STORIES[run.effort], stateful_step_count=STEPS[run.effort]
+                settings, STORIES[settings.effort], stateful_step_count=STEPS[settings.effort]
             )
         )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from schemathesis import GenerationMode
 
-from conformance.checks.generators.generated_cache import keep, recall
+from conformance.checks.generators.generated_cache import load_cached, store_cached
 from conformance.checks.generators.schema_bodies import adapted_operation, is_portable
 from conformance.checks.lenient_validation import must_be_refused
 from conformance.contract.schemas import violations
@@ -37,7 +37,7 @@ class BrokenKeyword:
 
 
 def broken_keywords(
-    operation_id: str, schema: str, right: Callable[[], dict[str, Any]], run: Settings
+    operation_id: str, schema: str, right: Callable[[], dict[str, Any]], settings: Settings
 ) -> list[BrokenKeyword]:
     """Return valid bodies with one thing wrong in each, for as many keywords as the effort asks.
 
@@ -52,21 +52,21 @@ def broken_keywords(
         body = _one_thing_wrong(keyword.strip("/").split("/"), wrong, right())
         if is_portable(body) and must_be_refused(schema, body):
             by_keyword.setdefault(keyword, []).append(BrokenKeyword(keyword, body))
-    chosen = random.Random(run.seed)
+    chosen = random.Random(settings.seed)
     keywords = sorted(by_keyword)
     chosen.shuffle(keywords)
-    some = keywords[: max(1, round(_BROKEN[run.effort] * len(keywords)))]
+    some = keywords[: max(1, round(_BROKEN[settings.effort] * len(keywords)))]
     return [
         each
         for keyword in sorted(some)
         for each in chosen.sample(
-            by_keyword[keyword], min(len(by_keyword[keyword]), _VALUES[run.effort])
+            by_keyword[keyword], min(len(by_keyword[keyword]), _VALUES[settings.effort])
         )
     ]
 
 
 def met_keywords(
-    operation_id: str, schema: str, without: tuple[str, ...], run: Settings
+    operation_id: str, schema: str, without: tuple[str, ...], settings: Settings
 ) -> list[dict[str, Any]]:
     """Return valid bodies that meet the keywords at their bounds, as many as the effort asks."""
     bodies = [
@@ -74,8 +74,8 @@ def met_keywords(
         for _, body in _coverage_cases(operation_id, schema, without, GenerationMode.POSITIVE)
         if isinstance(body, dict) and is_portable(body) and not violations(schema, body)
     ]
-    chosen = random.Random(run.seed)
-    return chosen.sample(bodies, max(1, round(_MET[run.effort] * len(bodies))))
+    chosen = random.Random(settings.seed)
+    return chosen.sample(bodies, max(1, round(_MET[settings.effort] * len(bodies))))
 
 
 def with_own_ids(value: Any, ownership: Ownership) -> Any:
@@ -107,7 +107,7 @@ def _coverage_cases(
 ) -> list[Any]:
     """Return pairs of a keyword's JSON pointer in the schema, if any, and a body."""
     name = ("keywords", operation_id, schema, without, mode.value)
-    if (kept := recall(*name)) is not None:
+    if (kept := load_cached(*name)) is not None:
         return kept
     listed = adapted_operation(
         operation_id, schema, without, closed=mode is GenerationMode.POSITIVE
@@ -119,7 +119,7 @@ def _coverage_cases(
             listed, generation_modes=[mode], generation_config=generation
         )
     ]
-    keep(made, *name)
+    store_cached(made, *name)
     return made
 
 

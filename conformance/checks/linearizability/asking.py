@@ -24,7 +24,7 @@ from conformance.checks.views import id_of
 from conformance.deployment.client import Answer
 
 
-class Session:
+class ProgramRunner:
     """The requests for some threads of the run; an error of the connection ends the program.
 
     `appended` is needed for state updates, states and copies.

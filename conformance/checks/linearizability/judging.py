@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.comparison_count import count_judgement
-from conformance.checks.linearizability.asking import Session
+from conformance.checks.linearizability.asking import ProgramRunner
 from conformance.checks.linearizability.checker import linearize
 from conformance.checks.linearizability.programs import Step
 from conformance.checks.linearizability.smallest import smallest_bad
@@ -26,7 +26,7 @@ from conformance.contract.causes import Cause
 
 def require_served_one_by_one(
     given: ThreadsApi,
-    session: Session,
+    session: ProgramRunner,
     initial: ThreadState,
     script: Sequence[tuple[Request, bool]],
 ) -> None:

@@ -18,7 +18,7 @@ import tenacity
 from conformance.contract.operations import Operation, Scope
 from conformance.deployment.delivery.circuit_breaker import CircuitBreaker
 from conformance.deployment.delivery.trouble import (
-    Fate,
+    Execution,
     Trouble,
     TroubleError,
     trouble_of_answer,
@@ -111,15 +111,15 @@ class Delivery:
             except httpx.HTTPError as error:
                 outcome, trouble = error, trouble_of_error(name, error)
             if isinstance(outcome, httpx.Response) and (
-                trouble is None or (self._first_contact and trouble.fate is Fate.ANSWERED)
+                trouble is None or (self._first_contact and trouble.fate is Execution.ANSWERED)
             ):
                 self._breaker.answered(name)
-                self._by_chance |= any(each.fate is Fate.ANSWERED for each in seen)
+                self._by_chance |= any(each.fate is Execution.ANSWERED for each in seen)
                 return outcome
             assert trouble is not None
             seen.append(trouble)
             self._on_trouble(trouble)
-            if trouble.fate is Fate.ANSWERED or trouble.retry_after_s is not None:
+            if trouble.fate is Execution.ANSWERED or trouble.retry_after_s is not None:
                 self._breaker.answered(name)
             elif not self._first_contact:
                 self._breaker.unanswered(request, trouble)
@@ -149,7 +149,7 @@ class Delivery:
         if self._first_contact:
             return state.attempt_number >= TRIES_AT_FIRST_CONTACT
         error = state.outcome.exception() if state.outcome else None
-        is_answer = isinstance(error, _AgainError) and error.trouble.fate is Fate.ANSWERED
+        is_answer = isinstance(error, _AgainError) and error.trouble.fate is Execution.ANSWERED
         return state.attempt_number >= (
             max(TRIES, self._tries_of_an_answer) if is_answer else TRIES
         )
@@ -170,13 +170,13 @@ class Delivery:
         if hangs:
             self._on_trouble(replace(trouble, hangs=True))
         safe = not hangs and self._may_be_sent_again(operation, creation, trouble)
-        asked = sum(each.fate is Fate.ANSWERED for each in seen)
-        if trouble.fate is Fate.ANSWERED and isinstance(outcome, httpx.Response):
+        asked = sum(each.fate is Execution.ANSWERED for each in seen)
+        if trouble.fate is Execution.ANSWERED and isinstance(outcome, httpx.Response):
             if safe and asked < self._tries_of_an_answer:
                 raise _AgainError(trouble, outcome)
             if self._probes.is_well(request):
                 # Other requests are answered as before, so this is the deployment's own answer.
-                answers = [each for each in seen if each.fate is Fate.ANSWERED]
+                answers = [each for each in seen if each.fate is Execution.ANSWERED]
                 self._on_answers_accepted(answers, asked >= self._tries_of_an_answer)
                 return outcome
             raise TroubleError(trouble)
@@ -187,7 +187,7 @@ class Delivery:
     def _may_be_sent_again(
         self, operation: Operation | None, creation: Creation | None, trouble: Trouble
     ) -> bool:
-        if operation is None or not operation.writes or trouble.fate is Fate.NOT_DONE:
+        if operation is None or not operation.writes or trouble.fate is Execution.NOT_DONE:
             return True
         if operation.scope is Scope.NEW_THREAD and creation and creation.own_id:
             return creation.is_fresh and self._ensure_absent(creation.own_id)
@@ -253,5 +253,5 @@ def _delivered_twice(creation: Creation | None, response: httpx.Response) -> Tro
         and creation.is_fresh
     ):
         what = "a fresh id is taken: the request came in twice"
-        return Trouble(creation.operation, what, Fate.ANSWERED)
+        return Trouble(creation.operation, what, Execution.ANSWERED)
     return None

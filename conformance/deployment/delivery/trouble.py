@@ -29,7 +29,7 @@ _WITHOUT_BODY = (httpx.codes.NO_CONTENT, httpx.codes.RESET_CONTENT)
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
-class Fate(Enum):
+class Execution(Enum):
     """Whether a request that met trouble was executed."""
 
     #: The deployment has not executed it.
@@ -50,7 +50,7 @@ class Trouble:
 
     operation: str
     what: str
-    fate: Fate
+    fate: Execution
     timed_out: bool = False
     unreachable: bool = False
     retry_after_s: float | None = None
@@ -73,7 +73,7 @@ def trouble_of_error(operation: str, error: httpx.HTTPError) -> Trouble:
     return Trouble(
         operation,
         str(error) or type(error).__name__,
-        Fate.NOT_DONE if isinstance(error, _NEVER_SENT) else Fate.UNKNOWN,
+        Execution.NOT_DONE if isinstance(error, _NEVER_SENT) else Execution.UNKNOWN,
         timed_out=isinstance(error, httpx.TimeoutException),
         unreachable=isinstance(error, httpx.ConnectError | httpx.ConnectTimeout),
     )
@@ -89,16 +89,20 @@ def trouble_of_answer(operation: str, response: httpx.Response) -> Trouble | Non
     if status in response.request.extensions.get(EXPECTED_STATUSES, ()):
         return None
     if status in GATEWAY_STATUSES:
-        fate = Fate.NOT_DONE if status == httpx.codes.TOO_MANY_REQUESTS else Fate.UNKNOWN
+        fate = Execution.NOT_DONE if status == httpx.codes.TOO_MANY_REQUESTS else Execution.UNKNOWN
         return Trouble(operation, f"answered {status}", fate, retry_after_s=retry_after(response))
     if status in CREDENTIAL_STATUSES:
-        return Trouble(operation, f"answered {status}, as if the key were refused", Fate.ANSWERED)
+        return Trouble(
+            operation, f"answered {status}, as if the key were refused", Execution.ANSWERED
+        )
     if 300 <= status < 400:
-        return Trouble(operation, f"redirected by {status}", Fate.ANSWERED)
+        return Trouble(operation, f"redirected by {status}", Execution.ANSWERED)
     if _is_html(response):
-        return Trouble(operation, f"answered {status} with an HTML page", Fate.ANSWERED)
+        return Trouble(operation, f"answered {status} with an HTML page", Execution.ANSWERED)
     if _is_broken_json(response) or _lacks_its_json(operation, response):
-        return Trouble(operation, f"answered {status} with JSON that is cut short", Fate.ANSWERED)
+        return Trouble(
+            operation, f"answered {status} with JSON that is cut short", Execution.ANSWERED
+        )
     return None
 
 

@@ -96,7 +96,7 @@ def layers(text: str) -> Iterator[Layer]:
         yield from _layers_above(written, kind)
 
 
-def decoded(text: str) -> str:
+def unescaped(text: str) -> str:
     """Return the text with all its escapes decoded."""
     *_, last = (Layer(text), *_layers_above(Layer(text), _ANY))
     return last.text

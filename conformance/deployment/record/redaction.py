@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import httpx
 
-from conformance.deployment.record.escape_decoding import decoded, layers
+from conformance.deployment.record.escape_decoding import layers, unescaped
 from conformance.safe_text import printable
 
 REDACTED = "[redacted]"
@@ -69,7 +69,7 @@ class Redactor:
         for secret in secrets:
             values |= {secret, secret.rsplit(" ", 1)[-1]}
         # A value also occurs with its own escapes decoded.
-        values |= {unquote(value) for value in values} | {decoded(value) for value in values}
+        values |= {unquote(value) for value in values} | {unescaped(value) for value in values}
         self._secrets = frozenset(value for value in values if len(value) >= shortest)
         self._as_written = tuple(dict.fromkeys(_forms_of_all(self._secrets, _literal_forms)))
         self._as_base64 = tuple(dict.fromkeys(_forms_of_all(self._secrets, _base64_cores)))

@@ -31,7 +31,7 @@ def reproduction(exchanges: Sequence[Exchange]) -> str:
     return "\n".join(lines)
 
 
-def story(exchanges: Sequence[Exchange]) -> str:
+def numbered_commands(exchanges: Sequence[Exchange]) -> str:
     """Return all requests as commands, each with its number, request line and status."""
     return "\n".join(
         f"# {number}. {each.method} {urlsplit(each.url).path} answers {each.status}\n{command}"

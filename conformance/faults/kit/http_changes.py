@@ -92,7 +92,7 @@ def refusing(operation: str, when: When = always, status: int = 422) -> Apply:
     return apply
 
 
-def finished_shows(status: str) -> Apply:
+def get_shows_status_of_finished(status: str) -> Apply:
     """Let GET show another status of a prepopulated, finished thread that was never run."""
 
     def apply(broken: FaultyDeployment) -> None:
@@ -129,7 +129,7 @@ def altered_by(change: Callable[[Members], Members]) -> When:
     return lambda request: not same_json(request.members, change(request.members))
 
 
-def asks_for_few(request: WireRequest) -> bool:
+def asks_for_ten_or_fewer(request: WireRequest) -> bool:
     """Return whether a GET asks for a page of at most ten states."""
     limit = request.query.get("limit", "10")
     return limit.isdigit() and int(limit) <= 10

@@ -121,7 +121,9 @@ def ignoring(member: str, *operations: str, when: When | None = None) -> Apply:
     return change_request(*operations, to=to, when=when or having(member))
 
 
-def answering(operation: str, body: Json, status: int = 200, when: When = always) -> Apply:
+def answering_without_effect(
+    operation: str, body: Json, status: int = 200, when: When = always
+) -> Apply:
     """Answer with this body and do nothing."""
 
     def apply(broken: FaultyDeployment) -> None:

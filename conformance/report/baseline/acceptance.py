@@ -49,7 +49,7 @@ class _Causes:
             and self._ids.issuperset(check.requirements)
         }
 
-    def block(self, check: CheckResult) -> bool:
+    def accepts_block_of(self, check: CheckResult) -> bool:
         """Return whether a check is blocked by accepted causes only.
 
         A cause is accepted if it names an accepted requirement, or if an accepted check
@@ -76,7 +76,7 @@ def _is_accepted(
             continue
         if check.verdict not in (Verdict.FAIL, Verdict.BLOCKED):
             return False
-        blocked = check.verdict is Verdict.BLOCKED and causes.block(check)
+        blocked = check.verdict is Verdict.BLOCKED and causes.accepts_block_of(check)
         if not blocked and not accepts(result, check):
             return False
     return True
