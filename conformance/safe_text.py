@@ -1,4 +1,4 @@
-"""Text of others, made safe to be stored and shown.
+"""Make untrusted text safe to store and to show.
 
 Secrets are replaced first, then sequences that a terminal or a CI system would execute, and
 only then is a text cut: a secret that is cut in two would not be found any more.

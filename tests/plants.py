@@ -49,7 +49,7 @@ class Planted:
 
 
 def run_cli(*arguments: object) -> Result:
-    """What `threads-conformance` says and how it ends."""
+    """Run the command line and return the result."""
     return CliRunner().invoke(cli, list(map(str, arguments)), catch_exceptions=False)
 
 

@@ -1,7 +1,7 @@
 """A plugin for tests: the first worker is gone at once when it comes to its third check.
 
-The controller, which is told of each check as well, must outlive it. It may itself be a process
-that was started as worker `gw0` of these tests, so what it is stands in its configuration alone.
+The controller gets the same hook and must survive. Only `workerinput` tells a worker from it: the
+tests themselves may run in a worker named `gw0`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Servers for tests that say, byte by byte, what no HTTP library would."""
+"""Raw socket servers for tests, which send bytes that no HTTP library would."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Talk = Callable[[socket.socket, threading.Event], None]
 
 @contextmanager
 def raw_server(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """The host and port of a server that says to each connection what it is told."""
+    """Yield host and port of a server that calls `talk` with each connection."""
     over = threading.Event()
     listener = socket.create_server((HOST, 0))
 

@@ -1,4 +1,4 @@
-"""A deployment that shows nothing passes nothing that compares what is shown."""
+"""A server that blanks what it shows passes no check that compares it."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.slow
 QUICK = ("--effort", "quick", "--visible-within", "0.05", "--report-dir", "out")
 #: Checks that pass whatever else an answer shows.
 PASSING = "test_the_id_is_a_uuid or test_a_copy_is_answered or test_identical_histories"
-#: Of some the request is refused; of others what they stand on.
+#: Some of these fail at their own request, others at a prerequisite.
 FAILING = "test_copy and (answered or identical or empty) or test_history and limit and GET-5"
 DEADLINE_S = 60.0
 _ORDER = re.compile(r"^(?:\s|\x1b\[[0-9;]*m)*::|##\w*\[", re.MULTILINE)

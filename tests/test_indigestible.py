@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
-import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from conformance.checks.concurrency import poll_while, run_together
-from conformance.checks.events import MOST_LINES, parse_events
-from conformance.checks.outcomes import PromiseBroken
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import Settings
-from conformance.exception_frames import release_frames
 from conformance.reference.app import new_store
 from conformance.runner.session import run_suite
 from tests.conftest import served
@@ -132,94 +125,3 @@ def test_every_check_ends_as_a_check(
     if change == DEEP:
         reasons = [each.reason for each in report.checks if each.verdict is Verdict.ERROR]
         assert any("JSON that nests deeper than 500 levels" in each for each in reasons)
-
-
-def test_a_stream_of_far_too_many_lines_is_not_read() -> None:
-    with pytest.raises(PromiseBroken, match="at most"):
-        parse_events("event: a\ndata: 1\n\n" * MOST_LINES)
-
-
-# ---- asking at once -----------------------------------------------------------------
-
-
-def test_an_interrupt_waits_for_no_thread() -> None:
-    over, under_way = threading.Event(), threading.Event()
-    main = threading.get_ident()
-
-    def hang() -> None:
-        under_way.set()
-        over.wait()
-
-    def interrupt() -> None:
-        under_way.wait()
-        signal.pthread_kill(main, signal.SIGINT)
-
-    threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        run_together(hang, hang)
-    assert not over.is_set()
-    over.set()
-
-
-def test_together_gives_all_or_the_first_error_when_all_have_ended() -> None:
-    assert run_together(lambda: 1, lambda: 2) == [1, 2]
-    ended = threading.Event()
-
-    def slow() -> None:
-        failing.wait()
-        ended.set()
-
-    failing = threading.Event()
-
-    def fails() -> None:
-        failing.set()
-        raise ValueError("first")
-
-    with pytest.raises(ValueError, match="first"):
-        run_together(fails, slow)
-    assert ended.is_set()
-
-
-def test_while_doing_looks_until_it_is_done_and_tells_what_broke() -> None:
-    looked = threading.Event()
-
-    def act() -> None:
-        looked.wait()
-
-    def look() -> int:
-        looked.set()
-        return 1
-
-    assert len(poll_while(act, look, 3)) >= 3
-
-    def broken() -> None:
-        raise ValueError("acting")
-
-    with pytest.raises(ValueError, match="acting"):
-        poll_while(broken, lambda: 1, 1)
-
-
-# ---- what failures keep alive -------------------------------------------------------
-
-
-class Large:
-    """Something that a function held when it failed."""
-
-
-def test_what_an_exception_kept_alive_is_let_go() -> None:
-    held: list[weakref.ref[Large]] = []
-
-    def fails() -> None:
-        large = Large()
-        held.append(weakref.ref(large))
-        try:
-            raise ValueError
-        except ValueError as first:
-            raise KeyError from first
-
-    with pytest.raises(KeyError) as told:
-        fails()
-    assert held[0]() is not None
-    release_frames(told.value)
-    assert held[0]() is None
-    assert told.traceback

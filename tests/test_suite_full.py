@@ -14,7 +14,7 @@ from conformance.checks.api import ThreadsApi
 from conformance.checks.check_context import CheckContext
 from conformance.checks.concurrency import poll_while, repeat_together, run_together
 from conformance.checks.crons import Crons
-from conformance.checks.events import Event, data_of, names_of_events, parse_events
+from conformance.checks.events import MOST_LINES, Event, data_of, names_of_events, parse_events
 from conformance.checks.expect import assert_copies_of_moments
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.runs import Run, Runs, message_contents, run_in
@@ -87,6 +87,11 @@ def test_events_are_read() -> None:
 def test_a_malformed_event_breaks_the_promise(text: str) -> None:
     with pytest.raises(PromiseBroken, match="every event"):
         parse_events(f"event: first\ndata: 1\n\n{text}")
+
+
+def test_a_stream_of_far_too_many_lines_is_not_read() -> None:
+    with pytest.raises(PromiseBroken, match="at most"):
+        parse_events("event: a\ndata: 1\n\n" * MOST_LINES)
 
 
 def test_the_schema_of_an_event() -> None:

@@ -31,7 +31,7 @@ def require_some(shown: Iterable[object], what: str, by: str = "") -> None:
 
 
 def lasting_members(states: Iterable[State]) -> list[dict[str, Any]]:
-    """Return the members of each state that must stay the same when a state is added after it."""
+    """Return, for each state, the members that a later state must not change."""
     return [
         {
             "checkpoint_id": checkpoint_id_of(state),
@@ -43,7 +43,7 @@ def lasting_members(states: Iterable[State]) -> list[dict[str, Any]]:
 
 
 def published_members(schema: str, value: Any) -> Any:
-    """Return an object, or each of a list, with the members that a schema publishes alone."""
+    """Return an object, or each object of a list, with the declared members alone."""
     if isinstance(value, list):
         return [published_members(schema, each) for each in value]
     if not isinstance(value, dict):
@@ -65,7 +65,7 @@ def published_state(state: State) -> State:
 
 
 def contract_of(state: State) -> State:
-    """Return what of a state must be the same at every look.
+    """Return the part of a state that must not differ between two reads.
 
     These are its published members, and of its metadata `source`, `step` and `parents`: the rest
     is the application's, such as the metadata of the thread, which may change.
@@ -79,7 +79,7 @@ def contract_of(state: State) -> State:
 
 
 def contract_of_each(states: Iterable[State]) -> list[State]:
-    """Return what of each state must be the same at every look."""
+    """Return the part of each state that must not differ between two reads."""
     return [contract_of(each) for each in states]
 
 
@@ -92,12 +92,12 @@ def masked_states(history: History, copied_from: str | None = None) -> list[Stat
 
 
 def masked_state(state: State, thread_id: str, copied_from: str | None = None) -> State:
-    """Return a state in the form in which those of a copy and of its source are compared.
+    """Return a state with its thread's own id masked, to compare a copy with its source.
 
-    Masked is the thread's own id wherever it stands. In the checkpoints of a copy's states so is
-    the id of its source, `copied_from`: the documents' own comparison holds only where they go on
-    to name the source. It leaves `metadata.thread_id` out, and so does this. Whether a checkpoint
-    names the copy is COPY-20. Checkpoints of tasks, of which no document speaks, name the copy.
+    `metadata.thread_id` is left out, as in the documents' comparison. The id of the source,
+    `copied_from`, is masked in `checkpoint` and `parent_checkpoint` too, since a server may go on
+    naming the source there: whether they name the copy is COPY-20. In the checkpoints of tasks, of
+    which no document speaks, it is not.
     """
     return _masked(mask_thread_id(published_state(state), thread_id), copied_from)
 
@@ -185,9 +185,10 @@ def _with_states_of_tasks(state: State, form: Callable[[State], State]) -> State
 
 
 def shows_its_state(thread: Any, state: Any) -> bool:
-    """Return whether GET shows a thread at rest, with the values and interrupts of its state.
+    """Return whether GET of a thread agrees with its newest state.
 
-    Where one of them shows none, or is no object, there is nothing to agree.
+    It must not be busy, show the same values, and interrupts if the state does. What only one of
+    the two shows is not compared.
     """
     if not (isinstance(thread, dict) and isinstance(state, dict)):
         return True

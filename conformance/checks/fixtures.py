@@ -75,8 +75,11 @@ def bound(pytestconfig: pytest.Config) -> WorkerResources:
 
 
 @pytest.fixture(autouse=True)
-def claimed(request: pytest.FixtureRequest, bound: WorkerResources) -> None:
-    """Leave a check of what only newer documents state to deployments that claim it."""
+def require_declared(request: pytest.FixtureRequest, bound: WorkerResources) -> None:
+    """End the check as unsupported unless the deployment declares what it judges.
+
+    Only requirements of documents newer than the pinned one are looked up.
+    """
     mark = request.node.get_closest_marker("requires")
     catalogue = load_catalogue().requirements
     newer = [catalogue[each] for each in mark.args if catalogue[each].since] if mark else []

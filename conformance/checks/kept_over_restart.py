@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 
 def settled_answer(api: ThreadsApi, look: Callable[[], _T]) -> _T:
-    """Return what is seen twice in a row, once all is settled; `Blocked` if it never is."""
+    """Read until two answers in a row are equal, and return that answer; `Blocked` if none are."""
     seen = [look()]
 
     def look_again() -> bool:
@@ -78,7 +78,7 @@ def assert_same_threads(after: dict[str, Any], before: dict[str, Any]) -> None:
 def make_in_conditions(names: Iterable[str], given: ThreadsApi, runs: Runs) -> dict[str, Made]:
     """Make a thread in each condition that the deployment can make; a note names the others.
 
-    If it can make none, that ends the check as the last of them would.
+    If none can be made, raise the last refusal.
     """
     made: dict[str, Made] = {}
     refused: Exception | None = None

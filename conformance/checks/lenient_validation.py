@@ -1,7 +1,6 @@
-"""Values that break a schema, but that a right server may accept all the same.
+"""Tell which bodies a server must refuse: those that break the schema even if read leniently.
 
-JSON Schema is stricter than a server that accepts whatever has only one meaning. Such values are
-never sent as something that must be refused.
+JSON Schema is stricter than a server that accepts whatever has only one meaning, and that is right.
 """
 
 from __future__ import annotations

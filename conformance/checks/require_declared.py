@@ -1,4 +1,4 @@
-"""What the deployment's own OpenAPI document claims, for requirements of newer documents."""
+"""Requires that the deployment's own OpenAPI document declares what a newer requirement judges."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def own_document(client: ThreadsClient) -> Any:
 
 
 def require_claim(document: Any, requirement: Requirement) -> None:
-    """Require that the document claims what a requirement of a newer document judges."""
+    """Raise `Unsupported` unless the document declares the parameter or member of a requirement."""
     claim = Claim.parse(requirement.claim)
     if not declares(document, claim):
         raise Unsupported(

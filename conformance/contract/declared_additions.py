@@ -1,4 +1,4 @@
-"""What an OpenAPI document declares of an operation: what newer releases add is judged only there.
+"""Whether an OpenAPI document declares what a newer release adds, which is judged only then.
 
 A requirement that only a newer published document states has a `claim`, such as
 `POST /threads/search: exclude_metadata`. A deployment claims it if its own OpenAPI document

@@ -53,7 +53,7 @@ def conflicts_while_busy(broken: FaultyDeployment) -> None:
 
 
 def _showing(broken: FaultyDeployment, place: int) -> None:
-    """Show with each run the metadata of the run `place` places after it."""
+    """Add to each run the metadata of the run `place` positions later in the thread."""
 
     @broken.override(Views.run_view)
     def run_view(right: Any, thread: Thread, run: Run) -> Json:

@@ -1,4 +1,4 @@
-"""Freedoms of search and count: their delay, and their order."""
+"""Freedoms of visibility: late search, count, GET and copies; the order of hits."""
 
 from __future__ import annotations
 

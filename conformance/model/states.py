@@ -40,9 +40,9 @@ class States:
     def resolve_namespace(
         self, thread: Thread, config: JsonObject | None
     ) -> tuple[Thread, JsonObject, str]:
-        """Return the thread with the history of the (sub)graph that `config` names.
+        """Resolve `checkpoint_ns` of a config to the thread with that (sub)graph's history.
 
-        Return also the rest of the config, and the namespace of the subgraph, `""` for the graph.
+        Return also the rest of the config, and the namespace, `""` for the graph itself.
         """
         namespace = (config or {}).get("checkpoint_ns") or ""
         rest = {name: value for name, value in (config or {}).items() if name != "checkpoint_ns"}

@@ -98,7 +98,7 @@ class Prober:
         return self._record(question, answer.status, answer.body)
 
     def questions(self, histories: Mapping[str, Any]) -> Iterator[Question]:
-        """Yield every question but the histories, whose states by kind are passed."""
+        """Yield all questions except those of `histories`, the states by kind of thread."""
         for kind in self._ids:
             for operation in ("get", "state", "run_list"):
                 yield Question(operation, kind)

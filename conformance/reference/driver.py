@@ -120,9 +120,9 @@ class RunDriver:
     async def thread_events(
         self, thread_id: str, position: int, after: Callable[[int], Iterable[_T | None]]
     ) -> AsyncIterator[_T]:
-        """Yield what `after(position)` yields, and what is added to it, but for what is None.
+        """Yield the events from `position` on, then new ones as they come, until the stream closes.
 
-        It ends with the thread. `position` is the number of events before the first.
+        `after(position)` gives those there are. What is None there is counted and not yielded.
         """
         while True:
             news = self._news.setdefault(thread_id, asyncio.Event())

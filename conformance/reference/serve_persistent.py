@@ -21,6 +21,6 @@ def serve_child(port: str = "0", file: str | None = None) -> None:
 
 
 def persist_in(altered: Altered, file: Path) -> None:
-    """Go on with the threads in the file, if it holds any, and keep them there from now on."""
+    """Load the threads from the file, if there are any, and write every later change to it."""
     if keep_in(altered.store, file) and altered.process is not None:
         altered.process.restart()

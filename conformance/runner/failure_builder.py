@@ -19,7 +19,7 @@ QUOTED_EXCHANGES = 20
 
 @dataclass(frozen=True)
 class FailureBuilder:
-    """Makes failures of the exceptions that ended checks.
+    """Builds a `Failure` from the exception that ended a check.
 
     `redact` removes from a text what must not be reported. `strangers` describes what the
     current check saw of other people's threads, without content; it is empty if that is

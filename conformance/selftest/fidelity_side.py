@@ -124,7 +124,7 @@ class Side:
 
 
 class Masks:
-    """Symbols for ids of two deployments: equal for those that first occur in the same place."""
+    """Replaces ids by symbols; ids that first occur at the same place get the same symbol."""
 
     def __init__(self, reference: Side, server: Side) -> None:
         self._sides = (reference, server)

@@ -1,6 +1,6 @@
-"""The files of selftest, which hold two matrices made at different times.
+"""Writes selftest.json and selftest.md.
 
-Writing one of them keeps the other.
+Both hold the kill matrix and the freedom matrix; writing one of them keeps the other.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from conformance.checks.fixtures import (
     bound,
-    claimed,
     client,
     commands,
     connection,
@@ -15,6 +14,7 @@ from conformance.checks.fixtures import (
     given_runs,
     given_streams,
     graph,
+    require_declared,
     restart,
     runs,
     settings,
@@ -25,7 +25,6 @@ from conformance.checks.fixtures import (
 
 __all__ = [
     "bound",
-    "claimed",
     "client",
     "commands",
     "connection",
@@ -38,6 +37,7 @@ __all__ = [
     "given_runs",
     "given_streams",
     "graph",
+    "require_declared",
     "restart",
     "runs",
     "settings",

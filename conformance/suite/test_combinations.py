@@ -118,9 +118,9 @@ def test_what_is_counted_satisfies_every_filter(
 
 @dataclass(frozen=True)
 class _WithValues:
-    """Values, the one thread that has them, and filters with the threads of it that satisfy them.
+    """Values of one thread, and filters with the ids of the threads that they select.
 
-    Each filter is to be combined with the values.
+    Each filter is combined with the values before it is sent.
     """
 
     values: dict[str, Any]

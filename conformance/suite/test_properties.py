@@ -1,4 +1,4 @@
-"""What must hold of every request that the schemas allow, or forbid."""
+"""Generated requests: valid ones are accepted, invalid ones are refused and change nothing."""
 
 from __future__ import annotations
 

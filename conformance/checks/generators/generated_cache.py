@@ -1,8 +1,8 @@
 """Generated data that is kept for later runs, in memory and in the user's cache.
 
-Making it takes longer than sending it. What is kept is what would be made again: the name of the
-data is joined with everything else that it depends on: the schemas, the code of checks and
-contract, and the versions of Python, hypothesis and schemathesis.
+Making it takes longer than sending it. The key of a file holds all that its data depends on: name,
+schemas, the code of checks, suite and contract, and the versions of Python, hypothesis and
+schemathesis. So a hit equals what would be generated again.
 """
 
 from __future__ import annotations

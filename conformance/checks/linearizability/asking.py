@@ -41,7 +41,7 @@ class ProgramRunner:
         self.histories: list[list[ThreadOperation]] = [[] for _ in thread_ids]
 
     def run(self, program: Program, reading: str) -> None:
-        """Run a program; whenever nothing is under way, read each thread by that operation."""
+        """Run a program; whenever no request is pending, read each thread by `reading`."""
         if program.in_step:
             for steps in zip(*program.clients, strict=True):
                 run_together(*(partial(self.ask, *each) for each in enumerate(steps, 1)))
@@ -57,7 +57,7 @@ class ProgramRunner:
     def ask(self, client: int, step: Step) -> tuple[ThreadOperation, Answer]:
         """Send one request; return it as recorded, and the answer.
 
-        Nobody knows the effect of a request that was answered by a 5xx.
+        A request answered by 5xx is recorded without an outcome: whether it took effect is unknown.
         """
         called = next(self._events)
         answer = self._send(step)
@@ -98,7 +98,7 @@ class ProgramRunner:
                 return client.copy(thread_id)
 
     def _shown(self, request: Request, answer: Answer) -> Shown:
-        """Return what the answer of a read shows; that of a copy is read, since it is nobody's."""
+        """Return what a read shows; of a copy, its state, since no other client knows it."""
         if not answer.ok:
             return ()
         body = answer.body if isinstance(answer.body, dict) else {}

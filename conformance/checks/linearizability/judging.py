@@ -30,7 +30,7 @@ def require_served_one_by_one(
     initial: ThreadState,
     script: Sequence[tuple[Request, bool]],
 ) -> None:
-    """Block the check unless requests of its kinds are served rightly one after another.
+    """Block the check unless such requests are handled correctly without concurrency.
 
     Other requirements judge that. The script tells of each request whether it is to be served;
     where an operation is missing, the check is unsupported.

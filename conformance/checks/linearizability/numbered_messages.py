@@ -40,9 +40,10 @@ class Appended:
         return body
 
     def numbers_in(self, holder: Any) -> Shown:
-        """Return what a state holds after the first messages: numbers, or an excerpt of the rest.
+        """Return the numbers of the messages after the first ones.
 
-        A state without the first messages says so in place of them.
+        An excerpt stands for a foreign message. Where the first messages are missing, an entry says
+        so.
         """
         items = type_and_content(messages_of(holder, self._graph)) if holder else []
         known = len(self._first)

@@ -1,4 +1,4 @@
-"""Finds a small part of a history that no order explains, and that is still all true."""
+"""Shrinks a history that is not linearizable: drops later operations, and those without effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How one thread behaves if its requests are served one after another: what is compared with.
+"""The sequential specification of a thread, with which recorded histories are compared.
 
 Of metadata only the members that the programs write are part of it, and of the states the messages
 that they append. What a write answers beside its status is not.
@@ -16,7 +16,7 @@ from conformance.checks.linearizability.history import Operation
 #: Members of metadata, or the messages of a state, in a form that can be compared and hashed.
 Shown = tuple[Any, ...]
 
-#: Statuses by which a server may refuse a request for the sake of another one: without effect.
+#: Statuses that may refuse a request because of a concurrent one; it has no effect then.
 _BUSY = (409, 423, 429)
 _READS = ("get", "state", "copy")
 

@@ -101,7 +101,10 @@ class CounterexampleSearch:
         return st.sampled_from([*self.beside, *self.on * max(len(self.beside) // len(self.on), 1)])
 
     def begin(self) -> tuple[SequenceState, bool]:
-        """Start a sequence; return it, and whether to send it only if it is known to fail."""
+        """Start a sequence; return it, and whether its steps are withheld.
+
+        Once the search budget is spent, only sequences that are known to fail are sent.
+        """
         context = self.api.context
         context.forget()
         graph = None if context.graph_missing() else context.settings.graph

@@ -134,9 +134,9 @@ def _is_html(response: httpx.Response) -> bool:
 
 
 def _lacks_its_json(operation: str, response: httpx.Response) -> bool:
-    """Return whether what reads is answered with nothing, though declared as JSON.
+    """Return whether a read succeeded with an empty body that is declared as JSON.
 
-    Half of a one-digit number is nothing. What writes may be answered so.
+    A body of one character that was cut is empty. A write may rightly be answered so.
     """
     known = BY_NAME.get(operation)
     return (
