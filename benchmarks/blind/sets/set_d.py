@@ -24,7 +24,7 @@ from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.search import Query, Searches
 from conformance.model.states import States
-from conformance.model.steps import Answer, Steps
+from conformance.model.steps import ResumeValue, Steps
 from conformance.model.streams import RunEvent, StreamEvents
 from conformance.model.supersteps import with_task_ids
 from conformance.model.thread_streams import ThreadStreams
@@ -287,11 +287,11 @@ def form_taken_for_map(deployment: Altered) -> None:
     """Read every object as a map of interrupt ids, so that a filled-in form answers nothing."""
 
     @deployment.override(Executor.answer_of)
-    def answer_of(right: Any, run: Run, here: Checkpoint) -> Answer | None:
+    def answer_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
         resume = _command(run).get("resume")
         if isinstance(resume, dict) and resume:
-            return Answer(None, dict(resume))
-        answer: Answer | None = right(run, here)
+            return ResumeValue(None, dict(resume))
+        answer: ResumeValue | None = right(run, here)
         return answer
 
 
@@ -469,7 +469,7 @@ def copy_loses_subgraphs(deployment: Altered) -> None:
             _with_tasks(each, lambda task: replace(task, inner=())) for each in right(source)
         )
 
-    @deployment.override(Steps.performed_inside)
+    @deployment.override(Steps.run_subgraph)
     def performed_inside(
         right: Any, graph: Any, here: Checkpoint, task: Task, *others: Any
     ) -> Task:
