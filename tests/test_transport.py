@@ -143,6 +143,24 @@ def test_answers_about_strangers_are_not_recorded(settings_for: MakeSettings) ->
     assert recorded(settings)[0].status == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "strangers"),
+    [("/openapi.json", 0), ("/assistants/search", 0), ("/threads/search", 1)],
+    ids=["openapi", "assistants", "threads"],
+)
+def test_what_describes_the_server_is_about_no_stranger(
+    path: str, strangers: int, settings_for: MakeSettings
+) -> None:
+    """Ids that stand in an OpenAPI document as examples hid why a check ended as it did."""
+    with (
+        answering(lambda *_: as_json([{"thread_id": "an example"}])) as url,
+        connect(settings_for(url)) as connection,
+    ):
+        method = "GET" if path == "/openapi.json" else "POST"
+        connection.client.send("test", method, path, None if method == "GET" else {})
+        assert len(connection.recorder.strangers) == strangers
+
+
 def test_what_a_check_saw_of_strangers_is_not_recorded_where_it_sends_it_on(
     settings_for: MakeSettings,
 ) -> None:

@@ -49,6 +49,8 @@ _CREATION = "threads_conformance_creation"
 #: A list with more runs or crons than this that are not known to be ours is not recorded.
 MOST_PROVED_OF_A_LIST = 20
 _OTHER_PEOPLES = "other people's threads"
+#: Operations whose answers are about the server, and of which no check reports content.
+_OF_THE_SERVER = (BY_NAME["assistants_search"], BY_NAME["openapi"])
 _STRANGER = "[not-ours]"
 #: Reads that only a Threads server answers: one that succeeded is repeated to test the network.
 _THREAD_READS = frozenset({"search", "count", "get", "state", "history"})
@@ -408,8 +410,7 @@ class SuiteTransport(httpx.BaseTransport):
             if facts:
                 answer = f"[not recorded: {facts}]"
                 headers = tuple(each for each in headers if each[0].lower() in _SAFE_HEADERS)
-                # No check reports anything about assistants.
-                if of_check and operation is not BY_NAME["assistants_search"]:
+                if of_check and operation not in _OF_THE_SERVER:
                     self._recorder.strangers.append(facts)
             else:
                 answer = _response_text(response.content, redactor)

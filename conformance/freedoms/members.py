@@ -279,6 +279,12 @@ def threads_show_tasks_that_ask_nothing(altered: Altered) -> None:
         return {**{task.task_id: [] for task in tasks}, **right(thread)}
 
 
+def _interrupts_by_value(state: JsonObject) -> JsonObject:
+    if "interrupts" not in state:  # not selected
+        return state
+    return {**state, "interrupts": [{"value": each["value"]} for each in state["interrupts"] or []]}
+
+
 freedom(
     "interrupts-of-states-say-less-than-those-of-tasks",
     allowed_by="The published Interrupt requires its value alone, and no source says that the "
@@ -287,9 +293,6 @@ freedom(
 )(
     change_shown(
         *STATES,
-        to=lambda state: {
-            **state,
-            "interrupts": [{"value": each["value"]} for each in state.get("interrupts") or []],
-        },
+        to=_interrupts_by_value,
     )
 )
