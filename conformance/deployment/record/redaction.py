@@ -124,10 +124,12 @@ class Redactor:
     def url(self, url: httpx.URL | str) -> str:
         """Return the URL without user and password, and with every known secret replaced."""
         try:
-            parsed = httpx.URL(url)
+            parsed = url if isinstance(url, httpx.URL) else httpx.URL(url)
         except (httpx.InvalidURL, TypeError):
             return self.text(bare_url(str(url)))
-        return self.text(str(parsed.copy_with(username=None, password=None)))
+        # Nearly no URL has user-info, and each request has one.
+        bare = parsed.copy_with(username=None, password=None) if parsed.userinfo else parsed
+        return self.text(str(bare))
 
     def _repeated(self, value: str) -> str:
         """Return `text(value)` of a text that is likely to come again, such as a header."""
