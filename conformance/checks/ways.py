@@ -109,8 +109,9 @@ def assert_gone(api: ThreadsApi, thread: Thread) -> None:
 def shown_of(api: ThreadsApi, thread: Thread, *, times: bool = True) -> Shown:
     """Return what a thread, its state, its history and its runs show, by operation.
 
-    Only published members count, and of a run its id and status. Without `times` those of the
-    thread are left out that a run under way may move.
+    Only published members count, and of a run its id and status, by id: no source says in which
+    order runs are listed. Without `times` those of the thread are left out that a run in progress
+    may move.
     """
     client, thread_id = api.client, id_of(thread)
     answers = (
@@ -126,7 +127,8 @@ def shown_of(api: ThreadsApi, thread: Thread, *, times: bool = True) -> Shown:
     status, runs = shown["run_list"]
     if isinstance(runs, list):
         known = [each for each in runs if isinstance(each, dict)]
-        shown["run_list"] = [status, [[each.get("run_id"), each.get("status")] for each in known]]
+        pairs = [[each.get("run_id"), each.get("status")] for each in known]
+        shown["run_list"] = [status, sorted(pairs, key=str)]
     return shown
 
 

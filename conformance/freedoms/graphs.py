@@ -28,11 +28,14 @@ from conformance.reference.altered import Altered
 _ANY_GRAPH = "Which nodes a graph has is the application's; the settings describe it."
 
 _DOCUMENTED = GraphSettings()
+#: Nothing is replaced in these graphs, and they have no second key to select.
+_ONE_CHANNEL = "HISTORY-SELECT-03 STATE-UPDATE-22 PREPOP-29"
 
 
 @freedom(
     "graph-goes-on-after-the-node-of-append",
     allowed_by=_ANY_GRAPH,
+    may_block=f"CONDITION-03 {_ONE_CHANNEL}",
     choice="graph of the deployment",
     settings={
         "graph": GraphSettings(
@@ -61,6 +64,7 @@ def _offers(altered: Altered, offered: Graph) -> None:
 @freedom(
     "graph-has-a-node-before-its-model",
     allowed_by=f"{_ANY_GRAPH} Rules of fairness: what a run yields is learned from its answers.",
+    may_block=_ONE_CHANNEL,
     choice="graph of the deployment",
 )
 def graph_has_a_node_before_its_model(altered: Altered) -> None:
@@ -98,6 +102,7 @@ def edges_look_at_the_whole_state(altered: Altered) -> None:
 @freedom(
     "graph-has-more-channels",
     allowed_by="Values are application data; the published type is object.",
+    may_block="STATE-UPDATE-22 PREPOP-29",
     choice="graph of the deployment",
 )
 def graph_has_more_channels(altered: Altered) -> None:
@@ -123,6 +128,7 @@ def _with_tools(values: dict[str, Any]) -> dict[str, Any]:
 @freedom(
     "runs-add-several-messages",
     allowed_by="What a graph does in a run is the application's.",
+    may_block=_ONE_CHANNEL,
     choice="graph of the deployment",
 )
 def runs_add_several_messages(altered: Altered) -> None:
@@ -137,6 +143,7 @@ def _in_blocks(values: dict[str, Any]) -> dict[str, Any]:
 @freedom(
     "models-answer-in-blocks",
     allowed_by="The reviewed schema of a message allows content as a list of blocks.",
+    may_block=_ONE_CHANNEL,
     choice="graph of the deployment",
 )
 def models_answer_in_blocks(altered: Altered) -> None:

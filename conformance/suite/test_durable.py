@@ -39,7 +39,7 @@ from conformance.checks.views import (
 from conformance.deployment.settings import GraphSettings
 from conformance.model.history import same_json
 
-_METADATA: dict[str, Any] = {"colour": "red", "size": 3, "deep": {"er": [1, None, "é"]}}
+_METADATA: dict[str, Any] = {"colour": "red", "size": 3, "deep": {"er": [1, "é"]}}
 #: The conditions whose threads other requirements judge by the same members.
 _PLAIN = ("prepopulated", "run once")
 #: What a thread shows of its condition; its metadata, status and times are judged by others.
