@@ -114,3 +114,4 @@ def test_a_question_is_awaited() -> None:
     asking = state(tasks=[{"id": "1", "name": "ask", "interrupts": [{"value": "?"}]}])
     assert not shows_its_state({"status": "interrupted", "interrupts": {}}, asking)
     assert shows_its_state({"status": "interrupted", "interrupts": {"1": [{}]}}, asking)
+    assert shows_its_state({"status": "idle", "interrupts": {"1": []}}, state())

@@ -197,7 +197,7 @@ def shows_its_state(thread: Any, state: Any) -> bool:
     return (
         thread.get("status") != "busy"
         and (values is None or "values" not in state or same_json(values, state["values"]))
-        and (interrupts is None or not state or bool(interrupts) == asking)
+        and (interrupts is None or not state or holds_no_data(interrupts) is not asking)
     )
 
 
