@@ -33,7 +33,14 @@ REQUIRED_OF_A_THREAD = ("thread_id", "created_at", "updated_at", "metadata", "st
 #: The published members of a thread that may be absent or null.
 OPTIONAL_OF_A_THREAD = ("values", "config", "state_updated_at", "interrupts")
 #: The schemas of what reads of a thread show.
-_PUBLISHED = {"get": "thread", "state": "thread_state", "history": "thread_state"}
+_PUBLISHED = {
+    "get": "thread",
+    "state": "thread_state",
+    "state_at_checkpoint": "thread_state",
+    "post_state_at_checkpoint": "thread_state",
+    "history": "thread_state",
+    "post_history": "thread_state",
+}
 #: What says of a member of a thread that there is nothing, beside an empty object.
 _NOTHING: dict[str, tuple[Any, ...]] = {
     "values": (None,),

@@ -85,8 +85,8 @@ def make_in_conditions(names: Iterable[str], given: ThreadsApi, runs: Runs) -> d
     for name in names:
         try:
             one = conditions.make(name, given, runs)
-            if one.settles:
-                get_caught_up(given, one.thread)
+            # No run is in progress in these conditions, but GET may show the last one later.
+            get_caught_up(given, one.thread)
             made[name] = one
         except (Blocked, Unsupported, PromiseBroken, NotOursRefusal) as refusal:
             refused = refusal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -31,37 +32,28 @@ def states_tell_when_they_were_shown(altered: Altered) -> None:
     altered.wire.answers(*STATES)(tell)
 
 
+def _change_member(name: str, change: Callable[[Any], Any]) -> Callable[[JsonObject], JsonObject]:
+    """Change a member of a state where it is shown: a select may have left it out."""
+    return lambda state: {**state, name: change(state[name])} if name in state else state
+
+
+def _of_the_contract(metadata: JsonObject) -> JsonObject:
+    return {name: each for name, each in metadata.items() if name in ("source", "step", "parents")}
+
+
+def _without_empty_members(tasks: list[JsonObject]) -> list[JsonObject]:
+    return [{name: each for name, each in task.items() if each} for task in tasks]
+
+
 freedom(
     "metadata-of-histories-is-lean",
     allowed_by=f"{_NO_HISTORY}of a state's metadata source, step and parents are the contract.",
-)(
-    change_shown(
-        *HISTORIES,
-        to=lambda state: {
-            **state,
-            "metadata": {
-                name: value
-                for name, value in state["metadata"].items()
-                if name in ("source", "step", "parents")
-            },
-        },
-    )
-)
+)(change_shown(*HISTORIES, to=_change_member("metadata", _of_the_contract)))
 freedom(
     "tasks-of-histories-are-lean",
     allowed_by=f"{_NO_HISTORY}the published task requires id and name.",
     choice="members of tasks",
-)(
-    change_shown(
-        *HISTORIES,
-        to=lambda state: {
-            **state,
-            "tasks": [
-                {name: value for name, value in task.items() if value} for task in state["tasks"]
-            ],
-        },
-    )
-)
+)(change_shown(*HISTORIES, to=_change_member("tasks", _without_empty_members)))
 freedom(
     "states-by-post-name-their-parent-once",
     allowed_by="The published ThreadState has no parent_checkpoint_id; 004 prints it of GET state.",

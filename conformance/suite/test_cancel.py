@@ -7,7 +7,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.check_context import CheckContext
-from conformance.checks.comparable_members import lasting_members, require_some
+from conformance.checks.comparable_members import contract_of_each, lasting_members, require_some
 from conformance.checks.expect import assert_equal, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, NotRun, requires
 from conformance.checks.runs import LONG_S, UNDER_WAY, Run, Runs, message_contents
@@ -95,11 +95,11 @@ def test_rollback_deletes_the_checkpoints_of_the_run(
 ) -> None:
     thread = given.empty()
     given_runs.run_to_end(thread, "slow", seconds=0)
-    before = list(given.history(thread))
+    before = contract_of_each(given.history(thread))
     run = given_runs.start_long(thread)
     given_runs.cancel(run, "rollback")
     after = context.eventually(
-        lambda: list(threads.history(thread)), lambda states: len(states) <= len(before)
+        lambda: contract_of_each(threads.history(thread)), lambda states: len(states) <= len(before)
     )
     assert_equal(after, before, "the history")
 
@@ -334,7 +334,7 @@ def test_runs_cancelled_together_are_rolled_back(
     thread = given.empty()
     given_runs.run_to_end(thread, "slow", seconds=0)
     kept = [run.get("run_id") for run in given_runs.list_runs(thread)]
-    before = list(given.history(thread))
+    before = contract_of_each(given.history(thread))
     cancelled = [given_runs.start_long(thread), given_runs.enqueue_behind(thread, "agent")]
     body = {"thread_id": id_of(thread), "run_ids": [run.run_id for run in cancelled]}
     threads.ensure_success(client.runs.cancel_many(body, action="rollback"), thread)
@@ -345,7 +345,7 @@ def test_runs_cancelled_together_are_rolled_back(
     for run in cancelled:
         assert_refused(client.runs.get(run.thread_id, run.run_id))
     after = context.eventually(
-        lambda: list(threads.history(thread)), lambda states: len(states) <= len(before)
+        lambda: contract_of_each(threads.history(thread)), lambda states: len(states) <= len(before)
     )
     assert_equal(after, before, "the history")
 

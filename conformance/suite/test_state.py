@@ -145,7 +145,7 @@ def test_the_history_shows_why_a_run_stopped(
 def _stops(state: State) -> list[dict[str, Any]]:
     """Return the error and the interrupts of each task of a state that shows any of them."""
     tasks = [task for task in state.get("tasks") or [] if isinstance(task, dict)]
-    shown = [{name: task.get(name) for name in ("error", "interrupts")} for task in tasks]
+    shown = [{name: task.get(name) or None for name in ("error", "interrupts")} for task in tasks]
     return [each for each in shown if any(each.values())]
 
 
