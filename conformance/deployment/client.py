@@ -1,6 +1,6 @@
 """The typed client: one method per operation, each returning the deployment's own answer.
 
-It judges nothing: the suite decides what an `Answer` means.
+The client judges nothing: the suite decides what an `Answer` means.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Answer:
 
     @property
     def is_json(self) -> bool:
-        """Whether the body is a JSON text; `UndigestedAnswerError` if it exceeds the limits."""
+        """Whether the body is JSON; raises `UndigestedAnswerError` if it exceeds the limits."""
         return self._parsed[0]
 
     @property
@@ -114,10 +114,15 @@ class ThreadsClient:
         cut: threading.Event | None = None,
         reader: Reader | None = None,
     ) -> Answer:
-        """Send one request. With `private` the answer may hold other people's threads.
+        """Send one request and return its answer, which gets the name `operation`.
 
-        When another thread sets `cut`, the client disconnects and `CutError` is raised. A `reader`
-        reads an answer that may not end: the text is what it has read when it leaves.
+        `body` is sent as JSON, `raw` byte for byte. With `private` the answer may show other
+        people's threads, so its content is not recorded, except on a deployment started for the
+        run. `timeout_s` is in seconds, by default the time limit of the settings. When another
+        thread sets `cut`, the client disconnects and `CutError` is raised. A `reader` reads an
+        answer that may not end by itself; the text of the `Answer` is what `reader` has read when
+        it leaves. Raises `httpx.HTTPError`, and `UndigestedAnswerError` for a body that exceeds
+        the limits.
         """
         content = raw
         if body is not ABSENT:
@@ -155,8 +160,8 @@ class ThreadsClient:
     ) -> httpx.Response:
         """Send another client's request unchanged, under the same guard, ledger and record.
 
-        `target` is path and query below the deployment's URL. With `private` its answer is
-        not recorded.
+        `target` is path and query below the deployment's URL. With `private` the answer is not
+        recorded.
         """
         return self._http.request(
             method,
@@ -214,7 +219,7 @@ class ThreadsClient:
         """POST /threads/search. With `private` the answer may hold other people's threads."""
         return self.send("search", "POST", "/threads/search", body, raw=raw, private=private)
 
-    # The rest of the published surface of threads
+    # The other published operations on threads
 
     def count(self, body: Any = ABSENT, *, raw: bytes | None = None) -> Answer:
         """POST /threads/count."""
@@ -311,7 +316,7 @@ class ThreadsClient:
         **params: Any,
     ) -> Answer:
         """GET /threads/{thread_id}/stream, read by `reader`, since it does not end by itself."""
-        # Not compressed: what has come of a compressed body could not be read.
+        # Without compression, so that a part of the body can be read before it ends.
         headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
         if last_event_id is not None:
             headers["Last-Event-ID"] = last_event_id
@@ -328,7 +333,7 @@ class ThreadsClient:
     def thread_events(
         self, thread_id: str, reader: Reader, body: Any, *, timeout_s: float | None = None
     ) -> Answer:
-        """POST /threads/{thread_id}/stream/events, read by `reader` as `thread_stream`."""
+        """POST /threads/{thread_id}/stream/events, read by `reader`, as in `thread_stream`."""
         return self.send(
             "thread_events",
             "POST",

@@ -1,4 +1,4 @@
-"""From settings to a connected client, with guard, ledger and record around every request."""
+"""A client for the deployment, with guard, ledger and record around every request."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Connection:
     """A client and the recorder of everything that it sends.
 
     `client_with` returns a client that sends these headers instead of the user's, under the
-    same guard, ledger and record; it expects to be refused with 401 or 403. `reconnect` leaves the
-    connections of a deployment that has ended.
+    same guard, ledger and record; it does not take 401 or 403 for network trouble. `reconnect`
+    replaces the connections, after the deployment was started again.
     """
 
     client: ThreadsClient
@@ -79,11 +79,12 @@ def connect(
 ) -> Iterator[Connection]:
     """Open a client for the deployment, with ledger and record, and close it at the end.
 
-    `reach` makes the transport to the deployment, by default over HTTP. With `visits`
-    nothing can be changed, and only these threads can be read; in a read-only run they are
-    those of the settings, there is no ledger, and the record is private. `ledger` is what
-    the run created before, for its removal: nothing new is written to it. At
-    `first_contact` any answer is taken as the deployment's, and no outage is waited out.
+    `worker` names the files of the ledger and, with `record`, of the exchanges. `reach` makes
+    the transport to the deployment, by default over HTTP. With `visits` nothing can be changed,
+    and only the threads with these ids can be read; in a read-only run these are the threads of
+    the settings, there is no ledger, and the record is private. `ledger` is what the run created
+    before, to be removed now: nothing new is written to it. At `first_contact` any answer counts
+    as the deployment's, and no outage is waited out.
     """
     url = settings.address
     redactor = redactor_of(settings)
@@ -151,7 +152,7 @@ def connect(
             )
             return ThreadsClient(http, ownership, settings.run_timeout_s, expects=expects)
 
-        # Without user and password, which httpx would send: `headers` alone decide who asks.
+        # Without user and password, which httpx would send: only `headers` hold credentials.
         bare = url.copy_with(userinfo=b"")
         yield Connection(
             open_client(url, settings.headers),
@@ -167,7 +168,7 @@ def http_transport(settings: Settings) -> httpx.BaseTransport:
     proxy = proxy_for(url)
     return HttpTransport(
         max_body=settings.max_body_mib * 2**20,
-        # Certificates are slow to load: only where they are needed.
+        # Certificates are slow to load, so they are loaded only where they are needed.
         tls=tls_context(settings.ca_bundle, settings.insecure)
         if "https" in (url.scheme, proxy.url.scheme if proxy else "")
         else None,

@@ -16,7 +16,7 @@ from conformance.deployment.settings import Settings
 
 Headers = tuple[tuple[str, str], ...]
 
-#: With such credentials these are the deployment's answers, not network trouble.
+#: Statuses that count as the deployment's answers to such credentials, not as network trouble.
 REFUSALS = (httpx.codes.UNAUTHORIZED.value, httpx.codes.FORBIDDEN.value)
 
 _CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|session|jwt|passw", re.IGNORECASE)
@@ -41,7 +41,7 @@ def without_credentials(settings: Settings) -> Headers:
 def wrong_credentials(settings: Settings) -> Headers:
     """Return the user's headers with credentials of the same form that were never issued.
 
-    They are the same in every process of a run, so that each can keep them out of reports.
+    The credentials are the same in every process of a run, so that each process can redact them.
     """
     chance = random.Random(settings.run_id)
     return _with_changed_secrets(settings, lambda secret: _random_like(secret, chance))
@@ -73,7 +73,7 @@ def secret_headers(settings: Settings) -> Headers:
 
 
 def _credentials(headers: Headers) -> Headers:
-    """Return the headers that are credentials by their names; all headers if no name says so."""
+    """Return the headers whose names indicate credentials; all headers if no name does."""
     return tuple(each for each in headers if _CREDENTIAL.search(each[0])) or headers
 
 

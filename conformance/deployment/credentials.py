@@ -53,7 +53,7 @@ def parse_key(text: str, option: str) -> str:
 def read_secret(path: Path, option: str) -> str:
     """Return the text of a file; the message of a `SettingsError` does not show the path.
 
-    A user who confuses this option with the one for the value itself writes a secret as
+    A user who confuses this option with the one for the value itself may give a secret as the
     path.
     """
     try:

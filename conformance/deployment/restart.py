@@ -1,4 +1,4 @@
-"""Restarts of a deployment that the user has agreed to: what ends it, and starts it again."""
+"""Restarts of the deployment, made only if the user has allowed them by an option."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _LAST_CHARACTERS = 600
 
 
 class NotBackError(httpx.TransportError):
-    """The deployment did not come back after it was ended; the message says how that was seen."""
+    """The deployment did not come back after it was ended; the message says why."""
 
 
 class Restarter:
-    """Ends a deployment and starts it again, until that fails once.
+    """Restarts of one deployment, until one restart fails.
 
-    `problem` says then why; the deployment is not asked again.
+    After that `problem` is the reason, and every further call raises `NotBackError` at once.
     """
 
     def __init__(self, restart: Callable[[], None]) -> None:
@@ -40,7 +40,7 @@ class Restarter:
         self.problem = ""
 
     def __call__(self) -> None:
-        """Return once the deployment is ready again; raise `NotBackError` if it is not back."""
+        """Restart the deployment and wait until it is ready; raise `NotBackError` if that fails."""
         self.require_there()
         try:
             self._restart()
@@ -59,8 +59,8 @@ def restart_by_command(
 ) -> None:
     """Run a command that restarts the deployment, without a shell, and wait until it is ready.
 
-    `NotBackError` if the command fails or takes longer than `within_s` seconds, or if the
-    deployment is not ready within as many.
+    Raises `NotBackError` if the command fails or takes longer than `within_s` seconds, or if
+    the deployment is not ready within `within_s` seconds after the command.
     """
     _run(command, within_s)
     last: list[str] = []
@@ -81,7 +81,7 @@ def restart_by_command(
 
 
 def _run(command: Sequence[str], within_s: float) -> None:
-    # To a file: a server that the command leaves running keeps its output open.
+    # A file, not a pipe: a server that the command starts keeps the output open.
     with tempfile.TemporaryFile() as output:
         try:
             running = subprocess.Popen(

@@ -1,7 +1,7 @@
 """The folder of one run, in which its processes record exchanges.
 
-It is next to the ledgers, not in the folder for temporary files, so that the next run finds
-and removes what a killed run left behind.
+The folder is next to the ledgers, not in the system's folder for temporary files, so that the
+next run finds and removes what a killed run left behind.
 """
 
 from __future__ import annotations

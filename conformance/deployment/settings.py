@@ -38,15 +38,15 @@ class SettingsError(Exception):
 class GraphSettings:
     """How to use the graph that the deployment offers; by default that of the documents.
 
-    `supersteps` prepopulate a thread up to its end; `append` is one more update that can be
-    applied any number of times; `run_input` is the input of a run. In every text `{n}` is
+    `supersteps` prepopulate a thread to the end of the graph; `append` is one more update that
+    can be applied any number of times; `run_input` is the input of a run. In every text `{n}` is
     replaced by a number. `channels` are values of further keys of the state, written
     together with `append` by checks of a whole state; every name in it must be a key of the
     state.
 
     The reducers: an update adds items to a list of `appending` (messages or anything else),
-    adds to a number of `adding`, and replaces a value of `replacing`. About other keys
-    nothing is predicted. Most checks use the first list of `appending`.
+    adds to a number of `adding`, and replaces a value of `replacing`. Nothing is predicted
+    about other keys. Most checks use the first list of `appending`.
     """
 
     id: str = "agent"
@@ -140,8 +140,8 @@ class Settings:
 
     @cached_property
     def address(self) -> httpx.URL:
-        """The URL, parsed; `SettingsError`, without secrets, if it is unusable."""
-        # Imported here: commands that ask no server read settings as well, and start fast.
+        """The parsed URL; raises `SettingsError`, without secrets, if the URL is unusable."""
+        # Imported here, so that commands that send no requests start fast.
         import httpx
 
         from conformance.deployment.record.redaction import bare_url

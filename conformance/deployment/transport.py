@@ -39,17 +39,18 @@ PRIVATE = "threads_conformance_private"
 #: Longest body, in characters, that is recorded.
 RECORDED_BODY = 64 * 1024
 
-#: Bytes of a longer body that are examined, and how many of them are dropped at the end, where
-#: a secret may have been cut in two.
+#: How many bytes of a longer body are examined, and how many of those are left out at the end,
+#: where a secret may have been cut in two.
 _EXAMINED, _DROPPED = 2**20, 16 * 1024
 #: Key of `request.extensions`, set for requests that the suite itself sends, not a check.
 _OWN = "threads_conformance_own"
 #: Key of `request.extensions` for the `Creation` of a write.
 _CREATION = "threads_conformance_creation"
-#: A list with more runs or crons than this that are not known to be ours is not recorded.
+#: Most runs or crons of one list that are proved by GET; a list with more is not recorded.
 MOST_PROVED_OF_A_LIST = 20
 _OTHER_PEOPLES = "other people's threads"
-#: Operations whose answers are about the server, and of which no check reports content.
+#: Operations whose answers describe the server. No check reports their content, so a check that
+#: sees such an answer has not seen other people's data.
 _OF_THE_SERVER = (BY_NAME["assistants_search"], BY_NAME["openapi"])
 _STRANGER = "[not-ours]"
 #: Reads that only a Threads server answers: one that succeeded is repeated to test the network.
@@ -61,14 +62,14 @@ _SAFE_HEADERS = frozenset({"content-type", "content-length", "date", "server"})
 
 
 class Recorder:
-    """Keeps the exchanges of the current check, and writes all exchanges to a file.
+    """The exchanges of the current check, and a file to which all exchanges are written.
 
-    `troubles` is the network trouble during the check; `accepted` are answers that look like
-    trouble and count as the deployment's own, and `doubts` those of them that may have come
-    from a proxy all the same; `journal` holds what its requests created. `strangers` describes what
-    was seen of other people's, without content. `server_errors` are the exchanges that were
-    answered by 500, requests of the suite itself included. Several threads of a check may add at
-    once; each exchange is one line of the file.
+    `troubles` is the network trouble during the check; `accepted` are answers that resemble
+    trouble and count as the deployment's own, and `doubts` those of them that may nevertheless
+    have come from a proxy; `journal` holds what the requests of the check created. `strangers`
+    describes, without content, what its answers showed of other people's data. `server_errors`
+    are the exchanges that were answered by 500, including requests of the suite itself. Several
+    threads of a check may add exchanges at once; each exchange is one line of the file.
     """
 
     def __init__(self, file: Path | None, redactor: Redactor) -> None:
@@ -87,7 +88,7 @@ class Recorder:
 
     @contextmanager
     def check(self, check_id: str) -> Iterator[list[Exchange]]:
-        """Attribute what is recorded in the block to this check; yield its growing list."""
+        """Attribute what is recorded in the block to this check; yield the list of exchanges."""
         self._check, self._current = check_id, []
         self.troubles, self.accepted, self.doubts, self.strangers = [], [], [], []
         self.server_errors = []
@@ -103,14 +104,14 @@ class Recorder:
         self._current.clear()
 
     def note_restart(self) -> None:
-        """Note that the deployment is restarted, which explains what is not there any more."""
+        """Record a restart of the deployment, which may explain why something is gone."""
         self.journal = Journal()
         self._restarted = True
 
     def add(self, exchange: Exchange, *, of_check: bool = True) -> None:
         """Record one exchange, its texts already redacted.
 
-        Without `of_check` it is a request of the suite itself, not of the current check.
+        Without `of_check` the exchange belongs to the suite itself, not to the current check.
         """
         with self._lock:
             if of_check:
@@ -129,7 +130,7 @@ class Recorder:
             self.troubles.append(trouble)
 
     def accept_as_answers(self, troubles: list[Trouble], certain: bool) -> None:
-        """Reclassify troubles as the deployment's own answers; as doubts unless `certain`."""
+        """Reclassify troubles as the deployment's own answers; as doubts, too, unless `certain`."""
         with self._lock:
             for each in troubles:
                 if each in self.troubles:
@@ -154,12 +155,12 @@ class _Connections:
 
 
 class SuiteTransport(httpx.BaseTransport):
-    """Sends a request if the guard allows it, after the ledger has it, and records it.
+    """The transport of the suite: guard, ledger, delivery and record around every request.
 
-    `connect` makes the transport to the deployment. It is made anew after a 5xx, since a
-    server may close the connection on which it failed, and the next request must not suffer
-    from that. Several threads may send at once: requests in progress on old connections
-    finish there. Outages are waited out for `outage_within_s` seconds in total, and waits
+    `connect` makes the transport to the deployment. That transport is replaced after a 5xx,
+    since a server may close the connection on which it failed, and the next request must not
+    fail because of that. Several threads may send at once: requests in progress finish on the
+    old connections. Outages are waited out for `outage_within_s` seconds in total, and waits
     between retries begin at `backoff_s` seconds.
     """
 
@@ -207,7 +208,7 @@ class SuiteTransport(httpx.BaseTransport):
         writes = operation is not None and operation.writes
         follows_run = operation is not None and operation.name in _RUN_OUTPUT_READS
         if operation is not None and (writes or follows_run):
-            # A read of a run's output needs it as well: it decides what may be recorded.
+            # For reads of a run's output as well: the proof decides whether they may be recorded.
             self._prove_named_ids(operation, path, body, request)
         check_request(request.method, path, body, self._ownership)
         if operation is None or not writes:
@@ -223,7 +224,7 @@ class SuiteTransport(httpx.BaseTransport):
         self._connections.transport.close()
 
     def reconnect(self) -> None:
-        """Send on new connections from now on: the deployment was started anew."""
+        """Use new connections from now on, since the deployment was started again."""
         with self._lock:
             used, self._connections = self._connections, _Connections(self._connect())
             used.retired = True
@@ -243,7 +244,7 @@ class SuiteTransport(httpx.BaseTransport):
             self._prove(named)
 
     def _prove(self, named: UnprovedId) -> None:
-        """Read an id by GET, and own what it names if the answer proves it to be this run's."""
+        """Send a GET for an id, and record it as this run's if the answer proves that."""
         if named.kind == "thread":
             if shown := self._read_thread(named.id):
                 self._ownership.adopt_thread(shown)
@@ -261,7 +262,7 @@ class SuiteTransport(httpx.BaseTransport):
         thread_id: str | None,
         response: httpx.Response,
     ) -> None:
-        """Own a run or cron that a check read by GET, if the answer proves it to be this run's."""
+        """Record a run or cron that a check read as this run's, if the answer proves that."""
         path = self._path_of(request)
         run_id, cron_id = operation.id_in(path, "run_id"), operation.id_in(path, "cron_id")
         if run_id is not None and not self._ownership.is_our_run(run_id):
@@ -304,7 +305,7 @@ class SuiteTransport(httpx.BaseTransport):
         return self._status("GET", thread_id)
 
     def _remove(self, thread_id: str) -> int | None:
-        """Delete the thread under an id that this run drew; None for any other id."""
+        """Delete the thread under an id that this run generated; return None for any other id."""
         return self._status("DELETE", thread_id) if self._ownership.is_drawn(thread_id) else None
 
     def _status(self, method: str, thread_id: str) -> int | None:
@@ -348,7 +349,7 @@ class SuiteTransport(httpx.BaseTransport):
         response.request = request
         self._ownership.clock.learn_from_date(response.headers.get("date"), datetime.now(UTC))
         if operation is not None and isinstance(request.extensions.get(_CREATION), Creation):
-            # Before the record, since ids that it names may be proved to be this run's.
+            # Before the exchange is recorded, since this may prove ids in it to be this run's.
             creation = request.extensions[_CREATION]
             self._tracker.record_response(operation, creation, response)
             self._recorder.journal.write(operation, creation, response)
@@ -453,7 +454,7 @@ def _get_answer(response: httpx.Response, asked: str, thread_id: str | None = No
 
 
 def _own_request(request: httpx.Request, method: str, raw_path: str) -> httpx.Request:
-    """Return a request of the suite itself, with the headers and time limits of another one."""
+    """Return a request of the suite itself, with the headers and time limits of `request`."""
     headers = [each for each in request.headers.raw if not each[0].lower().startswith(b"content")]
     return httpx.Request(
         method,
@@ -475,7 +476,7 @@ def _repeat_as_own(request: httpx.Request) -> httpx.Request:
 
 
 def _own_extensions(request: httpx.Request) -> dict[str, Any]:
-    """Return extensions that mark a request of the suite, with the time limits of another one."""
+    """Return extensions that mark a request of the suite, with the time limits of `request`."""
     kept = ("timeout", EXPECTED_STATUSES)
     kept_extensions = {
         name: request.extensions[name] for name in kept if name in request.extensions

@@ -1,9 +1,9 @@
 """Evidence, after a failed check, that one of its requests was lost or delivered twice.
 
 A proxy that delivers a request twice, or a deployment that restarts in between, leaves
-traces: more states, runs or threads than were asked for, or a thread that disappeared
-though nobody deleted it. A check that leaves such a trace is made again. Only if the trace
-appears each time, so that the deployment itself causes it, does the verdict count.
+traces: more states, runs or threads than were requested, or a thread that disappeared
+though nobody deleted it. A check that leaves such a trace is made again. The verdict counts
+only if the trace appears each time, so that the deployment itself causes it.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ def _traces_of_thread(client: ThreadsClient, journal: Journal, thread_id: str) -
 
 
 def _extra_threads(client: ThreadsClient, journal: Journal) -> int:
-    """Return how many more threads than were asked for carry the tag of the check.
+    """Return how many more threads than were requested carry the tag of the check.
 
-    The thread of a stateless run may have the run's metadata, and with it the tag, for as long as
-    it is there: no source says that it has not.
+    While it exists, the thread of a stateless run may have the run's metadata, and so the tag: no
+    source forbids that.
     """
     if len(journal.tags) != 1:
         return 0

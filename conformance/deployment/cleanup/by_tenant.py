@@ -15,7 +15,7 @@ from conformance.deployment.settings import Settings
 def remove_as_each(
     connection: Connection, settings: Settings, ledger: LedgerState, keep: Collection[str] = ()
 ) -> Removal:
-    """Delete every thread of a run, each with the credentials that created it.
+    """Delete the threads of a run, except those in `keep`, with the credentials that created them.
 
     The other tenant's threads are those that its own search for the run's tag finds. The
     ids of the ledger are deleted with the user's credentials, since most are the user's.
@@ -33,5 +33,5 @@ def remove_as_each(
 
 
 def _without_duplicates(left: tuple[Leftover, ...]) -> tuple[Leftover, ...]:
-    """Return one entry for each id: what neither tenant could remove is listed once."""
+    """Return one entry for each id, since both tenants may have failed to remove a thread."""
     return tuple({canonical(each.thread_id): each for each in left}.values())

@@ -42,7 +42,7 @@ def find_lost(
 
     A thread is yielded if its GET shows the tags of the suite and of a run, and if it is older
     than `older_than` by the server's clock. Threads of plants are left out. Raises
-    `httpx.HTTPError`.
+    `httpx.HTTPError` for errors of the connection.
     """
     for thread_id in list(_tagged_ids(client)):
         shown = client.get(thread_id)

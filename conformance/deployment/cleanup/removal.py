@@ -113,15 +113,15 @@ def _try_to_delete(client: ThreadsClient, thread_id: str) -> tuple[str, tuple[in
 def remove_all(client: ThreadsClient, ledger: LedgerState, keep: Collection[str] = ()) -> Removal:
     """Delete every thread and cron that is proved to be the run's, except threads in `keep`.
 
-    Errors of the connection do not stop it: a thread that could not be asked for counts as
-    left.
+    Errors of the connection do not stop the removal: a thread that could not be deleted counts
+    as left, and one that could not be read as possibly left.
     """
     return _Remover(client, ledger, keep).removal()
 
 
 @dataclass
 class _Remover:
-    """Goes through the ledger, then the search for the run's tag, several threads at a time."""
+    """The removal of what the ledger names, then of what a search for the run's tag finds."""
 
     client: ThreadsClient
     ledger: LedgerState
@@ -129,8 +129,8 @@ class _Remover:
     existed: dict[str, str] = field(default_factory=dict)
     left: dict[str, Leftover] = field(default_factory=dict)
     possible: dict[str, Leftover] = field(default_factory=dict)
-    #: Whether the search for the run's tag succeeded. Only then is a status such as 403 or 502
-    #: taken for an answer about a thread: else it may be that of a gateway, or of a refused key.
+    #: Whether the search for the run's tag succeeded. Only then does a status such as 403 or 502
+    #: count as an answer about a thread: otherwise a gateway may answer, or the key be refused.
     search_is_answered: bool = True
     unanswered: int = 0
     #: Deletions in a row without a useful answer, even if other requests are answered.
@@ -140,8 +140,8 @@ class _Remover:
     def removal(self) -> Removal:
         """Remove everything and return the result."""
         self.existed |= {canonical(each): each for each in self.ledger.created}
-        # If the search succeeds, the delivery can repeat it later, to tell a key that has expired
-        # from a deployment that answers 403 itself, for an id that does not exist.
+        # If the search succeeds, the delivery can repeat it later, to distinguish an expired key
+        # from a deployment that itself answers 403 for an id that does not exist.
         self.search_is_answered = self._search(0) is not None
         # Crons first: they could create threads, or history, during the removal.
         self._for_each(self._unschedule, self.ledger.crons)
@@ -184,7 +184,7 @@ class _Remover:
     # Threads
 
     def _remove_drawn(self, thread_id: str) -> None:
-        """Delete the thread, if any, under an id that the run drew itself."""
+        """Delete the thread, if any, under an id that the run generated."""
         if self._is_kept(thread_id):
             return
         known = canonical(thread_id)
@@ -224,7 +224,7 @@ class _Remover:
         self._delete(thread_id)
 
     def _remove_tagged(self) -> bool:
-        """Delete the threads that a search for the tag finds; return whether it was answered.
+        """Delete the threads that a search for the tag finds; return whether the search succeeded.
 
         The search is repeated until it finds nothing new: a thread may become visible late.
         """
@@ -257,10 +257,10 @@ class _Remover:
             self._delete(thread_id)
 
     def _search(self, standing: int) -> list[str] | None:
-        """Return a page of ids that carry the run's tag; None if the search is not answered.
+        """Return a page of ids that carry the run's tag; None if the search fails.
 
         `standing` is the number of threads that are known to be left. The page is longer by
-        that, since the search finds those again.
+        that number, since the search finds those threads again.
         """
         tag = {RUN_TAG: self.client.tag[RUN_TAG]}
         body = {"metadata": tag, "limit": _PAGE + min(standing, 10 * _PAGE - _PAGE)}
@@ -270,7 +270,7 @@ class _Remover:
         return list(_tagged_ids(answer.digested, tag[RUN_TAG]))
 
     def _delete(self, thread_id: str) -> None:
-        """Delete a thread of the run, and record it as left unless it then is gone."""
+        """Delete a thread of the run, and record it as left unless it is gone afterwards."""
         if max(self.unanswered, self.undeleted) >= _UNANSWERED_IN_A_ROW:
             reason = "no request is answered any more in a way that says anything"
         else:
@@ -335,7 +335,7 @@ class _Remover:
         return self._answer_or_none(lambda: self.client.get(thread_id))
 
     def _answer_or_none(self, ask: _Ask) -> Answer | None:
-        """Return the answer; None if there is none, or if too many in a row went unanswered."""
+        """Return the answer; None without one, or if the last requests got no useful answer."""
         if self.unanswered >= _UNANSWERED_IN_A_ROW:
             return None
         try:

@@ -1,1 +1,1 @@
-"""Delivery of requests through trouble on the way: what is sent again, and when a run gives up."""
+"""Delivery of requests despite network trouble: what is sent again, and when a run gives up."""

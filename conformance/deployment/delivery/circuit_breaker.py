@@ -1,4 +1,4 @@
-"""Waiting during outages, up to a total time, and giving up a deployment that stays away."""
+"""Waiting during outages, up to a total time, and giving up if the deployment stays away."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tenacity
 
 from conformance.deployment.delivery.trouble import Trouble
 
-#: After so many requests in a row without an answer GET /info checks whether it is still up.
+#: After so many requests in a row without an answer, GET /info tests whether the server is up.
 UNANSWERED_IN_A_ROW = 3
 #: After so many timeouts in a row an operation counts as hanging, and is not repeated.
 HANGS_AFTER = 2
@@ -28,13 +28,14 @@ class GivenUpError(httpx.TransportError):
 
 
 class CircuitBreaker:
-    """Counts failed requests in a row, waits, and in the end stops sending.
+    """The counts of failed requests in a row, by which sending pauses and in the end stops.
 
-    There are two counts. Requests without an answer are counted until any request gets any
-    answer; then `is_there` sends one that any server answers at once. Requests in trouble are
-    counted until the deployment itself answers one; then `is_well` repeats one that
-    succeeded before. Outages are waited out for `within_s` seconds in total; after that
-    nothing more is sent.
+    Requests without an answer are counted until any request is answered; at
+    `UNANSWERED_IN_A_ROW` of them `is_there` sends a request that any server answers at once.
+    Requests in trouble are counted until the deployment itself answers one; at
+    `TROUBLED_IN_A_ROW` of them `is_well` repeats a request that succeeded before. If that test
+    fails, it is repeated until it succeeds or `within_s` seconds in total, over all outages,
+    are used up; after that nothing more is sent.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class CircuitBreaker:
         self._in_trouble = 0
 
     def in_trouble(self, request: httpx.Request, trouble: Trouble) -> None:
-        """Count a request that was in trouble to the end; wait until that is over, or give up.
+        """Count a request whose trouble persisted; wait until the trouble is over, or give up.
 
         Raises `GivenUpError` if a request that succeeded before does not succeed again in time.
         """

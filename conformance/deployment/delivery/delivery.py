@@ -1,8 +1,8 @@
 """Delivery of requests through network trouble: repeated where that is safe.
 
 Reads may be repeated, and so may requests that were surely not executed. A creation under
-an id of this run is repeated once no thread exists under that id. Of any other request
-nobody can tell whether it was executed: the whole check is repeated instead.
+an id of this run is repeated once no thread exists under that id. It is unknown whether any
+other request was executed, so it is not repeated: the whole check is.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ TRIES = 5
 TRIES_AT_FIRST_CONTACT = 3
 #: How often an answer that may come from a proxy must repeat to count as the deployment's.
 TRIES_OF_AN_ANSWER = 3
-#: The same where such an answer was seen to give way to another when the request was repeated: the
-#: network disturbs answers by chance then, and may do so several times in a row.
+#: The same once the repetition of a request has replaced such an answer by another: the network
+#: disturbs answers by chance then, and may do so several times in a row.
 TRIES_OF_AN_ANSWER_BY_CHANCE = 9
 #: How often a GET is tried to find out whether a request was executed.
 _LOOKS = 4
@@ -58,13 +58,13 @@ class Probes:
 
 
 class Delivery:
-    """Sends requests, and reports the network trouble that they meet.
+    """The delivery of requests, and reports of the network trouble that they meet.
 
     `backoff_s` is the approximate length of the first wait, in seconds. `on_trouble` is
-    called with each trouble; `on_answers_accepted` with troubles that were the deployment's
-    own answers after all, and whether that is certain: only if the answer repeated. At
-    `first_contact` no earlier answer is known to compare with, so any answer counts as the
-    deployment's.
+    called with each trouble; `on_answers_accepted` is called with troubles that turned out to
+    be the deployment's own answers, and with whether that is certain, which it is only if the
+    answer was repeated. At `first_contact` no earlier answer is known to compare with, so any
+    answer counts as the deployment's.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Delivery:
         self._backoff_s = backoff_s
         self._first_contact = first_contact
         self._random = random.Random(0)
-        #: Whether an answer that may come from a proxy has given way to another.
+        #: Whether an answer that may come from a proxy was followed by another when repeated.
         self._by_chance = False
 
     def deliver(
@@ -93,8 +93,8 @@ class Delivery:
         """Send a request until it is answered.
 
         Raises `CutError` where the check disconnects before the answer; `TroubleError` where the
-        trouble persists, or nobody can tell whether the request was executed; `GivenUpError`
-        once the deployment does not answer any more.
+        trouble persists, or it is unknown whether the request was executed; `GivenUpError` once
+        the deployment does not answer any more.
         """
         name = operation.name if operation else "other"
         seen: list[Trouble] = []
@@ -162,7 +162,7 @@ class Delivery:
         seen: list[Trouble],
         outcome: httpx.Response | httpx.HTTPError,
     ) -> httpx.Response:
-        """Return the answer if it counts as the deployment's; else raise how to proceed."""
+        """Return the answer if it is the deployment's own; raise `_AgainError` to send again."""
         trouble = seen[-1]
         hangs = trouble.timed_out and (
             self._first_contact or self._breaker.hangs(trouble.operation)
@@ -200,7 +200,7 @@ class Delivery:
         return False
 
     def _ensure_absent(self, own_id: str) -> bool:
-        """Make sure that no thread exists under an id of this run; return whether that is so."""
+        """Delete any thread under an id of this run; return whether none exists now."""
         status = self._status_of(own_id)
         if status is not None and 200 <= status < 300:
             self._probes.remove(own_id)
@@ -226,7 +226,7 @@ class Delivery:
         raise TroubleError(error.trouble)
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
-        """Return the seconds to wait: as `Retry-After` asks, else longer each time."""
+        """Return the seconds to wait: as `Retry-After` says, else longer each time."""
         error = state.outcome.exception() if state.outcome else None
         asked = error.trouble.retry_after_s if isinstance(error, _AgainError) else None
         if asked is not None and self._backoff_s:
@@ -245,7 +245,7 @@ class _AgainError(Exception):
 
 
 def _delivered_twice(creation: Creation | None, response: httpx.Response) -> Trouble | None:
-    """Return the trouble behind a 409 on a freshly drawn id: the request was delivered twice."""
+    """Return the trouble that a 409 on a newly generated id shows: a request delivered twice."""
     if (
         response.status_code == httpx.codes.CONFLICT
         and creation is not None

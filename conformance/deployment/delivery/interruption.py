@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM: a write in progress may finish, a read is aborted at once.
 
-A creation whose answer is lost leaves a thread that cannot be identified, so the write is
-given a moment. The signal still takes effect within a second.
+A creation whose answer is lost leaves a thread that cannot be identified, so a write may
+finish within `GRACE_S` seconds. The signal still takes effect within a second.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ GRACE_S = 0.8
 
 
 class WritesUnderWay:
-    """Delays a signal while the main thread is in the middle of a write."""
+    """Signal handlers that delay a signal while the main thread sends a write."""
 
     def __init__(self) -> None:
         self._depth = 0
@@ -62,7 +62,7 @@ WRITES = WritesUnderWay()
 def signals_as_interrupt() -> Iterator[None]:
     """Turn SIGINT and SIGTERM into `KeyboardInterrupt` while the block runs.
 
-    It does nothing outside the main thread, where no signal arrives.
+    Outside the main thread, where no signal arrives, this changes nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -18,7 +18,7 @@ from conformance.json_text import UndigestedJsonError, parse_json
 
 #: Statuses of a gateway, or of an overloaded server.
 GATEWAY_STATUSES = frozenset({429, 502, 503, 504})
-#: Statuses that reject credentials: trouble where these were accepted before.
+#: Statuses that reject credentials: trouble where the credentials were accepted before.
 CREDENTIAL_STATUSES = frozenset({401, 403, 407})
 #: Key of `request.extensions` for statuses that the check expects: they are not trouble.
 EXPECTED_STATUSES = "threads_conformance_expects"
@@ -44,7 +44,7 @@ class Execution(Enum):
 class Trouble:
     """The trouble that one request met; `what` describes it in a few words.
 
-    `retry_after_s` is the wait that the answer asks for, in seconds. `hangs` is set where
+    `retry_after_s` is the wait that the answer demands, in seconds. `hangs` is set where
     the operation has timed out several times in a row.
     """
 
@@ -82,8 +82,8 @@ def trouble_of_error(operation: str, error: httpx.HTTPError) -> Trouble:
 def trouble_of_answer(operation: str, response: httpx.Response) -> Trouble | None:
     """Return the trouble that an answer may mean; None if it is the deployment's own answer.
 
-    Trouble of fate `ANSWERED` may be the deployment's own answer after all: that is decided
-    by repeating a request that succeeded before.
+    Trouble of fate `ANSWERED` may still be the deployment's own answer: that is decided by
+    repeating a request that succeeded before.
     """
     status = response.status_code
     if status in response.request.extensions.get(EXPECTED_STATUSES, ()):
@@ -107,7 +107,7 @@ def trouble_of_answer(operation: str, response: httpx.Response) -> Trouble | Non
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """Return the seconds that `Retry-After` asks for, between 0 and the maximum; else None."""
+    """Return the seconds that `Retry-After` demands, between 0 and the maximum; else None."""
     header = response.headers.get("retry-after", "").strip()
     if not header:
         return None
@@ -136,7 +136,8 @@ def _is_html(response: httpx.Response) -> bool:
 def _lacks_its_json(operation: str, response: httpx.Response) -> bool:
     """Return whether a read succeeded with an empty body that is declared as JSON.
 
-    A body of one character that was cut is empty. A write may rightly be answered so.
+    A body of one character is empty once it is cut short. Writes are left out, since an empty
+    answer to a write can be right.
     """
     known = BY_NAME.get(operation)
     return (

@@ -1,4 +1,4 @@
-"""Bisection: the first version of a server at which a verdict changed, in few steps."""
+"""Bisection: a search in few steps for the first version at which a verdict changed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Change(Generic[T]):
 
 
 class NoChangeError(Exception):
-    """Both ends have the same `verdict`; or one end has none, and it is None."""
+    """Both ends have the same `verdict`, or `end` has none: `verdict` is then None."""
 
     def __init__(self, end: object, verdict: str | None) -> None:
         super().__init__(f"{end}: {verdict}")
@@ -36,7 +36,8 @@ def find_change(versions: Sequence[T], verdict_of: Callable[[T], str | None]) ->
 
     `versions` are in order, at least two. `verdict_of` is called for the two ends, then for
     at most ceil(log2(n)) of the n versions after the oldest, and for one more for each
-    version without a verdict (None). Raises `NoChangeError`.
+    version without a verdict (None). Raises `NoChangeError` if the ends have the same verdict, or
+    one of them has none.
     """
     old, new = 0, len(versions) - 1
     found: dict[int, str | None] = {}

@@ -108,12 +108,13 @@ def _npm_commands(wanted: Recipe, folder: Path) -> list[list[str]]:
 
 
 def interpreter(allowed: SpecifierSet = _ANY) -> str:
-    """Return a Python that is allowed: ours, else one of the PATH, else a request for uv.
+    """Return a Python that is allowed: ours, else one on the PATH, else a version range for uv.
 
     Raises `NotStartedError` if there is none.
     """
     if allowed.contains(platform.python_version(), prereleases=True):
-        # Not that of a virtual environment, or each project would install its own servers.
+        # Not the path in a virtual environment: it is part of the recipe, so that each virtual
+        # environment would install its own servers.
         return str(Path(sys.executable).resolve())
     for name in _PYTHONS:
         path = shutil.which(name)

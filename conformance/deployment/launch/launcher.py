@@ -28,7 +28,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class Range:
-    """What some versions need: further packages, and only releases from before the day `before`."""
+    """The needs of some versions: more packages, and only releases from before the day `before`."""
 
     versions: SpecifierSet
     packages: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Install:
-    """How the server's packages are installed; `package` is the one whose versions count."""
+    """The installation of a server; the versions of `package` are those of the server."""
 
     kind: str
     package: str
@@ -55,7 +55,7 @@ class Install:
 
 @dataclass(frozen=True)
 class Launcher:
-    """How one kind of server is installed and started; `file` is the TOML file."""
+    """How one kind of server is installed and started; `file` is its TOML file."""
 
     file: Path
     name: str
@@ -202,7 +202,7 @@ def _install(data: dict[str, Any]) -> Install:
 
 
 def _parse(kind: type, value: Any) -> Any:
-    """Make a version or a specifier of its text."""
+    """Parse a version or a specifier; raise `ValueError` if it cannot be read."""
     try:
         return kind(value)
     except (InvalidSpecifier, InvalidVersion, TypeError) as broken:

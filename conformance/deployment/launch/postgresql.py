@@ -123,7 +123,7 @@ def _initialise(programs: Path, cluster: Path, password: Path, user: str | None)
         command, cwd=cluster.parent, env=_environment(), output=log, user=user
     ) as tree:
         if tree.wait():
-            # Or the next start would take an incomplete cluster for a finished one.
+            # Otherwise the next start would use the incomplete cluster.
             shutil.rmtree(cluster, ignore_errors=True)
             raise NotStartedError(
                 f"PostgreSQL could not make a cluster in {cluster.parent}; "

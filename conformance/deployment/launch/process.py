@@ -24,11 +24,11 @@ _SUPERVISOR_S = 20.0
 
 
 class ProcessTree:
-    """Runs a command under a supervisor that terminates the whole tree when the block ends.
+    """A command under a supervisor that terminates the whole tree when the block ends.
 
-    The supervisor also terminates it when this process is killed. The command's output is
-    appended to the file `output`; the folders of `remove` are removed with it; `user` runs
-    it, by default the current one. `grace_s` is the time in seconds between `stop_signal`
+    The supervisor also terminates the tree when this process is killed. The command's output
+    is appended to the file `output`; the folders of `remove` are removed at the end; `user` runs
+    the command, by default the current user. `grace_s` is the time in seconds between `stop_signal`
     and SIGKILL.
     """
 
@@ -102,7 +102,7 @@ class ProcessTree:
         self._end("")
 
     def restart(self, *, kill: bool) -> None:
-        """Stop or kill the command and all its descendants, keep its folders, and start it anew."""
+        """Stop or kill the command and its descendants, keep its folders, and start it again."""
         self._end(supervisor.KILL if kill else supervisor.KEEP)
         self.output_length = len(self.output_text())
         self.__enter__()

@@ -100,7 +100,7 @@ def clear(each: Cached) -> bool:
                 # The lock of a killed run is free.
                 with FileLock(use, timeout=0):
                     use.unlink(missing_ok=True)
-            # First, so that an interrupted removal leaves it unfinished.
+            # Removed first, so that after an interrupted removal it counts as unfinished.
             (each.folder / _FINISHED).unlink(missing_ok=True)
             shutil.rmtree(each.folder)
     except Timeout:

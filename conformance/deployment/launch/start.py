@@ -1,4 +1,4 @@
-"""Start of a server by its launcher: until it is ready, and its end."""
+"""Start of a server by its launcher, the wait until it is ready, and its end."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Restart(Protocol):
     """A function that ends a server, by a clean stop or by SIGKILL, and starts it again."""
 
     def __call__(self, *, kill: bool) -> None:
-        """Return once the server is ready again."""
+        """End the server, start it again, and return once it is ready."""
 
 
 @dataclass(frozen=True)
 class Running:
     """A server that is ready; `output` is its log file.
 
-    `restart` stops it, or kills it, starts it again on its port with what it has stored, and
-    returns when it is ready; `NotStartedError` if it does not come back.
+    `restart` stops or kills the server, starts it again on its port with what it has stored, and
+    returns when it is ready; it raises `NotStartedError` if the server does not come back.
     """
 
     url: str

@@ -1,11 +1,11 @@
-"""Runs one command and terminates its whole process tree; a separate program, see `process.py`.
+"""The supervisor of one command and its process tree: a program of its own, see `process.py`.
 
 It reads one line of JSON from its standard input: {"command", "cwd", "env", "output",
 "user", "stop_signal", "grace_s", "remove"}. When its input ends, which also happens when
 the process that started it is killed, it terminates the command with every descendant, and
-removes the folders of `remove`. A last word before the end of the input, `keep` or `kill`, leaves
-the folders for another start; at `kill` the command gets SIGKILL at once. It exits with the
-status of the command, also if that ended by itself.
+removes the folders of `remove`. If the rest of the input is `keep` or `kill`, the folders are kept
+for another start; at `kill` the command gets SIGKILL at once. The program exits with the status of
+the command, also if the command ended by itself.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _SIGNAL_WAIT_S = 2.0
 #: Status of a command that could not be started, as in a shell.
 NOT_FOUND = 127
-#: The last words of the input: the folders are left, and the command is killed at once.
+#: Words that may end the input: keep the folders; or keep them, and kill the command at once.
 KEEP, KILL = "keep", "kill"
 _STOP, _ENDED = "stop", "ended"
 
@@ -98,7 +98,7 @@ def _wait_for_command(command: subprocess.Popen[bytes], events: queue.SimpleQueu
 
 
 def _terminate_tree(command: subprocess.Popen[bytes], ways: tuple[str, ...]) -> None:
-    """End the command and all its descendants, in each of these ways those that remain."""
+    """End the command and all its descendants; try each of `ways` in turn on those that remain."""
     myself = psutil.Process()
     for stop_signal in ways:
         # The command is reaped by its Popen: psutil would take its status away.

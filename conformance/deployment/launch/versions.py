@@ -1,4 +1,4 @@
-"""Which version of a server is requested, and which versions exist."""
+"""The requested version of a server, and the versions that exist."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is this run's own: proved from answers, written down before it is made, and guarded."""
+"""Ownership: the proof of what is this run's, the ledger of creations, and the guard."""

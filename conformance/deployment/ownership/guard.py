@@ -1,7 +1,7 @@
 """The guard: no request may change a thread, run or cron that is not this run's.
 
-It decides on the final request, just before it is sent, and denies by default: the scope of
-each operation says which ids its path and its body must name for a write to be allowed.
+The guard decides on the final request, just before it is sent, and denies by default: the scope
+of each operation says which ids its path and its body must name for a write to be allowed.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def unproved_ids(
         yield UnprovedId("thread", thread_id)
     value = _parse_body(body)
     for each in _thread_ids(value, body):
-        # A blank text is no id. An unparsable body may contain the tag, which looks like an id.
+        # A blank text is no id. The tag, which has the form of an id, may be in an unparsable body.
         if each.strip() and each != ownership.run_id and not ownership.is_ours(each):
             yield UnprovedId("thread", each)
     run_id = operation.id_in(path, "run_id")
@@ -119,7 +119,7 @@ def _refuse_unless_visit(
 
 
 def _is_of_preflight(path: str, ownership: Ownership) -> bool:
-    """Return whether the path can show no thread: the OpenAPI, or a path drawn to be absent."""
+    """Return whether the path shows no thread: that of the OpenAPI document, or an absent path."""
     return path == "/openapi.json" or ownership.is_drawn(path.rpartition("/")[2])
 
 

@@ -40,9 +40,9 @@ class LedgerState:
     the deployment said it created. `named` are ids from answers to creations; they prove
     nothing. `unidentified` describes the creations whose id was never learned, and
     `unfindable` those of them whose threads have no tag of the run either. `crons` are
-    ids of crons; on `scheduled` threads there may be others whose id was never learned. If
-    the deployment was `launched` for the run, it ended with the run together with all that
-    it held. `opened_at` is when the run began, by the clock of its machine; `clock_offset`
+    ids of crons; on `scheduled` threads there may be further crons whose id was never learned.
+    If the deployment was `launched` for the run, it ended with the run together with all its
+    data. `opened_at` is when the run began, by the clock of its machine; `clock_offset`
     is a lower bound of how far the server's clock was ahead, if known.
     """
 
@@ -70,8 +70,8 @@ class Ledger:
     """The ledger of one worker. Every line is flushed before the request is sent.
 
     Nothing is on disk before the first line. While the ledger is open the run counts as
-    alive: a worker may briefly outlive its controller that was killed. It may be used by
-    several threads.
+    alive: a worker may briefly outlive its killed controller. Several threads may use one
+    instance.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Ledger:
             self._alive.release()
 
     def record_planned(self, thread_id: str) -> None:
-        """Record that a thread is about to be created under this id, which the run drew."""
+        """Record that a thread is about to be created under this id, which the run generated."""
         self._write("planned", thread_id=thread_id)
 
     def record_created(self, thread_id: str) -> None:
@@ -114,9 +114,10 @@ class Ledger:
         self._write("created", thread_id=thread_id)
 
     def record_begun(self, what: str, *, tagged: bool = True) -> int:
-        """Record, before it is sent, a creation without an id of ours; return its number.
+        """Record a creation without an id of this run's, before it is sent; return its number.
 
-        `tagged` tells whether its thread carries the tag of the run, by which a search finds it.
+        `what` describes the creation; `tagged` says whether its thread carries the tag of the run,
+        by which a search finds it.
         """
         number = next(self._numbers)
         self._write("begun", number=number, what=what, tagged=tagged)
@@ -127,7 +128,7 @@ class Ledger:
         self._write("ended", number=number, thread_id=thread_id)
 
     def record_named(self, thread_id: str) -> None:
-        """Record that an answer to a creation named this id, which the run did not draw."""
+        """Record that an answer to a creation named this id, which the run did not generate."""
         self._write("named", thread_id=thread_id)
 
     def record_scheduled(self, thread_id: str) -> None:
@@ -232,7 +233,7 @@ def read_ledger(directory: Path) -> LedgerState:
 
 
 def open_ledgers() -> Iterator[tuple[Path, LedgerState]]:
-    """Yield folder and content of the ledgers that remain: of runs alive, killed or not cleaned."""
+    """Yield folder and content of each ledger: of runs in progress, killed or not cleaned up."""
     for directory in sorted(ledgers_dir().glob("*")):
         if directory.is_dir():
             yield directory, read_ledger(directory)
@@ -252,7 +253,7 @@ def remove_settled_ledgers() -> None:
 
 @contextmanager
 def claim(directory: Path) -> Iterator[bool]:
-    """Lock a run's ledger; yield False where another process holds it, so the run is alive."""
+    """Lock a run's ledger; yield False if another process holds the lock: the run is alive."""
     make_ledger(directory)
     locks = [directory / f"run{_LOCK}", *directory.glob(f"*{_LOCK}")]
     with ExitStack() as held:

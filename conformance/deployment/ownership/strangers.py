@@ -1,4 +1,4 @@
-"""Describe, without content, what an answer holds of other people's threads, runs and crons."""
+"""Descriptions, without content, of other people's threads, runs and crons in an answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from conformance.json_text import UndigestedJsonError, parse_json
 
 #: Operations that answer with a list of all matches.
 _LISTING = frozenset({"search", "cron_search", "run_list", "assistants_search"})
-#: What a hit is, for lists whose hits count as ours only after a GET of each.
+#: The kind of the hits, for lists whose hits count as this run's only after a GET of each.
 _PROVED_BY_GET = {"run_list": "run", "cron_search": "cron"}
 _THREAD_ID = re.compile(rb'"thread_id"\s*:\s*("(?:[^"\\]|\\.)*")')
 
@@ -22,7 +22,7 @@ _THREAD_ID = re.compile(rb'"thread_id"\s*:\s*("(?:[^"\\]|\\.)*")')
 def facts_of_strangers(
     operation: Operation | None, path: str, body: bytes, ownership: Ownership
 ) -> str | None:
-    """Describe what an answer holds of other people's, without content; None if nothing.
+    """Describe, without content, other people's data in an answer; return None if there is none.
 
     `path` is that of the request, below the deployment's URL. The description contains only
     counts, and which of the published members occur.

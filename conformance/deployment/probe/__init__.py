@@ -1,1 +1,1 @@
-"""Requests that find out, beside the checks, what stands at a URL."""
+"""Requests, apart from the checks, that find out which server is at a URL."""

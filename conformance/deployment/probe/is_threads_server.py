@@ -1,8 +1,8 @@
 """Recognition of a Threads server by answers that only such a server gives.
 
-Each piece of evidence depends on one operation, so that a broken operation is a finding and
-not a wrong address. Each is compared with the answer to a path that no server has: a
-framework that answers both alike knows nothing of threads.
+Each piece of evidence depends on one operation, so that a broken operation counts as a finding
+and not as a wrong address. Each answer is compared with the answer to a path that no server has:
+a framework that answers both alike has no operations on threads.
 """
 
 from __future__ import annotations
@@ -82,13 +82,13 @@ class Recognition:
         return self._answer("nowhere", lambda: self._client.send("info", "GET", self._unknown_path))
 
     def further_answers(self) -> Iterator[Answer]:
-        """Yield further answers; each is requested only when it is reached."""
+        """Yield further answers; each is requested only when the iteration reaches it."""
         yield self.thread
         yield self.count
         yield self.assistants
 
     def is_threads_server(self) -> bool:
-        """Return whether there is any evidence; a request without an answer gives none."""
+        """Return whether any answer is evidence of a Threads server; a missing answer is none."""
         evidence = (
             lambda: _lists(self.search, "thread_id") and not _lists(self.unknown_path),
             self._knows_threads,

@@ -1,4 +1,4 @@
-"""Checks before a run: is there a Threads server at the URL, and which one is it?"""
+"""Checks before a run: whether a Threads server is at the URL, and which one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Decoding of the escapes of HTTP, JSON, URLs, HTML and source code in a text.
 
 A piece of the decoded text can be traced back to its place in the original, to be replaced
-there. All takes time linear in the length of the text.
+there. Decoding takes time linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DEEPEST = 6
 
 
 class Layer:
-    """A text with one more level of escapes decoded, and the way back to the original."""
+    """A text with one more level of escapes decoded, and its positions in the original."""
 
     def __init__(
         self, text: str, below: Layer | None = None, marks: PositionMap | None = None

@@ -10,8 +10,8 @@ from conformance.safe_text import harmless
 
 #: Longest body, in characters, that a report quotes of one exchange.
 QUOTED_BODY = 4_000
-#: The answer of a server that has failed at a request. Other 5xx are a gateway's, or say that
-#: an operation is missing.
+#: The status of a server that failed to handle a request. Other 5xx come from a gateway, or say
+#: that an operation is missing.
 INTERNAL_SERVER_ERROR = 500
 
 
@@ -22,7 +22,7 @@ class Exchange:
     `operation` is a name of `conformance.contract.operations`; `elapsed_ms` is in
     milliseconds; `started_at` is RFC 3339 in UTC. Without a response `status` is None and
     `error` says why. Bodies are text; None means that there was none. `after_restart`: the suite
-    restarted the deployment before it.
+    restarted the deployment before this request.
     """
 
     check: str
@@ -66,7 +66,7 @@ class Exchange:
 
     @property
     def is_server_error(self) -> bool:
-        """Whether it is answered by 500, and not by a page in HTML, which a proxy may have made."""
+        """Whether the status is 500 and the body is not HTML, which a proxy may have written."""
         if self.status != INTERNAL_SERVER_ERROR:
             return False
         kinds = [value for name, value in self.response_headers if name.lower() == "content-type"]

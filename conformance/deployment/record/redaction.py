@@ -44,7 +44,7 @@ _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*:[/\\]+)?")
 
 
 class Redactor:
-    """Replaces values of secret headers, and known secrets wherever they occur.
+    """A function that replaces values of secret headers, and known secrets wherever they occur.
 
     A secret is found in plain text, in every escape of HTTP, JSON, URLs, HTML, cookies and
     source code, in base64 (also inside a longer text), and in hexadecimal. Redactors of the
@@ -127,12 +127,12 @@ class Redactor:
             parsed = url if isinstance(url, httpx.URL) else httpx.URL(url)
         except (httpx.InvalidURL, TypeError):
             return self.text(bare_url(str(url)))
-        # Nearly no URL has user-info, and each request has one.
+        # Only where needed: few URLs have user-info, and every request has a URL.
         bare = parsed.copy_with(username=None, password=None) if parsed.userinfo else parsed
         return self.text(str(bare))
 
     def _repeated(self, value: str) -> str:
-        """Return `text(value)` of a text that is likely to come again, such as a header."""
+        """Return `text(value)` of a text that is likely to occur again, such as a header."""
         if (known := self._known.get(value)) is None:
             known = self.text(value)
             if len(self._known) < _MOST_KNOWN and len(value) <= _LONGEST_KNOWN:
@@ -166,7 +166,7 @@ def query_secrets(url: httpx.URL) -> tuple[str, ...]:
 def stream_redactor(
     headers: Iterable[tuple[str, str]] = (), secrets: Iterable[str] = ()
 ) -> Redactor:
-    """Return a redactor for the output of a command, which replaces long credentials alone.
+    """Return a redactor for the output of a command: it replaces only long credentials.
 
     Other headers may hold a word that our own output contains as well, and so may short values.
     """
@@ -184,7 +184,7 @@ def bare_url(text: str) -> str:
     scheme, rest = found[1] or "", text[found.end() :].strip()
     authority, tail = re.match(r"([^/?#\\]*)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
     if "@" in tail or "%40" in tail:
-        # A password may hold any character, so nobody can tell where it ends.
+        # A password may hold any character, so its end is unknown.
         return f"{printable(scheme)}…"
     host = re.split("@|%40", authority)[-1]
     return printable(f"{scheme}{host}{re.split('[?#]', tail)[0]}")[:_LONGEST_URL]

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 from conformance.deployment.record.exchange import Exchange
 from conformance.json_text import parse_json
 
-#: Requests in a reproduction that can be pasted; of more only the last ones are shown.
+#: Most requests in a reproduction that can be pasted; of more, only the last are shown.
 MOST_COMMANDS = 12
 #: Longest command that can be pasted, in characters.
 LONGEST_COMMAND = 20_000
-#: The line for what no command of ours can do.
+#: The line for a restart, which no command here can repeat.
 _RESTARTED = "# here the deployment was restarted"
 
 

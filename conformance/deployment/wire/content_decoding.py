@@ -98,5 +98,5 @@ def _inflate(chunks: Iterable[bytes], name: str, cap: int) -> bytes:
 def _window_bits(name: str, data: bytes) -> int:
     if name in _GZIP:
         return _OF_GZIP
-    # "deflate" means zlib or raw deflate; the first byte of a zlib header tells which.
+    # "deflate" means zlib or raw deflate; the first byte shows which.
     return _OF_ZLIB if data[0] & 0x0F == zlib.DEFLATED and data[0] >> 4 <= 7 else _RAW

@@ -73,14 +73,14 @@ class Limits:
         return float("inf") if self._end is None else self._end - time.monotonic()
 
     def wait(self, late: Exception) -> float:
-        """Return how long to wait in one step, under a second; raise `late` if no time is left."""
+        """Return the seconds to wait in one step, less than 1; raise `late` if no time is left."""
         left = self.seconds_left()
         if left <= 0:
             raise late
         return min(left, _SLICE_S)
 
     def whole_wait(self, late: Exception) -> float | None:
-        """Return all the time that is left, None without a limit; raise `late` if it is over."""
+        """Return all the seconds left, None without a limit; raise `late` if none are left."""
         left = self.seconds_left()
         if left <= 0:
             raise late
@@ -123,10 +123,10 @@ def speaks_tls(host: str, port: int, seconds: float) -> bool:
 
 
 class BoundedBackend(httpcore.NetworkBackend):
-    """Connects by TCP within the limits of the current request.
+    """A network backend that connects by TCP within the limits of the current request.
 
-    With `proxy`, its host and port as text, all connections go to that proxy, and errors
-    say so.
+    `proxy` is the host and port of the proxy to which all connections go, if there is one: it is
+    named in errors.
     """
 
     def __init__(self, proxy: str | None = None) -> None:

@@ -39,12 +39,12 @@ _EQUIVALENTS = (
 
 
 class HttpTransport(httpx.BaseTransport):
-    """Sends a request over HTTP/1.1 and reads its response to the end.
+    """A transport that sends a request over HTTP/1.1 and reads its response to the end.
 
     The time limit of a request, `extensions["timeout"]["read"]` in seconds, is one deadline
     for all of it: name resolution, connection, request, headers, and the body to its last
     byte. The body of the response is decoded, and has at most `max_body` bytes. With a `Reader`
-    it is what has come by the deadline, or until the reader leaves.
+    the body is what was received by the deadline, or until the reader left.
     """
 
     def __init__(

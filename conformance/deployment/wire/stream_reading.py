@@ -1,4 +1,4 @@
-"""Reading of a stream that does not end by itself: what has come so far, and when to leave it."""
+"""Reading of a stream that does not end by itself, until enough of it has been received."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ READER = "threads_conformance_reader"
 
 
 def until_left(_body: bytes) -> bool:
-    """Read until another thread leaves the stream."""
+    """Return False: the stream is read until another thread leaves it."""
     return False
 
 
 def at_once(_body: bytes) -> bool:
-    """Leave a stream as soon as its headers have come."""
+    """Return True: the stream is left as soon as its headers have been received."""
     return True
 
 
@@ -29,11 +29,12 @@ def is_event_stream(content_type: str) -> bool:
 
 
 class Reader:
-    """Takes the body of one answer piece by piece; the client leaves once `enough` of it has come.
+    """The body of one answer, received piece by piece until `enough` of it has been received.
 
-    Other threads may look at what has come, and may leave. What has come by then, or by the time
-    limit of the request, is the body of the answer; before its headers there is none. An answer
-    that is no event stream, such as a refusal, is never enough before its end.
+    Other threads may read `body` meanwhile, and may `leave`, so that the client disconnects. What
+    was received by then, or by the time limit of the request, is the body of the answer; before its
+    headers there is no answer. One that is not an event stream, such as a refusal, is read to its
+    end whatever `enough` returns.
     """
 
     def __init__(self, enough: Callable[[bytes], bool] = until_left) -> None:
@@ -41,14 +42,14 @@ class Reader:
         self._body = bytearray()
         self._lock = threading.Lock()
         self._left = threading.Event()
-        #: Whether the headers have come.
+        #: Whether the headers have been received.
         self.opened = False
         #: Whether the time limit of the request was over before the body had ended.
         self.late = False
         self._streams = False
 
     def open(self, content_type: str) -> None:
-        """Begin with a body of that type: its headers have come.
+        """Begin a body of that type, whose headers have been received.
 
         What an earlier try has read is dropped.
         """
@@ -70,7 +71,7 @@ class Reader:
 
     @property
     def body(self) -> bytes:
-        """What has come so far."""
+        """What has been received so far."""
         with self._lock:
             return bytes(self._body)
 
@@ -79,7 +80,7 @@ class Reader:
         self._left.set()
 
     def is_set(self) -> bool:
-        """Return whether the client is to disconnect; this makes it the switch of a request."""
+        """Return whether the client is to disconnect, so that a reader can be a `Switch`."""
         return self._left.is_set()
 
     def read(self, pieces: Iterable[bytes], content_type: str) -> Iterator[bytes]:
