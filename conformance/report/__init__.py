@@ -1,1 +1,1 @@
-"""From verdicts to files."""
+"""Reports: verdicts as files and as terminal output."""

@@ -21,7 +21,7 @@ from conformance.safe_text import safe_name
 from conformance.typed_data import DataError, typed
 
 FORMAT = "threads-conformance-report/1"
-#: In bytes, once decompressed.
+#: Largest report that is read, in bytes after decompression.
 LARGEST_REPORT = 256 * 2**20
 _GZIP = b"\x1f\x8b"
 
@@ -226,7 +226,7 @@ class Report:
             ) from broken
 
 
-#: The members of a report that are read as they are written.
+#: The members of a report that are read as they are written, with their types.
 _PARTS: dict[str, Any] = {
     "run": RunInfo,
     "verdict": RunVerdict,
@@ -253,7 +253,7 @@ def report_file(path: Path) -> Path:
 
 
 def load_report(path: Path) -> Report:
-    """Read a report file, which may be compressed by gzip, or that of a folder.
+    """Read a report from a file, which may be compressed by gzip, or from a folder.
 
     Raise `ReportError` if it cannot be used.
     """

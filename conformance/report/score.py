@@ -1,4 +1,4 @@
-"""Verdicts of requirements and of the run, and the exit status, from those of checks.
+"""Verdicts of requirements and of the run, and the exit status, from the verdicts of checks.
 
 A requirement takes the worst verdict of its checks. A run is non-conformant if a MUST
 fails, else incomplete if a MUST is undecided, else conformant; a MUST whose failures

@@ -1,1 +1,1 @@
-"""Accepted deviations, and what of them a run still shows."""
+"""Baselines: accepted deviations, and which of them a run still shows."""

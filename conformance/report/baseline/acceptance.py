@@ -1,4 +1,4 @@
-"""Which requirements a baseline accepts.
+"""The requirements that a baseline accepts.
 
 A failure in the baseline is accepted, and so is what is blocked by it. An error, or a
 check that did not run, is never accepted, since it shows nothing about the deployment.

@@ -65,7 +65,7 @@ def check_names(
 
 
 def check_writable(file: Path) -> None:
-    """Raise `BaselineError` if the file cannot be written: to be called before a run."""
+    """Raise `BaselineError` if the file cannot be written; call this before a run."""
     probe = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -82,7 +82,7 @@ class Row:
 
     @property
     def all_pass(self) -> bool:
-        """Whether every deployment that was judged by it passes."""
+        """Whether every deployment for which it was judged passes."""
         return all(cell is None or cell.verdict is Verdict.PASS for cell in self.cells)
 
 
@@ -172,7 +172,7 @@ def _sort_key(report: Report) -> tuple[object, ...]:
 
 
 def _version_key(report: Report) -> tuple[object, ...]:
-    """Return the sort key of the version; texts that are not PEP 440 versions come first."""
+    """Return the sort key of the version; texts that are not PEP 440 versions sort first."""
     text = report.deployment.server_version or ""
     try:
         return (1, Version(text), text)
@@ -212,7 +212,7 @@ def _label_choices(report: Report) -> tuple[str, ...]:
 
 
 def _rows(reports: list[Report]) -> tuple[Row, ...]:
-    """Return a row for each requirement, in the order of the report that has the most."""
+    """Return a row for each requirement, in the order of the report with the most requirements."""
     widest = sorted(reports, key=lambda report: -len(report.requirements))
     known: dict[str, RequirementResult] = {}
     for report in widest:

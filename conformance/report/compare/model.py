@@ -204,7 +204,7 @@ def _requirement_change(
 
 
 def _failure_key(check: CheckResult | None) -> tuple[str, str]:
-    """Return stability and fingerprint of a failure; flaky failures are all alike."""
+    """Return stability and fingerprint of a failure; all flaky failures have the same key."""
     if check is None or check.failure is None:
         return ("", "")
     flaky = check.stability is Stability.FLAKY

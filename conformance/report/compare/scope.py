@@ -57,7 +57,7 @@ def _why_only(
     twin: RequirementResult | None,
     requirements: Requirements,
 ) -> str:
-    """Return the reason why the other report does not have it."""
+    """Return the reason why the other report does not have the requirement or its checks."""
     if twin is None:
         if PROFILES.index(requirement.profile) > PROFILES.index(other.run.profile):
             return f"the other run's profile is {other.run.profile}"

@@ -39,7 +39,7 @@ DEFINITION = (
 
 @dataclass(frozen=True)
 class SpeedChange:
-    """One operation that became slower or faster. `factor` is new median by old median."""
+    """One operation that became slower or faster. `factor` is the new median divided by the old."""
 
     operation: str
     slower: bool

@@ -50,7 +50,7 @@ class UndecidedGroup:
 def failure_groups(report: Report) -> tuple[FailureGroup, ...]:
     """Group the failed checks of `report` by cause: MUST first, accepted ones last.
 
-    Those of a MAY only are not included: see `unmet_optional_groups`.
+    Groups that break only MAY requirements are left out: see `unmet_optional_groups`.
     """
     return tuple(group for group in _groups_by_cause(report) if group.level != LEVELS[-1])
 

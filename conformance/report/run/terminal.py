@@ -75,14 +75,14 @@ def uncaptured_console() -> Iterator[Console]:
 
 
 class _QuietWhenClosed(Console):
-    """A console that goes quiet when its pipe is closed, so that the run still completes."""
+    """A console that stops printing when its pipe is closed, so that the run still completes."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
 
 
 class TerminalView:
-    """Shows the progress and the end of a run: `start`, `check_finished`, `finish`.
+    """The terminal view of a run: call `start`, `check_finished` for each check, then `finish`.
 
     On a terminal the progress is live; elsewhere it is one line per capability, without
     colour. The output goes to `console`, by default to standard output.

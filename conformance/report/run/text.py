@@ -37,7 +37,7 @@ VERDICT_WORDS = {
 
 @dataclass(frozen=True)
 class CapabilityRow:
-    """The results of one capability: per level how many passed, of how many; ids that failed.
+    """The results of one capability: by level, how many passed of how many; the ids that failed.
 
     `failing` does not include a MAY.
     """

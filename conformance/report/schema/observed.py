@@ -123,7 +123,7 @@ def _undocumented_members(
 
 
 class _ListLengths:
-    """The longest answer to each list request, to judge answers to requests without a limit."""
+    """The longest answer to each list request, to judge the answers to requests without a limit."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str], int] = {}
@@ -131,7 +131,7 @@ class _ListLengths:
     def default_not_kept(
         self, document: Description, key: str, exchange: Exchange
     ) -> Iterator[Observed]:
-        """Yield a list longer than the default limit, or shorter though more entries are known."""
+        """Yield a difference if a list is longer than the default limit, or needlessly shorter."""
         body = _parse_body(exchange.response_body)
         declared = [
             document.request_members(key)[name].default
