@@ -104,7 +104,7 @@ def bisect_command(
 
 
 class _Trials:
-    """Launches versions and prints each result; `launches` counts them."""
+    """The trials of versions: each is launched and judged; `launches` counts them."""
 
     def __init__(self, launcher: Launcher, requirement: Requirement) -> None:
         self.launches = 0

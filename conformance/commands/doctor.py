@@ -1,4 +1,4 @@
-"""`threads-conformance doctor`: do the settings of the graph fit the deployment?"""
+"""`threads-conformance doctor`: whether the settings of the graph fit the deployment."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class EndingGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            # Python flushes standard output at exit: let that not fail.
+            # Python flushes standard output at exit, which must not fail.
             with suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise click.exceptions.Exit(NO_READER) from None

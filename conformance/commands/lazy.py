@@ -17,7 +17,7 @@ from conformance.deployment.credentials import ENVIRONMENT
 
 
 class LazyGroup(EndingGroup):
-    """A command group that imports a command when it is invoked or asked for.
+    """A command group that imports a command when it is invoked or looked up.
 
     The command NAME is `NAME_command` in the module NAME of `package`. `short_helps` are shown in
     the list of commands. Every option of a command is also read from
@@ -35,11 +35,11 @@ class LazyGroup(EndingGroup):
         return sorted(self._short_helps)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command, imported now at the latest; None if there is none of that name."""
+        """Return the command of that name, and import it if needed; return None if unknown."""
         return self.load(cmd_name) if cmd_name in self._short_helps else None
 
     def load(self, name: str) -> click.Command:
-        """Return the command of that name, imported now at the latest; `KeyError` if unknown."""
+        """Return the command of that name, and import it if needed; raise `KeyError` if unknown."""
         if name not in self.commands:
             if name not in self._short_helps:
                 raise KeyError(name)

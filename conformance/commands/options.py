@@ -153,7 +153,7 @@ credentials_options = credentials()
 
 
 def _takes_precedence(context: click.Context, one: str, other: str) -> bool:
-    """Return whether option `one` takes precedence: command line, environment, file.
+    """Return whether option `one` takes precedence: command line before environment before file.
 
     Raise `SettingsError` if both are given in the same place.
     """

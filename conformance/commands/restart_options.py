@@ -22,7 +22,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def _command_option(
     _context: click.Context, _option: click.Parameter, given: str | None
 ) -> tuple[str, ...]:
-    """Split a command as a shell does; refuse what names no program."""
+    """Split a command as a shell does; raise `click.BadParameter` if it names no program."""
     if given is None:
         return ()
     try:
@@ -83,9 +83,9 @@ def check_restart_options(url: str | None, given: dict[str, Any]) -> None:
 
 
 def restarter_of(settings: Settings, target: Target, command: tuple[str, ...]) -> Restarter | None:
-    """Return what restarts the deployment; None where that was not asked for.
+    """Return the restarter of the deployment; None if no restart was requested.
 
-    `click.UsageError` if no check of the run would restart it.
+    Raises `click.UsageError` if no check of the run would restart the deployment.
     """
     if not settings.restart:
         return None

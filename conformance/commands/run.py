@@ -223,7 +223,7 @@ def run_command(
         defects: tuple[str, ...] = ()
         restarter: Restarter | None = None
         try:
-            # A command of the user's may stop or kill: they need not say which.
+            # With a restart command the user need not say whether it stops or kills.
             options["restart"] = options["restart"] or ("stop" if restart_command else "")
             deployment = stack.enter_context(
                 open_target(url, server, launcher_files, restarts=bool(options["restart"]))
@@ -304,10 +304,11 @@ def _interruption_message(url: str | None, read_only: bool) -> str:
 
 
 def _profile_of(context: click.Context, profile: str, requirements: tuple[str, ...]) -> str:
-    """Return the profile in which requirements that are asked for by name are judged.
+    """Return the profile in which the requirements that the user named are judged.
 
-    It is the narrowest that holds them all. A profile that was asked for as well stays, and leaves
-    out those beyond it; a usage error if it leaves out all.
+    Without a profile from the user it is the narrowest that holds all of them. A profile from the
+    user is kept, and leaves out the requirements beyond it; raises a usage error if it leaves out
+    all.
     """
     known = load_catalogue().requirements
     beyond = [

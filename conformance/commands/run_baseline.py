@@ -64,7 +64,7 @@ def baseline_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @dataclass(frozen=True)
 class RunBaseline:
-    """The baseline of one run. `file` may be None; `write`: add entries for new failures."""
+    """The baseline of one run. `file` may be None; `write`: entries for new failures are added."""
 
     file: Path | None
     entries: tuple[Entry, ...]
@@ -152,13 +152,13 @@ def _check_ids(entries: tuple[Entry, ...]) -> frozenset[str]:
     if not wanted:
         return frozenset()
     with TemporaryDirectory(prefix="threads-conformance-") as directory:
-        # Collecting sends no request, so any URL does.
+        # Collecting sends no request, so any URL is good enough.
         settings = new_settings(
             "http://127.0.0.1", Path(directory), profile=PROFILES[-1], effort=EFFORTS[-1]
         )
         looking = dataclasses.replace(settings, read_only=True)
         known = {*collect_checks(settings), *collect_checks(looking)}
-    # The id of a check with a client is that of the check, with the name of the client added.
+    # A check made by a client has the id of the check with the client's name added.
     return frozenset(known | {each for each in wanted if _CLIENT.sub("", each) in known})
 
 

@@ -12,6 +12,6 @@ from conformance.report.schema.model import Comparison, compare
 
 
 def compare_schemas(published: Published, exchanges: Path) -> Comparison:
-    """Compare an OpenAPI document with the contract and with the exchanges, one per line."""
+    """Compare an OpenAPI document with the contract and with a file of exchanges, one per line."""
     contract = json.loads((schemas_dir() / "openapi.json").read_text(encoding="utf-8"))
     return compare(published.document, contract, read_exchanges(exchanges), published.url)

@@ -40,7 +40,7 @@ class ServerNotStarted(click.ClickException):
 def open_target(
     url: str | None, server: str | None, files: tuple[Path, ...], *, restarts: bool = False
 ) -> Iterator[Target]:
-    """Yield the deployment that the options name; what was started ends with the block.
+    """Yield the deployment that the options name; a server that was started ends with the block.
 
     `restarts`: the embedded reference is to keep its threads when it is restarted.
     """

@@ -40,7 +40,7 @@ class _Age(click.ParamType[timedelta]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
-        """Read `30m`, `1h` or `2d`."""
+        """Parse `30m`, `1h` or `2d`."""
         if isinstance(value, timedelta):
             return value
         found = re.fullmatch(r"(\d{1,6})([smhd])", str(value).strip())
@@ -112,7 +112,7 @@ def sweep_command(
 
 
 def _sweep_all(settings: Settings, url: str) -> bool:
-    """Sweep every run of the deployment that is not under way; return whether any is left."""
+    """Sweep every run of the deployment that is not in progress; return whether any is left."""
     swept = left = False
     elsewhere: set[str] = set()
     for directory, ledger in open_ledgers():
@@ -130,7 +130,7 @@ def _sweep_all(settings: Settings, url: str) -> bool:
                 removal = remove_as_each(connection, of_run, ledger)
             _print_removal(ledger, removal)
         if removal.is_settled:
-            # Threads that are not proved to be the run's were reported, and never will be proved.
+            # Threads not proved to be the run's were reported; no later sweep can prove them.
             remove_ledger(directory)
         else:
             left = True
