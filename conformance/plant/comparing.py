@@ -1,7 +1,8 @@
-"""Compares two answers to one question by meaning.
+"""Comparison of two answers to one question by meaning.
 
-A loss is what is missing, changed, or added where the plant had nothing. No loss is what the open
-contract allows: new members, another notation of the same moment, and other ways to show nothing.
+A loss is a value that is missing, changed, or added where the plant had none. The open contract
+allows new members, another notation of the same time, and other ways to show an empty value: these
+are no losses.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _SCHEMAS = {
 _CHECKPOINT_METADATA = frozenset({"source", "step", "parents"})
 #: Objects of application data: a member that is new in them is added data.
 _DATA = frozenset({"values", "interrupts"})
-#: Objects where a server keeps bookkeeping of its own, by operation.
+#: Objects in which a server keeps internal data of its own, by operation.
 _BOOKKEEPING = {
     "get": ("config",),
     "search": ("config",),
@@ -69,7 +70,7 @@ class Difference:
 def compare_answers(before: RecordedAnswer, now: RecordedAnswer) -> tuple[Difference, ...]:
     """Return the differences between two answers to one question.
 
-    A refusal at planting says nothing: a success in its place is new, and no loss.
+    A refusal at planting is no evidence: a success in its place is new, and no loss.
     """
     if not before.ok:
         news = Difference(Kind.NEW, "$", before.status, now.status)
@@ -85,7 +86,7 @@ def compare_answers(before: RecordedAnswer, now: RecordedAnswer) -> tuple[Differ
 
 
 def _compare_histories(before: Any, now: Any) -> Iterator[Difference]:
-    """Compare two histories state by state, matched by checkpoint wherever the state is."""
+    """Compare two histories state by state, matched by checkpoint id at any position."""
     old, new = _by_checkpoint(before), _by_checkpoint(now)
     if old is None or new is None:
         yield from _compare_values("history", before, now)
@@ -132,14 +133,17 @@ def _compare_values(
 
 
 def _is_bookkeeping(operation: str, change: Change) -> bool:
-    """Return whether a value is the server's own bookkeeping, which the contract does not cover."""
+    """Return whether a value is internal data of the server, which the contract does not cover."""
     names = [each for each in change.path if isinstance(each, str)]
     objects = _BOOKKEEPING.get(operation, ())
     return len(names) > 1 and names[0] in objects and names[1] not in _CHECKPOINT_METADATA
 
 
 def _kind(change: Change, required: frozenset[str], bookkeeping: bool) -> Kind | None:
-    """Return the kind of a change, or None if it is none. `required` are paths that now break."""
+    """Return the kind of a change, or None if both values mean the same.
+
+    `required` are the paths at which the new answer breaks a schema and the old one did not.
+    """
     expected, actual = change.expected, change.actual
     last = change.path[-1] if change.path else None
     free = json_path(change.path) not in required
@@ -170,13 +174,13 @@ def _same_moment(one: Any, other: Any) -> bool:
 
 
 def _same_but_redacted(recorded: Any, actual: Any) -> bool:
-    """Return whether texts agree but for secrets, which were not recorded."""
+    """Return whether texts agree except for secrets, which were not recorded."""
     if not (isinstance(recorded, str) and isinstance(actual, str) and REDACTED in recorded):
         return False
     first, *between, last = recorded.split(REDACTED)
     if not (actual.startswith(first) and actual.endswith(last)):
         return False
-    # Each secret is at least one character long: the text after it begins behind that.
+    # Each secret has at least one character: the text after it begins behind that character.
     position, end = len(first) + 1, len(actual) - len(last)
     for each in between:
         found = actual.find(each, position, end)

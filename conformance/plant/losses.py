@@ -21,7 +21,7 @@ def generalized(path: str) -> str:
 
 
 def promise_of(question: Question, difference: Difference) -> str:
-    """Return the requirement that a loss breaks, or else the documents' sentence about it."""
+    """Return the requirement that a loss breaks, or else the sentence of `promises.toml` for it."""
     path = generalized(difference.path)
     if question.operation == "search":
         path = path.replace("$[*]", "$", 1)

@@ -65,7 +65,7 @@ class Plant:
 
 
 def check_free(path: Path) -> None:
-    """Check that a plant can be written there; `PlantFileError` if not, or if the file exists."""
+    """Raise `PlantFileError` unless a plant can be written to `path` as a new file."""
     if path.exists():
         raise PlantFileError(
             f"{path} exists: it may be all that tells of threads that stand. Name another file; "
@@ -80,7 +80,7 @@ def check_free(path: Path) -> None:
 
 
 def write_plant(plant: Plant, path: Path) -> None:
-    """Write the file whole or not at all; `PlantFileError` if it cannot be written."""
+    """Write the file whole or not at all; raise `PlantFileError` if it cannot be written."""
     partial = _partial_path(path)
     try:
         partial.write_text(json.dumps(plant.to_json(), indent=1) + "\n", encoding="utf-8")
@@ -92,7 +92,7 @@ def write_plant(plant: Plant, path: Path) -> None:
 
 
 def read_plant(path: Path) -> Plant:
-    """Read what `write_plant` wrote; `PlantFileError` for anything else."""
+    """Read what `write_plant` wrote; raise `PlantFileError` for anything else."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as missing:

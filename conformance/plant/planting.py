@@ -1,4 +1,4 @@
-"""Planting: makes the threads, reads them until the answers settle, and writes the file."""
+"""Planting: threads are made, then read until the answers settle, and the file is written."""
 
 from __future__ import annotations
 
@@ -39,10 +39,12 @@ def plant_forest(
 ) -> Plant:
     """Plant threads on the deployment, write them to `path`, and return the plant.
 
-    `on_kind` is called with each kind of thread before it is made. The threads are to stay: the
-    ledger, by which `sweep` removes what an interrupted run left, is closed once the file is
-    written; if planting ends before, what was made is removed. Raises `PlantFileError`,
-    `UnreachableError` or `PlantingFailedError`.
+    `long_states` is the number of states of the long thread; `on_kind` is called with each kind
+    of thread before it is made. Since the threads are to stay, the ledger, by which `sweep` removes
+    what an interrupted run left, is removed once the file is written; if planting fails before
+    that, the threads are removed. Raises `PlantFileError` if `path` cannot be written,
+    `UnreachableError` if no Threads server answers, and `PlantingFailedError` if nothing could be
+    planted.
     """
     check_free(path)
     server = identify_deployment(settings)
@@ -99,9 +101,9 @@ def _make_plant(
 def _settled_answers(
     interviewer: Prober, settings: Settings, kinds: Sequence[str]
 ) -> tuple[tuple[RecordedAnswer, ...], list[LeftOut]]:
-    """Ask all questions until no answer changes; return the answers, and what never settled.
+    """Send all questions until no answer changes; return the answers, and what never settled.
 
-    A search may show a thread late, and a status may follow the end of a run.
+    A search may show a thread late, and a status may change after the end of a run.
     """
     histories = {kind: interviewer.ask(Question("history", kind)) for kind in kinds}
     states = {kind: recorded.answer for kind, recorded in histories.items()}
@@ -157,7 +159,7 @@ def _without_leftovers(connection: Connection, settings: Settings, plant: Plant)
         LeftOut(f"the thread {each.thread_id}", f"it could not be removed: {each.reason}")
         for each in removal.left
     ]
-    # Without its id: it is not proved to be ours.
+    # Its id is left out, since the thread is not proved to be this run's.
     stays += [LeftOut("a thread that may stand", each.reason) for each in removal.possible]
     return replace(plant, left_out=(*plant.left_out, *stays))
 

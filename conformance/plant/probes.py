@@ -1,4 +1,4 @@
-"""The questions about a plant: the same at planting and whenever it is verified."""
+"""The questions about a plant, which are the same at planting and at every verification."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHECKPOINTS = 12
 
 @dataclass(frozen=True)
 class Question:
-    """One question, about one thread by its kind or about all (None).
+    """One request about a plant: about the thread of one `kind`, or about all threads (None).
 
     `filters` are the members of a search or count besides the plant's own tag.
     """
@@ -55,10 +55,10 @@ class Question:
 class RecordedAnswer:
     """A question with its answer.
 
-    `answer` is the body with secrets replaced, or None if it was no success; of a history it is all
-    states, newest first; of a search `{"threads": {id: thread}, "strangers": number of threads
-    without the tag}`. Threads that carry the tag and are not of the plant are copies that someone
-    made: searches and counts leave them out.
+    `answer` is the body with secrets replaced, or None if the status is no success. For a history
+    it is the list of all states, newest first; for a search it is `{"threads": {id: thread},
+    "strangers": number of threads without the tag}`. Threads that carry the tag and are not of the
+    plant are copies that someone made: searches and counts leave them out.
     """
 
     question: Question
@@ -72,7 +72,7 @@ class RecordedAnswer:
 
 
 class Prober:
-    """Asks the questions about the threads of one plant."""
+    """The sender of the questions about the threads of one plant."""
 
     def __init__(
         self, client: ThreadsClient, redactor: Redactor, plant_id: str, trees: Sequence[Tree]
@@ -86,7 +86,7 @@ class Prober:
         self._copies: dict[str, int] = {}
 
     def ask(self, question: Question) -> RecordedAnswer:
-        """Send the question and return its answer; `httpx.HTTPError` if there is none."""
+        """Send the question and return its answer; raise `httpx.HTTPError` if there is none."""
         match question.operation:
             case "search":
                 return self._record(question, *self._search(question))
@@ -134,7 +134,7 @@ class Prober:
     def _search(self, question: Question) -> tuple[int, Any]:
         body = {**self._filters(question), "limit": MOST_THREADS}
         answer = self._client.search(body, private=True)
-        # A success that lists nothing has found nothing.
+        # A success whose body is not a list counts as a search without hits.
         listed = answer.body if isinstance(answer.body, list) else []
         found = {
             canonical(str(each.get("thread_id"))): each for each in listed if isinstance(each, dict)

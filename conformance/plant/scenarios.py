@@ -19,7 +19,7 @@ from conformance.deployment.settings import Settings, numbered
 
 #: The metadata member that names the kind of a planted thread; a copy keeps its source's.
 KIND = "kind"
-#: States of the long thread: more than a page of history holds by default, and than 100.
+#: Number of states of the long thread: more than 100, and more than a default page of history.
 LONG_STATES = 120
 
 #: Metadata with values of every JSON type, all of which must be kept.
@@ -49,7 +49,7 @@ class LeftOut:
 
 
 class Forest:
-    """Makes the threads of a plant; a kind that cannot be made is left out with the reason."""
+    """The threads of a plant; a kind that cannot be made is left out with the reason."""
 
     def __init__(self, client: ThreadsClient, settings: Settings, long_states: int) -> None:
         self.context = CheckContext(
@@ -60,7 +60,7 @@ class Forest:
         self.trees: list[Tree] = []
         self.left_out: list[LeftOut] = []
         self._given = ThreadsApi(client, self.context, arranging=True)
-        # A thread called prepopulated is made from supersteps, or left out.
+        # The prepopulated thread is made from supersteps or left out; no run replaces them.
         self._given.insists_on_supersteps = True
         self._long_states = long_states
         self._made: dict[str, Thread] = {}
@@ -95,7 +95,7 @@ class Forest:
         return self._require_states(made)
 
     def run(self) -> Thread:
-        """Create a thread and run it twice."""
+        """Create a thread and run the graph on it twice."""
         thread = self._given.empty(metadata={KIND: "run"})
         self._given.run(thread, 1)
         self._given.run(thread, 2)
@@ -146,7 +146,7 @@ class Forest:
         return thread
 
     def _require_tag(self, thread: Thread) -> Thread:
-        """Return the thread as GET shows it; `Blocked` if it lacks the tag of the plant."""
+        """Return the thread as GET shows it; raise `Blocked` if it lacks the tag of the plant."""
         shown = self._given.get(thread)
         if not carries_tag(shown, self.context.tag[PLANT_TAG]):
             raise Blocked(

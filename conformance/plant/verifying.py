@@ -1,4 +1,4 @@
-"""Verifying: asks every question about a plant again, and compares the answers."""
+"""Verification: every question about a plant is sent again, and the answers are compared."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _GONE = (404, 410)
 
 @dataclass(frozen=True)
 class Finding:
-    """One difference: its question, the promise that it breaks, and curl commands to see it."""
+    """One difference: its question, the promise that it breaks (`written`), and curl commands."""
 
     question: Question
     thread_id: str | None
@@ -74,9 +74,9 @@ class Verification:
 
 
 def verify_plant(plant: Plant, settings: Settings, *, sweep: bool = False) -> Verification:
-    """Ask all questions again and return the result; with `sweep`, then remove the threads.
+    """Send all questions again and return the result; with `sweep`, then remove the threads.
 
-    `settings` are those of `settings_for_plant`. `UnreachableError` if the deployment does not
+    `settings` come from `settings_for_plant`. Raises `UnreachableError` if the deployment does not
     answer.
     """
     server = identify_deployment(settings)
@@ -96,7 +96,7 @@ def verify_plant(plant: Plant, settings: Settings, *, sweep: bool = False) -> Ve
 
 
 class _Verifier:
-    """Verifies one plant. `gone` are the kinds of threads that are not asked about any more."""
+    """The verification of one plant. `gone` are the kinds of threads that are not read any more."""
 
     def __init__(self, plant: Plant, connection: Connection, settings: Settings) -> None:
         self._plant = plant
@@ -112,7 +112,7 @@ class _Verifier:
         self.gone: set[str] = set()
 
     def findings(self) -> list[Finding]:
-        """Ask about all threads, and return every difference; first, find out which are gone."""
+        """Find out which threads are gone, then send the questions; return every difference."""
         answers = list(self._plant.answers)
         shown = [each.question.kind for each in answers if each.question.operation == "get"]
         found = [each for kind in self._ids if kind not in shown for each in self._look_up(kind)]
@@ -123,7 +123,7 @@ class _Verifier:
         return found
 
     def _look_up(self, kind: str) -> list[Finding]:
-        """Look up a thread of which no GET is recorded; return a finding if it is gone."""
+        """Send GET for a thread of which no GET is recorded; return a finding if it is gone."""
         question = Question("get", kind)
         with self._recorder.check(str(question)) as exchanges:
             now = self._ask(question)
@@ -162,7 +162,10 @@ class _Verifier:
         ]
 
     def _ask(self, question: Question) -> RecordedAnswer | str:
-        """Return the answer, or a sentence on why there is none."""
+        """Return the answer, or a sentence on why there is none.
+
+        Raises `UnreachableError` if the deployment does not answer any more.
+        """
         try:
             answer = self._interviewer.ask(question)
         except httpx.HTTPError as broken:
@@ -185,7 +188,7 @@ class _Verifier:
         return compare_answers(before, now)
 
     def _is_ours(self, now: RecordedAnswer | str) -> bool:
-        """Return whether more may be asked about a thread: it is not gone, nor someone else's."""
+        """Return whether a thread may be read further: it is neither gone nor someone else's."""
         if isinstance(now, str) or not now.ok:
             return not isinstance(now, str) and now.status not in _GONE
         return carries_tag(now.answer, self._plant.id)
@@ -214,7 +217,7 @@ def _sweep(plant: Plant, settings: Settings) -> Swept:
 
 
 def _remove(client: ThreadsClient, thread_id: str, plant_id: str) -> str | None:
-    """Remove a thread; return `removed`, the reason why it stays, or None if there is none."""
+    """Remove a thread; return `removed`, why it stays, or None if it does not exist."""
     try:
         shown = client.get(thread_id)
     except httpx.HTTPError:
