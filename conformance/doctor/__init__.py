@@ -1,5 +1,5 @@
-"""Tries out, before a run, whether the description of a graph fits the deployment.
+"""Trials, before a run, of whether the description of a graph fits the deployment.
 
-Nothing here judges a promise: a trial that ends otherwise than expected says what to change in the
-settings, or what the deployment does not offer and which checks that leaves undecided.
+No promise is judged here. An unexpected result of a trial becomes a finding: what to change in the
+settings, or what the deployment does not offer and which checks stay undecided because of that.
 """

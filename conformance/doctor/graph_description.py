@@ -1,4 +1,4 @@
-"""What the deployment publishes of a graph: whether it exists, its keys, its nodes."""
+"""What the deployment publishes about a graph: whether it exists, its keys, its nodes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MOST = 100
 
 @dataclass(frozen=True)
 class Described:
-    """What the deployment publishes of a graph; members are empty where it publishes nothing.
+    """What the deployment publishes about a graph; members are empty where it publishes nothing.
 
     `graphs` are the ids of all graphs, `state` and `input` the properties of the graph's schemas,
     `definitions` what these refer to, `nodes` the names of its nodes.
@@ -31,7 +31,7 @@ class Described:
 
 
 def describe_graph(inquiry: Inquiry) -> Described:
-    """Request what the deployment publishes of the graph."""
+    """Request what the deployment publishes about the graph, and return it."""
     client, graph_id = inquiry.client, inquiry.graph_id
     listed = inquiry.ask(
         "POST /assistants/search",
@@ -66,7 +66,7 @@ def _graph_ids(body: Any) -> tuple[str, ...]:
 
 
 def _assistant_id(body: Any, graph_id: str) -> str | None:
-    """Return the id of an assistant of the graph: some servers give schemas by that id only."""
+    """Return the id of an assistant of the graph: some servers give schemas only by that id."""
     for each in _objects(body):
         found = each.get("assistant_id")
         if each.get("graph_id") == graph_id and isinstance(found, str):
@@ -94,7 +94,7 @@ def _properties(body: Any, schema: str) -> dict[str, Any]:
 
 
 def _resolved(schema: Any) -> dict[str, Any]:
-    """Return a schema, or the one that it refers to as a whole, as JavaScript servers write it."""
+    """Return a schema, or the one that its `$ref` names, as JavaScript servers write it."""
     if not isinstance(schema, dict):
         return {}
     reference = schema.get("$ref")

@@ -25,7 +25,7 @@ class QuestionAndAnswer:
 
 @dataclass
 class Inquiry:
-    """Sends requests about one graph, and records them in words with their answers."""
+    """The requests about one graph, which are recorded in words with their answers."""
 
     client: ThreadsClient
     graph_id: str
@@ -37,9 +37,9 @@ class Inquiry:
         request: Callable[[], Answer],
         render: Callable[[Any], str] = lambda body: "",
     ) -> Answer | None:
-        """Send a request and return its answer; None if nothing was sent, or nothing came back.
+        """Send a request and return its answer; None if it was not sent, or not answered.
 
-        `render` returns the relevant part of a body in words.
+        `what` describes the request; `render` returns the relevant part of a body in words.
         """
         try:
             answer = request()
@@ -57,7 +57,7 @@ class Inquiry:
         return answer
 
     def create(self, what: str, **members: Any) -> Answer | None:
-        """Create a thread of this run for the graph; `members` join the body."""
+        """Create a thread of this run for the graph; `members` are added to the body."""
         body = {
             "thread_id": self.client.ownership.new_id(),
             "metadata": {**self.client.tag, "graph_id": self.graph_id},

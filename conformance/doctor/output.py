@@ -31,7 +31,7 @@ def diagnosis_text(found: Diagnosis, url: str, server: ServerInfo, graph_id: str
 
 
 def warnings(findings: tuple[Finding, ...]) -> list[str]:
-    """Return a line for each wrong setting, to be shown before a run that goes on nevertheless."""
+    """Return a line for each wrong setting, to be shown before a run, which continues."""
     return [f"[graph] settings: {each}" for each in findings if each.kind is Kind.WRONG]
 
 

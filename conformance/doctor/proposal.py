@@ -1,4 +1,4 @@
-"""Proposes a `[graph]` table from the published schemas of a graph, by trying them out."""
+"""The proposal of a `[graph]` table, made from the published schemas of a graph and by trials."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PAGE = 100
 
 @dataclass(frozen=True)
 class _Kinds:
-    """How each key takes an update, learned from two updates."""
+    """The keys by their reducer (append, add or replace), learned from two updates."""
 
     appending: tuple[str, ...] = ()
     adding: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class _Kinds:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Every key of which this is known."""
+        """Every key whose reducer is known."""
         return (*self.appending, *self.adding, *self.replacing)
 
 
@@ -113,7 +113,7 @@ def _executed_nodes(inquiry: Inquiry, thread_id: str) -> list[str]:
 def _learn_kinds(
     inquiry: Inquiry, thread_id: str, node: str, samples: Values
 ) -> tuple[_Kinds, Values]:
-    """Send two updates as this node; return how each key takes them, and the values accepted."""
+    """Send two updates as this node; return the keys by reducer, and the accepted values."""
     before = inquiry.state(thread_id)
     updates = [numbered(samples, number) for number in _NUMBERS]
     taken = all(

@@ -1,4 +1,4 @@
-"""Formats a `[graph]` table as TOML."""
+"""Formatting of a `[graph]` table as TOML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tries out the settings of a graph on threads of the run."""
+"""Trials of the settings of a graph, on threads of the run."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class _Trial:
     #: The id of a thread with a state, once there is one.
     thread_id: str | None = None
 
-    # Compared with what is published
+    # Comparison with the published schemas
 
     def check_keys(self) -> list[Finding]:
         """Return findings on keys of the settings that the published schemas do not have."""
@@ -87,7 +87,7 @@ class _Trial:
             written |= {**more, "replacing": graph.replacing}
         return written
 
-    # Tried out
+    # Trials
 
     def try_supersteps(self) -> list[Finding]:
         """Prepopulate a thread by the supersteps and one `append` more, and return the findings."""
@@ -117,7 +117,7 @@ class _Trial:
         return [self._first_refused(steps)]
 
     def _first_refused(self, steps: Steps) -> Finding:
-        """Find the first superstep that is refused, and why."""
+        """Return a finding on the first superstep that is refused, and why."""
         for count in range(1, len(steps) + 1):
             answer = self.inquiry.create(
                 f"with {count} of the supersteps", supersteps=steps[:count]
