@@ -61,7 +61,7 @@ def keep_from_streams(headers: tuple[tuple[str, str], ...], url: httpx.URL | Non
 
 
 def has_key(settings: Settings) -> bool:
-    """Return whether credentials are sent: in the URL, or in a header whose name says so."""
+    """Return whether credentials are sent: in the URL, or in a header whose name indicates one."""
     named = any(_CREDENTIAL.search(name) for name, _ in settings.headers)
     return named or bool(settings.address.userinfo)
 

@@ -52,7 +52,7 @@ def _traces_of_thread(client: ThreadsClient, journal: Journal, thread_id: str) -
             yield "a run came in twice"
     if journal.updates[thread_id]:
         states = _list_in(_answer_or_none(lambda: client.history(thread_id, limit=_PAGE)))
-        # Besides updates, supersteps and the inputs of runs leave such states.
+        # Updates, supersteps and the inputs of runs leave such states.
         written = [each for each in states if _source_of(each) in ("input", "update", "fork")]
         asked_for = journal.updates[thread_id] + journal.made[thread_id] + journal.runs[thread_id]
         for _ in range(len(written) - asked_for):

@@ -24,7 +24,7 @@ _MOST_PAGES = 1_000
 _AT_ONCE = 8
 #: After so many requests in a row without a useful answer no more are sent.
 _UNANSWERED_IN_A_ROW = 3
-#: Statuses of a gateway, or of a key that is not accepted any more: they say nothing of a thread.
+#: Statuses that come from a gateway or mean a refused key, and say nothing about a thread.
 _OF_NO_USE = GATEWAY_STATUSES | CREDENTIAL_STATUSES | frozenset(range(300, 400))
 _GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 _MALFORMED = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
@@ -71,7 +71,7 @@ class Removal:
 
     @property
     def is_whole(self) -> bool:
-        """Whether no thread is left, or may be left."""
+        """Whether no thread is left or possibly left."""
         return not (self.left or self.possible)
 
     @property
@@ -83,8 +83,8 @@ class Removal:
 def delete_thread(client: ThreadsClient, thread_id: str) -> str:
     """Delete a thread of the run; return why it may still exist, else an empty string.
 
-    It counts as deleted only if a GET afterwards says so. Errors of the connection are part
-    of the reason and are not raised.
+    The thread counts as deleted only if a GET afterwards shows that it is gone. Errors of the
+    connection are part of the reason and are not raised.
     """
     return _try_to_delete(client, thread_id)[0]
 

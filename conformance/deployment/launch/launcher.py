@@ -134,7 +134,7 @@ def _launcher(file: Path, data: dict[str, Any]) -> Launcher:
     places = _PLACES | set(table.services)
     for each in table.command:
         _check_placeholders("command", each, places)
-    # Each by itself: msgspec does not name the key of a table's member.
+    # Each value by itself, since errors of msgspec do not name the key of a table's member.
     env = {key: typed(text, str, within=f"env.{key}") for key, text in table.env.items()}
     for key, text in env.items():
         _check_placeholders(f"env.{key}", text, places)

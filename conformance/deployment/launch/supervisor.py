@@ -1,6 +1,6 @@
 """The supervisor of one command and its process tree: a program of its own, see `process.py`.
 
-It reads one line of JSON from its standard input: {"command", "cwd", "env", "output",
+The program reads one line of JSON from its standard input: {"command", "cwd", "env", "output",
 "user", "stop_signal", "grace_s", "remove"}. When its input ends, which also happens when
 the process that started it is killed, it terminates the command with every descendant, and
 removes the folders of `remove`. If the rest of the input is `keep` or `kill`, the folders are kept
@@ -101,7 +101,7 @@ def _terminate_tree(command: subprocess.Popen[bytes], ways: tuple[str, ...]) -> 
     """End the command and all its descendants; try each of `ways` in turn on those that remain."""
     myself = psutil.Process()
     for stop_signal in ways:
-        # The command is reaped by its Popen: psutil would take its status away.
+        # The command is reaped by its Popen, which would lose the status if psutil reaped it.
         left = [each for each in myself.children(recursive=True) if each.pid != command.pid]
         for process in (command, *left):
             with contextlib.suppress(psutil.Error):

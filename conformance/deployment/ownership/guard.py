@@ -206,7 +206,7 @@ def _flatten(values: list[Any]) -> Iterator[Any]:
 def _thread_ids(value: Any, body: bytes) -> Iterator[str]:
     """Yield every text under `thread_id` or `thread_ids`, at any depth.
 
-    An unparsable body is searched for UUIDs instead: it may name no stranger's thread
+    An unparsable body is searched for UUIDs instead, since it must not name a stranger's thread
     anywhere.
     """
     if value is _UNREADABLE:

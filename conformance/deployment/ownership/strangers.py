@@ -71,7 +71,7 @@ def _describe_list(operation: Operation, body: bytes, ownership: Ownership) -> s
 def unproved_in_list(
     operation: Operation, body: bytes, ownership: Ownership
 ) -> tuple[UnprovedId, ...]:
-    """Return the runs or crons that a list shows on threads of ours and that are not proved yet."""
+    """Return the runs or crons in a list that are on this run's threads and not proved yet."""
     kind = _PROVED_BY_GET.get(operation.name)
     if kind is None or ownership.visits:
         return ()

@@ -8,7 +8,7 @@ from conformance.deployment.settings import Settings
 
 
 def identify_deployment(settings: Settings) -> ServerInfo:
-    """Return name and version of the server; raise `UnreachableError` if it has no Threads."""
+    """Return name and version of the server; raise `UnreachableError` without a Threads API."""
     with connect(settings, "preflight", record=False, first_contact=True) as connection:
         redactor = connection.recorder.redactor
         return probe_server(

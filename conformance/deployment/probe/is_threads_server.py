@@ -32,7 +32,7 @@ class Recognition:
     def __init__(self, client: ThreadsClient) -> None:
         self._client = client
         self._no_thread = client.ownership.absent_id()
-        # It contains `threads`, so that a server that echoes it is not taken to know threads.
+        # The path contains `threads`, so that a server that echoes it is not taken to know threads.
         self._unknown_path = f"/nothreads-{uuid4().hex[:12]}/{self._no_thread}"
         self._answers: dict[str, Answer | httpx.HTTPError] = {}
 

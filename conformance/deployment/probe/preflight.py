@@ -47,10 +47,10 @@ class ServerInfo:
 def probe_server(
     client: ThreadsClient, url: str, redactor: Redactor, *, credentials: bool = False
 ) -> ServerInfo:
-    """Return name and version of a server; raise `UnreachableError` unless it has Threads.
+    """Return name and version of a server; raise `UnreachableError` without a Threads API.
 
-    Any one answer that only such a server gives is enough: a broken operation is a finding,
-    not a wrong address. `credentials` says whether any are sent.
+    One answer that only a Threads server gives is enough, so that a broken operation counts as a
+    finding and not as a wrong address. `credentials` says whether any are sent.
     """
     shown = redactor.url(url)
     found = Recognition(client)

@@ -53,7 +53,7 @@ class Layer:
 
 
 class PositionMap:
-    """Maps positions in a decoded text to positions in the text that was decoded."""
+    """A map from positions in a decoded text to positions in the text that was decoded."""
 
     def __init__(self) -> None:
         self._plain: list[int] = []
