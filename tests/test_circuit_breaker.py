@@ -80,7 +80,7 @@ def test_one_operation_that_hangs_does_not_end_a_run(settings_for: MakeSettings)
 
 def test_an_answer_between_begins_the_count_anew(settings_for: MakeSettings) -> None:
     hanging = Hanging("/count")
-    limits = {"timeout_s": 0.05, "run_timeout_s": 0.05}
+    limits = {"timeout_s": 0.5, "run_timeout_s": 0.5}
     with answering(hanging) as url, connect(settings_for(url, **limits)) as connection:
         for _ in range(UNANSWERED_IN_A_ROW):
             with pytest.raises(httpx.ReadTimeout):

@@ -52,7 +52,7 @@ freedom(
     allowed_by="Published is date-time, RFC 3339, where the fraction of a second is optional.",
     choice=_FORM,
     # Threads that were made in one second cannot be told apart by their times.
-    may_block="CONDITION-11 SORT-07",
+    may_block="CONDITION-11 CONDITION-12 SORT-07",
 )(times_as(_seconds))
 freedom(
     "times-in-nanoseconds",
