@@ -1,6 +1,6 @@
 """Access without a valid credential, and access to the threads of another tenant.
 
-Checked only where the user asks for it: by --protected, or by the credential of another tenant.
+Checked only if the user requests it: by --protected, or by the credential of another tenant.
 """
 
 from collections.abc import Callable, Iterator
@@ -39,18 +39,18 @@ def pair(
     settings: Settings,
     context: CheckContext,
 ) -> Iterator[Pair]:
-    """Yield two tenants: the user owns what the other asks for, or the other way round."""
+    """Yield two tenants: the user as owner, the other as stranger; the reverse for "back"."""
     back = getattr(request, "param", "forth") == "back"
     with tenants(connection, settings, context, back=back) as pair:
         yield pair
 
 
 def with_credential(*kinds: str) -> pytest.MarkDecorator:
-    """Mark a check that is made by an intruder with each of these credentials."""
+    """Parametrize a check: an intruder makes it with each of these kinds of credential."""
     return pytest.mark.parametrize("nobody", kinds, indirect=True)
 
 
-#: Marks a check that is made in both directions.
+#: Marks a check that is made in both directions: each of the two tenants is the owner once.
 both_ways = pytest.mark.parametrize("pair", ["forth", "back"], indirect=True)
 
 
@@ -163,7 +163,7 @@ def test_anothers_thread_is_not_changed(pair: Pair, operation: str) -> None:
     }
     act = ways[operation]
     assert_untouched(pair.owner, thread, lambda: act(pair.stranger.client))
-    # Proves something only if the owner can make the change.
+    # The refusal proves something only if the owner can make the change.
     pair.owner.ensure_success(act(pair.owner.client), thread)
 
 
@@ -223,13 +223,13 @@ def test_anothers_thread_is_not_run(pair: Pair, way: str) -> None:
     def run() -> None:
         answer = act(pair.stranger.client)
         if way == "background" and answer.ok and isinstance(answer.body, dict):
-            # Wait for its end, so that its effect on the thread is seen.
+            # Wait for the end of the run, so that its effect on the thread is seen.
             pair.owner.client.run_join(id_of(thread), str(answer.body.get("run_id")))
 
     assert_untouched(pair.owner, thread, run)
     pair.owner.ensure_success(act(pair.owner.client), thread)
     if way == "or-create":
-        # If each tenant has ids of its own, the stranger made a thread that no search finds.
+        # If ids count per tenant, the stranger's run made a thread that no search of ours finds.
         pair.stranger.client.delete(id_of(thread))
 
 
@@ -243,7 +243,7 @@ def test_anothers_runs_are_not_stopped(pair: Pair, operation: str) -> None:
             runs.join(run)
         else:
             run = runs.start(thread, "slow", seconds=1)
-        # Once GET shows it to its owner, it is proved to be this run's.
+        # GET by the owner proves that the run belongs to this session; the guard requires that.
         runs.get(run)
         ways: dict[str, Callable[[ThreadsClient, str], Answer]] = {
             "cancel": lambda client, run_id: client.runs.cancel(id_of(thread), run_id),
@@ -258,7 +258,7 @@ def test_anothers_runs_are_not_stopped(pair: Pair, operation: str) -> None:
         assert_that(shown.ok, "the run as it was", f"{shown.status} {shown.text[:300]}")
         runs.join(run)
         assert_equal(runs.status(run), "success", "the status of the run")
-        # Proves something only if the owner can do it.
+        # The check proves something only if the owner can do the same.
         if operation != "delete":
             run = runs.enqueue(thread, "slow", seconds=LONG_S)
             runs.get(run)
@@ -305,7 +305,7 @@ def test_anothers_crons_are_not_counted(pair: Pair) -> None:
 def test_anothers_crons_are_not_changed(pair: Pair, operation: str) -> None:
     thread = pair.owner.empty()
     with pair.crons as crons:
-        # Once GET shows it to its owner, it is proved to be this run's.
+        # GET by the owner proves that the cron belongs to this session; the guard requires that.
         cron = crons.get(crons.create(thread))
         cron_id, another = str(cron["cron_id"]), crons.body()
         ways: dict[str, Callable[[ThreadsClient], Answer]] = {
@@ -319,7 +319,7 @@ def test_anothers_crons_are_not_changed(pair: Pair, operation: str) -> None:
         after = _crons_of(pair.owner, id_of(thread))
         assert_equal(after, before, "the crons of the thread")
         if operation != "create":
-            # Proves something only if the owner can do it; the cron was created by the owner.
+            # The check proves something only if the owner can do the same; it did create a cron.
             pair.owner.ensure_success(act(pair.owner.client), thread)
 
 

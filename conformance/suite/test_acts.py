@@ -1,9 +1,9 @@
 """Every operation on a thread in every condition.
 
 The acts are those of `conformance/checks/acts.py`, the conditions those of
-`conformance/checks/conditions.py`. What also breaks on the simplest thread, or in the condition
-without the act, is another requirement's: that is tried only once a rule is found broken, since it
-holds nearly always.
+`conformance/checks/conditions.py`. If a rule is also broken on the simplest thread, or in the
+condition without the act, another requirement judges that, and the check is blocked. This is tried
+only after a rule was found broken, since rules nearly always hold.
 """
 
 from collections.abc import Callable, Iterator
@@ -125,7 +125,7 @@ def test_a_thread_deleted_beside_a_run_is_gone(
     thread = make(condition, given, given_runs).thread
     answer = given.client.delete(id_of(thread))
     if 400 <= answer.status < 500:
-        # That may be beside a run: that the thread stays then is DELETE-19, and no other promise.
+        # Deletion may be refused during a run: that the thread then stays is judged by DELETE-19.
         count_judgement()
         return
     given.ensure_success(answer, thread)
@@ -139,7 +139,7 @@ def test_a_thread_deleted_beside_a_run_is_gone(
         raise broken
 
 
-# What copies have in common is theirs alone
+# Changes to a source or a copy leave the other unchanged
 
 
 @requires("CONDITION-15")
@@ -182,14 +182,14 @@ def test_what_a_thread_undergoes_leaves_its_copy(
 
 
 def _plain(given: ThreadsApi) -> Made:
-    """Make a plain thread that was looked at, as what is judged was."""
+    """Make a plain thread and read it in all ways, as the judged thread is read."""
     thread = thread_with_channels(given)
     ask_all(given, thread)
     return Made(thread)
 
 
 def _simpler(given: ThreadsApi, condition: str) -> Iterator[Made]:
-    """Make the threads on which what is judged in a condition must hold as well, one by one."""
+    """Yield simpler threads: if a rule is broken on one of them, another requirement judges it."""
     yield _plain(given)
     if condition.startswith("a copy"):
         source = _plain(given).thread
@@ -197,7 +197,7 @@ def _simpler(given: ThreadsApi, condition: str) -> Iterator[Made]:
 
 
 def _block_if_broken(story: Callable[[], None]) -> None:
-    """Tell a story that must hold on its own; `Blocked` if it does not, as others judge."""
+    """Call `story`; raise `Blocked` if it breaks a promise, since other requirements judge it."""
     try:
         story()
     except PromiseBroken as simple:
@@ -213,7 +213,7 @@ def _judge_looks(given: ThreadsApi, runs: Runs, condition: str) -> None:
     except PromiseBroken as broken:
         for simpler in _simpler(given, condition):
             _block_if_broken(partial(leave, simpler, _ALL))
-        # Which of them it is, so that the failure names one.
+        # Send each request alone, so that the failure names the one that changes the thread.
         for each in _ALL:
             leave(make(condition, given, runs), (each,))
         raise broken
@@ -241,7 +241,7 @@ def _assert_left(api: ThreadsApi, made: Made, asks: Asks, *, settles: bool) -> N
     subject = subject_of(api, made, before)
     for name, ask in asks:
         if not _is_refused(ask(subject)) and REFUSED.get(name) is ask:
-            # It may change the thread then; that it is to be refused, others judge.
+            # An accepted request may change the thread; others judge that it was not refused.
             api.context.note(f"not refused: {name}")
             before = look()
     try:
@@ -253,18 +253,18 @@ def _assert_left(api: ThreadsApi, made: Made, asks: Asks, *, settles: bool) -> N
 
 
 def _is_settled(seen: Shown) -> bool:
-    """Return whether GET shows what the state shows, as it does some time after a run."""
+    """Return whether GET shows what the state shows: after a run, GET may follow later."""
     return shows_its_state(seen["get"][1], seen["state"][1])
 
 
 def _is_refused(answer: Answer) -> bool:
-    """Return whether an answer refuses; a command may be refused by a 200 that says error."""
+    """Return whether an answer is a refusal: of a command, it may be a 200 with `type: error`."""
     body = answer.body
     return not answer.ok or (isinstance(body, dict) and body.get("type") == "error")
 
 
 def _undergo_all(given: ThreadsApi, runs: Runs, made: Made) -> None:
-    """Let a thread undergo every kind of change, its deletion at last, as far as it is granted."""
+    """Apply every kind of change to a thread, deletion last; skip what is refused or missing."""
     changes = {name: act for acts in CHANGING.values() for name, act in acts.items()}
     for name in ("update", "prune", "update_state", "run_wait", DELETION):
         with suppress(Unsupported, Blocked):
@@ -272,9 +272,10 @@ def _undergo_all(given: ThreadsApi, runs: Runs, made: Made) -> None:
 
 
 def _undergo(on: Acting, acts: str) -> None:
-    """Let a thread undergo these acts; after them, the ways to ask of it agree.
+    """Apply these acts to a thread; assert that all ways to read the thread agree after them.
 
-    What the deployment refuses or does not offer is left out, unless that is all of them.
+    An act that the deployment refuses or does not offer is skipped. If all are, raise the
+    `Blocked` or `Unsupported` of the last one.
     """
     refused: Blocked | Unsupported | None = None
     accepted, to_be_judged = False, False

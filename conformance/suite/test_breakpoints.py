@@ -1,4 +1,4 @@
-"""Breakpoints before and after every node, at several nodes, and of a run that goes on."""
+"""Breakpoints before and after every node, at several nodes, and in a run that continues."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Runs, message_contents
 from conformance.checks.views import State, Thread
 
-#: Which requirement says that a run by that way leaves states.
+#: The requirement that a run leaves states, by the way in which the run is made.
 _LEFT_BY = {"wait": "RUN-01", "stream": "RUN-02", "background": "RUN-03"}
 
 
@@ -32,7 +32,7 @@ def test_every_node_can_be_a_breakpoint(given: ThreadsApi, given_runs: Runs, run
 @requires("INTERRUPT-21")
 def test_several_nodes_can_be_breakpoints(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     first, second, *_ = slow_nodes(given, given_runs)
-    # Both orders, since a deployment that knows one node of a list takes the first or the last.
+    # Both orders of the list: a deployment that reads only one node takes the first or the last.
     before, after = run_together(
         lambda: _stopped("wait", given, given_runs, runs, interrupt_before=[second, first])[1],
         lambda: _stopped("background", given, given_runs, runs, interrupt_after=[first, second])[1],

@@ -14,15 +14,15 @@ from conformance.checks.runs import LONG_S, UNDER_WAY, Run, Runs, message_conten
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import ThreadsClient
 
-#: Seconds after which a run begins that is cancelled before.
+#: Seconds until a delayed run begins: more than any check lasts.
 _FAR_S = 600.0
-#: Seconds of a run that another waits for, and that is to end by itself.
+#: Seconds of a run that ends by itself while another run waits for its end.
 _SHORT_S = 2.0
 
-#: Seconds of a run whose client leaves, and of one that is to end by itself then.
+#: Seconds of a run that is to be stopped when its client leaves, and of one that is to continue.
 _LEFT_S, _LONG_ENOUGH_TO_LEAVE_S = 60.0, 3.0
-#: Within so many seconds a deployment, or a proxy before it, notices that a client has left: some
-#: notice it only by what they send every 15 seconds to keep a connection alive.
+#: Seconds within which a deployment, or a proxy before it, notices that a client has left: some
+#: notice only when they send something to keep the connection alive, every 15 seconds.
 _NOTICED_WITHIN_S = 20.0
 
 
@@ -118,7 +118,7 @@ def test_a_run_of_another_thread_is_not_cancelled(
 ) -> None:
     thread, other = given.empty(), given.empty()
     run = given_runs.start(other, "slow", seconds=1)
-    # Once GET shows it, it is proved to be ours, on whatever thread it is cancelled.
+    # GET proves that the run is ours, so that it may be cancelled, whichever thread is named.
     given_runs.get(run)
     answer = client.runs.cancel(id_of(thread), run.run_id)
     given_runs.join(run)
@@ -211,7 +211,7 @@ def _assert_interrupted(
 ) -> None:
     """Assert that a cancelled run is still there, with the states that it had made: `done`.
 
-    `Blocked` by the requirement `by` if it is not stopped.
+    `Blocked` by the requirement `by` if the run is not stopped.
     """
     if (status := given_runs.status_at_the_end(run)) in (*UNDER_WAY, "success"):
         raise Blocked(f"the run is not stopped, but {status}", by=by)
@@ -235,7 +235,7 @@ def test_a_thread_is_not_busy_after_a_cancellation(
     if when == "ended":
         run = given_runs.start(thread, "agent")
         given_runs.join(run)
-        # Whether that is refused is free.
+        # A server may accept or refuse to cancel a run that has ended.
         client.runs.cancel(run.thread_id, run.run_id, action=action)
     else:
         _cancelled(given, given_runs, thread, when, action)
@@ -276,7 +276,8 @@ def test_a_thread_runs_again_after_a_cancellation(
 ) -> None:
     thread = given.empty()
     _cancelled(given, given_runs, thread, when, action)
-    # Not waited for by the request: a run that never begins would not be told from a lost answer.
+    # In the background: if a request waited for it, a run that never begins would look like a lost
+    # answer.
     run = runs.start(thread, "slow", "once more", seconds=0)
     status = given_runs.status_at_the_end(run)
     state = given.state(thread)
@@ -390,7 +391,10 @@ def _require_no_check_beside() -> None:
 
 
 def _cancelled(given: ThreadsApi, runs: Runs, thread: Thread, when: str, action: str) -> None:
-    """Cancel a run of the thread, under way or waiting to begin, and wait for its end."""
+    """Start a run of the thread, cancel it, and wait for its end.
+
+    `when` says when the run is cancelled: "under way" (in progress) or "waiting" (pending).
+    """
     if when == "under way":
         run = runs.start_long(thread)
     else:
@@ -402,7 +406,7 @@ def _cancelled(given: ThreadsApi, runs: Runs, thread: Thread, when: str, action:
 
 
 def _one_behind_another(runs: Runs, thread: Thread, seconds: float) -> tuple[Run, Run]:
-    """Start two runs, and return them once the first is under way; the second waits for it."""
+    """Start two runs; return them once the first is in progress and the second waits for it."""
     first = runs.start(thread, "slow", seconds=seconds)
     second = runs.enqueue(thread, "agent")
     shown = runs.begun(first), runs.status(second)

@@ -1,4 +1,4 @@
-"""Why a run was cancelled."""
+"""The reason why a run was cancelled."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_a_list_selects_the_reason(
 
 
 def _cancelled(given: ThreadsApi, given_runs: Runs, client: ThreadsClient, way: str) -> Run:
-    """Return a run that was cancelled in this way while it was under way."""
+    """Return a run that was cancelled while in progress, by `way`: one of `_WAYS`."""
     thread = given.empty()
     run = given_runs.start_long(thread)
     if way == "by its id":

@@ -35,7 +35,7 @@ def test_the_state_at_a_checkpoint_can_be_read(
     given: ThreadsApi, threads: ThreadsApi, thread: Thread
 ) -> None:
     ids = require_states(given.history(thread)).checkpoint_ids()
-    # Twice: a state that was answered once may not be answered again.
+    # Twice, since a deployment could answer a state the first time only.
     for checkpoint_id in ids * 2:
         threads.state_at(thread, checkpoint_id)
 
@@ -80,7 +80,7 @@ def test_it_is_the_checkpoint_asked_for(given: ThreadsApi, thread: Thread) -> No
         named = checkpoint if isinstance(checkpoint, dict) else {}
         shown = [named.get("checkpoint_id"), named.get("thread_id")]
         assert_equal(shown, [checkpoint_id, id_of(thread)], "checkpoint")
-        # The documents print no output: the id at the top of the state is optional.
+        # The documents print no output of this operation: the id at the top is optional.
         at_top = state.get("checkpoint_id") or checkpoint_id
         assert_equal(at_top, checkpoint_id, "checkpoint_id")
 

@@ -31,13 +31,13 @@ def test_post_agrees_with_get(
         by_get = given.state_at(made, checkpoint_id)
         by_post = _post(threads, client, made, checkpoint_id)
         if member == "parent":
-            # It may be named in `parent_checkpoint`, at the top, or in both.
+            # A state may name its parent in `parent_checkpoint`, at the top, or in both.
             shown, wanted = (sorted(parent_ids(each)) for each in (by_post, by_get))
             assert_equal(shown, wanted, "the parent's checkpoint id")
             for name in _PARENTS & by_post.keys() & by_get.keys():
                 assert_equal(by_post[name], by_get[name], name)
         else:
-            # Whether one of them has the member at all counts as well.
+            # A member that only one of the two states has is a difference as well.
             views = shown_by_both({member: None, **by_post}, {member: None, **by_get})
             wanted = views[1][member]
             assert_equal(views[0][member], wanted, member)

@@ -1,10 +1,10 @@
 """The documents' flows as they are written, in Python, JavaScript and cURL.
 
-Requirements of the capability `clients` count only in a run that asks for one of these clients
-(`--client`), as all others count only in one that uses HTTP. Each check first does a flow by HTTP,
-which must succeed (else: blocked), and then by the client. The client must return what its own
-request was answered, and that must be what HTTP returned. A thread that a client makes is compared
-with one made by HTTP.
+Requirements of the capability `clients` count only in a run with one of these clients
+(`--client`); all others count only in a run that uses HTTP. Each check first does a flow by HTTP,
+which must succeed (else: blocked), and then by the client. The client must return the answer to
+its own request, and that answer must equal the one by HTTP. A thread that a client makes is
+compared with one made by HTTP.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ from conformance.checks.views import id_of
 from conformance.model.history import mask_thread_id, same_json
 
 SAME, DIFFERENT = "The histories are the same.", "The histories are different."
-#: The published default page of the history.
+#: The published default of the history's limit.
 DEFAULT_PAGE = 10
 
 pytestmark = by_each_client
@@ -128,7 +128,7 @@ def test_getting_the_state(given: ThreadsApi, flows: Flows) -> None:
 @requires("CLIENT-10")
 def test_getting_the_state_at_a_checkpoint(given: ThreadsApi, flows: Flows) -> None:
     thread = given.prepopulated()
-    # Not the newest: its state is also what GET state shows without a checkpoint id.
+    # Not the newest checkpoint: GET state without a checkpoint id shows its state as well.
     checkpoint_id = require_states(given.history(thread)).checkpoint_ids()[-1]
     by_http = given.state_at(thread, checkpoint_id)
     returned = flows.run_for_object(
@@ -154,7 +154,7 @@ def test_the_history_has_a_default_page(given: ThreadsApi, flows: Flows) -> None
 def _assert_finds(
     given: ThreadsApi, flows: Flows, context: CheckContext, flow: str, **filters: Any
 ) -> None:
-    """Assert that a search finds, before the deadline, what HTTP finds: one thread of the check."""
+    """Assert that the client finds what HTTP finds before the deadline: one thread of the check."""
     by_http = context.eventually(lambda: given.search(limit=1, **filters), bool)
     if not by_http:
         raise Blocked("search does not show a thread that was made")

@@ -25,8 +25,8 @@ from conformance.model.history import same_json
 
 _COLOURS = ("red", "green")
 _Filters = dict[str, Any]
-#: Tried before the generated ones: each filter combined with others, with and without a match.
-#: A body, the metadata, and the numbers of the threads that `ids` names.
+#: Examples tried before the generated ones: each filter combined with others, with and without a
+#: match. An example is a body, the metadata, and the indexes of the made threads that `ids` names.
 _ALWAYS: tuple[tuple[_Filters, _Filters, tuple[int, ...]], ...] = (
     ({}, {"colour": "red"}, ()),
     ({}, {"colour": "red", "size": 2}, ()),
@@ -43,13 +43,13 @@ _ALWAYS: tuple[tuple[_Filters, _Filters, tuple[int, ...]], ...] = (
     ({}, {"colour": "red"}, (0, 3)),
     ({"status": "idle"}, {"size": 2}, (1, 2, 3)),
 )
-#: Members that a search has and a count has not.
+#: Members that the body of a search may have and that of a count may not.
 _OF_PAGES = frozenset({"limit", "offset"})
 
 
 @pytest.fixture
 def made(given: ThreadsApi, context: CheckContext) -> list[Thread]:
-    """Create four threads, two by two alike in each of two members of metadata."""
+    """Create four threads, one for each combination of two colours and two sizes in metadata."""
     threads = [
         given.empty(metadata={"colour": colour, "size": size})
         for colour in _COLOURS
@@ -118,9 +118,9 @@ def test_what_is_counted_satisfies_every_filter(
 
 @dataclass(frozen=True)
 class _WithValues:
-    """Values of one thread, and filters with the ids of the threads that they select.
+    """The values of one thread, and cases: filters, and the ids to be found by them.
 
-    Each filter is combined with the values before it is sent.
+    The filters of each case are combined with the values before they are sent.
     """
 
     values: dict[str, Any]
@@ -129,15 +129,15 @@ class _WithValues:
 
 @pytest.fixture
 def with_values(given: ThreadsApi) -> _WithValues:
-    """Create a red thread with values, and a red and a green one with others.
+    """Create a red thread with values, and a red and a green thread with other values.
 
-    All have values where that is possible: that one without disturbs a filter by values is
-    COUNT-08 and FILTER-03.
+    All threads have values where that is possible: whether a thread without values disturbs a
+    filter by values is judged by COUNT-08 and FILTER-03.
     """
     wanted = given.with_state(metadata={"colour": "red"})
     red, green = (given.with_other_values(metadata={"colour": each}) for each in _COLOURS)
     values = values_to_find(given, wanted)
-    # As a search shows it: that GET shows the same is SEARCH-08.
+    # The status as a search shows it: whether GET shows the same is judged by SEARCH-08.
     found = given.context.eventually(
         lambda: {id_of(each): each.get("status") for each in given.search()},
         lambda shown: len(shown) == 3,
@@ -188,9 +188,10 @@ def test_values_are_counted_beside_every_other_filter(
 def in_every_condition(
     given: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> dict[str, Thread]:
-    """Create a thread in each condition; return them, with the values of those that have finished.
+    """Create a thread in each condition; return them by condition, the finished ones with values.
 
-    All have values: that one without disturbs a filter by values is COUNT-08 and FILTER-03.
+    All threads have values: whether a thread without values disturbs a filter by values is judged
+    by COUNT-08 and FILTER-03.
     """
     made = {"finished": given.with_state(metadata={"colour": "red"})}
     made |= {f"midway {number}": each for number, each in enumerate(given.unfinished())}
@@ -243,7 +244,7 @@ def _filters_and_matches(made: dict[str, Thread]) -> Iterator[tuple[_Filters, li
         if matching:
             yield {"metadata": metadata}, sorted(matching)
     values = made["finished"]["values"]
-    # Where all values come from the settings, that with a ttl has the same.
+    # Where all values come from the settings, the thread with a ttl has the same values.
     alike = [each for each in made.values() if same_json(each.get("values"), values)]
     yield {"values": values}, sorted(map(id_of, alike))
 
@@ -260,7 +261,7 @@ def _metadata() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def _near(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the body with a small offset, so that something may be found there."""
+    """Return the body with its offset reduced to less than 6, so that threads may be found."""
     return {**body, "offset": body["offset"] % 6} if "offset" in body else body
 
 

@@ -1,4 +1,4 @@
-"""Requests at the same time, judged by what must hold in whatever order they are served."""
+"""Concurrent requests, judged by what must hold in whatever order they are served."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,11 +25,11 @@ from conformance.deployment.settings import GraphSettings, numbered
 
 #: How many requests are sent at once.
 MANY = 8
-#: Copies are taken until the writes have ended, and at least so many.
+#: Copies are made until the writes have ended, but at least this many.
 LEAST_COPIES = 3
 #: How many state updates are sent while copies are made.
 UPDATES = 12
-#: How many states a history has that takes some time to read, copy and delete.
+#: The number of states of a history that takes some time to read, copy and delete.
 LONG = 40
 
 
@@ -164,14 +164,14 @@ def test_threads_worked_on_at_once_do_not_mix(
 
 
 def _identifying_members(shown: list[Any]) -> list[dict[str, Any]]:
-    """Return the members that identify threads: how each request shows the others is free."""
+    """Return id and metadata of each thread: its other members may differ between requests."""
     return [
         {"thread_id": each.get("thread_id"), "metadata": each.get("metadata")} for each in shown
     ]
 
 
 def _try_copy(threads: ThreadsApi, source: Thread) -> Thread | None:
-    """Return a copy, or None for a 409, which is published without saying when it is answered."""
+    """Return a copy, or None for a 409: this status is published without a condition for it."""
     answer = threads.client.copy(id_of(source))
     return None if answer.status == 409 else threads.object_of(answer, source)
 

@@ -1,7 +1,7 @@
-"""Rules that hold in whatever condition a thread is.
+"""Rules that hold for a thread in any condition.
 
-Each is judged on a thread in a condition made by name, and only where it holds on the simplest
-thread: what does not hold there is another requirement's.
+Each rule is judged on a thread in a condition made by name. If the rule is also broken on the
+simplest thread, another requirement judges that, and the check is blocked.
 """
 
 from collections.abc import Callable
@@ -34,13 +34,13 @@ from conformance.contract.api_constants import THREAD_STATUSES
 from conformance.deployment.client import ThreadsClient
 from conformance.model.history import same_json
 
-#: Of a state at a checkpoint and of its entry in the history: what both must show alike.
+#: Members that a state at a checkpoint and its entry in the history must show alike.
 _OF_A_STATE = ("values", "next", "tasks", "metadata", "created_at", "interrupts")
 
 Rule = Callable[[ThreadsApi, Thread], None]
 
 
-# Different ways to ask agree
+# Different ways to read a thread agree
 
 
 @requires("CONDITION-01")
@@ -146,7 +146,7 @@ def test_a_thread_is_found_by_the_status_that_it_shows(
 def test_threads_are_counted_by_the_status_that_they_show(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, condition: str
 ) -> None:
-    # A plain thread first: a count is of all threads of the check.
+    # The plain thread is judged first, since a count includes all threads of the check.
     _require_on_a_plain_thread(_assert_counted_by_status, given)
     _assert_counted_by_status(threads, make_shown(condition, given, given_runs).thread)
 
@@ -178,7 +178,7 @@ def test_a_copy_can_be_forked(
 ) -> None:
     _require_on_a_plain_thread(_assert_forks, given)
     copy = make(condition, given, given_runs).thread
-    # Whether a copy can be updated at all, without its metadata for one, is another fact.
+    # Whether a copy can be updated at all, even if it lacks its metadata, is judged elsewhere.
     given.append(copy, 6)
     _assert_forks(threads, copy)
 
@@ -302,7 +302,7 @@ def test_an_update_during_a_run_outlives_the_run(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs
 ) -> None:
     thread = given.empty(metadata={"colour": "red", "size": 1})
-    # Long enough that it is still under way once the update is answered.
+    # Long enough for the run to be still in progress when the update is answered.
     run = given_runs.start(thread, "slow", seconds=2)
     if (status := given_runs.begun(run)) != "running":
         raise Blocked(f"the run is {status} where it should be under way")
@@ -317,7 +317,7 @@ def test_an_update_during_a_run_outlives_the_run(
     assert_equal(kept_metadata(threads.get(thread), wanted), wanted, "the metadata")
 
 
-# What copies have in common is theirs alone
+# Changes to a source or a copy leave the other unchanged
 
 
 @requires("CONDITION-15")
@@ -366,14 +366,14 @@ def test_a_cancellation_leaves_copies(
 
 
 def _judge(rule: Rule, given: ThreadsApi, threads: ThreadsApi, runs: Runs, condition: str) -> None:
-    """Judge a rule on a thread in a condition; `Blocked` where it does not hold on a plain one."""
+    """Judge a rule on a thread in a condition; `Blocked` if it is broken on a plain thread too."""
     _judge_thread(rule, given, threads, make(condition, given, runs).thread)
 
 
 def _judge_shown(
     rule: Rule, given: ThreadsApi, threads: ThreadsApi, runs: Runs, condition: str
 ) -> None:
-    """Judge a rule likewise; `Blocked` also where GET does not show the status of the condition."""
+    """Judge a rule like `_judge`; `Blocked` also if GET does not show the condition's status."""
     _judge_thread(rule, given, threads, make_shown(condition, given, runs).thread)
 
 
@@ -381,7 +381,7 @@ def _judge_thread(rule: Rule, given: ThreadsApi, threads: ThreadsApi, thread: Th
     try:
         rule(threads, thread)
     except PromiseBroken:
-        # Only now, since a rule holds nearly always: that saves the requests.
+        # The plain thread is tried only now, to save requests: rules nearly always hold.
         _require_on_a_plain_thread(rule, given)
         raise
 
@@ -488,22 +488,23 @@ def _assert_forks(api: ThreadsApi, thread: Thread) -> None:
     api.append(thread, 7, checkpoint=checkpoint)
     fresh = [each for each in api.history(thread) if checkpoint_id_of(each) not in before]
     assert_equal(len(fresh), 1, "the number of new states")
-    # The state at a checkpoint need not show its parent, while the documented state does.
+    # An entry of the history need not show its parent, while the documented state does.
     parent = parent_id_of(fresh[0]) or parent_id_of(api.state(thread))
     assert_equal(parent, before[-1], "the parent of the new state")
 
 
 def _found(api: ThreadsApi, thread: Thread, **filters: Any) -> Thread | None:
-    """Return the thread as a search by its id, and these filters, shows it."""
+    """Return the thread as a search by its id and these filters shows it; None if not found."""
     body = {"ids": [id_of(thread)], **filters}
     found = api.list_of(api.client.search(body))
     return next((each for each in found if each.get("thread_id") == id_of(thread)), None)
 
 
 def _assert_moves(member: str, given: ThreadsApi, runs: Runs, condition: str, change: Act) -> None:
-    """Assert that a time of a thread is later after a change; `Blocked` if a plain update fails.
+    """Assert that the timestamp `member` of a thread is later after a change.
 
-    Timestamps may be in milliseconds, or in seconds: then a change of a later thread moves it.
+    Timestamps may be in whole seconds, so the change is repeated on new threads until one shows a
+    later time, or the deadline. `Blocked` if a change of a plain thread shows no later time either.
     """
     maker = Maker(given, runs)
 

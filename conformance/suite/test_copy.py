@@ -33,7 +33,7 @@ MORE_THAN_A_PAGE = 11
 MORE_THAN_A_HUNDRED = 105
 #: Letters of three scripts, marks beyond the first 65,536 characters, controls, and spaces.
 _TEXTS = ("Grüße, мир, 世界", "👩‍👩‍👧 e\u0301", "\u202eabc\u2028\t\\\"'", "  two  spaces  ")
-#: How many state updates continue a thread.
+#: The number of state updates with which a thread is continued.
 WRITES = 5
 
 _WAYS_TO_CONTINUE = pytest.mark.parametrize("way", ["update", "run"])
@@ -254,7 +254,7 @@ def test_the_copy_of_an_empty_thread_has_its_state(given: ThreadsApi, threads: T
     given.ensure_success(answer, source)
     copy = given.copy(source)
     shown = threads.state(copy)
-    # Null or {}: how an empty state is shown is another check's question.
+    # Null and {} count as equal: how an empty state is shown is judged by another check.
     expected = answer.body.get("values") if isinstance(answer.body, dict) else None
     assert_is(shown.get("values") or {}, expected or {}, "the values of the copy's state")
 
@@ -266,7 +266,7 @@ def test_the_copy_of_a_thread_that_was_never_read_has_its_state(
     source = given.empty(metadata={"graph_id": graph.id})
     copy = given.copy(source)
     answer = threads.client.state(id_of(copy))
-    # The source is read only now: a read may be what makes a copy sound.
+    # The source is read only now: a read before the copy could hide the fault.
     given.ensure_success(given.client.state(id_of(source)), source)
     assert_that(answer.ok, "the state of the copy", f"{answer.status} {answer.text}")
 
@@ -336,7 +336,7 @@ def test_a_copy_is_found(given: ThreadsApi, threads: ThreadsApi, context: CheckC
     ):
         raise Blocked("search does not show the source", by="CREATE-12")
     if kept_metadata(given.get(copy), context.tag) != context.tag:
-        # Whether a copy keeps the metadata of its source is another check's question.
+        # Whether a copy keeps the metadata of its source is judged by COPY-10.
         given.update(copy, metadata=context.tag)
     found = context.eventually(threads.search_ids, lambda found: id_of(copy) in found)
     assert_that(id_of(copy) in found, f"the copy {id_of(copy)} among the threads found", found)
@@ -350,7 +350,7 @@ def _named_by(state: State) -> list[Any]:
 
 
 def _simplest_pair(given: ThreadsApi, **members: Any) -> tuple[Thread, Thread]:
-    """Return a thread and its copy: of an empty thread where that can be copied."""
+    """Return a thread and its copy; the thread is empty if the deployment copies empty threads."""
     source = given.empty(**members)
     answer = given.client.copy(id_of(source))
     if not answer.ok and not given.lacks(answer, source):
@@ -375,7 +375,7 @@ def _continue(given: ThreadsApi, thread: Thread, way: str) -> None:
     if way == "run":
         given.run(thread, 7)
         return
-    # That copy and source share data may show only after some writes.
+    # Data that copy and source wrongly share may show only after several writes.
     for number in range(7, 7 + WRITES):
         given.append(thread, number)
 
@@ -410,7 +410,7 @@ def test_a_copy_keeps_every_character(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     source = given.prepopulated()
-    # Without a place for a text in the graph's updates it is copied as it is.
+    # If the graph's updates have no place for a text, the thread is copied without these texts.
     updates = [values_with_text(text, graph) for text in _TEXTS]
     for values in filter(None, updates):
         body = {**graph.append, "values": values}
@@ -433,7 +433,7 @@ def test_a_copy_shows_every_channel(given: ThreadsApi, threads: ThreadsApi) -> N
 def _values_by_get(
     given: ThreadsApi, threads: ThreadsApi, copy: Thread, source: Thread
 ) -> tuple[Any, Any]:
-    """Return the values that GET shows of a copy and of its source, once both follow the state."""
+    """Return the values of a copy and of its source by GET, once equal or at the deadline."""
     return given.context.eventually(
         lambda: (threads.get(copy).get("values"), given.get(source).get("values")),
         lambda seen: seen[1] is None or (bool(seen[1]) and same_json(*seen)),
@@ -465,7 +465,7 @@ def test_a_run_on_a_copy_starts_from_every_channel(
     source = thread_with_channels(given)
     copy = given.copy(source)
     before = given.state(copy)["values"]
-    # A graph may change channels by itself: the source shows which ones it leaves alone.
+    # A graph may change channels by itself: a run on the source shows which ones it keeps.
     given.run(source)
     had, left = channels_before_and_after(before, given.state(source)["values"], graph)
     threads.run(copy)

@@ -79,7 +79,7 @@ def test_count_by_values_beside_a_thread_without_values(
 ) -> None:
     values = values_to_find(given, given.with_state())
     given.empty()
-    # Not compared with a search, which may be disturbed in the same way: that is FILTER-03.
+    # Not compared with a search: whether the empty thread disturbs a search is FILTER-03.
     count = context.eventually(lambda: threads.count(values=values), lambda count: count == 1)
     assert_equal(count, 1, "the count by the values of one of two threads")
 
@@ -114,14 +114,14 @@ def test_count_is_not_bounded_by_a_page(
 
 
 def _require_count(given: ThreadsApi) -> None:
-    """Require that count succeeds, so that a later refusal is one of the request."""
+    """Require that count succeeds, so that a later refusal is due to its filters."""
     given.ensure_success(given.client.count({"metadata": given.context.tag}))
 
 
 def _assert_agrees(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, expected: int, **filters: Any
 ) -> None:
-    """Assert that count and complete search agree, once the search shows what is expected."""
+    """Assert that count and search agree; `Blocked` unless the search finds `expected` threads."""
     found = context.eventually(
         lambda: len(given.search(**filters)), lambda found: found == expected
     )

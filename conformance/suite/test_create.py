@@ -157,7 +157,7 @@ def test_large_integers_stay_what_they_are(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, by: str
 ) -> None:
     sent = {"number": 2**53 + 1, "list": [-(2**63) + 1]}
-    made = given.empty(metadata=sent)  # must answer them as sent: CREATE-17
+    made = given.empty(metadata=sent)  # blocked unless answered as sent: CREATE-17
     if by == "search":
         found = context.eventually(threads.search, bool)
         shown = found[0] if found else {}

@@ -1,4 +1,4 @@
-"""Crons: runs on a schedule. Every cron is on a thread of the check, and deleted in the end."""
+"""Crons: runs on a schedule. Every cron is on a thread of the check, and deleted at the end."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -24,7 +24,7 @@ from conformance.checks.views import id_of
 from conformance.contract.schemas import load_schema
 from conformance.deployment.client import ThreadsClient
 
-#: A time zone that is never in step with UTC, and has no summer time.
+#: A time zone that always differs from UTC and has no summer time, and its offset.
 _ZONE, _OFFSET = "Asia/Tokyo", timezone(timedelta(hours=9))
 _END, _LATER_END = "2100-01-01T00:00:00Z", "2101-01-01T00:00:00Z"
 _FEBRUARY = "15 3 2 2 *"
@@ -43,7 +43,7 @@ def test_a_cron_is_created(given: ThreadsApi, crons: Crons) -> None:
 @requires("CRON-02")
 def test_a_cron_is_found_by_its_thread(given: ThreadsApi, given_crons: Crons, crons: Crons) -> None:
     thread, other = given.empty(), given.empty()
-    # The one that must not be found comes first: it is visible when the others are.
+    # The cron that must not be found is made first, so that it is visible once the others are.
     given_crons.create(other)
     made = sorted(given_crons.create(thread)["cron_id"] for _ in range(2))
     found = _search_once(given, crons, made, thread_id=id_of(thread))
@@ -61,7 +61,7 @@ def test_crons_are_counted_by_their_thread(
 
 
 def _count_once(given: ThreadsApi, crons: Crons, number: int, **filters: Any) -> Any:
-    """Return what a count of crons answers once it is `number`, or at the deadline."""
+    """Return the count of crons once it is `number`, or at the deadline."""
     return given.context.eventually(lambda: crons.count(**filters), lambda seen: seen == number)
 
 
@@ -85,7 +85,7 @@ def test_a_cron_is_answered_by_its_id(given: ThreadsApi, given_crons: Crons, cro
 
 
 def _comparable(cron: Cron) -> Cron:
-    """Return the published members of a cron, its moments in one notation."""
+    """Return the published members of a cron, its timestamps in one notation."""
     known: Cron = published_members("cron", cron)
     return {
         name: in_utc(value, name) if name in _MOMENTS and value is not None else value
@@ -130,7 +130,7 @@ def test_a_schedule_that_is_none_is_refused(
     thread = given.empty()
     given_crons.create(thread)
     assert_refused(client.crons.create(id_of(thread), given_crons.body(schedule)))
-    # What was made after it shows that a cron of the refused request would be counted by now.
+    # Once this later cron is counted, a cron made by the refused request would be counted as well.
     given_crons.create(thread)
     number = given.context.eventually(
         lambda: given_crons.count(thread_id=id_of(thread)), lambda number: number not in (0, 1)
@@ -215,10 +215,10 @@ def test_crons_are_counted_by_their_metadata_alone(
 
 
 def _told_apart(given: ThreadsApi, crons: Crons, by: str) -> tuple[dict[str, Any], str]:
-    """Create crons of which only the last matches its thread and what it has under `by`.
+    """Create three crons, of which only the last matches two filters: by thread and by `by`.
 
-    Return these two filters, and the id of that cron: the others match one of them only, and
-    are visible when it is.
+    Return the two filters and the id of that cron. Each of the others matches one filter only, and
+    is visible once the last is.
     """
     thread, other = given.empty(), given.empty()
     differing: dict[str, Any] = {}
@@ -231,7 +231,7 @@ def _told_apart(given: ThreadsApi, crons: Crons, by: str) -> tuple[dict[str, Any
     unlike = crons.create(thread, **differing)
     crons.create(other, **{by: mark})
     matching = crons.create(thread, **{by: mark})
-    # The assistant of a graph has an id of its own.
+    # The answer has the id of the graph's assistant instead of the name that was sent.
     value = matching.get(by) if by == "assistant_id" else mark
     if by != "metadata" and (matching.get(by) != value or unlike.get(by) == value):
         raise Blocked(f"crons created with and without {by} {mark!r} do not differ in it")
@@ -295,7 +295,7 @@ def test_an_update_changes_when_a_cron_runs_next(
 
 
 def _get_changed(crons: Crons, made: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """Return the cron as GET shows it; `Blocked` unless its schedule and enabled are changed."""
+    """Return the cron by GET; `Blocked` unless schedule and enabled are as in `change`."""
     shown = crons.get(made)
     for name in change.keys() & {"schedule", "enabled"}:
         if shown.get(name) != change[name]:
@@ -304,7 +304,7 @@ def _get_changed(crons: Crons, made: dict[str, Any], change: dict[str, Any]) -> 
 
 
 def _next_run(cron: dict[str, Any]) -> str | None:
-    """Return when a cron runs next, in one notation; None if it shows no time."""
+    """Return the time of a cron's next run in one notation; None if the cron shows none."""
     if (shown := cron.get("next_run_date")) is None:
         return None
     return in_utc(shown, "next_run_date")
@@ -354,7 +354,7 @@ def test_a_cron_that_is_not_enabled_does_not_run(
 ) -> None:
     never_enabled, disabled, running = given.empty(), given.empty(), given.empty()
     crons.create(never_enabled, EVERY_MINUTE, enabled=False)
-    # Disabled before it is due at all, and only then due every minute.
+    # The cron is disabled first, and only then set to every minute: it is never due while enabled.
     cron = given_crons.create(disabled, RARELY)
     crons.update(cron, enabled=False)
     crons.update(cron, schedule=EVERY_MINUTE)
@@ -365,14 +365,14 @@ def test_a_cron_that_is_not_enabled_does_not_run(
     )
     if not started:
         raise Blocked("a cron that is enabled starts no run", by="CRON-10")
-    # Until that run has ended, the others may begin a little later than it.
+    # Wait for the end of that run: runs of the other crons could begin a little later.
     given_runs.join(Run(id_of(running), str(started[-1].get("run_id"))))
     shown = [len(runs.list_runs(thread)) for thread in (never_enabled, disabled)]
     assert_is(shown, [0, 0], "the number of runs of crons that are not enabled")
 
 
 def _lasting_run(runs: Runs) -> dict[str, Any]:
-    """Return the body of a run that takes two seconds; without a slow graph that of any run."""
+    """Return the body of a run that takes two seconds; {} if there is no slow graph."""
     try:
         return runs.body("slow", seconds=2)
     except Blocked:

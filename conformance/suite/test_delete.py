@@ -1,4 +1,4 @@
-"""Deleting a thread, and what must be gone then."""
+"""Deleting a thread, and what must be gone afterwards."""
 
 from collections.abc import Callable
 from typing import Any
@@ -79,7 +79,7 @@ def test_a_deleted_thread_is_not_found(given: ThreadsApi, context: CheckContext,
     filters: dict[str, Any] = {}
     if by != "metadata":
         filters[by] = ids if by == "ids" else "idle"
-    # A thread that a search never found would not show that it is gone.
+    # Only if a search finds the thread first, a later search shows that it is gone.
     seen = context.eventually(
         lambda: given.search_ids(**filters), lambda found: sorted(found) == sorted(ids)
     )
@@ -127,7 +127,7 @@ def test_a_thread_anew_has_no_trace(given: ThreadsApi, threads: ThreadsApi) -> N
         expected = None
         assert_refused(threads.client.state(id_of(anew)))
     if not old:
-        return  # no history is offered of which states could be left
+        return  # no history is offered in which old states could be left
     left = _checkpoint_ids(threads, anew)
     assert_that(not set(left) & set(old), "no state of the old history", left)
     at_checkpoint = given.client.state_at_checkpoint(id_of(anew), old[0])
@@ -189,7 +189,7 @@ def test_a_deleted_thread_cannot_be_used(
             thread_id, numbered(given.context.graph().append, 2)
         ),
     }
-    # It must succeed on an existing thread, so that a refusal means something.
+    # The operation must succeed on an existing thread, so that a refusal means something.
     given.ensure_success(uses[use](id_of(other)), other)
     given.delete(made)
     shown = client.get(gone).ok
@@ -261,7 +261,7 @@ def test_a_busy_thread_is_deleted_for_good_or_not_at_all(
         assert_refused(answer)
         assert_that(client.get(id_of(busy)).ok, "the thread, which was not deleted", "no thread")
         return
-    # Another run that takes as long ends after the one on the deleted thread would have.
+    # When this run of equal length ends, the run of the deleted thread would have ended as well.
     given_runs.join(given_runs.start(other, "slow", seconds=1))
     assert_no_thread(given, id_of(busy))
 
@@ -282,7 +282,7 @@ def _checkpoint_ids(api: ThreadsApi, thread: Thread) -> list[str]:
 
 
 def _create_again(given: ThreadsApi, gone: Thread, **members: Any) -> Thread:
-    """Create a thread under the id of one that was deleted."""
+    """Create a thread under the id of a deleted one; `Blocked` if that id is not used."""
     anew = given.empty(thread_id=id_of(gone), **members)
     if id_of(anew) != id_of(gone):
         raise Blocked("the deployment chooses the ids of threads itself", by="IDENTITY-01")
@@ -294,7 +294,7 @@ def _assert_404(answer: Answer) -> None:
 
 
 def _input_messages(state: State, graph: GraphSettings) -> list[Message]:
-    """Return the messages of the inputs: what a graph answers may differ from run to run."""
+    """Return the messages of a state that inputs sent: the graph's answers may differ by run."""
     inputs = [{"values": numbered(graph.run_input, number)} for number in (1, 2)]
     sent = [item for each in inputs for item in messages_sent_in(each, graph)]
     return [each for each in type_and_content(messages_of(state, graph)) if each in sent]

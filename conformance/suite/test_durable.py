@@ -1,6 +1,6 @@
-"""What was acknowledged is there after the deployment was stopped or killed and started again.
+"""Durability: what was acknowledged is still there after a stop or kill and a new start.
 
-Each check makes its threads, looks at them, restarts the deployment and looks again.
+Each check makes its threads, reads them, restarts the deployment and reads them again.
 """
 
 from functools import partial
@@ -40,9 +40,9 @@ from conformance.deployment.settings import GraphSettings
 from conformance.model.history import same_json
 
 _METADATA: dict[str, Any] = {"colour": "red", "size": 3, "deep": {"er": [1, "é"]}}
-#: The conditions whose threads other requirements judge by the same members.
+#: The conditions that other requirements judge: if their threads differ, the check is blocked.
 _PLAIN = ("prepopulated", "run once")
-#: What a thread shows of its condition; its metadata, status and times are judged by others.
+#: The members of a thread that are compared; metadata, status and times are judged by others.
 _SHOWN = ("values", "interrupts")
 _ANSWER = "an answer after the restart"
 
@@ -140,7 +140,7 @@ def test_a_deleted_thread_stays_deleted(
     try:
         restart(kept)
     except PromiseBroken as nothing:
-        # Where nothing is kept, a deleted thread is not either.
+        # Where nothing is kept, the absence of a deleted thread proves nothing.
         raise Blocked(str(nothing), by=STILL_THERE) from None
     assert_no_thread(threads, id_of(deleted))
 
@@ -333,7 +333,7 @@ def test_a_thread_that_asks_can_be_resumed(
 
 
 def _goes_on(runs: Runs, api: ThreadsApi, thread: Thread) -> list[str]:
-    """Answer the question of a thread; return what shows that it has not gone on."""
+    """Answer the interrupt of a thread; return what is missing if the thread did not continue."""
     runs.resume(thread, "interrupter", _ANSWER)
     state = api.state(thread)
     heard = any(_ANSWER in str(each) for each in message_contents(state))
@@ -396,7 +396,7 @@ def test_a_run_under_way_ends(
     )
 
 
-# The last moment
+# The last requests before a restart
 
 
 @requires("DURABLE-13")

@@ -37,7 +37,7 @@ from conformance.safe_text import excerpt
 
 DEPTH = 5_000
 LARGE = 2_000_000
-#: Texts that JSON can write, and not every store can keep.
+#: Texts that JSON can represent but not every store can keep.
 ODD_TEXTS = {"nul": "a\u0000b", "surrogate": "a\ud800b"}
 
 
@@ -45,7 +45,7 @@ BODIED = tuple(REQUESTS)
 
 
 def _by_operation(kind: str, operations: tuple[str, ...]) -> pytest.MarkDecorator:
-    """Parametrize by operation, each with its requirement, numbered as in the catalogue."""
+    """Parametrize by operation; the requirement of the n-th one is ERROR-`kind`-n."""
     return pytest.mark.parametrize(
         "operation",
         [
@@ -131,7 +131,7 @@ def test_odd_texts_in_an_input_are_refused_or_kept(
     assert_equal(given_runs.final_status(run), "success", "status of the run")
     kept = list(texts_in(given.state(thread)["values"]))
     if text not in kept:
-        # A graph need not keep what it is told.
+        # A graph need not keep its input.
         plain = given.empty()
         given.run(plain, input=values_with_text("plain", graph, like))
         if "plain" not in texts_in(given.state(plain)["values"]):
@@ -241,7 +241,10 @@ def test_a_refusal_has_detail(given: ThreadsApi, client: ThreadsClient, refusal:
 
 
 def _require_refusal(given: ThreadsApi, client: ThreadsClient, refusal: Refusal) -> Answer:
-    """Return the refusal of an operation that exists: a router may refuse others in its own way."""
+    """Return the 4xx that answers a bad request; `Blocked` if it is not refused by a 4xx.
+
+    The operation is shown to exist first, since a router may refuse unknown ones in its own way.
+    """
     thread = _thread_offering(given, refusal.operation)
     answer = refusal.send(client, id_of(thread))
     if not 400 <= answer.status < 500:
@@ -258,7 +261,7 @@ def _thread_offering(given: ThreadsApi, operation: str) -> Thread:
         return thread_offering(given, operation)
     thread = given.empty()
     if operation == "search":
-        # By the tag of the check: what a search shows of other people's is not told.
+        # By the tag of the check: what a search shows of other people's threads is not recorded.
         given.search()
         return thread
     if operation == "delete":
@@ -279,7 +282,7 @@ def _thread_offering(given: ThreadsApi, operation: str) -> Thread:
 def _assert_bodies_refused(
     given: ThreadsApi, client: ThreadsClient, operation: str, bodies: Iterable[Any]
 ) -> None:
-    """Assert that each body is refused; objects are completed to be valid in all else."""
+    """Assert that each body is refused; objects get the members of a valid body that they lack."""
     thread = thread_offering(given, operation)
     for body in bodies_to_refuse(given, operation, bodies):
         right = REQUESTS[operation].right(given, thread)
@@ -298,7 +301,7 @@ def _assert_body_refused(
 
 
 def _send_valid(given: ThreadsApi, client: ThreadsClient, operation: str, thread_id: str) -> Answer:
-    """Send a valid request, but for another thread id."""
+    """Send a request that is valid except for its thread id."""
     thread = _thread_offering(given, operation)
     if operation == "copy":
         return client.copy(thread_id)
@@ -316,7 +319,7 @@ def _send_text(
     text: str,
     change: Callable[[str], str] = lambda raw: raw,
 ) -> Answer:
-    """Send a request with this text in a place where any text is allowed."""
+    """Send a request with `text` where any text is allowed; `change` edits its JSON before."""
     right = REQUESTS[operation].right(given, thread)
     if operation == "update_state":
         graph = given.context.graph()
@@ -332,7 +335,7 @@ def _send_text(
 def _assert_kept(
     given: ThreadsApi, thread: Thread, operation: str, answer: Answer, text: str
 ) -> None:
-    """Assert that what was accepted was done to the letter."""
+    """Assert that a text which was accepted is kept, or was searched for, exactly as sent."""
     if operation == "search":
         assert_equal(answer.body, [], "the threads found, of which none has that text")
     elif operation == "update_state":

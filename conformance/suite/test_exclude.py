@@ -12,7 +12,7 @@ from conformance.checks.outcomes import requires
 from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
 
-#: The threads of a check: name and metadata.
+#: The threads of a check: their metadata by name.
 THREADS: dict[str, dict[str, Any]] = {
     "red": {"colour": "red"},
     "large red": {"colour": "red", "size": "large"},
@@ -101,7 +101,7 @@ def test_pages_leave_out_the_same_threads(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext
 ) -> None:
     kept = len(_made(given)) - 2
-    # In both orders: one of them may be that in which the threads were made.
+    # In both orders: one of them may be the order in which the threads were made.
     for order in ("asc", "desc"):
         filters = {
             "exclude_metadata": {"colour": "red"},
@@ -121,7 +121,7 @@ def test_pages_leave_out_the_same_threads(
 def _assert_found(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, wanted: set[str], excluded: Any
 ) -> None:
-    """Require that a search of the threads of `THREADS` with an exclusion finds those wanted."""
+    """Assert that a search with an exclusion finds the `wanted` ones of `THREADS`, and no others."""
     names = _made(given)
     found = context.eventually(
         lambda: {names.get(each) for each in threads.search_ids(exclude_metadata=excluded)},

@@ -15,8 +15,8 @@ from conformance.deployment.settings import GraphSettings
 from conformance.model.history import same_json
 
 MOST_PATHS = 10
-#: Aliases of letters, digits and underscores, which all servers accept, and the members that they
-#: name. Two are longer than names of columns and differ at the end, two differ in case.
+#: Aliases of letters, digits and underscores, which all servers accept, and the members of metadata
+#: that they name. Two exceed a column name's length and differ at the end, two differ in case only.
 _ALIASES = {
     f"{'a' * 70}1": "colour",
     f"{'a' * 70}2": "size",
@@ -92,7 +92,7 @@ def test_select_leaves_what_is_extracted(
         paths["value"] = f"values.{keys[0]}"
 
     def look() -> tuple[dict[str, Any], dict[str, Any]]:
-        # Values may be a little out of date: what is compared was asked for one after the other.
+        # A search may show values late, so the two searches are sent one directly after the other.
         whole = _extract_all(given, given, client, context, paths)
         return whole, _extract_all(given, threads, client, context, paths, select=selected)
 
@@ -204,7 +204,7 @@ def _assert_extracted(
     path: str,
     expected: Any,
 ) -> None:
-    """Assert that a search extracts this at the path, before the deadline."""
+    """Assert that a search extracts `expected` at the path, before the deadline."""
     extracted = context.eventually(
         lambda: _extract(given, threads, client, context, path),
         lambda value: bool(value == expected),

@@ -42,7 +42,8 @@ def test_search_by_values(
     wanted = given.with_state()
     values = values_to_find(given, wanted)
     if draws_message_ids(graph):
-        # It has the same messages with other ids. Other items would match, as they have no ids.
+        # A thread with the same messages under other ids must not match. Items that are no messages
+        # have no ids, so a thread with the same ones would match.
         if same_json(values_to_find(given, given.with_state()), values):
             raise Blocked("two threads have the same values, by the same supersteps")
         given.append(given.with_state(), 5)
@@ -86,7 +87,7 @@ def test_values_are_those_of_now(
 ) -> None:
     made = given.prepopulated()
     before = given.state(made)["values"]
-    # A fork: the former last message is no longer in the values.
+    # Fork the thread, so that its former last message is no longer in its values.
     older = next(
         (state for state in given.history(made) if _lacks_any_of(state, before, graph)), None
     )
@@ -104,7 +105,7 @@ def test_values_are_those_of_now(
 
 
 def _lacks_any_of(state: State, values: Any, graph: GraphSettings) -> bool:
-    """Return whether a state lacks one of the messages of these values, or has other values."""
+    """Return whether a state lacks a message of `values`, or differs if these have no messages."""
     messages = messages_of({"values": values}, graph)
     if not messages:
         return bool(state.get("values") != values)

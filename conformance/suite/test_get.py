@@ -62,9 +62,9 @@ def test_get_answers_the_thread_asked_for(given: ThreadsApi, threads: ThreadsApi
 
 
 def _assert_shows_status(threads: ThreadsApi, made: Thread) -> None:
-    """Assert that GET shows the status that was answered for a thread with a next node.
+    """Assert that GET shows the status that the creation answered for a thread with a next node.
 
-    No source says at which moment it follows: it may be answered as idle before.
+    No source says when the status follows the state: if idle was answered, interrupted is right too.
     """
     answered = made.get("status")
     expected = {answered, "interrupted"} if answered == "idle" else {answered}

@@ -123,7 +123,7 @@ def test_a_fresh_thread_has_no_history(given: ThreadsApi, threads: ThreadsApi) -
 
 @requires("HISTORY-08")
 def test_checkpoint_ids_are_unique(given: ThreadsApi, threads: ThreadsApi) -> None:
-    # One page, as it is: reading the history whole would hide a state given twice.
+    # One page, as answered: reading the whole history in pages would hide a repeated state.
     page = threads.page(given.long(30), limit=1000)
     ids = [checkpoint_id_of(state) for state in page]
     require_some([len(ids) > 1], "the page holds no two states")
@@ -204,7 +204,7 @@ def _assert_get_and_post_agree(threads: ThreadsApi, thread: Thread, limit: int) 
     require_some(by_get, "neither gives a state")
     # Either page may hold fewer states than its limit.
     for one, other in zip(by_post, by_get, strict=False):
-        # What one of them shows, the other must not leave out.
+        # A member that one of the two states shows must not be missing in the other.
         told = [name for each in (one, other) for name, value in each.items() if value]
         views = ({**dict.fromkeys(told), **each} for each in (one, other))
         assert_equal(*shown_by_both(*views), "the state by POST history")

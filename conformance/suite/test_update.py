@@ -51,7 +51,7 @@ def test_known_metadata_is_replaced(given: ThreadsApi, threads: ThreadsApi, valu
 @requires("UPDATE-04")
 def test_other_metadata_is_kept(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.empty(metadata={"colour": "red"})
-    # What an update makes of null is not judged: that what came of it is kept, is.
+    # How an update treats null is not judged; what it made of null must be kept.
     given.update(made, metadata={"deep": {"er": [1, None]}})
     deep = kept_metadata(given.get(made), {"deep": 0})
     if not isinstance(deep, dict):
