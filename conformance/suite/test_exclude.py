@@ -121,7 +121,7 @@ def test_pages_leave_out_the_same_threads(
 def _assert_found(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, wanted: set[str], excluded: Any
 ) -> None:
-    """Assert that a search with an exclusion finds the `wanted` ones of `THREADS`, and no others."""
+    """Assert that a search with an exclusion finds exactly the `wanted` ones of `THREADS`."""
     names = _made(given)
     found = context.eventually(
         lambda: {names.get(each) for each in threads.search_ids(exclude_metadata=excluded)},

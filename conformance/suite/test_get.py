@@ -64,7 +64,8 @@ def test_get_answers_the_thread_asked_for(given: ThreadsApi, threads: ThreadsApi
 def _assert_shows_status(threads: ThreadsApi, made: Thread) -> None:
     """Assert that GET shows the status that the creation answered for a thread with a next node.
 
-    No source says when the status follows the state: if idle was answered, interrupted is right too.
+    No source says when the status follows the state: if the creation answered idle, interrupted is
+    right as well.
     """
     answered = made.get("status")
     expected = {answered, "interrupted"} if answered == "idle" else {answered}

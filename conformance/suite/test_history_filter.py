@@ -61,7 +61,7 @@ def test_before_by_post_continues_a_page_of_a_forked_history(
     ids = _checkpoint_ids(states)
     before = {"checkpoint_id": ids[position], "checkpoint_ns": ""}
     older = _checkpoint_ids(threads.post_page(made, limit=100, before=before))
-    # No source says whether other branches are before a state.
+    # No source says whether states of other branches are before a state.
     both = ids[position + 1 :]
     expected = both if older == both[: len(older)] else _ancestors(states, ids[position])
     assert_page(older, expected, f"the checkpoints before number {position}", 100)
@@ -99,7 +99,7 @@ def test_metadata_chooses_before_the_limit(given: ThreadsApi, threads: ThreadsAp
     made = given.long(5)
     states = require_states(given.history(made, 5)).states
     wanted = {"step": (states[-1].get("metadata") or {}).get("step")}
-    # Steps that do not count up break HISTORY-09 alone.
+    # The newest state with that step: several may have it, which HISTORY-09 alone judges.
     chosen = next(each for each in states if wanted.items() <= (each.get("metadata") or {}).items())
     if chosen is states[0]:
         raise Blocked(
@@ -133,7 +133,7 @@ def test_pages_of_a_copied_history_are_those_of_the_copy(
     source = given.long(FORKED)
     copy = given.copy(source)
     whole = given.history(copy, FORKED).checkpoint_ids()
-    # A copy may have the checkpoint ids of its source, which goes on by itself.
+    # A copy may have the checkpoint ids of its source, to which a state is now added.
     given.append(source, 7)
     if not _begins_as(given.page(copy, limit=1), whole):
         raise Blocked("a copy changes with its source", by="COPY-16")
@@ -193,7 +193,7 @@ def test_before_by_post_takes_a_checkpoint_id(given: ThreadsApi, threads: Thread
 
 
 def _begins_as(page: list[State], expected: list[str]) -> bool:
-    """Return whether a page holds at least one state, and its states are the first of these."""
+    """Return whether a page is not empty, and its checkpoint ids are the first of `expected`."""
     shown = _checkpoint_ids(page)
     return bool(shown) and shown == expected[: len(shown)]
 

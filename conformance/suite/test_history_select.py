@@ -1,4 +1,4 @@
-"""Members of states that a history shows."""
+"""Selecting the members of states that a history shows."""
 
 from collections.abc import Callable
 
@@ -17,12 +17,12 @@ from conformance.contract.declared_additions import Claim, declares
 from conformance.deployment.client import ThreadsClient
 
 _ABSENT = object()
-#: The published members of a state that it need not have, and so has not where others are selected.
+#: The published optional members of a state: they must be absent where others are selected.
 _OPTIONAL = ("tasks", "parent_checkpoint", "interrupts")
 _BY_GET = Claim.parse("GET /threads/{thread_id}/history: select")
 #: A page of a history with `select`, by GET or by POST.
 Page = Callable[..., list[State]]
-#: Combinations of members; `checkpoint` tells which state it is.
+#: Combinations of members; `checkpoint` identifies the state.
 SELECTIONS = (["checkpoint", "values"], ["checkpoint", "metadata", "next"], ["checkpoint"])
 
 
@@ -85,7 +85,7 @@ def test_a_select_of_nothing_published_is_refused(
 
 
 def _assert_selected(given: ThreadsApi, page: Page, select: list[str]) -> None:
-    """Require that each state of a page shows these members, and no other optional one."""
+    """Assert that each state of a page shows the selected members, and no other optional one."""
     made: Thread = given.prepopulated()
     states = {checkpoint_id_of(each): each for each in given.history(made).states}
     shown = page(made, limit=100, select=select)

@@ -39,7 +39,7 @@ def waiting(given: ThreadsApi, given_runs: Runs) -> Thread:
 
 @pytest.fixture
 def asking_again(given: ThreadsApi, given_runs: Runs, waiting: Thread) -> Thread:
-    """Return a thread that was answered once, and asks again in a later run."""
+    """Return a thread whose interrupt was answered, and that a later run interrupts again."""
     given_runs.resume(waiting, "interrupter", "the first answer")
     if (left := given.state(waiting).get("next")) != []:
         raise Blocked(f"the thread that was answered goes on with {left}", by="INTERRUPT-06")
@@ -58,7 +58,7 @@ def test_a_thread_shows_its_second_interrupt(threads: ThreadsApi, asking_again: 
 
 
 def _assert_thread_asks(threads: ThreadsApi, thread: Thread) -> None:
-    # They may follow the run a little later, as its values do.
+    # GET may show the interrupts, like the values, a little after the run.
     shown = threads.context.eventually(
         lambda: _require_interrupts(threads, thread), lambda shown: any(shown.values())
     )
@@ -96,7 +96,7 @@ def test_a_state_shows_its_interrupts(
     state = threads.state(thread)
     if state.get("interrupts") is None:
         raise Blocked("the state shows no interrupts beside those of its tasks")
-    # Published of an interrupt is its value; of others those are compared that both show.
+    # Only its value is published of an interrupt; others are compared if both show them.
     shown, asked = members_of_both(as_list(state["interrupts"]), interrupts_in(state))
     assert_equal(shown, asked, "the interrupts of the state")
 
@@ -126,7 +126,7 @@ def _assert_told_by_task(given: ThreadsApi, threads: ThreadsApi, waiting: Thread
     def look() -> tuple[dict[str, Any], dict[str, Any]]:
         shown = interrupts_by_key(_require_interrupts(threads, waiting))
         asked = {name: under for name, under in shown.items() if under}
-        # Published of an interrupt is its value; of others those are compared that both show.
+        # Only its value is published of an interrupt; others are compared if both show them.
         both = {name: members_of_both(asked.get(name, []), each) for name, each in by_task.items()}
         return (
             {name: both[name][0] if name in both else under for name, under in asked.items()},
@@ -164,7 +164,7 @@ def test_the_answer_reaches_the_node_by_any_way(
 def test_answers_that_say_little_reach_the_node(
     given: ThreadsApi, given_runs: Runs, runs: Runs
 ) -> None:
-    # Each is of a published type, and a condition takes it for none.
+    # Each has a published type but is falsy: careless code takes such an answer for none.
     answers: list[object] = [False, 0, ""]
 
     def answered(answer: object) -> State:
@@ -331,12 +331,12 @@ def test_a_run_goes_on_from_a_checkpoint(
     second = nodes_of(history)[1]
     middle = next(state for state in history if second in (state.get("next") or []))
     checkpoint = {"checkpoint_id": checkpoint_id_of(middle), "checkpoint_ns": ""}
-    # An input of null is none as well.
+    # An input of null is no input as well.
     none: dict[str, Any] = {"input": None} if way == "background" else {}
     body = runs.without_input("slow", checkpoint=checkpoint, **none)
     run_by_way(way, given_runs, runs, thread, body)
     state = given.state(thread)
-    # The values are the same again, so that only a new state shows that there was a run.
+    # The run makes the same values again, so only a new state shows that there was a run.
     made = checkpoint_id_of(state)
     assert_that(made not in history.checkpoint_ids(), "a state that the run made", made)
     whole = len(message_contents(history.states[0]))
@@ -360,10 +360,10 @@ def test_breakpoints_hold_for_their_run_alone(
 
 
 def _stopped(given: ThreadsApi, given_runs: Runs, *options: str) -> tuple[Thread, list[Any], int]:
-    """Stop a run between the first two nodes of the slow graph, by `options`.
+    """Stop a run between the first two nodes of the slow graph, by breakpoints.
 
-    Return the thread, the contents of its messages then, and how many there are after a run that
-    is not stopped.
+    `options` are interrupt_before, interrupt_after or both. Return the thread, the contents of its
+    messages, and the number of messages after a run that is not stopped.
     """
     whole = given.empty()
     given_runs.run_to_end(whole, "slow", seconds=0)
@@ -381,9 +381,10 @@ def _stopped(given: ThreadsApi, given_runs: Runs, *options: str) -> tuple[Thread
 
 
 def _assert_went_on(state: State, before: list[Any], whole: int) -> None:
-    """Assert that a state is that of a finished run that went on from the messages `before`.
+    """Assert that a state is that of a finished run that continued from the messages `before`.
 
-    What a node says twice need not be the same: a run that begins anew is told by the number.
+    `whole` is the number of messages after a run that is not stopped: a run that begins again has
+    more. Later messages are not compared, since a node may say something else each time.
     """
     if whole <= len(before):
         raise Blocked("the nodes that are left say nothing")
@@ -399,7 +400,7 @@ def _run_to_stop(
 
 
 def _require_interrupts(threads: ThreadsApi, thread: Thread) -> Any:
-    """Return the interrupts that a thread shows; `Blocked` if it shows none, as is allowed."""
+    """Return the interrupts of a thread; `Blocked` if it lacks this member, which is optional."""
     shown = threads.get(thread).get("interrupts")
     if shown is None:
         raise Blocked("the thread shows no interrupts, which are an optional member")
@@ -409,7 +410,7 @@ def _require_interrupts(threads: ThreadsApi, thread: Thread) -> Any:
 
 
 def _assert_answered(state: State, answer: object) -> None:
-    """Assert that the graph went on, and that its last message holds the answer."""
+    """Assert that the graph continued, and that its last message holds the answer."""
     said = message_contents(state)
     last = str(said[-1]) if said and said[-1] != "question" else None
     if isinstance(answer, bool):  # False in Python, false in JavaScript

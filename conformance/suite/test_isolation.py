@@ -1,4 +1,4 @@
-"""A request about one thread must neither read nor change another."""
+"""Isolation of threads: a request about one thread must neither read nor change another."""
 
 from contextlib import suppress
 from typing import Any
@@ -107,7 +107,7 @@ def test_working_on_one_thread_leaves_the_others(given: ThreadsApi, other: Threa
         thread = given.prepopulated()
         given.copy(thread)
         given.run(thread)
-        # Operations that no document shows may be missing: then they change nothing.
+        # Operations that no document shows may be missing; a missing one changes nothing.
         for beyond in (
             lambda: given.update(thread, metadata={"changed": True}),
             lambda: given.append(thread, 3),
@@ -148,7 +148,7 @@ def test_anothers_run_is_not_deleted(
         given_runs.join(run)
     client.runs.delete(id_of(thread), kept.run_id)
     assert_equal(runs.get(kept).get("run_id"), kept.run_id, "the run")
-    # What is not offered deletes nothing.
+    # The check proves something only if the deletion of runs is offered.
     given_runs.delete(deleted)
 
 

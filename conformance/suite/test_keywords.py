@@ -1,4 +1,4 @@
-"""Every keyword of the request schemas: what breaks one is refused, and changes nothing."""
+"""Every keyword of the request schemas: a body that breaks one is refused, and changes nothing."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_creation_that_breaks_a_keyword_creates_nothing(
 ) -> None:
     thread = _thread_offering(given, "create")
     creations = RefusedCreations(given, client)
-    # A creation with a wrong id leaves no id to look for.
+    # If the id itself is wrong, there is no id by which to look for a thread.
     for broken in _broken_bodies(given, thread, settings, "create"):
         if "/thread_id" not in broken.keyword and isinstance(broken.body, dict):
             creations.send(broken.body)
@@ -166,7 +166,7 @@ def _with_thread_id(thread: Thread, body: Any) -> Any:
 
 
 def _thread_offering(given: ThreadsApi, operation: str) -> Thread:
-    """Return a thread on which the operation succeeds; with a state, for a body that names one."""
+    """Return a thread on which the operation succeeds; for post_history, one with a state if any."""
     if operation != "post_history":
         return thread_offering(given, operation)
     try:

@@ -1,4 +1,4 @@
-"""A thread that has had other runs: what they leave for the next, and their list."""
+"""Runs of a thread that has had other runs: what those leave for them, and the list of runs."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from conformance.contract.schemas import schema_members
 from conformance.deployment.client import ThreadsClient
 from conformance.model.history import same_json
 
-#: How a run asks for the thread to be created where there is none.
+#: The member by which a run creates its thread where there is none.
 CREATING = {"if_not_exists": "create"}
 MESSAGE_ID = "the-only-message-with-this-id"
 
@@ -45,7 +45,7 @@ def test_create_is_accepted_while_the_creating_run_is_under_way(
     body = given_runs.body("slow", "second", seconds=0, metadata=client.tag)
     second = client.run_background(id_of(thread), {**body, **CREATING})
     if not second.ok:
-        # Any run may be refused on a busy thread, which is MULTITASK-04: then this is undecided.
+        # If any run is refused on a busy thread, which MULTITASK-04 judges, the check is blocked.
         given_runs.start(thread, "slow", seconds=0)
     threads.ensure_success(second, thread)
     assert_that(second.ok, "success", second.text)
@@ -58,7 +58,7 @@ def test_a_run_shows_no_metadata_of_another(
     thread = given.empty()
     first = given_runs.start(thread, "agent", metadata={"first": "one"})
     given_runs.join(first)
-    # Without any metadata, be it the tag.
+    # Without any metadata, not even the tag.
     given_runs.run_by("wait", thread, given.run_body())
     third = given_runs.start(thread, "agent", metadata={"third": "three"})
     given_runs.join(third)
@@ -76,7 +76,7 @@ def test_a_run_shows_no_metadata_of_another(
 
 
 def _own(metadata: Any) -> dict[str, Any]:
-    """Return the members that the check has sent; others, such as a server's, are free."""
+    """Return the members that the check has sent: a server may add others."""
     known = metadata if isinstance(metadata, dict) else {}
     return {name: known[name] for name in ("first", "third") if name in known}
 
@@ -86,8 +86,8 @@ def test_pages_are_of_the_runs_with_the_status(
     given: ThreadsApi, given_runs: Runs, runs: Runs, context: CheckContext
 ) -> None:
     thread = given.empty()
-    # In either order of the list, one status has runs of the other before its own: an offset
-    # that is applied to all runs leaves out another run, or none.
+    # In either order of the list, runs of one status come after a run of the other: an offset that
+    # is applied before the filter by status then skips a run of the wrong status.
     made = {given_runs.enqueue(thread, "agent").run_id for _ in range(2)}
     given_runs.run_to_end(
         thread, "failing", metadata=given.client.tag, multitask_strategy="enqueue"
@@ -120,7 +120,7 @@ def test_selected_members_are_listed_by_status(
 
 
 def _selected(runs: Runs, thread: Thread, **params: Any) -> list[dict[str, Any]]:
-    """Return the published members of the runs of a list with select."""
+    """Return the published members of the runs in a list with `select`."""
     selectable = schema_members("run")
     listed = runs.list_runs(thread, select=["run_id"], **params)
     return [{name: each[name] for name in each if name in selectable} for each in listed]
@@ -163,16 +163,16 @@ def _with_id(runs: Runs, text: str) -> dict[str, Any]:
 
 
 def _under_the_id(given: ThreadsApi, thread: Thread) -> list[Any]:
-    """Return the contents of the messages of a thread that have that id, oldest first."""
+    """Return the contents of the messages of a thread with the id `MESSAGE_ID`, oldest first."""
     values = given.state(thread)["values"]
     found = [each for each in items_in(values, "messages") if member_of(each, "id") == MESSAGE_ID]
     return [each.get("content") for each in found]
 
 
 def _require_that_runs_go_on(given: ThreadsApi, given_runs: Runs, thread: Thread) -> None:
-    """Raise `Blocked` if an ordinary run of the thread does not add its input to what is there.
+    """Raise `Blocked` if an ordinary run of the thread does not add its input to the messages.
 
-    Asked only where a run has not done so: then the fault is none of what the check is about.
+    Called only where another run has not done so: if no run does, another requirement judges it.
     """
     before = message_contents(given.state(thread))
     given_runs.run_to_end(thread, "slow", "ordinary", seconds=0)

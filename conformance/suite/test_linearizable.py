@@ -1,4 +1,4 @@
-"""Random concurrent programs, judged by whether one order of their requests explains them."""
+"""Random concurrent programs, judged by whether one order of requests explains all answers."""
 
 from collections.abc import Callable, Iterator
 
@@ -109,7 +109,7 @@ def _assert_one_order(
 
 
 def _programs(given: ThreadsApi, draw: Callable[[int, int], Program]) -> Iterator[Program]:
-    """Yield the programs of this run; what is reported of one begins with its own requests."""
+    """Yield the programs of this run; the requests before each are not reported with it."""
     settings = given.context.settings
     for number in range(ROUNDS[settings.effort]):
         given.context.forget()
@@ -117,10 +117,10 @@ def _programs(given: ThreadsApi, draw: Callable[[int, int], Program]) -> Iterato
 
 
 def _id_of_a_deleted_thread(given: ThreadsApi) -> str:
-    """Return an id under which there is no thread any more.
+    """Return the id of a thread that was created and deleted.
 
-    No request of a program is then the first that names it: such a creation is known to be refused
-    only where it was delivered twice.
+    A program must not be the first to use an id: if the first creation under a new id is refused,
+    the delivery concludes that the request was delivered twice.
     """
     thread_id = given.draw_id()
     given.delete(given.empty(thread_id=thread_id))

@@ -1,4 +1,4 @@
-"""Stories along links: a request uses what an earlier answer named."""
+"""Stories along the links of our OpenAPI document: a request uses ids from an earlier answer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Known:
 
 
 class Story:
-    """Sends the requests of one story, and judges each answer by those before it."""
+    """The sender of the requests of one story, which judges each answer by those before it."""
 
     def __init__(self, given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient) -> None:
         self._given = given
@@ -62,7 +62,7 @@ class Story:
             return self._create(metadata)
         thread_id = str(ids["thread_id"])
         if thread_id not in self._known and not self._client.ownership.is_ours(thread_id):
-            # A generated id, or one from an answer, may be somebody else's.
+            # A generated id, or one from an answer, may be a stranger's: send an absent id instead.
             thread_id = self._client.ownership.absent_id()
         answer = self._send(operation_id, thread_id, ids, metadata)
         known = self._known.get(thread_id)
@@ -145,7 +145,7 @@ class Story:
     def _assert_as_before(
         self, operation_id: str, thread_id: str, known: Known, shown: Any
     ) -> None:
-        """Assert that a state is what it was before: no request of a story changes one."""
+        """Assert that states are as first shown, since no request of a story changes a state."""
         states = shown if isinstance(shown, list) else [shown]
         masked = [masked_state(each, thread_id, known.copied_from) for each in states]
         assert_equal(masked, known.seen.setdefault(operation_id, masked), operation_id)
@@ -158,7 +158,7 @@ _OF_A_COPY = ("get_history",)
 def _metadata(body: Any) -> dict[str, Any]:
     """Return generated metadata that every JSON reader keeps."""
     generated = body.get("metadata", {}) if isinstance(body, dict) else {}
-    # What null means in metadata, and how deep objects are merged, no source says.
+    # No source says what null means in metadata, or how nested objects are merged.
     plain = {
         name: each for name, each in without_nulls(generated).items() if type(each) is not dict
     }

@@ -1,4 +1,4 @@
-"""A second run on a thread while another one is under way."""
+"""A second run on a thread while another one is in progress."""
 
 from typing import Any
 
@@ -12,9 +12,10 @@ from conformance.checks.runs import UNDER_WAY, Run, Runs, message_contents
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 
-#: The ways of a second run that is answered at its end: MULTITASK-01 to -07 judge the other one.
+#: The ways to make a second run that is answered at its end; the third way, in the background, is
+#: judged by MULTITASK-01 to -07.
 ANSWERED = pytest.mark.parametrize("way", ["wait", "stream"])
-#: Seconds after which a run begins that is only to wait.
+#: Seconds until a delayed run begins: more than any check lasts.
 _FAR_S = 600.0
 
 
@@ -53,7 +54,7 @@ def test_enqueue_runs_one_after_the_other(given: ThreadsApi, given_runs: Runs, r
     thread = given.empty()
     texts = ["first", "second", "third"]
     started = [given_runs.start(thread, "slow", "first", seconds=1)]
-    # Of one run that waits it is not seen whether the next to begin is the oldest or the newest.
+    # Two runs wait: a single one would not show whether the oldest or the newest begins next.
     for text in texts[1:]:
         started.append(runs.enqueue(thread, "slow", text, seconds=0))
     for run in started[1:]:
@@ -225,7 +226,7 @@ def test_reject_refuses_a_run_while_another_waits(
     given: ThreadsApi, given_runs: Runs, client: ThreadsClient
 ) -> None:
     body = given_runs.body("agent", multitask_strategy="reject")
-    # It must be accepted where no run waits, so that the refusal is about the one that does.
+    # The run must be accepted where no run waits, so that the refusal is about the waiting run.
     given_runs.run_by("background", given.empty(), body)
     thread = given.empty()
     waiting = _start_delayed(given_runs, thread)
@@ -265,14 +266,14 @@ def test_an_enqueued_run_is_answered_with_its_own_output(
         raise Blocked(f"the first run is {shown} after the second", by="MULTITASK-10")
     if "second" not in (said := message_contents(given.state(thread))):
         raise Blocked(f"the second run left nothing in the state: {said}", by="MULTITASK-10")
-    # Whether it is all that the state holds is judged by RUN-11 and STREAM-03.
+    # Whether the answer is all that the state holds is judged by RUN-11 and STREAM-03.
     assert_that("second" in answered, "the message of the second run in the answer", answered)
 
 
 def _assert_stopped_midway(given: ThreadsApi, given_runs: Runs, thread: Thread) -> None:
-    """Assert that a slow run wrote less than a whole one before the run that says second.
+    """Assert that a slow run wrote fewer messages than a whole one before the message "second".
 
-    Its status alone may say that it was stopped, while it goes on.
+    Its status proves nothing: it may say that the run was stopped while the run continues.
     """
     plain = given.empty()
     given_runs.run_to_end(plain, "slow", seconds=0)

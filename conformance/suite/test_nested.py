@@ -36,7 +36,7 @@ def waiting(given: ThreadsApi, given_runs: Runs) -> Thread:
 
 @requires("NESTED-01")
 def test_the_interrupt_reaches_the_thread(threads: ThreadsApi, waiting: Thread) -> None:
-    # An optional member, as published, which may follow the run a little later.
+    # `interrupts` is optional, as published, and may be shown a little after the run.
     shown = threads.context.eventually(
         lambda: threads.get(waiting).get("interrupts"), lambda shown: shown is None or bool(shown)
     )
@@ -52,13 +52,13 @@ def test_the_state_may_include_the_subgraph(threads: ThreadsApi, waiting: Thread
 
 
 def _assert_includes_the_subgraph(state: State, said: list[Any]) -> None:
-    """Assert that a state includes that of the subgraph, which waits with these messages."""
+    """Assert that a state includes that of the subgraph, which waits with the messages `said`."""
     inner = _subgraph_state(state)
     assert_that(isinstance(inner, dict), "the state of the subgraph in its task", inner)
     assert_equal(message_contents(inner), said, "the messages in the subgraph")
     waits_at = inner.get("next")
     assert_that(bool(waits_at), "a next node in the subgraph", waits_at)
-    # Published states require no tasks.
+    # The published schema of a state does not require tasks.
     if "tasks" in inner:
         asking = [task.get("name") for task in _tasks(inner) if task.get("interrupts")]
         assert_equal(waits_at, asking, "next in the subgraph")
@@ -93,7 +93,7 @@ def _require_tasks(state: State) -> None:
 
 
 def _newest_state(given: ThreadsApi, thread: Thread) -> State:
-    """Return the newest state of a thread that waits; `Blocked` if it does not."""
+    """Return the newest state of a waiting thread; `Blocked` if it shows no interrupt."""
     state = given.state(thread)
     if not any(task.get("interrupts") for task in _tasks(state)):
         raise Blocked("no task of the thread's state shows an interrupt", by="NESTED-01")
@@ -266,7 +266,7 @@ def test_a_stream_of_updates_may_include_the_subgraph(
     for included in (False, True):
         thread = given.empty()
         given_runs.run_to_end(thread, "nested", "question")
-        # Once it is answered, the node of the subgraph has an output.
+        # The node of the subgraph has an output only once its interrupt is answered.
         body = given_runs.without_input(
             "nested",
             command={"resume": "yes"},

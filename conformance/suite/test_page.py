@@ -18,7 +18,7 @@ def test_offset_leaves_out_the_first(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, offset: int
 ) -> None:
     _create_threads(given, context)
-    # Whether the order is right is another check's question.
+    # Whether the order is right is judged by SORT-01.
     every = given.search_ids(**_ORDER)
     found = threads.search_ids(**_ORDER, offset=offset)
     assert_equal(found, every[offset:], f"the threads from number {offset} on")

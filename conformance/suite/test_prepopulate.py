@@ -78,7 +78,7 @@ def test_messages_get_ids(given: ThreadsApi, graph: GraphSettings) -> None:
 
 @requires("PREPOP-04")
 def test_the_graph_id_is_kept(given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings) -> None:
-    # Without looking at the state: whether supersteps are applied is not asked here.
+    # The state is not read: whether supersteps are applied is not judged here.
     made = given.create(_creation(given, graph.supersteps))
     for shown in (made, threads.get(made)):
         assert_equal(
@@ -217,7 +217,7 @@ def test_a_malformed_update_is_refused(
 def test_a_refused_prepopulation_leaves_nothing(
     given: ThreadsApi, client: ThreadsClient, graph: GraphSettings
 ) -> None:
-    # A deployment must use the id: under one that it ignores there is never a thread.
+    # `draw_id` blocks the check if given ids are ignored: then no thread would be found under it.
     body = {**_creation(given, _with_unknown_node(graph, "last")), "thread_id": given.draw_id()}
     if client.create(body).ok:
         raise Blocked("a prepopulation as an unknown node was accepted", by="PREPOP-14")
@@ -285,7 +285,7 @@ def test_a_prepopulated_thread_can_be_continued(
 
 
 def _creation(given: ThreadsApi, supersteps: Any, metadata: Any = None) -> dict[str, Any]:
-    """Return the body of a creation under an id of the run."""
+    """Return the body of a creation under a new id."""
     return {
         "thread_id": given.client.ownership.new_id(),
         "metadata": {
@@ -306,9 +306,9 @@ def _with_unknown_node(graph: GraphSettings, position: str) -> list[dict[str, An
 
 
 def _of_combined_keys(graph: GraphSettings) -> dict[str, Any]:
-    """Return `append` with the keys alone that several updates of one superstep may write.
+    """Return `append` with only the keys that several updates of one superstep may write.
 
-    A channel that keeps its last value may refuse a second one in the same step.
+    A channel that keeps its last value may refuse a second value in the same step.
     """
     values = graph.append.get("values")
     written = values if isinstance(values, dict) else {}
@@ -368,7 +368,7 @@ def test_get_shows_every_channel_that_was_answered(given: ThreadsApi, threads: T
 
 
 def _values_by_get(threads: ThreadsApi, made: Thread) -> Any:
-    """Return the values that GET shows of a thread, once they are those that were answered."""
+    """Return the values of a thread by GET, once equal to those answered or at the deadline."""
     return threads.context.eventually(
         lambda: threads.get(made).get("values"),
         lambda shown: shown is None or same_json(shown, made.get("values")),

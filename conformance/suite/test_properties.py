@@ -99,7 +99,7 @@ def test_every_valid_history_request_is_accepted(
     known = set(given.history(made, 12).checkpoint_ids())
 
     def assert_accepted(generated: dict[str, Any]) -> None:
-        # Whether an undeclared member is refused is not asked here.
+        # Whether an undeclared member is refused is not judged here.
         body = {name: generated[name] for name in ("limit", "metadata") if name in generated}
         page = threads.post_page(made, **body)
         # Which states metadata selects, and the default limit, have requirements of their own.
@@ -108,7 +108,7 @@ def test_every_valid_history_request_is_accepted(
         ids = {checkpoint_id_of(each) for each in page}
         assert_that(ids <= known, "states of the thread", sorted(ids - known))
 
-    # These name checkpoints: they have requirements of their own.
+    # Members that name checkpoints have requirements of their own.
     without = ("before", "checkpoint")
     for body in met_keywords("post_history", "history_search", without, settings):
         assert_accepted(body)
@@ -185,7 +185,7 @@ def test_a_thread_is_found_by_what_it_satisfies(
     given.empty()
 
     def assert_found_exactly(generated: list[dict[str, Any]], *wished: dict[str, Any]) -> None:
-        # Every example searches among its own threads only, and for no null (SEARCH-17).
+        # Every example searches among its own threads only, and not for null: that is SEARCH-17.
         mark = {"example": uuid4().hex}
         stored, filters = without_any_null(generated), without_any_null(list(wished))
         made = {id_of(given.empty(metadata={**each, **mark})): each for each in stored}
@@ -321,7 +321,7 @@ def _has_members(metadata: Any, wanted: dict[str, Any]) -> bool:
 def _contradicts(metadata: dict[str, Any], wanted: dict[str, Any]) -> bool:
     """Return whether a wanted member is missing or has another value, at any depth.
 
-    Whether a filter matches that is part of a larger object or list, no source says; whether true
+    No source says whether a filter matches that is part of a larger object or list; whether true
     matches 1 is a requirement of its own. So neither counts as a contradiction.
     """
     return any(

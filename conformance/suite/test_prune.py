@@ -59,7 +59,7 @@ def test_a_thread_named_twice_counts_once(given: ThreadsApi, threads: ThreadsApi
 
 
 def _assert_counts_if_accepted(threads: ThreadsApi, ids: list[str], number: int) -> None:
-    """Assert that a prune of these ids is refused, or answers the number of the threads pruned."""
+    """Assert that a prune of these ids is refused, or answers `number` as pruned_count."""
     answer = threads.client.prune({"thread_ids": ids})
     if not answer.ok:
         assert_refused(answer)
@@ -162,7 +162,7 @@ def test_a_copy_of_a_pruned_thread_is_whole(
 
 
 def _require_keep_latest(given: ThreadsApi) -> None:
-    """Block the check where the strategy is refused, before a run is made for it."""
+    """Raise `Blocked` where keep_latest is refused, before the check makes a run."""
     given.prune(given.with_state(), **LATEST)
 
 

@@ -25,7 +25,7 @@ from conformance.contract.schemas import schema_members
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.safe_text import excerpt
 
-#: Seconds that a run is told to wait before it begins.
+#: Seconds that a run is to wait before it begins.
 DELAY_S = 2.0
 #: Seconds of a run that is deleted with its thread before it has ended.
 _SHORT_S = 1.5
@@ -77,7 +77,7 @@ def test_runs_are_listed_by_status(
 def test_runs_are_listed_in_pages(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
     started = [given_runs.enqueue(thread, "agent") for _ in range(3)]
-    # The order is free, and may change as long as one of them is under way.
+    # The order of the list is free, and may change while one of the runs is in progress.
     for run in started:
         given_runs.status_at_the_end(run)
     made = {run.run_id for run in started}
@@ -91,7 +91,7 @@ def test_only_selected_members_are_listed(given: ThreadsApi, given_runs: Runs, r
     thread = given.empty()
     run = given_runs.start(thread, "agent")
     listed = runs.list_runs(thread, select=["run_id", "thread_id"])
-    # Members that a server adds are free: only published ones can be selected.
+    # A server may add members: only published ones can be selected.
     selectable = schema_members("run")
     shown = [{name: each[name] for name in each if name in selectable} for each in listed]
     assert_is(shown, [{"run_id": run.run_id, "thread_id": run.thread_id}], "the runs")
@@ -137,7 +137,7 @@ def test_joining_waits_for_the_end(
     if when == "waiting":
         run = given_runs.enqueue(thread, "slow", seconds=0)
     runs.join(run)
-    # Judged by its effect, since the status may be shown a little after the end.
+    # Judged by the messages of the run: its status may follow its end a little later.
     said = message_contents(given.state(thread))
     if given_runs.final_status(run, given.context.settings.run_timeout_s) in UNDER_WAY:
         raise Blocked("the run does not end")
@@ -208,9 +208,9 @@ def test_a_run_may_begin_later(given: ThreadsApi, given_runs: Runs) -> None:
     told = oldest[0].get("created_at")
     begun_at = moment_or_blocked(told, "created_at of the first state")
     if "." not in str(told):
-        begun_at += timedelta(seconds=1)  # at the latest: it is told in whole seconds
-    # The clocks of a deployment may differ a little. The run was requested after its thread was
-    # created.
+        begun_at += timedelta(seconds=1)  # whole seconds: it may have been later
+    # Less than the whole delay, since the clocks of a deployment may differ a little. It is counted
+    # from the creation of the thread, after which the run was requested.
     delay = timedelta(seconds=0.75 * DELAY_S)
     earliest = moment_or_blocked(thread.get("created_at"), "created_at") + delay
     assert_that(begun_at >= earliest, f"no state before {earliest}", f"one of {begun_at}")
@@ -329,7 +329,7 @@ def test_runs_that_had_not_ended_are_deleted_with_their_thread(
     deleted = client.delete(id_of(thread))
     if not deleted.ok or client.get(id_of(thread)).ok:
         raise Blocked("a thread on which a run is under way is not deleted", by="DELETE-19")
-    # What the run would write comes later: by then one that was begun after it has ended, too.
+    # A run that was not deleted would write at its end: wait for an equally long run begun later.
     given_runs.run_to_end(other, "slow", seconds=_SHORT_S)
     for run in (under_way, waiting):
         answer = client.runs.get(run.thread_id, run.run_id)
@@ -337,7 +337,7 @@ def test_runs_that_had_not_ended_are_deleted_with_their_thread(
 
 
 def _statuses(runs: Runs, thread: Thread, context: CheckContext) -> list[Any]:
-    """Return the statuses of a thread's runs, once none of them shows as under way."""
+    """Return the statuses of a thread's runs, once none is pending or running."""
     return context.eventually(
         lambda: [run.get("status") for run in runs.list_runs(thread)],
         lambda shown: not set(map(str, shown)) & set(UNDER_WAY),
@@ -345,7 +345,7 @@ def _statuses(runs: Runs, thread: Thread, context: CheckContext) -> list[Any]:
 
 
 def _assert_404(answer: Answer, refused: str = "") -> None:
-    """Assert a 404; `Blocked` by the requirement `refused` if the request is granted instead."""
+    """Assert a 404; `Blocked` by the requirement `refused` if the request succeeds instead."""
     if answer.ok and refused:
         raise Blocked(f"it is answered with {answer.status}", by=refused)
     assert_equal(answer.status, 404, "status")

@@ -43,7 +43,7 @@ def stream(api: ThreadsApi, thread: Thread, number: int = 1) -> None:
 
 def background(api: ThreadsApi, thread: Thread, number: int = 1) -> None:
     """Start a run in the background, and join it."""
-    # The tag proves that the run is ours, so that its answers may be told.
+    # The tag proves that the run is ours, so that its answers may be recorded.
     body = api.run_body(number, metadata=api.client.tag)
     answer = api.ensure_success(api.client.run_background(id_of(thread), body), thread)
     run_id = answer.body.get("run_id") if isinstance(answer.body, dict) else None

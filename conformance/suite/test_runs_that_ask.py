@@ -1,4 +1,4 @@
-"""What a run that asks is answered with, and how odd answers and more questions are told apart."""
+"""Runs that are interrupted: their output, unusual answers, and several interrupts at once."""
 
 from functools import partial
 from typing import Any
@@ -15,11 +15,11 @@ from conformance.checks.shown_interrupts import INTERRUPT, interrupts_answered, 
 from conformance.checks.views import State, Thread, id_of
 from conformance.deployment.client import ThreadsClient
 
-#: Has the form of the ids of interrupts, which are hashes of 128 bits, and is none of them.
+#: A text of the form of interrupt ids, which are hashes of 128 bits, that is no interrupt's id.
 _LIKE_AN_ID = "0123456789abcdef0123456789abcdef"
-#: A text in which a search for the member finds it.
+#: A text that contains the name of the member: a server that searches texts for it finds it there.
 _NAMING = f'only a text: {{"{INTERRUPT}": []}}'
-#: Ways to be answered with the output of a run, and which requirement says that one is.
+#: Ways to get the output of a run as an answer, each with the requirement that says so.
 _OUTPUT_IS = {"wait": "RUN-11", "join": "RUN-CONTROL-10", "stateless": "STATELESS-01"}
 
 
@@ -122,7 +122,7 @@ def test_several_questions_are_answered_one_by_one(
     ids = _asked_twice(given, given_runs, waiting)
     if len(set(ids)) < len(ids):
         raise Blocked("both questions have the same id", by="INTERRUPT-28")
-    # The later one first: the order in which they were asked is not that of the answers.
+    # The later interrupt is answered first, so that answers come in another order than interrupts.
     left = interrupts_answered(runs.resume(waiting, "interrupter", {ids[1]: "answer one"}))
     assert_equal([each.get("id") for each in left], [ids[0]], "the interrupts that are left")
     runs.resume(waiting, "interrupter", {ids[0]: "answer two"})
@@ -158,9 +158,9 @@ def test_a_command_updates_and_goes_on(
 
 
 def _answers_again(given: ThreadsApi, given_runs: Runs, thread: Thread) -> bool:
-    """Answer once more, and return whether a node wrote the answer: whether it had asked.
+    """Answer once more; return whether a node wrote the answer, and so had been interrupted.
 
-    No source says whether the node of a goto is next in the state while it asks.
+    The state is not read for that: no source says whether the node of a goto is next in it.
     """
     given_runs.resume(thread, "interrupter", "the second answer")
     return any("the second answer" in str(each) for each in message_contents(given.state(thread)))
@@ -169,9 +169,10 @@ def _answers_again(given: ThreadsApi, given_runs: Runs, thread: Thread) -> bool:
 def _output(
     given: ThreadsApi, given_runs: Runs, client: ThreadsClient, way: str, text: str
 ) -> tuple[Any, list[Any]]:
-    """Run the slow graph with that text; return what is answered, and the messages after it.
+    """Run the slow graph with `text`; return the answer, and the messages after the run.
 
-    Of a stateless run no more is known than that its first message is the text.
+    A stateless run has no thread to read: its first message is known to be the text, and the
+    others are taken from the answer.
     """
     if way == "stateless":
         body = given_runs.body("slow", text, seconds=0, metadata=client.tag)
@@ -186,7 +187,7 @@ def _output(
 
 
 def _answered_once(given: ThreadsApi, given_runs: Runs, waiting: Thread) -> str:
-    """Answer the interrupt of a thread, and return the node that had asked."""
+    """Answer the interrupt of a thread, and return the node that was interrupted."""
     asking = given.state(waiting).get("next") or []
     given_runs.resume(waiting, "interrupter", "the first answer")
     if (left := given.state(waiting).get("next")) != []:
@@ -197,10 +198,10 @@ def _answered_once(given: ThreadsApi, given_runs: Runs, waiting: Thread) -> str:
 
 
 def _asked_twice(given: ThreadsApi, given_runs: Runs, waiting: Thread) -> list[str]:
-    """Let two tasks of the asking node ask at the same time, and return the ids of both.
+    """Interrupt two tasks of the interrupting node at the same time; return both interrupt ids.
 
-    No source says whether tasks that a command sends are shown in the state before they end; so
-    the ids are those that wait answers.
+    The ids are taken from the answer of wait: no source says whether the state shows the tasks
+    that a command sends before they end.
     """
     node = _answered_once(given, given_runs, waiting)
     sent = [

@@ -305,7 +305,7 @@ def _create_threads(given: ThreadsApi, context: CheckContext, number: int) -> No
 def _search_verbatim(
     threads: ThreadsApi, client: ThreadsClient, context: CheckContext, body: dict[str, Any]
 ) -> list[Thread]:
-    """Send a documented search verbatim until it finds something, be it other people's threads."""
+    """Send a documented search verbatim until it finds any threads, also other people's."""
 
     def look() -> list[Thread]:
         answer = threads.ensure_success(client.search(body, private=True))

@@ -1,7 +1,7 @@
-"""What must hold after any sequence of operations.
+"""Promises that must hold after any sequence of operations.
 
-All checks drive the same machine, each with a judge of one promise: before the `yield` it looks at
-what there is, after it at the result of the step.
+All checks drive the same state machine, each with a judge of one promise: before its `yield` the
+judge reads the threads as they are, after it the result of the step.
 """
 
 from collections.abc import Callable, Generator
@@ -106,7 +106,7 @@ def test_an_update_adds_one_state_after_its_base(given: ThreadsApi) -> None:
         before = sequence.history(sequence.subject(step)).checkpoint_ids()
         done = yield
         after = sequence.history(done.thread)
-        # Whether the answer to an update names its checkpoint is another check's question.
+        # Whether the answer to an update names its checkpoint is judged by another check.
         added = _answered_checkpoint_id(done.answer) or next(iter(after.checkpoint_ids()), None)
         assert_equal(after.checkpoint_ids(), [added, *before], "the checkpoints")
         base = done.base or (before[0] if before else None)
@@ -174,7 +174,7 @@ def test_pages_of_the_history_make_the_whole(given: ThreadsApi) -> None:
             position += len(page)
             before = {"before": checkpoint_id_of(whole[position - 1])}
 
-    # No forks: there `before` may mean the states made earlier, or the ancestors.
+    # No forks: in a forked history, `before` may mean the states made earlier, or the ancestors.
     check_sequences(given, judge, "look", beside="delete append copy update create prepopulate")
 
 
@@ -231,7 +231,7 @@ def test_get_shows_what_was_answered(given: ThreadsApi, context: CheckContext) -
 
         shown = context.eventually(look, lambda shown: same_thread(shown, answered))
         assert_same_thread(shown, answered, "the thread by GET")
-        # Only what a state or a run decides may follow later.
+        # At once must be shown what neither a state nor a run decides; the rest may follow later.
         metadata: Thread = {
             name: answered[name] for name in ("thread_id", "metadata") if name in answered
         }
@@ -247,7 +247,7 @@ def test_metadata_is_the_merge_of_all_updates(given: ThreadsApi) -> None:
         own = id_of(done.thread)
         shown = _own_metadata(given.get(done.thread))
         if step.name == "copy":
-            # Whether a copy has the metadata of its source is another check's question.
+            # Whether a copy has the metadata of its source is judged by another check.
             sequence.memory[own] = shown
         elif step.name in ("create", "prepopulate", "update"):
             sequence.memory[own] = {**sequence.memory.get(own, {}), **dict(step.metadata)}
@@ -264,7 +264,7 @@ def test_a_search_finds_what_satisfies_it(given: ThreadsApi, context: CheckConte
         filters = sequence.filters(step)
 
         def look() -> tuple[list[str], list[str]]:
-            # A thread may become idle between two looks.
+            # Read the threads each time, since one may become idle between two reads.
             views = sequence.views()
             expected = sorted(
                 name for name, view in views.items() if _satisfies(view, filters, context)
@@ -348,7 +348,7 @@ def test_what_is_found_is_what_get_shows(given: ThreadsApi, context: CheckContex
 
         pairs = eventually(
             look,
-            # What must be found is asked only where nothing is: it takes a GET per thread.
+            # Whether a thread must be found is tried only if none is: it takes a GET per thread.
             is_settled=lambda pairs: bool(pairs) or not _any_satisfies(sequence, filters, context),
             holds=lambda pairs: all(same_thread(*each) for each in pairs),
         )
@@ -394,10 +394,10 @@ def test_a_thread_anew_has_no_trace_of_the_old(given: ThreadsApi) -> None:
 
 
 class _UntilSettled:
-    """Waits until an answer holds and is settled: what it shows may lag behind what was done.
+    """A wait until an answer holds and is settled: answers may lag behind the steps.
 
-    Once it waited in vain for that, it waits only for answers that hold: other requirements tell
-    that nothing is found, or that values stay behind.
+    After one wait in vain for settled answers, later waits end as soon as an answer holds: that
+    nothing is found, or that values lag behind, is judged by other requirements.
     """
 
     def __init__(self, context: CheckContext) -> None:
@@ -410,7 +410,7 @@ class _UntilSettled:
         is_settled: Callable[[_T], bool],
         holds: Callable[[_T], bool] = lambda _: True,
     ) -> _T:
-        """Return the last answer of `look`, which may be neither where time is up."""
+        """Return the last answer of `look`; at the deadline, it may neither hold nor be settled."""
         settled = True
 
         def is_accepted(seen: _T) -> bool:
@@ -435,7 +435,7 @@ def _values_are_settled(seen: dict[str, Any]) -> bool:
 def _judge_untouched(
     sequence: SequenceState, step: Step, settled: _UntilSettled, *, related: bool
 ) -> Judging:
-    """Judge that a step leaves other threads as they were before it."""
+    """Judge that a step leaves the other threads as they were: those related by copying, or not."""
     acts = step.name not in ("create", "prepopulate")
     subject = sequence.subject(step) if acts else None
     others = sequence.others(subject, related=related)

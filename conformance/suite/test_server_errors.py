@@ -1,6 +1,6 @@
-"""Requests that most checks send only in passing.
+"""Requests about ended runs and deleted threads, which other checks send only in passing.
 
-No answer is judged here: those of all checks are judged together, see `runner/server_errors.py`.
+No answer is judged here: all answers by 500 are judged together, see `runner/server_errors.py`.
 """
 
 from functools import partial

@@ -99,9 +99,9 @@ def _statuses(found: list[Thread]) -> list[Any]:
 
 
 def _create_threads(given: ThreadsApi, context: CheckContext, member: str) -> None:
-    """Create threads of which the oldest are changed last; wait until a search shows all.
+    """Create threads, change the oldest of them last, and wait until a search shows all.
 
-    Whichever timestamp is sorted by, no other gives the same order.
+    No timestamp but `member` gives the order that `member` gives.
     """
     # A deployment may assign the ids itself: the order is judged by what a search returns.
     ids = sorted(given.client.ownership.new_id() for _ in range(THREADS))
