@@ -250,7 +250,7 @@ def _select(given: ThreadsApi, threads: ThreadsApi, thread: Thread, *members: st
     if 400 <= answer.status < 500:
         raise Blocked("select is refused: the published document does not declare it")
     shown = threads.object_of(answer, thread)
-    # Members that a server adds are free: only published ones can be selected.
+    # A server may add members: only published ones can be selected.
     return {name: shown[name] for name in shown if name in schema_members("thread_state")}
 
 

@@ -120,7 +120,7 @@ def test_an_update_adds_one_checkpoint(given: ThreadsApi, threads: ThreadsApi, o
 def _parent_of(given: ThreadsApi, thread: Thread, new: State) -> str | None:
     """Return the parent of a new state; `Blocked` where states never name one.
 
-    A history and a state at a checkpoint need not show it, while the documented state does.
+    A history and a state at a checkpoint need not show the parent, while the documented state does.
     """
     parent = parent_id_of(new) or parent_id_of(given.state(thread))
     if parent is None:
@@ -177,7 +177,7 @@ def _supersteps(given: ThreadsApi, number: int) -> list[dict[str, Any]]:
 
 
 def _of_one_node(given: ThreadsApi) -> list[dict[str, Any]]:
-    """Return the supersteps of one update as a node, which can be sent as a state update."""
+    """Return the supersteps that are one update as a node, and so can be sent as state updates."""
     return [
         step
         for step in _supersteps(given, 2)
@@ -187,7 +187,7 @@ def _of_one_node(given: ThreadsApi) -> list[dict[str, Any]]:
 
 
 def _next_after(given: ThreadsApi, supersteps: list[dict[str, Any]]) -> Any:
-    """Return what is next in a thread prepopulated with these: an edge may look at all of it."""
+    """Return what is next in a thread prepopulated with all these: an edge may depend on each."""
     return given.state(given.prepopulated(supersteps)).get("next")
 
 
@@ -240,7 +240,7 @@ def test_the_checkpoint_of_a_state_forks_as_it_is(given: ThreadsApi, threads: Th
 def test_a_copied_checkpoint_forks_the_copy(given: ThreadsApi, threads: ThreadsApi) -> None:
     copy = given.copy(given.long(5))
     given.append(copy, 6)
-    # A copy may have the checkpoint ids of its source.
+    # A copy may have the checkpoint ids of its source: the copy must be forked, not the source.
     older = require_states(given.history(copy), 3).checkpoint_ids()[2]
     new = _new_states(given, copy, lambda: _update_at(threads, copy, older))
     assert_that(bool(new), "a new state in the history of the copy", "no new state")
@@ -354,7 +354,7 @@ def test_the_thread_shows_the_values_of_a_fork(
 def _values_by_get(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext, thread: Thread
 ) -> tuple[Any, Any]:
-    """Return the values that GET shows before the deadline, and those of the state."""
+    """Return the values by GET, once equal to the state's or at the deadline, and the state's."""
     if threads.get(thread).get("values") is None:
         raise Blocked("GET shows no values, as in the documented output")
     expected = given.state(thread)["values"]
@@ -366,12 +366,12 @@ def _values_by_get(
 
 
 def _fork(given: ThreadsApi, api: ThreadsApi, thread: Thread, checkpoint_id: str) -> str:
-    """Fork at a checkpoint; return the new checkpoint id of the history, whatever is answered."""
+    """Fork at a checkpoint; return the id that is new in the history, whatever the answer says."""
     return _only_new_state(given, thread, lambda: _update_at(api, thread, checkpoint_id))
 
 
 def _only_new_state(given: ThreadsApi, thread: Thread, act: Callable[[], object]) -> str:
-    """Return the checkpoint id that is new in the history after `act`, which forks."""
+    """Return the checkpoint id that `act`, a fork, adds to the history; `Blocked` unless one."""
     new = _new_states(given, thread, act)
     if not new:
         raise Blocked("a fork made no state", by="STATE-UPDATE-08")

@@ -29,7 +29,7 @@ def test_a_thread_that_waits_again_is_interrupted(
     thread = given.empty()
     given_runs.run_to_end(thread, "interrupter")
     given_runs.resume(thread, "interrupter", "yes")
-    # Seen once in between, so that the status of the first question is not taken for the second.
+    # Wait for idle in between: the status of the first interrupt must not count for the second.
     _status(given, thread, "idle", context)
     given_runs.run_to_end(thread, "interrupter")
     _assert_status(threads, thread, "interrupted", context)
@@ -159,7 +159,7 @@ def test_a_state_update_leaves_a_finished_thread_idle(
     thread = given.prepopulated()
     if (before := given.get_settled(thread).get("status")) != "idle":
         raise Blocked(f"the finished thread is {before} already", by="CREATE-09")
-    # The last update of the settings is one that leaves nothing to do.
+    # After the last update of the settings, no node is next.
     given.update_state(thread, **numbered(context.graph().supersteps[-1]["updates"][-1], 2))
     if left := given.state(thread).get("next"):
         raise Blocked(f"after the update {left} is next")
@@ -207,7 +207,7 @@ def test_a_thread_is_not_busy_after_its_run_was_deleted(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> None:
     under_way, to_come = given.empty(), given.empty()
-    # Some deployments execute it further: it is to be short.
+    # A short run, since some deployments execute a deleted run to its end.
     running = given_runs.start(under_way, "slow", seconds=2)
     waiting = given_runs.start(to_come, "agent", after_seconds=FAR_S)
     shown = given_runs.begun(running), given_runs.status(waiting)
@@ -217,7 +217,7 @@ def test_a_thread_is_not_busy_after_its_run_was_deleted(
         given_runs.delete(run)
         if any(each.get("run_id") == run.run_id for each in given_runs.list_runs(thread)):
             raise Blocked("a run that was deleted is still listed", by="RUN-CONTROL-12")
-    # Both at once, so that they are waited for together.
+    # Both are read each time, so that one wait is enough for both.
     statuses = context.eventually(
         lambda: [threads.get(each).get("status") for each in (under_way, to_come)],
         lambda statuses: "busy" not in statuses,
@@ -262,7 +262,7 @@ def test_a_search_by_status_finds_exactly_its_threads(
         lambda found: found == wanted,
     )
     assert_equal(found, wanted, "the threads found by each status")
-    # The limit is one of threads that satisfy the filter.
+    # The limit must count only threads that satisfy the filter.
     at_most_one = {status: threads.search_ids(status=status, limit=1) for status in wanted}
     assert_equal(at_most_one, wanted, "the threads found by each status, with limit 1")
 

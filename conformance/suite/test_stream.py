@@ -25,12 +25,12 @@ from conformance.deployment.wire.stream_reading import is_event_stream
 from conformance.model.history import same_json
 from conformance.safe_text import excerpt
 
-#: Modes in which each step of a graph has events; the two first are judged by STREAM-07.
+#: Modes in which each step of a graph has events; STREAM-07 judges the first two.
 _SEVERAL_MODES = ("values", "updates", "checkpoints", "tasks")
 _TWO_MODES = _SEVERAL_MODES[:2]
 #: Characters of every length in UTF-8, of which the last two need two units in UTF-16.
 _TEXT = "go on \u00e9 \u2026 \U0001d11e \U0001f600"
-#: The number of streams of which the one with ids that are shared is judged.
+#: The most streams that are read to find one whose events share ids.
 _STREAMS = 4
 
 
@@ -70,7 +70,7 @@ def test_the_last_values_are_the_state(
     expected = given.state(thread)["values"]
     require_some([expected], "the state has no values", "STATE-01")
     shown = values[-1] if values and isinstance(values[-1], dict) else {}
-    # Other members of the event are free.
+    # The event may have other members.
     assert_equal({name: shown.get(name) for name in expected}, expected, "the last values")
 
 
@@ -111,7 +111,7 @@ def test_every_step_is_streamed_as_an_update(given: ThreadsApi, runs: Runs) -> N
     next_in_each = [node for state in oldest_first for node in state.get("next") or []]
     ran = [node for node in next_in_each if node != "__start__"]
     require_some(ran, "no state of the history has a node next")
-    # Other updates in the stream are free.
+    # The stream may hold other updates.
     assert_equal([node for node in streamed if node in ran], ran, "the nodes")
 
 
@@ -127,7 +127,7 @@ def test_checkpoints_are_streamed(given: ThreadsApi, runs: Runs) -> None:
     thread = given.empty()
     answer = runs.stream(thread, "agent", stream_mode=["checkpoints"])
     told = data_of(events_or_blocked(answer.text), "checkpoints")
-    # A checkpoint also names its parent, which is left out.
+    # The parent that a checkpoint names is left out, since it does not count as streamed.
     streamed = str([_without_parents(each) for each in told])
     left = given.history(thread).checkpoint_ids()
     require_some(left, "the run left no state", "RUN-02")
@@ -194,7 +194,7 @@ def test_a_stream_of_several_modes_is_resumed_after_each_event(
         if event.id is not None:
             rest = runs.join_stream(run, last_event_id=event.id)
             expected = _of_several_modes(first[position + 1 :])
-            # Nothing may follow the last event.
+            # No event follows the last one, so both lists may be empty.
             what = f"the events after event {position + 1}"
             assert_is(_named_data(_of_several_modes(rest)), _named_data(expected), what)
 
@@ -211,7 +211,7 @@ def test_a_stream_is_joined_in_one_of_its_modes(
     given: ThreadsApi, given_runs: Runs, runs: Runs
 ) -> None:
     run = _with_subgraph(given, given_runs)
-    # Compared with the stream joined in all its modes, which STREAM-11 compares with the first.
+    # Compared with the stream joined in all its modes: STREAM-11 compares that with the original.
     expected = _of_mode(given_runs.join_stream(run, "-1"), "values")
     require_some(expected, "a stream that is read again without values", "STREAM-11")
     names = {event.name for event in expected}
@@ -238,7 +238,7 @@ def test_a_stream_in_one_of_its_modes_is_resumed_after_each_event(
     for position, event in enumerate(joined, start=1):
         if event.id is not None:
             rest = runs.join_stream(run, event.id, stream_mode="values")
-            # Nothing may follow the last event.
+            # No event follows the last one, so both lists may be empty.
             what = f"the events of values after event {position}"
             expected = _named_data(joined[position:])
             assert_is(_named_data(_of_several_modes(rest, _TWO_MODES)), expected, what)
@@ -283,7 +283,7 @@ def test_updates_tell_of_the_interrupt_of_a_subgraph(
 
 
 def _require_told_in_updates(given: ThreadsApi, runs: Runs) -> None:
-    """Block the check unless a stream of updates alone tells of the interrupt of a graph."""
+    """Block the check unless a stream of updates alone shows the interrupt of a graph."""
     thread = given.empty()
     events = runs.events(thread, "interrupter", stream_mode=["updates"])
     asked = _asked(given, thread)
@@ -354,8 +354,8 @@ def _with_subgraph(given: ThreadsApi, runs: Runs) -> Run:
 def _resumable_in_several_modes(given: ThreadsApi, runs: Runs) -> tuple[Thread, list[Event]]:
     """Run a graph by a resumable stream of several modes, and return its thread and the events.
 
-    Where ids are times, which events share one is up to chance: of some streams, the first with
-    events that do, else the last.
+    Where ids are timestamps, events share an id only by chance: up to `_STREAMS` streams are read.
+    The first whose events share an id is returned, else the last.
     """
     modes: Sequence[str] = _SEVERAL_MODES
     for _ in range(_STREAMS):
@@ -381,12 +381,12 @@ def _streamed(given: ThreadsApi, runs: Runs, modes: Sequence[str]) -> tuple[Thre
 
 
 def _ids_of(events: list[Event]) -> list[str]:
-    """Return the ids of those events of the modes that were asked for that have one."""
+    """Return the ids of the events of the requested modes, as far as they have one."""
     return [event.id for event in _of_several_modes(events) if event.id is not None]
 
 
 def _of_several_modes(events: list[Event], modes: Sequence[str] = _SEVERAL_MODES) -> list[Event]:
-    """Return the events of the modes that were asked for; others, of the server's own, are free."""
+    """Return the events of the requested modes: a server may send others of its own."""
     return [event for event in events if modes_of([event]) & {*modes}]
 
 

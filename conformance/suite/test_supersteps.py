@@ -1,4 +1,4 @@
-"""Supersteps beside other members of a creation, commands in them, and what they leave."""
+"""Commands in supersteps, and the task results that supersteps leave."""
 
 from typing import Any
 
@@ -91,7 +91,7 @@ def _with_command(graph: GraphSettings, **command: Any) -> dict[str, Any]:
 
 
 def _node_that_is_not_next(graph: GraphSettings, state: State) -> str:
-    """Return a node of the supersteps, but for the first, that is not next in a state."""
+    """Return a node of the supersteps that is not next in a state; not that of the input."""
     updates = [update for step in graph.supersteps for update in step["updates"]]
     for update in (graph.append, *updates):
         node = update.get("as_node")

@@ -23,11 +23,11 @@ from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.wire.stream_reading import Reader, at_once, is_event_stream
 from conformance.safe_text import excerpt
 
-#: The graph of the runs: its state has messages, whatever that of the settings has.
+#: The graph of the runs: its state has messages, which that of the settings' graph may lack.
 _GRAPH = "slow"
-#: The published channels; those of the application are custom:….
+#: The published channels; an application names its own custom:….
 _CHANNELS = ("values", "updates", "messages", "tools", "lifecycle", "input", "tasks", "custom")
-#: Those of them of which a graph without a model has events.
+#: The published channels in which a graph without a model has events.
 _OF_ANY_GRAPH = ("values", "lifecycle")
 
 
@@ -238,7 +238,7 @@ def _are_as_many(wanted: Sequence[Any], events: Sequence[Event]) -> bool:
 
 
 def _numbered(events: Sequence[dict[str, Any]]) -> list[Any]:
-    """Return number, method and data of each event: their times are free."""
+    """Return number, method and data of each event: timestamps may differ."""
     return [[each.get("seq"), each.get("method"), _data(each)] for each in events]
 
 

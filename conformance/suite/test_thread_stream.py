@@ -1,4 +1,4 @@
-"""The stream of a thread: what its runs give, one after the other, for as long as it is read."""
+"""The stream of a thread: the events of its runs, one after another, for as long as it is read."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from conformance.safe_text import excerpt
 
 #: The number of runs whose starts and ends are counted.
 _SOME_RUNS = 3
-#: The number of runs of which two events may share an id by chance, where ids are times.
+#: The number of runs made to find events that share an id: by chance, where ids are timestamps.
 _RUNS = 4
-#: Stream modes beside those of `MODES` that have events of a graph without a model.
+#: Stream modes besides those of `MODES` that have events of a graph without a model.
 _FURTHER_MODES = ("tasks", "checkpoints")
-#: Which requirement says that a mode holds nothing else.
+#: The requirement that a mode holds nothing else, by mode.
 _ALONE = {"lifecycle": "THREAD-STREAM-06", "state_update": "THREAD-STREAM-07"}
 
 
@@ -63,7 +63,7 @@ def test_its_events_have_names_and_json_data(
 
 
 def _joined_during_a_run(given: ThreadsApi, given_runs: Runs, streams: ThreadStreams) -> Joined:
-    """Join the stream of a thread, run a graph on it, leave the stream, and return it."""
+    """Join the stream of a thread, run a graph on the thread, and leave and return the stream."""
     thread = given.empty()
     with streams.joined(thread) as joined:
         for _ in range(2):
@@ -104,7 +104,7 @@ def _holds_values(events: Sequence[Event], values: Any) -> bool:
 
 
 def _is_output(data: Any, values: Any) -> bool:
-    """Return whether the data of an event holds these values; other members are free."""
+    """Return whether the data of an event holds these values; it may have other members."""
     return isinstance(data, dict) and same_json({name: data.get(name) for name in values}, values)
 
 
@@ -166,7 +166,7 @@ def test_events_come_while_the_run_is_under_way(
         before = len(of_modes(joined.events, MODES))
         run = given_runs.start(thread, "slow", seconds=LONG_S, stream_mode=[*MODES])
         come, status = given.context.eventually(
-            # The events first: they are to come before the run has ended.
+            # The events are read before the status: they must come before the run has ended.
             lambda: (of_modes(joined.events, MODES)[before:], given_runs.status(run)),
             lambda seen: bool(seen[0]) or seen[1] not in UNDER_WAY,
             LONG_S,
@@ -204,8 +204,8 @@ def test_state_update_tells_of_state_updates_alone(
     with streams.heard(
         thread, lambda: given.append(thread, next(numbers)), stream_modes="state_update"
     ) as joined:
-        # Without a run: whether its states are told as well is free, and one of them could be
-        # taken for that of an update. Each is awaited, since events of two may come as one.
+        # Without a run: its states may be shown as well, and could be taken for those of updates.
+        # Each update is awaited, since the events of two updates may come as one.
         for number in range(2):
             before = len(joined.events)
             given.append(thread, next(numbers))
@@ -248,7 +248,7 @@ def test_it_is_joined_in_several_modes(
         stir()
         names = set.union(*alone)
         events = streams.wait(joined, lambda events: names <= _names(events))
-    # By name: what the events of a mode hold is judged by others.
+    # Compared by name only: what the events of a mode hold is judged by other checks.
     missing = sorted(names - _names(events))
     assert_is(missing, [], "the events that are in a stream of one of the modes alone")
 
@@ -259,7 +259,7 @@ def _more_than(number: int) -> Callable[[Sequence[Event]], bool]:
 
 
 def _names(events: Sequence[Event]) -> set[str]:
-    """Return the names of events, but for what only keeps a quiet stream open."""
+    """Return the names of events, without heartbeats, which only keep a quiet stream open."""
     return {each.name for each in events} - {"heartbeat"}
 
 
@@ -324,7 +324,7 @@ def test_it_is_resumed_after_each_event(
     if not after:
         raise Blocked("no event of the stream has an id of its own", by="THREAD-STREAM-12")
     with streams.joined_after(thread, after) as resumed:
-        # What comes after all that is resumed: there is no end to wait for.
+        # A stream does not end: the events of one more run mark the end of what is resumed.
         last = own.run("slow")
         for event_id, each in zip(after, resumed, strict=True):
             rest = [*shown[ids.index(event_id) + 1 :], *last]

@@ -20,11 +20,11 @@ from conformance.checks.shown_ttl import MINUTES, read_ttl, require_ttl, shown_t
 from conformance.checks.views import Thread, id_of, known_checkpoint_id
 from conformance.deployment.client import ThreadsClient
 
-#: How far expires_at may be from the ttl after the creation.
+#: How far expires_at may be from the creation of the thread plus the ttl.
 TOLERANCE = timedelta(minutes=2)
-#: More minutes than a signed integer of 32 bits counts as seconds.
+#: Minutes whose number of seconds is too large for a signed integer of 32 bits.
 _BEYOND_32_BITS = 40_000_000
-#: With the strategy that is not the default.
+#: A ttl with the strategy that is not the default.
 _KEEPING = {"ttl": MINUTES, "strategy": "keep_latest"}
 
 
@@ -130,7 +130,7 @@ def test_a_time_to_live_of_many_years(
 def test_a_time_to_live_can_be_set_again(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.empty(ttl={"ttl": MINUTES, "strategy": "delete"})
     require_ttl(given, made)
-    # Once longer and once shorter than before; as a thread shows it that had it from the start.
+    # Once longer and once shorter than before, compared with a thread created with that ttl.
     for ttl in (
         {"ttl": 2 * MINUTES, "strategy": "keep_latest"},
         {"ttl": MINUTES // 2, "strategy": "delete"},
@@ -149,7 +149,7 @@ def test_a_time_to_live_can_be_set_again(given: ThreadsApi, threads: ThreadsApi)
 def test_a_time_to_live_alone_leaves_the_rest(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.fullest(metadata={"colour": "red"})
     before = given.get_settled(made)
-    # The values are those of the state: GET may show them a little later.
+    # The values are compared in the state, since GET may show them a little later.
     assert_untouched(given, made, lambda: given.update(made, ttl={"ttl": MINUTES}), ("state",))
     after = threads.get(made)
     for member in ("metadata", "status"):

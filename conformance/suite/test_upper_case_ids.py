@@ -1,4 +1,4 @@
-"""An id of a thread in upper case: it is the same UUID, so it names the same thread."""
+"""Ids of threads in upper case: such an id is the same UUID, so it names the same thread."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_read_by_an_id_in_upper_case(
         )
         return shown, expected, again
 
-    # What is shown of a new thread may follow its state.
+    # What is shown of a new thread may follow its state a little later.
     shown, expected, again = given.context.eventually(
         look, lambda seen: same_json(seen[0], seen[1]) and same_json(seen[1], seen[2])
     )

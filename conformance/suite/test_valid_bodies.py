@@ -1,4 +1,4 @@
-"""Whatever fits a request schema is done, or refused with a reason; never a 5xx."""
+"""Bodies that fit a request schema: done, or refused with a reason; never answered by a 5xx."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def test_all_valid_supersteps_are_done_or_refused(
 
 
 def _updates_of_no_channel(graph: GraphSettings) -> list[dict[str, Any]]:
-    """Return updates that fit the schema and no channel, as a graph may see it.
+    """Return updates that fit the schema, but that a graph may refuse for its channels.
 
-    A number for a list, a list with a number, and a list of values, as no graph needs to take it.
+    Their values are a number instead of a list, a list with a number, and a list of values.
     """
     listed = [{**graph.append, "values": [graph.append.get("values") or {}]}]
     return listed + [

@@ -142,7 +142,7 @@ def test_an_unknown_checkpoint_is_no_other_by_post(visits: Visits, client: Threa
 
 
 def _expect_no_other_state(visits: Visits, thread: Visited, answer: Answer, what: str) -> None:
-    """Expect a refusal or a state without values; undecided where these may be defaults."""
+    """Expect a refusal or a state without values; undecided where the values may be defaults."""
     if is_empty_state(answer):
         return
     state = answer.body if answer.ok else None
@@ -246,7 +246,10 @@ _REFUSALS: dict[str, Callable[[ThreadsClient, str], Answer]] = {
 
 
 def _require_refusal(visits: Visits, client: ThreadsClient, refusal: str) -> Answer:
-    """Return the refusal of an operation that exists: a router may refuse others in its own way."""
+    """Return the 4xx that answers a bad request; undecided if it is not refused by a 4xx.
+
+    The operation is shown to exist first, since a router may refuse unknown ones in its own way.
+    """
     if refusal == "search":
         visits.search(limit=1)
     thread = _thread_offering(visits, "get" if refusal == "search" else refusal)

@@ -425,7 +425,7 @@ def _require_some(found: list[Thread]) -> list[Thread]:
 
 
 def _all_match(found: list[Thread], filters: dict[str, Any]) -> bool:
-    """Return whether all threads show what the filters ask for."""
+    """Return whether all threads show the status and metadata of the filters."""
     for each in found:
         if "status" in filters and each.get("status") != filters["status"]:
             return False

@@ -1,4 +1,4 @@
-"""What is made of the values of a state update, or of an update in a superstep."""
+"""The effect of the values of a state update, or of an update in a superstep."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -25,7 +25,7 @@ from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.model.history import same_json
 
-#: Makes values of an update that hold an object, and finds that object in a state.
+#: `Put` makes the values of an update that hold an object; `Read` finds that object in a state.
 Put = Callable[[Any], dict[str, Any]]
 Read = Callable[[State], Any]
 
@@ -35,7 +35,7 @@ _ID = "a-message-with-an-id"
 _MANY = 6
 #: Null as a member: of an object, of an object in it, and of an object in a list.
 _WITH_NULLS = {"none": None, "inner": {"none": None, "some": 1}, "items": [{"none": None}, None]}
-#: The same with something in the place of each null.
+#: The same with 1 in the place of each null.
 _WITHOUT_NULLS = {"none": 1, "inner": {"none": 1, "some": 1}, "items": [{"none": 1}, 1]}
 
 
@@ -90,7 +90,7 @@ def test_nulls_inside_the_values_of_a_superstep_are_kept(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     given.insists_on_supersteps = True
-    given.prepopulated()  # where no supersteps are applied, this tells so
+    given.prepopulated()  # blocks the check where no supersteps are applied
     node = node_of_updates(graph)
 
     def prepopulate(api: ThreadsApi, values: dict[str, Any]) -> State:
@@ -111,7 +111,7 @@ def test_updates_at_once_are_all_kept(
         _MANY, lambda number: client.update_state(id_of(made), updates[number])
     )
     for answer in answers:
-        # Another update that is under way may be a reason to refuse one.
+        # An update may be refused because another one is in progress.
         if not answer.ok:
             assert_refused(answer)
     written = [
@@ -140,7 +140,7 @@ def _assert_nulls_kept(
             shown = read(write(threads, put(_WITH_NULLS)))
             assert_equal(shown, _WITH_NULLS, "the object with nulls")
             return
-    # What a channel loses without nulls, others judge.
+    # Whether a channel keeps an object without nulls is judged by other checks.
     raise Unsupported(
         "the graph has no channel that the settings say is replaced and that keeps an object",
         by=Cause.at("graph: replacing"),
@@ -148,9 +148,9 @@ def _assert_nulls_kept(
 
 
 def _places(graph: GraphSettings) -> Iterator[tuple[Put, Read]]:
-    """Yield where a state keeps an object as it is: in a channel that is replaced.
+    """Yield the places where a state keeps an object as it is: channels that are replaced.
 
-    Not in a message, whose further members are the application's.
+    Messages are left out, since the further members of a message belong to the application.
     """
     for key in graph.replacing:
         if isinstance(graph.channels.get(key), dict):

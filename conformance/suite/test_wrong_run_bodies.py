@@ -30,7 +30,7 @@ from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import Settings
 from conformance.safe_text import excerpt
 
-#: A run that should have been refused may take long: after so many, the check ends.
+#: The number of accepted bodies after which a check ends, since their runs may take long.
 _ENOUGH = 3
 #: Members not tried: a webhook would send a request elsewhere; `on_disconnect` has its own
 #: requirement.
@@ -38,7 +38,10 @@ _APART = ("webhook", "on_disconnect")
 
 
 def _by_operation(ids: dict[str, str], stateless: str) -> pytest.MarkDecorator:
-    """Parametrize by operation: one requirement for each on a thread, and one for the stateless."""
+    """Parametrize by operation; `ids` are requirements of those on a thread, by operation.
+
+    `stateless` is the one requirement of all stateless operations.
+    """
     named = {**ids, **dict.fromkeys(STATELESS, stateless)}
     return pytest.mark.parametrize(
         "operation",
@@ -161,6 +164,6 @@ def _assert_each_refused(
 
 
 def _completed(given: ThreadsApi, wrong: Iterable[Any]) -> list[Any]:
-    """Return valid bodies with one wrong part each; an empty or other than object stands alone."""
+    """Return valid bodies with one wrong part each; what is empty or no object is left as it is."""
     right = valid_run(given)
     return [{**right, **each} if isinstance(each, dict) and each else each for each in wrong]
