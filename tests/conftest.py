@@ -1,4 +1,4 @@
-"""What the tests of the deployment layer and of whole runs share."""
+"""Fixtures and helpers that the tests share: options, references, tiny servers, command lines."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from conformance.reference.server import HOST, open_listener
 from conformance.runner.settings import new_settings
 
 CHECKOUT = Path(conformance.__file__).parents[1]
-#: The status, the content type and the body with which a tiny server answers.
+#: The status, content type and body of an answer of `answering`.
 Reply = tuple[int, str, bytes]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option by which slow tests are run."""
+    """Add the option that runs slow tests as well."""
     parser.addoption(
         "--slow",
         action="store_true",
@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What is started in the background ignores Ctrl-C, and its children as well: not here."""
+    """Stop ignoring Ctrl-C, as background processes do; run slow tests if files are named."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.args_source is config.ArgsSource.ARGS:
@@ -51,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the slow tests unless they are asked for."""
+    """Leave out the slow tests unless they are requested."""
     if config.option.slow:
         return
     slow = [each for each in items if each.get_closest_marker("slow")]
@@ -66,21 +66,21 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture(autouse=True)
 def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Ledgers of a test never mix with those of another, nor with the user's."""
+    """Give each test a state folder of its own; return the folder of its ledgers."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return tmp_path / "state" / "threads-conformance" / "ledgers"
 
 
 @pytest.fixture(scope="module")
 def reference() -> Iterator[str]:
-    """The URL of a reference deployment that the tests of one module share."""
+    """Yield the URL of a reference deployment that the tests of one module share."""
     with ReferenceProcess() as process:
         yield process.url
 
 
 @pytest.fixture
 def settings_for(tmp_path: Path) -> Callable[..., Settings]:
-    """Makes the settings of a quick run on a URL."""
+    """Return a function that makes the settings of a quick run on a URL."""
 
     def make(url: str, **options: Any) -> Settings:
         quick = {"effort": "quick", "outage_within_s": 0.2, "backoff_s": 0.001}
@@ -93,9 +93,9 @@ def settings_for(tmp_path: Path) -> Callable[..., Settings]:
 def served(
     store: ThreadStore, around: Callable[[ASGIApp], ASGIApp] = lambda app: app
 ) -> Iterator[str]:
-    """The URL of a deployment of `store`, in a thread of this process.
+    """Yield the URL of a deployment of `store`, served by a thread of this process.
 
-    `around` may put an application of its own around the deployment's.
+    `around` may wrap the application of the deployment in another one.
     """
     app = around(create_app(store))
     config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="none")
@@ -126,9 +126,9 @@ class _Announced(uvicorn.Server):
 def answering(
     reply: Callable[[str, str, bytes], Reply | None], *, drop_after_5xx: bool = False
 ) -> Iterator[str]:
-    """The URL of a server that answers (method, path, body) as told; None says nothing.
+    """Yield the URL of a server that answers (method, path, body) by `reply`; None never answers.
 
-    With `drop_after_5xx` it ends a kept connection on which it answered 5xx as soon as
+    With `drop_after_5xx` the server closes a kept connection on which it answered 5xx as soon as
     the next request comes in.
     """
 
@@ -156,7 +156,7 @@ def answering(
         do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     stopped = threading.Event()
     failed: dict[Any, bool] = {}
@@ -173,19 +173,19 @@ def answering(
 
 
 def arguments_of(*arguments: str) -> list[str]:
-    """The command line of `threads-conformance`; the working folder is not looked into."""
+    """Return a command line of `threads-conformance` that ignores modules in the working folder."""
     return [sys.executable, "-P", "-m", "conformance", *arguments]
 
 
 def environment_of(**added: str) -> dict[str, str]:
-    """The environment in which this checkout is found from any folder."""
+    """Return an environment in which this checkout is importable from any folder."""
     return {**os.environ, "PYTHONPATH": str(CHECKOUT), **added}
 
 
 def command(
     directory: Path, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """`threads-conformance`, run in a folder to its end."""
+    """Run `threads-conformance` in a folder to its end, and return the ended process."""
     return subprocess.run(
         arguments_of(*arguments),
         cwd=directory,
@@ -200,7 +200,7 @@ def as_json(value: Any, status: int = 200) -> Reply:
 
 
 def threads_of(url: str) -> dict[str, Any]:
-    """Every thread of a deployment with its JSON, by id."""
+    """Return the JSON of every thread of a deployment, by id."""
     found: dict[str, Any] = {}
     with httpx.Client(base_url=url) as http:
         while True:

@@ -1,4 +1,4 @@
-"""A server that shows the credentials it is sent, in every form; and what finds them again."""
+"""A server that shows the credentials it is sent, in every form; and a search for leaks of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: As odd as a header can carry; no eight characters of one occur anywhere else.
+#: Secrets of characters as odd as headers can carry; no eight characters of one occur elsewhere.
 API_KEY = "Kq7/Zr+4\"Wv\\n9&<Xp>'%41jT=Gd"
 BEARER = "Bw3fTz8qLm2yRk6v/Hc9+Ns5"
 COOKIE = "Cj8hVb4nXw2tQz7k"
@@ -25,9 +25,9 @@ HEADERS = (
     *("--api-key", API_KEY),
 )
 SECRETS = (API_KEY, BEARER, COOKIE, PASSWORD)
-#: Where texts are cut: the secrets are made to stand across each of these places.
+#: The lengths at which texts are cut: a secret is placed across each of them.
 CUTS = (80, 120, 160, 200, 300, 400, 500, 4_000, 65_536)
-#: What a server writes to make a CI system, a terminal or rich do something.
+#: Instructions that a server could write to a CI system, a terminal or rich.
 ORDERS = (
     "::error::owned\n  ::set-env name=A::owned\n::owned::\n##[error]owned\n##vso[task.owned]1\n"
     "\x1b[31mowned\x1b[0m\x1b]0;owned\x07\r::owned::\x85::owned::\u2028::owned::\x9b2J"
@@ -37,12 +37,12 @@ _WINDOW = 8
 
 
 def with_user(url: str) -> str:
-    """The URL with user and password."""
+    """Return the URL with user and password."""
     return url.replace("://", f"://someone:{quote(PASSWORD, safe='')}@")
 
 
 def forms_of(secret: str) -> dict[str, str]:
-    """The secret as HTTP, JSON, URLs, HTML, programs and base64 write it."""
+    """Return a secret as HTTP, JSON, URLs, HTML, programs and base64 write it, by form."""
     every_other = "".join(
         f"%{ord(each):02x}" if place % 2 else quote(each, safe="")
         for place, each in enumerate(secret)
@@ -84,7 +84,7 @@ def forms_of(secret: str) -> dict[str, str]:
 
 
 def across_cuts() -> str:
-    """A text in which a secret stands across each place at which texts are cut."""
+    """Return a text in which a secret lies across each place at which texts are cut."""
     text = ""
     for place, cut in enumerate(CUTS):
         secret = SECRETS[place % len(SECRETS)]
@@ -93,9 +93,9 @@ def across_cuts() -> str:
 
 
 def leaks(text: str) -> list[str]:
-    """The pieces of secrets that can be read out of a text, whatever way it is written.
+    """Return the pieces of secrets that are in a text, in whatever form it is written.
 
-    A piece of eleven characters or more is found.
+    Pieces of eleven characters or more are found.
     """
     windows = {
         each[start : start + _WINDOW]
@@ -106,7 +106,7 @@ def leaks(text: str) -> list[str]:
 
 
 def strings_of(text: str) -> str:
-    """Each text of a JSON text once, as it is written there, a line each."""
+    """Return each string of a JSON text once, as it is written in the text, one per line."""
     return "\n".join(dict.fromkeys(re.split(r'(?<!\\)"', text)))
 
 
@@ -147,16 +147,16 @@ def _decoded(text: str) -> Iterator[str]:
 
 
 class Echo:
-    """An application around another one that shows what it is sent.
+    """An application around another one that shows the secrets it is sent.
 
-    Every JSON object of an answer has more members, and every answer more headers. What
-    `refused` picks (method, path) is answered with 418 and nothing but secrets and orders.
+    It adds members to every JSON object that is answered, and headers to every answer. What
+    `refused` selects, by (method, path), is answered by 418 with only secrets and `ORDERS`.
     """
 
     def __init__(self, app: ASGIApp, refused: Callable[[str, str], bool]) -> None:
         self._app = app
         self._refused = refused
-        #: The names of the headers in which credentials came.
+        #: The names of the headers in which credentials were received.
         self.seen: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -184,7 +184,7 @@ class Echo:
 
 
 def everything() -> str:
-    """Every secret in every form, a line each."""
+    """Return every secret in every form, one per line."""
     return "\n".join(form for secret in SECRETS for form in forms_of(secret).values())
 
 
@@ -194,10 +194,10 @@ def _with_echo(body: bytes, path: str) -> bytes:
     except ValueError:
         return body
     if isinstance(value, dict) and path != "/info":
-        # Always the same one at one path, so that two answers are alike.
+        # Always the same secret at one path, so that repeated answers are equal.
         secret = SECRETS[len(path) % len(SECRETS)]
         value["echo"] = {secret: forms_of(secret)}
-        # As many as are quoted; what is recorded is cut later, and shown by a refusal.
+        # As much as messages quote; the later cut, of recorded texts, is covered by refusals.
         value["across"] = across_cuts()[:5_000]
         value["orders"] = ORDERS
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""A server to launch that is our own reference: no test needs a package index."""
+"""A launcher of our own reference, so that no test needs a package index."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import psutil
 
 from tests.conftest import CHECKOUT
 
-#: Ample: the deadline of a test that fails, never waited for by one that passes.
+#: The deadline of waits, in seconds: only a test that fails waits for so long.
 _SOON_S = 60
-#: Versions from CHANGED on break this one requirement, and versions in BROKEN never start.
+#: Versions from `changed` on break this one requirement; versions in `broken` never start.
 REQUIREMENT, FAULT = "GET-01", "get-leaves-out-updated-at"
 _SERVE = """\
 import sys
@@ -43,7 +43,7 @@ def write_launcher(
     more: str = "",
     command: str | None = None,
 ) -> Path:
-    """A launcher file in `folder`; each start adds its version to `starts.txt` beside it."""
+    """Write a launcher file into `folder`; each start adds its version to `starts.txt` there."""
     project = folder / "graphs"
     project.mkdir(parents=True, exist_ok=True)
     (project / "start.py").write_text(_SERVE, encoding="utf-8")
@@ -65,13 +65,13 @@ env = {{ PYTHONPATH = '{CHECKOUT}' }}
 
 
 def starts(folder: Path) -> list[str]:
-    """The versions that were started, in order."""
+    """Return the versions that were started, in order."""
     file = folder / "starts.txt"
     return file.read_text().split() if file.exists() else []
 
 
 def write_wheel(folder: Path, name: str = "fake_server", version: str = "1.0") -> Path:
-    """A wheel with one program, which says where its Python is."""
+    """Write and return a wheel with one program, which prints where its Python is."""
     program = f"import sys\n\ndef main():\n    print('{name} {version}', sys.prefix)\n"
     info = f"{name}-{version}.dist-info"
     members = {
@@ -89,7 +89,7 @@ def write_wheel(folder: Path, name: str = "fake_server", version: str = "1.0") -
 
 
 def wait_for(happened: Callable[[], bool]) -> None:
-    """Look again and again, up to the deadline."""
+    """Poll `happened` until it is true; AssertionError at the deadline."""
     deadline = time.monotonic() + _SOON_S
     while not happened():
         assert time.monotonic() < deadline, "it did not happen"
@@ -97,6 +97,6 @@ def wait_for(happened: Callable[[], bool]) -> None:
 
 
 def assert_gone(processes: Iterable[psutil.Process]) -> None:
-    """None of them runs any more, soon."""
+    """Assert that none of the processes runs any more, at the latest at the deadline."""
     _, alive = psutil.wait_procs(list(processes), timeout=_SOON_S)
     assert [each for each in alive if each.status() != psutil.STATUS_ZOMBIE] == []

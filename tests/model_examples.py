@@ -1,4 +1,4 @@
-"""A store on a clock and ids of its own, and what the tests put into it."""
+"""A store with a fixed clock and counted ids, and examples of what tests put into it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOON = datetime(2025, 5, 12, 12, tzinfo=UTC)
 
 
 def new_store(graphs: Mapping[str, Graph] = GRAPHS) -> ThreadStore:
-    """A store whose clock stands still, whose ids count from 1."""
+    """Return a store whose clock stands still and whose ids count from 1."""
     numbers = count(1)
     return ThreadStore(lambda: NOON, lambda: uuid.UUID(int=next(numbers)), graphs)
 
@@ -42,5 +42,5 @@ def contents(values: JsonObject) -> list[str]:
 
 
 def masked(thread_id: str, states: list[JsonObject]) -> str:
-    """States as text, the thread's own id taken out."""
+    """Return states as text, with the thread's own id replaced."""
     return repr(states).replace(thread_id, "<own>")

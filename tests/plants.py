@@ -1,4 +1,4 @@
-"""What the tests of `plant` and `verify` share: a planted deployment, and its restart."""
+"""Helpers of the tests of `plant` and `verify`: a planted deployment, and its restart."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STATES = 12
 
 @dataclass(frozen=True)
 class Planted:
-    """A deployment that was planted on, as it was when it stopped."""
+    """A deployment that was planted on, as it was when it stopped, and the plant file."""
 
     store: ThreadStore
     file: Path
@@ -32,7 +32,7 @@ class Planted:
         return str(next(each["thread_id"] for each in threads if each["kind"] == kind))
 
     def restarted(self, *parts: type) -> ThreadStore:
-        """Another deployment over the same data."""
+        """Return a new store with the same data, in which `parts` replace operations."""
         store = store_of(*parts)
         for thread in self.store.searches.matching(Query()):
             store.records.keep(thread)
@@ -41,7 +41,7 @@ class Planted:
     def with_changed(
         self, kind: str, change: Callable[[Thread], Thread] | None = None, **members: Any
     ) -> ThreadStore:
-        """Another deployment over the same data, in which one thread is another."""
+        """Return a new store with the same data, in which the thread of that kind is changed."""
         store = self.restarted()
         thread = store.records.thread(self.id_of(kind))
         store.records.keep(change(thread) if change else replace(thread, **members))
@@ -61,7 +61,7 @@ def planted(store: ThreadStore, file: Path) -> Planted:
 
 
 def verified(store: ThreadStore, file: Path, *options: str) -> tuple[int, dict[str, Any]]:
-    """The exit status, and what `verify --format json` prints."""
+    """Return the exit status of `verify --format json`, and what it prints."""
     with served(store) as url:
         ended = run_cli(
             "verify", file, "--url", url, "--format", "json", "--visible-within", 0, *options
@@ -70,7 +70,7 @@ def verified(store: ThreadStore, file: Path, *options: str) -> tuple[int, dict[s
 
 
 def losses(found: dict[str, Any]) -> set[tuple[str, str | None, str, str]]:
-    """Operation, kind of thread, path and what became of it, of every loss."""
+    """Return operation, kind of thread, path and kind of loss of every loss found."""
     return {
         (each["operation"], each["thread"], each["path"], each["kind"])
         for each in found["findings"]

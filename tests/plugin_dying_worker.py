@@ -1,7 +1,7 @@
-"""A plugin for tests: the first worker is gone at once when it comes to its third check.
+"""A plugin for tests: the first worker exits at once when it comes to its third check.
 
-The controller gets the same hook and must survive. Only `workerinput` tells a worker from it: the
-tests themselves may run in a worker named `gw0`.
+The controller loads the same plugin and must survive. Only `workerinput` distinguishes a worker
+from the controller: the tests themselves may run in a worker named `gw0`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pytest
 
 
 class Dying:
-    """End this process at the third check."""
+    """A hook that ends this process at the third check."""
 
     def __init__(self) -> None:
         self.seen = 0

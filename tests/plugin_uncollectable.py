@@ -1,4 +1,4 @@
-"""A plugin for tests: a file of checks cannot be loaded."""
+"""A plugin for tests: one file of checks cannot be loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports made by hand, rich enough to show every part of each way of writing them."""
+"""Reports made by hand that show every part of each format in which reports are written."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ REQUIREMENTS = {
 
 
 class ExchangeParts(TypedDict, total=False):
-    """What a test may want otherwise than the example has it; so in the two below."""
+    """Members of the example exchange that a test may change."""
 
     operation: str
     method: str
@@ -212,7 +212,7 @@ def checks_of(checks: Iterable[CheckResult]) -> dict[str, list[str]]:
 
 
 def accepting(ids: Collection[str]) -> Accepts:
-    """Accepts every failure of these requirements."""
+    """Return a function that accepts every failure of these requirements."""
     return lambda result, found: result.id in ids and found.verdict is Verdict.FAIL
 
 

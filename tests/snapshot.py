@@ -1,4 +1,4 @@
-"""Text that people see, compared with a file that was looked at."""
+"""Comparison of text that people see with a file that was reviewed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ _SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 
 def assert_snapshot(text: str, name: str) -> None:
-    """Compare `text`, blanks at line ends left out, with `tests/snapshots/<name>`.
+    """Assert that `text`, without blanks at line ends, equals `tests/snapshots/<name>`.
 
-    With UPDATE_SNAPSHOTS=1 the file is written anew; look at what changed before
-    committing it.
+    With UPDATE_SNAPSHOTS=1 the file is written again; review what changed before committing it.
     """
     shown = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
     file = _SNAPSHOTS / name

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from conformance.reference.server import HOST
 
-#: Says something to who connected; the event is set when the test is over.
+#: A function that talks over a client's connection; the event is set when the test is over.
 Talk = Callable[[socket.socket, threading.Event], None]
 
 
@@ -41,7 +41,7 @@ def raw_server(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[str]:
         yield f"{HOST}:{listener.getsockname()[1]}"
     finally:
         over.set()
-        # Wakes accept, which closing alone does not.
+        # Shutting down wakes `accept`, which closing alone does not.
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
         listener.close()
@@ -49,7 +49,7 @@ def raw_server(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[str]:
 
 
 def head_of(connection: socket.socket) -> bytes:
-    """The head of a request, read to its end."""
+    """Read and return the head of a request; ConnectionError if the connection ends before."""
     head = b""
     while b"\r\n\r\n" not in head:
         received = connection.recv(65536)
@@ -60,7 +60,7 @@ def head_of(connection: socket.socket) -> bytes:
 
 
 def reply_with(*parts: bytes) -> Talk:
-    """Answer every request of a connection with these bytes."""
+    """Return a talk that answers every request of a connection with these bytes."""
 
     def talk(connection: socket.socket, _over: threading.Event) -> None:
         while True:
@@ -72,7 +72,7 @@ def reply_with(*parts: bytes) -> Talk:
 
 
 def reply_slowly(head: bytes, drop: bytes, pause_s: float = 0.01) -> Talk:
-    """Answer with `head`, and then again and again with `drop`, for ever."""
+    """Return a talk that sends `head` once, then `drop` every `pause_s` seconds until the end."""
 
     def talk(connection: socket.socket, over: threading.Event) -> None:
         head_of(connection)
@@ -84,13 +84,16 @@ def reply_slowly(head: bytes, drop: bytes, pause_s: float = 0.01) -> Talk:
 
 
 def response(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
-    """A whole HTTP/1.1 response."""
+    """Return a whole HTTP/1.1 response."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def certificate(directory: Path) -> tuple[ssl.SSLContext, Path] | None:
-    """A server's context with a self-signed certificate for 127.0.0.1, and its PEM file."""
+    """Return a server's context with a self-signed certificate for 127.0.0.1, and its PEM file.
+
+    None if openssl is not installed.
+    """
     if not shutil.which("openssl"):
         return None
     key, pem = directory / "key.pem", directory / "certificate.pem"

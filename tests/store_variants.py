@@ -11,5 +11,5 @@ from conformance.model.store import ThreadStore
 
 
 def store_of(*parts: type, graphs: Mapping[str, Graph] = GRAPHS) -> ThreadStore:
-    """Return a store in which each of `parts` takes the place of the operations it derives from."""
+    """Return a store in which each of `parts` replaces the operations class it derives from."""
     return ThreadStore(lambda: datetime.now(UTC), uuid4, graphs, parts)

@@ -1,4 +1,4 @@
-"""Doors: the reference with keys and tenants, the checks of them, and what they leave."""
+"""Access: the reference with keys and tenants, the access checks, and the threads they leave."""
 
 from __future__ import annotations
 

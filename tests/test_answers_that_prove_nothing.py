@@ -1,6 +1,6 @@
-"""A deployment whose answers prove nothing passes nothing by them, and breaks no check.
+"""A deployment whose answers prove nothing passes no check by them, and makes no check crash.
 
-What shows no states, finds nothing or refuses everything leaves a check nothing to look at.
+It shows no states, finds nothing or refuses everything, so a check has nothing to compare.
 """
 
 from __future__ import annotations

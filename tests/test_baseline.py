@@ -1,4 +1,4 @@
-"""What a user has accepted: the file, what it covers, and what of it is out of date."""
+"""Baselines: the file of accepted deviations, what it covers, and which entries are out of date."""
 
 from __future__ import annotations
 

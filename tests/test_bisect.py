@@ -1,4 +1,4 @@
-"""The first changed version, in as few launches as can be."""
+"""Bisection: the first version with a changed verdict, in as few launches as possible."""
 
 from __future__ import annotations
 

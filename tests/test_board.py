@@ -1,4 +1,4 @@
-"""Deployments against requirements: order, links, honest counts, the same bytes each time."""
+"""The board, deployments against requirements: order, links, right counts, reproducible bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No output of any command holds a piece of a secret, or an order of the server's.
+"""No output of any command holds a piece of a secret, or an instruction from the server.
 
 The server shows all that it is sent, in every form, and across every place at which
 texts are cut; the commands are run whole, with all that they write to files.

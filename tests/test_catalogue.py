@@ -1,4 +1,4 @@
-"""The catalogue is whole: no promise without a check, no check without a promise."""
+"""The catalogue is complete: no promise without a check, no check without a promise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A deployment that is gone or hangs is waited for once, and then not asked for ever."""
+"""A deployment that is gone or hangs is waited for once; after that, nothing is sent to it."""
 
 from __future__ import annotations
 

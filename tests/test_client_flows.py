@@ -1,4 +1,4 @@
-"""The documents' flows and slips are what the documents show, and become programs."""
+"""Flows and slips (mistakes) are as the documents show them, and flows become programs."""
 
 from __future__ import annotations
 

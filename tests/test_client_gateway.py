@@ -1,4 +1,4 @@
-"""The documented clients' way to the deployment: guard, ledger and record hold for them."""
+"""The gateway of the documented clients: guard, ledger and record apply to their requests too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents' clients: what each gives, and what is said where one is not there.
+"""The documents' clients: what each returns, and what is reported where one is not installed.
 
 These need Node.js with npm (which reaches its registry once), curl, jq and bash.
 """

@@ -1,4 +1,4 @@
-"""What of two states is compared, and what is free to differ."""
+"""Which members of two states are compared, and which may differ."""
 
 from __future__ import annotations
 

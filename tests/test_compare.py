@@ -1,4 +1,4 @@
-"""Two reports held against each other: what changed, and what only seems to have."""
+"""The comparison of two reports: what changed, and what only seems to have changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests at the same time: all results, the first error, and an interrupt that waits for none."""
+"""Concurrent requests: all results, the first error, and Ctrl-C, which waits for no request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each condition can be made on the reference, and its thread shows the status known of it."""
+"""Each condition can be made on the reference, and its thread shows the expected status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a newer document adds, and whether a requirement cites it or a reason leaves it out."""
+"""What a newer OpenAPI document adds, and whether a requirement or a left-out reason names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent instead of the user's credentials, and over what."""
+"""Variants of the user's credentials, and the guard, ledger and record they are sent under."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trouble on the way: asked again where that is safe, never taken for an answer."""
+"""Trouble on the way: the request is sent again where that is safe; trouble is never an answer."""
 
 from __future__ import annotations
 

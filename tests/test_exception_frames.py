@@ -1,4 +1,4 @@
-"""What an exception kept alive is released once it was reported."""
+"""Objects that an exception kept alive are released once the exception was reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generated data is kept for later runs, and made anew where anything else changed."""
+"""Generated data is kept for later runs, and generated again where its inputs changed."""
 
 from collections.abc import Callable
 from pathlib import Path

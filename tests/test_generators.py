@@ -1,4 +1,4 @@
-"""Generated requests: what is sent, and that the checks which send it can fail."""
+"""Generated requests: what is sent, and that the checks which send them can fail."""
 
 from __future__ import annotations
 

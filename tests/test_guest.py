@@ -1,4 +1,4 @@
-"""A good guest: what the suite makes it removes, and what others made it leaves alone."""
+"""A good guest: the suite removes what it makes, and leaves alone what others made."""
 
 from __future__ import annotations
 

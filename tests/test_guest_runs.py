@@ -1,4 +1,4 @@
-"""A good guest with runs and crons too: strangers' are left alone, the run's own removed."""
+"""A good guest with runs and crons: strangers' ones are left alone, the run's own are removed."""
 
 from __future__ import annotations
 

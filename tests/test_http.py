@@ -1,4 +1,4 @@
-"""The way to the wire: no answer can hang it, fill the memory, or be read as something else."""
+"""The HTTP client: no answer can make it hang, fill the memory, or be read as something else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a deployment answers, each check ends as a check, and the run with its report."""
+"""Whatever a deployment answers, each check ends with a verdict, and the run with its report."""
 
 from __future__ import annotations
 

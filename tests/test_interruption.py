@@ -1,4 +1,4 @@
-"""Ctrl-C lets a write that is under way finish, for a moment, and ends everything else."""
+"""Ctrl-C gives a write in progress a short time to finish, and ends everything else at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever happens, nothing that a launcher started is left."""
+"""Whatever happens, no process that a launcher started is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A launcher is data: ours are right, and what is wrong in a user's is said plainly."""
+"""Launcher files: ours are valid, and errors in a user's are reported in plain words."""
 
 from __future__ import annotations
 

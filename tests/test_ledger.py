@@ -1,4 +1,4 @@
-"""What a run may have created stands on disk before it is asked for."""
+"""The ledger: what a run may create is on disk before its creation is requested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Graphs that ask, fail, take time and nest, in the model."""
+"""Graphs that interrupt, fail, take time and nest, in the model."""
 
 from __future__ import annotations
 

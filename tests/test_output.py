@@ -1,4 +1,4 @@
-"""What a server says gives no order to a CI system or a terminal, however it is written."""
+"""Text from a server instructs no CI system and no terminal, however the text is written."""
 
 from __future__ import annotations
 

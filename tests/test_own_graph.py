@@ -1,4 +1,4 @@
-"""A deployment whose graph is not ours: described in the settings, or not there at all."""
+"""A deployment whose graph is not ours: described in the settings, or missing."""
 
 from __future__ import annotations
 

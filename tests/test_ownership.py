@@ -1,4 +1,4 @@
-"""Ours is what was drawn, or what a GET proves; an id in an answer proves nothing."""
+"""Ownership: proved by a generated id or by a GET; an id in an answer proves nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Planting: what stands afterwards, what is written down, and what is left when it fails."""
+"""Planting: the threads made, the plant file, and what is left when planting fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What counts as lost, and what is only told."""
+"""Comparing with a plant: which differences are losses, and which are only reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what ends a check to its verdict; under `run`, and under plain pytest."""
+"""The verdict of a check by the way in which it ends, under `run` and under plain pytest."""
 
 from __future__ import annotations
 

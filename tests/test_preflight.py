@@ -1,4 +1,4 @@
-"""Before a run: is there such a server? One sentence says what to do if not."""
+"""Before a run: whether such a server answers, and one sentence that says what to do if not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is recorded of other people's threads: no id, no value, and still what was asked."""
+"""What is recorded of other people's threads: no id and no value, but still the requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A read-only run: nothing is written, nothing of others is told, and what is broken fails."""
+"""A read-only run: it writes nothing, reports no content of others, and fails what is broken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A secret is found in every form, whole, wherever it stands; other text stays as it is."""
+"""A secret is found in every form, whole, in any place; other text stays as it is."""
 
 from __future__ import annotations
 

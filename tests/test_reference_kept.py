@@ -1,4 +1,4 @@
-"""The reference goes on with what it holds: in process, and over a process by a file."""
+"""The reference continues with what it holds: in one process, and by a file in a later one."""
 
 from __future__ import annotations
 

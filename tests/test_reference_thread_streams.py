@@ -1,4 +1,4 @@
-"""What the reference tells in the stream of a thread, over HTTP."""
+"""What the reference sends in the stream of a thread, over HTTP."""
 
 from __future__ import annotations
 

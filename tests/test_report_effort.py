@@ -1,4 +1,4 @@
-"""A report says what was left to a greater effort, and never as passed."""
+"""A report lists what only a greater effort checks, and never counts it as passed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each file of a report, read back as its readers do."""
+"""Each file of a report, parsed as its readers parse it."""
 
 import copy
 import dataclasses

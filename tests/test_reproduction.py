@@ -1,4 +1,4 @@
-"""The commands of a failure really do the same again, pasted into a shell."""
+"""The commands of a failure really repeat its requests when pasted into a shell."""
 
 from __future__ import annotations
 

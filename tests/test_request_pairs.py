@@ -1,4 +1,4 @@
-"""Pairs of concurrent requests in faults: when the first gives up as the second comes."""
+"""Pairs of concurrent requests in faults, also if the first gives up when the second comes."""
 
 from __future__ import annotations
 

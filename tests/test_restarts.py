@@ -1,4 +1,4 @@
-"""Runs with `--restart` and `--restart-command`: who is restarted, when, and what is told of it."""
+"""Runs with `--restart` and `--restart-command`: who is restarted, when, and what is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`run --server` and `servers`, as a user meets them."""
+"""`run --server` and `servers`, as a user sees them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A deployment's own OpenAPI document, held against the contract and against what it did."""
+"""A deployment's own OpenAPI document, compared with the contract and with its answers."""
 
 from __future__ import annotations
 

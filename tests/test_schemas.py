@@ -1,4 +1,4 @@
-"""The schemas are what the fixtures give, and say in plain words what breaks them."""
+"""The schemas are derived from the fixtures, and plain words say what breaks them."""
 
 from __future__ import annotations
 

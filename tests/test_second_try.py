@@ -1,4 +1,4 @@
-"""What is wrong in a matrix is tried once more, alone, and the result says so."""
+"""A wrong result in a matrix is tried once more, alone, and the result says so."""
 
 from __future__ import annotations
 

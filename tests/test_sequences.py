@@ -1,4 +1,4 @@
-"""Every promise of sequences falls with a fault of its own, and is told as a story."""
+"""Every promise of sequences fails with a fault of its own, and is reported as a story."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is answered by 500 in passing is told once, with the operation, the check and a curl."""
+"""A 500 that no check judges is reported once, with the operation, the check and a curl."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slow tests are left out unless they are asked for, or their file is named."""
+"""Slow tests are left out unless they are requested, or their file is named."""
 
 from __future__ import annotations
 

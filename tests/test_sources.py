@@ -1,4 +1,4 @@
-"""Every source that a requirement names is there: a section, an operation, a member."""
+"""Every source that a requirement names exists: a section, an operation, a member."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Right servers that are built otherwise than the reference: none of their promises falls."""
+"""Right servers that are built otherwise than the reference: none of their promises fails."""
 
 from __future__ import annotations
 

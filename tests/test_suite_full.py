@@ -1,4 +1,4 @@
-"""What the checks of the profile full stand on: events, runs, crons, asking at once."""
+"""What the checks of the profile full are based on: events, runs, crons, concurrent requests."""
 
 from __future__ import annotations
 

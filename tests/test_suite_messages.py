@@ -1,4 +1,4 @@
-"""What the lists of a state hold, of messages and of items of any other JSON type."""
+"""What the lists of a state hold: messages, or items of any other JSON type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Under every request: the guard, the record without secrets, fresh connections."""
+"""The transport under every request: guard, record without secrets, fresh connections."""
 
 from __future__ import annotations
 

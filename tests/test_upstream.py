@@ -1,4 +1,4 @@
-"""The reports for upstream are whole, and their index tells of each what it says itself."""
+"""The reports for upstream are complete, and their index agrees with each of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deployment lost since it was planted on is noticed, each kind of loss as such."""
+"""What a deployment has lost since the planting is noticed, each kind of loss as what it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a check of a read-only run looks: between two equal looks, and at every thread."""
+"""How a check of a read-only run reads: between two equal reads, and every thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting by looking again."""
+"""Waiting by polling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On a deployment that breaks one promise, all that is not about it is judged."""
+"""On a deployment that breaks one promise, whatever is not about this promise is still judged."""
 
 from __future__ import annotations
 

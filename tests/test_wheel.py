@@ -1,4 +1,4 @@
-"""What is installed works without the checkout."""
+"""The installed package works without the checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP layer around the reference, in which faults stand."""
+"""The HTTP layer around the reference, in which faults are implemented."""
 
 from __future__ import annotations
 

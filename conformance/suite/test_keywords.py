@@ -166,7 +166,7 @@ def _with_thread_id(thread: Thread, body: Any) -> Any:
 
 
 def _thread_offering(given: ThreadsApi, operation: str) -> Thread:
-    """Return a thread on which the operation succeeds; with a state if post_history."""
+    """Return a thread on which the operation succeeds; post_history gets a state if possible."""
     if operation != "post_history":
         return thread_offering(given, operation)
     try:

@@ -59,7 +59,7 @@ def test_a_stateless_run_that_fails_leaves_no_thread(
     body = given_runs.body("failing")
     answer = client.runs.stateless(way, _tagged(given, body))
     if way == "background" or answer.status in (404, 405, 501):
-        # How the failure of a run that is waited for is answered is free.
+        # A request that waits for a run that fails may be answered in any way.
         given.ensure_success(answer)
     run = run_in(answer)
     if run and way == "background":
@@ -68,7 +68,7 @@ def test_a_stateless_run_that_fails_leaves_no_thread(
 
 
 def _assert_no_thread_left(given: ThreadsApi, run: Run | None) -> None:
-    """Assert that neither the thread of a run nor another thread of the check is there, at last."""
+    """Assert that in the end neither the thread of a run nor another one of the check is left."""
 
     def remaining_threads() -> list[str]:
         found = given.search_ids()
@@ -106,7 +106,7 @@ def test_the_thread_of_a_run_that_fails_may_be_kept(
     thread = _thread_of(given, start_stateless(given, "background", body), context, client)
     answer = client.get(id_of(thread))
     if not answer.ok:
-        # Where the thread of no run is kept, STATELESS-03 says so.
+        # Blocked if the thread of a run that succeeds is not kept either: STATELESS-03 judges that.
         well = given_runs.body("slow", seconds=0, on_completion="keep")
         given.get(_thread_of(given, start_stateless(given, "background", well), context, client))
     assert_that(answer.ok, "the thread", f"{answer.status} {answer.text}")
@@ -117,7 +117,7 @@ def _thread_of(
 ) -> Thread:
     """Return the thread of a stateless run that keeps it, once the run has ended.
 
-    It is found by the ids in the answer or, since these are not published, by the run's tags.
+    The thread is found by the ids in the answer or, since these are not published, by the tags.
     """
     if run := run_in(answer):
         client.run_join(run.thread_id, run.run_id)
@@ -166,7 +166,7 @@ def test_a_batch_begins_every_run(threads: ThreadsApi, given_runs: Runs) -> None
     body = given_runs.body("agent")
     answer = start_stateless(threads, "batch", [body, body])
     runs = answer.body if isinstance(answer.body, list) else []
-    # By the ids of the runs: the thread id is not published here.
+    # The runs are counted by their ids: the thread id is not published here.
     ids = [each["run_id"] for each in runs if isinstance(each, dict) and "run_id" in each]
     if not ids:
         # No member of the answer is published.
@@ -192,7 +192,7 @@ def test_each_run_of_a_batch_has_its_input(
         given_runs.join(run)
         said[run] = message_contents(threads.state({"thread_id": run.thread_id}))[:1]
     told = {run: _member_of(given_runs, run) for run in batch}
-    # Where the metadata does not tell which run is which, the texts alone are compared.
+    # If the metadata does not identify the runs, only the texts are compared.
     telling = sorted(told.values()) == sorted(_MEMBERS)
     shown = sorted([told[run] if telling else "", *said[run]] for run in batch)
     expected = sorted([each if telling else "", each] for each in _MEMBERS)
@@ -200,12 +200,12 @@ def test_each_run_of_a_batch_has_its_input(
 
 
 def _member_of(runs: Runs, run: Run) -> str:
-    """Return what the metadata of a run says of its member of the batch."""
+    """Return `metadata.member` of a run, which says which member of the batch it is."""
     metadata = runs.get(run).get("metadata")
     return str(metadata.get("member")) if isinstance(metadata, dict) else ""
 
 
-#: What the members of a batch say, and their metadata.
+#: The texts of the runs of a batch, which are also their `metadata.member`.
 _MEMBERS = ("one", "two", "three")
 
 
