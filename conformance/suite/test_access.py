@@ -229,7 +229,7 @@ def test_anothers_thread_is_not_run(pair: Pair, way: str) -> None:
     assert_untouched(pair.owner, thread, run)
     pair.owner.ensure_success(act(pair.owner.client), thread)
     if way == "or-create":
-        # If ids count per tenant, the stranger's run made a thread that no search of ours finds.
+        # If each tenant has ids of its own, the stranger's run made a thread that no search finds.
         pair.stranger.client.delete(id_of(thread))
 
 

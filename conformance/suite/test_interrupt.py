@@ -96,7 +96,7 @@ def test_a_state_shows_its_interrupts(
     state = threads.state(thread)
     if state.get("interrupts") is None:
         raise Blocked("the state shows no interrupts beside those of its tasks")
-    # Only its value is published of an interrupt; others are compared if both show them.
+    # The value of an interrupt is published; other members are compared if both show them.
     shown, asked = members_of_both(as_list(state["interrupts"]), interrupts_in(state))
     assert_equal(shown, asked, "the interrupts of the state")
 
@@ -126,7 +126,7 @@ def _assert_told_by_task(given: ThreadsApi, threads: ThreadsApi, waiting: Thread
     def look() -> tuple[dict[str, Any], dict[str, Any]]:
         shown = interrupts_by_key(_require_interrupts(threads, waiting))
         asked = {name: under for name, under in shown.items() if under}
-        # Only its value is published of an interrupt; others are compared if both show them.
+        # The value of an interrupt is published; other members are compared if both show them.
         both = {name: members_of_both(asked.get(name, []), each) for name, each in by_task.items()}
         return (
             {name: both[name][0] if name in both else under for name, under in asked.items()},

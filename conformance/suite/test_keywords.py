@@ -166,7 +166,10 @@ def _with_thread_id(thread: Thread, body: Any) -> Any:
 
 
 def _thread_offering(given: ThreadsApi, operation: str) -> Thread:
-    """Return a thread on which the operation succeeds; post_history gets a state if possible."""
+    """Return a thread on which the operation succeeds.
+
+    For post_history the thread has a state if possible, since the body names a checkpoint.
+    """
     if operation != "post_history":
         return thread_offering(given, operation)
     try:

@@ -1,4 +1,4 @@
-"""Runs of a thread that has had other runs: what those leave for them, and the list of runs."""
+"""Later runs of a thread: what earlier runs leave for them, and the list of all runs."""
 
 from typing import Any
 

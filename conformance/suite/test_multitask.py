@@ -273,7 +273,7 @@ def test_an_enqueued_run_is_answered_with_its_own_output(
 def _assert_stopped_midway(given: ThreadsApi, given_runs: Runs, thread: Thread) -> None:
     """Assert that a slow run wrote fewer messages than a whole one before the message "second".
 
-    Its status proves nothing: it may say that the run was stopped while the run continues.
+    The status of the run proves nothing: it may say "stopped" while the run continues.
     """
     plain = given.empty()
     given_runs.run_to_end(plain, "slow", seconds=0)

@@ -208,7 +208,7 @@ def test_a_run_may_begin_later(given: ThreadsApi, given_runs: Runs) -> None:
     told = oldest[0].get("created_at")
     begun_at = moment_or_blocked(told, "created_at of the first state")
     if "." not in str(told):
-        begun_at += timedelta(seconds=1)  # whole seconds: it may have been later
+        begun_at += timedelta(seconds=1)  # in whole seconds: the run may have begun later
     # Less than the whole delay, since the clocks of a deployment may differ a little. It is counted
     # from the creation of the thread, after which the run was requested.
     delay = timedelta(seconds=0.75 * DELAY_S)

@@ -231,7 +231,7 @@ def test_get_shows_what_was_answered(given: ThreadsApi, context: CheckContext) -
 
         shown = context.eventually(look, lambda shown: same_thread(shown, answered))
         assert_same_thread(shown, answered, "the thread by GET")
-        # At once must be shown what neither a state nor a run decides; the rest may follow later.
+        # Id and metadata must be shown at once; what a state or a run decides may follow later.
         metadata: Thread = {
             name: answered[name] for name in ("thread_id", "metadata") if name in answered
         }

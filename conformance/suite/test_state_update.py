@@ -187,7 +187,7 @@ def _of_one_node(given: ThreadsApi) -> list[dict[str, Any]]:
 
 
 def _next_after(given: ThreadsApi, supersteps: list[dict[str, Any]]) -> Any:
-    """Return what is next in a thread prepopulated with all these: an edge may depend on each."""
+    """Return what is next after all these supersteps, since an edge may depend on each of them."""
     return given.state(given.prepopulated(supersteps)).get("next")
 
 
@@ -371,7 +371,7 @@ def _fork(given: ThreadsApi, api: ThreadsApi, thread: Thread, checkpoint_id: str
 
 
 def _only_new_state(given: ThreadsApi, thread: Thread, act: Callable[[], object]) -> str:
-    """Return the checkpoint id that `act`, a fork, adds to the history; `Blocked` unless one."""
+    """Return the one checkpoint id that `act`, a fork, adds to the history; else `Blocked`."""
     new = _new_states(given, thread, act)
     if not new:
         raise Blocked("a fork made no state", by="STATE-UPDATE-08")

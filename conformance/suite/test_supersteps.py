@@ -91,7 +91,7 @@ def _with_command(graph: GraphSettings, **command: Any) -> dict[str, Any]:
 
 
 def _node_that_is_not_next(graph: GraphSettings, state: State) -> str:
-    """Return a node of the supersteps that is not next in a state; not that of the input."""
+    """Return a node of the supersteps that is neither the input nor next in a state."""
     updates = [update for step in graph.supersteps for update in step["updates"]]
     for update in (graph.append, *updates):
         node = update.get("as_node")

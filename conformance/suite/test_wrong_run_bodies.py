@@ -38,9 +38,9 @@ _APART = ("webhook", "on_disconnect")
 
 
 def _by_operation(ids: dict[str, str], stateless: str) -> pytest.MarkDecorator:
-    """Parametrize by operation; `ids` are requirements of those on a thread, by operation.
+    """Parametrize by operation, each with its requirement.
 
-    `stateless` is the one requirement of all stateless operations.
+    `ids` has the requirement of each operation on a thread; `stateless` is that of all others.
     """
     named = {**ids, **dict.fromkeys(STATELESS, stateless)}
     return pytest.mark.parametrize(
