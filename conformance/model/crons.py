@@ -75,7 +75,7 @@ class Crons:
         return self.views.cron_view(self.records.cron(cron_id))
 
     def update_cron(self, cron_id: str, changes: JsonObject) -> JsonObject:
-        """Change the members that `changes` has; metadata is merged, the next run computed anew."""
+        """Change the members that `changes` has; merge metadata and recompute the next run."""
         cron, changes = self.records.cron(cron_id), deep_copy(changes)
         metadata = {**cron.metadata, **(changes.pop("metadata", None) or {})}
         own = {name: changes[name] for name in _OWN_MEMBERS if name in changes}

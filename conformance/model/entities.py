@@ -15,7 +15,7 @@ from conformance.model.ids_and_times import JsonObject, timestamp
 
 @dataclass(frozen=True)
 class Interrupt:
-    """An interrupt of a node; `value`, a JSON object, is what the node asks."""
+    """An interrupt of a node; `value`, a JSON object, is what the node interrupts with."""
 
     interrupt_id: str
     value: JsonObject
@@ -23,10 +23,10 @@ class Interrupt:
 
 @dataclass(frozen=True)
 class Task:
-    """A node that is to run next. `input` counts only where `reads_state` is false.
+    """A node that is to run next: on the state or, if `reads_state` is false, on `input`.
 
-    `result` is the node's update, once it is `done`; `error` is what it raised; `interrupts` are
-    those it has raised. `inner` is the history of its subgraph.
+    `result` is the node's update, once the task is `done`; `error` is the exception that the node
+    raised, `interrupts` are its interrupts. `inner` is the history of the node's subgraph.
     """
 
     task_id: str
@@ -41,18 +41,18 @@ class Task:
 
     @property
     def asks(self) -> bool:
-        """Whether it has open interrupts."""
+        """Whether the task has open interrupts."""
         return bool(self.interrupts) and not self.done
 
     @property
     def namespace(self) -> str:
-        """The `checkpoint_ns` of its subgraph's history."""
+        """The `checkpoint_ns` of the history of the task's subgraph."""
         return f"{self.name}:{self.task_id}"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One state in the history of a thread; `wrote` are the nodes that made it."""
+    """One state in the history of a thread; `wrote` names the nodes whose updates made it."""
 
     checkpoint_id: str
     parent_id: str | None
@@ -69,14 +69,14 @@ class Checkpoint:
 
     @property
     def step(self) -> int:
-        """The number of its superstep; the first input is -1."""
+        """The number of the superstep that made the checkpoint; the first input is -1."""
         step: int = self.metadata["step"]
         return step
 
 
 @dataclass(frozen=True)
 class Ttl:
-    """Time to live: `minutes` from when it was set; `strategy` is delete or keep_latest."""
+    """Time to live: `minutes` from the time it was set; `strategy` is delete or keep_latest."""
 
     strategy: str
     minutes: float
@@ -85,10 +85,11 @@ class Ttl:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a graph on a thread. `output` is the values at its end.
+    """One run of a graph on a thread. `output` holds the values at its end.
 
-    `undo` is the checkpoint that it started from, as it was then; `cancel_reason` says why it was
-    cancelled, if it was.
+    `base_id` names the checkpoint that the run starts from, `position` the one that its next
+    superstep starts from. `undo` is the checkpoint `base_id` as it was before the run.
+    `cancel_reason` says why the run was cancelled, if it was.
     """
 
     run_id: str
@@ -109,7 +110,7 @@ class Run:
 
     @property
     def active(self) -> bool:
-        """Whether it still has steps to execute."""
+        """Whether the run is pending or running."""
         return self.status in ("pending", "running")
 
 
@@ -145,7 +146,7 @@ class Thread:
 
 @dataclass(frozen=True)
 class Cron:
-    """A schedule and the request that it runs; without `thread_id` each run gets a new thread.
+    """A schedule and the request of its runs; without `thread_id` each run gets a new thread.
 
     `due` is the time of the next run: None where the cron is disabled, or past its end.
     """

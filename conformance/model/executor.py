@@ -1,4 +1,4 @@
-"""Executes runs step by step: start, supersteps, end.
+"""Execution of runs step by step: start, supersteps, end.
 
 The model does not wait: the owner of the store calls `advance` until no run of the thread is
 active. Runs of one thread execute one after the other.
@@ -31,7 +31,7 @@ class Advance:
 
 
 class Executor:
-    """Executes runs."""
+    """Execution of runs."""
 
     def __init__(
         self, records: Records, assistants: Assistants, steps: Steps, events: StreamEvents
@@ -138,7 +138,10 @@ class Executor:
         return Advance(self._keep_run(thread, run), events)
 
     def answer_of(self, run: Run, here: Checkpoint) -> ResumeValue | None:
-        """Return the run's resume value, for all interrupts at `here` or by their ids; or None."""
+        """Return the run's resume value, for all interrupts at `here` or by their ids.
+
+        None if the run's command has no `resume`.
+        """
         resume = (run.kwargs.get("command") or {}).get("resume")
         if resume is None:
             return None

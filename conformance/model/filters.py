@@ -10,7 +10,7 @@ def contains(whole: Any, part: Any) -> bool:
 
     Types are distinguished: true is not 1, though 1 equals 1.0.
     """
-    # Loops, which a search over many threads feels: generators take twice the time.
+    # Plain loops, since a search calls this for every thread: generators take twice the time.
     if isinstance(part, dict):
         if not isinstance(whole, dict):
             return False

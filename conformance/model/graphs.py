@@ -21,7 +21,7 @@ from conformance.model.messages import add_messages, normalise_all, text_of
 INPUT = "__input__"
 START = "__start__"
 END = "__end__"
-#: The name under which LangGraph copies a checkpoint: no node, and no source names it.
+#: The `as_node` with which LangGraph copies a checkpoint; it is no node, and no source names it.
 COPY = "__copy__"
 
 #: The default of a channel that is absent from the values until it is written.
@@ -39,7 +39,7 @@ Prepare = Callable[[Any, Callable[[], str]], Any]
 
 
 def keep_last(_current: Any, update: Any, _new_id: Callable[[], str]) -> Any:
-    """Return the update: the reducer of a channel that keeps the last value written."""
+    """Return `update`: the reducer of a channel that keeps the last value written."""
     return update
 
 
@@ -108,7 +108,7 @@ class Graph:
         }
 
     def initial(self) -> JsonObject:
-        """Return the values before anything was written."""
+        """Return the values that the channels have before anything is written."""
         return {
             name: deep_copy(channel.default)
             for name, channel in self.channels.items()

@@ -16,7 +16,7 @@ from conformance.model.errors import InvalidError
 
 JsonObject = dict[str, Any]
 
-#: The sources of a store: the current time (with its offset), fresh UUIDs.
+#: The sources of a store's times and ids: the current time (with its UTC offset), a fresh UUID.
 Clock = Callable[[], datetime]
 Ids = Callable[[], uuid.UUID]
 
@@ -34,19 +34,25 @@ def deep_copy(value: Any) -> Any:
 
 
 def canonical_id(text: object, what: str) -> str:
-    """Return the canonical form of a UUID (lower case, dashes); InvalidError if it is none."""
+    """Return `text`, a UUID, in lower case with dashes.
+
+    InvalidError if it is not a UUID; the message calls it `what`.
+    """
     if not isinstance(text, str) or not _UUID.fullmatch(text):
         raise InvalidError(f"{what} must be a UUID, such as {uuid.NAMESPACE_DNS}")
     return str(uuid.UUID(text))
 
 
 def timestamp(moment: datetime) -> str:
-    """Return the time in RFC 3339, UTC, microseconds: `2025-05-12T15:37:08.935038+00:00`."""
+    """Return `moment` in RFC 3339, UTC, microseconds: `2025-05-12T15:37:08.935038+00:00`."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def time_ordered_id(moment: datetime, tail: uuid.UUID) -> str:
-    """Return a UUID of version 6 for `moment`: ids of later microseconds sort after it."""
+    """Return a UUID of version 6 for `moment`: ids of later microseconds sort after it.
+
+    Its last 62 bits are those of `tail`.
+    """
     passed = moment - _GREGORIAN
     ticks = (passed.days * 86_400 + passed.seconds) * 10_000_000 + passed.microseconds * 10
     high, low = ticks >> 12, ticks & 0xFFF

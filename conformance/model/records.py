@@ -36,7 +36,7 @@ class Records:
         self.crons_by_id: dict[str, Cron] = {}
         self.started_at = self.now()
 
-    # Sources
+    # Times and ids
 
     def moment(self) -> datetime:
         """Return the current time, later than every time returned before."""
@@ -44,7 +44,7 @@ class Records:
         return self._last
 
     def now(self) -> str:
-        """Return `moment` in RFC 3339."""
+        """Return the current time as `moment` does, in RFC 3339."""
         return timestamp(self.moment())
 
     def new_id(self) -> str:
@@ -52,7 +52,7 @@ class Records:
         return str(self._ids())
 
     def stamp(self) -> Stamp:
-        """Return id and time for a new checkpoint."""
+        """Return the id, the time and the source of message ids for a new checkpoint."""
         moment = self.moment()
         tail: uuid.UUID = self._ids()
         return Stamp(time_ordered_id(moment, tail), timestamp(moment), self.new_id)
@@ -91,7 +91,10 @@ class Records:
         return self.checkpoint(thread, config["checkpoint_id"])
 
     def level(self, thread: Thread, namespace: str) -> Thread:
-        """Return `thread` with the history of that `checkpoint_ns`; unchanged for `""`."""
+        """Return `thread` with the history of the subgraph `namespace`, a `checkpoint_ns`.
+
+        For `""` return `thread` itself; NotFoundError if there is no such subgraph.
+        """
         if not namespace:
             return thread
         for checkpoint in reversed(thread.checkpoints):
@@ -107,7 +110,7 @@ class Records:
             raise NotFoundError(f"there is no cron {cron_id}")
         return found
 
-    # Keeping
+    # Storing
 
     def keep(self, thread: Thread) -> Thread:
         """Store a thread under its id."""
@@ -152,7 +155,7 @@ class Records:
         )
 
     def status_of(self, thread: Thread) -> str:
-        """Return busy while a run is active, else the status of the last run and state."""
+        """Return busy while a run is active, else the status that the latest state gives."""
         if any(run.active for run in thread.runs):
             return "busy"
         latest = thread.latest

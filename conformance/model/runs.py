@@ -115,7 +115,7 @@ class Runs:
             self.executor.advance(thread_id)
         return self.run_of(thread_id, run.run_id)
 
-    # Looking at runs, ending them
+    # Reading and ending runs
 
     def run_of(self, thread_id: str, run_id: str) -> Run:
         """Return the run of that id on that thread; NotFoundError if there is none."""
@@ -139,7 +139,10 @@ class Runs:
         return [self.views.run_view(thread, run) for run in found[offset : offset + limit]]
 
     def cancel_run(self, thread_id: str, run_id: str, action: str = "interrupt") -> None:
-        """End an active run, else NotFoundError; action `rollback` also undoes its changes."""
+        """End an active run; with the action `rollback` also undo its changes.
+
+        NotFoundError if the run is unknown or has ended.
+        """
         run = self.run_of(thread_id, run_id)
         if not run.active:
             raise NotFoundError(f"run {run.run_id} has ended already ({run.status})")
@@ -161,9 +164,10 @@ class Runs:
         status: str = "all",
         action: str = "interrupt",
     ) -> list[str]:
-        """End those runs of a thread, or the active ones of every thread; return the thread ids.
+        """End the active runs in `run_ids` of a thread, or all active runs; return the thread ids.
 
-        `status` is pending, running or all. NotFoundError if there is no such run.
+        Without `thread_id`, runs of every thread are ended. `status`, which is pending, running or
+        all, selects further. NotFoundError if there is no such run.
         """
         threads = (
             [self.records.thread(thread_id)]
@@ -187,7 +191,7 @@ class Runs:
         return [own for own, _ in found]
 
     def with_reason(self, thread: Thread, run: Run, reason: str) -> Thread:
-        """Return the thread with the reason shown by a run that was cancelled, if it still is."""
+        """Return the thread with `reason` as the run's `cancel_reason`, if it still has the run."""
         runs = tuple(
             replace(known, cancel_reason=reason) if known.run_id == run.run_id else known
             for known in thread.runs

@@ -26,8 +26,8 @@ class States:
     ) -> JsonObject:
         """Return the current state, or the state at the checkpoint that `checkpoint` names.
 
-        With `checkpoint_ns` it is a state of that subgraph; with `subgraphs` the tasks include the
-        states of their subgraphs.
+        A `checkpoint_ns` in `checkpoint` selects a state of that subgraph; with `subgraphs` the
+        tasks include the states of their subgraphs.
         """
         thread, checkpoint, namespace = self.resolve_namespace(
             self.records.thread(thread_id), checkpoint
@@ -42,7 +42,7 @@ class States:
     ) -> tuple[Thread, JsonObject, str]:
         """Resolve `checkpoint_ns` of a config to the thread with that (sub)graph's history.
 
-        Return also the rest of the config, and the namespace, `""` for the graph itself.
+        Return that thread, the rest of the config, and the namespace, `""` for the graph itself.
         """
         namespace = (config or {}).get("checkpoint_ns") or ""
         rest = {name: value for name, value in (config or {}).items() if name != "checkpoint_ns"}
@@ -78,8 +78,8 @@ class States:
     ) -> list[JsonObject]:
         """Return at most `limit` states, the newest first.
 
-        `before` names a checkpoint: only states made before it. `metadata` must be contained in a
-        state's metadata. `checkpoint` names the (sub)graph.
+        `before` names a checkpoint: only states made before it are returned. `metadata` must be
+        contained in a state's metadata. `checkpoint_ns` in `checkpoint` names the (sub)graph.
         """
         thread, checkpoint, namespace = self.resolve_namespace(
             self.records.thread(thread_id), checkpoint
@@ -117,7 +117,7 @@ class States:
         return contains(state["metadata"], metadata)
 
     def refuse_beside_a_run(self, thread: Thread) -> None:
-        """Raise ConflictError for an update of a thread on which a run is under way or waits."""
+        """Raise ConflictError if a run of the thread is pending or running."""
         if self.records.status_of(thread) == "busy":
             raise ConflictError(f"thread {thread.thread_id} is busy; wait for its run to end")
 
@@ -131,7 +131,8 @@ class States:
     ) -> JsonObject:
         """Write `values` as `as_node`, after the current state or, as a fork, after `checkpoint`.
 
-        Return the `checkpoint` of the new state.
+        Return the `checkpoint` of the new state. ConflictError if the thread is busy; InvalidError
+        if the update cannot be applied.
         """
         thread = self.records.thread(thread_id)
         base = self.records.named_checkpoint(thread, checkpoint) or self.current(thread)
@@ -155,7 +156,7 @@ class States:
     def with_superstep(
         self, thread: Thread, base: Checkpoint | None, updates: Sequence[JsonObject]
     ) -> Thread:
-        """Return `thread` with the checkpoint that `updates` make after `base`, not stored."""
+        """Return `thread` with the checkpoint that `updates` make after `base`; do not store it."""
         graph = self.assistants.graph_of(thread.metadata)
         parsed = [parse_update(graph, update) for update in updates]
         metadata = {"graph_id": graph.graph_id}

@@ -55,7 +55,7 @@ class Step:
 
 
 class Steps:
-    """Executes supersteps."""
+    """Execution of supersteps."""
 
     def __init__(self, records: Records) -> None:
         self.records = records
@@ -68,7 +68,7 @@ class Steps:
         waits = any(task.asks for task in here.tasks)
         for position, task in enumerate(here.tasks):
             if waits and task.done:
-                continue  # an earlier run of this superstep has answered it
+                continue  # done by an earlier run of this superstep
             try:
                 given = answer.to(task) if answer else None
                 tasks[position] = self.run_task(graph, here, task, given, metadata)
@@ -95,7 +95,7 @@ class Steps:
         """Return the task after its node has run, or has interrupted."""
         node = graph.nodes[task.name]
         given = here.values if task.reads_state else task.input
-        # This is a run from an older checkpoint: earlier results do not count.
+        # A run from an older checkpoint executes the task again: its earlier result does not count.
         task = replace(task, done=False, result=None, error=None)
         if node.subgraph is not None:
             return self.run_subgraph(node.subgraph, here, task, given, answer, metadata)

@@ -1,6 +1,6 @@
 """The executable model of a Threads deployment: `ThreadStore` with all operations.
 
-Operations take and return plain JSON values, named as in the API. Each one takes effect or
+Operations take and return plain JSON values, named as in the API. Each one takes effect, or
 raises a `ModelError` and changes nothing. Answers share parts with the store: do not modify
 them. Every decision is a method of its own, so that a fault can override just that one.
 """

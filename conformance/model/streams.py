@@ -42,13 +42,16 @@ def is_in_modes(event: RunEvent, modes: tuple[str, ...]) -> bool:
 
 
 class StreamEvents:
-    """Makes the events of streams."""
+    """The making of the events of run streams."""
 
     def __init__(self, records: Records, views: Views) -> None:
         self.records, self.views = records, views
 
     def start_events(self, thread: Thread, run: Run, at: Checkpoint) -> tuple[RunEvent, ...]:
-        """Return the events for a run that starts from a checkpoint, or has just written it."""
+        """Return the events of a run that starts at the checkpoint `at`.
+
+        `at` is the checkpoint that the run made of its input, or an earlier one to continue from.
+        """
         modes = modes_of(run.kwargs.get("stream_mode"))
         events = []
         if "values" in modes and START not in at.next:

@@ -127,7 +127,7 @@ def _input_step(
     if not isinstance(given, dict):
         raise InvalidError("an input must be an object of channels, {} at the least")
     values = base.values if base else graph.initial()
-    graph.applied(values, given, stamp.new_id)  # raises for what START could not write
+    graph.applied(values, given, stamp.new_id)  # raises for an input that the channels refuse
     entry = Task("", START, reads_state=False, input=given)
     return Checkpoint(
         checkpoint_id=stamp.checkpoint_id,
@@ -156,7 +156,7 @@ def _step_without_writes(
     """Return the checkpoint of an update as `__end__` or `__copy__`, which writes nothing.
 
     As in LangGraph, which no source forbids: `__end__` leaves nothing to run, and `__copy__`
-    repeats the checkpoint beside it.
+    makes a second checkpoint like `base`, with the same parent.
     """
     (update, *others) = updates
     if others:

@@ -18,7 +18,7 @@ from conformance.model.streams import RunEvent
 CHANNELS = ("values", "updates", "messages", "tools", "lifecycle", "input", "tasks", "custom")
 #: The stream modes of a run that a command starts.
 _MODES = ("values", "updates", "tasks", "custom")
-#: What lifecycle tells of a run that ends with a status.
+#: The lifecycle event of a run that ends, by its status.
 _ENDS = {"success": "completed", "interrupted": "interrupted", "error": "failed"}
 
 
@@ -32,7 +32,7 @@ class CommandError(Exception):
 
 @dataclass(frozen=True)
 class ProtocolEvent:
-    """An event of a thread: its number, its method, its place among subgraphs, time and data."""
+    """An event of a thread: number, method, namespace of its subgraph, time in ms, data."""
 
     seq: int
     method: str
@@ -42,21 +42,21 @@ class ProtocolEvent:
 
     @property
     def channel(self) -> str:
-        """The channel that it is of."""
+        """The channel of the event: its method up to the first dot."""
         return self.method.partition(".")[0]
 
 
 class ThreadProtocol:
-    """Keeps the numbered events of each thread, and executes commands."""
+    """The numbered events of each thread, and the execution of commands."""
 
     def __init__(self, records: Records, runs: Runs) -> None:
         self.records, self.runs = records, runs
         self._kept: dict[str, list[ProtocolEvent]] = {}
 
-    # Telling
+    # Adding events
 
     def tell_run(self, thread_id: str, run: Run, events: Sequence[RunEvent]) -> None:
-        """Add what a step of a run gave."""
+        """Add the events that a step of a run gave."""
         for each in events:
             name, _, namespace = each.event.partition("|")
             if name == "metadata":
@@ -65,19 +65,19 @@ class ThreadProtocol:
                 self.add(thread_id, name, each.data, (namespace,) if namespace else ())
 
     def tell_end(self, thread_id: str, run: Run) -> None:
-        """Add what is told of a run that has ended: what it asks, and how it ended."""
+        """Add the events of a run that has ended: its open interrupts, and how it ended."""
         if run.status == "interrupted":
             self.tell_interrupts(thread_id)
         self.tell_lifecycle(thread_id, run, _ENDS.get(run.status, "completed"))
 
     def tell_interrupts(self, thread_id: str) -> None:
-        """Add an event of each open interrupt of the thread."""
+        """Add an event for each open interrupt of the thread."""
         for interrupt_id, value in self.open_interrupts(thread_id).items():
             asked = {"interrupt_id": interrupt_id, "payload": value}
             self.add(thread_id, "input.requested", asked)
 
     def tell_lifecycle(self, thread_id: str, run: Run, event: str) -> None:
-        """Add an event of the life of a run."""
+        """Add a lifecycle event of a run."""
         self.add(thread_id, "lifecycle", {"event": event, "graph_name": run.graph_id})
 
     def add(self, thread_id: str, method: str, data: Any, namespace: tuple[str, ...] = ()) -> None:
@@ -97,19 +97,22 @@ class ThreadProtocol:
         return self._kept.get(thread_id, ())
 
     def position(self, thread_id: str, since: int | None) -> int:
-        """Return how many events come before those after number `since`; all without one."""
+        """Return how many events have a number up to `since`; for None the number of all events."""
         kept = self.kept(thread_id)
         return len(kept) if since is None else sum(each.seq <= since for each in kept)
 
     def from_position(
         self, thread_id: str, position: int, asked: JsonObject
     ) -> Iterator[ProtocolEvent | None]:
-        """Yield the events after the first `position`; None for those that are not asked for."""
+        """Yield the events after the first `position`; None for each that `asked` does not select.
+
+        `asked` is the body of the request.
+        """
         for each in self.kept(thread_id)[position:]:
             yield each if self.is_asked_for(each, asked) else None
 
     def is_asked_for(self, event: ProtocolEvent, asked: JsonObject) -> bool:
-        """Return whether an event is of the channels, namespaces and depth of a request."""
+        """Return whether an event is in the channels, namespaces and depth requested by `asked`."""
         prefixes = asked.get("namespaces", [[]])
         depths = [
             len(event.namespace) - len(prefix)

@@ -1,4 +1,4 @@
-"""The streams of threads: what is told of the runs and state updates of a thread, in order."""
+"""The streams of threads: the events of the runs and state updates of a thread, in order."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from conformance.model.records import Records
 from conformance.model.streams import RunEvent
 from conformance.model.views import checkpoint_config
 
-#: The published modes of a stream of a thread; without any it is in the first.
+#: The published modes of a stream of a thread; the first is the default.
 THREAD_MODES = ("run_modes", "lifecycle", "state_update")
-#: The Last-Event-ID that asks for all events from the beginning.
+#: The Last-Event-ID that requests all events from the beginning.
 FROM_THE_BEGINNING = "-"
 _RUN, _LIFECYCLE, _STATE = THREAD_MODES
 
 
 @dataclass(frozen=True)
 class ThreadEvent:
-    """An event of a thread's stream: its id, the modes in which it is told, its name and data."""
+    """An event of a thread's stream: its id, the modes in which it is sent, its name and data."""
 
     event_id: str
     modes: tuple[str, ...]
@@ -30,17 +30,17 @@ class ThreadEvent:
 
 
 class ThreadStreams:
-    """Keeps the events of each thread, in order, for streams that are joined now or later."""
+    """The events of each thread, in order, for streams that are joined now or later."""
 
     def __init__(self, records: Records) -> None:
         self.records = records
         self._kept: dict[str, list[ThreadEvent]] = {}
         self._told = 0
 
-    # Telling
+    # Adding events
 
     def tell_run(self, thread_id: str, run: Run, events: Sequence[RunEvent]) -> None:
-        """Add events of a run under way; its first, metadata, says that it has started."""
+        """Add events of a run in progress; its first one, metadata, says that it has started."""
         for each in events:
             starts = each.event == "metadata"
             modes = (_RUN, _LIFECYCLE) if starts else (_RUN,)
@@ -52,7 +52,7 @@ class ThreadStreams:
         self.add(thread_id, (_RUN, _LIFECYCLE), "metadata", data)
 
     def tell_state(self, thread_id: str) -> None:
-        """Add the event of the state that an update of the thread has just made."""
+        """Add the event for the state that an update of the thread has just made."""
         thread = self.records.threads_by_id.get(thread_id)
         if thread is not None and thread.latest is not None:
             made = {
@@ -81,7 +81,7 @@ class ThreadStreams:
     def position(self, thread_id: str, last_event_id: str | None) -> int:
         """Return how many events of a thread come before those that a joining client gets.
 
-        Without an id these are all that are there; InvalidError for an id of no event.
+        Without an id that is the number of all events so far; InvalidError for an id of no event.
         """
         kept = self.kept(thread_id)
         if last_event_id is None:
@@ -105,7 +105,7 @@ class ThreadStreams:
         return bool({*event.modes} & {*modes})
 
     def stays_open(self, thread_id: str) -> bool:
-        """Return whether there may be further events: as long as there is the thread."""
+        """Return whether there may be further events: as long as the thread exists."""
         return thread_id in self.records.threads_by_id
 
     def forget(self, thread_id: str) -> None:

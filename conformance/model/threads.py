@@ -33,7 +33,7 @@ class Threads:
         ttl: JsonObject | None = None,
         supersteps: Sequence[JsonObject] = (),
     ) -> JsonObject:
-        """Create a thread, prepopulated by `supersteps`; if they are refused, none is made.
+        """Create a thread, prepopulated by `supersteps`; if these are refused, create none.
 
         If `thread_id` exists: ConflictError, or with `if_exists` do_nothing the existing thread,
         unchanged.
@@ -63,7 +63,7 @@ class Threads:
         return Thread(thread_id, now, now, now, metadata, ttl=self.ttl_from(ttl, moment))
 
     def ttl_from(self, ttl: JsonObject | None, moment: datetime) -> Ttl | None:
-        """Return the time to live that `{"ttl": minutes, "strategy"?}` sets from `moment` on."""
+        """Return the time to live that `{"ttl": minutes, "strategy"?}`, set at `moment`, gives."""
         if ttl is None or ttl.get("ttl") is None:
             return None
         try:

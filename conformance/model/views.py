@@ -1,4 +1,4 @@
-"""What a store holds, in the form of the API."""
+"""Threads, states, tasks, runs and crons in the form of the API."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from conformance.model.ids_and_times import JsonObject
 
 
 class Views:
-    """Shows threads, states, tasks, runs and crons."""
+    """Conversion of what a store holds to the form of the API."""
 
     def thread_view(self, thread: Thread) -> JsonObject:
         """Return a thread in the form of the API."""
@@ -73,7 +73,10 @@ class Views:
         }
 
     def task_state_view(self, thread: Thread, task: Task, *, subgraphs: bool) -> JsonObject:
-        """Return a task of a state; its subgraph as a checkpoint config, or as a state."""
+        """Return a task of a state in the form of the API.
+
+        Its subgraph is shown as a state with `subgraphs`, else as a checkpoint config.
+        """
         if not task.inner:
             return task_view(task)
         if subgraphs:
