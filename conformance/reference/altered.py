@@ -1,7 +1,8 @@
 """An altered reference deployment, on which faults and freedoms are built.
 
-Both override a decision of the model (`override`), or change requests and answers at the HTTP
-layer (the rules of `Wire`). A fault makes the deployment wrong, a freedom does not.
+Both override decisions of the model (`override`), or change requests and answers at the HTTP
+layer (the rules of `Wire`). A fault makes the deployment break requirements; a freedom makes it
+differ in a way that is allowed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Altered:
     by_key: dict[str, ThreadStore] = field(default_factory=dict)
     #: The methods of the store's operations that are overridden.
     replaced: set[Callable[..., Any]] = field(default_factory=set)
-    #: Nothing differs before the first request of one of these operations; empty: from the start.
+    #: The alteration takes effect with the first request of one of these operations; if the set is
+    #: empty, from the start.
     only_with: frozenset[str] = frozenset()
     #: The application over the store, without the HTTP layer; None with access control.
     process: RestartableApp | None = None
@@ -40,7 +42,7 @@ class Altered:
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Override a method of the store's operations, such as `Threads.copy`.
 
-        The new one gets the original, bound to its operations, as its first argument.
+        The replacement gets the original method, bound to its object, as its first argument.
         """
         name = decision.__name__
         owner = self.owner_of(decision)
@@ -58,7 +60,7 @@ class Altered:
         return register
 
     def owner_of(self, decision: Callable[..., Any]) -> object:
-        """Return the operations of the store whose class defines that method."""
+        """Return the part of the store whose class has the method `decision`."""
         return next(
             part
             for part in vars(self.store).values()

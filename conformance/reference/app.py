@@ -41,9 +41,10 @@ def create_app(
 ) -> ASGIApp:
     """Return an application that serves `store`, an empty one by default.
 
-    Steps of runs last seconds of the store's clock, see `speed` of `new_store`; only
-    `cron_minute_s` is in real time, the seconds that a minute of a cron's schedule lasts. With
-    `goes_on` it takes up the runs and crons of a store that another application served before.
+    Durations of the steps of runs are in seconds of the store's clock, see `speed` of `new_store`.
+    `cron_minute_s` is the number of real seconds that a minute of a cron's schedule lasts. With
+    `goes_on` the active runs and the crons of a store that another application served before
+    continue.
     """
     store = store if store is not None else new_store(speed)
     driver = RunDriver(store, speed)
@@ -71,7 +72,10 @@ def create_app(
 
 
 class _TakingUp:
-    """An application that takes up runs and crons at its first request: then its loop runs."""
+    """An application that continues the active runs and the crons of its store.
+
+    It does so at its first request, since only then an event loop runs.
+    """
 
     def __init__(
         self, app: ASGIApp, store: ThreadStore, runs: RunDriver, crons: CronDriver

@@ -21,7 +21,10 @@ _SHOWN_VIOLATIONS = 3
 
 
 async def read_body(request: Request, schema: str) -> JsonObject:
-    """Return the body, validated by the contract's schema of that name; else InvalidError."""
+    """Return the body of a request as JSON.
+
+    InvalidError if it is not JSON, or violates the contract's schema of the name `schema`.
+    """
     body = parse_json(await request.body())
     if schema == "history_search" and isinstance(body, dict):
         _accept_plain_before(body)
@@ -87,7 +90,7 @@ def query_integer(request: Request, name: str, default: int) -> int:
 
 
 def query_choice(request: Request, name: str, choices: tuple[str, ...]) -> str | None:
-    """Return one of `choices` from the query, or None without one; else InvalidError."""
+    """Return the query parameter `name`, None if absent; InvalidError if not one of `choices`."""
     text = request.query_params.get(name)
     if text is not None and text not in choices:
         raise InvalidError(f"{name} must be one of {', '.join(choices)}")
@@ -95,7 +98,7 @@ def query_choice(request: Request, name: str, choices: tuple[str, ...]) -> str |
 
 
 def query_choices(request: Request, name: str, choices: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those of `choices` that the query has, once or several times; else InvalidError."""
+    """Return all values of the query parameter `name`; InvalidError unless all are in `choices`."""
     given = request.query_params.getlist(name)
     if any(each not in choices for each in given):
         raise InvalidError(f"each {name} must be one of {', '.join(choices)}")

@@ -67,9 +67,9 @@ _SEARCHED: dict[str, type | tuple[Any, ...]] = {
 
 
 class CronDriver:
-    """Starts the runs of crons when they are due.
+    """A driver that starts the runs of crons when they are due.
 
-    `minute_s` is the length in seconds of a minute of a schedule: 60, but less in tests.
+    `minute_s` is the number of real seconds that a minute of a schedule lasts: 60, less in tests.
     """
 
     def __init__(self, store: ThreadStore, runs: RunDriver, minute_s: float) -> None:
@@ -163,7 +163,10 @@ def cron_routes(store: ThreadStore, driver: CronDriver) -> list[Route]:
 def _checked(
     body: Any, known: dict[str, type | tuple[Any, ...]], required: tuple[str, ...] = ()
 ) -> JsonObject:
-    """Return the body, each member checked by its type or its list of words; else InvalidError."""
+    """Return the body; InvalidError unless each member has the type or a value that `known` lists.
+
+    InvalidError also if it is not an object or lacks a member in `required`.
+    """
     if not isinstance(body, dict):
         raise InvalidError("the body must be an object")
     for name in required:

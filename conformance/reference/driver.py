@@ -26,15 +26,16 @@ class _Stream:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self) -> None:
-        """Wake those who wait for a change; who waits from now on waits for the next one."""
+        """Wake all that wait for a change; later waits are for the next change."""
         self.changed.set()
         self.changed = asyncio.Event()
 
 
 class RunDriver:
-    """Executes the runs of a store, step by step, between requests.
+    """Execution of the runs of a store, step by step, between requests.
 
-    Steps last seconds of the store's clock: `speed` of them are one real second.
+    Durations of steps are in seconds of the store's clock, which runs `speed` times as fast as
+    real time.
     """
 
     def __init__(self, store: ThreadStore, speed: float = 1.0) -> None:
@@ -42,18 +43,18 @@ class RunDriver:
         self._speed = speed
         self._streams: dict[str, _Stream] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
-        #: What wakes those who read the stream of a thread, by its id.
+        #: By thread id: the event that wakes the readers of the thread's stream.
         self._news: dict[str, asyncio.Event] = {}
 
     def start(self, thread_id: str, run: Run) -> None:
-        """Execute a run that was created, in the background, until it ends."""
+        """Execute a newly created run in the background until it ends."""
         self._streams[run.run_id] = _Stream(thread_id, run)
         self.settle(thread_id)
         if thread_id not in self._workers:
             self._workers[thread_id] = asyncio.create_task(self._work(thread_id))
 
     def take_up(self, thread_id: str) -> None:
-        """Execute the runs of a thread that were under way when the process before ended."""
+        """Execute the runs of a thread that were active when the previous process ended."""
         for run in self._store.records.thread(thread_id).runs:
             if run.active:
                 self.start(thread_id, run)
@@ -93,7 +94,7 @@ class RunDriver:
                     await stream.changed.wait()
 
     def settle(self, thread_id: str) -> None:
-        """Wake all who wait for a run of this thread, and end the streams of ended runs."""
+        """Wake all that wait for a run of this thread, and end the streams of ended runs."""
         for run_id, stream in list(self._streams.items()):
             if stream.thread_id == thread_id:
                 had_ended = stream.ended
@@ -113,7 +114,7 @@ class RunDriver:
         self.wake(thread_id)
 
     def wake(self, thread_id: str) -> None:
-        """Wake those who read the stream of this thread."""
+        """Wake the readers of the stream of this thread."""
         if news := self._news.pop(thread_id, None):
             news.set()
 
@@ -122,7 +123,8 @@ class RunDriver:
     ) -> AsyncIterator[_T]:
         """Yield the events from `position` on, then new ones as they come, until the stream closes.
 
-        `after(position)` gives those there are. What is None there is counted and not yielded.
+        `after(position)` returns the events so far from that position on; a None among them counts
+        as a position and is not yielded.
         """
         while True:
             news = self._news.setdefault(thread_id, asyncio.Event())
@@ -135,7 +137,7 @@ class RunDriver:
             await news.wait()
 
     async def wait_for_end(self, thread_id: str, run: Run) -> Run:
-        """Wait for the end of a run; NotFoundError if it is deleted before."""
+        """Wait for the end of a run and return it; NotFoundError if it is deleted before."""
         stream = self._streams.get(run.run_id)
         async for _ in self.events(run.run_id):
             pass

@@ -35,7 +35,7 @@ def event_stream(
     """Return a response with a run's events after number `after`, only in `modes` if given.
 
     The id of each event is its number, so that a client can resume the stream. `on_disconnect` is
-    called where the client leaves before the end.
+    called if the client disconnects before the end.
     """
 
     async def events() -> AsyncIterator[ServerSentEvent]:
@@ -76,7 +76,10 @@ def thread_event_stream(
 def protocol_event_stream(
     store: ThreadStore, driver: RunDriver, thread_id: str, position: int, asked: JsonObject
 ) -> EventSourceResponse:
-    """Return a response with the protocol events that `asked` asks for after `position`."""
+    """Return a response with the protocol events after the first `position` that `asked` selects.
+
+    `asked` is the body of the request.
+    """
 
     def after(position: int) -> Iterable[ProtocolEvent | None]:
         return store.thread_protocol.from_position(thread_id, position, asked)
@@ -90,6 +93,6 @@ def protocol_event_stream(
 
 
 def last_event(request: Request) -> int:
-    """Return the event number in Last-Event-ID; -1, the whole stream, without one."""
+    """Return the event number in Last-Event-ID; without that header -1, for the whole stream."""
     text = request.headers.get("last-event-id", "")
     return int(text) if _NUMBER.fullmatch(text) else -1

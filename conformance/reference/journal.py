@@ -1,7 +1,7 @@
 """A file that keeps the threads and crons of a store, so that a later process finds them.
 
-Every change is written before the request that made it is answered. The file is this program's
-own: it holds pickles, and is not to be taken from elsewhere.
+Every change is written before the request that made it is answered. The file holds pickles, so
+load only files that this program wrote itself.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ _MAPPINGS = ("threads_by_id", "crons_by_id")
 
 
 class JournalError(Exception):
-    """The file cannot be used; the message says which and why."""
+    """The file cannot be used; the message names the file and says why."""
 
 
 def keep_in(store: ThreadStore, file: Path) -> bool:
-    """Fill the store from the file, and write its changes there; return whether it held any.
+    """Fill the store from the file, and write all later changes of the store to the file.
 
-    A change that the process before was killed in is left out: it was not answered.
-    `JournalError` if the file cannot be read or written, or is none of these.
+    Return whether the file held any change. An incomplete change at its end, during which the
+    previous process was killed, is dropped: its request was not answered. `JournalError` if the
+    file cannot be read or written, or is not such a file.
     """
     held = False
     try:
@@ -47,7 +48,7 @@ def keep_in(store: ThreadStore, file: Path) -> bool:
         raise JournalError(f"cannot use {file} as the store ({broken.strerror})") from broken
 
     def write(change: _Change) -> None:
-        # Each time anew: nothing has to close it where a process is killed.
+        # Opened for each change, so that no open file is left when the process is killed.
         with file.open("ab") as journal:
             journal.write(pickle.dumps(change))
 
@@ -72,7 +73,7 @@ def _changes(file: Path) -> Iterator[tuple[_Change, int]]:
 
 
 class _Written(dict[str, Any]):
-    """A mapping whose changes are written down."""
+    """A dict that writes each change to the journal before it applies it."""
 
     def __init__(self, name: str, held: dict[str, Any], write: Callable[[_Change], None]) -> None:
         super().__init__(held)

@@ -1,4 +1,4 @@
-"""What the reference offers beyond the pinned document: members that newer releases publish."""
+"""Members that newer releases publish: offered by the reference beyond the pinned document."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from conformance.model.ids_and_times import JsonObject
 
 #: The release whose members are offered.
 RELEASE = NEWER_VERSIONS[-1]
-#: The schema of each request in `schemas/openapi.json`, and the published one with the new member.
+#: Schema of a request in `schemas/openapi.json`, published schema of the newer release, new member.
 _MEMBERS = (
     ("thread_search", "ThreadSearchRequest", "exclude_metadata"),
     ("thread_count", "ThreadCountRequest", "exclude_metadata"),
     ("history_search", "ThreadStateSearch", "select"),
 )
-#: The operation that shows the new member of a run; the document has no other operation on runs.
+#: Path, method, published schema and new member of the operation that shows a run; the document
+#: has no other operation on runs.
 _RUN = ("/threads/{thread_id}/runs/{run_id}", "get", "Run", "cancel_reason")
 _PARAMETERS = (
     ("GET /threads/{thread_id}/history", "query select"),
@@ -29,7 +30,10 @@ _PARAMETERS = (
 
 
 def newer_member(body: JsonObject, schema: str, member: str) -> Any:
-    """Return a member of a body, validated by the newer published schema; None without it."""
+    """Return a member of a body, or None if the body lacks it.
+
+    InvalidError if the newer published schema does not allow its value.
+    """
     value = body.get(member)
     if value is not None:
         declared = load_published(RELEASE)["schemas"][schema]["properties"][member]

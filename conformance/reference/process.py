@@ -23,14 +23,14 @@ class ReferenceNotStartedError(Exception):
 
 
 class ReferenceProcess:
-    """A context manager that starts the reference on a free loopback port, `url`, and ends it.
+    """A context manager that starts the reference on a free loopback port, and ends it.
 
-    `program` is Python code, run with `options` after its `arguments`; it must end at the end of
-    stdin.
-    With `store`, a file, the reference keeps its threads there, so that `restart` loses none.
+    `url` is its address. `program` is the Python code of the process, which gets `arguments` and
+    then `options`, and must end at the end of stdin. With `store`, a file, the reference keeps its
+    threads there, so that `restart` loses none.
     """
 
-    # Not `-m`, so that neither the working directory nor a configuration file in it counts.
+    # Not `-m`, so that neither the working directory nor a configuration file in it has an effect.
     program: ClassVar[str] = (
         "import sys; from conformance.reference.serve_persistent import serve_child; "
         "serve_child(*sys.argv[1:])"
@@ -47,9 +47,9 @@ class ReferenceProcess:
         return self
 
     def restart(self, *, kill: bool) -> None:
-        """Stop or kill the process, and start another one on its port and its store.
+        """Stop or kill the process, and start another one on the same port and store.
 
-        `ReferenceNotStartedError` if that does not start.
+        `ReferenceNotStartedError` if the new process does not start.
         """
         assert self._process is not None
         if kill:

@@ -1,4 +1,4 @@
-"""A reference that can be started anew on the store of the process before it."""
+"""A reference that can be restarted on the store of the process before it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from conformance.reference.app import create_app
 
 
 class RestartableApp:
-    """An ASGI application over a store: `restart` does in a process what a new process does.
+    """An ASGI application over a store, with a simulated restart in the same process.
 
-    What is not in the store, such as the streams of runs, is lost. `speed` and `cron_minute_s` are
-    as for `create_app`.
+    `restart` loses what a restart of the process would lose: what is not in the store, such as
+    the streams of runs. `speed` and `cron_minute_s` are as for `create_app`.
     """
 
     def __init__(
@@ -22,7 +22,10 @@ class RestartableApp:
         self._app = self._create(goes_on=False)
 
     def restart(self) -> None:
-        """Go on with what the store has kept; the tasks of the application so far must be ended."""
+        """Replace the application by a new one on what the store keeps over a restart.
+
+        The caller must have ended all asyncio tasks of the old application.
+        """
         self._store.persistence.restart()
         self._app = self._create(goes_on=True)
 

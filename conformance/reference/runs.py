@@ -118,7 +118,10 @@ def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
 async def waited_for(
     request: Request, store: ThreadStore, driver: RunDriver, thread_id: str, run: Run
 ) -> Response:
-    """Return the output of a run at its end; a client that disconnects before may cancel it."""
+    """Return the output of a run at its end.
+
+    A client that disconnects earlier cancels the run if its `on_disconnect` is cancel.
+    """
     ending = asyncio.ensure_future(driver.wait_for_end(thread_id, run))
     leaving = asyncio.ensure_future(_disconnected(request))
     await asyncio.wait((ending, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -126,12 +129,15 @@ async def waited_for(
     if not ending.done():
         ending.cancel()
         cancel_if_asked(store, driver, thread_id, run)
-        return no_content()  # nobody gets it
+        return no_content()  # the client has left: nobody receives this
     return answer(ending.result().output, headers=location_of(thread_id, run))
 
 
 def streamed(store: ThreadStore, driver: RunDriver, thread_id: str, run: Run) -> Response:
-    """Return the stream of a run; a client that disconnects before its end may cancel the run."""
+    """Return the stream of a run.
+
+    A client that disconnects before the end cancels the run if its `on_disconnect` is cancel.
+    """
     return event_stream(
         driver,
         run.run_id,
@@ -141,7 +147,7 @@ def streamed(store: ThreadStore, driver: RunDriver, thread_id: str, run: Run) ->
 
 
 def cancel_if_asked(store: ThreadStore, driver: RunDriver, thread_id: str, run: Run) -> None:
-    """Cancel a run whose client has disconnected, if `on_disconnect` asked for that."""
+    """Cancel a run whose client has disconnected, if its `on_disconnect` is cancel."""
     if run.kwargs.get("on_disconnect") == "cancel":
         with contextlib.suppress(ModelError):  # it has ended meanwhile
             store.runs.cancel_run(thread_id, run.run_id)

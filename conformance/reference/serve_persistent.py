@@ -1,4 +1,4 @@
-"""The reference with a store that outlives its process."""
+"""The reference with a store that is kept in a file, beyond the end of the process."""
 
 from __future__ import annotations
 

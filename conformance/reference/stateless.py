@@ -1,4 +1,4 @@
-"""Operations on stateless runs, and on runs of any thread."""
+"""Operations on stateless runs, and the cancelling of runs of several threads."""
 
 from __future__ import annotations
 

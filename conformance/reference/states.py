@@ -89,7 +89,10 @@ def state_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
 
 
 def checkpoint_of(body: JsonObject) -> JsonObject | None:
-    """Return the checkpoint that a body names, by `checkpoint` or, as the SDK, `checkpoint_id`."""
+    """Return the checkpoint that a body names, by `checkpoint` or, like the SDK, `checkpoint_id`.
+
+    InvalidError if they name different checkpoints.
+    """
     plain = body.get("checkpoint_id")
     named: JsonObject = body.get("checkpoint") or {}
     if plain is None:

@@ -37,6 +37,9 @@ async def _refusal(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def for_tenants(tenants: Mapping[str, str], make: Callable[[str], ASGIApp]) -> TenantRouter:
-    """Return access control for one deployment per tenant; `tenants` maps keys to tenant names."""
+    """Return a router to one deployment per tenant, made by `make` from the tenant's name.
+
+    `tenants` maps API keys to tenant names.
+    """
     apps = {name: make(name) for name in dict.fromkeys(tenants.values())}
     return TenantRouter({key: apps[name] for key, name in tenants.items()})

@@ -12,7 +12,7 @@ from conformance.reference.bodies import query_choices
 from conformance.reference.driver import RunDriver
 from conformance.reference.events import thread_event_stream
 
-#: Parameters with the modes, the published one first; the other is ignored beside it.
+#: Parameters with the modes. The first one is published; where it is given the other is ignored.
 _MODE_PARAMETERS = ("stream_modes", "stream_mode")
 
 

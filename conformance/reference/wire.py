@@ -21,13 +21,13 @@ from conformance.reference.states import selected_state
 
 Json = Any
 
-#: Operations whose streams do not end by themselves: a rule gets each piece of them alone, an
-#: event with its encoding, after an answer with the headers and an empty body.
+#: Operations whose streams do not end by themselves. A rule gets first an answer with the headers
+#: and an empty body, then each encoded event as an answer of its own.
 ENDLESS = frozenset({"thread_stream", "thread_events"})
 
 
 class _WithBody:
-    """A message with a body, a request or an answer."""
+    """A message with a body: a request or an answer."""
 
     raw: bytes
 
@@ -44,7 +44,7 @@ class _WithBody:
 class WireRequest(_WithBody):
     """A request to the deployment. `operation` and `thread_id` are "" where there is none.
 
-    `query` has the last value of each name; while no rule changes it, all values are passed on.
+    `query` has the last value of each name; unless a rule changes it, all values are passed on.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class WireRequest(_WithBody):
 
     @property
     def select(self) -> list[str]:
-        """All values of `select` in the query, or the value that a rule has set."""
+        """All values of `select` in the query, or the one value that a rule has set in `query`."""
         if "select" not in self.query:
             return []
         given = [v for name, v in parse_qsl(self._query_string.decode()) if name == "select"]
@@ -98,7 +98,7 @@ class WireAnswer(_WithBody):
 
     @property
     def ok(self) -> bool:
-        """Whether it is a success."""
+        """Whether the status is 2xx."""
         return is_success(self.status)
 
 
@@ -134,14 +134,14 @@ class Rule:
     """An action on requests of these operations (of all, if empty) that satisfy `when`.
 
     `when` depends on the request only, and `statuses` on the original status only, so that
-    recorded exchanges tell whether a rule would have acted.
+    recorded exchanges show whether a rule would have acted.
     """
 
     operations: frozenset[str]
     when: When
     act: Callable[..., Any]
     statuses: Statuses = any_status
-    #: Whether it changes how an answer is written, not what it says.
+    #: Whether the rule changes how an answer is written (encoding, headers), not its content.
     writes: bool = False
 
     def concerns(self, request: WireRequest) -> bool:
@@ -162,7 +162,7 @@ class Wire:
         self.crashes: list[BaseException] = []
 
     def before(self, *operations: str, when: When = always) -> Callable[[Before], Before]:
-        """Register a rule that changes requests, or answers them itself."""
+        """Register a rule that changes requests, or answers them in place of the reference."""
 
         def register(act: Before) -> Before:
             self.rules_before.append(Rule(frozenset(operations), when, act))
@@ -177,9 +177,10 @@ class Wire:
         status: int | None = None,
         writes: bool = False,
     ) -> Callable[[After], After]:
-        """Register a rule that changes answers, of one status if given.
+        """Register a rule that changes answers, only those with `status` if it is given.
 
-        One that `writes` changes their bytes, not what they say, and acts after all others.
+        A rule with `writes` changes how answers are written, not their content, and acts after all
+        rules without.
         """
         statuses = any_status if status is None else status.__eq__
 
@@ -225,10 +226,10 @@ class Wire:
 
     async def _answer(self, request: WireRequest, scope: Scope, outer: Receive) -> WireAnswer:
         try:
-            # Selected by the request as received, before any rule changes it.
+            # Rules are selected by the request as received, before a rule of `before` changes it.
             after = [rule for rule in self.rules_after if rule.concerns(request)]
             own = await self._own_answer(request)
-            # Rules change whole states: `select` is applied to the state that they return.
+            # Rules get whole states: `select` is applied to the state that they return.
             select = request.select if request.operation == "state" else []
             answer = own or await self._ask(request, scope, outer, whole=bool(select))
             await self._apply([rule for rule in after if not rule.writes], request, answer)
@@ -328,7 +329,7 @@ class Wire:
         unread = [{"type": "http.request", "body": request.raw, "more_body": False}]
 
         async def receive() -> Message:
-            # All that is left to come is that the client disconnects.
+            # After the body, the only message still to come is that the client disconnects.
             return unread.pop() if unread else await outer()
 
         return inner, receive
