@@ -63,7 +63,10 @@ Unknown = Callable[[FaultyDeployment, WireRequest], bool]
 
 
 def open_to(*unknown: Unknown, operations: tuple[str, ...] = ()) -> Apply:
-    """Serve requests with such invalid keys, for these or all operations, as the first tenant's."""
+    """Serve requests that one of `unknown` selects as the first tenant's.
+
+    Each of `unknown` selects requests without a valid key. Without `operations`, all are concerned.
+    """
 
     def apply(broken: FaultyDeployment) -> None:
         def comes_in(request: WireRequest) -> bool:
@@ -140,7 +143,7 @@ for _operation in ("update", "create", "copy", "run_wait", "delete", "run_delete
 
 
 def owner_key(broken: FaultyDeployment, request: WireRequest) -> str | None:
-    """Return the key of the tenant that owns the thread or cron in the path; None without one."""
+    """Return the key of the tenant that owns the thread or cron of a request; None if none does."""
     cron_id = request.path.rpartition("/")[2]
     named = request.thread_id or str(request.members.get("thread_id", ""))
     for key, store in broken.by_key.items():

@@ -14,7 +14,7 @@ from conformance.model.threads import Threads
 from conformance.model.views import Views
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 
-# What leaves a thread
+# Operations that must leave a thread as it was
 
 
 @fault("a-cancellation-that-is-refused-ends-an-error", breaks="CONDITION-16")
@@ -47,7 +47,7 @@ def takes_the_question(broken: FaultyDeployment) -> None:
             broken.store.records.keep(replace(thread, status="idle"))
 
 
-# Ways to ask
+# Ways to read the same fact
 
 
 @fault("search-keeps-the-error-past-a-state-update", breaks="CONDITION-17")

@@ -1,4 +1,4 @@
-"""Faults of breakpoints at every node, at several nodes, and of a run that goes on."""
+"""Faults of breakpoints at every node, at several nodes, and of a run that continues."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OPTIONS = ("interrupt_before", "interrupt_after")
 
 
 def _breakpoints(option: str, change: Any) -> Apply:
-    """Change the nodes of one of the options; None leaves it out."""
+    """Replace the nodes in `option` by `change(nodes)`; leave the option out where that is None."""
 
     def to(body: dict[str, Any]) -> dict[str, Any]:
         changed = change(body[option])
@@ -41,7 +41,7 @@ fault("interrupt-after-several-nodes-takes-the-last", breaks="INTERRUPT-21")(
     _breakpoints("interrupt_after", lambda nodes: nodes if nodes == "*" else nodes[-1:])
 )
 
-# Going on
+# Continuing
 
 
 def _goes_on(request: WireRequest) -> bool:

@@ -46,7 +46,7 @@ def made_by(run: Run, checkpoint: Checkpoint) -> bool:
 
 
 def show_interrupted(broken: FaultyDeployment, thread_id: str, run_id: str) -> None:
-    """Show a run as interrupted that was executed to its end."""
+    """Show a run that was executed to its end as interrupted."""
     thread = broken.store.records.thread(thread_id)
     run = next(each for each in thread.runs if each.run_id == run_id)
     shown = broken.store.runs.with_reason(thread, run, "superseded by a newer run")
@@ -123,7 +123,7 @@ fault(
 
 
 def _with_empty_states(broken: FaultyDeployment, before: Thread, run: Run) -> Thread:
-    """Empty the states of a run but the newest of the thread."""
+    """Return the thread with empty values in all states that the run made but the newest state."""
     now = broken.store.records.thread(before.thread_id)
     older, newest = now.checkpoints[:-1], now.checkpoints[-1:]
     emptied = [replace(each, values={}) if made_by(run, each) else each for each in older]
@@ -263,7 +263,7 @@ fault("every-run-of-the-thread-is-cancelled", breaks=["CANCEL-09"])(
     _with_ids(lambda broken, thread_id, _: [run.run_id for run in runs_on(broken.store, thread_id)])
 )
 
-# What is left out
+# Parameters that are left out
 
 
 def _left_out(*names: str) -> When:
@@ -290,14 +290,14 @@ fault("cancelling-with-action-alone-is-refused", breaks=["CANCEL-10"])(
         "run_cancel",
         {"detail": "wait is missing"},
         status=422,
-        # The other checks that do not wait are about what follows.
+        # By interrupt alone: other checks that cancel without `wait` judge what follows.
         when=where(_left_out("wait"), lambda request: request.query.get("action") == "interrupt"),
     )
 )
 
 
 def _with_action(operation: str, action: str, when: When) -> Apply:
-    """Cancel by another action than the one asked for."""
+    """Cancel by `action` instead of the action that was requested."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(operation, when=when)
@@ -320,11 +320,11 @@ def cancelling_without_action_deletes_the_run(broken: FaultyDeployment) -> None:
             broken.store.runs.delete_run(request.thread_id, run_id_in(request))
 
 
-# What is left of the thread
+# The thread after a cancellation
 
 
 def _busy(which: Callable[[Run], bool]) -> Callable[[FaultyDeployment, Thread, Run], Thread]:
-    """Show the thread as busy after one of these runs was cancelled."""
+    """Return a change that shows the thread as busy if the cancelled run satisfies `which`."""
 
     def after(broken: FaultyDeployment, before: Thread, run: Run) -> Thread:
         now = broken.store.records.thread(before.thread_id)
@@ -368,7 +368,7 @@ def thread_is_busy_after_its_ended_run_was_cancelled(broken: FaultyDeployment) -
 
 
 def _noting(broken: FaultyDeployment, action: str) -> set[str]:
-    """Return a set that holds the ids of threads of which a run was cancelled so."""
+    """Return a set that collects the ids of threads of which a run is cancelled by `action`."""
     cancelled: set[str] = set()
 
     @broken.wire.after("run_cancel", when=lambda request: request.query.get("action") == action)
@@ -403,7 +403,7 @@ def runs_after_a_rollback_never_begin(broken: FaultyDeployment) -> None:
 
 
 def _together(which: Callable[[Run], bool]) -> Apply:
-    """Interrupt these runs of the thread as well."""
+    """Interrupt also the other active runs of the thread that satisfy `which`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before("run_cancel")
@@ -463,7 +463,7 @@ def runs_rolled_back_together_leave_their_checkpoints(broken: FaultyDeployment) 
 
 
 def _by_status(asked: str, instead: str) -> Apply:
-    """Cancel runs by another status than the one asked for."""
+    """Cancel runs by the status `instead` where `asked` was requested."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before("runs_cancel", when=having("status", asked))
@@ -483,7 +483,7 @@ fault("cancelling-by-status-does-nothing", breaks=["CANCEL-19"])(
 )
 
 
-# Clients that leave
+# Clients that disconnect
 
 
 fault("waited-run-goes-on-when-its-client-leaves", breaks=["CANCEL-15"])(

@@ -1,4 +1,4 @@
-"""Faults of telling why a run was cancelled."""
+"""Faults of showing why a run was cancelled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conformance.reference.wire import WireRequest
 
 
 def _without_reason(broken: FaultyDeployment, reason: str) -> None:
-    """Let runs that were cancelled for this reason say none."""
+    """Show an empty reason for runs that were cancelled for this reason."""
 
     @broken.override(Runs.with_reason)
     def with_reason(right: Any, thread: Thread, run: Run, given: str) -> Any:

@@ -30,12 +30,12 @@ State = dict[str, Any]
 
 
 def one_channel(values: Values) -> Values:
-    """Return values without all channels but the messages."""
+    """Return values with the messages as their only channel."""
     return without(values, *OTHER_CHANNELS)
 
 
 def shown_with_one_channel(holder: State) -> State:
-    """Return a thread or state whose values have the messages alone."""
+    """Return a thread or state with the messages as the only channel of its values."""
     return {**holder, "values": one_channel(holder["values"])} if "values" in holder else holder
 
 

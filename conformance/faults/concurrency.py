@@ -1,7 +1,7 @@
 """Faults that show only with concurrent requests.
 
 The reference answers each request without a break. Here some requests wait, so that others are
-likely to come in between.
+likely to be served in between.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from conformance.model.entities import Thread
 from conformance.model.threads import Threads
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
-#: How long, in seconds, a request waits for a second one; how many turns of the loop it yields.
+#: For how many seconds a request waits for a second one.
 _PATIENCE_S = 0.05
+#: For how many turns of the event loop a request lets others be served.
 _TURNS = 50
-#: The number of states from which copying and deleting a history takes time.
+#: The number of states from which on copying and deleting a history takes time.
 _LONG = 40
 
 
@@ -35,10 +36,10 @@ class RequestPairs:
     async def partner_of(self, topic: str, request: WireRequest) -> WireRequest | None:
         """Return the concurrent request on the same topic, or None.
 
-        The first of the two waits for the second, and goes on last.
+        The first of the two waits for the second, and continues after it.
         """
         waiting = self._waiting.pop(topic, None)
-        # Whoever gives up cancels the future a turn of the loop before it leaves.
+        # On a timeout the future is cancelled one turn of the event loop before it is removed here.
         if waiting and not waiting[1].done():
             waiting[1].set_result(request)
             return waiting[0]
@@ -58,7 +59,7 @@ async def _let_others_in() -> None:
 
 
 def _numbered(request: WireRequest) -> bool:
-    """Return whether a create request has a number in metadata, as only concurrent ones do."""
+    """Return whether a create request has `number` in metadata, as only concurrent ones have."""
     metadata = request.members.get("metadata")
     return isinstance(metadata, dict) and "number" in metadata
 

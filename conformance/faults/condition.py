@@ -1,4 +1,4 @@
-"""Faults that show in one condition of a thread alone: forked, asking, failed, copied and so on."""
+"""Faults that show only in one condition of a thread: forked, interrupted, failed, copied …"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from conformance.model.threads import Threads
 from conformance.model.views import Views
 from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
 
-# Different ways to ask
+# Different ways to read the same fact
 
 
 def _values_become(change: Callable[[Thread], Any]) -> Apply:
@@ -257,7 +257,7 @@ def members_are_lost(broken: FaultyDeployment) -> None:
 
 
 def _with_copies(broken: FaultyDeployment) -> Callable[[str], list[Thread]]:
-    """Return a function that gives the copies of a thread that are still there."""
+    """Return a function from the id of a thread to those of its copies that still exist."""
     sources = copies_of(broken)
 
     def copies(thread_id: str) -> list[Thread]:

@@ -67,7 +67,7 @@ fault(
 def copy_forgets_the_newest_state(broken: FaultyDeployment) -> None:
     @broken.override(Threads.copied_checkpoints)
     def copied_checkpoints(right: Any, source: Any) -> Any:
-        # During a run the history of a moment ago would be right.
+        # While a run is active, the history without its newest state may be right.
         return right(source)[: None if broken.store.records.status_of(source) == "busy" else -1]
 
 
@@ -169,7 +169,7 @@ fault(
         "CONCURRENT-06 COPY-29 INTERRUPT-08 NESTED-07 NESTED-08 SEQ-03"
     ),
 )(each_state(lambda each: replace(each, values={"messages": []})))
-# A copy of a copy has the same steps as the copy.
+# COPY-13 holds nevertheless: a copy of a copy has the same steps as the copy.
 fault(
     "copy-counts-steps-anew",
     breaks=(
@@ -244,7 +244,7 @@ def _branch(states: States) -> Iterable[Any]:
 
 
 def _within_two_bytes(values: Any) -> Any:
-    """Return values whose texts hold no character beyond the first 65,536."""
+    """Return values with U+FFFD in place of each character beyond U+FFFF."""
     text = json.dumps(values, ensure_ascii=False)
     return json.loads(re.sub("[\U00010000-\U0010ffff]", "\ufffd", text))
 

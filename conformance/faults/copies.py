@@ -161,7 +161,10 @@ def second_copy_is_the_first(broken: FaultyDeployment) -> None:
 
 
 def sharing(*, to_copy: bool, from_write: int) -> Apply:
-    """Show states also on the other thread, from the n-th state made after the copy."""
+    """Show the states written to a source also on its copy (`to_copy`), or the other way round.
+
+    Begin with the state number `from_write` that is written after the copy was made.
+    """
 
     def apply(broken: FaultyDeployment) -> None:
         store, others, writes = broken.store, dict[str, list[str]](), dict[str, int]()
@@ -210,7 +213,7 @@ fault("fourth-state-of-a-source-shows-on-its-copy", breaks=["COPY-16"])(
 
 
 def deleting_reaches(*, the_copy: bool) -> Apply:
-    """Empty the other thread when a source, or a copy, is deleted."""
+    """Empty the copies when their source is deleted (`the_copy`), or the source when a copy is."""
 
     def apply(broken: FaultyDeployment) -> None:
         store, copies = broken.store, copies_of(broken)
@@ -254,7 +257,7 @@ def copy_of_an_empty_thread_cannot_be_run(broken: FaultyDeployment) -> None:
 
 
 def of_run_copies_of_empty(broken: FaultyDeployment) -> Callable[[WireRequest], bool]:
-    """Select requests for a copy of an empty thread that has been run since."""
+    """Return a condition: the request is for a copy of a thread that had no states when copied."""
     copies = copies_of(broken)
     empty: set[str] = set()
 

@@ -126,7 +126,7 @@ def counts_threads_without_values(broken: FaultyDeployment) -> None:
     _counting(count)(broken)
 
 
-# By values beside other filters
+# By values together with other filters
 
 fault("count-by-values-forgets-the-metadata", breaks=["COUNT-04", "COUNT-10"])(
     change_request("count", to=without_filter_by_metadata, when=naming("values"))

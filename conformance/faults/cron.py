@@ -100,7 +100,7 @@ def deleted_cron_is_still_answered(broken: FaultyDeployment) -> None:
 
 
 def _rarely(field_count: int) -> Any:
-    """Select schedules of that many fields, of which one is out of range or a word."""
+    """Select schedules of that many fields, one of which is out of range or a word."""
     return lambda request: (
         len(fields := str(request.members.get("schedule", "")).split()) == field_count
         and not any(field == "*" for field in fields[:1])
@@ -222,7 +222,7 @@ fault("count-of-crons-of-a-thread-ignores-their-assistant", breaks=["CRON-13"])(
     change_request("cron_count", to=lambda body: without(body, "assistant_id"), when=_BY_THREAD)
 )
 
-# What an update leaves, and what it changes
+# What an update keeps, and what it changes
 
 
 def _updating(change: Callable[[Cron, Cron, Json], Cron]) -> Apply:
@@ -305,7 +305,7 @@ def created_paused_runs(broken: FaultyDeployment) -> None:
 
 @fault("paused-crons-run-a-second-after-the-others", breaks=["CRON-18"])
 def paused_crons_run_later(broken: FaultyDeployment) -> None:
-    #: A second of the clock of a matrix, and a little more.
+    #: Real seconds: a little more than one second of the faster clock of a fault matrix.
     late_s = 0.3
     crons, runs = broken.store.records.crons_by_id, broken.store.runs
 

@@ -1,4 +1,4 @@
-"""Faults of deleting threads: parts that stay, threads that come back."""
+"""Faults of deleting threads: data that stays, threads that exist again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EVERY = Query()
 
 
 def _remembered(broken: FaultyDeployment) -> Gone:
-    """Return the deleted threads by id; it grows as threads are deleted."""
+    """Return a dict that collects the deleted threads by id."""
     gone: Gone = {}
 
     @broken.wire.before(DELETE)
@@ -180,7 +180,7 @@ def once_found_stay_found(broken: FaultyDeployment) -> None:
     @broken.override(Searches.search)
     def search(right: Any, query: Query = EVERY, **options: Any) -> Any:
         found = right(query, **options)
-        # Of what was selected nothing is known but the members that were asked for.
+        # With `select`, results may lack their ids.
         if not all("thread_id" in each for each in found):
             return found
         indexed.update(each["thread_id"] for each in found)
@@ -208,7 +208,7 @@ def deleted_threads_are_counted(broken: FaultyDeployment, gone: Gone) -> None:
 
 
 def _anew(change: Callable[[Thread, Thread], Thread]) -> Apply:
-    """Store `change(new thread, deleted thread)` when a thread is created again under its id."""
+    """Store `change(new thread, deleted thread)` when a deleted thread is created again."""
 
     def then(broken: FaultyDeployment, gone: Gone) -> None:
         @broken.wire.answers("create", when=lambda request: "thread_id" in request.members)
@@ -255,7 +255,7 @@ def old_states_come_back(broken: FaultyDeployment, gone: Gone) -> None:
 
 
 def _revived(decision: Callable[..., Any]) -> Apply:
-    """Restore a deleted thread with all its data by this operation."""
+    """Restore a deleted thread with all its data when `decision` is called for its id."""
 
     def then(broken: FaultyDeployment, gone: Gone) -> None:
         @broken.override(decision)

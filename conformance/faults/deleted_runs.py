@@ -1,4 +1,4 @@
-"""Faults of threads that are deleted with their runs: what is left of these runs."""
+"""Faults of deleting threads with their runs: runs that are still shown or executed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Left = dict[str, tuple[Run, ...]]
 
 
 def _noted(broken: FaultyDeployment, operation: str) -> Left:
-    """Return a dict that gets the ended runs of every thread that this operation deletes."""
+    """Return a dict that collects, by thread id, ended runs of threads that `operation` deletes."""
     left: Left = {}
 
     def ids(request: WireRequest) -> list[str]:
@@ -36,7 +36,7 @@ def _noted(broken: FaultyDeployment, operation: str) -> Left:
 
 
 def _given_back(operation: str) -> Apply:
-    """Give a thread that is made again the runs of the one that this operation deleted."""
+    """Give a thread that is created again the ended runs of the one that `operation` deleted."""
 
     def apply(broken: FaultyDeployment) -> None:
         left = _noted(broken, operation)
@@ -73,11 +73,11 @@ def shows_an_old_run(broken: FaultyDeployment) -> None:
                 answer.status, answer.body = 200, broken.store.views.run_view(thread, run)
 
 
-# While a run is under way
+# While a run is active
 
 
 def _busy(broken: FaultyDeployment, request: WireRequest) -> Thread | None:
-    """Return the thread of a request if a run is under way on it."""
+    """Return the thread of a request if a run of it is active."""
     thread = stored_thread(broken, request.thread_id)
     return thread if thread is not None and any(run.active for run in thread.runs) else None
 
@@ -92,7 +92,7 @@ def brought_back(broken: FaultyDeployment) -> None:
             ended = tuple(replace(run, status="success") for run in thread.runs)
             going.append(replace(thread, status="idle", runs=ended))
 
-    # By then the run that was under way would have ended.
+    # When its join is answered, the run that was active would have ended.
     @broken.wire.after("run_join")
     def keep(_request: WireRequest, _answer: WireAnswer) -> None:
         while going:

@@ -19,7 +19,7 @@ _Change = Callable[[Thread], Thread]
 
 
 def _threads(change: Callable[[list[Thread]], list[Thread]]) -> Apply:
-    """Return a fault that changes which threads are kept."""
+    """Return a fault that changes which threads survive a restart."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(Persistence.threads)
@@ -30,7 +30,7 @@ def _threads(change: Callable[[list[Thread]], list[Thread]]) -> Apply:
 
 
 def _each(change: _Change) -> Apply:
-    """Return a fault that keeps each thread in another form."""
+    """Return a fault that changes each thread at a restart."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(Persistence.thread)
@@ -317,7 +317,7 @@ def not_taken_up(broken: FaultyDeployment) -> None:
         return []
 
 
-# The last moment
+# The last write
 
 
 @fault("the-last-write-is-lost-at-a-restart", breaks="DURABLE-13")
@@ -352,18 +352,18 @@ def last_update_is_lost(broken: FaultyDeployment) -> None:
         return replace(kept, metadata=before.get(kept.thread_id, kept.metadata))
 
 
-# What a fault remembers
+# Records that faults keep
 
 
 class _Written(dict[str, Thread]):
-    """The threads of a store; it remembers its last write, and what was deleted.
+    """The threads of a store, with a record of the last write and of the threads deleted.
 
-    `last` is an id and the thread before the write, None where there was none.
+    `last` is the id of the thread written last, and that thread before the write, None if new.
     """
 
     @classmethod
     def on(cls, store: ThreadStore) -> _Written:
-        """Put itself in the place of the mapping of a store."""
+        """Replace the dict of threads of a store by a new object of this class, and return it."""
         written = cls(store.records.threads_by_id)
         store.records.threads_by_id = written
         return written
@@ -387,7 +387,7 @@ class _RestartedThreads(set[str]):
 
     @classmethod
     def of(cls, broken: FaultyDeployment) -> _RestartedThreads:
-        """Return a set that grows at each restart."""
+        """Return a set that gets the ids of all threads at each restart."""
         known = cls()
 
         @broken.override(Persistence.thread)

@@ -27,7 +27,7 @@ _NOTHING: dict[str, Json] = {"search": [], "count": 0, "post_history": [], "hist
 
 
 def accepting_bad(operation: str, when: When, status: int) -> Apply:
-    """Answer what should be refused with this status, 200 or 500."""
+    """Answer requests that should be refused with `status`, 200 or 500."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)

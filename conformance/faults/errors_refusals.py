@@ -1,4 +1,4 @@
-"""Faults of refusals: what they change all the same, and what they say."""
+"""Faults of refusals: what they change although they are refusals, and their bodies."""
 
 from __future__ import annotations
 

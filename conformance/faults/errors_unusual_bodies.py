@@ -15,7 +15,7 @@ from conformance.reference.wire import Json, When, WireAnswer, WireRequest, json
 
 
 def _has(*escapes: bytes) -> When:
-    """Select requests with one of these escapes in their body; an escaped backslash is none."""
+    """Select requests with one of these JSON escapes in the body, ignoring escaped backslashes."""
     return lambda request: any(each in request.raw.replace(rb"\\", b"") for each in escapes)
 
 
@@ -23,7 +23,7 @@ _NUL, _SURROGATE = b"\\u0000", b"\\ud800"
 
 
 def _texts(operation: str, when: When, change: Callable[[str], str]) -> Apply:
-    """Change every text in the body of such requests."""
+    """Change every text in the body of requests that satisfy `when`."""
 
     def changed(body: dict[str, Any]) -> Json:
         return mapped(body, lambda leaf: change(leaf) if isinstance(leaf, str) else leaf)
@@ -32,7 +32,7 @@ def _texts(operation: str, when: When, change: Callable[[str], str]) -> Apply:
 
 
 def _breaking(operation: str, when: When, refused_too: bool = False) -> Apply:
-    """Answer such requests with 500; those that are refused anyway only if `refused_too`."""
+    """Answer requests with 500; those that are to be refused only if `refused_too`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)

@@ -20,7 +20,7 @@ def _excludes(request: WireRequest) -> bool:
 
 
 def _excluded_by(decide: Callable[[JsonObject, list[JsonObject]], bool]) -> Apply:
-    """Let `decide(metadata, exclusions)` say whether a thread is left out."""
+    """Let `decide(metadata, exclusions)` decide whether a thread is left out."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(Searches.excluded)
@@ -51,7 +51,7 @@ fault("search-excludes-by-any-member-of-an-object", breaks=["EXCLUDE-02", "EXCLU
     )
 )
 
-# As SQL does: NOT NULL is no truth.
+# As in SQL, where NOT NULL is not true: threads that lack the key are not found either.
 fault("search-excludes-threads-without-the-key", breaks=["EXCLUDE-01", "EXCLUDE-02", "EXCLUDE-03"])(
     _excluded_by(
         lambda metadata, excluded: any(

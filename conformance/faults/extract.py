@@ -122,7 +122,7 @@ _INDEXED = re.compile(r"(?P<of>.*)\[(?P<index>-?\d+)\]$")
 
 
 def _beyond(nearest: Callable[[int, int], int | None]) -> Apply:
-    """Take the element `nearest(index, length)` of a list for an index beyond it, if not None."""
+    """Take the element at `nearest(index, length)` of a list instead, unless that is None."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(Searches.selected)
@@ -149,7 +149,7 @@ fault("extract-counts-round-a-list", breaks=["EXTRACT-03"])(
 )
 
 
-# Beside select
+# Together with select
 
 
 def _selecting(request: WireRequest) -> bool:

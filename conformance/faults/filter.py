@@ -103,7 +103,7 @@ fault(
 )(_by_values(lambda _there, _wanted: True))
 
 
-# Threads in other conditions than the one that is looked for
+# Threads in other conditions than the one that is searched for
 
 fault("search-by-values-beside-a-thread-without-values-is-500", breaks=["FILTER-03"])(
     disturbed_by("search", "values", lambda thread: not thread.checkpoints)
@@ -121,7 +121,7 @@ fault("filters-by-metadata-hide-threads-with-a-ttl", breaks=["FILTER-08", "COUNT
 )
 
 
-# By values beside other filters
+# By values together with other filters
 
 fault("search-by-ids-forgets-the-values", breaks=["FILTER-09"])(
     _by_ids(lambda _, right, query: right(replace(query, values=None)))

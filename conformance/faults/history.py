@@ -27,7 +27,7 @@ from conformance.model.records import Records
 from conformance.reference.wire import Json, WireRequest
 
 GET, POST = ("history",), ("post_history",)
-#: The number of steps, of which the first is -1, after which those of a wrong server begin anew.
+#: The number of steps after which a wrong server begins again with step -1.
 _STEPS = 3
 NO_CHECKPOINT = "1ef00000-0000-6000-8000-00000000dead"
 

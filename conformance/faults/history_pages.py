@@ -133,7 +133,7 @@ def before_the_oldest_starts_anew(broken: FaultyDeployment) -> None:
 
 
 def _filtered_by(matches: Callable[[Any, Any, Any], bool]) -> Apply:
-    """Let `matches(right, state, wanted)` decide whether a state has the metadata."""
+    """Let `matches(right, state, wanted)` decide whether a state has the metadata `wanted`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.answers(*POST, when=_filters)
@@ -220,7 +220,10 @@ fault("metadata-wins-over-before", breaks=["HISTORY-FILTER-06"])(
 
 
 def _unknown_before(change: Callable[[FaultyDeployment, WireRequest], Any], *of: str) -> Apply:
-    """Answer a request before an unknown checkpoint of a known thread by what `change` makes."""
+    """Answer a request with an unknown checkpoint in `before` by `change(broken, request)`.
+
+    `change` returns a status and a body. Threads that are unknown or empty are left alone.
+    """
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(*of, when=lambda request: before_of(request) is not None)

@@ -56,7 +56,7 @@ fault("a-wrong-select-of-a-history-selects-nothing", breaks=["HISTORY-SELECT-04"
 
 
 def _with_the_newest_values(request: WireRequest, states: Any) -> Any:
-    """Return states whose values, selected, are those of the newest."""
+    """Return states with the values of the newest state, if they show values at all."""
     if not isinstance(states, list) or not states or "values" not in states[0]:
         return states
     return [{**each, "values": states[0]["values"]} for each in states]

@@ -78,11 +78,11 @@ fault("state-shows-each-interrupt-twice", breaks="INTERRUPT-03 CONDITION-04")(
     change_answer("state", to=lambda _, state: {**state, "interrupts": state["interrupts"] * 2})
 )
 
-# A second question
+# A second interrupt
 
 
 def _resumed_before(broken: FaultyDeployment, thread_id: str) -> bool:
-    """Return whether the thread asks, and was resumed before."""
+    """Return whether the thread is interrupted, and was resumed before."""
     thread = stored_thread(broken, thread_id)
     asks = thread is not None and bool(broken.store.views.pending_interrupts(thread))
     return asks and any(
@@ -379,11 +379,11 @@ fault(
     )
 )
 
-# Going on
+# Continuing
 
 
 def _begun_anew(when: Callable[[Run], bool]) -> Apply:
-    """Take an empty input for the one that runs do not have, where `when(run)`."""
+    """Give runs without input and command an empty input, where `when(run)`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(Executor.first_position)
@@ -432,7 +432,7 @@ def run_without_an_input_does_nothing(broken: FaultyDeployment) -> None:
 
 @fault("run-goes-on-with-the-node-where-it-stopped", breaks="INTERRUPT-17")
 def run_goes_on_with_the_node_where_it_stopped(broken: FaultyDeployment) -> None:
-    """After `interrupt_after` the node that was executed is executed again."""
+    """Execute the node again after which a run was stopped by `interrupt_after`."""
 
     @broken.override(Executor.first_position)
     def first_position(right: Any, graph: Any, base: Any, run: Run) -> Checkpoint:
@@ -451,7 +451,7 @@ def run_goes_on_with_the_node_where_it_stopped(broken: FaultyDeployment) -> None
 
 
 def kept_for_later_runs(*names: str) -> Apply:
-    """Add what an earlier run of the thread was sent under these names to runs without them."""
+    """Add to each run the members `names` that it lacks, as earlier runs of the thread had them."""
 
     def apply(broken: FaultyDeployment) -> None:
         kept: dict[str, dict[str, Any]] = {}

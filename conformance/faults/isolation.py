@@ -19,7 +19,7 @@ from conformance.reference.wire import Json, WireRequest
 
 
 def other_thread(request: WireRequest, *members: str) -> str | None:
-    """Return the thread id at that place of the body, if it differs from the one in the path."""
+    """Return the thread id under `members` of the body, if it differs from the one in the path."""
     found: Any = request.members
     for name in members:
         found = found.get(name) if isinstance(found, dict) else None
@@ -27,7 +27,10 @@ def other_thread(request: WireRequest, *members: str) -> str | None:
 
 
 def following(operation: str, *members: str, forget: bool = False) -> Apply:
-    """Use the thread id of the body in place of the one in the path."""
+    """Use the thread id under `members` of the body in place of the one in the path.
+
+    With `forget`, remove the first of `members` from the body.
+    """
 
     def apply(broken: FaultyDeployment) -> None:
         def names_another(request: WireRequest) -> bool:
@@ -65,7 +68,7 @@ fault("history-follows-the-thread-of-before", breaks=["ISOLATE-04"])(
 
 
 def _of_another(broken: FaultyDeployment, config: Any) -> Any:
-    """Return the checkpoint that a config names, on whatever thread."""
+    """Return the checkpoint that a config names, on any thread; None if there is none."""
     config = config or {}
     thread = stored_thread(broken, config.get("thread_id") or "")
     for each in thread.checkpoints if thread else ():
@@ -120,7 +123,7 @@ def unknown_ids_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
 
 
 def reaching(operation: str, change: Callable[[FaultyDeployment, Any], Any]) -> Apply:
-    """Change every other thread too, whenever this operation succeeds."""
+    """Change every other thread as well, whenever this operation succeeds."""
 
     def apply(broken: FaultyDeployment) -> None:
         store = broken.store
@@ -171,7 +174,7 @@ def deleting_empties_its_neighbour(broken: FaultyDeployment) -> None:
 
 
 def looking_up_anywhere(*operations: str, runs: Callable[[Run], bool] = lambda _run: True) -> Apply:
-    """Look a run of those up by its id alone, whatever thread the path names."""
+    """Look runs that satisfy `runs` up by their id alone, whatever thread the path names."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(*operations)

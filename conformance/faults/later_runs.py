@@ -136,7 +136,7 @@ def _known_messages(broken: FaultyDeployment, request: WireRequest) -> dict[str,
 
 
 def _meeting_known_messages(change: Callable[[dict[str, Any], Any], Any]) -> Apply:
-    """Replace a message of an input whose id is known by `change(it, the known one)`."""
+    """Replace each input message whose id the thread has by `change(message, the thread's one)`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(*BEGINNING)

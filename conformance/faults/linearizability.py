@@ -1,6 +1,6 @@
 """Faults that show only in the order in which concurrent requests for one thread take effect.
 
-Some requests are held, so that others come in between; what is wrong then shows only there.
+Some requests are held, so that others are served in between; the faults show only then.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from conformance.reference.wire import Json, WireAnswer, WireRequest
 
 Checkpoints = tuple[Checkpoint, ...]
 
-#: How many turns of the loop, of a millisecond each, a request is held; and one that is to take
-#: effect while another is held, whichever of the two comes first.
+#: For how many waits of a millisecond a request is held; and a request that is to take effect
+#: while another one is held, whichever of the two comes first.
 _TURNS, _FEW_TURNS = 12, 5
 
 
@@ -30,7 +30,7 @@ async def _let_others_in(turns: int = _TURNS) -> None:
 
 
 def _holding(broken: FaultyDeployment, operation: str) -> None:
-    """Hold requests of an operation, for less time than those that work on what they read."""
+    """Hold requests of an operation, for less time than those that write what they read before."""
 
     @broken.wire.before(operation)
     async def hold(_request: WireRequest) -> None:
@@ -38,7 +38,7 @@ def _holding(broken: FaultyDeployment, operation: str) -> None:
 
 
 class _UnderWay:
-    """Holds requests of some operations, and counts by thread those that are under way."""
+    """Requests of some operations: they are held, and counted by thread while in progress."""
 
     def __init__(self, broken: FaultyDeployment, *operations: str) -> None:
         self.number: Counter[str] = Counter()
@@ -53,12 +53,12 @@ class _UnderWay:
             self.number[_thread_of(request)] -= 1
 
     def on(self, request: WireRequest) -> int:
-        """Return how many requests for the thread of this one are under way."""
+        """Return how many of the held requests are in progress for the thread of `request`."""
         return self.number[_thread_of(request)]
 
 
 def _thread_of(request: WireRequest) -> str:
-    """Return the id of the thread that a request is about, a creation included."""
+    """Return the id of the thread that a request is about; for a creation, the id in its body."""
     return (request.thread_id or str(request.members.get("thread_id", ""))).lower()
 
 
@@ -94,7 +94,7 @@ def state_during_an_update_is_stale(broken: FaultyDeployment) -> None:
         return {**shown, "values": thread.checkpoints[-2].values}
 
 
-# Writes that work on what they read before
+# Writes that are computed from what was read before
 
 
 @fault("updates-work-on-what-they-read-at-first", breaks=["CONCURRENT-03", "LINEAR-01"])
@@ -109,7 +109,7 @@ def updates_work_on_what_they_read(broken: FaultyDeployment) -> None:
 
 
 def _bringing_a_deleted_thread_back(operation: str) -> Apply:
-    """Keep the thread of such a request again if it is deleted while the request is served."""
+    """Store the thread of a request again if it is deleted while the request is in progress."""
 
     def apply(broken: FaultyDeployment) -> None:
         _holding(broken, "delete")
@@ -179,7 +179,7 @@ def get_shows_a_deleted_thread(broken: FaultyDeployment) -> None:
 
 
 def _torn_at_once(broken: FaultyDeployment, tear: Callable[[Checkpoints], Checkpoints]) -> None:
-    """Tear a copy of a thread that was updated while another copy of it is under way."""
+    """Change by `tear` a copy of an updated thread, if another copy of it is in progress."""
     under_way = _UnderWay(broken, "copy")
     updated: set[str] = set()
 

@@ -113,11 +113,11 @@ fault("creation-refuses-names-that-begin-with-a-dollar", breaks=["CREATE-22", "C
 )
 
 
-# Large integers, once they are kept
+# Large integers, when they are stored
 
 
 def _rounded(metadata: Any) -> Any:
-    """Return metadata in which integers went through double precision, but for huge ones."""
+    """Return metadata with all integers below 2**64 rounded to double precision."""
     return mapped(
         metadata,
         lambda leaf: int(float(leaf)) if type(leaf) is int and abs(leaf) < 2**64 else leaf,

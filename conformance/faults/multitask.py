@@ -237,7 +237,7 @@ fault("waited-run-rejects-by-default", breaks="MULTITASK-12")(_rejecting_by_defa
 
 
 def _answering_the_run_before(operation: str, to: Callable[[Run, WireAnswer], None]) -> Apply:
-    """Answer a run that was enqueued behind another by `to(the run before, answer)`."""
+    """Change the answer of a run enqueued behind another by `to(run before it, answer)`."""
 
     def apply(broken: FaultyDeployment) -> None:
         before: dict[int, str] = {}
@@ -278,11 +278,11 @@ fault("enqueued-run-streams-the-values-of-the-run-before", breaks="MULTITASK-15"
     _answering_the_run_before("run_stream", _with_its_values)
 )
 
-# Runs that wait to begin
+# Runs that are waiting to begin
 
 
 def _enqueuing(strategy: str) -> Apply:
-    """Enqueue runs with that strategy where only runs that have not begun are in the way."""
+    """Enqueue runs with that strategy if no active run of the thread has begun."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(*BEGINNING, when=having("multitask_strategy", strategy))

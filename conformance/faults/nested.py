@@ -223,7 +223,7 @@ def answer_does_not_reach_the_subgraph(broken: FaultyDeployment) -> None:
 
 
 def _answer_by_id_inside(change: Callable[[ResumeValue], ResumeValue | None]) -> Apply:
-    """Change an answer by id where a subgraph asks."""
+    """Change a resume value by interrupt id where a subgraph is interrupted."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(Executor.answer_of)

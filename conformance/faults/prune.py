@@ -80,7 +80,7 @@ fault("keep-latest-makes-a-thread-idle", breaks="PRUNE-24")(
 
 
 def _newest_tasks(thread: Thread, change: Callable[[Task], Task]) -> Thread:
-    """Return a thread with its newest state alone, and that with other tasks."""
+    """Return a thread with only its newest state, and `change(task)` for each task of the state."""
     kept = tuple(
         replace(each, parent_id=None, tasks=tuple(map(change, each.tasks)))
         for each in thread.checkpoints[-1:]
@@ -104,7 +104,7 @@ fault("keep-latest-removes-threads-without-a-state", breaks="PRUNE-03")(
 
 
 def _still_in(operation: Callable[..., Any]) -> Apply:
-    """Find or count threads that were pruned as if they were still there."""
+    """Find or count threads that a prune has deleted as if they were still there."""
 
     def apply(broken: FaultyDeployment) -> None:
         gone: dict[str, Thread] = {}

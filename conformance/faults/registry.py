@@ -40,7 +40,7 @@ class Fault:
 
 
 class FaultError(ValueError):
-    """A fault cannot be registered; the message names it, and why."""
+    """A fault cannot be registered; the message names the fault and the reason."""
 
 
 _FAULTS: dict[str, Fault] = {}

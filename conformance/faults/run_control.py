@@ -54,7 +54,7 @@ fault("list-of-runs-without-the-oldest", breaks=["RUN-CONTROL-02"])(
 def list_of_runs_with_a_stranger(broken: FaultyDeployment) -> None:
     @broken.wire.answers("run_list", when=lambda request: not request.query)
     def listed(request: WireRequest, runs: Json) -> Json:
-        # Adds the run of the thread made next, as long as it has only one.
+        # Adds the run of the thread that was made next, as long as that thread has only one.
         ids = [*broken.store.records.threads_by_id]
         at = ids.index(request.thread_id) if request.thread_id in ids else len(ids)
         found = [broken.store.runs.list_runs(other) for other in ids[at + 1 : at + 2]]
@@ -313,11 +313,11 @@ fault("failing-run-answers-null", breaks=["RUN-CONTROL-17"])(
 )
 
 
-# Joining what failed
+# Joining failed runs
 
 
 def _joined_failure(to: Callable[[FaultyDeployment, str], Json], late: bool) -> Apply:
-    """Answer the join of a run that failed, once it has ended or at any time, by `to`."""
+    """Answer the join of a failed run by `to(broken, thread id)`; if `late`, only after its end."""
 
     def apply(broken: FaultyDeployment) -> None:
         ended: set[int] = set()
@@ -349,7 +349,7 @@ fault("joining-a-failed-run-answers-the-values", breaks=["RUN-CONTROL-23"])(
     _joined_failure(_values, late=True)
 )
 
-# Deleting threads that are not at rest
+# Deleting threads with active runs
 
 
 fault("deleting-a-thread-with-a-run-under-way-is-500", breaks="DELETE-19")(

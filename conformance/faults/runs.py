@@ -24,7 +24,10 @@ _RUNNING = frozenset({*BEGINNING, "cron_create"}) | {
 
 
 def forgetting(operation: str, after: str = "") -> Apply:
-    """Discard what the first run of a thread has made, once it has ended."""
+    """Discard the states that the first run of a thread, begun by `operation`, has made.
+
+    They are discarded when `after` is answered, by default `operation`.
+    """
 
     def apply(broken: FaultyDeployment) -> None:
         store = broken.store
@@ -160,7 +163,7 @@ fault("run-takes-its-input-for-an-answer", breaks=["RUN-08", "RUN-15", "RUN-16",
 def taking_later_input(change: Callable[[Any, Any], Any], *ways: str) -> Apply:
     """Replace the input of every run but a thread's first by `change(input, first input)`.
 
-    Runs of `slow` are left alone: what a check sees while they go on depends on timing.
+    Runs of `slow` are left alone: what a check sees while they are in progress depends on timing.
     """
 
     def apply(broken: FaultyDeployment) -> None:

@@ -1,4 +1,4 @@
-"""Faults of runs that ask: what they are answered with, odd answers, several questions."""
+"""Faults of runs that interrupt: their outputs, unusual resume values, several interrupts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from conformance.model.steps import ResumeValue, Steps
 from conformance.model.streams import INTERRUPT
 from conformance.reference.wire import Json, WireRequest
 
-# What is answered
+# Interrupts in outputs
 
 
 def _asked(change: Callable[[list[Json]], Json], *operations: str) -> Apply:
@@ -59,7 +59,7 @@ def question_is_told_once(broken: FaultyDeployment) -> None:
 
 
 def _text_is_taken(becomes: Callable[[Json], Json], operation: str) -> Apply:
-    """Change an output that asks nothing and has the text anywhere."""
+    """Change an output without interrupts that has the text `__interrupt__` anywhere."""
     return change_answer(
         operation,
         to=lambda _, output: (
@@ -82,11 +82,11 @@ fault("text-in-a-stateless-run-is-taken-for-a-question", breaks="INTERRUPT-25")(
     _text_is_taken(lambda _: {INTERRUPT: []}, "stateless_wait")
 )
 
-# Odd answers
+# Unusual resume values
 
 
 def _answering(change: Callable[[ResumeValue, Checkpoint], ResumeValue | None]) -> Apply:
-    """Change the answer that a run gives at a checkpoint, where it gives one."""
+    """Change the resume value of a run at a checkpoint, if it has one."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(Executor.answer_of)
@@ -134,7 +134,7 @@ fault("object-whose-keys-look-like-ids-arrives-as-its-first-value", breaks="INTE
 
 
 def _answering_unasked(value: Callable[[list[Any]], Any]) -> Apply:
-    """Answer for a run without a resume value, by `value(those of the thread's earlier runs)`."""
+    """Resume a run without resume value by `value(resume values of the thread's earlier runs)`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(Executor.answer_of)
@@ -159,7 +159,7 @@ fault("run-without-an-answer-answers-null-from-the-second-time", breaks="INTERRU
     _answering_unasked(lambda _: None)
 )
 
-# Several questions
+# Several interrupts
 
 
 @fault("questions-of-one-node-have-its-id", breaks="INTERRUPT-28")

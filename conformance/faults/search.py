@@ -163,7 +163,10 @@ fault("search-ignores-graph-id", breaks=["SEARCH-12"])(
 
 
 def _remembering(forgets_new: bool) -> Apply:
-    """Match by the metadata that a thread had when it was first compared."""
+    """Match also by the metadata that a thread had when it was first compared.
+
+    With `forgets_new`, match by that alone.
+    """
 
     def apply(broken: FaultyDeployment) -> None:
         first: dict[str, JsonObject] = {}

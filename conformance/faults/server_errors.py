@@ -1,4 +1,4 @@
-"""Faults that answer by 500 what most checks pass over."""
+"""Faults that answer 500 where most checks do not judge the answer."""
 
 from __future__ import annotations
 

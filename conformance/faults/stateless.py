@@ -152,7 +152,7 @@ fault("batch-answers-one-run-for-all", breaks=["STATELESS-06"])(
 
 
 def _members_of_batches(change: Callable[[list[Json]], list[Json]], member: str) -> Apply:
-    """Replace what the bodies of a batch hold under this member by `change(of all bodies)`."""
+    """Replace the values of `member` in the bodies of a batch by `change(all these values)`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before("stateless_batch")

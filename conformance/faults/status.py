@@ -22,7 +22,7 @@ _Meant = Callable[[Thread], bool]
 
 
 def _lagging(status: str, when: When, meant: _Meant = lambda thread: True) -> Apply:
-    """Leave threads in a status after a run that was waited for."""
+    """Leave threads in a status after a run that was waited for, where `meant(thread)`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after("run_wait", when=when)

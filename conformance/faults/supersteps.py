@@ -1,4 +1,4 @@
-"""Faults of supersteps: commands in them, a ttl beside them, the results that they leave."""
+"""Faults of supersteps: commands in them, a ttl besides them, the results of their tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of texts that look like escapes or markup: they are altered on their way in."""
+"""Faults of texts that look like escapes or markup: they are altered when they are received."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _texts_in(member: str, operation: str, change: Callable[[str], str]) -> Appl
 
 
 def _without_nul(text: str) -> str:
-    """Replace what JSON writes as NUL, as a server does that looks for it in the encoded text."""
+    """Replace the JSON escape of NUL within a text, as if it were the escape itself."""
     return text.replace(r"\u0000", "\ufffd")
 
 

@@ -172,7 +172,7 @@ def events_are_json(broken: FaultyDeployment) -> None:
 
 
 def _numbering(number: Callable[[Sequence[ProtocolEvent]], int]) -> Apply:
-    """Give the events of a thread other numbers, by those before."""
+    """Give each event of a thread the number `number(events before it)`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(ThreadProtocol.next_seq)
@@ -194,7 +194,7 @@ fault("events-are-numbered-backwards", breaks=["THREAD-STREAM-24"])(
 def _asked_for(
     decide: Callable[[ProtocolEvent, JsonObject, bool], bool],
 ) -> Apply:
-    """Decide anew which events are asked for; the last argument is what is right."""
+    """Let `decide(event, request, right decision)` decide which events a request selects."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(ThreadProtocol.is_asked_for)
@@ -248,7 +248,7 @@ def replayed_are_of_values_alone(broken: FaultyDeployment) -> None:
 
 
 def _served(when: When) -> Apply:
-    """Answer a refusal of a subscription with a stream that shows nothing."""
+    """Answer subscriptions that should be refused with a stream without events."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after("thread_events", when=when, status=400)
@@ -304,7 +304,7 @@ def interrupts_under_another_id(broken: FaultyDeployment) -> None:
 def _telling(
     to: Callable[[Sequence[RunEvent]], Sequence[RunEvent]], when: Callable[[Run], bool]
 ) -> Apply:
-    """Tell of `to(events)` of each step of such runs."""
+    """Add `to(events)` in place of the events of each step of runs that satisfy `when`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(ThreadProtocol.tell_run)

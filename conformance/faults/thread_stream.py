@@ -29,7 +29,7 @@ def _is_slow(run: Run) -> bool:
 
 
 def _telling(to: Callable[[Events], Events], when: OfRun) -> Apply:
-    """Tell a thread `to(events)` of each step of such runs."""
+    """Add `to(events)` to the stream of a thread for each step of runs that satisfy `when`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(ThreadStreams.tell_run)
@@ -168,12 +168,12 @@ fault("checkpoints-of-a-run-are-told-to-its-thread-without-their-data", breaks="
 
 
 def _asked_for(*modes: str) -> When:
-    """Select streams of these modes, one of them last."""
+    """Select streams whose last parameter `stream_modes` is one of these."""
     return lambda request: request.query.get("stream_modes") in modes
 
 
 def _shown(change: Callable[[str, Any], bool], when: When) -> Apply:
-    """Show those events alone for which `change(name, data)` is true."""
+    """Show only the events for which `change(name, data)` is true."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after("thread_stream", when=when)
@@ -248,7 +248,7 @@ def _seconds(run: Run) -> Any:
 
 
 def _in_modes(decide: Callable[[ThreadEvent, tuple[str, ...], bool], bool]) -> Apply:
-    """Decide anew which events are in the modes of a stream; the last argument is what is right."""
+    """Let `decide(event, modes, right decision)` decide which events a stream includes."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(ThreadStreams.is_in_modes)
@@ -368,7 +368,7 @@ def stream_mode_is_always_lifecycle(broken: FaultyDeployment) -> None:
 
 
 def _beginning_at(place: Callable[[int, str, list[ThreadEvent]], int], when: OfText) -> Apply:
-    """Begin at `place(right, last_event_id, kept events)` where the Last-Event-ID is such a one."""
+    """Begin at `place(right, last_event_id, kept events)` where `when(last_event_id)`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(ThreadStreams.position)
@@ -480,7 +480,7 @@ fault("run-that-resumes-is-told-in-its-values-alone", breaks=["THREAD-STREAM-13"
 
 
 def _telling_others(others: Callable[[list[str], str], list[str]]) -> Apply:
-    """Tell the runs of a thread to `others(ids of all threads, its id)` as well."""
+    """Add the events of a thread's runs to the threads `others(ids of all threads, its own)`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(ThreadStreams.tell_run)
@@ -516,7 +516,7 @@ fault("failure-is-told-to-its-thread-without-a-reason", breaks=["THREAD-STREAM-1
 
 
 def _served(instead_of: int, when: When) -> Apply:
-    """Answer what is to be refused with a stream that has no events."""
+    """Answer requests that should be refused by `instead_of` with a stream without events."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after("thread_stream", when=when, status=instead_of)

@@ -170,7 +170,7 @@ def ends_before_it_begins(broken: FaultyDeployment) -> None:
         made = right(ttl, moment)
         if made is None or made.minutes * 60 < 2**31:
             return made
-        # The seconds wrap round, and count backwards.
+        # The seconds overflow 32 bits and become negative.
         return replace(made, expires_at=timestamp(moment - timedelta(minutes=made.minutes)))
 
 
@@ -183,7 +183,7 @@ fault("ttl-of-many-years-is-500", breaks=["TTL-09"])(
 )
 
 
-# Set again, or alone, or beside supersteps
+# Set again, or alone, or together with supersteps
 
 
 def _set_again(change: Callable[[Ttl, Ttl], Ttl]) -> Apply:

@@ -235,7 +235,7 @@ def minimal_update_forgets(broken: FaultyDeployment) -> None:
 
 
 def _merging(change: Callable[[JsonObject], JsonObject]) -> Apply:
-    """Merge `change(metadata)` of an update."""
+    """Merge `change(metadata)` in place of the metadata of an update."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.override(Threads.merged)

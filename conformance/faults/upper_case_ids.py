@@ -1,4 +1,4 @@
-"""Faults of ids in upper case, which are taken for texts where they are UUIDs."""
+"""Faults of ids in upper case: UUIDs are compared as if they were texts."""
 
 from __future__ import annotations
 

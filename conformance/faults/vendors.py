@@ -1,6 +1,6 @@
 """Deviations of deployed servers: each breaks only the requirements about it.
 
-They are faults so that checks of other requirements never fail on them again.
+They are faults so that checks of other requirements never again fail because of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Faults of what is made of the values of an update: messages with ids, nulls, updates at once."""
+"""Faults of storing the values of an update: messages with ids, nulls, concurrent updates."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def with_status(status: int, *operations: str, instead_of: int, when: When = alw
 
 
 def refusing(operation: str, when: When = always, status: int = 422) -> Apply:
-    """Refuse requests that should be accepted."""
+    """Refuse requests that should be accepted with `status`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(operation, when=when)
@@ -130,7 +130,7 @@ def altered_by(change: Callable[[Members], Members]) -> When:
 
 
 def asks_for_ten_or_fewer(request: WireRequest) -> bool:
-    """Return whether a GET asks for a page of at most ten states."""
+    """Return whether a GET requests a page of at most ten states."""
     limit = request.query.get("limit", "10")
     return limit.isdigit() and int(limit) <= 10
 
@@ -163,7 +163,7 @@ def without(value: Members, *members: str) -> Members:
 
 
 def copies_of(broken: FaultyDeployment) -> dict[str, str]:
-    """Return the source of each copy by the copy's id; it grows as copies are made."""
+    """Return a dict from the id of each copy to the id of its source, filled as copies are made."""
     sources: dict[str, str] = {}
 
     @broken.override(Threads.copy)

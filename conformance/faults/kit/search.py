@@ -66,7 +66,7 @@ def naming(member: str) -> When:
 
 
 def without_filter_by_metadata(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the body of a search or count with the metadata that mark a run's threads alone."""
+    """Return the body of a search or count with only the metadata that mark a run's threads."""
     metadata = body.get("metadata")
     if not isinstance(metadata, dict):
         return body
@@ -109,7 +109,7 @@ def empty_is_missing(operation: str, empty: Any, when: When = always) -> Apply:
 
 
 def disturbed_by(operation: str, member: str, disturbs: Callable[[Thread], bool]) -> Apply:
-    """Answer 500 to a filter by `member` where a thread of the same check `disturbs` it."""
+    """Answer 500 to a filter by `member` where a thread of the same check satisfies `disturbs`."""
 
     def apply(broken: FaultyDeployment) -> None:
         def filters(request: WireRequest) -> bool:

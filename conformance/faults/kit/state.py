@@ -15,7 +15,7 @@ from conformance.reference.wire import Json, When, WireAnswer, WireRequest, alwa
 
 Page = list[Any]
 ChangePage = Callable[[Page], Json]
-#: Makes the thread that is kept of the thread before a request and after it.
+#: Maps the thread before a request and the thread after it to the thread that is stored.
 ChangeThread = Callable[[Thread, Thread], Thread]
 
 
@@ -59,7 +59,7 @@ def leaving_behind(
 
 
 def afterwards(change: ChangeThread, operation: str, when: When = always) -> Apply:
-    """Keep `change(before, after)` as the thread once such a request has succeeded.
+    """Store `change(before, after)` as the thread after a successful request of `operation`.
 
     The answer to that request is not changed.
     """
@@ -103,7 +103,7 @@ def stored_thread(broken: FaultyDeployment, thread_id: str) -> Thread | None:
 
 
 def pruned_threads(broken: FaultyDeployment) -> dict[str, Thread]:
-    """Return what is left of each thread pruned with keep_latest, by id; it grows with them."""
+    """Return a dict that collects, by id, what is left of each thread pruned with keep_latest."""
     pruned: dict[str, Thread] = {}
 
     @broken.override(Threads.pruned)
