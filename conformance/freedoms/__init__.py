@@ -1,5 +1,5 @@
 """Freedoms: named ways in which a right server may differ from the reference.
 
-Each names the source that allows it, or says that all sources are silent. They are in the modules
-of this package, by theme; `registry` collects them.
+Each freedom names the source that allows it, or says that all sources are silent. The modules of
+this package hold them by theme; `registry` collects them.
 """

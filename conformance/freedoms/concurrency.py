@@ -1,4 +1,4 @@
-"""Freedoms of requests at the same time."""
+"""Freedoms of concurrent requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from conformance.model.states import States
 from conformance.reference.altered import Altered
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 
-#: How many turns of the loop, of a millisecond each, a state update is under way.
+#: For how many waits of a millisecond a state update is in progress.
 _TURNS = 5
 
 

@@ -75,7 +75,10 @@ def graph_has_a_node_before_its_model(altered: Altered) -> None:
 
 
 class _LookingAtItsState(Graph):
-    """A graph that prepares from its second message on: the edge from its entry looks at both."""
+    """A graph with a conditional edge at its entry, which depends on the number of messages.
+
+    With fewer than two messages the edge skips the node `prepare`.
+    """
 
     def applied(self, values: dict[str, Any], update: Any, new_id: Any) -> dict[str, Any]:
         made = super().applied(values, update, new_id)

@@ -21,9 +21,9 @@ THREADS = ("create", "get", "update", "copy", "search")
 RUNS = ("run_background", "run_get", "run_list", "stateless_background", "stateless_batch")
 CRONS = ("cron_create", "cron_get", "cron_search", "cron_update")
 RUN_STREAMS = ("run_stream", "run_join_stream", "stateless_stream")
-#: With those that do not end, of which a rule gets each event alone.
+#: Also the streams that do not end, of which a rule gets each event as an answer of its own.
 STREAMS = (*RUN_STREAMS, "thread_stream")
-#: The stream whose data are events of the protocol, around what other streams have as data.
+#: The stream of protocol events: each holds, in `params.data`, what other streams have as data.
 PROTOCOL = "thread_events"
 #: Operations that answer with the output of a run.
 OUTPUTS = ("run_wait", "run_join", "stateless_wait")
@@ -70,7 +70,7 @@ def change_events(change: Callable[[str, Json], Json], *operations: str) -> Appl
 
 
 def _within(change: Callable[[str, Json], Json], name: str, event: Json) -> Json:
-    """Change the data of an event of the protocol."""
+    """Return a protocol event with `change(name, data)` as its data."""
     params = event["params"]
     return {**event, "params": {**params, "data": change(name, params["data"])}}
 
@@ -136,13 +136,13 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
 def is_moment(name: str, value: Json) -> bool:
-    """Return whether a member holds a point in time."""
+    """Return whether a member holds a timestamp."""
     named = name.endswith("_at") or name in ("timestamp", "next_run_date", "end_time")
     return named and isinstance(value, str) and bool(_MOMENT.match(value))
 
 
 def times_as(write: Callable[[str], str]) -> Apply:
-    """Replace every point in time by `write(text)`."""
+    """Replace every timestamp by `write(text)`."""
     return change_every_object(
         lambda each: {
             name: write(value) if is_moment(name, value) else value for name, value in each.items()

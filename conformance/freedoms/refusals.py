@@ -37,7 +37,7 @@ def _undeclared(operation: str) -> Apply:
     declared = declared_members(load_schema(BODIES[operation]))
 
     def apply(altered: Altered) -> None:
-        # For every request, to show that no check sends an undeclared member.
+        # The rule concerns every request, to show that no check sends an undeclared member.
         @altered.wire.before(operation)
         def refuse(request: WireRequest) -> WireAnswer | None:
             if others := request.members.keys() - declared:
@@ -57,7 +57,7 @@ def declared_members(schema: dict[str, Any]) -> set[str]:
 
 
 def _as_pinned(altered: Altered) -> None:
-    """Publish the pinned document, without what newer releases add."""
+    """Publish the pinned OpenAPI document, without what newer releases add."""
     altered.wire.answers("openapi")(lambda _request, _document: load_openapi())
 
 
@@ -81,7 +81,7 @@ def _prunes_only_what_is_there(altered: Altered) -> None:
         return None
 
 
-#: The requirements that are judged only where the deployment claims what they judge.
+#: Requirements with a `claim`, judged only where the deployment's own OpenAPI document declares it.
 CLAIMED = "EXCLUDE-* HISTORY-SELECT-* CANCEL-REASON-*"
 
 freedom(

@@ -1,7 +1,7 @@
 """The registry of freedoms, and deployments with freedoms.
 
-A freedom is built as a fault is: it overrides decisions of the model, or changes requests and
-answers at the HTTP layer. No freedom may turn a check red.
+A freedom is built like a fault: it overrides decisions of the model, or changes requests and
+answers at the HTTP layer. No check may fail because of a freedom.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Freedom:
         return _matches_any(requirement, self.may_block)
 
     def breaks_also(self, requirement: str) -> bool:
-        """Return whether it breaks a requirement, which is of a wider profile."""
+        """Return whether the freedom breaks the requirement, which is then of a wider profile."""
         return _matches_any(requirement, self.breaks)
 
     def excludes(self, other: Freedom) -> bool:
@@ -77,7 +77,7 @@ _FREEDOMS: dict[str, Freedom] = {}
 
 
 class FreedomError(Exception):
-    """A freedom contradicts the catalogue or another freedom; the message names it."""
+    """A freedom contradicts the catalogue or another freedom; the message names the freedom."""
 
 
 def freedom(

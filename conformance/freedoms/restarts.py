@@ -1,4 +1,4 @@
-"""Freedoms of what becomes of a run that was under way when a deployment was stopped or killed."""
+"""Freedoms of restarts: what becomes of a run that was active when the deployment ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NO_SOURCE = "No source says what becomes of a run that was under way at a resta
 
 
 def _run_under_way(change: Callable[[Run, str], Run]) -> Apply:
-    """Return a freedom that changes runs under way; `change` also gets the time."""
+    """Return a freedom that replaces each active run by `change(run, time of the restart)`."""
 
     def apply(altered: Altered) -> None:
         records = altered.store.records

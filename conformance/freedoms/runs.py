@@ -22,9 +22,9 @@ from conformance.model.views import Views
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
 
-#: How long, in seconds, a run or its thread is shown as under way after the end.
+#: For how many seconds a run or its thread is shown as active after its end.
 _SETTLING_S = 0.3
-#: How long each step takes at least, in seconds, while other runs wait behind its run.
+#: The minimum duration of each step, in seconds, while other runs wait for the end of its run.
 _SIGN_S = 1.0
 
 freedom(
@@ -177,7 +177,7 @@ def runs_end_a_moment_after_their_cancellation(altered: Altered) -> None:
 
 
 def _when_left(cancel: Callable[[Any, str, str], None]) -> Apply:
-    """Cancel runs whose client left by `cancel(right, thread_id, run_id)`."""
+    """Call `cancel(right, thread_id, run_id)` for runs that are cancelled as their client left."""
 
     def apply(altered: Altered) -> None:
         left: set[str] = set()

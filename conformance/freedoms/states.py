@@ -377,7 +377,7 @@ def pruned_states_keep_their_parent(altered: Altered) -> None:
     "fresh-states-hold-defaults-of-their-graph",
     allowed_by="No output of the state of an empty thread is printed; a channel of a graph may "
     "have a default. " + _SILENT,
-    # GET of an empty thread shows {}, as 003 prints it, beside a state with defaults.
+    # GET of an empty thread shows {}, as 003 prints it, while its state shows the defaults.
     may_block="CONDITION-17",
 )
 def fresh_states_hold_defaults(altered: Altered) -> None:

@@ -24,7 +24,7 @@ from conformance.model.views import interrupts_view
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.wire import WireAnswer, WireRequest
 
-#: Names of events that are about the stream.
+#: Names of events that are about the stream itself.
 _OF_THE_STREAM = ("metadata", "error")
 _FORM = "The HTML standard on server-sent events, which text/event-stream names."
 
@@ -167,7 +167,7 @@ def streams_have_events_of_the_servers_own(altered: Altered) -> None:
 
     @altered.wire.after(*STREAMS)
     def tell_more(_request: WireRequest, answer: WireAnswer) -> None:
-        """Add an event that is never the same again, and is not kept with the others."""
+        """Add an event that differs each time; it is not kept for streams that are joined later."""
         if answer.ok and answer.raw:
             first, _, rest = answer.raw.partition(b"\n\n")
             told = b'event: ping\ndata: {"t": %d}' % next(times)

@@ -20,7 +20,7 @@ _LATER_S = 0.3
 
 
 def _told(change: Callable[[JsonObject], JsonObject]) -> Apply:
-    """Tell each event of the protocol otherwise."""
+    """Replace each protocol event by `change(event)`."""
 
     def apply(altered: Altered) -> None:
         @altered.wire.after("thread_events")

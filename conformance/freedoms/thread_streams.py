@@ -17,12 +17,12 @@ from conformance.reference.wire import WireAnswer, WireRequest
 
 _METADATA = "What the events of a stream of a thread about its runs hold is said by no source."
 
-#: How late each event of the stream of a thread is.
+#: The delay of each event of the stream of a thread, in seconds.
 _LATE_S = 0.03
 
 
 def _told(change: Callable[[Event], Event]) -> Apply:
-    """Tell each event of a stream of a thread otherwise."""
+    """Replace each event of a stream of a thread by `change(event)`."""
 
     def apply(altered: Altered) -> None:
         @altered.wire.after("thread_stream")

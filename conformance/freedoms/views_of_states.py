@@ -1,4 +1,4 @@
-"""Freedoms of how operations, and looks one after another, show one state or thread."""
+"""Freedoms of how different operations, or successive requests, show one state or thread."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from conformance.reference.altered import Altered
 from conformance.reference.wire import Json, WireRequest
 
 _NO_HISTORY = "No output of a history is printed; "
-#: How many looks GET needs until it shows what a run has left.
+#: After how many requests GET shows the result of a run.
 _LOOKS = 2
 
 
 @freedom("states-tell-when-they-were-shown", allowed_by="Unknown members never fail.")
 def states_tell_when_they_were_shown(altered: Altered) -> None:
-    """Add members to states that differ each time, and that name the thread within a text."""
+    """Add a member that differs each time, and one that has the thread's id within a text."""
     times = count(1)
 
     def tell(request: WireRequest, body: Json) -> Json:

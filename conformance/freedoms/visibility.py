@@ -1,4 +1,4 @@
-"""Freedoms of visibility: late search, count, GET and copies; the order of hits."""
+"""Freedoms of visibility: delayed search, count, GET and copies; the order of results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ORDER = "No source says in which order a search gives threads that nothing tell
 
 
 class _Past:
-    """The threads of a store as they were some time ago."""
+    """The threads of a store as they were `_LAG_S` ago."""
 
     def __init__(self, altered: Altered) -> None:
         self._store = altered.store
@@ -42,7 +42,7 @@ class _Past:
             right(thread_id)
 
     def threads(self, at_least: float = 0.0) -> dict[str, Thread]:
-        """Return the threads by id as they were then, or at the later moment `at_least`."""
+        """Return the threads by id as of `_LAG_S` ago, or of `at_least` if that is later."""
         until = max(time.monotonic() - _LAG_S, at_least)
         then: dict[str, Thread] = {}
         for moment, thread_id, thread in self._known:
@@ -55,7 +55,7 @@ class _Past:
         return then
 
     def is_older(self, one: Thread, other: Thread) -> bool:
-        """Return whether one version of a thread was kept before another."""
+        """Return whether the version `one` of a thread was stored before `other`."""
         for _, _, known in reversed(self._known):
             if known is one:
                 return False
@@ -64,7 +64,7 @@ class _Past:
         return False
 
     def matching(self, right: Any, query: Query) -> Any:
-        """Return the threads that matched then."""
+        """Return the threads that matched `query` `_LAG_S` ago."""
         then = self.threads()
         records = self._store.records
         now, records.threads_by_id = records.threads_by_id, then
@@ -97,7 +97,7 @@ freedom("count-lags", allowed_by=_AWAITED)(_lagging(Searches.count))
 @freedom("crons-are-found-later", allowed_by=_AWAITED, profile="full")
 def crons_are_found_later(altered: Altered) -> None:
     records = altered.store.records
-    #: The crons by id since each change of them.
+    #: All crons by id after each change, with the time of the change.
     known: list[tuple[float, dict[str, Cron]]] = [(time.monotonic(), {})]
 
     def note() -> None:
@@ -174,7 +174,7 @@ def objects_are_found_by_equality(altered: Altered) -> None:
                 )
                 for name, value in (wanted or {}).items()
             )
-            # Of exclude_metadata it is published that a part is enough.
+            # That exclude_metadata matches a part of the metadata is published.
             and not (query.exclude_metadata and altered.store.searches.excluded(thread, query))
         )
 
@@ -186,7 +186,10 @@ _VALUES_FOLLOW = (
 
 
 def _lagging_values(altered: Altered, flushed: Mapping[str, float]) -> None:
-    """Let GET show the values of a while ago, or those at the moment of `flushed`, by thread id."""
+    """Let GET show the values of `_LAG_S` ago, or those at a later time.
+
+    `flushed` holds that time by thread id.
+    """
     past = _Past(altered)
     shown: dict[str, Thread] = {}
 
@@ -268,7 +271,7 @@ def copies_get_their_status_later(altered: Altered) -> None:
 
 
 class _New:
-    """The threads whose first state was kept a moment ago."""
+    """The threads whose first state was stored less than `_LAG_S` ago."""
 
     def __init__(self, altered: Altered) -> None:
         self._since: dict[str, float] = {}
@@ -287,7 +290,7 @@ class _New:
     "values-of-new-threads-that-get-shows-lag",
     allowed_by="004 prints no values in its output of get; that they follow the state within the "
     "declared deadline is all that is asked of them, also where a creation answers them at once.",
-    # A thread that is not yet settled before a restart cannot be compared after it.
+    # A thread that still changes before a restart cannot be compared after it.
     may_block="DURABLE-15",
 )
 def values_of_new_threads_that_get_shows_lag(altered: Altered) -> None:
