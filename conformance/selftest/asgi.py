@@ -15,7 +15,7 @@ from conformance.deployment.wire.deadline_connections import CutError, Limits
 from conformance.deployment.wire.http import CUT
 from conformance.deployment.wire.stream_reading import READER, Reader
 
-#: Seconds between two looks whether a client that reads a stream leaves it.
+#: Seconds between two checks whether a client that reads a stream has left it.
 _SLICE_S = 0.002
 
 
@@ -56,8 +56,9 @@ class InProcess:
     def send(self, request: httpx.Request) -> httpx.Response:
         """Return the whole answer to one request; errors are those of a real server.
 
-        `httpx.ReadTimeout` once the time is over, `CutError` once the client disconnects. A
-        `Reader` gets the body while it comes, and its answer is what has come when it leaves.
+        `httpx.ReadTimeout` after the read timeout, `CutError` once the client disconnects.
+        A `Reader` in the extensions gets the body as it arrives; when the reader stops, the answer
+        is what has arrived.
         """
         timeout = request.extensions.get("timeout", {}).get("read")
         if READER in request.extensions:
@@ -133,7 +134,7 @@ class InProcess:
             "server": (request.url.host, request.url.port),
             "client": ("127.0.0.1", 1),
         }
-        # An exception was answered with 500 before, as by a real server.
+        # The application has answered its exceptions with 500 already, as a real server does.
         with contextlib.suppress(Exception):
             await self.app(scope, receive, send)
         start = next(each for each in sent if each["type"] == "http.response.start")

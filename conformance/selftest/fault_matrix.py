@@ -1,4 +1,4 @@
-"""Runs every fault against the checks, in parallel processes: the kill matrix.
+"""The kill matrix: every fault is tried against the checks, in parallel processes.
 
 Each process collects the suite once, runs it without a fault to learn what every check touches,
 and then takes faults from a queue until it is empty.
@@ -57,7 +57,7 @@ def run_matrix(
 ) -> list[Row]:
     """Return a row for each fault, in their order; call `on_row` as each is finished.
 
-    Those of `narrow` are tried only against the checks of the requirements that they break.
+    The faults in `narrow` are tried only against the checks of the requirements that they break.
     """
     clients = _clients_for(all_faults()[name] for name in faults)
     return in_processes(
@@ -66,16 +66,16 @@ def run_matrix(
 
 
 def choose_narrow(faults: Iterable[str], percent: int, seed: int) -> frozenset[str]:
-    """Return all faults but `percent` of 100, chosen by the seed: those not tried by all checks.
+    """Return the faults that are not tried by all checks: all but about `percent` %, by the seed.
 
-    Faults that break what every answer of a run can break are tried by all checks.
+    A fault that any answer of a run can reveal is always tried by all checks.
     """
     known = all_faults()
     chosen = random.Random(seed)
     return frozenset(
         each
         for each in faults
-        # Drawn for each, so that a new fault does not change the choice of those before it.
+        # Drawn for each fault, so that a new fault does not change the choice of those before it.
         if chosen.random() * 100 >= percent and not _concerns_every_answer(known[each])
     )
 
@@ -91,8 +91,8 @@ def _fault_of(row: Row) -> str:
 def _concerns(fault: Fault, capability: str) -> bool:
     """Return whether a fault breaks requirements of that capability.
 
-    Only such faults are tried by the documents' clients, with access control, or by restarts: under
-    any other fault a deployment is as wrong after a restart as before it.
+    Only faults of these capabilities are tried with the documents' clients, access control or
+    restarts: under any other fault a deployment is as wrong after a restart as before.
     """
     requirements = load_catalogue().requirements
     return any(requirements[each].capability == capability for each in fault.breaks)
@@ -144,7 +144,7 @@ def work(
 
 
 class _FaultWorker(Worker):
-    """Makes the rows of faults, which name the requirements of `only` if there are any."""
+    """A worker that makes the rows of faults; with `only`, `breaks` has only these requirements."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class _FaultWorker(Worker):
         chosen = self.known[name]
         try:
             return self._row(chosen, items, learnt)
-        except Exception as crash:  # such as of a rule's condition; the other faults go on
+        except Exception as crash:  # such as in a rule's condition; other faults are still tried
             return Row(chosen.name, chosen.breaks, fell=(), crashes=(repr(crash),))
 
     def _row(self, chosen: Fault, items: Sequence[pytest.Item], learnt: Learnt) -> Row:
@@ -173,7 +173,7 @@ class _FaultWorker(Worker):
         broken, self.host.app = deployment(chosen, with_tenants=with_tenants)
         self.process = broken.process
         restarting = _concerns(chosen, RESTART_CAPABILITY)
-        # Requirements of clients count only in runs by a client: those of faults that break them.
+        # Checks by a documents' client are run only for faults that break requirements of clients.
         asked_by = self.settings.clients if _concerns(chosen, CLIENTS_CAPABILITY) else (HTTP,)
         concerned = [
             each

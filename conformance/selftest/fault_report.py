@@ -18,8 +18,8 @@ from conformance.selftest.written import KILL_HEADING, write_kill_matrix
 class Matrix:
     """The rows of the faults. `partial`: only some faults were tried.
 
-    `narrow` is the number of those tried only by the checks of the requirements that they break,
-    `again` are the names of those tried a second time.
+    `narrow` is the number of faults tried only by the checks of the requirements that they break,
+    `again` are the names of the faults tried a second time.
     """
 
     rows: tuple[Row, ...]
@@ -60,7 +60,7 @@ class Matrix:
 
 
 def is_killed(row: Row) -> bool:
-    """Return whether a fault was noticed by exactly what it breaks."""
+    """Return whether exactly the requirements failed that the fault breaks."""
     return row.outcome is Outcome.KILLED
 
 
@@ -119,7 +119,7 @@ def write(matrix: Matrix, directory: Path) -> None:
 
 def _as_json(row: Row) -> dict[str, object]:
     shown = {name: value for name, value in asdict(row).items() if name != "why"}
-    # A row that is as it should be needs no explanation.
+    # A row with the right outcome needs no explanation.
     why = {} if row.outcome is Outcome.KILLED else {"why": row.why}
     return {"outcome": row.outcome.name.lower(), **shown, **why}
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """The result of trying a fault. Only `KILLED` is as it should be."""
+    """The result of trying a fault. Only `KILLED` is right."""
 
     KILLED = "killed by exactly the named requirements"
     INEXACT = "killed, but not by exactly the named requirements"

@@ -1,4 +1,4 @@
-"""Compares the model with a real server: the same sequences of operations are sent to both.
+"""A comparison of the model with a real server: both get the same sequences of operations.
 
     python -m conformance.selftest.fidelity --url URL [--sequences N] [--seed S]
 

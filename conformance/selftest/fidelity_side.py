@@ -45,7 +45,7 @@ _SILENT = ("delete",)
 
 @dataclass
 class Side:
-    """A deployment during one sequence. `threads` are ids by number, None where refused."""
+    """A deployment during one sequence. `threads` are ids by number, None where none was made."""
 
     client: ThreadsClient
     graph: GraphSettings
@@ -124,7 +124,7 @@ class Side:
 
 
 class Masks:
-    """Replaces ids by symbols; ids that first occur at the same place get the same symbol."""
+    """Symbols in place of ids; ids that first occur at the same place get the same symbol."""
 
     def __init__(self, reference: Side, server: Side) -> None:
         self._sides = (reference, server)

@@ -18,7 +18,7 @@ LENGTH = 20
 #: One sequence in this many has runs.
 RUNS_ARE_RARE = 6
 
-# Neither true nor false: a server that takes them for 1 and 0 (SEARCH-16) may find other threads
+# Without true and false: a server that takes them for 1 and 0 (SEARCH-16) may find other threads
 # in any search.
 _VALUES = ("red", "ünï", "", "1", 1, 7, -2.5, None, ["a", 1], {"a": "x"}, {"a": {"b": 1}})
 _KEYS = ("k", "l", "ключ")
@@ -27,7 +27,7 @@ _OPERATIONS = (
     *("update_state", "update_state", "fork"),
     *("get", "state", "state_at_checkpoint", "history", "post_history", "search", "count"),
 )
-#: After these the thread and its history are compared, so that a difference shows where it arises.
+#: After these operations thread and history are compared, to show where a difference arises.
 _LOOKED_AT = ("copy", "update_state", "fork", "run_wait")
 
 
@@ -56,7 +56,7 @@ def sequences(number: int, seed: int) -> Iterator[Sequence]:
 
 
 def shorter(sequence: Sequence) -> Iterator[Sequence]:
-    """Yield the sequence without one of its steps, each in turn, the last first.
+    """Yield the sequence without one of its steps: each step in turn but the first, last to first.
 
     Where a step that makes a thread is left out, references to that thread go to the one before.
     """

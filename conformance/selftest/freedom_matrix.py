@@ -1,7 +1,7 @@
-"""Runs the checks against every freedom, alone and in pairs: the freedom matrix.
+"""The freedom matrix: the checks are run against every freedom, alone and in pairs.
 
-The reference with a freedom is right, so that every verdict must be the same as without. Only the
-requirements that a freedom declares as undecidable may become undecided.
+The reference with a freedom is a right server, so every verdict must be the same as without the
+freedom. Only the requirements that a freedom declares as undecidable may become undecided.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from conformance.selftest.worker import (
     run_worker,
 )
 
-#: Some freedoms delay visibility; a check that finds what it waits for does not use all of it.
+#: Long enough for the freedoms that delay visibility; a check waits only until it finds something.
 VISIBLE_WITHIN_S = 5.0
-#: Nothing is expected to hang; on a busy machine a slow answer must not become an error.
+#: Generous, since on a busy machine a slow answer must not become an error; none should hang.
 TIMEOUT_S = 60.0
 RUN_TIMEOUT_S = 60.0
 _RED = (Verdict.FAIL, Verdict.ERROR)
@@ -67,7 +67,7 @@ def work(
 
 
 class _FreedomWorker(Worker):
-    """Makes the rows of freedoms."""
+    """A worker that makes the rows of freedoms."""
 
     def alterations(self) -> Iterable[Altered]:
         return (_altered((each,))[0][0] for each in all_freedoms().values())
@@ -150,7 +150,7 @@ def _red(
 
 
 def _is_bound(requirement: str, chosen: Iterable[Freedom]) -> bool:
-    """Return whether a requirement must not fail: a MAY never makes anything red."""
+    """Return whether a requirement must not fail: it is no MAY, and no freedom `breaks` it."""
     level = load_catalogue().requirements[requirement].level
     return level != "MAY" and not any(each.breaks_also(requirement) for each in chosen)
 

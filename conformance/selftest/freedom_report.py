@@ -45,12 +45,12 @@ class FreedomMatrix:
 
     @property
     def fair(self) -> bool:
-        """Whether all rows are as they should be."""
+        """Whether every row has the outcome `FREE`."""
         return all(map(is_free, self.rows))
 
 
 def is_free(row: FreedomRow) -> bool:
-    """Return whether everything stayed as it was."""
+    """Return whether all verdicts are the same as without the freedoms."""
     return row.outcome is Outcome.FREE
 
 

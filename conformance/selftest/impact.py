@@ -12,7 +12,7 @@ from conformance.reference.wire import Rule, WireAnswer, WireRequest
 
 @dataclass
 class SentRequest:
-    """A request, and the status of its right answer; None if nobody waited for the answer."""
+    """A request, and the status of its right answer; None if the client did not wait for it."""
 
     request: WireRequest
     status: int | None = None
@@ -46,7 +46,7 @@ class Impact:
 
 
 class ImpactRecorder:
-    """Records what the checks touch on an unaltered deployment, into `current`."""
+    """A recorder of what the checks touch on an unaltered deployment; it writes into `current`."""
 
     def __init__(self, deployment: Altered, decisions: Iterable[Callable[..., Any]]) -> None:
         self.current = Impact()
@@ -63,7 +63,7 @@ class ImpactRecorder:
 
         @deployment.wire.after()
         def note_status(request: WireRequest, answer: WireAnswer) -> None:
-            # A stream that does not end is answered piece by piece: the first tells the status.
+            # A stream that does not end is answered piece by piece: the first piece has the status.
             if id(request) in unanswered:
                 unanswered.pop(id(request)).status = answer.status
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from conformance.waiting import wait_until
 
-#: Seconds between two looks whether a process has put a row.
+#: Seconds between two checks whether a process has put a row.
 _POLL_S = 0.02
 
 _Row = TypeVar("_Row")
@@ -47,7 +47,7 @@ def in_processes(
     Each process calls `work(*arguments, tasks, results)`. SelftestError if a process breaks.
     """
     context = multiprocessing.get_context("spawn")
-    # Has no limit of what can be put before anything is taken, unlike a SimpleQueue.
+    # A Queue, since a SimpleQueue limits what can be put before something is taken.
     tasks: Queue[str | None] = context.Queue()
     results: SimpleQueue[_Row | str] = context.SimpleQueue()
     for name in names:

@@ -1,11 +1,11 @@
-"""A second try, alone, of what is not as it should be: a busy machine may have been the cause."""
+"""A second try, by themselves, of rows with a wrong outcome: a busy machine may be the cause."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-#: If more rows than these are wrong, the machine is not the cause.
+#: If more rows than this are wrong, the machine is not the cause.
 MOST = 30
 
 _Row = TypeVar("_Row")
@@ -17,9 +17,9 @@ def with_second_try(
     name_of: Callable[[_Row], str],
     run: Callable[[list[str]], Sequence[_Row]],
 ) -> tuple[list[_Row], tuple[str, ...]]:
-    """Return the rows, those that are wrong replaced by what `run` returns for their names.
+    """Return the rows, each wrong one replaced by the row that `run` returns for its name.
 
-    The names of those tried twice are returned as well: none if more than `MOST` are wrong.
+    Return also the names of the rows tried twice: none if more than `MOST` rows are wrong.
     """
     wrong = [name_of(row) for row in rows if not is_right(row)]
     if not 0 < len(wrong) <= MOST:

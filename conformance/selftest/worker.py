@@ -40,10 +40,11 @@ from conformance.selftest.processes import Results, Tasks, is_orphan
 
 TIMEOUT_S = 10.0
 RUN_TIMEOUT_S = 4.0
-#: What a process of a matrix may take, in bytes: hypothesis keeps some of each run.
+#: The memory limit of a process of a matrix, in bytes: hypothesis keeps some of each run.
 MEMORY = 4 * 2**30
-#: The speed of the store's clock, the length of a minute of a cron, and the wait for its run.
+#: The speed of the store's clock.
 SPEED = 4.0
+#: Real seconds that a minute of a cron's schedule lasts, and within which its run is awaited.
 CRON_MINUTE_S = 0.1
 CRON_WITHIN_S = 2.0
 #: The API keys of the tenants, for the checks of access control.
@@ -74,7 +75,7 @@ class Worker:
         self.problem = ""
         #: The application of the current deployment; None with access control.
         self.process: RestartableApp | None = None
-        #: What was answered by 500 in checks that passed, until it is forgotten.
+        #: Answers with status 500 in checks that passed; subclasses empty the list.
         self.server_errors: list[ServerError] = []
         self._tasks, self._results = tasks, results
         self._config: pytest.Config | None = None
@@ -83,7 +84,7 @@ class Worker:
         self._connected = 0
 
     def alterations(self) -> Iterable[Altered]:
-        """Yield every deployment of the matrix, from which the methods to watch are known."""
+        """Yield every altered deployment of the matrix; the methods they override are watched."""
         raise NotImplementedError
 
     def row(self, name: str, items: Sequence[pytest.Item], learnt: Learnt) -> object:
@@ -99,7 +100,10 @@ class Worker:
         self.connect(self.settings)
 
     def connect(self, settings: Settings) -> None:
-        """Run the checks with these settings from now on; what was learnt so far is forgotten."""
+        """Run the checks with these settings from now on, on a new connection.
+
+        What the old connection has learnt of the deployment is forgotten.
+        """
         assert self._config is not None
         self._connections.close()
         self._connected += 1
@@ -123,7 +127,7 @@ class Worker:
         self._connections.callback(bound.close)
 
     def _restart(self) -> None:
-        """Do what a deployment does that was killed and started again: its tasks are gone."""
+        """Simulate a kill and a new start of the deployment: cancel its tasks, keep its store."""
         assert self.process is not None
         self.host.abandon()
         self.process.restart()
@@ -175,7 +179,7 @@ class Learnt:
     def __init__(self) -> None:
         self.touched: dict[pytest.Item, Impact] = {}
         self.verdicts: dict[pytest.Item, Verdict] = {}
-        #: Requirements that do not pass even then.
+        #: Requirements that do not pass even without an alteration.
         self.failing: set[str] = set()
 
 
@@ -193,7 +197,7 @@ def run_worker(
     """Collect the suite in this process and let the worker execute its tasks.
 
     With `requirements` only the checks of these are collected.
-    An error is put among the results as a text.
+    An error is put into `results` as a text.
     """
     allow_memory(MEMORY)
     with TemporaryDirectory(prefix="threads-conformance-selftest-") as directory:

@@ -1,4 +1,4 @@
-"""Writes selftest.json and selftest.md.
+"""The files selftest.json and selftest.md.
 
 Both hold the kill matrix and the freedom matrix; writing one of them keeps the other.
 """
